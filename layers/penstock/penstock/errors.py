@@ -1,0 +1,180 @@
+"""Every error that Penstock raises on purpose.
+
+    PenstockError
+    ├── RetryableError               the same call may succeed later; the message returns to the queue
+    │   ├── ServiceUnavailableError  S3, DynamoDB or SQS throttled, failed or did not answer
+    │   ├── JobInProgressError       another attempt holds the lease of this job
+    │   ├── LeaseLostError           this attempt was taken over; its work is discarded
+    │   ├── PublishConflictError     the destination changed while the result was being published
+    │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
+    └── PermanentError               the same call fails again until somebody changes something
+        ├── BadSourceError           the bytes are wrong; carries the byte offset in the source
+        │   ├── BadHeaderError
+        │   ├── CorruptSourceError
+        │   ├── TruncatedSourceError
+        │   ├── ChecksumMismatchError
+        │   └── CodecMismatchError   the content is not what its name or its route says
+        ├── ExpansionLimitError      the decoded size or ratio passed the route's ceiling
+        ├── SupersededError          a newer version of the source stands; nothing to do
+        │   ├── SourceGoneError
+        │   └── SourceChangedError
+        ├── AccessDeniedError        names the missing right
+        ├── DestinationMissingError
+        ├── RequestRefusedError      the service refused the request for another reason
+        ├── TimeLimitError           the work does not fit a whole invocation
+        ├── OutputTooLargeError      more output than a multipart upload can hold
+        └── ConfigurationError
+            ├── InvalidEventError
+            ├── InvalidRouteError    names the route and the field
+            └── DestinationLoopError the destination would trigger a route again
+
+The state machine and the queue tell the two branches apart by class, never by text.
+"""
+
+from __future__ import annotations
+
+
+class PenstockError(Exception):
+    """Base of all. ``hint`` says what to do about it; empty where the message does."""
+
+    default_hint = ""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RetryableError(PenstockError):
+    """Trying again, unchanged, may succeed."""
+
+
+class PermanentError(PenstockError):
+    """Trying again, unchanged, fails again."""
+
+
+class ServiceUnavailableError(RetryableError):
+    default_hint = "The service throttled or failed beyond all retries; the message will be tried again."
+
+
+class JobInProgressError(RetryableError):
+    """Another attempt holds the lease; ``retry_after`` is the seconds until it may be taken over."""
+
+    default_hint = "The attempt that holds the lease finishes the job; this copy of the event then does nothing."
+
+    def __init__(self, message: str, *, retry_after: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class LeaseLostError(RetryableError):
+    default_hint = "Another attempt took the job over; nothing of this one was published."
+
+
+class PublishConflictError(RetryableError):
+    default_hint = "Something else wrote the destination at the same moment; the job will be tried again."
+
+
+class NotEnoughTimeError(RetryableError):
+    default_hint = "Another message of the same batch used the time; this one returns to the queue."
+
+
+class BadSourceError(PermanentError):
+    """The source's bytes are wrong.
+
+    ``offset`` counts bytes from the start of the (encoded) source; ``source`` is its URI once it is known:
+    codecs know only offsets, the pipeline adds the name.
+    """
+
+    default_hint = "Ask the sender for a fresh copy and upload it again under the same key."
+
+    def __init__(self, reason: str, *, offset: int, source: str = "", hint: str = "") -> None:
+        super().__init__(reason, hint=hint)
+        self.offset = offset
+        self.source = source
+
+    def __str__(self) -> str:
+        where = f"{self.source}: " if self.source else ""
+        return f"{where}{self.message} (at byte {self.offset:,})"
+
+
+class BadHeaderError(BadSourceError):
+    pass
+
+
+class CorruptSourceError(BadSourceError):
+    pass
+
+
+class TruncatedSourceError(BadSourceError):
+    default_hint = "The upload to the source bucket was cut short; upload the whole file again."
+
+
+class ChecksumMismatchError(BadSourceError):
+    pass
+
+
+class CodecMismatchError(BadSourceError):
+    default_hint = "Rename the object to what it holds, or set the route's codec."
+
+
+class ExpansionLimitError(PermanentError):
+    default_hint = "If the file is honest, raise max_ratio or max_bytes of the route."
+
+
+class SupersededError(PermanentError):
+    default_hint = "Nothing to do: the newer event's job stands."
+
+
+class SourceGoneError(SupersededError):
+    default_hint = "The source was deleted before it was read; upload it again if that was not meant."
+
+
+class SourceChangedError(SupersededError):
+    pass
+
+
+class AccessDeniedError(PermanentError):
+    """``right`` is the IAM action and resource that is missing."""
+
+    def __init__(self, right: str, *, detail: str = "") -> None:
+        super().__init__(
+            f"access denied: {right}" + (f" ({detail})" if detail else ""),
+            hint=f"Grant {right} to the function's role, in its IAM policy and in the bucket or key policy.",
+        )
+        self.right = right
+
+
+class DestinationMissingError(PermanentError):
+    default_hint = "Create the destination bucket, or correct the route's destination."
+
+
+class RequestRefusedError(PermanentError):
+    pass
+
+
+class TimeLimitError(PermanentError):
+    default_hint = "Give the function more memory (CPU grows with it) or a longer timeout, or send smaller files."
+
+
+class OutputTooLargeError(PermanentError):
+    default_hint = "Give the function more memory: parts grow with it."
+
+
+class ConfigurationError(PermanentError):
+    pass
+
+
+class InvalidEventError(ConfigurationError):
+    default_hint = "Expected an S3 notification, an SQS batch of them or an EventBridge 'Object Created' event."
+
+
+class InvalidRouteError(ConfigurationError):
+    pass
+
+
+class DestinationLoopError(InvalidRouteError):
+    default_hint = "Send the output to another bucket, or to a prefix that no route matches."

@@ -1,0 +1,102 @@
+"""S3's limits, Lambda's limits and what follows from them: one frozen value, one planner, no defaults elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.errors import ConfigurationError, OutputTooLargeError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class S3Limits:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+
+    min_part: int = 5 * MIB
+    max_part: int = 5 * GIB
+    max_parts: int = 10_000
+    max_object: int = 50_000 * GIB  # 48.8 TiB
+    max_key: int = 1024
+    max_metadata: int = 2 * KIB
+
+
+S3 = S3Limits()
+
+# Interpreter, boto3 with its S3 and DynamoDB clients, powertools and the runtime client: 62 MB measured by
+# `make bench-import`; rounded up for allocator slack and for what TLS buffers cost on top.
+RUNTIME_BYTES = 72 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How a function's memory is divided.
+
+        memory >= RUNTIME_BYTES + read_chunk x 2 + step x 2 + part_buffers x part
+
+    ``read_chunk``: one ranged GET, held while the next is fetched. ``step``: most decoded bytes per codec step.
+    ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
+    """
+
+    read_chunk: int
+    step: int
+    buffer_bytes: int
+    uploads: int
+
+    @classmethod
+    def of(cls, memory: int, s3: S3Limits = S3) -> Budget:
+        """Divide ``memory`` bytes. Raises ConfigurationError below Lambda's smallest function, 128 MB."""
+        if memory < 128 * MIB:
+            raise ConfigurationError(
+                f"{memory // MIB} MiB of memory is less than the 128 MiB that Penstock needs",
+                hint="Set MemorySize to 128 or more.",
+            )
+        spare = memory - RUNTIME_BYTES
+        # Below 512 MB there is under a third of a vCPU: three uploads keep it busy, and four small parts fit.
+        # Above, eight uploads hide the latency of S3; more only queue for the same CPU.
+        uploads = 3 if memory < 512 * MIB else 8
+        read_chunk = 2 * MIB if memory < 256 * MIB else 8 * MIB
+        step = 256 * KIB
+        # Half of what is spare stays free for the allocator, TLS and bursts.
+        buffer_bytes = max((uploads + 1) * s3.min_part, min(spare // 2, 1 * GIB))
+        return cls(read_chunk=read_chunk, step=step, buffer_bytes=buffer_bytes, uploads=uploads)
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """Part sizes for a stream of unknown length.
+
+    Parts start small, so that small streams are parallel, and double every ``growth`` parts up to what the
+    budget allows with two buffers, so that the longest stream that fits still ends within ``max_parts``.
+    """
+
+    first: int
+    largest: int
+    growth: int = 1000
+    s3: S3Limits = S3
+
+    @classmethod
+    def within(cls, budget: Budget, s3: S3Limits = S3) -> PartPlan:
+        # 8 MiB is where the cost of a request no longer shows in CPU per byte (docs/adr/0004).
+        first = max(s3.min_part, min(8 * MIB, budget.buffer_bytes // (budget.uploads + 1)))
+        return cls(first=first, largest=max(first, min(budget.buffer_bytes // 2, s3.max_part)), s3=s3)
+
+    def size(self, number: int) -> int:
+        """Bytes of part ``number``, counted from 1. Raises OutputTooLargeError after the last possible part."""
+        if number > self.s3.max_parts:
+            raise OutputTooLargeError(
+                f"output exceeds {self.capacity:,} bytes, all that {self.s3.max_parts:,} parts "
+                f"of at most {self.largest:,} bytes hold"
+            )
+        return min(self.first << min((number - 1) // self.growth, 40), self.largest)
+
+    @property
+    def capacity(self) -> int:
+        """Most bytes that all parts hold together."""
+        full, rest = divmod(self.s3.max_parts, self.growth)
+        sizes = [self.size(1 + block * self.growth) * self.growth for block in range(full)]
+        tail = self.size(1 + full * self.growth) * rest if rest else 0
+        return min(sum(sizes) + tail, self.s3.max_object)

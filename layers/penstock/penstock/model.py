@@ -1,0 +1,220 @@
+"""The values that pass between the parts of Penstock: frozen, comparable, without behaviour of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One version of one S3 object. ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    version_id: str = ""
+    sequencer: str = ""
+    event_time: str = ""
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def order(self) -> str:
+        """The sequencer in a form that compares as text.
+
+        Sequencers differ in length and are right-padded with zeros before they are compared
+        (AWS: "How do I know the order of S3 event notifications").
+        """
+        return self.sequencer.upper().ljust(64, "0") if self.sequencer else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a decoded object goes."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule of ``routes.toml``. ``destination`` is a URI template; ceilings are per object."""
+
+    name: str
+    match: tuple[str, ...]
+    destination: str
+    source_bucket: str = "*"
+    codec: str = "auto"
+    max_ratio: float = 250.0
+    max_bytes: int = 5 * 1024**4
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything that may change the outcome changes."""
+        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One source through one route."""
+
+    source: Source
+    route: Route
+    target: Target
+
+    @property
+    def id(self) -> str:
+        """32 hex digits: the same for every delivery of the same upload."""
+        source = self.source
+        version = source.version_id or f"{source.etag}/{source.sequencer}"
+        identity = json.dumps([source.bucket, source.key, version, self.route.digest])
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+class JobState(StrEnum):
+    """Where a job stands; the final ones never change again."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    SKIPPED = "skipped"
+
+    @property
+    def final(self) -> bool:
+        return self not in (JobState.RUNNING, JobState.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job did not succeed: the error's class, what it said and the way out."""
+
+    error: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes so far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an object says of itself: headers and user metadata (lower-case names, US-ASCII values)."""
+
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default=NO_METADATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing left at the destination. ``parts`` is 0 for a single PUT."""
+
+    size: int
+    crc32: int
+    parts: int
+    etag: str
+    version_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT."""
+
+    bytes_in: int
+    bytes_out: int
+    crc32: int
+    parts: int
+    codec: str
+    etag: str = ""
+    version_id: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRef:
+    """An open multipart upload, noted so that a later attempt can abort it."""
+
+    bucket: str
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a job until the lease ends. ``attempt`` fences out everyone else."""
+
+    job_id: str
+    attempt: str
+    number: int
+    orphan: UploadRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """What the jobs table knows of one job. Times are Unix seconds."""
+
+    job_id: str
+    state: JobState
+    source: str
+    route: str = ""
+    target: str = ""
+    size: int = 0
+    progress: Progress = Progress()
+    attempts: int = 0
+    started_at: float = 0.0
+    updated_at: float = 0.0
+    finished_at: float = 0.0
+    codec: str = ""
+    crc32: str = ""
+    parts: int = 0
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def percent(self) -> float:
+        """Exact share of the source's bytes that were consumed, 0 to 100."""
+        if self.state is JobState.SUCCEEDED:
+            return 100.0
+        return 100.0 * self.progress.bytes_in / self.size if self.size else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From the first claim to the end, or to the last sign of life."""
+        return max(0.0, (self.finished_at or self.updated_at) - self.started_at)
+
+    @property
+    def throughput(self) -> float:
+        """Decoded bytes per second."""
+        return self.progress.bytes_out / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """What HEAD says of an object."""
+
+    size: int
+    etag: str
+    version_id: str = ""
+    content_type: str = ""
+    content_encoding: str = ""
+    metadata: Mapping[str, str] = field(default=NO_METADATA)

@@ -1,0 +1,153 @@
+"""Every seam of Penstock. Adapters implement these; the core knows nothing else of the world outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Protocol, Self
+
+from penstock.model import (
+    Claim,
+    Content,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    ObjectHead,
+    Progress,
+    Published,
+    Receipt,
+    Source,
+    Target,
+    UploadRef,
+)
+
+
+class Deadline(Protocol):
+    """How long this process may still work. On Lambda: the context's remaining time."""
+
+    def remaining(self) -> float:
+        """Seconds left; never grows."""
+
+
+class ByteSource(Protocol):
+    """The bytes of one pinned source, in order, from the first.
+
+    ``chunks`` raises SourceChangedError when the object is no longer the one that was pinned, SourceGoneError
+    when it was deleted, ServiceUnavailableError when retries are used up. Memory: at most two chunks at a time.
+    """
+
+    @property
+    def size(self) -> int:
+        """Encoded size in bytes."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Non-empty pieces of the source. Closing the iterator releases its connection and threads."""
+
+
+class Verdict(Enum):
+    """What may be done with the object that a destination already holds."""
+
+    REPLACE = "replace"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+
+
+class PublishRule(Protocol):
+    """Decides, from the metadata of the object that stands at the destination, what publishing may do."""
+
+    def __call__(self, standing: Mapping[str, str]) -> Verdict: ...
+
+
+class BucketSink(Protocol):
+    """One object in the making. Visible whole or not at all.
+
+    A context manager: ``publish`` makes the object visible; leaving the block without it, for whatever reason,
+    aborts and leaves nothing behind, and an abort that fails is attached to the error as a note.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append. Blocks while the byte budget is in use. Raises what an earlier part's upload raised."""
+
+    def publish(self, *, crc32: int | None) -> Published:
+        """Make the object visible, unless a newer one stands.
+
+        ``crc32`` is the checksum the sender declared for all bytes, or None where the encoding declares none.
+        Raises ChecksumMismatchError when it is not that of the bytes written, SupersededError when the
+        destination holds a newer result, PublishConflictError when the destination keeps changing.
+        """
+
+
+class ObjectStore(Protocol):
+    """The objects of S3, as far as a job needs them."""
+
+    def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+        """What stands under a key now (or one version of it); None where nothing does."""
+
+    def open_source(self, source: Source) -> ByteSource:
+        """Read a source, pinned to its version id or else its ETag."""
+
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, on_upload: Callable[[UploadRef | None], None]
+    ) -> BucketSink:
+        """Start an object. ``on_upload`` hears of an upload when it is opened, before its first part, and with
+        None when it is closed, so that it can be noted for whoever takes over."""
+
+    def sweep(self, target: Target) -> None:
+        """Abort every open upload to this very key: what dead attempts left behind."""
+
+
+class JobStore(Protocol):
+    """The jobs table. Each write but ``skip`` is conditional on holding the claim and raises LeaseLostError."""
+
+    def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
+        """Take a job for ``lease`` seconds; a job that has ended is answered with its status instead.
+
+        Raises JobInProgressError while another attempt holds it, and SupersededError when a newer version of
+        the same source was claimed through the same route.
+        """
+
+    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+        """Record progress and renew the lease."""
+
+    def note_upload(self, claim: Claim, upload: UploadRef | None) -> None:
+        """Record the open upload, so that whoever takes over can abort it; None clears it."""
+
+    def release(self, claim: Claim, failure: Failure) -> None:
+        """Give the lease up for another attempt: the job waits."""
+
+    def close(
+        self,
+        claim: Claim,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        """End the job in a final state."""
+
+    def skip(self, source: Source, reason: str) -> None:
+        """Record a source that no route takes."""
+
+    def get(self, job_id: str) -> JobStatus | None: ...
+
+
+class MessageQueue(Protocol):
+    """The queue that S3 notifies."""
+
+    def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
+        """Hide a message for so long (0 to 43,200 seconds) before it is delivered again."""
+
+
+class Texts(Protocol):
+    """Small text files by URI: a path, ``file://`` or ``s3://``."""
+
+    def read(self, uri: str) -> str:
+        """The whole file, at most 1 MiB. Raises ConfigurationError with the URI when it cannot be read."""
