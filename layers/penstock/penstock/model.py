@@ -9,6 +9,15 @@ from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+
+def digest(*texts: str) -> str:
+    """32 hex digits that stand for a sequence of texts."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
+
+
+# Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
+DEFAULT_RATIO = 250.0
+
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -27,6 +36,11 @@ class Source:
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Bucket, key and version; without a version id, the sequencer tells two uploads of the same bytes apart."""
+        return self.bucket, self.key, self.version_id or f"{self.etag}/{self.sequencer}"
 
     @property
     def order(self) -> str:
@@ -59,13 +73,13 @@ class Route:
     destination: str
     source_bucket: str = "*"
     codec: str = "auto"
-    max_ratio: float = 250.0
-    max_bytes: int = 5 * 1024**4
+    max_ratio: float = DEFAULT_RATIO
+    max_bytes: int = 50_000 * 1024**3
 
     @property
     def digest(self) -> str:
         """Changes when anything that may change the outcome changes."""
-        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
+        return digest(*map(str, astuple(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +93,7 @@ class Job:
     @property
     def id(self) -> str:
         """32 hex digits: the same for every delivery of the same upload."""
-        source = self.source
-        version = source.version_id or f"{source.etag}/{source.sequencer}"
-        identity = json.dumps([source.bucket, source.key, version, self.route.digest])
-        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+        return digest(*self.source.identity, self.route.digest)
 
 
 class JobState(StrEnum):
@@ -151,22 +162,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadRef:
-    """An open multipart upload, noted so that a later attempt can abort it."""
-
-    bucket: str
-    key: str
-    upload_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a job until the lease ends. ``attempt`` fences out everyone else."""
+    """The right to work on a job until the lease ends.
+
+    ``attempt`` fences out everyone else; ``number`` counts attempts from 1: above it, one before has died or failed.
+    """
 
     job_id: str
     attempt: str
     number: int
-    orphan: UploadRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

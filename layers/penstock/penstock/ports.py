@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,7 +20,6 @@ from penstock.model import (
     Receipt,
     Source,
     Target,
-    UploadRef,
 )
 
 
@@ -42,8 +41,8 @@ class ByteSource(Protocol):
     def size(self) -> int:
         """Encoded size in bytes."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """Non-empty pieces of the source. Closing the iterator releases its connection and threads."""
+    def chunks(self) -> Generator[bytes, None, None]:
+        """Non-empty pieces of the source. Closing the generator releases its connection and threads."""
 
 
 class Verdict(Enum):
@@ -54,10 +53,8 @@ class Verdict(Enum):
     SUPERSEDED = "superseded"
 
 
-class PublishRule(Protocol):
-    """Decides, from the metadata of the object that stands at the destination, what publishing may do."""
-
-    def __call__(self, standing: Mapping[str, str]) -> Verdict: ...
+PublishRule = Callable[[Mapping[str, str]], Verdict]
+"""Decides, from the metadata of the object that stands at the destination, what publishing may do."""
 
 
 class BucketSink(Protocol):
@@ -94,11 +91,8 @@ class ObjectStore(Protocol):
     def open_source(self, source: Source) -> ByteSource:
         """Read a source, pinned to its version id or else its ETag."""
 
-    def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, on_upload: Callable[[UploadRef | None], None]
-    ) -> BucketSink:
-        """Start an object. ``on_upload`` hears of an upload when it is opened, before its first part, and with
-        None when it is closed, so that it can be noted for whoever takes over."""
+    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
+        """Start an object. Nothing is created before the first part is full or the object is published."""
 
     def sweep(self, target: Target) -> None:
         """Abort every open upload to this very key: what dead attempts left behind."""
@@ -108,17 +102,14 @@ class JobStore(Protocol):
     """The jobs table. Each write but ``skip`` is conditional on holding the claim and raises LeaseLostError."""
 
     def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
-        """Take a job for ``lease`` seconds; a job that has ended is answered with its status instead.
+        """Take a job for ``lease`` seconds.
 
-        Raises JobInProgressError while another attempt holds it, and SupersededError when a newer version of
-        the same source was claimed through the same route.
+        A job that has ended, or one of which a newer version was claimed through the same route, is answered
+        with its status instead. Raises JobInProgressError while another attempt holds it.
         """
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
         """Record progress and renew the lease."""
-
-    def note_upload(self, claim: Claim, upload: UploadRef | None) -> None:
-        """Record the open upload, so that whoever takes over can abort it; None clears it."""
 
     def release(self, claim: Claim, failure: Failure) -> None:
         """Give the lease up for another attempt: the job waits."""
@@ -133,7 +124,7 @@ class JobStore(Protocol):
     ) -> None:
         """End the job in a final state."""
 
-    def skip(self, source: Source, reason: str) -> None:
+    def skip(self, source: Source) -> None:
         """Record a source that no route takes."""
 
     def get(self, job_id: str) -> JobStatus | None: ...

@@ -1,0 +1,25 @@
+"""`ingest`: S3 says that an object has arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from penstock import telemetry, wiring
+from penstock.ingest import summarise
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: Any, context: LambdaContext) -> dict[str, object]:
+    """An S3 notification, an SQS batch of them or an EventBridge event -> failed batch items, or the jobs."""
+    report = wiring.ingest().handle(event, wiring.deadline(context))
+    telemetry.report(report, logger, metrics)
+    return summarise(report)

@@ -1,0 +1,31 @@
+"""Clients of the services that a job touches lightly. S3's has a module of its own."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_sqs.client import SQSClient
+
+LIGHT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=10)
+
+
+@cache
+def session() -> boto3.session.Session:
+    """One session for all clients: they share its loader, credentials and parsed endpoint rules."""
+    return boto3.session.Session()
+
+
+def dynamodb_client() -> DynamoDBClient:
+    """A DynamoDB client."""
+    return session().client("dynamodb", config=LIGHT)
+
+
+def sqs_client() -> SQSClient:
+    """An SQS client: only made when a message has to be postponed."""
+    return session().client("sqs", config=LIGHT)

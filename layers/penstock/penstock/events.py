@@ -1,0 +1,154 @@
+"""What may wake `ingest`: an S3 notification, an SQS batch of them, an EventBridge event.
+
+S3 notifications carry keys in form encoding (``+`` for a blank), which is undone here, once; EventBridge
+carries them plain. ``s3:TestEvent`` and events other than the creation of an object are passed over.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from penstock.errors import InvalidEventError
+from penstock.model import Source
+
+# Characters of a foreign event that an error shows.
+EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery: the sources it names, or the reason why it names none.
+
+    ``id`` and what follows are SQS's; ``id`` is empty for an event that came straight to the function.
+    """
+
+    sources: tuple[Source, ...] = ()
+    problem: InvalidEventError | None = None
+    id: str = ""
+    receipt_handle: str = ""
+    queue_arn: str = ""
+    receives: int = 1
+
+
+def read_event(event: object) -> tuple[Message, ...]:
+    """The messages of an event, in order.
+
+    Raises InvalidEventError for an event of no known kind. A malformed message inside an SQS batch does not
+    spoil the others: it is returned with its ``problem``.
+    """
+    if _is_sqs_batch(event):
+        return tuple(_message(record) for record in event["Records"])  # type: ignore[index]  # checked above
+    return (Message(sources=_sources(event)),)
+
+
+def _is_sqs_batch(event: object) -> bool:
+    match event:
+        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+            return True
+    return False
+
+
+def _message(record: Mapping[str, Any]) -> Message:
+    sources: tuple[Source, ...] = ()
+    problem = None
+    try:
+        sources = _sources(json.loads(record["body"]))
+    except InvalidEventError as error:
+        problem = error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = InvalidEventError(f"message {record.get('messageId')}: the body is not JSON: {error!r}")
+    return Message(
+        sources=sources,
+        problem=problem,
+        id=str(record.get("messageId", "")),
+        receipt_handle=str(record.get("receiptHandle", "")),
+        queue_arn=str(record.get("eventSourceARN", "")),
+        receives=int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
+    )
+
+
+def _sources(event: object) -> tuple[Source, ...]:
+    match event:
+        case {"Event": "s3:TestEvent"}:
+            return ()
+        case {"Records": [*records]} if records:
+            return tuple(_from_notification(r) for r in records if _names_creation(r))
+        case {"source": "aws.s3", "detail-type": "Object Created", "detail": _}:
+            return (_from_eventbridge(event),)
+        case {"source": "aws.s3", "detail-type": str()}:
+            return ()
+    raise InvalidEventError(f"not an event that S3 sends: {_excerpt(event)}")
+
+
+def _names_creation(record: object) -> bool:
+    match record:
+        case {"eventSource": "aws:s3", "eventName": str(name)}:
+            return name.removeprefix("s3:").startswith("ObjectCreated:")
+    raise InvalidEventError(f"not a record of an S3 notification: {_excerpt(record)}")
+
+
+def _from_notification(record: Mapping[str, Any]) -> Source:
+    try:
+        thing = record["s3"]["object"]
+        return _source(
+            bucket=record["s3"]["bucket"]["name"],
+            key=unquote_plus(thing["key"], errors="strict"),
+            size=thing.get("size", 0),
+            etag=thing.get("eTag"),
+            version_id=thing.get("versionId"),
+            sequencer=thing.get("sequencer"),
+            event_time=record.get("eventTime"),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidEventError(f"S3 notification record lacks a field or is malformed: {error!r}") from error
+
+
+def _from_eventbridge(event: Any) -> Source:
+    try:
+        thing = event["detail"]["object"]
+        return _source(
+            bucket=event["detail"]["bucket"]["name"],
+            key=thing["key"],
+            size=thing.get("size", 0),
+            etag=thing.get("etag"),
+            version_id=thing.get("version-id"),
+            sequencer=thing.get("sequencer"),
+            event_time=event.get("time"),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidEventError(f"EventBridge event lacks a field or is malformed: {error!r}") from error
+
+
+def _source(
+    *,
+    bucket: str,
+    key: str,
+    size: object,
+    etag: str | None,
+    version_id: str | None,
+    sequencer: str | None,
+    event_time: str | None,
+) -> Source:
+    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
+    if not all(isinstance(text, str) for text in texts) or not bucket or not key:
+        raise ValueError(f"bucket {bucket!r}, key {key!r}")
+    return Source(
+        bucket=bucket,
+        key=key,
+        size=int(size),  # type: ignore[call-overload]  # a TypeError is the caller's to translate
+        etag=(etag or "").strip('"'),
+        version_id=version_id or "",
+        sequencer=sequencer or "",
+        event_time=event_time or "",
+    )
+
+
+def _excerpt(event: object) -> str:
+    text = json.dumps(event, default=repr)
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."

@@ -1,0 +1,104 @@
+"""An event in, outcomes out: which sources to take, and which messages must come back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.errors import InvalidEventError, JobInProgressError, RetryableError
+from penstock.events import Message, read_event
+from penstock.jobs import Outcome, Workshop
+from penstock.model import JobState
+from penstock.ports import Deadline, MessageQueue
+from penstock.routes import Routes
+
+# Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five
+# receives (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job is
+# being done elsewhere does not end among the dead letters.
+BACKOFF_SECONDS = 30
+BACKOFF_CEILING_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of an event. ``returned`` are the ids of the messages that must be delivered again."""
+
+    outcomes: tuple[Outcome, ...]
+    returned: tuple[str, ...]
+    problems: tuple[InvalidEventError, ...]
+    queued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Takes every source that an event names, the smallest first, so that none waits behind a giant."""
+
+    workshop: Workshop
+    queue: MessageQueue
+    routes: Callable[[], Routes]
+    jitter: Callable[[], float] = random.random
+
+    def handle(self, event: object, deadline: Deadline) -> Report:
+        """Do the work of an event.
+
+        An event that came straight to the function (no queue to return to) raises its first RetryableError,
+        so that Lambda calls again. Raises InvalidEventError and InvalidRouteError, which no retry mends.
+        """
+        messages = read_event(event)
+        queued = any(message.id for message in messages)
+        routes = self.routes()
+        outcomes: list[Outcome] = []
+        returned: list[str] = [message.id for message in messages if message.problem]
+        for message in sorted(messages, key=_total_size):
+            done = [self.workshop.take(s, routes, deadline, fresh=not outcomes) for s in message.sources]
+            outcomes += done
+            if retry := next((o.retry for o in done if o.retry), None):
+                if not queued:
+                    raise retry
+                returned.append(message.id)
+                self._postpone(message, retry)
+        problems = tuple(message.problem for message in messages if message.problem)
+        return Report(tuple(outcomes), tuple(returned), problems, queued)
+
+    def _postpone(self, message: Message, retry: RetryableError) -> None:
+        ceiling = min(BACKOFF_SECONDS * 2 ** (message.receives - 1), BACKOFF_CEILING_SECONDS)
+        seconds = ceiling / 2 + self.jitter() * ceiling / 2
+        if isinstance(retry, JobInProgressError):
+            seconds = max(seconds, retry.retry_after + 1)
+        self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+
+
+def summarise(report: Report) -> dict[str, object]:
+    """What the function answers: SQS wants the failures of a batch, a direct caller the jobs."""
+    if report.queued:
+        return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in report.returned]}
+    return {"jobs": [_summary(outcome) for outcome in report.outcomes]}
+
+
+def _summary(outcome: Outcome) -> dict[str, object]:
+    summary: dict[str, object] = {
+        "source": outcome.source.uri,
+        "state": str(outcome.state or JobState.WAITING),
+        "job": outcome.job_id,
+        "route": outcome.route,
+        "target": outcome.target,
+        "repeat": outcome.repeat,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if receipt := outcome.receipt:
+        summary |= {
+            "codec": receipt.codec,
+            "bytes_in": receipt.bytes_in,
+            "bytes_out": receipt.bytes_out,
+            "parts": receipt.parts,
+            "crc32": f"{receipt.crc32:08x}",
+            "warnings": list(receipt.warnings),
+        }
+    if failure := outcome.failure:
+        summary |= {"error": failure.error, "message": failure.message, "hint": failure.hint}
+    return summary
+
+
+def _total_size(message: Message) -> int:
+    return sum(source.size for source in message.sources)

@@ -1,0 +1,80 @@
+"""The environment, parsed once into a frozen value. Nothing else reads environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from penstock.errors import ConfigurationError
+from penstock.limits import MIB
+
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a deployment decides. ``memory`` is in bytes, times are in seconds."""
+
+    jobs_table: str
+    source_bucket: str
+    destination_bucket: str
+    work_bucket: str
+    memory: int
+    routes_uri: str = ""
+    job_retention_days: int = 90
+    # Long enough to sit out S3's retries between two beats, short enough that a killed job is taken over soon.
+    lease_seconds: float = 60.0
+    beat_seconds: float = 2.0
+    # What an abort or a completion may need at the end: S3 completes thousands of parts within seconds.
+    margin_seconds: float = 10.0
+
+    VARIABLES: ClassVar[frozenset[str]] = frozenset(
+        {
+            "PENSTOCK_JOBS_TABLE",
+            "PENSTOCK_SOURCE_BUCKET",
+            "PENSTOCK_DESTINATION_BUCKET",
+            "PENSTOCK_WORK_BUCKET",
+            "PENSTOCK_ROUTES_URI",
+            "PENSTOCK_JOB_RETENTION_DAYS",
+            "PENSTOCK_LEASE_SECONDS",
+            "PENSTOCK_BEAT_SECONDS",
+            "PENSTOCK_MARGIN_SECONDS",
+        }
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Raises ConfigurationError naming the variable that is missing or malformed."""
+
+        def text(name: str) -> str:
+            value = environment.get(name, "")
+            if not value:
+                raise ConfigurationError(f"environment variable {name} is not set")
+            return value
+
+        def number(name: str, parse: Callable[[str], N], default: N) -> N:
+            value = environment.get(name, "")
+            if not value:
+                return default
+            try:
+                parsed = parse(value)
+            except ValueError as error:
+                raise ConfigurationError(f"environment variable {name} is not a number: {value!r}") from error
+            if parsed <= 0:
+                raise ConfigurationError(f"environment variable {name} must be positive: {value!r}")
+            return parsed
+
+        return cls(
+            jobs_table=text("PENSTOCK_JOBS_TABLE"),
+            source_bucket=text("PENSTOCK_SOURCE_BUCKET"),
+            destination_bucket=text("PENSTOCK_DESTINATION_BUCKET"),
+            work_bucket=text("PENSTOCK_WORK_BUCKET"),
+            memory=number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", int, 1769) * MIB,
+            routes_uri=environment.get("PENSTOCK_ROUTES_URI", ""),
+            job_retention_days=number("PENSTOCK_JOB_RETENTION_DAYS", int, 90),
+            lease_seconds=number("PENSTOCK_LEASE_SECONDS", float, 60.0),
+            beat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
+            margin_seconds=number("PENSTOCK_MARGIN_SECONDS", float, 10.0),
+        )

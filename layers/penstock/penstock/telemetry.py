@@ -1,0 +1,75 @@
+"""What the handlers say about their work: structured logs with the job id, and EMF metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from penstock.ingest import Report
+from penstock.jobs import Outcome
+from penstock.limits import KIB, MIB
+from penstock.model import JobState
+
+STATES = {
+    None: "JobsWaiting",
+    JobState.SUCCEEDED: "JobsSucceeded",
+    JobState.FAILED: "JobsFailed",
+    JobState.SUPERSEDED: "JobsSuperseded",
+    JobState.SKIPPED: "JobsSkipped",
+}
+
+
+def report(done: Report, logger: Logger, metrics: Metrics) -> None:
+    """One log line per outcome, and the sums as metrics of the invocation."""
+    for problem in done.problems:
+        logger.error("message returned: not an event of S3", extra={"error": str(problem), "hint": problem.hint})
+    for outcome in done.outcomes:
+        _log(outcome, logger)
+        _measure(outcome, metrics)
+    metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes (VmHWM); 0 where /proc does not say."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), "VmHWM: 0")
+    return int(line.split()[1]) * KIB
+
+
+def _log(outcome: Outcome, logger: Logger) -> None:
+    fields: dict[str, object] = {
+        "job_id": outcome.job_id,
+        "source": outcome.source.uri,
+        "version": outcome.source.version_id,
+        "route": outcome.route,
+        "target": outcome.target,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if receipt := outcome.receipt:
+        fields |= {"codec": receipt.codec, "bytes_in": receipt.bytes_in, "bytes_out": receipt.bytes_out}
+        fields |= {"parts": receipt.parts, "warnings": list(receipt.warnings)}
+    if failure := outcome.failure:
+        fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
+    if outcome.repeat:
+        logger.info("repeat: nothing to do", extra=fields | {"state": str(outcome.state)})
+    elif outcome.retry:
+        logger.warning("job waiting", extra=fields)
+    elif outcome.state is JobState.FAILED:
+        logger.error("job failed", extra=fields)
+    else:
+        logger.info(f"job {outcome.state}", extra=fields)
+
+
+def _measure(outcome: Outcome, metrics: Metrics) -> None:
+    if outcome.repeat:
+        metrics.add_metric("Repeats", MetricUnit.Count, 1)
+        return
+    metrics.add_metric(STATES.get(outcome.state, "JobsWaiting"), MetricUnit.Count, 1)
+    if receipt := outcome.receipt:
+        metrics.add_metric("BytesIn", MetricUnit.Bytes, receipt.bytes_in)
+        metrics.add_metric("BytesOut", MetricUnit.Bytes, receipt.bytes_out)
+        metrics.add_metric("JobSeconds", MetricUnit.Seconds, outcome.seconds)

@@ -1,0 +1,120 @@
+"""In-memory jobs table and message queue, with the semantics of the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
+
+
+@dataclass
+class MemoryJobStore:
+    """Keeps every status in ``jobs``. ``clock`` gives Unix seconds."""
+
+    clock: Callable[[], float]
+    jobs: dict[str, JobStatus] = field(default_factory=dict)
+    _leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _orders: dict[str, str] = field(default_factory=dict)
+    _names: count[int] = field(default_factory=count)
+
+    def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
+        now = self.clock()
+        newest = self._note_order(job)
+        standing = self.jobs.get(job.id)
+        if standing and standing.state.final:
+            return standing
+        _, until = self._leases.get(job.id, ("", 0.0))
+        if standing and until > now:
+            raise JobInProgressError(f"{job.source.uri}: another attempt is at work", retry_after=until - now)
+        attempts = standing.attempts + 1 if standing else 1
+        status = JobStatus(
+            job_id=job.id,
+            state=JobState.RUNNING,
+            source=job.source.uri,
+            route=job.route.name,
+            target=job.target.uri,
+            size=job.source.size,
+            attempts=attempts,
+            started_at=standing.started_at if standing else now,
+            updated_at=now,
+        )
+        if not newest:
+            failure = Failure("SupersededError", f"{job.source.uri}: a newer version was claimed", "")
+            status = replace(status, state=JobState.SUPERSEDED, finished_at=now, failure=failure)
+            self.jobs[job.id] = status
+            return status
+        self.jobs[job.id] = status
+        attempt = f"attempt-{next(self._names)}"
+        self._leases[job.id] = (attempt, now + lease)
+        return Claim(job.id, attempt, attempts)
+
+    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+        self._check(claim)
+        now = self.clock()
+        self._leases[claim.job_id] = (claim.attempt, now + lease)
+        self.jobs[claim.job_id] = replace(self.jobs[claim.job_id], progress=progress, updated_at=now)
+
+    def release(self, claim: Claim, failure: Failure) -> None:
+        self._check(claim)
+        now = self.clock()
+        self._leases[claim.job_id] = (claim.attempt, now)
+        self.jobs[claim.job_id] = replace(
+            self.jobs[claim.job_id], state=JobState.WAITING, failure=failure, updated_at=now
+        )
+
+    def close(
+        self,
+        claim: Claim,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        self._check(claim)
+        now = self.clock()
+        status = replace(self.jobs[claim.job_id], state=state, failure=failure, updated_at=now, finished_at=now)
+        if receipt:
+            status = replace(
+                status,
+                progress=Progress(receipt.bytes_in, receipt.bytes_out),
+                codec=receipt.codec,
+                crc32=f"{receipt.crc32:08x}",
+                parts=receipt.parts,
+                warnings=receipt.warnings,
+            )
+        self.jobs[claim.job_id] = status
+
+    def skip(self, source: Source) -> None:
+        now = self.clock()
+        job_id = digest(*source.identity)
+        self.jobs[job_id] = JobStatus(
+            job_id, JobState.SKIPPED, source.uri, size=source.size, started_at=now, updated_at=now, finished_at=now
+        )
+
+    def get(self, job_id: str) -> JobStatus | None:
+        return self.jobs.get(job_id)
+
+    def _note_order(self, job: Job) -> bool:
+        key = digest(job.source.bucket, job.source.key, job.route.name)
+        if job.source.order and self._orders.get(key, "") > job.source.order:
+            return False
+        self._orders[key] = job.source.order or self._orders.get(key, "")
+        return True
+
+    def _check(self, claim: Claim) -> None:
+        attempt, _ = self._leases[claim.job_id]
+        if attempt != claim.attempt or self.jobs[claim.job_id].state is not JobState.RUNNING:
+            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+
+
+@dataclass
+class MemoryQueue:
+    """Remembers which messages were postponed, and for how many seconds."""
+
+    postponed: dict[str, int] = field(default_factory=dict)
+
+    def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:  # noqa: ARG002  (one queue)
+        self.postponed[receipt_handle] = seconds
