@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 
 def digest(*texts: str) -> str:
@@ -17,8 +16,6 @@ def digest(*texts: str) -> str:
 
 # Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
 DEFAULT_RATIO = 250.0
-
-NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ class Content:
     """What an object says of itself: headers and user metadata (lower-case names, US-ASCII values)."""
 
     content_type: str = "application/octet-stream"
-    metadata: Mapping[str, str] = field(default=NO_METADATA)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,4 +218,4 @@ class ObjectHead:
     version_id: str = ""
     content_type: str = ""
     content_encoding: str = ""
-    metadata: Mapping[str, str] = field(default=NO_METADATA)
+    metadata: Mapping[str, str] = field(default_factory=dict)
