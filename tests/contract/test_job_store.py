@@ -1,0 +1,210 @@
+"""What every jobs table keeps: one attempt at a time, the newest version only, nothing lost to a dead attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
+from penstock.ports import JobStore
+from penstock.testing.jobs import MemoryJobStore
+
+SOURCE = Source("drops", "in/a.csv.gz", size=1000, etag="e1", version_id="v1", sequencer="0A00")
+ROUTE = Route("decompress", ("*.gz",), "s3://lake/{stem}")
+JOB = Job(SOURCE, ROUTE, Target("lake", "in/a.csv"))
+FAILURE = Failure("TruncatedSourceError", "cut short", "send it again")
+RECEIPT = Receipt(
+    bytes_in=1000, bytes_out=5000, crc32=0xDEADBEEF, parts=2, codec="gzip", etag="x", warnings=("trailing zeros",)
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_249_800.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def memory(clock: Clock) -> Iterator[JobStore]:
+    yield MemoryJobStore(clock)
+
+
+def dynamodb(clock: Clock) -> Iterator[JobStore]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="jobs",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+
+
+@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+def store(request: pytest.FixtureRequest, clock: Clock) -> Iterator[JobStore]:
+    backend: Callable[[Clock], Iterator[JobStore]] = request.param
+    yield from backend(clock)
+
+
+def claimed(store: JobStore, job: Job = JOB, *, lease: float = 60) -> Claim:
+    claim = store.claim(job, lease=lease)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def status(store: JobStore, job: Job = JOB) -> JobStatus:
+    found = store.get(job.id)
+    assert found
+    return found
+
+
+def test_an_unknown_job_has_no_status(store: JobStore) -> None:
+    assert store.get("nothing") is None
+
+
+def test_a_claimed_job_is_running(store: JobStore, clock: Clock) -> None:
+    claim = claimed(store)
+    found = status(store)
+    assert (claim.number, found.state, found.attempts) == (1, JobState.RUNNING, 1)
+    assert (found.source, found.route, found.target, found.size) == (
+        "s3://drops/in/a.csv.gz",
+        "decompress",
+        "s3://lake/in/a.csv",
+        1000,
+    )
+    assert found.started_at == clock.now
+
+
+def test_a_second_claim_is_told_how_long_to_wait(store: JobStore, clock: Clock) -> None:
+    claimed(store, lease=60)
+    clock.now += 20
+    with pytest.raises(JobInProgressError) as caught:
+        store.claim(JOB, lease=60)
+    assert caught.value.retry_after == pytest.approx(40)
+
+
+def test_a_dead_attempt_is_taken_over_when_its_lease_ends(store: JobStore, clock: Clock) -> None:
+    dead = claimed(store, lease=60)
+    began = clock.now
+    clock.now += 60
+    living = claimed(store)
+    assert living.number == 2
+    with pytest.raises(LeaseLostError):
+        store.beat(dead, Progress(1, 1), lease=60)
+    with pytest.raises(LeaseLostError):
+        store.close(dead, JobState.SUCCEEDED, receipt=RECEIPT)
+    with pytest.raises(LeaseLostError):
+        store.release(dead, FAILURE)
+    assert status(store).started_at == began
+
+
+def test_a_beat_records_progress_and_renews_the_lease(store: JobStore, clock: Clock) -> None:
+    claim = claimed(store, lease=60)
+    clock.now += 59
+    store.beat(claim, Progress(250, 900), lease=60)
+    clock.now += 59
+    with pytest.raises(JobInProgressError):
+        store.claim(JOB, lease=60)
+    assert status(store).percent == 25.0
+    assert status(store).progress == Progress(250, 900)
+
+
+def test_a_success_keeps_what_was_delivered(store: JobStore, clock: Clock) -> None:
+    claim = claimed(store)
+    clock.now += 4
+    store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+    done = status(store)
+    assert (done.state, done.codec, done.parts, done.crc32) == (JobState.SUCCEEDED, "gzip", 2, "deadbeef")
+    assert (done.seconds, done.throughput, done.percent) == (4.0, 1250.0, 100.0)
+    assert done.warnings == ("trailing zeros",)
+    assert done.failure is None
+
+
+def test_a_failure_keeps_error_and_hint(store: JobStore) -> None:
+    store.close(claimed(store), JobState.FAILED, failure=FAILURE)
+    assert status(store).failure == FAILURE
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED])
+def test_a_job_that_has_ended_is_never_claimed_again(store: JobStore, clock: Clock, state: JobState) -> None:
+    store.close(claimed(store), state)
+    clock.now += 10_000
+    again = store.claim(JOB, lease=60)
+    assert isinstance(again, JobStatus)
+    assert again.state is state
+
+
+def test_a_claim_that_has_closed_its_job_writes_no_more(store: JobStore) -> None:
+    claim = claimed(store)
+    store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+    with pytest.raises(LeaseLostError):
+        store.close(claim, JobState.FAILED, failure=FAILURE)
+
+
+def test_a_released_job_waits_and_is_claimed_at_once(store: JobStore) -> None:
+    store.release(claimed(store), FAILURE)
+    waiting = status(store)
+    assert (waiting.state, waiting.failure) == (JobState.WAITING, FAILURE)
+    claim = claimed(store)
+    assert claim.number == 2
+    store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+    assert status(store).failure is None
+
+
+def newer(job: Job) -> Job:
+    return replace(job, source=replace(job.source, version_id="v2", etag="e2", sequencer="0A0001"))
+
+
+def test_an_older_version_is_superseded_once_a_newer_one_was_claimed(store: JobStore) -> None:
+    claimed(store, newer(JOB))
+    late = store.claim(JOB, lease=60)
+    assert isinstance(late, JobStatus)
+    assert late.state is JobState.SUPERSEDED
+    assert status(store).state is JobState.SUPERSEDED
+    assert late.failure
+
+
+def test_a_newer_version_is_claimed_while_an_older_one_runs(store: JobStore) -> None:
+    claimed(store)
+    assert claimed(store, newer(JOB)).number == 1
+
+
+def test_an_older_version_that_had_succeeded_stays_so(store: JobStore) -> None:
+    store.close(claimed(store), JobState.SUCCEEDED, receipt=RECEIPT)
+    claimed(store, newer(JOB))
+    repeat = store.claim(JOB, lease=60)
+    assert isinstance(repeat, JobStatus)
+    assert repeat.state is JobState.SUCCEEDED
+
+
+def test_another_route_of_the_same_source_is_another_job(store: JobStore) -> None:
+    claimed(store, newer(JOB))
+    other = replace(JOB, route=replace(ROUTE, name="other"))
+    assert claimed(store, other).number == 1
+
+
+def test_events_without_a_sequencer_are_never_superseded(store: JobStore) -> None:
+    claimed(store, newer(JOB))
+    assert claimed(store, replace(JOB, source=replace(SOURCE, sequencer=""))).number == 1
+
+
+def test_a_skipped_source_is_on_record(store: JobStore) -> None:
+    store.skip(SOURCE)
+    from penstock.model import digest
+
+    skipped = store.get(digest(*SOURCE.identity))
+    assert skipped
+    assert (skipped.state, skipped.source) == (JobState.SKIPPED, SOURCE.uri)
