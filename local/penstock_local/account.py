@@ -1,0 +1,58 @@
+"""MiniStack as a child process: an AWS account on loopback, with IAM enforced and its known differences corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from penstock_local import process
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An emulated AWS account. The credentials are its root user's; a deployed function runs under its own role's."""
+
+    endpoint: str
+    region: str = process.REGION
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105  # MiniStack's well-known root user, on loopback
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of that service, with as many connections as a Lambda function may open."""
+        return boto3.client(  # type: ignore[call-overload]  # of whichever service, not one of a list
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(proxies={}, max_pool_connections=32),
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What any AWS client must find in its environment to work against this account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+
+@contextmanager
+def emulator_only() -> Iterator[Account]:
+    """An empty account for as long as the block runs: nothing deployed, up in about half a second."""
+    with TemporaryDirectory(prefix="penstock-") as directory, process.guard() as guard_fd:
+        state_dir = Path(directory)
+        port = process.start(state_dir, guard_fd=guard_fd)
+        try:
+            yield Account(endpoint=f"http://{process.HOST}:{port}")
+        finally:
+            process.stop(state_dir)
