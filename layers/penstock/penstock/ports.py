@@ -21,6 +21,7 @@ from penstock.model import (
     Source,
     Target,
 )
+from penstock.records import Chunk, Loaded, Resume, TablePlan
 
 
 class Deadline(Protocol):
@@ -80,6 +81,32 @@ class BucketSink(Protocol):
         Raises ChecksumMismatchError when it is not that of the bytes written, SupersededError when the
         destination holds a newer result, PublishConflictError when the destination keeps changing.
         """
+
+
+class TableSink(Protocol):
+    """One load of one span into the tables of a plan. A context manager that owns its connection.
+
+    A chunk's rows and its ledger entry commit together: a chunk that the ledger knows is never loaded again.
+    Raises PermanentError (table or column missing, access denied) and ServiceUnavailableError (connection).
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def begin(self, plan: TablePlan) -> Resume:
+        """Check (or create) tables, staging and ledger; answers where to go on."""
+
+    def load(self, chunk: Chunk) -> Loaded:
+        """Commit one chunk. Rows that only the database can refuse come back as rejects."""
+
+    def finish(self) -> None:
+        """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
+
+    def abort(self) -> None:
+        """Drop staging; append and upsert keep what is committed. Idempotent."""
 
 
 class ObjectStore(Protocol):

@@ -1,0 +1,205 @@
+"""The values of a table load: records as parsers find them, tables as routes declare them, what was delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Characters of a rejected record that are kept.
+RAW_LIMIT = 8192
+
+
+class Format(StrEnum):
+    """How bytes are parsed into records; AUTO goes by the name without its compression suffix."""
+
+    AUTO = "auto"
+    CSV = "csv"
+    JSONL = "jsonl"
+    JSON = "json"
+    XLSX = "xlsx"
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOptions:
+    """The ``[route.parse]`` table.
+
+    ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names).
+    ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
+    ``sheet`` is the name of a sheet; empty: the first.
+    """
+
+    format: Format = Format.AUTO
+    delimiter: str = ","
+    quote: str = '"'
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    records: str = ""
+    sheet: str = ""
+    max_record: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands: its number from 1 (a header does not count), the byte offset of its start in the
+    decoded source, and its raw text, cut to RAW_LIMIT characters."""
+
+    row: int
+    offset: int
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be loaded. ``column`` is empty where the whole record is at fault."""
+
+    place: Place
+    reason: str
+    column: str = ""
+    span: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records, as the parser found them.
+
+    ``first_row`` and ``offset`` belong to the first one, ``end`` is the byte offset just past the last one, in
+    the decoded source: parsing can go on from there. For CSV and XLSX ``names`` are the columns and every row
+    has as many fields; for JSON ``names`` is empty and rows are mappings (or any JSON value: the shaper rejects
+    those). ``rejects`` are records that were no records (ragged, bad JSON, too long): not in ``rows``, but
+    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again.
+    """
+
+    first_row: int
+    offset: int
+    end: int
+    count: int
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[str | None]] | Sequence[object]
+    place: Callable[[int], Place]
+    rejects: tuple[Reject, ...] = ()
+
+
+class ColumnType(StrEnum):
+    """Types of columns. TIMESTAMP is with time zone; INTEGER has 64 bits; NUMERIC is exact."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMERIC = "numeric"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table. ``source`` is the field of the record it comes from (default: its own name);
+    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps, ISO 8601
+    where there are none."""
+
+    name: str
+    type: ColumnType = ColumnType.TEXT
+    source: str = ""
+    nullable: bool = True
+    nulls: tuple[str, ...] = ("",)
+    formats: tuple[str, ...] = ()
+
+
+class Mode(StrEnum):
+    """APPEND adds rows; UPSERT inserts or updates by key; REPLACE swaps the whole content at the end."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
+    header and sample and then fixed for the job. ``create``: make it where it is missing."""
+
+    name: str
+    columns: tuple[Column, ...] = ()
+    mode: Mode = Mode.APPEND
+    key: tuple[str, ...] = ()
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Records routed by a field: ``tables`` maps its values to tables; the row lies under ``payload`` (empty:
+    the record itself). Values without a table are rejected, or ignored where ``ignore_unknown``."""
+
+    field: str
+    tables: Mapping[str, Table]
+    payload: str = ""
+    ignore_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What a route does with records: into one table, or by choice into several. ``max_rejects`` below 1 is a
+    share of the records, else a count."""
+
+    parse: ParseOptions
+    table: Table | None = None
+    choice: Choice | None = None
+    max_rejects: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Checked rows for one table, by column: ``columns[c][r]`` belongs to ``names[c]`` and row r.
+
+    In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
+    values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
+    """
+
+    table: Table
+    names: tuple[str, ...]
+    columns: Sequence[Sequence[object]]
+    count: int
+    place: Callable[[int], Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is committed at once: the rows of one batch, for one or several tables, and its place in the span.
+
+    ``number`` counts chunks of a span from 0; ``end`` and ``next_row`` are where the next one begins.
+    """
+
+    number: int
+    end: int
+    next_row: int
+    records: int
+    rows: Sequence[Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a chunk: rows in, and rejects that only the database could find."""
+
+    rows: int
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a span goes on: after the last chunk that the ledger knows."""
+
+    chunk: int = 0
+    offset: int = 0
+    row: int = 1
+    rows: int = 0
+    rejects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """A finished load, by table."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
