@@ -30,21 +30,27 @@ S3 = S3Limits()
 # `make bench-import`; rounded up for allocator slack and for what TLS buffers cost on top.
 RUNTIME_BYTES = 72 * MIB
 
+# What zstd's specification asks every decoder to accept, and what `xz` uses unless told otherwise.
+MIN_WINDOW = 8 * MIB
+_WINDOW_SHARE = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How a function's memory is divided.
 
-        memory >= RUNTIME_BYTES + read_chunk x 2 + step x 2 + part_buffers x part
+        memory >= RUNTIME_BYTES + read_chunk x 2 + step x 2 + part_buffers x part + window
 
     ``read_chunk``: one ranged GET, held while the next is fetched. ``step``: most decoded bytes per codec step.
     ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
+    ``window``: the largest zstd window or xz dictionary that is accepted; the decoder holds that much output.
     """
 
     read_chunk: int
     step: int
     buffer_bytes: int
     uploads: int
+    window: int = MIN_WINDOW
 
     @classmethod
     def of(cls, memory: int, s3: S3Limits = S3) -> Budget:
@@ -62,7 +68,15 @@ class Budget:
         step = 256 * KIB
         # Half of what is spare stays free for the allocator, TLS and bursts.
         buffer_bytes = max((uploads + 1) * s3.min_part, min(spare // 2, 1 * GIB))
-        return cls(read_chunk=read_chunk, step=step, buffer_bytes=buffer_bytes, uploads=uploads)
+        window = max(MIN_WINDOW, spare // _WINDOW_SHARE)
+        return cls(read_chunk=read_chunk, step=step, buffer_bytes=buffer_bytes, uploads=uploads, window=window)
+
+
+def memory_for_window(window: int) -> int:
+    """Bytes of memory from which on ``Budget.of`` accepts a window of so many bytes, in whole MiB."""
+    if window <= MIN_WINDOW:
+        return 128 * MIB
+    return RUNTIME_BYTES + -(-window * _WINDOW_SHARE // MIB) * MIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""Bytes in, bytes out: which codec a source needs, and what each does.
+
+A codec is a generator over ``Iterable[bytes]``. It does no I/O, and its output and memory are bounded per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+
+from penstock.codecs import bzip2, gzip, identity, xz, zstd
+from penstock.codecs.checksum import crc32, crc32_combine
+from penstock.codecs.model import Codec, Trace
+from penstock.errors import CodecMismatchError, ConfigurationError
+from penstock.limits import MIN_WINDOW
+
+__all__ = ["CODECS", "HEAD", "Codec", "Trace", "choose", "codecs_within", "crc32", "crc32_combine", "strip_suffix"]
+
+IDENTITY = Codec(identity.NAME, (), (), identity.decode)
+
+
+def codecs_within(window: int) -> Mapping[str, Codec]:
+    """All codecs by name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
+    codecs = (
+        Codec(gzip.NAME, gzip.MAGIC, (".gz", ".gzip", ".tgz"), gzip.decode),
+        Codec(bzip2.NAME, bzip2.MAGIC, (".bz2", ".bzip2", ".tbz2", ".tbz"), bzip2.decode),
+        Codec(xz.NAME, xz.MAGIC, (".xz", ".txz"), partial(xz.decode, window=window)),
+        Codec(zstd.NAME, zstd.MAGIC, (".zst", ".zstd", ".tzst"), partial(zstd.decode, window=window)),
+        IDENTITY,
+    )
+    return MappingProxyType({codec.name: codec for codec in codecs})
+
+
+CODECS = codecs_within(MIN_WINDOW)
+
+# Bytes from the start of a source that ``choose`` needs; fewer only where the source has no more.
+HEAD = max(len(magic) for codec in CODECS.values() for magic in codec.magic)
+
+
+def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WINDOW) -> Codec:
+    """The codec for a source that starts with ``head`` and is called ``name``.
+
+    ``auto`` goes by the content, and takes the name as a claim to be checked: compressed content may stand under a
+    plain name (Content-Encoding), but a name that promises a codec binds. An empty source is empty under any name.
+    ``wanted`` of a route overrules the name, and is checked against the content.
+
+    Raises CodecMismatchError when the content is not what the name or ``wanted`` says, ConfigurationError when
+    there is no such codec.
+    """
+    codecs = codecs_within(window)
+    if wanted != "auto" and wanted not in codecs:
+        raise ConfigurationError(f"unknown codec {wanted!r}", hint=f"Choose one of auto, {', '.join(codecs)}.")
+    if not head or wanted == IDENTITY.name:
+        return IDENTITY
+    found = next((codec for codec in codecs.values() if codec.magic and head.startswith(codec.magic)), IDENTITY)
+    promised = _promised(name) if wanted == "auto" else codecs[wanted]
+    if promised is not IDENTITY and promised.name != found.name:
+        content = found.name if found.magic else f"not compressed (it starts with {head[:4].hex(' ')})"
+        claim = f"its name {name!r}" if wanted == "auto" else "its route"
+        raise CodecMismatchError(f"{claim} says {promised.name}, but the content is {content}", offset=0)
+    return found
+
+
+def strip_suffix(name: str) -> str:
+    """The name of the content: ``a/b.csv.gz`` -> ``a/b.csv``, ``b.tgz`` -> ``b.tar``, ``b.csv`` -> ``b.csv``."""
+    suffix = _suffix(name)
+    stem = name.removesuffix(suffix)
+    return stem + ".tar" if suffix.lower().startswith(".t") else stem
+
+
+def _promised(name: str) -> Codec:
+    suffix = _suffix(name).lower()
+    return next((codec for codec in CODECS.values() if suffix in codec.suffixes), IDENTITY)
+
+
+def _suffix(name: str) -> str:
+    """The last suffix of the name's last segment, as it is written, if a codec claims it; else empty."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    claimed = stem and any((dot + suffix).lower() in codec.suffixes for codec in CODECS.values())
+    return dot + suffix if claimed else ""

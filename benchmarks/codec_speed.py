@@ -1,0 +1,90 @@
+"""Decoding speed of every codec, in GB/s of output and CPU time: python benchmarks/codec_speed.py [--mib 256].
+
+The data is CSV of random rows. Each codec gets chunks the size of a ranged GET and yields steps as the pipeline asks
+for them; the best of three runs counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import lzma
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import zstandard
+
+from penstock.codecs import CODECS, Trace
+from penstock.codecs import gzip as gzip_codec
+from penstock.codecs.engine import ISAL, ZLIB
+from penstock.limits import KIB, MIB
+
+CITIES = ("Los Angeles", "Houston", "Miami", "Charlotte", "Dallas", "Baton Rouge", "Sacramento", "Nashville")
+WEATHER = ("Fair", "Cloudy", "Mostly Cloudy", "Light Rain", "Overcast", "Clear", "Haze")
+
+Decode = Callable[[Iterable[bytes], Trace, int], Iterator[bytes]]
+
+
+def rows(size: int) -> bytes:
+    rng = random.Random(7)
+    lines: list[str] = []
+    length = 0
+    while length < size:
+        day, hour = rng.randint(1, 28), rng.randint(0, 23)
+        line = (
+            f"A-{len(lines)},Source{rng.randint(1, 3)},{rng.randint(1, 4)},2021-06-{day:02} {hour:02}:00:00,"
+            f"{25 + rng.random() * 20:.6f},{-120 + rng.random() * 45:.6f},{rng.random():.6f},,{rng.random():.2f},"
+            f"Accident on I-{rng.randint(1, 99)} near Exit {rng.randint(1, 300)}. Expect delays.,"
+            f"{rng.choice(CITIES)},US,US/Pacific,{rng.randint(20, 99)}.0,29.{rng.randint(10, 99)},10.0,SW,"
+            f"{rng.choice(WEATHER)},False,False,False,False,True,False,False,False,True,False,Day,Day,Day,Night\n"
+        )
+        lines.append(line)
+        length += len(line)
+    return "".join(lines).encode()
+
+
+def measure(decode: Decode, encoded: bytes, size: int, *, chunk: int, step: int) -> float:
+    best = float("inf")
+    for _ in range(3):
+        chunks = (encoded[at : at + chunk] for at in range(0, len(encoded), chunk))
+        started = time.process_time()
+        decoded = sum(map(len, decode(chunks, Trace(), step)))
+        best = min(best, time.process_time() - started)
+        assert decoded == size
+    return size / best / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mib", type=int, default=256, help="decoded MiB for the fast codecs; bzip2 and xz take 1/8")
+    options = parser.parse_args()
+    data = rows(options.mib * MIB)
+    slice_ = data[: len(data) // 8]
+    block = 65_280  # BGZF's
+    blocks = b"".join(gzip.compress(data[at : at + block], 6) for at in range(0, len(data), block))
+    one = gzip.compress(data, 6)
+    cases: list[tuple[str, Decode, bytes, bytes]] = []
+    for name, engine in (("isal", ISAL), ("zlib", ZLIB)):
+        if engine:
+            decode: Decode = partial(gzip_codec.decode, engine=engine)
+            cases += [(f"gzip, {name}", decode, one, data), (f"gzip, {name}, members of 64 KiB", decode, blocks, data)]
+    cases += [
+        ("zstd -3", CODECS["zstd"].decode, zstandard.ZstdCompressor(3, write_checksum=True).compress(data), data),
+        ("bzip2 -9", CODECS["bzip2"].decode, bz2.compress(slice_), slice_),
+        ("xz -6", CODECS["xz"].decode, lzma.compress(slice_, preset=6), slice_),
+        ("identity", CODECS["identity"].decode, data, data),
+    ]
+    print(f"{'codec':32} {'ratio':>6} {'chunk':>8} {'step':>8} {'GB/s out':>9}")
+    for name, decode, encoded, decoded in cases:
+        for chunk in (64 * KIB, 2 * MIB, 8 * MIB):
+            step = 256 * KIB
+            rate = measure(decode, encoded, len(decoded), chunk=chunk, step=step)
+            ratio = len(decoded) / len(encoded)
+            print(f"{name:32} {ratio:6.1f} {chunk // KIB:>4} KiB {step // KIB:>4} KiB {rate:9.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""bzip2: streams in a row. bz2 checks each block and stream.
+
+Memory: one chunk of the source, a slice of 16 KiB, 4 MB for blocks of 900 kB, and twice a step of output.
+"""
+
+from __future__ import annotations
+
+from bz2 import BZ2Decompressor
+from collections.abc import Iterable, Iterator
+
+from penstock.codecs.feed import Feed
+from penstock.codecs.model import Trace
+from penstock.codecs.streams import decode_streams
+
+NAME = "bzip2"
+
+# "BZh" alone starts many a text: the level and the magic of the first block, or of the end, belong to it.
+MAGIC = tuple(
+    b"BZh%d" % level + bytes.fromhex(block) for level in range(1, 10) for block in ("314159265359", "177245385090")
+)
+
+
+def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
+    """Yield the content of all streams, in pieces of 1 to ``step`` bytes.
+
+    Raises BadHeaderError, CorruptSourceError (a wrong checksum included) and TruncatedSourceError.
+    """
+    return decode_streams(
+        Feed(chunks, trace),
+        trace,
+        step,
+        name=NAME,
+        magic=MAGIC,
+        padding=0,
+        start=BZ2Decompressor,
+        errors=(OSError, ValueError),
+    )

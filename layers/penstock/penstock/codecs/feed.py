@@ -1,0 +1,82 @@
+"""Chunks of any size as one stream that is taken in slices, and given back where a decoder took too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penstock.codecs.model import Trace
+from penstock.errors import TruncatedSourceError
+
+
+class Feed:
+    """Memory: one chunk of the source. ``trace.consumed`` follows every move.
+
+    Chunks may be as large as ranged GETs (8 MiB). Decoders are fed small slices of them because each of them
+    copies the part of its input that it did not need, on every call.
+    """
+
+    __slots__ = ("_at", "_chunk", "_chunks", "_set_aside", "_trace")
+
+    def __init__(self, chunks: Iterable[bytes], trace: Trace) -> None:
+        self._chunks = iter(chunks)
+        self._trace = trace
+        self._chunk = b""
+        self._at = 0
+        self._set_aside: list[tuple[bytes, int]] = []
+
+    @property
+    def position(self) -> int:
+        """Offset in the source of the next byte."""
+        return self._trace.consumed
+
+    def take(self, limit: int) -> bytes:
+        """1 to ``limit`` bytes, as many as one chunk has left; empty only at the end of the source."""
+        while self._at == len(self._chunk):
+            # Let go of the spent chunk first: fetching the next must not keep two.
+            self._chunk, self._at = b"", 0
+            if self._set_aside:
+                self._chunk, self._at = self._set_aside.pop()
+                continue
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._chunk = chunk
+        piece = self._chunk[self._at : self._at + limit]
+        self._at += len(piece)
+        self._trace.consumed += len(piece)
+        return piece
+
+    def give_back(self, data: bytes) -> None:
+        """Return the last bytes taken, to be taken again."""
+        self._trace.consumed -= len(data)
+        if len(data) <= self._at:
+            self._at -= len(data)
+        else:
+            # They reach back into an earlier chunk: isal reads eight bytes ahead, whatever they came in.
+            self._set_aside.append((self._chunk, self._at))
+            self._chunk, self._at = data, 0
+
+    def up_to(self, count: int) -> bytes:
+        """The next ``count`` bytes; fewer only at the end of the source."""
+        piece = self.take(count)
+        if len(piece) == count:
+            return piece
+        pieces = [piece]
+        missing = count - len(piece)
+        while missing and (piece := self.take(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def exactly(self, count: int, what: str) -> bytes:
+        """The next ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
+        data = self.up_to(count)
+        if len(data) < count:
+            raise TruncatedSourceError(f"the source ends inside {what}", offset=self.position)
+        return data
+
+    def peek(self, count: int) -> bytes:
+        """What ``up_to`` would return, without taking it."""
+        data = self.up_to(count)
+        self.give_back(data)
+        return data

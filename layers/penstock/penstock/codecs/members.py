@@ -1,0 +1,63 @@
+"""What follows a member: another one, padding, garbage, or the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.codecs.feed import Feed
+from penstock.codecs.model import Trace
+from penstock.errors import BadHeaderError
+
+# A file of a million padded members must not fill memory, or an item of the jobs table, with a million warnings.
+MAX_PADDING_WARNINGS = 20
+
+_SLICE = 64 * 1024
+
+
+def at_member(feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, padding: int = 0) -> bool:
+    """Whether a member starts here. False is the proper end; what had to be ignored is in ``trace.warnings``.
+
+    Zero bytes between and after members are skipped with a warning, unless they come in multiples of ``padding``.
+    (gzip(1) drops a member that follows zeros; Python's gzip reads it. Losing data with a mere warning is worse.)
+    Anything else after a complete member is garbage and ignored with a warning, unread, as gzip(1) and bzip2(1) do.
+
+    A magic that is cut short or has one wrong byte counts as a member, so that its decoder rejects it: one damaged
+    byte never turns the rest of a source into garbage. gzip(1) does the same for a wrong method after 1f 8b.
+
+    ``magic`` are of equal length. Raises BadHeaderError where the very first bytes are none of them.
+    """
+    if _starts_member(feed, magic):
+        return True
+    if not trace.members:
+        if not feed.peek(1):
+            return False
+        raise BadHeaderError(f"no {name} header", offset=feed.position)
+    start = feed.position
+    _skip_zeros(feed)
+    zeros = feed.position - start
+    if zeros and not (padding and zeros % padding == 0) and len(trace.warnings) < MAX_PADDING_WARNINGS:
+        trace.warnings.append(f"{zeros:,} zero bytes at byte {start:,} were ignored")
+    if not feed.peek(1):
+        return False
+    if _starts_member(feed, magic):
+        return True
+    trace.warnings.append(f"what follows at byte {feed.position:,} is not {name}: ignored as trailing garbage")
+    return False
+
+
+def _starts_member(feed: Feed, magic: Sequence[bytes]) -> bool:
+    head = feed.peek(len(magic[0]))
+    return head in magic or (bool(head) and any(_resembles(head, one) for one in magic))
+
+
+def _resembles(head: bytes, magic: bytes) -> bool:
+    if len(head) < len(magic):
+        return magic.startswith(head)
+    return sum(a != b for a, b in zip(head, magic, strict=True)) == 1
+
+
+def _skip_zeros(feed: Feed) -> None:
+    while piece := feed.take(_SLICE):
+        if rest := piece.lstrip(b"\0"):
+            feed.give_back(rest)
+            return

@@ -1,0 +1,60 @@
+"""Streams in a row, for the decoders of the standard library that buffer their own input: bz2 and lzma."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from penstock.codecs.feed import Feed
+from penstock.codecs.members import at_member
+from penstock.codecs.model import Trace
+from penstock.errors import CorruptSourceError, TruncatedSourceError
+
+# What the decoder was given counts as consumed, so this is how far progress may run ahead of the truth.
+_SLICE = 16 * 1024
+
+
+class Decompressor(Protocol):
+    """What bz2.BZ2Decompressor and lzma.LZMADecompressor share."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def decode_streams(
+    feed: Feed,
+    trace: Trace,
+    step: int,
+    *,
+    name: str,
+    magic: Sequence[bytes],
+    padding: int,
+    start: Callable[[], Decompressor],
+    errors: tuple[type[Exception], ...],
+) -> Iterator[bytes]:
+    """Yield the content of all streams. ``start`` is called at the first byte of each; ``errors`` mean bad data."""
+    while at_member(feed, trace, name, magic, padding=padding):
+        decompressor = start()
+        while not decompressor.eof:
+            before, hungry = feed.position, decompressor.needs_input
+            data = feed.take(_SLICE) if hungry else b""
+            try:
+                piece = decompressor.decompress(data, step)
+            except errors as error:
+                raise CorruptSourceError(f"corrupt {name} data nearby", offset=before) from error
+            if decompressor.eof:
+                feed.give_back(decompressor.unused_data)
+            if piece:
+                trace.produced += len(piece)
+                yield piece
+            elif hungry and not data and not decompressor.eof:
+                raise TruncatedSourceError(f"the source ends inside {name} data", offset=feed.position)
+        trace.members += 1
