@@ -30,7 +30,11 @@ S3 = S3Limits()
 # `make bench-import`; rounded up for allocator slack and for what TLS buffers cost on top.
 RUNTIME_BYTES = 72 * MIB
 
-# What zstd's specification asks every decoder to accept, and what `xz` uses unless told otherwise.
+# Lambda's smallest function.
+MIN_MEMORY = 128 * MIB
+
+# What zstd's specification asks every decoder to accept, and what `xz` uses unless told otherwise. Larger functions
+# accept more, by a quarter of what they have beyond the smallest.
 MIN_WINDOW = 8 * MIB
 _WINDOW_SHARE = 4
 
@@ -55,7 +59,7 @@ class Budget:
     @classmethod
     def of(cls, memory: int, s3: S3Limits = S3) -> Budget:
         """Divide ``memory`` bytes. Raises ConfigurationError below Lambda's smallest function, 128 MB."""
-        if memory < 128 * MIB:
+        if memory < MIN_MEMORY:
             raise ConfigurationError(
                 f"{memory // MIB} MiB of memory is less than the 128 MiB that Penstock needs",
                 hint="Set MemorySize to 128 or more.",
@@ -68,15 +72,14 @@ class Budget:
         step = 256 * KIB
         # Half of what is spare stays free for the allocator, TLS and bursts.
         buffer_bytes = max((uploads + 1) * s3.min_part, min(spare // 2, 1 * GIB))
-        window = max(MIN_WINDOW, spare // _WINDOW_SHARE)
+        window = MIN_WINDOW + (memory - MIN_MEMORY) // _WINDOW_SHARE
         return cls(read_chunk=read_chunk, step=step, buffer_bytes=buffer_bytes, uploads=uploads, window=window)
 
 
 def memory_for_window(window: int) -> int:
     """Bytes of memory from which on ``Budget.of`` accepts a window of so many bytes, in whole MiB."""
-    if window <= MIN_WINDOW:
-        return 128 * MIB
-    return RUNTIME_BYTES + -(-window * _WINDOW_SHARE // MIB) * MIB
+    beyond = max(0, window - MIN_WINDOW) * _WINDOW_SHARE
+    return MIN_MEMORY + -(-beyond // MIB) * MIB
 
 
 @dataclass(frozen=True, slots=True)

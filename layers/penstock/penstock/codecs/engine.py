@@ -42,8 +42,8 @@ class Engine:
 
 ZLIB = Engine(lambda: zlib.decompressobj(_RAW_DEFLATE), zlib.error)
 
-# Of isal's two interfaces this one is 5 to 25 % faster at 256 KiB a step than IgzipDecompressor, and the only one
-# that tells how much input it used. It copies the unused input on every call: feed it slices (benchmarks/codec_speed.py).
+# Of isal's two interfaces this one is up to 25 % faster at 256 KiB a step than IgzipDecompressor, and the only one
+# that tells how much input it used. It copies the unused input on every call, so it must be fed in slices.
 ISAL = (
     Engine(lambda: isal_zlib.decompressobj(_RAW_DEFLATE), cast("type[Exception]", isal_zlib.error))
     if isal_zlib
