@@ -1,0 +1,44 @@
+"""What HEAD says of an object."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import status_of, translating
+from penstock.model import ObjectHead
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectRequestTypeDef
+
+
+def read_head(client: S3Client, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+    """What stands under a key, or one version of it; None where nothing does.
+
+    Raises AccessDeniedError, ServiceUnavailableError and what else ``translating`` raises.
+    """
+    request: HeadObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
+    action = "s3:GetObject"
+    if version_id:
+        request["VersionId"] = version_id
+        action = "s3:GetObjectVersion"
+    # Without ListBucket S3 answers 403 for what does not exist.
+    with translating(f"{action} on s3://{bucket}/{key} and s3:ListBucket on {bucket}"):
+        try:
+            head = client.head_object(**request)
+        except ClientError as error:
+            # 405: the version is a delete marker.
+            if status_of(error) in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                return None
+            raise
+    return ObjectHead(
+        size=head["ContentLength"],
+        etag=head["ETag"].strip('"'),
+        version_id=head.get("VersionId", ""),
+        content_type=head.get("ContentType", ""),
+        content_encoding=head.get("ContentEncoding", ""),
+        metadata={name.lower(): value for name, value in head["Metadata"].items()},
+    )

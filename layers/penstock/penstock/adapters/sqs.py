@@ -1,0 +1,53 @@
+"""The queue that S3 notifies, in SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of, translating
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_SECONDS = 43_200
+
+# The message was deleted or delivered again meanwhile: there is nothing left to postpone.
+_NO_LONGER_OURS = frozenset(
+    {
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+    }
+)
+
+
+class SqsQueue:
+    """Implements ``MessageQueue``. ``connect`` makes the client when the first message has to be postponed."""
+
+    def __init__(self, connect: Callable[[], SQSClient]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        return self._connect()
+
+    def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
+        with translating(f"sqs:ChangeMessageVisibility on {queue_arn}"):
+            try:
+                self._client.change_message_visibility(
+                    QueueUrl=self._url(queue_arn),
+                    ReceiptHandle=receipt_handle,
+                    VisibilityTimeout=max(0, min(seconds, MAX_SECONDS)),
+                )
+            except ClientError as error:
+                if code_of(error) not in _NO_LONGER_OURS:
+                    raise
+
+    def _url(self, queue_arn: str) -> str:
+        """Built from arn:aws:sqs:region:account:name: to ask for it would be a call and a right more."""
+        account, name = queue_arn.split(":")[4:6]
+        return f"{self._client.meta.endpoint_url}/{account}/{name}"
