@@ -19,6 +19,7 @@ from penstock_local.tools import ministack_python
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
+ACCOUNT_ID = "000000000000"  # of MiniStack's root user
 LAUNCHER = Path(__file__).parent / "emulator" / "launch.py"
 HEALTH = "/_ministack/health"
 STARTING = 30.0  # seconds; one is the rule
@@ -33,7 +34,7 @@ def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int
     """
     for name in ("tmp", "home"):
         (state_dir / name).mkdir(parents=True, exist_ok=True)
-    with _lock(state_dir) as lock, _listener(port) as listener, _log(state_dir).open("wb") as log:
+    with _lock(state_dir) as lock, _listener(port) as listener, log_file(state_dir).open("wb") as log:
         port = listener.getsockname()[1]
         inherited = [listener.fileno(), lock.fileno(), *([guard_fd] if guard_fd is not None else [])]
         arguments = [str(listener.fileno()), str(port), *([str(guard_fd)] if guard_fd is not None else [])]
@@ -55,9 +56,9 @@ def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int
         _wait_until_healthy(port)
     except OSError as error:
         stop(state_dir)
-        last = _log(state_dir).read_text(errors="replace").strip().rpartition("\n")[2]
+        last = log_file(state_dir).read_text(errors="replace").strip().rpartition("\n")[2]
         raise LocalStackError(
-            f"the emulator did not start: {last or error}", hint=f"Its log is {_log(state_dir)}."
+            f"the emulator did not start: {last or error}", hint=f"Its log is {log_file(state_dir)}."
         ) from error
     return port
 
@@ -159,5 +160,6 @@ def _lock_file(state_dir: Path) -> Path:
     return state_dir / "lock"
 
 
-def _log(state_dir: Path) -> Path:
+def log_file(state_dir: Path) -> Path:
+    """What the emulator has to say."""
     return state_dir / "emulator.log"
