@@ -103,6 +103,7 @@ def _stamp(environment: Path) -> str:
 
 
 def main(tools: list[str]) -> None:
+    """Make these environments, side by side."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with ThreadPoolExecutor(len(tools) or 1) as pool:
         try:

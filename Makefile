@@ -1,0 +1,62 @@
+# Every target sets up what it needs, once. A fresh machine needs Python 3.11 or newer, with venv, and make.
+
+PYTHON ?= python3
+# One choice for the build and the template: wheels and parameters follow it.
+PENSTOCK_RUNTIME ?= python3.14
+PENSTOCK_ARCHITECTURE ?= x86_64
+
+VENV := .venv/bin
+INSTALLED := .venv/installed
+# The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
+SAM := .tools/sam/bin/sam
+
+export SAM_CLI_TELEMETRY := 0
+export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
+export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo local test lint types validate build bench clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt cli/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(VENV)/python || $(PYTHON) -m venv .venv
+	@echo "Installing Penstock and its development tools into .venv (once)"
+	@$(VENV)/python -m pip install --quiet --editable . --requirement requirements/dev.txt --constraint requirements/dev.lock
+	@touch $@
+
+tools: $(INSTALLED)
+	@$(VENV)/python -m penstock_local.tools
+
+setup: tools ## Install everything that the other targets need
+
+demo: tools ## Start the local stack, decode real files, check every byte, leave nothing running
+	@$(VENV)/python -m penstock_local.demo
+
+local: tools ## Start the local stack and print its endpoint and names
+	@$(VENV)/penstock local up
+
+test: lint types validate build ## Run all checks and all tests
+	@$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup
+
+lint: $(INSTALLED) ## Check style
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+
+types: $(INSTALLED) ## Check types
+	@$(VENV)/mypy
+
+validate: tools ## Check the template
+	@$(SAM) validate --lint
+
+build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCHITECTURE
+	@$(SAM) build --parameter-overrides Runtime=$(PENSTOCK_RUNTIME) Architecture=$(PENSTOCK_ARCHITECTURE)
+
+bench: tools ## Measure throughput and memory against the usual way
+	@$(VENV)/python -m benchmarks
+
+clean: ## Remove all that was built or installed
+	rm -rf .venv .tools .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,86 @@
+"""What the layer holds, built for the interpreter at hand by the very Makefile that `sam build` calls."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+LIMIT = 25 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    artifacts = tmp_path_factory.mktemp("layer")
+    source = ROOT / "layers" / "penstock"
+    subprocess.run(
+        ["make", "--silent", "--makefile", str(source / "Makefile"), "build-PenstockLayer"],
+        cwd=source,
+        env={
+            **os.environ,
+            "ARTIFACTS_DIR": str(artifacts),
+            "PENSTOCK_RUNTIME": RUNTIME,
+            "PENSTOCK_ARCHITECTURE": "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64",
+            "PENSTOCK_PYTHON": sys.executable,
+        },
+        check=True,
+        timeout=120,
+    )
+    return artifacts / "python"
+
+
+def test_it_holds_the_package_and_its_routes(layer: Path) -> None:
+    assert (layer / "penstock" / "routes.toml").read_bytes() == (ROOT / "routes.toml").read_bytes()
+    assert (layer / "penstock" / "__init__.py").is_file()
+
+
+def test_it_holds_exactly_what_its_requirements_list(layer: Path) -> None:
+    lines = (ROOT / "layers" / "penstock" / "requirements.txt").read_text().splitlines()
+    listed = {line.split(";")[0].strip() for line in lines if line and not line.startswith("#")}
+    held = {f"{found.name}=={found.version}" for found in distributions(path=[str(layer)])}
+    assert {item.replace("_", "-").lower() for item in held} == {item.replace("_", "-").lower() for item in listed}
+
+
+def test_what_it_holds_needs_nothing_but_the_aws_sdk_that_lambda_has(layer: Path) -> None:
+    """Everything that Penstock imports comes from the layer, but for boto3 and what boto3 needs."""
+    sdk = {"boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six", "jmespath"}
+    program = f"""
+import importlib.abc, sys
+sys.path[:0] = [{str(layer)!r}]
+class OnlyTheLayer(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in {sdk!r}:
+            if not importlib.machinery.PathFinder.find_spec(top, [{str(layer)!r}]):
+                raise ModuleNotFoundError(top + " is not in the layer")
+sys.meta_path.insert(0, OnlyTheLayer())
+import importlib.machinery, pathlib
+for file in sorted(pathlib.Path({str(layer / "penstock")!r}).rglob("*.py")):
+    parts = file.relative_to({str(layer)!r}).with_suffix("").parts
+    if "testing" not in parts:
+        importlib.import_module(".".join(part for part in parts if part != "__init__"))
+import isal.igzip_lib, zstandard, smart_open.s3, aws_lambda_powertools.tracing
+assert zstandard.backend == "cext", zstandard.backend
+print(isal.__file__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=False, cwd=layer, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(layer))
+
+
+def test_it_leaves_out_the_aws_sdk_tests_and_bytecode(layer: Path) -> None:
+    assert not {"boto3", "botocore"} & {path.name for path in layer.iterdir()}
+    assert not {"tests", "__pycache__"} & {path.name for path in layer.rglob("*")}
+
+
+def test_it_stays_well_below_what_a_layer_may_weigh(layer: Path) -> None:
+    assert sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) < LIMIT

@@ -1,0 +1,125 @@
+"""Jobs table, function, logs, traces, alarms and outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from penstock.settings import Settings
+
+Resources = dict[str, dict[str, Any]]
+
+
+def functions(resources: Resources) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(resources: Resources) -> None:
+    table = resources["JobsTable"]
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["UpdateReplacePolicy"] == "Retain"
+    assert table["Properties"] == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "SSESpecification": {"SSEEnabled": True},
+    }
+
+
+def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
+    for function in functions(resources).values():
+        assert function["MemorySize"] == {"Ref": "MemorySize"}
+        assert function["Timeout"] == {"Ref": "Timeout"}
+        assert function["Runtime"] == {"Ref": "Runtime"}
+        assert function["Architectures"] == [{"Ref": "Architecture"}]
+        assert function["Layers"] == [{"Ref": "PenstockLayer"}]
+
+
+def test_every_function_logs_plain_text_to_a_group_of_its_own(resources: Resources) -> None:
+    groups = []
+    for function in functions(resources).values():
+        assert function["LoggingConfig"]["LogFormat"] == "Text"
+        group = function["LoggingConfig"]["LogGroup"]["Ref"]
+        name = function["FunctionName"]["Fn::Sub"]
+        assert resources[group]["Properties"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{name}"}
+        groups.append(group)
+    assert len(set(groups)) == len(groups)
+
+
+def test_every_log_group_ends_with_the_stack_and_forgets_as_told(resources: Resources) -> None:
+    groups = [resource for resource in resources.values() if resource["Type"] == "AWS::Logs::LogGroup"]
+    assert groups
+    for group in groups:
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert group["DeletionPolicy"] == "Delete"
+
+
+def test_every_function_is_traced_and_traces_its_calls_only_when_asked(resources: Resources) -> None:
+    for function in functions(resources).values():
+        assert function["Tracing"] == "Active"
+        assert function["Environment"]["Variables"]["POWERTOOLS_TRACE_DISABLED"] == {
+            "Fn::If": ["TraceInDetail", "false", "true"]
+        }
+
+
+def test_functions_are_told_what_the_settings_require_and_nothing_they_do_not_know(resources: Resources) -> None:
+    for function in functions(resources).values():
+        variables = function["Environment"]["Variables"]
+        told = {name for name in variables if name.startswith("PENSTOCK_")}
+        assert told <= Settings.VARIABLES
+        assert set(variables) - told <= {
+            "POWERTOOLS_SERVICE_NAME",
+            "POWERTOOLS_METRICS_NAMESPACE",
+            "POWERTOOLS_LOG_LEVEL",
+            "POWERTOOLS_TRACE_DISABLED",
+        }
+        Settings.from_environment(dict.fromkeys(told, "1"))
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "threshold"),
+    [
+        ("DeadLettersAlarm", "AWS/SQS ApproximateNumberOfMessagesVisible of DeadLetterQueue", 0),
+        ("ErrorsAlarm", "AWS/Lambda Errors of IngestFunction", 0),
+        ("ThrottlesAlarm", "AWS/Lambda Throttles of IngestFunction", 0),
+        ("BacklogAlarm", "AWS/SQS ApproximateAgeOfOldestMessage of IngestQueue", 3600),
+    ],
+)
+def test_an_alarm_goes_off(resources: Resources, alarm: str, metric: str, threshold: int) -> None:
+    properties = resources[alarm]["Properties"]
+    (dimension,) = properties["Dimensions"]
+    value = dimension["Value"]
+    watched = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+    assert f"{properties['Namespace']} {properties['MetricName']} of {watched}" == metric
+    assert properties["ComparisonOperator"] == "GreaterThanThreshold"
+    assert properties["Threshold"] == threshold
+    assert properties["TreatMissingData"] == "notBreaching"
+
+
+def test_every_alarm_says_what_to_do_and_notifies_the_topic_if_there_is_one(resources: Resources) -> None:
+    alarms = [resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    notify = {"Fn::If": ["NotifyAlarms", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    for alarm in alarms:
+        assert len(alarm["AlarmDescription"]) > len("Something happened.")
+        assert alarm["AlarmActions"] == notify
+        assert alarm["OKActions"] == notify
+
+
+def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any]) -> None:
+    assert {name: output["Value"] for name, output in template["Outputs"].items()} == {
+        "SourceBucketName": {"Ref": "SourceBucket"},
+        "DestinationBucketName": {"Ref": "DestinationBucket"},
+        "WorkBucketName": {"Ref": "WorkBucket"},
+        "JobsTableName": {"Ref": "JobsTable"},
+        "QueueUrl": {"Ref": "IngestQueue"},
+        "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
+        "IngestFunctionName": {"Ref": "IngestFunction"},
+        "IngestFunctionArn": {"Fn::GetAtt": ["IngestFunction", "Arn"]},
+    }

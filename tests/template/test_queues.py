@@ -1,0 +1,112 @@
+"""How an event waits, is retried and at last is buried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+QUEUES = ("IngestQueue", "DeadLetterQueue")
+TWO_WEEKS = 14 * 86400
+
+Resources = dict[str, dict[str, Any]]
+
+
+def properties(resources: Resources, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = resources[name]["Properties"]
+    return found
+
+
+def test_these_are_all_queues(resources: Resources) -> None:
+    assert {name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"} == set(QUEUES)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+class TestEveryQueue:
+    def test_is_encrypted(self, resources: Resources, queue: str) -> None:
+        assert properties(resources, queue)["SqsManagedSseEnabled"] is True
+
+    def test_keeps_messages_as_long_as_sqs_can(self, resources: Resources, queue: str) -> None:
+        assert properties(resources, queue)["MessageRetentionPeriod"] == TWO_WEEKS
+
+    def test_refuses_everything_that_does_not_come_over_tls(self, resources: Resources, queue: str) -> None:
+        policy = properties(resources, f"{queue}Policy")
+        assert policy["Queues"] == [{"Ref": queue}]
+        assert {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        } in policy["PolicyDocument"]["Statement"]
+
+
+def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
+    template: dict[str, Any], resources: Resources, parameters: Resources
+) -> None:
+    assert properties(resources, "IngestQueue")["VisibilityTimeout"] == {
+        "Fn::FindInMap": ["VisibilityTimeout", {"Ref": "Timeout"}, "Seconds"]
+    }
+    assert template["Mappings"]["VisibilityTimeout"] == {
+        str(timeout): {"Seconds": 6 * timeout} for timeout in parameters["Timeout"]["AllowedValues"]
+    }
+
+
+def test_a_message_that_fails_five_times_is_buried(resources: Resources) -> None:
+    assert properties(resources, "IngestQueue")["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        "maxReceiveCount": 5,
+    }
+
+
+def test_the_dead_letter_queue_serves_no_other_queue(resources: Resources) -> None:
+    name = properties(resources, "IngestQueue")["QueueName"]["Fn::Sub"]
+    assert properties(resources, "DeadLetterQueue")["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [{"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}],
+    }
+
+
+def test_only_s3_may_send_and_only_for_this_source_bucket_of_this_account(resources: Resources) -> None:
+    statements = properties(resources, "IngestQueuePolicy")["PolicyDocument"]["Statement"]
+    bucket = properties(resources, "SourceBucket")["BucketName"]["Fn::Sub"]
+    assert [statement for statement in statements if statement["Effect"] == "Allow"] == [
+        {
+            "Sid": "SourceBucketNotifies",
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": {"Fn::GetAtt": ["IngestQueue", "Arn"]},
+            "Condition": {
+                "ArnEquals": {"aws:SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{bucket}"}},
+                "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+            },
+        }
+    ]
+
+
+def test_nobody_is_allowed_to_send_to_the_dead_letter_queue_by_its_policy(resources: Resources) -> None:
+    statements = properties(resources, "DeadLetterQueuePolicy")["PolicyDocument"]["Statement"]
+    assert [statement["Effect"] for statement in statements] == ["Deny"]
+
+
+def test_the_function_takes_messages_and_reports_each_failure_by_itself(resources: Resources) -> None:
+    assert properties(resources, "IngestFunction")["Events"] == {
+        "Uploads": {
+            "Type": "SQS",
+            "Properties": {
+                "Queue": {"Fn::GetAtt": ["IngestQueue", "Arn"]},
+                "BatchSize": {"Ref": "BatchSize"},
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
+            },
+        }
+    }
+
+
+def test_an_event_that_came_without_the_queue_is_retried_twice_and_then_buried_too(resources: Resources) -> None:
+    assert properties(resources, "IngestFunction")["EventInvokeConfig"] == {
+        "MaximumRetryAttempts": 2,
+        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}},
+    }
