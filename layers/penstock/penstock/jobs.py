@@ -126,7 +126,7 @@ class Workshop:
                     self.objects.open_source(source),
                     job.route,
                     sink,
-                    step=self.budget.step,
+                    budget=self.budget,
                     beat=self._beater(claim),
                     deadline=deadline,
                     margin=self.margin,

@@ -11,7 +11,7 @@ from itertools import chain
 
 from penstock.codecs import HEAD, Codec, Trace, choose
 from penstock.errors import BadSourceError, ExpansionLimitError, TimeLimitError
-from penstock.limits import MIB
+from penstock.limits import MIB, Budget
 from penstock.model import Progress, Published, Receipt, Route, Source
 from penstock.ports import BucketSink, ByteSource, Deadline
 
@@ -25,14 +25,14 @@ def pour(
     route: Route,
     sink: BucketSink,
     *,
-    step: int,
+    budget: Budget,
     beat: Callable[[Progress], None],
     deadline: Deadline,
     margin: float,
 ) -> Receipt:
     """Decode a whole source into an entered sink and publish it.
 
-    ``step`` is the most bytes decoded at once, ``margin`` the seconds to keep for clearing up. ``beat`` hears
+    ``margin`` is the seconds to keep for clearing up. ``beat`` hears
     of progress after every step. Raises BadSourceError with the source's name and offset, ExpansionLimitError
     at the route's ceiling, TimeLimitError before time runs out, and what source and sink raise.
     """
@@ -41,8 +41,8 @@ def pour(
     try:
         with closing(content.chunks()) as chunks:
             head, whole = peek(chunks, HEAD)
-            codec = choose(head, source.key, route.codec)
-            for piece in codec.decode(whole, trace, step):
+            codec = choose(head, source.key, route.codec, window=budget.window)
+            for piece in codec.decode(whole, trace, budget.step):
                 _check_ceiling(source, route, trace, ceiling)
                 _check_time(source, trace, deadline, margin)
                 sink.write(piece)
