@@ -1,0 +1,134 @@
+"""One life of a function: a process of the real runtime client, under a cap, in a file system that it cannot write.
+
+As on Lambda, only a directory of its own (TMPDIR) can be written; the host's /tmp, like all else, is read-only. That
+takes a mount namespace and so root; without it the directory is still the only place that TMPDIR names.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+
+from penstock_local.runtime.api import Exit, Ready, Report, RuntimeApi
+from penstock_local.runtime.caps import Cap
+
+TICKS = os.sysconf("SC_CLK_TCK")
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the process has used since it began."""
+
+    cpu_seconds: float
+    peak_bytes: int
+    rss_peak_bytes: int
+
+
+class Sandbox:
+    """A started process, its Runtime API, its cap and its directory. ``close`` ends all four."""
+
+    def __init__(self, handler: str, task_root: Path, env: Mapping[str, str], cap: Cap) -> None:
+        self.cap = cap
+        self.api = RuntimeApi()
+        self.home = Path(tempfile.mkdtemp(prefix="penstock-"))
+        self.tmp = self.home / "tmp"
+        self.log = self.home / "log"
+        self.tmp.mkdir()
+        self.ready: Ready | None = None
+        self.started = monotonic()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - runs the interpreter that runs us
+                _command(cap, self.tmp, (sys.executable, "-m", "awslambdaric", handler)),
+                cwd=task_root,
+                env={**env, "AWS_LAMBDA_RUNTIME_API": self.api.address, "TMPDIR": str(self.tmp)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._watcher = Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def initialise(self, timeout: float) -> Report:
+        """Wait until the handler's module is imported. Not Ready when it could not be."""
+        report = self.api.wait(timeout)
+        if isinstance(report, Ready):
+            self.ready = report
+        return report
+
+    def usage(self) -> Usage:
+        """Works until ``close``; of a process that has ended, the kernel no longer tells the resident peak."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        resident = 0
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                resident = int(line.split()[1]) * KIB
+        capped = self.cap.peak_bytes()
+        return Usage(
+            cpu_seconds=(int(stat[11]) + int(stat[12])) / TICKS,
+            peak_bytes=resident if capped is None else capped,
+            rss_peak_bytes=resident,
+        )
+
+    def left_in_tmp(self) -> tuple[str, ...]:
+        return tuple(sorted(str(path.relative_to(self.tmp)) for path in self.tmp.rglob("*")))
+
+    def kill(self) -> None:
+        """``kill -9`` to the process and all that it started."""
+        os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.kill()
+        self._watcher.join()
+        self._process.wait()
+        self.api.close()
+        self.cap.close()
+        shutil.rmtree(self.home)
+
+    def _watch(self) -> None:
+        # Not reaped here, so that the process's account stays readable in /proc.
+        end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        assert end is not None  # noqa: S101 - None is for WNOHANG only
+        self.api.reports.put(Exit(end.si_status if end.si_code == os.CLD_EXITED else -end.si_status))
+
+
+def _command(cap: Cap, tmp: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
+    script = ["set -e", *cap.enter]
+    namespace: tuple[str, ...] = ()
+    if can_unshare():
+        namespace = ("unshare", "--mount")
+        own = shlex.quote(str(tmp))
+        script += [
+            "mount --bind /tmp /tmp",
+            "mount -o remount,bind,ro /tmp",
+            "mount -o remount,bind,ro /",
+            f"mount --bind {own} {own}",
+            f"mount -o remount,bind,rw {own}",
+        ]
+    return (*namespace, "sh", "-c", "\n".join([*script, 'exec "$@"']), "sh", *argv)
+
+
+@cache
+def can_unshare() -> bool:
+    """Whether this process may give a child mounts of its own."""
+    try:
+        probe = ("unshare", "--mount", "mount", "--bind", "/tmp", "/tmp")  # noqa: S108 - the very place
+        return subprocess.run(probe, check=False, capture_output=True).returncode == 0  # noqa: S603 - constant
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,250 @@
+"""The runtime harness: a toy handler in the real runtime client, under real caps."""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from penstock_local.runtime import CapsUnavailableError, Function
+from penstock_local.runtime.caps import PREFIX, Kind, Size, cap
+from penstock_local.runtime.sandbox import can_unshare
+
+HANDLER = """
+import os, pathlib, sys, tempfile, time
+
+calls = 0
+
+class TruncatedSourceError(Exception):
+    pass
+
+def handler(event, context):
+    global calls
+    calls += 1
+    print("call", calls)
+    return globals()[event.get("do", "report")](event, context)
+
+def report(event, context):
+    return {"pid": os.getpid(), "calls": calls, "echo": event, "memory": context.memory_limit_in_mb,
+            "remaining": context.get_remaining_time_in_millis(), "request": context.aws_request_id,
+            "arn": context.invoked_function_arn, "trace": os.environ["_X_AMZN_TRACE_ID"],
+            "root": os.environ["LAMBDA_TASK_ROOT"], "groups": pathlib.Path("/proc/self/cgroup").read_text()}
+
+def fail(event, context):
+    raise TruncatedSourceError("cut short")
+
+def allocate(event, context):
+    return len(bytes(range(256)) * (4096 * event["mb"]))
+
+def sleep(event, context):
+    pathlib.Path(event["started"]).write_text("") if "started" in event else None
+    time.sleep(60)
+
+def leave(event, context):
+    sys.exit(3)
+
+def write(event, context):
+    path = pathlib.Path(event["folder"] or tempfile.gettempdir(), "penstock-was-here")
+    path.write_text("")
+    return str(path)
+"""
+
+
+@pytest.fixture
+def task_root(tmp_path: Path) -> Path:
+    root = tmp_path / "toy"
+    root.mkdir()
+    (root / "app.py").write_text(textwrap.dedent(HANDLER))
+    return root
+
+
+@pytest.fixture
+def function(task_root: Path) -> Iterator[Function]:
+    with Function("app.handler", task_root, vcpus=math.inf) as function:
+        yield function
+
+
+def groups_left() -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*") if path.is_dir()]
+
+
+def has_groups() -> bool:
+    try:
+        cap(Size(128, 1.0), "cgroup").close()
+    except CapsUnavailableError:
+        return False
+    return True
+
+
+needs_groups = pytest.mark.skipif(not has_groups(), reason="needs control groups")
+needs_namespace = pytest.mark.skipif(not can_unshare(), reason="needs a mount namespace")
+
+
+def test_what_the_handler_returns_comes_back(function: Function) -> None:
+    invocation = function.invoke({"do": "report", "key": "ü"})
+    assert invocation.ok
+    assert invocation.payload["echo"] == {"do": "report", "key": "ü"}
+    assert invocation.log == "call 1\n"
+
+
+def test_the_handler_sees_lambda_s_context_and_environment(function: Function, task_root: Path) -> None:
+    invocation = function.invoke({})
+    seen = invocation.payload
+    assert seen["memory"] == "128"
+    assert 0 < seen["remaining"] <= 900_000
+    assert seen["request"] == invocation.request_id
+    assert seen["arn"].endswith(":function:toy")
+    assert seen["trace"].startswith("Root=1-")
+    assert seen["root"] == str(task_root)
+
+
+def test_a_second_event_finds_the_process_warm(function: Function) -> None:
+    cold, warm = function.invoke({}), function.invoke({})
+    assert warm.payload["pid"] == cold.payload["pid"]
+    assert warm.payload["calls"] == 2
+    assert cold.init_seconds > 0 == warm.init_seconds
+    assert warm.log == "call 2\n"
+
+
+def test_an_error_arrives_as_its_class(function: Function) -> None:
+    invocation = function.invoke({"do": "fail"})
+    assert (invocation.error_type, invocation.error_message) == ("TruncatedSourceError", "cut short")
+    assert "in fail" in "".join(invocation.stack)
+    assert function.invoke({}).payload["calls"] == 2
+
+
+def test_a_module_that_cannot_be_imported_fails_each_event(task_root: Path) -> None:
+    (task_root / "app.py").write_text("import absent_module")
+    with Function("app.handler", task_root) as function:
+        for _ in range(2):
+            invocation = function.invoke({})
+            assert invocation.error_type == "Runtime.ImportModuleError"
+            assert "absent_module" in invocation.error_message
+
+
+def test_at_the_timeout_the_process_is_killed_and_the_next_event_starts_another(task_root: Path) -> None:
+    with Function("app.handler", task_root, timeout=0.5, vcpus=math.inf) as function:
+        pid = function.invoke({}).payload["pid"]
+        invocation = function.invoke({"do": "sleep"})
+        assert invocation.timed_out
+        assert invocation.error_type == "Sandbox.Timedout"
+        assert not Path(f"/proc/{pid}").exists()
+        assert function.invoke({}).payload["calls"] == 1
+
+
+def test_kill_9_in_mid_invocation_is_reported_and_the_next_event_starts_another(
+    function: Function, tmp_path: Path
+) -> None:
+    started = tmp_path / "toy" / "started" if not can_unshare() else None
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(function.invoke, {"do": "sleep"} | ({"started": str(started)} if started else {}))
+        function.kill()
+        invocation = running.result()
+    assert invocation.killed
+    assert not invocation.out_of_memory
+    assert invocation.error_type == "Runtime.ExitError"
+    assert function.invoke({}).payload["calls"] == 1
+
+
+def test_a_handler_that_exits_is_reported(function: Function) -> None:
+    invocation = function.invoke({"do": "leave"})
+    assert invocation.error_type == "Runtime.ExitError"
+    assert invocation.error_message.endswith("exit status 3")
+    assert not invocation.killed
+
+
+@needs_groups
+def test_200_mb_in_a_128_mb_function_are_fatal_and_reported_as_such(function: Function) -> None:
+    invocation = function.invoke({"do": "allocate", "mb": 200})
+    assert invocation.out_of_memory
+    assert invocation.error_type == "Runtime.OutOfMemory"
+    assert invocation.peak_bytes <= 128 * 1024 * 1024
+    assert function.invoke({}).ok
+
+
+@needs_groups
+def test_memory_in_use_is_counted_by_the_group_and_by_the_process(function: Function) -> None:
+    invocation = function.invoke({"do": "allocate", "mb": 50})
+    assert invocation.payload == 50 * 1024 * 1024
+    assert invocation.enforced_by.startswith("cgroup v")
+    assert min(invocation.peak_bytes, invocation.rss_peak_bytes) > 50 * 1024 * 1024
+
+
+def test_resource_limits_turn_200_mb_into_a_memory_error(task_root: Path) -> None:
+    with Function("app.handler", task_root, caps="rlimit") as function:
+        invocation = function.invoke({"do": "allocate", "mb": 200})
+        assert invocation.error_type == "MemoryError"
+        assert invocation.enforced_by == "rlimit"
+        assert function.invoke({"do": "allocate", "mb": 50}).ok
+
+
+def test_without_caps_nothing_is_enforced(task_root: Path) -> None:
+    with Function("app.handler", task_root, caps="none") as function:
+        invocation = function.invoke({"do": "allocate", "mb": 200})
+        assert (invocation.ok, invocation.enforced_by) == (True, "none")
+
+
+@needs_groups
+def test_the_process_is_in_a_group_with_lambda_s_share_of_cpu(task_root: Path) -> None:
+    limit = cap(Size.like_lambda(1769), "cgroup")
+    try:
+        texts = [path.read_text() for path in groups_left() for path in path.glob("cpu.*") if path.name in QUOTAS]
+        assert any(text.startswith("100000") for text in texts)
+    finally:
+        limit.close()
+    with Function("app.handler", task_root, memory=1769, caps="cgroup") as function:
+        assert f"/{PREFIX}{os.getpid()}-" in function.invoke({}).payload["groups"]
+
+
+QUOTAS = ("cpu.cfs_quota_us", "cpu.max")
+
+
+@needs_namespace
+@pytest.mark.parametrize("folder", ["/tmp", "/var/tmp", "/"])
+def test_nothing_can_be_written_outside_the_function_s_own_directory(folder: str, function: Function) -> None:
+    invocation = function.invoke({"do": "write", "folder": folder})
+    assert invocation.error_type == "OSError"
+    assert "Read-only file system" in invocation.error_message
+    assert not Path(folder, "penstock-was-here").exists()
+
+
+def test_what_is_left_in_the_function_s_own_directory_is_listed(function: Function) -> None:
+    assert function.invoke({}).left_in_tmp == ()
+    invocation = function.invoke({"do": "write", "folder": ""})
+    assert invocation.left_in_tmp == ("penstock-was-here",)
+
+
+def test_nothing_stays_behind(task_root: Path) -> None:
+    with Function("app.handler", task_root, vcpus=math.inf) as function:
+        pid = function.invoke({}).payload["pid"]
+        own = Path(function.invoke({"do": "write", "folder": ""}).payload).parent
+    assert not Path(f"/proc/{pid}").exists()
+    assert not own.exists()
+    assert groups_left() == []
+
+
+@needs_groups
+def test_groups_of_a_run_that_was_killed_are_removed_by_the_next(task_root: Path) -> None:
+    probe = cap(Size(128, 1.0), "cgroup")
+    stale = probe.memory.with_name(f"{PREFIX}4194305-1")  # beyond the highest process id
+    stale.mkdir()
+    probe.close()
+    cap(Size(128, 1.0), "cgroup").close()
+    assert not stale.exists()
+
+
+def test_an_unavailable_cap_that_was_asked_for_is_an_error(task_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock_local.runtime.caps.find_parents", lambda mounts, own: None)
+    with pytest.raises(CapsUnavailableError), Function("app.handler", task_root, caps="cgroup"):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["auto", "rlimit", "none"])
+def test_every_cap_runs_the_handler(kind: Kind, task_root: Path) -> None:
+    with Function("app.handler", task_root, caps=kind) as function:
+        assert function.invoke({}).ok
