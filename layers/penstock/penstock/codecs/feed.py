@@ -9,13 +9,13 @@ from penstock.errors import TruncatedSourceError
 
 
 class Feed:
-    """Memory: one chunk of the source. ``trace.consumed`` follows every move.
+    """Memory: one chunk of the source. ``position``: offset in the source of the next byte; so is ``trace.consumed``.
 
     Chunks may be as large as ranged GETs (8 MiB). Decoders are fed small slices of them because each of them
     copies the part of its input that it did not need, on every call.
     """
 
-    __slots__ = ("_at", "_chunk", "_chunks", "_set_aside", "_trace")
+    __slots__ = ("_at", "_chunk", "_chunks", "_set_aside", "_trace", "position")
 
     def __init__(self, chunks: Iterable[bytes], trace: Trace) -> None:
         self._chunks = iter(chunks)
@@ -23,11 +23,7 @@ class Feed:
         self._chunk = b""
         self._at = 0
         self._set_aside: list[tuple[bytes, int]] = []
-
-    @property
-    def position(self) -> int:
-        """Offset in the source of the next byte."""
-        return self._trace.consumed
+        self.position = 0
 
     def take(self, limit: int) -> bytes:
         """1 to ``limit`` bytes, as many as one chunk has left; empty only at the end of the source."""
@@ -43,12 +39,12 @@ class Feed:
             self._chunk = chunk
         piece = self._chunk[self._at : self._at + limit]
         self._at += len(piece)
-        self._trace.consumed += len(piece)
+        self._move(len(piece))
         return piece
 
     def give_back(self, data: bytes) -> None:
         """Return the last bytes taken, to be taken again."""
-        self._trace.consumed -= len(data)
+        self._move(-len(data))
         if len(data) <= self._at:
             self._at -= len(data)
         else:
@@ -80,3 +76,7 @@ class Feed:
         data = self.up_to(count)
         self.give_back(data)
         return data
+
+    def _move(self, count: int) -> None:
+        self.position += count
+        self._trace.consumed = self.position

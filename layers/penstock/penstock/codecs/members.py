@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from penstock.codecs.feed import Feed
 from penstock.codecs.model import Trace
-from penstock.errors import BadHeaderError
+from penstock.errors import BadHeaderError, CorruptSourceError
 
 # A file of a million padded members must not fill memory, or an item of the jobs table, with a million warnings.
 MAX_PADDING_WARNINGS = 20
@@ -14,17 +14,21 @@ MAX_PADDING_WARNINGS = 20
 _SLICE = 64 * 1024
 
 
-def at_member(feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, padding: int = 0) -> bool:
+def at_member(
+    feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, padding: int = 0, proven: bool = True
+) -> bool:
     """Whether a member starts here. False is the proper end; what had to be ignored is in ``trace.warnings``.
 
     Zero bytes between and after members are skipped with a warning, unless they come in multiples of ``padding``.
     (gzip(1) drops a member that follows zeros; Python's gzip reads it. Losing data with a mere warning is worse.)
-    Anything else after a complete member is garbage and ignored with a warning, unread, as gzip(1) and bzip2(1) do.
+    Anything else after a complete member is garbage and ignored with a warning, unread, as gzip(1) and bzip2(1) do;
+    unless the member is not ``proven`` by a checksum: then it may as well be the rest of a damaged one.
 
     A magic that is cut short or has one wrong byte counts as a member, so that its decoder rejects it: one damaged
     byte never turns the rest of a source into garbage. gzip(1) does the same for a wrong method after 1f 8b.
 
-    ``magic`` are of equal length. Raises BadHeaderError where the very first bytes are none of them.
+    ``magic`` are of equal length. Raises BadHeaderError where the very first bytes are none of them, and
+    CorruptSourceError for garbage after what is not proven.
     """
     if _starts_member(feed, magic):
         return True
@@ -41,6 +45,8 @@ def at_member(feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, pa
         return False
     if _starts_member(feed, magic):
         return True
+    if not proven:
+        raise CorruptSourceError(f"neither {name} nor padding follows data without a checksum", offset=feed.position)
     trace.warnings.append(f"what follows at byte {feed.position:,} is not {name}: ignored as trailing garbage")
     return False
 

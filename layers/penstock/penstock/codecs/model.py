@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 class Trace:
     """What a decoder has learned so far. The decoder writes it; the pipeline reads it between pieces.
 
-    ``consumed``: source bytes that the decoder has taken in. Exact for gzip, zstd and identity; bzip2 and xz hold
-    up to 16 KiB of it back until their stream ends. ``produced``: decoded bytes yielded. ``members``: complete
-    gzip members, bzip2 and xz streams, zstd frames. ``crc32``: checksum of all decoded bytes as the source's own
-    trailers declare it; None where the format declares none.
+    ``consumed``: source bytes worked through, never more than were fed. Exact at the end of every member; within
+    one, isal is up to 8 bytes ahead, and bzip2 and xz up to 16 KiB behind. ``produced``: decoded bytes yielded.
+    ``members``: complete gzip members, bzip2 and xz streams, zstd frames. ``crc32``: checksum of all decoded bytes
+    as the source's own trailers declare it; None where the format declares none.
     """
 
     consumed: int = 0

@@ -10,7 +10,7 @@ from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
 
-# What the decoder was given counts as consumed, so this is how far progress may run ahead of the truth.
+# A slice counts as consumed once the decoder asks for the next, so this is how far progress may lag.
 _SLICE = 16 * 1024
 
 
@@ -43,8 +43,10 @@ def decode_streams(
     """Yield the content of all streams. ``start`` is called at the first byte of each; ``errors`` mean bad data."""
     while at_member(feed, trace, name, magic, padding=padding):
         decompressor = start()
+        before = feed.position
         while not decompressor.eof:
-            before, hungry = feed.position, decompressor.needs_input
+            if hungry := decompressor.needs_input:
+                before = feed.position
             data = feed.take(_SLICE) if hungry else b""
             try:
                 piece = decompressor.decompress(data, step)
@@ -52,6 +54,7 @@ def decode_streams(
                 raise CorruptSourceError(f"corrupt {name} data nearby", offset=before) from error
             if decompressor.eof:
                 feed.give_back(decompressor.unused_data)
+            trace.consumed = feed.position if decompressor.eof or decompressor.needs_input else before
             if piece:
                 trace.produced += len(piece)
                 yield piece

@@ -19,7 +19,6 @@ NAME = "xz"
 MAGIC = (b"\xfd7zXZ\0",)
 
 _STREAM_HEADER = 12
-_LARGEST_BLOCK_HEADER = 1024
 _NO_BLOCK = (b"", b"\0")  # the end of the source, or an index
 _LZMA2 = 0x21
 
@@ -37,8 +36,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
 
     def start() -> Decompressor:
         # liblzma refuses too, but its error class is the one of corrupt data.
-        needed = dictionary_size(feed.peek(_STREAM_HEADER + _LARGEST_BLOCK_HEADER))
-        check_window(needed, window, "xz dictionary", offset=feed.position)
+        check_window(_dictionary(feed), window, "xz dictionary", offset=feed.position)
         return LZMADecompressor(FORMAT_XZ, memlimit=window + _OVERHEAD)
 
     return decode_streams(
@@ -46,11 +44,13 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
     )
 
 
-def dictionary_size(head: bytes) -> int:
+def _dictionary(feed: Feed) -> int:
     """Bytes that the first block of the stream asks for; 0 where there is none, or where it is damaged."""
-    size = (head[_STREAM_HEADER] + 1) * 4 if len(head) > _STREAM_HEADER else 0
-    header = head[_STREAM_HEADER : _STREAM_HEADER + size]
-    if len(header) < size or header[:1] in _NO_BLOCK or crc32(header[:-4]) != int.from_bytes(header[-4:], "little"):
+    size = feed.peek(_STREAM_HEADER + 1)[_STREAM_HEADER:]
+    if size in _NO_BLOCK:
+        return 0
+    header = feed.peek(_STREAM_HEADER + (size[0] + 1) * 4)[_STREAM_HEADER:]
+    if crc32(header[:-4]) != int.from_bytes(header[-4:], "little"):
         return 0
     return _lzma2_dictionary(header[1:-4])
 

@@ -41,16 +41,20 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
     feed = Feed(chunks, trace)
     window = min(window, _LARGEST_WINDOW)
     decompressor = zstandard.ZstdDecompressor(max_window_size=window)
-    while at_member(feed, trace, NAME, MAGIC):
+    proven = True
+    while at_member(feed, trace, NAME, MAGIC, proven=proven):
         if feed.peek(4) in _SKIPPABLE:
             _skip(feed)
+            proven = False
             continue
-        for piece in _frame(feed, decompressor, window):
+        header, parameters = _header(feed, window)
+        for piece in _blocks(feed, decompressor, header, has_checksum=parameters.has_checksum):
             for at in range(0, len(piece), step):
                 part = piece[at : at + step]
                 trace.produced += len(part)
                 yield part
         trace.members += 1
+        proven = parameters.has_checksum
 
 
 def _skip(feed: Feed) -> None:
@@ -63,10 +67,12 @@ def _skip(feed: Feed) -> None:
         left -= len(piece)
 
 
-def _frame(feed: Feed, decompressor: zstandard.ZstdDecompressor, window: int) -> Iterator[bytes]:
+def _header(feed: Feed, window: int) -> tuple[bytes, zstandard.FrameParameters]:
     start = feed.position
-    header = _header(feed)
+    head = feed.peek(_LONGEST_HEADER)
     try:
+        size = zstandard.frame_header_size(head) if len(head) >= _SHORTEST_HEADER else _SHORTEST_HEADER
+        header = feed.exactly(size, "a zstd frame header")
         parameters = zstandard.get_frame_parameters(header)
     except zstandard.ZstdError as error:
         raise BadHeaderError("invalid zstd frame header", offset=start) from error
@@ -75,6 +81,13 @@ def _frame(feed: Feed, decompressor: zstandard.ZstdDecompressor, window: int) ->
         raise BadHeaderError(
             f"zstd frame needs dictionary {parameters.dict_id}", offset=start, hint="Compress it without a dictionary."
         )
+    return header, parameters
+
+
+def _blocks(
+    feed: Feed, decompressor: zstandard.ZstdDecompressor, header: bytes, *, has_checksum: bool
+) -> Iterator[bytes]:
+    """Yield the content of each block that is not empty, then check the frame as a whole."""
     frame = decompressor.decompressobj()
     frame.decompress(header)
     last = False
@@ -87,25 +100,17 @@ def _frame(feed: Feed, decompressor: zstandard.ZstdDecompressor, window: int) ->
             raise CorruptSourceError("corrupt zstd block", offset=at) from error
         if piece:
             yield piece
-    if parameters.has_checksum:
-        at = feed.position
+    at = feed.position
+    if has_checksum:
+        checksum = feed.exactly(4, "a zstd checksum")
         try:
-            frame.decompress(feed.exactly(4, "a zstd checksum"))
+            frame.decompress(checksum)
         except zstandard.ZstdError as error:
             raise ChecksumMismatchError(
                 "the decoded bytes do not match the zstd frame's checksum", offset=at
             ) from error
     if not frame.eof:
-        raise CorruptSourceError("zstd frame does not end with its last block", offset=feed.position)
-
-
-def _header(feed: Feed) -> bytes:
-    head = feed.peek(_LONGEST_HEADER)
-    try:
-        size = zstandard.frame_header_size(head) if len(head) >= _SHORTEST_HEADER else _SHORTEST_HEADER
-    except zstandard.ZstdError as error:
-        raise BadHeaderError("invalid zstd frame header", offset=feed.position) from error
-    return feed.exactly(size, "a zstd frame header")
+        raise CorruptSourceError("zstd frame does not end with its last block", offset=at)
 
 
 def _block(feed: Feed) -> tuple[bytes, bool]:
