@@ -18,6 +18,7 @@ LEVELS = [
     {"limits", "settings"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"pipeline"},
+    {"delivery"},
     {"jobs"},
     {"ingest"},
     {"telemetry"},

@@ -108,8 +108,8 @@ def test_a_destination_key_of_1024_bytes_is_fine() -> None:
     [
         ({"name": None}, "routes.toml: route 1: name: is missing"),
         ({"match": None}, "route 'r': match: is missing"),
-        ({"match": []}, "route 'r': match: must be a pattern"),
-        ({"match": [1]}, "route 'r': match: must be a pattern"),
+        ({"match": []}, "route 'r': match: must be a string or a list"),
+        ({"match": [1]}, "route 'r': match: must be a string or a list"),
         ({"destination": None}, "route 'r': destination: is missing"),
         ({"destination": "lake/x"}, "route 'r': destination: must look like s3://bucket/key"),
         ({"destination": "s3://lake"}, "route 'r': destination: must look like s3://bucket/key"),

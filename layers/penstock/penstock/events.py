@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -138,6 +139,8 @@ def _source(
     texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
     if not all(isinstance(text, str) for text in texts) or not bucket or not key:
         raise ValueError(f"bucket {bucket!r}, key {key!r}")
+    if event_time:
+        datetime.fromisoformat(event_time)
     return Source(
         bucket=bucket,
         key=key,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import mimetypes
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import quote
 
-from penstock.codecs import strip_suffix
+from penstock.delivery import Attempt, Carrier
 from penstock.errors import (
     NotEnoughTimeError,
     PermanentError,
@@ -18,29 +16,9 @@ from penstock.errors import (
     SupersededError,
     TimeLimitError,
 )
-from penstock.limits import S3, Budget
-from penstock.model import (
-    Claim,
-    Content,
-    Failure,
-    Job,
-    JobState,
-    JobStatus,
-    ObjectHead,
-    Progress,
-    Receipt,
-    Source,
-    digest,
-)
-from penstock.pipeline import pour
-from penstock.ports import Deadline, JobStore, ObjectStore, Verdict
-from penstock.routes import Routes, check_target, render_target
-
-# User metadata that every result carries: which job made it, from which object, in which order S3 saw that.
-MADE_BY = "penstock-job"
-MADE_FROM = "penstock-from"
-ORDER = "penstock-order"
-SOURCE = "penstock-source"
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, ObjectHead, Progress, Receipt, Source, Store
+from penstock.ports import Deadline, JobStore, ObjectStore
+from penstock.routes import Routes, destination_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +42,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What a job is done with. Times in seconds."""
+    """What jobs are done with: one carrier for each kind of destination. Times in seconds."""
 
     objects: ObjectStore
     jobs: JobStore
-    budget: Budget
+    carriers: Mapping[Store, Carrier]
     lease: float
     beat_every: float
     margin: float
@@ -84,7 +62,7 @@ class Workshop:
         if route is None:
             self.jobs.skip(source)
             return Outcome(source, JobState.SKIPPED)
-        job = Job(source, route, render_target(route, source))
+        job = Job(source, route, destination_of(route, source))
         began = self.clock()
         outcome = Outcome(source, None, job.id, route.name, job.target.uri)
         try:
@@ -112,30 +90,15 @@ class Workshop:
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
     def _deliver(self, job: Job, claim: Claim, routes: Routes, deadline: Deadline, *, fresh: bool) -> Receipt:
-        routes.refuse_loop(job.route, job.target)
-        check_target(job.route, job.target)
         head = self._pin(job.source)
-        if claim.number > 1:
-            self.objects.sweep(job.target)
-        content, warnings = describe(job, head)
-        source = replace(job.source, size=head.size, etag=head.etag)
+        pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
+        attempt = Attempt(pinned, head, claim.number, routes, self._beater(claim), deadline, self.margin)
         try:
-            with self.objects.open_sink(job.target, content, publish_rule(job)) as sink:
-                receipt = pour(
-                    source,
-                    self.objects.open_source(source),
-                    job.route,
-                    sink,
-                    budget=self.budget,
-                    beat=self._beater(claim),
-                    deadline=deadline,
-                    margin=self.margin,
-                )
+            return self.carriers[job.route.store](attempt)
         except TimeLimitError as error:
             if fresh:
                 raise
             raise NotEnoughTimeError(error.message) from error
-        return replace(receipt, warnings=receipt.warnings + warnings)
 
     def _pin(self, source: Source) -> ObjectHead:
         """The head of the source, if it still is what stands under its key."""
@@ -169,48 +132,3 @@ def failure_of(error: PermanentError | RetryableError) -> Failure:
     """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
     notes = getattr(error, "__notes__", [])
     return Failure(type(error).__name__, "; ".join([str(error), *notes]), error.hint)
-
-
-def publish_rule(job: Job) -> Callable[[Mapping[str, str]], Verdict]:
-    """What this job may do with the object that stands at its destination.
-
-    A result of the same source that S3 saw later stays; anything else is replaced, as a copy would.
-    """
-
-    def rule(standing: Mapping[str, str]) -> Verdict:
-        if standing.get(MADE_BY) == job.id:
-            return Verdict.DUPLICATE
-        same_source = standing.get(MADE_FROM) == origin(job.source)
-        if same_source and standing.get(ORDER, "") > job.source.order:
-            return Verdict.SUPERSEDED
-        return Verdict.REPLACE
-
-    return rule
-
-
-def origin(source: Source) -> str:
-    """Names a source's bucket and key in 32 hex digits: a key itself may not fit into metadata."""
-    return digest(source.bucket, source.key)
-
-
-def describe(job: Job, head: ObjectHead) -> tuple[Content, tuple[str, ...]]:
-    """Content type by the inner name, the sender's metadata and where it came from; with warnings.
-
-    S3 takes 2 KiB of user metadata. What does not fit is left out: first the source's name, then the sender's.
-    """
-    guessed, encoding = mimetypes.guess_type(strip_suffix(job.target.key))
-    content_type = guessed if guessed and not encoding else "application/octet-stream"
-    ours = {MADE_BY: job.id, MADE_FROM: origin(job.source), ORDER: job.source.order}
-    theirs = {name: value for name, value in head.metadata.items() if not name.startswith("penstock-")}
-    named = {SOURCE: quote(job.source.uri, safe=":/")}
-    if _metadata_bytes(ours | theirs | named) <= S3.max_metadata:
-        return Content(content_type, ours | theirs | named), ()
-    if _metadata_bytes(ours | theirs) <= S3.max_metadata:
-        return Content(content_type, ours | theirs), ()
-    return Content(content_type, ours | named if _metadata_bytes(ours | named) <= S3.max_metadata else ours), (
-        f"the source's user metadata was left out: with Penstock's own it would exceed {S3.max_metadata:,} bytes",
-    )
-
-
-def _metadata_bytes(metadata: Mapping[str, str]) -> int:
-    return sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 
+from penstock.records import TablePlan
+
 
 def digest(*texts: str) -> str:
     """32 hex digits that stand for a sequence of texts."""
@@ -16,6 +18,14 @@ def digest(*texts: str) -> str:
 
 # Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
 DEFAULT_RATIO = 250.0
+
+
+class Store(StrEnum):
+    """Where a route delivers to."""
+
+    BUCKET = "bucket"
+    POSTGRESQL = "postgresql"
+    DYNAMODB = "dynamodb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class TableTarget:
+    """A table that records go to; ``table`` is empty where a choice names several."""
+
+    store: Store
+    table: str
+
+    @property
+    def uri(self) -> str:
+        return f"{self.store}:{self.table}" if self.table else str(self.store)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """One rule of ``routes.toml``. ``destination`` is a URI template; ceilings are per object."""
+    """One rule of ``routes.toml``. ``destination`` is a template; ceilings are per object; ``plan`` is for tables."""
 
     name: str
     match: tuple[str, ...]
@@ -72,6 +94,8 @@ class Route:
     codec: str = "auto"
     max_ratio: float = DEFAULT_RATIO
     max_bytes: int = 50_000 * 1024**3
+    store: Store = Store.BUCKET
+    plan: TablePlan | None = None
 
     @property
     def digest(self) -> str:
@@ -85,7 +109,7 @@ class Job:
 
     source: Source
     route: Route
-    target: Target
+    target: Target | TableTarget
 
     @property
     def id(self) -> str:
@@ -119,10 +143,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes so far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded."""
+    """So far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded, and records of a table load."""
 
     bytes_in: int = 0
     bytes_out: int = 0
+    rows: int = 0
+    rejects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +182,8 @@ class Receipt:
     etag: str = ""
     version_id: str = ""
     warnings: tuple[str, ...] = ()
+    rows: int = 0
+    rejects: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from penstock.adapters.s3_store import S3ObjectStore, s3_client
 from penstock.adapters.session import dynamodb_client, sqs_client
 from penstock.adapters.sqs import SqsQueue
 from penstock.adapters.texts import UriTexts
+from penstock.delivery import ObjectCarrier
 from penstock.ingest import Ingest
 from penstock.jobs import Workshop
 from penstock.limits import Budget
+from penstock.model import Store
 from penstock.ports import Deadline, Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
@@ -38,10 +40,11 @@ def deadline(context: LambdaContext) -> Deadline:
 def build_ingest(settings: Settings) -> Ingest:
     """The ingest use case for explicit settings; AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
+    objects = S3ObjectStore(s3_client(budget), budget)
     workshop = Workshop(
-        objects=S3ObjectStore(s3_client(budget), budget),
+        objects=objects,
         jobs=build_job_store(settings),
-        budget=budget,
+        carriers={Store.BUCKET: ObjectCarrier(objects, budget)},
         lease=settings.lease_seconds,
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,

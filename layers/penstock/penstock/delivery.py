@@ -1,0 +1,116 @@
+"""Delivering one claimed source into a bucket, and what the result says of itself."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from penstock.codecs import strip_suffix
+from penstock.limits import S3, Budget
+from penstock.model import Content, Job, ObjectHead, Progress, Receipt, Source, Target, digest
+from penstock.pipeline import pour
+from penstock.ports import Deadline, ObjectStore, PublishRule, Verdict
+from penstock.routes import Routes, check_target
+
+# User metadata that every result carries: which job made it, from which object, in which order S3 saw that.
+MADE_BY = "penstock-job"
+MADE_FROM = "penstock-from"
+ORDER = "penstock-order"
+SOURCE = "penstock-source"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a job: the source pinned to ``head``, and what it must keep to.
+
+    ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand.
+    """
+
+    job: Job
+    head: ObjectHead
+    number: int
+    routes: Routes
+    beat: Callable[[Progress], None]
+    deadline: Deadline
+    margin: float
+
+
+Carrier = Callable[[Attempt], Receipt]
+"""Carries one source to its destination, whole or not at all; raises PenstockError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCarrier:
+    """Decodes a source into an object of a bucket. Memory: that of `pour`."""
+
+    objects: ObjectStore
+    budget: Budget
+
+    def __call__(self, attempt: Attempt) -> Receipt:
+        job = attempt.job
+        if not isinstance(job.target, Target):
+            raise TypeError(f"not an object: {job.target}")
+        attempt.routes.refuse_loop(job.route, job.target)
+        check_target(job.route, job.target)
+        if attempt.number > 1:
+            self.objects.sweep(job.target)
+        content, warnings = describe(job, job.target, attempt.head)
+        with self.objects.open_sink(job.target, content, publish_rule(job)) as sink:
+            receipt = pour(
+                job.source,
+                self.objects.open_source(job.source),
+                job.route,
+                sink,
+                budget=self.budget,
+                beat=attempt.beat,
+                deadline=attempt.deadline,
+                margin=attempt.margin,
+            )
+        return replace(receipt, warnings=receipt.warnings + warnings)
+
+
+def publish_rule(job: Job) -> PublishRule:
+    """What this job may do with the object that stands at its destination.
+
+    A result of the same source that S3 saw later stays; anything else is replaced, as a copy would.
+    """
+
+    def rule(standing: Mapping[str, str]) -> Verdict:
+        if standing.get(MADE_BY) == job.id:
+            return Verdict.DUPLICATE
+        same_source = standing.get(MADE_FROM) == origin(job.source)
+        if same_source and standing.get(ORDER, "") > job.source.order:
+            return Verdict.SUPERSEDED
+        return Verdict.REPLACE
+
+    return rule
+
+
+def origin(source: Source) -> str:
+    """Names a source's bucket and key in 32 hex digits: a key itself may not fit into metadata."""
+    return digest(source.bucket, source.key)
+
+
+def describe(job: Job, target: Target, head: ObjectHead) -> tuple[Content, tuple[str, ...]]:
+    """Content type by the inner name, the sender's metadata and where it came from; with warnings.
+
+    S3 takes 2 KiB of user metadata. What does not fit is left out: first the source's name, then the sender's.
+    """
+    guessed, encoding = mimetypes.guess_type(strip_suffix(target.key))
+    content_type = guessed if guessed and not encoding else "application/octet-stream"
+    ours = {MADE_BY: job.id, MADE_FROM: origin(job.source), ORDER: job.source.order}
+    theirs = {name: value for name, value in head.metadata.items() if not name.startswith("penstock-")}
+    named = {SOURCE: quote(job.source.uri, safe=":/")}
+    if _metadata_bytes(ours | theirs | named) <= S3.max_metadata:
+        return Content(content_type, ours | theirs | named), ()
+    if _metadata_bytes(ours | theirs) <= S3.max_metadata:
+        return Content(content_type, ours | theirs), ()
+    return Content(content_type, ours | named if _metadata_bytes(ours | named) <= S3.max_metadata else ours), (
+        f"the source's user metadata was left out: with Penstock's own it would exceed {S3.max_metadata:,} bytes",
+    )
+
+
+def _metadata_bytes(metadata: Mapping[str, str]) -> int:
+    return sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())

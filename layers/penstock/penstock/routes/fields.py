@@ -1,0 +1,116 @@
+"""One table of routes.toml, read field by field: every complaint names the route and the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from penstock.errors import InvalidRouteError
+from penstock.limits import GIB, KIB, MIB, TIB
+
+UNITS = {"B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": TIB, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+class Fields:
+    """Reads the fields of one table and remembers which were asked for: whatever is left is unknown.
+
+    ``label`` begins every complaint, ``kind`` says what the table is. Every method raises InvalidRouteError.
+    """
+
+    def __init__(self, table: Mapping[str, Any], label: str, kind: str, prefix: str = "") -> None:
+        self._table = table
+        self._label = label
+        self._kind = kind
+        self._prefix = prefix
+        self._seen: set[str] = set()
+
+    def complain(self, field: str, problem: str) -> InvalidRouteError:
+        return InvalidRouteError(f"{self._label}: {self._prefix}{field}: {problem}")
+
+    def has(self, field: str) -> bool:
+        return field in self._table
+
+    def text(self, field: str, default: str | None = None) -> str:
+        value = self._get(field, default)
+        if not isinstance(value, str) or (not value and default != ""):
+            raise self.complain(field, f"must be a non-empty string, not {value!r}")
+        return value
+
+    def texts(self, field: str, default: tuple[str, ...] | None = None, *, empty: bool = False) -> tuple[str, ...]:
+        """A string or a list of strings; ``empty``: empty strings and an empty list are fine."""
+        value = self._get(field, list(default) if default is not None else None)
+        values = [value] if isinstance(value, str) else value
+        fine = isinstance(values, list) and all(isinstance(v, str) and (v or empty) for v in values)
+        if not fine or not (values or empty or default == ()):
+            raise self.complain(field, f"must be a string or a list of strings, not {value!r}")
+        return tuple(values)
+
+    def flag(self, field: str, default: bool) -> bool:
+        value = self._get(field, default)
+        if not isinstance(value, bool):
+            raise self.complain(field, f"must be true or false, not {value!r}")
+        return value
+
+    def choice(self, field: str, allowed: Iterable[str], default: str) -> str:
+        value = self.text(field, default)
+        if value not in (allowed := tuple(allowed)):
+            raise self.complain(field, f"must be one of {', '.join(allowed)}, not {value!r}")
+        return value
+
+    def number(self, field: str, default: float) -> float:
+        value = self._get(field, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
+            raise self.complain(field, f"must be a number of at least 1, not {value!r}")
+        return float(value)
+
+    def size(self, field: str, default: int) -> int:
+        value = self._get(field, default)
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([A-Za-z]+)", value.strip())):
+            count, unit = int(match[1]), UNITS.get(match[2].upper())
+            value = count * unit if unit else value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.complain(field, f'must be bytes or a size such as "10 GiB", not {value!r}')
+        return value
+
+    def allowance(self, field: str) -> float:
+        """A count (0, 1, 2...) or a share ("1%", 0.01); 0 where it is absent."""
+        value = self._get(field, 0)
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
+            value = float(match[1]) / 100
+        count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        share = isinstance(value, float) and 0 <= value < 1
+        if not (count or share):
+            raise self.complain(field, f'must be a count or a share such as "1%", not {value!r}')
+        return float(value)
+
+    def table(self, field: str, kind: str) -> Fields:
+        """A table inside this one; an empty one where it is absent."""
+        value = self._get(field, {})
+        if not isinstance(value, dict):
+            raise self.complain(field, f"must be a table, not {value!r}")
+        return Fields(value, self._label, kind, f"{self._prefix}{field}.")
+
+    def tables(self, field: str, kind: str) -> list[Fields]:
+        """A list of tables inside this one; an empty list where it is absent."""
+        value = self._get(field, [])
+        if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+            raise self.complain(field, f"must be a list of tables, not {value!r}")
+        return [Fields(v, self._label, kind, f"{self._prefix}{field}[{n}].") for n, v in enumerate(value)]
+
+    def named_tables(self, field: str, kind: str) -> dict[str, Fields]:
+        """Tables by name inside this one."""
+        inner = self.table(field, kind)
+        return {name: inner.table(name, kind) for name in inner._table}  # noqa: SLF001  (of the same class)
+
+    def refuse_unknown(self) -> None:
+        if unknown := sorted(set(self._table) - self._seen):
+            known = ", ".join(sorted(self._seen))
+            raise self.complain(unknown[0], f"is not a field of {self._kind}; known are {known}")
+
+    def _get(self, field: str, default: object = None) -> Any:
+        self._seen.add(field)
+        value = self._table.get(field, default)
+        if value is None:
+            raise self.complain(field, "is missing")
+        return value

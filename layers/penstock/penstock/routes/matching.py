@@ -1,0 +1,97 @@
+"""Which route takes a key, and where it sends it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from penstock.codecs import strip_suffix
+from penstock.errors import DestinationLoopError, InvalidRouteError
+from penstock.limits import S3
+from penstock.model import Route, Source, Store, TableTarget, Target
+
+KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour")
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """All routes, in order. ``source_bucket`` is the one whose events arrive here."""
+
+    routes: tuple[Route, ...]
+    source_bucket: str
+
+    def find(self, bucket: str, key: str) -> Route | None:
+        """The first route that matches, or None."""
+        return next((route for route in self.routes if takes(route, bucket, key)), None)
+
+    def refuse_loop(self, route: Route, target: Target) -> None:
+        """Raises DestinationLoopError when the object to be written would be routed again."""
+        if target.bucket == self.source_bucket and (again := self.find(target.bucket, target.key)):
+            raise DestinationLoopError(
+                f"route {route.name!r}: destination: {target.uri} lies in the source bucket "
+                f"and would be taken by route {again.name!r} again"
+            )
+
+
+def takes(route: Route, bucket: str, key: str) -> bool:
+    """Whether a route matches: shell patterns, case-sensitive, ``*`` crosses slashes."""
+    return fnmatchcase(bucket, route.source_bucket) and any(fnmatchcase(key, pattern) for pattern in route.match)
+
+
+def destination_of(route: Route, source: Source) -> Target | TableTarget:
+    """Where this source goes."""
+    if route.store is Store.BUCKET:
+        return render_target(route, source)
+    return TableTarget(route.store, route.destination.partition(":")[2])
+
+
+def render_target(route: Route, source: Source) -> Target:
+    """The object that this source becomes; whether S3 can hold it is for ``check_target`` to say."""
+    when = datetime.fromisoformat(source.event_time) if source.event_time else datetime.now(UTC)
+    when = when.astimezone(UTC)
+    cut = source.key.rfind("/") + 1
+    fields = {
+        "key": source.key,
+        "stem": strip_suffix(source.key),
+        "dir": source.key[:cut],
+        "name": source.key[cut:],
+        "base": strip_suffix(source.key[cut:]),
+        "bucket": source.bucket,
+        "year": f"{when:%Y}",
+        "month": f"{when:%m}",
+        "day": f"{when:%d}",
+        "hour": f"{when:%H}",
+    }
+    bucket, _, key = route.destination.removeprefix("s3://").partition("/")
+    return Target(bucket.format_map(fields), key.format_map(fields))
+
+
+def check_target(route: Route, target: Target) -> None:
+    """Raises InvalidRouteError when S3 could not hold an object under this name."""
+    length = len(target.key.encode())
+    if not 1 <= length <= S3.max_key:
+        raise InvalidRouteError(
+            f"route {route.name!r}: destination: the key would be {length:,} bytes long, S3 takes 1 to {S3.max_key:,}"
+        )
+    if not BUCKET_NAME.fullmatch(target.bucket):
+        raise InvalidRouteError(f"route {route.name!r}: destination: {target.bucket!r} is not a bucket name")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some text matches both shell patterns. A ``[...]`` set counts as any one character."""
+    a, b = (re.sub(r"\[.[^\]]*\]", "?", pattern) for pattern in (one, other))
+    # below[j]: whether a[i+1:] and b[j:] have a text in common; row by row from the end of a.
+    below = [not b[j:].strip("*") for j in range(len(b) + 1)]
+    for i in reversed(range(len(a))):
+        row = [False] * (len(b) + 1)
+        row[-1] = not a[i:].strip("*")
+        for j in reversed(range(len(b))):
+            if "*" in (a[i], b[j]):
+                row[j] = below[j] or row[j + 1]
+            else:
+                row[j] = (a[i] == b[j] or "?" in (a[i], b[j])) and below[j + 1]
+        below = row
+    return below[0]

@@ -1,0 +1,114 @@
+"""routes.toml -> routes.
+
+A destination is an object, a table, or a database whose tables a choice names:
+
+    s3://bucket/key-template     postgresql:schema.table     dynamodb:table     postgresql
+
+A key template has these fields in braces:
+
+    {key}     the source's key                      in/2026/sales.csv.gz
+    {stem}    the key without compression suffix    in/2026/sales.csv
+    {dir}     the key up to its last slash          in/2026/
+    {name}    the key after its last slash          sales.csv.gz
+    {base}    {name} without compression suffix     sales.csv
+    {bucket} {year} {month} {day} {hour}            the source's bucket, and when S3 saw it (UTC)
+
+and every destination knows the stack's names: {source_bucket} {destination_bucket} {work_bucket} {records_table}.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from string import Formatter
+from typing import Any
+
+from penstock.codecs import CODECS
+from penstock.errors import DestinationLoopError, InvalidRouteError
+from penstock.limits import S3
+from penstock.model import DEFAULT_RATIO, Route, Store
+from penstock.routes.fields import Fields
+from penstock.routes.matching import KEY_FIELDS, Routes, overlap
+from penstock.routes.tables import read_plan
+
+DESTINATION = re.compile(r"s3://[^/]+/.+|(postgresql|dynamodb)(:.+)?")
+
+
+def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
+    """Read and check routes.toml.
+
+    ``where`` names the file in errors; ``stack`` gives the stack's names, ``source_bucket`` at least. Raises
+    InvalidRouteError naming file, route and field, and DestinationLoopError when a route could trigger a route.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRouteError(f"{where}: not TOML: {error}") from error
+    if unknown := set(document) - {"route"}:
+        raise InvalidRouteError(f"{where}: unknown table {min(unknown)!r}; routes are [[route]] tables")
+    tables = document.get("route")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise InvalidRouteError(f"{where}: no [[route]] table")
+    routes = tuple(_route(table, number, where, stack) for number, table in enumerate(tables, start=1))
+    names = [route.name for route in routes]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InvalidRouteError(f"{where}: two routes are named {min(repeated)!r}")
+    for route in routes:
+        if route.store is Store.BUCKET:
+            _refuse_possible_loop(route, routes, where, stack["source_bucket"])
+    return Routes(routes, stack["source_bucket"])
+
+
+def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str, str]) -> Route:
+    name = table.get("name")
+    label = f"{where}: route {name!r}" if isinstance(name, str) and name else f"{where}: route {number}"
+    fields = Fields(table, label, "a route")
+    destination = _destination(fields, stack)
+    store = Store.BUCKET if destination.startswith("s3://") else Store(destination.partition(":")[0])
+    route = Route(
+        name=fields.text("name"),
+        match=fields.texts("match"),
+        destination=destination,
+        source_bucket=fields.text("source_bucket", "*"),
+        codec=fields.choice("codec", ("auto", *CODECS), "auto"),
+        max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
+        max_bytes=fields.size("max_bytes", S3.max_object),
+        store=store,
+        plan=None if store is Store.BUCKET else read_plan(fields, store, destination.partition(":")[2]),
+    )
+    fields.refuse_unknown()
+    return route
+
+
+def _destination(fields: Fields, stack: Mapping[str, str]) -> str:
+    """The template with the stack's names filled in; what is left are KEY_FIELDS."""
+    value = fields.text("destination")
+    if not DESTINATION.fullmatch(value):
+        raise fields.complain(
+            "destination", f"must look like s3://bucket/key, postgresql:table or dynamodb:table, not {value!r}"
+        )
+    known = (KEY_FIELDS if value.startswith("s3://") else ()) + tuple(stack)
+    try:
+        pieces = list(Formatter().parse(value))
+    except ValueError as error:
+        raise fields.complain("destination", f"{value!r}: {error}") from error
+    for _, name, spec, conversion in pieces:
+        if name is not None and (name not in known or spec or conversion):
+            raise fields.complain("destination", f"unknown field {{{name}}}; known are {', '.join(known)}")
+    for name, meaning in stack.items():
+        value = value.replace(f"{{{name}}}", meaning)
+    return value
+
+
+def _refuse_possible_loop(route: Route, routes: Iterable[Route], where: str, source_bucket: str) -> None:
+    bucket, _, key = re.sub(r"\{\w+\}", "*", route.destination).removeprefix("s3://").partition("/")
+    for other in routes:
+        if not (fnmatchcase(source_bucket, bucket) and fnmatchcase(source_bucket, other.source_bucket)):
+            continue
+        if any(overlap(key, pattern) for pattern in other.match):
+            raise DestinationLoopError(
+                f"{where}: route {route.name!r}: destination: could be written to the source bucket {source_bucket} "
+                f"under a key that route {other.name!r} takes again"
+            )

@@ -1,0 +1,111 @@
+"""The part of a route that speaks of tables: how records are parsed, typed and loaded."""
+
+from __future__ import annotations
+
+import codecs
+
+from penstock.model import Store
+from penstock.records import Choice, Column, ColumnType, Format, Mode, ParseOptions, Table, TablePlan
+from penstock.routes.fields import Fields
+
+
+def read_plan(route: Fields, store: Store, name: str) -> TablePlan:
+    """``parse``, ``table`` or ``choice``, and ``max_rejects`` of a route to ``name`` in ``store``.
+
+    Raises InvalidRouteError naming the field.
+    """
+    parse = _parse_options(route.table("parse", "a parse table"))
+    max_rejects = route.allowance("max_rejects")
+    if route.has("choice"):
+        if name or route.has("table"):
+            raise route.complain("choice", f"names the tables itself: use destination = {str(store)!r}, without table")
+        return TablePlan(parse, choice=_choice(route.table("choice", "a choice"), store), max_rejects=max_rejects)
+    if not name:
+        raise route.complain("destination", f"names no table: {store}:table, or add a [route.choice]")
+    return TablePlan(parse, table=_table(route.table("table", "a table"), name, store), max_rejects=max_rejects)
+
+
+def _parse_options(fields: Fields) -> ParseOptions:
+    options = ParseOptions(
+        format=Format(fields.choice("format", list(Format), Format.AUTO)),
+        delimiter=_character(fields, "delimiter", ","),
+        quote=_character(fields, "quote", '"'),
+        header=fields.flag("header", True),  # noqa: FBT003  (the default)
+        columns=fields.texts("columns", ()),
+        encoding=fields.text("encoding", "utf-8"),
+        records=fields.text("records", ""),
+        sheet=fields.text("sheet", ""),
+        max_record=fields.size("max_record", ParseOptions().max_record),
+    )
+    try:
+        codecs.lookup(options.encoding)
+    except LookupError as error:
+        raise fields.complain("encoding", f"is not known: {options.encoding!r}") from error
+    if not (options.header or options.columns):
+        raise fields.complain("columns", "are needed where there is no header")
+    fields.refuse_unknown()
+    return options
+
+
+def _character(fields: Fields, field: str, default: str) -> str:
+    value = fields.text(field, default)
+    if len(value) != 1 or value in "\r\n\0":
+        raise fields.complain(field, f"must be one character, not {value!r}")
+    return value
+
+
+def _choice(fields: Fields, store: Store) -> Choice:
+    tables = {}
+    for value, inner in fields.named_tables("tables", "a table").items():
+        tables[value] = _table(inner, inner.text("name"), store)
+    if not tables:
+        raise fields.complain("tables", "names no table")
+    choice = Choice(
+        field=fields.text("field"),
+        tables=tables,
+        payload=fields.text("payload", ""),
+        ignore_unknown=fields.choice("unknown", ("reject", "ignore"), "reject") == "ignore",
+    )
+    fields.refuse_unknown()
+    return choice
+
+
+def _table(fields: Fields, name: str, store: Store) -> Table:
+    nulls = fields.texts("nulls", ("",), empty=True)
+    table = Table(
+        name=name,
+        columns=tuple(_column(inner, nulls) for inner in fields.tables("columns", "a column")),
+        mode=Mode(fields.choice("mode", list(Mode), Mode.UPSERT if store is Store.DYNAMODB else Mode.APPEND)),
+        key=fields.texts("key", ()),
+        create=fields.flag("create", False),  # noqa: FBT003  (the default)
+    )
+    fields.refuse_unknown()
+    _check(fields, table, store)
+    return table
+
+
+def _check(fields: Fields, table: Table, store: Store) -> None:
+    names = [column.name for column in table.columns]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise fields.complain("columns", f"name {min(repeated)!r} twice")
+    if table.mode is Mode.UPSERT and store is Store.POSTGRESQL and not table.key:
+        raise fields.complain("key", "is needed to upsert")
+    if names and (strange := set(table.key) - set(names)):
+        raise fields.complain("key", f"{min(strange)!r} is not among the columns")
+    if store is Store.DYNAMODB and table.mode is not Mode.UPSERT:
+        raise fields.complain("mode", "must be upsert: DynamoDB writes items by their key")
+    if store is Store.DYNAMODB and table.create:
+        raise fields.complain("create", "is for PostgreSQL; DynamoDB tables belong to a template")
+
+
+def _column(fields: Fields, nulls: tuple[str, ...]) -> Column:
+    column = Column(
+        name=fields.text("name"),
+        type=ColumnType(fields.choice("type", list(ColumnType), ColumnType.TEXT)),
+        source=fields.text("from", ""),
+        nullable=fields.flag("nullable", True),  # noqa: FBT003  (the default)
+        nulls=fields.texts("nulls", nulls, empty=True),
+        formats=fields.texts("format", ()),
+    )
+    fields.refuse_unknown()
+    return column
