@@ -20,6 +20,7 @@
         │   └── SourceChangedError
         ├── AccessDeniedError        names the missing right
         ├── DestinationMissingError
+        ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
         ├── RequestRefusedError      the service refused the request for another reason
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
@@ -138,18 +139,22 @@ class SourceChangedError(SupersededError):
 
 
 class AccessDeniedError(PermanentError):
-    """``right`` is the IAM action and resource that is missing."""
+    """``right`` is the missing IAM action and resource, or the database privilege and object."""
 
-    def __init__(self, right: str, *, detail: str = "") -> None:
+    def __init__(self, right: str, *, detail: str = "", hint: str = "") -> None:
         super().__init__(
             f"access denied: {right}" + (f" ({detail})" if detail else ""),
-            hint=f"Grant {right} to the function's role, in its IAM policy and in the bucket or key policy.",
+            hint=hint or f"Grant {right} to the function's role, in its IAM policy and in the bucket or key policy.",
         )
         self.right = right
 
 
 class DestinationMissingError(PermanentError):
     default_hint = "Create the destination bucket, or correct the route's destination."
+
+
+class InvalidTableError(PermanentError):
+    default_hint = "Correct the route's columns, or the table, or the file's header."
 
 
 class RequestRefusedError(PermanentError):

@@ -170,6 +170,7 @@ class Chunk:
     """What is committed at once: the rows of one batch, for one or several tables, and its place in the span.
 
     ``number`` counts chunks of a span from 0; ``end`` and ``next_row`` are where the next one begins.
+    ``rejects`` is how many of its ``records`` were rejected before the database saw them.
     """
 
     number: int
@@ -177,11 +178,13 @@ class Chunk:
     next_row: int
     records: int
     rows: Sequence[Rows]
+    rejects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a chunk: rows in, and rejects that only the database could find."""
+    """What became of a chunk: rows in, and rejects that only the database could find. A chunk that was in already
+    is answered as it was the first time."""
 
     rows: int
     rejects: tuple[Reject, ...] = ()
@@ -189,13 +192,18 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a span goes on: after the last chunk that the ledger knows."""
+    """Where a span goes on: after the last chunk that the ledger knows.
+
+    ``rows`` and ``rejects`` count what is in already. ``refused`` are the database's rejects of the last chunk
+    that is in: whoever loaded it may have died before writing them down.
+    """
 
     chunk: int = 0
     offset: int = 0
     row: int = 1
     rows: int = 0
     rejects: int = 0
+    refused: tuple[Reject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
