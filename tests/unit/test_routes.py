@@ -163,10 +163,10 @@ def test_the_source_bucket_is_a_fine_destination_under_a_prefix_no_route_takes()
 def test_a_loop_is_refused_again_when_the_key_is_known() -> None:
     route = one(match="in/*.gz", destination="s3://drops/out/{base}")
     routes = Routes((route,), "drops")
-    routes.refuse_loop(route, Target("drops", "out/in"))
-    routes.refuse_loop(route, Target("lake", "in/a.gz"))
+    routes.refuse_loop(route, source(), Target("drops", "out/in"))
+    routes.refuse_loop(route, source(), Target("lake", "in/a.gz"))
     with pytest.raises(DestinationLoopError, match="taken by route 'r' again"):
-        routes.refuse_loop(route, Target("drops", "in/a.gz"))
+        routes.refuse_loop(route, source(), Target("drops", "in/a.gz"))
 
 
 def test_a_change_of_any_field_is_another_route() -> None:

@@ -52,7 +52,7 @@ class ObjectCarrier:
         job = attempt.job
         if not isinstance(job.target, Target):
             raise TypeError(f"not an object: {job.target}")
-        attempt.routes.refuse_loop(job.route, job.target)
+        attempt.routes.refuse_loop(job.route, job.source, job.target)
         check_target(job.route, job.target)
         if attempt.number > 1:
             self.objects.sweep(job.target)

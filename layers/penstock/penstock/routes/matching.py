@@ -27,11 +27,11 @@ class Routes:
         """The first route that matches, or None."""
         return next((route for route in self.routes if takes(route, bucket, key)), None)
 
-    def refuse_loop(self, route: Route, target: Target) -> None:
+    def refuse_loop(self, route: Route, source: Source, target: Target) -> None:
         """Raises DestinationLoopError when the object to be written would be routed again."""
-        if target.bucket == self.source_bucket and (again := self.find(target.bucket, target.key)):
+        if target.bucket in (self.source_bucket, source.bucket) and (again := self.find(target.bucket, target.key)):
             raise DestinationLoopError(
-                f"route {route.name!r}: destination: {target.uri} lies in the source bucket "
+                f"route {route.name!r}: destination: {target.uri} lies in a source bucket "
                 f"and would be taken by route {again.name!r} again"
             )
 

@@ -1,0 +1,522 @@
+"""`ingest` from event to outcome, on in-memory fakes: every row of the table of bad input, and what must not happen."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.delivery import MADE_BY, ORDER, ObjectCarrier
+from penstock.errors import AccessDeniedError, DestinationMissingError, JobInProgressError, ServiceUnavailableError
+from penstock.ingest import Ingest, Report, summarise
+from penstock.jobs import Outcome, Workshop
+from penstock.limits import MIB, Budget, PartPlan, S3Limits
+from penstock.model import Content, Job, JobState, Source, Store
+from penstock.ports import Deadline, ObjectStore
+from penstock.routes import parse_routes, render_target
+from penstock.testing import (
+    FailingSink,
+    FailingSource,
+    FaultyObjectStore,
+    ManualDeadline,
+    MemoryJobStore,
+    MemoryObjectStore,
+    MemoryQueue,
+    Moment,
+    changed,
+    reset,
+    slow_down,
+)
+
+EVENTS = Path(__file__).parents[2] / "events"
+STACK = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work"}
+ROUTES = """
+[[route]]
+name = "decompress"
+match = ["*.gz", "*.bz2", "*.xz", "*.zst", "*.plain"]
+destination = "s3://{destination_bucket}/{stem}"
+max_bytes = "100 MiB"
+"""
+TEXT = b"id,name\n" + b"".join(b"%d,row %d\n" % (n, n) for n in range(20_000))
+TINY_PARTS = PartPlan(first=4096, largest=65_536, s3=S3Limits(min_part=4096))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_249_800.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Plant:
+    """An ingest on memory, with handles on everything around it."""
+
+    clock: Clock = field(default_factory=Clock)
+    store: MemoryObjectStore = field(
+        default_factory=lambda: MemoryObjectStore("drops", "lake", "work", plan=TINY_PARTS, piece=1000)
+    )
+    queue: MemoryQueue = field(default_factory=MemoryQueue)
+    routes: str = ROUTES
+
+    def __post_init__(self) -> None:
+        self.jobs = MemoryJobStore(self.clock)
+        self.objects: ObjectStore = self.store
+
+    def ingest(self) -> Ingest:
+        budget = Budget.of(128 * MIB)
+        workshop = Workshop(
+            objects=self.objects,
+            jobs=self.jobs,
+            carriers={Store.BUCKET: ObjectCarrier(self.objects, budget)},
+            lease=60,
+            beat_every=2,
+            margin=10,
+            clock=self.clock,
+        )
+        return Ingest(workshop, self.queue, lambda: parse_routes(self.routes, "routes.toml", STACK), jitter=lambda: 0.5)
+
+    def drop(self, key: str, data: bytes, content: Content | None = None) -> Source:
+        return self.store.put("drops", key, data, content=content)
+
+    def handle(self, *sources: Source, receives: int = 1, deadline: Deadline | None = None) -> Report:
+        return self.ingest().handle(sqs(*sources, receives=receives), deadline or ManualDeadline(900))
+
+    def one(self, source: Source, **given: object) -> Outcome:
+        (outcome,) = self.handle(source, **given).outcomes  # type: ignore[arg-type]  # keywords of handle
+        return outcome
+
+    def delivered(self, key: str) -> bytes:
+        stored = self.store.get("lake", key)
+        assert stored, f"nothing at {key}"
+        return stored.data
+
+    def nothing_left(self) -> bool:
+        return not self.store.uploads and not self.store.keys("lake")
+
+
+def sqs(*sources: Source, receives: int = 1) -> dict[str, object]:
+    put = json.loads((EVENTS / "s3-put.json").read_text())
+    records = []
+    for number, source in enumerate(sources):
+        put["Records"][0]["s3"] = {
+            "bucket": {"name": source.bucket},
+            "object": {
+                "key": quote_plus(source.key),
+                "size": source.size,
+                "eTag": source.etag,
+                "versionId": source.version_id,
+                "sequencer": source.sequencer,
+            },
+        }
+        records.append(
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": f"handle-{number}",
+                "body": json.dumps(put),
+                "attributes": {"ApproximateReceiveCount": str(receives)},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:ingest",
+            }
+        )
+    return {"Records": records}
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant()
+
+
+CODECS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: zstandard.ZstdCompressor().compress(data),
+    "plain": lambda data: data,
+}
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_an_upload_appears_decoded(plant: Plant, suffix: str) -> None:
+    source = plant.drop(f"in/a.csv.{suffix}", CODECS[suffix](TEXT))
+    outcome = plant.one(source)
+    key = "in/a.csv.plain" if suffix == "plain" else "in/a.csv"
+    assert outcome.state is JobState.SUCCEEDED
+    assert plant.delivered(key) == TEXT
+    assert plant.store.uploads == {}
+    assert outcome.receipt
+    assert (outcome.receipt.bytes_in, outcome.receipt.bytes_out) == (source.size, len(TEXT))
+
+
+def test_the_job_is_on_record_with_its_numbers(plant: Plant) -> None:
+    outcome = plant.one(plant.drop("in/a.csv.gz", gzip.compress(TEXT)))
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert (status.state, status.codec, status.percent) == (JobState.SUCCEEDED, "gzip", 100.0)
+    assert status.progress.bytes_out == len(TEXT)
+    assert status.parts > 1
+
+
+def test_the_result_says_what_it_is_and_where_it_comes_from(plant: Plant) -> None:
+    sent = Content("application/gzip", {"partner": "acme"})
+    plant.one(plant.drop("in/a b.csv.gz", gzip.compress(TEXT), content=sent))
+    stored = plant.store.get("lake", "in/a b.csv")
+    assert stored
+    assert stored.head.content_type == "text/csv"
+    assert stored.head.metadata["partner"] == "acme"
+    assert stored.head.metadata["penstock-source"] == "s3://drops/in/a%20b.csv.gz"
+
+
+def test_metadata_that_would_not_fit_is_left_out_with_a_warning(plant: Plant) -> None:
+    sent = Content("application/gzip", {"note": "x" * 2000})
+    outcome = plant.one(plant.drop("in/a.csv.gz", gzip.compress(TEXT), content=sent))
+    stored = plant.store.get("lake", "in/a.csv")
+    assert stored
+    assert MADE_BY in stored.head.metadata
+    assert "note" not in stored.head.metadata
+    assert outcome.receipt
+    assert any("metadata" in warning for warning in outcome.receipt.warnings)
+
+
+def test_an_empty_object_is_delivered_empty(plant: Plant) -> None:
+    assert plant.one(plant.drop("in/empty.csv.gz", b"")).state is JobState.SUCCEEDED
+    assert plant.delivered("in/empty.csv") == b""
+
+
+def test_members_of_no_bytes_are_delivered_empty(plant: Plant) -> None:
+    assert plant.one(plant.drop("in/e.csv.gz", gzip.compress(b"") * 3)).state is JobState.SUCCEEDED
+    assert plant.delivered("in/e.csv") == b""
+
+
+@pytest.mark.parametrize("key", ["in/a b+c%20d%.gz", "in/ünïcode-日本語.gz", "in/" + "k" * 1018 + ".gz", "in/{key}.gz"])
+def test_odd_keys_work(plant: Plant, key: str) -> None:
+    assert plant.one(plant.drop(key, gzip.compress(b"x"))).state is JobState.SUCCEEDED
+    assert plant.delivered(key.removesuffix(".gz")) == b"x"
+
+
+def test_trailing_garbage_is_decoded_around_with_a_warning(plant: Plant) -> None:
+    outcome = plant.one(plant.drop("in/a.csv.gz", gzip.compress(TEXT) + b"garbage"))
+    assert plant.delivered("in/a.csv") == TEXT
+    assert outcome.receipt
+    assert outcome.receipt.warnings
+
+
+def test_a_key_without_a_route_is_recorded_as_skipped(plant: Plant) -> None:
+    outcome = plant.one(plant.drop("in/a.pdf", b"%PDF"))
+    assert outcome.state is JobState.SKIPPED
+    (status,) = plant.jobs.jobs.values()
+    assert (status.state, status.source) == (JobState.SKIPPED, "s3://drops/in/a.pdf")
+
+
+GOOD = gzip.compress(TEXT)
+BAD_FILES = {
+    "truncated": (GOOD[: len(GOOD) // 2], "TruncatedSourceError"),
+    "truncated in its trailer": (GOOD[:-3], "TruncatedSourceError"),
+    "wrong checksum": (GOOD[:-8] + bytes(4) + GOOD[-4:], "ChecksumMismatchError"),
+    "reserved header flags": (GOOD[:3] + b"\xe0" + GOOD[4:], "BadHeaderError"),
+    "not what its name says": (b"id,name\n1,a\n", "CodecMismatchError"),
+    "corrupt": (GOOD[:40] + b"\xff" * 40 + GOOD[80:], "CorruptSourceError"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_fails_for_good_names_object_and_offset_and_leaves_nothing(plant: Plant, case: str) -> None:
+    data, error = BAD_FILES[case]
+    report = plant.handle(plant.drop("in/bad.csv.gz", data))
+    (outcome,) = report.outcomes
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert outcome.failure.error == error
+    assert "s3://drops/in/bad.csv.gz" in outcome.failure.message
+    assert "at byte" in outcome.failure.message
+    assert outcome.failure.hint
+    assert plant.nothing_left()
+    assert summarise(report) == {"batchItemFailures": []}
+
+
+@given(cut=st.integers(0, len(GOOD) - 1), flip=st.integers(0, len(GOOD) - 1), bit=st.integers(0, 7))
+def test_random_damage_is_never_published(cut: int, flip: int, bit: int) -> None:
+    flipped = GOOD[:flip] + bytes([GOOD[flip] ^ (1 << bit)]) + GOOD[flip + 1 :]
+    for data in (GOOD[:cut], flipped):
+        plant = Plant()
+        outcome = plant.one(plant.drop("in/x.csv.gz", data))
+        assert plant.store.uploads == {}
+        if outcome.state is JobState.SUCCEEDED:
+            # An empty file, or a flipped bit in a field of the header that says nothing of the content.
+            assert plant.delivered("in/x.csv") == (TEXT if data else b"")
+        else:
+            assert outcome.state is JobState.FAILED
+            assert plant.nothing_left()
+
+
+@pytest.mark.parametrize("ceiling", ['max_ratio = 10\nmax_bytes = "1 TiB"', 'max_ratio = 100000\nmax_bytes = "80 MiB"'])
+def test_a_bomb_is_stopped_at_the_ceiling(plant: Plant, ceiling: str) -> None:
+    plant.routes = ROUTES.replace('max_bytes = "100 MiB"', ceiling)
+    plant.store.plan = PartPlan(first=5 * MIB, largest=64 * MIB)
+    bomb = gzip.compress(bytes(120 * MIB), 1)
+    outcome = plant.one(plant.drop("in/bomb.gz", bomb))
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert outcome.failure.error == "ExpansionLimitError"
+    assert plant.nothing_left()
+
+
+def test_a_source_deleted_before_it_is_read_is_superseded(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.store.delete("drops", "in/a.csv.gz")
+    assert plant.one(source).state is JobState.SUPERSEDED
+    assert plant.nothing_left()
+
+
+def test_a_source_overwritten_before_it_is_read_is_superseded_and_the_newer_stands(plant: Plant) -> None:
+    older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
+    newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
+    assert plant.one(older).state is JobState.SUPERSEDED
+    assert plant.one(newer).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == b"new"
+
+
+def test_a_source_that_changes_while_it_is_read_is_superseded(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.objects = FaultyObjectStore(plant.store, source=lambda good: FailingSource(good, 5000, changed()))
+    assert plant.one(source).state is JobState.SUPERSEDED
+    assert plant.nothing_left()
+
+
+def test_an_older_event_that_comes_late_changes_nothing(plant: Plant) -> None:
+    older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
+    newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
+    plant.one(newer)
+    assert plant.one(older).state is JobState.SUPERSEDED
+    assert plant.delivered("in/a.csv") == b"new"
+
+
+def test_a_stalled_older_job_does_not_overwrite_the_newer_result(plant: Plant) -> None:
+    """The older attempt is past every check when the newer result appears: only publishing can still tell."""
+    older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
+    newer_order = replace(older, sequencer="F" * 16).order
+
+    def newer_result_appears(good):  # type: ignore[no-untyped-def]  # a sink in, a sink out
+        job = plant_job(plant, older)
+        standing = Content("text/csv", {"penstock-from": job_origin(older), ORDER: newer_order, MADE_BY: "other"})
+        assert job.id != "other"
+        plant.store.put("lake", "in/a.csv", b"new", content=standing)
+        return good
+
+    plant.objects = FaultyObjectStore(plant.store, sink=newer_result_appears)
+    assert plant.one(older).state is JobState.SUPERSEDED
+    assert plant.delivered("in/a.csv") == b"new"
+
+
+def plant_job(plant: Plant, source: Source) -> Job:
+    route = parse_routes(plant.routes, "routes.toml", STACK).routes[0]
+    return Job(source, route, render_target(route, source))
+
+
+def job_origin(source: Source) -> str:
+    from penstock.delivery import origin
+
+    return origin(source)
+
+
+def test_a_repeat_does_nothing(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.one(source)
+    before = plant.store.get("lake", "in/a.csv")
+    repeat = plant.one(source)
+    assert repeat.repeat
+    assert repeat.state is JobState.SUCCEEDED
+    assert plant.store.get("lake", "in/a.csv") is before
+
+
+def test_two_copies_in_one_batch_are_one_job(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    report = plant.handle(source, source)
+    assert sorted(outcome.repeat for outcome in report.outcomes) == [False, True]
+    assert report.returned == ()
+
+
+def test_a_copy_of_a_running_job_returns_to_the_queue_until_its_lease_ends(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.jobs.claim(plant_job(plant, source), lease=60)
+    report = plant.handle(source)
+    (outcome,) = report.outcomes
+    assert isinstance(outcome.retry, JobInProgressError)
+    assert summarise(report) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert plant.queue.postponed == {"handle-0": 61}
+
+
+def test_a_dead_attempt_is_taken_over_and_its_upload_swept(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    job = plant_job(plant, source)
+    plant.jobs.claim(job, lease=60)
+    assert job.target.uri == "s3://lake/in/a.csv"
+    orphan = plant.store.create_upload(render_target(job.route, source))
+    other = plant.store.create_upload(replace(render_target(job.route, source), key="in/a.csv.other"))
+    plant.clock.now += 61
+    assert plant.one(source).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == TEXT
+    assert orphan not in plant.store.uploads
+    assert other in plant.store.uploads
+
+
+@pytest.mark.parametrize("fault", [slow_down, reset])
+@pytest.mark.parametrize("moment", [Moment.WRITE, Moment.PUBLISH])
+def test_a_service_that_fails_returns_the_message_and_the_next_try_succeeds(
+    plant: Plant, fault: Callable[[], ServiceUnavailableError], moment: Moment
+) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: FailingSink(good, fault(), moment, at=50_000))
+    report = plant.handle(source, receives=2)
+    assert report.returned == ("message-0",)
+    assert plant.nothing_left()
+    assert plant.queue.postponed == {"handle-0": 45}
+    (status,) = plant.jobs.jobs.values()
+    assert status.state is JobState.WAITING
+
+    plant.objects = plant.store
+    assert plant.one(source).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == TEXT
+
+
+def test_an_answer_that_was_lost_is_recognised_as_done(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: FailingSink(good, reset(), Moment.PUBLISHED))
+    assert plant.one(source).retry
+    published = plant.store.get("lake", "in/a.csv")
+    plant.objects = plant.store
+    assert plant.one(source).state is JobState.SUCCEEDED
+    assert plant.store.get("lake", "in/a.csv") is published
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AccessDeniedError("s3:PutObject on s3://lake/in/a.csv"), DestinationMissingError("s3://lake: NoSuchBucket")],
+)
+def test_a_missing_destination_or_right_fails_for_good(
+    plant: Plant, error: AccessDeniedError | DestinationMissingError
+) -> None:
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: FailingSink(good, error))
+    outcome = plant.one(plant.drop("in/a.csv.gz", GOOD))
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert str(error) in outcome.failure.message
+    assert plant.nothing_left()
+
+
+def test_backoff_grows_with_every_receive_and_ends_at_15_minutes(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    plant.objects = FaultyObjectStore(plant.store, source=lambda good: FailingSource(good, 10, slow_down()))
+    waits = []
+    for receives in (1, 2, 3, 4, 5, 9):
+        plant.handle(source, receives=receives)
+        waits.append(plant.queue.postponed["handle-0"])
+    assert waits == [22, 45, 90, 180, 360, 675]
+
+
+def test_a_file_too_long_for_one_invocation_fails_before_time_runs_out(plant: Plant) -> None:
+    outcome = plant.one(plant.drop("in/a.csv.gz", GOOD), deadline=ManualDeadline(20, per_look=5))
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert outcome.failure.error == "TimeLimitError"
+    assert f"of {len(GOOD):,} bytes were read" in outcome.failure.message
+    assert plant.nothing_left()
+
+
+def test_a_file_that_had_to_share_the_invocation_returns_to_the_queue_instead(plant: Plant) -> None:
+    first = plant.drop("in/small.gz", gzip.compress(b"x"))
+    second = plant.drop("in/a.csv.gz", GOOD)
+    report = plant.handle(second, first, deadline=ManualDeadline(25, per_look=5))
+    assert [outcome.state for outcome in report.outcomes] == [JobState.SUCCEEDED, None]
+    assert report.returned == ("message-0",)
+    assert plant.store.keys("lake") == ["in/small"]
+
+
+def test_small_objects_do_not_wait_behind_large_ones(plant: Plant) -> None:
+    large = plant.drop("in/large.gz", GOOD)
+    small = plant.drop("in/small.gz", gzip.compress(b"x"))
+    assert [o.source.key for o in plant.handle(large, small).outcomes] == ["in/small.gz", "in/large.gz"]
+
+
+def test_one_bad_file_of_a_batch_fails_alone(plant: Plant) -> None:
+    report = plant.handle(plant.drop("in/a.gz", GOOD), plant.drop("in/b.gz", GOOD[:50]), plant.drop("in/c.gz", GOOD))
+    states = {outcome.source.key: outcome.state for outcome in report.outcomes}
+    assert states == {"in/a.gz": JobState.SUCCEEDED, "in/b.gz": JobState.FAILED, "in/c.gz": JobState.SUCCEEDED}
+    assert report.returned == ()
+
+
+def test_progress_is_exact_and_written_by_time_not_by_part(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    beats = []
+    beat = plant.jobs.beat
+
+    def noticing(claim, progress, *, lease):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
+        beats.append(progress)
+        beat(claim, progress, lease=lease)
+
+    plant.jobs.beat = noticing  # type: ignore[method-assign]  # a spy
+    plant.one(source)
+    assert beats == []
+
+    class Ticking(ManualDeadline):
+        def remaining(self) -> float:
+            plant.clock.now += 1
+            return 900.0
+
+    again = plant.drop("in/b.csv.gz", GOOD)
+    plant.handle(again, deadline=Ticking(900))
+    assert beats
+    assert all(0 < progress.bytes_in <= again.size for progress in beats)
+    assert [p.bytes_in for p in beats] == sorted(p.bytes_in for p in beats)
+
+
+def test_a_direct_event_raises_what_lambda_should_retry(plant: Plant) -> None:
+    source = plant.drop("in/a.csv.gz", GOOD)
+    body = json.loads(str(sqs(source)["Records"][0]["body"]))  # type: ignore[index]  # as built above
+    plant.objects = FaultyObjectStore(plant.store, source=lambda good: FailingSource(good, 10, slow_down()))
+    with pytest.raises(ServiceUnavailableError):
+        plant.ingest().handle(body, ManualDeadline(900))
+    plant.objects = plant.store
+    report = plant.ingest().handle(body, ManualDeadline(900))
+    jobs = summarise(report)["jobs"]
+    assert jobs == [
+        {
+            "source": "s3://drops/in/a.csv.gz",
+            "state": "succeeded",
+            "job": report.outcomes[0].job_id,
+            "route": "decompress",
+            "target": "s3://lake/in/a.csv",
+            "repeat": False,
+            "seconds": 0.0,
+            "codec": "gzip",
+            "bytes_in": len(GOOD),
+            "bytes_out": len(TEXT),
+            "parts": report.outcomes[0].receipt.parts,  # type: ignore[union-attr]  # it succeeded
+            "crc32": f"{report.outcomes[0].receipt.crc32:08x}",  # type: ignore[union-attr]
+            "warnings": [],
+        }
+    ]
+
+
+def test_a_result_that_would_trigger_a_route_is_refused_at_run_time(plant: Plant) -> None:
+    """A second bucket may notify the same queue: only when its event comes is it known to be a source."""
+    plant.routes = ROUTES.replace("{destination_bucket}/{stem}", "{bucket}/out/{base}").replace(
+        "[[route]]", '[[route]]\nsource_bucket = "other"'
+    )
+    plant.store = plant.objects = MemoryObjectStore("other", plan=TINY_PARTS)
+    outcome = plant.one(plant.store.put("other", "in/a.gz.gz", GOOD))
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert outcome.failure.error == "DestinationLoopError"
+    assert plant.store.keys("other") == ["in/a.gz.gz"]
