@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ class Account:
         )
 
     @property
+    def port(self) -> int:
+        return int(self.endpoint.rpartition(":")[2])
+
+    @property
     def environment(self) -> dict[str, str]:
         """What any AWS client must find in its environment to work against this account."""
         return {
@@ -43,6 +48,17 @@ class Account:
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_DEFAULT_REGION": self.region,
+        }
+
+    def isolated(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """An environment in which AWS clients find this account and nothing of the machine's own AWS set-up."""
+        return {
+            **{name: value for name, value in environment.items() if not name.startswith("AWS_")},
+            **self.environment,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": process.HOST,
         }
 
 

@@ -63,12 +63,7 @@ def deploy(account: Account, template: Path, parameters: Mapping[str, str], stat
     s3 = account.client("s3")
     s3.create_bucket(Bucket=ARTIFACTS)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **account.environment,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
+        **account.isolated(os.environ),
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": POLL_SECONDS,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,8 @@ LAUNCHER = Path(__file__).parent / "emulator" / "launch.py"
 HEALTH = "/_ministack/health"
 STARTING = 30.0  # seconds; one is the rule
 ENDING = 10.0
+SCRATCH = ("tmp", "home")
+PROBING = 0.2  # as long as somebody who only asks may hold the lock
 
 
 def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int:
@@ -32,7 +35,7 @@ def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int
     It outlives this process unless ``guard_fd`` is given (see `guard`). Raises LocalStackError when one already
     runs there, when the port is taken, or when it does not come up.
     """
-    for name in ("tmp", "home"):
+    for name in SCRATCH:
         (state_dir / name).mkdir(parents=True, exist_ok=True)
     with _lock(state_dir) as lock, _listener(port) as listener, log_file(state_dir).open("wb") as log:
         port = listener.getsockname()[1]
@@ -76,16 +79,17 @@ def guard() -> Iterator[int]:
 
 def pid(state_dir: Path) -> int | None:
     """The process id of the emulator that runs in ``state_dir``, if one does."""
-    try:
-        with _lock(state_dir):
-            return None
-    except LocalStackError:
-        return int(_lock_file(state_dir).read_text() or 0) or None
+    with suppress(FileNotFoundError), _lock_file(state_dir).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0) or None
+    return None
 
 
 def stop(state_dir: Path) -> bool:
     """End the emulator of ``state_dir`` with all its Lambda workers; False if none ran."""
-    leader = pid(state_dir) if _lock_file(state_dir).exists() else None
+    leader = pid(state_dir)
     if leader is None:
         return False
     with suppress(ProcessLookupError):
@@ -97,6 +101,8 @@ def stop(state_dir: Path) -> bool:
         if time.monotonic() > deadline:
             raise LocalStackError(f"the emulator (process {leader}) does not end")
         time.sleep(0.02)
+    for name in SCRATCH:
+        shutil.rmtree(state_dir / name, ignore_errors=True)
     return True
 
 
@@ -104,12 +110,17 @@ def stop(state_dir: Path) -> bool:
 def _lock(state_dir: Path) -> Iterator[IO[str]]:
     """Hold the state directory; whoever inherits the file goes on holding it."""
     with _lock_file(state_dir).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LocalStackError(
-                f"an emulator already runs in {state_dir}", hint="`penstock local down` ends it."
-            ) from None
+        deadline = time.monotonic() + PROBING
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LocalStackError(
+                        f"an emulator already runs in {state_dir}", hint="`penstock local down` ends it."
+                    ) from None
+                time.sleep(0.01)
         yield file
 
 

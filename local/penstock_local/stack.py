@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -103,7 +104,26 @@ def find(state_dir: Path | None = None) -> Stack | None:
 
 def stop(state_dir: Path | None = None) -> bool:
     """End a stack with all its processes; False if none ran."""
-    return process.stop(state_dir or state_directory())
+    state_dir = state_dir or state_directory()
+    _noted(state_dir).unlink(missing_ok=True)
+    return process.stop(state_dir)
+
+
+def wait(state_dir: Path | None = None) -> None:
+    """Return once `stop` has ended the stack. Raises LocalStackError if it ended otherwise."""
+    state_dir = state_dir or state_directory()
+    while process.pid(state_dir) is not None:
+        time.sleep(0.5)
+    if _noted(state_dir).exists():
+        raise LocalStackError("the emulator has ended by itself", hint=f"Its log is {process.log_file(state_dir)}.")
+
+
+def function_logs(stack: Stack) -> Iterator[str]:
+    """Every line that the functions have logged, in order."""
+    pages = stack.client("logs").get_paginator("filter_log_events")
+    for page in pages.paginate(logGroupName=f"/aws/lambda/{stack.ingest_function}"):
+        for event in page["events"]:
+            yield event["message"].rstrip()
 
 
 @contextmanager
@@ -119,7 +139,7 @@ def running(
         try:
             yield start(port=port, routes=routes, state_dir=directory, parameters=parameters, guard_fd=guard_fd)
         finally:
-            process.stop(directory)
+            stop(directory)
 
 
 def state_directory() -> Path:

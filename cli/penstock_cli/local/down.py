@@ -1,0 +1,16 @@
+"""`penstock local down`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from penstock_local import stack as stacks
+
+
+@click.command()
+@click.pass_obj
+def down(state_dir: Path | None) -> None:
+    """End the stack, with all that is in it. It is no error if none is up."""
+    click.echo("The local stack has ended." if stacks.stop(state_dir) else "No local stack is up.")

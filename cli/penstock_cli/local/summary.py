@@ -1,0 +1,36 @@
+"""How a running stack is shown."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent
+
+import click
+
+from penstock_local.stack import Stack
+
+
+def show(stack: Stack, *, as_json: bool, lead: str = "Up") -> None:
+    """Print endpoint and names, for a program or for a person."""
+    click.echo(json.dumps(stack.as_json()) if as_json else for_people(stack, lead))
+
+
+def for_people(stack: Stack, lead: str) -> str:
+    """Names and what to type next."""
+    exports = "\n".join(f"  export {name}={value}" for name, value in stack.environment.items())
+    return dedent(
+        """\
+        {lead} at {stack.endpoint} (process {stack.pid}, log {stack.log})
+
+        source       s3://{stack.source_bucket}
+        destination  s3://{stack.destination_bucket}
+        work         s3://{stack.work_bucket}
+        jobs         {stack.jobs_table}
+
+        Any S3 client works against it:
+
+        {exports}
+
+          aws s3 cp big.csv.gz s3://{stack.source_bucket}/
+          aws s3 ls s3://{stack.destination_bucket}/"""
+    ).format(lead=lead, stack=stack, exports=exports)

@@ -1,0 +1,52 @@
+"""`penstock local up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from penstock_cli.local.summary import show
+from penstock_local import stack as stacks
+from penstock_local.errors import LocalStackError
+from penstock_local.interrupt import sigterm_exits
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Return at once; `penstock local down` ends the stack.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
+@click.option(
+    "--routes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A routes.toml to use instead of the packaged one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with endpoint and names, nothing else.")
+@click.pass_obj
+def up(state_dir: Path | None, detach: bool, port: int | None, routes: Path | None, as_json: bool) -> None:
+    """Start the stack and print its endpoint and names.
+
+    Stays until Ctrl-C and ends the stack then, unless --detach is given. A stack that is up already is left as it
+    is, or deployed again if --routes are new.
+    """
+    if standing := stacks.find(state_dir):
+        _refuse_other_port(standing, port)
+        if routes:
+            standing = stacks.change_routes(standing, routes, state_dir=state_dir)
+        show(standing, as_json=as_json, lead="Already up")
+    elif detach:
+        show(stacks.start(port=port or 0, routes=routes, state_dir=state_dir), as_json=as_json)
+    else:
+        with (
+            sigterm_exits(),
+            stacks.running(port=port or 0, routes=routes, state_dir=state_dir or stacks.state_directory()) as stack,
+        ):
+            show(stack, as_json=as_json)
+            click.echo("\nCtrl-C ends it.", err=True)
+            stacks.wait(state_dir)
+
+
+def _refuse_other_port(standing: stacks.Stack, port: int | None) -> None:
+    if port and standing.port != port:
+        raise LocalStackError(
+            f"the stack is already up at {standing.endpoint}", hint="End it first: `penstock local down`."
+        )

@@ -1,0 +1,137 @@
+"""`python -m penstock_local.demo [ROWS]`: exit code 0 only if every result is right. Leaves nothing running."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from penstock.errors import PenstockError
+from penstock.jobs import status
+from penstock.limits import MIB
+from penstock.model import Job, JobStatus, Source, Target
+from penstock.ports import JobStore
+from penstock.routes import Routes, parse_routes, render_target
+from penstock.settings import Settings
+from penstock.wiring import build_job_store, packaged_routes
+from penstock_local.demo.inputs import ROWS, Sample, Uploaded, samples
+from penstock_local.demo.screen import Progress, say, table
+from penstock_local.demo.verdict import left_behind, problem
+from penstock_local.interrupt import sigterm_exits
+from penstock_local.stack import Stack, running
+from penstock_local.tools import checkout
+
+MEMORY = 128  # MB: the smallest function there is
+PATIENCE = 180.0  # seconds for all jobs together; they take a tenth of it
+LOOK_EVERY = 0.25
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The whole demo; returns its exit code."""
+    rows = int(arguments[0]) if arguments else ROWS
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("penstock_local").setLevel(logging.INFO)
+    try:
+        with sigterm_exits(), TemporaryDirectory(prefix="penstock-demo-") as directory:
+            return demo(Path(directory), rows)
+    except PenstockError as error:
+        say(f"Error: {error}\n{error.hint}".strip())
+        return 1
+    except KeyboardInterrupt:
+        say("\nInterrupted; nothing is left running.")
+        return INTERRUPTED
+
+
+def demo(directory: Path, rows: int) -> int:
+    """Start, upload, watch, check, end."""
+    say(f"Making the sample files (accidents.csv.gz has {rows:,} rows; it is made once)")
+    files = samples(directory, checkout() / ".penstock" / "samples", rows)
+    with running(parameters={"MemorySize": str(MEMORY), "MaximumConcurrency": "2"}) as stack:
+        _use_only(stack)
+        routes, store = _routes(stack), _job_store(stack)
+        uploaded: list[Uploaded] = []
+        statuses: list[JobStatus | None] = []
+        # The big one has the machine to itself, so that its figures mean something.
+        for group in (files[:1], files[1:]):
+            say(f"\nUploading to s3://{stack.source_bucket}; functions have {MEMORY} MB\n")
+            new = [upload(stack, routes, sample) for sample in group]
+            uploaded += new
+            statuses += watch(new, store)
+        say("\nComparing every result with a plain decode, byte for byte\n")
+        problems = [problem(stack, *row) for row in zip(uploaded, statuses, strict=True)]
+        rest = left_behind(stack, uploaded)
+    outcomes = [_outcome(*row) for row in zip(files, statuses, problems, strict=True)]
+    say(table([(sample.key, found, text) for sample, found, text in zip(files, statuses, outcomes, strict=True)]))
+    wrong = [*filter(None, problems), *rest]
+    say(
+        "\n"
+        + ("\n".join(f"WRONG: {text}" for text in wrong) or "All right, no upload left open, nothing left running.")
+    )
+    return 1 if wrong else 0
+
+
+def upload(stack: Stack, routes: Routes, sample: Sample) -> Uploaded:
+    """Put a sample into the source bucket, whose notification starts a job."""
+    s3 = stack.client("s3")
+    s3.upload_file(str(sample.path), stack.source_bucket, sample.key)
+    head = s3.head_object(Bucket=stack.source_bucket, Key=sample.key)
+    source = Source(stack.source_bucket, sample.key, head["ContentLength"], head["ETag"], head["VersionId"])
+    route = routes.find(source.bucket, source.key)
+    target = render_target(route, source) if route else None
+    if route is None or not isinstance(target, Target):
+        raise LookupError(f"no route takes {sample.key} to a bucket")
+    return Uploaded(sample, Job(source, route, target).id, target.key)
+
+
+def watch(uploaded: Sequence[Uploaded], store: JobStore) -> list[JobStatus | None]:
+    """Show the jobs until all have ended or patience has."""
+    progress = Progress()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = [status(store, one.job_id) for one in uploaded]
+        progress.show([(one.sample.key, known) for one, known in zip(uploaded, found, strict=True)])
+        if all(known and known.state.final for known in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(LOOK_EVERY)
+
+
+def _outcome(sample: Sample, found: JobStatus | None, wrong: str) -> str:
+    if wrong:
+        return f"WRONG: {wrong}"
+    if sample.fails and found and found.failure:
+        return f"refused, as it must be: {found.failure.error}"
+    return f"identical ({found.codec})" if found else ""
+
+
+def _use_only(stack: Stack) -> None:
+    """The job store finds its account in this process's environment, as a function does."""
+    environment = stack.isolated(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def _routes(stack: Stack) -> Routes:
+    buckets = {name: getattr(stack, name) for name in ("source_bucket", "destination_bucket", "work_bucket")}
+    path = packaged_routes()
+    return parse_routes(path.read_text(), str(path), buckets)
+
+
+def _job_store(stack: Stack) -> JobStore:
+    return build_job_store(
+        Settings(
+            jobs_table=stack.jobs_table,
+            source_bucket=stack.source_bucket,
+            destination_bucket=stack.destination_bucket,
+            work_bucket=stack.work_bucket,
+            memory=MEMORY * MIB,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""Whether what the stack left behind is right."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from penstock.model import JobState, JobStatus
+from penstock_local.demo.inputs import CHUNK, Uploaded
+from penstock_local.stack import Stack
+
+
+def problem(stack: Stack, uploaded: Uploaded, status: JobStatus | None) -> str:
+    """What is wrong with one result; empty if nothing is."""
+    if status is None or not status.state.final:
+        return "not finished"
+    if uploaded.sample.fails:
+        return _wrong_failure(stack, uploaded, uploaded.sample.fails.__name__, status)
+    if status.state is not JobState.SUCCEEDED:
+        return f"{status.state}: {status.failure.message if status.failure else 'no reason given'}"
+    body = stack.client("s3").get_object(Bucket=stack.destination_bucket, Key=uploaded.result)["Body"]
+    if sha256(body.iter_chunks(CHUNK)) != sha256(uploaded.sample.plain()):
+        return "the result differs from a plain decode"
+    return ""
+
+
+def left_behind(stack: Stack, all_uploaded: Iterable[Uploaded]) -> list[str]:
+    """Everything in the destination that should not be there: open uploads, and objects nobody asked for."""
+    s3 = stack.client("s3")
+    uploads = s3.list_multipart_uploads(Bucket=stack.destination_bucket).get("Uploads", [])
+    expected = {uploaded.result for uploaded in all_uploaded if not uploaded.sample.fails}
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.destination_bucket)
+    found = {item["Key"] for page in pages for item in page.get("Contents", [])}
+    return [f"an upload to {upload['Key']} is still open" for upload in uploads] + [
+        f"nobody asked for {key}" for key in sorted(found - expected)
+    ]
+
+
+def sha256(chunks: Iterable[bytes]) -> str:
+    """Of a stream."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _wrong_failure(stack: Stack, uploaded: Uploaded, expected: str, status: JobStatus) -> str:
+    if status.state is not JobState.FAILED or not status.failure or status.failure.error != expected:
+        return f"should have failed with {expected}, but {status.state} ({status.failure})"
+    listed = stack.client("s3").list_objects_v2(Bucket=stack.destination_bucket, Prefix=uploaded.result)
+    return "failed, yet something was published" if listed["KeyCount"] else ""
