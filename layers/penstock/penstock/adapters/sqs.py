@@ -13,7 +13,9 @@ from penstock.adapters.aws_errors import code_of, translating
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MAX_SECONDS = 43_200
+# SQS refuses what would hide a message for more than 12 hours since it was received; a batch may have waited for
+# 5 minutes and been worked on for 15.
+MAX_SECONDS = 12 * 3600 - 20 * 60
 
 # The message was deleted or delivered again meanwhile: there is nothing left to postpone.
 _NO_LONGER_OURS = frozenset(

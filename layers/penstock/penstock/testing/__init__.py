@@ -1,0 +1,34 @@
+"""Fakes of every port, for tests of your own: in memory, and failing on purpose."""
+
+from penstock.testing.faults import (
+    FailingSink,
+    FailingSource,
+    FaultyObjectStore,
+    ManualDeadline,
+    Moment,
+    ShortReads,
+    changed,
+    reset,
+    slow_down,
+)
+from penstock.testing.jobs import MemoryJobStore, MemoryQueue
+from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
+from penstock.testing.texts import MemoryTexts
+
+__all__ = [
+    "FailingSink",
+    "FailingSource",
+    "FaultyObjectStore",
+    "ManualDeadline",
+    "MemoryByteSource",
+    "MemoryJobStore",
+    "MemoryObjectStore",
+    "MemoryQueue",
+    "MemoryTexts",
+    "Moment",
+    "ShortReads",
+    "StoredObject",
+    "changed",
+    "reset",
+    "slow_down",
+]

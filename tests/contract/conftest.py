@@ -1,0 +1,34 @@
+"""Servers that the adapters' contracts are held against, each started once and only if a test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from contract.object_backends import Endpoint, MemoryBackend, ObjectBackend, S3Backend
+from penstock_local.account import emulator_only
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Endpoint]:
+    server = ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Endpoint(f"http://{host}:{port}")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Endpoint]:
+    with emulator_only() as account:
+        yield Endpoint(account.endpoint)
+
+
+@pytest.fixture(params=["memory", "moto", "emulator"])
+def objects(request: pytest.FixtureRequest) -> ObjectBackend:
+    if request.param == "memory":
+        return MemoryBackend()
+    endpoint: Endpoint = request.getfixturevalue(request.param)
+    return S3Backend(endpoint.client("s3"), strict_completion=request.param != "moto")

@@ -1,0 +1,133 @@
+"""The backends that a port's contract is held against: in memory, the adapter on moto, the adapter on the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import boto3
+
+from penstock.adapters.s3_source import Backoff
+from penstock.adapters.s3_store import S3ObjectStore, s3_config
+from penstock.limits import KIB, MIB, Budget, PartPlan
+from penstock.model import Content, Source, Target
+from penstock.ports import ObjectStore
+from penstock.testing import MemoryObjectStore
+
+# Ranges that a test crosses often, and parts that grow soon: 5, 10, 10 MiB.
+BUDGET = Budget(read_chunk=600 * KIB, step=256 * KIB, buffer_bytes=20 * MIB, uploads=3)
+PLAN = PartPlan(first=5 * MIB, largest=10 * MIB, growth=1)
+
+_numbers = count(1)
+
+
+class ObjectBackend(Protocol):
+    """An object store, and what a test needs around it: two buckets of its own, and a look behind the port."""
+
+    versioned: str
+    plain: str
+    strict_completion: bool
+    """Whether completing an upload obeys conditions, and refuses one that is gone. moto's does neither."""
+
+    @property
+    def store(self) -> ObjectStore: ...
+
+    def put(self, bucket: str, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> Source: ...
+
+    def read(self, bucket: str, key: str) -> bytes: ...
+
+    def delete(self, bucket: str, key: str) -> None: ...
+
+    def erase(self, source: Source) -> None: ...
+
+    def open_uploads(self, bucket: str) -> list[str]:
+        """Keys of all open uploads, in order."""
+
+    def begin_upload(self, target: Target) -> None:
+        """Open an upload and leave it, as a killed function does."""
+
+
+class MemoryBackend:
+    """The fake."""
+
+    strict_completion = True
+
+    def __init__(self) -> None:
+        self.versioned = "versioned"
+        self.plain = "plain"
+        self.store = MemoryObjectStore(self.versioned, self.plain, unversioned={self.plain}, plan=PLAN)
+
+    def put(self, bucket: str, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> Source:
+        return self.store.put(bucket, key, data, content=Content(metadata=metadata or {}))
+
+    def read(self, bucket: str, key: str) -> bytes:
+        stored = self.store.get(bucket, key)
+        assert stored
+        return stored.data
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.store.delete(bucket, key)
+
+    def erase(self, source: Source) -> None:
+        self.store.erase(source)
+
+    def open_uploads(self, bucket: str) -> list[str]:
+        return sorted(u.target.key for u in self.store.uploads.values() if u.target.bucket == bucket)
+
+    def begin_upload(self, target: Target) -> None:
+        self.store.create_upload(target)
+
+
+class S3Backend:
+    """The S3 adapter against a server that speaks S3's protocol."""
+
+    def __init__(self, client: Any, *, strict_completion: bool) -> None:
+        number = next(_numbers)
+        self.strict_completion = strict_completion
+        self.client = client
+        self.versioned = f"versioned-{number}"
+        self.plain = f"plain-{number}"
+        self.store = S3ObjectStore(client, BUDGET, plan=PLAN, backoff=Backoff(base=0))
+        client.create_bucket(Bucket=self.versioned)
+        client.create_bucket(Bucket=self.plain)
+        client.put_bucket_versioning(Bucket=self.versioned, VersioningConfiguration={"Status": "Enabled"})
+
+    def put(self, bucket: str, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> Source:
+        answer = self.client.put_object(Bucket=bucket, Key=key, Body=data, Metadata=metadata or {})
+        return Source(bucket, key, len(data), answer["ETag"].strip('"'), answer.get("VersionId", ""))
+
+    def read(self, bucket: str, key: str) -> bytes:
+        data: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.client.delete_object(Bucket=bucket, Key=key)
+
+    def erase(self, source: Source) -> None:
+        self.client.delete_object(Bucket=source.bucket, Key=source.key, VersionId=source.version_id)
+
+    def open_uploads(self, bucket: str) -> list[str]:
+        answer = self.client.list_multipart_uploads(Bucket=bucket)
+        return sorted(upload["Key"] for upload in answer.get("Uploads", []))
+
+    def begin_upload(self, target: Target) -> None:
+        self.client.create_multipart_upload(Bucket=target.bucket, Key=target.key)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an S3-compatible server listens."""
+
+    url: str
+
+    def client(self, service: str) -> Any:
+        return boto3.client(  # type: ignore[call-overload]  # of whichever service, not one of a list
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=s3_config(BUDGET) if service == "s3" else None,
+        )

@@ -1,0 +1,323 @@
+"""What every bucket sink keeps: an object appears whole and right, or not at all, and nothing is left behind."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+
+import pytest
+
+from contract.object_backends import PLAN, ObjectBackend
+from penstock.errors import (
+    ChecksumMismatchError,
+    DestinationMissingError,
+    PublishConflictError,
+    SupersededError,
+)
+from penstock.limits import KIB, MIB
+from penstock.model import Content, Published, Target
+from penstock.ports import PublishRule, Verdict
+
+STEP = 256 * KIB
+SMALL = b"a few bytes"
+# More than three parts: 5, 10 and 10 MiB and a rest.
+LARGE = random.Random(1).randbytes(MIB) * 26
+
+
+def answer(verdict: Verdict) -> PublishRule:
+    return lambda standing: verdict
+
+
+REPLACE = answer(Verdict.REPLACE)
+
+
+def steps(data: bytes, step: int = STEP) -> Iterable[bytes]:
+    return (data[start : start + step] for start in range(0, len(data), step))
+
+
+def deliver(
+    backend: ObjectBackend,
+    target: Target,
+    data: bytes,
+    rule: PublishRule = REPLACE,
+    *,
+    content: Content = Content(),  # noqa: B008  (frozen)
+    crc32: int | None = None,
+) -> Published:
+    with backend.store.open_sink(target, content, rule) as sink:
+        for step in steps(data):
+            sink.write(step)
+        return sink.publish(crc32=crc32)
+
+
+@pytest.fixture
+def target(objects: ObjectBackend) -> Target:
+    return Target(objects.versioned, "out/data.csv")
+
+
+def nothing_left(backend: ObjectBackend, target: Target) -> bool:
+    return backend.store.head(target.bucket, target.key) is None and not backend.open_uploads(target.bucket)
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["small", "multipart"])
+def data(request: pytest.FixtureRequest) -> bytes:
+    content: bytes = request.param
+    return content
+
+
+@pytest.fixture
+def _strict_completion(objects: ObjectBackend) -> None:
+    if not objects.strict_completion:
+        pytest.skip("moto completes uploads whatever the condition")
+
+
+def test_a_published_object_holds_what_was_written(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    published = deliver(objects, target, data)
+    head = objects.store.head(target.bucket, target.key)
+    assert objects.read(target.bucket, target.key) == data
+    assert head
+    assert (published.size, published.crc32) == (len(data), zlib.crc32(data))
+    assert (published.etag, published.version_id) == (head.etag, head.version_id)
+    assert objects.open_uploads(target.bucket) == []
+
+
+def test_an_object_says_what_it_is(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    content = Content("text/csv", {"penstock-job": "1234", "from": "s3://in/a%20b.gz"})
+    deliver(objects, target, data, content=content)
+    head = objects.store.head(target.bucket, target.key)
+    assert head
+    assert (head.content_type, head.metadata) == (content.content_type, content.metadata)
+
+
+def test_nothing_written_is_an_empty_object(objects: ObjectBackend, target: Target) -> None:
+    published = deliver(objects, target, b"", crc32=0)
+    assert objects.read(target.bucket, target.key) == b""
+    assert (published.size, published.crc32, published.parts) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"),
+    [
+        (PLAN.first - 1, 0),
+        (PLAN.first, 1),
+        (PLAN.first + 1, 2),
+        (PLAN.first + PLAN.largest, 2),
+        (PLAN.first + PLAN.largest + 1, 3),
+    ],
+)
+def test_parts_are_as_planned_and_what_is_below_the_first_is_a_single_put(
+    objects: ObjectBackend, target: Target, size: int, parts: int
+) -> None:
+    assert deliver(objects, target, bytes(size)).parts == parts
+    assert objects.read(target.bucket, target.key) == bytes(size)
+
+
+@pytest.mark.parametrize("step", [12_347, 3 * MIB, 40 * MIB])
+def test_it_does_not_matter_in_what_pieces_bytes_are_written(objects: ObjectBackend, target: Target, step: int) -> None:
+    with objects.store.open_sink(target, Content(), REPLACE) as sink:
+        for piece in steps(LARGE, step):
+            sink.write(memoryview(piece))
+            sink.write(b"")
+        sink.publish(crc32=zlib.crc32(LARGE))
+    assert objects.read(target.bucket, target.key) == LARGE
+
+
+@pytest.mark.parametrize("key", ["a b+c%2Bd&e=f", "naïve/日本語/😀", "x" * 1024])
+def test_any_key_that_s3_allows_can_be_written(objects: ObjectBackend, key: str) -> None:
+    deliver(objects, Target(objects.versioned, key), SMALL)
+    assert objects.read(objects.versioned, key) == SMALL
+
+
+def test_nothing_is_created_before_the_first_part_is_full_or_the_object_published(
+    objects: ObjectBackend, target: Target
+) -> None:
+    with objects.store.open_sink(target, Content(), REPLACE) as sink:
+        sink.write(bytes(PLAN.first - 1))
+        assert nothing_left(objects, target)
+        sink.write(b"x")
+        assert objects.open_uploads(target.bucket) == [target.key]
+        assert objects.store.head(target.bucket, target.key) is None
+        sink.publish(crc32=None)
+    assert objects.open_uploads(target.bucket) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, None])
+def test_leaving_without_publishing_leaves_nothing(
+    objects: ObjectBackend, target: Target, data: bytes, error: type[BaseException] | None
+) -> None:
+    def leave() -> None:
+        with objects.store.open_sink(target, Content(), REPLACE) as sink:
+            for step in steps(data):
+                sink.write(step)
+            if error:
+                raise error("as it happens")
+
+    if error:
+        with pytest.raises(error, match="as it happens"):
+            leave()
+    else:
+        leave()
+    assert nothing_left(objects, target)
+
+
+def test_a_declared_checksum_that_is_right_is_accepted(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    assert deliver(objects, target, data, crc32=zlib.crc32(data)).crc32 == zlib.crc32(data)
+
+
+def test_a_declared_checksum_that_is_wrong_publishes_nothing(
+    objects: ObjectBackend, target: Target, data: bytes
+) -> None:
+    with pytest.raises(ChecksumMismatchError):
+        deliver(objects, target, data, crc32=zlib.crc32(data) ^ 1)
+    assert nothing_left(objects, target)
+
+
+@pytest.mark.parametrize("versions", [True, False], ids=["versioned", "plain"])
+def test_a_rule_sees_the_standing_metadata_and_may_let_it_be_replaced(
+    objects: ObjectBackend, data: bytes, versions: bool
+) -> None:
+    target = Target(objects.versioned if versions else objects.plain, "key")
+    seen: list[Mapping[str, str]] = []
+
+    def rule(standing: Mapping[str, str]) -> Verdict:
+        seen.append(dict(standing))
+        return Verdict.REPLACE
+
+    objects.put(target.bucket, target.key, b"standing", {"penstock-job": "before"})
+    deliver(objects, target, data, rule)
+    assert seen == [{"penstock-job": "before"}]
+    assert objects.read(target.bucket, target.key) == data
+
+
+def test_a_rule_is_not_asked_where_nothing_stands(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    deliver(objects, target, data, answer(Verdict.SUPERSEDED))
+    assert objects.read(target.bucket, target.key) == data
+
+
+def test_a_newer_result_stays(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    objects.put(target.bucket, target.key, b"newer")
+    with pytest.raises(SupersededError):
+        deliver(objects, target, data, answer(Verdict.SUPERSEDED))
+    assert objects.read(target.bucket, target.key) == b"newer"
+    assert objects.open_uploads(target.bucket) == []
+
+
+def test_a_duplicate_reports_the_object_that_stands(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    first = deliver(objects, target, data)
+    assert deliver(objects, target, data, answer(Verdict.DUPLICATE)) == first
+    assert objects.open_uploads(target.bucket) == []
+
+
+def meanwhile(action: Callable[[], object], verdict: Verdict = Verdict.REPLACE) -> tuple[PublishRule, list[Verdict]]:
+    """A rule that lets something happen to the destination after it was looked at, but before it is written."""
+    asked: list[Verdict] = []
+
+    def rule(standing: Mapping[str, str]) -> Verdict:
+        asked.append(verdict)
+        if len(asked) == 1:
+            action()
+            return Verdict.REPLACE
+        return verdict
+
+    return rule, asked
+
+
+@pytest.mark.usefixtures("_strict_completion")
+def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
+    objects: ObjectBackend, target: Target, data: bytes
+) -> None:
+    objects.put(target.bucket, target.key, b"standing")
+    rule, asked = meanwhile(lambda: objects.put(target.bucket, target.key, b"newer"), Verdict.SUPERSEDED)
+    with pytest.raises(SupersededError):
+        deliver(objects, target, data, rule)
+    assert len(asked) == 2
+    assert objects.read(target.bucket, target.key) == b"newer"
+
+
+def test_a_destination_that_was_deleted_meanwhile_is_written(
+    objects: ObjectBackend, target: Target, data: bytes
+) -> None:
+    objects.put(target.bucket, target.key, b"standing")
+    rule, _ = meanwhile(lambda: objects.delete(target.bucket, target.key))
+    deliver(objects, target, data, rule)
+    assert objects.read(target.bucket, target.key) == data
+
+
+@pytest.mark.usefixtures("_strict_completion")
+def test_a_destination_that_keeps_changing_is_a_conflict(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    changes: list[bytes] = []
+
+    def rule(standing: Mapping[str, str]) -> Verdict:
+        changes.append(f"change {len(changes)}".encode())
+        objects.put(target.bucket, target.key, changes[-1])
+        return Verdict.REPLACE
+
+    objects.put(target.bucket, target.key, b"standing")
+    with pytest.raises(PublishConflictError):
+        deliver(objects, target, data, rule)
+    assert objects.read(target.bucket, target.key) == changes[-1]
+    assert objects.open_uploads(target.bucket) == []
+
+
+@pytest.mark.usefixtures("_strict_completion")
+def test_of_two_that_publish_at_once_one_finds_the_other(objects: ObjectBackend, target: Target, data: bytes) -> None:
+    rivals: list[Published] = []
+
+    class Rival:
+        """Publishes between the look and the write of the other."""
+
+        def __call__(self, standing: Mapping[str, str]) -> Verdict:
+            if not rivals:
+                rivals.append(deliver(objects, target, data))
+                return Verdict.REPLACE
+            return Verdict.DUPLICATE
+
+    objects.put(target.bucket, target.key, b"standing")
+    assert deliver(objects, target, data, Rival()) == rivals[0]
+    assert objects.open_uploads(target.bucket) == []
+
+
+def test_a_missing_bucket_is_named(objects: ObjectBackend, data: bytes) -> None:
+    with pytest.raises(DestinationMissingError, match="no-such-bucket"):
+        deliver(objects, Target("no-such-bucket", "key"), data)
+
+
+def test_sweeping_aborts_the_uploads_to_this_very_key(objects: ObjectBackend, target: Target) -> None:
+    longer = Target(target.bucket, target.key + ".old")
+    for upload in (target, target, longer):
+        objects.begin_upload(upload)
+    objects.store.sweep(target)
+    assert objects.open_uploads(target.bucket) == [longer.key]
+    objects.store.sweep(target)
+
+
+@pytest.mark.usefixtures("_strict_completion")
+def test_an_upload_that_was_swept_away_is_a_conflict_and_publishes_nothing(
+    objects: ObjectBackend, target: Target
+) -> None:
+    def attempt() -> None:
+        with objects.store.open_sink(target, Content(), REPLACE) as sink:
+            sink.write(bytes(PLAN.first))
+            objects.store.sweep(target)
+            sink.publish(crc32=None)
+
+    with pytest.raises(PublishConflictError):
+        attempt()
+    assert nothing_left(objects, target)
+
+
+def test_the_head_of_nothing_is_none(objects: ObjectBackend) -> None:
+    source = objects.put(objects.versioned, "key", b"content")
+    objects.delete(objects.versioned, "key")
+    assert objects.store.head(objects.versioned, "never-was") is None
+    assert objects.store.head(objects.versioned, "key") is None
+    assert objects.store.head(objects.versioned, "key", version_id=source.version_id)
+
+
+def test_the_head_of_an_object_says_what_its_event_said(objects: ObjectBackend) -> None:
+    source = objects.put(objects.versioned, "key", b"content", {"origin": "press"})
+    head = objects.store.head(objects.versioned, "key")
+    assert head
+    assert (head.size, head.etag, head.version_id) == (source.size, source.etag, source.version_id)
+    assert head.metadata == {"origin": "press"}
