@@ -245,6 +245,14 @@ def test_a_bad_file_fails_for_good_names_object_and_offset_and_leaves_nothing(pl
     assert summarise(report) == {"batchItemFailures": []}
 
 
+def test_a_failed_job_says_how_far_it_came(plant: Plant) -> None:
+    outcome = plant.one(plant.drop("in/bad.csv.gz", GOOD[: len(GOOD) // 2]))
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert 0 < status.progress.bytes_in <= len(GOOD) // 2
+    assert 0 < status.progress.bytes_out < len(TEXT)
+
+
 @given(cut=st.integers(0, len(GOOD) - 1), flip=st.integers(0, len(GOOD) - 1), bit=st.integers(0, 7))
 def test_random_damage_is_never_published(cut: int, flip: int, bit: int) -> None:
     flipped = GOOD[:flip] + bytes([GOOD[flip] ^ (1 << bit)]) + GOOD[flip + 1 :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from penstock.delivery import Attempt, Carrier
 from penstock.errors import (
@@ -77,9 +77,11 @@ class Workshop:
         claim = self.jobs.claim(job, lease=self.lease)
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
+        pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)
         try:
-            receipt = self._deliver(job, claim, routes, deadline, fresh=fresh)
+            receipt = self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
         except PermanentError as error:
+            pulse.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             self.jobs.close(claim, state, failure=failure_of(error))
             return replace(outcome, state=state, failure=failure_of(error))
@@ -89,10 +91,12 @@ class Workshop:
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
-    def _deliver(self, job: Job, claim: Claim, routes: Routes, deadline: Deadline, *, fresh: bool) -> Receipt:
+    def _deliver(
+        self, job: Job, claim: Claim, routes: Routes, pulse: Pulse, deadline: Deadline, *, fresh: bool
+    ) -> Receipt:
         head = self._pin(job.source)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
-        attempt = Attempt(pinned, head, claim.number, routes, self._beater(claim), deadline, self.margin)
+        attempt = Attempt(pinned, head, claim.number, routes, pulse.beat, deadline, self.margin)
         try:
             return self.carriers[job.route.store](attempt)
         except TimeLimitError as error:
@@ -110,17 +114,32 @@ class Workshop:
             raise SourceChangedError(f"{source.uri}: was overwritten before it was read")
         return head
 
-    def _beater(self, claim: Claim) -> Callable[[Progress], None]:
-        last = self.clock()
 
-        def beat(progress: Progress) -> None:
-            nonlocal last
-            now = self.clock()
-            if now - last >= self.beat_every:
-                last = now
-                self.jobs.beat(claim, progress, lease=self.lease)
+@dataclass(slots=True)
+class Pulse:
+    """Passes progress on to the jobs table, and renews the lease, every ``every`` seconds."""
 
-        return beat
+    jobs: JobStore
+    claim: Claim
+    lease: float
+    every: float
+    clock: Callable[[], float]
+    progress: Progress = field(default_factory=Progress)
+    last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last = self.clock()
+
+    def beat(self, progress: Progress) -> None:
+        """Note progress; write it if it is time to."""
+        self.progress = progress
+        if self.clock() - self.last >= self.every:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was noted last."""
+        self.last = self.clock()
+        self.jobs.beat(self.claim, self.progress, lease=self.lease)
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,7 +21,7 @@ from penstock.model import (
     Source,
     Target,
 )
-from penstock.records import Chunk, Loaded, Resume, TablePlan
+from penstock.records import Chunk, Loaded, Reject, Resume, TablePlan
 
 
 class Deadline(Protocol):
@@ -155,6 +155,13 @@ class JobStore(Protocol):
         """Record a source that no route takes."""
 
     def get(self, job_id: str) -> JobStatus | None: ...
+
+
+class RejectLog(Protocol):
+    """Where rejected records are kept for whoever mends them: JSON Lines, one file per chunk that has any."""
+
+    def write(self, job_id: str, span: int, chunk: int, rejects: Sequence[Reject]) -> str:
+        """Keep the rejects of one chunk, again if need be; answers the URI of the folder of the job."""
 
 
 class MessageQueue(Protocol):
