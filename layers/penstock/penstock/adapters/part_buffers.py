@@ -81,4 +81,4 @@ class BufferPool:
         """Return a buffer that nobody reads any more."""
         with self._changed:
             self._free.append(buffer)
-            self._changed.notify()
+            self._changed.notify_all()
