@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from penstock import telemetry
 from penstock.settings import Settings
 
 Resources = dict[str, dict[str, Any]]
@@ -110,6 +112,14 @@ def test_every_alarm_says_what_to_do_and_notifies_the_topic_if_there_is_one(reso
         assert len(alarm["AlarmDescription"]) > len("Something happened.")
         assert alarm["AlarmActions"] == notify
         assert alarm["OKActions"] == notify
+
+
+def test_the_dashboard_shows_metrics_that_the_handlers_send_or_aws_does(resources: Resources) -> None:
+    body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+    sent = {*telemetry.STATES.values(), "BytesIn", "BytesOut", "PeakMemory"}
+    assert {metric[1] for metric in shown if metric[0] == "Penstock"} == sent
+    assert {metric[0] for metric in shown} == {"Penstock", "AWS/SQS", "AWS/Lambda"}
 
 
 def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any]) -> None:

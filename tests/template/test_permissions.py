@@ -23,10 +23,7 @@ GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
         "TellMissingFromForbidden": ({"s3:ListBucket"}, [SOURCE, DESTINATION]),
         "FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION),
         "ReadRoutes": ({"s3:GetObject"}, {"Fn::Sub": "${WorkBucket.Arn}/config/*"}),
-        "KeepJobs": (
-            {"dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-            {"Fn::GetAtt": ["JobsTable", "Arn"]},
-        ),
+        "KeepJobs": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {"Fn::GetAtt": ["JobsTable", "Arn"]}),
         "TakeMessages": (
             {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
             {"Fn::GetAtt": ["IngestQueue", "Arn"]},
