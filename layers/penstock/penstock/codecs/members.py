@@ -24,8 +24,8 @@ def at_member(
     Anything else after a complete member is garbage and ignored with a warning, unread, as gzip(1) and bzip2(1) do;
     unless the member is not ``proven`` by a checksum: then it may as well be the rest of a damaged one.
 
-    A magic that is cut short or has one wrong byte counts as a member, so that its decoder rejects it: one damaged
-    byte never turns the rest of a source into garbage. gzip(1) does the same for a wrong method after 1f 8b.
+    A magic that is cut short, or of which a third is wrong, counts as a member, so that its decoder rejects it: a
+    damaged byte never turns the rest of a source into garbage. gzip(1) does so for a wrong method after 1f 8b.
 
     ``magic`` are of equal length. Raises BadHeaderError where the very first bytes are none of them, and
     CorruptSourceError for garbage after what is not proven.
@@ -59,7 +59,7 @@ def _starts_member(feed: Feed, magic: Sequence[bytes]) -> bool:
 def _resembles(head: bytes, magic: bytes) -> bool:
     if len(head) < len(magic):
         return magic.startswith(head)
-    return sum(a != b for a, b in zip(head, magic, strict=True)) == 1
+    return sum(a != b for a, b in zip(head, magic, strict=True)) <= len(magic) // 3
 
 
 def _skip_zeros(feed: Feed) -> None:
