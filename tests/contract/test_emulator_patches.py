@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -209,6 +211,12 @@ def test_a_part_below_five_mebibytes_is_too_small_unless_it_is_the_last(s3: Any)
     s3.abort_multipart_upload(Bucket=BUCKET, Key="small", UploadId=upload_id)
 
 
+def test_the_etag_of_an_upload_is_the_hash_of_its_parts_hashes(s3: Any) -> None:
+    upload_id, parts = upload_parts(s3, "etag", dict(enumerate(PARTS, 1)))
+    digest = hashlib.md5(b"".join(hashlib.md5(part).digest() for part in PARTS)).hexdigest()
+    assert complete(s3, "etag", upload_id, parts)["ETag"] == f'"{digest}-3"'
+
+
 def test_a_repeated_completion_is_answered_like_the_first(s3: Any) -> None:
     upload_id, parts = upload_parts(s3, "again", {1: b"once"}, **WHOLE_CHECKSUM)
     answers = [complete(s3, "again", upload_id, parts, ChecksumCRC32=crc32(b"once")) for _ in range(2)]
@@ -266,6 +274,55 @@ def test_a_state_machine_catches_a_handlers_exception_by_its_class(account: Acco
     )
     execution = states.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps({"key": "a.gz"}))
     while (answer := states.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
-        pass
+        time.sleep(0.05)
     assert answer["status"] == "SUCCEEDED"
     assert json.loads(answer["output"])["Error"] == "CorruptSourceError"
+
+
+def test_a_policy_that_demands_tls_lets_loopback_through(account: Account) -> None:
+    s3, sqs = account.client("s3"), account.client("sqs")
+    s3.create_bucket(Bucket="tls-only")
+    tls_only = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    bucket_policy = {"Statement": [{**tls_only, "Action": "s3:*", "Resource": "arn:aws:s3:::tls-only/*"}]}
+    s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps(bucket_policy))
+    s3.put_object(Bucket="tls-only", Key="x", Body=b"x")
+    queue_policy = {"Statement": [{**tls_only, "Action": "sqs:*", "Resource": "*"}]}
+    url = sqs.create_queue(QueueName="tls-only", Attributes={"Policy": json.dumps(queue_policy)})["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+
+
+def test_a_mapping_obeys_a_concurrency_that_a_parameter_gives(account: Account) -> None:
+    """The function's role may be anyone's: what counts is that the message is taken at all."""
+    role = {"AssumeRolePolicyDocument": ASSUMED_BY_LAMBDA}
+    code = {"ZipFile": "def handler(event, context): pass"}
+    function = {
+        "Runtime": "python3.11",
+        "Handler": "index.handler",
+        "Code": code,
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+    }
+    mapping = {
+        "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+        "FunctionName": {"Ref": "Function"},
+        "ScalingConfig": {"MaximumConcurrency": {"Ref": "Concurrency"}},
+    }
+    template = {
+        "Parameters": {"Concurrency": {"Type": "Number", "Default": 2}},
+        "Resources": {
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+            "Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping},
+        },
+        "Outputs": {"Url": {"Value": {"Ref": "Queue"}}},
+    }
+    cloudformation, sqs = account.client("cloudformation"), account.client("sqs")
+    cloudformation.create_stack(StackName="mapped", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="mapped", WaiterConfig={"Delay": 1})
+    url = cloudformation.describe_stacks(StackName="mapped")["Stacks"][0]["Outputs"][0]["OutputValue"]
+    sqs.send_message(QueueUrl=url, MessageBody="take me")
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    deadline = time.monotonic() + 30
+    while set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"].values()) != {"0"}:
+        assert time.monotonic() < deadline, "nobody took the message"
+        time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from penstock.model import JobState, JobStatus
 MB = 1e6
 BAR = 24
 KEY = 34
+WIDTH = 82  # of a bar: lines that wrap cannot be redrawn
 
 
 def say(line: str = "") -> None:
@@ -22,7 +24,7 @@ class Progress:
     """Shows where jobs stand, called again and again until all are done."""
 
     def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
+        self._live = sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDTH
         self._drawn = 0
         self._told: dict[str, str] = {}
 

@@ -1,0 +1,25 @@
+"""Where MiniStack 1.5.33 differs from AWS in something that Penstock relies on.
+
+One function per difference, and one for speed. Its docstring says what AWS does, and a test in tests/contract holds
+it against the running emulator. These modules run inside MiniStack's own interpreter: they may import the standard
+library and MiniStack only. S3 requests are handled one at a time on one event loop, which they rely on.
+"""
+
+from __future__ import annotations
+
+from penstock_local.emulator.patches import access, checksums, functions, multipart, reads
+
+
+def apply_all() -> None:
+    """Once, before the first request."""
+    access.count_loopback_as_tls()
+    functions.take_concurrency_for_a_number()
+    functions.name_errors_by_their_class()
+    reads.serve_ranges_of_versions()
+    checksums.accept_full_object()
+    checksums.verify_full_object()
+    checksums.report_full_object()
+    multipart.hash_parts_once()
+    # Checked before anything is completed, the order first.
+    multipart.check_part_sizes_at_completion()
+    multipart.check_part_order_at_completion()

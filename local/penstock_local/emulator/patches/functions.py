@@ -1,0 +1,61 @@
+"""Lambda."""
+# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ministack.core import lambda_runtime  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.services import lambda_svc  # type: ignore[import-not-found]  # the same
+
+
+def take_concurrency_for_a_number() -> None:
+    """An event source mapping obeys the MaximumConcurrency that CloudFormation gives it.
+
+    CloudFormation passes parameters as text and AWS converts them by the property's type. MiniStack compares the
+    text with a number, fails, and polls no queue at all.
+    """
+    limit = lambda_svc._sqs_esm_concurrency
+
+    def sqs_esm_concurrency(mapping: Any, *rest: Any) -> Any:
+        scaling = mapping.get("ScalingConfig") or {}
+        if "MaximumConcurrency" in scaling:
+            mapping = {**mapping, "ScalingConfig": {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
+        return limit(mapping, *rest)
+
+    lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency
+
+
+def name_errors_by_their_class() -> None:
+    """A handler's exception arrives as ``{"errorType": its class name, "errorMessage", "requestId", "stackTrace"}``.
+
+    So on Invoke and as the error name of a Step Functions state, where a Catch or Retry matches it. MiniStack calls
+    them all Runtime.HandlerError. A process that ends without answering is Runtime.ExitError.
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    as_text = '"error": str(e), "trace": traceback.format_exc()'
+    as_aws_does = (
+        '"error": json.dumps({"errorMessage": str(e), "errorType": type(e).__name__,'
+        ' "requestId": context.aws_request_id, "stackTrace": traceback.format_tb(e.__traceback__)[1:]}),'
+        ' "trace": traceback.format_exc()'
+    )
+    if lambda_runtime._PYTHON_WORKER_SCRIPT.count(as_text) != 1:
+        raise RuntimeError("MiniStack's Lambda worker is not the one that this patch was written for")
+    lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(as_text, as_aws_does)
+    execute = lambda_svc._execute_function_warm
+
+    def execute_function_warm(function: Any, event: Any, request_id: str) -> Any:
+        outcome = execute(function, event, request_id)
+        error = outcome.get("body") if outcome.get("error") else None
+        if not isinstance(error, dict):
+            return outcome
+        message = error["errorMessage"]
+        if message.startswith('{"errorMessage": '):
+            outcome["body"] = json.loads(message)
+        elif message == "Worker process died":
+            error["errorType"] = "Runtime.ExitError"
+            error["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+        return outcome
+
+    lambda_svc._execute_function_warm = execute_function_warm

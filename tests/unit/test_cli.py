@@ -1,0 +1,164 @@
+"""The command: what it accepts, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from penstock_cli.main import Commands, main
+from penstock_local.errors import LocalStackError
+from penstock_local.stack import Stack
+
+STACK = Stack(
+    endpoint="http://127.0.0.1:4566",
+    source_bucket="the-source",
+    destination_bucket="the-destination",
+    work_bucket="the-work",
+    jobs_table="the-jobs",
+    queue_url="http://127.0.0.1:4566/000000000000/queue",
+    dead_letter_queue_url="http://127.0.0.1:4566/000000000000/dead",
+    ingest_function="the-ingest",
+    pid=4711,
+    log="emulator.log",
+)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(mix_stderr=False).invoke(main, arguments)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> tuple[str, ...]:
+    return ("local", "--state-dir", str(tmp_path))
+
+
+@pytest.fixture
+def standing(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """A state directory whose lock is held, as a running emulator holds it."""
+    noted = {"stack": STACK.as_json(), "routes": "", "parameters": {}}
+    (tmp_path / "local.json").write_text(json.dumps(noted))
+    with (tmp_path / "lock").open("w") as lock:
+        lock.write(str(os.getpid()))
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield ("local", "--state-dir", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-command",),
+        ("local", "up", "--no-such-option"),
+        ("local", "up", "--port", "0"),
+        ("local", "up", "--port", "65536"),
+        ("local", "up", "--routes", "no-such-file.toml"),
+        ("local", "down", "too", "many"),
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("local", "--help"), ("local", "up", "--help")])
+def test_help_ends_with_0(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 0
+
+
+def test_status_of_no_stack_ends_with_3(empty: tuple[str, ...]) -> None:
+    result = run(*empty, "status")
+    assert (result.exit_code, result.stdout) == (3, "No local stack is up.\n")
+
+
+def test_status_of_no_stack_is_json_too(empty: tuple[str, ...]) -> None:
+    result = run(*empty, "status", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (3, {"up": False})
+
+
+def test_down_of_no_stack_is_no_error(empty: tuple[str, ...]) -> None:
+    assert run(*empty, "down").exit_code == 0
+
+
+def test_a_known_error_is_one_line_and_a_hint(empty: tuple[str, ...]) -> None:
+    result = run(*empty, "logs")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: no local stack is up\nStart one with `penstock local up`.\n"
+
+
+def test_debug_shows_where_a_known_error_was_raised(empty: tuple[str, ...]) -> None:
+    assert isinstance(run("--debug", *empty, "logs").exception, LocalStackError)
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    @click.group(cls=Commands)
+    @click.option("--debug", is_flag=True)
+    def group(debug: bool) -> None:
+        pass
+
+    @group.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    result = CliRunner().invoke(group, ["wait"])
+    assert (result.exit_code, result.output) == (130, "")
+
+
+def test_wrong_routes_are_refused_before_anything_starts(empty: tuple[str, ...], tmp_path: Path) -> None:
+    routes = tmp_path / "routes.toml"
+    routes.write_text('[[route]]\nname = "nowhere"\nmatch = ["*"]\n')
+    result = run(*empty, "up", "--routes", str(routes))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "routes.toml" in result.stderr
+    assert "destination" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["routes.toml"]
+
+
+def test_json_is_one_object_with_everything_a_program_needs(standing: tuple[str, ...]) -> None:
+    result = run(*standing, "up", "--json")
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 1
+    answer = json.loads(result.stdout)
+    assert answer == STACK.as_json()
+    assert {"endpoint", "source_bucket", "destination_bucket", "work_bucket", "jobs_table"} < set(answer)
+
+
+def test_up_leaves_a_stack_that_is_up_as_it_is(standing: tuple[str, ...]) -> None:
+    result = run(*standing, "up", "--detach")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Already up at http://127.0.0.1:4566")
+
+
+def test_up_accepts_the_port_that_the_stack_already_has(standing: tuple[str, ...]) -> None:
+    assert run(*standing, "up", "--port", "4566").exit_code == 0
+
+
+def test_up_refuses_to_move_a_stack_to_another_port(standing: tuple[str, ...]) -> None:
+    result = run(*standing, "up", "--port", "4567")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "already up at http://127.0.0.1:4566" in result.stderr
+
+
+def test_status_shows_what_to_type_next(standing: tuple[str, ...]) -> None:
+    result = run(*standing, "status")
+    assert result.exit_code == 0
+    for line in (
+        "  export AWS_ENDPOINT_URL=http://127.0.0.1:4566",
+        "  export AWS_DEFAULT_REGION=us-east-1",
+        "  aws s3 cp big.csv.gz s3://the-source/",
+    ):
+        assert line in result.stdout.splitlines()
+
+
+def test_a_stack_that_is_only_half_up_is_neither_up_nor_down(standing: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "local.json").unlink()
+    result = run(*standing, "status")
+    assert result.exit_code == 1
+    assert "being started" in result.stderr
