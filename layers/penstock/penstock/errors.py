@@ -13,14 +13,20 @@
         │   ├── CorruptSourceError
         │   ├── TruncatedSourceError
         │   ├── ChecksumMismatchError
-        │   └── CodecMismatchError   the content is not what its name or its route says
+        │   ├── CodecMismatchError   the content is not what its name or its route says
+        │   ├── HeaderRowError       column names that are missing, doubled or unreadable
+        │   ├── UnclosedQuoteError   a CSV field that never ends: the rest of the file was taken for its text
+        │   ├── BadDocumentError     not the JSON or the workbook it should be
+        │   └── RecordsMissingError  no records at the path, or no sheet of the name, that the route says
         ├── ExpansionLimitError      the decoded size or ratio passed the route's ceiling
+        ├── WorkbookTooLargeError    an XLSX that does not fit /tmp or memory
         ├── SupersededError          a newer version of the source stands; nothing to do
         │   ├── SourceGoneError
         │   └── SourceChangedError
         ├── AccessDeniedError        names the missing right
         ├── DestinationMissingError
         ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
+        ├── TooManyRejectsError      more records were rejected than the route allows
         ├── RequestRefusedError      the service refused the request for another reason
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
@@ -86,8 +92,8 @@ class NotEnoughTimeError(RetryableError):
 class BadSourceError(PermanentError):
     """The source's bytes are wrong.
 
-    ``offset`` counts bytes from the start of the (encoded) source; ``source`` is its URI once it is known:
-    codecs know only offsets, the pipeline adds the name.
+    ``offset`` counts bytes from the start of the source, of the encoded one for codecs and of the decoded one for
+    parsers; ``source`` is its URI once it is known: codecs and parsers know only offsets, the pipeline adds the name.
     """
 
     default_hint = "Ask the sender for a fresh copy and upload it again under the same key."
@@ -122,8 +128,28 @@ class CodecMismatchError(BadSourceError):
     default_hint = "Rename the object to what it holds, or set the route's codec."
 
 
+class HeaderRowError(BadSourceError):
+    default_hint = "Correct the header row, or name the columns in the route (parse.columns)."
+
+
+class UnclosedQuoteError(BadSourceError):
+    default_hint = "Close the quote, double it where it is text, or set another parse.quote in the route."
+
+
+class BadDocumentError(BadSourceError):
+    pass
+
+
+class RecordsMissingError(BadSourceError):
+    default_hint = "Correct parse.records or parse.sheet of the route, or the file."
+
+
 class ExpansionLimitError(PermanentError):
     default_hint = "If the file is honest, raise max_ratio or max_bytes of the route."
+
+
+class WorkbookTooLargeError(PermanentError):
+    default_hint = "Give the function more memory and more /tmp (EphemeralStorage), or send CSV instead of XLSX."
 
 
 class SupersededError(PermanentError):
@@ -155,6 +181,10 @@ class DestinationMissingError(PermanentError):
 
 class InvalidTableError(PermanentError):
     default_hint = "Correct the route's columns, or the table, or the file's header."
+
+
+class TooManyRejectsError(PermanentError):
+    default_hint = "Mend the records that are listed and upload the file again, or raise the route's max_rejects."
 
 
 class RequestRefusedError(PermanentError):
