@@ -47,6 +47,7 @@ class Budget:
 
     ``read_chunk``: one ranged GET, held while the next is fetched. ``step``: most decoded bytes per codec step.
     ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
+    ``batch``: text of the records that a table load holds at once, as rows some ten times as large.
     ``window``: the largest zstd window or xz dictionary that is accepted; the decoder holds that much output.
     """
 
@@ -55,6 +56,7 @@ class Budget:
     buffer_bytes: int
     uploads: int
     window: int = MIN_WINDOW
+    batch: int = 1 * MIB
 
     @classmethod
     def of(cls, memory: int, s3: S3Limits = S3) -> Budget:
@@ -68,12 +70,15 @@ class Budget:
         # Below 512 MB there is under a third of a vCPU: three uploads keep it busy, and four small parts fit.
         # Above, eight uploads hide the latency of S3; more only queue for the same CPU.
         uploads = 3 if memory < 512 * MIB else 8
-        read_chunk = 2 * MIB if memory < 256 * MIB else 8 * MIB
+        # 4 MiB cost the least CPU per byte; 8 MiB cost more again, and 20 MB of memory (docs/adr/0004).
+        read_chunk = 2 * MIB if memory < 256 * MIB else 4 * MIB
         step = 256 * KIB
         # Half of what is spare stays free for the allocator, TLS and bursts.
         buffer_bytes = max((uploads + 1) * s3.min_part, min(spare // 2, 1 * GIB))
         window = MIN_WINDOW + (memory - MIN_MEMORY) // _WINDOW_SHARE
-        return cls(read_chunk=read_chunk, step=step, buffer_bytes=buffer_bytes, uploads=uploads, window=window)
+        # A load has no part buffers. A commit costs a few milliseconds, so larger batches gain little.
+        batch = 1 * MIB if memory < 512 * MIB else 4 * MIB
+        return cls(read_chunk, step, buffer_bytes, uploads, window, batch)
 
 
 def memory_for_window(window: int) -> int:

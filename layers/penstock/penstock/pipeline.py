@@ -5,18 +5,50 @@ Memory: two read chunks, two decoded steps and the sink's part buffers (limits.B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from itertools import chain
 
-from penstock.codecs import HEAD, Codec, Trace, choose
+from penstock.codecs import HEAD, Trace, choose
 from penstock.errors import BadSourceError, ExpansionLimitError, TimeLimitError
 from penstock.limits import MIB, Budget
-from penstock.model import Progress, Published, Receipt, Route, Source
+from penstock.model import Progress, Receipt, Route, Source
 from penstock.ports import BucketSink, ByteSource, Deadline
 
 # A ratio says nothing of a small file: 1 KiB of zeros is 43 bytes of gzip. Nobody is harmed below this.
 HARMLESS_BYTES = 64 * MIB
+
+
+class Decoding:
+    """A source being decoded: its pieces, and in ``trace`` and ``codec`` what is known of it so far."""
+
+    def __init__(self, source: Source, content: ByteSource, route: Route, budget: Budget) -> None:
+        self.trace = Trace()
+        self.codec = ""
+        self._source = source
+        self._content = content
+        self._route = route
+        self._budget = budget
+        self._ceiling = min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """Decoded bytes in order, at most ``budget.step`` at once.
+
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, and what the source
+        raises.
+        """
+        with closing(self._content.chunks()) as chunks:
+            head, whole = peek(chunks, HEAD)
+            codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
+            self.codec = codec.name
+            for piece in codec.decode(whole, self.trace, self._budget.step):
+                if self.trace.produced > self._ceiling:
+                    raise ExpansionLimitError(
+                        f"{self._source.uri}: {self._source.size:,} bytes decode to more than {self._ceiling:,}, "
+                        f"the ceiling of route {self._route.name!r} (max_ratio {self._route.max_ratio:g}, "
+                        f"max_bytes {self._route.max_bytes:,}); stopped at byte {self.trace.consumed:,}"
+                    )
+                yield piece
 
 
 def pour(
@@ -32,27 +64,49 @@ def pour(
 ) -> Receipt:
     """Decode a whole source into an entered sink and publish it.
 
-    ``margin`` is the seconds to keep for clearing up. ``beat`` hears
-    of progress after every step. Raises BadSourceError with the source's name and offset, ExpansionLimitError
-    at the route's ceiling, TimeLimitError before time runs out, and what source and sink raise.
+    ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. Raises
+    BadSourceError with the source's name and offset, ExpansionLimitError at the route's ceiling, TimeLimitError
+    before time runs out, and what source and sink raise.
     """
-    trace = Trace()
-    ceiling = min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
-    try:
-        with closing(content.chunks()) as chunks:
-            head, whole = peek(chunks, HEAD)
-            codec = choose(head, source.key, route.codec, window=budget.window)
-            for piece in codec.decode(whole, trace, budget.step):
-                _check_ceiling(source, route, trace, ceiling)
-                _check_time(source, trace, deadline, margin)
+    decoding = Decoding(source, content, route, budget)
+    trace = decoding.trace
+    with naming(source):
+        with closing(decoding.pieces()) as pieces:
+            for piece in pieces:
+                check_time(source, trace, deadline, margin)
                 sink.write(piece)
                 beat(Progress(trace.consumed, trace.produced))
         published = sink.publish(crc32=trace.crc32)
+    return Receipt(
+        bytes_in=trace.consumed,
+        bytes_out=published.size,
+        crc32=published.crc32,
+        parts=published.parts,
+        codec=decoding.codec,
+        etag=published.etag,
+        version_id=published.version_id,
+        warnings=tuple(trace.warnings),
+    )
+
+
+@contextmanager
+def naming(source: Source) -> Iterator[None]:
+    """Codecs and parsers know offsets only: their errors get the source's name here."""
+    try:
+        yield
     except BadSourceError as error:
         error.source = source.uri
         raise
-    beat(Progress(trace.consumed, trace.produced))
-    return _receipt(codec, trace, published)
+
+
+def check_time(source: Source, trace: Trace, deadline: Deadline, margin: float) -> None:
+    """Raises TimeLimitError when only ``margin`` seconds are left."""
+    if deadline.remaining() > margin:
+        return
+    raise TimeLimitError(
+        f"{source.uri}: too long for one invocation: {trace.consumed:,} of {source.size:,} bytes were read "
+        f"({trace.produced:,} decoded) when time ran out"
+    )
 
 
 def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:
@@ -66,34 +120,3 @@ def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:
             break
     head = first[0] if len(first) == 1 else b"".join(first)
     return head[:size], chain((head,) if head else (), chunks)
-
-
-def _check_ceiling(source: Source, route: Route, trace: Trace, ceiling: int) -> None:
-    if trace.produced <= ceiling:
-        return
-    raise ExpansionLimitError(
-        f"{source.uri}: {source.size:,} bytes decode to more than {ceiling:,}, the ceiling of route {route.name!r} "
-        f"(max_ratio {route.max_ratio:g}, max_bytes {route.max_bytes:,}); stopped at byte {trace.consumed:,}"
-    )
-
-
-def _check_time(source: Source, trace: Trace, deadline: Deadline, margin: float) -> None:
-    if deadline.remaining() > margin:
-        return
-    raise TimeLimitError(
-        f"{source.uri}: too long for one invocation: {trace.consumed:,} of {source.size:,} bytes were read "
-        f"({trace.produced:,} decoded) when time ran out"
-    )
-
-
-def _receipt(codec: Codec, trace: Trace, published: Published) -> Receipt:
-    return Receipt(
-        bytes_in=trace.consumed,
-        bytes_out=published.size,
-        crc32=published.crc32,
-        parts=published.parts,
-        codec=codec.name,
-        etag=published.etag,
-        version_id=published.version_id,
-        warnings=tuple(trace.warnings),
-    )
