@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -86,11 +87,25 @@ def _overrides(parameters: Mapping[str, str]) -> list[str]:
 
 
 def _sam(verb: str, options: list[str], environment: Mapping[str, str], *, cwd: Path, log: Path) -> None:
-    with log.open("wb") as output:
-        done = subprocess.run(  # noqa: S603  # the pinned SAM CLI
-            [*sam_command(), verb, *options], env=environment, cwd=cwd, stdout=output, stderr=output, check=False
-        )
-    if done.returncode:
+    """Run the SAM CLI. Whatever interrupts us ends it too, with the pip and the make that it calls."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603  # the pinned SAM CLI
+            [*sam_command(), verb, *options],
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as sam,
+    ):
+        try:
+            code = sam.wait()
+        except BaseException:
+            os.killpg(sam.pid, signal.SIGKILL)
+            raise
+    if code:
         last = "\n".join(log.read_text(errors="replace").strip().splitlines()[-8:])
         raise LocalStackError(f"sam {verb} failed:\n{last}", hint=f"All it said is in {log}.")
 
