@@ -1,0 +1,132 @@
+"""An S3 server that costs next to nothing: S3's own CPU is not on a function's bill, an emulator's would set the pace.
+
+    python -m benchmarks.s3_server
+
+prints its endpoint and serves until its standard input closes. It keeps objects in memory, does what two ways of
+decompressing an object need (ranges, conditions, multipart uploads), and checks nothing: the benchmark compares
+results byte for byte, and correctness against S3's rules is tested on the emulator.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
+XML = "<?xml version='1.0' encoding='UTF-8'?>"
+_etags = (f'"{number:032x}"' for number in itertools.count(1))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.objects: dict[str, tuple[str, list[bytearray]]] = {}
+        self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_HEAD(self) -> None:
+        self._send_object(with_body=False)
+
+    def do_GET(self) -> None:
+        self._send_object(with_body=True)
+
+    def do_PUT(self) -> None:
+        body, query, etag = self._body(), self._query(), next(_etags)
+        if "partNumber" in query:
+            self.server.uploads[self._key()][int(query["partNumber"])] = body
+        else:
+            self.server.objects[self._key()] = (etag, [body])
+        self._answer(200, {"ETag": etag})
+
+    def do_POST(self) -> None:
+        self._body()
+        query, etag = self._query(), next(_etags)
+        if "uploads" in query:
+            self.server.uploads[self._key()] = {}
+            name, content = "InitiateMultipartUploadResult", "<UploadId>1</UploadId>"
+        else:
+            parts = self.server.uploads.pop(self._key())
+            self.server.objects[self._key()] = (etag, [parts[number] for number in sorted(parts)])
+            name, content = "CompleteMultipartUploadResult", f"<ETag>{etag}</ETag>"
+        self._answer(200, {}, f"{XML}<{name}>{content}</{name}>".encode())
+
+    def do_DELETE(self) -> None:
+        (self.server.uploads if "uploadId" in self._query() else self.server.objects).pop(self._key(), None)
+        self._answer(204, {})
+
+    def _send_object(self, *, with_body: bool) -> None:
+        if self._key() not in self.server.objects:
+            return self._answer(404, {})
+        etag, pieces = self.server.objects[self._key()]
+        size = sum(map(len, pieces))
+        first, last = 0, size - 1
+        headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+        if wanted := self.headers["Range"]:
+            start, _, end = wanted.removeprefix("bytes=").partition("-")
+            first, last = int(start), min(int(end or last), last)
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        self.send_response(206 if wanted else 200)
+        for name, value in {**headers, "Content-Length": str(last + 1 - first)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for piece in pieces if with_body else ():
+            self.wfile.write(memoryview(piece)[max(first, 0) : max(last + 1, 0)])
+            first, last = first - len(piece), last - len(piece)
+        return None
+
+    def _body(self) -> bytearray:
+        body = bytearray(int(self.headers["Content-Length"] or 0))
+        rest = memoryview(body)
+        while rest:
+            rest = rest[self.rfile.readinto(rest) :]
+        return body
+
+    def _key(self) -> str:
+        return urlsplit(self.path).path
+
+    def _query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        """Say nothing."""
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The endpoint of a server in a process of its own, which ends with the block or with this process."""
+    command = [sys.executable, "-m", "benchmarks.s3_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def main() -> None:
+    server = _Server()
+    Thread(target=server.serve_forever, daemon=True).start()
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
