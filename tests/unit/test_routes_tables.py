@@ -1,0 +1,148 @@
+"""The part of routes.toml that speaks of tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import InvalidRouteError
+from penstock.model import Route, Source, Store, TableTarget
+from penstock.records import ColumnType, Format, Mode, TablePlan
+from penstock.routes import destination_of, parse_routes
+
+STACK = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work", "records_table": "records-1"}
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def one(body: str, destination: str = "postgresql:public.orders") -> Route:
+    head = f"[[route]]\nname = 'r'\nmatch = '*.csv.gz'\ndestination = '{destination}'\n"
+    return parse_routes(head + body, "routes.toml", STACK).routes[0]
+
+
+def plan(body: str, destination: str = "postgresql:public.orders") -> TablePlan:
+    route = one(body, destination)
+    assert route.plan
+    return route.plan
+
+
+def test_a_table_needs_nothing_but_its_name() -> None:
+    route = one("")
+    assert route.store is Store.POSTGRESQL
+    assert route.plan
+    assert route.plan.table
+    assert (route.plan.table.name, route.plan.table.mode, route.plan.table.columns) == (
+        "public.orders",
+        Mode.APPEND,
+        (),
+    )
+    assert route.plan.parse.format is Format.AUTO
+    assert route.plan.max_rejects == 0
+
+
+def test_the_target_is_the_table() -> None:
+    assert destination_of(one(""), Source("drops", "a.csv.gz", 1, "e")) == TableTarget(
+        Store.POSTGRESQL, "public.orders"
+    )
+
+
+def test_the_stack_s_own_dynamodb_table_has_a_name() -> None:
+    route = one("", "dynamodb:{records_table}")
+    assert route.plan
+    assert route.plan.table
+    assert (route.store, route.plan.table.name, route.plan.table.mode) == (Store.DYNAMODB, "records-1", Mode.UPSERT)
+
+
+def test_columns_are_typed_renamed_and_formatted() -> None:
+    table = plan(
+        """
+        [route.table]
+        mode = "upsert"
+        key = "id"
+        create = true
+        nulls = ["", "NA"]
+        columns = [
+            { name = "id", type = "integer", from = "Order ID", nullable = false },
+            { name = "day", type = "date", format = "%d/%m/%Y", nulls = [] },
+        ]
+        """
+    ).table
+    assert table
+    first, second = table.columns
+    assert (table.mode, table.key, table.create) == (Mode.UPSERT, ("id",), True)
+    assert (first.type, first.source, first.nullable, first.nulls) == (
+        ColumnType.INTEGER,
+        "Order ID",
+        False,
+        ("", "NA"),
+    )
+    assert (second.formats, second.nulls) == (("%d/%m/%Y",), ())
+
+
+def test_parsing_has_options() -> None:
+    options = plan(
+        "[route.parse]\nformat='csv'\ndelimiter=';'\nencoding='cp1252'\nheader=false\ncolumns=['a','b']"
+    ).parse
+    assert (options.format, options.delimiter, options.encoding) == (Format.CSV, ";", "cp1252")
+    assert (options.header, options.columns) == (False, ("a", "b"))
+
+
+@pytest.mark.parametrize(("text", "limit"), [("7", 7.0), ("'1%'", 0.01), ("0.5", 0.5), ("'0.5 %'", 0.005)])
+def test_rejects_are_allowed_by_count_or_share(text: str, limit: float) -> None:
+    assert plan(f"max_rejects = {text}").max_rejects == pytest.approx(limit)
+
+
+def test_a_choice_names_a_table_for_every_type() -> None:
+    choice = plan(
+        """
+        [route.choice]
+        field = "type"
+        payload = "data"
+        unknown = "ignore"
+        [route.choice.tables.song]
+        name = "songs"
+        [route.choice.tables.movie]
+        name = "movies"
+        columns = [{ name = "title" }]
+        """,
+        "postgresql",
+    ).choice
+    assert choice
+    assert (choice.field, choice.payload, choice.ignore_unknown) == ("type", "data", True)
+    assert {value: table.name for value, table in choice.tables.items()} == {"song": "songs", "movie": "movies"}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/routes.toml")), ids=lambda path: path.parent.name)
+def test_the_example_routes_are_valid(path: Path) -> None:
+    assert parse_routes(path.read_text(), str(path), STACK).routes
+
+
+@pytest.mark.parametrize(
+    ("body", "destination", "complaint"),
+    [
+        ("", "postgresql", "destination: names no table"),
+        ("", "mysql:t", "destination: must look like"),
+        ("", "postgresql:{key}", "destination: unknown field {key}"),
+        ("max_rejects = -1", "", "max_rejects: must be a count or a share"),
+        ("max_rejects = '101%'", "", "max_rejects: must be a count or a share"),
+        ("[route.parse]\nformat='parquet'", "", "parse.format: must be one of auto, csv"),
+        ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
+        ("[route.parse]\nencoding='klingon'", "", "parse.encoding: is not known"),
+        ("[route.parse]\nheader=false", "", "parse.columns: are needed"),
+        ("[route.parse]\nsep=','", "", "parse.sep: is not a field of a parse table"),
+        ("[route.table]\nmode='merge'", "", "table.mode: must be one of append"),
+        ("[route.table]\nmode='upsert'", "", "table.key: is needed to upsert"),
+        ("[route.table]\ncolumns=[{name='a'},{name='a'}]", "", "table.columns: name 'a' twice"),
+        ("[route.table]\ncolumns=[{type='text'}]", "", "table.columns[0].name: is missing"),
+        ("[route.table]\ncolumns=[{name='a',type='int'}]", "", "table.columns[0].type: must be one of text"),
+        ("[route.table]\nkey=['b']\ncolumns=[{name='a'}]", "", "table.key: 'b' is not among the columns"),
+        ("[route.table]\ncreate='yes'", "", "table.create: must be true or false"),
+        ("[route.table]\nmode='append'", "dynamodb:t", "table.mode: must be upsert"),
+        ("[route.choice]\nfield='type'", "postgresql", "choice.tables: names no table"),
+        ("[route.choice]\nfield='type'\n[route.choice.tables.x]\nname='t'", "", "choice: names the tables itself"),
+    ],
+)
+def test_a_bad_field_is_refused_by_its_path(body: str, destination: str, complaint: str) -> None:
+    with pytest.raises(InvalidRouteError, match=re.escape(f"routes.toml: route 'r': {complaint}")):
+        one(body, destination or "postgresql:t")
