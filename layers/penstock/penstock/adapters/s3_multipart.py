@@ -60,6 +60,11 @@ class S3BucketSink:
                 raise
             error.add_note(f"Aborting the upload failed as well: {failed}")
 
+    @property
+    def allocated(self) -> int:
+        """Bytes of all part buffers."""
+        return self._pool.allocated
+
     def write(self, chunk: bytes | memoryview) -> None:
         if self._upload:
             self._upload.check()
