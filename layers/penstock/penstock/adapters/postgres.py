@@ -1,0 +1,199 @@
+"""The table sink for PostgreSQL: each chunk is one transaction, with its entry in the ledger."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import psycopg
+
+from penstock.adapters.postgres_catalog import Relation, check, find_or_create, lock_ddl, split_name
+from penstock.adapters.postgres_connect import Connect, Connection
+from penstock.adapters.postgres_errors import is_lost_race, translated
+from penstock.adapters.postgres_ledger import Ledger
+from penstock.adapters.postgres_replace import Staging, drop_stagings
+from penstock.adapters.postgres_rows import Appender, Upserter, Writer, put
+from penstock.errors import InvalidTableError
+from penstock.records import Chunk, Loaded, Mode, Resume, Table, TablePlan
+
+T = TypeVar("T")
+
+LEDGER = "penstock_ledger"
+
+# A deadlock takes PostgreSQL a second to notice; with these pauses eight loaders of the same keys get through.
+ATTEMPTS = 8
+PAUSE = 0.05  # seconds, doubled each time, of which a random part is slept
+
+# Seconds for the one statement that makes a large ``replace`` visible: as long as a function may run.
+FINISHING = 840.0
+
+
+class PostgresSink:
+    """Loads one span of a job. ``ledger`` names its table, by default in the schema of the first table.
+
+    append    COPY into the table
+    upsert    COPY into a temporary table, then one INSERT ... ON CONFLICT
+    replace   COPY into a staging table, made visible by `finish` (see `postgres_replace`)
+
+    One connection, from ``connect``, for as long as the context is entered. Memory: about twice a chunk's text.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        job_id: str,
+        span: int = 0,
+        *,
+        ledger: str = LEDGER,
+        finish_timeout: float = FINISHING,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connect = connect
+        self._job_id = job_id
+        self._span = span
+        self._ledger_name = split_name(ledger)
+        self._finish_timeout = finish_timeout
+        self._sleep = sleep
+        self._writers: Mapping[Table, Writer] = {}
+        self._stagings: list[Staging] = []
+        self._deferred = False
+
+    def __enter__(self) -> Self:
+        self._connection: Connection = self._connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def begin(self, plan: TablePlan) -> Resume:
+        """Check or create tables, staging and ledger; answers where to go on.
+
+        Raises DestinationMissingError, InvalidTableError and AccessDeniedError, each naming what is missing.
+        """
+        tables = _tables_of(plan)
+
+        def prepare() -> Resume:
+            lock_ddl(self._connection)
+            relations = {table: find_or_create(self._connection, table) for table in tables}
+            for table, relation in relations.items():
+                check(self._connection, table, relation)
+            self._ledger = self._ledger_in(next(iter(relations.values())).schema)
+            self._ledger.ensure()
+            self._stage(relations)
+            self._writers = {
+                table: self._writer(number, table, relation)
+                for number, (table, relation) in enumerate(relations.items())
+            }
+            self._deferred = any(relation.deferred for relation in relations.values())
+            return self._ledger.resume()
+
+        return self._transact(prepare, f"preparing {_names_of(tables)}", creating=True)
+
+    def load(self, chunk: Chunk) -> Loaded:
+        """Commit a chunk, or find that it is in already.
+
+        Rows that only the database can refuse come back as rejects. Raises LeaseLostError when another attempt has
+        loaded this span, or the job has ended; ServiceUnavailableError when the connection is lost: the chunk may
+        then be in or not, and the ledger knows.
+        """
+
+        def commit() -> Loaded:
+            count = sum(rows.count for rows in chunk.rows)
+            known = self._ledger.enter(chunk, count)
+            if known:
+                return known
+            if self._deferred:
+                self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            rejects = [
+                reject
+                for rows in chunk.rows
+                for reject in put(self._connection, self._writers[rows.table], rows, self._span)
+            ]
+            loaded = Loaded(count - len(rejects), tuple(rejects))
+            if rejects:
+                self._ledger.amend(chunk, loaded)
+            return loaded
+
+        return self._transact(commit, f"INSERT on table {_names_of(self._writers)}")
+
+    def finish(self) -> None:
+        """Make a ``replace`` visible and enter the job's end in the ledger: no chunk is loaded after it."""
+
+        def publish() -> None:
+            timeout = f"{self._finish_timeout * 1000:.0f}"
+            self._connection.execute("SELECT set_config('statement_timeout', %s, true)", [timeout])
+            if self._ledger.close():
+                for staging in self._stagings:
+                    staging.publish()
+
+        self._transact(publish, f"replacing the content of {_names_of(self._writers)}")
+
+    def abort(self) -> None:
+        """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them."""
+
+        def discard() -> None:
+            lock_ddl(self._connection)
+            for schema in drop_stagings(self._connection, self._job_id):
+                self._ledger_in(schema).forget()
+
+        self._transact(discard, "dropping staging tables")
+
+    def _ledger_in(self, schema: str) -> Ledger:
+        name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)
+        return Ledger(self._connection, name, self._job_id, self._span)
+
+    def _stage(self, relations: Mapping[Table, Relation]) -> None:
+        stagings = {
+            relation.oid: Staging(self._connection, relation, table, self._job_id)
+            for table, relation in relations.items()
+            if table.mode is Mode.REPLACE
+        }
+        self._stagings = list(stagings.values())
+        if self._stagings and not self._ledger.is_finished():
+            begun = self._ledger.is_begun()
+            for staging in self._stagings:
+                staging.ensure(begun=begun)
+
+    def _writer(self, number: int, table: Table, relation: Relation) -> Writer:
+        names = [column.name for column in table.columns]
+        match table.mode:
+            case Mode.APPEND:
+                return Appender(self._connection, relation.identifier, names)
+            case Mode.UPSERT:
+                return Upserter(self._connection, relation, table, number)
+            case Mode.REPLACE:
+                staging = Staging(self._connection, relation, table, self._job_id)
+                return Appender(self._connection, staging.identifier, names)
+
+    def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
+        """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""
+        attempt = 1
+        while True:
+            try:
+                with self._connection.transaction():
+                    return work()
+            except psycopg.Error as error:
+                if attempt == ATTEMPTS or not is_lost_race(error, creating=creating):
+                    raise translated(error, right) from error
+            self._sleep(PAUSE * 2**attempt * random.random())
+            attempt += 1
+
+
+def _tables_of(plan: TablePlan) -> tuple[Table, ...]:
+    tables = (plan.table,) if plan.table else tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
+    for table in tables:
+        if not table.columns:
+            raise InvalidTableError(f"table {table.name}: its columns are neither declared nor inferred from a record")
+    modes = {table.mode for table in tables}
+    if Mode.REPLACE in modes and len(modes) > 1:
+        raise InvalidTableError(f"{_names_of(tables)}: replace cannot go together with other modes in one route")
+    return tables
+
+
+def _names_of(tables: Iterable[Table]) -> str:
+    return ", ".join(dict.fromkeys(table.name for table in tables))

@@ -1,0 +1,152 @@
+"""Where connections to PostgreSQL come from: a DSN, a secret, or a token of IAM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+
+from penstock.adapters.aws_errors import translating as translating_aws
+from penstock.adapters.postgres_errors import translating_connect
+from penstock.errors import ConfigurationError
+
+Connection: TypeAlias = psycopg.Connection[TupleRow]
+Connect: TypeAlias = Callable[[], Connection]
+Parameters: TypeAlias = dict[str, Any]
+
+
+class SecretsClient(Protocol):
+    """What is used of boto3's Secrets Manager client."""
+
+    def get_secret_value(self, *, SecretId: str) -> Any: ...  # noqa: N803  # boto3's name
+
+
+class TokenClient(Protocol):
+    """What is used of boto3's RDS client; it asks no service, it signs."""
+
+    def generate_db_auth_token(self, *, DBHostname: str, Port: int, DBUsername: str) -> str: ...  # noqa: N803
+
+
+# Of libpq; the DSN may overrule them. Encrypted unless it says otherwise. A peer that is gone, as after a failover,
+# is noticed within a minute.
+DEFAULTS: Parameters = {
+    "sslmode": "require",
+    "application_name": "penstock",
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# Without these the loader would not write what it was given.
+FIXED: Parameters = {"client_encoding": "UTF8"}
+
+# The names in a secret that RDS manages, and libpq's.
+_SECRET_FIELDS = {"host": "host", "port": "port", "dbname": "dbname", "username": "user", "password": "password"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds, kept by the server. ``idle`` ends a transaction whose loader has died with its connection open; it
+    held locks until then."""
+
+    statement: float = 300
+    lock: float = 30
+    idle: float = 60
+
+
+def by_dsn(dsn: str, timeouts: Timeouts = Timeouts()) -> Connect:
+    """Connect by a URI or a key-value string. Raises ConfigurationError when it is neither."""
+    with translating_connect("the DSN"):
+        parameters = conninfo_to_dict(dsn)
+    return lambda: _connect(parameters, timeouts)
+
+
+def by_secret(
+    arn: str,
+    client: Callable[[], SecretsClient],
+    timeouts: Timeouts = Timeouts(),
+) -> Connect:
+    """Connect by a secret: a DSN, or the JSON of a secret that RDS manages. It is read anew for every connection,
+    so that a rotated password is the current one."""
+
+    def connect() -> Connection:
+        with translating_aws(f"secretsmanager:GetSecretValue on {arn}"):
+            text = client().get_secret_value(SecretId=arn)["SecretString"]
+        return _connect(_secret_parameters(arn, text), timeouts)
+
+    return connect
+
+
+def by_iam(
+    dsn: str,
+    client: Callable[[], TokenClient],
+    timeouts: Timeouts = Timeouts(),
+) -> Connect:
+    """Connect with a token of IAM for a password: host, port, user and database come from the DSN.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+    """
+    with translating_connect("the DSN"):
+        parameters = conninfo_to_dict(dsn)
+    if not (parameters.get("host") and parameters.get("user")):
+        raise ConfigurationError("a DSN for IAM authentication names host and user")
+
+    host, port, user = str(parameters["host"]), int(parameters.get("port") or 5432), str(parameters["user"])
+
+    def connect() -> Connection:
+        with translating_aws(f"rds-db:connect as {user} on {host}"):
+            token = client().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
+        return _connect({**parameters, "password": token}, timeouts)
+
+    return connect
+
+
+def _secret_parameters(arn: str, text: str) -> Parameters:
+    problem = f"the secret {arn} holds neither a DSN nor the JSON of a database secret"
+    if not text.lstrip().startswith("{"):
+        with translating_connect(f"the secret {arn}"):
+            return conninfo_to_dict(text.strip())
+    try:
+        secret = json.loads(text)
+    except ValueError:
+        raise ConfigurationError(problem) from None  # not even in the notes of an error may a secret appear
+    if not isinstance(secret, Mapping) or not secret.get("host"):
+        raise ConfigurationError(problem)
+    return {name: secret[field] for field, name in _SECRET_FIELDS.items() if secret.get(field)}
+
+
+def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
+    given = {**DEFAULTS, **parameters, **FIXED}
+    place = f"database {given.get('dbname') or given.get('user') or ''!r} on {given.get('host') or 'the local socket'}"
+    with translating_connect(place):
+        # Without prepared statements and startup options it also works through poolers of transactions.
+        connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
+        try:
+            _settle(connection, timeouts)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _settle(connection: Connection, timeouts: Timeouts) -> None:
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    settings = {
+        "statement_timeout": _milliseconds(timeouts.statement),
+        "lock_timeout": _milliseconds(timeouts.lock),
+        "idle_in_transaction_session_timeout": _milliseconds(timeouts.idle),
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, YMD",
+    }
+    calls = ", ".join("set_config(%s, %s, false)" for _ in settings)
+    connection.execute(f"SELECT {calls}", [word for pair in settings.items() for word in pair])
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))

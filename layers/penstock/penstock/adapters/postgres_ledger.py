@@ -1,0 +1,155 @@
+"""Which chunks are in. A chunk's entry commits with its rows, so a retry finds it and does not load it again.
+
+An entry is kept after the load is over: a retry that comes late must find it too. ``finish`` adds an entry for the
+job as a whole, and removes those of jobs that ended longer ago than any retry can come (`RETENTION_DAYS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from penstock.adapters.postgres_catalog import find
+from penstock.adapters.postgres_connect import Connection
+from penstock.adapters.postgres_errors import translating
+from penstock.errors import LeaseLostError
+from penstock.records import Chunk, Loaded, Place, Reject, Resume
+
+# As long as the jobs table knows a job.
+RETENTION_DAYS = 90
+
+# The span under which a job's end is entered.
+WHOLE_JOB = -1
+
+RIGHTS = "SELECT, INSERT, UPDATE, DELETE on table"
+
+
+class Ledger:
+    """The entries of one span of one job, in the table ``name`` (schema and name)."""
+
+    def __init__(self, connection: Connection, name: Sequence[str], job_id: str, span: int) -> None:
+        self.connection = connection
+        self.name = name
+        self.table = sql.Identifier(*name)
+        self.key = (job_id, span)
+        self.job_id = job_id
+        self.right = f"{RIGHTS} {'.'.join(name)}"
+
+    def ensure(self) -> None:
+        """Create the table where it is missing."""
+        if find(self.connection, self.name):
+            return
+        with translating(f"CREATE on schema {self.name[0]}, for the table {self.name[-1]}"):
+            self.connection.execute(
+                sql.SQL(
+                    """
+                    CREATE TABLE {} (
+                      job text NOT NULL, span integer NOT NULL, chunk integer NOT NULL,
+                      end_offset bigint NOT NULL, next_row bigint NOT NULL,
+                      rows bigint NOT NULL, rejects bigint NOT NULL, refused jsonb,
+                      at timestamp with time zone NOT NULL DEFAULT now(),
+                      PRIMARY KEY (job, span, chunk))
+                    """
+                ).format(self.table)
+            )
+
+    def is_finished(self) -> bool:
+        """Whether `close` was committed."""
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span = %s").format(self.table)
+        with translating(self.right):
+            return self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone() is not None
+
+    def is_begun(self) -> bool:
+        """Whether any chunk of any span is in."""
+        query = sql.SQL("SELECT FROM {} WHERE job = %s LIMIT 1").format(self.table)
+        with translating(self.right):
+            return self.connection.execute(query, [self.job_id]).fetchone() is not None
+
+    def resume(self) -> Resume:
+        """Where the span goes on: chunks are loaded in order, so all before the last one are in."""
+        query = sql.SQL(
+            """
+            SELECT chunk + 1, end_offset, next_row, sum(rows) OVER ()::bigint, sum(rejects) OVER ()::bigint, refused
+            FROM {} WHERE job = %s AND span = %s ORDER BY chunk DESC LIMIT 1
+            """
+        ).format(self.table)
+        with translating(self.right):
+            found = self.connection.execute(query, self.key).fetchone()
+        if not found:
+            return Resume()
+        chunk, offset, row, rows, rejects, refused = found
+        return Resume(chunk, offset, row, rows, rejects, _read_rejects(refused))
+
+    def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
+        """Enter a chunk with so many rows; answers what is entered already, which is then not to be loaded.
+
+        Waits for another transaction that is about to commit the same chunk. Raises LeaseLostError when the entry
+        is of another chunk than this one, or when the job has ended.
+        """
+        insert = sql.SQL(
+            """
+            INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects)
+            SELECT %s, %s, %s, %s, %s, %s, %s
+            WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) ON CONFLICT DO NOTHING
+            """
+        ).format(self.table)
+        place = (chunk.end, chunk.next_row)
+        values = [*self.key, chunk.number, *place, rows, chunk.rejects, self.job_id, WHOLE_JOB]
+        if self.connection.execute(insert, values).rowcount:
+            return None
+        select = sql.SQL(
+            "SELECT end_offset, next_row, rows, refused FROM {} WHERE job = %s AND span = %s AND chunk = %s"
+        ).format(self.table)
+        found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
+        if not found or found[:2] != place:
+            raise LeaseLostError(f"chunk {chunk.number} of span {self.key[1]}: another attempt has loaded this span")
+        return Loaded(found[2], _read_rejects(found[3]))
+
+    def amend(self, chunk: Chunk, loaded: Loaded) -> None:
+        """Correct an entry that this transaction made: the database refused rows."""
+        update = sql.SQL(
+            "UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s AND chunk = %s"
+        ).format(self.table)
+        refused = Jsonb([_written(reject) for reject in loaded.rejects])
+        rejects = chunk.rejects + len(loaded.rejects)
+        self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
+
+    def close(self) -> bool:
+        """Enter the job's end, and forget the jobs of long ago; False if it was entered before."""
+        insert = sql.SQL(
+            "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects) "
+            "VALUES (%s, %s, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
+        ).format(self.table)
+        prune = sql.SQL("DELETE FROM {} WHERE at < now() - make_interval(days => %s)").format(self.table)
+        with translating(self.right):
+            first = self.connection.execute(insert, [self.job_id, WHOLE_JOB]).rowcount > 0
+            self.connection.execute(prune, [RETENTION_DAYS])
+        return first
+
+    def forget(self) -> None:
+        """Remove all of the job: what it has loaded is gone."""
+        if not find(self.connection, self.name):
+            return
+        with translating(self.right):
+            self.connection.execute(sql.SQL("DELETE FROM {} WHERE job = %s").format(self.table), [self.job_id])
+
+
+def _written(reject: Reject) -> dict[str, object]:
+    place = reject.place
+    return {
+        "row": place.row,
+        "offset": place.offset,
+        "raw": place.raw.encode(errors="replace").decode().replace("\0", "?"),  # jsonb holds neither
+        "reason": reject.reason,
+        "column": reject.column,
+        "span": reject.span,
+    }
+
+
+def _read_rejects(refused: Sequence[dict[str, object]] | None) -> tuple[Reject, ...]:
+    return tuple(
+        Reject(Place(entry["row"], entry["offset"], entry["raw"]), entry["reason"], entry["column"], entry["span"])  # type: ignore[arg-type]  # as _written
+        for entry in refused or ()
+    )

@@ -1,0 +1,86 @@
+"""JSON values, exact: numbers keep every digit, and what jsonb cannot hold is refused before it gets there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from penstock.tables.kinds import Cells, Kind, check_numeric, check_storable, shown, storable
+
+
+def parse_document(text: str) -> object:
+    """The value of a JSON text: dict, list, str, int, Decimal, bool or None. Raises ValueError."""
+    return json.loads(text, parse_float=_number, parse_constant=_refuse)
+
+
+def write_document(value: object) -> str:
+    """The JSON text of what a JSON parser yields; numbers keep every digit, which `json.dumps` cannot do."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:  # a Decimal somewhere
+        return _written(value)
+
+
+def _written(value: object) -> str:
+    match value:
+        case Decimal():
+            return str(value)
+        case Mapping():
+            return "{" + ", ".join(f"{json.dumps(name)}: {_written(inner)}" for name, inner in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(_written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    check_numeric(number)
+    return number
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, inner in value.items():
+                yield name
+                yield from _strings(inner)
+        case list():
+            for inner in value:
+                yield from _strings(inner)
+
+
+class JsonKind(Kind):
+    """A JSON text. ``null`` is SQL's NULL."""
+
+    def accepts(self, cells: Cells) -> bool:
+        # An escape may spell out what no text may hold.
+        if "\\u" in cells.joined or not storable(cells.joined):
+            return False
+        try:
+            return None not in list(map(parse_document, cells.texts))
+        except (ValueError, RecursionError):
+            return False
+
+    def values(self, texts: Sequence[str]) -> Iterable[object]:
+        return map(parse_document, texts)
+
+    def value(self, text: str) -> object:
+        try:
+            value = parse_document(text)
+        except RecursionError:
+            raise ValueError(f"{shown(text)} is nested too deeply") from None
+        except ValueError as error:
+            raise ValueError(f"{shown(text)} is not JSON: {error}") from None
+        for string in _strings(value):
+            check_storable(string)
+        return value
+
+    def text(self, value: object) -> str:
+        return write_document(value)

@@ -1,0 +1,57 @@
+"""A parsed batch to a chunk, which a table sink commits at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import attrgetter
+
+from penstock.records import Batch, Chunk, Reject, Table, TablePlan
+from penstock.tables.choose import Chooser
+from penstock.tables.kinds import Form
+from penstock.tables.shape import Shaper
+
+
+def tables_of(plan: TablePlan) -> tuple[Table, ...]:
+    """The tables of a plan, each once, in its order."""
+    if plan.table:
+        return (plan.table,)
+    return tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
+
+
+class Rowmaker:
+    """Makes chunks out of the batches of one file, by a plan whose columns are known (see `complete`).
+
+    Raises InvalidTableError when they are not, or when the header lacks one.
+    """
+
+    def __init__(self, plan: TablePlan, form: Form = Form.TEXT) -> None:
+        self.table = plan.table
+        self.chooser = Chooser(plan.choice) if plan.choice else None
+        self.form = form
+        self.shapers: dict[Table, Shaper] = {}
+
+    def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
+        """The ``number``-th chunk of its span, and all rejects in the order of the records, the parser's included."""
+        parts, unfit = self._split(batch)
+        shaped = [self._shaper(table, batch).shape(part) for table, part in parts.items() if part.rows]
+        faults = [reject for _, rejects in shaped for reject in rejects]
+        rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))
+        chunk = Chunk(
+            number=number,
+            end=batch.end,
+            next_row=batch.first_row + batch.count,
+            records=batch.count,
+            rows=[rows for rows, _ in shaped if rows.count],
+            rejects=len(rejects),
+        )
+        return chunk, tuple(rejects)
+
+    def _split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
+        if self.chooser:
+            return self.chooser.split(batch)
+        return ({self.table: batch} if self.table else {}), ()
+
+    def _shaper(self, table: Table, batch: Batch) -> Shaper:
+        if table not in self.shapers:
+            self.shapers[table] = Shaper(table, batch.names, self.form)
+        return self.shapers[table]

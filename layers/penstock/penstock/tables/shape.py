@@ -1,0 +1,166 @@
+"""A batch of records to checked rows, column by column.
+
+A column that is in order is looked at as a whole, at the speed of C, and passed on by reference; only one that is
+not is walked value by value, to find the records at fault and to bring unusual forms into the common one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import cast
+
+from penstock.errors import InvalidTableError
+from penstock.records import Batch, Column, ColumnType, Reject, Rows, Table
+from penstock.tables.cells import as_texts, getter
+from penstock.tables.documents import JsonKind
+from penstock.tables.kinds import BooleanKind, Cells, FloatKind, Form, IntegerKind, Kind, NumericKind, TextKind
+from penstock.tables.times import DateKind, FormattedDateKind, FormattedTimestampKind, TimestampKind
+
+PLAIN: Mapping[ColumnType, Kind] = {
+    ColumnType.TEXT: TextKind(),
+    ColumnType.INTEGER: IntegerKind(),
+    ColumnType.NUMERIC: NumericKind(),
+    ColumnType.FLOAT: FloatKind(),
+    ColumnType.BOOLEAN: BooleanKind(),
+    ColumnType.DATE: DateKind(),
+    ColumnType.TIMESTAMP: TimestampKind(),
+    ColumnType.JSON: JsonKind(),
+}
+FORMATTED = {ColumnType.DATE: FormattedDateKind, ColumnType.TIMESTAMP: FormattedTimestampKind}
+
+# Characters of a message that lists a header.
+MESSAGE = 1000
+
+MISSING = "is null, but may not be"
+
+
+@dataclass(slots=True)
+class Faults:
+    """Why records are rejected, by their position in the batch: the first reason of each counts."""
+
+    reasons: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, position: int, column: str, reason: str) -> None:
+        self.reasons.setdefault(position, (column, reason))
+
+    def rejects(self, batch: Batch) -> Iterator[Reject]:
+        """In the order of the records."""
+        for position, (column, reason) in sorted(self.reasons.items()):
+            yield Reject(batch.place(position), reason, column)
+
+
+class Shaper:
+    """Checks and types the records of one table.
+
+    ``names``: the columns of the header, or empty where records are JSON objects. Fields that no column asks for
+    are ignored. A JSON record finds a column's ``source`` by path (keys joined by dots), and what it lacks is
+    null; numbers and booleans are taken as their JSON text, so a text column may hold them. Null tokens apply to
+    JSON's values too, but the empty text stays one in a text column: JSON has a null of its own.
+    Columns of the key are never null.
+
+    Raises InvalidTableError when the header lacks a column or names one twice.
+    """
+
+    def __init__(self, table: Table, names: Sequence[str], form: Form = Form.TEXT) -> None:
+        self.table = table
+        self.form = form
+        self.names = tuple(column.name for column in table.columns)
+        if not table.columns:
+            raise InvalidTableError(f"table {table.name}: its columns are not known yet")
+        self.positions = [_position(table, column, names) for column in table.columns] if names else []
+        self.getters = [getter(_path(column)) for column in table.columns]
+        self.readers = [_Reader(column, table, form, json=not names) for column in table.columns]
+
+    def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
+        """The good rows, and why the others are none."""
+        faults = Faults()
+        columns = [
+            reader.read(texts, faults)
+            for reader, texts in zip(self.readers, self._columns(batch.rows, faults), strict=True)
+        ]
+        kept: Sequence[int] = range(len(batch.rows))
+        if faults.reasons:
+            keep = [position not in faults.reasons for position in kept]
+            columns = [list(compress(column, keep)) for column in columns]
+            kept = list(compress(kept, keep))
+        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]))
+        return rows, tuple(faults.rejects(batch))
+
+    def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+        if not self.positions:
+            yield from self._fields(rows, faults)
+        elif rows:
+            columns = list(zip(*rows))  # noqa: B905  # every row is as wide as the header; `strict` doubles the time
+            yield from (columns[position] for position in self.positions)
+        else:
+            yield from ((),) * len(self.positions)
+
+    def _fields(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+        if not set(map(type, rows)) <= {dict}:
+            for position, row in enumerate(rows):
+                if not isinstance(row, Mapping):
+                    faults.add(position, "", "is not an object")
+        records = [row if isinstance(row, Mapping) else {} for row in rows]
+        for column, get in zip(self.table.columns, self.getters, strict=True):
+            texts, wrong = as_texts(list(map(get, records)), column.type)
+            for position, reason in wrong.items():
+                faults.add(position, column.name, reason)
+            yield texts
+
+
+class _Reader:
+    """Reads one column."""
+
+    def __init__(self, column: Column, table: Table, form: Form, *, json: bool) -> None:
+        self.name = column.name
+        self.required = column.name in table.key or not column.nullable
+        self.nulls = frozenset(column.nulls)
+        if json and column.type is ColumnType.TEXT:
+            self.nulls -= {""}
+        formatted = column.formats and column.type in FORMATTED
+        self.kind = FORMATTED[column.type](column.formats) if formatted else PLAIN[column.type]
+        self.form = form
+
+    def read(self, texts: Sequence[str | None], faults: Faults) -> Sequence[object]:
+        """The column in the wanted form. Positions at fault hold None and are reported."""
+        if any(token in texts for token in self.nulls):
+            texts = [None if text in self.nulls else text for text in texts]
+        present = [text for text in texts if text is not None] if None in texts else cast("Sequence[str]", texts)
+        lacking = self.required and len(present) < len(texts)
+        if lacking or (present and not self.kind.accepts(Cells(present))):
+            return [self._one(position, text, faults) for position, text in enumerate(texts)]
+        if self.form is Form.TEXT:
+            return texts
+        values = iter(self.kind.values(present))
+        return list(values) if present is texts else [None if text is None else next(values) for text in texts]
+
+    def _one(self, position: int, text: str | None, faults: Faults) -> object:
+        try:
+            value = None if text is None else self.kind.value(text)
+        except ValueError as error:
+            faults.add(position, self.name, str(error))
+            return None
+        if value is None:
+            if self.required:
+                faults.add(position, self.name, MISSING)
+            return None
+        return self.kind.text(value) if self.form is Form.TEXT else value
+
+
+def _path(column: Column) -> tuple[str, ...]:
+    """A column without ``source`` is found by its own name, dots and all."""
+    return tuple(column.source.split(".")) if column.source else (column.name,)
+
+
+def _position(table: Table, column: Column, names: Sequence[str]) -> int:
+    source = column.source or column.name
+    found = [position for position, name in enumerate(names) if name == source]
+    if len(found) == 1:
+        return found[0]
+    problem = (
+        f"has {source!r} {len(found)} times" if found else f"lacks {source!r}, the source of column {column.name!r}"
+    )
+    has = "" if found else f"; it has {', '.join(map(repr, names))}"
+    raise InvalidTableError(f"table {table.name}: the header {problem}{has}"[:1000])

@@ -1,0 +1,139 @@
+"""Dates and timestamps: ISO 8601, or the formats of the route."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import ClassVar
+
+from penstock.tables.kinds import Cells, Kind, shown
+
+# Every digit becomes a zero: what is left is the shape of a date or a time.
+SHAPE = bytes.maketrans(b"123456789", b"000000000")
+
+# Dates repeat in a file, and strptime takes microseconds.
+REMEMBERED = 16_384
+
+
+class FormattedKind(Kind):
+    """In the formats of the route, the first that fits: patterns of strptime."""
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        self.formats = formats
+        self.value_of = lru_cache(REMEMBERED)(self.parse)
+
+    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # whatever they are: PostgreSQL reads only ISO 8601
+        return False
+
+    def values(self, texts: Sequence[str]) -> Iterable[object]:
+        return map(self.value, texts)
+
+    def value(self, text: str) -> object:
+        return self.value_of(text)
+
+    @abstractmethod
+    def parse(self, text: str) -> object:
+        """Its value. Raises ValueError."""
+
+    def moment(self, text: str) -> datetime:
+        """By the first format that fits. Raises ValueError."""
+        for pattern in self.formats:
+            try:
+                return datetime.strptime(text.strip(), pattern)  # noqa: DTZ007  # the zone is added by the subclass
+            except ValueError:
+                continue
+        raise ValueError(f"{shown(text)} is not in the format {' or '.join(map(repr, self.formats))}")
+
+
+class DateKind(Kind):
+    """A day; a timestamp at midnight will do."""
+
+    pattern = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
+
+    def accepts(self, cells: Cells) -> bool:
+        days = b"\n".join([b"0000-00-00"] * len(cells.texts))
+        if not cells.joined.isascii() or cells.joined.encode().translate(SHAPE) != days:
+            return False
+        try:
+            list(map(date.fromisoformat, cells.texts))
+        except ValueError:
+            return False
+        return True
+
+    def values(self, texts: Sequence[str]) -> Iterable[object]:
+        return map(date.fromisoformat, texts)
+
+    def value(self, text: str) -> object:
+        match = self.pattern.fullmatch(text.strip())
+        try:
+            return date.fromisoformat(match[1] if match else "")
+        except ValueError:
+            raise ValueError(f"{shown(text)} is not a date") from None
+
+
+class FormattedDateKind(FormattedKind):
+    """A day in the formats of the route."""
+
+    def parse(self, text: str) -> object:
+        return self.moment(text).date()
+
+
+def zoned(moment: datetime) -> datetime:
+    """A timestamp without zone is taken for UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class TimestampKind(Kind):
+    """With time zone; without one in the text it is UTC. Digits beyond microseconds are cut."""
+
+    common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(Z|[+-]00(?::?00)?)?)?")
+    pattern = re.compile(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)?"
+        r"|[0-9]{8}T[0-9]{4}(?:[0-9]{2}(?:\.[0-9]+)?)?) ?(UTC|Z|[+-][0-9]{2}(?::?[0-9]{2})?)?",
+    )
+    # PostgreSQL knows no offset of 16 hours or more.
+    farthest: ClassVar = timedelta(hours=16)
+
+    def accepts(self, cells: Cells) -> bool:
+        if not cells.joined.isascii():
+            return False
+        shapes = cells.joined.encode().translate(SHAPE).split(b"\n")
+        matches = [self.common.fullmatch(shape) for shape in set(shapes)]
+        if len(shapes) != len(cells.texts) or not all(matches):
+            return False
+        try:
+            moments = list(map(datetime.fromisoformat, cells.texts))
+        except ValueError:
+            return False
+        if any(match and match[1] for match in matches):
+            return all(self.near(moment) for moment in moments)
+        return True
+
+    def values(self, texts: Sequence[str]) -> Iterable[object]:
+        return map(zoned, map(datetime.fromisoformat, texts))
+
+    def value(self, text: str) -> object:
+        match = self.pattern.fullmatch(text.strip().upper().replace(" ", "T", 1))
+        try:
+            moment = datetime.fromisoformat(match[1] + (match[2] or "").replace("UTC", "Z") if match else "")
+        except ValueError:
+            raise ValueError(f"{shown(text)} is not a timestamp") from None
+        return self.checked(moment)
+
+    def checked(self, moment: datetime) -> datetime:
+        if not self.near(moment):
+            raise ValueError(f"{shown(moment.isoformat())} has an offset of 16 hours or more")
+        return zoned(moment)
+
+    def near(self, moment: datetime) -> bool:
+        return abs(moment.utcoffset() or timedelta()) < self.farthest
+
+
+class FormattedTimestampKind(FormattedKind):
+    """A timestamp in the formats of the route; without a zone it is UTC."""
+
+    def parse(self, text: str) -> object:
+        return TimestampKind().checked(self.moment(text))

