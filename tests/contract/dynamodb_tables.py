@@ -1,0 +1,110 @@
+"""Tables of records on a DynamoDB server, and chunks to load into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import boto3
+
+from penstock.adapters.dynamodb_client import records_config
+from penstock.adapters.dynamodb_sink import DynamoRecordSink
+from penstock.limits import MIB
+from penstock.records import Chunk, Mode, ParseOptions, Place, Rows, Table, TablePlan
+
+WORKERS = 3
+STRING_KEY = (("id", "S"),)
+BOTH_KEYS = (("id", "S"), ("at", "N"))
+
+Row = Mapping[str, object]
+Keys = Sequence[tuple[str, str]]
+
+_numbers = count(1)
+
+
+def place(row: int) -> Place:
+    """Where row ``row``, counted from 0, of a file of ten bytes a line stands."""
+    return Place(row + 1, row * 10, f"line {row + 1}")
+
+
+def rows_of(rows: Sequence[Row], table: Table, places: Sequence[int] | None = None) -> Rows:
+    """Rows by column, as wide as the widest; ``places`` are their numbers in the file, counted from 0."""
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    numbers = places or range(len(rows))
+    columns = [[row.get(name) for row in rows] for name in names]
+    return Rows(table, names, columns, len(rows), lambda row: place(numbers[row]))
+
+
+def chunk_of(*parts: Rows, number: int = 0) -> Chunk:
+    records = sum(rows.count for rows in parts)
+    return Chunk(number, end=records * 10, next_row=records + 1, records=records, rows=parts)
+
+
+def plan_of(table: Table) -> TablePlan:
+    return TablePlan(ParseOptions(), table=table)
+
+
+def plain(value: Mapping[str, Any]) -> object:
+    """An attribute value as a Python value. boto3's own deserializer stumbles over numbers with many zeros."""
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return Decimal(inner)
+        case "L":
+            return [plain(each) for each in inner]
+        case "M":
+            return {name: plain(each) for name, each in inner.items()}
+        case "NULL":
+            return None
+    return inner
+
+
+@dataclass(frozen=True)
+class DynamoServer:
+    """Where a server that speaks DynamoDB's protocol listens."""
+
+    url: str
+    key_id: str = "test"
+    secret: str = "test"
+
+    def client(self) -> Any:
+        return boto3.client(
+            "dynamodb",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            config=records_config(WORKERS),
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret,
+        )
+
+    def sink(self) -> DynamoRecordSink:
+        return DynamoRecordSink(self.client(), budget_bytes=4 * MIB, workers=WORKERS)
+
+    def create(self, keys: Keys = STRING_KEY, index: tuple[str, str] | None = None) -> Table:
+        """A new table. ``index``: an attribute that a secondary index is on."""
+        name = f"records-{next(_numbers)}"
+        attributes = [*keys, *([index] if index else [])]
+        extra: dict[str, Any] = {}
+        if index:
+            schema = [{"AttributeName": index[0], "KeyType": "HASH"}]
+            projection = {"ProjectionType": "ALL"}
+            extra["GlobalSecondaryIndexes"] = [{"IndexName": "index", "KeySchema": schema, "Projection": projection}]
+        self.client().create_table(
+            TableName=name,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": role} for (key, _), role in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in attributes],
+            BillingMode="PAY_PER_REQUEST",
+            **extra,
+        )
+        return Table(name, mode=Mode.UPSERT)
+
+    def items(self, table: Table) -> list[dict[str, Any]]:
+        """All items, in the order of their keys, numbers as Decimal."""
+        pages = self.client().get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
+        items = [{name: plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+        return sorted(items, key=lambda item: (str(item["id"]), item.get("at", 0)))
