@@ -19,6 +19,7 @@ LEVELS = [
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"pipeline"},
     {"delivery"},
+    {"loading"},
     {"jobs"},
     {"ingest"},
     {"telemetry"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from penstock.errors import ConfigurationError
@@ -23,6 +23,10 @@ class Settings:
     work_bucket: str
     memory: int
     routes_uri: str = ""
+    records_table: str = ""
+    postgres_dsn: str = field(default="", repr=False)  # may hold a password
+    postgres_secret: str = ""
+    postgres_iam: bool = False
     job_retention_days: int = 90
     # Long enough to sit out S3's retries between two beats, short enough that a killed job is taken over soon.
     lease_seconds: float = 60.0
@@ -37,6 +41,10 @@ class Settings:
             "PENSTOCK_DESTINATION_BUCKET",
             "PENSTOCK_WORK_BUCKET",
             "PENSTOCK_ROUTES_URI",
+            "PENSTOCK_RECORDS_TABLE",
+            "PENSTOCK_POSTGRES_DSN",
+            "PENSTOCK_POSTGRES_SECRET",
+            "PENSTOCK_POSTGRES_IAM",
             "PENSTOCK_JOB_RETENTION_DAYS",
             "PENSTOCK_LEASE_SECONDS",
             "PENSTOCK_BEAT_SECONDS",
@@ -73,6 +81,10 @@ class Settings:
             work_bucket=text("PENSTOCK_WORK_BUCKET"),
             memory=number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", int, 1769) * MIB,
             routes_uri=environment.get("PENSTOCK_ROUTES_URI", ""),
+            records_table=environment.get("PENSTOCK_RECORDS_TABLE", ""),
+            postgres_dsn=environment.get("PENSTOCK_POSTGRES_DSN", ""),
+            postgres_secret=environment.get("PENSTOCK_POSTGRES_SECRET", ""),
+            postgres_iam=environment.get("PENSTOCK_POSTGRES_IAM", "") == "true",
             job_retention_days=number("PENSTOCK_JOB_RETENTION_DAYS", int, 90),
             lease_seconds=number("PENSTOCK_LEASE_SECONDS", float, 60.0),
             beat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),

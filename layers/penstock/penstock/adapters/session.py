@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -24,6 +24,16 @@ def session() -> boto3.session.Session:
 def dynamodb_client() -> DynamoDBClient:
     """A DynamoDB client."""
     return session().client("dynamodb", config=LIGHT)
+
+
+def secrets_client() -> Any:
+    """A Secrets Manager client."""
+    return session().client("secretsmanager", config=LIGHT)
+
+
+def rds_client() -> Any:
+    """An RDS client: it signs tokens, and asks nothing."""
+    return session().client("rds", config=LIGHT)
 
 
 def sqs_client() -> SQSClient:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.lambda_context import LambdaContext, LambdaDeadline
@@ -13,11 +14,11 @@ from penstock.adapters.s3_store import S3ObjectStore, s3_client
 from penstock.adapters.session import dynamodb_client, sqs_client
 from penstock.adapters.sqs import SqsQueue
 from penstock.adapters.texts import UriTexts
-from penstock.delivery import ObjectCarrier
+from penstock.delivery import Attempt, Carrier, ObjectCarrier
 from penstock.ingest import Ingest
 from penstock.jobs import Workshop
 from penstock.limits import Budget
-from penstock.model import Store
+from penstock.model import Receipt, Store
 from penstock.ports import Deadline, Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
@@ -40,11 +41,16 @@ def deadline(context: LambdaContext) -> Deadline:
 def build_ingest(settings: Settings) -> Ingest:
     """The ingest use case for explicit settings; AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
-    objects = S3ObjectStore(s3_client(budget), budget)
+    s3 = s3_client(budget)
+    objects = S3ObjectStore(s3, budget)
     workshop = Workshop(
         objects=objects,
         jobs=build_job_store(settings),
-        carriers={Store.BUCKET: ObjectCarrier(objects, budget)},
+        carriers={
+            Store.BUCKET: ObjectCarrier(objects, budget),
+            Store.POSTGRESQL: _later(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
+            Store.DYNAMODB: _later(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
+        },
         lease=settings.lease_seconds,
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
@@ -62,17 +68,18 @@ def routes_reader(
 ) -> Callable[[], Routes]:
     """A function that answers the routes, read again once they are ROUTES_TTL_SECONDS old."""
     uri = settings.routes_uri or str(packaged_routes())
-    buckets = {
+    stack = {
         "source_bucket": settings.source_bucket,
         "destination_bucket": settings.destination_bucket,
         "work_bucket": settings.work_bucket,
+        "records_table": settings.records_table,
     }
     known: tuple[float, Routes] | None = None
 
     def read() -> Routes:
         nonlocal known
         if known is None or clock() - known[0] > ROUTES_TTL_SECONDS:
-            known = (clock(), parse_routes(texts.read(uri), uri, buckets))
+            known = (clock(), parse_routes(texts.read(uri), uri, stack))
         return known[1]
 
     return read
@@ -80,5 +87,22 @@ def routes_reader(
 
 def packaged_routes() -> Path:
     """routes.toml beside the package in the layer; in a checkout, the one at the top."""
-    beside = Path(__file__).with_name("routes.toml")
-    return beside if beside.exists() else Path(__file__).parents[3] / "routes.toml"
+    package = Path(__file__).parents[1]
+    beside = package / "routes.toml"
+    return beside if beside.exists() else package.parents[2] / "routes.toml"
+
+
+def _later(make: Callable[[], Carrier]) -> Carrier:
+    """A carrier that is made for its first job: a cold start should not pay for what it may never need."""
+    made = cache(make)
+
+    def carry(attempt: Attempt) -> Receipt:
+        return made()(attempt)
+
+    return carry
+
+
+def _tables() -> ModuleType:
+    from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
+
+    return tables

@@ -1,0 +1,191 @@
+"""Loading one claimed source into tables: source -> codec -> parser -> rows -> chunks, each committed with its ledger.
+
+Memory: that of reading and decoding (limits.Budget), and one batch of records, some ten times ``budget.batch``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from penstock.delivery import Attempt
+from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError
+from penstock.limits import MIB, Budget
+from penstock.model import Job, Progress, Receipt
+from penstock.parsers import choose_format, parse
+from penstock.pipeline import Decoding, check_time, naming
+from penstock.ports import ObjectStore, RejectLog, TableSink
+from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
+from penstock.tables import Form, Rowmaker, complete, tables_of
+
+# What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
+SAMPLE_BYTES = 1 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class TableCarrier:
+    """Carries the records of a source into the tables of its route's plan.
+
+    ``open_sink`` makes the sink of one job; ``form`` is what it wants rows in.
+    """
+
+    objects: ObjectStore
+    rejects: RejectLog
+    open_sink: Callable[[Job], TableSink]
+    form: Form
+    budget: Budget
+
+    def __call__(self, attempt: Attempt) -> Receipt:
+        """Load what the ledger does not know yet, then finish.
+
+        What an attempt has committed stays, and the next one goes on behind it: so running out of time returns
+        the message to the queue (NotEnoughTimeError), unless nothing at all was committed. A permanent failure
+        drops what is staged; its message says which chunks are in.
+        """
+        with naming(attempt.job.source):
+            plan = self._plan(attempt)
+            with self.open_sink(attempt.job) as sink:
+                load = Load(attempt, plan, sink.begin(plan), self._decoding(attempt))
+                try:
+                    self._run(load, sink)
+                    sink.finish()
+                except TimeLimitError as error:
+                    if load.chunks:
+                        raise NotEnoughTimeError(f"{error.message}; {load.standing}") from error
+                    raise
+                except PermanentError as error:
+                    sink.abort()
+                    error.add_note(load.standing)
+                    raise
+        return load.receipt
+
+    def _run(self, load: Load, sink: TableSink) -> None:
+        maker = Rowmaker(load.plan, self.form)
+        with closing(load.pieces()) as pieces:
+            batches = parse(pieces, load.plan.parse, batch_bytes=self.budget.batch, resume=load.resume)
+            for number, batch in enumerate(batches, start=load.resume.chunk):
+                load.check_time()
+                chunk, rejects = maker.chunk(number, batch)
+                if rejects:
+                    self._keep(load, chunk, rejects)
+                load.refuse_too_many(len(rejects))
+                loaded = sink.load(chunk)
+                if loaded.rejects:
+                    self._keep(load, chunk, (*rejects, *loaded.rejects))
+                load.count(chunk, loaded, len(rejects))
+                load.refuse_too_many()
+        load.refuse_too_large_a_share()
+
+    def _keep(self, load: Load, chunk: Chunk, rejects: tuple[Reject, ...]) -> None:
+        ordered = sorted(rejects, key=lambda reject: reject.place.row)
+        load.reject_folder = self.rejects.write(load.attempt.job.id, 0, chunk.number, ordered)
+
+    def _plan(self, attempt: Attempt) -> TablePlan:
+        """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""
+        plan = attempt.job.route.plan
+        if plan is None:
+            raise TypeError(f"not a table route: {attempt.job.route.name}")
+        format_ = choose_format(attempt.job.source.key, plan.parse)
+        plan = replace(plan, parse=replace(plan.parse, format=format_))
+        if all(table.columns for table in tables_of(plan)):
+            return plan
+        with closing(self._decoding(attempt).pieces()) as pieces:
+            sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES), None)
+        return complete(plan, sample) if sample else plan
+
+    def _decoding(self, attempt: Attempt) -> Decoding:
+        source = attempt.job.source
+        return Decoding(source, self.objects.open_source(source), attempt.job.route, self.budget)
+
+
+@dataclass(slots=True)
+class Load:
+    """How far one attempt has come, and what it may not pass."""
+
+    attempt: Attempt
+    plan: TablePlan
+    resume: Resume
+    decoding: Decoding
+    chunks: int = 0
+    rows: int = field(init=False)
+    rejects: int = field(init=False)
+    records: int = field(init=False)
+    reject_folder: str = ""
+    _marks: deque[tuple[int, int]] = field(default_factory=deque)
+    _acknowledged: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = self.resume.rows
+        self.rejects = self.resume.rejects
+        self.records = self.resume.row - 1
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """The decoded pieces, each noted with the place in the source that it was read up to."""
+        trace = self.decoding.trace
+        with closing(self.decoding.pieces()) as pieces:
+            for piece in pieces:
+                self._marks.append((trace.produced, trace.consumed))
+                yield piece
+
+    def check_time(self) -> None:
+        """Raises TimeLimitError when only the margin is left."""
+        check_time(self.attempt.job.source, self.decoding.trace, self.attempt.deadline, self.attempt.margin)
+
+    def refuse_too_many(self, more: int = 0) -> None:
+        """Raises TooManyRejectsError when the route allows a count of rejects and ``more`` would pass it."""
+        limit = self.plan.max_rejects
+        if (limit >= 1 or not limit) and self.rejects + more > limit:
+            raise self._too_many(self.rejects + more, f"{limit:g}")
+
+    def refuse_too_large_a_share(self) -> None:
+        """Raises TooManyRejectsError when the route allows a share of rejects and there are more, at the end."""
+        limit = self.plan.max_rejects
+        if 0 < limit < 1 and self.rejects > limit * self.records:
+            raise self._too_many(self.rejects, f"{limit:.2%} of {self.records:,} records")
+
+    def count(self, chunk: Chunk, loaded: Loaded, rejects: int) -> None:
+        """A chunk is in: its bytes count as acknowledged, its records as done."""
+        self.chunks += 1
+        self.rows += loaded.rows
+        self.rejects += rejects + len(loaded.rejects)
+        self.records += chunk.records
+        while self._marks and self._marks[0][0] <= chunk.end:
+            self._acknowledged = self._marks.popleft()[1]
+        self.attempt.beat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects))
+
+    @property
+    def standing(self) -> str:
+        """What of this job is in the tables, for whoever has to decide what to do about the rest."""
+        tables = ", ".join(table.name for table in tables_of(self.plan))
+        if any(table.mode is Mode.REPLACE for table in tables_of(self.plan)):
+            return f"nothing of it is visible in {tables}"
+        last = self.resume.chunk + self.chunks
+        if not last:
+            return f"nothing of it is in {tables}"
+        return f"chunks 0 to {last - 1} (records 1 to {self.records:,}, {self.rows:,} rows) are in {tables}"
+
+    @property
+    def receipt(self) -> Receipt:
+        """Of a load that is finished."""
+        trace = self.decoding.trace
+        warnings = tuple(trace.warnings)
+        if self.rejects:
+            warnings += (f"{self.rejects:,} of {self.records:,} records were rejected: see {self.reject_folder}",)
+        return Receipt(
+            bytes_in=self.attempt.job.source.size,
+            bytes_out=trace.produced,
+            crc32=trace.crc32 or 0,
+            parts=self.resume.chunk + self.chunks,
+            codec=self.decoding.codec,
+            warnings=warnings,
+            rows=self.rows,
+            rejects=self.rejects,
+        )
+
+    def _too_many(self, rejects: int, limit: str) -> TooManyRejectsError:
+        return TooManyRejectsError(
+            f"{self.attempt.job.source.uri}: {rejects:,} records were rejected, max_rejects is {limit}; "
+            f"they are listed in {self.reject_folder}"
+        )

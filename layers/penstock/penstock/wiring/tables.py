@@ -1,0 +1,58 @@
+"""The carriers of table routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.adapters.dynamodb_client import records_client
+from penstock.adapters.dynamodb_sink import DynamoRecordSink
+from penstock.adapters.postgres import PostgresSink
+from penstock.adapters.postgres_connect import Connect, by_dsn, by_iam, by_secret
+from penstock.adapters.reject_log import S3RejectLog
+from penstock.adapters.session import rds_client, secrets_client
+from penstock.errors import ConfigurationError
+from penstock.limits import Budget
+from penstock.loading import TableCarrier
+from penstock.ports import ObjectStore
+from penstock.settings import Settings
+from penstock.tables import Form
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
+    """Records into PostgreSQL. Raises ConfigurationError when no database is named."""
+    connect = _connector(settings)
+    return TableCarrier(
+        objects,
+        S3RejectLog(s3, settings.work_bucket),
+        lambda job: PostgresSink(connect, job.id),
+        Form.TEXT,
+        budget,
+    )
+
+
+def dynamodb_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
+    """Records into DynamoDB."""
+    client = records_client(budget.uploads)
+    return TableCarrier(
+        objects,
+        S3RejectLog(s3, settings.work_bucket),
+        lambda _: DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads),
+        Form.VALUE,
+        budget,
+    )
+
+
+def _connector(settings: Settings) -> Connect:
+    if settings.postgres_secret:
+        return by_secret(settings.postgres_secret, secrets_client)
+    if settings.postgres_dsn and settings.postgres_iam:
+        return by_iam(settings.postgres_dsn, rds_client)
+    if settings.postgres_dsn:
+        return by_dsn(settings.postgres_dsn)
+    raise ConfigurationError(
+        "a route goes to PostgreSQL, but the stack knows no database",
+        hint="Deploy with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
+    )
