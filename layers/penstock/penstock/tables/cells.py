@@ -62,4 +62,4 @@ def _text(value: object, kind: ColumnType) -> str | None:
         case int() | float() | Decimal():
             return str(value)
     what = "an object" if isinstance(value, Mapping) else "a list"
-    raise ValueError(f"{shown(write_document(value))} is {what}, not a {kind}")
+    raise ValueError(f"{shown(write_document(value))} is {what}, not {kind}")

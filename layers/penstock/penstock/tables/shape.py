@@ -159,8 +159,7 @@ def _position(table: Table, column: Column, names: Sequence[str]) -> int:
     found = [position for position, name in enumerate(names) if name == source]
     if len(found) == 1:
         return found[0]
-    problem = (
-        f"has {source!r} {len(found)} times" if found else f"lacks {source!r}, the source of column {column.name!r}"
-    )
-    has = "" if found else f"; it has {', '.join(map(repr, names))}"
-    raise InvalidTableError(f"table {table.name}: the header {problem}{has}"[:1000])
+    message = f"table {table.name}, column {column.name!r}: the header "
+    if found:
+        raise InvalidTableError(f"{message}has {source!r} {len(found)} times")
+    raise InvalidTableError(f"{message}lacks {source!r}; it has {', '.join(map(repr, names))}"[:MESSAGE])

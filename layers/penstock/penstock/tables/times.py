@@ -91,8 +91,9 @@ class TimestampKind(Kind):
 
     common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(Z|[+-]00(?::?00)?)?)?")
     pattern = re.compile(
-        r"([0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)?"
-        r"|[0-9]{8}T[0-9]{4}(?:[0-9]{2}(?:\.[0-9]+)?)?) ?(UTC|Z|[+-][0-9]{2}(?::?[0-9]{2})?)?",
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})"
+        r"(T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?|T[0-9]{4}(?:[0-9]{2})?)?"
+        r"(?(2)(?: ?(UTC|Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)"
     )
     # PostgreSQL knows no offset of 16 hours or more.
     farthest: ClassVar = timedelta(hours=16)
@@ -118,7 +119,8 @@ class TimestampKind(Kind):
     def value(self, text: str) -> object:
         match = self.pattern.fullmatch(text.strip().upper().replace(" ", "T", 1))
         try:
-            moment = datetime.fromisoformat(match[1] + (match[2] or "").replace("UTC", "Z") if match else "")
+            parts = (match[1], match[2], match[3]) if match else ()
+            moment = datetime.fromisoformat("".join(filter(None, parts)).replace("UTC", "Z"))
         except ValueError:
             raise ValueError(f"{shown(text)} is not a timestamp") from None
         return self.checked(moment)

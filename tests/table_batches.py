@@ -1,0 +1,49 @@
+"""Batches as a parser would make them, for tests that need no parser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from penstock.records import Batch, Place, Reject
+
+# Bytes that a row takes in these made-up sources.
+WIDTH = 100
+
+
+def rows(names: Sequence[str], *cells: Sequence[str | None], first: int = 1) -> Batch:
+    """Rows of a CSV; row n begins at byte (n - 1) * WIDTH."""
+    return _batch(tuple(names), cells, first)
+
+
+def records(*values: object, first: int = 1) -> Batch:
+    """JSON records."""
+    return _batch((), values, first)
+
+
+def with_rejects(batch: Batch, *rejects: Reject) -> Batch:
+    """As if the parser had found more records, which were none."""
+    return replace(batch, rejects=rejects, count=batch.count + len(rejects))
+
+
+def _batch(names: tuple[str, ...], values: Sequence[object], first: int) -> Batch:
+    def place(position: int) -> Place:
+        row = first + position
+        return Place(row, (row - 1) * WIDTH, raw_of(values[position]))
+
+    return Batch(
+        first_row=first,
+        offset=(first - 1) * WIDTH,
+        end=(first - 1 + len(values)) * WIDTH,
+        count=len(values),
+        names=names,
+        rows=values,
+        place=place,
+    )
+
+
+def raw_of(value: object) -> str:
+    """The raw text of a record, as far as a test cares."""
+    if isinstance(value, Mapping) or not isinstance(value, Sequence):
+        return str(value)
+    return ",".join("" if cell is None else str(cell) for cell in value)

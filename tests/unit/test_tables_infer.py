@@ -1,0 +1,128 @@
+"""Columns that are inferred: cautious, and the same for the same file."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from penstock.errors import InvalidTableError
+from penstock.records import Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.tables import Shaper, complete, infer
+from table_batches import records, rows
+
+T = ColumnType
+PARSE = ParseOptions()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        (T.INTEGER, ["1", "-20", "0", ""]),
+        (T.INTEGER, ["0", "1"]),
+        (T.TEXT, ["1", "007"]),
+        (T.TEXT, ["+1"]),
+        (T.TEXT, ["1", "x"]),
+        (T.TEXT, ["1", " 2"]),
+        (T.NUMERIC, ["1.50", "2"]),
+        (T.NUMERIC, ["12345678901234567890"]),
+        (T.TEXT, ["1.5", "01.5"]),
+        (T.FLOAT, ["1.5e3", "2"]),
+        (T.TEXT, ["1e999"]),
+        (T.TEXT, ["NaN"]),
+        (T.BOOLEAN, ["true", "False", ""]),
+        (T.TEXT, ["yes", "no"]),
+        (T.TEXT, ["true", "1"]),
+        (T.DATE, ["2024-02-29", "2023-01-01"]),
+        (T.TEXT, ["2024-02-30"]),
+        (T.TEXT, ["2024-02-29", "20240229"]),
+        (T.TIMESTAMP, ["2024-02-29T10:00:00Z", "2024-02-29 10:00"]),
+        (T.TEXT, ["2024-02-29T10:00:00Z", "2024-02-29"]),
+        (T.TEXT, ["", ""]),
+        (T.TEXT, [None]),
+        (T.TEXT, []),
+    ],
+)
+def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType, cells: list[str | None]) -> None:
+    sample = rows(["Any name"], *([cell] for cell in cells))
+    columns = infer(sample)
+    assert columns == (Column("Any name", kind),)
+    _, rejects = Shaper(Table("t", columns), sample.names).shape(sample)
+    assert rejects == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (T.INTEGER, [1, None, -5]),
+        (T.NUMERIC, [1, Decimal("1.5")]),
+        (T.NUMERIC, [2**70]),
+        (T.FLOAT, [Decimal("1E+3")]),
+        (T.BOOLEAN, [True, None]),
+        (T.TEXT, ["1", "2"]),
+        (T.TEXT, ["1", 2]),
+        (T.TEXT, [True, 1]),
+        (T.TEXT, [""]),
+        (T.DATE, ["2024-02-29", ""]),
+        (T.TIMESTAMP, ["2024-02-29T10:00:00Z"]),
+        (T.JSON, [{"a": 1}, None, "x"]),
+        (T.JSON, [[1]]),
+        (T.TEXT, [None]),
+    ],
+)
+def test_a_field_has_the_type_that_all_its_values_have(kind: ColumnType, values: list[object]) -> None:
+    sample = records(*({"field": value} for value in values))
+    columns = infer(sample)
+    assert columns == (Column("field", kind),)
+    _, rejects = Shaper(Table("t", columns), ()).shape(sample)
+    assert rejects == ()
+
+
+def test_fields_are_all_keys_in_the_order_of_their_appearance() -> None:
+    sample = records({"b": 1}, "no object", {"a": "x", "b": 2}, {"c.d": True})
+    assert infer(sample) == (Column("b", T.INTEGER), Column("a", T.TEXT), Column("c.d", T.BOOLEAN))
+
+
+def test_names_of_a_header_are_kept_as_they_are() -> None:
+    names = ["Größe", 'a "b"', "SELECT"]
+    assert [column.name for column in infer(rows(names, ["1", "2", "3"]))] == names
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(["a", ""], "column 2 of the header has no name"), (["a", "a"], "the header has 'a' twice")]
+)
+def test_a_header_whose_names_do_not_do_is_an_error(names: list[str], message: str) -> None:
+    with pytest.raises(InvalidTableError, match=message):
+        infer(rows(names, ["1", "2"]))
+
+
+def test_declared_columns_are_left_alone() -> None:
+    plan = TablePlan(PARSE, Table("t", (Column("id"),)))
+    assert complete(plan, rows(["id"], ["1"])) == plan
+
+
+def test_a_plan_is_completed_with_inferred_columns() -> None:
+    plan = complete(TablePlan(PARSE, Table("t", mode=Mode.UPSERT, key=("id",))), rows(["id"], ["1"]))
+    assert plan.table == Table("t", (Column("id", T.INTEGER),), mode=Mode.UPSERT, key=("id",))
+
+
+def test_a_key_that_is_no_column_is_an_error() -> None:
+    with pytest.raises(InvalidTableError, match="the key 'id' is not among its columns"):
+        complete(TablePlan(PARSE, Table("t", mode=Mode.UPSERT, key=("id",))), rows(["a"], ["1"]))
+
+
+def test_each_table_of_a_choice_is_inferred_from_its_own_records() -> None:
+    choice = Choice("type", {"song": Table("songs"), "app": Table("apps")}, payload="data")
+    sample = records({"type": "song", "data": {"title": "x"}}, {"type": "app", "data": {"version": 1}})
+    completed = complete(TablePlan(PARSE, choice=choice), sample).choice
+    assert completed
+    assert completed.tables == {
+        "song": Table("songs", (Column("title", T.TEXT),)),
+        "app": Table("apps", (Column("version", T.INTEGER),)),
+    }
+
+
+def test_a_table_without_a_record_in_the_sample_cannot_be_inferred() -> None:
+    choice = Choice("type", {"song": Table("songs"), "app": Table("apps")})
+    with pytest.raises(InvalidTableError, match="table apps: there is no record to infer its columns from"):
+        complete(TablePlan(PARSE, choice=choice), records({"type": "song", "title": "x"}))

@@ -1,0 +1,148 @@
+"""From batches to chunks: every record is in a row, in a reject or ignored on purpose; and records choose tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.errors import InvalidTableError
+from penstock.records import Choice, Chunk, Column, ColumnType, ParseOptions, Place, Reject, Table, TablePlan
+from penstock.tables import Form, Rowmaker, tables_of
+from table_batches import WIDTH, records, rows, with_rejects
+
+SONGS = Table("songs", (Column("title"), Column("seconds", ColumnType.INTEGER)))
+APPS = Table("apps", (Column("name"),))
+BY_TYPE = Choice("type", {"song": SONGS, "track": SONGS, "app": APPS}, payload="data")
+
+
+def plan(choice: Choice = BY_TYPE) -> TablePlan:
+    return TablePlan(ParseOptions(), choice=choice)
+
+
+def tables(chunk: Chunk) -> dict[str, list[tuple[object, ...]]]:
+    return {part.table.name: list(zip(*part.columns, strict=True)) for part in chunk.rows}
+
+
+def reasons(rejects: tuple[Reject, ...]) -> list[tuple[int, str, str]]:
+    return [(reject.place.row, reject.column, reject.reason) for reject in rejects]
+
+
+def test_a_chunk_knows_its_place_in_the_span() -> None:
+    maker = Rowmaker(TablePlan(ParseOptions(), SONGS))
+    batch = rows(["title", "seconds"], ("a", "1"), ("b", "x"), first=11)
+    chunk, rejects = maker.chunk(7, batch)
+    assert (chunk.number, chunk.end, chunk.next_row, chunk.records, chunk.rejects) == (7, 12 * WIDTH, 13, 2, 1)
+    assert tables(chunk) == {"songs": [("a", "1")]}
+    assert reasons(rejects) == [(12, "seconds", "'x' is not an integer")]
+
+
+def test_the_parsers_rejects_come_first_where_they_stood_first() -> None:
+    batch = with_rejects(
+        rows(["title", "seconds"], ("a", "x"), first=2),
+        Reject(Place(1, 0, "?"), "is no row"),
+        Reject(Place(3, 0, "?"), "is no row"),
+    )
+    chunk, rejects = Rowmaker(TablePlan(ParseOptions(), SONGS)).chunk(0, batch)
+    assert [row for row, *_ in reasons(rejects)] == [1, 2, 3]
+    assert (chunk.records, chunk.rejects, chunk.rows) == (3, 3, [])
+
+
+def test_values_come_in_the_form_that_is_wanted() -> None:
+    chunk, _ = Rowmaker(TablePlan(ParseOptions(), SONGS), Form.VALUE).chunk(0, records({"title": "a", "seconds": "1"}))
+    assert tables(chunk) == {"songs": [("a", 1)]}
+
+
+def test_records_go_to_the_table_of_their_type() -> None:
+    batch = records(
+        {"type": "song", "data": {"title": "a", "seconds": 1}},
+        {"type": "app", "data": {"name": "p"}},
+        {"type": "track", "data": {"title": "b"}},
+        first=5,
+    )
+    chunk, rejects = Rowmaker(plan()).chunk(0, batch)
+    assert tables(chunk) == {"songs": [("a", "1"), ("b", None)], "apps": [("p",)]}
+    assert rejects == ()
+    assert [chunk.rows[0].place(row).row for row in (0, 1)] == [5, 7]
+
+
+def test_without_a_payload_the_record_itself_is_the_row() -> None:
+    chunk, _ = Rowmaker(plan(replace(BY_TYPE, payload=""))).chunk(0, records({"type": "app", "name": "p"}))
+    assert tables(chunk) == {"apps": [("p",)]}
+
+
+def test_a_payload_and_a_field_may_lie_deeper() -> None:
+    choice = Choice("meta.kind", {"app": APPS}, payload="body.data")
+    chunk, _ = Rowmaker(plan(choice)).chunk(0, records({"meta": {"kind": "app"}, "body": {"data": {"name": "p"}}}))
+    assert tables(chunk) == {"apps": [("p",)]}
+
+
+def test_rows_of_a_csv_choose_by_a_column() -> None:
+    batch = rows(["type", "name", "title", "seconds"], ("app", "p", "", ""), ("song", "", "a", "1"), ("?", "", "", ""))
+    chunk, rejects = Rowmaker(plan(replace(BY_TYPE, payload=""))).chunk(0, batch)
+    assert tables(chunk) == {"songs": [("a", "1")], "apps": [("p",)]}
+    assert reasons(rejects) == [(3, "type", "'?' names no table")]
+
+
+@pytest.mark.parametrize("choice", [BY_TYPE, replace(BY_TYPE, payload="", field="kind")])
+def test_a_header_without_the_field_is_an_error(choice: Choice) -> None:
+    with pytest.raises(InvalidTableError, match="which the header lacks"):
+        Rowmaker(plan(choice)).chunk(0, rows(["type", "name"], ("app", "p")))
+
+
+STRANGE: list[tuple[object, str, str]] = [
+    ({"type": "podcast", "data": {}}, "type", "'podcast' names no table"),
+    ({"type": ["song"], "data": {}}, "type", "\"['song']\" names no table"),
+    ({"data": {}}, "type", "is missing"),
+]
+BROKEN: list[tuple[object, str, str]] = [
+    ({"type": "song"}, "data", "is not an object"),
+    ({"type": "song", "data": [1]}, "data", "is not an object"),
+    (["song"], "", "is not an object"),
+]
+
+
+@pytest.mark.parametrize(("record", "column", "reason"), STRANGE + BROKEN)
+def test_a_record_without_table_or_payload_is_a_reject(record: object, column: str, reason: str) -> None:
+    chunk, rejects = Rowmaker(plan()).chunk(0, records(record))
+    assert (chunk.rows, reasons(rejects)) == ([], [(1, column, reason)])
+
+
+@pytest.mark.parametrize("record", [record for record, *_ in STRANGE])
+def test_unknown_types_are_ignored_if_the_route_says_so(record: object) -> None:
+    chunk, rejects = Rowmaker(plan(replace(BY_TYPE, ignore_unknown=True))).chunk(0, records(record))
+    assert (chunk.records, chunk.rejects, chunk.rows, rejects) == (1, 0, [], ())
+
+
+@pytest.mark.parametrize(("record", "column", "reason"), BROKEN)
+def test_broken_records_are_never_ignored(record: object, column: str, reason: str) -> None:
+    _, rejects = Rowmaker(plan(replace(BY_TYPE, ignore_unknown=True))).chunk(0, records(record))
+    assert reasons(rejects) == [(1, column, reason)]
+
+
+def test_the_tables_of_a_plan_are_named_once() -> None:
+    assert tables_of(plan()) == (SONGS, APPS)
+    assert tables_of(TablePlan(ParseOptions(), SONGS)) == (SONGS,)
+
+
+def test_columns_must_be_known() -> None:
+    with pytest.raises(InvalidTableError, match="table t: its columns are not known yet"):
+        Rowmaker(TablePlan(ParseOptions(), Table("t"))).chunk(0, records({"a": 1}))
+
+
+TYPES = st.sampled_from(["song", "app", "podcast", None])
+DATA = st.sampled_from([{"title": "a", "seconds": 1, "name": "p"}, {"seconds": "x"}, {}, None, 5])
+RECORDS = st.one_of(st.builds(lambda kind, data: {"type": kind, "data": data}, TYPES, DATA), st.integers())
+
+
+@given(found=st.lists(RECORDS, max_size=8), ignore=st.booleans())
+def test_no_record_is_lost_or_doubled(found: list[object], ignore: bool) -> None:
+    chunk, rejects = Rowmaker(plan(replace(BY_TYPE, ignore_unknown=ignore))).chunk(0, records(*found))
+    kept = [part.place(row).row for part in chunk.rows for row in range(part.count)]
+    refused = [reject.place.row for reject in rejects]
+    accounted = sorted(kept + refused)
+    assert len(set(accounted)) == len(accounted)
+    assert set(accounted) <= set(range(1, len(found) + 1))
+    assert ignore or len(accounted) == len(found)
