@@ -59,6 +59,7 @@ class Account:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": process.HOST,
+            "no_proxy": process.HOST,
         }
 
 

@@ -169,7 +169,9 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         log=str(process.log_file(state_dir)),
     )
     noted = {"stack": stack.as_json(), "routes": routes, "parameters": dict(parameters)}
-    _noted(state_dir).write_text(json.dumps(noted, indent=2))
+    written = _noted(state_dir).with_suffix(".new")
+    written.write_text(json.dumps(noted, indent=2))
+    written.replace(_noted(state_dir))
     return stack
 
 

@@ -33,16 +33,16 @@ def up(state_dir: Path | None, detach: bool, port: int | None, routes: Path | No
         if routes:
             standing = stacks.change_routes(standing, routes, state_dir=state_dir)
         show(standing, as_json=as_json, lead="Already up")
-    elif detach:
-        show(stacks.start(port=port or 0, routes=routes, state_dir=state_dir), as_json=as_json)
-    else:
-        with (
-            sigterm_exits(),
-            stacks.running(port=port or 0, routes=routes, state_dir=state_dir or stacks.state_directory()) as stack,
-        ):
+        return
+    with sigterm_exits():
+        if detach:
+            show(stacks.start(port=port or 0, routes=routes, state_dir=state_dir), as_json=as_json)
+            return
+        directory = state_dir or stacks.state_directory()
+        with stacks.running(port=port or 0, routes=routes, state_dir=directory) as stack:
             show(stack, as_json=as_json)
             click.echo("\nCtrl-C ends it.", err=True)
-            stacks.wait(state_dir)
+            stacks.wait(directory)
 
 
 def _refuse_other_port(standing: stacks.Stack, port: int | None) -> None:

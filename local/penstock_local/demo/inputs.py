@@ -17,7 +17,8 @@ from penstock.errors import PenstockError, TruncatedSourceError
 from penstock_local.samples import accidents, cached
 
 ROWS = 1_000_000
-SMALL_ROWS = 40_000  # more than one part, so that failing leaves an upload to clean up
+SMALL_ROWS = 20_000
+TRUNCATED_ROWS = 40_000  # more than one part, so that failing leaves an upload to clean up
 CHUNK = 1024 * 1024
 
 # Opens a file for reading its decoded bytes: the reference modules, not ours.
@@ -63,7 +64,7 @@ def samples(directory: Path, cache: Path, rows: int = ROWS) -> list[Sample]:
         "empty.csv": (b"", AS_IS),
         "2026/50% of a+b in Zürich.csv.gz": (gzip.compress(table), gzip.open),
     }
-    truncated = gzip.compress(table)[:-1000]
+    truncated = gzip.compress(b"".join(accidents(TRUNCATED_ROWS)))[:-1000]
     written = [
         Sample(key, _write(directory, number, content), how)
         for number, (key, (content, how)) in enumerate(made.items())
