@@ -23,6 +23,9 @@ from penstock.tables import Form, Rowmaker, complete, tables_of
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
 SAMPLE_BYTES = 1 * MIB
 
+# A job that is loaded in one go is one span.
+SPAN = 0
+
 
 @dataclass(frozen=True, slots=True)
 class TableCarrier:
@@ -63,24 +66,24 @@ class TableCarrier:
 
     def _run(self, load: Load, sink: TableSink) -> None:
         maker = Rowmaker(load.plan, self.form)
+        # What the database refused of the last chunk that is in: its attempt may have died before writing it down.
+        self._keep(load, f"{SPAN:05d}-{load.resume.chunk - 1:06d}-refused", load.resume.refused)
         with closing(load.pieces()) as pieces:
             batches = parse(pieces, load.plan.parse, batch_bytes=self.budget.batch, resume=load.resume)
             for number, batch in enumerate(batches, start=load.resume.chunk):
                 load.check_time()
                 chunk, rejects = maker.chunk(number, batch)
-                if rejects:
-                    self._keep(load, chunk, rejects)
+                self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
                 load.refuse_too_many(len(rejects))
                 loaded = sink.load(chunk)
-                if loaded.rejects:
-                    self._keep(load, chunk, (*rejects, *loaded.rejects))
+                self._keep(load, f"{SPAN:05d}-{number:06d}-refused", loaded.rejects)
                 load.count(chunk, loaded, len(rejects))
                 load.refuse_too_many()
         load.refuse_too_large_a_share()
 
-    def _keep(self, load: Load, chunk: Chunk, rejects: tuple[Reject, ...]) -> None:
-        ordered = sorted(rejects, key=lambda reject: reject.place.row)
-        load.reject_folder = self.rejects.write(load.attempt.job.id, 0, chunk.number, ordered)
+    def _keep(self, load: Load, name: str, rejects: tuple[Reject, ...]) -> None:
+        if rejects:
+            load.reject_folder = self.rejects.write(load.attempt.job.id, name, rejects)
 
     def _plan(self, attempt: Attempt) -> TablePlan:
         """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""

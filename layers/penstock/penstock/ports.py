@@ -158,10 +158,10 @@ class JobStore(Protocol):
 
 
 class RejectLog(Protocol):
-    """Where rejected records are kept for whoever mends them: JSON Lines, one file per chunk that has any."""
+    """Where rejected records are kept for whoever mends them: JSON Lines, in files of a chunk each."""
 
-    def write(self, job_id: str, span: int, chunk: int, rejects: Sequence[Reject]) -> str:
-        """Keep the rejects of one chunk, again if need be; answers the URI of the folder of the job."""
+    def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
+        """Keep rejects under a name, which may be written again; answers the URI of the folder of the job."""
 
 
 class MessageQueue(Protocol):

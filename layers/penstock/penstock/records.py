@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 # Characters of a rejected record that are kept.
@@ -204,10 +204,3 @@ class Resume:
     rows: int = 0
     rejects: int = 0
     refused: tuple[Reject, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSummary:
-    """A finished load, by table."""
-
-    rows: Mapping[str, int] = field(default_factory=dict)

@@ -17,7 +17,7 @@ PREFIX = "rejects"
 
 
 class S3RejectLog:
-    """One object per chunk, named by job, span and chunk: written again, it is the same. Implements ``RejectLog``.
+    """One object per name: written again, it is the same. Implements ``RejectLog``.
 
     Memory: the rejects of one chunk, each with at most RAW_LIMIT characters of raw text.
     """
@@ -26,9 +26,9 @@ class S3RejectLog:
         self._client = client
         self._bucket = bucket
 
-    def write(self, job_id: str, span: int, chunk: int, rejects: Sequence[Reject]) -> str:
+    def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
         folder = f"{PREFIX}/{job_id}/"
-        key = f"{folder}{span:05d}-{chunk:06d}.jsonl"
+        key = f"{folder}{name}.jsonl"
         body = "".join(json.dumps(_described(reject), ensure_ascii=False) + "\n" for reject in rejects)
         with translating(f"s3:PutObject on s3://{self._bucket}/{key}", missing=DestinationMissingError):
             self._client.put_object(
