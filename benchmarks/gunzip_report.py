@@ -9,6 +9,7 @@ from typing import Self
 
 from penstock_local.runtime import Invocation
 
+OURS = "penstock"
 MIB = 1024 * 1024
 CPU_SHARE = 0.45
 TIMES_AS_FAST = 2.2
@@ -122,7 +123,7 @@ def comparisons(runs: Iterable[Run]) -> list[Comparison]:
     grouped: dict[tuple[Size, str], Comparison] = {}
     for run in runs:
         group = grouped.setdefault((run.size, run.start), Comparison(run.size, run.start, [], []))
-        (group.ours if run.contender == "penstock" else group.usual).append(run)
+        (group.ours if run.contender == OURS else group.usual).append(run)
     return list(grouped.values())
 
 
@@ -152,7 +153,7 @@ def wrong(runs: list[Run]) -> list[str]:
     return [
         run.line
         for run in runs
-        if not (run.right or run.error) or (run.contender == "penstock" and (run.error or run.left_in_tmp))
+        if not (run.right or run.error) or (run.contender == OURS and (run.error or run.left_in_tmp))
     ]
 
 

@@ -30,6 +30,9 @@ class _Server(ThreadingHTTPServer):
         self.objects: dict[str, tuple[str, list[bytearray]]] = {}
         self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A function that is killed hangs up; that is its own affair."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

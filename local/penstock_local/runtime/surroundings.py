@@ -1,0 +1,97 @@
+"""What the template gives the ingest function, made by hand: buckets, a jobs table, an environment and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from penstock_local.account import Account
+from penstock_local.runtime.caps import Kind
+from penstock_local.runtime.function import Function
+from penstock_local.tools import checkout
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SOURCE, DESTINATION, WORK, JOBS = "source", "destination", "work", "jobs"
+
+_sequence = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An object in the source bucket."""
+
+    key: str
+    size: int
+    etag: str
+
+    def event(self) -> dict[str, Any]:
+        """S3's notification. Each call is another upload of the same bytes, as far as the function can tell."""
+        entity = {"key": self.key, "size": self.size, "eTag": self.etag, "sequencer": f"{next(_sequence):016X}"}
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "eventTime": "2026-01-01T00:00:00.000Z",
+            "s3": {"bucket": {"name": SOURCE}, "object": entity},
+        }
+        return {"Records": [record]}
+
+
+class Surroundings:
+    """Empty buckets and an empty table in ``account``; objects may live on another S3 server."""
+
+    def __init__(self, account: Account, *, s3_endpoint: str = "") -> None:
+        self.environment = {
+            **account.environment,
+            "AWS_ENDPOINT_URL_S3": s3_endpoint or account.endpoint,
+            "PENSTOCK_JOBS_TABLE": JOBS,
+            "PENSTOCK_SOURCE_BUCKET": SOURCE,
+            "PENSTOCK_DESTINATION_BUCKET": DESTINATION,
+            "PENSTOCK_WORK_BUCKET": WORK,
+            "POWERTOOLS_SERVICE_NAME": "penstock",
+            "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
+            "POWERTOOLS_TRACE_DISABLED": "true",
+        }
+        self.s3: S3Client = boto3.client(
+            "s3",
+            endpoint_url=s3_endpoint or account.endpoint,
+            region_name=account.region,
+            aws_access_key_id=account.access_key_id,
+            aws_secret_access_key=account.secret_access_key,
+            config=Config(proxies={}),
+        )
+        for bucket in (SOURCE, DESTINATION, WORK):
+            self.s3.create_bucket(Bucket=bucket)
+        account.client("dynamodb").create_table(
+            TableName=JOBS,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+
+    def upload(self, key: str, body: bytes) -> Upload:
+        """Put an object into the source bucket, which tells nobody."""
+        answer = self.s3.put_object(Bucket=SOURCE, Key=key, Body=body)
+        return Upload(key, len(body), answer["ETag"].strip('"'))
+
+    def ingest(
+        self, *, memory: int = 128, vcpus: float | None = None, timeout: float = 900.0, caps: Kind = "auto", **env: str
+    ) -> Function:
+        """The checkout's ingest function; ``env`` is added to its environment."""
+        root = checkout()
+        return Function(
+            "app.handler",
+            root / "functions" / "ingest",
+            layers=(root / "layers" / "penstock",),
+            env={**self.environment, **env},
+            memory=memory,
+            vcpus=vcpus,
+            timeout=timeout,
+            caps=caps,
+        )

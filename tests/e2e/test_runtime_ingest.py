@@ -1,0 +1,170 @@
+"""The real ingest handler in the real runtime client, in the smallest function, with S3 in another process."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from penstock_local import samples
+from penstock_local.account import emulator_only
+from penstock_local.runtime import CapsUnavailableError, Invocation
+from penstock_local.runtime.caps import Size, cap
+from penstock_local.runtime.surroundings import DESTINATION, Surroundings
+
+ROOT = Path(__file__).parents[2]
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def surroundings() -> Iterator[Surroundings]:
+    with emulator_only() as account:
+        surroundings = Surroundings(account)
+        surroundings.s3.put_bucket_versioning(
+            Bucket=DESTINATION, VersioningConfiguration={"Status": "Enabled"}
+        )  # so that a second result would show
+        yield surroundings
+
+
+def has_cpu_cap() -> bool:
+    try:
+        cap(Size(128, 1.0), "cgroup").close()
+    except CapsUnavailableError:
+        return False
+    return True
+
+
+needs_cpu_cap = pytest.mark.skipif(not has_cpu_cap(), reason="needs control groups")
+
+
+def results(surroundings: Surroundings) -> list[str]:
+    versions = surroundings.s3.list_object_versions(Bucket=DESTINATION)
+    return [entry["Key"] for entry in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]]
+
+
+def digest_of(surroundings: Surroundings, key: str) -> str:
+    digest = hashlib.sha256()
+    for block in surroundings.s3.get_object(Bucket=DESTINATION, Key=key)["Body"].iter_chunks(MIB):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def open_uploads(surroundings: Surroundings) -> list[str]:
+    uploads = surroundings.s3.list_multipart_uploads(Bucket=DESTINATION).get("Uploads", [])
+    return [upload["UploadId"] for upload in uploads]
+
+
+def state_of(invocation: Invocation) -> str:
+    assert invocation.ok, f"{invocation.error_type}: {invocation.error_message}\n{invocation.log}"
+    return str(invocation.payload["jobs"][0]["state"])
+
+
+def stood_back(invocation: Invocation) -> bool:
+    """Whether this copy of an event left the job to another."""
+    return invocation.error_type == "JobInProgressError" or bool(invocation.payload["jobs"][0]["repeat"])
+
+
+@pytest.fixture(scope="module")
+def million() -> Path:
+    return samples.cached("accidents", 1_000_000, ROOT / ".penstock" / "samples")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """149 MB in four members: more than the function's memory."""
+
+    packed: bytes
+    digest: str
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    rows = b"".join(samples.accidents(100_000))
+    return Sample(gzip.compress(rows, 1) * 4, hashlib.sha256(rows * 4).hexdigest())
+
+
+def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
+    surroundings: Surroundings, million: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload = surroundings.upload("accidents.csv.gz", million.read_bytes())
+    with surroundings.ingest(memory=128, vcpus=1.0) as function:
+        invocation = function.invoke(upload.event())
+    peak, resident = invocation.peak_bytes / MIB, invocation.rss_peak_bytes / MIB
+    with capsys.disabled():
+        sys.stdout.write(f"\n128 MB ({invocation.enforced_by}): peak {peak:.0f} MiB, {resident:.0f} resident\n")
+    assert state_of(invocation) == "succeeded"
+    decoded = hashlib.sha256()
+    with gzip.open(million) as stream:
+        while block := stream.read(MIB):
+            decoded.update(block)
+    assert digest_of(surroundings, "accidents.csv") == decoded.hexdigest()
+    assert invocation.left_in_tmp == ()
+    assert max(invocation.peak_bytes, invocation.rss_peak_bytes) < 110 * MIB
+
+
+def test_resource_limits_are_enough_as_well(surroundings: Surroundings, sample: Sample) -> None:
+    upload = surroundings.upload("accidents.csv.gz", sample.packed)
+    with surroundings.ingest(memory=128, caps="rlimit") as function:
+        assert state_of(function.invoke(upload.event())) == "succeeded"
+    assert digest_of(surroundings, "accidents.csv") == sample.digest
+
+
+def test_kill_9_in_mid_job_and_the_retry_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
+    event = surroundings.upload("accidents.csv.gz", sample.packed).event()
+    with surroundings.ingest(vcpus=0.25, PENSTOCK_LEASE_SECONDS="3", PENSTOCK_BEAT_SECONDS="0.5") as function:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(function.invoke, event)
+            while not open_uploads(surroundings):
+                time.sleep(0.02)
+            function.kill()
+            assert running.result().killed
+        assert results(surroundings) == []
+        while (retry := function.invoke(event)).error_type == "JobInProgressError":
+            time.sleep(0.5)
+    assert state_of(retry) == "succeeded"
+    assert results(surroundings) == ["accidents.csv"]
+    assert digest_of(surroundings, "accidents.csv") == sample.digest
+    assert open_uploads(surroundings) == []
+
+
+def test_two_copies_of_an_event_at_once_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
+    event = surroundings.upload("accidents.csv.gz", sample.packed).event()
+    with (
+        surroundings.ingest(vcpus=0.25) as one,
+        surroundings.ingest(vcpus=0.25) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        both = list(pool.map(lambda function: function.invoke(event), (one, other)))
+        repeat = one.invoke(event)
+    assert [state_of(copy) for copy in both if not stood_back(copy)] == ["succeeded"]
+    assert repeat.payload["jobs"][0]["repeat"]
+    assert results(surroundings) == ["accidents.csv"]
+    assert digest_of(surroundings, "accidents.csv") == sample.digest
+    assert open_uploads(surroundings) == []
+
+
+def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(surroundings: Surroundings, sample: Sample) -> None:
+    upload = surroundings.upload("cut.csv.gz", sample.packed[:-1000])
+    with surroundings.ingest(vcpus=1.0) as function:
+        invocation = function.invoke(upload.event())
+    assert state_of(invocation) == "failed"
+    assert invocation.payload["jobs"][0]["error"] == "TruncatedSourceError"
+    assert (results(surroundings), open_uploads(surroundings)) == ([], [])
+
+
+@needs_cpu_cap
+def test_a_job_that_cannot_end_in_time_fails_before_lambda_ends_it(surroundings: Surroundings, sample: Sample) -> None:
+    upload = surroundings.upload("long.csv.gz", sample.packed * 3)
+    with surroundings.ingest(timeout=6.0, PENSTOCK_MARGIN_SECONDS="3") as function:
+        invocation = function.invoke(upload.event())
+    assert not invocation.timed_out
+    assert state_of(invocation) == "failed"
+    assert invocation.payload["jobs"][0]["error"] == "TimeLimitError"
+    assert (results(surroundings), open_uploads(surroundings)) == ([], [])
