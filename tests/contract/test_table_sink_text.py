@@ -1,0 +1,143 @@
+"""What goes through COPY as text arrives as the very value that the value form says, for every type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+
+from penstock.adapters.postgres_catalog import TYPES
+from penstock.adapters.postgres_connect import Connection, by_dsn
+from penstock.adapters.postgres_copy import PIECE
+from penstock.adapters.postgres_rows import Appender
+from penstock.records import Column, ColumnType, Table
+from penstock.tables import Form, Shaper
+from table_batches import rows
+
+pytest_plugins = ["postgres_fixtures"]
+
+T = ColumnType
+
+# What COPY's text format must not mistake for its own.
+SIGNS = st.text(st.sampled_from("\\NntrbfvxA.01 \t\n\r\"',é\u2028😀\x1a"), max_size=8)
+INTEGERS = st.one_of(st.integers(-(2**65), 2**65).map(str), st.from_regex(r" ?[+-]?[0-9]{1,4}(\.0)? ?", fullmatch=True))
+NUMBERS = st.one_of(
+    INTEGERS,
+    st.decimals(allow_nan=True).map(str),
+    st.floats().map(repr),
+    st.from_regex(r"[+-]?[0-9]{0,3}\.?[0-9]{0,3}([eE][+-]?[0-9]{1,6})?", fullmatch=True),
+    st.sampled_from(["1e308", "1e309", "4.9e-324", "1e-324", "0e999999", "-0", "-0.0", "+.5", "5.", ".", "1e"]),
+)
+YEARS = r"(000[01]|0[0-9]{3}|1[0-9]{3}|20[0-9]{2}|9999)"
+TIMES = st.one_of(
+    st.dates().map(str),
+    st.datetimes(timezones=st.none() | st.timezones()).map(str),
+    st.datetimes(timezones=st.none() | st.timezones()).map(datetime.isoformat),
+    st.from_regex(YEARS + r"-?[01][0-9]-?[0-3][0-9]", fullmatch=True),
+    st.from_regex(
+        YEARS + r"-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:?[0-5][0-9](:?[0-6][0-9](\.[0-9]{1,8})?)?"
+        r" ?(Z|UTC|[+-][0-2][0-9](:?[0-6][0-9])?)?",
+        fullmatch=True,
+    ),
+    st.sampled_from(["infinity", "epoch", "now", "today", "J2451187", "2024-01-01 10:00 PST", "2024-01-01 24:00:00"]),
+)
+DOCUMENTS = st.recursive(
+    st.one_of(
+        st.none().map(lambda _: "null"),
+        st.booleans().map(lambda truth: str(truth).lower()),
+        st.integers().map(str),
+        st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,5})?", fullmatch=True),
+        st.from_regex(r'"([a-z\t ]|\\[nrt"\\/u]|\\u[0-9a-d]{4}|é|\\ud83d\\ude00|\\ud83d)*"', fullmatch=True),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: f"[{' , '.join(parts)}]"),
+        st.lists(inner, max_size=3).map(
+            lambda parts: "{" + ",".join(f'"k{number}": {part}' for number, part in enumerate(parts)) + "}"
+        ),
+    ),
+    max_leaves=5,
+)
+
+TEXTS = {
+    T.TEXT: st.one_of(SIGNS, st.text(max_size=5)),
+    T.INTEGER: INTEGERS,
+    T.NUMERIC: NUMBERS,
+    T.FLOAT: NUMBERS,
+    T.BOOLEAN: st.sampled_from(["true", "F", "Yes", "oN", "off", "1", "0", " t", "tr", "N", "", "2"]),
+    T.DATE: TIMES,
+    T.TIMESTAMP: TIMES,
+    T.JSON: DOCUMENTS,
+}
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_dsn: str) -> Iterator[Connection]:
+    with by_dsn(postgres_dsn)() as connection:
+        set_json_loads(partial(json.loads, parse_int=Decimal, parse_float=Decimal), connection)
+        for kind, name in TYPES.items():
+            create = sql.SQL("CREATE TEMPORARY TABLE {} (x {}, n serial)")
+            connection.execute(create.format(sql.Identifier(f"of_{kind}"), name))
+        yield connection
+
+
+@pytest.mark.parametrize("kind", list(ColumnType))
+@settings(max_examples=80)
+@given(data=st.data())
+def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, data: st.DataObject) -> None:
+    cells = data.draw(st.lists(st.none() | TEXTS[kind], min_size=1, max_size=4))
+    batch = rows(["x"], *([cell] for cell in cells))
+    table = Table("t", (Column("x", kind, nulls=()),))
+    texts, text_rejects = Shaper(table, batch.names, Form.TEXT).shape(batch)
+    values, value_rejects = Shaper(table, batch.names, Form.VALUE).shape(batch)
+    assert text_rejects == value_rejects
+    assert copied(connection, kind, texts.columns[0]) == list(map(comparable, values.columns[0]))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["plain", "\\N", None, "\\.", "\\"],
+        ["a\tb", "c\nd", "e\r\nf", "\\t", "", None],
+        ["0f0r", "f", "r", None, "\t", "0n"],
+        [str(number) for number in range(PIECE * 2 + 1)],
+    ],
+)
+def test_escapes_are_undone_by_the_server(connection: Connection, texts: list[object]) -> None:
+    assert copied(connection, T.TEXT, texts) == texts
+
+
+def test_columns_keep_their_places_among_special_characters(connection: Connection) -> None:
+    columns: list[list[str | None]] = [["a\tb", None, "", "f"], [None, "\\", "r", None], ["1", "2", "3", "4"]]
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE TEMPORARY TABLE t (a text, b text, c text)")
+        Appender(connection, sql.Identifier("t"), "abc").write(columns, 0)
+        found = connection.execute("SELECT a, b, c FROM t ORDER BY c").fetchall()
+    assert found == list(zip(*columns, strict=True))
+
+
+def copied(connection: Connection, kind: ColumnType, texts: Sequence[object]) -> list[object]:
+    """What the server has after COPY, in order."""
+    # A timestamp may lie in a year that Python does not know, once it is in UTC.
+    value = sql.SQL("extract(epoch FROM x) * 1000000" if kind is T.TIMESTAMP else "x")
+    with connection.transaction(force_rollback=True):
+        Appender(connection, sql.Identifier(f"of_{kind}"), ["x"]).write([texts], 0)
+        select = sql.SQL("SELECT {} FROM {} ORDER BY n").format(value, sql.Identifier(f"of_{kind}"))
+        found = connection.execute(select).fetchall()
+    return [comparable(row[0]) for row in found]
+
+
+def comparable(value: object) -> object:
+    match value:
+        case datetime():
+            return Decimal((value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+        case float():
+            return repr(value)
+    return value
