@@ -101,6 +101,9 @@ class _Server(ThreadingHTTPServer):
         self.api = api
         self.asked = False
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A process that is killed resets its connections; that it is gone arrives as Exit."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
