@@ -102,6 +102,20 @@ def test_for_a_larger_xz_dictionary_the_hint_names_the_least_memory(preset: int,
     assert decoded("xz", first + encoded, memory=memory) == b"first" + DATA
 
 
+@chunk_sizes
+@pytest.mark.parametrize(
+    ("flags", "sizes"), [(0x40, b"\x80\x80\x08"), (0x80, b"\x7f"), (0xC0, b"\xff\xff\x03\x80\x80\x80\x01")]
+)
+def test_an_xz_dictionary_is_found_behind_the_sizes_that_threaded_xz_writes(
+    chunk: int, flags: int, sizes: bytes
+) -> None:
+    fields = bytes([flags]) + sizes + b"\x21\x01" + bytes([28])
+    fields += bytes(-(len(fields) + 1) % 4)
+    header = bytes([(len(fields) + 1) // 4]) + fields
+    stream = lzma.compress(b"")[:12] + header + zlib.crc32(header).to_bytes(4, "little")
+    assert "dictionary of 67,108,864 bytes" in failure("xz", stream, chunk=chunk).message
+
+
 def test_no_memory_is_named_where_no_function_has_enough() -> None:
     encoded = bytearray(lzma.compress(DATA, filters=[{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 4096}]))
     end = 12 + (encoded[12] + 1) * 4 - 4
@@ -144,6 +158,11 @@ def test_a_skippable_frame_does_not_make_zstd_of_what_follows() -> None:
     assert isinstance(failure("zstd", zstd_skippable(b"lz4 has them too") + b"\x04\x22\x4d\x18"), BadHeaderError)
 
 
+def test_what_follows_a_skippable_frame_must_be_a_frame() -> None:
+    """Its length is not checked by anything: a damaged one may end amid the data of another frame."""
+    assert isinstance(failure("zstd", zstd_frame(DATA) + zstd_skippable(b"index") + b"garbage"), CorruptSourceError)
+
+
 @chunk_sizes
 @pytest.mark.parametrize("level", [-5, 1, 19])
 @pytest.mark.parametrize("checksum", [True, False])
@@ -171,6 +190,14 @@ def test_what_follows_a_frame_without_a_checksum_must_be_a_frame() -> None:
     assert error.offset == len(zstd_frame(DATA, checksum=False))
 
 
+def test_libzstd_must_agree_on_where_a_frame_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_checksum = zstandard.get_frame_parameters(zstd_frame(DATA, checksum=False))
+    monkeypatch.setattr(zstandard, "get_frame_parameters", lambda _: no_checksum)
+    error = failure("zstd", zstd_frame(DATA))
+    assert error.message == "zstd frame does not end with its last block"
+    assert error.offset == len(zstd_frame(DATA)) - 4
+
+
 def windowed(log: int) -> bytes:
     """A frame that asks for a window of 2^log bytes, whatever it holds."""
     header = b"\x28\xb5\x2f\xfd" + bytes([0x00, (log - 10) << 3])
@@ -191,6 +218,11 @@ def test_for_a_larger_zstd_window_the_hint_names_the_least_memory(log: int, memo
     assert error.offset == len(first)
     assert error.hint == f"Set MemorySize to {memory} or more."
     assert decoded("zstd", first + encoded, memory=memory) == b"first" + DATA
+
+
+def test_the_largest_function_allows_more_than_libzstd_does() -> None:
+    assert decoded("zstd", windowed(30), memory=10_240) == DATA
+    assert Budget.of(10_240 * MIB).window > 1 << 31
 
 
 def test_a_zstd_dictionary_is_named() -> None:

@@ -33,5 +33,5 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
         magic=MAGIC,
         padding=0,
         start=BZ2Decompressor,
-        errors=(OSError, ValueError),
+        error=OSError,
     )

@@ -38,9 +38,9 @@ def decode_streams(
     magic: Sequence[bytes],
     padding: int,
     start: Callable[[], Decompressor],
-    errors: tuple[type[Exception], ...],
+    error: type[Exception],
 ) -> Iterator[bytes]:
-    """Yield the content of all streams. ``start`` is called at the first byte of each; ``errors`` mean bad data."""
+    """Yield the content of all streams. ``start`` is called at the first byte of each; ``error`` means bad data."""
     while at_member(feed, trace, name, magic, padding=padding):
         decompressor = start()
         before = feed.position
@@ -50,8 +50,8 @@ def decode_streams(
             data = feed.take(_SLICE) if hungry else b""
             try:
                 piece = decompressor.decompress(data, step)
-            except errors as error:
-                raise CorruptSourceError(f"corrupt {name} data nearby", offset=before) from error
+            except error as cause:
+                raise CorruptSourceError(f"corrupt {name} data nearby", offset=before) from cause
             if decompressor.eof:
                 feed.give_back(decompressor.unused_data)
             trace.consumed = feed.position if decompressor.eof or decompressor.needs_input else before

@@ -39,9 +39,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
         check_window(_dictionary(feed), window, "xz dictionary", offset=feed.position)
         return LZMADecompressor(FORMAT_XZ, memlimit=window + _OVERHEAD)
 
-    return decode_streams(
-        feed, trace, step, name=NAME, magic=MAGIC, padding=4, start=start, errors=(LZMAError, ValueError)
-    )
+    return decode_streams(feed, trace, step, name=NAME, magic=MAGIC, padding=4, start=start, error=LZMAError)
 
 
 def _dictionary(feed: Feed) -> int:
