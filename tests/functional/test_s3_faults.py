@@ -266,6 +266,15 @@ def test_a_completion_that_fails_with_status_200_is_done_again(
     assert content_of(behind) == LARGE
 
 
+def test_a_completion_that_s3_has_done_and_forgotten_is_recognised(
+    proxy: FaultyS3, store: S3ObjectStore, behind: Any
+) -> None:
+    proxy.schedule = first(1, "CompleteUpload", Refusal(404, "NoSuchUpload", done=True))
+    published = deliver(store, LARGE)
+    assert [version["VersionId"] for version in versions(behind)] == [published.version_id]
+    assert content_of(behind) == LARGE
+
+
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_completion_that_keeps_failing_publishes_nothing(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any, status: int
