@@ -17,7 +17,7 @@ from penstock_local.runtime.caps import PREFIX, ControlGroups, Kind, Size, cap
 from penstock_local.runtime.sandbox import can_unshare
 
 HANDLER = """
-import os, pathlib, sys, tempfile, time
+import os, pathlib, subprocess, sys, tempfile, time
 
 calls = 0
 
@@ -49,6 +49,9 @@ def sleep(event, context):
 def leave(event, context):
     sys.exit(3)
 
+def fork(event, context):
+    return subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+
 def write(event, context):
     path = pathlib.Path(event["folder"] or tempfile.gettempdir(), "penstock-was-here")
     path.write_text("")
@@ -72,6 +75,14 @@ def function(task_root: Path) -> Iterator[Function]:
 
 def groups_left() -> list[Path]:
     return [path for path in Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*") if path.is_dir()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of somebody else's is alive; one that has ended stays in /proc until its parent looks."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def make_groups(size: Size) -> ControlGroups:
@@ -229,6 +240,21 @@ def test_nothing_stays_behind(task_root: Path) -> None:
         own = Path(function.invoke({"do": "write", "folder": ""}).payload).parent
     assert not Path(f"/proc/{pid}").exists()
     assert not own.exists()
+    assert groups_left() == []
+
+
+@needs_groups
+def test_what_the_handler_left_running_ends_with_the_function(task_root: Path) -> None:
+    with Function("app.handler", task_root, vcpus=math.inf) as function:
+        pid = function.invoke({"do": "fork"}).payload
+        assert runs(pid)
+    assert groups_left() == []
+    assert not runs(pid)
+
+
+def test_a_function_that_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), Function("app.handler", tmp_path / "absent"):
+        pass
     assert groups_left() == []
 
 

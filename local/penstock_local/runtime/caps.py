@@ -10,8 +10,10 @@ import itertools
 import math
 import os
 import shlex
+import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -194,19 +196,22 @@ class ControlGroups:
         return int(counts.get("oom_kill", 0)) > 0
 
     def close(self) -> None:
-        """Remove the groups; their processes must have been reaped."""
+        """End what still runs in the groups and remove them."""
         for group in {self.memory, self.cpu}:
             _remove(group)
 
 
 def _remove(group: Path) -> None:
-    # The kernel detaches a reaped process a moment later.
+    """With what the function may have left running; the kernel detaches a process a moment after its end."""
     for _ in range(100):
         try:
             return group.rmdir()
         except FileNotFoundError:
             return None
         except OSError:
+            for pid in (group / "cgroup.procs").read_text().split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             time.sleep(0.02)
     return group.rmdir()
 

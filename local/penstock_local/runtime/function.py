@@ -116,7 +116,7 @@ class Function:
         return Request(
             id=str(uuid.uuid4()),
             body=json.dumps(event).encode(),
-            deadline=round((time.time() + self.timeout) * 1000),
+            deadline=int((time.time() + self.timeout) * 1000),
             arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.task_root.name}",
         )
 

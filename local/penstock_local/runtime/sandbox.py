@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,23 +42,28 @@ class Sandbox:
 
     def __init__(self, handler: str, task_root: Path, env: Mapping[str, str], cap: Cap) -> None:
         self.cap = cap
-        self.api = RuntimeApi()
-        self.home = Path(tempfile.mkdtemp(prefix="penstock-"))
-        self.tmp = self.home / "tmp"
-        self.log = self.home / "log"
-        self.tmp.mkdir()
         self.ready: Ready | None = None
-        self.started = monotonic()
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - runs the interpreter that runs us
-                _command(cap, self.tmp, (sys.executable, "-m", "awslambdaric", handler)),
-                cwd=task_root,
-                env={**env, "AWS_LAMBDA_RUNTIME_API": self.api.address, "TMPDIR": str(self.tmp)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        with ExitStack() as undo:
+            undo.callback(cap.close)
+            self.api = RuntimeApi()
+            undo.callback(self.api.close)
+            home = Path(tempfile.mkdtemp(prefix="penstock-"))
+            undo.callback(shutil.rmtree, home)
+            self.tmp = home / "tmp"
+            self.log = home / "log"
+            self.tmp.mkdir()
+            self.started = monotonic()
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(  # noqa: S603 - runs the interpreter that runs us
+                    _command(cap, self.tmp, (sys.executable, "-m", "awslambdaric", handler)),
+                    cwd=task_root,
+                    env={**env, "AWS_LAMBDA_RUNTIME_API": self.api.address, "TMPDIR": str(self.tmp)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            self._undo = undo.pop_all()
         self._watcher = Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
@@ -97,9 +103,7 @@ class Sandbox:
         self.kill()
         self._watcher.join()
         self._process.wait()
-        self.api.close()
-        self.cap.close()
-        shutil.rmtree(self.home)
+        self._undo.close()
 
     def _watch(self) -> None:
         # Not reaped here, so that the process's account stays readable in /proc.
