@@ -17,7 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.delivery import MADE_BY, ORDER, ObjectCarrier
-from penstock.errors import AccessDeniedError, DestinationMissingError, JobInProgressError, ServiceUnavailableError
+from penstock.errors import (
+    AccessDeniedError,
+    DestinationMissingError,
+    InvalidRouteError,
+    JobInProgressError,
+    ServiceUnavailableError,
+)
 from penstock.ingest import Ingest, Report, summarise
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
@@ -515,6 +521,19 @@ def test_a_direct_event_raises_what_lambda_should_retry(plant: Plant) -> None:
             "warnings": [],
         }
     ]
+
+
+def test_routes_that_cannot_be_read_fail_the_invocation_but_no_message_waits_long(plant: Plant) -> None:
+    plant.routes = "not toml"
+    with pytest.raises(InvalidRouteError, match=r"routes\.toml"):
+        plant.handle(plant.drop("in/a.csv.gz", GOOD))
+    assert plant.queue.postponed == {"handle-0": 22}
+
+
+def test_the_test_event_of_s3_needs_no_routes(plant: Plant) -> None:
+    plant.routes = "not toml"
+    event = json.loads((EVENTS / "s3-test-event.json").read_text())
+    assert plant.ingest().handle(event, ManualDeadline(900)).outcomes == ()
 
 
 def test_a_result_that_would_trigger_a_route_is_refused_at_run_time(plant: Plant) -> None:

@@ -128,6 +128,7 @@ def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any])
         "DestinationBucketName": {"Ref": "DestinationBucket"},
         "WorkBucketName": {"Ref": "WorkBucket"},
         "JobsTableName": {"Ref": "JobsTable"},
+        "RecordsTableName": {"Ref": "RecordsTable"},
         "QueueUrl": {"Ref": "IngestQueue"},
         "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
         "IngestFunctionName": {"Ref": "IngestFunction"},

@@ -24,6 +24,11 @@ GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
         "FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION),
         "ReadRoutes": ({"s3:GetObject"}, {"Fn::Sub": "${WorkBucket.Arn}/config/*"}),
         "KeepJobs": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {"Fn::GetAtt": ["JobsTable", "Arn"]}),
+        "KeepRejects": ({"s3:PutObject"}, {"Fn::Sub": "${WorkBucket.Arn}/jobs/*"}),
+        "LoadRecords": (
+            {"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"},
+            {"Fn::GetAtt": ["RecordsTable", "Arn"]},
+        ),
         "TakeMessages": (
             {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
             {"Fn::GetAtt": ["IngestQueue", "Arn"]},
@@ -31,6 +36,19 @@ GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
         "BuryFailedEvents": ({"sqs:SendMessage"}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}),
         "Log": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"Fn::GetAtt": ["IngestLogGroup", "Arn"]}),
         "Trace": ({"xray:PutTelemetryRecords", "xray:PutTraceSegments"}, "*"),
+        "ReadDatabaseSecret": ({"secretsmanager:GetSecretValue"}, {"Ref": "PostgresSecretArn"}),
+        "BecomeDatabaseUser": ({"rds-db:connect"}, {"Ref": "PostgresIamUserArn"}),
+        "JoinVpc": (
+            {
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSubnets",
+                "ec2:UnassignPrivateIpAddresses",
+            },
+            "*",
+        ),
         "UseKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, {"Ref": "KmsKeyArn"}),
     }
 }
@@ -64,10 +82,7 @@ class TestEveryRole:
         everywhere = [
             statement for statement in statements_of(resources[role]) if "*" in as_list(statement["Resource"])
         ]
-        assert {action for statement in everywhere for action in statement["Action"]} == {
-            "xray:PutTelemetryRecords",
-            "xray:PutTraceSegments",
-        }
+        assert {statement["Sid"] for statement in everywhere} == {"JoinVpc", "Trace"}
 
     def test_only_allows(self, resources: Resources, role: str) -> None:
         for statement in statements_of(resources[role]):
@@ -97,8 +112,13 @@ def test_sam_adds_no_policy_behind_our_back(resources: Resources) -> None:
             assert "Policies" not in resource["Properties"]
 
 
-def test_the_key_is_granted_only_where_there_is_one(resources: Resources) -> None:
+def test_what_a_stack_may_do_without_is_granted_only_where_it_has_it(resources: Resources) -> None:
     (policy,) = resources["IngestRole"]["Properties"]["Policies"]
-    (conditional,) = [statement for statement in policy["PolicyDocument"]["Statement"] if "Fn::If" in statement]
-    assert conditional["Fn::If"][0] == "UseKmsKey"
-    assert conditional["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    conditional = [s["Fn::If"] for s in policy["PolicyDocument"]["Statement"] if "Fn::If" in s]
+    assert {then["Sid"]: condition for condition, then, _ in conditional} == {
+        "UseKey": "UseKmsKey",
+        "ReadDatabaseSecret": "UsePostgresSecret",
+        "BecomeDatabaseUser": "UsePostgresIam",
+        "JoinVpc": "UseVpc",
+    }
+    assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.errors import InvalidEventError, JobInProgressError, RetryableError
+from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError
 from penstock.events import Message, read_event
 from penstock.jobs import Outcome, Workshop
-from penstock.model import JobState
+from penstock.model import JobState, Source
 from penstock.ports import Deadline, MessageQueue
 from penstock.routes import Routes
 
@@ -47,13 +47,12 @@ class Ingest:
         """
         messages = read_event(event)
         queued = any(message.id for message in messages)
-        routes = self.routes()
         outcomes: list[Outcome] = []
         returned: list[str] = [message.id for message in messages if message.problem]
         for message in sorted(messages, key=_total_size):
-            done = [self.workshop.take(s, routes, deadline, fresh=not outcomes) for s in message.sources]
+            done = [self._take(source, message, deadline, fresh=not outcomes) for source in message.sources]
             outcomes += done
-            if retry := next((o.retry for o in done if o.retry), None):
+            if retry := next((outcome.retry for outcome in done if outcome.retry), None):
                 if not queued:
                     raise retry
                 returned.append(message.id)
@@ -61,7 +60,18 @@ class Ingest:
         problems = tuple(message.problem for message in messages if message.problem)
         return Report(tuple(outcomes), tuple(returned), problems, queued)
 
-    def _postpone(self, message: Message, retry: RetryableError) -> None:
+    def _take(self, source: Source, message: Message, deadline: Deadline, *, fresh: bool) -> Outcome:
+        try:
+            routes = self.routes()
+        except ConfigurationError as error:
+            # The invocation fails, so that an alarm tells; the message should not wait as long as after a crash.
+            self._postpone(message, error)
+            raise
+        return self.workshop.take(source, routes, deadline, fresh=fresh)
+
+    def _postpone(self, message: Message, retry: PenstockError) -> None:
+        if not message.id:
+            return
         ceiling = min(BACKOFF_SECONDS * 2 ** (message.receives - 1), BACKOFF_CEILING_SECONDS)
         seconds = ceiling / 2 + self.jitter() * ceiling / 2
         if isinstance(retry, JobInProgressError):

@@ -27,7 +27,7 @@ class S3Limits:
 S3 = S3Limits()
 
 # Interpreter, boto3 with its S3 and DynamoDB clients, powertools and the runtime client: 62 MB measured by
-# `make bench-import`; rounded up for allocator slack and for what TLS buffers cost on top.
+# `python -m benchmarks.imports`; rounded up for allocator slack and for what TLS buffers cost on top.
 RUNTIME_BYTES = 72 * MIB
 
 # Lambda's smallest function.

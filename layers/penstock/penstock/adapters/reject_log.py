@@ -13,7 +13,8 @@ from penstock.records import Reject
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PREFIX = "rejects"
+# Under this prefix the work bucket forgets what is old.
+PREFIX = "jobs"
 
 
 class S3RejectLog:
@@ -27,7 +28,7 @@ class S3RejectLog:
         self._bucket = bucket
 
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
-        folder = f"{PREFIX}/{job_id}/"
+        folder = f"{PREFIX}/{job_id}/rejects/"
         key = f"{folder}{name}.jsonl"
         body = "".join(json.dumps(_described(reject), ensure_ascii=False) + "\n" for reject in rejects)
         with translating(f"s3:PutObject on s3://{self._bucket}/{key}", missing=DestinationMissingError):
