@@ -36,8 +36,8 @@ ATTEMPTS = 5  # a free port may be taken by someone else before the server binds
 # The server refuses to run as root.
 UNPRIVILEGED = "nobody"
 
-# Reads until this process's end of the pipe closes.
-WATCH = 'read -r _ <&"$1"; kill -QUIT "$2"; sleep 1; rm -rf "$3"'
+# Waits until this process's end of the pipe closes.
+WATCH = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"'
 
 DISPOSABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 DURABLE = {"shared_buffers": "128MB"}
@@ -82,8 +82,8 @@ def running(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> Iter
     reading, writing = os.pipe()
     home = _server(data_dir).resolve()
     watcher = subprocess.Popen(  # noqa: S603  # fixed arguments
-        ["/bin/sh", "-c", WATCH, "sh", str(reading), str(pid(data_dir)), home],
-        pass_fds=[reading],
+        ["/bin/sh", "-c", WATCH, "sh", str(pid(data_dir)), home],
+        stdin=reading,
         start_new_session=True,
     )
     os.close(reading)

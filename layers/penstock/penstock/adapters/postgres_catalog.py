@@ -35,11 +35,13 @@ TABLE_KINDS = ("r", "p", "f")
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """A column as it is. ``type`` is SQL, collation included."""
+    """A column as it is. ``type`` is SQL, collation included. ``fixed``: an identity that no UPDATE may change.
+    ``needed``: without a value for it, no row can be inserted."""
 
     name: str
     type: str
     generated: bool
+    fixed: bool
     needed: bool
 
 
@@ -111,7 +113,7 @@ def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
                     THEN (SELECT format(' COLLATE %%I.%%I', n.nspname, l.collname) FROM pg_collation l
                           JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
                     ELSE '' END,
-               a.attgenerated <> '',
+               a.attgenerated <> '', a.attidentity = 'a',
                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
                  AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid

@@ -34,7 +34,8 @@ WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s)
     OR (d.refclassid = 'pg_type'::regclass AND d.deptype = 'n'
         AND d.refobjid IN (SELECT reltype FROM pg_class WHERE oid = %(oid)s)))
   AND NOT (d.classid = 'pg_type'::regclass AND d.deptype = 'i')
-  AND NOT (d.classid = 'pg_attrdef'::regclass AND d.deptype IN ('a', 'i'))
+  AND NOT (d.classid = 'pg_attrdef'::regclass
+           AND EXISTS (SELECT FROM pg_attrdef f WHERE f.oid = d.objid AND f.adrelid = %(oid)s))
   AND NOT (d.classid = 'pg_class'::regclass
            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind IN ('i', 't')))
   AND NOT (d.classid = 'pg_constraint'::regclass
@@ -172,6 +173,7 @@ class Staging:
 
     def _rewrite(self, staged: Relation) -> None:
         names = [info.name for info in staged.columns.values() if not info.generated]
+        changed = [name for name in names if not staged.columns[name].fixed]
         key = self.table.key
         by_key = bool(key) and has_unique_index(self.connection, self.target, key)
         self._run("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.target.identifier)
@@ -191,7 +193,7 @@ class Staging:
             identifiers(names),
             identifiers(names),
             self.identifier,
-            on_conflict(key, names) if by_key else sql.SQL(""),
+            on_conflict(key, changed) if by_key else sql.SQL(""),
         )
         self._run("DROP TABLE {}", self.identifier)
 
