@@ -117,7 +117,7 @@ def test_rights_that_new_tables_get_by_default_are_not_added(database: Database)
         ("CREATE TABLE younger () INHERITS (songs)", "relhassubclass"),
         (
             "CREATE STATISTICS s ON id, title FROM songs",
-            "EXISTS (SELECT FROM pg_stats_ext WHERE statistics_name = 's')",
+            "'s' IN (SELECT stxname FROM pg_statistic_ext)",
         ),
         ("ALTER TABLE songs ADD n serial", "pg_get_serial_sequence('songs', 'n') IS NOT NULL"),
         ("ALTER TABLE songs ADD n int GENERATED ALWAYS AS IDENTITY", "pg_get_serial_sequence('songs', 'n') <> ''"),
