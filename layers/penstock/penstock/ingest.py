@@ -105,6 +105,8 @@ def _summary(outcome: Outcome) -> dict[str, object]:
             "crc32": f"{receipt.crc32:08x}",
             "warnings": list(receipt.warnings),
         }
+        if receipt.rows or receipt.rejects:
+            summary |= {"rows": receipt.rows, "rejects": receipt.rejects}
     if failure := outcome.failure:
         summary |= {"error": failure.error, "message": failure.message, "hint": failure.hint}
     return summary

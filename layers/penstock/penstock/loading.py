@@ -14,7 +14,7 @@ from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import choose_format, parse
+from penstock.parsers import parse, resolve
 from penstock.pipeline import Decoding, check_time, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
@@ -90,8 +90,7 @@ class TableCarrier:
         plan = attempt.job.route.plan
         if plan is None:
             raise TypeError(f"not a table route: {attempt.job.route.name}")
-        format_ = choose_format(attempt.job.source.key, plan.parse)
-        plan = replace(plan, parse=replace(plan.parse, format=format_))
+        plan = replace(plan, parse=resolve(attempt.job.source.key, plan.parse))
         if all(table.columns for table in tables_of(plan)):
             return plan
         with closing(self._decoding(attempt).pieces()) as pieces:

@@ -236,6 +236,19 @@ class JobStatus:
         """Decoded bytes per second."""
         return self.progress.bytes_out / self.seconds if self.seconds else 0.0
 
+    @property
+    def rows_per_second(self) -> float:
+        """Rows loaded per second."""
+        return self.progress.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What is left at the pace so far; None before anything was consumed, 0 at the end."""
+        if self.state.final:
+            return 0.0
+        done = self.progress.bytes_in
+        return self.seconds * (self.size - done) / done if done and self.seconds else None
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:

@@ -52,6 +52,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
     if receipt := outcome.receipt:
         fields |= {"codec": receipt.codec, "bytes_in": receipt.bytes_in, "bytes_out": receipt.bytes_out}
         fields |= {"parts": receipt.parts, "warnings": list(receipt.warnings)}
+        fields |= {"rows": receipt.rows, "rejects": receipt.rejects}
     if failure := outcome.failure:
         fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
     if outcome.repeat:
@@ -72,4 +73,6 @@ def _measure(outcome: Outcome, metrics: Metrics) -> None:
     if receipt := outcome.receipt:
         metrics.add_metric("BytesIn", MetricUnit.Bytes, receipt.bytes_in)
         metrics.add_metric("BytesOut", MetricUnit.Bytes, receipt.bytes_out)
+        metrics.add_metric("Rows", MetricUnit.Count, receipt.rows)
+        metrics.add_metric("Rejects", MetricUnit.Count, receipt.rejects)
         metrics.add_metric("JobSeconds", MetricUnit.Seconds, outcome.seconds)

@@ -100,7 +100,8 @@ class DynamoJobStore:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         if receipt:
-            fields |= _counted(Progress(receipt.bytes_in, receipt.bytes_out)) | {
+            done = Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)
+            fields |= _counted(done) | {
                 "codec": receipt.codec,
                 "crc32": f"{receipt.crc32:08x}",
                 "parts": receipt.parts,
@@ -206,7 +207,7 @@ def _described(source: Source) -> Values:
 
 
 def _counted(progress: Progress) -> Values:
-    return {"bytes_in": progress.bytes_in, "bytes_out": progress.bytes_out}
+    return asdict(progress)
 
 
 def _status(job_id: str, item: Mapping[str, Any]) -> JobStatus:
@@ -219,7 +220,7 @@ def _status(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         route=item.get("route", ""),
         target=item.get("target", ""),
         size=int(item.get("size", 0)),
-        progress=Progress(int(item.get("bytes_in", 0)), int(item.get("bytes_out", 0))),
+        progress=Progress(*(int(item.get(name, 0)) for name in ("bytes_in", "bytes_out", "rows", "rejects"))),
         attempts=int(item.get("attempts", 0)),
         started_at=float(item.get("started_at", 0)),
         updated_at=float(item.get("updated_at", 0)),

@@ -32,7 +32,8 @@ def s3_config(budget: Budget) -> Config:
         # twentieth of that; what fails then goes back to the queue.
         retries={"mode": "standard", "total_max_attempts": 5},
         connect_timeout=5,
-        read_timeout=30,
+        # S3 answers within milliseconds; closing a source waits for the request under way.
+        read_timeout=10,
         # One each for uploads and read-ahead, the rest for HEAD and the like.
         max_pool_connections=budget.uploads + 4,
         tcp_keepalive=True,

@@ -79,7 +79,7 @@ class MemoryJobStore:
         if receipt:
             status = replace(
                 status,
-                progress=Progress(receipt.bytes_in, receipt.bytes_out),
+                progress=Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects),
                 codec=receipt.codec,
                 crc32=f"{receipt.crc32:08x}",
                 parts=receipt.parts,

@@ -55,7 +55,7 @@ def build_ingest(settings: Settings) -> Ingest:
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
     )
-    return Ingest(workshop, SqsQueue(sqs_client), routes_reader(settings, UriTexts()))
+    return Ingest(workshop, SqsQueue(sqs_client), routes_reader(settings, UriTexts(lambda: s3)))
 
 
 def build_job_store(settings: Settings) -> DynamoJobStore:
