@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from penstock.routes import parse_routes
-from penstock_local import process
+from penstock_local import postgres, process
 from penstock_local.account import Account, emulator_only
 from penstock_local.deploy import STACK_NAME, build, deploy
 from penstock_local.errors import LocalStackError
@@ -30,12 +30,17 @@ from penstock_local.tools import checkout
 
 __all__ = ["Stack", "emulator_only", "find", "running", "start", "state_directory", "stop"]
 
+# Where in its state directory a stack keeps its PostgreSQL server.
+DATABASE = "postgres"
+
 NOTHING: Mapping[str, str] = {}
 # As the template composes them: routes are checked before anything is deployed.
 BUCKETS = {
     f"{role}_bucket": f"{STACK_NAME}-{role}-{process.ACCOUNT_ID}-{process.REGION}"
     for role in ("source", "destination", "work")
 }
+# The table's name is generated, and known only then.
+NAMES = {**BUCKETS, "records_table": "records"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,8 @@ class Stack(Account):
     queue_url: str
     dead_letter_queue_url: str
     ingest_function: str
+    records_table: str
+    postgres_dsn: str
     pid: int
     log: str
 
@@ -62,11 +69,13 @@ def start(
     routes: Path | None = None,
     state_dir: Path | None = None,
     parameters: Mapping[str, str] = NOTHING,
+    postgres_dsn: str = "",
     guard_fd: int | None = None,
 ) -> Stack:
     """Start an emulator and deploy to it; it stays until `stop`.
 
     ``port`` 0 is any free one. ``routes`` replaces the packaged routes.toml, ``parameters`` are the template's.
+    ``postgres_dsn`` names a database; without it a server of the stack's own is started.
     Raises LocalStackError when it cannot be started, InvalidRouteError before anything is started.
     """
     state_dir = state_dir or state_directory()
@@ -75,9 +84,10 @@ def start(
     _noted(state_dir).unlink(missing_ok=True)
     account = Account(endpoint=f"http://{process.HOST}:{process.start(state_dir, port=port, guard_fd=guard_fd)}")
     try:
-        return _deploy(account, template, text, parameters, state_dir)
+        dsn = postgres_dsn or postgres.start(state_dir / DATABASE)
+        return _deploy(account, template, text, {"PostgresDsn": dsn, **parameters}, state_dir)
     except BaseException:
-        process.stop(state_dir)
+        stop(state_dir)
         raise
 
 
@@ -106,6 +116,7 @@ def stop(state_dir: Path | None = None) -> bool:
     """End a stack with all its processes; False if none ran."""
     state_dir = state_dir or state_directory()
     _noted(state_dir).unlink(missing_ok=True)
+    postgres.stop(state_dir / DATABASE)
     return process.stop(state_dir)
 
 
@@ -135,9 +146,20 @@ def running(
     parameters: Mapping[str, str] = NOTHING,
 ) -> Iterator[Stack]:
     """A stack for as long as the block runs; it also ends when this process does, however it does."""
-    with _directory(state_dir) as directory, process.guard() as guard_fd:
+    with (
+        _directory(state_dir) as directory,
+        process.guard() as guard_fd,
+        postgres.running(directory / DATABASE) as dsn,
+    ):
         try:
-            yield start(port=port, routes=routes, state_dir=directory, parameters=parameters, guard_fd=guard_fd)
+            yield start(
+                port=port,
+                routes=routes,
+                state_dir=directory,
+                parameters=parameters,
+                postgres_dsn=dsn,
+                guard_fd=guard_fd,
+            )
         finally:
             stop(directory)
 
@@ -165,6 +187,8 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         queue_url=outputs["QueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         ingest_function=outputs["IngestFunctionName"],
+        records_table=outputs["RecordsTableName"],
+        postgres_dsn=parameters.get("PostgresDsn", ""),
         pid=process.pid(state_dir) or 0,
         log=str(process.log_file(state_dir)),
     )
@@ -183,7 +207,7 @@ def _checked(routes: Path | None) -> str:
         text = routes.read_text()
     except OSError as error:
         raise LocalStackError(f"{routes}: {error.strerror}") from error
-    parse_routes(text, str(routes), BUCKETS)
+    parse_routes(text, str(routes), NAMES)
     return text
 
 

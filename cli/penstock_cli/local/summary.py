@@ -26,6 +26,8 @@ def for_people(stack: Stack, lead: str) -> str:
         destination  s3://{stack.destination_bucket}
         work         s3://{stack.work_bucket}
         jobs         {stack.jobs_table}
+        records      {stack.records_table}
+        postgres     {stack.postgres_dsn}
 
         Any S3 client works against it:
 
