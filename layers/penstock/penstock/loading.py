@@ -154,7 +154,8 @@ class Load:
         self.rejects += rejects + len(loaded.rejects)
         self.records += chunk.records
         while self._marks and self._marks[0][0] <= chunk.end:
-            self._acknowledged = self._marks.popleft()[1]
+            # A decoder that ends gives back the few bytes that it had looked ahead.
+            self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
         self.attempt.beat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects))
 
     @property

@@ -13,6 +13,7 @@ from penstock.testing.faults import (
 )
 from penstock.testing.jobs import MemoryJobStore, MemoryQueue
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
+from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.texts import MemoryTexts
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryJobStore",
     "MemoryObjectStore",
     "MemoryQueue",
+    "MemoryRejectLog",
     "MemoryTexts",
     "Moment",
     "ShortReads",
