@@ -9,22 +9,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from penstock.errors import PenstockError
 from penstock.jobs import status
 from penstock.limits import MIB
-from penstock.model import Job, JobStatus, Source, Target
+from penstock.model import Job, JobState, JobStatus, Source, Target
 from penstock.ports import JobStore
-from penstock.routes import Routes, parse_routes, render_target
+from penstock.routes import Routes, destination_of, parse_routes
 from penstock.settings import Settings
-from penstock.wiring import build_job_store, packaged_routes
+from penstock.wiring import build_job_store
 from penstock_local.demo.inputs import ROWS, Sample, Uploaded, samples
-from penstock_local.demo.screen import Progress, say, table
+from penstock_local.demo.loads import LoadSample, loads, prepare
+from penstock_local.demo.screen import Progress, load_table, say, table
 from penstock_local.demo.verdict import left_behind, problem
 from penstock_local.interrupt import sigterm_exits
 from penstock_local.stack import Stack, running
 from penstock_local.tools import checkout
 
+ROUTES = checkout() / "examples" / "demo" / "routes.toml"
 MEMORY = 128  # MB: the smallest function there is
 PATIENCE = 180.0  # seconds for all jobs together; they take a tenth of it
 LOOK_EVERY = 0.25
@@ -51,7 +54,7 @@ def demo(directory: Path, rows: int) -> int:
     """Start, upload, watch, check, end."""
     say(f"Making the sample files (accidents.csv.gz has {rows:,} rows; it is made once)")
     files = samples(directory, checkout() / ".penstock" / "samples", rows)
-    with running(parameters={"MemorySize": str(MEMORY), "MaximumConcurrency": "2"}) as stack:
+    with running(routes=ROUTES, parameters={"MemorySize": str(MEMORY), "MaximumConcurrency": "2"}) as stack:
         _use_only(stack)
         routes, store = _routes(stack), _job_store(stack)
         uploaded: list[Uploaded] = []
@@ -65,9 +68,13 @@ def demo(directory: Path, rows: int) -> int:
         say("\nComparing every result with a plain decode, byte for byte\n")
         problems = [problem(stack, *row) for row in zip(uploaded, statuses, strict=True)]
         rest = left_behind(stack, uploaded)
+        say("Loading records into PostgreSQL and DynamoDB\n")
+        prepare(stack)
+        loaded = [load(stack, routes, store, sample) for sample in loads()]
     outcomes = [_outcome(*row) for row in zip(files, statuses, problems, strict=True)]
     say(table([(sample.key, found, text) for sample, found, text in zip(files, statuses, outcomes, strict=True)]))
-    wrong = [*filter(None, problems), *rest]
+    say("\n" + load_table([(sample, found, wrong or "every row is there") for sample, found, wrong in loaded]))
+    wrong = [*filter(None, problems), *rest, *(f"{sample.label}: {text}" for sample, _, text in loaded if text)]
     say(
         "\n"
         + ("\n".join(f"WRONG: {text}" for text in wrong) or "All right, no upload left open, nothing left running.")
@@ -77,15 +84,48 @@ def demo(directory: Path, rows: int) -> int:
 
 def upload(stack: Stack, routes: Routes, sample: Sample) -> Uploaded:
     """Put a sample into the source bucket, whose notification starts a job."""
+    with sample.path.open("rb") as file:
+        job = put(stack, routes, sample.key, file)
+    if not isinstance(job.target, Target):
+        raise TypeError(f"{sample.key} does not go to a bucket")
+    return Uploaded(sample, job.id, job.target.key)
+
+
+def put(stack: Stack, routes: Routes, key: str, body: BinaryIO | bytes) -> Job:
+    """Put an object; the job that its notification starts."""
     s3 = stack.client("s3")
-    s3.upload_file(str(sample.path), stack.source_bucket, sample.key)
-    head = s3.head_object(Bucket=stack.source_bucket, Key=sample.key)
-    source = Source(stack.source_bucket, sample.key, head["ContentLength"], head["ETag"], head["VersionId"])
+    s3.put_object(Bucket=stack.source_bucket, Key=key, Body=body)
+    head = s3.head_object(Bucket=stack.source_bucket, Key=key)
+    source = Source(stack.source_bucket, key, head["ContentLength"], head["ETag"], head["VersionId"])
     route = routes.find(source.bucket, source.key)
-    target = render_target(route, source) if route else None
-    if route is None or not isinstance(target, Target):
-        raise LookupError(f"no route takes {sample.key} to a bucket")
-    return Uploaded(sample, Job(source, route, target).id, target.key)
+    if route is None:
+        raise LookupError(f"no route takes {key}")
+    return Job(source, route, destination_of(route, source))
+
+
+def load(stack: Stack, routes: Routes, store: JobStore, sample: LoadSample) -> tuple[LoadSample, list[JobStatus], str]:
+    """Upload the files of a load, wait for their jobs, look at the tables."""
+    say(f"  {sample.label}")
+    jobs = [put(stack, routes, key, content) for key, content in sample.files]
+    found = wait([job.id for job in jobs], store)
+    failed = next((one for one in found if one.state is not JobState.SUCCEEDED), None)
+    rows, rejects = (sum(getattr(one.progress, name) for one in found) for name in ("rows", "rejects"))
+    if failed or len(found) < len(jobs):
+        return sample, found, f"{failed.state}: {failed.failure}" if failed else "not finished"
+    if (rows, rejects) != (sample.rows, sample.rejects):
+        return sample, found, f"{rows} rows and {rejects} rejects, not {sample.rows} and {sample.rejects}"
+    return sample, found, sample.check(stack)
+
+
+def wait(job_ids: Sequence[str], store: JobStore) -> list[JobStatus]:
+    """The jobs that have ended once all have, or once patience has."""
+    deadline = time.monotonic() + PATIENCE
+    ended: dict[str, JobStatus] = {}
+    while len(ended) < len(job_ids) and time.monotonic() < deadline:
+        looked = {job_id: status(store, job_id) for job_id in job_ids if job_id not in ended}
+        ended |= {job_id: found for job_id, found in looked.items() if found and found.state.final}
+        time.sleep(LOOK_EVERY)
+    return list(ended.values())
 
 
 def watch(uploaded: Sequence[Uploaded], store: JobStore) -> list[JobStatus | None]:
@@ -116,9 +156,8 @@ def _use_only(stack: Stack) -> None:
 
 
 def _routes(stack: Stack) -> Routes:
-    buckets = {name: getattr(stack, name) for name in ("source_bucket", "destination_bucket", "work_bucket")}
-    path = packaged_routes()
-    return parse_routes(path.read_text(), str(path), buckets)
+    names = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
+    return parse_routes(ROUTES.read_text(), str(ROUTES), {name: getattr(stack, name) for name in names})
 
 
 def _job_store(stack: Stack) -> JobStore:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from penstock.model import JobState, JobStatus
+from penstock_local.demo.loads import LoadSample
 
 MB = 1e6
 BAR = 24
@@ -59,6 +60,21 @@ def table(rows: Sequence[tuple[str, JobStatus | None, str]]) -> str:
         else:
             figures = f"{(status.size if status else 0) / MB:8.2f} {'-':>8} {'-':>8} {'-':>7}"
         lines.append(f"  {key:<{KEY}} {figures}  {outcome}")
+    return "\n".join(lines)
+
+
+def load_table(rows: Sequence[tuple[LoadSample, list[JobStatus], str]]) -> str:
+    """Files, in, rows, rejects, seconds of work, rows/s and outcome, a line each."""
+    lines = [f"  {'records of':<{KEY}} {'in MB':>8} {'rows':>8} {'rejects':>8} {'seconds':>8} {'rows/s':>8}  outcome"]
+    for sample, found, outcome in rows:
+        size = sum(one.size for one in found) / MB
+        loaded = sum(one.progress.rows for one in found)
+        rejects = sum(one.progress.rejects for one in found)
+        seconds = sum(one.seconds for one in found)
+        pace = loaded / seconds if seconds else 0.0
+        lines.append(
+            f"  {sample.label:<{KEY}} {size:8.2f} {loaded:8,} {rejects:8,} {seconds:8.2f} {pace:8,.0f}  {outcome}"
+        )
     return "\n".join(lines)
 
 

@@ -1,0 +1,201 @@
+"""What the demo loads into tables, and what must be found there: computed here from the same data, by other means."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib.util
+import io
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import openpyxl  # type: ignore[import-untyped]  # has no types
+import psycopg
+
+from penstock_local.samples import accidents
+from penstock_local.stack import Stack
+from penstock_local.tools import checkout
+
+ACCIDENTS = 50_000
+ORDERS = 20_000
+EVENTS = 3_000
+LEDGER = 2_000
+MEDIA_FILES = 100
+MEDIA_RECORDS = 20
+AWESOME = 4.0  # as schema.sql has it
+BAD_ORDERS = {77: "not a number", 4_000: "31/02/2026", 12_345: ""}
+
+Rows = list[tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSample:
+    """Files that are loaded into tables: keys and contents, how many ``rows`` and ``rejects`` must come of them, and
+    ``check``, which says what is wrong with the tables; empty if nothing is."""
+
+    label: str
+    files: tuple[tuple[str, bytes], ...]
+    rows: int
+    rejects: int
+    check: Callable[[Stack], str]
+
+
+def prepare(stack: Stack) -> None:
+    """Tables that their owner makes: those of the media example."""
+    with psycopg.connect(stack.postgres_dsn) as database:
+        database.execute((checkout() / "examples/media/schema.sql").read_bytes())
+
+
+def loads() -> list[LoadSample]:
+    """One of each kind."""
+    return [_accidents(), _orders(), _ledger(), _events(), _media()]
+
+
+def _accidents() -> LoadSample:
+    text = b"".join(accidents(ACCIDENTS))
+    rows = list(csv.DictReader(io.StringIO(text.decode(), newline="")))
+    expected: Rows = [(number,) for number in sorted(row["ID"] for row in rows)]
+    return LoadSample(
+        "tables/accidents.csv.gz",
+        (("tables/accidents.csv.gz", gzip.compress(text, 1)),),
+        ACCIDENTS,
+        0,
+        lambda stack: _differs(stack, 'SELECT "ID"::text FROM accidents ORDER BY "ID"::text COLLATE "C"', expected),
+    )
+
+
+def _orders() -> LoadSample:
+    draw = random.Random(3)
+    start = date(2026, 1, 1)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["Order ID", "Customer", "Amount", "Ordered"])
+    expected: Rows = []
+    for number in range(1, ORDERS + 1):
+        day = start + timedelta(days=draw.randrange(300))
+        row = [
+            number,
+            f'Customer "{draw.randrange(900)}", Ltd.',
+            f"{draw.randrange(10**6) / 100:.2f}",
+            f"{day:%d/%m/%Y}",
+        ]
+        bad = BAD_ORDERS.get(number)
+        if bad is None:
+            expected.append((number, row[1], row[2], f"{day:%Y-%m-%d}"))
+        else:
+            row[3 if "/" in bad else 2] = bad
+        writer.writerow(row)
+    return LoadSample(
+        "tables/orders.csv (3 bad rows)",
+        (("tables/orders.csv", out.getvalue().encode()),),
+        ORDERS - len(BAD_ORDERS),
+        len(BAD_ORDERS),
+        lambda stack: (
+            _differs(
+                stack, "SELECT order_id, customer, amount::text, ordered_on::text FROM orders ORDER BY 1", expected
+            )
+            or _wrong_rejects(stack)
+        ),
+    )
+
+
+def _wrong_rejects(stack: Stack) -> str:
+    s3 = stack.client("s3")
+    listed = s3.list_objects_v2(Bucket=stack.work_bucket, Prefix="jobs/").get("Contents", [])
+    bodies = [s3.get_object(Bucket=stack.work_bucket, Key=entry["Key"])["Body"].read() for entry in listed]
+    found = sorted(json.loads(line)["row"] for body in bodies for line in body.splitlines())
+    return "" if found == sorted(BAD_ORDERS) else f"rejects name rows {found}, not {sorted(BAD_ORDERS)}"
+
+
+def _ledger() -> LoadSample:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("Ledger")
+    sheet.append(["account", "booked", "amount"])
+    rows = [(f"{n:06d}", date(2026, 1, 1) + timedelta(days=n % 365), n * 1.25) for n in range(LEDGER)]
+    for row in rows:
+        sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    expected: Rows = [(account, f"{booked}", f"{amount:.2f}") for account, booked, amount in rows]
+    return LoadSample(
+        "tables/ledger.xlsx",
+        (("tables/ledger.xlsx", out.getvalue()),),
+        LEDGER,
+        0,
+        lambda stack: _differs(
+            stack,
+            "SELECT account, booked::date::text, amount::numeric(12,2)::text FROM ledger ORDER BY account",
+            expected,
+        ),
+    )
+
+
+def _events() -> LoadSample:
+    items = [{"id": f"event-{n:05d}", "kind": "click", "value": n * 0.1, "tags": ["a", n]} for n in range(EVENTS)]
+    text = "".join(json.dumps(item) + "\n" for item in items)
+    return LoadSample(
+        "tables/events.jsonl.gz",
+        (("tables/events.jsonl.gz", gzip.compress(text.encode())),),
+        EVENTS,
+        0,
+        lambda stack: _wrong_items(stack, {str(item["id"]): json.dumps(item["value"]) for item in items}),
+    )
+
+
+def _wrong_items(stack: Stack, expected: dict[str, str]) -> str:
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.records_table)
+    found = {item["id"]["S"]: item["value"]["N"] for page in pages for item in page["Items"]}
+    same = found.keys() == expected.keys() and all(float(found[key]) == float(expected[key]) for key in found)
+    return "" if same else f"{len(found)} items differ from the {len(expected)} of the file"
+
+
+def _media() -> LoadSample:
+    files = tuple(_generator().media_files(MEDIA_FILES, MEDIA_RECORDS))
+    records = [record for _, content in files for record in json.loads(content)]
+    kinds = {kind: [r["data"] for r in records if r["type"] == kind] for kind in ("song", "movie", "app")}
+    expected: Rows = [
+        (
+            len(kinds["song"]),
+            len(kinds["movie"]),
+            len(kinds["app"]),
+            sum(app["rating"] >= AWESOME for app in kinds["app"]),
+            sum(_normalized(movie["original_title"]) == "river" for movie in kinds["movie"]),
+        )
+    ]
+    query = """
+        SELECT (SELECT count(*) FROM songs), (SELECT count(*) FROM movies), (SELECT count(*) FROM apps),
+               (SELECT count(*) FROM apps WHERE is_awesome),
+               (SELECT count(*) FROM movies WHERE original_title_normalized = 'river')
+    """
+    return LoadSample(
+        f"media/ ({MEDIA_FILES} files)", files, len(records), 0, lambda stack: _differs(stack, query, expected)
+    )
+
+
+def _normalized(title: str) -> str:
+    return "".join(sign for sign in title.lower().replace(" ", "_") if sign.isalnum() or sign == "_")
+
+
+def _generator() -> ModuleType:
+    """examples/media/generate.py, which is no package."""
+    path: Path = checkout() / "examples/media/generate.py"
+    spec = importlib.util.spec_from_file_location("media_generate", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _differs(stack: Stack, query: str, expected: Rows) -> str:
+    with psycopg.connect(stack.postgres_dsn) as database:
+        found = database.execute(query.encode()).fetchall()
+    if found == expected:
+        return ""
+    wrong = next((pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]), "their number")
+    return f"{len(found):,} rows in the table, {len(expected):,} expected; first difference: {wrong}"
