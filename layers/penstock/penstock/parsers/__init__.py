@@ -1,0 +1,90 @@
+"""Bytes in, records out: which format a source has, and what each finds in it.
+
+A parser is a generator over ``Iterable[bytes]``. Its batches depend on the source and on ``batch_bytes``, not on how
+the source was chunked, and parsing can go on after any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from penstock.codecs import strip_suffix
+from penstock.errors import InvalidRouteError
+from penstock.parsers.delimited import parse_csv
+from penstock.parsers.json_document import parse_json_document
+from penstock.parsers.json_lines import parse_json_lines
+from penstock.parsers.xlsx import parse_xlsx_stream
+from penstock.parsers.xlsx_workbook import WorkbookLimits
+from penstock.records import Batch, Format, ParseOptions, Resume
+
+__all__ = ["WorkbookLimits", "choose_format", "parse", "resolve"]
+
+_SUFFIXES = {
+    "csv": Format.CSV,
+    "tsv": Format.CSV,
+    "jsonl": Format.JSONL,
+    "ndjson": Format.JSONL,
+    "json": Format.JSON,
+    "xlsx": Format.XLSX,
+}
+
+_START = Resume()
+_LIMITS = WorkbookLimits()
+
+
+def choose_format(name: str, options: ParseOptions) -> Format:
+    """The format that the route sets, else the one that the name promises, compression suffix aside.
+
+    Raises InvalidRouteError when neither says.
+    """
+    if options.format is not Format.AUTO:
+        return options.format
+    suffix = _suffix(name)
+    if suffix not in _SUFFIXES:
+        raise InvalidRouteError(
+            f"the name {name!r} does not say what its records are",
+            hint=f"Set parse.format in the route, or use one of the suffixes {', '.join(_SUFFIXES)}.",
+        )
+    return _SUFFIXES[suffix]
+
+
+def resolve(name: str, options: ParseOptions) -> ParseOptions:
+    """Options whose format is chosen, and whose delimiter is a tab where only the name ``.tsv`` says so."""
+    chosen = choose_format(name, options)
+    tabs = options.format is Format.AUTO and _suffix(name) == "tsv" and options.delimiter == ","
+    return replace(options, format=chosen, delimiter="\t" if tabs else options.delimiter)
+
+
+def parse(
+    chunks: Iterable[bytes],
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume = _START,
+    workbook: WorkbookLimits = _LIMITS,
+) -> Iterator[Batch]:
+    """The records of a decoded source, of which ``chunks`` are all bytes from the first.
+
+    A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
+    before ``resume`` are left out. An empty source and one with only a header have no batches.
+
+    Memory: see parse_csv, parse_json_lines, parse_json_document and parse_xlsx. Raises BadSourceError when no
+    record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must
+    be chosen: see ``resolve``), WorkbookTooLargeError and ExpansionLimitError for workbooks.
+    """
+    match options.format:
+        case Format.CSV:
+            return parse_csv(chunks, options, batch_bytes=batch_bytes, resume=resume)
+        case Format.JSONL:
+            return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume)
+        case Format.JSON:
+            return parse_json_document(chunks, options, batch_bytes=batch_bytes, resume=resume)
+        case Format.XLSX:
+            return parse_xlsx_stream(chunks, options, batch_bytes=batch_bytes, resume=resume, limits=workbook)
+        case _:
+            raise InvalidRouteError("the format of the records is not chosen", hint="Set parse.format in the route.")
+
+
+def _suffix(name: str) -> str:
+    return strip_suffix(name).rpartition("/")[2].rpartition(".")[2].lower()

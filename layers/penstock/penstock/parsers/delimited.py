@@ -1,0 +1,194 @@
+"""CSV into batches."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from penstock.errors import HeaderRowError, InvalidRouteError
+from penstock.parsers.batching import Fault, Piece, Spot, gather, raw_text
+from penstock.parsers.csv_records import Dialect, Fields, Span
+from penstock.parsers.csv_skip import RecordSkipper
+from penstock.parsers.feed import Feed
+from penstock.parsers.names import column_names
+from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
+
+# What Excel reads from the first line and does not show.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+
+# Nearly every header ends within; a longer one is looked for in max_record bytes.
+_HEADER = 64 * 1024
+
+
+def parse_csv(chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: int, resume: Resume) -> Iterator[Batch]:
+    """Rows are lists of str, as many as ``names``. Blank lines are no records.
+
+    Rejects: ragged rows, undecodable bytes, records over ``max_record``. To go on at ``resume.offset``, only the
+    header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and ``max_record``, at most
+    their sum), one chunk, and the rows of one batch: some six times their text.
+
+    Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
+    """
+    # The limit is global to the process and by default smaller than a record may be.
+    csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
+    if not options.header and not options.columns:
+        raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
+    feed = Feed(chunks, options.encoding)
+    dialect = _dialect(feed, options)
+    names = _names(feed, dialect, options) if options.header else options.columns
+    if not names:
+        return
+    feed.skip_to(resume.offset)
+    yield from gather(
+        CsvCutter(feed, dialect, width=len(names), row=resume.row, max_record=options.max_record),
+        names=names,
+        row=resume.row,
+        batch_bytes=batch_bytes,
+        max_record=options.max_record,
+    )
+
+
+class CsvCutter:
+    """Cuts a feed that stands at the start of a record (see Cutter).
+
+    Guesses the end of the last record by counting quotes, parses all at once, and lets the csv module's state at
+    the end prove the guess. Where that fails, or any record is bad, it goes through the window record by record.
+    """
+
+    def __init__(self, feed: Feed, dialect: Dialect, *, width: int, row: int, max_record: int) -> None:
+        self._feed = feed
+        self._dialect = dialect
+        self._width = width
+        self._row = row
+        self._max_record = max_record
+        self._quote = dialect.quote_bytes
+
+    def cut(self, limit: int) -> Piece | None:
+        window, last = self._feed.window(limit)
+        if not window:
+            return None
+        piece = self._at_once(window[: self._dialect.likely_end(window, last=last)])
+        piece = piece or self._one_by_one(window[: self._dialect.certain_end(window, last=last)])
+        if piece:
+            self._feed.advance(piece.size)
+            piece.end = self._feed.offset
+            self._row += piece.count
+        return piece
+
+    def cut_long(self) -> Piece | None:
+        offset = self._feed.offset
+        start, _ = self._feed.window(4 * RAW_LIMIT)
+        if not start:
+            return None
+        skipper = RecordSkipper(self._feed, self._dialect)
+        skipper.skip(f"row {self._row:,}")
+        self._row += 1
+        quote = f"; its last quoted field begins at byte {skipper.opened:,}" if skipper.opened >= 0 else ""
+        spot = Spot(0, offset, raw_text(start, self._dialect.codec))
+        return Piece(
+            offset=offset,
+            end=self._feed.offset,
+            size=0,
+            count=1,
+            rows=(),
+            spots=tuple,
+            faults=[Fault(spot, f"longer than {self._max_record:,} bytes{quote}")],
+        )
+
+    def _at_once(self, data: bytes) -> Piece | None:
+        if not data:
+            return None
+        try:
+            text = data.decode(self._dialect.codec)
+        except UnicodeDecodeError:
+            return None
+        rows = self._dialect.table(text, quoted=bool(self._quote) and self._quote in data)
+        if rows is None:
+            return None
+        widths = set(map(len, rows))
+        if 0 in widths:
+            rows = [row for row in rows if row]
+        if not widths <= {0, self._width}:
+            return None
+        return self._piece(data, rows, len(rows))
+
+    def _one_by_one(self, data: bytes) -> Piece | None:
+        if not data:
+            return None
+        rows: list[Fields] = []
+        faults: list[Fault] = []
+        for index, offset, record, fields, reason in self._judged(data, self._feed.offset):
+            if reason:
+                faults.append(Fault(Spot(index, offset, raw_text(record, self._dialect.codec)), reason))
+            else:
+                rows.append(fields)
+        piece = self._piece(data, rows, len(rows) + len(faults))
+        piece.faults = faults
+        return piece
+
+    def _piece(self, data: bytes, rows: list[Fields], count: int) -> Piece:
+        offset = self._feed.offset
+        spots = partial(self._spots, data, offset)
+        return Piece(offset=offset, end=offset, size=len(data), count=count, rows=rows, spots=spots)
+
+    def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
+        for index, at, record, _, reason in self._judged(data, offset):
+            if not reason:
+                yield Spot(index, at, raw_text(record, self._dialect.codec))
+
+    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[int, int, bytes, Fields, str]]:
+        """Every record of the data: index, offset, text, fields and what is wrong with it."""
+        index = passed = 0
+        for span in self._dialect.spans(data, last=True):
+            if not span.fields:
+                continue
+            offset += self._feed.encoding.source_length(data[passed : span.start])
+            passed = span.start
+            record = data[span.start : span.end]
+            yield index, offset, record, span.fields, self._wrong(record, span.fields, offset)
+            index += 1
+
+    def _wrong(self, record: bytes, fields: Fields, offset: int) -> str:
+        try:
+            record.decode(self._dialect.codec)
+        except UnicodeDecodeError as error:
+            return self._feed.encoding.undecodable(record, error, offset)
+        return "" if len(fields) == self._width else f"expected {self._width} fields, found {len(fields)}"
+
+
+def _dialect(feed: Feed, options: ParseOptions) -> Dialect:
+    codec = feed.encoding.codec
+    start, _ = feed.window(16)
+    line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))
+    if not line:
+        return Dialect(options.delimiter, options.quote, codec)
+    feed.advance(len(line[0].encode(codec)))
+    return Dialect(line[1], options.quote, codec)
+
+
+def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
+    """From the first record that is not blank; empty in an empty file."""
+    for size in (min(_HEADER, options.max_record), options.max_record):
+        window, last = feed.window(size)
+        header = next((span for span in dialect.spans(window, last=last) if span.fields), None)
+        if header:
+            return _header(feed, dialect, window, header, options.columns)
+    if last and not window.strip(b"\r\n"):
+        return ()
+    if last:
+        RecordSkipper(feed, dialect).skip("the header row")
+    raise HeaderRowError(f"the header row is longer than {options.max_record:,} bytes", offset=feed.offset)
+
+
+def _header(feed: Feed, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
+    feed.advance(header.start)
+    offset, record = feed.offset, window[header.start : header.end]
+    try:
+        record.decode(dialect.codec)
+    except UnicodeDecodeError as error:
+        at = offset + feed.encoding.source_length(record[: error.start])
+        raise HeaderRowError(f"the header row is not {feed.encoding.name}", offset=at) from error
+    feed.advance(len(record))
+    return column_names(header.fields, columns, offset=offset)

@@ -1,0 +1,218 @@
+"""A JSON document that holds a list of records, into batches, without ever holding the document."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from penstock.errors import BadDocumentError, RecordsMissingError
+from penstock.parsers.batching import Fault, Piece, Spot, discard, gather, raw_text
+from penstock.parsers.feed import Feed
+from penstock.parsers.json_values import DECODER, SCAN, UNDECODABLE, why_not
+from penstock.parsers.json_walk import ValueEnd, cut_off, find_records, finish, next_sign, pass_sign, skip_value
+from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
+
+_BLANKS = re.compile(r"[ \t\r\n]*")
+# An error this near to the end of a window may be no error but a literal, number or escape that the window cuts.
+_LONGEST_TOKEN = 8
+_ESCAPED_BYTE = re.compile("[\ud800-\udfff]")
+
+
+def parse_json_document(
+    chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: int, resume: Resume
+) -> Iterator[Batch]:
+    """Rows are the elements of the list at ``options.records``, decoded; an object in its place is one record.
+
+    Floats are Decimal. Of a doubled key the last value stands. Rejects: elements with numbers that are none, nested
+    beyond the interpreter's stack, undecodable or over ``max_record``. To go on at ``resume.row``, all elements
+    before are parsed again. Memory: five times the window (the larger of ``batch_bytes`` and ``max_record``, at
+    most their sum), one chunk, and the rows of one batch.
+
+    Raises RecordsMissingError when there is no list, TruncatedSourceError when the source ends too early,
+    BadDocumentError where it is no JSON; the last two after the batches before were delivered.
+    """
+    feed = Feed(chunks, options.encoding)
+    if not next_sign(feed):
+        return
+    cutter = ElementCutter(feed, options.records, options.max_record)
+    discard(cutter, resume.row - 1, limit=options.max_record)
+    yield from gather(
+        cutter, names=(), row=resume.row, batch_bytes=batch_bytes, max_record=options.max_record
+    )  # fmt: skip
+
+
+class _Element(NamedTuple):
+    """Characters ``start`` to ``end`` of a text; ``after`` is past the sign that follows."""
+
+    start: int
+    end: int
+    after: int
+    value: object
+    reason: str
+
+
+class ElementCutter:
+    """Cuts a document between the elements of its list (see Cutter). It holds no more than a window."""
+
+    def __init__(self, feed: Feed, records: str, max_record: int) -> None:
+        self._feed = feed
+        self._max_record = max_record
+        self._opened = find_records(feed, records.split(".") if records else [])
+        sign = next_sign(feed)
+        if not sign:
+            raise cut_off(feed)
+        if sign not in b"[{":
+            raise RecordsMissingError(f"neither a list nor an object at {records or 'the top'}", offset=feed.offset)
+        self._single = sign == b"{"
+        self._done = False
+        if not self._single:
+            feed.advance(1)
+            if next_sign(feed) == b"]":
+                self._end(pass_sign(feed, b"]"))
+
+    def cut(self, limit: int, most: int | None = None) -> Piece | None:
+        """At most ``most`` records."""
+        if self._done:
+            return None
+        window, last = self._feed.window(limit)
+        text = self._text(window, last=last)
+        rows: list[object] = []
+        after = bad = 0
+        for element in islice(_elements(text, single=self._single), most):
+            after = element.after
+            if element.reason:
+                bad += 1
+            else:
+                rows.append(element.value)
+        if not after:
+            return None
+        offset, data = self._feed.offset, window[: self._size(text[:after])]
+        self._feed.advance(len(data))
+        piece = Piece(
+            offset=offset,
+            end=self._feed.offset,
+            size=len(data),
+            count=len(rows) + bad,
+            rows=rows,
+            spots=partial(self._spots, data, offset),
+            faults=list(self._faults(data, offset)) if bad else (),
+        )
+        self._end(b"]" if self._single else text[after - 1].encode())
+        return piece
+
+    def cut_long(self) -> Piece | None:
+        if self._done:
+            return None
+        if not next_sign(self._feed):
+            raise cut_off(self._feed)
+        piece = self.cut(self._max_record)
+        return piece or self._pass_long()
+
+    def _pass_long(self) -> Piece:
+        offset = self._feed.offset
+        window, last = self._feed.window(self._max_record)
+        self._refuse_garbage(self._text(window, last=last), offset)
+        if not skip_value(self._feed):
+            raise cut_off(self._feed)
+        end = self._feed.offset
+        self._end(b"]" if self._single else pass_sign(self._feed, b",]"))
+        hint = "; if it holds the list of records, parse.records is the path to it" if self._single else ""
+        spot = Spot(0, offset, raw_text(window[: 4 * RAW_LIMIT], self._feed.encoding.codec))
+        fault = Fault(spot, f"longer than {self._max_record:,} bytes{hint}")
+        return Piece(offset=offset, end=end, size=0, count=1, rows=(), spots=tuple, faults=[fault])
+
+    def _refuse_garbage(self, text: str, offset: int) -> None:
+        """Raises BadDocumentError unless the text is the beginning of an element that ends beyond it."""
+        error = _syntax_error(text)
+        end = _value_end(text, 0)
+        if not error and end >= 0 and (after := _past_blanks(text, end)) < len(text):
+            error = json.JSONDecodeError("Expecting ',' delimiter", text, after)
+        if error and (end >= 0 or len(text) - error.pos > _LONGEST_TOKEN):
+            raise BadDocumentError(f"not JSON: {error.msg}", offset=offset + self._size(text[: error.pos]))
+
+    def _end(self, sign: bytes) -> None:
+        if sign == b"]":
+            self._done = True
+            finish(self._feed, self._opened)
+
+    def _text(self, window: bytes, *, last: bool) -> str:
+        """The window without a character that it cuts; undecodable bytes as lone surrogates."""
+        decoder = codecs.getincrementaldecoder(self._feed.encoding.codec)
+        try:
+            return decoder().decode(window, last)
+        except UnicodeDecodeError:
+            return decoder("surrogateescape").decode(window, last)
+
+    def _size(self, text: str) -> int:
+        return len(text) if text.isascii() else len(self._bytes(text))
+
+    def _bytes(self, text: str) -> bytes:
+        return text.encode(self._feed.encoding.codec, "surrogateescape")
+
+    def _judged(self, text: str, offset: int) -> Iterator[tuple[_Element, Spot]]:
+        """The elements of a text that starts at ``offset``, and where they stand."""
+        passed = 0
+        for index, element in enumerate(_elements(text, single=self._single)):
+            offset += self._feed.encoding.source_length(self._bytes(text[passed : element.start]))
+            passed = element.start
+            raw = raw_text(self._bytes(text[element.start : element.end]), self._feed.encoding.codec)
+            yield element, Spot(index, offset, raw)
+
+    def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
+        return (spot for element, spot in self._judged(self._text(data, last=True), offset) if not element.reason)
+
+    def _faults(self, data: bytes, offset: int) -> Iterator[Fault]:
+        for element, spot in self._judged(self._text(data, last=True), offset):
+            if element.reason:
+                yield Fault(spot, element.reason)
+
+
+def _elements(text: str, *, single: bool) -> Iterator[_Element]:
+    """The elements of a list that are complete in the text, up to the sign that follows each; or one value alone."""
+    scan = SCAN
+    escaped = not text.isascii() and _ESCAPED_BYTE.search(text) is not None
+    after = 0
+    while True:
+        start = _past_blanks(text, after)
+        reason = ""
+        try:
+            value, end = scan(text, start)
+        except (StopIteration, json.JSONDecodeError):
+            return
+        except UNDECODABLE as error:
+            value, end, reason = None, _value_end(text, start), why_not(error)
+        after = _past_blanks(text, end) + 1
+        if end < 0 or (not single and text[after - 1 : after] not in (",", "]")):
+            return
+        if escaped and _ESCAPED_BYTE.search(text, start, end):
+            reason = "undecodable bytes"
+        yield _Element(start, end, end if single else after, value, reason)
+        if single or text[after - 1] == "]":
+            return
+
+
+def _past_blanks(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at
+
+
+def _value_end(text: str, start: int) -> int:
+    """Where the value that starts here ends; -1 if it goes on beyond the text."""
+    end, ended = ValueEnd().find(text, start)
+    return end if ended else -1
+
+
+def _syntax_error(text: str) -> json.JSONDecodeError | None:
+    """What is wrong with the value that the text begins with, but for being cut off inside a string."""
+    try:
+        DECODER.raw_decode(text)
+    except json.JSONDecodeError as error:
+        return None if error.msg.startswith("Unterminated string") else error
+    except UNDECODABLE:
+        return None
+    return None

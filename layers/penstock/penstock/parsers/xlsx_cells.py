@@ -1,0 +1,118 @@
+"""What the cells of a workbook mean (ECMA-376 part 1, 18.3.1.4, 18.8.30 and 18.17.4), as the texts a CSV would hold."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from enum import Enum, auto
+
+_DAY = 86_400_000  # in milliseconds, the precision that Excel keeps
+_LAST_DAY = 2_958_465  # 9999-12-31
+
+_EPOCH_1904 = date(1904, 1, 1)
+# Excel counts a 29th of February 1900 as day 60, which never was.
+_EPOCH_BEFORE_LEAP = date(1899, 12, 31)
+_EPOCH_AFTER_LEAP = date(1899, 12, 30)
+_NO_DAY = 60
+
+# From here on an integer is written with an exponent: it has fewer exact digits than places.
+_EXPONENT = 1e21
+
+_SURROGATES = range(0xD800, 0xE000)
+
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
+_NOT_TOKENS = re.compile(r'"[^"]*"|\[[^\]]*\]|[\\_*].|general|am/pm|a/p', re.IGNORECASE)
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+class Kind(Enum):
+    """What a number format makes of a serial number."""
+
+    DATE = auto()
+    TIME = auto()
+    TIMESTAMP = auto()
+    DURATION = auto()
+
+
+# Formats that files refer to by number alone; 27 to 58 are those of East Asian versions.
+_KNOWN = (
+    dict.fromkeys([*range(14, 18), *range(27, 32), 36, *range(50, 55), 57, 58], Kind.DATE)
+    | dict.fromkeys([*range(18, 22), *range(32, 36), 45, 47, 55, 56], Kind.TIME)
+    | {22: Kind.TIMESTAMP, 46: Kind.DURATION}
+)  # fmt: skip
+
+
+def kind_of(number: int, code: str | None) -> Kind | None:
+    """What a format, by its number and the code that the file gives it, shows; None: a plain number."""
+    if code is None:
+        return _KNOWN.get(number)
+    code = code.partition(";")[0]
+    if _ELAPSED.search(code):
+        return Kind.DURATION
+    tokens = set(_NOT_TOKENS.sub("", code).lower())
+    has_time = bool(tokens & set("hs"))
+    has_date = bool(tokens & set("yd")) or ("m" in tokens and not has_time)
+    if has_date and has_time:
+        return Kind.TIMESTAMP
+    return Kind.DATE if has_date else Kind.TIME if has_time else None
+
+
+def number_text(text: str) -> str:
+    """The shortest text of the same number: files hold 17 digits, and 0.1 as 0.10000000000000001."""
+    if text.isdigit():
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return str(int(value)) if value.is_integer() and abs(value) < _EXPONENT else repr(value)
+
+
+def moment_text(text: str, kind: Kind, *, since_1904: bool) -> str:
+    """A serial number as ISO 8601 (durations as hours:minutes:seconds), or as a number where it is no such moment."""
+    try:
+        milliseconds = round(float(text) * _DAY)
+    except (ValueError, OverflowError):
+        return text
+    if kind is Kind.DURATION:
+        return _duration(milliseconds)
+    days, rest = divmod(milliseconds, _DAY)
+    clock = _clock(rest)
+    if days == 0 and not since_1904:
+        # Day 0 is no day: what has no whole day is a time.
+        return clock if rest or kind is Kind.TIME else number_text(text)
+    day = _day(days, since_1904=since_1904)
+    if day is None:
+        return number_text(text)
+    if kind is Kind.TIME and days == 0:
+        return clock
+    return day.isoformat() if kind is Kind.DATE and not rest else f"{day.isoformat()}T{clock}"
+
+
+def plain_text(text: str) -> str:
+    """A string of the file, its escapes undone: ``_x000D_`` is a carriage return (ST_Xstring, 22.9.2.19)."""
+    return _ESCAPE.sub(_unescape, text) if "_x" in text else text
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    code = int(escape[1], 16)
+    return escape[0] if code in _SURROGATES else chr(code)
+
+
+def _day(days: int, *, since_1904: bool) -> date | None:
+    if since_1904:
+        return _EPOCH_1904 + timedelta(days) if 0 <= days <= _LAST_DAY - 1462 else None
+    if days == _NO_DAY or not 0 < days <= _LAST_DAY:
+        return None
+    return (_EPOCH_BEFORE_LEAP if days < _NO_DAY else _EPOCH_AFTER_LEAP) + timedelta(days)
+
+
+def _clock(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, 60_000)
+    fraction = f".{rest % 1000:03}" if rest % 1000 else ""
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{fraction}"
+
+
+def _duration(milliseconds: int) -> str:
+    hours, rest = divmod(abs(milliseconds), 3_600_000)
+    return f"{'-' if milliseconds < 0 else ''}{hours}{_clock(rest)[2:]}"

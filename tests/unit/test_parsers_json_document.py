@@ -1,0 +1,229 @@
+"""A JSON document: the elements of its list, wherever that lies, without holding the document."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parser_checks import (
+    BATCHES,
+    assert_chunks_do_not_matter,
+    assert_every_boundary_can_be_entered,
+    parsed,
+    rejects_of,
+    rows_of,
+    seen,
+)
+from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingError, TruncatedSourceError
+from penstock.parsers import parse
+from penstock.records import Format, ParseOptions, Resume
+
+DOCUMENT = ParseOptions(format=Format.JSON)
+ITEMS = ParseOptions(format=Format.JSON, records="data.items")
+
+texts = st.text(st.sampled_from('ab"\\{}[],: é😀\u2028\n'), max_size=5)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+indents = st.sampled_from([None, 0, 2])
+
+
+def exact(text: str) -> object:
+    return json.loads(text, parse_float=Decimal)
+
+
+@given(st.lists(values, max_size=8), indents, st.booleans(), st.sampled_from(BATCHES))
+@settings(max_examples=150, deadline=None)
+def test_the_elements_of_a_list_are_what_json_reads(
+    records: list[object], indent: int | None, ascii_only: bool, batch_bytes: int
+) -> None:
+    text = json.dumps(records, indent=indent, ensure_ascii=ascii_only)
+    batches = assert_chunks_do_not_matter(text.encode(), DOCUMENT, batch_bytes)
+    assert rows_of(batches) == exact(text)
+    assert_every_boundary_can_be_entered(text.encode(), DOCUMENT, batch_bytes)
+
+
+@given(
+    st.lists(values, max_size=5),
+    st.dictionaries(texts, values, max_size=3),
+    st.dictionaries(texts, values, max_size=3),
+    indents,
+    st.sampled_from(BATCHES),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_path_leads_to_the_list_past_anything(
+    records: list[object], before: dict[str, object], after: dict[str, object], indent: int | None, batch_bytes: int
+) -> None:
+    inner = {**before, "items": records, **after}
+    text = json.dumps({**before, "data": inner, **after}, indent=indent)
+    batches = assert_chunks_do_not_matter(text.encode(), ITEMS, batch_bytes)
+    assert rows_of(batches) == [exact(json.dumps(record)) for record in records]
+    assert_every_boundary_can_be_entered(text.encode(), ITEMS, batch_bytes)
+
+
+@given(st.lists(values, min_size=1, max_size=5), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_document_that_is_cut_off_is_truncated_wherever_it_is_cut(records: list[object], data: st.DataObject) -> None:
+    whole = json.dumps({"data": {"items": records}}).encode()
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    with pytest.raises(TruncatedSourceError):
+        parsed(whole[:cut], ITEMS, chunk=3, batch_bytes=8)
+
+
+@pytest.mark.parametrize("end", range(1, 40))
+def test_the_offset_of_a_truncated_source_is_its_end(end: int) -> None:
+    data = b'[{"a": true, "b": [1.5e10, "x\\u00e9"]}, 12'
+    with pytest.raises(TruncatedSourceError) as caught:
+        parsed(data[:end], DOCUMENT)
+    assert caught.value.offset == end
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        (b'[{"a": 1}, {"a": tru}, {"a": 2}]', 17),
+        (b'[{"a": 1} {"a": 2}]', 10),
+        (b'[{"a": 1},]', 10),
+        (b"[,1]", 1),
+        (b'[{"a": 1]]', 8),
+        (b"[1, 2}]", 5),
+        (b"[1, 2] x", 7),
+        (b'{"a": 1} {"a": 2}', 9),
+        (b"[1, 'a']", 4),
+        (b"[1, {a: 2}, " + b"3, " * 100 + b"4]", 5),
+        (b"[1, {a: 2}, " + b'"' + b"x" * 100_000 + b'"]', 5),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_what_is_no_json_is_an_error_where_it_starts(text: bytes, offset: int) -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        parsed(text, ParseOptions(format=Format.JSON, max_record=50_000))
+    assert caught.value.offset == offset
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (b"<html></html>", ""),
+        (b"12", ""),
+        (b'"text"', ""),
+        (b"[1]", "data"),
+        (b'{"data": 1}', "data"),
+        (b'{"data": {"other": []}}', "data.items"),
+        (b'{"data": []}', "data.items"),
+        (b"{}", "data"),
+    ],
+)
+def test_a_document_without_the_list_is_an_error_that_says_so(text: bytes, path: str) -> None:
+    with pytest.raises(RecordsMissingError):
+        parsed(text, ParseOptions(format=Format.JSON, records=path))
+
+
+@pytest.mark.parametrize("text", [b'{"data": }', b'{"data" 1}', b"{data: 1}", b'{"other": 1 "data": []}', b'{"x": 1,}'])
+def test_garbage_on_the_way_to_the_list_is_an_error(text: bytes) -> None:
+    with pytest.raises(BadSourceError):
+        parsed(text, ParseOptions(format=Format.JSON, records="data"))
+
+
+def test_an_object_is_one_record() -> None:
+    assert rows_of(parsed(b' {"a": [1, {"b": 2}]} \n', DOCUMENT)) == [{"a": [1, {"b": 2}]}]
+    assert rows_of(parsed(b'{"data": {"items": {"a": 1}, "n": 2}}', ITEMS)) == [{"a": 1}]
+
+
+def test_json_lines_under_the_name_of_json_are_told_from_a_document() -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        parsed(b'{"a": 1}\n{"a": 2}\n', DOCUMENT)
+    assert "jsonl" in caught.value.hint
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"\xef\xbb\xbf", b"[]", b"[ \n]", "[]".encode("utf-16")])
+def test_an_empty_file_and_an_empty_list_have_no_batches(data: bytes) -> None:
+    assert parsed(data, DOCUMENT) == []
+
+
+def test_elements_that_json_has_no_numbers_for_are_rejected_alone() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    data = b"[1, NaN, [Infinity], " + deep + b", 1e99999999999999999999, " + b"9" * 5000 + b", 2]"
+    batches = parsed(data, DOCUMENT, batch_bytes=len(data), chunk=65536)
+    assert rows_of(batches) == [1, 2]
+    assert rejects_of(batches) == [
+        (2, "NaN is no JSON number"),
+        (3, "Infinity is no JSON number"),
+        (4, "nested too deeply"),
+        (5, "a number's exponent is too large"),
+        (6, "an integer has too many digits"),
+    ]
+
+
+def test_undecodable_bytes_cost_one_element() -> None:
+    data = b'[{"a": "\xc3\xa9"}, {"a": "\xff"}, {"a": "x"}]'
+    batches = parsed(data, DOCUMENT, batch_bytes=1000)
+    assert rows_of(batches) == [{"a": "é"}, {"a": "x"}]
+    (reject,) = batches[0].rejects
+    assert data[reject.place.offset :].startswith(b'{"a": "\xff"}')
+    assert reject.place.raw == '{"a": "\\xff"}'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_element_over_the_limit_is_rejected_and_the_next_one_read(encoding: str) -> None:
+    long = '{"a": "' + '\\"]}é' * 100_000 + '", "b": [[]]}'
+    data = f'[{{"a": 1}}, {long}, {{"a": 2}}]'.encode(encoding)
+    batches = parsed(data, ParseOptions(format=Format.JSON, max_record=1000), chunk=33_333)
+    assert rows_of(batches) == [{"a": 1}, {"a": 2}]
+    assert rejects_of(batches) == [(2, "longer than 1,000 bytes")]
+
+
+def test_a_scalar_over_the_limit_is_rejected_and_the_next_one_read() -> None:
+    data = b"[1, " + b"7" * 600_000 + b" , 2, " + b"8" * 600_000 + b"]"
+    batches = parsed(data, ParseOptions(format=Format.JSON, max_record=1000), chunk=33_333)
+    assert rows_of(batches) == [1, 2]
+    assert [row for row, _ in rejects_of(batches)] == [2, 4]
+
+
+def test_a_single_record_over_the_limit_hints_at_the_path() -> None:
+    data = json.dumps({"items": ["x"] * 1000}).encode()
+    (reject,) = parsed(data, ParseOptions(format=Format.JSON, max_record=1000))[0].rejects
+    assert "parse.records" in reject.reason
+
+
+def test_blanks_may_be_longer_than_records() -> None:
+    blank = b" " * 5000
+    data = blank + b"[" + blank + b"1" + blank + b"," + blank + b"2" + blank + b"]" + blank
+    options = ParseOptions(format=Format.JSON, max_record=1000)
+    assert [reason for _, reason in rejects_of(parsed(data, options))] == ["longer than 1,000 bytes"] * 2
+    data = b"[" + blank + b"1," + blank + b"2]" + blank
+    assert rows_of(parsed(data, options)) == [1, 2]
+
+
+def test_a_load_goes_on_in_the_middle_of_what_was_a_batch() -> None:
+    data = json.dumps([{"n": number} for number in range(50)]).encode()
+    whole = rows_of(parsed(data, DOCUMENT))
+    batches = parsed(data, DOCUMENT, batch_bytes=64, resume=Resume(row=18))
+    assert (batches[0].first_row, rows_of(batches)) == (18, whole[17:])
+    assert seen(parsed(data, DOCUMENT, resume=Resume(row=51))) == []
+
+
+def test_a_document_of_100_mb_does_not_take_100_mb() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"skipped": ["'
+        yield from (b"y" * 1_000_000 for _ in range(50))
+        yield b'"], "items": [{"a": 1}, "'
+        yield from (b"y" * 1_000_000 for _ in range(50))
+        yield b'", {"a": 2}], "more": null}'
+
+    tracemalloc.start()
+    options = ParseOptions(format=Format.JSON, records="items")
+    batches = list(parse(chunks(), options, batch_bytes=1024 * 1024))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows_of(batches) == [{"a": 1}, {"a": 2}]
+    assert len(rejects_of(batches)) == 1
+    assert peak < 24_000_000
