@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -62,41 +62,35 @@ class Timeouts:
 
 def by_dsn(dsn: str, timeouts: Timeouts = Timeouts()) -> Connect:
     """Connect by a URI or a key-value string. Raises ConfigurationError when it is neither."""
-    with translating_connect("the DSN"):
-        parameters = conninfo_to_dict(dsn)
+    parameters = _parsed(dsn, "the DSN")
     return lambda: _connect(parameters, timeouts)
 
 
-def by_secret(
-    arn: str,
-    client: Callable[[], SecretsClient],
-    timeouts: Timeouts = Timeouts(),
-) -> Connect:
-    """Connect by a secret: a DSN, or the JSON of a secret that RDS manages. It is read anew for every connection,
-    so that a rotated password is the current one."""
+def by_secret(arn: str, client: Callable[[], SecretsClient], dsn: str = "", timeouts: Timeouts = Timeouts()) -> Connect:
+    """Connect by a secret: a DSN, or the JSON of a secret that RDS manages. What it does not name (RDS's own names
+    user and password only), ``dsn`` does. It is read for every connection: a rotated password is the current one.
+    """
+    base = _parsed(dsn, "the DSN")
 
     def connect() -> Connection:
         with translating_aws(f"secretsmanager:GetSecretValue on {arn}"):
             text = client().get_secret_value(SecretId=arn)["SecretString"]
-        return _connect(_secret_parameters(arn, text), timeouts)
+        parameters = {**base, **_secret_parameters(arn, text)}
+        if not parameters.get("host"):
+            raise ConfigurationError(f"neither the secret {arn} nor the DSN names a host")
+        return _connect(parameters, timeouts)
 
     return connect
 
 
-def by_iam(
-    dsn: str,
-    client: Callable[[], TokenClient],
-    timeouts: Timeouts = Timeouts(),
-) -> Connect:
+def by_iam(dsn: str, client: Callable[[], TokenClient], timeouts: Timeouts = Timeouts()) -> Connect:
     """Connect with a token of IAM for a password: host, port, user and database come from the DSN.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
     """
-    with translating_connect("the DSN"):
-        parameters = conninfo_to_dict(dsn)
+    parameters = _parsed(dsn, "the DSN")
     if not (parameters.get("host") and parameters.get("user")):
         raise ConfigurationError("a DSN for IAM authentication names host and user")
-
     host, port, user = str(parameters["host"]), int(parameters.get("port") or 5432), str(parameters["user"])
 
     def connect() -> Connection:
@@ -107,17 +101,23 @@ def by_iam(
     return connect
 
 
+def _parsed(dsn: str, name: str) -> Parameters:
+    try:
+        return conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # libpq's message quotes what may be a password.
+        raise ConfigurationError(
+            f"{name} is malformed", hint="Write postgresql://user@host:port/database?option=value, or option=value ..."
+        ) from None
+
+
 def _secret_parameters(arn: str, text: str) -> Parameters:
-    problem = f"the secret {arn} holds neither a DSN nor the JSON of a database secret"
     if not text.lstrip().startswith("{"):
-        with translating_connect(f"the secret {arn}"):
-            return conninfo_to_dict(text.strip())
+        return _parsed(text.strip(), f"the secret {arn}, if it is to be a DSN,")
     try:
         secret = json.loads(text)
     except ValueError:
-        raise ConfigurationError(problem) from None  # not even in the notes of an error may a secret appear
-    if not isinstance(secret, Mapping) or not secret.get("host"):
-        raise ConfigurationError(problem)
+        raise ConfigurationError(f"the secret {arn} is malformed JSON") from None
     return {name: secret[field] for field, name in _SECRET_FIELDS.items() if secret.get(field)}
 
 

@@ -79,8 +79,6 @@ def translating_connect(place: str) -> Iterator[None]:
         yield
     except psycopg.OperationalError as error:
         raise _not_connected(str(error).strip(), place) from error
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"the connection string of {place} is malformed: {error}") from error
 
 
 def message_of(error: psycopg.Error) -> str:
