@@ -79,7 +79,7 @@ def measure(subject: Subject, root: Path) -> Cost:
         "PENSTOCK_WORK_BUCKET": "work",
         "POWERTOOLS_SERVICE_NAME": "penstock",
         "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
-        "POWERTOOLS_TRACE_DISABLED": "true",
+        "POWERTOOLS_TRACE_DISABLED": "false",
     }
     probe = [sys.executable, "-c", PROBE.format(code=subject.code)]
     answer = subprocess.run(probe, env=environment, check=True, capture_output=True, text=True).stdout

@@ -56,7 +56,7 @@ class Surroundings:
             "PENSTOCK_WORK_BUCKET": WORK,
             "POWERTOOLS_SERVICE_NAME": "penstock",
             "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
-            "POWERTOOLS_TRACE_DISABLED": "true",
+            "POWERTOOLS_TRACE_DISABLED": "false",
         }
         self.s3: S3Client = boto3.client(
             "s3",
