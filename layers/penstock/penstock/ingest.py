@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError
 from penstock.events import Message, read_event
 from penstock.jobs import Outcome, Workshop
-from penstock.model import JobState, Source
+from penstock.limits import SMALL_OBJECT
+from penstock.model import Job, JobState, Route, Source, Store
 from penstock.ports import Deadline, MessageQueue
-from penstock.routes import Routes
+from penstock.routes import Routes, destination_of
 
 # Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five
 # receives (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job is
 # being done elsewhere does not end among the dead letters.
 BACKOFF_SECONDS = 30
 BACKOFF_CEILING_SECONDS = 900
+
+
+Together = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
+"""Does several small jobs at once: the outcomes of those it settled, by job id."""
+
+
+def nothing_together(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:  # noqa: ARG001  # none of them
+    """Every job goes by itself."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +43,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Takes every source that an event names, the smallest first, so that none waits behind a giant."""
+    """Takes every source that an event names: small ones for tables together, then one by one, the smallest first,
+    so that none waits behind a giant."""
 
     workshop: Workshop
     queue: MessageQueue
     routes: Callable[[], Routes]
+    together: Together = nothing_together
     jitter: Callable[[], float] = random.random
 
     def handle(self, event: object, deadline: Deadline) -> Report:
@@ -47,27 +60,44 @@ class Ingest:
         """
         messages = read_event(event)
         queued = any(message.id for message in messages)
+        returned = [message.id for message in messages if message.problem]
+        problems = tuple(message.problem for message in messages if message.problem)
+        if not any(message.sources for message in messages):
+            return Report((), tuple(returned), problems, queued)
+        routes = self._routes_for(messages)
+        together = self._take_together([source for message in messages for source in message.sources], routes, deadline)
         outcomes: list[Outcome] = []
-        returned: list[str] = [message.id for message in messages if message.problem]
+        fresh = not together
         for message in sorted(messages, key=_total_size):
-            done = [self._take(source, message, deadline, fresh=not outcomes) for source in message.sources]
+            done: list[Outcome] = []
+            for source in message.sources:
+                # A second message of the same source finds the job done, as it would alone.
+                outcome = together.pop(source, None) or self.workshop.take(source, routes, deadline, fresh=fresh)
+                fresh = False
+                done.append(outcome)
             outcomes += done
             if retry := next((outcome.retry for outcome in done if outcome.retry), None):
                 if not queued:
                     raise retry
                 returned.append(message.id)
                 self._postpone(message, retry)
-        problems = tuple(message.problem for message in messages if message.problem)
         return Report(tuple(outcomes), tuple(returned), problems, queued)
 
-    def _take(self, source: Source, message: Message, deadline: Deadline, *, fresh: bool) -> Outcome:
+    def _routes_for(self, messages: Iterable[Message]) -> Routes:
         try:
-            routes = self.routes()
+            return self.routes()
         except ConfigurationError as error:
-            # The invocation fails, so that an alarm tells; the message should not wait as long as after a crash.
-            self._postpone(message, error)
+            # The invocation fails, so that an alarm tells; the messages should not wait as long as after a crash.
+            for message in messages:
+                self._postpone(message, error)
             raise
-        return self.workshop.take(source, routes, deadline, fresh=fresh)
+
+    def _take_together(self, sources: Sequence[Source], routes: Routes, deadline: Deadline) -> dict[Source, Outcome]:
+        small = [source for source in sources if source.size <= SMALL_OBJECT]
+        routed = [(source, routes.find(source.bucket, source.key)) for source in small]
+        jobs = [Job(source, route, destination_of(route, source)) for source, route in routed if _is_shared(route)]
+        found = self.together(jobs, deadline) if len(jobs) > 1 else {}
+        return {outcome.source: outcome for outcome in found.values()}
 
     def _postpone(self, message: Message, retry: PenstockError) -> None:
         if not message.id:
@@ -77,6 +107,10 @@ class Ingest:
         if isinstance(retry, JobInProgressError):
             seconds = max(seconds, retry.retry_after + 1)
         self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+
+
+def _is_shared(route: Route | None) -> TypeGuard[Route]:
+    return route is not None and route.store is Store.POSTGRESQL
 
 
 def summarise(report: Report) -> dict[str, object]:

@@ -33,6 +33,13 @@ RUNTIME_BYTES = 72 * MIB
 # Lambda's smallest function.
 MIN_MEMORY = 128 * MIB
 
+# Sources of at most so many encoded bytes may be taken together. Below it, the fixed cost of a job (its requests, its
+# transaction) outweighs that of its bytes; above it, sharing gains little, and a source is no longer read in one go.
+SMALL_OBJECT = 1 * MIB
+
+# So many small objects are read at once: at 25 ms each, as many as one vCPU can ask for.
+READERS = 16
+
 # What zstd's specification asks every decoder to accept, and what `xz` uses unless told otherwise. Larger functions
 # accept more, by a quarter of what they have beyond the smallest.
 MIN_WINDOW = 8 * MIB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,7 +21,7 @@ from penstock.model import (
     Source,
     Target,
 )
-from penstock.records import Chunk, Loaded, Reject, Resume, TablePlan
+from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan
 
 
 class Deadline(Protocol):
@@ -109,6 +109,43 @@ class TableSink(Protocol):
         """Drop staging; append and upsert keep what is committed. Idempotent."""
 
 
+class GroupSink(Protocol):
+    """Loads several whole jobs at once into the tables of a plan. A context manager that owns its connection.
+
+    A job's rows commit together with its end in the ledger, the same that a `TableSink` keeps: whichever of the two
+    comes second finds the job done. Raises what a TableSink raises.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
+        """Check (or create) tables and ledger; answers which of the jobs have ended, and what they loaded."""
+
+    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Collection[str]:
+        """Commit the rows of all shares, or nothing.
+
+        Answers the jobs that the ledger knows, ended or begun: if there are any, nothing was loaded. Raises
+        RequestRefusedError, and loads nothing, where the database refuses a row.
+        """
+
+    def finish_all(self) -> None:
+        """Nothing more is to come: forget the jobs of long ago."""
+
+
+class ObjectReader(Protocol):
+    """Reads small objects whole. Used by several threads at once."""
+
+    def read(self, source: Source) -> bytes:
+        """The bytes of a source, ``source.size`` of them, if it is still what stands under its key.
+
+        Raises SourceGoneError and SourceChangedError when it is not, and ServiceUnavailableError.
+        """
+
+
 class ObjectStore(Protocol):
     """The objects of S3, as far as a job needs them."""
 
@@ -153,6 +190,9 @@ class JobStore(Protocol):
 
     def skip(self, source: Source) -> None:
         """Record a source that no route takes."""
+
+    def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
+        """Put jobs on record that succeeded without a claim, in so many seconds, whatever stands there."""
 
     def get(self, job_id: str) -> JobStatus | None: ...
 

@@ -204,3 +204,16 @@ class Resume:
     rows: int = 0
     rejects: int = 0
     refused: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several jobs has in rows that are committed together: all that it has.
+
+    ``end`` and ``next_row`` as in `Chunk`; ``rows`` is how many of the rows are its own.
+    """
+
+    job_id: str
+    end: int
+    next_row: int
+    rows: int

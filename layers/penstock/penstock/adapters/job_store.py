@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import translating
-from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.adapters.s3_source import Backoff
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+BATCH = 25
+
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 
 
 class DynamoJobStore:
-    """One item per job; every write is one conditional UpdateItem. ``clock`` gives Unix seconds."""
+    """One item per job; every write of a claim's holder is one conditional UpdateItem. ``clock`` gives Unix seconds."""
 
     def __init__(
         self,
@@ -40,12 +44,16 @@ class DynamoJobStore:
         retention_days: int,
         clock: Callable[[], float] = time.time,
         new_attempt: Callable[[], str] = lambda: uuid.uuid4().hex,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table = table
         self._retention = retention_days * 86_400
         self._clock = clock
         self._new_attempt = new_attempt
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
 
     def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
         newest = self._note_order(job)
@@ -100,13 +108,7 @@ class DynamoJobStore:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         if receipt:
-            done = Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)
-            fields |= _counted(done) | {
-                "codec": receipt.codec,
-                "crc32": f"{receipt.crc32:08x}",
-                "parts": receipt.parts,
-                "warnings": list(receipt.warnings),
-            }
+            fields |= _delivered(receipt)
         self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}))
 
     def skip(self, source: Source) -> None:
@@ -114,9 +116,38 @@ class DynamoJobStore:
         fields = _described(source) | {"state": str(JobState.SKIPPED), "updated_at": now, "finished_at": now}
         self._update(_job_key(digest(*source.identity)), fields, once={"started_at": now})
 
+    def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
+        """In requests of 25 items, the most there may be."""
+        now = self._clock()
+        times = {"started_at": now - seconds, "updated_at": now, "finished_at": now, "lease_until": now}
+        ended = times | {"state": str(JobState.SUCCEEDED), "attempts": 1, "expires_at": int(now) + self._retention}
+        items = [
+            _described(job.source) | {"route": job.route.name, "target": job.target.uri} | _delivered(receipt) | ended
+            for job, receipt in done
+        ]
+        puts = {
+            key: {"PutRequest": {"Item": {name: _typed(value) for name, value in (item | {"pk": key}).items()}}}
+            for key, item in zip((_job_key(job.id) for job, _ in done), items, strict=True)
+        }
+        waiting = list(puts.values())
+        for first in range(0, len(waiting), BATCH):
+            self._put(waiting[first : first + BATCH])
+
     def get(self, job_id: str) -> JobStatus | None:
         item = self._item(job_id)
         return _status(job_id, item) if item else None
+
+    def _put(self, puts: Sequence[Any]) -> None:
+        """One request, and again for what DynamoDB left out of it."""
+        right = f"dynamodb:BatchWriteItem on table {self._table}"
+        for failures in range(1, self._backoff.attempts + 1):
+            with translating(right):
+                answer = self._client.batch_write_item(RequestItems={self._table: puts})
+            puts = answer.get("UnprocessedItems", {}).get(self._table, ())
+            if not puts:
+                return
+            self._sleep(self._backoff.delay(failures))
+        raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
 
     def _item(self, job_id: str) -> Values:
         key = {"pk": {"S": _job_key(job_id)}}
@@ -208,6 +239,15 @@ def _described(source: Source) -> Values:
 
 def _counted(progress: Progress) -> Values:
     return asdict(progress)
+
+
+def _delivered(receipt: Receipt) -> Values:
+    return _counted(Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)) | {
+        "codec": receipt.codec,
+        "crc32": f"{receipt.crc32:08x}",
+        "parts": receipt.parts,
+        "warnings": list(receipt.warnings),
+    }
 
 
 def _status(job_id: str, item: Mapping[str, Any]) -> JobStatus:

@@ -12,7 +12,7 @@ from penstock.adapters.s3_multipart import S3BucketSink
 from penstock.adapters.s3_source import Backoff, S3ByteSource
 from penstock.adapters.s3_upload import abort_upload
 from penstock.adapters.session import session
-from penstock.limits import Budget, PartPlan
+from penstock.limits import READERS, Budget, PartPlan
 from penstock.model import Content, ObjectHead, Source, Target
 from penstock.ports import PublishRule
 
@@ -34,8 +34,8 @@ def s3_config(budget: Budget) -> Config:
         connect_timeout=5,
         # S3 answers within milliseconds; closing a source waits for the request under way.
         read_timeout=10,
-        # One each for uploads and read-ahead, the rest for HEAD and the like.
-        max_pool_connections=budget.uploads + 4,
+        # One each for uploads and read-ahead, the rest for HEAD and the like; or one for each reader of small objects.
+        max_pool_connections=max(budget.uploads + 4, READERS),
         tcp_keepalive=True,
         user_agent_extra="penstock",
         # SHA-256 of every byte costs as much CPU as decoding it. TLS protects the bytes on their way, a CRC32 that

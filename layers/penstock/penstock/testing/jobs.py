@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -76,16 +76,7 @@ class MemoryJobStore:
         self._check(claim)
         now = self.clock()
         status = replace(self.jobs[claim.job_id], state=state, failure=failure, updated_at=now, finished_at=now)
-        if receipt:
-            status = replace(
-                status,
-                progress=Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects),
-                codec=receipt.codec,
-                crc32=f"{receipt.crc32:08x}",
-                parts=receipt.parts,
-                warnings=receipt.warnings,
-            )
-        self.jobs[claim.job_id] = status
+        self.jobs[claim.job_id] = _delivered(status, receipt) if receipt else status
 
     def skip(self, source: Source) -> None:
         now = self.clock()
@@ -93,6 +84,24 @@ class MemoryJobStore:
         self.jobs[job_id] = JobStatus(
             job_id, JobState.SKIPPED, source.uri, size=source.size, started_at=now, updated_at=now, finished_at=now
         )
+
+    def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
+        now = self.clock()
+        for job, receipt in done:
+            status = JobStatus(
+                job_id=job.id,
+                state=JobState.SUCCEEDED,
+                source=job.source.uri,
+                route=job.route.name,
+                target=job.target.uri,
+                size=job.source.size,
+                attempts=1,
+                started_at=now - seconds,
+                updated_at=now,
+                finished_at=now,
+            )
+            self.jobs[job.id] = _delivered(status, receipt)
+            self._leases[job.id] = ("", now)
 
     def get(self, job_id: str) -> JobStatus | None:
         return self.jobs.get(job_id)
@@ -108,6 +117,17 @@ class MemoryJobStore:
         attempt, _ = self._leases[claim.job_id]
         if attempt != claim.attempt or self.jobs[claim.job_id].state is not JobState.RUNNING:
             raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+
+
+def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
+    return replace(
+        status,
+        progress=Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects),
+        codec=receipt.codec,
+        crc32=f"{receipt.crc32:08x}",
+        parts=receipt.parts,
+        warnings=receipt.warnings,
+    )
 
 
 @dataclass

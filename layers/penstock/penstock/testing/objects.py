@@ -135,6 +135,15 @@ class MemoryObjectStore:
         stored = self.get(bucket, key, version_id=version_id)
         return stored.head if stored else None
 
+    def read(self, source: Source) -> bytes:
+        """Implements ``ObjectReader``."""
+        standing = self.get(source.bucket, source.key)
+        if standing is None:
+            raise SourceGoneError(f"{source.uri} is gone")
+        if (standing.head.etag, standing.head.version_id) != (source.etag, source.version_id):
+            raise SourceChangedError(f"{source.uri} has changed")
+        return standing.data
+
     def open_source(self, source: Source) -> MemoryObjectSource:
         return MemoryObjectSource(self, source, self._piece)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +15,10 @@ from penstock.adapters.session import dynamodb_client, sqs_client
 from penstock.adapters.sqs import SqsQueue
 from penstock.adapters.texts import UriTexts
 from penstock.delivery import Attempt, Carrier, ObjectCarrier
-from penstock.ingest import Ingest
-from penstock.jobs import Workshop
+from penstock.ingest import Ingest, Together
+from penstock.jobs import Outcome, Workshop
 from penstock.limits import Budget
-from penstock.model import Receipt, Store
+from penstock.model import Job, Receipt, Store
 from penstock.ports import Deadline, Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
@@ -43,9 +43,10 @@ def build_ingest(settings: Settings) -> Ingest:
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
     objects = S3ObjectStore(s3, budget)
+    jobs = build_job_store(settings)
     workshop = Workshop(
         objects=objects,
-        jobs=build_job_store(settings),
+        jobs=jobs,
         carriers={
             Store.BUCKET: ObjectCarrier(objects, budget),
             Store.POSTGRESQL: _later(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
@@ -55,7 +56,9 @@ def build_ingest(settings: Settings) -> Ingest:
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
     )
-    return Ingest(workshop, SqsQueue(sqs_client), routes_reader(settings, UriTexts(lambda: s3)))
+    routes = routes_reader(settings, UriTexts(lambda: s3))
+    together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
+    return Ingest(workshop, SqsQueue(sqs_client), routes, together)
 
 
 def build_job_store(settings: Settings) -> DynamoJobStore:
@@ -98,6 +101,16 @@ def _later(make: Callable[[], Carrier]) -> Carrier:
 
     def carry(attempt: Attempt) -> Receipt:
         return made()(attempt)
+
+    return carry
+
+
+def _later_together(make: Callable[[], Together]) -> Together:
+    """The same for jobs that are done together."""
+    made = cache(make)
+
+    def carry(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:
+        return made()(jobs, deadline)
 
     return carry
 

@@ -8,12 +8,15 @@ from penstock.adapters.dynamodb_client import records_client
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
 from penstock.adapters.postgres import PostgresSink
 from penstock.adapters.postgres_connect import Connect, by_dsn, by_iam, by_secret
+from penstock.adapters.postgres_group import PostgresGroupSink
 from penstock.adapters.reject_log import S3RejectLog
+from penstock.adapters.s3_small import S3SmallReader
 from penstock.adapters.session import rds_client, secrets_client
 from penstock.errors import ConfigurationError
+from penstock.group import GroupCarrier
 from penstock.limits import Budget
 from penstock.loading import TableCarrier
-from penstock.ports import ObjectStore
+from penstock.ports import JobStore, ObjectStore
 from penstock.settings import Settings
 from penstock.tables import Form
 
@@ -30,6 +33,18 @@ def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
         lambda job: PostgresSink(connect, job.id),
         Form.TEXT,
         budget,
+    )
+
+
+def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> GroupCarrier:
+    """Many small sources into PostgreSQL at once."""
+    return GroupCarrier(
+        S3SmallReader(s3),
+        lambda: PostgresGroupSink(_connector(settings)),
+        jobs,
+        Form.TEXT,
+        budget,
+        settings.margin_seconds,
     )
 
 

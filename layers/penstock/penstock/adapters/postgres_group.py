@@ -1,0 +1,84 @@
+"""Several jobs in one transaction: their rows, and an entry for each in the ledger that `PostgresSink` keeps too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from penstock.adapters.postgres import LEDGER, PostgresSink
+from penstock.adapters.postgres_connect import Connect
+from penstock.adapters.postgres_ledger import RETENTION_DAYS, WHOLE_JOB
+from penstock.records import Resume, Rows, Share, TablePlan
+
+Cursor: TypeAlias = psycopg.Cursor[TupleRow]
+
+ENDED = """
+    SELECT job, count(*) - 1, max(end_offset), max(next_row), sum(rows)::bigint, sum(rejects)::bigint
+    FROM {ledger} WHERE job = ANY(%s) GROUP BY job HAVING bool_or(span = %s)
+"""
+
+# Sorted, so that two groups that share jobs wait for each other in the same order.
+ENTER = """
+    INSERT INTO {ledger} (job, span, chunk, end_offset, next_row, rows, rejects)
+    SELECT job, 0, 0, end_offset, next_row, rows, 0
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) AS share (job, end_offset, next_row, rows)
+    WHERE NOT EXISTS (SELECT FROM {ledger} AS known WHERE known.job = share.job)
+    ORDER BY job ON CONFLICT DO NOTHING RETURNING job
+"""
+
+CLOSE = """
+    INSERT INTO {ledger} (job, span, chunk, end_offset, next_row, rows, rejects)
+    SELECT job, %s, 0, 0, 0, 0, 0 FROM unnest(%s::text[]) AS ended (job) ORDER BY job ON CONFLICT DO NOTHING
+"""
+
+PRUNE = "DELETE FROM {ledger} WHERE at < now() - make_interval(days => %s)"
+
+
+class PostgresGroupSink(PostgresSink):
+    """Implements ``GroupSink``. Memory: twice the text of the rows.
+
+    A job's entries are those of a load in one chunk that has ended, so that a `PostgresSink` of the same job finds
+    nothing left to do.
+    """
+
+    def __init__(self, connect: Connect, *, ledger: str = LEDGER) -> None:
+        super().__init__(connect, job_id="", ledger=ledger)
+
+    def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
+        self.begin(plan)
+        rows = self._transact(lambda: self._run(ENDED, list(job_ids), WHOLE_JOB).fetchall(), self._ledger.right)
+        return {job: Resume(*numbers) for job, *numbers in rows}
+
+    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Collection[str]:
+        names = ", ".join(table.name for table in self._writers)
+        try:
+            self._transact(lambda: self._commit(rows, shares), f"INSERT on table {names}")
+        except _Known as known:
+            return known.jobs
+        return ()
+
+    def finish_all(self) -> None:
+        self._transact(lambda: self._run(PRUNE, RETENTION_DAYS), self._ledger.right)
+
+    def _commit(self, rows: Sequence[Rows], shares: Sequence[Share]) -> None:
+        jobs = [share.job_id for share in shares]
+        numbers = ([share.end for share in shares], [share.next_row for share in shares], [s.rows for s in shares])
+        entered = {job for (job,) in self._run(ENTER, jobs, *numbers)}
+        if known := set(jobs) - entered:
+            raise _Known(known)
+        self._run(CLOSE, WHOLE_JOB, jobs)
+        for part in rows:
+            self._writers[part.table].write(part.columns, 0)
+
+    def _run(self, query: LiteralString, *values: object) -> Cursor:
+        return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table), values)
+
+
+class _Known(Exception):  # noqa: N818  # takes the transaction back; never leaves this module
+    def __init__(self, jobs: Collection[str]) -> None:
+        super().__init__()
+        self.jobs = jobs

@@ -1,0 +1,235 @@
+"""Small sources together: their rows in few large statements, each job in or out by itself.
+
+A group takes what is in order. Whatever is not (a file that does not parse, a record that is rejected, a source that
+was overwritten, a row that the database refuses) is left to the ordinary way, one by one, which says what is wrong
+with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
+
+Memory: what is read ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch`` and, beside them,
+those of the next source.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+
+from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RequestRefusedError, RetryableError
+from penstock.jobs import Outcome, failure_of
+from penstock.limits import Budget
+from penstock.model import Job, JobState, Receipt, Route, Store
+from penstock.ports import Deadline, GroupSink, JobStore, ObjectReader
+from penstock.records import Batch, Chunk, Mode, Place, Resume, Share, TablePlan
+from penstock.small_sources import Parsed, parse_whole, read_ahead
+from penstock.tables import Form, Rowmaker, tables_of
+
+Portion = Sequence[tuple[str, Parsed]]
+"""Ids of jobs whose records are of one shape, and the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCarrier:
+    """Carries the records of many small sources into the tables of their route's plan.
+
+    ``open_sink`` makes the sink of one group, ``form`` is what it wants rows in; ``margin`` is the seconds to keep
+    in hand.
+    """
+
+    reader: ObjectReader
+    open_sink: Callable[[], GroupSink]
+    jobs: JobStore
+    form: Form
+    budget: Budget
+    margin: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __call__(self, jobs: Sequence[Job], deadline: Deadline) -> dict[str, Outcome]:
+        """What became of these jobs, by id, as far as they could be done together: the others are still to be done.
+
+        A job that is answered as succeeded is in the tables, in the ledger and on record.
+        """
+        routes: dict[str, dict[str, Job]] = defaultdict(dict)
+        for job in jobs:
+            routes[job.route.digest][job.id] = job
+        outcomes: dict[str, Outcome] = {}
+        for members in routes.values():
+            plan = shared_plan(next(iter(members.values())).route)
+            if plan and len(members) > 1:
+                outcomes |= _Group(self, plan, members, deadline).carry()
+        return outcomes
+
+
+def shared_plan(route: Route) -> TablePlan | None:
+    """The plan of a route whose sources may share a transaction.
+
+    None where columns are inferred from each file, or where each file replaces what the one before has brought.
+    """
+    if route.store is not Store.POSTGRESQL or route.plan is None:
+        return None
+    fit = all(table.columns and table.mode is not Mode.REPLACE for table in tables_of(route.plan))
+    return route.plan if fit else None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The jobs of one route, by id, on their way into its tables."""
+
+    carrier: GroupCarrier
+    plan: TablePlan
+    members: dict[str, Job]
+    deadline: Deadline
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    makers: dict[tuple[str, ...], Rowmaker] = field(default_factory=dict)
+    last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last = self.carrier.clock()
+
+    def carry(self) -> dict[str, Outcome]:
+        """The jobs that are done, and those that must be tried again."""
+        try:
+            with self.carrier.open_sink() as sink:
+                self._recall(sink.begin_all(self.plan, list(self.members)))
+                with closing(self._parsed()) as parsed:
+                    for portion in _portions(parsed, self._room):
+                        self._commit(portion, sink)
+                sink.finish_all()
+        except RetryableError as error:
+            for job_id in self.members.keys() - self.outcomes.keys():
+                self._retry(job_id, error)
+        except PermanentError:
+            pass  # each of those that are left meets it again, alone, and its job says so
+        return self.outcomes
+
+    @property
+    def _room(self) -> int:
+        """Decoded bytes that are committed together."""
+        return self.carrier.budget.batch // 2
+
+    def _recall(self, ended: Mapping[str, Resume]) -> None:
+        """Jobs that are in already: whoever did them may have died before putting them on record."""
+        unrecorded = []
+        for job_id, known in ended.items():
+            status = self.carrier.jobs.get(job_id)
+            if status is None or not status.state.final:
+                size = self.members[job_id].source.size
+                receipt = Receipt(size, known.offset, 0, known.chunk, "", rows=known.rows, rejects=known.rejects)
+                unrecorded.append((self.members[job_id], receipt))
+        self.carrier.jobs.record_many(unrecorded, seconds=0)
+        for job_id in ended:
+            self.outcomes[job_id] = replace(self._outcome(job_id), state=JobState.SUCCEEDED, repeat=True)
+
+    def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
+        """Sources that are in order so far."""
+        carrier = self.carrier
+        left = {job.source: job_id for job_id, job in self.members.items() if job_id not in self.outcomes}
+        with closing(read_ahead(carrier.reader, left, 2 * carrier.budget.read_chunk)) as bodies:
+            for source, body in bodies:
+                if self.deadline.remaining() < 2 * carrier.margin:
+                    raise NotEnoughTimeError(f"{source.uri}: not begun: this invocation is nearly over")
+                job_id = left[source]
+                try:
+                    parsed = parse_whole(
+                        self.members[job_id], body.result(), self.plan.parse, carrier.budget, self._room
+                    )
+                except RetryableError as error:
+                    self._retry(job_id, error)
+                except PermanentError:
+                    continue
+                else:
+                    if parsed and not parsed.batch.rejects:
+                        yield job_id, parsed
+
+    def _commit(self, portion: Portion, sink: GroupSink) -> None:
+        """Load what is in order, in one transaction if the database takes all of it, else by halves."""
+        try:
+            portion, chunk = self._shaped(portion)
+        except InvalidTableError:
+            return  # their common header lacks a column
+        if not portion:
+            return
+        rows = _rows_by_source(portion, chunk)
+        shares = [
+            Share(job_id, parsed.batch.end, parsed.batch.count + 1, count)
+            for (job_id, parsed), count in zip(portion, rows, strict=True)
+        ]
+        try:
+            known = sink.load_all(chunk.rows, shares)
+        except RequestRefusedError:
+            middle = len(portion) // 2
+            for half in (portion[:middle], portion[middle:]) if middle else ():
+                self._commit(half, sink)
+            return
+        if known:
+            self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in known], sink)
+        else:
+            self._succeed([(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)])
+
+    def _shaped(self, portion: Portion) -> tuple[Portion, Chunk]:
+        """The sources none of whose records is rejected, and their rows."""
+        names = portion[0][1].batch.names if portion else ()
+        maker = self.makers.setdefault(names, Rowmaker(self.plan, self.carrier.form))
+        chunk, rejects = maker.chunk(0, _joined(portion))
+        if not rejects:
+            return portion, chunk
+        owner = _owner_of(portion)
+        spoilt = {owner(reject.place.row) for reject in rejects}
+        return self._shaped([member for number, member in enumerate(portion) if number not in spoilt])
+
+    def _succeed(self, done: Sequence[tuple[str, Receipt]]) -> None:
+        now = self.carrier.clock()
+        seconds, self.last = now - self.last, now
+        self.carrier.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
+        for job_id, receipt in done:
+            self.outcomes[job_id] = replace(
+                self._outcome(job_id), state=JobState.SUCCEEDED, receipt=receipt, seconds=seconds / len(done)
+            )
+
+    def _retry(self, job_id: str, error: RetryableError) -> None:
+        self.outcomes[job_id] = replace(self._outcome(job_id), retry=error, failure=failure_of(error))
+
+    def _outcome(self, job_id: str) -> Outcome:
+        job = self.members[job_id]
+        return Outcome(job.source, None, job_id, job.route.name, job.target.uri)
+
+
+def _portions(parsed: Iterable[tuple[str, Parsed]], room: int) -> Iterator[Portion]:
+    """Consecutive sources with the same columns, of together at most ``room`` decoded bytes."""
+    portion: list[tuple[str, Parsed]] = []
+    size = 0
+    for member in parsed:
+        batch, more = member[1].batch, member[1].receipt.bytes_out
+        if portion and (size + more > room or batch.names != portion[0][1].batch.names):
+            yield portion
+            portion, size = [], 0
+        portion.append(member)
+        size += more
+    if portion:
+        yield portion
+
+
+def _joined(portion: Portion) -> Batch:
+    """All records as one batch, in order. A record's place is its position in it."""
+    rows = [row for _, parsed in portion for row in parsed.batch.rows]
+    names = portion[0][1].batch.names if portion else ()
+    return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: Place(position, 0, ""))
+
+
+def _owner_of(portion: Portion) -> Callable[[int], int]:
+    """Which source of the portion a position in the joined batch belongs to."""
+    ends = list(accumulate(len(parsed.batch.rows) for _, parsed in portion))
+    return lambda position: bisect_right(ends, position)
+
+
+def _rows_by_source(portion: Portion, chunk: Chunk) -> list[int]:
+    """How many rows of the chunk each source has. Records whose type is ignored have none."""
+    counts = [len(parsed.batch.rows) for _, parsed in portion]
+    if sum(rows.count for rows in chunk.rows) == sum(counts):
+        return counts
+    owner = _owner_of(portion)
+    found = Counter(owner(rows.place(row).row) for rows in chunk.rows for row in range(rows.count))
+    return [found[number] for number in range(len(portion))]
