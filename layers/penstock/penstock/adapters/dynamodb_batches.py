@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_PUTS = 25
 MAX_BYTES = 1024 * KIB
 
-# Of a request's bytes: the puts, the body joined of them, and the body once more behind the header in http.client.
+# Of a request's bytes: the puts, the body joined of them, and, with urllib3 1, the body once more behind the header.
 COPIES = 3
 
 # Of an item, not of the service. The second: all items of one key, where the table has a local index, exceed 10 GB.

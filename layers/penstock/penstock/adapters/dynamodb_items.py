@@ -83,7 +83,8 @@ class LastWins:
     """The rows of one chunk for one table, as puts of distinct keys.
 
     Rows are taken from the last to the first, so the first put of a key is the one to write, and none has to be
-    kept. Memory: the keys. ``rejects`` grows while puts are taken.
+    kept. A row that a later one replaces is checked, but DynamoDB is never asked about it. Memory: the keys.
+    ``rejects`` grows while puts are taken.
     """
 
     def __init__(self, schema: KeySchema, parts: Sequence[Rows]) -> None:
