@@ -448,6 +448,14 @@ def test_a_file_too_long_for_one_invocation_fails_before_time_runs_out(plant: Pl
     assert plant.nothing_left()
 
 
+def test_a_file_that_decodes_to_nothing_for_too_long_is_stopped_as_well(plant: Plant) -> None:
+    """Empty members yield no piece to look at the time for."""
+    source = plant.drop("in/a.csv.gz", gzip.compress(b"") * 1000)
+    outcome = plant.one(source, deadline=ManualDeadline(20, per_look=5))
+    assert outcome.failure
+    assert outcome.failure.error == "TimeLimitError"
+
+
 def test_a_file_that_had_to_share_the_invocation_returns_to_the_queue_instead(plant: Plant) -> None:
     first = plant.drop("in/small.gz", gzip.compress(b"x"))
     second = plant.drop("in/a.csv.gz", GOOD)

@@ -25,6 +25,8 @@ STACK = Stack(
     queue_url="http://127.0.0.1:4566/000000000000/queue",
     dead_letter_queue_url="http://127.0.0.1:4566/000000000000/dead",
     ingest_function="the-ingest",
+    records_table="the-records",
+    postgres_dsn="postgresql://the-database",
     pid=4711,
     log="emulator.log",
 )

@@ -15,7 +15,7 @@ from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, 
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
 from penstock.parsers import parse, resolve
-from penstock.pipeline import Decoding, check_time, naming
+from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
 from penstock.tables import Form, Rowmaker, complete, tables_of
@@ -71,7 +71,7 @@ class TableCarrier:
         with closing(load.pieces()) as pieces:
             batches = parse(pieces, load.plan.parse, batch_bytes=self.budget.batch, resume=load.resume)
             for number, batch in enumerate(batches, start=load.resume.chunk):
-                load.check_time()
+                load.decoding.check_time()
                 chunk, rejects = maker.chunk(number, batch)
                 self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
                 load.refuse_too_many(len(rejects))
@@ -99,7 +99,8 @@ class TableCarrier:
 
     def _decoding(self, attempt: Attempt) -> Decoding:
         source = attempt.job.source
-        return Decoding(source, self.objects.open_source(source), attempt.job.route, self.budget)
+        content = self.objects.open_source(source)
+        return Decoding(source, content, attempt.job.route, self.budget, attempt.deadline, attempt.margin)
 
 
 @dataclass(slots=True)
@@ -130,10 +131,6 @@ class Load:
             for piece in pieces:
                 self._marks.append((trace.produced, trace.consumed))
                 yield piece
-
-    def check_time(self) -> None:
-        """Raises TimeLimitError when only the margin is left."""
-        check_time(self.attempt.job.source, self.decoding.trace, self.attempt.deadline, self.attempt.margin)
 
     def refuse_too_many(self, more: int = 0) -> None:
         """Raises TooManyRejectsError when the route allows a count of rejects and ``more`` would pass it."""

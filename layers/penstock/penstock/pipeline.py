@@ -22,23 +22,33 @@ HARMLESS_BYTES = 64 * MIB
 class Decoding:
     """A source being decoded: its pieces, and in ``trace`` and ``codec`` what is known of it so far."""
 
-    def __init__(self, source: Source, content: ByteSource, route: Route, budget: Budget) -> None:
+    def __init__(
+        self,
+        source: Source,
+        content: ByteSource,
+        route: Route,
+        budget: Budget,
+        deadline: Deadline | None = None,
+        margin: float = 0.0,
+    ) -> None:
         self.trace = Trace()
         self.codec = ""
         self._source = source
         self._content = content
         self._route = route
         self._budget = budget
+        self._deadline = deadline
+        self._margin = margin
         self._ceiling = min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
 
     def pieces(self) -> Generator[bytes, None, None]:
         """Decoded bytes in order, at most ``budget.step`` at once.
 
-        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, and what the source
-        raises.
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, TimeLimitError when
+        only ``margin`` seconds are left, and what the source raises.
         """
         with closing(self._content.chunks()) as chunks:
-            head, whole = peek(chunks, HEAD)
+            head, whole = peek(self._in_time(chunks), HEAD)
             codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
             self.codec = codec.name
             for piece in codec.decode(whole, self.trace, self._budget.step):
@@ -48,7 +58,22 @@ class Decoding:
                         f"the ceiling of route {self._route.name!r} (max_ratio {self._route.max_ratio:g}, "
                         f"max_bytes {self._route.max_bytes:,}); stopped at byte {self.trace.consumed:,}"
                     )
+                self.check_time()
                 yield piece
+
+    def check_time(self) -> None:
+        """Raises TimeLimitError when there is a deadline and only the margin is left of it."""
+        if self._deadline and self._deadline.remaining() <= self._margin:
+            raise TimeLimitError(
+                f"{self._source.uri}: too long for one invocation: {self.trace.consumed:,} of {self._source.size:,} "
+                f"bytes were read ({self.trace.produced:,} decoded) when time ran out"
+            )
+
+    def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """A source may decode to nothing for long (empty members): time is looked at for every chunk as well."""
+        for chunk in chunks:
+            self.check_time()
+            yield chunk
 
 
 def pour(
@@ -68,12 +93,11 @@ def pour(
     BadSourceError with the source's name and offset, ExpansionLimitError at the route's ceiling, TimeLimitError
     before time runs out, and what source and sink raise.
     """
-    decoding = Decoding(source, content, route, budget)
+    decoding = Decoding(source, content, route, budget, deadline, margin)
     trace = decoding.trace
     with naming(source):
         with closing(decoding.pieces()) as pieces:
             for piece in pieces:
-                check_time(source, trace, deadline, margin)
                 sink.write(piece)
                 beat(Progress(trace.consumed, trace.produced))
         published = sink.publish(crc32=trace.crc32)
@@ -97,16 +121,6 @@ def naming(source: Source) -> Iterator[None]:
     except BadSourceError as error:
         error.source = source.uri
         raise
-
-
-def check_time(source: Source, trace: Trace, deadline: Deadline, margin: float) -> None:
-    """Raises TimeLimitError when only ``margin`` seconds are left."""
-    if deadline.remaining() > margin:
-        return
-    raise TimeLimitError(
-        f"{source.uri}: too long for one invocation: {trace.consumed:,} of {source.size:,} bytes were read "
-        f"({trace.produced:,} decoded) when time ran out"
-    )
 
 
 def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType
 
-import openpyxl  # type: ignore[import-untyped]  # has no types
+import openpyxl
 import psycopg
 
 from penstock_local.samples import accidents
