@@ -15,10 +15,10 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local test lint types validate build bench clean
+.PHONY: help setup tools demo local sam-local test lint types validate build bench clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt cli/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -37,6 +37,9 @@ demo: tools ## Start the local stack, decode real files, check every byte, leave
 
 local: tools ## Start the local stack and print its endpoint and names
 	@$(VENV)/penstock local up
+
+sam-local: tools ## Put every event through `sam local invoke` and check the answers; needs Docker on Linux
+	@$(VENV)/python -m penstock_local.sam_local
 
 test: lint types validate build ## Run all checks and all tests
 	@$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup

@@ -64,12 +64,12 @@ class Account:
 
 
 @contextmanager
-def emulator_only() -> Iterator[Account]:
+def emulator_only(host: str = process.HOST) -> Iterator[Account]:
     """An empty account for as long as the block runs: nothing deployed, up in about half a second."""
     with TemporaryDirectory(prefix="penstock-") as directory, process.guard() as guard_fd:
         state_dir = Path(directory)
-        port = process.start(state_dir, guard_fd=guard_fd)
+        port = process.start(state_dir, host=host, guard_fd=guard_fd)
         try:
-            yield Account(endpoint=f"http://{process.HOST}:{port}")
+            yield Account(endpoint=f"http://{host}:{port}")
         finally:
             process.stop(state_dir)

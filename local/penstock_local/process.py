@@ -29,15 +29,15 @@ SCRATCH = ("tmp", "home")
 PROBING = 0.2  # as long as somebody who only asks may hold the lock
 
 
-def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int:
-    """Start an emulator that keeps its files in ``state_dir`` and return its port once it answers.
+def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | None = None) -> int:
+    """Start an emulator that keeps its files in ``state_dir`` and return its port on ``host`` once it answers.
 
     It outlives this process unless ``guard_fd`` is given (see `guard`). Raises LocalStackError when one already
     runs there, when the port is taken, or when it does not come up.
     """
     for name in SCRATCH:
         (state_dir / name).mkdir(parents=True, exist_ok=True)
-    with _lock(state_dir) as lock, _listener(port) as listener, log_file(state_dir).open("wb") as log:
+    with _lock(state_dir) as lock, _listener(host, port) as listener, log_file(state_dir).open("wb") as log:
         port = listener.getsockname()[1]
         inherited = [listener.fileno(), lock.fileno(), *([guard_fd] if guard_fd is not None else [])]
         arguments = [str(listener.fileno()), str(port), *([str(guard_fd)] if guard_fd is not None else [])]
@@ -56,7 +56,7 @@ def start(state_dir: Path, *, port: int = 0, guard_fd: int | None = None) -> int
         lock.write(str(process.pid))
         lock.flush()
     try:
-        _wait_until_healthy(port)
+        _wait_until_healthy(host, port)
     except OSError as error:
         stop(state_dir)
         last = log_file(state_dir).read_text(errors="replace").strip().rpartition("\n")[2]
@@ -125,15 +125,15 @@ def _lock(state_dir: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _listener(port: int) -> Iterator[socket.socket]:
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((host, port))
             listener.listen()
         except OSError as error:
             raise LocalStackError(
-                f"cannot listen on {HOST}:{port}: {error.strerror}",
+                f"cannot listen on {host}:{port}: {error.strerror}",
                 hint="Choose another --port, or none for a free one.",
             ) from error
         yield listener
@@ -156,9 +156,9 @@ def _environment(state_dir: Path) -> dict[str, str]:
     }
 
 
-def _wait_until_healthy(port: int) -> None:
+def _wait_until_healthy(host: str, port: int) -> None:
     """One request: the socket listens already, so it waits in its queue. Raises OSError when the emulator dies."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=STARTING)
+    connection = http.client.HTTPConnection(host, port, timeout=STARTING)
     try:
         connection.request("GET", HEALTH)
         if connection.getresponse().status != http.HTTPStatus.OK:

@@ -81,8 +81,15 @@ def test_functions_are_told_what_the_settings_require_and_nothing_they_do_not_kn
             "POWERTOOLS_METRICS_NAMESPACE",
             "POWERTOOLS_LOG_LEVEL",
             "POWERTOOLS_TRACE_DISABLED",
+            "AWS_ENDPOINT_URL",
         }
         Settings.from_environment(dict.fromkeys(told, "1"))
+
+
+def test_a_deployed_function_keeps_to_the_endpoints_of_aws(resources: Resources) -> None:
+    nothing = {"Ref": "AWS::NoValue"}
+    for function in functions(resources).values():
+        assert function["Environment"]["Variables"].get("AWS_ENDPOINT_URL", nothing) == nothing
 
 
 @pytest.mark.parametrize(
