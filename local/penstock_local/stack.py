@@ -146,6 +146,7 @@ def running(
     parameters: Mapping[str, str] = NOTHING,
 ) -> Iterator[Stack]:
     """A stack for as long as the block runs; it also ends when this process does, however it does."""
+    _checked(routes)
     with (
         _directory(state_dir) as directory,
         process.guard() as guard_fd,

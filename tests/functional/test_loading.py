@@ -281,7 +281,7 @@ def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) ->
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     outcomes: list[Outcome] = []
     while not outcomes or outcomes[-1].retry:
-        outcomes.append(plant.take(source, route(), ManualDeadline(30, per_look=2)))
+        outcomes.append(plant.take(source, route(), ManualDeadline(130, per_look=1)))
     assert len(outcomes) > 2
     assert outcomes[-1].state is JobState.SUCCEEDED
     assert plant.ids() == list(range(3000))

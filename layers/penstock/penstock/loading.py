@@ -100,7 +100,9 @@ class TableCarrier:
     def _decoding(self, attempt: Attempt) -> Decoding:
         source = attempt.job.source
         content = self.objects.open_source(source)
-        return Decoding(source, content, attempt.job.route, self.budget, attempt.deadline, attempt.margin)
+        return Decoding(
+            source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
+        )
 
 
 @dataclass(slots=True)

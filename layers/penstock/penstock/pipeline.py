@@ -28,6 +28,7 @@ class Decoding:
         content: ByteSource,
         route: Route,
         budget: Budget,
+        *,
         deadline: Deadline | None = None,
         margin: float = 0.0,
     ) -> None:
@@ -93,7 +94,7 @@ def pour(
     BadSourceError with the source's name and offset, ExpansionLimitError at the route's ceiling, TimeLimitError
     before time runs out, and what source and sink raise.
     """
-    decoding = Decoding(source, content, route, budget, deadline, margin)
+    decoding = Decoding(source, content, route, budget, deadline=deadline, margin=margin)
     trace = decoding.trace
     with naming(source):
         with closing(decoding.pieces()) as pieces:
