@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -10,6 +11,7 @@ from typing import Any
 
 import boto3
 
+from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_client import records_config
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
 from penstock.limits import MIB
@@ -80,8 +82,19 @@ class DynamoServer:
             aws_secret_access_key=self.secret,
         )
 
-    def sink(self) -> DynamoRecordSink:
-        return DynamoRecordSink(self.client(), budget_bytes=4 * MIB, workers=WORKERS)
+    def sink(self, bookmark: DynamoBookmark | None = None) -> DynamoRecordSink:
+        return DynamoRecordSink(self.client(), budget_bytes=4 * MIB, workers=WORKERS, bookmark=bookmark)
+
+    def bookmark(self, job_id: str, span: int = 0) -> DynamoBookmark:
+        """One in a jobs table."""
+        with suppress(self.client().exceptions.ResourceInUseException):
+            self.client().create_table(
+                TableName="records-jobs",
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        return DynamoBookmark(self.client(), "records-jobs", job_id, span)
 
     def create(self, keys: Keys = STRING_KEY, index: tuple[str, str] | None = None) -> Table:
         """A new table. ``index``: an attribute that a secondary index is on."""

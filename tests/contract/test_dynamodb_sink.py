@@ -27,8 +27,9 @@ from contract.dynamodb_tables import (
     rows_of,
 )
 from contract.object_backends import Endpoint
+from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError
-from penstock.records import Choice, Column, ColumnType, Loaded, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.records import Choice, Chunk, Column, ColumnType, Loaded, Mode, ParseOptions, Resume, Table, TablePlan
 
 KB_400 = 400 * 1024
 
@@ -169,11 +170,43 @@ def test_a_chunk_that_is_loaded_again_changes_nothing(server: DynamoServer) -> N
     assert server.items(table) == before
 
 
-def test_a_span_always_begins_anew(server: DynamoServer) -> None:
+def test_without_a_bookmark_a_span_begins_anew(server: DynamoServer) -> None:
     table = server.create()
     load(server, table, {"id": "a"})
     with server.sink() as sink:
         assert sink.begin(plan_of(table)) == Resume()
+
+
+def test_with_a_bookmark_it_goes_on_at_the_last_chunk_whose_rejects_may_not_be_kept(server: DynamoServer) -> None:
+    table = server.create()
+    chunks = [
+        Chunk(0, 30, 4, 3, [rows_of([{"id": "a"}, {"id": ""}, {"id": "b"}], table)]),
+        Chunk(1, 60, 7, 3, [rows_of([{"id": "c"}], table, [4])], rejects=2),
+        Chunk(2, 70, 8, 1, [rows_of([{"id": "d"}], table, [6])]),
+    ]
+    with server.sink(server.bookmark(table.name)) as sink:
+        assert sink.begin(plan_of(table)) == Resume()
+        sink.load(chunks[0])
+        sink.load(chunks[1])
+    with server.sink(server.bookmark(table.name)) as sink:
+        assert sink.begin(plan_of(table)) == Resume(chunk=1, offset=30, row=4, rows=2, rejects=1)
+        assert sink.load(chunks[1]) == Loaded(1)
+        assert sink.load(chunks[1]) == Loaded(1)
+        sink.load(chunks[2])
+        sink.finish()
+    with server.sink(server.bookmark(table.name)) as sink:
+        assert sink.begin(plan_of(table)) == Resume(chunk=3, offset=70, row=8, rows=4, rejects=3)
+    assert [item["id"] for item in server.items(table)] == ["a", "b", "c", "d"]
+
+
+def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) -> None:
+    place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5)
+    written = replace(server.bookmark("job", 1), clock=lambda: 1000.5, retention_days=2)
+    written.note(place)
+    assert server.bookmark("job", 1).read() == place
+    assert server.bookmark("job", 0).read() == server.bookmark("other", 1).read() == Resume()
+    item = server.client().get_item(TableName="records-jobs", Key={"pk": {"S": "load#job#1"}})["Item"]
+    assert item["expires_at"] == {"N": "173800"}
 
 
 def test_a_choice_fills_several_tables(server: DynamoServer) -> None:
@@ -344,6 +377,19 @@ def restricted(emulator: Endpoint) -> Iterator[Any]:
             return DynamoServer(emulator.url, key["AccessKeyId"], key["SecretAccessKey"])
 
         yield server
+
+
+def test_a_bookmark_needs_two_rights_on_the_jobs_table(emulator: Endpoint, restricted: Any) -> None:
+    DynamoServer(emulator.url).bookmark("job")
+    both = restricted("bookmarker", "dynamodb:GetItem", "dynamodb:UpdateItem")
+    bookmark = DynamoBookmark(both.client(), "records-jobs", "restricted")
+    bookmark.note(Resume(chunk=1))
+    assert bookmark.read() == Resume(chunk=1)
+    neither = replace(bookmark, client=restricted("stranger", "dynamodb:DescribeTable").client())
+    with pytest.raises(AccessDeniedError, match="dynamodb:GetItem on table records-jobs"):
+        neither.read()
+    with pytest.raises(AccessDeniedError, match="dynamodb:UpdateItem on table records-jobs"):
+        neither.note(Resume())
 
 
 def test_two_rights_are_needed_and_enough(emulator: Endpoint, restricted: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.dynamodb_batches import BatchWriter
+from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_items import LastWins, Put
 from penstock.adapters.dynamodb_table import KeySchema, missing_table
 from penstock.adapters.s3_source import Backoff
@@ -27,7 +28,7 @@ class DynamoRecordSink:
     """Implements ``TableSink``; for one calling thread.
 
     There is no ledger: keys come from the records, so a chunk that is loaded again writes the same items
-    (docs/adr/0007). A span therefore always begins anew, and its counts with it.
+    (docs/adr/0007). With a ``bookmark`` a retry goes on near where the last attempt ended; without one it begins anew.
 
     A column that is None is an attribute that the item does not have. The last row of a key wins.
 
@@ -41,14 +42,17 @@ class DynamoRecordSink:
         *,
         budget_bytes: int,
         workers: int,
+        bookmark: DynamoBookmark | None = None,
         backoff: Backoff = PATIENCE,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
+        self._bookmark = bookmark
         self._backoff = backoff
         self._sleep = sleep
         self._writer = BatchWriter(client, budget_bytes=budget_bytes, workers=workers, backoff=backoff, sleep=sleep)
         self._schemas: dict[str, KeySchema] = {}
+        self._noted = self._reached = Resume()
 
     def __enter__(self) -> Self:
         return self
@@ -64,22 +68,36 @@ class DynamoRecordSink:
             if table.name not in self._schemas:
                 self._schemas[table.name] = self._describe(table.name)
             self._schemas[table.name].check(table)
-        return Resume()
+        if self._bookmark:
+            self._noted = self._reached = self._bookmark.read()
+        return self._noted
 
     def load(self, chunk: Chunk) -> Loaded:
         """Write one chunk. Rows that no item can hold, or that DynamoDB refuses, come back as rejects."""
+        # Only now: whoever loads the next chunk has kept the rejects of the one before.
+        self._note()
         by_table: dict[str, list[Rows]] = {}
         for rows in chunk.rows:
             by_table.setdefault(rows.table.name, []).append(rows)
         rejects = [reject for name, parts in by_table.items() for reject in self._load(name, parts)]
-        count = sum(rows.count for rows in chunk.rows)
-        return Loaded(count - len(rejects), tuple(sorted(rejects, key=attrgetter("place.row"))))
+        loaded = Loaded(
+            sum(rows.count for rows in chunk.rows) - len(rejects), tuple(sorted(rejects, key=attrgetter("place.row")))
+        )
+        if chunk.number == self._reached.chunk:
+            self._reached = _behind(chunk, loaded, self._reached)
+        return loaded
 
     def finish(self) -> None:
-        """Nothing to do: items are visible as they are written."""
+        """Note the end; items are visible as they are written."""
+        self._note()
 
     def abort(self) -> None:
         """Nothing to do: what is written stays."""
+
+    def _note(self) -> None:
+        if self._bookmark and self._noted != self._reached:
+            self._bookmark.note(self._reached)
+            self._noted = self._reached
 
     def _load(self, name: str, parts: list[Rows]) -> list[Reject]:
         items = LastWins(self._schemas[name], parts)
@@ -111,3 +129,14 @@ def _tables_of(plan: TablePlan) -> Iterable[Table]:
     if plan.table:
         return (plan.table,)
     return plan.choice.tables.values() if plan.choice else ()
+
+
+def _behind(chunk: Chunk, loaded: Loaded, before: Resume) -> Resume:
+    """The place behind a chunk, and what is in up to there."""
+    return Resume(
+        chunk.number + 1,
+        chunk.end,
+        chunk.next_row,
+        before.rows + loaded.rows,
+        before.rejects + chunk.rejects + len(loaded.rejects),
+    )

@@ -1,0 +1,60 @@
+"""Where a span of a load goes on, noted in the jobs table: one item per span, ``load#<job id>#<span>``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.adapters.aws_errors import translating
+from penstock.records import Resume
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+FIELDS = ("chunk", "offset", "row", "rows", "rejects")
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoBookmark:
+    """The bookmark of one span. ``clock`` gives Unix seconds.
+
+    It is written without a condition: whichever attempt writes it, everything before that place is in, and its
+    counts are those of everything before it. At worst it goes back, and work is done again.
+    Needs dynamodb:GetItem and dynamodb:UpdateItem on the jobs table.
+    """
+
+    client: DynamoDBClient
+    table: str
+    job_id: str
+    span: int = 0
+    retention_days: int = 90
+    clock: Callable[[], float] = time.time
+
+    def read(self) -> Resume:
+        """Where to go on; the start where nothing was noted."""
+        with translating(f"dynamodb:GetItem on table {self.table}"):
+            answer = self.client.get_item(TableName=self.table, Key=self._key, ConsistentRead=True)
+        item = answer.get("Item")
+        if not item:
+            return Resume()
+        chunk, offset, row, rows, rejects = (int(item[name]["N"]) for name in FIELDS)
+        return Resume(chunk, offset, row, rows, rejects)
+
+    def note(self, place: Resume) -> None:
+        """All before this place is in, and its rejects are kept."""
+        values = {name: getattr(place, name) for name in FIELDS}
+        values["expires_at"] = int(self.clock()) + self.retention_days * 86_400
+        with translating(f"dynamodb:UpdateItem on table {self.table}"):
+            self.client.update_item(
+                TableName=self.table,
+                Key=self._key,
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in values.items()},
+            )
+
+    @property
+    def _key(self) -> dict[str, dict[str, str]]:
+        return {"pk": {"S": f"load#{self.job_id}#{self.span}"}}
