@@ -223,13 +223,13 @@ def test_what_only_the_database_refuses_is_a_reject_as_well(plant: Plant) -> Non
     assert "check" in reject.reason
 
 
-class Interrupted:
-    """A sink that fails before or after one of its commits, as a lost connection does."""
+class Wrapped:
+    """A sink that leaves everything to another."""
 
-    def __init__(self, inner: TableSink, at: int, *, committed: bool) -> None:
-        self.inner, self.at, self.committed = inner, at, committed
+    def __init__(self, inner: TableSink) -> None:
+        self.inner = inner
 
-    def __enter__(self) -> Interrupted:
+    def __enter__(self) -> Wrapped:
         self.inner.__enter__()
         return self
 
@@ -238,6 +238,26 @@ class Interrupted:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
+
+
+class Slow(Wrapped):
+    """A sink of which every commit takes 20 seconds."""
+
+    def __init__(self, inner: TableSink, deadline: ManualDeadline) -> None:
+        super().__init__(inner)
+        self.deadline = deadline
+
+    def load(self, chunk: Chunk) -> Loaded:
+        self.deadline.pass_time(20)
+        return self.inner.load(chunk)
+
+
+class Interrupted(Wrapped):
+    """A sink that fails before or after one of its commits, as a lost connection does."""
+
+    def __init__(self, inner: TableSink, at: int, *, committed: bool) -> None:
+        super().__init__(inner)
+        self.at, self.committed = at, committed
 
     def load(self, chunk: Chunk) -> Loaded:
         if chunk.number == self.at:
@@ -281,7 +301,9 @@ def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) ->
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     outcomes: list[Outcome] = []
     while not outcomes or outcomes[-1].retry:
-        outcomes.append(plant.take(source, route(), ManualDeadline(130, per_look=1)))
+        deadline = ManualDeadline(100)
+        plant.wrap = lambda sink, deadline=deadline: Slow(sink, deadline)  # type: ignore[misc,assignment]
+        outcomes.append(plant.take(source, route(), deadline))
     assert len(outcomes) > 2
     assert outcomes[-1].state is JobState.SUCCEEDED
     assert plant.ids() == list(range(3000))
