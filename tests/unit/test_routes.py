@@ -38,6 +38,24 @@ def test_the_packaged_routes_are_valid_and_decompress_gzip() -> None:
     assert render_target(route, source("in/a.csv.gz")) == Target("lake", "in/a.csv")
 
 
+@pytest.mark.parametrize(
+    ("key", "result"),
+    [("A.CSV.GZ", "A.CSV"), ("logs.tgz", "logs.tar"), ("v.vcf.bgz", "v.vcf"), ("t.tsv", "t.tsv"), ("d.zst", "d")],
+)
+def test_the_packaged_routes_take_what_partners_send(key: str, result: str) -> None:
+    routes = parse(packaged_routes().read_text())
+    route = routes.find("drops", key)
+    assert route
+    assert render_target(route, source(key)).key == result
+
+
+def test_the_demo_s_routes_end_with_the_packaged_ones() -> None:
+    packaged = parse(packaged_routes().read_text()).routes
+    demo = packaged_routes().parent / "examples/demo/routes.toml"
+    names = {**BUCKETS, "records_table": "records"}
+    assert parse_routes(demo.read_text(), "demo", names).routes[-len(packaged) :] == packaged
+
+
 def test_defaults_are_filled_in() -> None:
     route = one()
     assert (route.codec, route.source_bucket, route.max_ratio) == ("auto", "*", DEFAULT_RATIO)

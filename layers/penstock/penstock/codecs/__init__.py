@@ -23,7 +23,7 @@ IDENTITY = Codec(identity.NAME, (), (), identity.decode)
 def codecs_within(window: int) -> Mapping[str, Codec]:
     """All codecs by name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
     codecs = (
-        Codec(gzip.NAME, gzip.MAGIC, (".gz", ".gzip", ".tgz"), gzip.decode),
+        Codec(gzip.NAME, gzip.MAGIC, (".gz", ".gzip", ".bgz", ".tgz"), gzip.decode),
         Codec(bzip2.NAME, bzip2.MAGIC, (".bz2", ".bzip2", ".tbz2", ".tbz"), bzip2.decode),
         Codec(xz.NAME, xz.MAGIC, (".xz", ".txz"), partial(xz.decode, window=window)),
         Codec(zstd.NAME, zstd.MAGIC, (".zst", ".zstd", ".tzst"), partial(zstd.decode, window=window)),
