@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from penstock.adapters.job_store import DynamoJobStore
-from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.errors import JobInProgressError, LeaseLostError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
 from penstock.ports import JobStore
 from penstock.testing.jobs import MemoryJobStore
@@ -170,11 +170,13 @@ def newer(job: Job) -> Job:
 
 def test_an_older_version_is_superseded_once_a_newer_one_was_claimed(store: JobStore) -> None:
     claimed(store, newer(JOB))
-    late = store.claim(JOB, lease=60)
-    assert isinstance(late, JobStatus)
-    assert late.state is JobState.SUPERSEDED
+    with pytest.raises(SupersededError):
+        store.claim(JOB, lease=60)
     assert status(store).state is JobState.SUPERSEDED
-    assert late.failure
+    assert status(store).failure
+    repeat = store.claim(JOB, lease=60)
+    assert isinstance(repeat, JobStatus)
+    assert repeat.state is JobState.SUPERSEDED
 
 
 def test_a_newer_version_is_claimed_while_an_older_one_runs(store: JobStore) -> None:

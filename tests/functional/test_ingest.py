@@ -312,7 +312,9 @@ def test_an_older_event_that_comes_late_changes_nothing(plant: Plant) -> None:
     older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
     newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
     plant.one(newer)
-    assert plant.one(older).state is JobState.SUPERSEDED
+    late = plant.one(older)
+    assert (late.state, late.repeat) == (JobState.SUPERSEDED, False)
+    assert plant.one(older).repeat
     assert plant.delivered("in/a.csv") == b"new"
 
 
@@ -427,6 +429,21 @@ def test_a_missing_destination_or_right_fails_for_good(
     assert outcome.failure
     assert str(error) in outcome.failure.message
     assert plant.nothing_left()
+
+
+def test_a_message_that_cannot_be_postponed_still_returns_and_says_why(plant: Plant) -> None:
+    class Broken(MemoryQueue):
+        def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
+            raise AccessDeniedError("sqs:ChangeMessageVisibility on the queue")
+
+    plant.queue = Broken()
+    plant.objects = FaultyObjectStore(plant.store, source=lambda good: FailingSource(good, 10, slow_down()))
+    report = plant.handle(plant.drop("in/a.csv.gz", GOOD))
+    assert report.returned == ("message-0",)
+    retry = report.outcomes[0].retry
+    assert retry
+    assert "SlowDown" in str(retry)
+    assert "ChangeMessageVisibility" in retry.__notes__[0]
 
 
 def test_backoff_grows_with_every_receive_and_ends_at_15_minutes(plant: Plant) -> None:

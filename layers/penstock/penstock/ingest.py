@@ -106,7 +106,11 @@ class Ingest:
         seconds = ceiling / 2 + self.jitter() * ceiling / 2
         if isinstance(retry, JobInProgressError):
             seconds = max(seconds, retry.retry_after + 1)
-        self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+        try:
+            self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+        except PenstockError as error:
+            # The message returns all the same, only later: that must not hide why.
+            retry.add_note(f"the message could not be postponed: {error}")
 
 
 def _is_shared(route: Route | None) -> TypeGuard[Route]:

@@ -58,14 +58,15 @@ class Workshop:
         ``fresh``: nothing was done before it in this invocation, so running out of time is the job's own fault.
         Every error of ours becomes an Outcome; any other leaves the lease to run out, and the message returns.
         """
-        route = routes.find(source.bucket, source.key)
-        if route is None:
-            self.jobs.skip(source)
-            return Outcome(source, JobState.SKIPPED)
-        job = Job(source, route, destination_of(route, source))
         began = self.clock()
-        outcome = Outcome(source, None, job.id, route.name, job.target.uri)
+        outcome = Outcome(source, None)
         try:
+            route = routes.find(source.bucket, source.key)
+            if route is None:
+                self.jobs.skip(source)
+                return replace(outcome, state=JobState.SKIPPED)
+            job = Job(source, route, destination_of(route, source))
+            outcome = Outcome(source, None, job.id, route.name, job.target.uri)
             outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh)
         except RetryableError as error:
             outcome = replace(outcome, retry=error, failure=failure_of(error))
@@ -74,7 +75,10 @@ class Workshop:
     def _claimed(self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool) -> Outcome:
         if not fresh and deadline.remaining() < 2 * self.margin:
             raise NotEnoughTimeError(f"{job.source.uri}: not begun: this invocation is nearly over")
-        claim = self.jobs.claim(job, lease=self.lease)
+        try:
+            claim = self.jobs.claim(job, lease=self.lease)
+        except SupersededError as error:
+            return replace(outcome, state=JobState.SUPERSEDED, failure=failure_of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
         pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)

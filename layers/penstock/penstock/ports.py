@@ -168,8 +168,8 @@ class JobStore(Protocol):
     def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
         """Take a job for ``lease`` seconds.
 
-        A job that has ended, or one of which a newer version was claimed through the same route, is answered
-        with its status instead. Raises JobInProgressError while another attempt holds it.
+        A job that has ended is answered with its status instead. Raises JobInProgressError while another attempt
+        holds it, and SupersededError, on record, when a newer version was claimed through the same route.
         """
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:

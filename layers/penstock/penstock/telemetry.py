@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from penstock.ingest import Report
-from penstock.jobs import Outcome
+from penstock.jobs import Outcome, failure_of
 from penstock.limits import KIB, MIB
 from penstock.model import JobState
 
@@ -53,7 +53,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
         fields |= {"codec": receipt.codec, "bytes_in": receipt.bytes_in, "bytes_out": receipt.bytes_out}
         fields |= {"parts": receipt.parts, "warnings": list(receipt.warnings)}
         fields |= {"rows": receipt.rows, "rejects": receipt.rejects}
-    if failure := outcome.failure:
+    if failure := failure_of(outcome.retry) if outcome.retry else outcome.failure:
         fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
     if outcome.repeat:
         logger.info("repeat: nothing to do", extra=fields | {"state": str(outcome.state)})

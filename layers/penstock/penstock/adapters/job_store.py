@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.s3_source import Backoff
-from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError
+from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, ServiceUnavailableError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class DynamoJobStore:
             "lease_until": now + lease if newest else now,
             "updated_at": now,
         }
+        message = f"{job.source.uri}: a newer version was claimed before this event came"
         if not newest:
-            message = f"{job.source.uri}: a newer version was claimed before this event came"
             fields |= {"finished_at": now, "failure": asdict(Failure("SupersededError", message, ""))}
         condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting) AND lease_until <= :now)"
         values = {":running": str(JobState.RUNNING), ":waiting": str(JobState.WAITING), ":now": now}
@@ -83,7 +83,7 @@ class DynamoJobStore:
         if taken is None:
             return self._standing(job, now)
         if not newest:
-            return _status(job.id, taken)
+            raise SupersededError(message)
         return Claim(job.id, attempt, int(taken["attempts"]))
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.errors import JobInProgressError, LeaseLostError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 
 
@@ -42,10 +42,10 @@ class MemoryJobStore:
             updated_at=now,
         )
         if not newest:
-            failure = Failure("SupersededError", f"{job.source.uri}: a newer version was claimed", "")
-            status = replace(status, state=JobState.SUPERSEDED, finished_at=now, failure=failure)
-            self.jobs[job.id] = status
-            return status
+            message = f"{job.source.uri}: a newer version was claimed before this event came"
+            failure = Failure("SupersededError", message, "")
+            self.jobs[job.id] = replace(status, state=JobState.SUPERSEDED, finished_at=now, failure=failure)
+            raise SupersededError(message)
         self.jobs[job.id] = status
         attempt = f"attempt-{next(self._names)}"
         self._leases[job.id] = (attempt, now + lease)
