@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.s3_source import Backoff
-from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, ServiceUnavailableError
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 
 if TYPE_CHECKING:
