@@ -70,10 +70,11 @@ def test_every_line_stands_for_itself(lines: list[str], batch_bytes: int) -> Non
     batches = parsed("\n".join(lines).encode(), LINES, batch_bytes=batch_bytes)
     filled = [line for line in lines if line.strip()]
     good = {}
+    # No constant is an int: NaN is a ValueError here too.
     for row, line in enumerate(filled, 1):
         try:
-            good[row] = json.loads(line, parse_constant=lambda name: pytest.fail(name))
-        except (ValueError, pytest.fail.Exception):
+            good[row] = json.loads(line, parse_constant=int)
+        except ValueError:
             continue
     assert {batch.place(i).row: row for batch in batches for i, row in enumerate(batch.rows)} == good
     assert sum(batch.count for batch in batches) == len(filled)

@@ -87,4 +87,5 @@ def parse(
 
 
 def _suffix(name: str) -> str:
-    return strip_suffix(name).rpartition("/")[2].rpartition(".")[2].lower()
+    _, dot, suffix = strip_suffix(name).rpartition("/")[2].rpartition(".")
+    return suffix.lower() if dot else ""

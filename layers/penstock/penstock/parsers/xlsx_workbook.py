@@ -28,6 +28,9 @@ _ENCRYPTED = 0x1
 # zlib's header, checksums and block overhead count for nothing here; a part below this size cannot hurt.
 _SMALL = 1 * MIB
 
+# What reading a damaged member raises; NotImplementedError where flags say that it is none of ours.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, expat.ExpatError)
+
 Attributes = Mapping[str, str]
 
 
@@ -142,7 +145,7 @@ class Workbook:
                     yield
             parser.Parse(b"", True)  # noqa: FBT003  # it takes no keyword
             yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, expat.ExpatError) as error:
+        except _DAMAGE as error:
             raise BadDocumentError(f"{part} is damaged: {error}", offset=info.header_offset) from error
 
     def _related(self, part: str, kind: str) -> dict[str, str]:
@@ -157,7 +160,7 @@ class Workbook:
 
     def _info(self, part: str) -> zipfile.ZipInfo:
         info = self._parts.get(part.lower())
-        if not info:
+        if not info or info.header_offset < 0:
             raise BadDocumentError(f"{part} is missing in the workbook", offset=0)
         if info.flag_bits & _ENCRYPTED:
             raise BadDocumentError("the workbook is encrypted", offset=info.header_offset)
