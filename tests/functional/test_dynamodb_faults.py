@@ -42,10 +42,18 @@ LONGEST = Backoff(attempts=5, base=0.1, cap=1.0, draw=lambda: 1.0)
 class Loading:
     """A sink before a faulty table, and how long it waited."""
 
-    def __init__(self, dynamo: Any, *, workers: int = 3, budget: int = 1 * MIB, backoff: Backoff = LONGEST) -> None:
+    def __init__(
+        self,
+        dynamo: Any,
+        *,
+        workers: int = 3,
+        budget: int = 1 * MIB,
+        backoff: Backoff = LONGEST,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
         self.waited: list[float] = []
         self.sink = DynamoRecordSink(
-            dynamo, budget_bytes=budget, workers=workers, backoff=backoff, sleep=self.waited.append
+            dynamo, budget_bytes=budget, workers=workers, backoff=backoff, sleep=sleep or self.waited.append
         )
 
     def load(self, *rows: Row) -> Loaded:
@@ -183,6 +191,17 @@ def test_after_an_error_the_requests_that_wait_are_not_sent() -> None:
     with pytest.raises(AccessDeniedError):
         Loading(dynamo, workers=2).load(*numbered(25 * 40))
     assert len(dynamo.requests) < 10
+
+
+def test_after_an_error_nothing_is_sent_again_either() -> None:
+    # One request after the others are throttled already.
+    faults = chain(repeat(THROTTLES[0], 3), [refusal("AccessDeniedException")], repeat(THROTTLES[0]))
+    dynamo = FaultyDynamo(lambda items: next(faults))
+    patient = replace(LONGEST, attempts=1000)
+    loading = Loading(dynamo, workers=4, backoff=patient, sleep=lambda _: time.sleep(0.001))
+    with pytest.raises(AccessDeniedError):
+        loading.load(*numbered(100))
+    assert len(dynamo.requests) < patient.attempts
 
 
 def test_one_bad_item_costs_a_few_requests_more() -> None:

@@ -73,18 +73,16 @@ class BatchWriter:
         for batch in self._batches(puts):
             size = COPIES * sum(len(put.json) for put in batch)
             while under_way and (len(under_way) == self._most or sum(under_way.values()) + size > self._budget):
-                for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    del under_way[done]
-                    refused += done.result()
+                refused += _finished(under_way)
             under_way[self._threads.submit(self._send, table, schema, batch)] = size
-        for last in under_way:
-            refused += last.result()
+        while under_way:
+            refused += _finished(under_way)
         return refused
 
     def close(self) -> None:
-        """Let go of what is waiting; wait for what is under way."""
+        """Send nothing more; wait for what is under way."""
         self._over.set()
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
 
     def _batches(self, puts: Iterable[Put]) -> Iterator[list[Put]]:
         batch: list[Put] = []
@@ -143,6 +141,14 @@ class BatchWriter:
             return [(puts[0], f"was refused by DynamoDB: {reason}")]
         middle = len(puts) // 2
         return self._send(table, schema, puts[:middle]) + self._send(table, schema, puts[middle:])
+
+
+def _finished(under_way: dict[Future[list[Refused]], int]) -> list[Refused]:
+    """What the next requests to end were refused; those are then under way no more."""
+    done = wait(under_way, return_when=FIRST_COMPLETED).done
+    for request in done:
+        del under_way[request]
+    return [refused for request in done for refused in request.result()]
 
 
 class _Refusal(Exception):  # noqa: N818  # says what is wrong with a request; never leaves this module

@@ -1,0 +1,49 @@
+"""A loader to be killed: `python -m contract.dynamodb_loader URL TABLE FOLDER` loads made-up rows, then finishes.
+
+It says "begun" when it begins, "chunk N" after each chunk and "done ROWS REJECTS" when it has finished. Of each chunk
+it keeps the numbers of the rejected rows in a file of the folder, after the chunk is in, as a carrier does. A row whose
+number ends in 97 is refused by the index of the test's table, one that ends in 51 fits no item; each id comes a second
+time, later, changed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from contract.dynamodb_tables import DynamoServer, Row, plan_of, rows_of
+from penstock.records import Chunk, Mode, Table
+
+IDS = 1000
+ROWS = 2 * IDS
+CHUNK = 80
+
+
+def row(number: int) -> Row:
+    owner: object = number if number % 100 == 97 else f"owner {number}"
+    return {"id": f"{number % IDS:05}", "owner": owner, "n": float("nan") if number % 100 == 51 else number}
+
+
+def main(url: str, name: str, folder: str) -> None:
+    server = DynamoServer(url)
+    table = Table(name, mode=Mode.UPSERT)
+    with server.sink(server.bookmark(name)) as sink:
+        resume = sink.begin(plan_of(table))
+        print("begun", flush=True)  # noqa: T201  # to the test
+        counts = [resume.rows, resume.rejects]
+        for number in range(resume.chunk, -(-ROWS // CHUNK)):
+            numbers = range(number * CHUNK, min(ROWS, (number + 1) * CHUNK))
+            rows = rows_of([row(n) for n in numbers], table, numbers)
+            loaded = sink.load(Chunk(number, numbers.stop * 10, numbers.stop + 1, len(numbers), [rows]))
+            kept = json.dumps([reject.place.row - 1 for reject in loaded.rejects])
+            Path(folder, f"{number}.json").write_text(kept)
+            counts[0] += loaded.rows
+            counts[1] += len(loaded.rejects)
+            print("chunk", number, flush=True)  # noqa: T201  # to the test
+        sink.finish()
+        print("done", *counts, flush=True)  # noqa: T201  # to the test
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
