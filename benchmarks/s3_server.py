@@ -24,6 +24,7 @@ _etags = (f'"{number:032x}"' for number in itertools.count(1))
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from penstock.adapters.dynamodb_client import EncodedPuts
 from penstock.adapters.job_store import DynamoJobStore
-from penstock.errors import JobInProgressError, LeaseLostError, SupersededError
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
 from penstock.ports import JobStore
 from penstock.testing.jobs import MemoryJobStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 SOURCE = Source("drops", "in/a.csv.gz", size=1000, etag="e1", version_id="v1", sequencer="0A00")
 ROUTE = Route("decompress", ("*.gz",), "s3://lake/{stem}")
@@ -41,15 +48,19 @@ def memory(clock: Clock) -> Iterator[JobStore]:
     yield MemoryJobStore(clock)
 
 
+def create_table(client: DynamoDBClient) -> None:
+    client.create_table(
+        TableName="jobs",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
 def dynamodb(clock: Clock) -> Iterator[JobStore]:
     with mock_aws():
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="jobs",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client)
         yield DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
 
 
@@ -201,6 +212,80 @@ def test_another_route_of_the_same_source_is_another_job(store: JobStore) -> Non
 def test_events_without_a_sequencer_are_never_superseded(store: JobStore) -> None:
     claimed(store, newer(JOB))
     assert claimed(store, replace(JOB, source=replace(SOURCE, sequencer=""))).number == 1
+
+
+def several(count: int) -> list[Job]:
+    return [
+        replace(JOB, source=replace(SOURCE, key=f"in/ü {number}.csv", etag=f"e{number}")) for number in range(count)
+    ]
+
+
+def test_many_jobs_that_succeeded_without_a_claim_are_on_record(store: JobStore, clock: Clock) -> None:
+    jobs = several(60)
+    rows = [replace(RECEIPT, rows=number, rejects=1) for number in range(60)]
+    store.record_many(list(zip(jobs, rows, strict=True)), seconds=5)
+    found = [status(store, job) for job in jobs]
+    assert [one.progress for one in found] == [Progress(1000, 5000, number, 1) for number in range(60)]
+    assert {(one.state, one.attempts, one.codec, one.crc32, one.parts, one.warnings) for one in found} == {
+        (JobState.SUCCEEDED, 1, "gzip", "deadbeef", 2, ("trailing zeros",))
+    }
+    assert [(one.source, one.route, one.target, one.size) for one in found] == [
+        (job.source.uri, "decompress", "s3://lake/in/a.csv", 1000) for job in jobs
+    ]
+    assert {(one.started_at, one.finished_at, one.seconds) for one in found} == {(clock.now - 5, clock.now, 5)}
+
+
+def test_a_recorded_job_is_answered_to_whoever_claims_it(store: JobStore) -> None:
+    store.record_many([(JOB, RECEIPT)], seconds=0)
+    repeat = store.claim(JOB, lease=60)
+    assert isinstance(repeat, JobStatus)
+    assert repeat.state is JobState.SUCCEEDED
+
+
+def test_an_attempt_whose_job_was_recorded_meanwhile_has_lost_it(store: JobStore) -> None:
+    claim = claimed(store)
+    store.record_many([(JOB, RECEIPT)], seconds=0)
+    with pytest.raises(LeaseLostError):
+        store.close(claim, JobState.FAILED, failure=FAILURE)
+    assert status(store).state is JobState.SUCCEEDED
+
+
+def test_to_record_no_jobs_is_nothing(store: JobStore) -> None:
+    store.record_many([], seconds=0)
+    assert store.get(JOB.id) is None
+
+
+@contextmanager
+def throttled(clock: Clock, most: int) -> Iterator[tuple[JobStore, list[float]]]:
+    """A store whose DynamoDB takes only ``most`` items of a request; and the pauses that it makes."""
+    pauses: list[float] = []
+    with mock_aws():
+        client: Any = boto3.client("dynamodb")
+        create_table(client)
+        put = client.batch_write_item
+
+        def take_some(RequestItems: EncodedPuts) -> Any:  # noqa: N803  # boto3's name
+            table, puts = RequestItems.table, RequestItems.puts
+            if puts[:most]:
+                put(RequestItems=EncodedPuts(table, puts[:most]))
+            return {"UnprocessedItems": {table: list(map(json.loads, puts[most:]))} if puts[most:] else {}}
+
+        client.batch_write_item = take_some
+        yield DynamoJobStore(client, "jobs", retention_days=90, clock=clock, sleep=pauses.append), pauses
+
+
+def test_what_dynamodb_leaves_out_is_sent_again_after_a_pause(clock: Clock) -> None:
+    with throttled(clock, most=10) as (store, pauses):
+        jobs = several(25)
+        store.record_many([(job, RECEIPT) for job in jobs], seconds=0)
+        assert all(status(store, job).state is JobState.SUCCEEDED for job in jobs)
+        assert len(pauses) == 2
+
+
+def test_when_dynamodb_keeps_leaving_out_the_record_must_be_tried_again(clock: Clock) -> None:
+    with throttled(clock, most=0) as (store, pauses), pytest.raises(ServiceUnavailableError):
+        store.record_many([(JOB, RECEIPT)], seconds=0)
+    assert len(pauses) == 5
 
 
 def test_a_skipped_source_is_on_record(store: JobStore) -> None:

@@ -67,6 +67,8 @@ def test_the_smallest_memory_that_the_template_allows_is_enough_for_penstock(par
         ("KmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"),
         ("AlarmTopicArn", "arn:aws-cn:sns:cn-north-1:123456789012:on-call"),
         ("Timeout", "60"),
+        ("BatchSize", "10000"),
+        ("BatchingWindowSeconds", "1"),
     ],
 )
 def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: str) -> None:
@@ -82,6 +84,8 @@ def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: st
         ("AlarmTopicArn", "on-call@example.com"),
         ("Timeout", "901"),
         ("MemorySize", "127"),
+        ("BatchSize", "10001"),
+        ("BatchingWindowSeconds", "301"),
         ("MaximumConcurrency", "1"),  # the least that SQS event sources take is 2
         ("Architecture", "aarch64"),
     ],

@@ -23,7 +23,10 @@ GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
         "TellMissingFromForbidden": ({"s3:ListBucket"}, [SOURCE, DESTINATION]),
         "FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION),
         "ReadRoutes": ({"s3:GetObject"}, {"Fn::Sub": "${WorkBucket.Arn}/config/*"}),
-        "KeepJobs": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {"Fn::GetAtt": ["JobsTable", "Arn"]}),
+        "KeepJobs": (
+            {"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"},
+            {"Fn::GetAtt": ["JobsTable", "Arn"]},
+        ),
         "KeepRejects": ({"s3:PutObject"}, {"Fn::Sub": "${WorkBucket.Arn}/jobs/*"}),
         "LoadRecords": (
             {"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"},

@@ -98,6 +98,7 @@ def test_the_function_takes_messages_and_reports_each_failure_by_itself(resource
             "Properties": {
                 "Queue": {"Fn::GetAtt": ["IngestQueue", "Arn"]},
                 "BatchSize": {"Ref": "BatchSize"},
+                "MaximumBatchingWindowInSeconds": {"Ref": "BatchingWindowSeconds"},
                 "FunctionResponseTypes": ["ReportBatchItemFailures"],
                 "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
             },

@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RequestRefusedError, RetryableError
+from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
 from penstock.jobs import Outcome, failure_of
 from penstock.limits import Budget
 from penstock.model import Job, JobState, Receipt, Route, Store
@@ -145,7 +145,7 @@ class _Group:
                         yield job_id, parsed
 
     def _commit(self, portion: Portion, sink: GroupSink) -> None:
-        """Load what is in order, in one transaction if the database takes all of it, else by halves."""
+        """Load what is in order in one transaction, without those whose rows the database refuses."""
         try:
             portion, chunk = self._shaped(portion)
         except InvalidTableError:
@@ -157,15 +157,11 @@ class _Group:
             Share(job_id, parsed.batch.end, parsed.batch.count + 1, count)
             for (job_id, parsed), count in zip(portion, rows, strict=True)
         ]
-        try:
-            known = sink.load_all(chunk.rows, shares)
-        except RequestRefusedError:
-            middle = len(portion) // 2
-            for half in (portion[:middle], portion[middle:]) if middle else ():
-                self._commit(half, sink)
-            return
-        if known:
-            self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in known], sink)
+        unfit = sink.load_all(chunk.rows, shares)
+        if unfit:
+            owner = _owner_of(portion)
+            left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}
+            self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in left], sink)
         else:
             self._succeed([(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)])
 

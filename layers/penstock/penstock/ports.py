@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,7 +21,7 @@ from penstock.model import (
     Source,
     Target,
 )
-from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan
+from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
 
 
 class Deadline(Protocol):
@@ -125,12 +125,8 @@ class GroupSink(Protocol):
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
         """Check (or create) tables and ledger; answers which of the jobs have ended, and what they loaded."""
 
-    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Collection[str]:
-        """Commit the rows of all shares, or nothing.
-
-        Answers the jobs that the ledger knows, ended or begun: if there are any, nothing was loaded. Raises
-        RequestRefusedError, and loads nothing, where the database refuses a row.
-        """
+    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Unfit | None:
+        """Commit the rows of all shares; or nothing, and answer which of them stand in the way."""
 
     def finish_all(self) -> None:
         """Nothing more is to come: forget the jobs of long ago."""

@@ -217,3 +217,11 @@ class Share:
     end: int
     next_row: int
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why nothing of several jobs' rows was committed: jobs that the ledger knows, rows that the database refuses."""
+
+    known: frozenset[str] = frozenset()
+    refused: tuple[Reject, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import LiteralString, TypeAlias
 
 import psycopg
@@ -12,7 +12,8 @@ from psycopg.rows import TupleRow
 from penstock.adapters.postgres import LEDGER, PostgresSink
 from penstock.adapters.postgres_connect import Connect
 from penstock.adapters.postgres_ledger import RETENTION_DAYS, WHOLE_JOB
-from penstock.records import Resume, Rows, Share, TablePlan
+from penstock.adapters.postgres_rows import put
+from penstock.records import Resume, Rows, Share, TablePlan, Unfit
 
 Cursor: TypeAlias = psycopg.Cursor[TupleRow]
 
@@ -53,32 +54,39 @@ class PostgresGroupSink(PostgresSink):
         rows = self._transact(lambda: self._run(ENDED, list(job_ids), WHOLE_JOB).fetchall(), self._ledger.right)
         return {job: Resume(*numbers) for job, *numbers in rows}
 
-    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Collection[str]:
+    def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Unfit | None:
         names = ", ".join(table.name for table in self._writers)
         try:
             self._transact(lambda: self._commit(rows, shares), f"INSERT on table {names}")
-        except _Known as known:
-            return known.jobs
-        return ()
+        except _TakenBack as error:
+            return error.unfit
+        return None
 
     def finish_all(self) -> None:
         self._transact(lambda: self._run(PRUNE, RETENTION_DAYS), self._ledger.right)
 
     def _commit(self, rows: Sequence[Rows], shares: Sequence[Share]) -> None:
+        # A job's end is in here: it must outlive a crash of the server, whatever the session's chunks may do.
+        self._connection.execute("SET LOCAL synchronous_commit = on")
         jobs = [share.job_id for share in shares]
         numbers = ([share.end for share in shares], [share.next_row for share in shares], [s.rows for s in shares])
         entered = {job for (job,) in self._run(ENTER, jobs, *numbers)}
-        if known := set(jobs) - entered:
-            raise _Known(known)
+        if known := frozenset(jobs) - entered:
+            raise _TakenBack(Unfit(known=known))
         self._run(CLOSE, WHOLE_JOB, jobs)
-        for part in rows:
-            self._writers[part.table].write(part.columns, 0)
+        if self._deferred:
+            self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        refused = [
+            reject for part in rows for reject in put(self._connection, self._writers[part.table], part, self._span)
+        ]
+        if refused:
+            raise _TakenBack(Unfit(refused=tuple(refused)))
 
     def _run(self, query: LiteralString, *values: object) -> Cursor:
         return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table), values)
 
 
-class _Known(Exception):  # noqa: N818  # takes the transaction back; never leaves this module
-    def __init__(self, jobs: Collection[str]) -> None:
+class _TakenBack(Exception):  # noqa: N818  # ends the transaction; never leaves this module
+    def __init__(self, unfit: Unfit) -> None:
         super().__init__()
-        self.jobs = jobs
+        self.unfit = unfit

@@ -1,17 +1,34 @@
-"""Reading small objects, each with a single request."""
+"""Reading small objects, each with a single request and little ado.
+
+``get_object`` takes 0.8 ms of CPU: of a thousand small objects that is more than all the rest of their way into a
+table. So a request is signed and sent here by botocore's signer and its HTTP session directly, in half the time. That
+is for the answer that is expected; upon any other, ``get_object`` asks again, and retries, follows and explains as
+everywhere.
+"""
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
-from penstock.adapters.aws_errors import translating
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
+from botocore.httpsession import URLLib3Session
+
+from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
 from penstock.errors import SourceChangedError, SourceGoneError
+from penstock.limits import READERS
 from penstock.model import Source
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials, ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+# Seconds to connect and to read, as the client's.
+TIMEOUT = (5, 10)
 
 
 class S3SmallReader:
@@ -21,10 +38,43 @@ class S3SmallReader:
     whether that is the source. So no HEAD has to ask before.
     """
 
-    def __init__(self, client: S3Client) -> None:
+    def __init__(self, client: S3Client, credentials: Credentials | None) -> None:
         self._client = client
+        self._credentials = credentials
+        self._http = URLLib3Session(
+            timeout=TIMEOUT,  # type: ignore[arg-type]  # one for each, as for a client
+            max_pool_connections=READERS,
+        )
+        self._places: dict[str, str] = {}
 
     def read(self, source: Source) -> bytes:
+        signer = self._credentials and source.etag and self._credentials.get_frozen_credentials()
+        body = self._directly(source, signer) if signer else None
+        return self._by_client(source) if body is None else body
+
+    def _directly(self, source: Source, signer: ReadOnlyCredentials) -> bytes | None:
+        """None if there is any doubt about the answer."""
+        url = self._place(source.bucket) + quote(source.key, safe="/~")
+        request = AWSRequest("GET", url)
+        request.headers["If-Match"] = f'"{source.etag}"'
+        S3SigV4Auth(signer, "s3", self._client.meta.region_name).add_auth(request)
+        try:
+            headers: Any = dict(request.headers.items())  # which can be copied, as the session wants
+            answer = self._http.send(AWSPreparedRequest("GET", url, headers, body=None, stream_output=False))
+        except TRANSPORT_FAILURES:
+            return None
+        if answer.status_code != HTTPStatus.OK or _doubtful(source, answer.headers, len(answer.content)):
+            return None
+        return bytes(answer.content)
+
+    def _place(self, bucket: str) -> str:
+        """The URL that the keys of a bucket follow, as the client itself makes it."""
+        if bucket not in self._places:
+            url = urlsplit(self._client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"}))
+            self._places[bucket] = f"{url.scheme}://{url.netloc}{url.path.removesuffix('-')}"
+        return self._places[bucket]
+
+    def _by_client(self, source: Source) -> bytes:
         right = f"s3:GetObject on {source.uri}"
         request: GetObjectRequestTypeDef = {"Bucket": source.bucket, "Key": source.key}
         if source.etag:
@@ -32,11 +82,15 @@ class S3SmallReader:
         with translating(right, missing=SourceGoneError, changed=SourceChangedError):
             response = self._client.get_object(**request)
             with closing(response["Body"]) as body:
-                found = response.get("VersionId", "")
-                if source.version_id and found != source.version_id:
-                    raise SourceChangedError(f"{right}: expected version {source.version_id}, found {found or 'none'}")
-                if response["ContentLength"] != source.size:
-                    raise SourceChangedError(
-                        f"{right}: expected {source.size:,} bytes, got {response['ContentLength']:,}"
-                    )
+                headers = response["ResponseMetadata"]["HTTPHeaders"]
+                if doubt := _doubtful(source, headers, response["ContentLength"]):
+                    raise SourceChangedError(f"{right}: {doubt}")
                 return body.read()
+
+
+def _doubtful(source: Source, headers: Any, size: int) -> str:
+    """Why this is not the source, though it has its ETag; empty if it is."""
+    version = headers.get("x-amz-version-id", "")
+    if source.version_id and version != source.version_id:
+        return f"expected version {source.version_id}, found {version or 'none'}"
+    return "" if size == source.size else f"expected {source.size:,} bytes, found {size:,}"

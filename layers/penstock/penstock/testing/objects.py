@@ -140,7 +140,8 @@ class MemoryObjectStore:
         standing = self.get(source.bucket, source.key)
         if standing is None:
             raise SourceGoneError(f"{source.uri} is gone")
-        if (standing.head.etag, standing.head.version_id) != (source.etag, source.version_id):
+        found = (standing.head.etag, standing.head.version_id, standing.head.size)
+        if found != (source.etag, source.version_id, source.size):
             raise SourceChangedError(f"{source.uri} has changed")
         return standing.data
 

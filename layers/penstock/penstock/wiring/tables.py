@@ -11,7 +11,7 @@ from penstock.adapters.postgres_connect import Connect, by_dsn, by_iam, by_secre
 from penstock.adapters.postgres_group import PostgresGroupSink
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_small import S3SmallReader
-from penstock.adapters.session import rds_client, secrets_client
+from penstock.adapters.session import rds_client, secrets_client, session
 from penstock.errors import ConfigurationError
 from penstock.group import GroupCarrier
 from penstock.limits import Budget
@@ -39,7 +39,7 @@ def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
 def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> GroupCarrier:
     """Many small sources into PostgreSQL at once."""
     return GroupCarrier(
-        S3SmallReader(s3),
+        S3SmallReader(s3, session().get_credentials()),
         lambda: PostgresGroupSink(_connector(settings)),
         jobs,
         Form.TEXT,

@@ -1,0 +1,122 @@
+"""What every reader of small objects keeps to: the source that was named, or what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
+from penstock.adapters.s3_small import S3SmallReader
+from penstock.errors import AccessDeniedError, SourceChangedError, SourceGoneError
+from penstock.ports import ObjectReader
+
+KEYS = ["a.json", "in/a b+c%20d%.json", "in/ünïcode-日本語~.json", "//in//x", "k" * 1024]
+
+
+def credentials() -> Any:
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test").get_credentials()
+
+
+@pytest.fixture
+def reader(objects: ObjectBackend) -> ObjectReader:
+    if isinstance(objects, S3Backend):
+        return S3SmallReader(objects.client, credentials())
+    assert isinstance(objects, MemoryBackend)
+    return objects.store
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_source_is_read_whole_whatever_its_key(objects: ObjectBackend, reader: ObjectReader, key: str) -> None:
+    for bucket in (objects.versioned, objects.plain):
+        assert reader.read(objects.put(bucket, key, b"content")) == b"content"
+
+
+def test_an_empty_source_is_no_bytes(objects: ObjectBackend, reader: ObjectReader) -> None:
+    assert reader.read(objects.put(objects.versioned, "key", b"")) == b""
+
+
+def test_a_source_that_was_overwritten_has_changed(objects: ObjectBackend, reader: ObjectReader) -> None:
+    for bucket in (objects.versioned, objects.plain):
+        source = objects.put(bucket, "key", b"old")
+        objects.put(bucket, "key", b"new")
+        with pytest.raises(SourceChangedError):
+            reader.read(source)
+
+
+def test_a_source_that_was_overwritten_with_the_same_bytes_is_another_version(
+    objects: ObjectBackend, reader: ObjectReader
+) -> None:
+    source = objects.put(objects.versioned, "key", b"same")
+    again = objects.put(objects.versioned, "key", b"same")
+    with pytest.raises(SourceChangedError):
+        reader.read(source)
+    assert reader.read(again) == b"same"
+
+
+def test_a_source_that_was_deleted_is_gone_though_its_version_is_still_there(
+    objects: ObjectBackend, reader: ObjectReader
+) -> None:
+    for bucket in (objects.versioned, objects.plain):
+        source = objects.put(bucket, "key", b"content")
+        objects.delete(bucket, "key")
+        with pytest.raises(SourceGoneError):
+            reader.read(source)
+
+
+def test_a_source_of_another_size_than_its_event_says_has_changed(objects: ObjectBackend, reader: ObjectReader) -> None:
+    source = objects.put(objects.versioned, "key", b"content")
+    with pytest.raises(SourceChangedError):
+        reader.read(replace(source, size=source.size + 1))
+
+
+class TestOnTheWire:
+    """How the S3 adapter asks."""
+
+    @pytest.fixture
+    def s3(self, moto: Any) -> S3Backend:
+        return S3Backend(moto.client("s3"), strict_completion=False)
+
+    @pytest.fixture
+    def asked(self, s3: S3Backend) -> list[str]:
+        """The requests that went through the client."""
+        events: list[str] = []
+        s3.client.meta.events.register("before-send.s3.*", lambda event_name, **_: events.append(event_name))
+        return events
+
+    def test_what_is_as_expected_goes_past_the_client(self, s3: S3Backend, asked: list[str]) -> None:
+        source = s3.put(s3.versioned, "key", b"content")
+        asked.clear()
+        assert S3SmallReader(s3.client, credentials()).read(source) == b"content"
+        assert asked == []
+
+    def test_what_is_not_is_asked_again_through_the_client(self, s3: S3Backend, asked: list[str]) -> None:
+        source = s3.put(s3.versioned, "key", b"content")
+        s3.delete(s3.versioned, "key")
+        asked.clear()
+        with pytest.raises(SourceGoneError):
+            S3SmallReader(s3.client, credentials()).read(source)
+        assert asked == ["before-send.s3.GetObject"]
+
+    def test_without_credentials_or_etag_the_client_is_asked_at_once(self, s3: S3Backend, asked: list[str]) -> None:
+        source = s3.put(s3.versioned, "key", b"content")
+        asked.clear()
+        assert S3SmallReader(s3.client, None).read(source) == b"content"
+        assert S3SmallReader(s3.client, credentials()).read(replace(source, etag="")) == b"content"
+        assert asked == ["before-send.s3.GetObject"] * 2
+
+    def test_a_refusal_names_the_missing_right_as_everywhere(self, s3: S3Backend) -> None:
+        class Forbidden(AWSResponse):
+            content = b"<Error><Code>AccessDenied</Code></Error>"
+
+        def refuse(request: Any, **_: Any) -> AWSResponse:
+            headers: Any = {}
+            return Forbidden(request.url, 403, headers, None)
+
+        source = s3.put(s3.versioned, "key", b"content")
+        s3.client.meta.events.register("before-send.s3.GetObject", refuse)
+        with pytest.raises(AccessDeniedError, match=r"s3:GetObject on s3://"):
+            S3SmallReader(s3.client, credentials()).read(replace(source, etag="0" * 32))
