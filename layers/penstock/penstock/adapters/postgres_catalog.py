@@ -101,7 +101,10 @@ def find(connection: Connection, name: Sequence[str]) -> Relation | None:
     oid, schema, table, is_table, deferred = found
     if not is_table:
         raise InvalidTableError(f"{schema}.{table} is not a table")
-    return Relation(oid, schema, table, _columns(connection, oid), deferred)
+    columns = _columns(connection, oid)
+    if not columns and not connection.execute("SELECT FROM pg_class WHERE oid = %s", [oid]).fetchone():
+        return find(connection, name)  # another load has swapped the table between the two queries
+    return Relation(oid, schema, table, columns, deferred)
 
 
 def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
