@@ -73,6 +73,11 @@ def lock_ddl(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
 
 
+def lock_job(connection: Connection, job_id: str) -> None:
+    """Until the end of the transaction, no other attempt at this job begins or finishes."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [job_id, DDL_LOCK])
+
+
 def split_name(name: str) -> tuple[str, ...]:
     """``schema.table`` in two, ``table`` alone. Raises InvalidTableError for what is no name."""
     parts = tuple(name.split("."))
