@@ -7,8 +7,8 @@ All read the same files (examples/media/generate.py) from the same S3 server and
 fresh process, warmed up with a few other files; contenders take turns, and after each run the tables are compared with
 what was sent. What is timed is the event, from its arrival to its answer.
 
-Not to favour Penstock: its connection to the database is made within the time, the peers hold theirs already, and
-read S3 without signing; its jobs table is answered by a light server, and one by one it has none at all.
+Not to favour Penstock: its connection to the database is made within the time, the peers hold theirs already. It
+keeps a jobs table, answered by a light server, and they have none; neither has Penstock one by one.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def runs(place: Place, names: Sequence[str], repeat: int) -> Iterator[Run]:
         contenders.reverse()
 
 
-def measure(files: int, records: int, repeat: int) -> Iterator[Run]:
+def measure(files: int, records: int, repeat: int, latency: float) -> Iterator[Run]:
     sys.path.insert(0, str(MEDIA))
     from generate import media_files  # noqa: PLC0415  # an example, not a package
 
@@ -190,7 +190,7 @@ def measure(files: int, records: int, repeat: int) -> Iterator[Run]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         place = Place(
-            stack.enter_context(s3_server()),
+            stack.enter_context(s3_server(latency)),
             stack.enter_context(light_server(0.005)),
             stack.enter_context(postgres.running(Path(folder) / "postgres")),
         )
@@ -230,17 +230,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--files", type=int, default=FILES, help="files of the burst (default: %(default)s)")
     parser.add_argument("--records", type=int, default=10, help="records in each (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each contender (default: %(default)s)")
+    parser.add_argument("--latency", type=float, default=0.0, help="ms until S3 answers a GET (default: %(default)g)")
     options = parser.parse_args(argv)
-    done = list(measure(options.files, options.records, options.repeat))
+    done = list(measure(options.files, options.records, options.repeat, options.latency / 1000))
     table, missed = report(done)
     machine = f"{platform.machine()}, Python {platform.python_version()}"
-    head = f"{options.files:,} files of {options.records} records, {options.repeat} repetitions; {machine}"
+    head = f"{options.files:,} files of {options.records} records, {options.repeat} repetitions, "
+    head += f"S3 played by the light server that takes {options.latency:g} ms; {machine}"
     text = f"{head}\n\n{table}\n" + "".join(f"\nMissed: {target}\n" for target in missed)
     print(text)
     if options.files >= FILES:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "media.md").write_text(text)
-        (RESULTS / "media.json").write_text(json.dumps([asdict(each) for each in done], indent=1) + "\n")
+        name = f"media-{options.latency:g}ms" if options.latency else "media"
+        (RESULTS / f"{name}.md").write_text(text)
+        (RESULTS / f"{name}.json").write_text(json.dumps([asdict(each) for each in done], indent=1) + "\n")
     return 1 if missed else 0
 
 

@@ -1,6 +1,6 @@
 """An S3 server that costs next to nothing: S3's own CPU is not on a function's bill, an emulator's would set the pace.
 
-    python -m benchmarks.s3_server
+    python -m benchmarks.s3_server [LATENCY]
 
 prints its endpoint and serves until its standard input closes. It keeps objects in memory, does what two ways of
 decompressing an object need (ranges, conditions, multipart uploads), and checks nothing: the benchmark compares
@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,8 +27,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
-    def __init__(self) -> None:
+    def __init__(self, latency: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.latency = latency
         self.objects: dict[str, tuple[str, list[bytearray]]] = {}
         self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
 
@@ -44,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_object(with_body=False)
 
     def do_GET(self) -> None:
+        time.sleep(self.server.latency)
         self._send_object(with_body=True)
 
     def do_PUT(self) -> None:
@@ -115,9 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
-    """The endpoint of a server in a process of its own, which ends with the block or with this process."""
-    command = [sys.executable, "-m", "benchmarks.s3_server"]
+def s3_server(latency: float = 0.0) -> Iterator[str]:
+    """The endpoint of a server in a process of its own, which ends with the block or with this process.
+
+    ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size.
+    """
+    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -126,7 +132,7 @@ def s3_server() -> Iterator[str]:
 
 
 def main() -> None:
-    server = _Server()
+    server = _Server(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
     Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     sys.stdin.read()

@@ -14,6 +14,7 @@ import aiohttp
 import asyncpg
 import boto3
 import psycopg
+from yarl import URL
 
 COLUMNS = {
     "song": ("songs", ("artist_name", "title", "year", "release")),
@@ -72,11 +73,13 @@ def one_task_per_file(endpoint: str, bucket: str, dsn: str) -> Iterator[Take]:
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=REQUESTS))
         return session, await asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS)
 
+    s3: Any = boto3.client("s3", endpoint_url=endpoint)
     loop = asyncio.new_event_loop()
     session, pool = loop.run_until_complete(open_all())
 
     async def take_one(key: str) -> None:
-        async with session.get(f"{endpoint}/{bucket}/{key}") as response:
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+        async with session.get(URL(url, encoded=True)) as response:
             response.raise_for_status()
             records = json.loads(await response.read())
         async with pool.acquire() as connection, connection.transaction():

@@ -37,8 +37,8 @@ MIN_MEMORY = 128 * MIB
 # transaction) outweighs that of its bytes; above it, sharing gains little, and a source is no longer read in one go.
 SMALL_OBJECT = 1 * MIB
 
-# So many small objects are read at once: at 25 ms each, as many as one vCPU can ask for.
-READERS = 16
+# So many small objects are read at once: at 25 ms each, as many as one vCPU can take.
+READERS = 32
 
 # What zstd's specification asks every decoder to accept, and what `xz` uses unless told otherwise. Larger functions
 # accept more, by a quarter of what they have beyond the smallest.
