@@ -6,7 +6,7 @@ All write the same items, made up chunk by chunk, to a fresh table of the same s
 own. Each run is a fresh process; contenders take turns. What is timed is writing, not making up items.
 
 The light server answers any number of requests after a set time, as DynamoDB does. The emulator does one thing at a
-time, and more of it than a client does: its own CPU, 0.2 ms an item, bounds the items per second of everybody, so
+time and needs 0.15 ms of CPU for an item, which bounds the items per second of everybody on a machine it shares, so
 there only CPU is held to the target.
 """
 
