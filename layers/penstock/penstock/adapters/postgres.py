@@ -9,17 +9,22 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import psycopg
+from psycopg import sql
 
-from penstock.adapters.postgres_catalog import Relation, check, find_or_create, lock_ddl, split_name
+from penstock.adapters.postgres_catalog import Relation, check, find_or_create, lock_ddl, lock_job, split_name
 from penstock.adapters.postgres_connect import Connect, Connection
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
 from penstock.adapters.postgres_replace import Staging, drop_stagings
 from penstock.adapters.postgres_rows import Appender, Upserter, Writer, put
+from penstock.adapters.postgres_script import Script
 from penstock.errors import InvalidTableError
 from penstock.records import Chunk, Loaded, Mode, Resume, Table, TablePlan
 
 T = TypeVar("T")
+
+BEGIN = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED")
+COMMIT = sql.SQL("COMMIT")
 
 LEDGER = "penstock_ledger"
 
@@ -60,6 +65,7 @@ class PostgresSink:
         self._writers: Mapping[Table, Writer] = {}
         self._stagings: list[Staging] = []
         self._deferred = False
+        self._flushed = True
 
     def __enter__(self) -> Self:
         self._connection: Connection = self._connect()
@@ -68,7 +74,11 @@ class PostgresSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        try:
+            if not (error or self._flushed or self._connection.closed):
+                self._flush()
+        finally:
+            self._connection.close()
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger; answers where to go on.
@@ -78,6 +88,7 @@ class PostgresSink:
         tables = _tables_of(plan)
 
         def prepare() -> Resume:
+            lock_job(self._connection, self._job_id)
             lock_ddl(self._connection)
             relations = {table: find_or_create(self._connection, table) for table in tables}
             for table, relation in relations.items():
@@ -101,6 +112,41 @@ class PostgresSink:
         loaded this span, or the job has ended; ServiceUnavailableError when the connection is lost: the chunk may
         then be in or not, and the ledger knows.
         """
+        return self.submit(chunk)()
+
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        """Begin to load a chunk; what is answered waits for its end, as `load` does, and must be called before
+        anything else is done with the sink. The database works meanwhile."""
+        count = sum(rows.count for rows in chunk.rows)
+        writers = [(self._writers[rows.table], rows) for rows in chunk.rows]
+        copies = [statement for writer, _ in writers for statement in writer.statements(0)]
+        script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, COMMIT])
+        try:
+            script.start([writer.text(rows.columns, 0) for writer, rows in writers])
+        except psycopg.Error as error:
+            self._recover(error)
+            return lambda: self._sift(chunk)
+
+        def settle() -> Loaded:
+            try:
+                script.finish()
+            except psycopg.Error as error:
+                self._recover(error)
+                return self._sift(chunk)
+            return Loaded(count)
+
+        self._flushed = False
+        return settle
+
+    def _recover(self, error: psycopg.Error) -> None:
+        """After a failed script, make the connection fit for use. Raises ServiceUnavailableError when it is lost."""
+        try:
+            self._connection.rollback()
+        except psycopg.Error:
+            raise translated(error, f"INSERT on table {_names_of(self._writers)}") from error
+
+    def _sift(self, chunk: Chunk) -> Loaded:
+        """Load a chunk with which something is wrong, and find out what."""
 
         def commit() -> Loaded:
             count = sum(rows.count for rows in chunk.rows)
@@ -126,12 +172,26 @@ class PostgresSink:
 
         def publish() -> None:
             timeout = f"{self._finish_timeout * 1000:.0f}"
-            self._connection.execute("SELECT set_config('statement_timeout', %s, true)", [timeout])
+            self._connection.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config('synchronous_commit', 'on', true)",
+                [timeout],
+            )
+            lock_job(self._connection, self._job_id)
             if self._ledger.close():
                 for staging in self._stagings:
                     staging.publish()
 
         self._transact(publish, f"replacing the content of {_names_of(self._writers)}")
+        self._flushed = True
+
+    def _flush(self) -> None:
+        """Wait until all that was committed is on the server's disk."""
+
+        def touch() -> None:
+            self._connection.execute("SET LOCAL synchronous_commit = on")
+            self._ledger.touch()
+
+        self._transact(touch, "committing to disk")
 
     def abort(self) -> None:
         """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them."""
@@ -163,12 +223,14 @@ class PostgresSink:
         names = [column.name for column in table.columns]
         match table.mode:
             case Mode.APPEND:
-                return Appender(self._connection, relation.identifier, names)
+                return Appender(relation.identifier, names)
             case Mode.UPSERT:
-                return Upserter(self._connection, relation, table, number)
+                upserter = Upserter(relation, table, number)
+                self._connection.execute(upserter.create)
+                return upserter
             case Mode.REPLACE:
                 staging = Staging(self._connection, relation, table, self._job_id)
-                return Appender(self._connection, staging.identifier, names)
+                return Appender(staging.identifier, names)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
         """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""

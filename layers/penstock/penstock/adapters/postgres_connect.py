@@ -143,6 +143,9 @@ def _settle(connection: Connection, timeouts: Timeouts) -> None:
         "idle_in_transaction_session_timeout": _milliseconds(timeouts.idle),
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
+        # Chunks do not wait for the disk, `finish` does: what it finds committed is then on disk, in order. Should
+        # the server crash before, ledger and rows of the last moments are missing together, and are loaded again.
+        "synchronous_commit": "off",
     }
     calls = ", ".join("set_config(%s, %s, false)" for _ in settings)
     connection.execute(f"SELECT {calls}", [word for pair in settings.items() for word in pair])

@@ -82,6 +82,25 @@ class Ledger:
         chunk, offset, row, rows, rejects, refused = found
         return Resume(chunk, offset, row, rows, rejects, _read_rejects(refused))
 
+    def entry(self, chunk: Chunk, rows: int) -> sql.Composed:
+        """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""
+        values = map(sql.Literal, (chunk.end, chunk.next_row, rows, chunk.rejects))
+        job, span = map(sql.Literal, self.key)
+        return sql.SQL(
+            """
+            INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects)
+            SELECT {job}, {span}, CASE WHEN EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole})
+                                  THEN NULL ELSE {chunk} END, {values}
+            """
+        ).format(
+            table=self.table,
+            job=job,
+            span=span,
+            whole=sql.Literal(WHOLE_JOB),
+            chunk=sql.Literal(chunk.number),
+            values=sql.SQL(", ").join(values),
+        )
+
     def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
         """Enter a chunk with so many rows; answers what is entered already, which is then not to be loaded.
 
@@ -115,6 +134,12 @@ class Ledger:
         refused = Jsonb([_written(reject) for reject in loaded.rejects])
         rejects = chunk.rejects + len(loaded.rejects)
         self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
+
+    def touch(self) -> None:
+        """Write something, so that committing it takes what was committed before to the disk."""
+        update = sql.SQL("UPDATE {} SET at = now() WHERE job = %s AND span = %s AND chunk = 0").format(self.table)
+        with translating(self.right):
+            self.connection.execute(update, self.key)
 
     def close(self) -> bool:
         """Enter the job's end, and forget the jobs of long ago; False if it was entered before."""

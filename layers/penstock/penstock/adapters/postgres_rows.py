@@ -11,11 +11,17 @@ from psycopg import sql
 
 from penstock.adapters.postgres_catalog import Relation, identifiers
 from penstock.adapters.postgres_connect import Connection
-from penstock.adapters.postgres_copy import copy_pieces
+from penstock.adapters.postgres_copy import copy_text
 from penstock.adapters.postgres_errors import is_rows_fault, message_of
+from penstock.adapters.postgres_script import Script
 from penstock.records import Reject, Rows, Table
 
 ROW_NUMBER = "penstock_row"
+
+MERGE = sql.SQL(
+    "INSERT INTO {target} ({names}) SELECT DISTINCT ON ({key}) {names} FROM {rows} WHERE {order} >= {first} "
+    "ORDER BY {key}, {order} DESC {conflict}"
+)
 
 # Where PostgreSQL's context of an error names the column of a value that it could not read.
 COLUMN_IN_CONTEXT = re.compile(r'column "?([^",:]+)"?')
@@ -24,23 +30,26 @@ Columns = Sequence[Sequence[object]]
 
 
 class Writer(Protocol):
-    """Puts columns of rows into one table, all or none."""
+    """Puts rows into one table, all or none: by a COPY of their text, and what follows it."""
 
-    def write(self, columns: Columns, first: int) -> None:
-        """``first`` numbers the first of the rows; it grows from call to call of a transaction.
-        Raises psycopg.Error."""
+    def statements(self, first: int) -> Sequence[sql.Composable]:
+        """The COPY first. ``first`` numbers the first of the rows; it grows from call to call of a transaction."""
+
+    def text(self, columns: Columns, first: int) -> bytes:
+        """The rows for the COPY."""
 
 
 class Appender:
     """COPY straight into a table."""
 
-    def __init__(self, connection: Connection, target: sql.Identifier, names: Sequence[str]) -> None:
-        self.connection = connection
-        self.command = sql.SQL("COPY {} ({}) FROM STDIN").format(target, identifiers(names))
+    def __init__(self, target: sql.Identifier, names: Sequence[str]) -> None:
+        self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(target, identifiers(names))
 
-    def write(self, columns: Columns, first: int) -> None:  # noqa: ARG002  # their order is that of their arrival
-        """COPY the rows."""
-        _copy(self.connection, self.command, columns)
+    def statements(self, first: int) -> Sequence[sql.Composable]:  # noqa: ARG002  # their order is that of the table
+        return (self.copy,)
+
+    def text(self, columns: Columns, first: int) -> bytes:  # noqa: ARG002
+        return copy_text(columns)
 
 
 class Upserter:
@@ -50,37 +59,32 @@ class Upserter:
     the rows they share in the same order, and neither waits for the other forever.
     """
 
-    def __init__(self, connection: Connection, target: Relation, table: Table, number: int) -> None:
-        self.connection = connection
+    def __init__(self, target: Relation, table: Table, number: int) -> None:
         names = [column.name for column in table.columns]
         rows = sql.Identifier("pg_temp", f"penstock_rows_{number}")
         types = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(target.columns[name].type)) for name in names
         )
         order = sql.Identifier(ROW_NUMBER)
-        connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({} bigint, {}) ON COMMIT DELETE ROWS").format(
-                rows, order, types
-            )
+        self.create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({} bigint, {}) ON COMMIT DELETE ROWS").format(
+            rows, order, types
         )
-        self.command = sql.SQL("COPY {} ({}, {}) FROM STDIN").format(rows, order, identifiers(names))
-        self.merge = sql.SQL(
-            "INSERT INTO {target} ({names}) SELECT DISTINCT ON ({key}) {names} FROM {rows} WHERE {order} >= %s "
-            "ORDER BY {key}, {order} DESC {conflict}"
-        ).format(
-            target=target.identifier,
-            names=identifiers(names),
-            key=identifiers(table.key),
-            rows=rows,
-            order=order,
-            conflict=on_conflict(table.key, names),
-        )
+        self.copy = sql.SQL("COPY {} ({}, {}) FROM STDIN").format(rows, order, identifiers(names))
+        self.parts = {
+            "target": target.identifier,
+            "names": identifiers(names),
+            "key": identifiers(table.key),
+            "rows": rows,
+            "order": order,
+            "conflict": on_conflict(table.key, names),
+        }
 
-    def write(self, columns: Columns, first: int) -> None:
-        """COPY the rows and merge them."""
+    def statements(self, first: int) -> Sequence[sql.Composable]:
+        return (self.copy, MERGE.format(**self.parts, first=sql.Literal(first)))
+
+    def text(self, columns: Columns, first: int) -> bytes:
         numbers = list(map(str, range(first, first + len(columns[0]))))
-        _copy(self.connection, self.command, [numbers, *columns])
-        self.connection.execute(self.merge, [first])
+        return copy_text([numbers, *columns])
 
 
 def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
@@ -90,12 +94,6 @@ def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
         return sql.SQL("ON CONFLICT ({}) DO NOTHING").format(identifiers(key))
     changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others)
     return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(identifiers(key), changes)
-
-
-def _copy(connection: Connection, command: sql.Composed, columns: Columns) -> None:
-    with connection.cursor() as cursor, cursor.copy(command) as copy:
-        for piece in copy_pieces(columns):
-            copy.write(piece)
 
 
 def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[Reject]:
@@ -110,7 +108,9 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
         first, end = halves.pop()
         try:
             with connection.transaction():
-                writer.write([column[first:end] for column in rows.columns], first)
+                script = Script(connection, writer.statements(first))
+                script.start([writer.text(slice_of(rows, first, end), first)])
+                script.finish()
         except psycopg.Error as error:
             if not is_rows_fault(error):
                 raise
@@ -120,6 +120,13 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
             else:
                 halves += [(middle, end), (first, middle)]
     return rejects
+
+
+def slice_of(rows: Rows, first: int, end: int) -> Columns:
+    """Some of the rows, by column."""
+    if (first, end) == (0, rows.count):
+        return rows.columns
+    return [column[first:end] for column in rows.columns]
 
 
 def _reject(rows: Rows, row: int, error: psycopg.Error, span: int) -> Reject:

@@ -12,8 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cached_property
 from math import isinf
 from typing import ClassVar
+
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 # Characters of a bad value that a reject's reason quotes.
 SHOWN = 60
@@ -27,18 +30,30 @@ class Form(StrEnum):
 
 
 class Cells:
-    """The texts of a column that are not null, one at least. ``joined``: with newlines between them."""
+    """The texts of a column that are not null, and ways to look at all of them at once.
 
-    __slots__ = ("joined", "texts")
+    ``joined`` has newlines between them; ``shape`` is the same in bytes, every digit a zero. Raises TypeError when
+    a text is None.
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
         self.joined = "\n".join(texts)
 
+    @cached_property
+    def shape(self) -> bytes:
+        return self.joined.encode("utf-8", "surrogatepass").translate(_DIGITS_TO_ZERO)
+
     def made_of(self, characters: bytes) -> bool:
         """Whether there is nothing but these (ASCII) characters in any text."""
-        rest = b"\n" * (len(self.texts) - 1)
-        return self.joined.isascii() and self.joined.encode().translate(None, characters) == rest
+        return self.shape.translate(None, characters) == b"\n" * (len(self.texts) - 1)
+
+    def shapes(self) -> set[bytes]:
+        """The shapes of the texts, each once; those of parts where a text holds a newline."""
+        first = self.shape.partition(b"\n")[0]
+        if self.shape == b"\n".join([first] * len(self.texts)):
+            return {first}
+        return set(self.shape.split(b"\n"))
 
 
 class Kind(ABC):
@@ -105,13 +120,17 @@ class IntegerKind(Kind):
     least, most = -(2**63), 2**63 - 1
     pattern = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*", re.ASCII)
     longest = 100  # digits; beyond this only leading zeros could fit
+    too_long = b"0" * 19
 
     def accepts(self, cells: Cells) -> bool:
-        try:
-            numbers = list(map(int, cells.texts))
-        except ValueError:
-            return False
-        return self.least <= min(numbers) <= max(numbers) <= self.most and cells.made_of(b"0123456789+-")
+        # One sign at most, in front of a digit; a digit at least and not too many.
+        lines = b"\n" + cells.shape + b"\n"
+        return (
+            cells.made_of(b"0-")
+            and lines.count(b"-") == lines.count(b"\n-0")
+            and b"\n\n" not in lines
+            and self.too_long not in lines
+        )
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
         return map(int, texts)
@@ -130,7 +149,7 @@ class NumericKind(Kind):
     """Exact decimals, within what PostgreSQL's numeric holds."""
 
     pattern = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
-    longest = 100  # of the common form; floats, which check it, know no larger range than 308 digits
+    too_long = b"0" * 101  # for a common form; floats, which check it, know no larger range than 308 digits
     # https://www.postgresql.org/docs/current/datatype-numeric.html
     most_digits, most_places = 131_072, 16_383
 
@@ -139,7 +158,7 @@ class NumericKind(Kind):
             list(map(float, cells.texts))
         except ValueError:
             return False
-        return cells.made_of(b"0123456789+-.") and max(map(len, cells.texts)) <= self.longest
+        return cells.made_of(b"0+-.") and self.too_long not in cells.shape
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
         return map(Decimal, texts)
@@ -174,12 +193,12 @@ class FloatKind(Kind):
             numbers = list(map(float, cells.texts))
         except ValueError:
             return False
-        if not cells.made_of(b"0123456789+-.eE"):
+        if not cells.made_of(b"0+-.eE"):
             return False
         if "e" in cells.joined or "E" in cells.joined:
             # PostgreSQL refuses what Python rounds to zero or infinity.
             return min(map(abs, numbers)) > 0 and not isinf(max(map(abs, numbers)))
-        return max(map(len, cells.texts)) <= NumericKind.longest
+        return NumericKind.too_long not in cells.shape
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
         return map(float, texts)

@@ -121,20 +121,37 @@ class _Reader:
             self.nulls -= {""}
         formatted = column.formats and column.type in FORMATTED
         self.kind = FORMATTED[column.type](column.formats) if formatted else PLAIN[column.type]
+        # Null tokens that the column would be in order with, so that they must be looked for.
+        self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
 
     def read(self, texts: Sequence[str | None], faults: Faults) -> Sequence[object]:
         """The column in the wanted form. Positions at fault hold None and are reported."""
-        if any(token in texts for token in self.nulls):
-            texts = [None if text in self.nulls else text for text in texts]
-        present = [text for text in texts if text is not None] if None in texts else cast("Sequence[str]", texts)
-        lacking = self.required and len(present) < len(texts)
-        if lacking or (present and not self.kind.accepts(Cells(present))):
+        if any(token in texts for token in self.plausible):
+            texts = self._without_nulls(texts)
+        cells = self._accepted(texts)
+        if not cells and self.nulls:
+            texts = self._without_nulls(texts)
+            cells = self._accepted(texts)
+        if not cells:
             return [self._one(position, text, faults) for position, text in enumerate(texts)]
         if self.form is Form.TEXT:
             return texts
-        values = iter(self.kind.values(present))
-        return list(values) if present is texts else [None if text is None else next(values) for text in texts]
+        values = iter(self.kind.values(cells.texts))
+        return list(values) if cells.texts is texts else [None if text is None else next(values) for text in texts]
+
+    def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
+        """What of the column is not null, if that is in the common form."""
+        try:
+            cells = Cells(cast("Sequence[str]", texts))
+        except TypeError:  # nothing finds a None as fast
+            if self.required:
+                return None
+            cells = Cells([text for text in texts if text is not None])
+        return cells if not cells.texts or self.kind.accepts(cells) else None
+
+    def _without_nulls(self, texts: Sequence[str | None]) -> Sequence[str | None]:
+        return [None if text in self.nulls else text for text in texts]
 
     def _one(self, position: int, text: str | None, faults: Faults) -> object:
         try:

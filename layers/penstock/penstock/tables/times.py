@@ -11,9 +11,6 @@ from typing import ClassVar
 
 from penstock.tables.kinds import Cells, Kind, shown
 
-# Every digit becomes a zero: what is left is the shape of a date or a time.
-SHAPE = bytes.maketrans(b"123456789", b"000000000")
-
 # Dates repeat in a file, and strptime takes microseconds.
 REMEMBERED = 16_384
 
@@ -54,8 +51,7 @@ class DateKind(Kind):
     pattern = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 
     def accepts(self, cells: Cells) -> bool:
-        days = b"\n".join([b"0000-00-00"] * len(cells.texts))
-        if not cells.joined.isascii() or cells.joined.encode().translate(SHAPE) != days:
+        if cells.shapes() != {b"0000-00-00"}:
             return False
         try:
             list(map(date.fromisoformat, cells.texts))
@@ -89,7 +85,7 @@ def zoned(moment: datetime) -> datetime:
 class TimestampKind(Kind):
     """With time zone; without one in the text it is UTC. Digits beyond microseconds are cut."""
 
-    common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(Z|[+-]00(?::?00)?)?)?")
+    common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(?:Z|([+-]00(?::?00)?))?)?")
     pattern = re.compile(
         r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})"
         r"(T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?|T[0-9]{4}(?:[0-9]{2})?)?"
@@ -97,20 +93,18 @@ class TimestampKind(Kind):
     )
     # PostgreSQL knows no offset of 16 hours or more.
     farthest: ClassVar = timedelta(hours=16)
+    far = re.compile(r"[+-](?:1[6-9]|2[0-9])(?::?[0-9]{2})?$", re.MULTILINE)
 
     def accepts(self, cells: Cells) -> bool:
-        if not cells.joined.isascii():
+        matches = [self.common.fullmatch(shape) for shape in cells.shapes()]
+        if not all(matches) or cells.joined.count("\n") != len(cells.texts) - 1:
             return False
-        shapes = cells.joined.encode().translate(SHAPE).split(b"\n")
-        matches = [self.common.fullmatch(shape) for shape in set(shapes)]
-        if len(shapes) != len(cells.texts) or not all(matches):
+        if any(match and match[1] for match in matches) and self.far.search(cells.joined):
             return False
         try:
-            moments = list(map(datetime.fromisoformat, cells.texts))
+            list(map(datetime.fromisoformat, cells.texts))
         except ValueError:
             return False
-        if any(match and match[1] for match in matches):
-            return all(self.near(moment) for moment in moments)
         return True
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
@@ -126,12 +120,9 @@ class TimestampKind(Kind):
         return self.checked(moment)
 
     def checked(self, moment: datetime) -> datetime:
-        if not self.near(moment):
+        if abs(moment.utcoffset() or timedelta()) >= self.farthest:
             raise ValueError(f"{shown(moment.isoformat())} has an offset of 16 hours or more")
         return zoned(moment)
-
-    def near(self, moment: datetime) -> bool:
-        return abs(moment.utcoffset() or timedelta()) < self.farthest
 
 
 class FormattedTimestampKind(FormattedKind):
