@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_client import records_client
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
 from penstock.adapters.postgres import PostgresSink
@@ -11,7 +12,7 @@ from penstock.adapters.postgres_connect import Connect, by_dsn, by_iam, by_secre
 from penstock.adapters.postgres_group import PostgresGroupSink
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_small import S3SmallReader
-from penstock.adapters.session import rds_client, secrets_client, session
+from penstock.adapters.session import dynamodb_client, rds_client, secrets_client, session
 from penstock.errors import ConfigurationError
 from penstock.group import GroupCarrier
 from penstock.limits import Budget
@@ -50,11 +51,16 @@ def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Bud
 
 def dynamodb_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
     """Records into DynamoDB."""
-    client = records_client(budget.uploads)
+    client, jobs = records_client(budget.uploads), dynamodb_client()
     return TableCarrier(
         objects,
         S3RejectLog(s3, settings.work_bucket),
-        lambda _: DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads),
+        lambda job: DynamoRecordSink(
+            client,
+            budget_bytes=budget.buffer_bytes,
+            workers=budget.uploads,
+            bookmark=DynamoBookmark(jobs, settings.jobs_table, job.id, retention_days=settings.job_retention_days),
+        ),
         Form.VALUE,
         budget,
     )
