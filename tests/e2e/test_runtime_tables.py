@@ -1,0 +1,139 @@
+"""Table routes through the real handler in the real runtime client, in the smallest function."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from penstock_local import postgres
+from penstock_local.account import emulator_only
+from penstock_local.runtime import Invocation
+from penstock_local.runtime.surroundings import Surroundings
+
+MIB = 1024 * 1024
+ROWS = 500_000
+ROUTE = """
+[[route]]
+name = "trips"
+match = "*.csv"
+destination = "postgresql:trips"
+[route.table]
+create = true
+mode = "{mode}"
+key = ["id"]
+columns = [
+    {{ name = "id", type = "integer", nullable = false }},
+    {{ name = "city" }},
+    {{ name = "started", type = "timestamp" }},
+    {{ name = "distance", type = "numeric" }},
+    {{ name = "paid", type = "boolean" }},
+    {{ name = "note" }},
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def csv() -> bytes:
+    """61 MB."""
+    lines = ["id,city,started,distance,paid,note"]
+    pad = "a note that makes the row as long as rows are, with a comma now and then"
+    for n in range(ROWS):
+        started = f"2026-0{1 + n % 9}-1{n % 9} 0{n % 9}:1{n % 6}:00"
+        paid = "true" if n % 3 else "false"
+        lines.append(f'{n},City {n % 977},{started},{n % 1000}.{n % 100:02d},{paid},"{pad}"')
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.fixture(scope="module")
+def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def surroundings() -> Iterator[Surroundings]:
+    with emulator_only() as account:
+        yield Surroundings(account)
+
+
+def environment(tmp_path: Path, dsn: str, mode: str) -> dict[str, str]:
+    routes = tmp_path / "routes.toml"
+    routes.write_text(ROUTE.format(mode=mode))
+    return {
+        "PENSTOCK_ROUTES_URI": str(routes),
+        "PENSTOCK_POSTGRES_DSN": dsn,
+        "PENSTOCK_LEASE_SECONDS": "2",
+        "PENSTOCK_BEAT_SECONDS": "0.5",
+    }
+
+
+def outcome_of(invocation: Invocation) -> dict[str, object]:
+    assert invocation.ok, f"{invocation.error_type}: {invocation.error_message}\n{invocation.log}"
+    (job,) = invocation.payload["jobs"]
+    return dict(job)
+
+
+def content(dsn: str) -> tuple[object, ...]:
+    with psycopg.connect(dsn) as database:
+        found = database.execute("SELECT count(*), count(DISTINCT id), sum(id), sum(distance) FROM trips").fetchone()
+    assert found
+    return found
+
+
+def expected() -> tuple[object, ...]:
+    distances = sum((Decimal(f"{n % 1000}.{n % 100:02d}") for n in range(ROWS)), Decimal(0))
+    return ROWS, ROWS, ROWS * (ROWS - 1) // 2, distances
+
+
+def test_500_000_rows_pass_through_128_mb(
+    surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload = surroundings.upload("trips.csv", csv)
+    with surroundings.ingest(memory=128, vcpus=1.0, **environment(tmp_path, dsn, "replace")) as function:
+        done = function.invoke(upload.event())
+    job = outcome_of(done)
+    peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(csv) / 1e6:.0f} MB CSV into PostgreSQL at 128 MB ({done.enforced_by}): peak {peak:.0f} MiB, "
+            f"{resident:.0f} resident, {done.cpu_seconds:.1f} s CPU, {done.seconds:.1f} s\n"
+        )
+    assert (job["state"], job["rows"], job["rejects"]) == ("succeeded", ROWS, 0)
+    assert content(dsn) == expected()
+    assert max(done.peak_bytes, done.rss_peak_bytes) < 128 * MIB
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+def test_a_killed_load_is_finished_with_every_row_exactly_once(
+    surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, mode: str
+) -> None:
+    with psycopg.connect(dsn, autocommit=True) as database:
+        database.execute("DROP TABLE IF EXISTS trips")
+    event = surroundings.upload(f"{mode}.csv", csv).event()
+    draw = random.Random(mode)
+    with surroundings.ingest(memory=512, vcpus=1.0, **environment(tmp_path, dsn, mode)) as function:
+        kills = 0
+        invocation = None
+        while invocation is None or not invocation.ok:
+            with ThreadPoolExecutor(1) as pool:
+                running = pool.submit(function.invoke, event)
+                if kills < 3:
+                    try:
+                        invocation = running.result(timeout=draw.uniform(1.5, 4))
+                    except TimeoutError:
+                        function.kill()
+                        kills += 1
+                        invocation = running.result()
+                else:
+                    invocation = running.result()
+            assert invocation.ok or invocation.killed or invocation.error_type == "JobInProgressError"
+    job = outcome_of(invocation)
+    assert job["state"] == "succeeded"
+    assert content(dsn) == expected()
