@@ -84,7 +84,11 @@ def records(text: str) -> Iterator[list[str]]:
     return (record for record in complete if record)
 
 
-@given(st.text('ab,"\n\r', max_size=40), st.sampled_from(BATCHES), st.sampled_from([5, 1000]))
+LF = st.text('ab,"\n', max_size=40)
+ANY = st.text('ab,"\n\r', max_size=40)
+
+
+@given(LF | LF.map(lambda text: text.replace("\n", "\r\n")) | ANY, st.sampled_from(BATCHES), st.sampled_from([5, 1000]))
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: int, max_record: int) -> None:
     data = text.encode()
@@ -104,7 +108,7 @@ def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: in
     assert_every_boundary_can_be_entered(data, options, batch_bytes)
 
 
-@given(st.text('ab,"\n', max_size=40), st.sampled_from(BATCHES))
+@given(LF, st.sampled_from(BATCHES))
 @settings(max_examples=100, deadline=None)
 def test_the_bytes_of_a_batch_hold_its_records(text: str, batch_bytes: int) -> None:
     data = (text + '"' * (text.count('"') % 2) + "\n").encode()

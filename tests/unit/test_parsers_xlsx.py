@@ -36,6 +36,7 @@ from penstock.errors import (
     RecordsMissingError,
     WorkbookTooLargeError,
 )
+from penstock.limits import MIB
 from penstock.parsers import WorkbookLimits, parse, xlsx_sheet, xlsx_workbook
 from penstock.records import Batch, Format, ParseOptions, Resume
 
@@ -429,6 +430,14 @@ def test_a_workbook_larger_than_the_disk_allows_is_refused() -> None:
         limited(data, WorkbookLimits(file_bytes=len(data) - 1))
     assert "/tmp" in caught.value.hint
     assert limited(data, WorkbookLimits(file_bytes=len(data)))
+
+
+def test_limits_grow_with_the_function() -> None:
+    small, large = (WorkbookLimits.within(memory * MIB, 512 * MIB) for memory in (128, 1769))
+    assert small.file_bytes == 384 * MIB
+    assert 24 * MIB <= small.strings_bytes < 32 * MIB
+    assert large.strings_bytes > 800 * MIB
+    assert WorkbookLimits.within(64 * MIB, 512 * MIB).strings_bytes == 24 * MIB
 
 
 def test_strings_larger_than_memory_allows_are_refused() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from penstock.records import RAW_LIMIT, Batch, Place, Reject
 
 
 class Spot(NamedTuple):
-    """Where a record stands: which of the piece it is, its byte offset in the source, and its text."""
+    """Where a record stands: which of the piece it is, its byte offset in the source, and its (readable) bytes."""
 
     number: int
     offset: int
-    raw: str
+    record: bytes
 
 
 class Fault(NamedTuple):
@@ -26,7 +26,10 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Piece:
-    """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again."""
+    """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again.
+
+    ``codec`` decodes the bytes of spots.
+    """
 
     offset: int
     end: int
@@ -34,7 +37,8 @@ class Piece:
     count: int
     rows: Sequence[object]
     spots: Callable[[], Iterable[Spot]]
-    faults: Sequence[Fault] = field(default=())
+    faults: Sequence[Fault] = ()
+    codec: str = "utf-8"
 
 
 class Cutter(Protocol):
@@ -54,11 +58,6 @@ class CountingCutter(Cutter, Protocol):
     """A cutter that also stops after so many records."""
 
     def cut(self, limit: int, most: int | None = None) -> Piece | None: ...
-
-
-def raw_text(data: bytes, codec: str) -> str:
-    """What is kept of a rejected record: undecodable bytes as escapes, no line end, at most RAW_LIMIT characters."""
-    return data[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
 
 
 def gather(cutter: Cutter, *, names: tuple[str, ...], row: int, batch_bytes: int, max_record: int) -> Iterator[Batch]:
@@ -83,7 +82,7 @@ def discard(cutter: CountingCutter, count: int, *, limit: int) -> None:
 
 
 def _pieces(cutter: Cutter, batch_bytes: int, max_record: int) -> Iterator[Piece]:
-    room = batch_bytes
+    room = batch_bytes = max(1, batch_bytes)
     while room > 0:
         # No window is larger than max_record: a longer record is rejected however large the batches are.
         piece = cutter.cut(min(room, max_record))
@@ -99,12 +98,12 @@ def _pieces(cutter: Cutter, batch_bytes: int, max_record: int) -> Iterator[Piece
 
 
 def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch:
-    rows, rejects, row = pieces[0].rows, [], first_row
+    rows, row = pieces[0].rows, first_row
+    rejects: list[Reject] = []
     if len(pieces) > 1:
         rows = [record for piece in pieces for record in piece.rows]
     for piece in pieces:
-        for (number, offset, raw), reason in piece.faults:
-            rejects.append(Reject(Place(row + number, offset, raw), reason))
+        rejects += [Reject(_place(spot, row, piece.codec), reason) for spot, reason in piece.faults]
         row += piece.count
     return Batch(
         first_row=first_row,
@@ -118,20 +117,26 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
     )
 
 
+def _place(spot: Spot, first_row: int, codec: str) -> Place:
+    """Of the raw text, undecodable bytes are escaped and the line end is left out."""
+    raw = spot.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
+    return Place(first_row + spot.number, spot.offset, raw)
+
+
 class _Places:
     """Finds rows again, all at once when the first is asked for. Memory: then once more the text of the batch."""
 
-    __slots__ = ("_first_row", "_pieces", "_places")
+    __slots__ = ("_first_row", "_pieces", "_spots")
 
     def __init__(self, pieces: list[Piece], first_row: int) -> None:
         self._pieces = pieces
         self._first_row = first_row
-        self._places: list[Place] = []
+        self._spots: list[tuple[Spot, int, str]] = []
 
     def __call__(self, index: int) -> Place:
-        if not self._places:
+        if not self._spots:
             row = self._first_row
             for piece in self._pieces:
-                self._places += [Place(row + number, offset, raw) for number, offset, raw in piece.spots()]
+                self._spots += [(spot, row, piece.codec) for spot in piece.spots()]
                 row += piece.count
-        return self._places[index]
+        return _place(*self._spots[index])

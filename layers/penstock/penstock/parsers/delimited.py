@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from penstock.errors import HeaderRowError, InvalidRouteError
-from penstock.parsers.batching import Fault, Piece, Spot, gather, raw_text
+from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.csv_records import Dialect, Fields, Span
 from penstock.parsers.csv_skip import RecordSkipper
+from penstock.parsers.encoding import Offsets
 from penstock.parsers.feed import Feed
 from penstock.parsers.names import column_names
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
@@ -63,18 +64,24 @@ class CsvCutter:
         self._width = width
         self._row = row
         self._max_record = max_record
-        self._quote = dialect.quote_bytes
 
     def cut(self, limit: int) -> Piece | None:
         window, last = self._feed.window(limit)
         if not window:
             return None
-        piece = self._at_once(window[: self._dialect.likely_end(window, last=last)])
-        piece = piece or self._one_by_one(window[: self._dialect.certain_end(window, last=last)])
-        if piece:
-            self._feed.advance(piece.size)
-            piece.end = self._feed.offset
-            self._row += piece.count
+        data = window[: self._dialect.likely_end(window, last=last)]
+        rows = self._table(data) if data else None
+        if rows is None:
+            data = window[: self._dialect.certain_end(window, last=last)]
+        if not data:
+            return None
+        if rows is not None and set(map(len, rows)) <= {self._width}:
+            piece = self._piece(data, rows, ())
+        else:
+            piece = self._one_by_one(data)
+        self._feed.advance(len(data))
+        piece.end = self._feed.offset
+        self._row += piece.count
         return piece
 
     def cut_long(self) -> Piece | None:
@@ -86,7 +93,7 @@ class CsvCutter:
         skipper.skip(f"row {self._row:,}")
         self._row += 1
         quote = f"; its last quoted field begins at byte {skipper.opened:,}" if skipper.opened >= 0 else ""
-        spot = Spot(0, offset, raw_text(start, self._dialect.codec))
+        fault = Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes{quote}")
         return Piece(
             offset=offset,
             end=self._feed.offset,
@@ -94,68 +101,70 @@ class CsvCutter:
             count=1,
             rows=(),
             spots=tuple,
-            faults=[Fault(spot, f"longer than {self._max_record:,} bytes{quote}")],
+            faults=[fault],
+            codec=self._dialect.codec,
         )
 
-    def _at_once(self, data: bytes) -> Piece | None:
-        if not data:
-            return None
+    def _table(self, data: bytes) -> list[Fields] | None:
         try:
-            text = data.decode(self._dialect.codec)
+            return self._dialect.table(data.decode(self._dialect.codec))
         except UnicodeDecodeError:
             return None
-        rows = self._dialect.table(text, quoted=bool(self._quote) and self._quote in data)
-        if rows is None:
-            return None
-        widths = set(map(len, rows))
-        if 0 in widths:
-            rows = [row for row in rows if row]
-        if not widths <= {0, self._width}:
-            return None
-        return self._piece(data, rows, len(rows))
 
-    def _one_by_one(self, data: bytes) -> Piece | None:
-        if not data:
-            return None
+    def _one_by_one(self, data: bytes) -> Piece:
+        offsets = Offsets(self._feed.encoding, data, self._feed.offset)
         rows: list[Fields] = []
         faults: list[Fault] = []
-        for index, offset, record, fields, reason in self._judged(data, self._feed.offset):
-            if reason:
-                faults.append(Fault(Spot(index, offset, raw_text(record, self._dialect.codec)), reason))
+        for number, start, end, fields, bad in self._judged(data):
+            if bad:
+                spot = Spot(number, offsets.at(start), data[start:end])
+                faults.append(Fault(spot, self._reason(spot, fields)))
             else:
                 rows.append(fields)
-        piece = self._piece(data, rows, len(rows) + len(faults))
-        piece.faults = faults
-        return piece
+        return self._piece(data, rows, faults)
 
-    def _piece(self, data: bytes, rows: list[Fields], count: int) -> Piece:
+    def _piece(self, data: bytes, rows: list[Fields], faults: Sequence[Fault]) -> Piece:
         offset = self._feed.offset
-        spots = partial(self._spots, data, offset)
-        return Piece(offset=offset, end=offset, size=len(data), count=count, rows=rows, spots=spots)
+        return Piece(
+            offset=offset,
+            end=offset,
+            size=len(data),
+            count=len(rows) + len(faults),
+            rows=rows,
+            spots=partial(self._spots, data, offset),
+            faults=faults,
+            codec=self._dialect.codec,
+        )
 
     def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
-        for index, at, record, _, reason in self._judged(data, offset):
-            if not reason:
-                yield Spot(index, at, raw_text(record, self._dialect.codec))
+        offsets = Offsets(self._feed.encoding, data, offset)
+        for number, start, end, _, bad in self._judged(data):
+            if not bad:
+                yield Spot(number, offsets.at(start), data[start:end])
 
-    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[int, int, bytes, Fields, str]]:
-        """Every record of the data: index, offset, text, fields and what is wrong with it."""
-        index = passed = 0
-        for span in self._dialect.spans(data, last=True):
-            if not span.fields:
-                continue
-            offset += self._feed.encoding.source_length(data[passed : span.start])
-            passed = span.start
-            record = data[span.start : span.end]
-            yield index, offset, record, span.fields, self._wrong(record, span.fields, offset)
-            index += 1
+    def _judged(self, data: bytes) -> Iterator[tuple[int, int, int, Fields, bool]]:
+        """Every record of the data: its number, its bytes from and to, its fields and whether it is bad."""
+        decodable = self._is_decodable(data)
+        number = 0
+        for start, end, fields in self._dialect.spans(data, last=True):
+            if fields:
+                bad = len(fields) != self._width or not (decodable or self._is_decodable(data[start:end]))
+                yield number, start, end, fields, bad
+                number += 1
 
-    def _wrong(self, record: bytes, fields: Fields, offset: int) -> str:
+    def _is_decodable(self, data: bytes) -> bool:
         try:
-            record.decode(self._dialect.codec)
+            data.decode(self._dialect.codec)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _reason(self, spot: Spot, fields: Fields) -> str:
+        try:
+            spot.record.decode(self._dialect.codec)
         except UnicodeDecodeError as error:
-            return self._feed.encoding.undecodable(record, error, offset)
-        return "" if len(fields) == self._width else f"expected {self._width} fields, found {len(fields)}"
+            return self._feed.encoding.undecodable(spot.record, error, spot.offset)
+        return f"expected {self._width} fields, found {len(fields)}"
 
 
 def _dialect(feed: Feed, options: ParseOptions) -> Dialect:
@@ -172,7 +181,7 @@ def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ..
     """From the first record that is not blank; empty in an empty file."""
     for size in (min(_HEADER, options.max_record), options.max_record):
         window, last = feed.window(size)
-        header = next((span for span in dialect.spans(window, last=last) if span.fields), None)
+        header = next((span for span in dialect.spans(window, last=last) if span[2]), None)
         if header:
             return _header(feed, dialect, window, header, options.columns)
     if last and not window.strip(b"\r\n"):
@@ -183,12 +192,13 @@ def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ..
 
 
 def _header(feed: Feed, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
-    feed.advance(header.start)
-    offset, record = feed.offset, window[header.start : header.end]
+    start, end, fields = header
+    feed.advance(start)
+    offset, record = feed.offset, window[start:end]
     try:
         record.decode(dialect.codec)
     except UnicodeDecodeError as error:
         at = offset + feed.encoding.source_length(record[: error.start])
         raise HeaderRowError(f"the header row is not {feed.encoding.name}", offset=at) from error
     feed.advance(len(record))
-    return column_names(header.fields, columns, offset=offset)
+    return column_names(fields, columns, offset=offset)

@@ -96,6 +96,23 @@ class Encoding:
             raise TruncatedSourceError("the source ends inside a character", offset=offset) from error
 
 
+class Offsets:
+    """Offsets in the source of places in readable bytes that stand at ``offset``. Asked for in ascending order."""
+
+    __slots__ = ("_at", "_encoding", "_offset", "_readable")
+
+    def __init__(self, encoding: Encoding, readable: bytes, offset: int) -> None:
+        self._encoding = encoding
+        self._readable = readable
+        self._offset = offset
+        self._at = 0
+
+    def at(self, place: int) -> int:
+        self._offset += self._encoding.source_length(self._readable[self._at : place])
+        self._at = place
+        return self._offset
+
+
 def whole_characters(readable: bytes) -> int:
     """How many bytes of UTF-8, cut anywhere, are whole characters."""
     for back in range(1, min(4, len(readable)) + 1):

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from penstock.errors import BadDocumentError, RecordsMissingError
-from penstock.parsers.batching import Fault, Piece, Spot, discard, gather, raw_text
+from penstock.parsers.batching import Fault, Piece, Spot, discard, gather
 from penstock.parsers.feed import Feed
 from penstock.parsers.json_values import DECODER, SCAN, UNDECODABLE, why_not
 from penstock.parsers.json_walk import ValueEnd, cut_off, find_records, finish, next_sign, pass_sign, skip_value
@@ -101,6 +101,7 @@ class ElementCutter:
             rows=rows,
             spots=partial(self._spots, data, offset),
             faults=list(self._faults(data, offset)) if bad else (),
+            codec=self._feed.encoding.codec,
         )
         self._end(b"]" if self._single else text[after - 1].encode())
         return piece
@@ -122,9 +123,17 @@ class ElementCutter:
         end = self._feed.offset
         self._end(b"]" if self._single else pass_sign(self._feed, b",]"))
         hint = "; if it holds the list of records, parse.records is the path to it" if self._single else ""
-        spot = Spot(0, offset, raw_text(window[: 4 * RAW_LIMIT], self._feed.encoding.codec))
-        fault = Fault(spot, f"longer than {self._max_record:,} bytes{hint}")
-        return Piece(offset=offset, end=end, size=0, count=1, rows=(), spots=tuple, faults=[fault])
+        fault = Fault(Spot(0, offset, window[: 4 * RAW_LIMIT]), f"longer than {self._max_record:,} bytes{hint}")
+        return Piece(
+            offset=offset,
+            end=end,
+            size=0,
+            count=1,
+            rows=(),
+            spots=tuple,
+            faults=[fault],
+            codec=self._feed.encoding.codec,
+        )
 
     def _refuse_garbage(self, text: str, offset: int) -> None:
         """Raises BadDocumentError unless the text is the beginning of an element that ends beyond it."""
@@ -157,11 +166,10 @@ class ElementCutter:
     def _judged(self, text: str, offset: int) -> Iterator[tuple[_Element, Spot]]:
         """The elements of a text that starts at ``offset``, and where they stand."""
         passed = 0
-        for index, element in enumerate(_elements(text, single=self._single)):
+        for number, element in enumerate(_elements(text, single=self._single)):
             offset += self._feed.encoding.source_length(self._bytes(text[passed : element.start]))
             passed = element.start
-            raw = raw_text(self._bytes(text[element.start : element.end]), self._feed.encoding.codec)
-            yield element, Spot(index, offset, raw)
+            yield element, Spot(number, offset, self._bytes(text[element.start : element.end]))
 
     def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
         return (spot for element, spot in self._judged(self._text(data, last=True), offset) if not element.reason)

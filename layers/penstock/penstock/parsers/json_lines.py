@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from penstock.parsers.batching import Fault, Piece, Spot, gather, raw_text
+from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.feed import Feed
 from penstock.parsers.json_values import DECODER, UNDECODABLE, why_not
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
@@ -58,12 +58,9 @@ class LineCutter:
         rows = self._at_once(data)
         faults: list[Fault] = []
         if rows is None:
-            rows = []
-            for index, at, line, value, reason in self._judged(data, offset):
-                if reason:
-                    faults.append(Fault(Spot(index, at, raw_text(line, self._codec)), reason))
-                else:
-                    rows.append(value)
+            judged = list(self._judged(data, offset))
+            rows = [value for _, value, reason in judged if not reason]
+            faults = [Fault(spot, reason) for spot, _, reason in judged if reason]
         self._feed.advance(len(data))
         return Piece(
             offset=offset,
@@ -73,6 +70,7 @@ class LineCutter:
             rows=rows,
             spots=partial(self._spots, data, offset),
             faults=faults,
+            codec=self._codec,
         )
 
     def cut_long(self) -> Piece | None:
@@ -86,8 +84,17 @@ class LineCutter:
             line_end = window.find(b"\n") + 1
             ended = last or line_end > 0
             self._feed.advance(line_end or len(window))
-        fault = Fault(Spot(0, offset, raw_text(start, self._codec)), f"longer than {self._max_record:,} bytes")
-        return Piece(offset=offset, end=self._feed.offset, size=0, count=1, rows=(), spots=tuple, faults=[fault])
+        fault = Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes")
+        return Piece(
+            offset=offset,
+            end=self._feed.offset,
+            size=0,
+            count=1,
+            rows=(),
+            spots=tuple,
+            faults=[fault],
+            codec=self._codec,
+        )
 
     def _at_once(self, data: bytes) -> list[object] | None:
         """All values of the data; None unless every line holds exactly one."""
@@ -103,18 +110,16 @@ class LineCutter:
         return values[::2] if complete else None
 
     def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
-        for index, at, line, _, reason in self._judged(data, offset):
-            if not reason:
-                yield Spot(index, at, raw_text(line, self._codec))
+        return (spot for spot, _, reason in self._judged(data, offset) if not reason)
 
-    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[int, int, bytes, object, str]]:
-        """Every line of the data that is not blank: index, offset, text, value and what is wrong with it."""
-        index = 0
+    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[Spot, object, str]]:
+        """Every line of the data that is not blank, its value and what is wrong with it."""
+        number = 0
         for line in data.split(b"\n"):
             if line.strip(_BLANK):
                 value, reason = self._value(line, offset)
-                yield index, offset, line, value, reason
-                index += 1
+                yield Spot(number, offset, line), value, reason
+                number += 1
             offset += self._feed.encoding.source_length(line + b"\n")
 
     def _value(self, line: bytes, offset: int) -> tuple[object, str]:

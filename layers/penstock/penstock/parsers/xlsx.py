@@ -148,10 +148,10 @@ class RowCutter:
     def _spots(self, good: list[tuple[int, SheetRow]]) -> list[Spot]:
         return [self._spot(index, row) for index, row in good]
 
-    def _spot(self, index: int, row: SheetRow) -> Spot:
+    def _spot(self, number: int, row: SheetRow) -> Spot:
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow(row.cells)
-        return Spot(index, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT])
+        return Spot(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
 
 
 def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
