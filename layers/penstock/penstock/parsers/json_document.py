@@ -142,7 +142,8 @@ class ElementCutter:
         if not error and end >= 0 and (after := _past_blanks(text, end)) < len(text):
             error = json.JSONDecodeError("Expecting ',' delimiter", text, after)
         if error and (end >= 0 or len(text) - error.pos > _LONGEST_TOKEN):
-            raise BadDocumentError(f"not JSON: {error.msg}", offset=offset + self._size(text[: error.pos]))
+            passed = self._feed.encoding.source_length(self._bytes(text[: error.pos]))
+            raise BadDocumentError(f"not JSON: {error.msg}", offset=offset + passed)
 
     def _end(self, sign: bytes) -> None:
         if sign == b"]":
@@ -175,21 +176,26 @@ class ElementCutter:
         return (spot for element, spot in self._judged(self._text(data, last=True), offset) if not element.reason)
 
     def _faults(self, data: bytes, offset: int) -> Iterator[Fault]:
+        encoding = self._feed.encoding
         for element, spot in self._judged(self._text(data, last=True), offset):
-            if element.reason:
-                yield Fault(spot, element.reason)
+            try:
+                spot.record.decode(encoding.codec)
+            except UnicodeDecodeError as error:
+                yield Fault(spot, encoding.undecodable(spot.record, error, offset=spot.offset))
+            else:
+                if element.reason:
+                    yield Fault(spot, element.reason)
 
 
 def _elements(text: str, *, single: bool) -> Iterator[_Element]:
     """The elements of a list that are complete in the text, up to the sign that follows each; or one value alone."""
-    scan = SCAN
     escaped = not text.isascii() and _ESCAPED_BYTE.search(text) is not None
     after = 0
     while True:
         start = _past_blanks(text, after)
         reason = ""
         try:
-            value, end = scan(text, start)
+            value, end = SCAN(text, start)
         except (StopIteration, json.JSONDecodeError):
             return
         except UNDECODABLE as error:
@@ -198,7 +204,7 @@ def _elements(text: str, *, single: bool) -> Iterator[_Element]:
         if end < 0 or (not single and text[after - 1 : after] not in (",", "]")):
             return
         if escaped and _ESCAPED_BYTE.search(text, start, end):
-            reason = "undecodable bytes"
+            reason = "undecodable"
         yield _Element(start, end, end if single else after, value, reason)
         if single or text[after - 1] == "]":
             return
