@@ -247,9 +247,9 @@ class Slow(Wrapped):
         super().__init__(inner)
         self.deadline = deadline
 
-    def load(self, chunk: Chunk) -> Loaded:
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
         self.deadline.pass_time(20)
-        return self.inner.load(chunk)
+        return self.inner.submit(chunk)
 
 
 class Interrupted(Wrapped):
@@ -259,12 +259,12 @@ class Interrupted(Wrapped):
         super().__init__(inner)
         self.at, self.committed = at, committed
 
-    def load(self, chunk: Chunk) -> Loaded:
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
         if chunk.number == self.at:
             if self.committed:
                 self.inner.load(chunk)
             raise ServiceUnavailableError("connection lost")
-        return self.inner.load(chunk)
+        return self.inner.submit(chunk)
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])

@@ -1,6 +1,7 @@
 """Loading one claimed source into tables: source -> codec -> parser -> rows -> chunks, each committed with its ledger.
 
-Memory: that of reading and decoding (limits.Budget), and one batch of records, some ten times ``budget.batch``.
+One chunk is made while the database works on the one before it. Memory: that of reading and decoding
+(limits.Budget), and two batches of records, each some ten times ``budget.batch``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Self
 
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import parse, resolve
+from penstock.parsers import WorkbookLimits, parse, resolve
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
@@ -39,6 +42,7 @@ class TableCarrier:
     open_sink: Callable[[Job], TableSink]
     form: Form
     budget: Budget
+    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
 
     def __call__(self, attempt: Attempt) -> Receipt:
         """Load what the ledger does not know yet, then finish.
@@ -69,17 +73,28 @@ class TableCarrier:
         # What the database refused of the last chunk that is in: its attempt may have died before writing it down.
         self._keep(load, f"{SPAN:05d}-{load.resume.chunk - 1:06d}-refused", load.resume.refused)
         with closing(load.pieces()) as pieces:
-            batches = parse(pieces, load.plan.parse, batch_bytes=self.budget.batch, resume=load.resume)
-            for number, batch in enumerate(batches, start=load.resume.chunk):
-                load.decoding.check_time()
-                chunk, rejects = maker.chunk(number, batch)
-                self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
-                load.refuse_too_many(len(rejects))
-                loaded = sink.load(chunk)
-                self._keep(load, f"{SPAN:05d}-{number:06d}-refused", loaded.rejects)
-                load.count(chunk, loaded, len(rejects))
-                load.refuse_too_many()
+            batches = parse(
+                pieces,
+                load.plan.parse,
+                batch_bytes=self.budget.batch,
+                resume=load.resume,
+                workbook=self.workbook,
+            )
+            with Settling() as pending:
+                for number, batch in enumerate(batches, start=load.resume.chunk):
+                    load.decoding.check_time()
+                    chunk, rejects = maker.chunk(number, batch)
+                    pending.settle()
+                    self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
+                    load.refuse_too_many(len(rejects))
+                    pending.begin(partial(self._settle, load, chunk, sink.submit(chunk), len(rejects)))
         load.refuse_too_large_a_share()
+
+    def _settle(self, load: Load, chunk: Chunk, settled: Callable[[], Loaded], rejects: int) -> None:
+        loaded = settled()
+        self._keep(load, f"{SPAN:05d}-{chunk.number:06d}-refused", loaded.rejects)
+        load.count(chunk, loaded, rejects)
+        load.refuse_too_many()
 
     def _keep(self, load: Load, name: str, rejects: tuple[Reject, ...]) -> None:
         if rejects:
@@ -94,7 +109,7 @@ class TableCarrier:
         if all(table.columns for table in tables_of(plan)):
             return plan
         with closing(self._decoding(attempt).pieces()) as pieces:
-            sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES), None)
+            sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES, workbook=self.workbook), None)
         return complete(plan, sample) if sample else plan
 
     def _decoding(self, attempt: Attempt) -> Decoding:
@@ -103,6 +118,29 @@ class TableCarrier:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
+
+
+class Settling:
+    """The one chunk that the database is working on. Left in any way, it is waited for: it is in, or it is not."""
+
+    def __init__(self) -> None:
+        self._pending: Callable[[], None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.settle()
+
+    def begin(self, pending: Callable[[], None]) -> None:
+        """Remember how to wait for a chunk that was submitted."""
+        self._pending = pending
+
+    def settle(self) -> None:
+        """Wait for it."""
+        pending, self._pending = self._pending, None
+        if pending:
+            pending()
 
 
 @dataclass(slots=True)

@@ -102,6 +102,13 @@ class TableSink(Protocol):
     def load(self, chunk: Chunk) -> Loaded:
         """Commit one chunk. Rows that only the database can refuse come back as rejects."""
 
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        """Begin what `load` does, so that the next chunk can be made while the database works.
+
+        What is answered waits for the end and raises what `load` raises; it must be called before anything else is
+        done with the sink.
+        """
+
     def finish(self) -> None:
         """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
 

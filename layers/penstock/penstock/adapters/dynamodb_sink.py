@@ -87,6 +87,11 @@ class DynamoRecordSink:
             self._reached = _behind(chunk, loaded, self._reached)
         return loaded
 
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        """As `load`, at once: the requests of a chunk are parallel already."""
+        loaded = self.load(chunk)
+        return lambda: loaded
+
     def finish(self) -> None:
         """Note the end; items are visible as they are written."""
         self._note()

@@ -15,14 +15,18 @@ from penstock.adapters.s3_small import S3SmallReader
 from penstock.adapters.session import dynamodb_client, rds_client, secrets_client, session
 from penstock.errors import ConfigurationError
 from penstock.group import GroupCarrier
-from penstock.limits import Budget
+from penstock.limits import MIB, Budget
 from penstock.loading import TableCarrier
+from penstock.parsers import WorkbookLimits
 from penstock.ports import JobStore, ObjectStore
 from penstock.settings import Settings
 from penstock.tables import Form
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+# EphemeralStorage of the function in template.yaml.
+TMP_BYTES = 512 * MIB
 
 
 def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
@@ -34,6 +38,7 @@ def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
         lambda job: PostgresSink(connect, job.id),
         Form.TEXT,
         budget,
+        WorkbookLimits.within(settings.memory, TMP_BYTES),
     )
 
 
@@ -63,6 +68,7 @@ def dynamodb_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
         ),
         Form.VALUE,
         budget,
+        WorkbookLimits.within(settings.memory, TMP_BYTES),
     )
 
 
