@@ -18,7 +18,7 @@ from penstock.adapters.postgres_catalog import TYPES
 from penstock.adapters.postgres_connect import Connection, by_dsn
 from penstock.adapters.postgres_rows import Appender
 from penstock.adapters.postgres_script import Script
-from penstock.records import Column, ColumnType, Table
+from penstock.records import Column, ColumnType, Place, Rows, Table
 from penstock.tables import Form, Shaper
 from table_batches import rows
 
@@ -99,6 +99,8 @@ def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, dat
     values, value_rejects = Shaper(table, batch.names, Form.VALUE).shape(batch)
     assert text_rejects == value_rejects
     assert copied(connection, kind, texts.columns[0]) == list(map(comparable, values.columns[0]))
+    assert not (texts.full and None in texts.columns[0])
+    assert texts.full == values.full
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_columns_keep_their_places_among_special_characters(connection: Connecti
     columns: list[list[str | None]] = [["a\tb", None, "", "f"], [None, "\\", "r", None], ["1", "2", "3", "4"]]
     with connection.transaction(force_rollback=True):
         connection.execute("CREATE TEMPORARY TABLE t (a text, b text, c text)")
-        write(connection, Appender(sql.Identifier("t"), "abc"), columns)
+        write(connection, Appender(connection, sql.Identifier("t"), "abc"), columns)
         found = connection.execute("SELECT a, b, c FROM t ORDER BY c").fetchall()
     assert found == list(zip(*columns, strict=True))
 
@@ -128,7 +130,7 @@ def copied(connection: Connection, kind: ColumnType, texts: Sequence[object]) ->
     # A timestamp may lie in a year that Python does not know, once it is in UTC.
     value = sql.SQL("extract(epoch FROM x) * 1000000" if kind is T.TIMESTAMP else "x")
     with connection.transaction(force_rollback=True):
-        write(connection, Appender(sql.Identifier(f"of_{kind}"), ["x"]), [texts])
+        write(connection, Appender(connection, sql.Identifier(f"of_{kind}"), ["x"]), [texts])
         select = sql.SQL("SELECT {} FROM {} ORDER BY n").format(value, sql.Identifier(f"of_{kind}"))
         found = connection.execute(select).fetchall()
     return [comparable(row[0]) for row in found]
@@ -136,7 +138,8 @@ def copied(connection: Connection, kind: ColumnType, texts: Sequence[object]) ->
 
 def write(connection: Connection, writer: Appender, columns: Sequence[Sequence[object]]) -> None:
     script = Script(connection, writer.statements(0))
-    script.start([writer.text(columns, 0)])
+    rows = Rows(Table("t"), (), columns, len(columns[0]), lambda row: Place(row, 0, ""))
+    script.start([writer.text(rows, 0, rows.count)])
     script.finish()
 
 

@@ -156,6 +156,7 @@ class Rows:
 
     In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
     values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
+    ``full`` are the positions of columns that are known to hold no None.
     """
 
     table: Table
@@ -163,6 +164,7 @@ class Rows:
     columns: Sequence[Sequence[object]]
     count: int
     place: Callable[[int], Place]
+    full: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import psycopg
-from psycopg import sql
 
 from penstock.adapters.postgres_catalog import Relation, check, find_or_create, lock_ddl, lock_job, split_name
 from penstock.adapters.postgres_connect import Connect, Connection
@@ -23,8 +22,7 @@ from penstock.records import Chunk, Loaded, Mode, Resume, Table, TablePlan
 
 T = TypeVar("T")
 
-BEGIN = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED")
-COMMIT = sql.SQL("COMMIT")
+BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
 
 LEDGER = "penstock_ledger"
 
@@ -122,7 +120,7 @@ class PostgresSink:
         copies = [statement for writer, _ in writers for statement in writer.statements(0)]
         script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, COMMIT])
         try:
-            script.start([writer.text(rows.columns, 0) for writer, rows in writers])
+            script.start([writer.text(rows, 0, rows.count) for writer, rows in writers])
         except psycopg.Error as error:
             self._recover(error)
             return lambda: self._sift(chunk)
@@ -223,14 +221,12 @@ class PostgresSink:
         names = [column.name for column in table.columns]
         match table.mode:
             case Mode.APPEND:
-                return Appender(relation.identifier, names)
+                return Appender(self._connection, relation.identifier, names)
             case Mode.UPSERT:
-                upserter = Upserter(relation, table, number)
-                self._connection.execute(upserter.create)
-                return upserter
+                return Upserter(self._connection, relation, table, number)
             case Mode.REPLACE:
                 staging = Staging(self._connection, relation, table, self._job_id)
-                return Appender(staging.identifier, names)
+                return Appender(self._connection, staging.identifier, names)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
         """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""

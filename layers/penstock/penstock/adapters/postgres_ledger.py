@@ -23,6 +23,18 @@ RETENTION_DAYS = 90
 # The span under which a job's end is entered.
 WHOLE_JOB = -1
 
+# A chunk that is null is one too many for a job that has ended.
+ENTRY = sql.SQL(
+    """
+    INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects)
+    SELECT {job}, {span},
+           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole}) THEN chunk END,
+           end_offset, next_row, rows, rejects
+    FROM (VALUES (
+    """
+)
+ENTRY_END = b")) AS entry (chunk, end_offset, next_row, rows, rejects)"
+
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE on table"
 
 
@@ -36,6 +48,9 @@ class Ledger:
         self.key = (job_id, span)
         self.job_id = job_id
         self.right = f"{RIGHTS} {'.'.join(name)}"
+        job, whole = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
+        parts = {"table": self.table, "job": job, "span": sql.Literal(span), "whole": whole}
+        self._entry = ENTRY.format(**parts).as_bytes(connection)
 
     def ensure(self) -> None:
         """Create the table where it is missing."""
@@ -82,24 +97,10 @@ class Ledger:
         chunk, offset, row, rows, rejects, refused = found
         return Resume(chunk, offset, row, rows, rejects, _read_rejects(refused))
 
-    def entry(self, chunk: Chunk, rows: int) -> sql.Composed:
+    def entry(self, chunk: Chunk, rows: int) -> bytes:
         """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""
-        values = map(sql.Literal, (chunk.end, chunk.next_row, rows, chunk.rejects))
-        job, span = map(sql.Literal, self.key)
-        return sql.SQL(
-            """
-            INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects)
-            SELECT {job}, {span}, CASE WHEN EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole})
-                                  THEN NULL ELSE {chunk} END, {values}
-            """
-        ).format(
-            table=self.table,
-            job=job,
-            span=span,
-            whole=sql.Literal(WHOLE_JOB),
-            chunk=sql.Literal(chunk.number),
-            values=sql.SQL(", ").join(values),
-        )
+        values = (chunk.number, chunk.end, chunk.next_row, rows, chunk.rejects)
+        return self._entry + b"%d, %d, %d, %d, %d" % values + ENTRY_END
 
     def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
         """Enter a chunk with so many rows; answers what is entered already, which is then not to be loaded.

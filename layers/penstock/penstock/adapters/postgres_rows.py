@@ -18,59 +18,58 @@ from penstock.records import Reject, Rows, Table
 
 ROW_NUMBER = "penstock_row"
 
-MERGE = sql.SQL(
-    "INSERT INTO {target} ({names}) SELECT DISTINCT ON ({key}) {names} FROM {rows} WHERE {order} >= {first} "
-    "ORDER BY {key}, {order} DESC {conflict}"
-)
+COPY = sql.SQL("COPY {} ({}) FROM STDIN")
+# Between the two stands the number of the first row that counts.
+MERGE = sql.SQL("INSERT INTO {target} ({names}) SELECT DISTINCT ON ({key}) {names} FROM {rows} WHERE {order} >= ")
+MERGE_END = sql.SQL(" ORDER BY {key}, {order} DESC {conflict}")
 
 # Where PostgreSQL's context of an error names the column of a value that it could not read.
 COLUMN_IN_CONTEXT = re.compile(r'column "?([^",:]+)"?')
-
-Columns = Sequence[Sequence[object]]
 
 
 class Writer(Protocol):
     """Puts rows into one table, all or none: by a COPY of their text, and what follows it."""
 
-    def statements(self, first: int) -> Sequence[sql.Composable]:
+    def statements(self, first: int) -> Sequence[bytes]:
         """The COPY first. ``first`` numbers the first of the rows; it grows from call to call of a transaction."""
 
-    def text(self, columns: Columns, first: int) -> bytes:
-        """The rows for the COPY."""
+    def text(self, rows: Rows, first: int, end: int) -> bytes:
+        """Some of the rows for the COPY."""
 
 
 class Appender:
     """COPY straight into a table."""
 
-    def __init__(self, target: sql.Identifier, names: Sequence[str]) -> None:
-        self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(target, identifiers(names))
+    def __init__(self, connection: Connection, target: sql.Identifier, names: Sequence[str]) -> None:
+        self.copy = COPY.format(target, identifiers(names)).as_bytes(connection)
 
-    def statements(self, first: int) -> Sequence[sql.Composable]:  # noqa: ARG002  # their order is that of the table
+    def statements(self, first: int) -> Sequence[bytes]:  # noqa: ARG002  # their order is that of the table
         return (self.copy,)
 
-    def text(self, columns: Columns, first: int) -> bytes:  # noqa: ARG002
-        return copy_text(columns)
+    def text(self, rows: Rows, first: int, end: int) -> bytes:
+        return copy_text(_slice(rows, first, end), rows.full)
 
 
 class Upserter:
-    """COPY into a temporary table, then one INSERT ... ON CONFLICT.
+    """COPY into a temporary table, which is made at once, then one INSERT ... ON CONFLICT.
 
     Of rows with the same key the last one wins. Rows are written in the order of the key: two loaders then lock
     the rows they share in the same order, and neither waits for the other forever.
     """
 
-    def __init__(self, target: Relation, table: Table, number: int) -> None:
+    def __init__(self, connection: Connection, target: Relation, table: Table, number: int) -> None:
         names = [column.name for column in table.columns]
-        rows = sql.Identifier("pg_temp", f"penstock_rows_{number}")
+        rows, order = sql.Identifier("pg_temp", f"penstock_rows_{number}"), sql.Identifier(ROW_NUMBER)
         types = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(target.columns[name].type)) for name in names
         )
-        order = sql.Identifier(ROW_NUMBER)
-        self.create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({} bigint, {}) ON COMMIT DELETE ROWS").format(
-            rows, order, types
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({} bigint, {}) ON COMMIT DELETE ROWS").format(
+                rows, order, types
+            )
         )
-        self.copy = sql.SQL("COPY {} ({}, {}) FROM STDIN").format(rows, order, identifiers(names))
-        self.parts = {
+        self.copy = COPY.format(rows, identifiers([ROW_NUMBER, *names])).as_bytes(connection)
+        parts = {
             "target": target.identifier,
             "names": identifiers(names),
             "key": identifiers(table.key),
@@ -78,13 +77,15 @@ class Upserter:
             "order": order,
             "conflict": on_conflict(table.key, names),
         }
+        self.merge = MERGE.format(**parts).as_bytes(connection)
+        self.merge_end = MERGE_END.format(**parts).as_bytes(connection)
 
-    def statements(self, first: int) -> Sequence[sql.Composable]:
-        return (self.copy, MERGE.format(**self.parts, first=sql.Literal(first)))
+    def statements(self, first: int) -> Sequence[bytes]:
+        return (self.copy, self.merge + b"%d" % first + self.merge_end)
 
-    def text(self, columns: Columns, first: int) -> bytes:
-        numbers = list(map(str, range(first, first + len(columns[0]))))
-        return copy_text([numbers, *columns])
+    def text(self, rows: Rows, first: int, end: int) -> bytes:
+        numbers = list(map(str, range(first, end)))
+        return copy_text([numbers, *_slice(rows, first, end)], {0, *(position + 1 for position in rows.full)})
 
 
 def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
@@ -109,7 +110,7 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
         try:
             with connection.transaction():
                 script = Script(connection, writer.statements(first))
-                script.start([writer.text(slice_of(rows, first, end), first)])
+                script.start([writer.text(rows, first, end)])
                 script.finish()
         except psycopg.Error as error:
             if not is_rows_fault(error):
@@ -122,8 +123,7 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
     return rejects
 
 
-def slice_of(rows: Rows, first: int, end: int) -> Columns:
-    """Some of the rows, by column."""
+def _slice(rows: Rows, first: int, end: int) -> Sequence[Sequence[object]]:
     if (first, end) == (0, rows.count):
         return rows.columns
     return [column[first:end] for column in rows.columns]

@@ -12,7 +12,7 @@ import select
 from collections.abc import Sequence
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import pq
 from psycopg.errors import error_from_result
 
 from penstock.adapters.postgres_connect import Connection
@@ -29,10 +29,10 @@ class Script:
     When a statement fails, the ones after it are not executed, and a transaction that was begun is left failed.
     """
 
-    def __init__(self, connection: Connection, statements: Sequence[sql.Composable]) -> None:
+    def __init__(self, connection: Connection, statements: Sequence[bytes]) -> None:
         self._pgconn = connection.pgconn
         self._poll = select.poll()
-        self._message = sql.SQL("; ").join(statements).as_bytes(connection)
+        self._message = b";".join(statements)
 
     def start(self, texts: Sequence[bytes]) -> None:
         """Send the statements, and to each COPY among them its rows. Raises psycopg.Error when one before it fails."""

@@ -76,16 +76,19 @@ class Shaper:
     def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
         """The good rows, and why the others are none."""
         faults = Faults()
-        columns = [
-            reader.read(texts, faults)
-            for reader, texts in zip(self.readers, self._columns(batch.rows, faults), strict=True)
-        ]
+        found = self._columns(batch.rows, faults)
+        columns, full = [], []
+        for position, (reader, texts) in enumerate(zip(self.readers, found, strict=True)):
+            column, is_full = reader.read(texts, faults)
+            columns.append(column)
+            if is_full:
+                full.append(position)
         kept: Sequence[int] = range(len(batch.rows))
         if faults.reasons:
             keep = [position not in faults.reasons for position in kept]
             columns = [list(compress(column, keep)) for column in columns]
             kept = list(compress(kept, keep))
-        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]))
+        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]), frozenset(full))
         return rows, tuple(faults.rejects(batch))
 
     def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
@@ -125,8 +128,9 @@ class _Reader:
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
 
-    def read(self, texts: Sequence[str | None], faults: Faults) -> Sequence[object]:
-        """The column in the wanted form. Positions at fault hold None and are reported."""
+    def read(self, texts: Sequence[str | None], faults: Faults) -> tuple[Sequence[object], bool]:
+        """The column in the wanted form, and whether it is known to hold no None. Positions at fault hold one, and
+        are reported."""
         if any(token in texts for token in self.plausible):
             texts = self._without_nulls(texts)
         cells = self._accepted(texts)
@@ -134,11 +138,12 @@ class _Reader:
             texts = self._without_nulls(texts)
             cells = self._accepted(texts)
         if not cells:
-            return [self._one(position, text, faults) for position, text in enumerate(texts)]
+            return [self._one(position, text, faults) for position, text in enumerate(texts)], False
+        full = cells.texts is texts
         if self.form is Form.TEXT:
-            return texts
+            return texts, full
         values = iter(self.kind.values(cells.texts))
-        return list(values) if cells.texts is texts else [None if text is None else next(values) for text in texts]
+        return list(values) if full else [None if text is None else next(values) for text in texts], full
 
     def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
         """What of the column is not null, if that is in the common form."""

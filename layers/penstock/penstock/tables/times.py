@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -54,7 +55,7 @@ class DateKind(Kind):
         if cells.shapes() != {b"0000-00-00"}:
             return False
         try:
-            list(map(date.fromisoformat, cells.texts))
+            deque(map(date.fromisoformat, cells.texts), maxlen=0)
         except ValueError:
             return False
         return True
@@ -102,7 +103,7 @@ class TimestampKind(Kind):
         if any(match and match[1] for match in matches) and self.far.search(cells.joined):
             return False
         try:
-            list(map(datetime.fromisoformat, cells.texts))
+            deque(map(datetime.fromisoformat, cells.texts), maxlen=0)
         except ValueError:
             return False
         return True
