@@ -16,7 +16,7 @@ END_OF_FIELD, END_OF_ROW = "\0f", "\0r"
 
 
 def copy_text(columns: Sequence[Sequence[object]], full: Container[int] = ()) -> bytes:
-    """The rows of columns of texts and None; ``full`` are positions of columns without one. Memory: twice the result."""
+    """The rows of columns of texts and None. ``full``: positions of columns without one. Memory: twice the result."""
     if not columns[0]:
         return b""
     texts = [column if number in full else _without_none(column) for number, column in enumerate(columns)]
