@@ -144,10 +144,16 @@ def run(contender: str, path: Path, dsn: str) -> tuple[float, float, int]:
     return seconds, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def server_cpu(server: int) -> float:
-    """CPU seconds of the server, of those of its processes that have ended too."""
+def children(server: int) -> int:
+    return len(Path(f"/proc/{server}/task/{server}/children").read_text().split())
+
+
+def server_cpu(server: int, processes: int) -> float:
+    """CPU seconds of the server's sessions, once they have ended and so many of its processes are left."""
+    while children(server) > processes:
+        time.sleep(0.01)
     fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def prepare(dsn: str, contender: str) -> None:
@@ -175,10 +181,11 @@ def measure(rows: int, repeat: int, contenders: list[str]) -> Iterator[Run]:
                     if contender == PANDAS and number:
                         continue
                     prepare(dsn, contender)
-                    before = server_cpu(server)
+                    processes = children(server)
+                    before = server_cpu(server, processes)
                     with multiprocessing.get_context("spawn").Pool(1) as fresh:
                         seconds, cpu, peak = fresh.apply(run, (contender, path, dsn))
-                    done = Run(contender, seconds, cpu, server_cpu(server) - before, peak)
+                    done = Run(contender, seconds, cpu, server_cpu(server, processes) - before, peak)
                     expected = expected or content(dsn)
                     assert content(dsn) == expected, f"{contender}: another content than before"
                     print(f"{contender:36}{seconds:7.2f} s {cpu:6.2f} s of CPU", file=sys.stderr, flush=True)

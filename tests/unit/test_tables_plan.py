@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import InvalidTableError
 from penstock.records import Choice, Chunk, Column, ColumnType, ParseOptions, Place, Reject, Table, TablePlan
-from penstock.tables import Form, Rowmaker, tables_of
+from penstock.tables import Form, Rowmaker, garbage_held_back, tables_of
 from table_batches import WIDTH, records, rows, with_rejects
 
 SONGS = Table("songs", (Column("title"), Column("seconds", ColumnType.INTEGER)))
@@ -130,6 +131,14 @@ def test_the_tables_of_a_plan_are_named_once() -> None:
 def test_columns_must_be_known() -> None:
     with pytest.raises(InvalidTableError, match="table t: its columns are not known yet"):
         Rowmaker(TablePlan(ParseOptions(), Table("t"))).chunk(0, records({"a": 1}))
+
+
+def test_the_garbage_collector_is_held_back_for_as_long_as_batches_are_made() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), garbage_held_back():
+        assert gc.get_threshold()[0] > before[0]
+        _ = 1 / 0
+    assert gc.get_threshold() == before
 
 
 TYPES = st.sampled_from(["song", "app", "podcast", None])

@@ -21,7 +21,7 @@ from penstock.parsers import WorkbookLimits, parse, resolve
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
-from penstock.tables import Form, Rowmaker, complete, tables_of
+from penstock.tables import Form, Rowmaker, complete, garbage_held_back, tables_of
 
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
 SAMPLE_BYTES = 1 * MIB
@@ -72,7 +72,7 @@ class TableCarrier:
         maker = Rowmaker(load.plan, self.form)
         # What the database refused of the last chunk that is in: its attempt may have died before writing it down.
         self._keep(load, f"{SPAN:05d}-{load.resume.chunk - 1:06d}-refused", load.resume.refused)
-        with closing(load.pieces()) as pieces:
+        with garbage_held_back(), closing(load.pieces()) as pieces:
             batches = parse(
                 pieces,
                 load.plan.parse,
