@@ -185,7 +185,8 @@ def test_connections_that_bring_nothing_are_given_up_on(proxy: FaultyS3, store: 
     proxy.schedule = always("GetObject", Cut(after=0))
     with pytest.raises(ServiceUnavailableError, match="3 connections in a row"):
         read(store, source)
-    assert len(proxy.requests("GetObject")) == 3
+    # An earlier test's read-ahead may still arrive: only those of this source's start count.
+    assert [request.range for request in proxy.requests("GetObject")].count("bytes=0-1048575") == 3
 
 
 @pytest.mark.parametrize("fault", [Refusal(503, "SlowDown"), Reset()], ids=["throttled", "reset"])
