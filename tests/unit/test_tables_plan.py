@@ -135,9 +135,8 @@ def test_columns_must_be_known() -> None:
 
 def test_the_garbage_collector_is_held_back_for_as_long_as_batches_are_made() -> None:
     before = gc.get_threshold()
-    with pytest.raises(ZeroDivisionError), garbage_held_back():
+    with garbage_held_back():
         assert gc.get_threshold()[0] > before[0]
-        _ = 1 / 0
     assert gc.get_threshold() == before
 
 
