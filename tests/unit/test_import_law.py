@@ -13,7 +13,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "records", "errors"},
+    {"model", "records", "spans", "errors"},
     {"ports"},
     {"limits", "settings"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
@@ -26,7 +26,7 @@ LEVELS = [
     {"telemetry"},
     {"wiring"},
 ]
-ADAPTERS_MAY = {"ports", "model", "records", "errors", "limits", "adapters"}
+ADAPTERS_MAY = {"ports", "model", "records", "spans", "errors", "limits", "adapters"}
 # The sink checks what the codec declared: both count with the same CRC.
 ADAPTERS_MAY_ALSO = {"penstock.codecs.checksum"}
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}

@@ -1,0 +1,81 @@
+"""The values of a source that is cut: where it can be entered, what one piece of it is, what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place at which an encoded source can be entered.
+
+    ``decoded`` is the offset, in the decoded source, of the first byte that comes out. Reading starts at byte
+    ``encoded`` of the source, of which the ``bits`` lowest bits (0 to 7) belong to what came before. ``raw``: it lies
+    inside a deflate stream, whose last 32 KiB before it are its window; else a member, frame or plain byte begins.
+    ``record`` is the decoded offset of the first record that begins at or after ``decoded``, and ``row`` its number
+    (from 1, a header is 0); -1 where records were not counted.
+    """
+
+    decoded: int
+    encoded: int
+    bits: int = 0
+    raw: bool = False
+    record: int = -1
+    row: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where bytes lie in the work bucket."""
+
+    key: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One contiguous piece of the decoded source, bytes ``start`` to ``end``, and how to enter it.
+
+    In a bucket job it is a whole number of parts of ``part_size`` bytes (the last part of all may be shorter), the
+    first of which is ``first_part``. In a table job it holds whole records, the first of which is ``first_row``.
+    """
+
+    number: int
+    start: int
+    end: int
+    entry: Entry
+    window: Stored | None = None
+    first_part: int = 0
+    part_size: int = 0
+    first_row: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part of the job's multipart upload."""
+
+    number: int
+    etag: str
+    crc32: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReceipt:
+    """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
+    encoded source."""
+
+    span: int
+    bytes_in: int
+    bytes_out: int
+    crc32: int = 0
+    parts: tuple[UploadedPart, ...] = ()
+    rows: int = 0
+    rejects: int = 0
+    chunks: int = 0
+    seconds: float = 0.0
