@@ -1,0 +1,56 @@
+"""Options that several commands share, named and meant as in the aws command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsOptions:
+    """Which account, region and endpoint. What is empty is found by boto3's own rules."""
+
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What is told: ``quiet`` only errors; ``as_json`` one JSON object on stdout instead of text."""
+
+    quiet: bool = False
+    as_json: bool = False
+
+
+def aws_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --profile, --region and --endpoint-url; the command gets them as ``aws: AwsOptions``."""
+
+    @click.option("--profile", default="", metavar="NAME", help="Profile of the AWS configuration.")
+    @click.option("--region", default="", metavar="REGION", help="AWS region.")
+    @click.option("--endpoint-url", default="", metavar="URL", help="Another S3-compatible service, or a local one.")
+    @wraps(command)
+    def with_aws(profile: str, region: str, endpoint_url: str, **kwargs: Any) -> R:
+        kwargs["aws"] = AwsOptions(profile, region, endpoint_url)
+        return command(**kwargs)
+
+    return with_aws
+
+
+def output_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --quiet and --json; the command gets them as ``output: OutputOptions``."""
+
+    @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    @wraps(command)
+    def with_output(quiet: bool, as_json: bool, **kwargs: Any) -> R:
+        kwargs["output"] = OutputOptions(quiet, as_json)
+        return command(**kwargs)
+
+    return with_output
