@@ -131,10 +131,11 @@ class _Bar(RichProgress):
         self._wide = (name, bar, percent, _Amount(), _Speed(pace), left)
         self._narrow = (name, percent, _Speed(pace), left)
         self._narrowest = (percent, left)
-        super().__init__(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._terminal = Console(stderr=True)
+        super().__init__(console=self._terminal, transient=True, redirect_stdout=False, redirect_stderr=False)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        width = self.console.width
+        width = self._terminal.width
         self.columns = self._wide if width >= WIDE else self._narrow if width >= NARROW else self._narrowest
         yield self.make_tasks_table(self.tasks)
 
