@@ -15,7 +15,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 LEVELS = [
     {"model", "records", "spans", "errors"},
     {"ports"},
-    {"limits", "settings"},
+    {"limits", "settings", "values"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"pipeline"},
     {"delivery"},

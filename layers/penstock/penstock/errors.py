@@ -5,6 +5,7 @@
     │   ├── ServiceUnavailableError  S3, DynamoDB or SQS throttled, failed or did not answer
     │   ├── JobInProgressError       another attempt holds the lease of this job
     │   ├── LeaseLostError           this attempt was taken over; its work is discarded
+    │   ├── EarlierSpanError         a span whose turn comes after that of one that is not in yet
     │   ├── PublishConflictError     the destination changed while the result was being published
     │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
     └── PermanentError               the same call fails again until somebody changes something
@@ -27,6 +28,7 @@
         ├── DestinationMissingError
         ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
         ├── TooManyRejectsError      more records were rejected than the route allows
+        ├── IncompleteJobError       receipts, parts or bytes are missing when a job is to be finished
         ├── RequestRefusedError      the service refused the request for another reason
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
@@ -79,6 +81,10 @@ class JobInProgressError(RetryableError):
 
 class LeaseLostError(RetryableError):
     default_hint = "Another attempt took the job over; nothing of this one was published."
+
+
+class EarlierSpanError(RetryableError):
+    default_hint = "Its turn comes when the spans before it are in."
 
 
 class PublishConflictError(RetryableError):
@@ -185,6 +191,10 @@ class InvalidTableError(PermanentError):
 
 class TooManyRejectsError(PermanentError):
     default_hint = "Mend the records that are listed and upload the file again, or raise the route's max_rejects."
+
+
+class IncompleteJobError(PermanentError):
+    default_hint = "Start the job again (penstock redrive); nothing of it was published."
 
 
 class RequestRefusedError(PermanentError):

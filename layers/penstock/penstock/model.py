@@ -122,10 +122,11 @@ class Job:
 
 
 class JobState(StrEnum):
-    """Where a job stands; the final ones never change again."""
+    """Where a job stands; the final ones never change again. EXECUTING: an execution of the state machine has it."""
 
     RUNNING = "running"
     WAITING = "waiting"
+    EXECUTING = "executing"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUPERSEDED = "superseded"
@@ -133,7 +134,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self not in (JobState.RUNNING, JobState.WAITING)
+        return self not in (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What the jobs table knows of one job. Times are Unix seconds."""
+    """What the jobs table knows of one job. Times are Unix seconds. ``execution`` and ``spans`` are of a job that the
+    state machine carries."""
 
     job_id: str
     state: JobState
@@ -222,6 +224,9 @@ class JobStatus:
     parts: int = 0
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
+    execution: str = ""
+    spans: int = 0
+    spans_done: int = 0
 
     @property
     def percent(self) -> float:

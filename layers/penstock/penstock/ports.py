@@ -22,6 +22,7 @@ from penstock.model import (
     Target,
 )
 from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
+from penstock.spans import SpanReceipt, Stored
 
 
 class Deadline(Protocol):
@@ -155,14 +156,124 @@ class ObjectStore(Protocol):
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
         """What stands under a key now (or one version of it); None where nothing does."""
 
-    def open_source(self, source: Source) -> ByteSource:
-        """Read a source, pinned to its version id or else its ETag."""
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
+        """Read a source, or its bytes ``start`` to ``end``, pinned to its version id or else its ETag."""
 
     def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
         """Start an object. Nothing is created before the first part is full or the object is published."""
 
     def sweep(self, target: Target) -> None:
         """Abort every open upload to this very key: what dead attempts left behind."""
+
+
+class PartSink(Protocol):
+    """Consecutive parts of a multipart upload, all of one size but the last of all. A context manager: leaving it
+    waits for the parts under way. Memory: as a `BucketSink`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append. Blocks while the byte budget is in use. Raises what an earlier part's upload raised."""
+
+    def finish(self) -> tuple[int, int, int]:
+        """Wait until all is uploaded: parts, bytes and their CRC32."""
+
+
+class PartStore(Protocol):
+    """Multipart uploads whose parts several workers write. Raises PermanentError and ServiceUnavailableError."""
+
+    def create(self, target: Target, content: Content) -> str:
+        """Open an upload whose full-object CRC32 S3 will check; its id."""
+
+    def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> PartSink:
+        """Write parts of ``size`` bytes from number ``first`` on; one that is there is overwritten."""
+
+    def complete(
+        self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
+    ) -> Published:
+        """Make the parts 1 to ``parts``, of together ``size`` bytes, the object, unless a newer one stands.
+
+        Raises IncompleteJobError when parts are missing or differ in size, and what `BucketSink.publish` raises.
+        May be called again after it succeeded.
+        """
+
+    def abort(self, target: Target, upload_id: str) -> None:
+        """Abort an upload, or find it gone."""
+
+
+class WorkFiles(Protocol):
+    """The files that the steps of a job leave for each other in the work bucket, each whole or not there."""
+
+    @property
+    def bucket(self) -> str: ...
+
+    def read(self, key: str) -> bytes | None:
+        """A whole file; None where there is none."""
+
+    def read_part(self, stored: Stored) -> bytes:
+        """Some bytes of a file, fewer where it ends before. Raises SourceGoneError where there is none."""
+
+    def write(self, key: str, data: bytes) -> None: ...
+
+    def write_once(self, key: str, data: bytes) -> bytes:
+        """Write a file unless it is there; answers what then stands there."""
+
+    def delete(self, prefix: str) -> None:
+        """Remove every file under a prefix."""
+
+
+class Machine(Protocol):
+    """The state machine."""
+
+    def start(self, execution: str, payload: str) -> None:
+        """Start an execution, or find that it was started."""
+
+
+class EventBus(Protocol):
+    """Where those who wait for a job hear of its end."""
+
+    def put(self, kind: str, detail: Mapping[str, object]) -> None:
+        """Publish one event of at most 256 KiB."""
+
+
+class ExecutionStore(Protocol):
+    """The jobs of the jobs table that executions of the state machine carry.
+
+    An execution's name fences out every other: each write is conditional on it and raises LeaseLostError.
+    """
+
+    def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
+        """From a claim to an execution, which must confirm it within ``lease`` seconds."""
+
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
+        """The execution has begun; it may take ``lease`` seconds. Raises LeaseLostError also when the job has ended."""
+
+    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+        """Note how many spans there are, of together ``size`` bytes of the source."""
+
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
+        """Keep a span's receipt and add it to the job's progress, in one transaction; False if that was done."""
+
+    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:
+        """The receipts that there are, of these spans."""
+
+    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+        """Note why the execution will fail; the first failure stays."""
+
+    def end(
+        self,
+        job_id: str,
+        execution: str,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> bool:
+        """End the job in a final state; False if this execution has ended it before."""
 
 
 class JobStore(Protocol):

@@ -39,12 +39,16 @@ class Span:
 
     In a bucket job it is a whole number of parts of ``part_size`` bytes (the last part of all may be shorter), the
     first of which is ``first_part``. In a table job it holds whole records, the first of which is ``first_row``.
+    Nothing of the source beyond byte ``encoded_end`` is needed for it. ``bytes_in`` is its share of the source: the
+    shares of all spans add up to the source's size.
     """
 
     number: int
     start: int
     end: int
     entry: Entry
+    encoded_end: int
+    bytes_in: int
     window: Stored | None = None
     first_part: int = 0
     part_size: int = 0
@@ -56,26 +60,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadedPart:
-    """A part of the job's multipart upload."""
-
-    number: int
-    etag: str
-    crc32: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class SpanReceipt:
     """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
-    encoded source."""
+    encoded source. ``chunks`` counts parts of an object, or commits of a table load."""
 
     span: int
     bytes_in: int
     bytes_out: int
     crc32: int = 0
-    parts: tuple[UploadedPart, ...] = ()
     rows: int = 0
     rejects: int = 0
     chunks: int = 0
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
