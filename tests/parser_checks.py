@@ -24,6 +24,7 @@ def parsed(
     batches = list(parse(chunked(data, chunk), options, batch_bytes=batch_bytes, resume=resume or Resume()))
     for batch in batches:
         check(batch, len(data))
+    assert len(batches) == 1 or all(batch.count for batch in batches)
     for one, other in pairwise(batches):
         assert other.first_row == one.first_row + one.count
         assert other.names == one.names
@@ -32,7 +33,8 @@ def parsed(
 
 
 def check(batch: Batch, size: int) -> None:
-    assert batch.count == len(batch.rows) + len(batch.rejects) > 0
+    assert batch.count == len(batch.rows) + len(batch.rejects)
+    assert batch.count or (batch.names and batch.first_row == 1)
     assert 0 <= batch.offset <= batch.end <= size
     places = [batch.place(index) for index in range(len(batch.rows))]
     rejected = [reject.place for reject in batch.rejects]

@@ -317,6 +317,15 @@ class TestWhatIsNotInOrder:
         assert set(states(outcomes).values()) == {"succeeded"}
         assert plant.alone == ["empty", "none"]
 
+    def test_fails_where_its_header_lacks_a_column_though_it_has_no_rows(self, database: Database) -> None:
+        plant = Plant(database, people())
+        files = {"good": b"id,name\n1,one\n", "none": b"id,name\n", "bad": b"id\n", "worse": b"name\n\n"}
+        outcomes = plant.outcomes(*(plant.drop(f"{name}.csv", data) for name, data in files.items()))
+        errors = {key: outcome.failure.error for key, outcome in outcomes.items() if outcome.failure}
+        assert errors == {"bad.csv": "InvalidTableError", "worse.csv": "InvalidTableError"}
+        assert plant.alone == ["bad.csv", "worse.csv"]
+        assert plant.ids("people") == [1]
+
     def test_fails_for_every_job_when_the_table_is_at_fault(self, plant: Plant) -> None:
         plant.database.execute("CREATE TABLE alphas (other bigint)")
         outcomes = plant.outcomes(*plant.burst(3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -325,8 +326,50 @@ def test_a_file_without_records_is_a_load_of_none(plant: Plant, data: bytes) -> 
     assert plant.ids() == []
 
 
+def workbook(*rows: list[object]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize(("key", "data"), [("people.csv", b"id,name\n"), ("people.xlsx", workbook(["id", "name"]))])
+def test_a_header_that_lacks_a_declared_column_fails_without_any_row(
+    plant: Plant, mode: str, key: str, data: bytes
+) -> None:
+    plant.take(plant.drop("before.csv", csv(range(3))), route(mode=mode))
+    outcome = plant.take(plant.drop(key, data), route(mode=mode))
+    assert outcome.failure
+    assert (outcome.failure.error, "lacks 'born'" in outcome.failure.message) == ("InvalidTableError", True)
+    assert plant.ids() == [0, 1, 2]
+
+
+def test_a_header_without_records_empties_a_table_that_it_replaces(plant: Plant) -> None:
+    plant.take(plant.drop("before.csv", csv(range(3))), route(mode="replace"))
+    assert plant.take(plant.drop("people.csv", HEADER.encode()), route(mode="replace")).state is JobState.SUCCEEDED
+    assert plant.ids() == []
+
+
+def test_a_header_alone_is_no_reason_to_make_a_table_of_columns_that_it_only_names(plant: Plant) -> None:
+    header = plant.drop("people.csv", HEADER.encode())
+    outcome = plant.take(header, route(""))
+    assert outcome.failure
+    assert outcome.failure.error == "DestinationMissingError"
+    assert "columns, if the file has no records" in outcome.failure.hint
+    assert plant.database.tables() == set()
+    plant.take(plant.drop("before.csv", csv(range(3))), route(""))
+    assert plant.take(plant.drop("people.csv", HEADER.encode()), route("")).state is JobState.SUCCEEDED
+    assert plant.ids() == [0, 1, 2]
+
+
 BAD_FILES = {
     "a declared column is missing": (b"id,name\n1,a\n", "InvalidTableError", "born"),
+    "no record is as wide as the header": (b"id,name\n1,a,2001-01-01\n", "InvalidTableError", "born"),
     "a header names a column twice": (b"id,name,name\n1,a,b\n", "HeaderRowError", "name"),
     "a quote is never closed": (HEADER.encode() + b'1,"a,2001-01-01\n', "UnclosedQuoteError", "byte"),
 }
@@ -348,6 +391,27 @@ def test_a_document_that_is_cut_off_fails(plant: Plant) -> None:
     assert outcome.state is JobState.FAILED
     assert outcome.failure
     assert outcome.failure.error == "TruncatedSourceError"
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+def test_what_follows_a_document_is_found_at_its_end_and_the_error_says_what_is_in(plant: Plant, mode: str) -> None:
+    plant.take(plant.drop("before.csv", csv(range(2000, 2003))), route(mode=mode))
+    before = plant.ids()
+    records = [{"id": number, "name": "a name", "born": None} for number in range(1000)]
+    outcome = plant.take(plant.drop("people.json", json.dumps(records).encode() + b" xyz"), route(mode=mode))
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert (outcome.failure.error, "more text follows" in outcome.failure.message) == ("BadDocumentError", True)
+    loaded = [number for number in plant.ids() if number not in before]
+    if mode == "replace":
+        assert loaded == []
+        assert "nothing of it is visible in people" in outcome.failure.message
+    else:
+        assert 0 < len(loaded) < 1000
+        assert loaded == list(range(len(loaded)))
+        said = re.search(r"chunks 0 to \d+ \(records 1 to (\d+), (\d+) rows\) are in people", outcome.failure.message)
+        assert said
+        assert said.groups() == (str(len(loaded)), str(len(loaded)))
 
 
 def test_a_missing_table_or_column_or_right_is_named(plant: Plant) -> None:

@@ -284,9 +284,19 @@ def test_columns_of_the_route_replace_the_names_of_the_header() -> None:
         parsed(b"a,b,c\n1,2,3\n", options)
 
 
-@pytest.mark.parametrize("data", [b"", b"a,b", b"a,b\n", b"\xef\xbb\xbf", b"\n\n", "a,b\n".encode("utf-16")])
-def test_an_empty_file_and_one_with_only_a_header_have_no_batches(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\n\n"])
+def test_an_empty_file_has_no_batches(data: bytes) -> None:
     assert parsed(data, CSV) == []
+
+
+@pytest.mark.parametrize("data", [b"a,b", b"a,b\n", b"a,b\n\n\n", "a,b\n".encode("utf-16")])
+def test_a_file_with_only_a_header_has_one_batch_of_its_names(data: bytes) -> None:
+    batch = one(data, CSV)
+    assert (batch.names, batch.rows, batch.count, batch.first_row, batch.rejects) == (("a", "b"), (), 0, 1, ())
+
+
+def test_a_file_whose_records_are_all_in_has_no_batches_any_more() -> None:
+    assert parsed(b"a,b\n1,2\n", CSV, resume=Resume(chunk=1, offset=8, row=2)) == []
 
 
 @pytest.mark.parametrize(

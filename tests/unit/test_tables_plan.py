@@ -51,6 +51,20 @@ def test_the_parsers_rejects_come_first_where_they_stood_first() -> None:
     assert (chunk.records, chunk.rejects, chunk.rows) == (3, 3, [])
 
 
+def test_a_header_that_lacks_a_column_is_an_error_without_a_row_too() -> None:
+    with pytest.raises(InvalidTableError, match="lacks 'seconds'"):
+        Rowmaker(TablePlan(ParseOptions(), SONGS)).chunk(0, rows(["title"]))
+    chunk, rejects = Rowmaker(TablePlan(ParseOptions(), SONGS)).chunk(0, rows(["title", "seconds"]))
+    assert (chunk.rows, chunk.records, rejects) == ([], 0, ())
+
+
+def test_without_a_row_nobody_knows_which_of_several_tables_a_header_is_for() -> None:
+    by_kind = Choice("kind", {"song": SONGS, "app": APPS})
+    assert Rowmaker(plan(by_kind)).chunk(0, rows(["kind", "name"]))[0].rows == []
+    with pytest.raises(InvalidTableError, match="'kind', which the header lacks"):
+        Rowmaker(plan(by_kind)).chunk(0, rows(["name"]))
+
+
 def test_values_come_in_the_form_that_is_wanted() -> None:
     chunk, _ = Rowmaker(TablePlan(ParseOptions(), SONGS), Form.VALUE).chunk(0, records({"title": "a", "seconds": "1"}))
     assert tables(chunk) == {"songs": [("a", 1)]}

@@ -168,7 +168,8 @@ def find_or_create(connection: Connection, table: Table) -> Relation:
         relation = find(connection, name)
     if relation is None:
         raise DestinationMissingError(
-            f"table {table.name} does not exist", hint="Create it, set create = true, or correct the route."
+            f"table {table.name} does not exist",
+            hint="Create it, or set create = true (and columns, if the file has no records), or correct the route.",
         )
     return relation
 

@@ -67,7 +67,7 @@ def parse(
     """The records of a decoded source, of which ``chunks`` are all bytes from the first.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
-    before ``resume`` are left out. An empty source and one with only a header have no batches.
+    before ``resume`` are left out. A source without records has no batches; or, where columns have names, one of none.
 
     Memory: see parse_csv, parse_json_lines, parse_json_document and parse_xlsx. Raises BadSourceError when no
     record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from penstock.records import RAW_LIMIT, Batch, Place, Reject
+from penstock.records import RAW_LIMIT, Batch, Place, Reject, Resume
 
 
 class Spot(NamedTuple):
@@ -60,11 +60,19 @@ class CountingCutter(Cutter, Protocol):
     def cut(self, limit: int, most: int | None = None) -> Piece | None: ...
 
 
-def gather(cutter: Cutter, *, names: tuple[str, ...], row: int, batch_bytes: int, max_record: int) -> Iterator[Batch]:
-    """Batches of at most ``batch_bytes``, or of one record of at most ``max_record``; ``row`` is the first number."""
+def gather(
+    cutter: Cutter, *, names: tuple[str, ...], resume: Resume, batch_bytes: int, max_record: int
+) -> Iterator[Batch]:
+    """Batches of at most ``batch_bytes``, or of one record of at most ``max_record``, numbered from ``resume.row``.
+
+    Names without any record come as a batch of none: whoever wants certain columns must learn of them.
+    """
+    row = resume.row
     while True:
         pieces = list(_pieces(cutter, batch_bytes, max_record))
         if not pieces:
+            if names and row == 1 and not resume.chunk:
+                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), place=_Places([], 1))
             return
         batch = _batch(pieces, names, row)
         if batch.count:

@@ -45,7 +45,7 @@ def parse_csv(chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: in
     yield from gather(
         CsvCutter(feed, dialect, width=len(names), row=resume.row, max_record=options.max_record),
         names=names,
-        row=resume.row,
+        resume=resume,
         batch_bytes=batch_bytes,
         max_record=options.max_record,
     )

@@ -42,7 +42,7 @@ def parse_json_document(
     cutter = ElementCutter(feed, options.records, options.max_record)
     discard(cutter, resume.row - 1, limit=options.max_record)
     yield from gather(
-        cutter, names=(), row=resume.row, batch_bytes=batch_bytes, max_record=options.max_record
+        cutter, names=(), resume=resume, batch_bytes=batch_bytes, max_record=options.max_record
     )  # fmt: skip
 
 

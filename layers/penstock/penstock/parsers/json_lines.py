@@ -35,7 +35,7 @@ def parse_json_lines(
     yield from gather(
         LineCutter(feed, options.max_record),
         names=(),
-        row=resume.row,
+        resume=resume,
         batch_bytes=batch_bytes,
         max_record=options.max_record,
     )

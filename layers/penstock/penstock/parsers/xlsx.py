@@ -87,7 +87,7 @@ def parse_xlsx(
         cutter = RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
         discard(cutter, resume.row - 1, limit=options.max_record)
         yield from gather(
-            cutter, names=names, row=resume.row, batch_bytes=batch_bytes, max_record=options.max_record
+            cutter, names=names, resume=resume, batch_bytes=batch_bytes, max_record=options.max_record
         )  # fmt: skip
 
 

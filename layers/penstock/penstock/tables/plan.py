@@ -33,7 +33,9 @@ class Rowmaker:
     def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
         """The ``number``-th chunk of its span, and all rejects in the order of the records, the parser's included."""
         parts, unfit = self._split(batch)
-        shaped = [self._shaper(table, batch).shape(part) for table, part in parts.items() if part.rows]
+        # Without a row the header is looked at all the same, unless it may be another table's.
+        wanted = [(table, part) for table, part in parts.items() if part.rows or table is self.table]
+        shaped = [self._shaper(table, batch).shape(part) for table, part in wanted]
         faults = [reject for _, rejects in shaped for reject in rejects]
         rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))
         chunk = Chunk(
