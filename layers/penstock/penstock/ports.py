@@ -222,9 +222,6 @@ class WorkFiles(Protocol):
     def write_once(self, key: str, data: bytes) -> bytes:
         """Write a file unless it is there; answers what then stands there."""
 
-    def delete(self, prefix: str) -> None:
-        """Remove every file under a prefix."""
-
 
 class Machine(Protocol):
     """The state machine."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
 from penstock.adapters.s3_publish import Commit, compare_and_swap
-from penstock.adapters.s3_upload import MultipartUpload, joined, put_object
+from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, put_object
 from penstock.codecs.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
@@ -107,8 +107,9 @@ class S3BucketSink:
 
     def _send(self, buffer: PartBuffer) -> None:
         if self._upload is None:
+            upload_id = create_upload(self._client, self._target, self._content)
             self._upload = MultipartUpload(
-                self._client, self._target, self._content, threads=self._uploads, give_back=self._pool.give
+                self._client, self._target, upload_id, threads=self._uploads, give_back=self._pool.give
             )
         self._sent += 1
         self._filling = None

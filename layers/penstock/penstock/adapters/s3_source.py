@@ -54,9 +54,20 @@ class S3ByteSource:
     The client retries requests; what breaks in mid-body is fetched again here, from the offset reached.
     """
 
-    def __init__(self, client: S3Client, source: Source, read_chunk: int, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        source: Source,
+        read_chunk: int,
+        backoff: Backoff | None = None,
+        *,
+        start: int = 0,
+        end: int | None = None,
+    ) -> None:
         self._client = client
         self._source = source
+        self._start = start
+        self._end = source.size if end is None else end
         self._read_chunk = read_chunk
         self._backoff = backoff or Backoff()
         # A version id alone would not do: "null" names whatever an unversioned key holds.
@@ -74,22 +85,22 @@ class S3ByteSource:
         return self._source.size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Non-empty pieces in order.
+        """Non-empty pieces in order, from byte ``start`` to ``end``.
 
         Closing the generator ends its thread. It waits for the read under way, which ends with its piece or with
         the client's read timeout.
         """
-        if not self.size:
+        if self._start >= self._end:
             return
         stop = Event()
         with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as thread:
             try:
-                offset = 0
-                ahead = thread.submit(self._range, 0, stop)
-                while offset < self.size:
+                offset = self._start
+                ahead = thread.submit(self._range, offset, stop)
+                while offset < self._end:
                     pieces = ahead.result()
                     offset += sum(map(len, pieces))
-                    if offset < self.size:
+                    if offset < self._end:
                         ahead = thread.submit(self._range, offset, stop)
                     while pieces:
                         yield pieces.popleft()
@@ -98,7 +109,7 @@ class S3ByteSource:
 
     def _range(self, start: int, stop: Event) -> deque[bytes]:
         """All pieces of the range that begins at ``start``, over as many connections as it takes."""
-        end = min(start + self._read_chunk, self.size)
+        end = min(start + self._read_chunk, self._end)
         pieces: deque[bytes] = deque()
         failures = 0
         while start < end and not stop.is_set():

@@ -65,8 +65,8 @@ class S3ObjectStore:
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
         return read_head(self._client, bucket, key, version_id=version_id)
 
-    def open_source(self, source: Source) -> S3ByteSource:
-        return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff)
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> S3ByteSource:
+        return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)
 
     def open_sink(self, target: Target, content: Content, rule: PublishRule) -> S3BucketSink:
         return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan)

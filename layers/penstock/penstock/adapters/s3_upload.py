@@ -5,8 +5,8 @@ S3 proves every part and the whole: each request carries the CRC32 of what it sh
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,11 +18,12 @@ from penstock.adapters.part_buffers import PartBuffer
 from penstock.adapters.s3_publish import Condition
 from penstock.codecs.checksum import crc32 as crc32_of
 from penstock.codecs.checksum import crc32_combine
-from penstock.errors import DestinationMissingError
+from penstock.errors import DestinationMissingError, PublishConflictError
 from penstock.model import Content, Published, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 # After these, look at the destination again. NoSuchKey: If-Match met nothing. NoSuchUpload: an earlier try may have
 # completed the upload although its answer was lost. A conflict on completion (409) is not here: the upload is spent.
@@ -31,11 +32,11 @@ _AGAIN_AFTER_COMPLETE = frozenset({"PreconditionFailed", "NoSuchKey", "NoSuchUpl
 
 
 class Part(NamedTuple):
-    """An uploaded part."""
+    """An uploaded part; ``crc32`` is None where S3 does not say it."""
 
     number: int
     etag: str
-    crc32: int
+    crc32: int | None
     size: int
 
 
@@ -71,6 +72,62 @@ def abort_upload(client: S3Client, target: Target, upload_id: str) -> None:
                 raise
 
 
+def create_upload(client: S3Client, target: Target, content: Content) -> str:
+    """Open an upload that declares a full-object CRC32; its id."""
+    with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
+        answer = client.create_multipart_upload(
+            Bucket=target.bucket,
+            Key=target.key,
+            ContentType=content.content_type,
+            Metadata=content.metadata,
+            ChecksumAlgorithm="CRC32",
+            ChecksumType="FULL_OBJECT",
+        )
+    return answer["UploadId"]
+
+
+def complete_upload(
+    client: S3Client,
+    target: Target,
+    upload_id: str,
+    condition: Condition,
+    *,
+    parts: Sequence[Part],
+    size: int,
+    crc32: int,
+) -> Published | None:
+    """Complete under a condition; None if it does not hold, or if the upload is gone."""
+    # If-Match needs s3:GetObject too; the HEAD before it has proved that.
+    with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
+        try:
+            answer = client.complete_multipart_upload(
+                Bucket=target.bucket,
+                Key=target.key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [_completed(part) for part in parts]},
+                ChecksumCRC32=_encoded(crc32),
+                ChecksumType="FULL_OBJECT",
+                MpuObjectSize=size,
+                **condition,
+            )
+        except ClientError as error:
+            if code_of(error) in _AGAIN_AFTER_COMPLETE:
+                return None
+            raise
+    return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))
+
+
+def list_parts(client: S3Client, target: Target, upload_id: str) -> list[Part]:
+    """The parts that S3 has, in order. Raises PublishConflictError when the upload is gone."""
+    pages = client.get_paginator("list_parts").paginate(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
+    with translating(_right("s3:ListMultipartUploadParts", target), changed=PublishConflictError):
+        return [
+            Part(part["PartNumber"], part["ETag"], _decoded(part.get("ChecksumCRC32")), part["Size"])
+            for page in pages
+            for part in page.get("Parts", ())
+        ]
+
+
 class MultipartUpload:
     """An open multipart upload and the threads that feed it.
 
@@ -81,26 +138,17 @@ class MultipartUpload:
         self,
         client: S3Client,
         target: Target,
-        content: Content,
+        upload_id: str,
         threads: int,
         give_back: Callable[[PartBuffer], None],
     ) -> None:
         self._client = client
         self._target = target
+        self._id = upload_id
         self._give_back = give_back
         self._parts: list[Part] = []
         self._errors: list[BaseException] = []
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3-part")
-        with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
-            answer = client.create_multipart_upload(
-                Bucket=target.bucket,
-                Key=target.key,
-                ContentType=content.content_type,
-                Metadata=content.metadata,
-                ChecksumAlgorithm="CRC32",
-                ChecksumType="FULL_OBJECT",
-            )
-        self._id = answer["UploadId"]
 
     def send(self, number: int, buffer: PartBuffer) -> None:
         """Upload a part in the background."""
@@ -119,33 +167,15 @@ class MultipartUpload:
 
     def complete(self, condition: Condition, *, parts: list[Part], size: int, crc32: int) -> Published | None:
         """Complete under a condition; None if it does not hold, or if the upload is gone."""
-        # If-Match needs s3:GetObject too; the HEAD before it has proved that.
-        with translating(_right("s3:PutObject", self._target), missing=DestinationMissingError):
-            try:
-                answer = self._client.complete_multipart_upload(
-                    Bucket=self._target.bucket,
-                    Key=self._target.key,
-                    UploadId=self._id,
-                    MultipartUpload={
-                        "Parts": [
-                            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": _encoded(part.crc32)}
-                            for part in parts
-                        ]
-                    },
-                    ChecksumCRC32=_encoded(crc32),
-                    ChecksumType="FULL_OBJECT",
-                    MpuObjectSize=size,
-                    **condition,
-                )
-            except ClientError as error:
-                if code_of(error) in _AGAIN_AFTER_COMPLETE:
-                    return None
-                raise
-        return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))
+        return complete_upload(self._client, self._target, self._id, condition, parts=parts, size=size, crc32=crc32)
+
+    def stop(self) -> None:
+        """Drop what waits, and wait for the parts under way."""
+        self._threads.shutdown(cancel_futures=True)
 
     def abort(self) -> None:
         """Abort, after the parts under way have ended: one that ends later would stay, and be paid for."""
-        self._threads.shutdown(cancel_futures=True)
+        self.stop()
         abort_upload(self._client, self._target, self._id)
 
     def _upload(self, number: int, body: bytearray) -> Part:
@@ -177,9 +207,16 @@ def joined(parts: list[Part]) -> tuple[int, int]:
     """Size and CRC32 of the bytes of all parts in a row."""
     size = crc32 = 0
     for part in parts:
-        crc32 = crc32_combine(crc32, part.crc32, part.size)
+        crc32 = crc32_combine(crc32, part.crc32 or 0, part.size)
         size += part.size
     return size, crc32
+
+
+def _completed(part: Part) -> CompletedPartTypeDef:
+    completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": part.etag}
+    if part.crc32 is not None:
+        completed["ChecksumCRC32"] = _encoded(part.crc32)
+    return completed
 
 
 def _right(action: str, target: Target) -> str:
@@ -188,3 +225,7 @@ def _right(action: str, target: Target) -> str:
 
 def _encoded(crc32: int) -> str:
     return b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+def _decoded(crc32: str | None) -> int | None:
+    return int.from_bytes(b64decode(crc32), "big") if crc32 else None

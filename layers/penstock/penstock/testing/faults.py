@@ -129,8 +129,8 @@ class FaultyObjectStore:
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
         return self.inner.head(bucket, key, version_id=version_id)
 
-    def open_source(self, source: Source) -> ByteSource:
-        return self.source(self.inner.open_source(source))
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
+        return self.source(self.inner.open_source(source, start=start, end=end))
 
     def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
         return self.sink(self.inner.open_sink(target, content, rule))

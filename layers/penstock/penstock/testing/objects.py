@@ -145,8 +145,8 @@ class MemoryObjectStore:
             raise SourceChangedError(f"{source.uri} has changed")
         return standing.data
 
-    def open_source(self, source: Source) -> MemoryObjectSource:
-        return MemoryObjectSource(self, source, self._piece)
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> MemoryObjectSource:
+        return MemoryObjectSource(self, source, self._piece, start, source.size if end is None else end)
 
     def open_sink(self, target: Target, content: Content, rule: PublishRule) -> MemoryBucketSink:
         return MemoryBucketSink(self, target, content, rule)
@@ -213,18 +213,19 @@ class MemoryObjectStore:
 class MemoryObjectSource:
     """One pinned source of a MemoryObjectStore. Implements ``ByteSource``; looks at the store before every piece."""
 
-    def __init__(self, store: MemoryObjectStore, source: Source, piece: int) -> None:
+    def __init__(self, store: MemoryObjectStore, source: Source, piece: int, start: int, end: int) -> None:
         self._store = store
         self._source = source
         self._piece = piece
+        self._range = range(start, end, piece)
 
     @property
     def size(self) -> int:
         return self._source.size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        for start in range(0, self.size, self._piece):
-            yield self._pinned().data[start : start + self._piece]
+        for start in self._range:
+            yield self._pinned().data[start : min(start + self._piece, self._range.stop)]
 
     def _pinned(self) -> StoredObject:
         source = self._source
