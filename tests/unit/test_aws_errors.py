@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import boto3
 import pytest
 from botocore import exceptions as boto
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from urllib3 import HTTPResponse
 from urllib3.exceptions import SSLError
 
 from penstock.adapters.aws_errors import translating
@@ -61,7 +69,14 @@ ANSWERS = [
     ("AccessDeniedException", 400, AccessDeniedError),
     ("403", 403, AccessDeniedError),
     ("AllAccessDisabled", 403, AccessDeniedError),
-    ("ExpiredToken", 400, ConfigurationError),
+    ("ExpiredToken", 400, ServiceUnavailableError),
+    ("ExpiredToken", 403, ServiceUnavailableError),
+    ("ExpiredTokenException", 400, ServiceUnavailableError),
+    ("RequestExpired", 400, ServiceUnavailableError),
+    ("TokenRefreshRequired", 400, ServiceUnavailableError),
+    ("InvalidToken", 400, ConfigurationError),
+    ("InvalidClientTokenId", 403, ConfigurationError),
+    ("RequestTimeTooSkewed", 403, ConfigurationError),
     ("InvalidAccessKeyId", 403, ConfigurationError),
     ("SignatureDoesNotMatch", 403, ConfigurationError),
     ("UnrecognizedClientException", 400, ConfigurationError),
@@ -136,7 +151,50 @@ def test_every_message_says_what_was_tried_and_what_the_service_said() -> None:
 
 def test_bad_credentials_say_where_to_look() -> None:
     assert "credentials" in translated(boto.NoCredentialsError()).hint
-    assert "credentials" in translated(answered("ExpiredToken", 400)).hint
+    assert "credentials" in translated(answered("InvalidClientTokenId", 403)).hint
+
+
+# As the services put it on the wire, and as botocore reads it.
+EXPIRED = {
+    "s3": (
+        400,
+        b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>",
+    ),
+    "dynamodb": (
+        400,
+        b'{"__type": "com.amazon.coral.service#ExpiredTokenException", "message": "The security token is expired"}',
+    ),
+    "sqs": (403, b'{"__type": "com.amazon.coral.service#ExpiredTokenException", "message": "The token is expired"}'),
+    "secretsmanager": (400, b'{"__type": "ExpiredTokenException", "message": "The security token is expired"}'),
+}
+CALLS: dict[str, Callable[[Any], object]] = {
+    "s3": lambda client: client.get_object(Bucket="lake", Key="in.csv"),
+    "dynamodb": lambda client: client.get_item(TableName="jobs", Key={"pk": {"S": "job"}}),
+    "sqs": lambda client: client.change_message_visibility(
+        QueueUrl="https://sqs.us-east-1.amazonaws.com/1/uploads", ReceiptHandle="handle", VisibilityTimeout=30
+    ),
+    "secretsmanager": lambda client: client.get_secret_value(SecretId="database"),
+}
+
+
+@pytest.mark.parametrize("service", EXPIRED)
+def test_credentials_that_expire_in_mid_job_are_no_fault_of_the_job(service: str) -> None:
+    client: Any = boto3.client(
+        service,  # type: ignore[call-overload]  # one of four
+        region_name="us-east-1",
+        aws_access_key_id="id",
+        aws_secret_access_key="secret",
+        aws_session_token="token",
+    )
+    status, body = EXPIRED[service]
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, status, HTTPHeaders(), HTTPResponse(BytesIO(body), preload_content=False))
+
+    client.meta.events.register(f"before-send.{service}", answer)
+    with pytest.raises(ServiceUnavailableError, match="ExpiredToken") as caught, translating(RIGHT):
+        CALLS[service](client)
+    assert "tried again" in caught.value.hint
 
 
 @pytest.mark.parametrize("missing", [SourceGoneError, DestinationMissingError, ConfigurationError])

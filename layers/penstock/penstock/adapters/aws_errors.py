@@ -63,17 +63,16 @@ _UNAVAILABLE = frozenset(
 )
 # A HEAD answer has no body: botocore then gives the status for the code.
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"})
-_EXPIRED = frozenset(
+# Credentials that were good when the work began: a function's are renewed, so the next attempt has others. S3, STS and
+# query services say ExpiredToken; DynamoDB, SQS and Secrets Manager ExpiredTokenException.
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_NO_CREDENTIALS = frozenset(
     {
-        "ExpiredToken",
-        "ExpiredTokenException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidToken",
-        "RequestExpired",
         "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
         "UnrecognizedClientException",
     }
 )
@@ -95,6 +94,7 @@ _MISSING = frozenset(
 # 416: the pinned object had these bytes. 409: a conditional write met another. NoSuchUpload: someone else ended it.
 _CHANGED = frozenset({"412", "416", "ConditionalRequestConflict", "InvalidRange", "NoSuchUpload", "PreconditionFailed"})
 
+_EXPIRED_HINT = "The credentials ran out; the message will be tried again, with those that the function has by then."
 _CREDENTIALS_HINT = "Provide or renew AWS credentials and region; on Lambda, check the function's role."
 
 
@@ -117,8 +117,9 @@ def translating(
     ``right`` is the action and the resource, such as ``s3:PutObject on s3://bucket/key``; it begins every message.
     ``missing`` makes the error for what does not exist, ``changed`` the one for a failed precondition.
 
-    Raises ServiceUnavailableError for throttling, 5xx, timeouts and lost connections, AccessDeniedError,
-    ConfigurationError for credentials, ``missing``, ``changed``, and RequestRefusedError for any other refusal.
+    Raises ServiceUnavailableError for throttling, 5xx, timeouts, lost connections and credentials that expired,
+    AccessDeniedError, ConfigurationError for credentials that are none, ``missing``, ``changed``, and
+    RequestRefusedError for any other refusal.
     """
     try:
         yield
@@ -133,16 +134,20 @@ def translating(
         raise ConfigurationError(f"{right}: {error}", hint=_CREDENTIALS_HINT) from error
 
 
-def _answered(error: boto.ClientError, right: str, missing: ErrorFactory, changed: ErrorFactory) -> PenstockError:
+def _answered(  # noqa: PLR0911  # a table of answers
+    error: boto.ClientError, right: str, missing: ErrorFactory, changed: ErrorFactory
+) -> PenstockError:
     code = code_of(error)
     status = status_of(error)
     said = error.response.get("Error", {}).get("Message", "")
     message = f"{right}: {code}: {said}" if said else f"{right}: {code}"
     if code in _UNAVAILABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ServiceUnavailableError(message)
+    if code in _EXPIRED:
+        return ServiceUnavailableError(message, hint=_EXPIRED_HINT)
     if code in _DENIED:
         return AccessDeniedError(right, detail=said)
-    if code in _EXPIRED:
+    if code in _NO_CREDENTIALS:
         return ConfigurationError(message, hint=_CREDENTIALS_HINT)
     if code in _MISSING:
         return missing(message)
