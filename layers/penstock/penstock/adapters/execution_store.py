@@ -1,0 +1,190 @@
+"""The jobs of the jobs table that executions of the state machine carry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of, translating
+from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key, plain, typed
+from penstock.adapters.s3_source import Backoff
+from penstock.errors import LeaseLostError, ServiceUnavailableError
+from penstock.model import Claim, Failure, JobState, Receipt
+from penstock.spans import SpanReceipt
+from penstock.values import from_json, to_json
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+BATCH = 100
+ATTEMPTS = 8
+
+_OURS = "attempt = :execution AND #state IN (:running, :executing)"
+
+
+class DynamoExecutionStore:
+    """Implements ``ExecutionStore``. A span's receipt is an item of its own, ``span#<execution>#<span>``."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        retention_days: int,
+        clock: Callable[[], float] = time.time,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+
+    def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
+        now = self._clock()
+        fields: Values = {"attempt": execution, "execution": execution, "lease_until": now + lease, "updated_at": now}
+        if self._table.item(job_key(claim.job_id)).get("execution") != execution:
+            fields |= dict.fromkeys(("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done"), 0)
+        written = self._table.update(
+            job_key(claim.job_id),
+            fields,
+            condition="attempt = :attempt AND #state = :running",
+            values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
+        )
+        if written is None:
+            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
+        self._write(job_id, execution, {"state": str(JobState.EXECUTING), "lease_until": self._clock() + lease})
+
+    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+        self._write(job_id, execution, {"spans": spans, "size": size})
+
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
+        now = self._clock()
+        item: Values = {
+            "pk": _span_key(execution, receipt.span),
+            "receipt": to_json(receipt),
+            "expires_at": self._table.expiry,
+        }
+        progress = self._table.expression(
+            job_key(job_id),
+            {"updated_at": now},
+            add={
+                "bytes_in": receipt.bytes_in,
+                "bytes_out": receipt.bytes_out,
+                "rows": receipt.rows,
+                "rejects": receipt.rejects,
+                "spans_done": 1,
+            },
+            condition=_OURS,
+            values=_fence(execution),
+        )
+        put = {
+            "TableName": self._table.name,
+            "Item": {name: typed(value) for name, value in item.items()},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        writes: Any = [{"Put": put}, {"Update": progress}]
+        # The service's names of the rights are those of its parts.
+        right = f"dynamodb:PutItem and dynamodb:UpdateItem on table {self._table.name}"
+        for failures in range(1, ATTEMPTS + 1):
+            with translating(right):
+                try:
+                    self._client.transact_write_items(TransactItems=writes)
+                except ClientError as error:
+                    if code_of(error) != "TransactionCanceledException":
+                        raise
+                    counted, lost = _refused(error)
+                    if counted:
+                        return False
+                    if lost:
+                        raise self._lost(job_id, execution) from error
+                else:
+                    return True
+            # Another span of the job ended at the same moment.
+            self._sleep(self._backoff.delay(failures))
+        raise ServiceUnavailableError(f"{right}: {ATTEMPTS} transactions in a row met others")
+
+    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:  # noqa: ARG002  # the execution's name tells the job
+        found: dict[int, SpanReceipt] = {}
+        for first in range(0, len(spans), BATCH):
+            keys = [{"pk": {"S": _span_key(execution, span)}} for span in spans[first : first + BATCH]]
+            for item in self._items(keys):
+                receipt = from_json(SpanReceipt, plain(item)["receipt"])
+                found[receipt.span] = receipt
+        return found
+
+    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+        self._table.update(
+            job_key(job_id),
+            {"updated_at": self._clock()},
+            once={"blame": asdict(failure)},
+            condition=_OURS,
+            values=_fence(execution),
+        )
+
+    def end(
+        self,
+        job_id: str,
+        execution: str,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> bool:
+        now = self._clock()
+        item = self._table.item(job_key(job_id))
+        if item.get("execution") == execution and JobState(item["state"]).final:
+            return False
+        fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
+        if receipt:
+            fields |= delivered(receipt)
+        if failure:
+            # What a step noted knows more than what the machine was told of it.
+            fields["failure"] = item.get("blame") or asdict(failure)
+        self._write(job_id, execution, fields)
+        return True
+
+    def _write(self, job_id: str, execution: str, fields: Values) -> None:
+        fields = {"updated_at": self._clock()} | fields
+        if self._table.update(job_key(job_id), fields, condition=_OURS, values=_fence(execution)) is None:
+            raise self._lost(job_id, execution)
+
+    def _lost(self, job_id: str, execution: str) -> LeaseLostError:
+        return LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
+
+    def _items(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The items of so many keys, and again for what DynamoDB left out."""
+        right = f"dynamodb:BatchGetItem on table {self._table.name}"
+        request: Any = {self._table.name: {"Keys": keys, "ConsistentRead": True}}
+        for attempt in range(ATTEMPTS):
+            with translating(right):
+                answer = self._client.batch_get_item(RequestItems=request)
+            yield from answer["Responses"].get(self._table.name, ())
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                return
+            self._sleep(self._backoff.delay(attempt + 1))
+        raise ServiceUnavailableError(f"{right}: left items out of {ATTEMPTS} answers")
+
+
+def _fence(execution: str) -> Values:
+    return {":execution": execution, ":running": str(JobState.RUNNING), ":executing": str(JobState.EXECUTING)}
+
+
+def _span_key(execution: str, span: int) -> str:
+    return f"span#{execution}#{span}"
+
+
+def _refused(error: ClientError) -> tuple[bool, bool]:
+    """Whether the receipt stood already, and whether the job is another's; neither in a mere conflict."""
+    reasons: Any = error.response.get("CancellationReasons", [])
+    codes = [reason.get("Code") for reason in reasons] + ["", ""]
+    return codes[0] == "ConditionalCheckFailed", codes[1] == "ConditionalCheckFailed"

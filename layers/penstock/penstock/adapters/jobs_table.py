@@ -1,0 +1,179 @@
+"""The jobs table in DynamoDB: its items, and the one way to write them.
+
+job#<job id>                       one job
+order#<digest of source, route>    the highest sequencer that was claimed; it only ever grows, so an older event
+                                   finds out without a transaction
+load#<job id>#<span>               where a load into DynamoDB goes on
+span#<execution>#<span>            what one span of an execution delivered
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of, translating
+from penstock.model import Failure, JobState, JobStatus, Progress, Receipt, Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+Values = dict[str, Any]
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+
+class JobsTable:
+    """Reads and conditionally writes items; each write puts off their expiry. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        name: str,
+        *,
+        retention_days: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.clock = clock
+        self._retention = retention_days * 86_400
+
+    @property
+    def expiry(self) -> int:
+        """When an item that is written now expires."""
+        return int(self.clock()) + self._retention
+
+    def item(self, key: str) -> Values:
+        """An item as it is now; empty where there is none."""
+        with translating(f"dynamodb:GetItem on table {self.name}"):
+            answer = self.client.get_item(TableName=self.name, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return plain(answer.get("Item", {}))
+
+    def update(
+        self,
+        key: str,
+        fields: Values,
+        *,
+        once: Values | None = None,
+        add: Values | None = None,
+        condition: str = "",
+        values: Values | None = None,
+    ) -> Values | None:
+        """One conditional UpdateItem: the item as it is now, or None when the condition does not hold.
+
+        ``fields`` are set, ``once`` set where absent, ``add`` counted up.
+        """
+        request = self.expression(key, fields, once=once, add=add, condition=condition, values=values)
+        with translating(f"dynamodb:UpdateItem on table {self.name}"):
+            try:
+                answer = self.client.update_item(**request, ReturnValues="ALL_NEW")
+            except ClientError as error:
+                if code_of(error) == "ConditionalCheckFailedException":
+                    return None
+                raise
+        return plain(answer["Attributes"])
+
+    def expression(
+        self,
+        key: str,
+        fields: Values,
+        *,
+        once: Values | None = None,
+        add: Values | None = None,
+        condition: str = "",
+        values: Values | None = None,
+    ) -> Values:
+        """The request of `update`, also for a transaction."""
+        fields = fields | {"expires_at": self.expiry}
+        sets = [f"#{name} = :set_{name}" for name in fields]
+        sets += [f"#{name} = if_not_exists(#{name}, :set_{name})" for name in once or {}]
+        adds = [f"#{name} :set_{name}" for name in add or {}]
+        everything = fields | (once or {}) | (add or {})
+        bound = {f":set_{name}": value for name, value in everything.items()} | (values or {})
+        request: Values = {
+            "TableName": self.name,
+            "Key": {"pk": {"S": key}},
+            "UpdateExpression": "SET " + ", ".join(sets) + (" ADD " + ", ".join(adds) if adds else ""),
+            "ExpressionAttributeNames": {f"#{name}": name for name in everything},
+            "ExpressionAttributeValues": {name: typed(value) for name, value in bound.items()},
+        }
+        if condition:
+            request["ConditionExpression"] = condition
+            if "#state" in condition:
+                request["ExpressionAttributeNames"]["#state"] = "state"
+        return request
+
+
+def job_key(job_id: str) -> str:
+    """The key of a job's item."""
+    return f"job#{job_id}"
+
+
+def described(source: Source) -> Values:
+    """What a job's item says of its source."""
+    return {"source": source.uri, "version": source.version_id, "etag": source.etag, "size": source.size}
+
+
+def counted(progress: Progress) -> Values:
+    """Progress as attributes."""
+    return asdict(progress)
+
+
+def delivered(receipt: Receipt) -> Values:
+    """A receipt as attributes."""
+    return counted(Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)) | {
+        "codec": receipt.codec,
+        "crc32": f"{receipt.crc32:08x}",
+        "parts": receipt.parts,
+        "warnings": list(receipt.warnings),
+    }
+
+
+def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
+    """A job's item as a value."""
+    state = JobState(item["state"])
+    failure = None if state is JobState.SUCCEEDED else item.get("failure")  # an earlier attempt's
+    return JobStatus(
+        job_id=job_id,
+        state=state,
+        source=item.get("source", ""),
+        route=item.get("route", ""),
+        target=item.get("target", ""),
+        size=int(item.get("size", 0)),
+        progress=Progress(*(int(item.get(name, 0)) for name in ("bytes_in", "bytes_out", "rows", "rejects"))),
+        attempts=int(item.get("attempts", 0)),
+        started_at=float(item.get("started_at", 0)),
+        updated_at=float(item.get("updated_at", 0)),
+        finished_at=float(item.get("finished_at", 0)),
+        codec=item.get("codec", ""),
+        crc32=item.get("crc32", ""),
+        parts=int(item.get("parts", 0)),
+        warnings=tuple(item.get("warnings", ())),
+        failure=Failure(**failure) if failure else None,
+        execution=item.get("execution", ""),
+        spans=int(item.get("spans", 0)),
+        spans_done=int(item.get("spans_done", 0)),
+    )
+
+
+def typed(value: Any) -> Any:
+    """A Python value as DynamoDB's JSON."""
+    # The serializer asks every type in turn; nearly all values are of these two.
+    if type(value) is str:
+        return {"S": value}
+    if type(value) is int:
+        return {"N": str(value)}
+    return _SERIALIZER.serialize(Decimal(str(value)) if isinstance(value, float) else value)
+
+
+def plain(item: Mapping[str, Any]) -> Values:
+    """An item of DynamoDB's JSON as Python values."""
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
