@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
+from penstock.adapters import postgres_ledger
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError, PenstockError
 from penstock.records import Choice, Chunk, Column, ColumnType, Loaded, Mode, ParseOptions, Resume, Table, TablePlan
 from penstock.tables import Rowmaker
@@ -431,3 +433,45 @@ def test_the_ledger_forgets_jobs_that_ended_long_ago(database: Database) -> None
     database.execute("UPDATE penstock_ledger SET at = now() - interval '91 days' WHERE job = 'old'")
     load(database, table, ("1", "a"), job="new")
     assert database.execute("SELECT DISTINCT job FROM penstock_ledger ORDER BY job") == [("new",), ("recent",)]
+
+
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND indexdef LIKE '%%penstock_ledger USING btree (at)'"
+
+
+def indexes(database: Database) -> int:
+    return len(database.execute(INDEXES, [database.schema]))
+
+
+def test_the_ledger_is_pruned_by_an_index_which_an_older_one_is_given(database: Database) -> None:
+    table = replace(SONGS, create=True)
+    load(database, table, ("1", "a"), job="one")
+    assert indexes(database) == 1
+    database.execute("DROP INDEX penstock_ledger_at_idx")
+    load(database, table, ("1", "a"), job="two")
+    load(database, table, ("1", "a"), job="three")
+    assert indexes(database) == 1
+
+
+def test_a_ledger_that_the_role_may_not_index_is_used_as_it_is(database: Database) -> None:
+    load(database, replace(SONGS, create=True), ("1", "a"), job="one")
+    database.execute("DROP INDEX penstock_ledger_at_idx")
+    with database.role("INSERT ON songs", "SELECT, INSERT, UPDATE, DELETE ON penstock_ledger") as loader:
+        load(loader, SONGS, ("2", "b"), job="two")
+    assert database.execute("SELECT id FROM songs ORDER BY id") == [(1,), (2,)]
+    assert indexes(database) == 0
+
+
+def test_no_load_waits_for_another_that_forgets_the_same_jobs_or_pays_for_all_of_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_ledger, "PRUNED_AT_ONCE", 3)
+    load(database, replace(SONGS, create=True), ("1", "a"), job="recent")
+    database.execute(
+        "INSERT INTO penstock_ledger SELECT 'old', 0, n, 0, 0, 0, 0, NULL, now() - make_interval(days => 100 + n) "
+        "FROM generate_series(1, 6) n"
+    )
+    with psycopg.connect(database.dsn) as other:
+        other.execute("SELECT FROM penstock_ledger WHERE job = 'old' AND chunk = 6 FOR UPDATE")
+        load(database, SONGS, ("2", "b"), job="new")
+    left = database.execute("SELECT chunk FROM penstock_ledger WHERE job = 'old' ORDER BY chunk")
+    assert left == [(1,), (2,), (6,)]

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from penstock.adapters.postgres import LEDGER, PostgresSink
 from penstock.adapters.postgres_connect import Connect
-from penstock.adapters.postgres_ledger import RETENTION_DAYS, WHOLE_JOB
+from penstock.adapters.postgres_ledger import WHOLE_JOB
 from penstock.adapters.postgres_rows import put
 from penstock.records import Resume, Rows, Share, TablePlan, Unfit
 
@@ -35,8 +35,6 @@ CLOSE = """
     INSERT INTO {ledger} (job, span, chunk, end_offset, next_row, rows, rejects)
     SELECT job, %s, 0, 0, 0, 0, 0 FROM unnest(%s::text[]) AS ended (job) ORDER BY job ON CONFLICT DO NOTHING
 """
-
-PRUNE = "DELETE FROM {ledger} WHERE at < now() - make_interval(days => %s)"
 
 
 class PostgresGroupSink(PostgresSink):
@@ -63,7 +61,7 @@ class PostgresGroupSink(PostgresSink):
         return None
 
     def finish_all(self) -> None:
-        self._transact(lambda: self._run(PRUNE, RETENTION_DAYS), self._ledger.right)
+        self._transact(self._ledger.prune, self._ledger.right)
 
     def _commit(self, rows: Sequence[Rows], shares: Sequence[Share]) -> None:
         # A job's end is in here: it must outlive a crash of the server, whatever the session's chunks may do.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from penstock.adapters.postgres_catalog import find
+from penstock.adapters.postgres_catalog import Relation, find
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import translating
 from penstock.errors import LeaseLostError
@@ -35,6 +35,17 @@ ENTRY = sql.SQL(
 )
 ENTRY_END = b")) AS entry (chunk, end_offset, next_row, rows, rejects)"
 
+# In the order of the index, so that it is used whatever the planner knows of the table; some at a time, so that no load
+# pays for a year of others; and without waiting for another load that removes the same.
+PRUNE = sql.SQL(
+    """
+    DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+      SELECT ctid FROM {table} WHERE at < now() - make_interval(days => %s)
+      ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED))
+    """
+)
+PRUNED_AT_ONCE = 10_000
+
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE on table"
 
 
@@ -53,8 +64,10 @@ class Ledger:
         self._entry = ENTRY.format(**parts).as_bytes(connection)
 
     def ensure(self) -> None:
-        """Create the table where it is missing."""
-        if find(self.connection, self.name):
+        """Create the table where it is missing, and the index that pruning goes by."""
+        relation = find(self.connection, self.name)
+        if relation:
+            self._ensure_index(relation)
             return
         with translating(f"CREATE on schema {self.name[0]}, for the table {self.name[-1]}"):
             self.connection.execute(
@@ -65,10 +78,25 @@ class Ledger:
                       end_offset bigint NOT NULL, next_row bigint NOT NULL,
                       rows bigint NOT NULL, rejects bigint NOT NULL, refused jsonb,
                       at timestamp with time zone NOT NULL DEFAULT now(),
-                      PRIMARY KEY (job, span, chunk))
+                      PRIMARY KEY (job, span, chunk));
+                    CREATE INDEX ON {} (at)
                     """
-                ).format(self.table)
+                ).format(self.table, self.table)
             )
+
+    def _ensure_index(self, relation: Relation) -> None:
+        """Where the role may not make it, pruning is slow, but right.
+
+        Not by IF NOT EXISTS, which waits for the chunks under way each time.
+        """
+        query = """
+            SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'at'
+            WHERE c.oid = %s AND pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE')
+              AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
+        """
+        with translating(f"CREATE INDEX on table {relation}"):
+            if self.connection.execute(query, [relation.oid]).rowcount:
+                self.connection.execute(sql.SQL("CREATE INDEX ON {} (at)").format(self.table))
 
     def is_finished(self) -> bool:
         """Whether `close` was committed."""
@@ -148,11 +176,15 @@ class Ledger:
             "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects) "
             "VALUES (%s, %s, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
         ).format(self.table)
-        prune = sql.SQL("DELETE FROM {} WHERE at < now() - make_interval(days => %s)").format(self.table)
         with translating(self.right):
             first = self.connection.execute(insert, [self.job_id, WHOLE_JOB]).rowcount > 0
-            self.connection.execute(prune, [RETENTION_DAYS])
+        self.prune()
         return first
+
+    def prune(self) -> None:
+        """Forget some of the jobs of long ago, if there are any."""
+        with translating(self.right):
+            self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
         """Remove all of the job: what it has loaded is gone."""
