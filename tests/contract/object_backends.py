@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import boto3
 
-from penstock.adapters.s3_source import Backoff
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.s3_store import S3ObjectStore, s3_config
 from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model import Content, Source, Target

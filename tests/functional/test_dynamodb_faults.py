@@ -27,9 +27,9 @@ from functional.faulty_dynamodb import (
     random_faults,
     refusal,
 )
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
-from penstock.adapters.s3_source import Backoff
 from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
 from penstock.limits import KIB, MIB
 from penstock.records import Chunk, Loaded, Mode, Table

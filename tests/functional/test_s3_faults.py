@@ -30,7 +30,8 @@ from functional.faulty_s3 import (
     first,
     well,
 )
-from penstock.adapters.s3_source import PIECE, Backoff
+from penstock.adapters.backoff import Backoff
+from penstock.adapters.s3_source import PIECE
 from penstock.adapters.s3_store import S3ObjectStore, s3_config
 from penstock.errors import (
     AccessDeniedError,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translating
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.adapters.dynamodb_items import Put
 from penstock.adapters.dynamodb_table import KeySchema, missing_table
-from penstock.adapters.s3_source import Backoff
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import KIB
 

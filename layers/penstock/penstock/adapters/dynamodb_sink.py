@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.aws_errors import translating
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_batches import BatchWriter
 from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_items import LastWins, Put
 from penstock.adapters.dynamodb_table import KeySchema, missing_table
-from penstock.adapters.s3_source import Backoff
 from penstock.errors import ServiceUnavailableError
 from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Table, TablePlan
 

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.aws_errors import translating
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.adapters.jobs_table import JobsTable, Values, counted, delivered, described, job_key, status_of, typed
-from penstock.adapters.s3_source import Backoff
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 

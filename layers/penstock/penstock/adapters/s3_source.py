@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import IncompleteReadError
 
 from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
+from penstock.adapters.backoff import Backoff
 from penstock.errors import ServiceUnavailableError, SourceChangedError, SourceGoneError
 from penstock.limits import KIB
 from penstock.model import Source
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
 # Where reading stops costing less CPU per byte (0.43 ns with 256 KiB, 0.58 ns with 8 MiB); small enough to be in
 # the processor's cache when it is decoded; the most that is fetched twice when a connection is lost.
 PIECE = 256 * KIB
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Full jitter: a random delay up to ``base`` seconds, doubled with every failure in a row, at most ``cap``.
-
-    ``attempts`` failures in a row are the end.
-    """
-
-    attempts: int = 5
-    base: float = 0.1
-    cap: float = 5.0
-    draw: Callable[[], float] = random.random
-
-    def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row."""
-        return self.draw() * min(self.cap, self.base * 2.0 ** (failures - 1))
 
 
 class S3ByteSource:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from penstock.adapters.aws_errors import translating
+from penstock.adapters.backoff import Backoff
 from penstock.adapters.s3_head import read_head
 from penstock.adapters.s3_multipart import S3BucketSink
-from penstock.adapters.s3_source import Backoff, S3ByteSource
+from penstock.adapters.s3_source import S3ByteSource
 from penstock.adapters.s3_upload import abort_upload
 from penstock.adapters.session import session
 from penstock.limits import READERS, Budget, PartPlan
