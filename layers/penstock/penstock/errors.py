@@ -6,6 +6,7 @@
     │   ├── JobInProgressError       another attempt holds the lease of this job
     │   ├── LeaseLostError           this attempt was taken over; its work is discarded
     │   ├── EarlierSpanError         a span whose turn comes after that of one that is not in yet
+    │   ├── UploadInProgressError    another process sends the same file to the same place
     │   ├── PublishConflictError     the destination changed while the result was being published
     │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
     └── PermanentError               the same call fails again until somebody changes something
@@ -30,9 +31,14 @@
         ├── TooManyRejectsError      more records were rejected than the route allows
         ├── IncompleteJobError       receipts, parts or bytes are missing when a job is to be finished
         ├── RequestRefusedError      the service refused the request for another reason
+        ├── FileError                a local file or folder cannot be read or written
+        │   ├── FileChangedError     somebody wrote to it meanwhile
+        │   └── DiskFullError
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
+        ├── CorruptIndexError        what is kept of an index is not what was written
         └── ConfigurationError
+            ├── StateFileError       what is kept of an interrupted upload is damaged, or of another Penstock
             ├── InvalidEventError
             ├── InvalidRouteError    names the route and the field
             └── DestinationLoopError the destination would trigger a route again
@@ -85,6 +91,10 @@ class LeaseLostError(RetryableError):
 
 class EarlierSpanError(RetryableError):
     default_hint = "Its turn comes when the spans before it are in."
+
+
+class UploadInProgressError(RetryableError):
+    default_hint = "Wait until it ends, or end it; then run the same command again."
 
 
 class PublishConflictError(RetryableError):
@@ -201,6 +211,18 @@ class RequestRefusedError(PermanentError):
     pass
 
 
+class FileError(PermanentError):
+    pass
+
+
+class FileChangedError(FileError):
+    default_hint = "Run the command again once nobody writes to the file."
+
+
+class DiskFullError(FileError):
+    default_hint = "Make room and run the command again: what has arrived stays, and is not fetched twice."
+
+
 class TimeLimitError(PermanentError):
     default_hint = "Give the function more memory (CPU grows with it) or a longer timeout, or send smaller files."
 
@@ -209,8 +231,16 @@ class OutputTooLargeError(PermanentError):
     default_hint = "Give the function more memory: parts grow with it."
 
 
+class CorruptIndexError(PermanentError):
+    default_hint = "Delete the source's index from the work bucket: the next job makes it anew."
+
+
 class ConfigurationError(PermanentError):
     pass
+
+
+class StateFileError(ConfigurationError):
+    default_hint = "Begin anew with --restart; `penstock uploads s3://bucket/key` lists what an earlier run has left."
 
 
 class InvalidEventError(ConfigurationError):

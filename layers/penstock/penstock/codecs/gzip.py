@@ -35,13 +35,18 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, engine: Engine =
     Raises BadHeaderError, CorruptSourceError, ChecksumMismatchError (offset of the trailer) and
     TruncatedSourceError (offset: bytes seen). A piece is yielded before its member's checksum is known.
     """
-    feed = Feed(chunks, trace)
+    yield from members(Feed(chunks, trace), trace, step, engine)
+
+
+def members(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[bytes]:
+    """`decode`, of what is left of a feed."""
     while at_member(feed, trace, NAME, MAGIC):
-        _skip_header(feed)
+        skip_header(feed)
         yield from _member(feed, trace, step, engine)
 
 
-def _skip_header(feed: Feed) -> None:
+def skip_header(feed: Feed) -> None:
+    """Raises BadHeaderError and TruncatedSourceError."""
     start = feed.position
     header = bytearray(feed.exactly(10, "a gzip header"))
     flags = header[3]
@@ -79,8 +84,20 @@ def _text(feed: Feed, what: str) -> bytes:
 
 
 def _member(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[bytes]:
-    inflater = engine.inflater()
     crc, size = 0, 0
+    for piece in inflate(feed, trace, step, engine):
+        crc = crc32(piece, crc)
+        size += len(piece)
+        yield piece
+    end_member(feed, trace, crc, size)
+
+
+def inflate(feed: Feed, trace: Trace, step: int, engine: Engine, window: bytes = b"") -> Iterator[bytes]:
+    """One deflate stream, or what is left of it after ``window``, in pieces of 1 to ``step`` bytes.
+
+    Raises CorruptSourceError and TruncatedSourceError.
+    """
+    inflater = engine.inflater(zdict=window) if window else engine.inflater()
     while not inflater.eof:
         before = feed.position
         data = feed.take(min(_SLICE, step))
@@ -90,19 +107,15 @@ def _member(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[byt
             raise CorruptSourceError("corrupt deflate data nearby", offset=before) from error
         feed.give_back(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
         if piece:
-            crc = crc32(piece, crc)
-            size += len(piece)
             trace.produced += len(piece)
             yield piece
         elif feed.position == before and not inflater.eof:
             # Neither input nor output moved: all input has been seen, and what it leads to has been yielded.
             raise TruncatedSourceError("the source ends inside deflate data", offset=feed.position)
-    _check_trailer(feed, crc, size)
-    trace.crc32 = crc if trace.crc32 is None else crc32_combine(trace.crc32, crc, size)
-    trace.members += 1
 
 
-def _check_trailer(feed: Feed, crc: int, size: int) -> None:
+def end_member(feed: Feed, trace: Trace, crc: int, size: int) -> None:
+    """Check the trailer and count the member. Raises ChecksumMismatchError and TruncatedSourceError."""
     at = feed.position
     declared_crc, declared_size = struct.unpack("<II", feed.exactly(8, "a gzip trailer"))
     if crc != declared_crc:
@@ -113,3 +126,5 @@ def _check_trailer(feed: Feed, crc: int, size: int) -> None:
         raise ChecksumMismatchError(
             f"{size:,} bytes were decoded, the gzip trailer says {declared_size:,} (modulo 2^32)", offset=at
         )
+    trace.crc32 = crc if trace.crc32 is None else crc32_combine(trace.crc32, crc, size)
+    trace.members += 1

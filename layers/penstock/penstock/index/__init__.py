@@ -1,0 +1,1 @@
+"""Entering a source in the middle."""
