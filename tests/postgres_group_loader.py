@@ -1,0 +1,106 @@
+"""A function to be killed: `python postgres_group_loader.py DSN MODE` takes one event of many small files.
+
+It says "begun" when it begins and "done JOBS ROWS REJECTS" when it has finished. Whatever it knew of its jobs dies with
+it; only the database lives on. A record of every fortieth file is bad, so that the file goes alone; in an upsert, the
+others have their keys written twice, by the file of their number and by one half way on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from penstock.adapters.postgres import PostgresSink
+from penstock.adapters.postgres_connect import by_dsn
+from penstock.adapters.postgres_group import PostgresGroupSink
+from penstock.group import GroupCarrier
+from penstock.ingest import Ingest
+from penstock.jobs import Workshop
+from penstock.limits import KIB, MIB, Budget
+from penstock.loading import TableCarrier
+from penstock.model import JobState, Source, Store
+from penstock.records import Mode
+from penstock.routes import parse_routes
+from penstock.tables import Form
+from penstock.testing import ManualDeadline, MemoryJobStore, MemoryObjectStore, MemoryQueue, MemoryRejectLog
+
+EVENT = Path(__file__).parents[1] / "events" / "s3-put.json"
+FILES = 400
+ROWS = 5
+ROUTE = """
+[[route]]
+name = "songs"
+match = "*"
+destination = "postgresql:songs"
+max_rejects = 1
+[route.table]
+mode = "{mode}"
+key = ["id"]
+columns = [{{ name = "id", type = "integer" }}, {{ name = "title" }}, {{ name = "n", type = "integer" }}]
+"""
+
+
+def is_alone(number: int) -> bool:
+    return number % 40 == 7
+
+
+def first_id(mode: Mode, number: int) -> int:
+    return ROWS * (number if mode is Mode.APPEND or is_alone(number) else number % (FILES // 2))
+
+
+def rows_of(mode: Mode, number: int) -> list[tuple[int, str, int]]:
+    first = first_id(mode, number)
+    return [(first + row, f"song {row}\t{number}", number * 7) for row in range(ROWS)]
+
+
+def expected(mode: Mode) -> list[tuple[int, str, int]]:
+    """The table when all files are in."""
+    rows = [row for number in range(FILES) for row in rows_of(mode, number)]
+    return sorted({row[0]: row for row in rows}.values())
+
+
+def file_of(mode: Mode, number: int) -> bytes:
+    bad = [{"id": "no number"}] if is_alone(number) else []
+    records = [{"id": id_, "title": title, "n": n} for id_, title, n in rows_of(mode, number)]
+    return "".join(f"{json.dumps(record)}\n" for record in records + bad).encode()
+
+
+def event_of(sources: list[Source]) -> dict[str, object]:
+    (record,) = json.loads(EVENT.read_text())["Records"]
+    s3 = [
+        {
+            "bucket": {"name": source.bucket},
+            "object": {
+                "key": quote_plus(source.key),
+                "size": source.size,
+                "eTag": source.etag,
+                "versionId": source.version_id,
+                "sequencer": source.sequencer,
+            },
+        }
+        for source in sources
+    ]
+    return {"Records": [{**record, "s3": each} for each in s3]}
+
+
+def main(dsn: str, mode: Mode) -> None:
+    store, jobs = MemoryObjectStore("drops"), MemoryJobStore(lambda: 0.0)
+    # Two files are half a batch: some two hundred transactions.
+    budget = Budget(1 * MIB, 256 * KIB, 1 * MIB, 1, batch=4 * 300)
+    carrier = TableCarrier(store, MemoryRejectLog(), lambda job: PostgresSink(by_dsn(dsn), job.id), Form.TEXT, budget)
+    workshop = Workshop(store, jobs, {Store.POSTGRESQL: carrier}, 60, 2, 10, lambda: 0.0)
+    group = GroupCarrier(store, lambda: PostgresGroupSink(by_dsn(dsn)), jobs, Form.TEXT, budget, margin=10)
+    routes = parse_routes(ROUTE.format(mode=mode), "routes.toml", {"source_bucket": "drops"})
+    sources = [store.put("drops", f"{number:04d}.jsonl", file_of(mode, number)) for number in range(FILES)]
+    print("begun", flush=True)  # noqa: T201  # to the test
+    report = Ingest(workshop, MemoryQueue(), lambda: routes, group).handle(event_of(sources), ManualDeadline(900))
+    assert {outcome.state for outcome in report.outcomes} == {JobState.SUCCEEDED}
+    known = [jobs.jobs[outcome.job_id].progress for outcome in report.outcomes]
+    counts = sum(each.rows for each in known), sum(each.rejects for each in known)
+    print("done", len(known), *counts, flush=True)  # noqa: T201  # to the test
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Mode(sys.argv[2]))
