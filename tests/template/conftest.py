@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,31 @@ def template() -> dict[str, Any]:
     return loaded
 
 
+def merged(shared: Any, own: Any) -> Any:
+    """As SAM merges Globals: maps by key, lists one after the other, anything else is the resource's own."""
+    if isinstance(shared, dict) and isinstance(own, dict):
+        both = shared | own
+        return {key: merged(shared[key], own[key]) if key in shared and key in own else both[key] for key in both}
+    return [*shared, *own] if isinstance(shared, list) and isinstance(own, list) else own
+
+
 @pytest.fixture(scope="session")
 def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = template["Resources"]
-    return found
+    """With what functions take from Globals."""
+    shared = template["Globals"]["Function"]
+    return {
+        name: {**resource, "Properties": merged(shared, resource["Properties"])}
+        if resource["Type"] == "AWS::Serverless::Function"
+        else resource
+        for name, resource in template["Resources"].items()
+    }
+
+
+@pytest.fixture(scope="session")
+def machine() -> dict[str, Any]:
+    """The state machine's definition, as it stands in the checkout."""
+    loaded: dict[str, Any] = json.loads((ROOT / "statemachine" / "job.asl.json").read_text(encoding="utf-8"))
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock import telemetry
 from penstock.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 Resources = dict[str, dict[str, Any]]
 
@@ -33,6 +36,24 @@ def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},
     }
+
+
+def test_there_is_a_function_for_every_verb(resources: Resources) -> None:
+    verbs = {name.removesuffix("Function").lower(): function for name, function in functions(resources).items()}
+    assert set(verbs) == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    for verb, function in verbs.items():
+        assert function["CodeUri"] == f"functions/{verb}"
+        assert function["Handler"] == "app.handler"
+        assert function["FunctionName"] == {"Fn::Sub": f"${{AWS::StackName}}-{verb}"}
+
+
+def test_only_ingest_knows_the_state_machine(resources: Resources) -> None:
+    told = {
+        name: function["Environment"]["Variables"]["PENSTOCK_STATE_MACHINE"]
+        for name, function in functions(resources).items()
+        if "PENSTOCK_STATE_MACHINE" in function["Environment"]["Variables"]
+    }
+    assert told == {"IngestFunction": {"Ref": "StateMachine"}}
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
@@ -99,6 +120,9 @@ def test_a_deployed_function_keeps_to_the_endpoints_of_aws(resources: Resources)
         ("ErrorsAlarm", "AWS/Lambda Errors of IngestFunction", 0),
         ("ThrottlesAlarm", "AWS/Lambda Throttles of IngestFunction", 0),
         ("BacklogAlarm", "AWS/SQS ApproximateAgeOfOldestMessage of IngestQueue", 3600),
+        ("ExecutionsFailedAlarm", "AWS/States ExecutionsFailed of StateMachine", 0),
+        ("ExecutionsAbortedAlarm", "AWS/States ExecutionsAborted of StateMachine", 0),
+        ("ExecutionsTimedOutAlarm", "AWS/States ExecutionsTimedOut of StateMachine", 0),
     ],
 )
 def test_an_alarm_goes_off(resources: Resources, alarm: str, metric: str, threshold: int) -> None:
@@ -126,7 +150,7 @@ def test_the_dashboard_shows_metrics_that_the_handlers_send_or_aws_does(resource
     shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
     sent = {*telemetry.STATES.values(), "BytesIn", "BytesOut", "PeakMemory"}
     assert {metric[1] for metric in shown if metric[0] == "Penstock"} == sent
-    assert {metric[0] for metric in shown} == {"Penstock", "AWS/SQS", "AWS/Lambda"}
+    assert {metric[0] for metric in shown} == {"Penstock", "AWS/SQS", "AWS/Lambda", "AWS/States"}
 
 
 def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any]) -> None:
@@ -140,4 +164,5 @@ def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any])
         "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
         "IngestFunctionName": {"Ref": "IngestFunction"},
         "IngestFunctionArn": {"Fn::GetAtt": ["IngestFunction", "Arn"]},
+        "StateMachineArn": {"Ref": "StateMachine"},
     }

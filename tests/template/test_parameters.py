@@ -52,7 +52,7 @@ def test_every_parameter_is_shown_in_exactly_one_group(template: dict[str, Any],
 
 
 def test_every_parameter_is_used(template: dict[str, Any], parameters: Resources) -> None:
-    used = str([template["Resources"], template["Conditions"]])
+    used = str([template["Globals"], template["Resources"], template["Conditions"]])
     assert not [name for name in parameters if f"{{'Ref': '{name}'}}" not in used]
 
 
@@ -69,6 +69,9 @@ def test_the_smallest_memory_that_the_template_allows_is_enough_for_penstock(par
         ("Timeout", "60"),
         ("BatchSize", "10000"),
         ("BatchingWindowSeconds", "1"),
+        ("MapConcurrency", "10000"),
+        ("LargeBytes", "53687091200000"),
+        ("TimeLimitSeconds", "3"),
     ],
 )
 def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: str) -> None:
@@ -86,6 +89,7 @@ def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: st
         ("MemorySize", "127"),
         ("BatchSize", "10001"),
         ("BatchingWindowSeconds", "301"),
+        ("MapConcurrency", "10001"),  # the most children that a Distributed Map runs at once is 10,000
         ("MaximumConcurrency", "1"),  # the least that SQS event sources take is 2
         ("Architecture", "aarch64"),
     ],

@@ -13,34 +13,144 @@ Statement = dict[str, Any]
 SOURCE = {"Fn::GetAtt": ["SourceBucket", "Arn"]}
 DESTINATION = {"Fn::GetAtt": ["DestinationBucket", "Arn"]}
 
-GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
+SOURCE_OBJECTS = {"Fn::Sub": "${SourceBucket.Arn}/*"}
+DESTINATION_OBJECTS = {"Fn::Sub": "${DestinationBucket.Arn}/*"}
+JOB_FILES = {"Fn::Sub": "${WorkBucket.Arn}/jobs/*"}
+CONFIGURATION = {"Fn::Sub": "${WorkBucket.Arn}/config/*"}
+WORK = {"Fn::GetAtt": ["WorkBucket", "Arn"]}
+JOBS = {"Fn::GetAtt": ["JobsTable", "Arn"]}
+RECORDS = {"Fn::GetAtt": ["RecordsTable", "Arn"]}
+HERE = "${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}"
+BUS = {"Fn::Sub": f"arn:{HERE % 'events'}:event-bus/default"}
+
+Grants = dict[str, tuple[set[str], Any]]
+
+READ_SOURCE: Grants = {"ReadSource": ({"s3:GetObject", "s3:GetObjectVersion"}, SOURCE_OBJECTS)}
+WORK_FILES: Grants = {"KeepWorkFiles": ({"s3:GetObject", "s3:PutObject"}, JOB_FILES)}
+KEEP_JOB: Grants = {"KeepJobs": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS)}
+FIND_UPLOADS: Grants = {"FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION)}
+ANNOUNCE: Grants = {"Announce": ({"events:PutEvents"}, BUS)}
+
+
+def tells_missing_from_forbidden(*buckets: Any) -> Grants:
+    return {"TellMissingFromForbidden": ({"s3:ListBucket"}, list(buckets) if len(buckets) > 1 else buckets[0])}
+
+
+def logs(verb: str) -> Grants:
+    return {"Log": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"Fn::GetAtt": [f"{verb}LogGroup", "Arn"]})}
+
+
+GRANTED: dict[str, Grants] = {
     "IngestRole": {
-        "ReadSource": ({"s3:GetObject", "s3:GetObjectVersion"}, {"Fn::Sub": "${SourceBucket.Arn}/*"}),
-        "WriteDestination": (
-            {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
-            {"Fn::Sub": "${DestinationBucket.Arn}/*"},
-        ),
-        "TellMissingFromForbidden": ({"s3:ListBucket"}, [SOURCE, DESTINATION]),
-        "FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION),
-        "ReadRoutes": ({"s3:GetObject"}, {"Fn::Sub": "${WorkBucket.Arn}/config/*"}),
-        "KeepJobs": (
-            {"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"},
-            {"Fn::GetAtt": ["JobsTable", "Arn"]},
-        ),
-        "KeepRejects": ({"s3:PutObject"}, {"Fn::Sub": "${WorkBucket.Arn}/jobs/*"}),
-        "LoadRecords": (
-            {"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"},
-            {"Fn::GetAtt": ["RecordsTable", "Arn"]},
-        ),
+        **READ_SOURCE,
+        "WriteDestination": ({"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(SOURCE, DESTINATION),
+        **FIND_UPLOADS,
+        "ReadRoutes": ({"s3:GetObject"}, CONFIGURATION),
+        "KeepJobs": ({"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
+        "KeepRejects": ({"s3:PutObject"}, JOB_FILES),
+        "LoadRecords": ({"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"}, RECORDS),
         "TakeMessages": (
             {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
             {"Fn::GetAtt": ["IngestQueue", "Arn"]},
         ),
         "BuryFailedEvents": ({"sqs:SendMessage"}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}),
-        "Log": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"Fn::GetAtt": ["IngestLogGroup", "Arn"]}),
+        "StartMachine": ({"states:StartExecution"}, {"Ref": "StateMachine"}),
+        **logs("Ingest"),
+    },
+    "PlanRole": {
+        **READ_SOURCE,
+        "BeginUpload": ({"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(SOURCE, DESTINATION, WORK),
+        **FIND_UPLOADS,
+        "ReadRoutes": ({"s3:GetObject"}, CONFIGURATION),
+        **WORK_FILES,
+        **KEEP_JOB,
+        "CheckRecords": ({"dynamodb:DescribeTable"}, RECORDS),
+        **logs("Plan"),
+    },
+    "IndexRole": {
+        **READ_SOURCE,
+        **tells_missing_from_forbidden(SOURCE, WORK),
+        **WORK_FILES,
+        **KEEP_JOB,
+        **logs("Index"),
+    },
+    "WorkRole": {
+        **READ_SOURCE,
+        "UploadParts": ({"s3:PutObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(SOURCE, WORK),
+        **WORK_FILES,
+        "KeepJobs": (
+            {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+            JOBS,
+        ),
+        "LoadRecords": ({"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"}, RECORDS),
+        **logs("Work"),
+    },
+    "FinishRole": {
+        "Publish": ({"s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(DESTINATION, WORK),
+        **WORK_FILES,
+        "KeepJobs": ({"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
+        "CheckRecords": ({"dynamodb:DescribeTable"}, RECORDS),
+        **ANNOUNCE,
+        **logs("Finish"),
+    },
+    "AbortRole": {
+        "AbortUpload": ({"s3:AbortMultipartUpload"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(WORK),
+        **FIND_UPLOADS,
+        **WORK_FILES,
+        **KEEP_JOB,
+        **ANNOUNCE,
+        **logs("Abort"),
+    },
+    "StateMachineRole": {
+        "CallSteps": (
+            {"lambda:InvokeFunction"},
+            [{"Fn::GetAtt": [f"{verb}Function", "Arn"]} for verb in ("Plan", "Index", "Work", "Finish", "Abort")],
+        ),
+        "ReadManifests": ({"s3:GetObject"}, JOB_FILES),
+        "WriteMapResults": (
+            {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
+            {"Fn::Sub": "${WorkBucket.Arn}/jobs/map/*"},
+        ),
+        "StartChildren": (
+            {"states:StartExecution"},
+            {"Fn::Sub": f"arn:{HERE % 'states'}:stateMachine:${{AWS::StackName}}-job"},
+        ),
+        "WatchChildren": (
+            {"states:DescribeExecution", "states:StopExecution"},
+            {"Fn::Sub": f"arn:{HERE % 'states'}:execution:${{AWS::StackName}}-job*:*"},
+        ),
+        "Log": (
+            {
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            },
+            "*",
+        ),
+        "Trace": (
+            {
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            },
+            "*",
+        ),
+        "UseKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, {"Ref": "KmsKeyArn"}),
+    },
+    "FunctionPolicy": {
         "Trace": ({"xray:PutTelemetryRecords", "xray:PutTraceSegments"}, "*"),
-        "ReadDatabaseSecret": ({"secretsmanager:GetSecretValue"}, {"Ref": "PostgresSecretArn"}),
-        "BecomeDatabaseUser": ({"rds-db:connect"}, {"Ref": "PostgresIamUserArn"}),
+        "UseKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, {"Ref": "KmsKeyArn"}),
         "JoinVpc": (
             {
                 "ec2:AssignPrivateIpAddresses",
@@ -52,76 +162,123 @@ GRANTED: dict[str, dict[str, tuple[set[str], Any]]] = {
             },
             "*",
         ),
-        "UseKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, {"Ref": "KmsKeyArn"}),
-    }
+    },
+    "DatabasePolicy": {
+        "ReadDatabaseSecret": ({"secretsmanager:GetSecretValue"}, {"Ref": "PostgresSecretArn"}),
+        "BecomeDatabaseUser": ({"rds-db:connect"}, {"Ref": "PostgresIamUserArn"}),
+    },
 }
+WITHOUT_RESOURCES = {"FunctionPolicy": {"JoinVpc", "Trace"}, "StateMachineRole": {"Log", "Trace"}}
+FUNCTION_ROLES = [name for name in GRANTED if name.endswith("Role") and name != "StateMachineRole"]
+WITHOUT_DATABASE = {"IndexRole"}
 
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def statements_of(role: dict[str, Any]) -> Iterator[Statement]:
-    """Of all inline policies, those under a condition included."""
-    for policy in role["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
+def statements_of(granting: dict[str, Any]) -> Iterator[Statement]:
+    """Of a managed policy or of all inline policies of a role, those under a condition included."""
+    properties = granting["Properties"]
+    documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [properties])]
+    for document in documents:
+        for statement in document["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
-@pytest.mark.parametrize("role", GRANTED)
-class TestEveryRole:
-    def test_may_do_exactly_what_its_function_needs(self, resources: Resources, role: str) -> None:
+@pytest.mark.parametrize("granting", GRANTED)
+class TestEveryRoleAndPolicy:
+    def test_grants_exactly_what_is_needed(self, resources: Resources, granting: str) -> None:
         found = {
             statement["Sid"]: (set(as_list(statement["Action"])), statement["Resource"])
-            for statement in statements_of(resources[role])
+            for statement in statements_of(resources[granting])
         }
-        assert found == GRANTED[role]
+        assert found == GRANTED[granting]
 
-    def test_has_no_wildcard_among_its_actions(self, resources: Resources, role: str) -> None:
-        actions = [action for statement in statements_of(resources[role]) for action in as_list(statement["Action"])]
+    def test_has_no_wildcard_among_its_actions(self, resources: Resources, granting: str) -> None:
+        actions = [
+            action for statement in statements_of(resources[granting]) for action in as_list(statement["Action"])
+        ]
         assert not [action for action in actions if "*" in action]
 
-    def test_reaches_all_resources_only_where_the_service_knows_none(self, resources: Resources, role: str) -> None:
+    def test_reaches_all_resources_only_where_the_service_knows_none(self, resources: Resources, granting: str) -> None:
         everywhere = [
-            statement for statement in statements_of(resources[role]) if "*" in as_list(statement["Resource"])
+            statement for statement in statements_of(resources[granting]) if "*" in as_list(statement["Resource"])
         ]
-        assert {statement["Sid"] for statement in everywhere} == {"JoinVpc", "Trace"}
+        assert {statement["Sid"] for statement in everywhere} == WITHOUT_RESOURCES.get(granting, set())
 
-    def test_only_allows(self, resources: Resources, role: str) -> None:
-        for statement in statements_of(resources[role]):
+    def test_only_allows(self, resources: Resources, granting: str) -> None:
+        for statement in statements_of(resources[granting]):
             assert statement["Effect"] == "Allow"
             assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement)
 
-    def test_takes_nothing_from_managed_policies(self, resources: Resources, role: str) -> None:
-        assert "ManagedPolicyArns" not in resources[role]["Properties"]
 
-    def test_is_for_lambda_alone(self, resources: Resources, role: str) -> None:
-        assert resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ]
+@pytest.mark.parametrize("role", FUNCTION_ROLES)
+def test_a_role_of_a_function_is_for_lambda_alone(resources: Resources, role: str) -> None:
+    assert resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+
+
+def test_the_role_of_the_state_machine_is_for_step_functions_of_this_account(resources: Resources) -> None:
+    assert resources["StateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "states.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
+    ]
+    assert "ManagedPolicyArns" not in resources["StateMachineRole"]["Properties"]
+
+
+@pytest.mark.parametrize("role", FUNCTION_ROLES)
+def test_a_function_shares_only_policies_of_this_template(resources: Resources, role: str) -> None:
+    database = {"Fn::If": ["UseDatabaseRights", {"Ref": "DatabasePolicy"}, {"Ref": "AWS::NoValue"}]}
+    shared: list[Any] = [{"Ref": "FunctionPolicy"}]
+    expected = shared if role in WITHOUT_DATABASE else [*shared, database]
+    assert resources[role]["Properties"]["ManagedPolicyArns"] == expected
 
 
 def test_every_function_has_a_role_of_its_own_and_there_are_no_others(resources: Resources) -> None:
-    roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+    granting = {
+        name
+        for name, resource in resources.items()
+        if resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}
+    }
     functions = [resource for resource in resources.values() if resource["Type"] == "AWS::Serverless::Function"]
     used = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions]
-    assert sorted(used) == sorted(roles) == sorted(GRANTED)
+    assert granting == set(GRANTED)
+    assert sorted(used) == sorted(FUNCTION_ROLES)
+    assert resources["StateMachine"]["Properties"]["Role"] == {"Fn::GetAtt": ["StateMachineRole", "Arn"]}
 
 
 def test_sam_adds_no_policy_behind_our_back(resources: Resources) -> None:
     """With ``Role`` given, SAM writes no role; ``Policies`` beside it would be ignored without a word."""
     for resource in resources.values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::StateMachine"}:
             assert "Policies" not in resource["Properties"]
 
 
-def test_what_a_stack_may_do_without_is_granted_only_where_it_has_it(resources: Resources) -> None:
-    (policy,) = resources["IngestRole"]["Properties"]["Policies"]
-    conditional = [s["Fn::If"] for s in policy["PolicyDocument"]["Statement"] if "Fn::If" in s]
-    assert {then["Sid"]: condition for condition, then, _ in conditional} == {
-        "UseKey": "UseKmsKey",
-        "ReadDatabaseSecret": "UsePostgresSecret",
-        "BecomeDatabaseUser": "UsePostgresIam",
-        "JoinVpc": "UseVpc",
+def test_what_a_stack_may_do_without_is_granted_only_where_it_has_it(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    conditional = [
+        statement["Fn::If"]
+        for name in GRANTED
+        for policy in resources[name]["Properties"].get("Policies", [resources[name]["Properties"]])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    assert {(then["Sid"], condition) for condition, then, _ in conditional} == {
+        ("UseKey", "UseKmsKey"),
+        ("ReadDatabaseSecret", "UsePostgresSecret"),
+        ("BecomeDatabaseUser", "UsePostgresIam"),
+        ("JoinVpc", "UseVpc"),
     }
     assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)
+    # A policy without statements is refused: it must not exist where neither of its two is granted.
+    assert resources["DatabasePolicy"]["Condition"] == "UseDatabaseRights"
+    assert template["Conditions"]["UseDatabaseRights"] == {
+        "Fn::Or": [{"Condition": "UsePostgresSecret"}, {"Condition": "UsePostgresIam"}]
+    }

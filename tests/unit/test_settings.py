@@ -38,6 +38,28 @@ def test_a_malformed_number_is_named(value: str, problem: str) -> None:
         Settings.from_environment(COMPLETE | {"PENSTOCK_LEASE_SECONDS": value})
 
 
+CHOSEN_BY_THE_PLANNER = {
+    "PENSTOCK_LARGE_BYTES": "large_bytes",
+    "PENSTOCK_SPAN_BYTES": "span_bytes",
+    "PENSTOCK_INDEX_SPACING": "index_spacing",
+    "PENSTOCK_TIME_LIMIT_SECONDS": "time_limit_seconds",
+}
+
+
+@pytest.mark.parametrize(("variable", "field"), CHOSEN_BY_THE_PLANNER.items())
+def test_zero_leaves_the_choice_to_the_planner(variable: str, field: str) -> None:
+    assert getattr(Settings.from_environment(COMPLETE), field) == 0
+    assert getattr(Settings.from_environment(COMPLETE | {variable: "0"}), field) == 0
+    assert getattr(Settings.from_environment(COMPLETE | {variable: "4096"}), field) == 4096
+    with pytest.raises(ConfigurationError, match=f"{variable} must be positive"):
+        Settings.from_environment(COMPLETE | {variable: "-1"})
+
+
+def test_without_a_state_machine_its_name_is_empty() -> None:
+    assert Settings.from_environment(COMPLETE).state_machine == ""
+    assert Settings.from_environment(COMPLETE | {"PENSTOCK_STATE_MACHINE": "arn:x"}).state_machine == "arn:x"
+
+
 def test_every_variable_that_is_read_is_declared() -> None:
     read: set[str] = set()
 

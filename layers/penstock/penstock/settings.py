@@ -33,6 +33,16 @@ class Settings:
     beat_seconds: float = 2.0
     # What an abort or a completion may need at the end: S3 completes thousands of parts within seconds.
     margin_seconds: float = 10.0
+    # ARN of the state machine that takes jobs which do not fit one invocation; empty where there is none.
+    state_machine: str = ""
+    # Spans of one job that the machine works on at once.
+    map_concurrency: int = 40
+    # Of the four below, 0 leaves the choice to the planner. Encoded size from which on a job goes to the machine,
+    # decoded bytes of a span and between two entries of an index, and a lower limit on an invocation's time.
+    large_bytes: int = 0
+    span_bytes: int = 0
+    index_spacing: int = 0
+    time_limit_seconds: float = 0.0
 
     VARIABLES: ClassVar[frozenset[str]] = frozenset(
         {
@@ -49,6 +59,12 @@ class Settings:
             "PENSTOCK_LEASE_SECONDS",
             "PENSTOCK_BEAT_SECONDS",
             "PENSTOCK_MARGIN_SECONDS",
+            "PENSTOCK_STATE_MACHINE",
+            "PENSTOCK_MAP_CONCURRENCY",
+            "PENSTOCK_LARGE_BYTES",
+            "PENSTOCK_SPAN_BYTES",
+            "PENSTOCK_INDEX_SPACING",
+            "PENSTOCK_TIME_LIMIT_SECONDS",
         }
     )
 
@@ -70,7 +86,8 @@ class Settings:
                 parsed = parse(value)
             except ValueError as error:
                 raise ConfigurationError(f"environment variable {name} is not a number: {value!r}") from error
-            if parsed <= 0:
+            # Where the default is 0, so may the value be.
+            if parsed < 0 or (parsed == 0 and default != 0):
                 raise ConfigurationError(f"environment variable {name} must be positive: {value!r}")
             return parsed
 
@@ -89,4 +106,10 @@ class Settings:
             lease_seconds=number("PENSTOCK_LEASE_SECONDS", float, 60.0),
             beat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
             margin_seconds=number("PENSTOCK_MARGIN_SECONDS", float, 10.0),
+            state_machine=environment.get("PENSTOCK_STATE_MACHINE", ""),
+            map_concurrency=number("PENSTOCK_MAP_CONCURRENCY", int, 40),
+            large_bytes=number("PENSTOCK_LARGE_BYTES", int, 0),
+            span_bytes=number("PENSTOCK_SPAN_BYTES", int, 0),
+            index_spacing=number("PENSTOCK_INDEX_SPACING", int, 0),
+            time_limit_seconds=number("PENSTOCK_TIME_LIMIT_SECONDS", float, 0.0),
         )

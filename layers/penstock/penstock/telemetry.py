@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from penstock.errors import PermanentError, RetryableError
 from penstock.ingest import Report
 from penstock.jobs import Outcome, failure_of
 from penstock.limits import KIB, MIB
@@ -29,6 +32,21 @@ def report(done: Report, logger: Logger, metrics: Metrics) -> None:
         _log(outcome, logger)
         _measure(outcome, metrics)
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
+
+
+@contextmanager
+def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
+    """Around one step of the state machine: one log line if it fails. The error goes on, as the machine goes by it."""
+    logger.append_keys(job_id=job_id)
+    try:
+        yield
+    except (RetryableError, PermanentError) as error:
+        failure = failure_of(error)
+        say = logger.warning if isinstance(error, RetryableError) else logger.error
+        say("step failed", extra={"error": failure.error, "reason": failure.message, "hint": failure.hint})
+        raise
+    finally:
+        metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 
 def peak_memory() -> int:

@@ -1,0 +1,35 @@
+"""`abort`: leaves nothing of a job that cannot be finished."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from penstock import telemetry, wiring
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """``{"job", "attempt", "error": {"Error", "Cause"}}`` of the machine, or EventBridge's event of its end.
+
+    The second covers what no Catch can: an execution that was stopped or ran out of time, and errors that
+    States.ALL leaves out. After a caught error both come, and the later finds nothing to do.
+    """
+    request = event_of_end(event["detail"]) if "detail" in event else event
+    with telemetry.step(request["job"], logger, metrics):
+        return wiring.abort()(request["job"], request["attempt"], request["error"], wiring.deadline(context))
+
+
+def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:
+    """What the machine itself would have asked for, from a "Step Functions Execution Status Change"."""
+    error = {"Error": detail.get("error") or detail["status"], "Cause": detail.get("cause") or ""}
+    return {**json.loads(detail["input"]), "error": error}

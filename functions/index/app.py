@@ -1,0 +1,23 @@
+"""`index`: reads a source, or one piece of it, to find where it can be entered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from penstock import telemetry, wiring
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, that piece alone."""
+    with telemetry.step(event["job"], logger, metrics):
+        return wiring.index()(event["job"], event["attempt"], event.get("piece"), wiring.deadline(context))

@@ -1,0 +1,23 @@
+"""`plan`: what comes next for a job in the state machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from penstock import telemetry, wiring
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work", "manifest": {"bucket", "key"}}``."""
+    with telemetry.step(event["job"], logger, metrics):
+        return wiring.plan()(event["job"], event["attempt"], wiring.deadline(context))

@@ -1,0 +1,242 @@
+"""The state machine's definition, as it stands and as the template deploys it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock import errors
+
+Resources = dict[str, dict[str, Any]]
+State = dict[str, Any]
+
+TO_ABORT = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Abort"}]
+WAITING = {"IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "JitterStrategy", "ErrorEquals"}
+# How a Lambda function that did not answer is reported: by the service, by a limit or by a process that died.
+OF_LAMBDA = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.EC2UnexpectedException",
+    "Lambda.ENILimitReachedException",
+    "Lambda.SubnetIPAddressLimitReachedException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Sandbox.Timedout",
+    "States.Timeout",
+}
+
+
+def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, State]]:
+    """Those of children included."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if state["Type"] == "Map":
+            yield from states_of(state["ItemProcessor"])
+
+
+def tasks_of(machine: dict[str, Any]) -> dict[str, State]:
+    return {name: state for name, state in states_of(machine) if state["Type"] == "Task"}
+
+
+def maps_of(machine: dict[str, Any]) -> dict[str, State]:
+    return {name: state for name, state in states_of(machine) if state["Type"] == "Map"}
+
+
+def tree(branch: type[errors.PenstockError]) -> set[str]:
+    return {branch.__name__}.union(*(tree(one) for one in branch.__subclasses__()))
+
+
+def retried(state: State) -> set[str]:
+    return {name for retrier in state["Retry"] for name in retrier["ErrorEquals"]}
+
+
+class TestEveryTask:
+    def test_is_retried_for_exactly_what_may_go_better_next_time(self, machine: dict[str, Any]) -> None:
+        for name, task in tasks_of(machine).items():
+            expected = (
+                {"States.ALL"} if name == "Abort" else OF_LAMBDA | (tree(errors.RetryableError) - {"RetryableError"})
+            )
+            assert retried(task) == expected, name
+
+    def test_is_not_retried_where_the_same_call_fails_again(self, machine: dict[str, Any]) -> None:
+        for name, task in tasks_of(machine).items():
+            assert not retried(task) & tree(errors.PermanentError), name
+
+    def test_waits_longer_each_time_but_never_long_and_never_in_step_with_others(self, machine: dict[str, Any]) -> None:
+        for _, state in states_of(machine):
+            for retrier in state.get("Retry", []):
+                assert set(retrier) == WAITING
+                assert retrier["IntervalSeconds"] == 1
+                assert retrier["BackoffRate"] == 2
+                assert retrier["JitterStrategy"] == "FULL"
+                assert retrier["MaxDelaySeconds"] <= 300
+
+    def test_outwaits_a_lease_when_another_attempt_holds_the_job(self, machine: dict[str, Any]) -> None:
+        (retrier,) = [one for one in machine["States"]["Plan"]["Retry"] if "JobInProgressError" in one["ErrorEquals"]]
+        waits = [min(2**attempt, retrier["MaxDelaySeconds"]) for attempt in range(retrier["MaxAttempts"])]
+        assert sum(waits) / 2 > 60  # full jitter halves the mean; a lease is 60 seconds
+
+    def test_is_given_up_only_after_the_longest_timeout_of_a_function(
+        self, machine: dict[str, Any], parameters: Resources
+    ) -> None:
+        for name, task in tasks_of(machine).items():
+            assert max(parameters["Timeout"]["AllowedValues"]) < task["TimeoutSeconds"] <= 1000, name
+            assert "HeartbeatSeconds" not in task, name
+
+    def test_leads_to_abort_whatever_happens(self, machine: dict[str, Any]) -> None:
+        for name, state in machine["States"].items():
+            if state["Type"] in {"Task", "Map"} and name != "Abort":
+                assert state["Catch"] == TO_ABORT, name
+
+    def test_calls_the_function_of_its_name(self, machine: dict[str, Any]) -> None:
+        called = {name: task["Resource"] for name, task in tasks_of(machine).items()}
+        assert called == {
+            "Plan": "${PlanFunctionArn}",
+            "Index": "${IndexFunctionArn}",
+            "SurveyPiece": "${IndexFunctionArn}",
+            "WorkSpan": "${WorkFunctionArn}",
+            "Finish": "${FinishFunctionArn}",
+            "Abort": "${AbortFunctionArn}",
+        }
+
+
+class TestEveryMap:
+    def test_runs_children_of_their_own_that_may_take_fifteen_minutes(self, machine: dict[str, Any]) -> None:
+        for state in maps_of(machine).values():
+            assert state["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+    def test_reads_json_lines_where_the_plan_says(self, machine: dict[str, Any]) -> None:
+        for state in maps_of(machine).values():
+            assert state["ItemReader"] == {
+                "Resource": "arn:${Partition}:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSONL"},
+                "Parameters": {"Bucket.$": "$.plan.manifest.bucket", "Key.$": "$.plan.manifest.key"},
+            }
+
+    def test_fails_with_the_first_item_that_fails_for_good(self, machine: dict[str, Any]) -> None:
+        for state in maps_of(machine).values():
+            assert state["ToleratedFailurePercentage"] == 0
+
+    def test_works_on_as_many_at_once_as_the_plan_says(self, machine: dict[str, Any], resources: Resources) -> None:
+        for state in maps_of(machine).values():
+            assert state["MaxConcurrencyPath"] == "$.plan.concurrency"
+        told = resources["PlanFunction"]["Properties"]["Environment"]["Variables"]
+        assert told["PENSTOCK_MAP_CONCURRENCY"] == {"Ref": "MapConcurrency"}
+
+    def test_hands_each_item_to_a_child_with_the_jobs_name(self, machine: dict[str, Any]) -> None:
+        selected = {name: state["ItemSelector"] for name, state in maps_of(machine).items()}
+        job = {"job.$": "$.job", "attempt.$": "$.attempt"}
+        assert selected == {
+            "Survey": {**job, "piece.$": "$$.Map.Item.Value"},
+            "Work": {**job, "span.$": "$$.Map.Item.Value"},
+        }
+
+
+class TestThePayload:
+    def test_keeps_nothing_of_a_map_whose_results_lie_in_the_work_bucket(self, machine: dict[str, Any]) -> None:
+        for state in maps_of(machine).values():
+            assert state["ResultPath"] is None
+            assert state["ResultWriter"] == {
+                "Resource": "arn:${Partition}:states:::s3:putObject",
+                "Parameters": {"Bucket.$": "$.plan.manifest.bucket", "Prefix": "jobs/map"},
+            }
+            (child,) = state["ItemProcessor"]["States"].values()
+            assert child["OutputPath"] is None
+
+    def test_holds_no_more_than_the_last_answer_of_each_step(self, machine: dict[str, Any]) -> None:
+        kept = {name: state["ResultPath"] for name, state in machine["States"].items() if "ResultPath" in state}
+        assert kept == {
+            "Plan": "$.plan", "Index": "$.index", "Survey": None, "Work": None, "Finish": None, "Abort": None,
+        }  # fmt: skip
+
+    def test_a_step_is_told_the_job_and_its_attempt_and_abort_the_error(self, machine: dict[str, Any]) -> None:
+        job = {"job.$": "$.job", "attempt.$": "$.attempt"}
+        told = {name: state["Parameters"] for name, state in machine["States"].items() if state["Type"] == "Task"}
+        assert told == {"Plan": job, "Index": job, "Finish": job, "Abort": {**job, "error.$": "$.error"}}
+
+
+class TestTheWay:
+    def test_begins_with_the_plan(self, machine: dict[str, Any]) -> None:
+        assert machine["StartAt"] == "Plan"
+
+    def test_follows_the_plan_until_there_is_work_and_then_finishes(self, machine: dict[str, Any]) -> None:
+        states = machine["States"]
+        assert [(choice["StringEquals"], choice["Next"]) for choice in states["Route"]["Choices"]] == [
+            ("index", "Index"),
+            ("survey", "Survey"),
+            ("work", "Work"),
+        ]
+        following = {name: state["Next"] for name, state in states.items() if "Next" in state}
+        assert following == {
+            "Plan": "Route",
+            "Index": "Indexed",
+            "Survey": "Plan",
+            "Work": "Finish",
+            "Finish": "Succeeded",
+            "Abort": "Failed",
+        }
+
+    def test_indexes_until_it_is_done(self, machine: dict[str, Any]) -> None:
+        indexed = machine["States"]["Indexed"]
+        assert indexed["Choices"] == [{"Variable": "$.index.done", "BooleanEquals": True, "Next": "Plan"}]
+        assert indexed["Default"] == "Index"
+
+    def test_fails_with_the_error_that_led_to_abort_even_if_abort_fails_too(self, machine: dict[str, Any]) -> None:
+        failed = machine["States"]["Failed"]
+        assert (failed["ErrorPath"], failed["CausePath"]) == ("$.error.Error", "$.error.Cause")
+        (catch,) = machine["States"]["Abort"]["Catch"]
+        assert catch == {"ErrorEquals": ["States.ALL"], "ResultPath": "$.abort", "Next": "Failed"}
+
+    def test_ends_before_its_work_files_and_its_upload_expire(
+        self, machine: dict[str, Any], parameters: Resources
+    ) -> None:
+        days = machine["TimeoutSeconds"] / 86400
+        assert days <= parameters["WorkRetentionDays"]["Default"]
+        assert days <= parameters["UnfinishedUploadDays"]["Default"]
+
+
+def test_the_template_deploys_this_definition_with_every_name_filled_in(
+    template: dict[str, Any], machine: dict[str, Any]
+) -> None:
+    deployed = template["Resources"]["StateMachine"]["Properties"]
+    assert (Path(__file__).parents[2] / deployed["DefinitionUri"]).is_file()
+    substitutions = deployed["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{(\w+)\}", json.dumps(machine))) == set(substitutions)
+    for name, value in substitutions.items():
+        if name.endswith("FunctionArn"):
+            assert value == {"Fn::GetAtt": [name.removesuffix("Arn"), "Arn"]}
+
+
+def test_the_machine_logs_errors_without_payloads_and_is_traced(resources: Resources) -> None:
+    deployed = resources["StateMachine"]["Properties"]
+    assert deployed["Type"] == "STANDARD"
+    assert deployed["Logging"]["Level"] == "ERROR"
+    assert deployed["Logging"]["IncludeExecutionData"] is False
+    assert deployed["Tracing"] == {"Enabled": True}
+
+
+def test_the_role_names_the_machine_that_it_belongs_to(resources: Resources) -> None:
+    name = resources["StateMachine"]["Properties"]["Name"]["Fn::Sub"]
+    (policy,) = resources["StateMachineRole"]["Properties"]["Policies"]
+    (start,) = [one for one in policy["PolicyDocument"]["Statement"] if one.get("Sid") == "StartChildren"]
+    assert start["Resource"]["Fn::Sub"].endswith(f":stateMachine:{name}")
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT"])
+def test_abort_also_hears_of_executions_that_no_catch_can_see_end(resources: Resources, status: str) -> None:
+    pattern = resources["AbortFunction"]["Properties"]["Events"]["Ended"]["Properties"]["Pattern"]
+    assert pattern["source"] == ["aws.states"]
+    assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
+    assert pattern["detail"]["stateMachineArn"] == [{"Ref": "StateMachine"}]
+    assert status in pattern["detail"]["status"]
