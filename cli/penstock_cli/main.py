@@ -8,7 +8,10 @@ import sys
 import click
 
 from penstock.errors import PenstockError
+from penstock_cli.abort import abort
 from penstock_cli.local import local
+from penstock_cli.upload import upload
+from penstock_cli.uploads import uploads
 
 INTERRUPTED = 130
 
@@ -44,4 +47,5 @@ def _tell_progress() -> None:
     logger.setLevel(logging.INFO)
 
 
-main.add_command(local)
+for command in (local, upload, uploads, abort):
+    main.add_command(command)

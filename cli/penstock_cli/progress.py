@@ -115,6 +115,13 @@ class Progress:
         elif not self._quiet:
             click.echo(line, err=True)
 
+    def say(self, line: str) -> None:
+        """Say a line on stdout, above the bar: an answer, which a pipe keeps."""
+        if self._bar and sys.stdout.isatty():
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif not self._quiet:
+            click.echo(line)
+
     def _show(self) -> None:
         if self._bar and self._task is not None:
             self._bar.update(

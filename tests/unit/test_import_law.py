@@ -13,12 +13,12 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "records", "spans", "errors"},
+    {"model", "records", "spans", "uploads", "errors"},
     {"ports"},
     {"limits", "settings", "values"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"pipeline"},
-    {"delivery"},
+    {"delivery", "transfer"},
     {"loading", "small_sources"},
     {"jobs"},
     {"group"},
@@ -26,7 +26,7 @@ LEVELS = [
     {"telemetry"},
     {"wiring"},
 ]
-ADAPTERS_MAY = {"ports", "model", "records", "spans", "errors", "limits", "adapters"}
+ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "errors", "limits", "adapters"}
 # The sink checks what the codec declared: both count with the same CRC.
 ADAPTERS_MAY_ALSO = {"penstock.codecs.checksum"}
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}

@@ -1,0 +1,77 @@
+"""`penstock abort`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.errors import UploadInProgressError
+from penstock.model import Target
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.params import AGE, S3_URI, human_age
+from penstock_cli.places import upload_states
+from penstock_cli.uploads import as_json
+
+if TYPE_CHECKING:
+    from penstock.wiring.transfer import Known, Transfers
+
+
+@click.command()
+@click.argument("target", type=S3_URI, metavar="s3://BUCKET/KEY")
+@click.option("--upload-id", default="", metavar="ID", help="Which of several uploads to the same key.")
+@click.option("--older-than", type=AGE, metavar="AGE", help="All under this prefix that are older, such as 12h or 7d.")
+@click.option("--dry-run", is_flag=True, help="Say what would be aborted; abort nothing.")
+@aws_options
+@output_options
+def abort(
+    *, target: Target, upload_id: str, older_than: float | None, dry_run: bool, aws: AwsOptions, output: OutputOptions
+) -> None:
+    """End an unfinished upload, or all older than an age: S3 deletes their parts.
+
+    \b
+      penstock abort s3://lake/incoming/big.csv.gz
+      penstock abort --older-than 7d s3://lake/incoming/
+    """
+    from penstock.wiring.transfer import Transfers  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock_cli.progress import Progress  # noqa: PLC0415
+
+    if upload_id and older_than is not None:
+        raise click.UsageError("--upload-id names one upload, --older-than many: give one of them.")
+    if not target.key and older_than is None:
+        raise click.UsageError("To end every upload of a bucket, say so: --older-than 0s")
+    transfers = Transfers(
+        Progress(quiet=True),
+        states=upload_states(),
+        profile=aws.profile,
+        region=aws.region,
+        endpoint_url=aws.endpoint_url,
+    )
+    if older_than is None:
+        chosen = [transfers.find(target, upload_id)]
+    else:
+        chosen = [one for one in transfers.unfinished(target) if one.age >= older_than]
+    ended = []
+    for one in chosen:
+        if not dry_run and not _end(transfers, one, skip_busy=older_than is not None):
+            continue
+        ended.append(one)
+        if not output.quiet and not output.as_json:
+            click.echo(f"{'(dryrun) ' if dry_run else ''}abort: {one.target.uri} {one.id} ({human_age(one.age)} old)")
+    if output.as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "aborted": [as_json(one) for one in ended]}))
+    elif not ended and not output.quiet:
+        click.echo("No unfinished uploads.")
+
+
+def _end(transfers: Transfers, known: Known, *, skip_busy: bool) -> bool:
+    """Abort one; False if this machine is at it right now and it may be skipped."""
+    try:
+        transfers.abort(known)
+    except UploadInProgressError as error:
+        if not skip_busy:
+            raise
+        click.echo(f"skipped: {error}", err=True)
+        return False
+    return True

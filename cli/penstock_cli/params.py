@@ -1,0 +1,78 @@
+"""Kinds of argument: S3 URIs, sizes and ages."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from penstock.model import Target
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b?", re.IGNORECASE)
+_AGE = re.compile(r"(\d+)([smhdw])", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class S3Uri(click.ParamType):
+    """``s3://bucket/key``; the key may be empty."""
+
+    name = "s3://bucket/key"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        scheme, _, rest = str(value).partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            self.fail(f"{value} is not of the form s3://bucket/key", param, ctx)
+        return Target(bucket, key)
+
+
+class Size(click.ParamType):
+    """Bytes, or ``64MiB``. As in the aws command, ``MB`` is the same as ``MiB``."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(str(value))
+        if not found:
+            self.fail(f"{value} is not a size, such as 64MiB", param, ctx)
+        number, unit = found.groups()
+        return int(float(number) * 1024 ** (" kmgt".index(unit.lower()) if unit else 0))
+
+
+class Age(click.ParamType):
+    """``90s``, ``30m``, ``12h``, ``7d`` or ``2w``, in seconds."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = _AGE.fullmatch(str(value))
+        if not found:
+            self.fail(f"{value} is not an age, such as 12h or 7d", param, ctx)
+        return float(int(found[1]) * _SECONDS[found[2].lower()])
+
+
+S3_URI = S3Uri()
+SIZE = Size()
+AGE = Age()
+
+
+def human_size(size: int) -> str:
+    """In decimal units, as disks and networks are sold."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:  # noqa: PLR2004  # the step between units
+            return f"{value:.1f} {unit}" if unit != "B" else f"{size} B"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def human_age(seconds: float) -> str:
+    """In the largest unit of which there is at least one."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds >= _SECONDS[unit]:
+            return f"{int(seconds // _SECONDS[unit])}{unit}"
+    return f"{int(seconds)}s"

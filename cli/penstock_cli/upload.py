@@ -1,0 +1,204 @@
+"""`penstock upload`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.model import Target
+from penstock_cli.interrupt import interrupted_once
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.params import S3_URI, SIZE, human_size
+from penstock_cli.places import upload_states
+
+if TYPE_CHECKING:
+    from penstock.wiring.transfer import Sent, Transfers
+    from penstock_cli.progress import Progress
+
+PIPE = "-"
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The options of one command."""
+
+    state: Path | None
+    part_size: int
+    restart: bool
+    dry_run: bool
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("destination", type=S3_URI, metavar="s3://BUCKET/KEY")
+@click.option("--threads", type=click.IntRange(1, 256), default=THREADS, show_default=True, help="Parts sent at once.")
+@click.option("--part-size", type=SIZE, default=0, metavar="SIZE", help="Of each part, 5MiB or more.  [default: fits]")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to remember the upload until it is done.  [default: in the user's data directory]",
+)
+@click.option("--restart", is_flag=True, help="Give up what was sent before and begin anew.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; send nothing.")
+@aws_options
+@output_options
+def upload(
+    *,
+    files: tuple[str, ...],
+    destination: Target,
+    threads: int,
+    part_size: int,
+    state: Path | None,
+    restart: bool,
+    dry_run: bool,
+    aws: AwsOptions,
+    output: OutputOptions,
+) -> None:
+    """Send files to S3, in parts and in parallel.
+
+    Interrupted by whatever, the same command goes on where it stopped: parts that S3 has are not sent again.
+    A destination that is a bucket or ends in / takes the files' names. FILE may be - for standard input.
+
+    \b
+      penstock upload big.csv.gz s3://lake/incoming/
+      penstock upload a.csv b.csv s3://lake/incoming/
+      pg_dump shop | penstock upload - s3://backups/shop.sql
+    """
+    orders = _orders(files, destination, state)
+    wishes = Wishes(state, part_size, restart, dry_run)
+    with interrupted_once():
+        try:
+            _upload(orders, wishes, threads, aws, output)
+        except KeyboardInterrupt:
+            again = "began to read cannot be read again" if files == (PIPE,) else "was sent is kept"
+            way = "Start anew." if files == (PIPE,) else "Run the same command again to go on."
+            click.echo(f"Interrupted: what {again}. {way}", err=True)
+            raise
+
+
+def _orders(files: Sequence[str], destination: Target, state: Path | None) -> list[tuple[str, Target]]:
+    """Each file and where it goes. Raises UsageError for what cannot be meant."""
+    folder = not destination.key or destination.key.endswith("/")
+    if PIPE in files and (len(files) > 1 or folder):
+        raise click.UsageError("Standard input is sent alone, to a whole key: penstock upload - s3://bucket/key")
+    if len(files) > 1 and not folder:
+        raise click.UsageError(f"Several files need a destination that ends in /, not {destination.uri}")
+    if len(files) > 1 and state:
+        raise click.UsageError("--state is the state of one file.")
+    orders = [(file, _named(file, destination) if folder else destination) for file in files]
+    targets = [target for _, target in orders]
+    if doubled := next((target for target in targets if targets.count(target) > 1), None):
+        raise click.UsageError(f"Two files would both become {doubled.uri}")
+    return orders
+
+
+def _named(file: str, folder: Target) -> Target:
+    # Not resolved: a link gives the name that the person knows it by. But "." and ".." have names of their own.
+    name = os.path.basename(os.path.abspath(file))  # noqa: PTH100, PTH119  # pathlib would resolve or leave ".."
+    return Target(folder.bucket, folder.key + name)
+
+
+def _upload(
+    orders: Sequence[tuple[str, Target]], wishes: Wishes, threads: int, aws: AwsOptions, output: OutputOptions
+) -> None:
+    # boto3 and rich take longer to import than `--help` may take.
+    from penstock.wiring.transfer import Transfers  # noqa: PLC0415
+    from penstock_cli.progress import Progress  # noqa: PLC0415
+
+    progress = Progress(quiet=output.quiet)
+    transfers = Transfers(
+        progress,
+        states=upload_states(),
+        profile=aws.profile,
+        region=aws.region,
+        endpoint_url=aws.endpoint_url,
+        threads=threads,
+    )
+    if orders[0][0] == PIPE:
+        _send_pipe(transfers, progress, orders[0][1], wishes, output)
+        return
+    plans = [transfers.plan(Path(file), target, part_size=wishes.part_size) for file, target in orders]
+    if wishes.dry_run:
+        for file, target in orders:
+            again = not wishes.restart and (wishes.state or transfers.state_of(Path(file), target)).exists()
+            _say(f"(dryrun) upload: {file} to {target.uri}{', going on' if again else ''}", output)
+        _print_json({"dry_run": True, "uploads": _planned(orders, [plan.size for plan in plans])}, output)
+        return
+    done = []
+    with progress:
+        progress.total = sum(plan.size for plan in plans)
+        for file, target in orders:
+            progress.description = Path(file).name
+            sent = transfers.send(
+                Path(file),
+                target,
+                state=wishes.state,
+                part_size=wishes.part_size,
+                restart=wishes.restart,
+                one_of_several=len(orders) > 1,
+            )
+            done.append(_told(file, sent))
+            if not output.as_json and not output.quiet:
+                progress.say(_line(file, sent))
+    transfers.forget()
+    _print_json({"uploads": done}, output)
+
+
+def _send_pipe(transfers: Transfers, progress: Progress, target: Target, wishes: Wishes, output: OutputOptions) -> None:
+    if wishes.dry_run:
+        _say(f"(dryrun) upload: - to {target.uri}", output)
+        _print_json({"dry_run": True, "uploads": _planned([(PIPE, target)], [None])}, output)
+        return
+    with progress:
+        progress.description = "standard input"
+        progress.tell("Standard input cannot be read twice: this upload cannot go on if it is interrupted.")
+        sent = transfers.send_pipe(sys.stdin.fileno(), target, part_size=wishes.part_size)
+    _say(_line(PIPE, sent), output)
+    _print_json({"uploads": [_told(PIPE, sent)]}, output)
+
+
+def _line(file: str, sent: Sent) -> str:
+    about = [human_size(sent.size)]
+    if sent.parts:
+        about.append(f"{sent.parts} parts")
+    if sent.kept or (sent.size and not sent.sent):
+        about.append(f"{human_size(sent.size - sent.sent)} of it there before")
+    return f"upload: {file} to {sent.target.uri} ({', '.join(about)})"
+
+
+def _told(file: str, sent: Sent) -> dict[str, object]:
+    return {
+        "source": file,
+        "target": sent.target.uri,
+        "size": sent.size,
+        "sent": sent.sent,
+        "parts": sent.parts,
+        "kept_parts": sent.kept,
+        "etag": sent.etag,
+        "version_id": sent.version_id,
+        "crc32": None if sent.crc32 is None else f"{sent.crc32:08x}",
+    }
+
+
+def _planned(orders: Sequence[tuple[str, Target]], sizes: Sequence[int | None]) -> list[dict[str, object]]:
+    return [
+        {"source": file, "target": target.uri, "size": size} for (file, target), size in zip(orders, sizes, strict=True)
+    ]
+
+
+def _say(line: str, output: OutputOptions) -> None:
+    if not output.quiet and not output.as_json:
+        click.echo(line)
+
+
+def _print_json(answer: object, output: OutputOptions) -> None:
+    if output.as_json:
+        click.echo(json.dumps(answer))

@@ -1,0 +1,80 @@
+"""`penstock uploads`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.model import Target
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.params import S3_URI, human_age
+from penstock_cli.places import upload_states
+
+if TYPE_CHECKING:
+    from penstock.wiring.transfer import Known
+
+
+@click.command()
+@click.argument("below", type=S3_URI, required=False, metavar="[s3://BUCKET/PREFIX]")
+@aws_options
+@output_options
+def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> None:
+    """List unfinished uploads: those that this machine remembers and, given a URI, those that S3 lists.
+
+    Their parts are paid for until they are completed or aborted.
+
+    \b
+      penstock uploads
+      penstock uploads s3://lake/incoming/
+    """
+    from penstock.transfer.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock.wiring.transfer import Transfers, remembered  # noqa: PLC0415
+    from penstock_cli.progress import Progress  # noqa: PLC0415
+
+    mine = remembered(upload_states())
+    if below:
+        transfers = Transfers(
+            Progress(quiet=True),
+            states=upload_states(),
+            profile=aws.profile,
+            region=aws.region,
+            endpoint_url=aws.endpoint_url,
+        )
+        known = transfers.unfinished(below)
+    else:
+        known = merge([], list(mine.states.values()), time.time())
+    if output.as_json:
+        click.echo(
+            json.dumps({"uploads": [as_json(one) for one in known], "unreadable": sorted(mine.unreadable.values())})
+        )
+        return
+    for line in mine.unreadable.values():
+        click.echo(f"warning: {line}", err=True)
+    if not output.quiet:
+        click.echo(_table(known) if known else "No unfinished uploads.")
+
+
+def as_json(known: Known) -> dict[str, object]:
+    """One upload, for a program. ``age`` is in seconds; ``listed``: S3 lists it."""
+    return {
+        "target": known.target.uri,
+        "upload_id": known.id,
+        "age": round(known.age),
+        "source": known.state.source if known.state else None,
+        "listed": known.listed,
+    }
+
+
+def _table(known: Sequence[Known]) -> str:
+    rows = [("age", "destination", "from", "upload id")]
+    rows += [
+        (human_age(one.age), one.target.uri, one.state.source if one.state else "(another machine)", one.id)
+        for one in known
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

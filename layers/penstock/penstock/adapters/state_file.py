@@ -1,0 +1,116 @@
+"""State files: small, whole after any crash, and each in one process's hands at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.errors import FileError, StateFileError, UploadInProgressError
+
+_ELSEWHERE = "Choose a place that can be written with --state FILE."
+
+
+class DiskStateFile:
+    """Implements ``StateFile``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def load(self) -> str | None:
+        return read_state(Path(self.path))
+
+    def save(self, text: str) -> None:
+        path = Path(self.path)
+        temporary = path.with_name(f"{path.name}.new")
+        try:
+            with temporary.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise FileError(f"{path} cannot be written: {error.strerror}", hint=_ELSEWHERE) from error
+
+    def remove(self) -> None:
+        Path(self.path).unlink(missing_ok=True)
+
+
+def read_state(path: Path) -> str | None:
+    """The text of a state file; None where there is none. Raises StateFileError when it cannot be read as text."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateFileError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def hold_state(path: Path, what: str) -> Iterator[DiskStateFile]:
+    """A state file for this process alone, as long as the block runs or the process lives.
+
+    Raises UploadInProgressError, which names ``what``, while another process holds it, and FileError.
+    """
+    # The state itself is replaced by renaming, which a lock on it would not survive: a file beside it is locked.
+    lock = path.with_name(f"{path.name}.lock")
+    descriptor = _lock(lock, what)
+    try:
+        yield DiskStateFile(path)
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds a state file now."""
+    try:
+        with path.with_name(f"{path.name}.lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def states_in(folder: Path) -> list[Path]:
+    """Every state file of a folder, in order."""
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def _lock(path: Path, what: str) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it may have removed it while it was being opened: then it guards nothing.
+                if _stands(path, descriptor):
+                    return descriptor
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise UploadInProgressError(f"{what} is already being uploaded by another process") from error
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}", hint=_ELSEWHERE) from error
+
+
+def _stands(path: Path, descriptor: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename survives a power loss once its folder has reached the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Uploads from this machine that go on where they stopped."""

@@ -1,0 +1,77 @@
+"""How a file is cut into the parts of a multipart upload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.errors import ConfigurationError, OutputTooLargeError
+from penstock.limits import MIB, S3, PartPlan, S3Limits
+
+# Where the cost of a request no longer shows in CPU per byte (docs/adr/0004), and what the aws command takes.
+USUAL_PART = 8 * MIB
+
+# A stream's length is not known, so its parts grow: these hold 2.4 TiB, in parts of at most 512 MiB.
+LARGEST_STREAM_PART = 512 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class FileParts:
+    """A file of ``size`` bytes in parts of ``part_size``, the last of them shorter. Parts count from 1."""
+
+    size: int
+    part_size: int
+
+    @property
+    def count(self) -> int:
+        return -(-self.size // self.part_size)
+
+    def offset(self, number: int) -> int:
+        return (number - 1) * self.part_size
+
+    def length(self, number: int) -> int:
+        return min(self.part_size, self.size - self.offset(number))
+
+
+def plan_file(size: int, *, part_size: int = 0, s3: S3Limits = S3) -> FileParts:
+    """Parts for a file; ``part_size`` 0 chooses: 8 MiB, or as many whole MiB as it takes to need no more parts than
+    S3 allows.
+
+    Raises OutputTooLargeError beyond S3's largest object, ConfigurationError for a part size that S3 refuses.
+    """
+    if size > s3.max_object:
+        raise OutputTooLargeError(
+            f"{size:,} bytes are more than the {s3.max_object:,} that an S3 object may have",
+            hint="Split the file.",
+        )
+    least = max(s3.min_part, _whole_mib(-(-size // s3.max_parts)))
+    if not part_size:
+        return FileParts(size, max(USUAL_PART, least))
+    check_part_size(part_size, s3)
+    if size > part_size * s3.max_parts:
+        raise ConfigurationError(
+            f"{size:,} bytes in parts of {part_size:,} are more than the {s3.max_parts:,} parts that S3 allows",
+            hint=f"Choose a part size of at least {least // MIB} MiB, or none.",
+        )
+    return FileParts(size, part_size)
+
+
+def plan_stream(*, part_size: int = 0, s3: S3Limits = S3) -> PartPlan:
+    """Parts for a stream of unknown length: they grow, so that the longest stream needs no more than S3 allows."""
+    if part_size:
+        check_part_size(part_size, s3)
+    first = part_size or USUAL_PART
+    return PartPlan(first=first, largest=max(first, LARGEST_STREAM_PART), s3=s3)
+
+
+def check_part_size(part_size: int, s3: S3Limits = S3) -> None:
+    """Raise ConfigurationError for a part size that S3 refuses."""
+    if not s3.min_part <= part_size <= s3.max_part:
+        raise ConfigurationError(
+            f"a part size of {part_size:,} bytes is outside what S3 allows: {s3.min_part // MIB} MiB to "
+            f"{s3.max_part // MIB:,} MiB",
+            hint="5,000,000 bytes are less than 5 MiB; without a part size, one that fits is chosen.",
+        )
+
+
+def _whole_mib(size: int) -> int:
+    return -(-size // MIB) * MIB
