@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -82,11 +82,12 @@ class ElementCutter:
         window, last = self._feed.window(limit)
         text = self._text(window, last=last)
         rows: list[object] = []
-        after = bad = 0
-        for element in islice(_elements(text, single=self._single), most):
+        reasons: dict[int, str] = {}
+        after = 0
+        for number, element in enumerate(islice(_elements(text, single=self._single), most)):
             after = element.after
             if element.reason:
-                bad += 1
+                reasons[number] = element.reason
             else:
                 rows.append(element.value)
         if not after:
@@ -97,10 +98,10 @@ class ElementCutter:
             offset=offset,
             end=self._feed.offset,
             size=len(data),
-            count=len(rows) + bad,
+            count=len(rows) + len(reasons),
             rows=rows,
-            spots=partial(self._spots, data, offset),
-            faults=list(self._faults(data, offset)) if bad else (),
+            spots=partial(self._spots, data, offset, reasons.keys()),
+            faults=list(self._faults(data, offset, reasons)) if reasons else (),
             codec=self._feed.encoding.codec,
         )
         self._end(b"]" if self._single else text[after - 1].encode())
@@ -164,27 +165,30 @@ class ElementCutter:
     def _bytes(self, text: str) -> bytes:
         return text.encode(self._feed.encoding.codec, "surrogateescape")
 
-    def _judged(self, text: str, offset: int) -> Iterator[tuple[_Element, Spot]]:
-        """The elements of a text that starts at ``offset``, and where they stand."""
+    def _located(self, data: bytes, offset: int) -> Iterator[Spot]:
+        """Where the elements of the data stand, which starts at ``offset``."""
+        text = self._text(data, last=True)
         passed = 0
         for number, element in enumerate(_elements(text, single=self._single)):
             offset += self._feed.encoding.source_length(self._bytes(text[passed : element.start]))
             passed = element.start
-            yield element, Spot(number, offset, self._bytes(text[element.start : element.end]))
+            yield Spot(number, offset, self._bytes(text[element.start : element.end]))
 
-    def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
-        return (spot for element, spot in self._judged(self._text(data, last=True), offset) if not element.reason)
+    # Which elements are bad was found once: where more of the stack is in use, nesting may end a second look earlier.
 
-    def _faults(self, data: bytes, offset: int) -> Iterator[Fault]:
+    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[Spot]:
+        return (spot for spot in self._located(data, offset) if spot.number not in bad)
+
+    def _faults(self, data: bytes, offset: int, reasons: Mapping[int, str]) -> Iterator[Fault]:
         encoding = self._feed.encoding
-        for element, spot in self._judged(self._text(data, last=True), offset):
-            try:
-                spot.record.decode(encoding.codec)
-            except UnicodeDecodeError as error:
-                yield Fault(spot, encoding.undecodable(spot.record, error, offset=spot.offset))
-            else:
-                if element.reason:
-                    yield Fault(spot, element.reason)
+        for spot in self._located(data, offset):
+            if spot.number in reasons:
+                try:
+                    spot.record.decode(encoding.codec)
+                except UnicodeDecodeError as error:
+                    yield Fault(spot, encoding.undecodable(spot.record, error, offset=spot.offset))
+                else:
+                    yield Fault(spot, reasons[spot.number])
 
 
 def _elements(text: str, *, single: bool) -> Iterator[_Element]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from penstock.parsers.batching import Fault, Piece, Spot, gather
@@ -68,7 +68,8 @@ class LineCutter:
             size=len(data),
             count=len(rows) + len(faults),
             rows=rows,
-            spots=partial(self._spots, data, offset),
+            # Which lines are bad was found once: with more of the stack in use, nesting may end a second look earlier.
+            spots=partial(self._spots, data, offset, {fault.spot.number for fault in faults}),
             faults=faults,
             codec=self._codec,
         )
@@ -109,18 +110,23 @@ class LineCutter:
         complete = len(between) == text.count("\n") == between.count(_BETWEEN)
         return values[::2] if complete else None
 
-    def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
-        return (spot for spot, _, reason in self._judged(data, offset) if not reason)
+    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[Spot]:
+        return (spot for spot in self._located(data, offset) if spot.number not in bad)
 
-    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[Spot, object, str]]:
-        """Every line of the data that is not blank, its value and what is wrong with it."""
+    def _located(self, data: bytes, offset: int) -> Iterator[Spot]:
+        """Every line of the data that is not blank."""
         number = 0
         for line in data.split(b"\n"):
             if line.strip(_BLANK):
-                value, reason = self._value(line, offset)
-                yield Spot(number, offset, line), value, reason
+                yield Spot(number, offset, line)
                 number += 1
             offset += self._feed.encoding.source_length(line + b"\n")
+
+    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[Spot, object, str]]:
+        """The same, each with its value and what is wrong with it."""
+        for spot in self._located(data, offset):
+            value, reason = self._value(spot.record, spot.offset)
+            yield spot, value, reason
 
     def _value(self, line: bytes, offset: int) -> tuple[object, str]:
         try:

@@ -43,7 +43,7 @@ def as_texts(values: Sequence[object], kind: ColumnType) -> tuple[Sequence[str |
     for position, value in enumerate(values):
         try:
             texts.append(_text(value, kind))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             texts.append(None)
             faults[position] = str(error)
     return texts, faults

@@ -15,11 +15,17 @@ def parse_document(text: str) -> object:
 
 
 def write_document(value: object) -> str:
-    """The JSON text of what a JSON parser yields; numbers keep every digit, which `json.dumps` cannot do."""
+    """The JSON text of what a JSON parser yields; numbers keep every digit, which `json.dumps` cannot do.
+
+    Raises ValueError, with a reject's reason: writing may need more of the stack than reading did.
+    """
     try:
-        return json.dumps(value, ensure_ascii=False)
-    except TypeError:  # a Decimal somewhere
-        return _written(value)
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except TypeError:  # a Decimal somewhere
+            return _written(value)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def _written(value: object) -> str:
@@ -74,11 +80,12 @@ class JsonKind(Kind):
     def value(self, text: str) -> object:
         try:
             value = parse_document(text)
+            strings = list(_strings(value))
         except RecursionError:
             raise ValueError(f"{shown(text)} is nested too deeply") from None
         except ValueError as error:
             raise ValueError(f"{shown(text)} is not JSON: {error}") from None
-        for string in _strings(value):
+        for string in strings:
             check_storable(string)
         return value
 

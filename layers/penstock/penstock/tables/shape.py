@@ -161,14 +161,13 @@ class _Reader:
     def _one(self, position: int, text: str | None, faults: Faults) -> object:
         try:
             value = None if text is None else self.kind.value(text)
+            written = self.kind.text(value) if self.form is Form.TEXT and value is not None else value
         except ValueError as error:
             faults.add(position, self.name, str(error))
             return None
-        if value is None:
-            if self.required:
-                faults.add(position, self.name, MISSING)
-            return None
-        return self.kind.text(value) if self.form is Form.TEXT else value
+        if value is None and self.required:
+            faults.add(position, self.name, MISSING)
+        return written
 
 
 def _path(column: Column) -> tuple[str, ...]:
