@@ -52,7 +52,7 @@ class TableCarrier:
         drops what is staged; its message says which chunks are in.
         """
         with naming(attempt.job.source):
-            plan = self._plan(attempt)
+            plan = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
                 load = Load(attempt, plan, sink.begin(plan), self._decoding(attempt))
                 try:
@@ -79,6 +79,7 @@ class TableCarrier:
                 batch_bytes=self.budget.batch,
                 resume=load.resume,
                 workbook=self.workbook,
+                screening=maker.screen,
             )
             with Settling() as pending:
                 for number, batch in enumerate(batches, start=load.resume.chunk):
@@ -100,7 +101,7 @@ class TableCarrier:
         if rejects:
             load.reject_folder = self.rejects.write(load.attempt.job.id, name, rejects)
 
-    def _plan(self, attempt: Attempt) -> TablePlan:
+    def plan(self, attempt: Attempt) -> TablePlan:
         """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""
         plan = attempt.job.route.plan
         if plan is None:

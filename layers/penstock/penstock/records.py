@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias, TypeVar, overload
+
+T = TypeVar("T")
 
 # Characters of a rejected record that are kept.
 RAW_LIMIT = 8192
@@ -60,6 +63,55 @@ class Reject:
     span: int = 0
 
 
+class Later(Sequence[T]):
+    """A sequence that is made when it is first looked into: what needs it is rare."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Iterable[T]]) -> None:
+        self._make = make
+        self._made: Sequence[T] | None = None
+
+    def _all(self) -> Sequence[T]:
+        if self._made is None:
+            self._made = tuple(self._make())
+        return self._made
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Rows as CSV in which every value is in order (see `tables.verbatim`), for PostgreSQL to read as it is.
+
+    UTF-8, without a header, each of the ``count`` rows one line that ends with LF. ``names`` are columns of the
+    table, one for each field of a row; an empty field, quoted or not, is null.
+    """
+
+    text: bytes
+    count: int
+    names: tuple[str, ...]
+    delimiter: str
+    quote: str
+
+
+Screen: TypeAlias = Callable[[bytes], Verbatim | None]
+"""Recognises whole records, in UTF-8, that may be loaded as they are; None where any might not."""
+
+Screening: TypeAlias = Callable[[tuple[str, ...], str, str], Screen | None]
+"""The screen for a CSV of these names, delimiter and quote; None where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive records, as the parser found them.
@@ -68,7 +120,8 @@ class Batch:
     the decoded source: parsing can go on from there. For CSV and XLSX ``names`` are the columns and every row
     has as many fields; for JSON ``names`` is empty and rows are mappings (or any JSON value: the shaper rejects
     those). ``rejects`` are records that were no records (ragged, bad JSON, too long): not in ``rows``, but
-    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again.
+    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again. ``verbatim`` is all of the
+    batch where a screen let it pass.
     """
 
     first_row: int
@@ -79,6 +132,7 @@ class Batch:
     rows: Sequence[Sequence[str | None]] | Sequence[object]
     place: Callable[[int], Place]
     rejects: tuple[Reject, ...] = ()
+    verbatim: Verbatim | None = None
 
 
 class ColumnType(StrEnum):
@@ -156,7 +210,8 @@ class Rows:
 
     In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
     values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
-    ``full`` are the positions of columns that are known to hold no None.
+    ``full`` are the positions of columns that are known to hold no None. ``verbatim`` is the same rows once more,
+    where they came in a form that PostgreSQL reads alike; ``columns`` are then only made if somebody looks.
     """
 
     table: Table
@@ -165,6 +220,7 @@ class Rows:
     count: int
     place: Callable[[int], Place]
     full: frozenset[int] = frozenset()
+    verbatim: Verbatim | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,11 @@ class PostgresSink:
         """Begin to load a chunk; what is answered waits for its end, as `load` does, and must be called before
         anything else is done with the sink. The database works meanwhile."""
         count = sum(rows.count for rows in chunk.rows)
-        writers = [(self._writers[rows.table], rows) for rows in chunk.rows]
-        copies = [statement for writer, _ in writers for statement in writer.statements(0)]
+        scripts = [self._writers[rows.table].script(rows) for rows in chunk.rows]
+        copies = [statement for statements, _ in scripts for statement in statements]
         script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, COMMIT])
         try:
-            script.start([writer.text(rows, 0, rows.count) for writer, rows in writers])
+            script.start([text for _, text in scripts])
         except psycopg.Error as error:
             self._recover(error)
             return lambda: self._sift(chunk)

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
-from penstock.parsers.delimited import parse_csv
+from penstock.parsers.delimited import no_screen, parse_csv
 from penstock.parsers.json_document import parse_json_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
 from penstock.parsers.xlsx_workbook import WorkbookLimits
-from penstock.records import Batch, Format, ParseOptions, Resume
+from penstock.records import Batch, Format, ParseOptions, Resume, Screening
 
 __all__ = ["WorkbookLimits", "choose_format", "parse", "resolve"]
 
@@ -63,6 +63,7 @@ def parse(
     batch_bytes: int,
     resume: Resume = _START,
     workbook: WorkbookLimits = _LIMITS,
+    screening: Screening = no_screen,
 ) -> Iterator[Batch]:
     """The records of a decoded source, of which ``chunks`` are all bytes from the first.
 
@@ -75,7 +76,7 @@ def parse(
     """
     match options.format:
         case Format.CSV:
-            return parse_csv(chunks, options, batch_bytes=batch_bytes, resume=resume)
+            return parse_csv(chunks, options, batch_bytes=batch_bytes, resume=resume, screening=screening)
         case Format.JSONL:
             return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume)
         case Format.JSON:

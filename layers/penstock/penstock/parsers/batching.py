@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from penstock.records import RAW_LIMIT, Batch, Place, Reject, Resume
+from penstock.records import RAW_LIMIT, Batch, Place, Reject, Resume, Verbatim
 
 
 class Spot(NamedTuple):
@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 class Piece:
     """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again.
 
-    ``codec`` decodes the bytes of spots.
+    ``codec`` decodes the bytes of spots; ``verbatim`` is all of the piece where a screen let it pass.
     """
 
     offset: int
@@ -39,6 +39,7 @@ class Piece:
     spots: Callable[[], Iterable[Spot]]
     faults: Sequence[Fault] = ()
     codec: str = "utf-8"
+    verbatim: Verbatim | None = None
 
 
 class Cutter(Protocol):
@@ -122,6 +123,7 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
         rows=rows,
         place=_Places(pieces, first_row),
         rejects=tuple(rejects),
+        verbatim=pieces[0].verbatim if len(pieces) == 1 else None,
     )
 
 

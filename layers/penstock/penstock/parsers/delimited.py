@@ -12,9 +12,9 @@ from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.csv_records import Dialect, Fields, Span
 from penstock.parsers.csv_skip import RecordSkipper
 from penstock.parsers.encoding import Offsets
-from penstock.parsers.feed import Feed
+from penstock.parsers.feed import Feed, Within
 from penstock.parsers.names import column_names
-from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
+from penstock.records import RAW_LIMIT, Batch, Later, ParseOptions, Resume, Screen, Screening, Verbatim
 
 # What Excel reads from the first line and does not show.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
@@ -23,27 +23,49 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNOR
 _HEADER = 64 * 1024
 
 
-def parse_csv(chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: int, resume: Resume) -> Iterator[Batch]:
+def no_screen(names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:  # noqa: ARG001  # as Screening says
+    """Nothing passes: every record is parsed."""
+    return None
+
+
+def parse_csv(
+    chunks: Iterable[bytes],
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume,
+    screening: Screening = no_screen,
+    within: Within | None = None,
+) -> Iterator[Batch]:
     """Rows are lists of str, as many as ``names``. Blank lines are no records.
 
     Rejects: ragged rows, undecodable bytes, records over ``max_record``. To go on at ``resume.offset``, only the
     header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and ``max_record``, at most
-    their sum), one chunk, and the rows of one batch: some six times their text.
+    their sum), one chunk, and the rows of one batch: some six times their text. What passes the screen is parsed
+    only when its rows are looked at.
 
     Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
     """
     # The limit is global to the process and by default smaller than a record may be.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
-    if not options.header and not options.columns:
-        raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
-    feed = Feed(chunks, options.encoding)
-    dialect = _dialect(feed, options)
-    names = _names(feed, dialect, options) if options.header else options.columns
+    feed = Feed(chunks, options.encoding, within)
+    if within:
+        dialect, names = Dialect(within.delimiter, options.quote, feed.encoding.codec), within.names
+        resume = within.go_on(resume)
+    else:
+        dialect, names = open_csv(feed, options)
     if not names:
         return
     feed.skip_to(resume.offset)
     yield from gather(
-        CsvCutter(feed, dialect, width=len(names), row=resume.row, max_record=options.max_record),
+        CsvCutter(
+            feed,
+            dialect,
+            width=len(names),
+            row=resume.row,
+            max_record=options.max_record,
+            screen=screening(names, dialect.delimiter, dialect.quote),
+        ),
         names=names,
         resume=resume,
         batch_bytes=batch_bytes,
@@ -51,34 +73,48 @@ def parse_csv(chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: in
     )
 
 
+def open_csv(feed: Feed, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
+    """Dialect and names of a source, whose feed moves from its start past the header. No names: it is empty."""
+    if not options.header and not options.columns:
+        raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
+    dialect = dialect_of(feed, options)
+    return dialect, _names(feed, dialect, options) if options.header else options.columns
+
+
 class CsvCutter:
     """Cuts a feed that stands at the start of a record (see Cutter).
 
     Guesses the end of the last record by counting quotes, parses all at once, and lets the csv module's state at
     the end prove the guess. Where that fails, or any record is bad, it goes through the window record by record.
+    What passes the screen is proven already.
     """
 
-    def __init__(self, feed: Feed, dialect: Dialect, *, width: int, row: int, max_record: int) -> None:
+    def __init__(
+        self, feed: Feed, dialect: Dialect, *, width: int, row: int, max_record: int, screen: Screen | None = None
+    ) -> None:
         self._feed = feed
         self._dialect = dialect
         self._width = width
         self._row = row
         self._max_record = max_record
+        self._screen = screen
 
     def cut(self, limit: int) -> Piece | None:
         window, last = self._feed.window(limit)
         if not window:
             return None
         data = window[: self._dialect.likely_end(window, last=last)]
-        rows = self._table(data) if data else None
-        if rows is None:
-            data = window[: self._dialect.certain_end(window, last=last)]
-        if not data:
-            return None
-        if rows is not None and set(map(len, rows)) <= {self._width}:
-            piece = self._piece(data, rows, ())
-        else:
-            piece = self._one_by_one(data)
+        piece = self._screened(data)
+        if not piece:
+            rows = self._table(data) if data else None
+            if rows is None:
+                data = window[: self._dialect.certain_end(window, last=last)]
+            if not data:
+                return None
+            if rows is not None and set(map(len, rows)) <= {self._width}:
+                piece = self._piece(data, len(rows), rows)
+            else:
+                piece = self._one_by_one(data)
         self._feed.advance(len(data))
         piece.end = self._feed.offset
         self._row += piece.count
@@ -105,6 +141,15 @@ class CsvCutter:
             codec=self._dialect.codec,
         )
 
+    def _screened(self, data: bytes) -> Piece | None:
+        if not (self._screen and data and self._is_decodable(data)):
+            return None
+        codec = self._dialect.codec
+        verbatim = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
+        if not verbatim:
+            return None
+        return self._piece(data, verbatim.count, Later(lambda: self._table(data) or ()), verbatim=verbatim)
+
     def _table(self, data: bytes) -> list[Fields] | None:
         try:
             return self._dialect.table(data.decode(self._dialect.codec))
@@ -121,19 +166,28 @@ class CsvCutter:
                 faults.append(Fault(spot, self._reason(spot, fields)))
             else:
                 rows.append(fields)
-        return self._piece(data, rows, faults)
+        return self._piece(data, len(rows) + len(faults), rows, faults=faults)
 
-    def _piece(self, data: bytes, rows: list[Fields], faults: Sequence[Fault]) -> Piece:
+    def _piece(
+        self,
+        data: bytes,
+        count: int,
+        rows: Sequence[Fields],
+        *,
+        faults: Sequence[Fault] = (),
+        verbatim: Verbatim | None = None,
+    ) -> Piece:
         offset = self._feed.offset
         return Piece(
             offset=offset,
             end=offset,
             size=len(data),
-            count=len(rows) + len(faults),
+            count=count,
             rows=rows,
             spots=partial(self._spots, data, offset),
             faults=faults,
             codec=self._dialect.codec,
+            verbatim=verbatim,
         )
 
     def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
@@ -167,7 +221,8 @@ class CsvCutter:
         return f"expected {self._width} fields, found {len(fields)}"
 
 
-def _dialect(feed: Feed, options: ParseOptions) -> Dialect:
+def dialect_of(feed: Feed, options: ParseOptions) -> Dialect:
+    """How a source spells its records; the feed, at its start, moves past the line that only says so."""
     codec = feed.encoding.codec
     start, _ = feed.window(16)
     line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from operator import attrgetter
 
-from penstock.records import Batch, Chunk, Reject, Table, TablePlan
+from penstock.records import Batch, Chunk, Reject, Screen, Table, TablePlan
 from penstock.tables.choose import Chooser
 from penstock.tables.kinds import Form
 from penstock.tables.shape import Shaper
+from penstock.tables.verbatim import screen_of
 
 
 def tables_of(plan: TablePlan) -> tuple[Table, ...]:
@@ -30,11 +31,17 @@ class Rowmaker:
         self.form = form
         self.shapers: dict[Table, Shaper] = {}
 
+    def screen(self, names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:
+        """What recognises batches of a CSV that need not be parsed (see `verbatim`); None where there is nothing."""
+        if not self.table or self.form is not Form.TEXT:
+            return None
+        return screen_of(self.table, names, delimiter, quote)
+
     def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
         """The ``number``-th chunk of its span, and all rejects in the order of the records, the parser's included."""
         parts, unfit = self._split(batch)
         # Without a row the header is looked at all the same, unless it may be another table's.
-        wanted = [(table, part) for table, part in parts.items() if part.rows or table is self.table]
+        wanted = [(table, part) for table, part in parts.items() if table is self.table or part.rows]
         shaped = [self._shaper(table, batch).shape(part) for table, part in wanted]
         faults = [reject for _, rejects in shaped for reject in rejects]
         rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))

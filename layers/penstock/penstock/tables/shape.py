@@ -7,12 +7,12 @@ not is walked value by value, to find the records at fault and to bring unusual 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import cast
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Column, ColumnType, Reject, Rows, Table
+from penstock.records import Batch, Column, ColumnType, Later, Reject, Rows, Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.documents import JsonKind
 from penstock.tables.kinds import BooleanKind, Cells, FloatKind, Form, IntegerKind, Kind, NumericKind, TextKind
@@ -74,7 +74,10 @@ class Shaper:
         self.readers = [_Reader(column, table, form, json=not names) for column in table.columns]
 
     def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
-        """The good rows, and why the others are none."""
+        """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
+        if batch.verbatim:
+            parsed = Later(lambda: self.shape(replace(batch, verbatim=None))[0].columns)
+            return Rows(self.table, self.names, parsed, batch.count, batch.place, verbatim=batch.verbatim), ()
         faults = Faults()
         found = self._columns(batch.rows, faults)
         columns, full = [], []
