@@ -7,7 +7,7 @@ library and MiniStack only. S3 requests are handled one at a time on one event l
 
 from __future__ import annotations
 
-from penstock_local.emulator.patches import access, checksums, functions, multipart, reads
+from penstock_local.emulator.patches import access, checksums, functions, machines, multipart, reads
 
 
 def apply_all() -> None:
@@ -15,6 +15,11 @@ def apply_all() -> None:
     access.count_loopback_as_tls()
     functions.take_concurrency_for_a_number()
     functions.name_errors_by_their_class()
+    machines.start_once()
+    machines.stay_stopped()
+    machines.obey_concurrency_path()
+    machines.start_no_child_in_vain()
+    machines.act_under_the_machines_role()
     reads.serve_ranges_of_versions()
     checksums.accept_full_object()
     checksums.verify_full_object()
