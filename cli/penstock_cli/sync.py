@@ -1,0 +1,166 @@
+"""`penstock sync`: make a folder or a prefix equal to another, by content."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.mirror.filters import Filters, Rule
+from penstock.mirror.run import Kind, Step, Summary
+from penstock.trees import Trouble
+from penstock_cli.interrupt import interrupted_once
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+
+if TYPE_CHECKING:
+    from penstock_cli.progress import Progress
+
+_ORDER = "penstock.sync.order"
+_PAST = {Kind.UPLOAD: "uploaded", Kind.DOWNLOAD: "downloaded", Kind.COPY: "copied", Kind.DELETE: "deleted"}
+
+
+class _InOrder(click.Command):
+    """Knows in which order options were given: of filters the last one that matches wins."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+class _Teller:
+    """Implements ``Watcher``. Lines of what is done go to stdout, of what is not to stderr."""
+
+    def __init__(self, progress: Progress, output: OutputOptions) -> None:
+        self._progress = progress
+        self._output = output
+        self._lock = Lock()
+        # Above the bar, where both are the same terminal.
+        self._above = sys.stdout.isatty() and sys.stderr.isatty()
+        self.steps: list[Step] = []
+        self.troubles: list[Trouble] = []
+
+    def planned(self, size: int) -> None:
+        with self._lock:
+            self._progress.total = (self._progress.total or 0) + size
+
+    def moved(self, size: int) -> None:
+        self._progress.add(size)
+
+    def done(self, step: Step) -> None:
+        if self._output.as_json:
+            self.steps.append(step)
+        elif not self._output.quiet:
+            self._progress.tell(step.line) if self._above else click.echo(step.line)
+        if step.unproven:
+            self._progress.tell(f"{step.source}: nothing proves what it holds, so it was transferred")
+
+    def failed(self, trouble: Trouble) -> None:
+        if self._output.as_json:
+            self.troubles.append(trouble)
+        click.echo(f"failed: {trouble}", err=True)
+
+    def as_json(self, summary: Summary, *, dry_run: bool) -> str:
+        return json.dumps(
+            {
+                "dry_run": dry_run,
+                "steps": [asdict(step) for step in self.steps],
+                "failed": [asdict(trouble) for trouble in self.troubles],
+                "counts": {kind: summary.counts[kind] for kind in Kind},
+                "bytes": summary.size,
+                "unchanged": summary.equal,
+                "not_deleted": summary.kept,
+            }
+        )
+
+
+@click.command(
+    cls=_InOrder,
+    epilog="""\b
+Examples:
+  penstock sync ./data s3://bucket/data
+  penstock sync s3://bucket/data ./data --delete --dry-run
+  penstock sync s3://bucket/a s3://other/a --exclude "*" --include "*.csv"
+""",
+)
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DST")
+@click.option("--delete", is_flag=True, help="Delete what DST has and SRC has not; never what filters exclude.")
+@click.option("--dry-run", "--dryrun", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--include", multiple=True, metavar="PATTERN", help="Take what matches. Of all filters, the last wins.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave what matches. * matches / too.")
+@click.option("--size-only", is_flag=True, help="Take files of the same size for equal.")
+@click.option(
+    "--exact-timestamps",
+    is_flag=True,
+    help="When downloading, take files of the same size for equal if, and only if, their times are.",
+)
+@click.option(
+    "--follow-symlinks/--no-follow-symlinks", default=True, show_default=True, help="What to do with symbolic links."
+)
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Files and parts at once.")
+@aws_options
+@output_options
+@click.pass_context
+def sync(
+    ctx: click.Context,
+    *,
+    source: str,
+    destination: str,
+    delete: bool,
+    dry_run: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    size_only: bool,
+    exact_timestamps: bool,
+    follow_symlinks: bool,
+    threads: int,
+    aws: AwsOptions,
+    output: OutputOptions,
+) -> None:
+    """Make DST equal to SRC by content. One is s3://bucket/prefix; the other too, or a folder.
+
+    Only what differs is moved, whatever size and time say: objects are compared by their ETag, whatever parts they
+    were uploaded in, by the checksum that S3 has stored, or by the one that Penstock adds. Local digests are
+    remembered: what has not changed is not read again.
+
+    Files keep their time: it travels in the object's metadata, else the object's own is taken.
+
+    Exit code 1 if anything could not be moved; everything else is moved all the same.
+    """
+    from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
+    from penstock.wiring.sync import sync as synchronize  # noqa: PLC0415  # as above
+    from penstock_cli.progress import Progress  # noqa: PLC0415  # rich, as above
+
+    patterns = {"include": iter(include), "exclude": iter(exclude)}
+    rules = [Rule(name == "include", next(patterns[name])) for name in ctx.meta[_ORDER] if name in patterns]
+    options = SyncOptions(
+        Filters(rules),
+        size_only=size_only,
+        exact_timestamps=exact_timestamps,
+        delete=delete,
+        dry_run=dry_run,
+        follow_symlinks=follow_symlinks,
+        threads=threads,
+    )
+    with interrupted_once(), Progress(quiet=output.quiet or output.as_json) as progress:
+        teller = _Teller(progress, output)
+        summary = synchronize(source, destination, Service(aws.profile, aws.region, aws.endpoint_url), options, teller)
+        if summary.kept:
+            click.echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
+        progress.tell(_told(summary, dry_run=dry_run))
+    if output.as_json:
+        click.echo(teller.as_json(summary, dry_run=dry_run))
+    if summary.troubles:
+        ctx.exit(1)
+
+
+def _told(summary: Summary, *, dry_run: bool) -> str:
+    done = [f"{summary.counts[kind]:,} {_PAST[kind]}" for kind in Kind if summary.counts[kind]]
+    failed = [f"{summary.troubles:,} failed"] if summary.troubles else []
+    told = ", ".join([*done, *failed, f"{summary.equal:,} unchanged"])
+    return f"would be: {told}" if dry_run else told

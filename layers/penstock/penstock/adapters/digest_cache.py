@@ -1,0 +1,123 @@
+"""A small SQLite file in the user's cache directory: digests of local files, facts about objects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from penstock.trees import Facts, LocalFile, RemoteFile
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS digests (
+    path BLOB, algorithm TEXT, state TEXT, digest TEXT, PRIMARY KEY (path, algorithm)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (uri TEXT PRIMARY KEY, version TEXT, facts TEXT) WITHOUT ROWID;
+"""
+
+# Another process may be committing.
+_BUSY_SECONDS = 10.0
+
+
+class DigestCache:
+    """Implements ``DigestStore`` and ``FactStore``; a context manager.
+
+    Processes share the file; threads share the connection. It is only a cache: one that cannot be opened, read or
+    written is done without, and one that is damaged is made anew. ``service`` tells buckets of different endpoints
+    apart.
+    """
+
+    def __init__(self, path: Path, service: str = "") -> None:
+        self._path = path
+        self._service = service
+        self._lock = Lock()
+        self._base = _opened(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        with self._lock:
+            self._base.close()
+
+    def digests(self, file: LocalFile) -> Mapping[str, str]:
+        rows = self._run(
+            "SELECT algorithm, digest FROM digests WHERE path = ? AND state = ?", (os.fsencode(file.path), file.state)
+        )
+        return {str(algorithm): str(digest) for algorithm, digest in rows}
+
+    def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None:
+        self._run("REPLACE INTO digests VALUES (?, ?, ?, ?)", (os.fsencode(file.path), algorithm, file.state, digest))
+
+    def facts(self, file: RemoteFile) -> Facts | None:
+        rows = self._run("SELECT facts FROM facts WHERE uri = ? AND version = ?", (self._uri(file), file.version))
+        for (text,) in rows:
+            found = json.loads(str(text))
+            return Facts(**{**found, "part_sizes": tuple(found["part_sizes"])})
+        return None
+
+    def remember_facts(self, file: RemoteFile, facts: Facts) -> None:
+        self._run("REPLACE INTO facts VALUES (?, ?, ?)", (self._uri(file), file.version, json.dumps(asdict(facts))))
+
+    def _uri(self, file: RemoteFile) -> str:
+        return f"{self._service} {file.uri}"
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._base.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                _tell_of(self._path, error)
+                if not isinstance(error, sqlite3.OperationalError):
+                    _discard(self._path)
+                self._base = _in_memory()
+                return []
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The base at a path; a new one where it is damaged, one in memory where there can be none."""
+    for _ in range(2):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return _ready(sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None))
+        except (OSError, sqlite3.OperationalError) as error:
+            _tell_of(path, error)
+            break
+        except sqlite3.DatabaseError:
+            _discard(path)
+    return _in_memory()
+
+
+def _in_memory() -> sqlite3.Connection:
+    return _ready(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
+
+
+def _ready(base: sqlite3.Connection) -> sqlite3.Connection:
+    # With a write-ahead log readers never wait, and only now and then a writer waits for the disk.
+    base.execute("PRAGMA journal_mode = WAL")
+    base.execute("PRAGMA synchronous = NORMAL")
+    base.executescript(_SCHEMA)
+    return base
+
+
+def _discard(path: Path) -> None:
+    """Another process may do the same at the same time."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            Path(f"{path}{suffix}").unlink()
+
+
+def _tell_of(path: Path, error: Exception) -> None:
+    log.warning("%s: %s; what is known of content is not kept this time", path, error)

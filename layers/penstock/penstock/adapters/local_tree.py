@@ -1,0 +1,207 @@
+"""A folder: walked in the order of S3's listings, read, and written to without ever showing half a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from penstock.errors import DiskFullError, FileChangedError, FileError
+from penstock.limits import MIB
+from penstock.trees import LocalFile, Trouble
+
+# Files in the making are called so; a walk passes by what a killed run has left.
+_MAKING = ".penstock-making-"
+
+_READ = 1 * MIB
+
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+@contextmanager
+def file_errors(path: str) -> Iterator[None]:
+    """Raise FileError, or DiskFullError, with the path for OSError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (DiskFullError if full else FileError)(f"{path}: {error.strerror or error}") from error
+
+
+class LocalFolder:
+    """Implements ``LocalTree``. ``shown`` is how the user wrote the folder. Memory: a folder's names, 1 MiB a reader.
+
+    Symbolic links are followed, unless ``follow`` is False: then they are passed by. One that leads back to a folder
+    that it stands in is trouble, as is one that leads nowhere.
+    """
+
+    def __init__(self, folder: str, *, follow: bool = True, must_exist: bool = True) -> None:
+        self._shown = folder
+        self.root = os.path.abspath(folder)  # noqa: PTH100  # resolve() would lose the link that the user named
+        self._follow = follow
+        self._must_exist = must_exist
+
+    def walk(self) -> Iterator[LocalFile | Trouble]:
+        """Raises FileError where the folder itself cannot be read."""
+        if not self._must_exist and not os.path.lexists(self.root):
+            return
+        with file_errors(self._shown):
+            if not Path(self.root).is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "no such folder" if not self._exists() else "is no folder")
+            above = (_identity(os.stat(self.root)),)  # noqa: PTH116  # one spelling with the entries below
+            with os.scandir(self.root):
+                pass
+        yield from self._folder(self.root, "", above)
+
+    def place(self, name: str) -> str:
+        return os.path.join(self._shown, *name.split("/"))  # noqa: PTH118  # "./a" stays "./a", as the user wrote it
+
+    def chunks(self, file: LocalFile) -> Iterator[bytes]:
+        with self.opened(file) as stream:
+            while chunk := stream.read(_READ):
+                yield chunk
+
+    @contextmanager
+    def opened(self, file: LocalFile) -> Iterator[BinaryIO]:
+        """The file, unbuffered. Raises FileChangedError at either end unless it is in the state it was found in."""
+        with file_errors(file.path), Path(file.path).open("rb", buffering=0) as stream:
+            _unchanged(file, stream)
+            yield stream
+            _unchanged(file, stream)
+
+    def _exists(self) -> bool:
+        return os.path.lexists(self.root)
+
+    def _folder(self, path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile | Trouble]:
+        found: list[tuple[bytes, os.DirEntry[str], os.stat_result | OSError]] = []
+        try:
+            with os.scandir(path) as entries:
+                found += [_looked_at(entry) for entry in entries if self._takes(entry)]
+        except OSError as error:
+            yield Trouble(prefix, path, error.strerror or str(error))
+        # A folder sorts as its files' names do: with the slash.
+        for _, entry, status in sorted(found, key=lambda one: one[0]):
+            name = prefix + entry.name
+            if isinstance(status, OSError):
+                yield Trouble(name, entry.path, _why(entry, status))
+            elif stat.S_ISDIR(status.st_mode):
+                yield from self._subfolder(entry.path, name, above, _identity(status))
+            else:
+                yield _file(name, entry.path, status)
+
+    def _takes(self, entry: os.DirEntry[str]) -> bool:
+        return not entry.name.startswith(_MAKING) and (self._follow or not entry.is_symlink())
+
+    def _subfolder(
+        self, path: str, name: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]
+    ) -> Iterator[LocalFile | Trouble]:
+        if identity in above:
+            yield Trouble(name, path, "the symbolic link leads back to a folder that it stands in")
+        else:
+            yield from self._folder(path, f"{name}/", (*above, identity))
+
+
+class Making:
+    """A file in the making, beside the one that it will be. Nobody sees it before ``publish``."""
+
+    def __init__(self, root: str, path: str) -> None:
+        self._path = path
+        with file_errors(path):
+            folder = Path(path).parent
+            # Before the folders are made: a link on the way may lead out.
+            _stay_inside(root, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.path = str(folder / f"{_MAKING}{secrets.token_hex(8)}")
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+    def __enter__(self) -> Making:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)  # noqa: PTH108  # nothing to find after publish
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write at an offset; threads may write different ranges. Raises DiskFullError, FileError."""
+        with file_errors(self._path):
+            rest = memoryview(data)
+            while rest:
+                written = os.pwrite(self.fd, rest, offset)
+                offset, rest = offset + written, rest[written:]
+
+    def read(self) -> Iterator[bytes]:
+        """All that was written."""
+        offset = 0
+        while chunk := os.pread(self.fd, _READ, offset):
+            offset += len(chunk)
+            yield chunk
+
+    def publish(self, mtime_ns: int) -> None:
+        """Make it the file, on disk before its name is, with this mtime. Raises FileError."""
+        with file_errors(self._path):
+            os.utime(self.fd, ns=(mtime_ns, mtime_ns))
+            os.fsync(self.fd)
+            os.replace(self.path, self._path)  # noqa: PTH105  # replaces a link, not what it leads to
+
+
+def remove(root: str, path: str) -> None:
+    """Delete a file, or a link. Raises FileError; also for a file that only a link out of the folder leads to."""
+    with file_errors(path), suppress(FileNotFoundError):
+        _stay_inside(root, Path(path).parent)
+        os.unlink(path)  # noqa: PTH108  # a Path would be made for this alone
+
+
+def look(name: str, path: str) -> LocalFile:
+    """A file as it is now. Raises FileError."""
+    with file_errors(path):
+        found = _file(name, path, os.stat(path))  # noqa: PTH116  # a Path would be made for this alone
+    if isinstance(found, Trouble):
+        raise FileError(str(found))
+    return found
+
+
+def _looked_at(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.stat_result | OSError]:
+    try:
+        status: os.stat_result | OSError = entry.stat()
+        slash = b"/" if entry.is_dir() else b""
+    except OSError as error:
+        status, slash = error, b""
+    return os.fsencode(entry.name) + slash, entry, status
+
+
+def _file(name: str, path: str, status: os.stat_result) -> LocalFile | Trouble:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return Trouble(name, ascii(path), "the name is not UTF-8, no key can be called so")
+    if not stat.S_ISREG(status.st_mode):
+        return Trouble(name, path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, passed by")
+    return LocalFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _why(entry: os.DirEntry[str], error: OSError) -> str:
+    if entry.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+        return "the symbolic link leads nowhere"
+    return error.strerror or str(error)
+
+
+def _unchanged(file: LocalFile, stream: BinaryIO) -> None:
+    now = _file(file.name, file.path, os.fstat(stream.fileno()))
+    if not isinstance(now, LocalFile) or now.state != file.state:
+        raise FileChangedError(f"{file.path}: changed while it was being read")
+
+
+def _stay_inside(root: str, folder: Path) -> None:
+    inside, real = Path(root).resolve(), folder.resolve()
+    if real != inside and inside not in real.parents:
+        raise FileError(f"{folder}: a symbolic link leads out of {root}")

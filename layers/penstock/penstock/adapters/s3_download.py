@@ -1,0 +1,132 @@
+"""A folder that objects are downloaded into."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
+
+from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
+from penstock.adapters.backoff import Backoff
+from penstock.adapters.local_tree import LocalFolder, Making, remove
+from penstock.adapters.s3_listing import md5_etag
+from penstock.adapters.s3_parts_pool import PartsPool
+from penstock.adapters.s3_source import PIECE
+from penstock.errors import FileError, ServiceUnavailableError, SourceChangedError, SourceGoneError
+from penstock.trees import MTIME, NANOSECONDS, File, LocalFile, RemoteFile, Trouble
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
+
+Moved = Callable[[int], None]
+
+
+class DownloadFolder:
+    """Implements ``Receiver`` for objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
+
+    Files get the mtime in the object's metadata where there is one, else that of the object, as with the aws command;
+    with ``object_times`` always that of the object.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        folder: LocalFolder,
+        pool: PartsPool,
+        *,
+        object_times: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client = client
+        self._folder = folder
+        self._pool = pool
+        self._object_times = object_times
+        self._backoff = backoff or Backoff()
+
+    def walk(self) -> Iterator[LocalFile | Trouble]:
+        return self._folder.walk()
+
+    def place(self, name: str) -> str:
+        return self._folder.place(name)
+
+    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:  # noqa: ARG002  # for objects
+        if not isinstance(file, RemoteFile):
+            raise TypeError("downloads objects")
+        with Making(self._folder.root, os.path.join(self._folder.root, *name.split("/"))) as making:  # noqa: PTH118  # as place()
+            ranges = self._pool.ranges(file.size)
+            if len(ranges) > 1:
+                answer = self._pool.each(lambda _, one: self._fetch(file, making, one, moved), ranges)[0]
+            else:
+                answer = self._fetch(file, making, (0, file.size), moved)
+            digest = "" if md5_etag(answer) else _sha256(making)
+            making.publish(self._mtime_ns(answer))
+        return digest
+
+    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+        for file in files:
+            try:
+                remove(self._folder.root, self.place(file.name))
+            except FileError as error:
+                yield Trouble(file.name, self.place(file.name), error.message)
+            else:
+                yield file
+
+    def _mtime_ns(self, answer: GetObjectOutputTypeDef) -> int:
+        if not self._object_times:
+            try:
+                return int(Decimal(answer["Metadata"][MTIME]) * NANOSECONDS)
+            except (KeyError, InvalidOperation, ValueError, OverflowError):
+                pass  # none, or none of ours: any client may write metadata
+        return int(answer["LastModified"].timestamp()) * NANOSECONDS
+
+    def _fetch(self, file: RemoteFile, making: Making, part: tuple[int, int], moved: Moved) -> GetObjectOutputTypeDef:
+        """One range, over as many connections as it takes; answers what came with the first byte."""
+        begin, size = part
+        at, end, failures = begin, begin + size, 0
+        while True:
+            try:
+                answer = self._open(file, at, end)
+                with closing(answer["Body"]) as body:
+                    while piece := body.read(PIECE):
+                        making.write(at, piece)
+                        at += len(piece)
+                        failures = 0
+                        moved(len(piece))
+                if at == end:
+                    return answer
+                raise IncompleteReadError(actual_bytes=at - begin, expected_bytes=size)
+            except (*TRANSPORT_FAILURES, FlexibleChecksumError) as error:
+                if isinstance(error, FlexibleChecksumError):
+                    at = begin
+                failures += 1
+                if failures >= self._backoff.attempts:
+                    raise ServiceUnavailableError(f"{file.uri}: {failures} times in a row: {error}") from error
+                time.sleep(self._backoff.delay(failures))
+
+    def _open(self, file: RemoteFile, at: int, end: int) -> GetObjectOutputTypeDef:
+        request: GetObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+        if end - at < file.size:
+            request["Range"] = f"bytes={at}-{end - 1}"
+        else:
+            # With it, botocore proves the bytes by the checksum that S3 has stored.
+            request["ChecksumMode"] = "ENABLED"
+        with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
+            answer = self._client.get_object(**request)
+        if answer["ContentLength"] != end - at:
+            answer["Body"].close()
+            raise SourceChangedError(f"{file.uri}: {answer['ContentLength']:,} bytes instead of {end - at:,}")
+        return answer
+
+
+def _sha256(making: Making) -> str:
+    state = hashlib.sha256()
+    for chunk in making.read():
+        state.update(chunk)
+    return state.hexdigest()

@@ -1,0 +1,124 @@
+"""A prefix of a bucket as a tree: listed 1,000 objects a request, and what HEAD adds."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from penstock.adapters.aws_errors import translating
+from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
+from penstock.model import Target
+from penstock.trees import Facts, RemoteFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef, HeadObjectRequestTypeDef
+
+
+class S3Listing:
+    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``. Memory: one page.
+
+    ``prefix`` is empty or ends with ``/``: names are relative to it. Empty folder markers (keys that end with ``/``,
+    of size 0) are no files.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def walk(self) -> Iterator[RemoteFile]:
+        """Raises DestinationMissingError, AccessDeniedError, ConfigurationError, ServiceUnavailableError."""
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
+        while True:
+            with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
+                page = next(pages, None)
+            if page is None:
+                return
+            for found in page.get("Contents", ()):
+                key, size = found["Key"], found["Size"]
+                if size or not key.endswith("/"):
+                    yield RemoteFile(
+                        key[len(self._prefix) :],
+                        self._bucket,
+                        key,
+                        size,
+                        found["ETag"].strip('"'),
+                        found["LastModified"].timestamp(),
+                    )
+
+    def place(self, name: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{name}"
+
+    def look(self, name: str) -> RemoteFile | None:
+        """One object, without listing; None where there is none."""
+        try:
+            head = _head(self._client, {"Bucket": self._bucket, "Key": self._prefix + name})
+        except SourceGoneError:
+            return None
+        return RemoteFile(
+            name,
+            self._bucket,
+            self._prefix + name,
+            head["ContentLength"],
+            head["ETag"].strip('"'),
+            head["LastModified"].timestamp(),
+        )
+
+    def target(self, name: str) -> Target:
+        return Target(self._bucket, self._prefix + name)
+
+    def facts(self, file: RemoteFile) -> Facts:
+        head = _head(self._client, {**_pinned(file), "ChecksumMode": "ENABLED"})
+        checksums = {
+            "crc32": head.get("ChecksumCRC32"),
+            "crc32c": head.get("ChecksumCRC32C"),
+            "crc64nvme": head.get("ChecksumCRC64NVME"),
+            "sha1": head.get("ChecksumSHA1"),
+            "sha256": head.get("ChecksumSHA256"),
+        }
+        # A composite checksum is none of the content; services that do not tell the type show it by "-", too.
+        full = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        return Facts(
+            md5_etag=md5_etag(head),
+            checksums={
+                algorithm: b64decode(value).hex()
+                for algorithm, value in checksums.items()
+                if full and value and "-" not in value
+            },
+            metadata={name.lower(): value for name, value in head["Metadata"].items()},
+        )
+
+    def part_size(self, file: RemoteFile, number: int) -> int:
+        return head_of(self._client, file, part=number)["ContentLength"]
+
+
+def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
+    """Whether the ETag of a HEAD or GET is made of MD5s: not with keys of KMS or the customer's own."""
+    return answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer
+
+
+def head_of(client: S3Client, file: RemoteFile, *, part: int = 0) -> HeadObjectOutputTypeDef:
+    """HEAD of an object as it was listed, or of one of its parts, counted from 1.
+
+    Raises SourceGoneError, and SourceChangedError for an object that is no longer the one that was listed. A part is
+    not pinned: services disagree on whose ETag a condition means there.
+    """
+    if part:
+        return _head(client, {"Bucket": file.bucket, "Key": file.key, "PartNumber": part})
+    return _head(client, _pinned(file))
+
+
+def _head(client: S3Client, request: HeadObjectRequestTypeDef) -> HeadObjectOutputTypeDef:
+    uri = f"s3://{request['Bucket']}/{request['Key']}"
+    with translating(f"s3:GetObject on {uri}", missing=SourceGoneError, changed=SourceChangedError):
+        return client.head_object(**request)
+
+
+def _pinned(file: RemoteFile) -> HeadObjectRequestTypeDef:
+    return {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+
+
+def _no_such_bucket(message: str) -> DestinationMissingError:
+    return DestinationMissingError(message, hint="Create the bucket, or correct its name.")

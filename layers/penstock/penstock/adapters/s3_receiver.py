@@ -1,0 +1,62 @@
+"""A prefix that files are uploaded to and objects are copied to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from penstock.adapters.aws_errors import translating
+from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.s3_listing import S3Listing
+from penstock.adapters.s3_send import S3Sender
+from penstock.errors import DestinationMissingError
+from penstock.trees import File, RemoteFile, Trouble
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# What DeleteObjects takes in one request.
+_DELETE_AT_ONCE = 1000
+
+
+class ReceivingPrefix:
+    """Implements ``Receiver``, for objects and for files of ``folder``. Memory: that of ``S3Sender``."""
+
+    def __init__(
+        self, client: S3Client, listing: S3Listing, sender: S3Sender, folder: LocalFolder | None = None
+    ) -> None:
+        self._client = client
+        self._listing = listing
+        self._sender = sender
+        self._folder = folder
+
+    def walk(self) -> Iterator[RemoteFile]:
+        return self._listing.walk()
+
+    def place(self, name: str) -> str:
+        return self._listing.place(name)
+
+    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Callable[[int], None]) -> str:
+        target = self._listing.target(name)
+        if isinstance(file, RemoteFile):
+            self._sender.copy(file, target, moved)
+        elif self._folder is None:
+            raise TypeError("was given no folder to upload from")
+        else:
+            self._sender.upload(self._folder, file, target, metadata, moved)
+        return ""
+
+    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+        for first in range(0, len(files), _DELETE_AT_ONCE):
+            some = files[first : first + _DELETE_AT_ONCE]
+            yield from self._remove({self._listing.target(file.name).key: file for file in some})
+
+    def _remove(self, files: Mapping[str, File]) -> Iterator[File | Trouble]:
+        bucket = self._listing.target("").bucket
+        with translating(f"s3:DeleteObject on {bucket}", missing=DestinationMissingError):
+            answer = self._client.delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in files], "Quiet": True}
+            )
+        refused = {error.get("Key"): error.get("Code", "refused") for error in answer.get("Errors", ())}
+        for key, file in files.items():
+            yield Trouble(file.name, self.place(file.name), f"not deleted: {refused[key]}") if key in refused else file

@@ -1,0 +1,199 @@
+"""Objects made of local files and of other objects: one request where that is enough, else parts in parallel."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from penstock.adapters.aws_errors import translating
+from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.s3_listing import head_of
+from penstock.adapters.s3_parts_pool import PartsPool
+from penstock.adapters.s3_upload import (
+    Part,
+    abort_upload,
+    complete_upload,
+    create_upload,
+    joined,
+    put_object,
+)
+from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.errors import (
+    DestinationMissingError,
+    FileChangedError,
+    PublishConflictError,
+    SourceChangedError,
+    SourceGoneError,
+)
+from penstock.limits import S3
+from penstock.model import Content, Target
+from penstock.trees import LocalFile, RemoteFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CopySourceTypeDef,
+        CreateMultipartUploadRequestTypeDef,
+        HeadObjectOutputTypeDef,
+    )
+
+Moved = Callable[[int], None]
+
+
+class S3Sender:
+    """Uploads and copies. Memory: one part a thread.
+
+    Every request carries the CRC32 of its bytes, and a multipart upload that of all of them: S3 proves and keeps it.
+    """
+
+    def __init__(self, client: S3Client, pool: PartsPool) -> None:
+        self._client = client
+        self._pool = pool
+
+    def upload(
+        self, folder: LocalFolder, file: LocalFile, target: Target, metadata: Mapping[str, str], moved: Moved
+    ) -> None:
+        """Raises FileError, FileChangedError, and what the requests raise."""
+        content = Content(mimetypes.guess_type(file.name)[0] or "binary/octet-stream", metadata)
+        if len(self._pool.ranges(file.size)) > 1:
+            self._upload_parts(folder, file, target, content, moved)
+            return
+        with folder.opened(file) as stream:
+            body = bytearray(stream.read())
+        put_object(self._client, target, content, {}, body=body, crc32=crc32_of(body))
+        moved(len(body))
+
+    def _upload_parts(
+        self,
+        folder: LocalFolder,
+        file: LocalFile,
+        target: Target,
+        content: Content,
+        moved: Moved,
+    ) -> None:
+        upload_id = create_upload(self._client, target, content)
+        with self._aborted(target, upload_id):
+            with folder.opened(file) as stream:
+                fd = stream.fileno()
+
+                def send(number: int, part: tuple[int, int]) -> Part:
+                    sent = self._part(target, upload_id, number, _read(file, fd, part))
+                    moved(sent.size)
+                    return sent
+
+                parts = self._pool.each(send, self._pool.ranges(file.size))
+            size, crc32 = joined(parts)
+            published = complete_upload(self._client, target, upload_id, {}, parts=parts, size=size, crc32=crc32)
+        if not published:
+            raise PublishConflictError(f"{target.uri}: somebody else ended the upload")
+
+    def _part(self, target: Target, upload_id: str, number: int, body: bytearray) -> Part:
+        crc32 = crc32_of(body)
+        with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
+            answer = self._client.upload_part(
+                Bucket=target.bucket,
+                Key=target.key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=body,  # type: ignore[arg-type]  # botocore takes a bytearray, its stubs do not say so
+                ChecksumCRC32=b64encode(crc32.to_bytes(4, "big")).decode(),
+            )
+        return Part(number, answer["ETag"], crc32, len(body))
+
+    @contextmanager
+    def _aborted(self, target: Target, upload_id: str) -> Iterator[None]:
+        """Leave no parts behind, whatever happens."""
+        try:
+            yield
+        except BaseException:
+            abort_upload(self._client, target, upload_id)
+            raise
+
+    def copy(self, file: RemoteFile, target: Target, moved: Moved) -> None:
+        """Copy an object as it was listed, within S3; in the parts that it was uploaded in, so that its ETag stays.
+
+        Raises SourceGoneError, SourceChangedError, and what the requests raise.
+        """
+        if file.part_count or file.size > S3.max_part:
+            self._copy_parts(file, target, moved)
+            return
+        with _copying(file, target):
+            self._client.copy_object(
+                Bucket=target.bucket, Key=target.key, CopySource=_source(file), CopySourceIfMatch=f'"{file.etag}"'
+            )
+        moved(file.size)
+
+    def _copy_parts(self, file: RemoteFile, target: Target, moved: Moved) -> None:
+        head = head_of(self._client, file, part=1) if file.part_count else head_of(self._client, file)
+        ranges = self._pool.ranges(file.size, head["ContentLength"] if file.part_count else 0)
+        with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
+            upload_id = self._client.create_multipart_upload(**_as_it_was(head, target))["UploadId"]
+
+        def copy(number: int, part: tuple[int, int]) -> CompletedPartTypeDef:
+            at, size = part
+            with _copying(file, target):
+                answer = self._client.upload_part_copy(
+                    Bucket=target.bucket,
+                    Key=target.key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    CopySource=_source(file),
+                    CopySourceIfMatch=f'"{file.etag}"',
+                    CopySourceRange=f"bytes={at}-{at + size - 1}",
+                )
+            moved(size)
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"].get("ETag", "")}
+
+        with self._aborted(target, upload_id):
+            parts = self._pool.each(copy, ranges)
+            with translating(f"s3:PutObject on {target.uri}", changed=PublishConflictError):
+                self._client.complete_multipart_upload(
+                    Bucket=target.bucket, Key=target.key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                )
+
+
+def _copying(file: RemoteFile, target: Target) -> AbstractContextManager[None]:
+    return translating(
+        f"s3:GetObject on {file.uri} and s3:PutObject on {target.uri}",
+        missing=SourceGoneError,
+        changed=SourceChangedError,
+    )
+
+
+def _source(file: RemoteFile) -> CopySourceTypeDef:
+    return {"Bucket": file.bucket, "Key": file.key}
+
+
+def _as_it_was(head: HeadObjectOutputTypeDef, target: Target) -> CreateMultipartUploadRequestTypeDef:
+    """What CopyObject would keep by itself."""
+    request: CreateMultipartUploadRequestTypeDef = {"Bucket": target.bucket, "Key": target.key}
+    request["Metadata"] = head["Metadata"]
+    for name in (
+        "CacheControl",
+        "ContentDisposition",
+        "ContentEncoding",
+        "ContentLanguage",
+        "ContentType",
+        "WebsiteRedirectLocation",
+    ):
+        if name in head:
+            request[name] = head[name]
+    return request
+
+
+def _read(file: LocalFile, fd: int, part: tuple[int, int]) -> bytearray:
+    """One part. Raises FileChangedError if the file ends early."""
+    at, size = part
+    body = bytearray(size)
+    rest = memoryview(body)
+    while rest:
+        read = os.preadv(fd, [rest], at)
+        if not read:
+            raise FileChangedError(f"{file.path}: became shorter while it was being read")
+        at, rest = at + read, rest[read:]
+    return body

@@ -1,0 +1,136 @@
+"""What `penstock sync` and the object cache are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from platformdirs import user_cache_path
+
+from penstock.adapters.digest_cache import DigestCache
+from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.s3_download import DownloadFolder
+from penstock.adapters.s3_listing import S3Listing
+from penstock.adapters.s3_parts_pool import PartsPool
+from penstock.adapters.s3_receiver import ReceivingPrefix
+from penstock.adapters.s3_send import S3Sender
+from penstock.adapters.s3_transfer import endpoint_of, person_client
+from penstock.limits import MIB
+from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier
+from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
+from penstock.mirror.ends import Folder, Prefix, check, parse
+from penstock.mirror.filters import Filters
+from penstock.mirror.known import Digests, KnownFacts
+from penstock.mirror.run import Kind, Mirror, Summary, Watcher
+from penstock.ports import Receiver, Tree
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# What the aws command and boto3 cut uploads into: objects of any of the three get the same ETag.
+PART_SIZE = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Which account, region and endpoint; what is empty is found by boto3's own rules."""
+
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How trees are made equal. Memory: at most 2 x ``threads`` parts of 8 MiB, and one page of each listing."""
+
+    filters: Filters
+    size_only: bool = False
+    exact_timestamps: bool = False
+    delete: bool = False
+    dry_run: bool = False
+    follow_symlinks: bool = True
+    threads: int = 8
+
+
+def sync(source: str, destination: str, service: Service, options: SyncOptions, watcher: Watcher) -> Summary:
+    """Make ``destination`` equal to ``source``; either is a folder or ``s3://bucket/prefix``, not both a folder.
+
+    Raises ConfigurationError, FileError, DiskFullError, DestinationMissingError, AccessDeniedError and
+    ServiceUnavailableError for what concerns all files; ``watcher`` is told of what concerns one.
+    """
+    ends = parse(source), parse(destination)
+    check(*ends)
+    client = person_client(service.profile, service.region, service.endpoint_url, 2 * options.threads + 2)
+    with digest_cache(client) as known, PartsPool(options.threads, PART_SIZE) as pool:
+        tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options).between(*ends)
+        return Mirror(
+            tree,
+            receiver,
+            kind,
+            Comparison() if options.size_only else comparison,
+            carrier,
+            watcher,
+            options.filters,
+            threads=options.threads,
+            delete=options.delete,
+            dry_run=options.dry_run,
+        ).run()
+
+
+def digest_cache(client: S3Client) -> DigestCache:
+    """The digests of this user's files, and facts about objects of this service."""
+    return DigestCache(user_cache_path("penstock", appauthor=False) / "digests-1.sqlite", endpoint_of(client))
+
+
+class _Between(NamedTuple):
+    """What differs by direction."""
+
+    tree: Tree
+    receiver: Receiver
+    comparison: Comparison
+    carrier: Carrier
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class _Parts:
+    client: S3Client
+    known: DigestCache
+    pool: PartsPool
+    options: SyncOptions
+
+    def between(self, source: Folder | Prefix, destination: Folder | Prefix) -> _Between:
+        if isinstance(source, Folder) and isinstance(destination, Prefix):
+            return self._up(source, destination)
+        if isinstance(source, Prefix) and isinstance(destination, Folder):
+            return self._down(source, destination)
+        if isinstance(source, Prefix) and isinstance(destination, Prefix):
+            return self._across(source, destination)
+        raise TypeError("one of the two is in S3")
+
+    def _up(self, source: Folder, destination: Prefix) -> _Between:
+        tree = LocalFolder(source.path, follow=self.options.follow_symlinks)
+        listing = self._listing(destination)
+        receiver = ReceivingPrefix(self.client, listing, S3Sender(self.client, self.pool), tree)
+        digests = Digests(tree, self.known)
+        comparison = FileWithObject(digests, KnownFacts(listing, self.known))
+        return _Between(tree, receiver, comparison, FileCarrier(receiver, digests), Kind.UPLOAD)
+
+    def _down(self, source: Prefix, destination: Folder) -> _Between:
+        exact = self.options.exact_timestamps
+        tree = self._listing(source)
+        folder = LocalFolder(destination.path, follow=self.options.follow_symlinks, must_exist=False)
+        receiver = DownloadFolder(self.client, folder, self.pool, object_times=exact)
+        facts = KnownFacts(tree, self.known)
+        comparison = ExactTimestamps() if exact else FileWithObject(Digests(folder, self.known), facts)
+        return _Between(tree, receiver, comparison, ObjectCarrier(receiver, facts), Kind.DOWNLOAD)
+
+    def _across(self, source: Prefix, destination: Prefix) -> _Between:
+        tree = self._listing(source)
+        receiver = ReceivingPrefix(self.client, self._listing(destination), S3Sender(self.client, self.pool))
+        facts = KnownFacts(tree, self.known)
+        return _Between(tree, receiver, ObjectWithObject(facts), ObjectCarrier(receiver, facts), Kind.COPY)
+
+    def _listing(self, prefix: Prefix) -> S3Listing:
+        return S3Listing(self.client, prefix.bucket, prefix.prefix)
