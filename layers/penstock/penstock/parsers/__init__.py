@@ -11,14 +11,15 @@ from dataclasses import replace
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
-from penstock.parsers.delimited import no_screen, parse_csv
+from penstock.parsers.delimited import no_screen, open_csv, parse_csv
+from penstock.parsers.feed import Feed, Within
 from penstock.parsers.json_document import parse_json_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
 from penstock.parsers.xlsx_workbook import WorkbookLimits
 from penstock.records import Batch, Format, ParseOptions, Resume, Screening
 
-__all__ = ["WorkbookLimits", "choose_format", "parse", "resolve"]
+__all__ = ["Within", "WorkbookLimits", "choose_format", "outset", "parse", "resolve"]
 
 _SUFFIXES = {
     "csv": Format.CSV,
@@ -64,11 +65,13 @@ def parse(
     resume: Resume = _START,
     workbook: WorkbookLimits = _LIMITS,
     screening: Screening = no_screen,
+    within: Within | None = None,
 ) -> Iterator[Batch]:
     """The records of a decoded source, of which ``chunks`` are all bytes from the first.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
-    before ``resume`` are left out. A source without records has no batches; or, where columns have names, one of none.
+    before ``resume`` are left out. With ``within`` (see ``outset``) the chunks are all bytes of a part that begins
+    there and ends with a record: offsets and rows are still those of the whole source. A source without records has no batches; or, where columns have names, one of none.
 
     Memory: see parse_csv, parse_json_lines, parse_json_document and parse_xlsx. Raises BadSourceError when no
     record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must
@@ -76,15 +79,32 @@ def parse(
     """
     match options.format:
         case Format.CSV:
-            return parse_csv(chunks, options, batch_bytes=batch_bytes, resume=resume, screening=screening)
+            return parse_csv(
+                chunks, options, batch_bytes=batch_bytes, resume=resume, screening=screening, within=within
+            )
         case Format.JSONL:
-            return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume)
+            return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume, within=within)
+        case Format.JSON | Format.XLSX if within:
+            raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
         case Format.JSON:
             return parse_json_document(chunks, options, batch_bytes=batch_bytes, resume=resume)
         case Format.XLSX:
             return parse_xlsx_stream(chunks, options, batch_bytes=batch_bytes, resume=resume, limits=workbook)
         case _:
             raise InvalidRouteError("the format of the records is not chosen", hint="Set parse.format in the route.")
+
+
+def outset(chunks: Iterable[bytes], options: ParseOptions) -> Within:
+    """What the start of a CSV or JSON Lines source says of all its parts; itself it stands for all of the records.
+
+    Takes no more chunks than the header needs. To parse from one record on, replace ``offset`` and ``row`` by its
+    own. Raises what ``parse`` does of a header.
+    """
+    feed = Feed(chunks, options.encoding)
+    if options.format is not Format.CSV:
+        return Within(feed.offset, 1, feed.encoding.name)
+    dialect, names = open_csv(feed, options)
+    return Within(feed.offset, 1, feed.encoding.name, dialect.delimiter, names)
 
 
 def _suffix(name: str) -> str:

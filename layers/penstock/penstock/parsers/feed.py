@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import chain
 
-from penstock.parsers.encoding import HEAD, encoding_of, whole_characters
+from penstock.parsers.encoding import HEAD, Encoding, encoding_of, whole_characters
+from penstock.records import Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What a part of a source has to be told, as only the source's start shows it; JSON-able.
+
+    The part begins with a record, number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are
+    for CSV.
+    """
+
+    offset: int
+    row: int
+    encoding: str
+    delimiter: str = ""
+    names: tuple[str, ...] = ()
+
+    def go_on(self, resume: Resume) -> Resume:
+        """The same, or the part's start where nothing of it is in."""
+        return resume if resume.offset > self.offset else replace(resume, offset=self.offset, row=self.row)
 
 
 class Feed:
@@ -16,16 +37,24 @@ class Feed:
 
     __slots__ = ("_at", "_buffer", "_chunks", "encoding", "offset")
 
-    def __init__(self, chunks: Iterable[bytes], declared: str) -> None:
+    def __init__(self, chunks: Iterable[bytes], declared: str, within: Within | None = None) -> None:
         chunks = iter(chunks)
+        if within:
+            # What looks like a byte order mark here is text.
+            self._begin(encoding_of(b"", within.encoding), within.offset, chunks)
+            return
         head = b""
         for chunk in chunks:
             head += chunk
             if len(head) >= HEAD:
                 break
-        self.encoding = encoding_of(head, declared)
-        self.offset = self.encoding.mark
-        self._chunks: Iterator[bytes] = self.encoding.to_readable(chain([head[self.offset :]], chunks), self.offset)
+        encoding = encoding_of(head, declared)
+        self._begin(encoding, encoding.mark, chain([head[encoding.mark :]], chunks))
+
+    def _begin(self, encoding: Encoding, offset: int, chunks: Iterable[bytes]) -> None:
+        self.encoding = encoding
+        self.offset = offset
+        self._chunks = encoding.to_readable(chunks, offset)
         self._buffer = b""
         self._at = 0
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from penstock.parsers.batching import Fault, Piece, Spot, gather
-from penstock.parsers.feed import Feed
+from penstock.parsers.feed import Feed, Within
 from penstock.parsers.json_values import DECODER, UNDECODABLE, why_not
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
 
@@ -22,7 +22,12 @@ _JOINED = json.JSONDecoder(parse_float=decimal.Decimal, parse_constant=lambda _:
 
 
 def parse_json_lines(
-    chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: int, resume: Resume
+    chunks: Iterable[bytes],
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume,
+    within: Within | None = None,
 ) -> Iterator[Batch]:
     """Rows are whatever the lines hold, decoded: mappings if they are records. Blank lines are no records.
 
@@ -30,7 +35,8 @@ def parse_json_lines(
     are not), nested beyond the interpreter's stack, or over ``max_record``. Memory: three times the window (the
     larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of one batch.
     """
-    feed = Feed(chunks, options.encoding)
+    feed = Feed(chunks, options.encoding, within)
+    resume = within.go_on(resume) if within else resume
     feed.skip_to(resume.offset)
     yield from gather(
         LineCutter(feed, options.max_record),
@@ -79,21 +85,22 @@ class LineCutter:
         if not start:
             return None
         offset = self._feed.offset
-        ended = False
+        ended, blank = False, True
         while not ended:
             window, last = self._feed.window(_WINDOW)
             line_end = window.find(b"\n") + 1
             ended = last or line_end > 0
+            blank = blank and not window[: line_end or len(window)].strip(_BLANK)
             self._feed.advance(line_end or len(window))
-        fault = Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes")
+        faults = [] if blank else [Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes")]
         return Piece(
             offset=offset,
             end=self._feed.offset,
             size=0,
-            count=1,
+            count=len(faults),
             rows=(),
             spots=tuple,
-            faults=[fault],
+            faults=faults,
             codec=self._codec,
         )
 
