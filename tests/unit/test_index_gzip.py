@@ -136,11 +136,12 @@ def contents(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[bytes, bytes]:
-    """A source of one to three members (BGZF: more) and its content; with empty members among them."""
+    """A source of one to three members (BGZF: more) and its content; with empty ones and zeros among them."""
     encoded, decoded = b"", b""
     for _ in range(draw(st.integers(1, 3))):
         data = draw(contents())
         encoded += WRITERS[draw(st.sampled_from(sorted(WRITERS)))](data) + gzip_member(b"") * draw(st.integers(0, 2))
+        encoded += bytes(draw(st.sampled_from([0, 0, 3])))
         decoded += data
     return encoded + draw(st.sampled_from([b"", b"\0" * 5, b"what is this?"])), decoded
 
@@ -255,6 +256,21 @@ def test_an_entry_is_noted_between_the_piece_that_ends_there_and_the_next() -> N
         assert noted[-1] <= position
         position += len(piece)
     assert len(noted) > 5
+
+
+def test_what_is_consumed_is_exact_between_pieces() -> None:
+    encoded = WRITERS["small blocks"](rows(50_000))
+    trace = Trace()
+    consumed: list[tuple[int, int]] = []
+
+    def note(checkpoint: Checkpoint) -> None:
+        entry = checkpoint.entry
+        consumed.append((trace.consumed, entry.encoded + (entry.bits > 0)))
+
+    for _ in scan([encoded], trace, 1_000, spacing=3_000, note=note):
+        pass
+    assert len(consumed) > 10
+    assert all(traced == exact for traced, exact in consumed)
 
 
 def test_an_empty_source_can_be_entered_at_its_start() -> None:

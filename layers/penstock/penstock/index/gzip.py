@@ -132,7 +132,7 @@ class _Scan:
                 self._note_block()
             elif inflater.filled == inflater.size:
                 yield from self._content()
-            elif not moved and not inflater.at_boundary and not inflater.pending:
+            elif not moved and not inflater.pending:
                 yield from self._content()
                 raise TruncatedSourceError("the source ends inside deflate data", offset=feed.position)
         yield from self._content()
