@@ -10,6 +10,7 @@ import click
 from penstock.errors import PenstockError
 from penstock_cli.abort import abort
 from penstock_cli.local import local
+from penstock_cli.sync import sync
 from penstock_cli.upload import upload
 from penstock_cli.uploads import uploads
 
@@ -47,5 +48,5 @@ def _tell_progress() -> None:
     logger.setLevel(logging.INFO)
 
 
-for command in (local, upload, uploads, abort):
+for command in (local, upload, uploads, abort, sync):
     main.add_command(command)

@@ -13,20 +13,21 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "records", "spans", "uploads", "errors"},
+    {"model", "records", "spans", "uploads", "trees", "errors"},
     {"ports"},
     {"limits", "settings", "values"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"pipeline"},
-    {"delivery", "transfer"},
+    {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},
     {"jobs"},
     {"group"},
     {"ingest"},
     {"telemetry"},
     {"wiring"},
+    {"sync"},
 ]
-ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "errors", "limits", "adapters"}
+ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "trees", "errors", "limits", "adapters"}
 # The sink checks what the codec declared: both count with the same CRC.
 ADAPTERS_MAY_ALSO = {"penstock.codecs.checksum"}
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -23,6 +23,7 @@ from penstock.model import (
 )
 from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
 from penstock.spans import SpanReceipt, Stored
+from penstock.trees import Facts, File, LocalFile, RemoteFile, Trouble
 from penstock.uploads import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
 
 
@@ -404,3 +405,62 @@ class Texts(Protocol):
 
     def read(self, uri: str) -> str:
         """The whole file, at most 1 MiB. Raises ConfigurationError with the URI when it cannot be read."""
+
+
+class DigestStore(Protocol):
+    """Digests of local files, for as long as their ``state`` is the same. Used by several threads and processes."""
+
+    def digests(self, file: LocalFile) -> Mapping[str, str]:
+        """By algorithm; empty if the file has changed since."""
+
+    def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None: ...
+
+
+class FactStore(Protocol):
+    """Facts about objects, for as long as their ``version`` is the same. Used by several threads and processes."""
+
+    def facts(self, file: RemoteFile) -> Facts | None: ...
+
+    def remember_facts(self, file: RemoteFile, facts: Facts) -> None: ...
+
+
+class RemoteReader(Protocol):
+    """What can be asked about an object beyond its listing. One request each."""
+
+    def facts(self, file: RemoteFile) -> Facts:
+        """Everything but part sizes. Raises SourceGoneError, SourceChangedError where another object stands now."""
+
+    def part_size(self, file: RemoteFile, number: int) -> int:
+        """Bytes of one part, counted from 1, of what stands there now. Raises SourceGoneError."""
+
+
+class Tree(Protocol):
+    """A folder or a prefix. ``walk`` goes through its files in the order of their names' UTF-8 bytes."""
+
+    def walk(self) -> Iterator[File | Trouble]:
+        """What cannot be read comes as trouble, and the walk goes on. Raises where the whole tree is out of reach."""
+
+    def place(self, name: str) -> str:
+        """Where a file of that name lies, for people."""
+
+
+class LocalTree(Tree, Protocol):
+    """A folder."""
+
+    def chunks(self, file: LocalFile) -> Iterator[bytes]:
+        """The bytes of a file. Raises FileError, and FileChangedError unless it is in the state it was found in."""
+
+
+class Receiver(Tree, Protocol):
+    """A tree that files are put into. Each appears whole or not at all. ``put`` is called by several threads."""
+
+    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Callable[[int], None]) -> str:
+        """Transfer one file; ``moved`` is told of bytes as they go, and may raise to stop it.
+
+        Answers the SHA-256 of what was downloaded, in hex, where the object's ETag says nothing of the content; else
+        empty. ``metadata`` is for objects made of local files. Raises FileError, FileChangedError, SourceGoneError,
+        SourceChangedError, and what the service's refusals are.
+        """
+
+    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+        """Delete files of this tree; answers each that is gone, or why it is not."""
