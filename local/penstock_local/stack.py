@@ -54,6 +54,7 @@ class Stack(Account):
     queue_url: str
     dead_letter_queue_url: str
     ingest_function: str
+    state_machine: str
     records_table: str
     postgres_dsn: str
     pid: int
@@ -188,6 +189,7 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         queue_url=outputs["QueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         ingest_function=outputs["IngestFunctionName"],
+        state_machine=outputs["StateMachineArn"],
         records_table=outputs["RecordsTableName"],
         postgres_dsn=parameters.get("PostgresDsn", ""),
         pid=process.pid(state_dir) or 0,

@@ -25,6 +25,7 @@ STACK = Stack(
     queue_url="http://127.0.0.1:4566/000000000000/queue",
     dead_letter_queue_url="http://127.0.0.1:4566/000000000000/dead",
     ingest_function="the-ingest",
+    state_machine="arn:aws:states:us-east-1:000000000000:stateMachine:the-machine",
     records_table="the-records",
     postgres_dsn="postgresql://the-database",
     pid=4711,
@@ -58,6 +59,8 @@ def standing(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     [
         ("no-such-command",),
         ("local", "up", "--no-such-option"),
+        ("local", "up", "--parameter", "SpanBytes"),
+        ("local", "up", "--parameter", "=1"),
         ("local", "up", "--port", "0"),
         ("local", "up", "--port", "65536"),
         ("local", "up", "--routes", "no-such-file.toml"),
@@ -146,6 +149,12 @@ def test_up_refuses_to_move_a_stack_to_another_port(standing: tuple[str, ...]) -
     result = run(*standing, "up", "--port", "4567")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "already up at http://127.0.0.1:4566" in result.stderr
+
+
+def test_up_refuses_parameters_for_a_stack_that_is_up(standing: tuple[str, ...]) -> None:
+    result = run(*standing, "up", "--parameter", "SpanBytes=33554432")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "penstock local down" in result.stderr
 
 
 def test_status_shows_what_to_type_next(standing: tuple[str, ...]) -> None:

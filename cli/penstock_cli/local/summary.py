@@ -28,6 +28,7 @@ def for_people(stack: Stack, lead: str) -> str:
         jobs         {stack.jobs_table}
         records      {stack.records_table}
         postgres     {stack.postgres_dsn}
+        machine      {stack.state_machine}
 
         Any S3 client works against it:
 

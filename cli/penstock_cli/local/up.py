@@ -12,6 +12,18 @@ from penstock_local.errors import LocalStackError
 from penstock_local.interrupt import sigterm_exits
 
 
+class NameValue(click.ParamType):
+    """``NAME=VALUE`` -> both."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, separator, text = value.partition("=")
+        if not (name and separator):
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, text
+
+
 @click.command()
 @click.option("--detach", is_flag=True, help="Return at once; `penstock local down` ends the stack.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
@@ -20,9 +32,24 @@ from penstock_local.interrupt import sigterm_exits
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A routes.toml to use instead of the packaged one.",
 )
+@click.option(
+    "--parameter",
+    "parameters",
+    type=NameValue(),
+    multiple=True,
+    help="A parameter of the template, such as MemorySize=512. May be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with endpoint and names, nothing else.")
 @click.pass_obj
-def up(state_dir: Path | None, detach: bool, port: int | None, routes: Path | None, as_json: bool) -> None:
+def up(
+    state_dir: Path | None,
+    *,
+    detach: bool,
+    port: int | None,
+    routes: Path | None,
+    parameters: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
     """Start the stack and print its endpoint and names.
 
     Stays until Ctrl-C and ends the stack then, unless --detach is given. A stack that is up already is left as it
@@ -30,16 +57,19 @@ def up(state_dir: Path | None, detach: bool, port: int | None, routes: Path | No
     """
     if standing := stacks.find(state_dir):
         _refuse_other_port(standing, port)
+        if parameters:
+            raise LocalStackError("parameters are for a start", hint="End the stack first: `penstock local down`.")
         if routes:
             standing = stacks.change_routes(standing, routes, state_dir=state_dir)
         show(standing, as_json=as_json, lead="Already up")
         return
     with sigterm_exits():
         if detach:
-            show(stacks.start(port=port or 0, routes=routes, state_dir=state_dir), as_json=as_json)
+            started = stacks.start(port=port or 0, routes=routes, state_dir=state_dir, parameters=dict(parameters))
+            show(started, as_json=as_json)
             return
         directory = state_dir or stacks.state_directory()
-        with stacks.running(port=port or 0, routes=routes, state_dir=directory) as stack:
+        with stacks.running(port=port or 0, routes=routes, state_dir=directory, parameters=dict(parameters)) as stack:
             show(stack, as_json=as_json)
             click.echo("\nCtrl-C ends it.", err=True)
             stacks.wait(directory)
