@@ -137,3 +137,39 @@ def test_a_killed_load_is_finished_with_every_row_exactly_once(
     job = outcome_of(invocation)
     assert job["state"] == "succeeded"
     assert content(dsn) == expected()
+
+
+# Small ones that share transactions, as large ones as may, and such as go alone: 74 MB in 940 files.
+BURST = {600: 2_000, 300: 120_000, 40: 1_000_000}
+
+
+def burst(number: int, size: int) -> bytes:
+    """So many bytes of rows whose ids begin with 1,000 times the number."""
+    lines = "".join(f"{number * 1000 + row},{'x' * 980},,,,\n" for row in range(max(1, size // 1000)))
+    return f"id,city,started,distance,paid,note\n{lines}".encode()
+
+
+def test_a_burst_of_small_files_passes_through_128_mb(
+    surroundings: Surroundings, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = [size for count, size in BURST.items() for _ in range(count)]
+    random.Random(7).shuffle(sizes)
+    uploads = [surroundings.upload(f"{number}.csv", burst(number, size)) for number, size in enumerate(sizes)]
+    event = {"Records": [record for upload in uploads for record in upload.event()["Records"]]}
+    with psycopg.connect(dsn, autocommit=True) as database:
+        database.execute("DROP TABLE IF EXISTS trips, penstock_ledger")
+    with surroundings.ingest(memory=128, vcpus=1.0, **environment(tmp_path, dsn, "append")) as function:
+        done = function.invoke(event)
+    assert done.ok, f"{done.error_type}: {done.error_message}\n{done.log}"
+    peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB
+    sent = sum(upload.size for upload in uploads) / 1e6
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(uploads)} files, together {sent:.0f} MB, into PostgreSQL at 128 MB "
+            f"({done.enforced_by}): peak {peak:.0f} MiB, {resident:.0f} resident, {done.cpu_seconds:.1f} s CPU, "
+            f"{done.seconds:.1f} s\n"
+        )
+    assert {(job["state"], job["rejects"]) for job in done.payload["jobs"]} == {("succeeded", 0)}
+    ids = [number * 1000 + row for number, size in enumerate(sizes) for row in range(size // 1000)]
+    assert content(dsn)[:3] == (len(ids), len(ids), sum(ids))
+    assert max(done.peak_bytes, done.rss_peak_bytes) < 128 * MIB

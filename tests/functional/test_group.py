@@ -470,6 +470,22 @@ class TestMemory:
             assert len(asked) <= taken + 10
         assert sorted(asked, key=lambda source: source.sequencer) == sources
 
+    def test_what_is_too_large_to_share_before_it_is_decoded_is_read_once(self, plant: Plant) -> None:
+        asked: list[str] = []
+
+        class Counting:
+            def read(self, source: Source) -> bytes:
+                asked.append(source.key)
+                return plant.store.read(source)
+
+        plant.reader = Counting()
+        large = plant.drop("large", document(*range(1000, 1000 + plant.budget.batch // 40)))
+        assert plant.budget.batch // 2 < large.size < SMALL_OBJECT
+        plant.handle(*plant.burst(3), large)
+        assert sorted(asked) == ["in/0000.json", "in/0001.json", "in/0002.json"]
+        assert plant.alone == ["large"]
+        assert len(plant.ids()) == 6 + plant.budget.batch // 40
+
     def test_rows_are_committed_before_they_are_more_than_half_a_batch_of_text(self, plant: Plant) -> None:
         size = len(document(10, 11))
         plant.budget = replace(BUDGET, batch=20 * size)

@@ -5,7 +5,7 @@ was overwritten, a row that the database refuses) is left to the ordinary way, o
 with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
 
 Memory: what is read ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch`` and, beside them,
-those of the next source.
+those of the next source. Larger sources than that half are left to the ordinary way unread.
 """
 
 from __future__ import annotations
@@ -126,7 +126,12 @@ class _Group:
     def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
         """Sources that are in order so far."""
         carrier = self.carrier
-        left = {job.source: job_id for job_id, job in self.members.items() if job_id not in self.outcomes}
+        # Hardly anything is smaller when it is decoded: what exceeds the room already need not be read to find out.
+        left = {
+            job.source: job_id
+            for job_id, job in self.members.items()
+            if job_id not in self.outcomes and job.source.size <= self._room
+        }
         with closing(read_ahead(carrier.reader, left, 2 * carrier.budget.read_chunk)) as bodies:
             for source, body in bodies:
                 if self.deadline.remaining() < 2 * carrier.margin:
