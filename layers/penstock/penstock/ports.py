@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -464,3 +465,50 @@ class Receiver(Tree, Protocol):
 
     def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
         """Delete files of this tree; answers each that is gone, or why it is not."""
+
+
+class ContentIndex(Protocol):
+    """Where content has been seen: hints, each to be proven before it is used. Used by threads and processes."""
+
+    def names(self, root: str, content: str) -> Sequence[str]:
+        """Files under a folder that held this content."""
+
+    def all_names(self, root: str) -> Sequence[str]:
+        """All files under a folder that were remembered."""
+
+    def remember_name(self, root: str, content: str, name: str) -> None: ...
+
+    def forget_names(self, root: str) -> None: ...
+
+    def objects(self, bucket: str, prefix: str, size: int) -> Sequence[RemoteFile]:
+        """Objects of so many bytes that stood under a prefix; their names are relative to it."""
+
+    def remember_object(self, file: RemoteFile) -> None: ...
+
+
+class Locks(Protocol):
+    """Locks by name between all processes of a user, and their threads."""
+
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """One at a time; never hold two."""
+
+
+class CacheFolder(LocalTree, Receiver, Protocol):
+    """A folder that objects are downloaded into, and copied within."""
+
+    @property
+    def root(self) -> str:
+        """The folder, absolute."""
+
+    def look(self, name: str) -> LocalFile | None:
+        """One file; None where there is none. Raises FileError."""
+
+    def clone(self, file: LocalFile, name: str) -> None:
+        """A copy of a file of any folder, mtime included. It appears whole or not at all. Raises FileError."""
+
+
+class RemoteTree(Tree, RemoteReader, Protocol):
+    """A prefix."""
+
+    def look(self, name: str) -> RemoteFile | None:
+        """One object, without listing; None where there is none."""

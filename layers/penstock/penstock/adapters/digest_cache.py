@@ -1,4 +1,4 @@
-"""A small SQLite file in the user's cache directory: digests of local files, facts about objects."""
+"""A small SQLite file in the user's cache directory: what is known of files and objects."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from penstock.trees import Facts, LocalFile, RemoteFile
 
@@ -23,6 +23,12 @@ CREATE TABLE IF NOT EXISTS digests (
     path BLOB, algorithm TEXT, state TEXT, digest TEXT, PRIMARY KEY (path, algorithm)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (uri TEXT PRIMARY KEY, version TEXT, facts TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (root BLOB, name TEXT, content TEXT, PRIMARY KEY (root, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_by_content ON names (root, content);
+CREATE TABLE IF NOT EXISTS objects (
+    bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL, PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS objects_by_size ON objects (bucket, size);
 """
 
 # Another process may be committing.
@@ -30,7 +36,7 @@ _BUSY_SECONDS = 10.0
 
 
 class DigestCache:
-    """Implements ``DigestStore`` and ``FactStore``; a context manager.
+    """Implements ``DigestStore``, ``FactStore`` and ``ContentIndex``; a context manager.
 
     Processes share the file; threads share the connection. It is only a cache: one that cannot be opened, read or
     written is done without, and one that is damaged is made anew. ``service`` tells buckets of different endpoints
@@ -71,10 +77,40 @@ class DigestCache:
     def remember_facts(self, file: RemoteFile, facts: Facts) -> None:
         self._run("REPLACE INTO facts VALUES (?, ?, ?)", (self._uri(file), file.version, json.dumps(asdict(facts))))
 
-    def _uri(self, file: RemoteFile) -> str:
-        return f"{self._service} {file.uri}"
+    def names(self, root: str, content: str) -> Sequence[str]:
+        rows = self._run("SELECT name FROM names WHERE root = ? AND content = ?", (os.fsencode(root), content))
+        return [str(name) for (name,) in rows]
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+    def all_names(self, root: str) -> Sequence[str]:
+        return [str(name) for (name,) in self._run("SELECT name FROM names WHERE root = ?", (os.fsencode(root),))]
+
+    def remember_name(self, root: str, content: str, name: str) -> None:
+        self._run("REPLACE INTO names VALUES (?, ?, ?)", (os.fsencode(root), name, content))
+
+    def forget_names(self, root: str) -> None:
+        self._run("DELETE FROM names WHERE root = ?", (os.fsencode(root),))
+
+    def objects(self, bucket: str, prefix: str, size: int) -> Sequence[RemoteFile]:
+        rows = self._run(
+            "SELECT key, etag, modified FROM objects WHERE bucket = ? AND size = ?", (self._named(bucket), size)
+        )
+        return [
+            RemoteFile(key.removeprefix(prefix), bucket, key, size, etag, modified)
+            for key, etag, modified in rows
+            if key.startswith(prefix)
+        ]
+
+    def remember_object(self, file: RemoteFile) -> None:
+        values = (self._named(file.bucket), file.key, file.size, file.etag, file.modified)
+        self._run("REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", values)
+
+    def _named(self, bucket: str) -> str:
+        return f"{self._service} {bucket}"
+
+    def _uri(self, file: RemoteFile) -> str:
+        return self._named(file.uri)
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._base.execute(statement, values).fetchall()

@@ -61,6 +61,22 @@ class LocalFolder:
     def place(self, name: str) -> str:
         return os.path.join(self._shown, *name.split("/"))  # noqa: PTH118  # "./a" stays "./a", as the user wrote it
 
+    def path(self, name: str) -> str:
+        """Where a file of that name lies, absolute."""
+        return os.path.join(self.root, *name.split("/"))  # noqa: PTH118  # as above
+
+    def look(self, name: str) -> LocalFile | None:
+        """One file; None where there is none. Raises FileError for what is no regular file."""
+        path = self.path(name)
+        with file_errors(path):
+            try:
+                found = _file(name, path, os.stat(path))  # noqa: PTH116  # as above
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if isinstance(found, Trouble):
+            raise FileError(str(found))
+        return found
+
     def chunks(self, file: LocalFile) -> Iterator[bytes]:
         with self.opened(file) as stream:
             while chunk := stream.read(_READ):
@@ -155,15 +171,6 @@ def remove(root: str, path: str) -> None:
     with file_errors(path), suppress(FileNotFoundError):
         _stay_inside(root, Path(path).parent)
         os.unlink(path)  # noqa: PTH108  # a Path would be made for this alone
-
-
-def look(name: str, path: str) -> LocalFile:
-    """A file as it is now. Raises FileError."""
-    with file_errors(path):
-        found = _file(name, path, os.stat(path))  # noqa: PTH116  # a Path would be made for this alone
-    if isinstance(found, Trouble):
-        raise FileError(str(found))
-    return found
 
 
 def _looked_at(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.stat_result | OSError]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -29,7 +28,7 @@ Moved = Callable[[int], None]
 
 
 class DownloadFolder:
-    """Implements ``Receiver`` for objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
+    """Implements ``CacheFolder``: receives objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
 
     Files get the mtime in the object's metadata where there is one, else that of the object, as with the aws command;
     with ``object_times`` always that of the object.
@@ -56,10 +55,28 @@ class DownloadFolder:
     def place(self, name: str) -> str:
         return self._folder.place(name)
 
+    @property
+    def root(self) -> str:
+        return self._folder.root
+
+    def chunks(self, file: LocalFile) -> Iterator[bytes]:
+        return self._folder.chunks(file)
+
+    def look(self, name: str) -> LocalFile | None:
+        return self._folder.look(name)
+
+    def clone(self, file: LocalFile, name: str) -> None:
+        with Making(self.root, self._folder.path(name)) as making:
+            at = 0
+            for chunk in self._folder.chunks(file):
+                making.write(at, chunk)
+                at += len(chunk)
+            making.publish(file.mtime_ns)
+
     def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:  # noqa: ARG002  # for objects
         if not isinstance(file, RemoteFile):
             raise TypeError("downloads objects")
-        with Making(self._folder.root, os.path.join(self._folder.root, *name.split("/"))) as making:  # noqa: PTH118  # as place()
+        with Making(self.root, self._folder.path(name)) as making:
             ranges = self._pool.ranges(file.size)
             if len(ranges) > 1:
                 answer = self._pool.each(lambda _, one: self._fetch(file, making, one, moved), ranges)[0]
@@ -72,7 +89,7 @@ class DownloadFolder:
     def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
         for file in files:
             try:
-                remove(self._folder.root, self.place(file.name))
+                remove(self.root, self._folder.path(file.name))
             except FileError as error:
                 yield Trouble(file.name, self.place(file.name), error.message)
             else:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from platformdirs import user_cache_path
 
 from penstock.adapters.digest_cache import DigestCache
+from penstock.adapters.file_locks import FileLocks
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.s3_download import DownloadFolder
 from penstock.adapters.s3_listing import S3Listing
@@ -15,14 +20,18 @@ from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_receiver import ReceivingPrefix
 from penstock.adapters.s3_send import S3Sender
 from penstock.adapters.s3_transfer import endpoint_of, person_client
+from penstock.errors import FileError
 from penstock.limits import MIB
+from penstock.mirror.cache import Cache
 from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier
 from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
 from penstock.mirror.ends import Folder, Prefix, check, parse
 from penstock.mirror.filters import Filters
 from penstock.mirror.known import Digests, KnownFacts
 from penstock.mirror.run import Kind, Mirror, Summary, Watcher
+from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads
 from penstock.ports import Receiver, Tree
+from penstock.trees import LocalFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -78,9 +87,44 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
         ).run()
 
 
+@contextmanager
+def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
+    """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
+    client = person_client(service.profile, service.region, service.endpoint_url, 2 * threads + 2)
+    with digest_cache(client) as known, PartsPool(threads, PART_SIZE) as pool:
+        folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
+        facts, digests = KnownFacts(listing, known), Digests(folder, known)
+        comparison, locks = FileWithObject(digests, facts), FileLocks(user_cache() / "locks")
+        down = DownloadFolder(client, folder, pool)
+        up = ReceivingPrefix(client, listing, S3Sender(client, pool), folder)
+        yield Cache(
+            down,
+            listing,
+            comparison,
+            SharingDownloads(down, comparison, known, locks, ObjectCarrier(down, facts), counts),
+            SharingUploads(bucket, prefix, up, comparison, known, locks, FileCarrier(up, digests), counts),
+            known,
+            counts,
+        )
+
+
+def file_outside(path: str) -> LocalFile:
+    """Any regular file. Raises FileError."""
+    folder, _, name = os.path.abspath(path).rpartition(os.sep)  # noqa: PTH100  # resolve() would rename a link
+    found = LocalFolder(folder or os.sep).look(name)
+    if found is None:
+        raise FileError(f"{path}: no such file")
+    return found
+
+
+def user_cache() -> Path:
+    """Where this user's programs keep what they can make anew."""
+    return user_cache_path("penstock", appauthor=False)
+
+
 def digest_cache(client: S3Client) -> DigestCache:
     """The digests of this user's files, and facts about objects of this service."""
-    return DigestCache(user_cache_path("penstock", appauthor=False) / "digests-1.sqlite", endpoint_of(client))
+    return DigestCache(user_cache() / "known-1.sqlite", endpoint_of(client))
 
 
 class _Between(NamedTuple):
