@@ -18,7 +18,7 @@ tracer = Tracer(auto_patch=False)
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt", "error": {"Error", "Cause"}}`` of the machine, or EventBridge's event of its end.
 
     The second covers what no Catch can: an execution that was stopped or ran out of time, and errors that
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     request = event_of_end(event["detail"]) if "detail" in event else event
     with telemetry.step(request["job"], logger, metrics):
-        return wiring.abort()(request["job"], request["attempt"], request["error"], wiring.deadline(context))
+        return wiring.abort()(request["job"], request["attempt"], request["error"])
 
 
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:

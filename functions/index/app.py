@@ -17,7 +17,7 @@ tracer = Tracer(auto_patch=False)
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, that piece alone."""
     with telemetry.step(event["job"], logger, metrics):
         return wiring.index()(event["job"], event["attempt"], event.get("piece"), wiring.deadline(context))

@@ -17,7 +17,7 @@ tracer = Tracer(auto_patch=False)
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work", "manifest": {"bucket", "key"}}``."""
     with telemetry.step(event["job"], logger, metrics):
         return wiring.plan()(event["job"], event["attempt"], wiring.deadline(context))

@@ -17,7 +17,7 @@ tracer = Tracer(auto_patch=False)
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt", "span"}``."""
     with telemetry.step(event["job"], logger, metrics):
         return wiring.work()(event["job"], event["attempt"], event["span"], wiring.deadline(context))

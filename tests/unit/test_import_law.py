@@ -17,9 +17,11 @@ LEVELS = [
     {"ports"},
     {"limits", "settings", "values"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
+    {"cutting"},
     {"pipeline"},
     {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},
+    {"steps"},
     {"jobs"},
     {"group"},
     {"ingest"},
@@ -27,7 +29,7 @@ LEVELS = [
     {"wiring"},
     {"sync"},
 ]
-ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "trees", "errors", "limits", "adapters"}
+ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "trees", "errors", "limits", "values", "adapters"}
 # The sink checks what the codec declared: both count with the same CRC.
 ADAPTERS_MAY_ALSO = {"penstock.codecs.checksum"}
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.model import DEFAULT_RATIO, Route, Source, Target
 from penstock.routes import Routes, check_target, overlap, parse_routes, render_target
-from penstock.wiring import packaged_routes
+from penstock.wiring.routes import packaged_routes
 
 BUCKETS = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work"}
 

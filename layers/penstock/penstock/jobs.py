@@ -19,6 +19,7 @@ from penstock.errors import (
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, ObjectHead, Progress, Receipt, Source, Store
 from penstock.ports import Deadline, JobStore, ObjectStore
 from penstock.routes import Routes, destination_of
+from penstock.steps.handover import Handover
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Workshop:
     beat_every: float
     margin: float
     clock: Callable[[], float] = time.monotonic
+    handover: Handover | None = None
 
     def take(self, source: Source, routes: Routes, deadline: Deadline, *, fresh: bool = True) -> Outcome:
         """Do the job of one source, if it is still to be done.
@@ -84,6 +86,8 @@ class Workshop:
         pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)
         try:
             receipt = self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
+            if receipt is None:
+                return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
             pulse.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
@@ -97,14 +101,22 @@ class Workshop:
 
     def _deliver(
         self, job: Job, claim: Claim, routes: Routes, pulse: Pulse, deadline: Deadline, *, fresh: bool
-    ) -> Receipt:
+    ) -> Receipt | None:
+        """The receipt; None where the job was handed over to the state machine."""
         head = self._pin(job.source)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
+        if self.handover and self.handover.wants(pinned, deadline):
+            self.handover(pinned, head, claim)
+            return None
         attempt = Attempt(pinned, head, claim.number, routes, pulse.beat, deadline, self.margin)
         try:
             return self.carriers[job.route.store](attempt)
-        except TimeLimitError as error:
-            if fresh:
+        except (TimeLimitError, NotEnoughTimeError) as error:
+            if fresh and self.handover:
+                # The estimate was wrong. What a load has committed stays: the machine goes on behind it.
+                self.handover(pinned, head, claim)
+                return None
+            if fresh or isinstance(error, NotEnoughTimeError):
                 raise
             raise NotEnoughTimeError(error.message) from error
 

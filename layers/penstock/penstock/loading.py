@@ -54,7 +54,7 @@ class TableCarrier:
         with naming(attempt.job.source):
             plan = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
-                load = Load(attempt, plan, sink.begin(plan), self._decoding(attempt))
+                load = Load(attempt, plan, sink.begin(plan), self.decoding(attempt))
                 try:
                     self._run(load, sink)
                     sink.finish()
@@ -109,11 +109,12 @@ class TableCarrier:
         plan = replace(plan, parse=resolve(attempt.job.source.key, plan.parse))
         if all(table.columns for table in tables_of(plan)):
             return plan
-        with closing(self._decoding(attempt).pieces()) as pieces:
+        with closing(self.decoding(attempt).pieces()) as pieces:
             sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES, workbook=self.workbook), None)
         return complete(plan, sample) if sample else plan
 
-    def _decoding(self, attempt: Attempt) -> Decoding:
+    def decoding(self, attempt: Attempt) -> Decoding:
+        """The source of an attempt, to be decoded from its beginning."""
         source = attempt.job.source
         content = self.objects.open_source(source)
         return Decoding(

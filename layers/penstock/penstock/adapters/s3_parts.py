@@ -67,7 +67,7 @@ class S3PartSink:
     def __init__(
         self, client: S3Client, target: Target, upload_id: str, *, first: int, size: int, budget: Budget
     ) -> None:
-        self._number = first
+        self._first = self._number = first
         self._size = size
         self._pool = BufferPool(max(budget.buffer_bytes, size), budget.uploads + 1)
         self._upload = MultipartUpload(client, target, upload_id, threads=budget.uploads, give_back=self._pool.give)
@@ -93,8 +93,9 @@ class S3PartSink:
                 self._send(self._filling)
 
     def finish(self) -> tuple[int, int, int]:
-        if self._filling:
-            self._send(self._filling)
+        if self._filling or self._number == self._first:
+            # An empty object is one empty part.
+            self._send(self._filling or self._pool.take(self._size))
         parts = self._upload.join()
         return len(parts), *joined(parts)
 

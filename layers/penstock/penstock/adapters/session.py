@@ -39,3 +39,13 @@ def rds_client() -> Any:
 def sqs_client() -> SQSClient:
     """An SQS client: only made when a message has to be postponed."""
     return session().client("sqs", config=LIGHT)
+
+
+def stepfunctions_client() -> Any:
+    """A Step Functions client: only made when a job is handed over."""
+    return session().client("stepfunctions", config=LIGHT)
+
+
+def events_client() -> Any:
+    """An EventBridge client."""
+    return session().client("events", config=LIGHT)

@@ -14,6 +14,13 @@ from penstock.testing.faults import (
 from penstock.testing.jobs import MemoryJobStore, MemoryQueue
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
 from penstock.testing.rejects import MemoryRejectLog
+from penstock.testing.steps import (
+    MemoryEventBus,
+    MemoryExecutionStore,
+    MemoryMachine,
+    MemoryPartStore,
+    MemoryWorkFiles,
+)
 from penstock.testing.texts import MemoryTexts
 
 __all__ = [
@@ -22,11 +29,16 @@ __all__ = [
     "FaultyObjectStore",
     "ManualDeadline",
     "MemoryByteSource",
+    "MemoryEventBus",
+    "MemoryExecutionStore",
     "MemoryJobStore",
+    "MemoryMachine",
     "MemoryObjectStore",
+    "MemoryPartStore",
     "MemoryQueue",
     "MemoryRejectLog",
     "MemoryTexts",
+    "MemoryWorkFiles",
     "Moment",
     "ShortReads",
     "StoredObject",

@@ -24,7 +24,7 @@ class MemoryJobStore:
         now = self.clock()
         newest = self._note_order(job)
         standing = self.jobs.get(job.id)
-        if standing and standing.state.final:
+        if standing and (standing.state.final or standing.state is JobState.EXECUTING):
             return standing
         _, until = self._leases.get(job.id, ("", 0.0))
         if standing and until > now:
@@ -74,9 +74,7 @@ class MemoryJobStore:
         failure: Failure | None = None,
     ) -> None:
         self._check(claim)
-        now = self.clock()
-        status = replace(self.jobs[claim.job_id], state=state, failure=failure, updated_at=now, finished_at=now)
-        self.jobs[claim.job_id] = _delivered(status, receipt) if receipt else status
+        self.end(claim.job_id, state, receipt=receipt, failure=failure)
 
     def skip(self, source: Source) -> None:
         now = self.clock()
@@ -105,6 +103,27 @@ class MemoryJobStore:
 
     def get(self, job_id: str) -> JobStatus | None:
         return self.jobs.get(job_id)
+
+    def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
+        """From a claim to an execution, whose progress begins anew."""
+        self._check(claim)
+        self._leases[claim.job_id] = (execution, self.clock() + lease)
+        status = replace(self.jobs[claim.job_id], execution=execution)
+        self.jobs[claim.job_id] = replace(status, progress=Progress(), spans=0, spans_done=0)
+
+    def renew(self, job_id: str, lease: float) -> None:
+        """Give whoever holds the job ``lease`` seconds from now."""
+        self._leases[job_id] = (self.holder(job_id), self.clock() + lease)
+
+    def holder(self, job_id: str) -> str:
+        """The attempt or execution that holds a job."""
+        return self._leases[job_id][0]
+
+    def end(self, job_id: str, state: JobState, *, receipt: Receipt | None, failure: Failure | None) -> None:
+        """End a job, whoever holds it."""
+        now = self.clock()
+        status = replace(self.jobs[job_id], state=state, failure=failure, updated_at=now, finished_at=now)
+        self.jobs[job_id] = _delivered(status, receipt) if receipt else status
 
     def _note_order(self, job: Job) -> bool:
         key = digest(job.source.bucket, job.source.key, job.route.name)

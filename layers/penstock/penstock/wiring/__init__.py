@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.lambda_context import LambdaContext, LambdaDeadline
@@ -19,12 +18,17 @@ from penstock.ingest import Ingest, Together
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import Budget
 from penstock.model import Job, Receipt, Store
-from penstock.ports import Deadline, Texts
-from penstock.routes import Routes, parse_routes
+from penstock.ports import Deadline
 from penstock.settings import Settings
+from penstock.wiring.handover import handover
+from penstock.wiring.routes import routes_reader
 
-# How long a warm function may go on with routes it has read: a changed file takes effect within a minute.
-ROUTES_TTL_SECONDS = 60.0
+if TYPE_CHECKING:
+    from penstock.steps.finishing import Aborter, Finisher
+    from penstock.steps.index_step import Indexer
+    from penstock.steps.planning import Planner
+    from penstock.steps.working import Worker
+    from penstock.wiring.steps import Steps
 
 
 @cache
@@ -33,9 +37,34 @@ def ingest() -> Ingest:
     return build_ingest(Settings.from_environment())
 
 
+def plan() -> Planner:
+    """The plan step of this environment."""
+    return _steps().plan()
+
+
+def index() -> Indexer:
+    """The index step."""
+    return _steps().index()
+
+
+def work() -> Worker:
+    """The work step."""
+    return _steps().work()
+
+
+def finish() -> Finisher:
+    """The finish step."""
+    return _steps().finish()
+
+
+def abort() -> Aborter:
+    """The abort step."""
+    return _steps().abort()
+
+
 def deadline(context: LambdaContext) -> Deadline:
     """The deadline of one invocation."""
-    return LambdaDeadline(context)
+    return LambdaDeadline(context, Settings.from_environment().time_limit_seconds)
 
 
 def build_ingest(settings: Settings) -> Ingest:
@@ -55,6 +84,7 @@ def build_ingest(settings: Settings) -> Ingest:
         lease=settings.lease_seconds,
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
+        handover=handover(settings, objects, s3),
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
     together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
@@ -64,35 +94,6 @@ def build_ingest(settings: Settings) -> Ingest:
 def build_job_store(settings: Settings) -> DynamoJobStore:
     """The jobs table of explicit settings."""
     return DynamoJobStore(dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
-
-
-def routes_reader(
-    settings: Settings, texts: Texts, clock: Callable[[], float] = time.monotonic
-) -> Callable[[], Routes]:
-    """A function that answers the routes, read again once they are ROUTES_TTL_SECONDS old."""
-    uri = settings.routes_uri or str(packaged_routes())
-    stack = {
-        "source_bucket": settings.source_bucket,
-        "destination_bucket": settings.destination_bucket,
-        "work_bucket": settings.work_bucket,
-        "records_table": settings.records_table,
-    }
-    known: tuple[float, Routes] | None = None
-
-    def read() -> Routes:
-        nonlocal known
-        if known is None or clock() - known[0] > ROUTES_TTL_SECONDS:
-            known = (clock(), parse_routes(texts.read(uri), uri, stack))
-        return known[1]
-
-    return read
-
-
-def packaged_routes() -> Path:
-    """routes.toml beside the package in the layer; in a checkout, the one at the top."""
-    package = Path(__file__).parents[1]
-    beside = package / "routes.toml"
-    return beside if beside.exists() else package.parents[2] / "routes.toml"
 
 
 def _later(make: Callable[[], Carrier]) -> Carrier:
@@ -113,6 +114,12 @@ def _later_together(make: Callable[[], Together]) -> Together:
         return made()(jobs, deadline)
 
     return carry
+
+
+def _steps() -> Steps:
+    from penstock.wiring import steps  # noqa: PLC0415  # as above
+
+    return steps.steps()
 
 
 def _tables() -> ModuleType:

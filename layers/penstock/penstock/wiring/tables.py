@@ -17,9 +17,11 @@ from penstock.errors import ConfigurationError
 from penstock.group import GroupCarrier
 from penstock.limits import MIB, Budget
 from penstock.loading import TableCarrier
+from penstock.model import Store
 from penstock.parsers import WorkbookLimits
 from penstock.ports import JobStore, ObjectStore
 from penstock.settings import Settings
+from penstock.steps.tables import TableSteps
 from penstock.tables import Form
 
 if TYPE_CHECKING:
@@ -83,3 +85,20 @@ def _connector(settings: Settings) -> Connect:
         "a route goes to PostgreSQL, but the stack knows no database",
         hint="Deploy with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
     )
+
+
+def table_steps(settings: Settings, store: Store, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableSteps:
+    """What the steps of the state machine do with tables of one store."""
+    rejects = S3RejectLog(s3, settings.work_bucket)
+    if store is Store.POSTGRESQL:
+        connect = _connector(settings)
+        carrier = postgres_carrier(settings, objects, s3, budget)
+        return TableSteps(carrier, lambda job_id, span: PostgresSink(connect, job_id, span), rejects, Form.TEXT, budget)
+    client, jobs = records_client(budget.uploads), dynamodb_client()
+    carrier = dynamodb_carrier(settings, objects, s3, budget)
+
+    def open_sink(job_id: str, span: int) -> DynamoRecordSink:
+        bookmark = DynamoBookmark(jobs, settings.jobs_table, job_id, span, retention_days=settings.job_retention_days)
+        return DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads, bookmark=bookmark)
+
+    return TableSteps(carrier, open_sink, rejects, Form.VALUE, budget)

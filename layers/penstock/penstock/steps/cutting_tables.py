@@ -1,0 +1,87 @@
+"""How table jobs are cut: at records, which a pass over the source has counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from penstock.cutting import Place, cut_records
+from penstock.delivery import Attempt
+from penstock.model import Progress, Source, Store
+from penstock.ports import Deadline, WorkFiles
+from penstock.records import Mode
+from penstock.routes import Routes
+from penstock.spans import SpanReceipt
+from penstock.steps import surveying
+from penstock.steps.planning import GZIP, IDENTITY, Decision, Draft, Sizes, index_of, whole
+from penstock.steps.tables import Outline, TableSteps
+from penstock.steps.ticket import TEXT, WHOLE, Cut, Folder, Ticket
+from penstock.tables import tables_of
+
+
+@dataclass(frozen=True, slots=True)
+class TableCutter:
+    """Decides for table jobs: gzip is indexed, plain text surveyed, anything else carried whole."""
+
+    files: WorkFiles
+    tables: Callable[[Store], TableSteps]
+    routes: Callable[[], Routes]
+    sizes: Sizes
+    margin: float
+
+    def __call__(self, ticket: Ticket, folder: Folder, codec: str, deadline: Deadline) -> Decision:
+        """The cut; or what must be done before. Raises what reading the source and asking the database raise."""
+        steps = self.tables(ticket.job.route.store)
+        attempt = Attempt(ticket.job, ticket.head, 1, self.routes(), _unheard, deadline, self.margin)
+        outline = steps.outline(attempt)
+        counted = self._counted(ticket.job.source, folder, codec, outline)
+        if counted is None:
+            return Draft(Cut(codec, WHOLE, plan=outline.plan), [whole(ticket.job.source)])
+        if isinstance(counted, str):
+            return counted
+        cut, places = counted
+        return self._at_records(ticket, cut, places, steps)
+
+    def _counted(
+        self, source: Source, folder: Folder, codec: str, outline: Outline
+    ) -> tuple[Cut, list[Place]] | str | None:
+        """The records' places, or the step that finds them; None where there is no telling records apart."""
+        if outline.text is None or codec not in {GZIP, IDENTITY}:
+            return None
+        cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
+        if codec == GZIP:
+            folder.put(TEXT, outline.text)
+            index = index_of(self.files, source, self.sizes, outline.text)
+            state = index.state()
+            if not state.done:
+                return "index"
+            return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
+        size = self.sizes.span(source.size)
+        places = surveying.collect(folder, size=source.size, piece=size)
+        if places is None:
+            surveying.ask(folder, outline.text, size=source.size, piece=size)
+            return "survey"
+        return replace(cut, total=source.size), places
+
+    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps) -> Draft:
+        """Spans of what ingest has not loaded; from now on it cannot load more."""
+        if cut.plan is None:
+            raise TypeError(f"not a table job: {ticket.job.source.uri}")
+        resume = steps.take_over(ticket.job.id, cut.plan)
+        begun = resume.offset > 0
+        first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
+        spans = cut_records(
+            places,
+            first=first,
+            total=cut.total,
+            source_size=ticket.job.source.size,
+            span=self.sizes.span(cut.total),
+        )
+        before = SpanReceipt(WHOLE, 0, resume.offset, rows=resume.rows, rejects=resume.rejects, chunks=resume.chunk)
+        # The last row of a key wins: spans that write by key go one after the other.
+        ordered = any(table.mode is Mode.UPSERT for table in tables_of(cut.plan))
+        return Draft(replace(cut, before=before if begun else None, ordered=ordered), spans)
+
+
+def _unheard(progress: Progress) -> None:
+    """Planning delivers nothing."""

@@ -1,0 +1,196 @@
+"""`index`: one pass over a gzip source that notes where it can be entered, as far as the time reaches.
+
+What it finds lies under ``jobs/index-<digest>/``, by the source's version and by how its records are found: every job
+on that version uses it.
+
+segment-<n>   entries and their windows (see index/file.py), each written before the state that counts it
+state.json    how many segments there are, and how to go on after the last entry of the last one
+
+So a pass that is killed, or out of time, goes on from the last state; what it found after that, it finds again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from penstock.codecs import Trace
+from penstock.cutting import Place, place
+from penstock.errors import TimeLimitError
+from penstock.index.boundaries import Boundaries, BoundariesState, Text
+from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory
+from penstock.index.gzip import Checkpoint, scan
+from penstock.limits import Budget
+from penstock.model import Source, digest
+from penstock.pipeline import naming
+from penstock.ports import Deadline, ObjectStore, WorkFiles
+from penstock.spans import Stored
+from penstock.steps.ticket import FOLDER
+from penstock.values import from_json, to_json
+
+# Entries of a segment: 8 MiB of windows at most are held until it is written.
+SEGMENT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How far an index is. ``checkpoint`` and ``counter`` belong to the last entry of the last segment.
+
+    ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``.
+    """
+
+    segments: int = 0
+    done: bool = False
+    total: int = 0
+    crc32: int | None = None
+    warnings: tuple[str, ...] = ()
+    checkpoint: str = ""
+    counter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The index of one source. ``text`` is how its records are told apart; None where they are not counted."""
+
+    files: WorkFiles
+    source: Source
+    spacing: int
+    text: Text | None = None
+
+    @property
+    def folder(self) -> str:
+        counted = to_json(self.text) if self.text else ""
+        return f"{FOLDER}/index-{digest(*self.source.identity, str(self.spacing), counted)}"
+
+    def state(self) -> IndexState:
+        """How far it is."""
+        text = self.files.read(f"{self.folder}/state.json")
+        return from_json(IndexState, text) if text else IndexState()
+
+    def write(self, state: IndexState) -> None:
+        """Remember how far it is."""
+        self.files.write(f"{self.folder}/state.json", to_json(state).encode())
+
+    def segment(self, number: int) -> str:
+        """The key of a segment, numbered from 0."""
+        return f"{self.folder}/segment-{number:05d}"
+
+    def places(self) -> Iterator[Place]:
+        """All entries of an index that is done, without their windows."""
+        for number in range(self.state().segments):
+            key = self.segment(number)
+            head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
+            for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
+                yield place(listed, key)
+
+
+@dataclass(slots=True)
+class _Noted:
+    """An entry that waits to be written: first for its record to be found, then for its segment to be full."""
+
+    checkpoint: Checkpoint
+    counter: str
+
+
+@dataclass(slots=True)
+class IndexPass:
+    """One stretch of the pass. Memory: what `scan` takes, and a segment of entries."""
+
+    index: Index
+    objects: ObjectStore
+    budget: Budget
+    deadline: Deadline
+    margin: float
+    _waiting: deque[_Noted] = field(default_factory=deque)
+    _ready: list[_Noted] = field(default_factory=list)
+
+    def run(self) -> bool:
+        """Go on until the source ends (True) or only the margin is left (False).
+
+        Raises BadSourceError with the byte offset; TimeLimitError when not one entry was found in all the time.
+        """
+        state = self.index.state()
+        if state.done:
+            return True
+        began = state.segments
+        source = self.index.source
+        with naming(source):
+            checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
+            counter = self._counter(state)
+            trace = Trace()
+            content = self.objects.open_source(source, start=checkpoint.entry.encoded if checkpoint else 0)
+            with closing(content.chunks()) as chunks:
+                pieces = scan(
+                    chunks,
+                    trace,
+                    self.budget.step,
+                    spacing=self.index.spacing,
+                    note=lambda noted: self._note(noted, counter),
+                    checkpoint=checkpoint,
+                )
+                for piece in pieces:
+                    if counter:
+                        counter.feed(piece)
+                        self._resolve(counter)
+                    if len(self._ready) >= SEGMENT:
+                        state = self._flush(state)
+                    if self.deadline.remaining() <= self.margin:
+                        return self._pause(state, trace, began)
+            if counter:
+                counter.finish()
+                self._resolve(counter)
+        state = self._flush(state)
+        self.index.write(
+            replace(state, done=True, total=trace.produced, crc32=trace.crc32, warnings=tuple(trace.warnings))
+        )
+        return True
+
+    def _counter(self, state: IndexState) -> Boundaries | None:
+        if self.index.text is None:
+            return None
+        if not state.counter:
+            return Boundaries(BoundariesState(self.index.text))
+        return Boundaries(BoundariesState.from_json(json.loads(state.counter)))
+
+    def _note(self, checkpoint: Checkpoint, counter: Boundaries | None) -> None:
+        if counter is None:
+            self._ready.append(_Noted(checkpoint, ""))
+            return
+        # Of the entry alone: those before it that still wait for their records are not asked for again.
+        state = replace(counter.state, marks=(), found=())
+        self._waiting.append(_Noted(checkpoint, json.dumps(state.to_json())))
+        counter.mark()
+
+    def _resolve(self, counter: Boundaries) -> None:
+        for _, record, row in counter.take():
+            noted = self._waiting.popleft()
+            entry = replace(noted.checkpoint.entry, record=record, row=row)
+            noted.checkpoint = replace(noted.checkpoint, entry=entry)
+            self._ready.append(noted)
+
+    def _flush(self, state: IndexState) -> IndexState:
+        if not self._ready:
+            return state
+        entries = [(noted.checkpoint.entry, noted.checkpoint.window) for noted in self._ready]
+        self.index.files.write(self.index.segment(state.segments), pack(entries))
+        last = self._ready[-1]
+        self._ready.clear()
+        state = replace(
+            state,
+            segments=state.segments + 1,
+            checkpoint=json.dumps(last.checkpoint.to_json()),
+            counter=last.counter,
+        )
+        self.index.write(state)
+        return state
+
+    def _pause(self, state: IndexState, trace: Trace, began: int) -> bool:
+        if self._flush(state).segments == began:
+            raise TimeLimitError(
+                f"{self.index.source.uri}: no place to enter it was found in one invocation "
+                f"({trace.consumed:,} bytes read): it is one deflate block"
+            )
+        return False

@@ -1,0 +1,164 @@
+"""`plan`: looks at what there is of a job, and says what comes next: index, survey or work.
+
+Called again after each of them. Whatever it decides it leaves in the job's folder, once: a second call finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from penstock.codecs import HEAD, choose
+from penstock.cutting import Place, cut_parts, part_size, spacing, span_size
+from penstock.delivery import describe
+from penstock.index.boundaries import Text
+from penstock.limits import Budget
+from penstock.model import Source, Target
+from penstock.pipeline import naming, peek
+from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
+from penstock.routes import Routes, check_target
+from penstock.spans import Entry, Span
+from penstock.steps.indexing import Index
+from penstock.steps.ticket import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.values import to_json
+
+# As long as the machine's own limit: an execution that dies without a word is given up then.
+EXECUTION_SECONDS = 7 * 86_400.0
+
+GZIP, IDENTITY = "gzip", "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a plan goes by. ``workers`` carry a span each; 0 leaves ``span_bytes`` and ``index_spacing`` to it."""
+
+    budget: Budget
+    workers: int
+    span_bytes: int = 0
+    index_spacing: int = 0
+
+    def span(self, total: int) -> int:
+        """Decoded bytes of a span."""
+        return self.span_bytes or span_size(total, self.workers)
+
+    def spacing(self, size: int) -> int:
+        """Decoded bytes between two entries of an index."""
+        return self.index_spacing or spacing(size)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cut, and its spans, of which it does not yet say how many there are."""
+
+    cut: Cut
+    spans: Iterable[Span]
+
+
+Decision = Draft | str
+"""How a job is cut; or the step that must come before that is known."""
+
+CutTable = Callable[[Ticket, Folder, str, Deadline], Decision]
+"""Decides for a table job, by ticket, folder and codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Decides how jobs are cut, and opens the upload that the spans of an execution fill."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    cut_table: CutTable
+    routes: Callable[[], Routes]
+    sizes: Sizes
+
+    def __call__(self, job_id: str, execution: str, deadline: Deadline) -> dict[str, object]:
+        """What comes next, and where the Map finds its items.
+
+        Raises DestinationLoopError, OutputTooLargeError and what reading the source and asking the database raise.
+        """
+        folder = Folder(self.files, job_id)
+        ticket = folder.get(Ticket, TICKET)
+        self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
+        cut = folder.find(Cut, CUT)
+        if cut is None:
+            with naming(ticket.job.source):
+                decision = self._decide(ticket, folder, deadline)
+            if isinstance(decision, str):
+                return self._answer(decision, folder.key(PIECES), self.sizes.workers)
+            cut = _write(folder, decision)
+        if cut.spans and not cut.plan:
+            self._open_upload(ticket, folder, execution)
+        self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
+        return self._answer("work", folder.key(MANIFEST), 1 if cut.ordered else self.sizes.workers)
+
+    def _answer(self, following: str, manifest: str, workers: int) -> dict[str, object]:
+        return {
+            "next": following,
+            "manifest": {"bucket": self.files.bucket, "key": manifest},
+            "concurrency": workers,
+        }
+
+    def _decide(self, ticket: Ticket, folder: Folder, deadline: Deadline) -> Decision:
+        source = ticket.job.source
+        codec = self._codec(ticket)
+        if ticket.job.route.plan:
+            return self.cut_table(ticket, folder, codec, deadline)
+        if codec == GZIP:
+            index = index_of(self.files, source, self.sizes)
+            state = index.state()
+            if not state.done:
+                return "index"
+            return self._in_parts(Cut(codec, 0, state.total, state.crc32, state.warnings), index.places(), source)
+        if codec == IDENTITY:
+            return self._in_parts(Cut(codec, 0, source.size), None, source)
+        return Draft(Cut(codec, 0), [whole(source)])
+
+    def _in_parts(self, cut: Cut, places: Iterable[Place] | None, source: Source) -> Draft:
+        part = part_size(cut.total, self.sizes.budget)
+        size = max(1, -(-self.sizes.span(cut.total) // part)) * part
+        at = places or (Place(Entry(start, start)) for start in range(0, max(1, source.size), size))
+        return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
+
+    def _codec(self, ticket: Ticket) -> str:
+        source = ticket.job.source
+        with closing(self.objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
+            head, _ = peek(chunks, HEAD)
+        return choose(head, source.key, ticket.job.route.codec, window=self.sizes.budget.window).name
+
+    def _open_upload(self, ticket: Ticket, folder: Folder, execution: str) -> None:
+        """Once for an execution. Whoever comes second aborts its own, and takes the first one's."""
+        target, name = ticket.job.target, upload_name(execution)
+        if not isinstance(target, Target):
+            raise TypeError(f"not an object: {target}")
+        if folder.find(Upload, name):
+            return
+        self.routes().refuse_loop(ticket.job.route, ticket.job.source, target)
+        check_target(ticket.job.route, target)
+        content, warnings = describe(ticket.job, target, ticket.head)
+        ours = Upload(self.parts.create(target, content), warnings)
+        if folder.put_once(Upload, name, ours) != ours:
+            self.parts.abort(target, ours.upload_id)
+
+
+def index_of(files: WorkFiles, source: Source, sizes: Sizes, text: Text | None = None) -> Index:
+    """The index of a source; ``text`` says how its records are told apart, where they are to be counted."""
+    return Index(files, source, sizes.spacing(source.size), text)
+
+
+def whole(source: Source) -> Span:
+    """A source that cannot be cut."""
+    return Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)
+
+
+def _write(folder: Folder, draft: Draft) -> Cut:
+    """The manifest first: what says that there is one comes last."""
+    last = WHOLE
+    lines = []
+    for span in draft.spans:
+        last = span.number
+        lines.append(to_json(span).encode() + b"\n")
+    folder.files.write(folder.key(MANIFEST), b"".join(lines))
+    return folder.put_once(Cut, CUT, replace(draft.cut, spans=last))

@@ -1,0 +1,51 @@
+"""`index` of a plain source: its pieces are read side by side, and what is found in each is stitched together."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from penstock.cutting import Place
+from penstock.index.boundaries import Text
+from penstock.index.survey import Survey, stitch, survey
+from penstock.ports import ObjectStore
+from penstock.spans import Entry
+from penstock.steps.ticket import PIECES, TICKET, Folder, Ticket
+from penstock.values import from_plain, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes ``start`` to ``end`` of a plain source, and how its records are told apart."""
+
+    number: int
+    start: int
+    end: int
+    text: Text
+
+
+def ask(folder: Folder, text: Text, *, size: int, piece: int) -> None:
+    """Leave a list of pieces of ``piece`` bytes of a source of ``size`` bytes."""
+    starts = range(0, size, piece)
+    pieces = (Piece(number, start, min(start + piece, size), text) for number, start in enumerate(starts))
+    folder.files.write(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
+
+
+def answer(objects: ObjectStore, folder: Folder, item: object) -> None:
+    """Survey one piece, and leave what was found. Memory: that of reading, and of `survey`."""
+    piece = from_plain(Piece, item)
+    source = folder.get(Ticket, TICKET).job.source
+    with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
+        found = survey(chunks, piece.text, start=piece.start)
+    folder.put(f"survey/{piece.number:05d}.json", found)
+
+
+def collect(folder: Folder, *, size: int, piece: int) -> list[Place] | None:
+    """The places that the pieces' beginnings are; None while any piece is unanswered."""
+    surveys = []
+    for number, _ in enumerate(range(0, size, piece)):
+        found = folder.find(Survey, f"survey/{number:05d}.json")
+        if found is None:
+            return None
+        surveys.append(found)
+    return [Place(Entry(start, start, record=record, row=row)) for start, record, row in stitch(surveys)]

@@ -1,0 +1,145 @@
+"""The part of each step that is about tables: what plan, work, finish and abort do with a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+
+from penstock.delivery import Attempt
+from penstock.errors import TooManyRejectsError
+from penstock.index.boundaries import HEAD, Text, text_of
+from penstock.limits import Budget
+from penstock.loading import Settling, TableCarrier
+from penstock.model import Receipt
+from penstock.parsers import Within, outset, parse
+from penstock.pipeline import peek
+from penstock.ports import RejectLog, TableSink
+from penstock.records import Chunk, Loaded, Reject, Resume, TablePlan
+from penstock.spans import Span
+from penstock.steps.ticket import WHOLE, Cut, Ticket
+from penstock.tables import Form, Rowmaker, garbage_held_back
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The plan of a job, its format chosen and its columns known. ``text``: how its records are told apart, and
+    ``within``: what each of its spans has to be told; None where it cannot be cut at records."""
+
+    plan: TablePlan
+    text: Text | None
+    within: Within | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a span has loaded so far, earlier attempts at it included."""
+
+    rows: int = 0
+    rejects: int = 0
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableSteps:
+    """Table jobs of one store. ``open_sink`` makes the sink of one span of a job; ``carrier`` is ingest's."""
+
+    carrier: TableCarrier
+    open_sink: Callable[[str, int], TableSink]
+    rejects: RejectLog
+    form: Form
+    budget: Budget
+
+    def outline(self, attempt: Attempt) -> Outline:
+        """What the beginning of a source tells. Raises BadSourceError where its header is bad."""
+        plan = self.carrier.plan(attempt)
+        with closing(self.carrier.decoding(attempt).pieces()) as pieces:
+            head, chunks = peek(pieces, HEAD)
+            text = text_of(plan.parse, head)
+            return Outline(plan, text, outset(chunks, plan.parse) if text else None)
+
+    def take_over(self, job_id: str, plan: TablePlan) -> Resume:
+        """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            resume = sink.begin(plan)
+            # The ledger takes a number once: an attempt that wakes up late finds its next chunk entered.
+            sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=()))
+        return resume
+
+    def load(self, ticket: Ticket, cut: Cut, span: Span, pieces: Iterable[bytes]) -> Tally:
+        """Load the records of a span, behind those that the ledger knows.
+
+        Raises TooManyRejectsError as soon as this span alone has more rejects than the route allows.
+        """
+        plan, within = cut.plan, cut.within
+        if plan is None or within is None:
+            raise TypeError(f"not cut at records: {ticket.job.source.uri}")
+        tally = Tally()
+        maker = Rowmaker(plan, self.form)
+        with self.open_sink(ticket.job.id, span.number) as sink:
+            resume = sink.begin(plan)
+            tally.rows, tally.rejects, tally.chunks = resume.rows, resume.rejects, resume.chunk
+            self._keep(ticket, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
+            batches = parse(
+                pieces,
+                plan.parse,
+                batch_bytes=self.budget.batch,
+                resume=resume,
+                screening=maker.screen,
+                within=replace(within, offset=span.start, row=span.first_row),
+            )
+            with garbage_held_back(), Settling() as pending:
+                for number, batch in enumerate(batches, start=resume.chunk):
+                    chunk, rejects = maker.chunk(number, batch)
+                    pending.settle()
+                    self._keep(ticket, span, f"{number:06d}", rejects)
+                    _refuse(ticket, plan, tally.rejects + len(rejects))
+                    pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
+            _refuse(ticket, plan, tally.rejects)
+        return tally
+
+    def refuse_too_many(self, ticket: Ticket, plan: TablePlan, whole: Receipt) -> None:
+        """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
+        records = whole.rows + whole.rejects
+        limit = plan.max_rejects
+        if 0 < limit < 1 and whole.rejects > limit * records:
+            raise _too_many(ticket, whole.rejects, f"{limit:.2%} of {records:,} records")
+        _refuse(ticket, plan, whole.rejects)
+
+    def finish(self, job_id: str, plan: TablePlan) -> None:
+        """Make a ``replace`` visible; nothing more can be loaded after it."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            sink.begin(plan)
+            sink.finish()
+
+    def abort(self, job_id: str) -> None:
+        """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            sink.abort()
+
+    def _settle(self, ticket: Ticket, span: Span, chunk: Chunk, settled: Callable[[], Loaded], tally: Tally) -> None:
+        loaded = settled()
+        self._keep(ticket, span, f"{chunk.number:06d}-refused", loaded.rejects)
+        tally.rows += loaded.rows
+        tally.rejects += chunk.rejects + len(loaded.rejects)
+        tally.chunks += 1
+
+    def _keep(self, ticket: Ticket, span: Span, name: str, rejects: Sequence[Reject]) -> None:
+        if rejects:
+            there = [replace(reject, span=span.number) for reject in rejects]
+            self.rejects.write(ticket.job.id, f"{span.number:05d}-{name}", there)
+
+
+def _refuse(ticket: Ticket, plan: TablePlan, rejects: int) -> None:
+    """Raises TooManyRejectsError when the route allows a count of rejects, and these are more."""
+    limit = plan.max_rejects
+    if (limit >= 1 or not limit) and rejects > limit:
+        raise _too_many(ticket, rejects, f"{limit:g}")
+
+
+def _too_many(ticket: Ticket, rejects: int, limit: str) -> TooManyRejectsError:
+    return TooManyRejectsError(
+        f"{ticket.job.source.uri}: {rejects:,} records were rejected, max_rejects is {limit}; "
+        f"they are listed in jobs/{ticket.job.id}/rejects/ of the work bucket"
+    )

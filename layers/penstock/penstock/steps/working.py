@@ -1,0 +1,125 @@
+"""`work`: one span, delivered and counted. Done again, it does no harm; counted already, it is not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from penstock.delivery import Attempt, Carrier
+from penstock.errors import EarlierSpanError
+from penstock.limits import Budget
+from penstock.model import Progress, Store, Target
+from penstock.pipeline import naming
+from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
+from penstock.routes import Routes
+from penstock.spans import Span, SpanReceipt
+from penstock.steps.entering import span_bytes
+from penstock.steps.tables import TableSteps
+from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.values import from_plain
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Carries spans. ``carriers`` are ingest's, for a source that cannot be cut; times in seconds."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    tables: Callable[[Store], TableSteps]
+    carriers: Mapping[Store, Carrier]
+    routes: Callable[[], Routes]
+    budget: Budget
+    margin: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
+        """Deliver a span of the manifest, unless its receipt is there.
+
+        Raises EarlierSpanError where spans go in order and the one before it is not in, NotEnoughTimeError, and what
+        sources and sinks raise.
+        """
+        span = from_plain(Span, item)
+        folder = Folder(self.files, job_id)
+        ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
+        wanted = [span.number, span.number - 1] if cut.ordered and span.number > 1 else [span.number]
+        there = self.executions.receipts(job_id, execution, wanted)
+        if span.number not in there:
+            if len(wanted) > 1 and wanted[1] not in there:
+                raise EarlierSpanError(f"{ticket.job.source.uri}: span {wanted[1]} is not in yet")
+            with naming(ticket.job.source):
+                receipt = self._deliver(_Task(folder, ticket, cut, span, execution, deadline))
+            self.executions.count(job_id, execution, receipt)
+        return {"span": span.number}
+
+    def _deliver(self, task: _Task) -> SpanReceipt:
+        began = self.clock()
+        if task.span.number == WHOLE:
+            receipt = self._carry(task)
+        else:
+            pieces = span_bytes(
+                self.objects,
+                self.files,
+                task.ticket.job.source,
+                task.span,
+                codec=task.cut.codec,
+                budget=self.budget,
+                deadline=task.deadline,
+                margin=self.margin,
+            )
+            with closing(pieces):
+                receipt = self._load(task, pieces) if task.cut.plan else self._upload(task, pieces)
+        return replace(receipt, seconds=self.clock() - began)
+
+    def _upload(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
+        span, target = task.span, task.ticket.job.target
+        if not isinstance(target, Target):
+            raise TypeError(f"not an object: {target}")
+        upload = task.folder.get(Upload, upload_name(task.execution))
+        with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
+            for piece in pieces:
+                sink.write(piece)
+            parts, size, crc32 = sink.finish()
+        return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
+
+    def _load(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
+        span = task.span
+        tally = self.tables(task.ticket.job.route.store).load(task.ticket, task.cut, span, pieces)
+        return SpanReceipt(
+            span.number, span.bytes_in, span.size, rows=tally.rows, rejects=tally.rejects, chunks=tally.chunks
+        )
+
+    def _carry(self, task: _Task) -> SpanReceipt:
+        """The whole source, as ingest would, with all the time of an invocation."""
+        ticket = task.ticket
+        attempt = Attempt(ticket.job, ticket.head, 2, self.routes(), _unheard, task.deadline, self.margin)
+        receipt = self.carriers[ticket.job.route.store](attempt)
+        return SpanReceipt(
+            WHOLE,
+            ticket.job.source.size,
+            receipt.bytes_out,
+            receipt.crc32,
+            receipt.rows,
+            receipt.rejects,
+            receipt.parts,
+            warnings=receipt.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A span, and all that is known of its job."""
+
+    folder: Folder
+    ticket: Ticket
+    cut: Cut
+    span: Span
+    execution: str
+    deadline: Deadline
+
+
+def _unheard(progress: Progress) -> None:
+    """Progress within a span is not told: a receipt counts it, once."""

@@ -1,0 +1,215 @@
+"""What the steps of the state machine need, in memory: work files, part uploads, executions, machine, event bus."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from penstock.errors import (
+    ChecksumMismatchError,
+    IncompleteJobError,
+    LeaseLostError,
+    PublishConflictError,
+    SourceGoneError,
+    SupersededError,
+)
+from penstock.model import Claim, Content, Failure, JobState, Progress, Published, Receipt, Target
+from penstock.ports import PublishRule, Verdict
+from penstock.spans import SpanReceipt, Stored
+from penstock.testing.jobs import MemoryJobStore
+from penstock.testing.objects import MemoryObjectStore
+
+
+@dataclass
+class MemoryWorkFiles:
+    """Keeps every file under its key. Implements ``WorkFiles``."""
+
+    bucket: str = "work"
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def read_part(self, stored: Stored) -> bytes:
+        if stored.key not in self.files:
+            raise SourceGoneError(f"{stored.key} is gone")
+        return self.files[stored.key][stored.start : stored.start + stored.size]
+
+    def write(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def write_once(self, key: str, data: bytes) -> bytes:
+        return self.files.setdefault(key, data)
+
+
+@dataclass
+class MemoryPartStore:
+    """Uploads by id, each with its parts by number, on top of a `MemoryObjectStore`. Implements ``PartStore``."""
+
+    store: MemoryObjectStore
+    uploads: dict[str, tuple[Target, Content, dict[int, bytes]]] = field(default_factory=dict)
+
+    def create(self, target: Target, content: Content) -> str:
+        upload_id = self.store.create_upload(target)
+        self.uploads[upload_id] = target, content, {}
+        return upload_id
+
+    def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> MemoryPartSink:  # noqa: ARG002  # as above
+        return MemoryPartSink(self, upload_id, first, size)
+
+    def complete(
+        self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
+    ) -> Published:
+        standing = self.store.get(target.bucket, target.key)
+        verdict = rule(standing.head.metadata) if standing else Verdict.REPLACE
+        if verdict is Verdict.SUPERSEDED:
+            raise SupersededError(f"{target.uri} holds a newer result")
+        if standing and verdict is Verdict.DUPLICATE:
+            return standing.published
+        if upload_id not in self.uploads:
+            raise PublishConflictError(f"{upload_id}: NoSuchUpload")
+        _, content, there = self.uploads[upload_id]
+        if sorted(there) != list(range(1, parts + 1)):
+            raise IncompleteJobError(f"{target.uri}: parts {sorted(there)} of {parts}")
+        data = b"".join(there[number] for number in sorted(there))
+        if len(data) != size:
+            raise IncompleteJobError(f"{target.uri}: {len(data)} bytes of {size}")
+        if zlib.crc32(data) != crc32:
+            raise ChecksumMismatchError(f"{target.uri}: BadDigest", offset=0)
+        published = self.store.put_if(standing.head.etag if standing else "", target, content, data, parts=parts)
+        if published is None:
+            raise PublishConflictError(f"{target.uri} keeps changing")
+        self.abort(target, upload_id)
+        return published
+
+    def abort(self, target: Target, upload_id: str) -> None:  # noqa: ARG002  # ids are unique here
+        self.uploads.pop(upload_id, None)
+        self.store.abort_upload(upload_id)
+
+
+class MemoryPartSink:
+    """Implements ``PartSink``; parts appear as they are full."""
+
+    def __init__(self, store: MemoryPartStore, upload_id: str, first: int, size: int) -> None:
+        self._store = store
+        self._upload_id = upload_id
+        self._first = self._number = first
+        self._part_size = size
+        self._waiting = bytearray()
+        self._size = self._crc32 = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._waiting.clear()
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        self._waiting += chunk
+        while len(self._waiting) >= self._part_size:
+            self._send(self._part_size)
+
+    def finish(self) -> tuple[int, int, int]:
+        if self._waiting or self._number == self._first:
+            self._send(len(self._waiting))
+        return self._number - self._first, self._size, self._crc32
+
+    def _send(self, size: int) -> None:
+        if self._upload_id not in self._store.uploads:
+            raise PublishConflictError(f"{self._upload_id}: NoSuchUpload")
+        data = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        self._store.uploads[self._upload_id][2][self._number] = data
+        self._number += 1
+        self._size += len(data)
+        self._crc32 = zlib.crc32(data, self._crc32)
+
+
+@dataclass
+class MemoryExecutionStore:
+    """The jobs of a `MemoryJobStore` that executions carry. Implements ``ExecutionStore``."""
+
+    jobs: MemoryJobStore
+    kept: dict[tuple[str, int], SpanReceipt] = field(default_factory=dict)
+    blamed: dict[str, Failure] = field(default_factory=dict)
+
+    def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
+        self.jobs.hand_over(claim, execution, lease=lease)
+
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
+        self._check(job_id, execution)
+        self.jobs.renew(job_id, lease)
+        self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], state=JobState.EXECUTING)
+
+    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+        self._check(job_id, execution)
+        self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], spans=spans, size=size)
+
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
+        if (execution, receipt.span) in self.kept:
+            return False
+        self._check(job_id, execution)
+        self.kept[execution, receipt.span] = receipt
+        status = self.jobs.jobs[job_id]
+        done = status.progress
+        progress = Progress(
+            done.bytes_in + receipt.bytes_in,
+            done.bytes_out + receipt.bytes_out,
+            done.rows + receipt.rows,
+            done.rejects + receipt.rejects,
+        )
+        self.jobs.jobs[job_id] = replace(status, progress=progress, spans_done=status.spans_done + 1)
+        return True
+
+    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:  # noqa: ARG002  # the execution's name tells the job
+        return {span: self.kept[execution, span] for span in spans if (execution, span) in self.kept}
+
+    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+        self._check(job_id, execution)
+        self.blamed.setdefault(execution, failure)
+
+    def end(
+        self,
+        job_id: str,
+        execution: str,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> bool:
+        status = self.jobs.jobs[job_id]
+        if status.execution == execution and status.state.final:
+            return False
+        self._check(job_id, execution)
+        self.jobs.end(job_id, state, receipt=receipt, failure=self.blamed.get(execution, failure) if failure else None)
+        return True
+
+    def _check(self, job_id: str, execution: str) -> None:
+        status = self.jobs.jobs[job_id]
+        if status.execution != execution or status.state.final or self.jobs.holder(job_id) != execution:
+            raise LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
+
+
+@dataclass
+class MemoryMachine:
+    """Remembers which executions were started, and with what. Implements ``Machine``."""
+
+    started: dict[str, str] = field(default_factory=dict)
+
+    def start(self, execution: str, payload: str) -> None:
+        self.started.setdefault(execution, payload)
+
+
+@dataclass
+class MemoryEventBus:
+    """Keeps every event. Implements ``EventBus``."""
+
+    events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+
+    def put(self, kind: str, detail: Mapping[str, object]) -> None:
+        self.events.append((kind, dict(detail)))

@@ -1,0 +1,43 @@
+"""Where routes are read from, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock.ports import Texts
+from penstock.routes import Routes, parse_routes
+from penstock.settings import Settings
+
+# How long a warm function may go on with routes it has read: a changed file takes effect within a minute.
+ROUTES_TTL_SECONDS = 60.0
+
+
+def routes_reader(
+    settings: Settings, texts: Texts, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], Routes]:
+    """A function that answers the routes, read again once they are ROUTES_TTL_SECONDS old."""
+    uri = settings.routes_uri or str(packaged_routes())
+    stack = {
+        "source_bucket": settings.source_bucket,
+        "destination_bucket": settings.destination_bucket,
+        "work_bucket": settings.work_bucket,
+        "records_table": settings.records_table,
+    }
+    known: tuple[float, Routes] | None = None
+
+    def read() -> Routes:
+        nonlocal known
+        if known is None or clock() - known[0] > ROUTES_TTL_SECONDS:
+            known = (clock(), parse_routes(texts.read(uri), uri, stack))
+        return known[1]
+
+    return read
+
+
+def packaged_routes() -> Path:
+    """routes.toml beside the package in the layer; in a checkout, the one at the top."""
+    package = Path(__file__).parents[1]
+    beside = package / "routes.toml"
+    return beside if beside.exists() else package.parents[2] / "routes.toml"

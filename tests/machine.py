@@ -1,0 +1,174 @@
+"""The state machine, played by hand: the steps as they are deployed, in the order of statemachine/job.asl.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from penstock.delivery import Carrier, ObjectCarrier
+from penstock.errors import PenstockError, RetryableError
+from penstock.jobs import Outcome, Workshop
+from penstock.limits import KIB, MIB, Budget
+from penstock.model import JobState, JobStatus, Source, Store
+from penstock.ports import Deadline, ObjectStore
+from penstock.routes import Routes, parse_routes
+from penstock.steps.cutting_tables import TableCutter
+from penstock.steps.finishing import Aborter, Finisher
+from penstock.steps.handover import Handover
+from penstock.steps.index_step import Indexer
+from penstock.steps.planning import Planner, Sizes
+from penstock.steps.tables import TableSteps
+from penstock.steps.working import Worker
+from penstock.testing import (
+    ManualDeadline,
+    MemoryEventBus,
+    MemoryExecutionStore,
+    MemoryJobStore,
+    MemoryMachine,
+    MemoryObjectStore,
+    MemoryPartStore,
+    MemoryWorkFiles,
+)
+
+STACK = {"source_bucket": "drops"}
+# Retries of a step, as the definition has them for the Retryable errors.
+ATTEMPTS = 9
+
+
+def no_tables(store: Store) -> TableSteps:
+    raise AssertionError(f"no tables of {store} here")
+
+
+@dataclass
+class Plant:
+    """A workshop that hands every job over, the steps, and handles on everything around them."""
+
+    routes_text: str
+    span_bytes: int = 5 * MIB
+    spacing: int = 64 * KIB
+    budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=16 * KIB))
+    tables: Callable[[Store], TableSteps] = no_tables
+    table_carriers: Mapping[Store, Carrier] = field(default_factory=dict)
+    seed: int = 0
+    deadlines: Callable[[], Deadline] = lambda: ManualDeadline(900.0)
+
+    def __post_init__(self) -> None:
+        self.now = 1_795_249_800.0
+        self.store = MemoryObjectStore("drops", "out", piece=10_000)
+        self.objects: ObjectStore = self.store
+        self.files = MemoryWorkFiles()
+        self.jobs = MemoryJobStore(lambda: self.now)
+        self.executions = MemoryExecutionStore(self.jobs)
+        self.parts = MemoryPartStore(self.store)
+        self.machine = MemoryMachine()
+        self.bus = MemoryEventBus()
+        self.random = Random(self.seed)
+        self.calls: list[str] = []
+        self.fail: Callable[[str], None] = lambda step: None
+
+    @property
+    def routes(self) -> Routes:
+        return parse_routes(self.routes_text, "routes.toml", STACK)
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.budget, workers=4, span_bytes=self.span_bytes, index_spacing=self.spacing)
+
+    def upload(self, key: str, data: bytes) -> Source:
+        return self.store.put("drops", key, data)
+
+    def ingest(self, source: Source) -> Outcome:
+        handover = Handover(self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=1)
+        workshop = Workshop(
+            objects=self.objects,
+            jobs=self.jobs,
+            carriers=self.carriers,
+            lease=60.0,
+            beat_every=2.0,
+            margin=10.0,
+            handover=handover,
+        )
+        return workshop.take(source, self.routes, self.deadlines())
+
+    @property
+    def carriers(self) -> Mapping[Store, Carrier]:
+        return {Store.BUCKET: ObjectCarrier(self.objects, self.budget), **self.table_carriers}
+
+    def run(self, source: Source) -> JobStatus:
+        """From upload to the end of the execution."""
+        outcome = self.ingest(source)
+        assert outcome.state is JobState.EXECUTING, outcome
+        self.execute(outcome.job_id)
+        return self.jobs.jobs[outcome.job_id]
+
+    def execute(self, execution: str) -> bool:
+        """One execution to its end; whether it succeeded."""
+        job_id = json.loads(self.machine.started[execution])["job"]
+        try:
+            while (following := self.call("plan", lambda d: self.planner(job_id, execution, d)))["next"] != "work":
+                if following["next"] == "survey":
+                    for item in self.items(following):
+                        self.call("survey", lambda d, item=item: self.indexer(job_id, execution, item, d))
+                else:
+                    while not self.call("index", lambda d: self.indexer(job_id, execution, None, d))["done"]:
+                        pass
+            items = self.items(following)
+            if following["concurrency"] > 1:
+                self.random.shuffle(items)
+            for item in items:
+                self.call("work", lambda d, item=item: self.worker(job_id, execution, item, d))
+            self.call("finish", lambda d: self.finisher(job_id, execution))
+        except PenstockError as error:
+            told = {"Error": type(error).__name__, "Cause": json.dumps({"errorMessage": str(error)})}
+            self.aborter(job_id, execution, told)
+            return False
+        return True
+
+    def items(self, answer: Mapping[str, object]) -> list[object]:
+        manifest = answer["manifest"]
+        assert isinstance(manifest, dict)
+        return [json.loads(line) for line in self.files.files[manifest["key"]].splitlines()]
+
+    def call(self, step: str, work: Callable[[Deadline], dict[str, object]]) -> dict[str, object]:
+        for attempt in range(ATTEMPTS):
+            self.calls.append(step)
+            try:
+                self.fail(step)
+                return work(self.deadlines())
+            except RetryableError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    @property
+    def planner(self) -> Planner:
+        cutter = TableCutter(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
+        return Planner(self.objects, self.files, self.executions, self.parts, cutter, lambda: self.routes, self.sizes)
+
+    @property
+    def indexer(self) -> Indexer:
+        return Indexer(self.objects, self.files, self.sizes, 10.0)
+
+    @property
+    def worker(self) -> Worker:
+        return Worker(
+            self.objects,
+            self.files,
+            self.executions,
+            self.parts,
+            self.tables,
+            self.carriers,
+            lambda: self.routes,
+            self.budget,
+            10.0,
+        )
+
+    @property
+    def finisher(self) -> Finisher:
+        return Finisher(self.files, self.executions, self.parts, self.tables, self.bus)
+
+    @property
+    def aborter(self) -> Aborter:
+        return Aborter(self.files, self.executions, self.parts, self.tables, self.bus)
