@@ -26,6 +26,11 @@ BUS = {"Fn::Sub": f"arn:{HERE % 'events'}:event-bus/default"}
 Grants = dict[str, tuple[set[str], Any]]
 
 READ_SOURCE: Grants = {"ReadSource": ({"s3:GetObject", "s3:GetObjectVersion"}, SOURCE_OBJECTS)}
+WRITE_DESTINATION: Grants = {
+    "WriteDestination": ({"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, DESTINATION_OBJECTS)
+}
+READ_ROUTES: Grants = {"ReadRoutes": ({"s3:GetObject"}, CONFIGURATION)}
+LOAD_RECORDS: Grants = {"LoadRecords": ({"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"}, RECORDS)}
 WORK_FILES: Grants = {"KeepWorkFiles": ({"s3:GetObject", "s3:PutObject"}, JOB_FILES)}
 KEEP_JOB: Grants = {"KeepJobs": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS)}
 FIND_UPLOADS: Grants = {"FindUnfinishedUploads": ({"s3:ListBucketMultipartUploads"}, DESTINATION)}
@@ -43,13 +48,13 @@ def logs(verb: str) -> Grants:
 GRANTED: dict[str, Grants] = {
     "IngestRole": {
         **READ_SOURCE,
-        "WriteDestination": ({"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, DESTINATION_OBJECTS),
+        **WRITE_DESTINATION,
         **tells_missing_from_forbidden(SOURCE, DESTINATION),
         **FIND_UPLOADS,
-        "ReadRoutes": ({"s3:GetObject"}, CONFIGURATION),
+        **READ_ROUTES,
         "KeepJobs": ({"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
-        "KeepRejects": ({"s3:PutObject"}, JOB_FILES),
-        "LoadRecords": ({"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"}, RECORDS),
+        "WriteWorkFiles": ({"s3:PutObject"}, JOB_FILES),
+        **LOAD_RECORDS,
         "TakeMessages": (
             {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
             {"Fn::GetAtt": ["IngestQueue", "Arn"]},
@@ -60,10 +65,9 @@ GRANTED: dict[str, Grants] = {
     },
     "PlanRole": {
         **READ_SOURCE,
-        "BeginUpload": ({"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, DESTINATION_OBJECTS),
-        **tells_missing_from_forbidden(SOURCE, DESTINATION, WORK),
-        **FIND_UPLOADS,
-        "ReadRoutes": ({"s3:GetObject"}, CONFIGURATION),
+        "BeginUpload": ({"s3:AbortMultipartUpload", "s3:PutObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(SOURCE, WORK),
+        **READ_ROUTES,
         **WORK_FILES,
         **KEEP_JOB,
         "CheckRecords": ({"dynamodb:DescribeTable"}, RECORDS),
@@ -73,19 +77,20 @@ GRANTED: dict[str, Grants] = {
         **READ_SOURCE,
         **tells_missing_from_forbidden(SOURCE, WORK),
         **WORK_FILES,
-        **KEEP_JOB,
         **logs("Index"),
     },
     "WorkRole": {
         **READ_SOURCE,
-        "UploadParts": ({"s3:PutObject"}, DESTINATION_OBJECTS),
-        **tells_missing_from_forbidden(SOURCE, WORK),
+        **WRITE_DESTINATION,
+        **tells_missing_from_forbidden(SOURCE, DESTINATION, WORK),
+        **FIND_UPLOADS,
+        **READ_ROUTES,
         **WORK_FILES,
         "KeepJobs": (
             {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
             JOBS,
         ),
-        "LoadRecords": ({"dynamodb:BatchWriteItem", "dynamodb:DescribeTable"}, RECORDS),
+        **LOAD_RECORDS,
         **logs("Work"),
     },
     "FinishRole": {
@@ -100,8 +105,7 @@ GRANTED: dict[str, Grants] = {
     "AbortRole": {
         "AbortUpload": ({"s3:AbortMultipartUpload"}, DESTINATION_OBJECTS),
         **tells_missing_from_forbidden(WORK),
-        **FIND_UPLOADS,
-        **WORK_FILES,
+        "ReadWorkFiles": ({"s3:GetObject"}, JOB_FILES),
         **KEEP_JOB,
         **ANNOUNCE,
         **logs("Abort"),
@@ -122,7 +126,10 @@ GRANTED: dict[str, Grants] = {
         ),
         "WatchChildren": (
             {"states:DescribeExecution", "states:StopExecution"},
-            {"Fn::Sub": f"arn:{HERE % 'states'}:execution:${{AWS::StackName}}-job*:*"},
+            [
+                {"Fn::Sub": f"arn:{HERE % 'states'}:execution:${{AWS::StackName}}-job:*"},
+                {"Fn::Sub": f"arn:{HERE % 'states'}:execution:${{AWS::StackName}}-job/*:*"},
+            ],
         ),
         "Log": (
             {
