@@ -22,6 +22,7 @@ from penstock.errors import (
 )
 from penstock.limits import MIB
 from penstock.model import Content, Target
+from penstock.ports import Moved
 from penstock.testing.transfer import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
 from penstock.transfer.state import from_text, to_text
 from penstock.transfer.upload import Order, Sent, Uploader
@@ -160,7 +161,7 @@ def test_an_upload_that_is_gone_begins_anew(setting: Setting, other: bytes | Non
     setting.interrupted_after(2)
     setting.service.uploads.clear()
     if other:
-        setting.service.put(TARGET, Content(), bytearray(other), crc32=zlib.crc32(other))
+        setting.service.put(TARGET, Content(), bytearray(other), crc32=zlib.crc32(other), moved=KeptProgress().add)
     assert setting.run().sent == len(DATA)
     assert "beginning anew" in setting.progress.lines[0]
     assert setting.service.objects[TARGET].data == DATA
@@ -312,14 +313,14 @@ def test_a_buffer_serves_every_part_of_a_thread() -> None:
     setting = Setting()
     sizes: list[int] = []
     send: Callable[..., str] = setting.service.send
-    seen: set[int] = set()
+    seen: list[bytearray] = []
 
-    def noting(upload: object, number: int, body: bytearray, *, crc32: int) -> str:
-        seen.add(id(body))
+    def noting(upload: object, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
+        seen.append(body)
         sizes.append(len(body))
-        return send(upload, number, body, crc32=crc32)
+        return send(upload, number, body, crc32=crc32, moved=moved)
 
     setting.service.send = noting  # type: ignore[method-assign]  # looks on
     setting.run()
     assert sizes == [PART] * 4 + [100]
-    assert len(seen) == 1
+    assert all(body is seen[0] for body in seen[:4])

@@ -338,6 +338,10 @@ class LocalSource(Protocol):
         """See whether the file is still the one that was opened."""
 
 
+Moved = Callable[[int], None]
+"""Hears of bytes as they go, and of fewer than none when some have to go again."""
+
+
 class UploadService(Protocol):
     """Uploads in parts that any process may go on with. Raises PermanentError and ServiceUnavailableError."""
 
@@ -347,7 +351,7 @@ class UploadService(Protocol):
     def parts(self, upload: OpenUpload) -> Mapping[int, StandingPart] | None:
         """Every part that the service has, by number; None when the upload was completed, aborted or has expired."""
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int) -> str:
+    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
         """Send a part, of which the service proves that it is what was meant; its ETag."""
 
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
@@ -356,7 +360,7 @@ class UploadService(Protocol):
     def abort(self, upload: OpenUpload) -> None:
         """Abort an upload, or find it gone."""
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int) -> Published:
+    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
         """Send a small object in one request."""
 
     def standing(self, target: Target) -> StandingObject | None:

@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from hashlib import md5
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.handlers import add_expect_header
 
 from penstock.adapters.aws_errors import code_of, status_of
+from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
 from penstock.errors import ConfigurationError
 from penstock.model import Content, Published, Target
+from penstock.ports import Moved
 from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
 
 if TYPE_CHECKING:
@@ -34,8 +37,7 @@ def person_client(profile: str, region: str, endpoint_url: str, connections: int
     """
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
-        # The first also bounds how long a part may take over plain HTTP: slow lines need it.
-        connect_timeout=60,
+        connect_timeout=20,
         read_timeout=60,
         max_pool_connections=connections,
         tcp_keepalive=True,
@@ -48,9 +50,12 @@ def person_client(profile: str, region: str, endpoint_url: str, connections: int
     with telling("the S3 client"):
         session = boto3.session.Session(profile_name=profile or None, region_name=region or None)
         try:
-            return session.client("s3", endpoint_url=endpoint_url or None, config=config)
+            client = session.client("s3", endpoint_url=endpoint_url or None, config=config)
         except ValueError as error:
             raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
+    # "Expect: 100-continue" would cost every part a round trip; what it is for was found out when the upload was begun.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def endpoint_of(client: S3Client) -> str:
@@ -66,12 +71,7 @@ class S3UploadService:
         self._client = client
 
     def begin(self, target: Target, content: Content) -> OpenUpload:
-        about: dict[str, Any] = {
-            "Bucket": target.bucket,
-            "Key": target.key,
-            "ContentType": content.content_type,
-            "Metadata": content.metadata,
-        }
+        about = _about(target, content)
         with telling(f"s3:PutObject on {target.uri}"):
             try:
                 answer = self._client.create_multipart_upload(
@@ -101,13 +101,14 @@ class S3UploadService:
                     return None
                 raise
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int) -> str:
-        with telling(f"s3:PutObject on {upload.target.uri}"):
+    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
+        proof = _crc32(crc32) if upload.proof is Proof.CRC32 else _md5(body)
+        with telling(f"s3:PutObject on {upload.target.uri}"), going(body, moved) as part:
             answer = self._client.upload_part(
                 **_named(upload),
                 PartNumber=number,
-                Body=body,  # type: ignore[arg-type]  # botocore takes a bytearray, its stubs do not say so
-                **(_crc32(crc32) if upload.proof is Proof.CRC32 else _md5(body)),
+                Body=cast("Any", part),
+                **proof,
             )
         return answer["ETag"].strip('"')
 
@@ -144,21 +145,17 @@ class S3UploadService:
                 if code_of(error) != "NoSuchUpload":
                     raise
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int) -> Published:
-        about: dict[str, Any] = {
-            "Bucket": target.bucket,
-            "Key": target.key,
-            "Body": body,
-            "ContentType": content.content_type,
-            "Metadata": content.metadata,
-        }
+    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
+        about = _about(target, content)
         with telling(f"s3:PutObject on {target.uri}"):
             try:
-                answer = self._client.put_object(**about, **_crc32(crc32))
+                with going(body, moved) as whole:
+                    answer = self._client.put_object(**about, **_crc32(crc32), Body=cast("Any", whole))
             except ClientError as error:
                 if not _unknown(error):
                     raise
-                answer = self._client.put_object(**about, **_md5(body))
+                with going(body, moved) as whole:
+                    answer = self._client.put_object(**about, **_md5(body), Body=cast("Any", whole))
         return Published(len(body), crc32, 0, answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
     def standing(self, target: Target) -> StandingObject | None:
@@ -187,6 +184,15 @@ class S3UploadService:
                     age = max(0.0, now - upload["Initiated"].timestamp())
                     found.append(Unfinished(Target(bucket, upload["Key"]), upload["UploadId"], age))
         return found
+
+
+def _about(target: Target, content: Content) -> Any:
+    return {
+        "Bucket": target.bucket,
+        "Key": target.key,
+        "ContentType": content.content_type,
+        "Metadata": content.metadata,
+    }
 
 
 def _named(upload: OpenUpload) -> Any:

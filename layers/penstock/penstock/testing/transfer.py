@@ -12,6 +12,7 @@ from threading import RLock
 from penstock.errors import DestinationMissingError, FileChangedError, RequestRefusedError
 from penstock.limits import S3
 from penstock.model import Content, Published, Target
+from penstock.ports import Moved
 from penstock.uploads import (
     FileIdentity,
     OpenUpload,
@@ -143,7 +144,7 @@ class MemoryUploadService:
                 for number, data in self.uploads[upload.id].parts.items()
             }
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int) -> str:
+    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
         self.before("send")
         with self._lock:
             if upload.id not in self.uploads:
@@ -152,6 +153,7 @@ class MemoryUploadService:
                 raise RequestRefusedError("BadDigest")
             self.uploads[upload.id].parts[number] = bytes(body)
             self.sent += len(body)
+        moved(len(body))
         self.after("send")
         return self._etag(body)
 
@@ -181,7 +183,7 @@ class MemoryUploadService:
         with self._lock:
             self.uploads.pop(upload.id, None)
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int) -> Published:
+    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
         self.before("put")
         with self._lock:
             self._check_bucket(target.bucket)
@@ -189,6 +191,7 @@ class MemoryUploadService:
                 raise RequestRefusedError("BadDigest")
             self.objects[target] = MemoryObject(bytes(body), self._etag(body), content)
             self.sent += len(body)
+        moved(len(body))
         return Published(len(body), crc32, 0, self._etag(body))
 
     def standing(self, target: Target) -> StandingObject | None:

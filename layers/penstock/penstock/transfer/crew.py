@@ -8,16 +8,14 @@ from typing import TypeAlias
 
 
 class Buffer:
-    """Memory that is used again and again, as large as it was last asked to be."""
+    """Memory that is used again and again, of the size that it was last asked for."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def of(self, size: int) -> bytearray:
-        """All of it, cut or grown to ``size`` bytes; valid until it is asked for again."""
-        if len(self._data) > size:
-            del self._data[size:]
-        elif len(self._data) < size:
+        """``size`` bytes of it, valid until it is asked for again. All parts but the last have one size."""
+        if len(self._data) != size:
             self._data = bytearray()  # freed before more is taken
             self._data = bytearray(size)
         return self._data

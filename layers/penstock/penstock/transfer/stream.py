@@ -40,8 +40,7 @@ def upload_stream(
         size = read_into(view)
     if size < len(first):
         del first[size:]
-        made = service.put(target, content, first, crc32=crc32_of(first))
-        progress.add(size)
+        made = service.put(target, content, first, crc32=crc32_of(first), moved=progress.add)
         return Sent(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
     upload = service.begin(target, content)
     try:
@@ -86,8 +85,7 @@ class _Stream:
             number, body = self._next(buffer)
             if body:
                 crc32 = crc32_of(body)
-                etag = service.send(upload, number, body, crc32=crc32)
-                progress.add(len(body))
+                etag = service.send(upload, number, body, crc32=crc32, moved=progress.add)
                 parts.append(SentPart(number, len(body), etag, crc32))
 
         Crew(threads).run(work, self._turns())

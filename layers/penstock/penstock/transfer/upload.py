@@ -149,8 +149,7 @@ class Uploader:
         body = bytearray(order.source.identity.size)
         crc32 = read_part(order.source, body, 0)
         order.source.check()
-        made = self._service.put(order.target, order.content, body, crc32=crc32)
-        self._progress.add(len(body))
+        made = self._service.put(order.target, order.content, body, crc32=crc32, moved=self._progress.add)
         return Sent(order.target, made.size, made.size, 0, 0, made.etag, made.version_id, made.crc32)
 
     def _go_on(self, order: Order, file: StateFile, plan: FileParts, state: UploadState | None) -> Sent:
@@ -222,8 +221,7 @@ class Uploader:
                 kept.add(number)
                 self._progress.skip(len(body))
             else:
-                etag = self._service.send(state.upload, number, body, crc32=crc32)
-                self._progress.add(len(body))
+                etag = self._service.send(state.upload, number, body, crc32=crc32, moved=self._progress.add)
             parts.append(SentPart(number, len(body), etag, crc32))
 
         Crew(min(self._threads, plan.count)).run(work, range(1, plan.count + 1))
