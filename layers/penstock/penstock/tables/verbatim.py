@@ -25,6 +25,7 @@ from penstock.tables.kinds import BooleanKind
 from penstock.tables.shape import FORMATTED
 
 SEVERAL = 2
+LONGEST_PAUSE = 15  # batches
 DELIMITERS, QUOTES = ",;|\t", "\"'"
 
 # Repeats that cannot be taken back (``++``) stand only behind single characters: around groups, Python before 3.11.5
@@ -55,17 +56,30 @@ def screen_of(table: Table, names: Sequence[str], delimiter: str, quote: str) ->
         return None
     cells = [_cell(column, delimiter, quote, required=column.name in table.key) for column in columns]
     row = re.compile(f"^{re.escape(delimiter).join(cells)}\n".encode(), re.MULTILINE)
-    loaded = tuple(column.name for column in columns)
+    return _Recognised(row, tuple(column.name for column in columns), delimiter, quote)
 
-    def screen(text: bytes) -> Verbatim | None:
+
+class _Recognised:
+    """A `Screen`. A file is seldom out of order in one place only: each batch in a row that is held back lets twice
+    as many after it go unseen, so that such a file costs hardly more than without a screen."""
+
+    def __init__(self, row: re.Pattern[bytes], names: tuple[str, ...], delimiter: str, quote: str) -> None:
+        self._row = row
+        self._form = (names, delimiter, quote)
+        self._unseen = self._pause = 0
+
+    def __call__(self, text: bytes) -> Verbatim | None:
+        if self._unseen:
+            self._unseen -= 1
+            return None
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
         if not text.endswith(b"\n"):
             text += b"\n"
-        rest, count = row.subn(b"", text)
-        return None if rest else Verbatim(text, count, loaded, delimiter, quote)
-
-    return screen
+        rest, count = self._row.subn(b"", text)
+        self._pause = min(2 * self._pause + 1, LONGEST_PAUSE) if rest else 0
+        self._unseen = self._pause
+        return None if rest else Verbatim(text, count, *self._form)
 
 
 def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
