@@ -31,5 +31,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
 
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:
     """What the machine itself would have asked for, from a "Step Functions Execution Status Change"."""
-    error = {"Error": detail.get("error") or detail["status"], "Cause": detail.get("cause") or ""}
+    status = detail["status"]
+    error = {"Error": detail.get("error") or status, "Cause": detail.get("cause") or f"the execution ended as {status}"}
     return {**json.loads(detail["input"]), "error": error}
