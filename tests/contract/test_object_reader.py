@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from typing import Any
 
@@ -91,6 +92,14 @@ class TestOnTheWire:
         source = s3.put(s3.versioned, "key", b"content")
         asked.clear()
         assert S3SmallReader(s3.client, credentials()).read(source) == b"content"
+        assert asked == []
+
+    def test_what_says_that_it_is_compressed_is_left_so(self, s3: S3Backend, asked: list[str]) -> None:
+        body = gzip.compress(b"content")
+        source = s3.put(s3.plain, "key", body)
+        s3.client.put_object(Bucket=s3.plain, Key="key", Body=body, ContentEncoding="gzip")
+        asked.clear()
+        assert S3SmallReader(s3.client, credentials()).read(source) == body
         assert asked == []
 
     def test_what_is_not_is_asked_again_through_the_client(self, s3: S3Backend, asked: list[str]) -> None:

@@ -24,7 +24,7 @@ from penstock.ingest import Ingest, Report, nothing_together, summarise
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import KIB, MIB, SMALL_OBJECT, Budget
 from penstock.loading import TableCarrier
-from penstock.model import JobState, Source, Store
+from penstock.model import Job, JobState, Receipt, Source, Store
 from penstock.ports import Deadline, ObjectReader
 from penstock.records import Rows, Share, Unfit
 from penstock.routes import parse_routes
@@ -393,6 +393,27 @@ class TestExactlyOnce:
         setattr(plant, moment, nothing)
         assert returned(plant.handle(*sources)) == []
         assert plant.ids() == list(range(6))
+
+    @pytest.mark.parametrize("good", [0, 1, 2])
+    def test_a_jobs_table_that_fails_returns_what_is_not_on_record_and_the_retry_records_it(
+        self, plant: Plant, good: int
+    ) -> None:
+        class Failing(MemoryJobStore):
+            def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
+                if len(self.jobs) >= 2 * good:
+                    raise ServiceUnavailableError("throttled")
+                super().record_many(done, seconds=seconds)
+
+        plant.budget = replace(BUDGET, batch=4 * len(document(10, 11)))
+        plant.jobs = Failing(lambda: plant.now)
+        sources = plant.burst(8)
+        assert len(returned(plant.handle(*sources))) == 8 - 2 * good
+        assert len(plant.jobs.jobs) == 2 * good
+        plant.forget_jobs()
+        assert returned(plant.handle(*sources)) == []
+        assert plant.ids() == list(range(16))
+        assert {str(status.state) for status in plant.jobs.jobs.values()} == {"succeeded"}
+        assert len(plant.jobs.jobs) == 8
 
     def test_a_session_that_ends_in_mid_commit_leaves_nothing_and_the_retry_loads_all(self, plant: Plant) -> None:
         plant.inside = Sink.die

@@ -14,9 +14,11 @@ import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import Any
 
 from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
 from penstock.jobs import Outcome, failure_of
@@ -92,11 +94,18 @@ class _Group:
     def carry(self) -> dict[str, Outcome]:
         """The jobs that are done, and those that must be tried again."""
         try:
-            with self.carrier.open_sink() as sink:
+            with ThreadPoolExecutor(1, thread_name_prefix="record") as recorder, self.carrier.open_sink() as sink:
                 self._recall(sink.begin_all(self.plan, list(self.members)))
                 with closing(self._parsed()) as parsed:
+                    # What is in is put on record while the next is loaded.
+                    record: Future[None] | None = None
                     for portion in _portions(parsed, self._room):
-                        self._commit(portion, sink)
+                        done = self._commit(portion, sink)
+                        if record:
+                            record.result()
+                        record = recorder.submit(self._record, done, self._lap())
+                if record:
+                    record.result()
                 sink.finish_all()
         except RetryableError as error:
             for job_id in self.members.keys() - self.outcomes.keys():
@@ -121,7 +130,7 @@ class _Group:
                 unrecorded.append((self.members[job_id], receipt))
         self.carrier.jobs.record_many(unrecorded, seconds=0)
         for job_id in ended:
-            self.outcomes[job_id] = replace(self._outcome(job_id), state=JobState.SUCCEEDED, repeat=True)
+            self.outcomes[job_id] = self._outcome(job_id, JobState.SUCCEEDED, repeat=True)
 
     def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
         """Sources that are in order so far."""
@@ -149,14 +158,14 @@ class _Group:
                     if parsed and not parsed.batch.rejects:
                         yield job_id, parsed
 
-    def _commit(self, portion: Portion, sink: GroupSink) -> None:
-        """Load what is in order in one transaction, without those whose rows the database refuses."""
+    def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:
+        """Load what is in order in one transaction, without those whose rows the database refuses; what is in."""
         try:
             portion, chunk = self._shaped(portion)
         except InvalidTableError:
-            return  # their common header lacks a column
+            return ()  # their common header lacks a column
         if not portion:
-            return
+            return ()
         rows = _rows_by_source(portion, chunk)
         shares = [
             Share(job_id, parsed.batch.end, parsed.batch.count + 1, count)
@@ -166,9 +175,8 @@ class _Group:
         if unfit:
             owner = _owner_of(portion)
             left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}
-            self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in left], sink)
-        else:
-            self._succeed([(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)])
+            return self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in left], sink)
+        return [(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)]
 
     def _shaped(self, portion: Portion) -> tuple[Portion, Chunk]:
         """The sources none of whose records is rejected, and their rows."""
@@ -181,21 +189,25 @@ class _Group:
         spoilt = {owner(reject.place.row) for reject in rejects}
         return self._shaped([member for number, member in enumerate(portion) if number not in spoilt])
 
-    def _succeed(self, done: Sequence[tuple[str, Receipt]]) -> None:
-        now = self.carrier.clock()
-        seconds, self.last = now - self.last, now
+    def _lap(self) -> float:
+        """Seconds since the last time."""
+        before, self.last = self.last, self.carrier.clock()
+        return self.last - before
+
+    def _record(self, done: Sequence[tuple[str, Receipt]], seconds: float) -> None:
+        """Jobs that are in: put them on record, and only then call them so."""
         self.carrier.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
         for job_id, receipt in done:
-            self.outcomes[job_id] = replace(
-                self._outcome(job_id), state=JobState.SUCCEEDED, receipt=receipt, seconds=seconds / len(done)
+            self.outcomes[job_id] = self._outcome(
+                job_id, JobState.SUCCEEDED, receipt=receipt, seconds=seconds / len(done)
             )
 
     def _retry(self, job_id: str, error: RetryableError) -> None:
-        self.outcomes[job_id] = replace(self._outcome(job_id), retry=error, failure=failure_of(error))
+        self.outcomes[job_id] = self._outcome(job_id, None, retry=error, failure=failure_of(error))
 
-    def _outcome(self, job_id: str) -> Outcome:
+    def _outcome(self, job_id: str, state: JobState | None, **known: Any) -> Outcome:
         job = self.members[job_id]
-        return Outcome(job.source, None, job_id, job.route.name, job.target.uri)
+        return Outcome(job.source, state, job_id, job.route.name, job.target.uri, **known)
 
 
 def _portions(parsed: Iterable[tuple[str, Parsed]], room: int) -> Iterator[Portion]:

@@ -1,9 +1,9 @@
 """Reading small objects, each with a single request and little ado.
 
 ``get_object`` takes 0.8 ms of CPU: of a thousand small objects that is more than all the rest of their way into a
-table. So a request is signed and sent here by botocore's signer and its HTTP session directly, in half the time. That
-is for the answer that is expected; upon any other, ``get_object`` asks again, and retries, follows and explains as
-everywhere.
+table. So a request is signed here by botocore's signer and sent by the urllib3 that botocore uses, in a third of the
+time. That is for the answer that is expected; upon any other, ``get_object`` asks again, and retries, follows and
+explains as everywhere.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest
-from botocore.httpsession import URLLib3Session
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import get_cert_path
+from urllib3 import HTTPConnectionPool, PoolManager, Timeout
 
 from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
 from penstock.errors import SourceChangedError, SourceGoneError
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
-# Seconds to connect and to read, as the client's.
-TIMEOUT = (5, 10)
+# As the client's.
+TIMEOUT = Timeout(connect=5, read=10)
 
 
 class S3SmallReader:
@@ -41,11 +42,8 @@ class S3SmallReader:
     def __init__(self, client: S3Client, credentials: Credentials | None) -> None:
         self._client = client
         self._credentials = credentials
-        self._http = URLLib3Session(
-            timeout=TIMEOUT,  # type: ignore[arg-type]  # one for each, as for a client
-            max_pool_connections=READERS,
-        )
-        self._places: dict[str, str] = {}
+        self._pools = PoolManager(maxsize=READERS, timeout=TIMEOUT, retries=False, ca_certs=get_cert_path(verify=True))
+        self._places: dict[str, tuple[str, str, HTTPConnectionPool]] = {}
 
     def read(self, source: Source) -> bytes:
         signer = self._credentials and source.etag and self._credentials.get_frozen_credentials()
@@ -54,24 +52,26 @@ class S3SmallReader:
 
     def _directly(self, source: Source, signer: ReadOnlyCredentials) -> bytes | None:
         """None if there is any doubt about the answer."""
-        url = self._place(source.bucket) + quote(source.key, safe="/~")
-        request = AWSRequest("GET", url)
+        origin, path, pool = self._place(source.bucket)
+        path += quote(source.key, safe="/~")
+        request = AWSRequest("GET", origin + path)
         request.headers["If-Match"] = f'"{source.etag}"'
         S3SigV4Auth(signer, "s3", self._client.meta.region_name).add_auth(request)
+        headers = dict(request.headers.items())
         try:
-            headers: Any = dict(request.headers.items())  # which can be copied, as the session wants
-            answer = self._http.send(AWSPreparedRequest("GET", url, headers, body=None, stream_output=False))
+            answer = pool.urlopen("GET", path, headers=headers, redirect=False, decode_content=False)
         except TRANSPORT_FAILURES:
             return None
-        if answer.status_code != HTTPStatus.OK or _doubtful(source, answer.headers, len(answer.content)):
+        if answer.status != HTTPStatus.OK or _doubtful(source, answer.headers, len(answer.data)):
             return None
-        return bytes(answer.content)
+        return answer.data
 
-    def _place(self, bucket: str) -> str:
-        """The URL that the keys of a bucket follow, as the client itself makes it."""
+    def _place(self, bucket: str) -> tuple[str, str, HTTPConnectionPool]:
+        """Where the keys of a bucket are, as the client itself says: the server, the path before them, its pool."""
         if bucket not in self._places:
             url = urlsplit(self._client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"}))
-            self._places[bucket] = f"{url.scheme}://{url.netloc}{url.path.removesuffix('-')}"
+            origin = f"{url.scheme}://{url.netloc}"
+            self._places[bucket] = origin, url.path.removesuffix("-"), self._pools.connection_from_url(origin)
         return self._places[bucket]
 
     def _by_client(self, source: Source) -> bytes:
