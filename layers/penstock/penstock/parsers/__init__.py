@@ -71,7 +71,8 @@ def parse(
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
     before ``resume`` are left out. With ``within`` (see ``outset``) the chunks are all bytes of a part that begins
-    there and ends with a record: offsets and rows are still those of the whole source. A source without records has no batches; or, where columns have names, one of none.
+    there and ends with a record: offsets and rows are still those of the whole source. A source without records has
+    no batches; or, where columns have names, one of none.
 
     Memory: see parse_csv, parse_json_lines, parse_json_document and parse_xlsx. Raises BadSourceError when no
     record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must
