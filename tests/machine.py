@@ -74,7 +74,7 @@ class Plant:
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(self.budget, workers=4, span_bytes=self.span_bytes, index_spacing=self.spacing)
+        return Sizes(self.budget, 128 * MIB, workers=4, span_bytes=self.span_bytes, index_spacing=self.spacing)
 
     def upload(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
@@ -145,7 +145,9 @@ class Plant:
     @property
     def planner(self) -> Planner:
         cutter = TableCutter(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
-        return Planner(self.objects, self.files, self.executions, self.parts, cutter, lambda: self.routes, self.sizes)
+        return Planner(
+            self.objects, self.files, self.executions, self.parts, cutter, lambda: self.routes, self.sizes, 10.0
+        )
 
     @property
     def indexer(self) -> Indexer:

@@ -14,6 +14,8 @@ from penstock.spans import Entry, Span, Stored
 WAVES = 4
 # A smaller span costs more in invocations (0.1 s each) than its bytes do; a larger one takes minutes to try again.
 MIN_SPAN, MAX_SPAN = 64 * MIB, 4 * GIB
+# Where the cost of a request no longer shows in CPU per byte (docs/adr/0004).
+PART = 8 * MIB
 # Executions of a Distributed Map, one a span: https://docs.aws.amazon.com/step-functions/latest/dg/limits.html
 MAX_SPANS = 10_000
 
@@ -45,12 +47,13 @@ def place(listed: Listed, key: str) -> Place:
     return Place(listed.entry, Stored(key, listed.start, listed.size) if listed.size else None)
 
 
-def part_size(total: int, budget: Budget, s3: S3Limits = S3) -> int:
-    """Bytes of every part but the last, so that ``total`` fits: in whole MiB, and 8 MiB where that suffices.
+def part_size(total: int, budget: Budget, s3: S3Limits = S3, *, least: int = PART) -> int:
+    """Bytes of every part but the last, so that ``total`` fits: in whole MiB, and ``least`` where that suffices.
 
     Raises OutputTooLargeError when such a part does not fit the function's memory, or S3.
     """
-    size = max(8 * MIB, -(-total // (s3.max_parts * MIB)) * MIB)
+    needed = -(-total // s3.max_parts)
+    size = least if needed <= least else -(-needed // MIB) * MIB
     if total > s3.max_object or size > s3.max_part:
         raise OutputTooLargeError(f"{total:,} bytes exceed S3's largest object", hint="Split the file at its source.")
     if size > budget.buffer_bytes:

@@ -40,7 +40,7 @@ class Decoding:
         self._budget = budget
         self._deadline = deadline
         self._margin = margin
-        self._ceiling = min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
+        self._ceiling = ceiling(source, route)
 
     def pieces(self) -> Generator[bytes, None, None]:
         """Decoded bytes in order, at most ``budget.step`` at once.
@@ -54,11 +54,7 @@ class Decoding:
             self.codec = codec.name
             for piece in codec.decode(whole, self.trace, self._budget.step):
                 if self.trace.produced > self._ceiling:
-                    raise ExpansionLimitError(
-                        f"{self._source.uri}: {self._source.size:,} bytes decode to more than {self._ceiling:,}, "
-                        f"the ceiling of route {self._route.name!r} (max_ratio {self._route.max_ratio:g}, "
-                        f"max_bytes {self._route.max_bytes:,}); stopped at byte {self.trace.consumed:,}"
-                    )
+                    raise too_large(self._source, self._route, self.trace.consumed)
                 self.check_time()
                 yield piece
 
@@ -75,6 +71,20 @@ class Decoding:
         for chunk in chunks:
             self.check_time()
             yield chunk
+
+
+def ceiling(source: Source, route: Route) -> int:
+    """Most decoded bytes that a route allows a source."""
+    return min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
+
+
+def too_large(source: Source, route: Route, consumed: int) -> ExpansionLimitError:
+    """The error for a source that has passed its ceiling by the time that ``consumed`` of its bytes are read."""
+    return ExpansionLimitError(
+        f"{source.uri}: {source.size:,} bytes decode to more than {ceiling(source, route):,}, "
+        f"the ceiling of route {route.name!r} (max_ratio {route.max_ratio:g}, "
+        f"max_bytes {route.max_bytes:,}); stopped at byte {consumed:,}"
+    )
 
 
 def pour(

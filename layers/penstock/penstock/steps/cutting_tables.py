@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from penstock.cutting import Place, cut_records
 from penstock.delivery import Attempt
-from penstock.model import Progress, Source, Store
+from penstock.model import Progress, Store
 from penstock.ports import Deadline, WorkFiles
 from penstock.records import Mode
 from penstock.routes import Routes
@@ -34,18 +34,21 @@ class TableCutter:
         steps = self.tables(ticket.job.route.store)
         attempt = Attempt(ticket.job, ticket.head, 1, self.routes(), _unheard, deadline, self.margin)
         outline = steps.outline(attempt)
-        counted = self._counted(ticket.job.source, folder, codec, outline)
+        seconds = deadline.remaining() - self.margin
+        counted = self._counted(ticket, folder, codec, outline, seconds)
         if counted is None:
             return Draft(Cut(codec, WHOLE, plan=outline.plan), [whole(ticket.job.source)])
         if isinstance(counted, str):
             return counted
         cut, places = counted
-        return self._at_records(ticket, cut, places, steps)
+        size = self.sizes.span(cut.total, codec, ticket.job.route.store, seconds)
+        return self._at_records(ticket, cut, places, steps, size)
 
     def _counted(
-        self, source: Source, folder: Folder, codec: str, outline: Outline
+        self, ticket: Ticket, folder: Folder, codec: str, outline: Outline, seconds: float
     ) -> tuple[Cut, list[Place]] | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
+        source = ticket.job.source
         if outline.text is None or codec not in {GZIP, IDENTITY}:
             return None
         cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
@@ -56,14 +59,14 @@ class TableCutter:
             if not state.done:
                 return "index"
             return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
-        size = self.sizes.span(source.size)
-        places = surveying.collect(folder, size=source.size, piece=size)
+        places = surveying.collect(folder)
         if places is None:
-            surveying.ask(folder, outline.text, size=source.size, piece=size)
+            piece = self.sizes.span(source.size, codec, ticket.job.route.store, seconds)
+            surveying.ask(folder, outline.text, size=source.size, piece=piece)
             return "survey"
         return replace(cut, total=source.size), places
 
-    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps) -> Draft:
+    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps, size: int) -> Draft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""
         if cut.plan is None:
             raise TypeError(f"not a table job: {ticket.job.source.uri}")
@@ -75,7 +78,7 @@ class TableCutter:
             first=first,
             total=cut.total,
             source_size=ticket.job.source.size,
-            span=self.sizes.span(cut.total),
+            span=size,
         )
         before = SpanReceipt(WHOLE, 0, resume.offset, rows=resume.rows, rejects=resume.rejects, chunks=resume.chunk)
         # The last row of a key wins: spans that write by key go one after the other.

@@ -10,15 +10,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.codecs import HEAD, choose
-from penstock.cutting import Place, cut_parts, part_size, spacing, span_size
+from penstock.cutting import PART, Place, cut_parts, part_size, spacing, span_size
 from penstock.delivery import describe
 from penstock.index.boundaries import Text
-from penstock.limits import Budget
-from penstock.model import Source, Target
-from penstock.pipeline import naming, peek
+from penstock.limits import MIB, Budget
+from penstock.model import Source, Store, Target
+from penstock.pipeline import ceiling, naming, peek, too_large
 from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.routes import Routes, check_target
 from penstock.spans import Entry, Span
+from penstock.steps.estimate import bytes_per_second
 from penstock.steps.indexing import Index
 from penstock.steps.ticket import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
 from penstock.values import to_json
@@ -26,21 +27,38 @@ from penstock.values import to_json
 # As long as the machine's own limit: an execution that dies without a word is given up then.
 EXECUTION_SECONDS = 7 * 86_400.0
 
+# A worker may be this much slower than its estimate before a span is too long for it.
+_HASTE = 4
+# However little time there is: below, entering a span costs more than its bytes.
+_LEAST = 16 * MIB
+
 GZIP, IDENTITY = "gzip", "identity"
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a plan goes by. ``workers`` carry a span each; 0 leaves ``span_bytes`` and ``index_spacing`` to it."""
+    """What a plan goes by. ``workers`` carry a span each; 0 leaves ``span_bytes`` and ``index_spacing`` to it.
+
+    ``memory`` is a worker's, in bytes. ``part_bytes`` are those of a part, unless there would be too many.
+    """
 
     budget: Budget
+    memory: int
     workers: int
     span_bytes: int = 0
     index_spacing: int = 0
+    part_bytes: int = PART
 
-    def span(self, total: int) -> int:
-        """Decoded bytes of a span."""
-        return self.span_bytes or span_size(total, self.workers)
+    def part(self, total: int) -> int:
+        """Bytes of a part. Raises OutputTooLargeError."""
+        return part_size(total, self.budget, least=self.part_bytes)
+
+    def span(self, total: int, codec: str, store: Store, seconds: float) -> int:
+        """Decoded bytes of a span, of which a worker has so many ``seconds``: a quarter of them should do."""
+        if self.span_bytes:
+            return self.span_bytes
+        fitting = int(bytes_per_second(codec, store, self.memory) * seconds / _HASTE)
+        return min(span_size(total, self.workers), max(fitting, _LEAST))
 
     def spacing(self, size: int) -> int:
         """Decoded bytes between two entries of an index."""
@@ -73,11 +91,13 @@ class Planner:
     cut_table: CutTable
     routes: Callable[[], Routes]
     sizes: Sizes
+    margin: float
 
     def __call__(self, job_id: str, execution: str, deadline: Deadline) -> dict[str, object]:
         """What comes next, and where the Map finds its items.
 
-        Raises DestinationLoopError, OutputTooLargeError and what reading the source and asking the database raise.
+        Raises DestinationLoopError, ExpansionLimitError, OutputTooLargeError, and what reading the source and asking
+        the database raise.
         """
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
@@ -88,6 +108,8 @@ class Planner:
                 decision = self._decide(ticket, folder, deadline)
             if isinstance(decision, str):
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
+            if decision.cut.total > ceiling(ticket.job.source, ticket.job.route):
+                raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
             cut = _write(folder, decision)
         if cut.spans and not cut.plan:
             self._open_upload(ticket, folder, execution)
@@ -111,13 +133,14 @@ class Planner:
             state = index.state()
             if not state.done:
                 return "index"
-            return self._in_parts(Cut(codec, 0, state.total, state.crc32, state.warnings), index.places(), source)
+            cut = Cut(codec, WHOLE, state.total, state.crc32, state.warnings)
+            return self._in_parts(cut, index.places(), source, deadline)
         if codec == IDENTITY:
-            return self._in_parts(Cut(codec, 0, source.size), None, source)
-        return Draft(Cut(codec, 0), [whole(source)])
+            return self._in_parts(Cut(codec, WHOLE, source.size), None, source, deadline)
+        return Draft(Cut(codec, WHOLE), [whole(source)])
 
     def _in_parts(self, cut: Cut, places: Iterable[Place] | None, source: Source) -> Draft:
-        part = part_size(cut.total, self.sizes.budget)
+        part = self.sizes.part(cut.total)
         size = max(1, -(-self.sizes.span(cut.total) // part)) * part
         at = places or (Place(Entry(start, start)) for start in range(0, max(1, source.size), size))
         return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))

@@ -25,10 +25,11 @@ class Piece:
 
 
 def ask(folder: Folder, text: Text, *, size: int, piece: int) -> None:
-    """Leave a list of pieces of ``piece`` bytes of a source of ``size`` bytes."""
+    """Leave a list of pieces of ``piece`` bytes of a source of ``size`` bytes. One that is there stays: some of its
+    pieces may be answered."""
     starts = range(0, size, piece)
     pieces = (Piece(number, start, min(start + piece, size), text) for number, start in enumerate(starts))
-    folder.files.write(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
+    folder.files.write_once(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
 
 
 def answer(objects: ObjectStore, folder: Folder, item: object) -> None:
@@ -40,10 +41,13 @@ def answer(objects: ObjectStore, folder: Folder, item: object) -> None:
     folder.put(f"survey/{piece.number:05d}.json", found)
 
 
-def collect(folder: Folder, *, size: int, piece: int) -> list[Place] | None:
-    """The places that the pieces' beginnings are; None while any piece is unanswered."""
+def collect(folder: Folder) -> list[Place] | None:
+    """The places that the pieces' beginnings are; None while there are no pieces, or any is unanswered."""
+    asked = folder.files.read(folder.key(PIECES))
+    if asked is None:
+        return None
     surveys = []
-    for number, _ in enumerate(range(0, size, piece)):
+    for number, _ in enumerate(asked.splitlines()):
         found = folder.find(Survey, f"survey/{number:05d}.json")
         if found is None:
             return None

@@ -25,7 +25,6 @@ from penstock.wiring.handover import execution_store
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
-
     from penstock.steps.tables import TableSteps
 
 
@@ -40,7 +39,9 @@ class Steps:
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
         self.executions = execution_store(settings)
         self.parts = S3PartStore(self.s3, self.budget)
-        self.sizes = Sizes(self.budget, settings.map_concurrency, settings.span_bytes, settings.index_spacing)
+        self.sizes = Sizes(
+            self.budget, settings.memory, settings.map_concurrency, settings.span_bytes, settings.index_spacing
+        )
 
     def tables(self, store: Store) -> TableSteps:
         """The part of the steps that is about tables, for one store."""
@@ -59,6 +60,7 @@ class Steps:
             TableCutter(self.files, self.tables, routes, self.sizes, self.settings.margin_seconds),
             routes,
             self.sizes,
+            self.settings.margin_seconds,
         )
 
     def index(self) -> Indexer:

@@ -1,0 +1,35 @@
+"""How long things take, roughly: what is too much for one invocation, and what a span may hold.
+
+An estimate only decides who does a job: one that proves wrong in the middle of it is handed over then.
+"""
+
+from __future__ import annotations
+
+from penstock.codecs import CODECS, strip_suffix
+from penstock.limits import MIB
+from penstock.model import Job, Store
+
+# Decoded bytes that one vCPU delivers in a second (`python -m benchmarks.gunzip`, `.codec_speed`, `.postgres`), and
+# how many come out of one byte of a text file.
+_DELIVERED = {"gzip": 250e6, "zstd": 250e6, "identity": 300e6, "xz": 80e6, "bzip2": 30e6}
+_LOADED = 25e6
+_RATIO = {"gzip": 6, "zstd": 6, "xz": 10, "bzip2": 8, "identity": 1}
+_VCPU = 1769 * MIB
+
+
+def estimated_seconds(job: Job, memory: int) -> float:
+    """How long one invocation of so many bytes of memory would take for a job, going by its source's name and size."""
+    codec = codec_by_name(job.source.key)
+    return job.source.size * _RATIO[codec] / bytes_per_second(codec, job.route.store, memory)
+
+
+def bytes_per_second(codec: str, store: Store, memory: int) -> float:
+    """Decoded bytes that an invocation delivers in a second; CPU follows memory, of which one vCPU is used."""
+    rate = _DELIVERED[codec] if store is Store.BUCKET else min(_DELIVERED[codec], _LOADED)
+    return rate * min(1.0, memory / _VCPU)
+
+
+def codec_by_name(key: str) -> str:
+    """The codec that a name promises."""
+    suffix = key[len(strip_suffix(key)) :].lower()
+    return next((codec.name for codec in CODECS.values() if suffix and suffix in codec.suffixes), "identity")
