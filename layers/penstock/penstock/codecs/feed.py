@@ -71,6 +71,19 @@ class Feed:
             raise TruncatedSourceError(f"the source ends inside {what}", offset=self.position)
         return data
 
+    def skip(self, count: int, what: str) -> None:
+        """Pass over ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
+        while count:
+            passed = min(count, len(self._chunk) - self._at)
+            self._at += passed
+            self._move(passed)
+            count -= passed
+            if count:
+                first = self.take(1)
+                if not first:
+                    raise TruncatedSourceError(f"the source ends inside {what}", offset=self.position)
+                count -= 1
+
     def peek(self, count: int) -> bytes:
         """What ``up_to`` would return, without taking it."""
         data = self.up_to(count)
