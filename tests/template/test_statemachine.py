@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from penstock import errors
+from penstock_local.tools import ensure
 
 Resources = dict[str, dict[str, Any]]
 State = dict[str, Any]
@@ -204,6 +206,23 @@ class TestTheWay:
         days = machine["TimeoutSeconds"] / 86400
         assert days <= parameters["WorkRetentionDays"]["Default"]
         assert days <= parameters["UnfinishedUploadDays"]["Default"]
+
+
+def test_the_definition_is_in_the_amazon_states_language(
+    template: dict[str, Any], machine: dict[str, Any], tmp_path: Path
+) -> None:
+    """`sam validate --lint` does not look into a definition that lies in a file of its own."""
+    names = template["Resources"]["StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    properties = {
+        "RoleArn": "arn:aws:iam::123456789012:role/machine",
+        "Definition": machine,
+        "DefinitionSubstitutions": dict.fromkeys(names, "arn:aws:lambda:eu-west-1:123456789012:function:step"),
+    }
+    inlined = {"Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
+    (tmp_path / "inlined.json").write_text(json.dumps(inlined))
+    linter = ensure("sam") / "bin" / "cfn-lint"
+    done = subprocess.run([linter, tmp_path / "inlined.json"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_template_deploys_this_definition_with_every_name_filled_in(
