@@ -106,7 +106,7 @@ class DownloadFolder:
     def _fetch(self, file: RemoteFile, making: Making, part: tuple[int, int], moved: Moved) -> GetObjectOutputTypeDef:
         """One range, over as many connections as it takes; answers what came with the first byte."""
         begin, size = part
-        at, end, failures = begin, begin + size, 0
+        at, end, failures, damages = begin, begin + size, 0, 0
         while True:
             try:
                 answer = self._open(file, at, end)
@@ -119,13 +119,20 @@ class DownloadFolder:
                 if at == end:
                     return answer
                 raise IncompleteReadError(actual_bytes=at - begin, expected_bytes=size)
-            except (*TRANSPORT_FAILURES, FlexibleChecksumError) as error:
-                if isinstance(error, FlexibleChecksumError):
-                    at = begin
+            except TRANSPORT_FAILURES as error:
                 failures += 1
-                if failures >= self._backoff.attempts:
-                    raise ServiceUnavailableError(f"{file.uri}: {failures} times in a row: {error}") from error
-                time.sleep(self._backoff.delay(failures))
+                self._wait(file, failures, error)
+            except FlexibleChecksumError as error:
+                damages += 1
+                self._wait(file, damages, error)
+                moved(begin - at)
+                at = begin
+
+    def _wait(self, file: RemoteFile, failures: int, error: Exception) -> None:
+        """Before another attempt. Raises ServiceUnavailableError if there have been enough."""
+        if failures >= self._backoff.attempts:
+            raise ServiceUnavailableError(f"{file.uri}: {failures} times in a row: {error}") from error
+        time.sleep(self._backoff.delay(failures))
 
     def _open(self, file: RemoteFile, at: int, end: int) -> GetObjectOutputTypeDef:
         request: GetObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}

@@ -9,7 +9,7 @@ from threading import Lock
 from penstock.errors import SourceChangedError, SourceGoneError
 from penstock.mirror.carry import Carrier
 from penstock.mirror.compare import FileWithObject, Match
-from penstock.ports import CacheFolder, ContentIndex, Locks, Receiver
+from penstock.ports import CacheFolder, ContentIndex, Locks, Receiver, RemoteTree
 from penstock.trees import File, LocalFile, RemoteFile
 
 Moved = Callable[[int], None]
@@ -78,6 +78,7 @@ class SharingUploads:
 
     bucket: str
     prefix: str
+    remote: RemoteTree
     receiver: Receiver
     comparison: FileWithObject
     index: ContentIndex
@@ -100,7 +101,10 @@ class SharingUploads:
             try:
                 if twin.name != name and self.comparison.fully(file, twin) is Match.EQUAL:
                     self.receiver.put(twin, name, {}, moved)
-                    return True
+                    # Not every service copies under a condition: the twin may be another object by now.
+                    copy = self.remote.look(name)
+                    if copy and self.comparison.fully(file, copy) is Match.EQUAL:
+                        return True
             except (SourceGoneError, SourceChangedError):
                 continue
         return False

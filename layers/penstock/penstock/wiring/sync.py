@@ -102,7 +102,7 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
             listing,
             comparison,
             SharingDownloads(down, comparison, known, locks, ObjectCarrier(down, facts), counts),
-            SharingUploads(bucket, prefix, up, comparison, known, locks, FileCarrier(up, digests), counts),
+            SharingUploads(bucket, prefix, listing, up, comparison, known, locks, FileCarrier(up, digests), counts),
             known,
             counts,
         )
