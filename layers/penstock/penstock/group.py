@@ -21,9 +21,9 @@ from itertools import accumulate
 from typing import Any
 
 from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
-from penstock.jobs import Outcome, failure_of
+from penstock.jobs import Outcome
 from penstock.limits import Budget
-from penstock.model import Job, JobState, Receipt, Route, Store
+from penstock.model import Failure, Job, JobState, Receipt, Route, Store
 from penstock.ports import Deadline, GroupSink, JobStore, ObjectReader
 from penstock.records import Batch, Chunk, Mode, Place, Resume, Share, TablePlan
 from penstock.small_sources import Parsed, parse_whole, read_ahead
@@ -203,7 +203,7 @@ class _Group:
             )
 
     def _retry(self, job_id: str, error: RetryableError) -> None:
-        self.outcomes[job_id] = self._outcome(job_id, None, retry=error, failure=failure_of(error))
+        self.outcomes[job_id] = self._outcome(job_id, None, retry=error, failure=Failure.of(error))
 
     def _outcome(self, job_id: str, state: JobState | None, **known: Any) -> Outcome:
         job = self.members[job_id]

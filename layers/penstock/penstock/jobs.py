@@ -71,7 +71,7 @@ class Workshop:
             outcome = Outcome(source, None, job.id, route.name, job.target.uri)
             outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh)
         except RetryableError as error:
-            outcome = replace(outcome, retry=error, failure=failure_of(error))
+            outcome = replace(outcome, retry=error, failure=Failure.of(error))
         return replace(outcome, seconds=self.clock() - began)
 
     def _claimed(self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool) -> Outcome:
@@ -80,7 +80,7 @@ class Workshop:
         try:
             claim = self.jobs.claim(job, lease=self.lease)
         except SupersededError as error:
-            return replace(outcome, state=JobState.SUPERSEDED, failure=failure_of(error))
+            return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
         pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)
@@ -91,10 +91,10 @@ class Workshop:
         except PermanentError as error:
             pulse.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
-            self.jobs.close(claim, state, failure=failure_of(error))
-            return replace(outcome, state=state, failure=failure_of(error))
+            self.jobs.close(claim, state, failure=Failure.of(error))
+            return replace(outcome, state=state, failure=Failure.of(error))
         except RetryableError as error:
-            self.jobs.release(claim, failure_of(error))
+            self.jobs.release(claim, Failure.of(error))
             raise
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
@@ -161,9 +161,3 @@ class Pulse:
 def status(store: JobStore, job_id: str) -> JobStatus | None:
     """Where a job stands: the one way to ask, for functions, command and demo."""
     return store.get(job_id)
-
-
-def failure_of(error: PermanentError | RetryableError) -> Failure:
-    """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
-    notes = getattr(error, "__notes__", [])
-    return Failure(type(error).__name__, "; ".join([str(error), *notes]), error.hint)

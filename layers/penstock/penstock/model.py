@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from penstock.errors import PenstockError
 from penstock.records import TablePlan
 
 
@@ -144,6 +145,12 @@ class Failure:
     error: str
     message: str
     hint: str
+
+    @classmethod
+    def of(cls, error: PenstockError) -> Failure:
+        """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
+        notes = getattr(error, "__notes__", [])
+        return cls(type(error).__name__, "; ".join([str(error), *notes]), error.hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,9 @@ class ExecutionStore(Protocol):
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         """The execution has begun; it may take ``lease`` seconds. Raises LeaseLostError also when the job has ended."""
 
+    def standing(self, job_id: str, execution: str) -> JobState:
+        """How the job stands for this execution: in its hands, or ended by it. Raises LeaseLostError if by another."""
+
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
@@ -262,7 +265,10 @@ class ExecutionStore(Protocol):
         """The receipts that there are, of these spans."""
 
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
-        """Note why the execution will fail; the first failure stays."""
+        """Note what went wrong in a step."""
+
+    def blamed(self, job_id: str, execution: str) -> Failure | None:
+        """What was noted last."""
 
     def end(
         self,
@@ -459,7 +465,7 @@ class LocalTree(Tree, Protocol):
 class Receiver(Tree, Protocol):
     """A tree that files are put into. Each appears whole or not at all. ``put`` is called by several threads."""
 
-    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Callable[[int], None]) -> str:
+    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:
         """Transfer one file; ``moved`` is told of bytes as they go, and may raise to stop it.
 
         Answers the SHA-256 of what was downloaded, in hex, where the object's ETag says nothing of the content; else

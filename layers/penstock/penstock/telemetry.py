@@ -11,9 +11,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from penstock.errors import PermanentError, RetryableError
 from penstock.ingest import Report
-from penstock.jobs import Outcome, failure_of
+from penstock.jobs import Outcome
 from penstock.limits import KIB, MIB
-from penstock.model import JobState
+from penstock.model import Failure, JobState
 
 STATES = {
     None: "JobsWaiting",
@@ -41,7 +41,7 @@ def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
     try:
         yield
     except (RetryableError, PermanentError) as error:
-        failure = failure_of(error)
+        failure = Failure.of(error)
         say = logger.warning if isinstance(error, RetryableError) else logger.error
         say("step failed", extra={"error": failure.error, "reason": failure.message, "hint": failure.hint})
         raise
@@ -71,7 +71,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
         fields |= {"codec": receipt.codec, "bytes_in": receipt.bytes_in, "bytes_out": receipt.bytes_out}
         fields |= {"parts": receipt.parts, "warnings": list(receipt.warnings)}
         fields |= {"rows": receipt.rows, "rejects": receipt.rejects}
-    if failure := failure_of(outcome.retry) if outcome.retry else outcome.failure:
+    if failure := Failure.of(outcome.retry) if outcome.retry else outcome.failure:
         fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
     if outcome.repeat:
         logger.info("repeat: nothing to do", extra=fields | {"state": str(outcome.state)})

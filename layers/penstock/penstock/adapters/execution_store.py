@@ -63,6 +63,12 @@ class DynamoExecutionStore:
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         self._write(job_id, execution, {"state": str(JobState.EXECUTING), "lease_until": self._clock() + lease})
 
+    def standing(self, job_id: str, execution: str) -> JobState:
+        item = self._table.item(job_key(job_id))
+        if item.get("attempt") != execution:
+            raise self._lost(job_id, execution)
+        return JobState(item["state"])
+
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
 
@@ -124,11 +130,14 @@ class DynamoExecutionStore:
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
         self._table.update(
             job_key(job_id),
-            {"updated_at": self._clock()},
-            once={"blame": asdict(failure)},
+            {"updated_at": self._clock(), "blame": asdict(failure) | {"execution": execution}},
             condition=_OURS,
             values=_fence(execution),
         )
+
+    def blamed(self, job_id: str, execution: str) -> Failure | None:
+        noted = dict(self._table.item(job_key(job_id)).get("blame", {}))
+        return Failure(**noted) if noted.pop("execution", None) == execution else None
 
     def end(
         self,
@@ -147,8 +156,7 @@ class DynamoExecutionStore:
         if receipt:
             fields |= delivered(receipt)
         if failure:
-            # What a step noted knows more than what the machine was told of it.
-            fields["failure"] = item.get("blame") or asdict(failure)
+            fields["failure"] = asdict(failure)
         self._write(job_id, execution, fields)
         return True
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from penstock import errors
 from penstock.codecs import crc32_combine
 from penstock.delivery import publish_rule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError, SupersededError
+from penstock.errors import ChecksumMismatchError, IncompleteJobError
 from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
 from penstock.spans import SpanReceipt
+from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
 from penstock.values import to_plain
+
+# What Step Functions says where it does not pass on what it was told.
+_GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
 
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
 
@@ -108,8 +110,7 @@ class Aborter:
         """
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
-        cut = folder.find(Cut, CUT)
-        failure = failure_of_step(error)
+        failure = self._failure(job_id, execution, error)
         upload = folder.find(Upload, upload_name(execution))
         if upload and isinstance(ticket.job.target, Target):
             self.parts.abort(ticket.job.target, upload.upload_id)
@@ -130,28 +131,13 @@ class Aborter:
                     "failure": to_plain(failure),
                 },
             )
-        return {"job": job_id, "state": str(state), "error": failure.error, "spans": cut.spans if cut else 0}
+        return {"job": job_id, "state": str(state), "error": failure.error}
 
-
-def failure_of_step(error: Mapping[str, object]) -> Failure:
-    """What the machine was told of an error: for one of ours, class, message and hint."""
-    name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
-    try:
-        told = json.loads(cause)
-        message = str(told["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        message = cause
-    return Failure(name, message, getattr(_class_of(name), "default_hint", ""))
-
-
-def is_superseded(name: str) -> bool:
-    """Whether an error of this class says that a newer version stands."""
-    return issubclass(_class_of(name), SupersededError)
-
-
-def _class_of(name: str) -> type[BaseException]:
-    found = getattr(errors, name, None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else Exception
+    def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
+        """What ended the job: what a step noted, where that explains what the machine was told."""
+        told = failure_told(error)
+        noted = self.executions.blamed(job_id, execution)
+        return noted if noted and (is_permanent(noted.error) or told.error in _GENERAL) else told
 
 
 def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:
@@ -175,13 +161,16 @@ def _joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receip
             source=ticket.job.source.uri,
         )
     everything = [cut.before, *receipts] if cut.before else receipts
+    rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
+    listed = f"{rejects:,} of {rows + rejects:,} records were rejected: see jobs/{ticket.job.id}/rejects/"
+    rejected = (listed,) if rejects and cut.spans else ()
     return Receipt(
         bytes_in=ticket.job.source.size,
         bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
         crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
         parts=sum(receipt.chunks for receipt in everything),
         codec=cut.codec,
-        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings),
-        rows=sum(receipt.rows for receipt in everything),
-        rejects=sum(receipt.rejects for receipt in everything),
+        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings) + rejected,
+        rows=rows,
+        rejects=rejects,
     )

@@ -13,6 +13,7 @@ from penstock.errors import (
     IncompleteJobError,
     LeaseLostError,
     PublishConflictError,
+    RequestRefusedError,
     SourceGoneError,
     SupersededError,
 )
@@ -47,15 +48,21 @@ class MemoryWorkFiles:
 
 @dataclass
 class MemoryPartStore:
-    """Uploads by id, each with its parts by number, on top of a `MemoryObjectStore`. Implements ``PartStore``."""
+    """The parts of uploads by number, on top of a `MemoryObjectStore`. Implements ``PartStore``."""
 
     store: MemoryObjectStore
-    uploads: dict[str, tuple[Target, Content, dict[int, bytes]]] = field(default_factory=dict)
+    kept: dict[str, tuple[Content, dict[int, bytes]]] = field(default_factory=dict)
 
     def create(self, target: Target, content: Content) -> str:
         upload_id = self.store.create_upload(target)
-        self.uploads[upload_id] = target, content, {}
+        self.kept[upload_id] = content, {}
         return upload_id
+
+    def send(self, upload_id: str, number: int, data: bytes) -> None:
+        """Keep a part. Raises PublishConflictError when the upload is gone."""
+        if upload_id not in self.store.uploads:
+            raise PublishConflictError(f"{upload_id}: NoSuchUpload")
+        self.kept[upload_id][1][number] = data
 
     def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> MemoryPartSink:  # noqa: ARG002  # as above
         return MemoryPartSink(self, upload_id, first, size)
@@ -69,14 +76,16 @@ class MemoryPartStore:
             raise SupersededError(f"{target.uri} holds a newer result")
         if standing and verdict is Verdict.DUPLICATE:
             return standing.published
-        if upload_id not in self.uploads:
+        if upload_id not in self.store.uploads:
             raise PublishConflictError(f"{upload_id}: NoSuchUpload")
-        _, content, there = self.uploads[upload_id]
+        content, there = self.kept[upload_id]
         if sorted(there) != list(range(1, parts + 1)):
             raise IncompleteJobError(f"{target.uri}: parts {sorted(there)} of {parts}")
         data = b"".join(there[number] for number in sorted(there))
         if len(data) != size:
             raise IncompleteJobError(f"{target.uri}: {len(data)} bytes of {size}")
+        if any(len(there[number]) < self.store.plan.s3.min_part for number in range(1, parts)):
+            raise RequestRefusedError(f"{target.uri}: EntityTooSmall")
         if zlib.crc32(data) != crc32:
             raise ChecksumMismatchError(f"{target.uri}: BadDigest", offset=0)
         published = self.store.put_if(standing.head.etag if standing else "", target, content, data, parts=parts)
@@ -86,7 +95,6 @@ class MemoryPartStore:
         return published
 
     def abort(self, target: Target, upload_id: str) -> None:  # noqa: ARG002  # ids are unique here
-        self.uploads.pop(upload_id, None)
         self.store.abort_upload(upload_id)
 
 
@@ -120,11 +128,9 @@ class MemoryPartSink:
         return self._number - self._first, self._size, self._crc32
 
     def _send(self, size: int) -> None:
-        if self._upload_id not in self._store.uploads:
-            raise PublishConflictError(f"{self._upload_id}: NoSuchUpload")
         data = bytes(self._waiting[:size])
         del self._waiting[:size]
-        self._store.uploads[self._upload_id][2][self._number] = data
+        self._store.send(self._upload_id, self._number, data)
         self._number += 1
         self._size += len(data)
         self._crc32 = zlib.crc32(data, self._crc32)
@@ -136,7 +142,7 @@ class MemoryExecutionStore:
 
     jobs: MemoryJobStore
     kept: dict[tuple[str, int], SpanReceipt] = field(default_factory=dict)
-    blamed: dict[str, Failure] = field(default_factory=dict)
+    noted: dict[str, Failure] = field(default_factory=dict)
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         self.jobs.hand_over(claim, execution, lease=lease)
@@ -145,6 +151,11 @@ class MemoryExecutionStore:
         self._check(job_id, execution)
         self.jobs.renew(job_id, lease)
         self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], state=JobState.EXECUTING)
+
+    def standing(self, job_id: str, execution: str) -> JobState:
+        if self.jobs.holder(job_id) != execution:
+            raise LeaseLostError(f"job {job_id}: execution {execution} does not hold it")
+        return self.jobs.jobs[job_id].state
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._check(job_id, execution)
@@ -171,7 +182,10 @@ class MemoryExecutionStore:
 
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
         self._check(job_id, execution)
-        self.blamed.setdefault(execution, failure)
+        self.noted[execution] = failure
+
+    def blamed(self, job_id: str, execution: str) -> Failure | None:  # noqa: ARG002  # as above
+        return self.noted.get(execution)
 
     def end(
         self,
@@ -186,7 +200,7 @@ class MemoryExecutionStore:
         if status.execution == execution and status.state.final:
             return False
         self._check(job_id, execution)
-        self.jobs.end(job_id, state, receipt=receipt, failure=self.blamed.get(execution, failure) if failure else None)
+        self.jobs.end(job_id, state, receipt=receipt, failure=failure)
         return True
 
     def _check(self, job_id: str, execution: str) -> None:

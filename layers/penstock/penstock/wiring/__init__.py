@@ -20,14 +20,12 @@ from penstock.limits import Budget
 from penstock.model import Job, Receipt, Store
 from penstock.ports import Deadline
 from penstock.settings import Settings
+from penstock.steps.blaming import Blaming
 from penstock.wiring.handover import handover
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
-    from penstock.steps.finishing import Aborter, Finisher
-    from penstock.steps.index_step import Indexer
-    from penstock.steps.planning import Planner
-    from penstock.steps.working import Worker
+    from penstock.steps.finishing import Aborter
     from penstock.wiring.steps import Steps
 
 
@@ -37,24 +35,24 @@ def ingest() -> Ingest:
     return build_ingest(Settings.from_environment())
 
 
-def plan() -> Planner:
+def plan() -> Blaming:
     """The plan step of this environment."""
-    return _steps().plan()
+    return Blaming(_steps().executions, _steps().plan())
 
 
-def index() -> Indexer:
+def index() -> Blaming:
     """The index step."""
-    return _steps().index()
+    return Blaming(_steps().executions, _steps().index())
 
 
-def work() -> Worker:
+def work() -> Blaming:
     """The work step."""
-    return _steps().work()
+    return Blaming(_steps().executions, _steps().work())
 
 
-def finish() -> Finisher:
+def finish() -> Blaming:
     """The finish step."""
-    return _steps().finish()
+    return Blaming(_steps().executions, _steps().finish())
 
 
 def abort() -> Aborter:
