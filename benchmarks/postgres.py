@@ -4,7 +4,8 @@
 
 All load the same file into the same empty table of the same server, which runs in a process of its own and waits for
 the disk. Each run is a fresh process; contenders take turns, and after each run the content of the table is compared.
-What is timed is the load with its connection. Penstock loads as the function does (`TableCarrier`, its ledger and
+What is timed is the load with its connection. The best runs are compared, as other work on the machine only ever
+adds; client and server each want a core. Penstock loads as the function does (`TableCarrier`, its ledger and
 progress), from a file instead of S3, with every value checked. pandas takes its turn once: that is minutes.
 """
 
@@ -176,12 +177,13 @@ def measure(rows: int, repeat: int, contenders: list[str]) -> Iterator[Run]:
         settings = {**postgres.DURABLE, "max_wal_size": "4GB", "autovacuum": "off"}
         with postgres.running(data_dir, settings=settings) as dsn:
             server = postgres.pid(data_dir) or 0
+            time.sleep(1)  # the session that found the server ready has ended then
+            processes = children(server)
             for number in range(repeat):
                 for contender in contenders:
                     if contender == PANDAS and number:
                         continue
                     prepare(dsn, contender)
-                    processes = children(server)
                     before = server_cpu(server, processes)
                     with multiprocessing.get_context("spawn").Pool(1) as fresh:
                         seconds, cpu, peak = fresh.apply(run, (contender, path, dsn))
@@ -198,19 +200,19 @@ def report(done: Sequence[Run]) -> tuple[str, list[str]]:
     names = list(dict.fromkeys(each.contender for each in done))
     names.sort(key=list(LOADS).index)
     wall = {name: [each.seconds for each in done if each.contender == name] for name in names}
-    lines = ["| | wall s | CPU s | of the server | peak MiB |", "|---|---|---|---|---|"]
+    lines = ["| | wall s: best (median, worst) | CPU s | of the server | peak MiB |", "|---|---|---|---|---|"]
     for name in names:
         runs = [each for each in done if each.contender == name]
-        cpu, server = median(each.cpu_seconds for each in runs), median(each.server_cpu_seconds for each in runs)
+        cpu, server = min(each.cpu_seconds for each in runs), min(each.server_cpu_seconds for each in runs)
         lines.append(
-            f"| {name} | {median(wall[name]):.2f} ({min(wall[name]):.2f}-{max(wall[name]):.2f}) | {cpu:.2f} "
+            f"| {name} | {min(wall[name]):.2f} ({median(wall[name]):.2f}, {max(wall[name]):.2f}) | {cpu:.2f} "
             f"| {server:.2f} | {max(each.peak for each in runs) / MIB:.0f} |"
         )
     lines.append("")
     missed = []
     for ours, theirs, most in TARGETS:
         if theirs in wall:
-            ratio = median(wall[ours]) / median(wall[theirs])
+            ratio = min(wall[ours]) / min(wall[theirs])
             verdict = f"{ours} takes {ratio:.2f} times as long as {theirs} (at most {most:.3g})"
             lines.append(f"- {verdict}")
             if ratio > most:
