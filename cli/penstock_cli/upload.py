@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PIPE = "-"
 THREADS = 8
 
+INTERRUPTED = "Interrupted: what was sent is kept. Run the same command again to go on."
+PIPE_INTERRUPTED = "Interrupted: nothing was published, and standard input cannot be read again. Start anew."
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -78,9 +81,7 @@ def upload(
         try:
             _upload(orders, wishes, threads, aws, output)
         except KeyboardInterrupt:
-            again = "began to read cannot be read again" if files == (PIPE,) else "was sent is kept"
-            way = "Start anew." if files == (PIPE,) else "Run the same command again to go on."
-            click.echo(f"Interrupted: what {again}. {way}", err=True)
+            click.echo(PIPE_INTERRUPTED if files == (PIPE,) else INTERRUPTED, err=True)
             raise
 
 
@@ -160,9 +161,14 @@ def _send_pipe(transfers: Transfers, progress: Progress, target: Target, wishes:
     with progress:
         progress.description = "standard input"
         progress.tell("Standard input cannot be read twice: this upload cannot go on if it is interrupted.")
-        sent = transfers.send_pipe(sys.stdin.fileno(), target, part_size=wishes.part_size)
+        sent = transfers.send_pipe(stdin_descriptor(), target, part_size=wishes.part_size)
     _say(_line(PIPE, sent), output)
     _print_json({"uploads": [_told(PIPE, sent)]}, output)
+
+
+def stdin_descriptor() -> int:
+    """Where standard input is read: below Python's buffer, which a thread that is left behind could not let go."""
+    return sys.stdin.fileno()
 
 
 def _line(file: str, sent: Sent) -> str:
