@@ -56,6 +56,7 @@ _UNAVAILABLE = frozenset(
         "ThrottlingException",
         "ThrottledException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
         "XAmzContentChecksumMismatch",
         "XAmzContentSHA256Mismatch",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translating
-from penstock.errors import SourceGoneError
+from penstock.errors import ServiceUnavailableError, SourceGoneError
 from penstock.spans import Stored
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _PRESENT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+ATTEMPTS = 4
 
 
 class S3WorkFiles:
@@ -50,14 +51,24 @@ class S3WorkFiles:
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data)
 
     def write_once(self, key: str, data: bytes) -> bytes:
+        for _ in range(ATTEMPTS):
+            if self._create(key, data):
+                return data
+            # A conflict with another who writes it now: nothing stands until one of them has.
+            standing = self.read(key)
+            if standing is not None:
+                return standing
+        raise ServiceUnavailableError(f"s3://{self.bucket}/{key}: {ATTEMPTS} writes in a row met others")
+
+    def _create(self, key: str, data: bytes) -> bool:
         with translating(f"s3:PutObject on s3://{self.bucket}/{key}"):
             try:
                 self._client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")
             except ClientError as error:
                 if code_of(error) not in _PRESENT:
                     raise
-                return self.read(key) or data
-        return data
+                return False
+        return True
 
     def _reading(self, key: str) -> AbstractContextManager[None]:
         return translating(f"s3:GetObject on s3://{self.bucket}/{key}", missing=SourceGoneError)

@@ -49,7 +49,7 @@ class TableCutter:
     ) -> tuple[Cut, list[Place]] | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
         source = ticket.job.source
-        if outline.text is None or codec not in {GZIP, IDENTITY}:
+        if outline.text is None or codec not in {GZIP, IDENTITY} or not source.size:
             return None
         cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
         if codec == GZIP:
@@ -73,13 +73,10 @@ class TableCutter:
         resume = steps.take_over(ticket.job.id, cut.plan)
         begun = resume.offset > 0
         first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
-        spans = cut_records(
-            places,
-            first=first,
-            total=cut.total,
-            source_size=ticket.job.source.size,
-            span=size,
-        )
+        spans = list(cut_records(places, first=first, total=cut.total, source_size=ticket.job.source.size, span=size))
+        if not spans:
+            # No record is left: what ingest would do of it is check the header, and finish.
+            return Draft(cut, [whole(ticket.job.source)])
         before = SpanReceipt(WHOLE, 0, resume.offset, rows=resume.rows, rejects=resume.rejects, chunks=resume.chunk)
         # The last row of a key wins: spans that write by key go one after the other.
         ordered = any(table.mode is Mode.UPSERT for table in tables_of(cut.plan))

@@ -25,10 +25,11 @@ class Indexer:
     def __call__(self, job_id: str, execution: str, piece: object, deadline: Deadline) -> dict[str, object]:  # noqa: ARG002  # an index belongs to the source, not to an execution
         """Go on with the index, or survey ``piece`` where there is one; answers whether it is done."""
         folder = Folder(self.files, job_id)
-        source = folder.get(Ticket, TICKET).job.source
-        with naming(source):
+        job = folder.get(Ticket, TICKET).job
+        with naming(job.source):
             if piece is not None:
                 surveying.answer(self.objects, folder, piece)
                 return {"done": True}
-            index = index_of(self.files, source, self.sizes, folder.find(Text, TEXT))
-            return {"done": IndexPass(index, self.objects, self.sizes.budget, deadline, self.margin).run()}
+            index = index_of(self.files, job.source, self.sizes, folder.find(Text, TEXT))
+            stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin)
+            return {"done": stretch.run()}

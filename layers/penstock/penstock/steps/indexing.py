@@ -3,10 +3,12 @@
 What it finds lies under ``jobs/index-<digest>/``, by the source's version and by how its records are found: every job
 on that version uses it.
 
-segment-<n>   entries and their windows (see index/file.py), each written before the state that counts it
-state.json    how many segments there are, and how to go on after the last entry of the last one
+segment-<at>-<n>   n entries from decoded offset ``at`` on, and their windows (see index/file.py), each written before
+                   the state that names it
+state.json         the segments, and how to go on after the last entry of the last one
 
-So a pass that is killed, or out of time, goes on from the last state; what it found after that, it finds again.
+So a pass that is killed, or out of time, goes on from the last state; what it found after that, it finds again. The
+name of a segment tells its content: two passes at once, of which each overwrites the other's state, do no harm.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from penstock.codecs import Trace
 from penstock.cutting import Place, place
 from penstock.errors import TimeLimitError
 from penstock.index.boundaries import Boundaries, BoundariesState, Text
+from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory
-from penstock.index.gzip import Checkpoint, scan
+from penstock.index.gzip import scan
 from penstock.limits import Budget
-from penstock.model import Source, digest
-from penstock.pipeline import naming
+from penstock.model import Route, Source, digest
+from penstock.pipeline import ceiling, naming, too_large
 from penstock.ports import Deadline, ObjectStore, WorkFiles
 from penstock.spans import Stored
 from penstock.steps.ticket import FOLDER
@@ -37,12 +40,12 @@ SEGMENT = 256
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """How far an index is. ``checkpoint`` and ``counter`` belong to the last entry of the last segment.
+    """How far an index is. ``segments`` are names; ``checkpoint`` and ``counter`` belong to the last entry of the last.
 
     ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``.
     """
 
-    segments: int = 0
+    segments: tuple[str, ...] = ()
     done: bool = False
     total: int = 0
     crc32: int | None = None
@@ -74,14 +77,14 @@ class Index:
         """Remember how far it is."""
         self.files.write(f"{self.folder}/state.json", to_json(state).encode())
 
-    def segment(self, number: int) -> str:
-        """The key of a segment, numbered from 0."""
-        return f"{self.folder}/segment-{number:05d}"
+    def key(self, segment: str) -> str:
+        """The key of a segment."""
+        return f"{self.folder}/{segment}"
 
     def places(self) -> Iterator[Place]:
         """All entries of an index that is done, without their windows."""
-        for number in range(self.state().segments):
-            key = self.segment(number)
+        for segment in self.state().segments:
+            key = self.key(segment)
             head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
             for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
                 yield place(listed, key)
@@ -97,9 +100,10 @@ class _Noted:
 
 @dataclass(slots=True)
 class IndexPass:
-    """One stretch of the pass. Memory: what `scan` takes, and a segment of entries."""
+    """One stretch of the pass, for a job of this ``route``. Memory: what `scan` takes, and a segment of entries."""
 
     index: Index
+    route: Route
     objects: ObjectStore
     budget: Budget
     deadline: Deadline
@@ -110,13 +114,15 @@ class IndexPass:
     def run(self) -> bool:
         """Go on until the source ends (True) or only the margin is left (False).
 
-        Raises BadSourceError with the byte offset; TimeLimitError when not one entry was found in all the time.
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling; TimeLimitError when not
+        one entry was found in all the time.
         """
         state = self.index.state()
         if state.done:
             return True
         began = state.segments
         source = self.index.source
+        most = ceiling(source, self.route)
         with naming(source):
             checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
             counter = self._counter(state)
@@ -132,6 +138,8 @@ class IndexPass:
                     checkpoint=checkpoint,
                 )
                 for piece in pieces:
+                    if trace.produced > most:
+                        raise too_large(source, self.route, trace.consumed)
                     if counter:
                         counter.feed(piece)
                         self._resolve(counter)
@@ -175,19 +183,20 @@ class IndexPass:
         if not self._ready:
             return state
         entries = [(noted.checkpoint.entry, noted.checkpoint.window) for noted in self._ready]
-        self.index.files.write(self.index.segment(state.segments), pack(entries))
+        segment = f"segment-{entries[0][0].decoded:016x}-{len(entries)}"
+        self.index.files.write(self.index.key(segment), pack(entries))
         last = self._ready[-1]
         self._ready.clear()
         state = replace(
             state,
-            segments=state.segments + 1,
+            segments=(*state.segments, segment),
             checkpoint=json.dumps(last.checkpoint.to_json()),
             counter=last.counter,
         )
         self.index.write(state)
         return state
 
-    def _pause(self, state: IndexState, trace: Trace, began: int) -> bool:
+    def _pause(self, state: IndexState, trace: Trace, began: tuple[str, ...]) -> bool:
         if self._flush(state).segments == began:
             raise TimeLimitError(
                 f"{self.index.source.uri}: no place to enter it was found in one invocation "

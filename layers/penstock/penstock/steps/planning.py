@@ -139,9 +139,10 @@ class Planner:
             return self._in_parts(Cut(codec, WHOLE, source.size), None, source, deadline)
         return Draft(Cut(codec, WHOLE), [whole(source)])
 
-    def _in_parts(self, cut: Cut, places: Iterable[Place] | None, source: Source) -> Draft:
+    def _in_parts(self, cut: Cut, places: Iterable[Place] | None, source: Source, deadline: Deadline) -> Draft:
         part = self.sizes.part(cut.total)
-        size = max(1, -(-self.sizes.span(cut.total) // part)) * part
+        span = self.sizes.span(cut.total, cut.codec, Store.BUCKET, deadline.remaining() - self.margin)
+        size = max(1, -(-span // part)) * part
         at = places or (Place(Entry(start, start)) for start in range(0, max(1, source.size), size))
         return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from penstock.delivery import Attempt
-from penstock.errors import TooManyRejectsError
+from penstock.errors import LeaseLostError, TooManyRejectsError
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
 from penstock.loading import Settling, TableCarrier
@@ -67,10 +67,13 @@ class TableSteps:
             sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=()))
         return resume
 
-    def load(self, ticket: Ticket, cut: Cut, span: Span, pieces: Iterable[bytes]) -> Tally:
+    def load(
+        self, ticket: Ticket, cut: Cut, span: Span, pieces: Iterable[bytes], *, ended: Callable[[], bool]
+    ) -> Tally:
         """Load the records of a span, behind those that the ledger knows.
 
-        Raises TooManyRejectsError as soon as this span alone has more rejects than the route allows.
+        ``ended`` tells whether the execution has ended meanwhile: then LeaseLostError is raised. Raises
+        TooManyRejectsError as soon as this span alone has more rejects than the route allows.
         """
         plan, within = cut.plan, cut.within
         if plan is None or within is None:
@@ -79,6 +82,10 @@ class TableSteps:
         maker = Rowmaker(plan, self.form)
         with self.open_sink(ticket.job.id, span.number) as sink:
             resume = sink.begin(plan)
+            if ended():
+                # What `abort` has dropped may have been staged anew just now.
+                sink.abort()
+                raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
             tally.rows, tally.rejects, tally.chunks = resume.rows, resume.rejects, resume.chunk
             self._keep(ticket, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
             batches = parse(
@@ -108,9 +115,14 @@ class TableSteps:
         _refuse(ticket, plan, whole.rejects)
 
     def finish(self, job_id: str, plan: TablePlan) -> None:
-        """Make a ``replace`` visible; nothing more can be loaded after it."""
+        """Make a ``replace`` visible; nothing more can be loaded after it.
+
+        Raises LeaseLostError where what was loaded has been dropped.
+        """
         with self.open_sink(job_id, WHOLE) as sink:
-            sink.begin(plan)
+            if not sink.begin(plan).chunk:  # not even what `take_over` entered
+                sink.abort()
+                raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
             sink.finish()
 
     def abort(self, job_id: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.delivery import Attempt, Carrier
-from penstock.errors import EarlierSpanError
+from penstock.errors import EarlierSpanError, LeaseLostError
 from penstock.limits import Budget
 from penstock.model import Progress, Store, Target
 from penstock.pipeline import naming
@@ -39,8 +39,8 @@ class Worker:
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
         """Deliver a span of the manifest, unless its receipt is there.
 
-        Raises EarlierSpanError where spans go in order and the one before it is not in, NotEnoughTimeError, and what
-        sources and sinks raise.
+        Raises EarlierSpanError where spans go in order and the one before it is not in, LeaseLostError when the job has
+        ended, NotEnoughTimeError, and what sources and sinks raise.
         """
         span = from_plain(Span, item)
         folder = Folder(self.files, job_id)
@@ -50,8 +50,11 @@ class Worker:
         if span.number not in there:
             if len(wanted) > 1 and wanted[1] not in there:
                 raise EarlierSpanError(f"{ticket.job.source.uri}: span {wanted[1]} is not in yet")
+            task = _Task(folder, ticket, cut, span, execution, deadline)
+            if self._ended(task):
+                raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
             with naming(ticket.job.source):
-                receipt = self._deliver(_Task(folder, ticket, cut, span, execution, deadline))
+                receipt = self._deliver(task)
             self.executions.count(job_id, execution, receipt)
         return {"span": span.number}
 
@@ -74,6 +77,9 @@ class Worker:
                 receipt = self._load(task, pieces) if task.cut.plan else self._upload(task, pieces)
         return replace(receipt, seconds=self.clock() - began)
 
+    def _ended(self, task: _Task) -> bool:
+        return self.executions.standing(task.ticket.job.id, task.execution).final
+
     def _upload(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
         span, target = task.span, task.ticket.job.target
         if not isinstance(target, Target):
@@ -87,7 +93,8 @@ class Worker:
 
     def _load(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
         span = task.span
-        tally = self.tables(task.ticket.job.route.store).load(task.ticket, task.cut, span, pieces)
+        steps = self.tables(task.ticket.job.route.store)
+        tally = steps.load(task.ticket, task.cut, span, pieces, ended=lambda: self._ended(task))
         return SpanReceipt(
             span.number, span.bytes_in, span.size, rows=tally.rows, rejects=tally.rejects, chunks=tally.chunks
         )

@@ -24,9 +24,9 @@ class MemoryJobStore:
         now = self.clock()
         newest = self._note_order(job)
         standing = self.jobs.get(job.id)
-        if standing and (standing.state.final or standing.state is JobState.EXECUTING):
-            return standing
         _, until = self._leases.get(job.id, ("", 0.0))
+        if standing and (standing.state.final or (standing.state is JobState.EXECUTING and until > now)):
+            return standing
         if standing and until > now:
             raise JobInProgressError(f"{job.source.uri}: another attempt is at work", retry_after=until - now)
         attempts = standing.attempts + 1 if standing else 1
@@ -40,6 +40,10 @@ class MemoryJobStore:
             attempts=attempts,
             started_at=standing.started_at if standing else now,
             updated_at=now,
+            execution=standing.execution if standing else "",
+            spans=standing.spans if standing else 0,
+            spans_done=standing.spans_done if standing else 0,
+            progress=standing.progress if standing else Progress(),
         )
         if not newest:
             message = f"{job.source.uri}: a newer version was claimed before this event came"
@@ -105,11 +109,13 @@ class MemoryJobStore:
         return self.jobs.get(job_id)
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
-        """From a claim to an execution, whose progress begins anew."""
+        """From a claim to an execution, whose progress begins anew unless the job had been its before."""
         self._check(claim)
         self._leases[claim.job_id] = (execution, self.clock() + lease)
-        status = replace(self.jobs[claim.job_id], execution=execution)
-        self.jobs[claim.job_id] = replace(status, progress=Progress(), spans=0, spans_done=0)
+        status = self.jobs[claim.job_id]
+        if status.execution != execution:
+            status = replace(status, execution=execution, progress=Progress(), spans=0, spans_done=0)
+        self.jobs[claim.job_id] = status
 
     def renew(self, job_id: str, lease: float) -> None:
         """Give whoever holds the job ``lease`` seconds from now."""
