@@ -25,8 +25,9 @@ from pathlib import Path
 from penstock.codecs import Trace
 from penstock.codecs.engine import ZLIB
 from penstock.codecs.gzip import decode
+from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import pack
-from penstock.index.gzip import Checkpoint, enter, scan
+from penstock.index.gzip import enter, scan
 from penstock.limits import KIB, MIB
 from penstock_local import samples
 

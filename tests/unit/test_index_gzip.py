@@ -22,7 +22,8 @@ from penstock.codecs import Trace
 from penstock.codecs.engine import ISAL, ZLIB, Engine, isal_zlib
 from penstock.codecs.gzip import decode
 from penstock.errors import BadSourceError, ChecksumMismatchError, TruncatedSourceError
-from penstock.index.gzip import Checkpoint, enter, scan
+from penstock.index.checkpoint import Checkpoint
+from penstock.index.gzip import enter, scan
 from penstock.spans import Entry
 
 ENGINES = {"zlib": ZLIB} | ({"isal": ISAL} if ISAL else {})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Iterator
 
 from penstock.codecs.checksum import crc32
 from penstock.codecs.engine import FASTEST, Engine
@@ -14,47 +11,17 @@ from penstock.codecs.gzip import MAGIC, NAME, end_member, inflate, members, skip
 from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
+from penstock.index import bgzf
+from penstock.index.checkpoint import Checkpoint, Note
 from penstock.index.padding import padded
 from penstock.index.zlib_c import BlockInflater, DeflateError
 from penstock.spans import Entry
 
 _SLICE = 64 * 1024
+_NOTHING = memoryview(b"")
 
 # A boundary that is no byte's is entered at a little more expense. One in eight is, so wait for it, but not for long.
 _PATIENCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """An entry, and all that a scan must know to go on from there in another process.
-
-    ``window``: the last up to 32 KiB of the member before ``entry``; empty at the start of one. ``crc`` and ``size``
-    are those of the member so far. ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
-    """
-
-    entry: Entry
-    window: bytes = b""
-    crc: int = 0
-    size: int = 0
-    crc32: int | None = None
-    members: int = 0
-    warnings: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """At most 44 KB as text, and the warnings."""
-        return asdict(self) | {"window": base64.b64encode(self.window).decode()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        read = {
-            "entry": Entry(**value["entry"]),
-            "window": base64.b64decode(value["window"]),
-            "warnings": tuple(value["warnings"]),
-        }
-        return cls(**{**value, **read})
-
-
-Note = Callable[[Checkpoint], None]
 
 
 def scan(
@@ -65,10 +32,12 @@ def scan(
     spacing: int,
     note: Note,
     checkpoint: Checkpoint | None = None,
+    content: bool = True,
 ) -> Iterator[memoryview]:
     """Yield the content of all members in pieces of 1 to ``step`` bytes, and ``note`` where it can be entered.
 
-    A piece is overwritten when the next one is asked for: keep what you need of it as ``bytes``.
+    A piece is overwritten when the next one is asked for: keep what you need of it as ``bytes``. Without ``content``,
+    members of BGZF are passed over; each is one piece that is empty.
 
     Entries lie at least ``spacing`` decoded bytes apart, the first at 0; the last may lie at the very end. Inside a
     member there are as many as its deflate blocks allow: most writers begin one every 20 to 300 KB, but some (isal)
@@ -89,6 +58,9 @@ def scan(
         while at_member(feed, trace, NAME, MAGIC):
             if trace.produced >= scanner.due:
                 scanner.note_member()
+            if not content and bgzf.pass_over(feed, trace):
+                yield _NOTHING
+                continue
             skip_header(feed)
             inflater.start()
             yield from scanner.member()
