@@ -53,16 +53,17 @@ class CsvRules:
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
         """The state behind the data, and how many records begin in it."""
-        if not data:
+        quoted = self._quote in data if self._quote else False
+        if not data or (state == IN_QUOTES and not quoted):
             return state, 0
-        text = _plain_lines(data)
-        if self._quote and self._quote in text:
-            inside, end = self._quoted(state, text)
-        elif state == IN_QUOTES:
-            return state, 0
-        else:
-            inside, end = 0, self._outside(text)
-        outside = _line_ends(text) - inside
+        text = _one_line_end(data)
+        lines = text.split(_LINE_END) if quoted and self._is_dense(text) else []
+        # Searched from the end: CPython is faster so.
+        if not all(lines[1:-1]) if lines else text.rfind(b"\n\n") >= 0:
+            text = _BLANK.sub(_LINE_END, text)
+            lines = text.split(_LINE_END) if lines else []
+        inside, end = self._quoted(state, text, lines) if quoted else (0, self._outside(text))
+        outside = (len(lines) - 1 if lines else _line_ends(text)) - inside
         begins = state == START and not text.startswith(_LINE_END)
         return end, outside + begins - (end == START)
 
@@ -89,8 +90,13 @@ class CsvRules:
             if state == START:
                 return at
 
-    def _quoted(self, state: int, text: bytes) -> tuple[int, int]:
-        """How many line ends lie inside quotes, and the state at the end."""
+    def _is_dense(self, text: bytes) -> bool:
+        """Whether going line by line is faster than looking at each quote."""
+        lines = text.count(_LINE_END, 0, _SAMPLE) + text.count(self._pair, 0, _SAMPLE)
+        return text.count(self._quote, 0, _SAMPLE) > _DENSE * lines
+
+    def _quoted(self, state: int, text: bytes, lines: list[bytes]) -> tuple[int, int]:
+        """How many line ends lie inside quotes, and the state at the end. ``lines`` are those of the text, or none."""
         first, last = text.find(_LINE_END) + 1, text.rfind(_LINE_END) + 1
         if not first:
             return 0, self._after(state, text)
@@ -99,8 +105,8 @@ class CsvRules:
         at = first
         if self._after(state, text[:first]) == IN_QUOTES:
             inside, at = self._held(text, first, last)
-        suspects = self._suspects(text, at, last) if at >= 0 else ()
-        for number, (start, end) in enumerate(suspects):
+        suspects = self._suspects_by_line(lines[1:-1], first) if lines else self._suspects(text, first, last)
+        for number, (start, end) in enumerate(suspects if at >= 0 else ()):
             often = number == _MANY and start - first < _MANY * _EVERY
             if often and (sections := self._sections(text[at:last])):
                 more, closed = sections
@@ -135,18 +141,12 @@ class CsvRules:
 
     def _suspects(self, text: bytes, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Lines, from and to, that may end inside quotes though they began outside."""
-        stop = min(last, first + _SAMPLE)
-        lines = text.count(_LINE_END, first, stop) + text.count(self._pair, first, stop)
-        if text.count(self._quote, first, stop) > _DENSE * lines:
-            yield from self._suspects_by_line(text, first, last)
-            return
         for found in self._opening.finditer(text, first, last):
             yield text.rfind(_LINE_END, 0, found.start()) + 1, found.end()
 
-    def _suspects_by_line(self, text: bytes, first: int, last: int) -> Iterator[tuple[int, int]]:
+    def _suspects_by_line(self, lines: list[bytes], first: int) -> Iterator[tuple[int, int]]:
+        """The same of lines, of which the first is at ``first``."""
         quote = self._quote
-        lines = text[first:last].split(_LINE_END)
-        lines.pop()
         before = [line[(at := line.rfind(quote)) - 1 : at] for line in lines]
         if self._doubtful.isdisjoint(before):
             return
@@ -220,14 +220,12 @@ class CsvRules:
         return inside != (state == IN_QUOTES)
 
 
-def _plain_lines(data: bytes) -> bytes:
-    """The data without blank lines, all line ends LF: as many records, and the same state at the end."""
-    text = data
-    if b"\r" in data:
-        mixed = data.endswith(b"\r") or _LONE_RETURN.search(data)
-        text = data.replace(b"\r", _LINE_END if mixed else b"")
-    # Searched from the end: CPython is faster so.
-    return _BLANK.sub(_LINE_END, text) if text.rfind(b"\n\n") >= 0 else text
+def _one_line_end(data: bytes) -> bytes:
+    """The data with LF for all line ends, some of them maybe twice."""
+    if b"\r" not in data:
+        return data
+    mixed = data.endswith(b"\r") or _LONE_RETURN.search(data)
+    return data.replace(b"\r", _LINE_END if mixed else b"")
 
 
 def _line_ends(text: bytes) -> int:
