@@ -10,7 +10,7 @@ from random import Random
 from penstock.delivery import Carrier, ObjectCarrier
 from penstock.errors import PenstockError, RetryableError
 from penstock.jobs import Outcome, Workshop
-from penstock.limits import KIB, MIB, Budget
+from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
 from penstock.model import JobState, JobStatus, Source, Store
 from penstock.ports import Deadline, ObjectStore
 from penstock.routes import Routes, parse_routes
@@ -33,8 +33,12 @@ from penstock.testing import (
 )
 
 STACK = {"source_bucket": "drops"}
-# Retries of a step, as the definition has them for the Retryable errors.
-ATTEMPTS = 9
+# Retries of a step as the definition has them: for the Retryable errors, for a function that died, and of abort for all.
+RETRIES, RETRIES_OF_DEAD, RETRIES_OF_ABORT = 8, 3, 20
+
+
+class DeadError(Exception):
+    """What a killed function looks like from outside: none of ours."""
 
 
 def no_tables(store: Store) -> TableSteps:
@@ -46,9 +50,11 @@ class Plant:
     """A workshop that hands every job over, the steps, and handles on everything around them."""
 
     routes_text: str
-    span_bytes: int = 5 * MIB
-    spacing: int = 64 * KIB
-    budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=16 * KIB))
+    span_bytes: int = 12 * KIB
+    spacing: int = 1 * KIB
+    part_bytes: int = 4 * KIB
+    large_bytes: int = 1
+    budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=1 * KIB, batch=1 * KIB))
     tables: Callable[[Store], TableSteps] = no_tables
     table_carriers: Mapping[Store, Carrier] = field(default_factory=dict)
     seed: int = 0
@@ -56,7 +62,9 @@ class Plant:
 
     def __post_init__(self) -> None:
         self.now = 1_795_249_800.0
-        self.store = MemoryObjectStore("drops", "out", piece=10_000)
+        limits = S3Limits(min_part=self.part_bytes)
+        plan = PartPlan(first=self.part_bytes, largest=MIB, s3=limits)
+        self.store = MemoryObjectStore("drops", "out", piece=700, plan=plan)
         self.objects: ObjectStore = self.store
         self.files = MemoryWorkFiles()
         self.jobs = MemoryJobStore(lambda: self.now)
@@ -74,13 +82,22 @@ class Plant:
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(self.budget, 128 * MIB, workers=4, span_bytes=self.span_bytes, index_spacing=self.spacing)
+        return Sizes(
+            self.budget,
+            128 * MIB,
+            workers=4,
+            span_bytes=self.span_bytes,
+            index_spacing=self.spacing,
+            part_bytes=self.part_bytes,
+        )
 
     def upload(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
 
-    def ingest(self, source: Source) -> Outcome:
-        handover = Handover(self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=1)
+    def ingest(self, source: Source, deadline: Deadline | None = None) -> Outcome:
+        handover = Handover(
+            self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=self.large_bytes
+        )
         workshop = Workshop(
             objects=self.objects,
             jobs=self.jobs,
@@ -90,7 +107,7 @@ class Plant:
             margin=10.0,
             handover=handover,
         )
-        return workshop.take(source, self.routes, self.deadlines())
+        return workshop.take(source, self.routes, deadline or self.deadlines())
 
     @property
     def carriers(self) -> Mapping[Store, Carrier]:
@@ -105,26 +122,40 @@ class Plant:
 
     def execute(self, execution: str) -> bool:
         """One execution to its end; whether it succeeded."""
-        job_id = json.loads(self.machine.started[execution])["job"]
+        job_id = self.job_of(execution)
         try:
-            while (following := self.call("plan", lambda d: self.planner(job_id, execution, d)))["next"] != "work":
+            while (following := self.call("plan", lambda d: self.planner(job_id, execution, d)))["next"] in {
+                "index",
+                "survey",
+            }:
                 if following["next"] == "survey":
                     for item in self.items(following):
                         self.call("survey", lambda d, item=item: self.indexer(job_id, execution, item, d))
                 else:
                     while not self.call("index", lambda d: self.indexer(job_id, execution, None, d))["done"]:
                         pass
-            items = self.items(following)
-            if following["concurrency"] > 1:
+            if following["next"] == "sequence":
+                while not self.call("sequence", lambda d: self.worker(job_id, execution, None, d))["done"]:
+                    pass
+            else:
+                items = self.items(following)
                 self.random.shuffle(items)
-            for item in items:
-                self.call("work", lambda d, item=item: self.worker(job_id, execution, item, d))
+                for item in items:
+                    self.call("work", lambda d, item=item: self.worker(job_id, execution, item, d))
             self.call("finish", lambda d: self.finisher(job_id, execution))
-        except PenstockError as error:
-            told = {"Error": type(error).__name__, "Cause": json.dumps({"errorMessage": str(error)})}
-            self.aborter(job_id, execution, told)
+        except (PenstockError, DeadError) as error:
+            self.abort(execution, error)
             return False
         return True
+
+    def abort(self, execution: str, error: Exception) -> None:
+        """What the machine does with an error that no retry mends."""
+        told = {"Error": type(error).__name__, "Cause": json.dumps({"errorMessage": str(error)})}
+        self.call("abort", lambda d: self.aborter(self.job_of(execution), execution, told))
+
+    def job_of(self, execution: str) -> str:
+        """The job of an execution that was started."""
+        return str(json.loads(self.machine.started[execution])["job"])
 
     def items(self, answer: Mapping[str, object]) -> list[object]:
         manifest = answer["manifest"]
@@ -132,15 +163,22 @@ class Plant:
         return [json.loads(line) for line in self.files.files[manifest["key"]].splitlines()]
 
     def call(self, step: str, work: Callable[[Deadline], dict[str, object]]) -> dict[str, object]:
-        for attempt in range(ATTEMPTS):
+        """A step, again as often as the definition says."""
+        failed = dead = 0
+        while True:
             self.calls.append(step)
             try:
                 self.fail(step)
                 return work(self.deadlines())
-            except RetryableError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError
+            except (PenstockError, DeadError) as error:
+                failed += isinstance(error, RetryableError)
+                dead += isinstance(error, DeadError)
+                if step == "abort":
+                    if failed + dead <= RETRIES_OF_ABORT:
+                        continue
+                elif isinstance(error, RetryableError | DeadError) and failed <= RETRIES and dead <= RETRIES_OF_DEAD:
+                    continue
+                raise
 
     @property
     def planner(self) -> Planner:
@@ -173,4 +211,4 @@ class Plant:
 
     @property
     def aborter(self) -> Aborter:
-        return Aborter(self.files, self.executions, self.parts, self.tables, self.bus)
+        return Aborter(self.objects, self.files, self.executions, self.parts, self.tables, self.bus)

@@ -18,6 +18,6 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work", "manifest": {"bucket", "key"}}``."""
+    """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work" | "sequence", "manifest", "concurrency"}``."""
     with telemetry.step(event["job"], logger, metrics):
         return wiring.plan()(event["job"], event["attempt"], wiring.deadline(context))

@@ -108,6 +108,7 @@ class TestEveryTask:
             "Index": "${IndexFunctionArn}",
             "SurveyPiece": "${IndexFunctionArn}",
             "WorkSpan": "${WorkFunctionArn}",
+            "Sequence": "${WorkFunctionArn}",
             "Finish": "${FinishFunctionArn}",
             "Abort": "${AbortFunctionArn}",
         }
@@ -159,13 +160,20 @@ class TestThePayload:
     def test_holds_no_more_than_the_last_answer_of_each_step(self, machine: dict[str, Any]) -> None:
         kept = {name: state["ResultPath"] for name, state in machine["States"].items() if "ResultPath" in state}
         assert kept == {
-            "Plan": "$.plan", "Index": "$.index", "Survey": None, "Work": None, "Finish": None, "Abort": None,
+            "Plan": "$.plan", "Index": "$.index", "Sequence": "$.sequence",
+            "Survey": None, "Work": None, "Finish": None, "Abort": None,
         }  # fmt: skip
 
     def test_a_step_is_told_the_job_and_its_attempt_and_abort_the_error(self, machine: dict[str, Any]) -> None:
         job = {"job.$": "$.job", "attempt.$": "$.attempt"}
         told = {name: state["Parameters"] for name, state in machine["States"].items() if state["Type"] == "Task"}
-        assert told == {"Plan": job, "Index": job, "Finish": job, "Abort": {**job, "error.$": "$.error"}}
+        assert told == {
+            "Plan": job,
+            "Index": job,
+            "Sequence": {**job, "span": None},
+            "Finish": job,
+            "Abort": {**job, "error.$": "$.error"},
+        }
 
 
 class TestTheWay:
@@ -178,6 +186,7 @@ class TestTheWay:
             ("index", "Index"),
             ("survey", "Survey"),
             ("work", "Work"),
+            ("sequence", "Sequence"),
         ]
         following = {name: state["Next"] for name, state in states.items() if "Next" in state}
         assert following == {
@@ -185,6 +194,7 @@ class TestTheWay:
             "Index": "Indexed",
             "Survey": "Plan",
             "Work": "Finish",
+            "Sequence": "Sequenced",
             "Finish": "Succeeded",
             "Abort": "Failed",
         }
@@ -193,6 +203,11 @@ class TestTheWay:
         indexed = machine["States"]["Indexed"]
         assert indexed["Choices"] == [{"Variable": "$.index.done", "BooleanEquals": True, "Next": "Plan"}]
         assert indexed["Default"] == "Index"
+
+    def test_goes_on_with_a_sequence_until_every_span_is_in(self, machine: dict[str, Any]) -> None:
+        sequenced = machine["States"]["Sequenced"]
+        assert sequenced["Choices"] == [{"Variable": "$.sequence.done", "BooleanEquals": True, "Next": "Finish"}]
+        assert sequenced["Default"] == "Sequence"
 
     def test_fails_with_the_error_that_led_to_abort_even_if_abort_fails_too(self, machine: dict[str, Any]) -> None:
         failed = machine["States"]["Failed"]

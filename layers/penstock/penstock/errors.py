@@ -5,7 +5,6 @@
     │   ├── ServiceUnavailableError  S3, DynamoDB or SQS throttled, failed or did not answer
     │   ├── JobInProgressError       another attempt holds the lease of this job
     │   ├── LeaseLostError           this attempt was taken over; its work is discarded
-    │   ├── EarlierSpanError         a span whose turn comes after that of one that is not in yet
     │   ├── UploadInProgressError    another process sends the same file to the same place
     │   ├── PublishConflictError     the destination changed while the result was being published
     │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
@@ -87,10 +86,6 @@ class JobInProgressError(RetryableError):
 
 class LeaseLostError(RetryableError):
     default_hint = "Another attempt took the job over; nothing of this one was published."
-
-
-class EarlierSpanError(RetryableError):
-    default_hint = "Its turn comes when the spans before it are in."
 
 
 class UploadInProgressError(RetryableError):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from penstock.codecs import crc32_combine
 from penstock.delivery import publish_rule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError
+from penstock.errors import ChecksumMismatchError, IncompleteJobError, LeaseLostError
 from penstock.model import Failure, JobState, Receipt, Store, Target
-from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
+from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
 from penstock.spans import SpanReceipt
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.tables import TableSteps
@@ -33,12 +33,17 @@ class Finisher:
     events: EventBus
 
     def __call__(self, job_id: str, execution: str) -> dict[str, object]:
-        """Check every receipt, publish, close the job, tell.
+        """Check every receipt, publish, close the job, tell; for a job that has succeeded, only tell again.
 
         Raises IncompleteJobError when a receipt, a part or bytes are missing, ChecksumMismatchError,
-        TooManyRejectsError, and what publishing raises.
+        TooManyRejectsError, LeaseLostError when the job has failed, and what publishing raises.
         """
         folder = Folder(self.files, job_id)
+        standing = self.executions.standing(job_id, execution)
+        if standing is JobState.SUCCEEDED:
+            return self._tell(job_id, folder.get(dict, REPORT))
+        if standing.final:
+            raise LeaseLostError(f"job {job_id} has ended: {standing}")
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
         found = self.executions.receipts(job_id, execution, cut.numbers)
         receipts = [found[number] for number in cut.numbers if number in found]
@@ -50,21 +55,17 @@ class Finisher:
             steps.finish(job_id, cut.plan)
         elif cut.spans:
             whole = self._publish(folder, ticket, execution, whole)
-        report = {
-            "job": job_id,
-            "execution": execution,
-            "source": ticket.job.source.uri,
-            "target": ticket.job.target.uri,
-            "route": ticket.job.route.name,
-            "state": str(JobState.SUCCEEDED),
+        report = _told(ticket, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(whole),
             "spans": [to_plain(receipt) for receipt in receipts],
         }
         folder.put(REPORT, report)
-        detail = {name: value for name, value in report.items() if name != "spans"}
-        # Closed before it is told: what stands is a success. Called again, finish tells again.
+        # Closed before it is told: what stands is a success.
         self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=whole)
-        self.events.put(SUCCEEDED, detail)
+        return self._tell(job_id, report)
+
+    def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
+        self.events.put(SUCCEEDED, {name: value for name, value in report.items() if name != "spans"})
         return {"job": job_id, "state": str(JobState.SUCCEEDED)}
 
     def _publish(self, folder: Folder, ticket: Ticket, execution: str, whole: Receipt) -> Receipt:
@@ -96,6 +97,7 @@ class Finisher:
 class Aborter:
     """Ends a job that failed."""
 
+    objects: ObjectStore
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
@@ -103,41 +105,70 @@ class Aborter:
     events: EventBus
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
-        """Abort the upload, drop staging tables, close the job as failed or superseded, tell.
+        """Abort the upload, close the job as failed or superseded, drop staging tables, tell.
 
-        ``error`` is what the machine was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A
-        job that has succeeded, or that another execution has, is left alone.
+        ``error`` is what the machine was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job
+        that has succeeded is left alone; one whose result stands, although nobody could note it any more, succeeds.
+        Raises LeaseLostError for a job that another has.
         """
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
+        if self.executions.standing(job_id, execution) is JobState.SUCCEEDED:
+            return {"job": job_id, "state": str(JobState.SUCCEEDED)}
         failure = self._failure(job_id, execution, error)
         upload = folder.find(Upload, upload_name(execution))
         if upload and isinstance(ticket.job.target, Target):
             self.parts.abort(ticket.job.target, upload.upload_id)
+        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
+        receipt = self._published(folder, ticket)
+        if receipt:
+            state = JobState.SUCCEEDED
+        # Ended first: a worker that comes later drops itself what it stages.
+        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ticket.job.route.plan:
             self.tables(ticket.job.route.store).abort(job_id)
-        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
-        ended = self.executions.end(job_id, execution, state, failure=failure)
-        if ended:
-            self.events.put(
-                FAILED,
-                {
-                    "job": job_id,
-                    "execution": execution,
-                    "source": ticket.job.source.uri,
-                    "target": ticket.job.target.uri,
-                    "route": ticket.job.route.name,
-                    "state": str(state),
-                    "failure": to_plain(failure),
-                },
-            )
+        if ended and receipt:
+            self.events.put(SUCCEEDED, _told(ticket, execution, state) | {"receipt": to_plain(receipt)})
+        elif ended:
+            self.events.put(FAILED, _told(ticket, execution, state) | {"failure": to_plain(failure)})
         return {"job": job_id, "state": str(state), "error": failure.error}
+
+    def _published(self, folder: Folder, ticket: Ticket) -> Receipt | None:
+        """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
+        target = ticket.job.target
+        if not isinstance(target, Target):
+            return None
+        head = self.objects.head(target.bucket, target.key)
+        if head is None or publish_rule(ticket.job)(head.metadata) is not Verdict.DUPLICATE:
+            return None
+        cut = folder.get(Cut, CUT)
+        return Receipt(
+            bytes_in=ticket.job.source.size,
+            bytes_out=head.size,
+            crc32=cut.crc32 or 0,
+            parts=0,
+            codec=cut.codec,
+            etag=head.etag,
+            version_id=head.version_id,
+            warnings=(*cut.warnings, "the result was published, then the machine failed"),
+        )
 
     def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""
         told = failure_told(error)
         noted = self.executions.blamed(job_id, execution)
         return noted if noted and (is_permanent(noted.error) or told.error in _GENERAL) else told
+
+
+def _told(ticket: Ticket, execution: str, state: JobState) -> dict[str, object]:
+    return {
+        "job": ticket.job.id,
+        "execution": execution,
+        "source": ticket.job.source.uri,
+        "target": ticket.job.target.uri,
+        "route": ticket.job.route.name,
+        "state": str(state),
+    }
 
 
 def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:

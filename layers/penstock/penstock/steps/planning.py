@@ -1,4 +1,4 @@
-"""`plan`: looks at what there is of a job, and says what comes next: index, survey or work.
+"""`plan`: looks at what there is of a job, and says what comes next: index, survey, work or sequence.
 
 Called again after each of them. Whatever it decides it leaves in the job's folder, once: a second call finds it.
 """
@@ -114,7 +114,7 @@ class Planner:
         if cut.spans and not cut.plan:
             self._open_upload(ticket, folder, execution)
         self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
-        return self._answer("work", folder.key(MANIFEST), 1 if cut.ordered else self.sizes.workers)
+        return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers)
 
     def _answer(self, following: str, manifest: str, workers: int) -> dict[str, object]:
         return {

@@ -22,7 +22,7 @@ from penstock.model import Job, ObjectHead
 from penstock.parsers import Within
 from penstock.ports import WorkFiles
 from penstock.records import TablePlan
-from penstock.spans import SpanReceipt
+from penstock.spans import Span, SpanReceipt
 from penstock.values import from_json, to_json
 
 V = TypeVar("V")
@@ -47,7 +47,7 @@ class Cut:
 
     ``total`` and ``crc32`` are of the decoded source, as far as its encoding or its index tells. ``plan`` is that of a
     table job, its columns known, and ``within`` what the parser of a span is told. ``before``: what was loaded before
-    the machine took over. ``ordered``: a span may only begin when those before it are in.
+    the machine took over. ``ordered``: one span goes after the other.
     """
 
     codec: str
@@ -110,6 +110,12 @@ class Folder:
 
 TICKET, CUT, TEXT, REPORT = "ticket.json", "cut.json", "text.json", "report.json"
 MANIFEST, PIECES = "manifest.jsonl", "pieces.jsonl"
+
+
+def spans_of(folder: Folder) -> list[Span]:
+    """All spans of a job's manifest, in order: some 300 bytes each."""
+    lines = folder.files.read(folder.key(MANIFEST)) or b""
+    return [from_json(Span, line) for line in lines.splitlines()]
 
 
 def upload_name(execution: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.delivery import Attempt, Carrier
-from penstock.errors import EarlierSpanError, LeaseLostError
+from penstock.errors import LeaseLostError, NotEnoughTimeError
 from penstock.limits import Budget
 from penstock.model import Progress, Store, Target
 from penstock.pipeline import naming
@@ -17,7 +17,7 @@ from penstock.routes import Routes
 from penstock.spans import Span, SpanReceipt
 from penstock.steps.entering import span_bytes
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
 from penstock.values import from_plain
 
 
@@ -37,31 +37,37 @@ class Worker:
     clock: Callable[[], float] = time.monotonic
 
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
-        """Deliver a span of the manifest, unless its receipt is there.
+        """Deliver a span of the manifest, unless its receipt is there; without one, all that have none, in order, as
+        far as the time reaches. Answers whether it is done.
 
-        Raises EarlierSpanError where spans go in order and the one before it is not in, LeaseLostError when the job has
-        ended, NotEnoughTimeError, and what sources and sinks raise.
+        Raises LeaseLostError when the job has ended, NotEnoughTimeError, and what sources and sinks raise.
         """
-        span = from_plain(Span, item)
         folder = Folder(self.files, job_id)
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
-        wanted = [span.number, span.number - 1] if cut.ordered and span.number > 1 else [span.number]
-        there = self.executions.receipts(job_id, execution, wanted)
-        if span.number not in there:
-            if len(wanted) > 1 and wanted[1] not in there:
-                raise EarlierSpanError(f"{ticket.job.source.uri}: span {wanted[1]} is not in yet")
-            task = _Task(folder, ticket, cut, span, execution, deadline)
-            if self._ended(task):
-                raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
-            with naming(ticket.job.source):
-                receipt = self._deliver(task)
-            self.executions.count(job_id, execution, receipt)
-        return {"span": span.number}
+        spans = spans_of(folder) if item is None else [from_plain(Span, item)]
+        there = self.executions.receipts(job_id, execution, [span.number for span in spans])
+        left = [span for span in spans if span.number not in there]
+        for number, span in enumerate(left):
+            try:
+                self._carry(_Task(folder, ticket, cut, span, execution, deadline))
+            except NotEnoughTimeError:
+                if not number:
+                    raise
+                return {"done": False}
+        return {"done": True}
+
+    def _carry(self, task: _Task) -> None:
+        uri = task.ticket.job.source.uri
+        if self._ended(task):
+            raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
+        with naming(task.ticket.job.source):
+            receipt = self._deliver(task)
+        self.executions.count(task.ticket.job.id, task.execution, receipt)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
         began = self.clock()
         if task.span.number == WHOLE:
-            receipt = self._carry(task)
+            receipt = self._whole(task)
         else:
             pieces = span_bytes(
                 self.objects,
@@ -99,7 +105,7 @@ class Worker:
             span.number, span.bytes_in, span.size, rows=tally.rows, rejects=tally.rejects, chunks=tally.chunks
         )
 
-    def _carry(self, task: _Task) -> SpanReceipt:
+    def _whole(self, task: _Task) -> SpanReceipt:
         """The whole source, as ingest would, with all the time of an invocation."""
         ticket = task.ticket
         attempt = Attempt(ticket.job, ticket.head, 2, self.routes(), _unheard, task.deadline, self.margin)
