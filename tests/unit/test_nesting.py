@@ -20,7 +20,7 @@ from penstock.tables import Form, Rowmaker
 T = TypeVar("T")
 
 KEY = KeySchema((KeyAttribute("id", "S", 2048),))
-DEPTHS = range(20, 1100, 15)
+DEPTHS = range(20, 1100, 30)
 LEAVES = ["1", "1.5", r'"\u00e9"', r'"\u00e9", 1.5']
 
 
