@@ -12,9 +12,12 @@ T = ColumnType
 TYPES = [T.TEXT, T.INTEGER, T.NUMERIC, T.FLOAT, T.BOOLEAN, T.DATE, T.TIMESTAMP]
 
 MOMENTS = st.datetimes(timezones=st.none() | st.just(UTC) | st.timezones())
+SIGNS = ("\\.", "\\N", "NULL", "é", 'a"b', "a,b", "''", " ", "\u2028", "\ufeff", "\x1a", "\x0b", "-")
+LINES = ("\n", "a\nb,c\n", "\n\n1", "\n\\.")
 PLAIN = {
     T.TEXT: st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
-    | st.sampled_from(["\\.", "\\N", "NULL", "é", 'a"b', "a,b", "''", " ", "\u2028", "\ufeff", "\x1a", "\x0b", "-"]),
+    | st.sampled_from(SIGNS)
+    | st.sampled_from(LINES),
     T.INTEGER: st.integers(-(10**18) + 1, 10**18 - 1).map(str) | st.sampled_from(["-0", "007", "-1"]),
     T.NUMERIC: st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: f"{number:f}"),
     T.FLOAT: st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.sampled_from(["0e5", "-0E-9", "1.5e99"]),

@@ -94,8 +94,8 @@ class Later(Sequence[T]):
 class Verbatim:
     """Rows as CSV in which every value is in order (see `tables.verbatim`), for PostgreSQL to read as it is.
 
-    UTF-8, without a header, each of the ``count`` rows one line that ends with LF. ``names`` are columns of the
-    table, one for each field of a row; an empty field, quoted or not, is null.
+    UTF-8, without a header, each of the ``count`` rows ends with LF. ``names`` are columns of the table, one for each
+    field of a row; an empty field, quoted or not, is null.
     """
 
     text: bytes

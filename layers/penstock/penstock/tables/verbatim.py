@@ -7,12 +7,11 @@ whole is parsed.
 
 Besides, each of these must hold, or there is no screen:
 - rows are wanted as texts, and all go to one table;
-- every field of the file belongs to exactly one column, and there are several: an empty line is then no row, and
-  no line is ``\\.``, which to PostgreSQL before version 18 is the end of the data;
+- every field of the file belongs to exactly one column, and there are several: an empty line is then no row;
 - delimiter and quote are among those that no number, date or word contains;
 - columns have types that PostgreSQL reads as they come: no JSON, no formats of the route.
 
-A quote stands only around a whole field, and no field holds a line end or a NUL. Null is the empty field.
+A quote stands only around a whole field, and no field holds a CR or a NUL. Null is the empty field.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from penstock.tables.shape import FORMATTED
 
 SEVERAL = 2
 LONGEST_PAUSE = 15  # batches
+# Alone on a line, it ended the data before version 18.
+END_OF_DATA = b"\n\\."
 DELIMITERS, QUOTES = ",;|\t", "\"'"
 
 # Repeats that cannot be taken back (``++``) stand only behind single characters: around groups, Python before 3.11.5
@@ -72,14 +73,24 @@ class _Recognised:
         if self._unseen:
             self._unseen -= 1
             return None
-        if b"\r" in text:
+        rows = self._recognised(text)
+        self._pause = 0 if rows else min(2 * self._pause + 1, LONGEST_PAUSE)
+        self._unseen = self._pause
+        return rows
+
+    def _recognised(self, text: bytes) -> Verbatim | None:
+        with_cr = b"\r" in text
+        if with_cr:
             text = text.replace(b"\r\n", b"\n")
         if not text.endswith(b"\n"):
             text += b"\n"
+        if END_OF_DATA in text:
+            return None
         rest, count = self._row.subn(b"", text)
-        self._pause = min(2 * self._pause + 1, LONGEST_PAUSE) if rest else 0
-        self._unseen = self._pause
-        return None if rest else Verbatim(text, count, *self._form)
+        # A line end inside quotes is part of a value, CR and all.
+        if rest or (with_cr and count < text.count(b"\n")):
+            return None
+        return Verbatim(text, count, *self._form)
 
 
 def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
@@ -103,7 +114,7 @@ def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:
     doubled = [token.replace(quote, quote * 2) for token in tokens]
     quoted = quote + _unless(doubled if optional else [*doubled, ""], f"{quote}(?!{quote})")
     if column.type is ColumnType.TEXT:
-        inside = rf"[^{quote}\r\n\0]*+"
+        inside = rf"[^{quote}\r\0]*+"
         bare += rf"[^{delimiter}{quote}\r\n\0]++"
         quoted += f"{inside}(?:{quote * 2}{inside})*{quote}"
     else:
