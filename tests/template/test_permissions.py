@@ -103,8 +103,8 @@ GRANTED: dict[str, Grants] = {
         **logs("Finish"),
     },
     "AbortRole": {
-        "AbortUpload": ({"s3:AbortMultipartUpload"}, DESTINATION_OBJECTS),
-        **tells_missing_from_forbidden(WORK),
+        "AbortUpload": ({"s3:AbortMultipartUpload", "s3:GetObject"}, DESTINATION_OBJECTS),
+        **tells_missing_from_forbidden(DESTINATION, WORK),
         "ReadWorkFiles": ({"s3:GetObject"}, JOB_FILES),
         **KEEP_JOB,
         **ANNOUNCE,

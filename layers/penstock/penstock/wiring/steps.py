@@ -83,7 +83,9 @@ class Steps:
         return Finisher(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
 
     def abort(self) -> Aborter:
-        return Aborter(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
+        return Aborter(
+            self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
+        )
 
     def _carriers(self) -> Mapping[Store, Carrier]:
         return {
