@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import click
 
 from penstock.errors import PenstockError
-from penstock_cli.abort import abort
-from penstock_cli.local import local
-from penstock_cli.sync import sync
-from penstock_cli.upload import upload
-from penstock_cli.uploads import uploads
 
 INTERRUPTED = 130
+
+# Each is the function of that name in penstock_cli.NAME, imported when it is called: no command waits for another's
+# libraries.
+COMMANDS = ("abort", "local", "sync", "upload", "uploads")
 
 
 class Commands(click.Group):
     """Ends with one line and a hint where Penstock knows what is wrong, and quietly on Ctrl-C."""
+
+    def __init__(self, *args: Any, named: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._named = named
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._named])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._named:
+            command: click.Command = getattr(import_module(f"penstock_cli.{cmd_name}"), cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -31,7 +46,7 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, named=COMMANDS)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
 def main(debug: bool) -> None:  # noqa: ARG001  # Commands reads it from the context
@@ -46,7 +61,3 @@ def _tell_progress() -> None:
     logger = logging.getLogger("penstock_local")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
-
-
-for command in (local, upload, uploads, abort, sync):
-    main.add_command(command)

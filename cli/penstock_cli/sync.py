@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -35,34 +37,45 @@ class _InOrder(click.Command):
 class _Teller:
     """Implements ``Watcher``. Lines of what is done go to stdout, of what is not to stderr."""
 
-    def __init__(self, progress: Progress, output: OutputOptions) -> None:
+    def __init__(self, progress: Progress | None, output: OutputOptions) -> None:
         self._progress = progress
         self._output = output
         self._lock = Lock()
-        # Above the bar, where both are the same terminal.
-        self._above = sys.stdout.isatty() and sys.stderr.isatty()
         self.steps: list[Step] = []
         self.troubles: list[Trouble] = []
 
     def planned(self, size: int) -> None:
-        with self._lock:
-            self._progress.total = (self._progress.total or 0) + size
+        if self._progress:
+            with self._lock:
+                self._progress.total = (self._progress.total or 0) + size
 
     def moved(self, size: int) -> None:
-        self._progress.add(size)
+        if self._progress:
+            self._progress.add(size)
+
+    def tell(self, line: str) -> None:
+        """What is no answer, unless quiet; nor with JSON, which holds it."""
+        if not self._output.quiet and not self._output.as_json:
+            self._above_bar(line, err=True)
 
     def done(self, step: Step) -> None:
         if self._output.as_json:
             self.steps.append(step)
         elif not self._output.quiet:
-            self._progress.tell(step.line) if self._above else click.echo(step.line)
+            self._above_bar(step.line, err=False)
         if step.unproven:
-            self._progress.tell(f"{step.source}: nothing proves what it holds, so it was transferred")
+            self.tell(f"{step.source}: nothing proves what it holds, so it was transferred")
 
     def failed(self, trouble: Trouble) -> None:
         if self._output.as_json:
             self.troubles.append(trouble)
-        click.echo(f"failed: {trouble}", err=True)
+        self._above_bar(f"failed: {trouble}", err=True)
+
+    def _above_bar(self, line: str, *, err: bool) -> None:
+        if self._progress and (err or sys.stdout.isatty()):
+            self._progress.tell(line)
+        else:
+            click.echo(line, err=err)
 
     def as_json(self, summary: Summary, *, dry_run: bool) -> str:
         return json.dumps(
@@ -132,9 +145,8 @@ def sync(
 
     Exit code 1 if anything could not be moved; everything else is moved all the same.
     """
-    from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
-    from penstock.wiring.sync import sync as synchronize  # noqa: PLC0415  # as above
-    from penstock_cli.progress import Progress  # noqa: PLC0415  # rich, as above
+    from penstock.wiring_sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
+    from penstock.wiring_sync import sync as synchronize  # noqa: PLC0415  # as above
 
     patterns = {"include": iter(include), "exclude": iter(exclude)}
     rules = [Rule(name == "include", next(patterns[name])) for name in ctx.meta[_ORDER] if name in patterns]
@@ -147,16 +159,28 @@ def sync(
         follow_symlinks=follow_symlinks,
         threads=threads,
     )
-    with interrupted_once(), Progress(quiet=output.quiet or output.as_json) as progress:
+    with interrupted_once(), _bar(output) as progress:
         teller = _Teller(progress, output)
         summary = synchronize(source, destination, Service(aws.profile, aws.region, aws.endpoint_url), options, teller)
         if summary.kept:
             click.echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
-        progress.tell(_told(summary, dry_run=dry_run))
+        teller.tell(_told(summary, dry_run=dry_run))
     if output.as_json:
         click.echo(teller.as_json(summary, dry_run=dry_run))
     if summary.troubles:
         ctx.exit(1)
+
+
+@contextmanager
+def _bar(output: OutputOptions) -> Iterator[Progress | None]:
+    """A bar where there is a terminal to see it; rich takes a tenth of a second to import."""
+    if output.quiet or output.as_json or not sys.stderr.isatty():
+        yield None
+        return
+    from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
+
+    with Progress() as progress:
+        yield progress
 
 
 def _told(summary: Summary, *, dry_run: bool) -> str:

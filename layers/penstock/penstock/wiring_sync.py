@@ -1,4 +1,4 @@
-"""What `penstock sync` and the object cache are made of."""
+"""What `penstock sync` and the object cache are made of: a composition root of its own, quick to import."""
 
 from __future__ import annotations
 
