@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from penstock.limits import MIB
 from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, Match, ObjectWithObject
 from penstock.mirror.known import Digests, KnownFacts
 from penstock.trees import Facts, LocalFile, RemoteFile, Trouble
@@ -170,6 +171,16 @@ def test_unequal_parts_that_look_equal_are_seen() -> None:
     assert World(facts=Facts(md5_etag=True), parts=sizes).compare(parted(DATA, sizes)) is Match.EQUAL
 
 
+def test_where_part_sizes_are_not_told_the_usual_ones_prove_equality_and_none_a_difference() -> None:
+    data = bytes(16 * MIB + 5)
+    world = World(data, Facts(md5_etag=True), parts=[0, 0, 0])
+    there = remote(parted(data, [8 * MIB, 8 * MIB, 5]), size=len(data))
+    assert world.comparison.fully(local(data), there) is Match.EQUAL
+    world = World(data, Facts(md5_etag=True), parts=[0, 0, 0])
+    there = remote(parted(data, [9 * MIB, 7 * MIB, 5]), size=len(data))
+    assert world.comparison.fully(local(data), there) is Match.UNKNOWN
+
+
 def test_other_content_in_the_same_parts_differs() -> None:
     sizes = [400, 400, 200]
     assert World(facts=Facts(md5_etag=True), parts=sizes).compare(parted(OTHER, sizes)) is Match.DIFFERENT
@@ -281,6 +292,7 @@ def test_objects_in_the_same_parts_differ_by_their_etags() -> None:
 def test_objects_in_other_parts_cannot_be_told_by_their_etags() -> None:
     assert between(PLAIN, PLAIN, ("x-2", "y-2"), {"a": [600, 400], "b": [500, 500]}) is Match.UNKNOWN
     assert between(PLAIN, PLAIN, ("x", "y-2"), {"b": [500, 500]}) is Match.UNKNOWN
+    assert between(PLAIN, PLAIN, ("x-2", "y-2"), {"a": [0, 0], "b": [0, 0]}) is Match.UNKNOWN
 
 
 @pytest.mark.parametrize(("values", "match"), [(("1", "1"), Match.EQUAL), (("1", "2"), Match.DIFFERENT)])

@@ -442,7 +442,10 @@ class RemoteReader(Protocol):
         """Everything but part sizes. Raises SourceGoneError, SourceChangedError where another object stands now."""
 
     def part_size(self, file: RemoteFile, number: int) -> int:
-        """Bytes of one part, counted from 1, of what stands there now. Raises SourceGoneError."""
+        """Bytes of one part, counted from 1, of what stands there now; 0 where the service does not tell.
+
+        Raises SourceGoneError.
+        """
 
 
 class Tree(Protocol):

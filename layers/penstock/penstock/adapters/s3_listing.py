@@ -91,12 +91,17 @@ class S3Listing:
         )
 
     def part_size(self, file: RemoteFile, number: int) -> int:
-        return head_of(self._client, file, part=number)["ContentLength"]
+        return part_size_of(head_of(self._client, file, part=number))
 
 
 def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
     """Whether the ETag of a HEAD or GET is made of MD5s: not with keys of KMS or the customer's own."""
     return answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer
+
+
+def part_size_of(head: HeadObjectOutputTypeDef) -> int:
+    """Bytes of the part that was asked for; 0 from a service that has answered for the whole object instead."""
+    return head["ContentLength"] if "PartsCount" in head else 0
 
 
 def head_of(client: S3Client, file: RemoteFile, *, part: int = 0) -> HeadObjectOutputTypeDef:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.local_tree import LocalFolder
-from penstock.adapters.s3_listing import head_of
+from penstock.adapters.s3_listing import head_of, part_size_of
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_upload import (
     Part,
@@ -130,7 +130,7 @@ class S3Sender:
 
     def _copy_parts(self, file: RemoteFile, target: Target, moved: Moved) -> None:
         head = head_of(self._client, file, part=1) if file.part_count else head_of(self._client, file)
-        ranges = self._pool.ranges(file.size, head["ContentLength"] if file.part_count else 0)
+        ranges = self._pool.ranges(file.size, part_size_of(head) if file.part_count else 0)
         with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
             upload_id = self._client.create_multipart_upload(**_as_it_was(head, target))["UploadId"]
 

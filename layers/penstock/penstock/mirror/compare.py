@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from penstock.limits import MIB
 from penstock.mirror.digests import CHECKSUMS, affordable, equal_parts, etag_algorithm
 from penstock.mirror.known import Digests, KnownFacts
 from penstock.trees import NANOSECONDS, SHA256, File, LocalFile, RemoteFile
+
+# What uploaders cut files into, in MiB: boto3 and the aws command, s3fs, rclone, MinIO's client, s3cmd and others.
+_USUAL_PARTS = (5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 256, 512)
 
 
 class Match(Enum):
@@ -90,11 +94,21 @@ class FileWithObject(Comparison):
         return Match.UNKNOWN
 
     def _by_parts(self, local: LocalFile, remote: RemoteFile) -> Match:
-        guess = equal_parts(local.size, self.facts.part_sizes(remote, 1)[0])
+        first = self.facts.part_sizes(remote, 1)[0]
+        if not first:
+            return self._by_usual_parts(local, remote)
+        guess = equal_parts(local.size, first)
         if len(guess) == remote.part_count and self.digests.of(local, etag_algorithm(guess)) == remote.etag:
             return Match.EQUAL
         sizes = self.facts.part_sizes(remote, remote.part_count)
         return _match(self.digests.of(local, etag_algorithm(sizes)), remote.etag)
+
+    def _by_usual_parts(self, local: LocalFile, remote: RemoteFile) -> Match:
+        """Where the service does not tell part sizes. A match proves a guess right; nothing proves it wrong."""
+        for guess in (equal_parts(local.size, size * MIB) for size in _USUAL_PARTS):
+            if len(guess) == remote.part_count and self.digests.of(local, etag_algorithm(guess)) == remote.etag:
+                return Match.EQUAL
+        return Match.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -129,9 +143,10 @@ class ObjectWithObject(Comparison):
         count = one.part_count
         if count != other.part_count:
             return False
-        # One part at a time: most that differ do so in the first one.
+        # One part at a time: most that differ do so in the first one. 0 is a part that nobody tells.
         return all(
-            self.facts.part_sizes(one, n)[-1] == self.facts.part_sizes(other, n)[-1] for n in range(1, count + 1)
+            0 < self.facts.part_sizes(one, number)[-1] == self.facts.part_sizes(other, number)[-1]
+            for number in range(1, count + 1)
         )
 
 
