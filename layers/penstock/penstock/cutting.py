@@ -56,10 +56,10 @@ def part_size(total: int, budget: Budget, s3: S3Limits = S3, *, least: int = PAR
     size = least if needed <= least else -(-needed // MIB) * MIB
     if total > s3.max_object or size > s3.max_part:
         raise OutputTooLargeError(f"{total:,} bytes exceed S3's largest object", hint="Split the file at its source.")
-    if size > budget.buffer_bytes:
+    if size > budget.largest_part:
         raise OutputTooLargeError(
             f"{total:,} bytes in {s3.max_parts:,} parts make parts of {size:,} bytes, "
-            f"more than the {budget.buffer_bytes:,} that the function's memory holds"
+            f"more than the {budget.largest_part:,} that the function's memory holds"
         )
     return size
 

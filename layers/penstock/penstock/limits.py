@@ -55,6 +55,7 @@ class Budget:
     ``read_chunk``: one ranged GET, held while the next is fetched. ``step``: most decoded bytes per codec step.
     ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
     ``batch``: text of the records that a table load holds at once, as rows some ten times as large.
+    ``largest_part``: a part of an upload that several workers fill, where it has to be that large.
     ``window``: the largest zstd window or xz dictionary that is accepted; the decoder holds that much output.
     """
 
@@ -64,6 +65,7 @@ class Budget:
     uploads: int
     window: int = MIN_WINDOW
     batch: int = 256 * KIB
+    largest_part: int = 32 * MIB
 
     @classmethod
     def of(cls, memory: int, s3: S3Limits = S3) -> Budget:
@@ -86,7 +88,9 @@ class Budget:
         # 256 KiB stay in the processor's cache as rows: 0.55 s of CPU to parse 67 MB of CSV, 0.7-1.0 s in batches of
         # 1 MiB (`python -m benchmarks.parsers`). Commits do not wait for the disk, so smaller ones cost little.
         batch = 256 * KIB if memory < 512 * MIB else 512 * KIB
-        return cls(read_chunk, step, buffer_bytes, uploads, window, batch)
+        # Where 10,000 parts have to hold very much, one buffer is all there is; a third stays free.
+        largest_part = max(buffer_bytes, spare * 2 // 3)
+        return cls(read_chunk, step, buffer_bytes, uploads, window, batch, largest_part)
 
 
 def memory_for_window(window: int) -> int:

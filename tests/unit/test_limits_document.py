@@ -1,0 +1,23 @@
+"""docs/limits.md says what the planner does."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.limits import SIZES, Simulation, main
+from penstock.limits import TIB
+
+
+def test_every_quota_holds_and_the_document_shows_what_is_planned() -> None:
+    assert main(["--check"]) == 0
+
+
+def test_the_largest_object_is_s3s() -> None:
+    _, largest = SIZES[-1]
+    assert largest == 50_000 * 1024**3
+    assert Simulation(largest, 40).part * 10_000 >= largest
+
+
+def test_a_quota_that_does_not_hold_ends_the_simulation() -> None:
+    with pytest.raises(SystemExit, match="concurrency of a Map"):
+        Simulation(TIB, 20_000).row("1 TiB")
