@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.limits import SIZES, Simulation, main
+
 from penstock.limits import TIB
 
 
