@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from penstock.codecs import strip_suffix
+from penstock.errors import LeaseLostError
 from penstock.limits import S3, Budget
 from penstock.model import Content, Job, ObjectHead, Progress, Receipt, Source, Target, digest
 from penstock.pipeline import pour
@@ -25,7 +26,8 @@ SOURCE = "penstock-source"
 class Attempt:
     """One attempt at a job: the source pinned to ``head``, and what it must keep to.
 
-    ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand.
+    ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
+    tells whether the job has ended without this attempt, which then must leave nothing.
     """
 
     job: Job
@@ -35,6 +37,12 @@ class Attempt:
     beat: Callable[[Progress], None]
     deadline: Deadline
     margin: float
+    ended: Callable[[], bool] = lambda: False
+
+    def check_end(self) -> None:
+        """Raises LeaseLostError when the job has ended."""
+        if self.ended():
+            raise LeaseLostError(f"{self.job.source.uri}: this attempt comes after the end of its job")
 
 
 Carrier = Callable[[Attempt], Receipt]
@@ -67,6 +75,7 @@ class ObjectCarrier:
                 beat=attempt.beat,
                 deadline=attempt.deadline,
                 margin=attempt.margin,
+                before_publishing=attempt.check_end,
             )
         return replace(receipt, warnings=receipt.warnings + warnings)
 

@@ -55,8 +55,13 @@ class TableCarrier:
             plan = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
                 load = Load(attempt, plan, sink.begin(plan), self.decoding(attempt))
+                if attempt.ended():
+                    # What `abort` has dropped may have been staged anew just now.
+                    sink.abort()
+                attempt.check_end()
                 try:
                     self._run(load, sink)
+                    attempt.check_end()
                     sink.finish()
                 except TimeLimitError as error:
                     if load.chunks:

@@ -97,12 +97,14 @@ def pour(
     beat: Callable[[Progress], None],
     deadline: Deadline,
     margin: float,
+    before_publishing: Callable[[], None] = lambda: None,
 ) -> Receipt:
     """Decode a whole source into an entered sink and publish it.
 
-    ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. Raises
-    BadSourceError with the source's name and offset, ExpansionLimitError at the route's ceiling, TimeLimitError
-    before time runs out, and what source and sink raise.
+    ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. What
+    ``before_publishing`` raises keeps the object from being published. Raises BadSourceError with the source's name and
+    offset, ExpansionLimitError at the route's ceiling, TimeLimitError before time runs out, and what source and sink
+    raise.
     """
     decoding = Decoding(source, content, route, budget, deadline=deadline, margin=margin)
     trace = decoding.trace
@@ -111,6 +113,7 @@ def pour(
             for piece in pieces:
                 sink.write(piece)
                 beat(Progress(trace.consumed, trace.produced))
+        before_publishing()
         published = sink.publish(crc32=trace.crc32)
     return Receipt(
         bytes_in=trace.consumed,

@@ -253,7 +253,16 @@ class ExecutionStore(Protocol):
         """The execution has begun; it may take ``lease`` seconds. Raises LeaseLostError also when the job has ended."""
 
     def standing(self, job_id: str, execution: str) -> JobState:
-        """How the job stands for this execution: in its hands, or ended by it. Raises LeaseLostError if by another."""
+        """How the job stands for the steps of this execution: in their hands, or ended; FAILED once it is revoked.
+
+        Raises LeaseLostError where another has it.
+        """
+
+    def revoke(self, job_id: str, execution: str) -> JobState:
+        """Take the job from the steps that are under way, so that only its end can be written; answers how it stands.
+
+        Raises LeaseLostError where another has it.
+        """
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""

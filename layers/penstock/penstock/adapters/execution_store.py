@@ -25,6 +25,7 @@ BATCH = 100
 ATTEMPTS = 8
 
 _OURS = "attempt = :execution AND #state IN (:running, :executing)"
+_OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :executing)"
 
 
 class DynamoExecutionStore:
@@ -64,10 +65,14 @@ class DynamoExecutionStore:
         self._write(job_id, execution, {"state": str(JobState.EXECUTING), "lease_until": self._clock() + lease})
 
     def standing(self, job_id: str, execution: str) -> JobState:
-        item = self._table.item(job_key(job_id))
-        if item.get("attempt") != execution:
-            raise self._lost(job_id, execution)
-        return JobState(item["state"])
+        state, revoked = self._state(job_id, execution)
+        return JobState.FAILED if revoked and not state.final else state
+
+    def revoke(self, job_id: str, execution: str) -> JobState:
+        state, _ = self._state(job_id, execution)
+        if not state.final:
+            self._write(job_id, execution, {"attempt": _revoked(execution)}, condition=_OURS_OR_REVOKED)
+        return state
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
@@ -157,12 +162,22 @@ class DynamoExecutionStore:
             fields |= delivered(receipt)
         if failure:
             fields["failure"] = asdict(failure)
-        self._write(job_id, execution, fields)
+        self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED)
         return True
 
-    def _write(self, job_id: str, execution: str, fields: Values) -> None:
+    def _state(self, job_id: str, execution: str) -> tuple[JobState, bool]:
+        """The state of a job that this execution has, and whether it was revoked."""
+        item = self._table.item(job_key(job_id))
+        if item.get("attempt") not in {execution, _revoked(execution)}:
+            raise self._lost(job_id, execution)
+        return JobState(item["state"]), item["attempt"] != execution
+
+    def _write(self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS) -> None:
         fields = {"updated_at": self._clock()} | fields
-        if self._table.update(job_key(job_id), fields, condition=_OURS, values=_fence(execution)) is None:
+        values = _fence(execution)
+        if condition == _OURS_OR_REVOKED:
+            values[":revoked"] = _revoked(execution)
+        if self._table.update(job_key(job_id), fields, condition=condition, values=values) is None:
             raise self._lost(job_id, execution)
 
     def _lost(self, job_id: str, execution: str) -> LeaseLostError:
@@ -185,6 +200,11 @@ class DynamoExecutionStore:
 
 def _fence(execution: str) -> Values:
     return {":execution": execution, ":running": str(JobState.RUNNING), ":executing": str(JobState.EXECUTING)}
+
+
+def _revoked(execution: str) -> str:
+    """Who has the job once its execution is to fail: `abort` alone."""
+    return f"{execution}/abort"
 
 
 def _span_key(execution: str, span: int) -> str:

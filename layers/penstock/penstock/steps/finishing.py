@@ -105,7 +105,7 @@ class Aborter:
     events: EventBus
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
-        """Abort the upload, close the job as failed or superseded, drop staging tables, tell.
+        """Abort the upload, drop staging tables, close the job as failed or superseded, tell.
 
         ``error`` is what the machine was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job
         that has succeeded is left alone; one whose result stands, although nobody could note it any more, succeeds.
@@ -113,7 +113,8 @@ class Aborter:
         """
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
-        if self.executions.standing(job_id, execution) is JobState.SUCCEEDED:
+        # First of all, so that no step that is still under way delivers anything behind the back of this one.
+        if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
             return {"job": job_id, "state": str(JobState.SUCCEEDED)}
         failure = self._failure(job_id, execution, error)
         upload = folder.find(Upload, upload_name(execution))
@@ -123,10 +124,9 @@ class Aborter:
         receipt = self._published(folder, ticket)
         if receipt:
             state = JobState.SUCCEEDED
-        # Ended first: a worker that comes later drops itself what it stages.
-        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ticket.job.route.plan:
             self.tables(ticket.job.route.store).abort(job_id)
+        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
             self.events.put(SUCCEEDED, _told(ticket, execution, state) | {"receipt": to_plain(receipt)})
         elif ended:

@@ -108,7 +108,16 @@ class Worker:
     def _whole(self, task: _Task) -> SpanReceipt:
         """The whole source, as ingest would, with all the time of an invocation."""
         ticket = task.ticket
-        attempt = Attempt(ticket.job, ticket.head, 2, self.routes(), _unheard, task.deadline, self.margin)
+        attempt = Attempt(
+            ticket.job,
+            ticket.head,
+            2,
+            self.routes(),
+            _unheard,
+            task.deadline,
+            self.margin,
+            ended=lambda: self._ended(task),
+        )
         receipt = self.carriers[ticket.job.route.store](attempt)
         return SpanReceipt(
             WHOLE,

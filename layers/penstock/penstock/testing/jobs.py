@@ -121,6 +121,10 @@ class MemoryJobStore:
         """Give whoever holds the job ``lease`` seconds from now."""
         self._leases[job_id] = (self.holder(job_id), self.clock() + lease)
 
+    def pass_on(self, job_id: str, holder: str) -> None:
+        """Give a job to another, with the lease that is left."""
+        self._leases[job_id] = (holder, self._leases[job_id][1])
+
     def holder(self, job_id: str) -> str:
         """The attempt or execution that holds a job."""
         return self._leases[job_id][0]

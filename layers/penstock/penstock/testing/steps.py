@@ -153,9 +153,19 @@ class MemoryExecutionStore:
         self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], state=JobState.EXECUTING)
 
     def standing(self, job_id: str, execution: str) -> JobState:
-        if self.jobs.holder(job_id) != execution:
-            raise LeaseLostError(f"job {job_id}: execution {execution} does not hold it")
-        return self.jobs.jobs[job_id].state
+        state = self.jobs.jobs[job_id].state
+        if self.jobs.holder(job_id) == _revoked(execution):
+            return state if state.final else JobState.FAILED
+        self._check_holder(job_id, execution)
+        return state
+
+    def revoke(self, job_id: str, execution: str) -> JobState:
+        state = self.jobs.jobs[job_id].state
+        if self.jobs.holder(job_id) != _revoked(execution):
+            self._check_holder(job_id, execution)
+            if not state.final:
+                self.jobs.pass_on(job_id, _revoked(execution))
+        return state
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._check(job_id, execution)
@@ -199,14 +209,23 @@ class MemoryExecutionStore:
         status = self.jobs.jobs[job_id]
         if status.execution == execution and status.state.final:
             return False
-        self._check(job_id, execution)
+        if self.jobs.holder(job_id) != _revoked(execution):
+            self._check(job_id, execution)
         self.jobs.end(job_id, state, receipt=receipt, failure=failure)
         return True
 
     def _check(self, job_id: str, execution: str) -> None:
-        status = self.jobs.jobs[job_id]
-        if status.execution != execution or status.state.final or self.jobs.holder(job_id) != execution:
-            raise LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
+        self._check_holder(job_id, execution)
+        if self.jobs.jobs[job_id].state.final:
+            raise LeaseLostError(f"job {job_id}: it has ended")
+
+    def _check_holder(self, job_id: str, execution: str) -> None:
+        if self.jobs.holder(job_id) != execution:
+            raise LeaseLostError(f"job {job_id}: execution {execution} does not hold it")
+
+
+def _revoked(execution: str) -> str:
+    return f"{execution}/abort"
 
 
 @dataclass
