@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from penstock.errors import OutputTooLargeError
 from penstock.index.file import Listed
@@ -69,24 +71,17 @@ def span_size(total: int, workers: int) -> int:
     return max(MIN_SPAN, min(MAX_SPAN, total // (workers * WAVES)), -(-total // MAX_SPANS))
 
 
-def cut_parts(places: Iterable[Place], *, total: int, source_size: int, part: int, span: int) -> Iterator[Span]:
-    """Spans of whole parts; ``span`` is rounded up to them. An empty source is one span without a byte."""
+def cut_parts(places: Sequence[Place], *, total: int, source_size: int, part: int, span: int) -> Iterator[Span]:
+    """Spans of whole parts; ``span`` is rounded up to them. An empty source is one span without a byte.
+
+    No two spans are entered at the same place: where those lie far apart, spans are larger.
+    """
     size = max(1, -(-span // part)) * part
-    starts = range(0, max(total, 1), size)
-    ends = [min(start + size, total) for start in starts]
-    cuts = _entered(places, list(zip(starts, ends, strict=True)), source_size)
-    for number, (start, end, entered, encoded_end, share) in enumerate(cuts, start=1):
-        yield Span(
-            number,
-            start,
-            end,
-            entered.entry,
-            encoded_end,
-            share,
-            entered.window,
-            first_part=start // part + 1,
-            part_size=part,
-        )
+    entries = [place_.entry.decoded for place_ in places]
+    alike = groupby(range(0, max(total, 1), size), key=lambda start: bisect_right(entries, start))
+    starts = [next(group) for _, group in alike]
+    for one in _entered(places, list(zip(starts, [*starts[1:], total], strict=True)), source_size):
+        yield replace(one, first_part=one.start // part + 1, part_size=part)
 
 
 def cut_records(
@@ -99,30 +94,34 @@ def cut_records(
             borders.append((place_.entry.record, place_.entry.row))
     starts = [start for start, _ in borders]
     ranges = list(zip(starts, [*starts[1:], total], strict=True))
-    cuts = _entered(places, ranges, source_size)
-    for number, (start, end, entered, encoded_end, share) in enumerate(cuts, start=1):
-        if end > start:
-            row = borders[number - 1][1]
-            yield Span(number, start, end, entered.entry, encoded_end, share, entered.window, first_row=row)
+    for one in _entered(places, ranges, source_size):
+        if one.size:
+            yield replace(one, first_row=borders[one.number - 1][1])
 
 
-def _entered(
-    places: Iterable[Place], ranges: Sequence[tuple[int, int]], source_size: int
-) -> Iterator[tuple[int, int, Place, int, int]]:
-    """For each range of decoded bytes its entry, where its encoded bytes end, and its share of the source."""
+def _entered(places: Iterable[Place], ranges: Sequence[tuple[int, int]], source_size: int) -> Iterator[Span]:
+    """A span for each range of decoded bytes."""
     ahead = _Ahead(places)
     entered = ahead.before(ranges[0][0])
     shared = 0
-    for start, end in ranges:
-        last = end == ranges[-1][1]
-        following = entered if last else ahead.before(end)
-        if last:
-            encoded_end = share_end = source_size
+    for number, (start, end) in enumerate(ranges, start=1):
+        if end == ranges[-1][1]:
+            following, encoded_end, share_end = None, source_size, source_size
         else:
+            following = ahead.before(end)
             encoded_end = min(ahead.encoded_end(end, source_size) + LOOK_AHEAD, source_size)
             share_end = max(shared, following.entry.encoded)
-        yield start, end, entered, encoded_end, share_end - shared
-        entered, shared = following, share_end
+        yield Span(
+            number,
+            start,
+            end,
+            entered.entry,
+            encoded_end,
+            share_end - shared,
+            entered.window,
+            following=following.entry if following else None,
+        )
+        entered, shared = following or entered, share_end
 
 
 class _Ahead:

@@ -40,7 +40,7 @@ class Span:
     In a bucket job it is a whole number of parts of ``part_size`` bytes (the last part of all may be shorter), the
     first of which is ``first_part``. In a table job it holds whole records, the first of which is ``first_row``.
     Nothing of the source beyond byte ``encoded_end`` is needed for it. ``bytes_in`` is its share of the source: the
-    shares of all spans add up to the source's size.
+    shares of all spans add up to the source's size. ``following`` is where the next span enters; None for the last.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Span:
     first_part: int = 0
     part_size: int = 0
     first_row: int = 0
+    following: Entry | None = None
 
     @property
     def size(self) -> int:

@@ -23,7 +23,7 @@ _NO_BLOCK = (b"", b"\0")  # the end of the source, or an index
 _LZMA2 = 0x21
 
 # What liblzma needs besides the dictionary, generously: 0.1 MiB was seen.
-_OVERHEAD = 1 * MIB
+OVERHEAD = 1 * MIB
 
 
 def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MIN_WINDOW) -> Iterator[bytes]:
@@ -37,7 +37,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
     def start() -> Decompressor:
         # liblzma refuses too, but its error class is the one of corrupt data.
         check_window(_dictionary(feed), window, "xz dictionary", offset=feed.position)
-        return LZMADecompressor(FORMAT_XZ, memlimit=window + _OVERHEAD)
+        return LZMADecompressor(FORMAT_XZ, memlimit=window + OVERHEAD)
 
     return decode_streams(feed, trace, step, name=NAME, magic=MAGIC, padding=4, start=start, error=LZMAError)
 
@@ -50,18 +50,18 @@ def _dictionary(feed: Feed) -> int:
     header = feed.peek(_STREAM_HEADER + (size[0] + 1) * 4)[_STREAM_HEADER:]
     if crc32(header[:-4]) != int.from_bytes(header[-4:], "little"):
         return 0
-    return _lzma2_dictionary(header[1:-4])
+    return lzma2_dictionary(header[1:-4])
 
 
-def _lzma2_dictionary(header: bytes) -> int:
+def lzma2_dictionary(header: bytes) -> int:
     """Walk block flags, optional sizes and filters (section 3.1) as far as LZMA2, always the last filter."""
     flags, at = header[0], 1
     for present in (flags & 0x40, flags & 0x80):
         if present:
-            _, at = _number(header, at)
+            _, at = read_number(header, at)
     for _ in range((flags & 0x03) + 1):
-        identity, at = _number(header, at)
-        size, at = _number(header, at)
+        identity, at = read_number(header, at)
+        size, at = read_number(header, at)
         if identity == _LZMA2 and size == 1 and at < len(header):
             bits = header[at]
             return (2 | bits & 1) << bits // 2 + 11
@@ -69,7 +69,7 @@ def _lzma2_dictionary(header: bytes) -> int:
     return 0
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def read_number(data: bytes, at: int) -> tuple[int, int]:
     """A variable-length number (section 1.2) and where the next field starts."""
     value = shift = 0
     while at < len(data):

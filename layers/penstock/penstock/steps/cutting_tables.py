@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from penstock.cutting import Place, cut_records
 from penstock.delivery import Attempt
-from penstock.model import Progress, Store
+from penstock.index.boundaries import Text
+from penstock.index.ways import ways_within
+from penstock.model import Progress, Source, Store
 from penstock.ports import Deadline, WorkFiles
 from penstock.records import Mode
 from penstock.routes import Routes
 from penstock.spans import SpanReceipt
 from penstock.steps import surveying
-from penstock.steps.planning import GZIP, IDENTITY, Decision, Draft, Sizes, index_of, whole
+from penstock.steps.planning import IDENTITY, Decision, Draft, Sizes, index_of, whole
 from penstock.steps.tables import Outline, TableSteps
 from penstock.steps.ticket import TEXT, WHOLE, Cut, Folder, Ticket
 from penstock.tables import tables_of
@@ -21,7 +23,7 @@ from penstock.tables import tables_of
 
 @dataclass(frozen=True, slots=True)
 class TableCutter:
-    """Decides for table jobs: gzip is indexed, plain text surveyed, anything else carried whole."""
+    """Decides for table jobs: plain text is surveyed, what can be entered indexed, anything else carried whole."""
 
     files: WorkFiles
     tables: Callable[[Store], TableSteps]
@@ -49,22 +51,29 @@ class TableCutter:
     ) -> tuple[Cut, list[Place]] | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
         source = ticket.job.source
-        if outline.text is None or codec not in {GZIP, IDENTITY} or not source.size:
+        if outline.text is None or not source.size:
             return None
         cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
-        if codec == GZIP:
-            folder.put(TEXT, outline.text)
-            index = index_of(self.files, source, self.sizes, outline.text)
-            state = index.state()
-            if not state.done:
-                return "index"
-            return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
+        if codec != IDENTITY:
+            return self._indexed(source, folder, cut, outline.text)
         places = surveying.collect(folder)
         if places is None:
             piece = self.sizes.span(source.size, codec, ticket.job.route.store, seconds)
             surveying.ask(folder, outline.text, size=source.size, piece=piece)
             return "survey"
         return replace(cut, total=source.size), places
+
+    def _indexed(self, source: Source, folder: Folder, cut: Cut, text: Text) -> tuple[Cut, list[Place]] | str | None:
+        if cut.codec not in ways_within(self.sizes.budget.window):
+            return None
+        folder.put(TEXT, text)
+        index = index_of(self.files, source, cut.codec, self.sizes, text)
+        state = index.state()
+        if not state.done:
+            return "index"
+        if state.whole:
+            return None
+        return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
 
     def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps, size: int) -> Draft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""

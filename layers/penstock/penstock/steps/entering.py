@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
-from penstock.errors import NotEnoughTimeError, TruncatedSourceError
+from penstock.codecs import Trace
+from penstock.errors import CorruptSourceError, NotEnoughTimeError, TruncatedSourceError
 from penstock.index.file import read_window
-from penstock.index.gzip import enter
+from penstock.index.units import passing
+from penstock.index.ways import ways_within
 from penstock.limits import Budget
 from penstock.model import Source
 from penstock.ports import Deadline, ObjectStore, WorkFiles
 from penstock.spans import Span
-
-GZIP = "gzip"
 
 
 def span_bytes(
@@ -29,14 +29,15 @@ def span_bytes(
 ) -> Generator[bytes, None, None]:
     """The decoded bytes of a span, in pieces of at most ``budget.step``.
 
-    Raises TruncatedSourceError where the source has fewer, NotEnoughTimeError when only ``margin`` seconds are left,
-    and what decoding raises. Memory: as `penstock.pipeline`.
+    Raises TruncatedSourceError where the source has fewer, CorruptSourceError where it has more than all spans together
+    or is not to be entered where the next span enters, NotEnoughTimeError when only ``margin`` seconds are left, and
+    what decoding raises. Memory: as `penstock.pipeline`.
     """
     window = read_window(files.read_part(span.window)) if span.window else b""
     content = objects.open_source(source, start=span.entry.encoded, end=span.encoded_end)
     skip, left = span.start - span.entry.decoded, span.size
     with closing(content.chunks()) as chunks:
-        pieces = enter(chunks, span.entry, window, budget.step) if codec == GZIP else _stepped(chunks, budget.step)
+        pieces = _entered(chunks, span, window, codec, budget)
         while left:
             piece = next(pieces, None)
             if piece is None:
@@ -53,6 +54,16 @@ def span_bytes(
                 piece = piece[:left]
                 left -= len(piece)
                 yield piece
+        if span.following is None and next(pieces, None) is not None:
+            raise CorruptSourceError("the content goes on where the index says that it ends", offset=span.encoded_end)
+
+
+def _entered(chunks: Iterable[bytes], span: Span, window: bytes, codec: str, budget: Budget) -> Iterator[bytes]:
+    way, trace = ways_within(budget.window).get(codec), Trace()
+    if way is None:
+        return _stepped(chunks, budget.step)
+    pieces = way.enter(chunks, span.entry, window, budget.step, trace=trace)
+    return passing(pieces, trace, span.following) if way.exact and span.following else pieces
 
 
 def _stepped(chunks: Iterable[bytes], step: int) -> Generator[bytes, None, None]:

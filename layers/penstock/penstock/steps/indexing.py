@@ -1,4 +1,4 @@
-"""`index`: one pass over a gzip source that notes where it can be entered, as far as the time reaches.
+"""`index`: one pass over a source that notes where it can be entered, as far as the time reaches.
 
 What it finds lies under ``jobs/index-<digest>/``, by the source's version and by how its records are found: every job
 on that version uses it.
@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from penstock.codecs import Trace
 from penstock.cutting import Place, place
-from penstock.errors import TimeLimitError
+from penstock.errors import BadSourceError, TimeLimitError
 from penstock.index.boundaries import Boundaries, BoundariesState, Text
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory
-from penstock.index.gzip import scan
+from penstock.index.units import START
+from penstock.index.ways import Way, ways_within
+from penstock.index.xz_tail import Found
 from penstock.limits import Budget
 from penstock.model import Route, Source, digest
 from penstock.pipeline import ceiling, naming, too_large
@@ -42,11 +44,14 @@ SEGMENT = 256
 class IndexState:
     """How far an index is. ``segments`` are names; ``checkpoint`` and ``counter`` belong to the last entry of the last.
 
-    ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``.
+    ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``. ``whole``: there is but one
+    place to enter it, so it is not to be cut.
     """
 
     segments: tuple[str, ...] = ()
+    entries: int = 0
     done: bool = False
+    whole: bool = False
     total: int = 0
     crc32: int | None = None
     warnings: tuple[str, ...] = ()
@@ -60,13 +65,14 @@ class Index:
 
     files: WorkFiles
     source: Source
+    codec: str
     spacing: int
     text: Text | None = None
 
     @property
     def folder(self) -> str:
         counted = to_json(self.text) if self.text else ""
-        return f"{FOLDER}/index-{digest(*self.source.identity, str(self.spacing), counted)}"
+        return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
 
     def state(self) -> IndexState:
         """How far it is."""
@@ -100,7 +106,7 @@ class _Noted:
 
 @dataclass(slots=True)
 class IndexPass:
-    """One stretch of the pass, for a job of this ``route``. Memory: what `scan` takes, and a segment of entries."""
+    """One stretch of the pass, for a job of this ``route``. Memory: what a scan takes, and a segment of entries."""
 
     index: Index
     route: Route
@@ -120,39 +126,82 @@ class IndexPass:
         state = self.index.state()
         if state.done:
             return True
+        with naming(self.index.source):
+            found = None if state.segments else self._tail()
+            if found and (len(found.entries) == 1 or not self.index.text):
+                return self._take(state, found)
+            return self._scan(state)
+
+    @property
+    def _way(self) -> Way:
+        return ways_within(self.budget.window)[self.index.codec]
+
+    def _tail(self) -> Found | None:
+        """What a source says of itself at its end, where its codec makes it do so."""
+        source, tail = self.index.source, self._way.tail
+        if tail is None:
+            return None
+        try:
+            return tail(self._open, source.size, self.index.spacing)
+        except BadSourceError:
+            # Damage, or garbage that was appended: whoever reads it from the start finds out which.
+            return Found([START], 0)
+
+    def _open(self, start: int, end: int | None = None) -> Generator[bytes, None, None]:
+        return self.objects.open_source(self.index.source, start=start, end=end).chunks()
+
+    def _take(self, state: IndexState, found: Found) -> bool:
+        self._limit(found.total, self.index.source.size)
+        for entry in found.entries:
+            self._note(entry, None)
+            if len(self._ready) >= SEGMENT:
+                state = self._flush(state)
+        return self._end(state, Trace(produced=found.total))
+
+    def _scan(self, state: IndexState) -> bool:
         began = state.segments
-        source = self.index.source
-        most = ceiling(source, self.route)
-        with naming(source):
-            checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
-            counter = self._counter(state)
-            trace = Trace()
-            content = self.objects.open_source(source, start=checkpoint.entry.encoded if checkpoint else 0)
-            with closing(content.chunks()) as chunks:
-                pieces = scan(
-                    chunks,
-                    trace,
-                    self.budget.step,
-                    spacing=self.index.spacing,
-                    note=lambda noted: self._note(noted, counter),
-                    checkpoint=checkpoint,
-                )
-                for piece in pieces:
-                    if trace.produced > most:
-                        raise too_large(source, self.route, trace.consumed)
-                    if counter:
-                        counter.feed(piece)
-                        self._resolve(counter)
-                    if len(self._ready) >= SEGMENT:
-                        state = self._flush(state)
-                    if self.deadline.remaining() <= self.margin:
-                        return self._pause(state, trace, began)
-            if counter:
-                counter.finish()
-                self._resolve(counter)
+        checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
+        counter = self._counter(state)
+        trace = Trace()
+        with closing(self._open(checkpoint.entry.encoded if checkpoint else 0)) as chunks:
+            pieces = self._way.scan(
+                chunks,
+                trace,
+                self.budget.step,
+                spacing=self.index.spacing,
+                note=lambda noted: self._note(noted, counter),
+                checkpoint=checkpoint,
+                content=counter is not None,
+            )
+            for piece in pieces:
+                self._limit(trace.produced, trace.consumed)
+                if counter:
+                    counter.feed(piece)
+                    self._resolve(counter)
+                if len(self._ready) >= SEGMENT:
+                    state = self._flush(state)
+                if self.deadline.remaining() <= self.margin:
+                    return self._pause(state, trace, began)
+        if counter:
+            counter.finish()
+            self._resolve(counter)
+        return self._end(state, trace)
+
+    def _limit(self, decoded: int, encoded: int) -> None:
+        if decoded > ceiling(self.index.source, self.route):
+            raise too_large(self.index.source, self.route, encoded)
+
+    def _end(self, state: IndexState, trace: Trace) -> bool:
         state = self._flush(state)
         self.index.write(
-            replace(state, done=True, total=trace.produced, crc32=trace.crc32, warnings=tuple(trace.warnings))
+            replace(
+                state,
+                done=True,
+                whole=self._way.exact and state.entries == 1,
+                total=trace.produced,
+                crc32=trace.crc32,
+                warnings=tuple(trace.warnings),
+            )
         )
         return True
 
@@ -190,6 +239,7 @@ class IndexPass:
         state = replace(
             state,
             segments=(*state.segments, segment),
+            entries=state.entries + len(entries),
             checkpoint=json.dumps(last.checkpoint.to_json()),
             counter=last.counter,
         )
@@ -200,6 +250,6 @@ class IndexPass:
         if self._flush(state).segments == began:
             raise TimeLimitError(
                 f"{self.index.source.uri}: no place to enter it was found in one invocation "
-                f"({trace.consumed:,} bytes read): it is one deflate block"
+                f"({trace.consumed:,} bytes read)"
             )
         return False

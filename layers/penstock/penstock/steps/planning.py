@@ -5,7 +5,7 @@ Called again after each of them. Whatever it decides it leaves in the job's fold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,7 @@ from penstock.codecs import HEAD, choose
 from penstock.cutting import PART, Place, cut_parts, part_size, spacing, span_size
 from penstock.delivery import describe
 from penstock.index.boundaries import Text
+from penstock.index.ways import ways_within
 from penstock.limits import MIB, Budget
 from penstock.model import Source, Store, Target
 from penstock.pipeline import ceiling, naming, peek, too_large
@@ -32,7 +33,7 @@ _HASTE = 4
 # However little time there is: below, entering a span costs more than its bytes.
 _LEAST = 16 * MIB
 
-GZIP, IDENTITY = "gzip", "identity"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +126,28 @@ class Planner:
 
     def _decide(self, ticket: Ticket, folder: Folder, deadline: Deadline) -> Decision:
         source = ticket.job.source
-        codec = self._codec(ticket)
+        codec = codec_of(self.objects, ticket, self.sizes)
         if ticket.job.route.plan:
             return self.cut_table(ticket, folder, codec, deadline)
-        if codec == GZIP:
-            index = index_of(self.files, source, self.sizes)
-            state = index.state()
-            if not state.done:
-                return "index"
-            cut = Cut(codec, WHOLE, state.total, state.crc32, state.warnings)
-            return self._in_parts(cut, index.places(), source, deadline)
         if codec == IDENTITY:
-            return self._in_parts(Cut(codec, WHOLE, source.size), None, source, deadline)
-        return Draft(Cut(codec, WHOLE), [whole(source)])
+            return self._in_parts(Cut(codec, WHOLE, source.size), [], source, deadline)
+        if codec not in ways_within(self.sizes.budget.window):
+            return Draft(Cut(codec, WHOLE), [whole(source)])
+        index = index_of(self.files, source, codec, self.sizes)
+        state = index.state()
+        if not state.done:
+            return "index"
+        if state.whole:
+            return Draft(Cut(codec, WHOLE), [whole(source)])
+        cut = Cut(codec, WHOLE, state.total, state.crc32, state.warnings)
+        return self._in_parts(cut, list(index.places()), source, deadline)
 
-    def _in_parts(self, cut: Cut, places: Iterable[Place] | None, source: Source, deadline: Deadline) -> Draft:
+    def _in_parts(self, cut: Cut, places: Sequence[Place], source: Source, deadline: Deadline) -> Draft:
         part = self.sizes.part(cut.total)
         span = self.sizes.span(cut.total, cut.codec, Store.BUCKET, deadline.remaining() - self.margin)
         size = max(1, -(-span // part)) * part
-        at = places or (Place(Entry(start, start)) for start in range(0, max(1, source.size), size))
+        at = places or [Place(Entry(start, start)) for start in range(0, max(1, source.size), size)]
         return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
-
-    def _codec(self, ticket: Ticket) -> str:
-        source = ticket.job.source
-        with closing(self.objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
-            head, _ = peek(chunks, HEAD)
-        return choose(head, source.key, ticket.job.route.codec, window=self.sizes.budget.window).name
 
     def _open_upload(self, ticket: Ticket, folder: Folder, execution: str) -> None:
         """Once for an execution. Whoever comes second aborts its own, and takes the first one's."""
@@ -167,9 +164,17 @@ class Planner:
             self.parts.abort(target, ours.upload_id)
 
 
-def index_of(files: WorkFiles, source: Source, sizes: Sizes, text: Text | None = None) -> Index:
+def codec_of(objects: ObjectStore, ticket: Ticket, sizes: Sizes) -> str:
+    """The codec of a job's source, by its first bytes. Raises CodecMismatchError, and what reading them raises."""
+    source = ticket.job.source
+    with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
+        head, _ = peek(chunks, HEAD)
+    return choose(head, source.key, ticket.job.route.codec, window=sizes.budget.window).name
+
+
+def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: Text | None = None) -> Index:
     """The index of a source; ``text`` says how its records are told apart, where they are to be counted."""
-    return Index(files, source, sizes.spacing(source.size), text)
+    return Index(files, source, codec, sizes.spacing(source.size), text)
 
 
 def whole(source: Source) -> Span:
