@@ -14,12 +14,12 @@ from platformdirs import user_cache_path
 from penstock.adapters.digest_cache import DigestCache
 from penstock.adapters.file_locks import FileLocks
 from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.quick_client import endpoint_of, quick_client
 from penstock.adapters.s3_download import DownloadFolder
 from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_receiver import ReceivingPrefix
 from penstock.adapters.s3_send import S3Sender
-from penstock.adapters.s3_transfer import endpoint_of, person_client
 from penstock.errors import FileError
 from penstock.limits import MIB
 from penstock.mirror.cache import Cache
@@ -70,7 +70,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
     """
     ends = parse(source), parse(destination)
     check(*ends)
-    client = person_client(service.profile, service.region, service.endpoint_url, 2 * options.threads + 2)
+    client = quick_client(service.profile, service.region, service.endpoint_url, 2 * options.threads + 2)
     with digest_cache(client) as known, PartsPool(options.threads, PART_SIZE) as pool:
         tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options).between(*ends)
         return Mirror(
@@ -90,7 +90,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
 @contextmanager
 def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
     """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
-    client = person_client(service.profile, service.region, service.endpoint_url, 2 * threads + 2)
+    client = quick_client(service.profile, service.region, service.endpoint_url, 2 * threads + 2)
     with digest_cache(client) as known, PartsPool(threads, PART_SIZE) as pool:
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
         facts, digests = KnownFacts(listing, known), Digests(folder, known)

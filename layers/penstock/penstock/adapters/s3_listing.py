@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
@@ -13,11 +14,17 @@ from penstock.trees import Facts, RemoteFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef, HeadObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import (
+        GetObjectOutputTypeDef,
+        HeadObjectOutputTypeDef,
+        HeadObjectRequestTypeDef,
+        ListObjectsV2OutputTypeDef,
+        ObjectTypeDef,
+    )
 
 
 class S3Listing:
-    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``. Memory: one page.
+    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``. Memory: two pages.
 
     ``prefix`` is empty or ends with ``/``: names are relative to it. Empty folder markers (keys that end with ``/``,
     of size 0) are no files.
@@ -31,22 +38,23 @@ class S3Listing:
     def walk(self) -> Iterator[RemoteFile]:
         """Raises DestinationMissingError, AccessDeniedError, ConfigurationError, ServiceUnavailableError."""
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
-        while True:
-            with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
-                page = next(pages, None)
-            if page is None:
-                return
-            for found in page.get("Contents", ()):
-                key, size = found["Key"], found["Size"]
-                if size or not key.endswith("/"):
-                    yield RemoteFile(
-                        key[len(self._prefix) :],
-                        self._bucket,
-                        key,
-                        size,
-                        found["ETag"].strip('"'),
-                        found["LastModified"].timestamp(),
-                    )
+        with ThreadPoolExecutor(1, thread_name_prefix="s3-list") as ahead:
+            coming = ahead.submit(next, pages, None)
+            while page := self._page(coming):
+                # S3 takes its time for each page: the next is asked for while this one is compared.
+                coming = ahead.submit(next, pages, None)
+                for found in page.get("Contents", ()):
+                    if found["Size"] or not found["Key"].endswith("/"):
+                        yield self._file(found)
+
+    def _page(self, coming: Future[ListObjectsV2OutputTypeDef | None]) -> ListObjectsV2OutputTypeDef | None:
+        with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
+            return coming.result()
+
+    def _file(self, found: ObjectTypeDef) -> RemoteFile:
+        key, etag = found["Key"], found["ETag"].strip('"')
+        name = key[len(self._prefix) :]
+        return RemoteFile(name, self._bucket, key, found["Size"], etag, found["LastModified"].timestamp())
 
     def place(self, name: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{name}"
