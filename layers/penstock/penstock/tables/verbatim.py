@@ -26,7 +26,7 @@ from penstock.tables.shape import FORMATTED
 SEVERAL = 2
 LONGEST_PAUSE = 15  # batches
 # Alone on a line, it ended the data before version 18.
-END_OF_DATA = b"\n\\."
+END_OF_DATA, BACKSLASH = b"\n\\.", b"\\"
 DELIMITERS, QUOTES = ",;|\t", "\"'"
 
 # Repeats that cannot be taken back (``++``) stand only behind single characters: around groups, Python before 3.11.5
@@ -84,7 +84,7 @@ class _Recognised:
             text = text.replace(b"\r\n", b"\n")
         if not text.endswith(b"\n"):
             text += b"\n"
-        if END_OF_DATA in text:
+        if BACKSLASH in text and END_OF_DATA in text:  # a single byte is found fifteen times as fast
             return None
         rest, count = self._row.subn(b"", text)
         # A line end inside quotes is part of a value, CR and all.
