@@ -1,8 +1,8 @@
 """Objects from 1 GB to S3's largest, planned on paper: python -m benchmarks.limits [--check].
 
 Uses the planner of the deployed functions, over an index as the index pass would make it, and Lambda's, S3's, Step
-Functions' and DynamoDB's quotas and prices (us-east-1, x86, as of 2025). Fails where a quota does not hold. ``--check``
-fails where docs/limits.md does not show what this prints.
+Functions' and DynamoDB's quotas, and the prices of `penstock.costs`. Fails where a quota does not hold.
+``--check`` fails where docs/limits.md does not show what this prints.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invocations, of_machine
 from penstock.cutting import Place, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
 from penstock.spans import Entry, Span, Stored
@@ -20,15 +21,11 @@ from penstock.values import to_json
 
 DOCUMENT = Path(__file__).parents[1] / "docs/limits.md"
 
-# What one vCPU does in a second; see benchmarks/results/index.md and gunzip-light.md. Memory buys more of them, but a
-# worker uses one.
-INDEXED, CARRIED = 450e6, 250e6
+# What one vCPU carries in a second; see benchmarks/results/gunzip-light.md. Memory buys more of them, but a worker uses
+# one.
+CARRIED = 250e6
 RATIO = 5
 ENTRY_BYTES = 9 * KIB  # a deflated window of text
-COLD_SECONDS = 0.6
-INVOCATION_SECONDS = 900 - 10  # the margin
-GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
-TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 1.25 / 1e6
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html and Lambda's gettingstarted-limits.html
 HISTORY_EVENTS = 25_000
@@ -81,7 +78,9 @@ class Simulation:
 
     def spans(self) -> list[Span]:
         size = span_size(self.total, self.workers)
-        return list(cut_parts(self.entries(), total=self.total, source_size=self.source, part=self.part, span=size))
+        return list(
+            cut_parts(list(self.entries()), total=self.total, source_size=self.source, part=self.part, span=size)
+        )
 
     @property
     def index_seconds(self) -> float:
@@ -89,7 +88,7 @@ class Simulation:
 
     @property
     def index_invocations(self) -> int:
-        return int(-(-self.index_seconds // (INVOCATION_SECONDS - COLD_SECONDS)))
+        return index_invocations(self.index_seconds)
 
     def work_seconds(self, span: Span) -> float:
         """Of one invocation: also what lies between the entry and the span is decoded."""
@@ -100,23 +99,21 @@ class Simulation:
         spans = self.spans()
         busy = sum(map(self.work_seconds, spans))
         self.check(spans)
-        lambda_seconds = self.index_seconds + self.index_invocations * COLD_SECONDS + busy
         waves = -(-len(spans) // self.workers)
         wall = self.index_seconds + waves * max(map(self.work_seconds, spans))
         parts = -(-self.total // self.part)
-        reads = self.source * 2 // (4 * MIB) + 3 * len(spans)
-        invocations = self.index_invocations + len(spans) + 3
-        cost = (
-            lambda_seconds * self.memory / GIB * GB_SECOND
-            + invocations * REQUEST
-            + (10 + 2 * self.index_invocations + 3 * len(spans)) * TRANSITION
-            + (parts + self.index_entries // 256 + 10) * PUT
-            + reads * GET
-            + 5 * len(spans) * WRITE
+        usage = of_machine(
+            memory=self.memory,
+            source=self.source,
+            spans=len(spans),
+            busy=busy,
+            parts=parts,
+            indexing=self.index_seconds,
+            entries=self.index_entries,
         )
         return (
             f"| {name} | {self.memory // MIB:,} | {parts:,} x {self.part // MIB:,} MiB | {self.index_invocations} "
-            f"| {len(spans):,} | {lambda_seconds:,.0f} | {_duration(wall)} | {cost:,.2f} |"
+            f"| {len(spans):,} | {usage.seconds:,.0f} | {_duration(wall)} | {usage.dollars:,.2f} |"
         )
 
     @property

@@ -17,7 +17,7 @@ LEVELS = [
     {"ports"},
     {"limits", "settings", "values"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
-    {"cutting"},
+    {"cutting", "costs"},
     {"pipeline"},
     {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},

@@ -1,0 +1,77 @@
+"""What a job costs, from what it uses. On paper: storage and transfer are not in it, nor is a free tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.limits import GIB, MIB
+
+# Dollars, https://aws.amazon.com/lambda/pricing/ and those of Step Functions, S3 and DynamoDB.
+PRICES = "us-east-1, x86, 2025"
+GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
+TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 1.25 / 1e6
+
+# What one vCPU does in a second while it indexes (benchmarks/results/index.md), and a cold start.
+INDEXED = 450e6
+COLD_SECONDS = 0.6
+
+# Lambda's longest invocation, less the margin.
+INVOCATION_SECONDS = 900 - 10
+
+# Entries of one file of an index, and bytes of one ranged read.
+_SEGMENT = 256
+_READ = 4 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is billed. ``memory`` in bytes, ``seconds`` are Lambda's; ``writes`` are DynamoDB's."""
+
+    memory: int
+    seconds: float
+    invocations: int
+    transitions: int = 0
+    puts: int = 0
+    gets: int = 0
+    writes: int = 0
+
+    @property
+    def dollars(self) -> float:
+        return (
+            self.seconds * self.memory / GIB * GB_SECOND
+            + self.invocations * REQUEST
+            + self.transitions * TRANSITION
+            + self.puts * PUT
+            + self.gets * GET
+            + self.writes * WRITE
+        )
+
+
+def index_invocations(seconds: float) -> int:
+    """Invocations of an index pass that takes so long."""
+    return int(-(-seconds // (INVOCATION_SECONDS - COLD_SECONDS)))
+
+
+def of_machine(
+    *, memory: int, source: int, spans: int, busy: float, parts: int, indexing: float, entries: int
+) -> Usage:
+    """A job of the state machine: ``source`` encoded bytes, which are read twice, in ``spans``.
+
+    ``busy`` are the seconds of all workers, cold starts included, ``indexing`` those of the pass before them, which
+    leaves so many ``entries``; ``parts`` are written.
+    """
+    passes = index_invocations(indexing)
+    return Usage(
+        memory,
+        seconds=indexing + passes * COLD_SECONDS + busy,
+        invocations=passes + spans + 3,
+        transitions=10 + 2 * passes + 3 * spans,
+        puts=parts + entries // _SEGMENT + 10,
+        gets=source * 2 // _READ + 3 * spans,
+        writes=5 * spans,
+    )
+
+
+def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage:
+    """A job that `ingest` does itself: two writes to the jobs table, and a heartbeat every other second."""
+    return Usage(memory, COLD_SECONDS + busy, 1, puts=parts + 1, gets=source // _READ + 2, writes=2 + int(busy // 2))
