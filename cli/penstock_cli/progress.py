@@ -5,25 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich import filesize
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, ProgressColumn, Task
-from rich.progress import Progress as RichProgress
-from rich.table import Column
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from penstock_cli.bar import Bar
 
 # Speed is that of the last so many seconds: long enough to be steady, short enough to follow the network.
 WINDOW = 15.0
-
-# Narrower terminals lose the amount, then the description too.
-WIDE = 72
-NARROW = 44
 
 
 class Pace:
@@ -64,7 +57,7 @@ class Progress:
         self.done = 0
         self._lock = Lock()
         # What stderr is now: tests and shells replace it.
-        self._bar = _Bar(self._pace) if not quiet and sys.stderr.isatty() else None
+        self._bar = _bar(self._pace) if not quiet and sys.stderr.isatty() else None
         self._task = self._bar.add_task(description, total=total) if self._bar else None
 
     def __enter__(self) -> Self:
@@ -130,80 +123,7 @@ class Progress:
             )
 
 
-class _Bar(RichProgress):
-    """Chooses its columns by the width that the terminal has at the moment; vanishes at the end."""
+def _bar(pace: Pace) -> Bar:
+    from penstock_cli.bar import Bar  # noqa: PLC0415  # rich: a pipe need not wait for it
 
-    def __init__(self, pace: Pace) -> None:
-        self._terminal = Console(stderr=True)
-        name, bar, percent, left = _Name(self._terminal), BarColumn(bar_width=None), _Percent(), _Left(pace)
-        self._wide = (name, bar, percent, _Amount(), _Speed(pace), left)
-        self._narrow = (name, percent, _Speed(pace), left)
-        self._narrowest = (percent, left)
-        super().__init__(console=self._terminal, transient=True, redirect_stdout=False, redirect_stderr=False)
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        width = self._terminal.width
-        self.columns = self._wide if width >= WIDE else self._narrow if width >= NARROW else self._narrowest
-        yield self.make_tasks_table(self.tasks)
-
-
-class _Name(ProgressColumn):
-    """At most a third of the line, cut in the middle: names often differ at their ends."""
-
-    def __init__(self, terminal: Console) -> None:
-        super().__init__(_one_line())
-        self._terminal = terminal
-
-    def render(self, task: Task) -> Text:
-        name, most = task.description, max(8, self._terminal.width // 3)
-        half = (most - 1) // 2
-        return Text(name if len(name) <= most else f"{name[:half]}…{name[-half:]}")
-
-
-class _Percent(ProgressColumn):
-    def __init__(self) -> None:
-        super().__init__(_one_line())
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{task.percentage:>3.0f}%")
-
-
-class _Amount(ProgressColumn):
-    def __init__(self) -> None:
-        super().__init__(_one_line())
-
-    def render(self, task: Task) -> Text:
-        done = filesize.decimal(int(task.completed))
-        return Text(done if task.total is None else f"{done} of {filesize.decimal(int(task.total))}")
-
-
-class _Speed(ProgressColumn):
-    def __init__(self, pace: Pace) -> None:
-        super().__init__(_one_line())
-        self._pace = pace
-
-    def render(self, task: Task) -> Text:  # noqa: ARG002  # the base class calls it so
-        speed = self._pace.speed()
-        return Text(f"{filesize.decimal(int(speed))}/s" if speed else "")
-
-
-class _Left(ProgressColumn):
-    def __init__(self, pace: Pace) -> None:
-        super().__init__(_one_line())
-        self._pace = pace
-
-    def render(self, task: Task) -> Text:
-        return Text(time_left(task.remaining, self._pace.speed()))
-
-
-def _one_line() -> Column:
-    return Column(no_wrap=True)
-
-
-def time_left(size: float | None, speed: float) -> str:
-    """``0:07``, ``1:00:00``; ``-:--`` where it cannot be known."""
-    if size is None or not speed:
-        return "-:--"
-    minutes, seconds = divmod(int(size / speed), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return Bar(pace)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from penstock_cli.progress import Progress
 
 PIPE = "-"
-THREADS = 8
+# As many as the aws command uses: where the network limits each connection, fewer would be slower.
+THREADS = 10
 
 INTERRUPTED = "Interrupted: what was sent is kept. Run the same command again to go on."
 PIPE_INTERRUPTED = "Interrupted: nothing was published, and standard input cannot be read again. Start anew."

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from penstock.model import Target
+from penstock_cli.bar import time_left
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.params import AGE, S3_URI, SIZE, human_age, human_size
-from penstock_cli.progress import WINDOW, Pace, Progress, time_left
+from penstock_cli.progress import WINDOW, Pace, Progress
 
 
 @pytest.mark.parametrize(
