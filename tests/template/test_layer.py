@@ -69,7 +69,7 @@ def test_what_it_holds_needs_nothing_else_but_the_aws_sdk_that_lambda_has(layer:
 import importlib
 for name in {sorted(names)}:
     importlib.import_module(name)
-import isal.igzip_lib, zstandard, smart_open.s3, aws_lambda_powertools.tracing
+import isal.igzip_lib, zlib_ng.zlib_ng, zstandard, smart_open.s3, aws_lambda_powertools.tracing
 assert zstandard.backend == "cext", zstandard.backend
 """
     subprocess.run(

@@ -1,45 +1,53 @@
-"""zlib's C library: found late, where there is one, and never left holding memory."""
+"""zlib's C API: found late, where there is one, and never left holding memory."""
 
 from __future__ import annotations
 
-import ctypes
+import gzip
 import subprocess
 import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
+import zlib_ng.zlib_ng
 
 from fixtures.encoded import gzip_header, gzip_member
 from penstock.codecs import Trace
 from penstock.errors import BadSourceError, ConfigurationError
 from penstock.index import zlib_c
+from penstock.index.checkpoint import Checkpoint
 from penstock.index.gzip import scan
+from penstock.index.zlib_c import Candidate, Library
 
 ENCODED = gzip_member(b"reservoir" * 1_000) * 3
 
 
+ZLIB = (Candidate("libz.so.1"), Candidate("libz.dylib"))
+ZLIB_NG = tuple(candidate for candidate in zlib_c.candidates() if candidate.ng)
+
+
 class Counting:
-    """The library, with its calls counted by name."""
+    """A library whose calls are counted by name."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self.library = library
+    def __init__(self, library: Library) -> None:
         self.calls: Counter[str] = Counter()
+        functions = {name: self.counted(name, function) for name, function in library.functions.items()}
+        self.library = replace(library, init=self.counted("init", library.init), functions=functions)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*arguments: object) -> Any:
+    def counted(self, name: str, function: Callable[..., int]) -> Callable[..., int]:
+        def call(*arguments: object) -> int:
             self.calls[name] += 1
-            return getattr(self.library, name)(*arguments)
+            return function(*arguments)
 
         return call
 
 
-@pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    counting = Counting(zlib_c.load(("libz.so.1", "libz.dylib")))
-    monkeypatch.setattr(zlib_c, "_library", lambda: counting)
+@pytest.fixture(params=[ZLIB_NG, ZLIB], ids=["zlib-ng", "zlib"])
+def library(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Counting:
+    counting = Counting(zlib_c.load(request.param))
+    monkeypatch.setattr(zlib_c, "_library", lambda: counting.library)
     return counting
 
 
@@ -99,12 +107,12 @@ def failing_source() -> None:
 )
 def test_every_way_of_leaving_frees_what_zlib_holds(leave: Callable[[], None], library: Counting) -> None:
     leave()
-    assert library.calls["inflateInit2_"] == library.calls["inflateEnd"] == 1
+    assert library.calls["init"] == library.calls["inflateEnd"] == 1
 
 
 def test_members_share_one_inflater(library: Counting) -> None:
     to_the_end()
-    assert (library.calls["inflateInit2_"], library.calls["inflateReset"]) == (1, 3)
+    assert (library.calls["init"], library.calls["inflateReset"]) == (1, 3)
 
 
 def test_blocks_cost_no_call_until_an_entry_is_due(library: Counting) -> None:
@@ -125,20 +133,45 @@ def stored(data: bytes) -> Iterator[bytes]:
 
 def test_without_a_library_the_error_says_what_to_install() -> None:
     with pytest.raises(ConfigurationError, match="no zlib library found") as caught:
-        zlib_c.load(("libnothing.so.9", "libnothing.dylib"))
-    assert "libz.so.1" in caught.value.hint
+        zlib_c.load((Candidate("libnothing.so.9"), Candidate("libnothing.dylib", ng=True)))
+    assert "zlib-ng" in caught.value.hint
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names a library of Linux")
 def test_a_library_that_lacks_a_function_is_passed_over() -> None:
     with pytest.raises(ConfigurationError):
-        zlib_c.load(("libc.so.6",))
-    assert zlib_c.load(("libc.so.6", "libz.so.1")).inflateGetDictionary
+        zlib_c.load((Candidate("libc.so.6"),))
+    assert "inflateGetDictionary" in zlib_c.load((Candidate("libc.so.6"), *ZLIB)).functions
+
+
+def test_zlib_does_not_pass_for_zlib_ng() -> None:
+    with pytest.raises(ConfigurationError):
+        zlib_c.load(tuple(replace(candidate, ng=True) for candidate in ZLIB))
+
+
+def test_the_wheel_that_the_layer_holds_comes_first() -> None:
+    first = zlib_c.candidates()[0]
+    assert first.ng
+    assert first.name == zlib_ng.zlib_ng.__file__
 
 
 def test_the_library_that_python_itself_uses_will_do() -> None:
-    library = zlib_c.load((getattr(zlib, "__file__", None),))
-    assert library.zlibVersion().decode() == zlib.ZLIB_RUNTIME_VERSION
+    library = zlib_c.load((Candidate(getattr(zlib, "__file__", None)),))
+    assert library.version.decode() == zlib.ZLIB_RUNTIME_VERSION
+
+
+def test_both_libraries_find_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = gzip.compress(b"".join(b"%d," % (number * number) for number in range(300_000)))
+    found = []
+    for among in (ZLIB, ZLIB_NG):
+        library = zlib_c.load(among)
+        monkeypatch.setattr(zlib_c, "_library", lambda library=library: library)
+        noted: list[Checkpoint] = []
+        for _ in scan([encoded], Trace(), 65_536, spacing=100_000, note=noted.append):
+            pass
+        found.append(noted)
+    assert found[0] == found[1]
+    assert len(found[0]) > 5
 
 
 def test_the_library_is_loaded_by_the_first_scan_and_not_before() -> None:
@@ -163,7 +196,7 @@ except ConfigurationError as error:
 
 
 def test_zlib_without_memory_is_no_fault_of_the_source(library: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "inflate", lambda *_: -4, raising=False)
+    monkeypatch.setitem(library.library.functions, "inflate", lambda *_: -4)
     with pytest.raises(MemoryError):
         to_the_end()
     assert library.calls["inflateEnd"] == 1

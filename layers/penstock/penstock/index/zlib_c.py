@@ -1,17 +1,19 @@
-"""zlib's own C API (https://zlib.net/manual.html), as far as Python's zlib module keeps it to itself.
+"""zlib's C API (https://zlib.net/manual.html), as far as Python's modules keep it to themselves.
 
-Only the C API stops at the boundaries of deflate blocks and tells at which bit they lie. How the library is found:
-docs/adr/0009.
+Only the C API stops at the boundaries of deflate blocks and tells at which bit they lie. Two libraries have it:
+zlib-ng, twice as fast, whose wheel is in the layer, and zlib itself. How they are found: docs/adr/0009.
 """
 
 from __future__ import annotations
 
 import ctypes
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from penstock.errors import ConfigurationError
 
@@ -24,15 +26,15 @@ _OK, _STREAM_END, _MEMORY_ERROR, _BUFFER_ERROR = 0, 1, -4, -5
 # Bits of data_type, see inflate() in zlib.h: what is left of the byte last taken, and where the decoder stands.
 _UNUSED_BITS, _IN_LAST_BLOCK, _AT_BOUNDARY = 0x07, 0x40, 0x80
 
+# All that is called; zlib-ng's begin with zng_.
+_INIT = "inflateInit2_"
 _FUNCTIONS = (
-    "inflateInit2_",
     "inflate",
     "inflatePrime",
     "inflateSetDictionary",
     "inflateGetDictionary",
     "inflateReset",
     "inflateEnd",
-    "zlibVersion",
 )
 
 
@@ -57,31 +59,79 @@ class _Stream(ctypes.Structure):
     )
 
 
-def _candidates() -> tuple[str | None, ...]:
-    """libz where the loader finds it; what Python's own zlib module links, or has inside; macOS."""
+class _NgStream(ctypes.Structure):
+    """zng_stream of zlib-ng.h."""
+
+    _fields_ = (
+        ("next_in", ctypes.c_char_p),
+        ("avail_in", ctypes.c_uint32),
+        ("total_in", ctypes.c_size_t),
+        ("next_out", ctypes.c_void_p),
+        ("avail_out", ctypes.c_uint32),
+        ("total_out", ctypes.c_size_t),
+        ("msg", ctypes.c_char_p),
+        ("state", ctypes.c_void_p),
+        ("zalloc", ctypes.c_void_p),
+        ("zfree", ctypes.c_void_p),
+        ("opaque", ctypes.c_void_p),
+        ("data_type", ctypes.c_int),
+        ("adler", ctypes.c_uint32),
+        ("reserved", ctypes.c_ulong),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library's functions by their names in zlib.h, and its kind of stream."""
+
+    version: bytes
+    stream: type[_Stream] | type[_NgStream]
+    init: Callable[..., int]
+    functions: dict[str, Callable[..., int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A library that may be there. ``name`` is what the loader takes: a name, a path, or None for the program."""
+
+    name: str | None
+    ng: bool = False
+
+
+def candidates() -> tuple[Candidate, ...]:
+    """zlib-ng as the wheel brings it; libz where the loader finds it; what Python's own zlib module links, or has
+    inside; macOS."""
+    # Without the package find_spec would raise: it looks into it for the module.
+    wheel = find_spec("zlib_ng.zlib_ng") if find_spec("zlib_ng") else None
+    found = (Candidate(wheel.origin, ng=True),) if wheel and wheel.origin else ()
     # A zlib module that is built into the interpreter has no file: then the program's own symbols.
-    return "libz.so.1", getattr(zlib, "__file__", None), "libz.dylib"
+    others = ("libz.so.1", getattr(zlib, "__file__", None), "libz.dylib")
+    return found + tuple(Candidate(name) for name in others)
 
 
-def load(candidates: Sequence[str | None]) -> ctypes.CDLL:
+def load(among: Sequence[Candidate]) -> Library:
     """The first of the libraries that can all that is needed. Raises ConfigurationError where there is none."""
-    for name in candidates:
+    for candidate in among:
         try:
-            library = ctypes.CDLL(name)
+            library = ctypes.CDLL(candidate.name)
         except OSError:
             continue
-        if all(hasattr(library, function) for function in _FUNCTIONS):
-            library.zlibVersion.restype = ctypes.c_char_p
-            return library
+        prefix, versioned = ("zng_", "zlibng_version") if candidate.ng else ("", "zlibVersion")
+        names = {name: prefix + name for name in (_INIT, *_FUNCTIONS)}
+        if all(hasattr(library, name) for name in (versioned, *names.values())):
+            version: Any = getattr(library, versioned)
+            version.restype = ctypes.c_char_p
+            functions = {name: getattr(library, own) for name, own in names.items()}
+            return Library(version(), _NgStream if candidate.ng else _Stream, functions.pop(_INIT), functions)
     raise ConfigurationError(
         "no zlib library found: gzip cannot be indexed here",
-        hint="Install zlib 1.2.8 or newer (libz.so.1); Lambda's Amazon Linux has it. Only large gzip files need it.",
+        hint="Install zlib-ng with pip, or zlib 1.2.8 or newer (libz.so.1). Only large gzip files need it.",
     )
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
-    return load(_candidates())
+def _library() -> Library:
+    return load(candidates())
 
 
 class DeflateError(Exception):
@@ -100,24 +150,25 @@ class BlockInflater:
     def __init__(self, size: int) -> None:
         self.size = size
         self._library = _library()
+        self._call = self._library.functions
         self._buffer = (ctypes.c_ubyte * size)()
         self._view = memoryview(self._buffer).cast("B")
         self._address = ctypes.addressof(self._buffer)
-        self._stream = _Stream()
+        self._stream = self._library.stream()
         self._pointer = ctypes.byref(self._stream)
         self._data = b""
         self._status = _OK
         self.filled = 0
 
     def __enter__(self) -> Self:
-        version, length = self._library.zlibVersion(), ctypes.sizeof(_Stream)
-        self._demand(self._library.inflateInit2_(self._pointer, _RAW_DEFLATE, version, length))
+        length = ctypes.sizeof(self._library.stream)
+        self._demand(self._library.init(self._pointer, _RAW_DEFLATE, self._library.version, length))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._library.inflateEnd(self._pointer)
+        self._call["inflateEnd"](self._pointer)
 
     @property
     def pending(self) -> int:
@@ -137,19 +188,19 @@ class BlockInflater:
 
     def start(self) -> None:
         """Expect another stream; input and output stay."""
-        self._demand(self._library.inflateReset(self._pointer))
+        self._demand(self._call["inflateReset"](self._pointer))
         self._status = _OK
 
     def enter(self, window: bytes, bits: int, byte: int) -> None:
         """Go on in the middle of a stream, at bit ``bits`` of ``byte`` (0: of what is given next)."""
         if bits:
-            self._demand(self._library.inflatePrime(self._pointer, 8 - bits, byte >> bits))
-        self._demand(self._library.inflateSetDictionary(self._pointer, window, len(window)))
+            self._demand(self._call["inflatePrime"](self._pointer, 8 - bits, byte >> bits))
+        self._demand(self._call["inflateSetDictionary"](self._pointer, window, len(window)))
 
     def window(self) -> bytes:
         """The last up to 32 KiB of the stream."""
         held, length = ctypes.create_string_buffer(_WINDOW), ctypes.c_uint()
-        self._demand(self._library.inflateGetDictionary(self._pointer, held, ctypes.byref(length)))
+        self._demand(self._call["inflateGetDictionary"](self._pointer, held, ctypes.byref(length)))
         return held.raw[: length.value]
 
     def give(self, data: bytes) -> None:
@@ -171,7 +222,7 @@ class BlockInflater:
         """
         self._stream.next_out = self._address + self.filled
         self._stream.avail_out = room
-        self._status = self._library.inflate(self._pointer, _BLOCK if blocks else _NO_FLUSH)
+        self._status = self._call["inflate"](self._pointer, _BLOCK if blocks else _NO_FLUSH)
         self.filled += room - self._stream.avail_out
         if self._status not in (_OK, _STREAM_END, _BUFFER_ERROR):
             self._raise()
