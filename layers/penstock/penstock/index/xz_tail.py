@@ -60,12 +60,12 @@ def tail(read: Read, size: int, spacing: int) -> Found:
     most are kept for each spacing, which grows with the content.
     """
     streams: list[_Stream] = []
-    end = _content_end(read, size)
+    end = size
     while end:
         if len(streams) == MAX_STREAMS:
             return Found([START], 0)
-        streams.append(_stream(read, end, spacing))
-        end = _content_end(read, streams[-1].start)
+        streams.append(_stream(read, _content_end(read, end), spacing))
+        end = streams[-1].start
     total = sum(stream.decoded for stream in streams)
     entries, before = [START], 0
     for stream in reversed(streams):
@@ -78,7 +78,7 @@ def tail(read: Read, size: int, spacing: int) -> Found:
 
 
 def _content_end(read: Read, end: int) -> int:
-    """Where the stream ends that stands before ``end``; 0 where none does. Between them are zeros, in fours."""
+    """Where the stream ends that stands before ``end``; between them are zeros, in fours."""
     data = _bytes(read, max(0, end - _PADDING), end)
     content = data.rstrip(b"\0")
     zeros = len(data) - len(content)
