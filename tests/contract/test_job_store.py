@@ -295,3 +295,115 @@ def test_a_skipped_source_is_on_record(store: JobStore) -> None:
     skipped = store.get(digest(*SOURCE.identity))
     assert skipped
     assert (skipped.state, skipped.source) == (JobState.SKIPPED, SOURCE.uri)
+
+
+def failed(store: JobStore, job: Job = JOB) -> None:
+    store.close(claimed(store, job), JobState.FAILED, failure=FAILURE)
+
+
+def test_the_upload_is_on_record_as_its_event_told_it(store: JobStore) -> None:
+    source = replace(SOURCE, key="in/50% of a+b/ü.csv.gz", event_time="2026-11-22T02:00:00.000Z")
+    claimed(store, replace(JOB, source=source))
+    assert status(store, replace(JOB, source=source)).upload == source
+
+
+def test_a_failed_job_begins_again_where_nothing_has_been_done(store: JobStore, clock: Clock) -> None:
+    claim = claimed(store)
+    store.beat(claim, Progress(250, 900, 3, 1), lease=60)
+    store.close(claim, JobState.FAILED, failure=FAILURE)
+    clock.now += 1000
+    assert store.begin_again(JOB.id)
+    waiting = status(store)
+    assert (waiting.state, waiting.redrives, waiting.progress) == (JobState.WAITING, 1, Progress())
+    assert (waiting.started_at, waiting.finished_at, waiting.seconds) == (clock.now, 0, 0)
+    assert (waiting.failure, waiting.upload) == (FAILURE, SOURCE)
+
+
+def test_a_job_that_begins_again_is_claimed_at_once_and_the_claim_knows(store: JobStore) -> None:
+    for redrives in range(3):
+        claim = claimed(store)
+        assert (claim.redrives, claim.number) == (redrives, redrives + 1)
+        store.close(claim, JobState.FAILED, failure=FAILURE)
+        assert store.begin_again(JOB.id)
+
+
+def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(store: JobStore, clock: Clock) -> None:
+    failed(store)
+    store.begin_again(JOB.id)
+    claimed(store, lease=60)
+    clock.now += 60
+    assert claimed(store).redrives == 1
+
+
+def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
+    claim = claimed(store)
+    store.close(claim, JobState.FAILED, failure=FAILURE)
+    store.begin_again(JOB.id)
+    with pytest.raises(LeaseLostError):
+        store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.SUPERSEDED])
+def test_a_job_that_ended_otherwise_does_not_begin_again(store: JobStore, state: JobState) -> None:
+    store.close(claimed(store), state)
+    assert not store.begin_again(JOB.id)
+    assert status(store).state is state
+
+
+def test_a_job_that_is_at_work_waits_or_is_unknown_does_not_begin_again(store: JobStore) -> None:
+    assert not store.begin_again(JOB.id)
+    assert store.get(JOB.id) is None
+    failed(store)
+    assert store.begin_again(JOB.id)
+    assert not store.begin_again(JOB.id)
+    claimed(store)
+    assert not store.begin_again(JOB.id)
+    assert status(store).redrives == 1
+
+
+def test_a_newer_version_that_was_claimed_meanwhile_supersedes_the_redrive(store: JobStore) -> None:
+    failed(store)
+    claimed(store, newer(JOB))
+    store.begin_again(JOB.id)
+    with pytest.raises(SupersededError):
+        store.claim(JOB, lease=60)
+    assert status(store).state is JobState.SUPERSEDED
+
+
+def test_jobs_are_found_by_the_beginning_of_their_id_by_source_and_by_state(store: JobStore) -> None:
+    jobs = several(5)
+    for job in jobs[:3]:
+        failed(store, job)
+    for job in jobs[3:]:
+        claimed(store, job)
+
+    def found(**wanted: Any) -> set[str]:
+        return {one.job_id for one in store.search(**wanted)}
+
+    assert found() == {job.id for job in jobs}
+    assert found(states=[JobState.FAILED]) == {job.id for job in jobs[:3]}
+    assert found(states=[JobState.FAILED, JobState.RUNNING]) == {job.id for job in jobs}
+    assert found(source=jobs[1].source.uri) == {jobs[1].id}
+    assert found(source=jobs[1].source.uri, states=[JobState.RUNNING]) == set()
+    assert found(prefix=jobs[4].id[:20]) == {jobs[4].id}
+    assert next(store.search(prefix=jobs[4].id)) == status(store, jobs[4])
+
+
+def test_a_search_goes_through_all_pages_of_a_table(clock: Clock) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        store = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+        warned = replace(RECEIPT, warnings=("x" * 30_000,))
+        store.record_many([(job, warned) for job in several(60)], seconds=0)  # a page of DynamoDB is 1 MB
+        assert len({one.job_id for one in store.search()}) == 60
+
+
+def test_an_item_that_an_earlier_penstock_wrote_has_no_upload(clock: Clock) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        store = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+        claimed(store)
+        client.update_item(TableName="jobs", Key={"pk": {"S": f"job#{JOB.id}"}}, UpdateExpression="REMOVE sequencer")
+        assert status(store).upload is None

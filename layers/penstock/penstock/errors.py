@@ -36,6 +36,8 @@
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
         ├── CorruptIndexError        what is kept of an index is not what was written
+        ├── UnknownJobError          no job, or more than one, is of that name
+        ├── JobStandsError           only a job that has failed is begun again
         └── ConfigurationError
             ├── StateFileError       what is kept of an interrupted upload is damaged, or of another Penstock
             ├── InvalidEventError
@@ -228,6 +230,14 @@ class OutputTooLargeError(PermanentError):
 
 class CorruptIndexError(PermanentError):
     default_hint = "Delete the source's index from the work bucket: the next job makes it anew."
+
+
+class UnknownJobError(PermanentError):
+    default_hint = "`penstock jobs` lists those that there are."
+
+
+class JobStandsError(PermanentError):
+    default_hint = "To do it all the same, upload the source again: that is a new job."
 
 
 class ConfigurationError(PermanentError):

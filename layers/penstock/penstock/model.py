@@ -203,17 +203,19 @@ class Claim:
     """The right to work on a job until the lease ends.
 
     ``attempt`` fences out everyone else; ``number`` counts attempts from 1: above it, one before has died or failed.
+    ``redrives``: how often somebody has begun the job again after it had failed.
     """
 
     job_id: str
     attempt: str
     number: int
+    redrives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """What the jobs table knows of one job. Times are Unix seconds. ``execution`` and ``spans`` are of a job that the
-    state machine carries."""
+    state machine carries. ``upload`` is the source as its event told it; None where not all of it is on record."""
 
     job_id: str
     state: JobState
@@ -234,6 +236,8 @@ class JobStatus:
     execution: str = ""
     spans: int = 0
     spans_done: int = 0
+    redrives: int = 0
+    upload: Source | None = None
 
     @property
     def percent(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from types import TracebackType
@@ -324,6 +324,32 @@ class JobStore(Protocol):
         """Put jobs on record that succeeded without a claim, in so many seconds, whatever stands there."""
 
     def get(self, job_id: str) -> JobStatus | None: ...
+
+    def begin_again(self, job_id: str) -> bool:
+        """Let a job that has failed wait for another delivery of its event; False if it has not, or not any more.
+
+        Its progress begins anew, its time too, and `Claim.redrives` counts one more.
+        """
+
+    def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
+        """Every job, in no order: those whose id begins so, of that source's URI, in one of these states.
+
+        Reads the whole table, page by page, however few it finds.
+        """
+
+
+class EventQueue(Protocol):
+    """The queue that S3 notifies, for whoever does the same."""
+
+    def send(self, event: str) -> None:
+        """Put one notification, as S3 writes it, into the queue."""
+
+
+class RejectReader(Protocol):
+    """What a `RejectLog` has kept."""
+
+    def read(self, job_id: str) -> Iterator[Reject]:
+        """In the order of spans and chunks; nothing where nothing was rejected, or it has expired."""
 
 
 class RejectLog(Protocol):

@@ -62,6 +62,18 @@ class Reject:
     column: str = ""
     span: int = 0
 
+    @property
+    def flat(self) -> dict[str, str | int]:
+        """As it is kept: one object of a JSON Lines file."""
+        return {
+            "span": self.span,
+            "row": self.place.row,
+            "offset": self.place.offset,
+            "column": self.column,
+            "reason": self.reason,
+            "raw": self.place.raw,
+        }
+
 
 class Later(Sequence[T]):
     """A sequence that is made when it is first looked into: what needs it is rare."""

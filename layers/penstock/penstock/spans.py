@@ -63,7 +63,8 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class SpanReceipt:
     """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
-    encoded source. ``chunks`` counts parts of an object, or commits of a table load."""
+    encoded source. ``chunks`` counts parts of an object, or commits of a table load. ``began``: when, in Unix seconds,
+    the attempt that delivered it did; 0 where that was not noted."""
 
     span: int
     bytes_in: int
@@ -74,3 +75,4 @@ class SpanReceipt:
     chunks: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    began: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
-from penstock.adapters.jobs_table import JobsTable, Values, counted, delivered, described, job_key, status_of, typed
+from penstock.adapters.jobs_table import (
+    JobsTable,
+    Values,
+    afresh,
+    counted,
+    delivered,
+    described,
+    job_key,
+    status_of,
+    typed,
+)
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
 
@@ -77,7 +87,7 @@ class DynamoJobStore:
             return self._standing(job, now)
         if not newest:
             raise SupersededError(message)
-        return Claim(job.id, attempt, int(taken["attempts"]))
+        return Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)))
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
         now = self._clock()
@@ -129,6 +139,33 @@ class DynamoJobStore:
     def get(self, job_id: str) -> JobStatus | None:
         item = self._table.item(job_key(job_id))
         return status_of(job_id, item) if item else None
+
+    def begin_again(self, job_id: str) -> bool:
+        now = self._clock()
+        # Another attempt: what the execution that failed may still do is refused.
+        fields = {"state": str(JobState.WAITING), "attempt": self._new_attempt(), "lease_until": now} | afresh(now)
+        written = self._table.update(
+            job_key(job_id),
+            fields,
+            add={"redrives": 1},
+            condition="#state = :failed",
+            values={":failed": str(JobState.FAILED)},
+        )
+        return written is not None
+
+    def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
+        conditions, values, names = ["begins_with(pk, :prefix)"], {":prefix": typed(job_key(prefix))}, {}
+        if source:
+            names["#source"] = "source"
+            values[":source"] = typed(source)
+            conditions.append("#source = :source")
+        if states:
+            names["#state"] = "state"
+            values |= {f":{state}": typed(str(state)) for state in states}
+            conditions.append(f"#state IN ({', '.join(f':{state}' for state in states)})")
+        request: Values = {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}
+        for item in self._table.pages(request | ({"ExpressionAttributeNames": names} if names else {})):
+            yield status_of(item["pk"].removeprefix(job_key("")), item)
 
     def _put(self, puts: Sequence[bytes]) -> None:
         """One request, and again for what DynamoDB left out of it."""

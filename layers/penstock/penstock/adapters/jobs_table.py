@@ -10,7 +10,7 @@ span#<execution>#<span>            what one span of an execution delivered
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,12 @@ class JobsTable:
         with translating(f"dynamodb:GetItem on table {self.name}"):
             answer = self.client.get_item(TableName=self.name, Key={"pk": {"S": key}}, ConsistentRead=True)
         return plain(answer.get("Item", {}))
+
+    def pages(self, request: Values) -> Iterator[Values]:
+        """Every item that a Scan finds."""
+        with translating(f"dynamodb:Scan on table {self.name}"):
+            for page in self.client.get_paginator("scan").paginate(TableName=self.name, **request):
+                yield from map(plain, page["Items"])
 
     def update(
         self,
@@ -119,7 +125,23 @@ def job_key(job_id: str) -> str:
 
 def described(source: Source) -> Values:
     """What a job's item says of its source."""
-    return {"source": source.uri, "version": source.version_id, "etag": source.etag, "size": source.size}
+    return {
+        "source": source.uri,
+        "version": source.version_id,
+        "etag": source.etag,
+        "size": source.size,
+        "sequencer": source.sequencer,
+        "event_time": source.event_time,
+    }
+
+
+def upload_of(item: Mapping[str, Any]) -> Source | None:
+    """The source that `described` took apart; None where an earlier Penstock noted less of it."""
+    bucket, _, key = str(item.get("source", "")).removeprefix("s3://").partition("/")
+    if "sequencer" not in item or not key:
+        return None
+    texts = (str(item.get(name, "")) for name in ("etag", "version", "sequencer", "event_time"))
+    return Source(bucket, key, int(item.get("size", 0)), *texts)
 
 
 def counted(progress: Progress) -> Values:
@@ -161,7 +183,15 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         execution=item.get("execution", ""),
         spans=int(item.get("spans", 0)),
         spans_done=int(item.get("spans_done", 0)),
+        redrives=int(item.get("redrives", 0)),
+        upload=upload_of(item),
     )
+
+
+def afresh(now: float) -> Values:
+    """What a job's item says when all that an attempt has noted is over."""
+    numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "finished_at")
+    return {**dict.fromkeys(numbers, 0), "warnings": [], "execution": "", "started_at": now, "updated_at": now}
 
 
 def typed(value: Any) -> Any:

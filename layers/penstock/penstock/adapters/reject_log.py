@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.aws_errors import translating
 from penstock.errors import DestinationMissingError
-from penstock.records import Reject
+from penstock.records import Place, Reject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ PREFIX = "jobs"
 
 
 class S3RejectLog:
-    """One object per name: written again, it is the same. Implements ``RejectLog``.
+    """One object per name: written again, it is the same. Implements ``RejectLog`` and ``RejectReader``.
 
     Memory: the rejects of one chunk, each with at most RAW_LIMIT characters of raw text.
     """
@@ -30,20 +30,24 @@ class S3RejectLog:
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
         folder = f"{PREFIX}/{job_id}/rejects/"
         key = f"{folder}{name}.jsonl"
-        body = "".join(json.dumps(_described(reject), ensure_ascii=False) + "\n" for reject in rejects)
+        body = "".join(json.dumps(reject.flat, ensure_ascii=False) + "\n" for reject in rejects)
         with translating(f"s3:PutObject on s3://{self._bucket}/{key}", missing=DestinationMissingError):
             self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=body.encode(errors="replace"), ContentType="application/jsonl"
             )
         return f"s3://{self._bucket}/{folder}"
 
+    def read(self, job_id: str) -> Iterator[Reject]:
+        folder = f"{PREFIX}/{job_id}/rejects/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        with translating(f"s3:ListBucket on {self._bucket} and s3:GetObject on s3://{self._bucket}/{folder}"):
+            for page in pages:
+                for file in page.get("Contents", ()):
+                    answer = self._client.get_object(Bucket=self._bucket, Key=file["Key"])
+                    for line in answer["Body"].read().splitlines():
+                        yield _read(json.loads(line))
 
-def _described(reject: Reject) -> dict[str, object]:
-    return {
-        "span": reject.span,
-        "row": reject.place.row,
-        "offset": reject.place.offset,
-        "column": reject.column,
-        "reason": reject.reason,
-        "raw": reject.place.raw,
-    }
+
+def _read(flat: Mapping[str, Any]) -> Reject:
+    place = Place(flat["row"], flat["offset"], flat["raw"])
+    return Reject(place, flat["reason"], flat["column"], flat["span"])

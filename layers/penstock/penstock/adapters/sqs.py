@@ -53,3 +53,15 @@ class SqsQueue:
         """Built from arn:aws:sqs:region:account:name: to ask for it would be a call and a right more."""
         account, name = queue_arn.split(":")[4:6]
         return f"{self._client.meta.endpoint_url}/{account}/{name}"
+
+
+class SqsEvents:
+    """Implements ``EventQueue``."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, event: str) -> None:
+        with translating(f"sqs:SendMessage to {self._url}"):
+            self._client.send_message(QueueUrl=self._url, MessageBody=event)

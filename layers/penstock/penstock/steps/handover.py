@@ -35,13 +35,14 @@ class Handover:
         return estimated_seconds(job, self.memory) > min(LONG_SECONDS, deadline.remaining() / 2)
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
-        """Hand a claimed job over. Called again after it was cut short, it goes on.
+        """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its
+        own: the name of one that has ended is taken.
 
         What dead attempts of ingest have uploaded is swept: nobody else knows of it.
         """
         if claim.number > 1 and isinstance(job.target, Target):
             self.objects.sweep(job.target)
-        execution = job.id
+        execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
         Folder(self.files, job.id).put(TICKET, Ticket(job, head))
         self.executions.hand_over(claim, execution, lease=CONFIRMATION_SECONDS)
         self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))

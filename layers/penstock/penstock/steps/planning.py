@@ -18,11 +18,13 @@ from penstock.limits import MIB, Budget
 from penstock.model import Source, Store, Target
 from penstock.pipeline import ceiling, naming, peek, too_large
 from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
+from penstock.records import Mode
 from penstock.routes import Routes, check_target
 from penstock.spans import Entry, Span
 from penstock.steps.estimate import bytes_per_second
 from penstock.steps.indexing import Index
 from penstock.steps.ticket import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.tables import tables_of
 from penstock.values import to_json
 
 # As long as the machine's own limit: an execution that dies without a word is given up then.
@@ -103,7 +105,7 @@ class Planner:
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
         self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
-        cut = folder.find(Cut, CUT)
+        cut = _standing(folder, execution)
         if cut is None:
             with naming(ticket.job.source):
                 decision = self._decide(ticket, folder, deadline)
@@ -111,7 +113,7 @@ class Planner:
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
             if decision.cut.total > ceiling(ticket.job.source, ticket.job.route):
                 raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
-            cut = _write(folder, decision)
+            cut = _write(folder, decision, execution)
         if cut.spans and not cut.plan:
             self._open_upload(ticket, folder, execution)
         self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
@@ -182,7 +184,18 @@ def whole(source: Source) -> Span:
     return Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)
 
 
-def _write(folder: Folder, draft: Draft) -> Cut:
+def _standing(folder: Folder, execution: str) -> Cut | None:
+    """The cut that an execution goes by, an earlier one's if there was one: what that has committed goes by it, too.
+
+    Not where it staged: that was dropped when it ended, what ingest had loaded before it included.
+    """
+    cut = folder.find(Cut, CUT)
+    if cut and cut.plan and cut.execution != execution:
+        return None if any(table.mode is Mode.REPLACE for table in tables_of(cut.plan)) else cut
+    return cut
+
+
+def _write(folder: Folder, draft: Draft, execution: str) -> Cut:
     """The manifest first: what says that there is one comes last."""
     last = WHOLE
     lines = []
@@ -190,4 +203,9 @@ def _write(folder: Folder, draft: Draft) -> Cut:
         last = span.number
         lines.append(to_json(span).encode() + b"\n")
     folder.files.write(folder.key(MANIFEST), b"".join(lines))
-    return folder.put_once(Cut, CUT, replace(draft.cut, spans=last))
+    cut = replace(draft.cut, spans=last, execution=execution)
+    standing = folder.put_once(Cut, CUT, cut)
+    if standing.execution == execution:
+        return standing
+    folder.put(CUT, cut)
+    return cut

@@ -47,7 +47,7 @@ class Cut:
 
     ``total`` and ``crc32`` are of the decoded source, as far as its encoding or its index tells. ``plan`` is that of a
     table job, its columns known, and ``within`` what the parser of a span is told. ``before``: what was loaded before
-    the machine took over. ``ordered``: one span goes after the other.
+    the machine took over. ``ordered``: one span goes after the other. ``execution`` is the one that it was cut for.
     """
 
     codec: str
@@ -59,6 +59,7 @@ class Cut:
     within: Within | None = None
     before: SpanReceipt | None = None
     ordered: bool = False
+    execution: str = ""
 
     @property
     def numbers(self) -> Sequence[int]:

@@ -23,7 +23,7 @@ from penstock.values import from_plain
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Carries spans. ``carriers`` are ingest's, for a source that cannot be cut; times in seconds."""
+    """Carries spans. ``carriers`` are ingest's, for a source that cannot be cut. Times in seconds, ``now`` of Unix."""
 
     objects: ObjectStore
     files: WorkFiles
@@ -35,6 +35,7 @@ class Worker:
     budget: Budget
     margin: float
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
 
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
         """Deliver a span of the manifest, unless its receipt is there; without one, all that have none, in order, as
@@ -65,7 +66,7 @@ class Worker:
         self.executions.count(task.ticket.job.id, task.execution, receipt)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
-        began = self.clock()
+        began, at = self.clock(), self.now()
         if task.span.number == WHOLE:
             receipt = self._whole(task)
         else:
@@ -81,7 +82,7 @@ class Worker:
             )
             with closing(pieces):
                 receipt = self._load(task, pieces) if task.cut.plan else self._upload(task, pieces)
-        return replace(receipt, seconds=self.clock() - began)
+        return replace(receipt, seconds=self.clock() - began, began=at)
 
     def _ended(self, task: _Task) -> bool:
         return self.executions.standing(task.ticket.job.id, task.execution).final

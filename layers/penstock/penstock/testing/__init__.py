@@ -11,7 +11,7 @@ from penstock.testing.faults import (
     reset,
     slow_down,
 )
-from penstock.testing.jobs import MemoryJobStore, MemoryQueue
+from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
 from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.steps import (
@@ -30,6 +30,7 @@ __all__ = [
     "ManualDeadline",
     "MemoryByteSource",
     "MemoryEventBus",
+    "MemoryEventQueue",
     "MemoryExecutionStore",
     "MemoryJobStore",
     "MemoryMachine",

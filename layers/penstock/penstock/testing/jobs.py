@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -44,6 +44,8 @@ class MemoryJobStore:
             spans=standing.spans if standing else 0,
             spans_done=standing.spans_done if standing else 0,
             progress=standing.progress if standing else Progress(),
+            redrives=standing.redrives if standing else 0,
+            upload=job.source,
         )
         if not newest:
             message = f"{job.source.uri}: a newer version was claimed before this event came"
@@ -53,7 +55,7 @@ class MemoryJobStore:
         self.jobs[job.id] = status
         attempt = f"attempt-{next(self._names)}"
         self._leases[job.id] = (attempt, now + lease)
-        return Claim(job.id, attempt, attempts)
+        return Claim(job.id, attempt, attempts, status.redrives)
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
         self._check(claim)
@@ -84,7 +86,14 @@ class MemoryJobStore:
         now = self.clock()
         job_id = digest(*source.identity)
         self.jobs[job_id] = JobStatus(
-            job_id, JobState.SKIPPED, source.uri, size=source.size, started_at=now, updated_at=now, finished_at=now
+            job_id,
+            JobState.SKIPPED,
+            source.uri,
+            size=source.size,
+            started_at=now,
+            updated_at=now,
+            finished_at=now,
+            upload=source,
         )
 
     def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
@@ -101,12 +110,39 @@ class MemoryJobStore:
                 started_at=now - seconds,
                 updated_at=now,
                 finished_at=now,
+                upload=job.source,
             )
             self.jobs[job.id] = _delivered(status, receipt)
             self._leases[job.id] = ("", now)
 
     def get(self, job_id: str) -> JobStatus | None:
         return self.jobs.get(job_id)
+
+    def begin_again(self, job_id: str) -> bool:
+        status, now = self.jobs.get(job_id), self.clock()
+        if status is None or status.state is not JobState.FAILED:
+            return False
+        self._leases[job_id] = (f"attempt-{next(self._names)}", now)
+        self.jobs[job_id] = replace(
+            status,
+            state=JobState.WAITING,
+            redrives=status.redrives + 1,
+            progress=Progress(),
+            spans=0,
+            spans_done=0,
+            warnings=(),
+            execution="",
+            started_at=now,
+            updated_at=now,
+            finished_at=0.0,
+        )
+        return True
+
+    def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
+        for status in list(self.jobs.values()):
+            named = status.job_id.startswith(prefix) and source in {"", status.source}
+            if named and (not states or status.state in states):
+                yield status
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, whose progress begins anew unless the job had been its before."""
@@ -167,3 +203,13 @@ class MemoryQueue:
 
     def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:  # noqa: ARG002  (one queue)
         self.postponed[receipt_handle] = seconds
+
+
+@dataclass
+class MemoryEventQueue:
+    """Keeps every notification. Implements ``EventQueue``."""
+
+    events: list[str] = field(default_factory=list)
+
+    def send(self, event: str) -> None:
+        self.events.append(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from penstock.records import Reject
@@ -10,13 +10,18 @@ from penstock.records import Reject
 
 @dataclass
 class MemoryRejectLog:
-    """Keeps every file under ``(job id, name)``. Implements ``RejectLog``."""
+    """Keeps every file under ``(job id, name)``. Implements ``RejectLog`` and ``RejectReader``."""
 
     files: dict[tuple[str, str], tuple[Reject, ...]] = field(default_factory=dict)
 
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
         self.files[job_id, name] = tuple(rejects)
         return f"memory://jobs/{job_id}/rejects/"
+
+    def read(self, job_id: str) -> Iterator[Reject]:
+        for (job, _), rejects in sorted(self.files.items()):
+            if job == job_id:
+                yield from rejects
 
     @property
     def all(self) -> list[Reject]:
