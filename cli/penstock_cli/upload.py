@@ -17,6 +17,7 @@ from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.params import S3_URI, SIZE, human_size
 from penstock_cli.places import upload_states
+from penstock_local.interrupt import sigterm_exits
 
 if TYPE_CHECKING:
     from penstock.wiring.transfer import Sent, Transfers
@@ -78,7 +79,7 @@ def upload(
     """
     orders = _orders(files, destination, state)
     wishes = Wishes(state, part_size, restart, dry_run)
-    with interrupted_once():
+    with interrupted_once(), sigterm_exits():
         try:
             _upload(orders, wishes, threads, aws, output)
         except KeyboardInterrupt:

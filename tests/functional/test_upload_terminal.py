@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,34 @@ def test_ctrl_c_again_and_again_is_one_interrupt(endpoint: str, file: Path, tmp_
         assert running.wait() == 130
     assert "Traceback" not in running.text
     assert running.text.count("Run the same command again") == 1
+
+
+def test_a_polite_end_gives_the_cursor_back(endpoint: str, file: Path, tmp_path: Path) -> None:
+    with terminal(command(file, "s3://lake/ended"), environment(endpoint, tmp_path), columns=100) as running:
+        running.wait_for(r"\d+% ")
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait() == 128 + signal.SIGTERM
+    assert "\x1b[?25h" in running.raw
+    assert "Traceback" not in running.text
+
+
+def test_ctrl_c_while_a_pipe_is_read_leaves_nothing_behind(endpoint: str, tmp_path: Path) -> None:
+    env = environment(endpoint, tmp_path)
+    before = counted(endpoint).get("upload_part", 0)
+    sending = [COMMAND, "upload", "-", "s3://lake/piped", "--part-size", "5MiB"]
+    with subprocess.Popen(sending, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(bytes(6 * 1024 * 1024))
+        process.stdin.flush()
+        while counted(endpoint).get("upload_part", 0) == before:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        told = process.stderr.read().decode()
+    assert told.endswith("Interrupted: nothing was published, and standard input cannot be read again. Start anew.\n")
+    left = subprocess.run([COMMAND, "uploads", "s3://lake/piped"], env=env, capture_output=True, text=True, check=True)
+    assert left.stdout == "No unfinished uploads.\n"
 
 
 def test_a_pipe_gets_the_answer_and_no_bar(endpoint: str, tmp_path: Path) -> None:

@@ -72,10 +72,15 @@ class OpenFile:
         )
 
 
+def named(path: Path) -> Path:
+    """The absolute path of a file. Links stay: their names are what the person knows it by."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # pathlib would resolve links, or leave ".."
+
+
 @contextmanager
 def open_file(path: Path) -> Iterator[OpenFile]:
     """Open a regular file; links are followed. Raises FileError with the system's reason."""
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100  # links stay: the name is what the person knows it by
+    absolute = named(path)
     if absolute.is_dir():
         raise FileError(f"{path} is a folder", hint="Send a folder with `penstock sync`.")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from penstock.adapters.s3_transfer import S3UploadService, endpoint_of, person_client
 from penstock.adapters.state_file import hold_state, read_state, states_in
-from penstock.adapters.upload_source import PipeReader, open_file
+from penstock.adapters.upload_source import PipeReader, named, open_file
 from penstock.errors import StateFileError
 from penstock.model import Content, Target, digest
 from penstock.ports import TransferProgress
@@ -64,7 +64,7 @@ class Transfers:
 
     def state_of(self, path: Path, target: Target) -> Path:
         """The file that remembers an upload, unless another is chosen."""
-        return self._states / f"{digest(str(path.absolute()), self._endpoint, target.uri)}.json"
+        return self._states / f"{digest(str(named(path)), self._endpoint, target.uri)}.json"
 
     def send(
         self,
