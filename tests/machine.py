@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 
 from penstock.delivery import Carrier, ObjectCarrier
@@ -29,11 +30,12 @@ from penstock.testing import (
     MemoryMachine,
     MemoryObjectStore,
     MemoryPartStore,
+    MemoryRejectLog,
     MemoryWorkFiles,
 )
 
 STACK = {"source_bucket": "drops"}
-# Retries of a step as the definition has them: for the Retryable errors, for a function that died, and of abort for all.
+# Retries as the definition has them: of a Retryable error, of a function that died, and of abort whatever happens.
 RETRIES, RETRIES_OF_DEAD, RETRIES_OF_ABORT = 8, 3, 20
 
 
@@ -72,6 +74,7 @@ class Plant:
         self.parts = MemoryPartStore(self.store)
         self.machine = MemoryMachine()
         self.bus = MemoryEventBus()
+        self.rejects = MemoryRejectLog()
         self.random = Random(self.seed)
         self.calls: list[str] = []
         self.fail: Callable[[str], None] = lambda step: None
@@ -124,24 +127,24 @@ class Plant:
         """One execution to its end; whether it succeeded."""
         job_id = self.job_of(execution)
         try:
-            while (following := self.call("plan", lambda d: self.planner(job_id, execution, d)))["next"] in {
+            while (following := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
                 "index",
                 "survey",
             }:
                 if following["next"] == "survey":
                     for item in self.items(following):
-                        self.call("survey", lambda d, item=item: self.indexer(job_id, execution, item, d))
+                        self.call("survey", partial(self.indexer, job_id, execution, item))
                 else:
-                    while not self.call("index", lambda d: self.indexer(job_id, execution, None, d))["done"]:
+                    while not self.call("index", partial(self.indexer, job_id, execution, None))["done"]:
                         pass
             if following["next"] == "sequence":
-                while not self.call("sequence", lambda d: self.worker(job_id, execution, None, d))["done"]:
+                while not self.call("sequence", partial(self.worker, job_id, execution, None))["done"]:
                     pass
             else:
                 items = self.items(following)
                 self.random.shuffle(items)
                 for item in items:
-                    self.call("work", lambda d, item=item: self.worker(job_id, execution, item, d))
+                    self.call("work", partial(self.worker, job_id, execution, item))
             self.call("finish", lambda d: self.finisher(job_id, execution))
         except (PenstockError, DeadError) as error:
             self.abort(execution, error)

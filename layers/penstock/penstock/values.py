@@ -37,7 +37,7 @@ def from_plain(kind: type[V], plain: object) -> V:
     """The value that `to_plain` took apart. Raises RequestRefusedError when it is none of this kind."""
     try:
         return cast("V", _build(kind, plain))
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise RequestRefusedError(f"not a {kind.__name__}: {error}") from error
 
 

@@ -1,0 +1,381 @@
+"""What the jobs table keeps of an execution: one at a time, every span counted once, nothing after the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from contract.object_backends import Endpoint
+from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table
+from penstock.adapters.execution_store import ATTEMPTS, DynamoExecutionStore
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError
+from penstock.model import Claim, Failure, JobState, JobStatus, Progress
+from penstock.ports import ExecutionStore, JobStore
+from penstock.spans import SpanReceipt
+from penstock.testing import MemoryExecutionStore, MemoryJobStore
+
+DAY = 86_400.0
+EXECUTION = JOB.id
+
+
+@dataclass
+class Stores:
+    """The jobs table, as ingest and as executions see it."""
+
+    jobs: JobStore
+    executions: ExecutionStore
+
+    def claim(self) -> Claim:
+        claim = self.jobs.claim(JOB, lease=60)
+        assert isinstance(claim, Claim)
+        return claim
+
+    def begin(self, execution: str = EXECUTION) -> None:
+        """A job in the hands of an execution."""
+        self.executions.hand_over(self.claim(), execution, lease=60)
+        self.executions.confirm(JOB.id, execution, lease=DAY)
+
+    @property
+    def status(self) -> JobStatus:
+        found = self.jobs.get(JOB.id)
+        assert found
+        return found
+
+
+def memory(clock: Clock) -> Iterator[Stores]:
+    jobs = MemoryJobStore(clock)
+    yield Stores(jobs, MemoryExecutionStore(jobs))
+
+
+def dynamodb(clock: Clock) -> Iterator[Stores]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        yield Stores(
+            DynamoJobStore(client, "jobs", retention_days=90, clock=clock),
+            DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock, sleep=lambda _: None),
+        )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
+    backend: Callable[[Clock], Iterator[Stores]] = request.param
+    yield from backend(clock)
+
+
+def receipt(span: int) -> SpanReceipt:
+    return SpanReceipt(span, 10, 100, 0xABCD, rows=7, rejects=1, chunks=2, seconds=0.5, warnings=("slow",))
+
+
+def test_a_job_that_was_handed_over_runs_until_it_is_confirmed(stores: Stores) -> None:
+    stores.executions.hand_over(stores.claim(), EXECUTION, lease=60)
+    assert (stores.status.state, stores.status.execution) == (JobState.RUNNING, EXECUTION)
+    stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    assert stores.status.state is JobState.EXECUTING
+
+
+def test_whoever_handed_over_holds_the_job_no_more(stores: Stores) -> None:
+    claim = stores.claim()
+    stores.executions.hand_over(claim, EXECUTION, lease=60)
+    with pytest.raises(LeaseLostError):
+        stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    with pytest.raises(LeaseLostError):
+        stores.jobs.close(claim, JobState.FAILED, failure=FAILURE)
+    with pytest.raises(LeaseLostError):
+        stores.executions.hand_over(claim, EXECUTION, lease=60)
+
+
+def test_whoever_was_taken_over_cannot_hand_over(stores: Stores, clock: Clock) -> None:
+    dead = stores.claim()
+    clock.now += 60
+    stores.claim()
+    with pytest.raises(LeaseLostError):
+        stores.executions.hand_over(dead, EXECUTION, lease=60)
+
+
+def test_a_confirmed_job_is_answered_to_whoever_claims_it(stores: Stores) -> None:
+    stores.begin()
+    repeat = stores.jobs.claim(JOB, lease=60)
+    assert isinstance(repeat, JobStatus)
+    assert repeat.state is JobState.EXECUTING
+
+
+def test_to_confirm_again_does_no_harm(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    clock.now += DAY / 2
+    stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    clock.now += DAY - 1
+    assert isinstance(stores.jobs.claim(JOB, lease=60), JobStatus)
+
+
+def test_an_execution_that_was_silent_for_its_whole_lease_loses_the_job(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    clock.now += DAY
+    assert stores.claim().number == 2
+    with pytest.raises(LeaseLostError):
+        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+
+
+def test_a_hand_over_that_was_not_confirmed_is_made_good_by_the_next_attempt(stores: Stores, clock: Clock) -> None:
+    stores.executions.hand_over(stores.claim(), EXECUTION, lease=60)
+    with pytest.raises(JobInProgressError):
+        stores.jobs.claim(JOB, lease=60)
+    clock.now += 60
+    second = stores.claim()
+    assert second.number == 2
+    with pytest.raises(LeaseLostError):
+        stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    stores.executions.hand_over(second, EXECUTION, lease=60)
+    stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    assert stores.status.state is JobState.EXECUTING
+
+
+def test_a_hand_over_under_the_same_name_keeps_what_is_counted(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    clock.now += DAY
+    stores.begin()
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is False
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(2)) is True
+    assert (stores.status.spans, stores.status.spans_done) == (2, 2)
+    assert stores.status.progress == Progress(20, 200, 14, 2)
+
+
+def test_another_execution_of_a_job_counts_anew(stores: Stores, clock: Clock) -> None:
+    stores.begin("first")
+    stores.executions.expect(JOB.id, "first", spans=3, size=30)
+    stores.executions.count(JOB.id, "first", receipt(1))
+    clock.now += DAY
+    stores.begin("second")
+    assert (stores.status.spans, stores.status.spans_done, stores.status.progress) == (0, 0, Progress())
+    assert stores.executions.receipts(JOB.id, "second", [1]) == {}
+    assert stores.executions.count(JOB.id, "second", receipt(1)) is True
+    assert stores.status.progress == Progress(10, 100, 7, 1)
+
+
+def test_what_is_expected_is_on_record(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=12, size=4000)
+    assert (stores.status.spans, stores.status.size) == (12, 4000)
+
+
+def test_a_span_counts_once(stores: Stores) -> None:
+    stores.begin()
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
+    assert stores.executions.count(JOB.id, EXECUTION, replace(receipt(1), seconds=9.0)) is False
+    assert stores.status.progress == Progress(10, 100, 7, 1)
+    assert stores.status.spans_done == 1
+
+
+def test_a_receipt_comes_back_as_it_was_first_counted(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.count(JOB.id, EXECUTION, receipt(3))
+    stores.executions.count(JOB.id, EXECUTION, replace(receipt(3), seconds=9.0))
+    assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2, 3]) == {3: receipt(3)}
+
+
+def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
+    stores.begin()
+    for span in range(1, 231):
+        stores.executions.count(JOB.id, EXECUTION, receipt(span))
+    found = stores.executions.receipts(JOB.id, EXECUTION, range(1, 240))
+    assert found == {span: receipt(span) for span in range(1, 231)}
+    assert stores.executions.receipts(JOB.id, EXECUTION, []) == {}
+
+
+def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint, clock: Clock) -> None:
+    # moto's transactions are none between threads.
+    client = emulator.client("dynamodb")
+    create_table(client)
+    store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
+    stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
+    stores.begin()
+
+    def count(span: int) -> bool:
+        return store.count(JOB.id, EXECUTION, receipt(span))
+
+    with ThreadPoolExecutor(8) as threads:
+        counted = list(threads.map(count, [*range(20), *range(20)]))
+    assert sum(counted) == 20
+    assert stores.status.progress == Progress(200, 2000, 140, 20)
+    assert stores.status.spans_done == 20
+
+
+def test_a_job_is_counted_only_for_the_execution_that_has_it(stores: Stores) -> None:
+    stores.begin()
+    for call in (
+        lambda: stores.executions.count(JOB.id, "another", receipt(1)),
+        lambda: stores.executions.confirm(JOB.id, "another", lease=DAY),
+        lambda: stores.executions.expect(JOB.id, "another", spans=1, size=1),
+        lambda: stores.executions.end(JOB.id, "another", JobState.FAILED, failure=FAILURE),
+        lambda: stores.executions.standing(JOB.id, "another"),
+        lambda: stores.executions.revoke(JOB.id, "another"),
+    ):
+        with pytest.raises(LeaseLostError):
+            call()
+    assert stores.executions.receipts(JOB.id, EXECUTION, [1]) == {}
+    assert stores.status.progress == Progress()
+
+
+def test_a_success_keeps_what_was_delivered(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    clock.now += 4
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT) is True
+    done = stores.status
+    assert (done.state, done.codec, done.parts, done.crc32) == (JobState.SUCCEEDED, "gzip", 2, "deadbeef")
+    assert (done.seconds, done.progress.bytes_out, done.failure) == (4.0, 5000, None)
+
+
+def test_a_job_ends_once(stores: Stores) -> None:
+    stores.begin()
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT) is True
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT) is False
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE) is False
+    assert stores.status.state is JobState.SUCCEEDED
+
+
+def test_nothing_is_counted_after_the_end(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
+    with pytest.raises(LeaseLostError):
+        stores.executions.count(JOB.id, EXECUTION, receipt(2))
+    with pytest.raises(LeaseLostError):
+        stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is False
+    assert (stores.status.state, stores.status.failure) == (JobState.FAILED, FAILURE)
+
+
+def test_a_job_that_an_execution_has_ended_is_never_claimed_again(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    stores.executions.end(JOB.id, EXECUTION, JobState.SUPERSEDED, failure=FAILURE)
+    clock.now += 10 * DAY
+    repeat = stores.jobs.claim(JOB, lease=60)
+    assert isinstance(repeat, JobStatus)
+    assert repeat.state is JobState.SUPERSEDED
+
+
+def test_a_job_stands_as_executing_until_it_ends(stores: Stores) -> None:
+    stores.begin()
+    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.EXECUTING
+    stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT)
+    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.SUCCEEDED
+
+
+def test_a_revoked_job_can_only_be_ended(stores: Stores) -> None:
+    stores.begin()
+    assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.EXECUTING
+    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.FAILED
+    assert stores.status.state is JobState.EXECUTING
+    with pytest.raises(LeaseLostError):
+        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    with pytest.raises(LeaseLostError):
+        stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.EXECUTING
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE) is True
+    assert stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE) is False
+    assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.FAILED
+
+
+def test_to_revoke_a_job_that_has_succeeded_changes_nothing(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT)
+    assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.SUCCEEDED
+    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.SUCCEEDED
+
+
+def test_what_a_step_was_blamed_for_is_kept_with_its_execution(stores: Stores, clock: Clock) -> None:
+    stores.begin("first")
+    assert stores.executions.blamed(JOB.id, "first") is None
+    stores.executions.blame(JOB.id, "first", FAILURE)
+    assert stores.executions.blamed(JOB.id, "first") == FAILURE
+    stores.executions.blame(JOB.id, "first", Failure("Later", "m", ""))
+    assert stores.executions.blamed(JOB.id, "first") == Failure("Later", "m", "")
+    clock.now += DAY
+    stores.begin("second")
+    assert stores.executions.blamed(JOB.id, "second") is None
+
+
+class Meeting:
+    """A client whose transactions meet others for so many calls, and whose batches leave items out."""
+
+    def __init__(self, client: Any, conflicts: int) -> None:
+        self._client = client
+        self._conflicts = conflicts
+        self._lock = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        with self._lock:
+            self._conflicts -= 1
+            if self._conflicts >= 0:
+                reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+                answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+                raise ClientError(answer, "TransactWriteItems")
+        return self._client.transact_write_items(**request)
+
+    def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803  # boto3's name
+        ((table, wanted),) = RequestItems.items()
+        some = {table: wanted | {"Keys": wanted["Keys"][:7]}}
+        answer = self._client.batch_get_item(RequestItems=some)
+        rest = wanted["Keys"][7:]
+        return answer | {"UnprocessedKeys": {table: wanted | {"Keys": rest}} if rest else {}}
+
+
+@pytest.fixture
+def met(clock: Clock) -> Iterator[Callable[[int], Stores]]:
+    def meeting(conflicts: int) -> Stores:
+        client: Any = Meeting(boto3.client("dynamodb"), conflicts)
+        create_table(client)
+        store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock, sleep=lambda _: None)
+        return Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
+
+    with mock_aws():
+        yield meeting
+
+
+def test_a_span_that_meets_another_is_counted_all_the_same(met: Callable[[int], Stores]) -> None:
+    stores = met(ATTEMPTS - 1)
+    stores.begin()
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
+    assert stores.status.spans_done == 1
+
+
+def test_a_span_that_meets_others_for_too_long_must_be_tried_again(met: Callable[[int], Stores]) -> None:
+    stores = met(ATTEMPTS)
+    stores.begin()
+    with pytest.raises(ServiceUnavailableError, match="met others"):
+        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    assert stores.status.spans_done == 0
+
+
+def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[int], Stores]) -> None:
+    stores = met(0)
+    stores.begin()
+    for span in range(20):
+        stores.executions.count(JOB.id, EXECUTION, receipt(span))
+    assert len(stores.executions.receipts(JOB.id, EXECUTION, range(20))) == 20
+
+
+def test_when_dynamodb_keeps_leaving_receipts_out_they_must_be_asked_for_later(met: Callable[[int], Stores]) -> None:
+    stores = met(0)
+    stores.begin()
+    with pytest.raises(ServiceUnavailableError, match="left items out"):
+        stores.executions.receipts(JOB.id, EXECUTION, range(7 * ATTEMPTS + 1))

@@ -1,0 +1,69 @@
+"""Large jobs through all trouble there is: whole and right, or failed and clean; never anything else."""
+
+from __future__ import annotations
+
+import lzma
+import random
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from machine_faults import Trouble, TroubledPlant
+from machine_sources import TEXT, in_blocks, in_members
+from penstock.model import JobState
+
+ROUTES = """
+[[route]]
+name = "decompress"
+match = ["*"]
+destination = "s3://out/result"
+"""
+SOURCES = {
+    "one member.gz": in_blocks(TEXT),
+    "members.gz": in_members(TEXT),
+    "plain.csv": TEXT,
+    "whole.xz": lzma.compress(TEXT),
+}
+RUNS = 13
+# Few faults, of which nearly all are mended by trying again; more; and so many that most jobs fail.
+RATES = (0.01, 0.03, 0.07)
+
+
+def check(plant: TroubledPlant, job_id: str) -> JobState:
+    """The state of a job that has ended, if all is as it must be."""
+    status = plant.jobs.jobs[job_id]
+    stored = plant.store.get("out", "result")
+    story = (status, plant.trouble.happened, plant.calls)
+    if status.state is JobState.SUCCEEDED:
+        assert stored is not None, story
+        assert stored.data == TEXT, story
+    else:
+        assert status.state in {JobState.FAILED, JobState.SUPERSEDED}, story
+        assert status.failure, story
+        assert stored is None, story
+    assert plant.trouble.orphans or not plant.store.uploads, story
+    return status.state
+
+
+@pytest.mark.parametrize("key", SOURCES)
+@pytest.mark.parametrize("rate", RATES)
+def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
+    ended: Counter[JobState] = Counter()
+    for seed in range(RUNS):
+        plant = TroubledPlant(ROUTES, Trouble(random.Random(f"{key} {rate} {seed}"), rate))
+        ended[check(plant, plant.run_through(plant.upload(key, SOURCES[key])))] += 1
+    assert set(ended) <= {JobState.SUCCEEDED, JobState.FAILED}
+    if rate == min(RATES):
+        assert ended[JobState.SUCCEEDED]
+
+
+@pytest.mark.parametrize("key", SOURCES)
+def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key: str) -> None:
+    for seed in range(RUNS):
+        trouble = Trouble(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
+        plant = TroubledPlant(ROUTES, trouble)
+        source = plant.upload(key, SOURCES[key])
+        trouble.erase = partial(plant.store.erase, source)
+        job_id = plant.run_through(source)
+        assert check(plant, job_id) in {JobState.SUCCEEDED, JobState.SUPERSEDED}

@@ -1,0 +1,23 @@
+"""Small sources that can be entered in many places."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+_GENERATOR = random.Random(7)
+# 53 KB.
+TEXT = b"".join(b"%d,%d,some text\n" % (n, _GENERATOR.getrandbits(60)) for n in range(1_600))
+
+
+def in_blocks(data: bytes, block: int = 1500) -> bytes:
+    """A gzip member that can be entered every ``block`` bytes of content."""
+    deflater = zlib.compressobj(6, zlib.DEFLATED, 31)
+    starts = range(0, len(data), block)
+    blocks = (deflater.compress(data[at : at + block]) + deflater.flush(zlib.Z_SYNC_FLUSH) for at in starts)
+    return b"".join(blocks) + deflater.flush()
+
+
+def in_members(data: bytes, size: int = 7000) -> bytes:
+    """Gzip members of ``size`` bytes of content."""
+    return b"".join(in_blocks(data[at : at + size]) for at in range(0, len(data), size))

@@ -1,0 +1,64 @@
+"""Plants whose table jobs go to a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from machine import Plant
+from penstock.adapters.postgres import PostgresSink
+from penstock.adapters.postgres_connect import by_dsn
+from penstock.limits import KIB, MIB, Budget
+from penstock.loading import TableCarrier
+from penstock.model import Store
+from penstock.ports import ObjectStore, TableSink
+from penstock.steps.tables import TableSteps
+from penstock.tables import Form
+from postgres_database import Database
+
+OpenSink = Callable[[str, int], TableSink]
+
+BUDGET = replace(Budget.of(128 * MIB), step=1 * KIB, batch=2 * KIB)
+
+
+def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], OpenSink] = lambda good: good) -> None:
+    """Have the table jobs of a plant go to this database; ``plant.rejects`` is where it writes what it rejects."""
+
+    def postgres(job_id: str, span: int) -> TableSink:
+        return PostgresSink(by_dsn(database.dsn), job_id, span)
+
+    open_sink = wrap(postgres)
+    objects: ObjectStore = plant.objects
+    carrier = TableCarrier(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
+    steps = TableSteps(carrier, open_sink, plant.rejects, Form.TEXT, BUDGET)
+    plant.tables = lambda store: steps
+    plant.table_carriers = {Store.POSTGRESQL: carrier}
+
+
+def table_plant(database: Database, route: str, **options: Any) -> Plant:
+    plant = Plant(route, span_bytes=4 * KIB, **options)
+    add_tables(plant, database)
+    return plant
+
+
+def route(*, mode: str = "append", more: str = "", parse: str = "", table: str = "people") -> str:
+    """A route into a table of three columns; ``more`` of the route itself, ``parse`` of its parser."""
+    return f"""
+    [[route]]
+    name = "people"
+    match = "*"
+    destination = "postgresql:{table}"
+    {more}
+    [route.parse]
+    {parse}
+    [route.table]
+    create = true
+    mode = "{mode}"
+    key = ["id"]
+    columns = [
+        {{ name = "id", type = "integer", nullable = false }},
+        {{ name = "name" }},
+        {{ name = "born", type = "date" }},
+    ]
+    """

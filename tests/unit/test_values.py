@@ -1,0 +1,234 @@
+"""Values that one step leaves for the next come back as they were, and a job's id with them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.errors import RequestRefusedError
+from penstock.index.boundaries import Text
+from penstock.index.survey import survey
+from penstock.model import Job, ObjectHead, Route, Source, Store, TableTarget, Target
+from penstock.parsers import Within
+from penstock.records import (
+    Choice,
+    Column,
+    ColumnType,
+    Format,
+    Mode,
+    ParseOptions,
+    Table,
+    TablePlan,
+)
+from penstock.routes import parse_routes
+from penstock.spans import Entry, Span, SpanReceipt, Stored
+from penstock.steps.indexing import IndexState
+from penstock.steps.surveying import Piece
+from penstock.steps.ticket import Cut, Ticket, Upload
+from penstock.values import from_json, from_plain, to_json, to_plain
+
+texts = st.text(st.characters(codec="utf-8"), max_size=12)
+names = st.text("abcdefghij_", min_size=1, max_size=8)
+counts = st.integers(0, 2**62)
+shares = st.one_of(st.integers(0, 10), st.floats(0, 5000, allow_nan=False))
+
+columns = st.builds(
+    Column,
+    name=names,
+    type=st.sampled_from(ColumnType),
+    source=texts,
+    nullable=st.booleans(),
+    nulls=st.lists(texts, max_size=2).map(tuple),
+    formats=st.lists(texts, max_size=2).map(tuple),
+)
+tables = st.builds(
+    Table,
+    name=names,
+    columns=st.lists(columns, max_size=3).map(tuple),
+    mode=st.sampled_from(Mode),
+    key=st.lists(names, max_size=2).map(tuple),
+    create=st.booleans(),
+)
+options = st.builds(
+    ParseOptions,
+    format=st.sampled_from(Format),
+    delimiter=texts,
+    quote=texts,
+    header=st.booleans(),
+    columns=st.lists(names, max_size=3).map(tuple),
+    encoding=texts,
+    records=texts,
+    sheet=texts,
+    max_record=counts,
+)
+choices = st.builds(
+    Choice, field=names, tables=st.dictionaries(texts, tables, max_size=3), payload=texts, ignore_unknown=st.booleans()
+)
+plans = st.builds(TablePlan, parse=options, table=st.none() | tables, choice=st.none() | choices, max_rejects=shares)
+routes = st.builds(
+    Route,
+    name=names,
+    match=st.lists(texts, min_size=1, max_size=3).map(tuple),
+    destination=texts,
+    source_bucket=texts,
+    codec=texts,
+    max_ratio=shares,
+    max_bytes=counts,
+    store=st.sampled_from(Store),
+    plan=st.none() | plans,
+)
+sources = st.builds(
+    Source, bucket=names, key=texts, size=counts, etag=texts, version_id=texts, sequencer=texts, event_time=texts
+)
+targets = st.builds(Target, bucket=names, key=texts) | st.builds(
+    TableTarget, store=st.sampled_from(Store), table=names | st.just("")
+)
+jobs = st.builds(Job, source=sources, route=routes, target=targets)
+heads = st.builds(
+    ObjectHead,
+    size=counts,
+    etag=texts,
+    version_id=texts,
+    content_type=texts,
+    content_encoding=texts,
+    metadata=st.dictionaries(names, texts, max_size=3),
+)
+receipts = st.builds(
+    SpanReceipt,
+    span=counts,
+    bytes_in=counts,
+    bytes_out=counts,
+    crc32=counts,
+    rows=counts,
+    rejects=counts,
+    chunks=counts,
+    seconds=st.floats(0, 1e6),
+    warnings=st.lists(texts, max_size=2).map(tuple),
+)
+withins = st.builds(
+    Within,
+    offset=counts,
+    row=counts,
+    encoding=texts,
+    delimiter=texts,
+    names=st.lists(names, max_size=3).map(tuple),
+)
+entries = st.builds(
+    Entry, decoded=counts, encoded=counts, bits=st.integers(0, 7), raw=st.booleans(), record=counts, row=counts
+)
+windows = st.none() | st.builds(Stored, key=texts, start=counts, size=counts)
+spans = st.builds(
+    Span,
+    number=counts,
+    start=counts,
+    end=counts,
+    entry=entries,
+    encoded_end=counts,
+    bytes_in=counts,
+    window=windows,
+    first_part=counts,
+    part_size=counts,
+    first_row=counts,
+)
+texts_of_records = st.builds(Text, delimiter=texts, quote=texts, header=st.booleans(), lead=counts)
+cuts = st.builds(
+    Cut,
+    codec=names,
+    spans=counts,
+    total=st.integers(-1, 2**62),
+    crc32=st.none() | counts,
+    warnings=st.lists(texts, max_size=2).map(tuple),
+    plan=st.none() | plans,
+    within=st.none() | withins,
+    before=st.none() | receipts,
+    ordered=st.booleans(),
+)
+VALUES = {
+    Ticket: st.builds(Ticket, job=jobs, head=heads),
+    Cut: cuts,
+    Span: spans,
+    SpanReceipt: receipts,
+    Upload: st.builds(Upload, upload_id=texts, warnings=st.lists(texts, max_size=2).map(tuple)),
+    Text: texts_of_records,
+    Piece: st.builds(Piece, number=counts, start=counts, end=counts, text=texts_of_records),
+    IndexState: st.builds(
+        IndexState,
+        segments=st.lists(texts, max_size=3).map(tuple),
+        done=st.booleans(),
+        total=counts,
+        crc32=st.none() | counts,
+        warnings=st.lists(texts, max_size=2).map(tuple),
+        checkpoint=texts,
+        counter=texts,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: str(kind.__name__))
+@settings(max_examples=40)
+@given(data=st.data())
+def test_every_value_comes_back_as_it_was(kind: type, data: st.DataObject) -> None:
+    value = data.draw(VALUES[kind])
+    written = to_json(value)
+    assert "\n" not in written
+    assert from_json(kind, written) == value
+    assert from_json(kind, written.encode()) == value
+    assert from_plain(kind, to_plain(value)) == value
+
+
+@given(jobs)
+def test_a_job_keeps_its_id(job: Job) -> None:
+    back = from_json(Job, to_json(job))
+    assert (back.id, back.route.digest) == (job.id, job.route.digest)
+
+
+ROUTES = """
+[[route]]
+name = "events"
+match = ["*.jsonl"]
+destination = "postgresql"
+max_rejects = "1%"
+max_ratio = 9
+[route.choice]
+field = "type"
+[route.choice.tables.song]
+name = "songs"
+columns = [{ name = "title" }]
+[route.choice.tables.app]
+name = "apps"
+columns = [{ name = "name", nulls = ["", "-"] }]
+"""
+
+
+def test_a_route_that_was_read_keeps_its_digest() -> None:
+    route = parse_routes(ROUTES, "routes.toml", {"source_bucket": "drops"}).find("drops", "a.jsonl")
+    assert route
+    assert from_json(Route, to_json(route)).digest == route.digest
+
+
+def test_a_survey_comes_back_as_it_was() -> None:
+    found = survey([b'a,b\n1,"x\n', b'y"\n'], Text(",", '"', header=True), start=0)
+    assert from_json(type(found), to_json(found)) == found
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null and more", '{"number": 1}', '{"unknown": 1}'])
+def test_what_is_no_such_value_is_refused(text: str) -> None:
+    with pytest.raises(RequestRefusedError, match="Span"):
+        from_json(Span, text)
+
+
+def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
+    plain = to_plain(Job(Source("b", "k", 1, "e"), Route("r", ("*",), "s3://x/"), Target("b", "k")))
+    plain["target"] = {"bucket": "b", "table": "k"}
+    with pytest.raises(RequestRefusedError, match="none of"):
+        from_plain(Job, plain)
+
+
+def test_a_value_of_an_older_release_gets_what_is_new_by_default() -> None:
+    plain = to_plain(Cut("gzip", 3))
+    for name in {one.name for one in dataclasses.fields(Cut)} - {"codec", "spans", "total"}:
+        del plain[name]
+    assert from_plain(Cut, plain) == Cut("gzip", 3)
