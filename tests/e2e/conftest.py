@@ -17,6 +17,14 @@ match = ["forbidden/*"]
 destination = "s3://not-in-the-policy/{name}"
 
 [[route]]
+name = "orders"
+match = ["orders/*"]
+destination = "postgresql:orders"
+max_rejects = 10
+[route.table]
+create = true
+
+[[route]]
 name = "decompress"
 match = ["*.gz", "*.bz2", "*.xz", "*.zst"]
 destination = "s3://{destination_bucket}/{stem}"
@@ -27,13 +35,22 @@ match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
 
+PARAMETERS = {
+    "MemorySize": "128",
+    "MaximumConcurrency": "2",
+    "MapConcurrency": "2",
+    "LargeBytes": str(10 * 10**6),
+    "SpanBytes": str(8 * 1024**2),
+    "IndexSpacing": str(1024**2),
+}
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The template of this checkout, deployed with functions of 128 MB."""
+    """The template of this checkout, deployed with functions of 128 MB; sources of 10 MB are too large for one."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
-    with running(routes=routes, parameters={"MemorySize": "128", "MaximumConcurrency": "2"}) as stack:
+    with running(routes=routes, parameters=PARAMETERS) as stack:
         yield stack
 
 

@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import gzip
 import time
-from typing import Any
 
 import pytest
 
 from penstock_local.stack import Stack
+from stack_jobs import PATIENCE, keys, result, upload
 
-PATIENCE = 60.0
 ROW = b"A-1,Source2,3,2023-01-01 00:00:00,Right lane blocked due to accident.\n"
-
-
-def job_of(stack: Stack, key: str) -> dict[str, Any]:
-    """The item of the jobs table for a key, once its job has ended."""
-    dynamodb, uri = stack.client("dynamodb"), f"s3://{stack.source_bucket}/{key}"
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
-            if item.get("source", {}).get("S") == uri and "finished_at" in item:
-                return dict(item)
-        time.sleep(0.1)
-    raise AssertionError(f"the job of {key} did not end within {PATIENCE} s")
-
-
-def upload(stack: Stack, key: str, body: bytes) -> dict[str, Any]:
-    stack.client("s3").put_object(Bucket=stack.source_bucket, Key=key, Body=body)
-    return job_of(stack, key)
-
-
-def result(stack: Stack, key: str) -> bytes:
-    body: bytes = stack.client("s3").get_object(Bucket=stack.destination_bucket, Key=key)["Body"].read()
-    return body
-
-
-def keys(stack: Stack, bucket: str) -> list[str]:
-    return [item["Key"] for item in stack.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 def test_an_uploaded_object_appears_decoded(stack: Stack) -> None:
@@ -62,7 +35,7 @@ def test_a_key_is_decoded_exactly_once(stack: Stack, key: str) -> None:
 
 
 def test_a_truncated_object_fails_and_leaves_nothing_behind(stack: Stack) -> None:
-    job = upload(stack, "cut.csv.gz", gzip.compress(ROW * 200_000, 0)[:-100])
+    job = upload(stack, "cut.csv.gz", gzip.compress(ROW * 120_000, 0)[:-100])
     assert (job["state"]["S"], job["failure"]["M"]["error"]["S"]) == ("failed", "TruncatedSourceError")
     s3 = stack.client("s3")
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=stack.destination_bucket, Prefix="cut.csv")

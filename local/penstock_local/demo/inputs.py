@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +53,7 @@ class Uploaded:
 
 
 def samples(directory: Path, cache: Path, rows: int = ROWS) -> list[Sample]:
-    """The big file, made once into ``cache``, and small ones, made anew into ``directory``."""
+    """The big file, made once into ``cache``; twice as much in one; and small ones. Made anew into ``directory``."""
     table = b"".join(accidents(SMALL_ROWS))
     half = len(table) // 2
     made: dict[str, tuple[bytes, Opener]] = {
@@ -71,7 +72,17 @@ def samples(directory: Path, cache: Path, rows: int = ROWS) -> list[Sample]:
     ]
     failing = Sample("truncated.csv.gz", _write(directory, len(made), truncated), gzip.open, fails=TruncatedSourceError)
     big = Sample("accidents.csv.gz", cached("accidents", rows, cache), gzip.open)
-    return [big, *written, failing]
+    twice = Sample("history.csv.gz", _twice(big.path, directory / "history.sample"), gzip.open)
+    return [big, twice, *written, failing]
+
+
+def _twice(path: Path, copy: Path) -> Path:
+    """Two members are one file to gzip."""
+    with copy.open("wb") as out:
+        for _ in range(2):
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, out, CHUNK)
+    return copy
 
 
 def _write(directory: Path, number: int, content: bytes) -> Path:

@@ -107,7 +107,8 @@ def _orders() -> LoadSample:
 def _wrong_rejects(stack: Stack) -> str:
     s3 = stack.client("s3")
     listed = s3.list_objects_v2(Bucket=stack.work_bucket, Prefix="jobs/").get("Contents", [])
-    bodies = [s3.get_object(Bucket=stack.work_bucket, Key=entry["Key"])["Body"].read() for entry in listed]
+    keys = [entry["Key"] for entry in listed if "/rejects/" in entry["Key"]]
+    bodies = [s3.get_object(Bucket=stack.work_bucket, Key=key)["Body"].read() for key in keys]
     found = sorted(json.loads(line)["row"] for body in bodies for line in body.splitlines())
     return "" if found == sorted(BAD_ORDERS) else f"rejects name rows {found}, not {sorted(BAD_ORDERS)}"
 
