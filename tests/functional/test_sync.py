@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import Cut, Refusal, always, faulty_s3, first
+from functional.faulty_s3 import Cut, Hold, Refusal, always, faulty_s3, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
 from penstock.limits import MIB
 
@@ -82,11 +84,20 @@ def test_what_went_up_comes_down_the_same_times_included(lake: Lake, folder: Pat
 
 def test_an_object_without_a_time_in_its_metadata_gives_the_file_its_own(lake: Lake, folder: Path) -> None:
     lake.put("a", b"content")
-    lake.put("b", b"content", Metadata={"mtime": "yesterday"})
-    lake.sync(lake.uri, folder)
-    modified = lake.client.head_object(Bucket=lake.bucket, Key="a")["LastModified"].timestamp()
-    assert (folder / "a").stat().st_mtime == modified
-    assert (folder / "b").stat().st_mtime == pytest.approx(modified, abs=5)
+    for number, mtime in enumerate(["yesterday", "NaN", "Infinity", "1e30", "1e999999999", ""]):
+        lake.put(str(number), b"content", Metadata={"mtime": mtime})
+    assert lake.sync(lake.uri, folder).exit_code == 0
+    for path in folder.iterdir():
+        head = lake.client.head_object(Bucket=lake.bucket, Key=path.name)
+        assert path.stat().st_mtime == head["LastModified"].timestamp()
+
+
+@pytest.mark.parametrize("mtime_ns", [-1_500_000_000, -1, 0, 4_102_444_800_000_000_001])
+def test_times_before_1970_and_far_ahead_are_kept_too(lake: Lake, folder: Path, tmp_path: Path, mtime_ns: int) -> None:
+    kept = write(folder / "a", b"content", mtime_ns).stat().st_mtime_ns
+    lake.sync(folder, lake.uri)
+    lake.sync(lake.uri, tmp_path / "back")
+    assert (tmp_path / "back" / "a").stat().st_mtime_ns == kept
 
 
 def test_where_nothing_changed_a_listing_is_all_that_is_asked_for(lake: Lake, folder: Path) -> None:
@@ -458,6 +469,20 @@ def test_a_broken_connection_is_taken_up_where_it_broke(lake: Lake, folder: Path
     assert lake.sync(lake.uri, folder).exit_code == 0
     assert tree(folder) == {"a": data}
     assert len(lake.requests) == 3
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(lake: Lake, folder: Path) -> None:
+    lake.put("a", os.urandom(1 * MIB))
+    hold = Hold(Event())
+    lake.proxy.schedule = lambda _: hold if lake.proxy.log else None  # after the listing
+    command = [str(Path(sys.executable).parent / "penstock"), "sync", lake.uri, str(folder), "--endpoint-url"]
+    run = subprocess.Popen([*command, lake.proxy.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert hold.held.wait(30)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    hold.release.set()
+    assert (run.communicate(), run.returncode) == (("", ""), 130)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("faulty", ["UploadPart", "CompleteUpload"])

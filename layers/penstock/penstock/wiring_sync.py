@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from platformdirs import user_cache_path
 
 from penstock.adapters.digest_cache import DigestCache
-from penstock.adapters.file_locks import FileLocks
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.quick_client import endpoint_of, quick_client
 from penstock.adapters.s3_download import DownloadFolder
@@ -22,19 +21,19 @@ from penstock.adapters.s3_receiver import ReceivingPrefix
 from penstock.adapters.s3_send import S3Sender
 from penstock.errors import FileError
 from penstock.limits import MIB
-from penstock.mirror.cache import Cache
 from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier
 from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
 from penstock.mirror.ends import Folder, Prefix, check, parse
 from penstock.mirror.filters import Filters
 from penstock.mirror.known import Digests, KnownFacts
 from penstock.mirror.run import Kind, Mirror, Summary, Watcher
-from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads
 from penstock.ports import Receiver, Tree
 from penstock.trees import LocalFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from penstock.mirror.cache import Cache
 
 # What the aws command and boto3 cut uploads into: objects of any of the three get the same ETag.
 PART_SIZE = 8 * MIB
@@ -90,6 +89,10 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
 @contextmanager
 def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
     """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
+    from penstock.adapters.file_locks import FileLocks  # noqa: PLC0415  # the command has no use for these
+    from penstock.mirror.cache import Cache  # noqa: PLC0415  # as above
+    from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
+
     client = quick_client(service.profile, service.region, service.endpoint_url, 2 * threads + 2)
     with digest_cache(client) as known, PartsPool(threads, PART_SIZE) as pool:
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()

@@ -82,7 +82,8 @@ class DigestCache:
         return [str(name) for (name,) in rows]
 
     def all_names(self, root: str) -> Sequence[str]:
-        return [str(name) for (name,) in self._run("SELECT name FROM names WHERE root = ?", (os.fsencode(root),))]
+        rows = self._run("SELECT name FROM names WHERE root = ? ORDER BY name", (os.fsencode(root),))
+        return [str(name) for (name,) in rows]
 
     def remember_name(self, root: str, content: str, name: str) -> None:
         self._run("REPLACE INTO names VALUES (?, ?, ?)", (os.fsencode(root), name, content))

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
@@ -96,12 +96,8 @@ class DownloadFolder:
                 yield file
 
     def _mtime_ns(self, answer: GetObjectOutputTypeDef) -> int:
-        if not self._object_times:
-            try:
-                return int(Decimal(answer["Metadata"][MTIME]) * NANOSECONDS)
-            except (KeyError, InvalidOperation, ValueError, OverflowError):
-                pass  # none, or none of ours: any client may write metadata
-        return int(answer["LastModified"].timestamp()) * NANOSECONDS
+        told = None if self._object_times else _parsed(answer["Metadata"].get(MTIME, ""))
+        return int(answer["LastModified"].timestamp()) * NANOSECONDS if told is None else told
 
     def _fetch(self, file: RemoteFile, making: Making, part: tuple[int, int], moved: Moved) -> GetObjectOutputTypeDef:
         """One range, over as many connections as it takes; answers what came with the first byte."""
@@ -147,6 +143,16 @@ class DownloadFolder:
             answer["Body"].close()
             raise SourceChangedError(f"{file.uri}: {answer['ContentLength']:,} bytes instead of {end - at:,}")
         return answer
+
+
+def _parsed(mtime: str) -> int | None:
+    """Unix seconds with a fraction, in nanoseconds; None for anything else: any client may write metadata."""
+    try:
+        found = int(Decimal(mtime) * NANOSECONDS)
+    except (ArithmeticError, ValueError):
+        return None
+    # What a file system can be told: about the years 1678 to 2262.
+    return found if -(2**63) <= found < 2**63 else None
 
 
 def _sha256(making: Making) -> str:

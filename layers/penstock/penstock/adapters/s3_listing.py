@@ -18,9 +18,9 @@ if TYPE_CHECKING:
         GetObjectOutputTypeDef,
         HeadObjectOutputTypeDef,
         HeadObjectRequestTypeDef,
-        ListObjectsV2OutputTypeDef,
         ObjectTypeDef,
     )
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef as Page
 
 
 class S3Listing:
@@ -38,8 +38,14 @@ class S3Listing:
     def walk(self) -> Iterator[RemoteFile]:
         """Raises DestinationMissingError, AccessDeniedError, ConfigurationError, ServiceUnavailableError."""
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
-        with ThreadPoolExecutor(1, thread_name_prefix="s3-list") as ahead:
-            coming = ahead.submit(next, pages, None)
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="s3-list")
+        # Now, not when the first file is asked for: another tree is looked at meanwhile.
+        return self._files(pages, ahead, ahead.submit(next, pages, None))
+
+    def _files(
+        self, pages: Iterator[Page], ahead: ThreadPoolExecutor, coming: Future[Page | None]
+    ) -> Iterator[RemoteFile]:
+        with ahead:
             while page := self._page(coming):
                 # S3 takes its time for each page: the next is asked for while this one is compared.
                 coming = ahead.submit(next, pages, None)
@@ -47,7 +53,7 @@ class S3Listing:
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield self._file(found)
 
-    def _page(self, coming: Future[ListObjectsV2OutputTypeDef | None]) -> ListObjectsV2OutputTypeDef | None:
+    def _page(self, coming: Future[Page | None]) -> Page | None:
         with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
             return coming.result()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from penstock.mirror.known import Digests, KnownFacts
 from penstock.ports import Receiver
-from penstock.trees import MTIME, NANOSECONDS, SHA256, File, LocalFile, RemoteFile
+from penstock.trees import MTIME, SHA256, File, LocalFile, RemoteFile
 
 
 class Carrier(Protocol):
@@ -27,8 +28,7 @@ class FileCarrier:
     def carry(self, file: File, name: str, moved: Callable[[int], None]) -> None:
         if not isinstance(file, LocalFile):
             raise TypeError("carries local files")
-        seconds, rest = divmod(file.mtime_ns, NANOSECONDS)
-        metadata = {MTIME: f"{seconds}.{rest:09}", SHA256: self.digests.of(file, "sha256")}
+        metadata = {MTIME: f"{Decimal(file.mtime_ns).scaleb(-9):f}", SHA256: self.digests.of(file, "sha256")}
         self.receiver.put(file, name, metadata, moved)
 
 
