@@ -2,10 +2,13 @@
 
     python -m benchmarks.index [--rows N] [--repeat K] [--spacing-mib M]
 
-The `accidents` table (1,000,000 rows: 373 MB), gzipped in several ways. Each run is a fresh process that reads the file
-in chunks of 2 MiB and takes steps of 256 KiB, as a function of 128 MB does; contenders take turns and the best run
+The `accidents` table (1,000,000 rows: 373 MB), compressed in several ways. Each run is a fresh process that reads the
+file in chunks of 2 MiB and takes steps of 256 KiB, as a function of 128 MB does; contenders take turns and the best run
 counts, as other work on the machine only ever adds. Index: bytes of the index file by decoded bytes, its bound for any
 content being 0.2 % at 16 MiB. Memory: the largest resident set above that of the interpreter with everything imported.
+
+Walk: the index pass where only sizes are wanted, over what is made of small members, frames or blocks. Of xz it reads
+the end alone, with nothing to decode; what is decoded per second then is how much content it tells of.
 """
 
 from __future__ import annotations
@@ -14,25 +17,33 @@ import argparse
 import gzip
 import multiprocessing
 import platform
+import shutil
+import struct
+import subprocess
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from penstock.codecs import Trace
+import zstandard
+
+from penstock.codecs import CODECS, Trace, choose
 from penstock.codecs.engine import ZLIB
 from penstock.codecs.gzip import decode
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import pack
 from penstock.index.gzip import enter, scan
-from penstock.limits import KIB, MIB
+from penstock.index.ways import ways_within
+from penstock.limits import KIB, MIB, MIN_WINDOW
 from penstock_local import samples
 
 RESULTS = Path(__file__).parent / "results"
 CHUNK, STEP = 2 * MIB, 256 * KIB
+WAYS = ways_within(MIN_WINDOW)
 SAMPLES = Path(__file__).parents[1] / ".penstock" / "samples"
 
 
@@ -55,14 +66,6 @@ class Run:
     share: float = 0.0
 
 
-def scanning(path: Path, spacing: int) -> Run:
-    noted: list[Checkpoint] = []
-    before, started = peak(), time.process_time()
-    decoded = sum(map(len, scan(chunks(path), Trace(), STEP, spacing=spacing, note=noted.append)))
-    index = pack([(checkpoint.entry, checkpoint.window) for checkpoint in noted])
-    return Run(decoded, time.process_time() - started, peak() - before, len(noted), len(index) / decoded)
-
-
 def entering(path: Path, spacing: int) -> Run:
     """From the first entry that lies inside a byte, where there is one. What the scan before it held hides its peak."""
     noted: list[Checkpoint] = []
@@ -76,8 +79,40 @@ def entering(path: Path, spacing: int) -> Run:
 
 def plain(path: Path, _: int) -> Run:
     before, started = peak(), time.process_time()
-    decoded = sum(map(len, decode(chunks(path), Trace(), STEP)))
+    decoded = sum(map(len, CODECS[codec(path)].decode(chunks(path), Trace(), STEP)))
     return Run(decoded, time.process_time() - started, peak() - before)
+
+
+def codec(path: Path) -> str:
+    return choose(next(chunks(path)), path.name).name
+
+
+def walking(path: Path, spacing: int) -> Run:
+    return passing(path, spacing, content=False)
+
+
+def reading(path: Path, spacing: int) -> Run:
+    return passing(path, spacing, content=True)
+
+
+def passing(path: Path, spacing: int, *, content: bool) -> Run:
+    way, trace, noted = WAYS[codec(path)], Trace(), list[Checkpoint]()
+    before, started = peak(), time.process_time()
+    if way.tail and not content:
+        found = way.tail(lambda start, end: part(path, start, end), path.stat().st_size, spacing)
+        noted, trace.produced = found.entries, found.total
+    else:
+        for _ in way.scan(chunks(path), trace, STEP, spacing=spacing, note=noted.append, content=content):
+            pass
+    index = pack([(checkpoint.entry, checkpoint.window) for checkpoint in noted])
+    cpu = time.process_time() - started
+    return Run(trace.produced, cpu, peak() - before, len(noted), len(index) / trace.produced)
+
+
+def part(path: Path, start: int, end: int) -> Generator[bytes, None, None]:
+    with path.open("rb") as file:
+        file.seek(start)
+        yield file.read(end - start)
 
 
 def plain_zlib(path: Path, _: int) -> Run:
@@ -86,8 +121,10 @@ def plain_zlib(path: Path, _: int) -> Run:
     return Run(decoded, time.process_time() - started, peak() - before)
 
 
+UNITS: dict[str, Callable[[Path, int], Run]] = {"walk": walking, "index pass": reading, "decoding": plain}
+
 READERS: dict[str, Callable[[Path, int], Run]] = {
-    "index pass": scanning,
+    "index pass": reading,
     "decoding from an entry on": entering,
     "decoding": plain,
     "decoding, zlib for isal": plain_zlib,
@@ -114,11 +151,36 @@ def rewritten(sample: Path, folder: Path, level: int, flush_every: int) -> Path:
     return path
 
 
-def blocked(sample: Path, folder: Path) -> Path:
-    path = folder / "members.csv.gz"
+def in_units(sample: Path, folder: Path, name: str, size: int, unit: Callable[[bytes], bytes]) -> Path:
+    path = folder / name
     with gzip.open(sample) as source, path.open("wb") as file:
-        while chunk := source.read(65_280):
-            file.write(gzip.compress(chunk, 6))
+        while chunk := source.read(size):
+            file.write(unit(chunk))
+    return path
+
+
+def bgzf_member(chunk: bytes) -> bytes:
+    """The size in front of the content, as a field of the header."""
+    body = gzip.compress(chunk, 6, mtime=0)[10:]
+    return bytes.fromhex("1f8b08040000000000ff0600424302 00") + struct.pack("<H", 18 + len(body) - 1) + body
+
+
+def zstd_frame(chunk: bytes, *, sized: bool) -> bytes:
+    return zstandard.ZstdCompressor(level=3, write_checksum=True, write_content_size=sized).compress(chunk)
+
+
+def in_blocks(sample: Path, folder: Path) -> Path:
+    path = folder / "blocks.csv.xz"
+    command = ["xz", "-T2", "-1", "--block-size=8MiB", "-c"]
+    with (
+        gzip.open(sample) as source,
+        path.open("wb") as file,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file) as xz,
+    ):
+        if xz.stdin is None:
+            raise RuntimeError("xz has no input")
+        shutil.copyfileobj(source, xz.stdin, MIB)
+        xz.stdin.close()
     return path
 
 
@@ -126,19 +188,29 @@ WRITERS: dict[str, Callable[[Path, Path], Path]] = {
     "gzip -6": as_it_is,
     "gzip -1": lambda sample, folder: rewritten(sample, folder, 1, 0),
     "flushed every 128 KiB, as pigz does": lambda sample, folder: rewritten(sample, folder, 6, 128 * KIB),
-    "members of 64 KiB, as in BGZF": blocked,
+    "members of 64 KiB": lambda sample, folder: in_units(sample, folder, "members.csv.gz", 65_280, gzip.compress),
     "stored": lambda sample, folder: rewritten(sample, folder, 0, 0),
+}
+WRITERS_OF_UNITS: dict[str, Callable[[Path, Path], Path]] = {
+    "BGZF": lambda sample, folder: in_units(sample, folder, "bgzf.csv.gz", 65_280, bgzf_member),
+    "zstd, frames of 8 MiB": lambda sample, folder: in_units(
+        sample, folder, "frames.csv.zst", 8 * MIB, partial(zstd_frame, sized=True)
+    ),
+    "zstd, frames that do not say their size": lambda sample, folder: in_units(
+        sample, folder, "unsized.csv.zst", 8 * MIB, partial(zstd_frame, sized=False)
+    ),
+    "xz -1, blocks of 8 MiB": in_blocks,
 }
 
 
 def run(reader: str, path: Path, spacing: int) -> Run:
-    return READERS[reader](path, spacing)
+    return (READERS | UNITS)[reader](path, spacing)
 
 
-def best_of(repeat: int, path: Path, spacing: int) -> dict[str, Run]:
+def best_of(repeat: int, path: Path, spacing: int, readers: Iterable[str]) -> dict[str, Run]:
     best: dict[str, Run] = {}
     for _ in range(repeat):
-        for reader in READERS:
+        for reader in readers:
             with multiprocessing.get_context("spawn").Pool(1) as fresh:
                 done = fresh.apply(run, (reader, path, spacing))
             if reader not in best or done.cpu_seconds < best[reader].cpu_seconds:
@@ -147,13 +219,13 @@ def best_of(repeat: int, path: Path, spacing: int) -> dict[str, Run]:
 
 
 def measure(sample: Path, folder: Path, repeat: int, spacing: int) -> Iterator[str]:
-    for name, write in WRITERS.items():
+    for name, write in (WRITERS | WRITERS_OF_UNITS).items():
         path = write(sample, folder)
-        for reader, done in best_of(repeat, path, spacing).items():
+        for reader, done in best_of(repeat, path, spacing, UNITS if name in WRITERS_OF_UNITS else READERS).items():
             index = f"{done.entries} | {100 * done.share:.3f} %" if done.entries else " | "
             rate = done.decoded / done.cpu_seconds / 1e6
             yield (
-                f"| {name} | {path.stat().st_size / 1e6:.0f} | {reader} | {done.cpu_seconds:.2f} | {rate:,.0f} | "
+                f"| {name} | {path.stat().st_size / 1e6:.0f} | {reader} | {done.cpu_seconds:.3f} | {rate:,.0f} | "
                 f"{index} | {f'{done.peak / MIB:.1f}' if done.peak else ''} |"
             )
         if path != sample:
