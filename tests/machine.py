@@ -98,9 +98,6 @@ class Plant:
         return self.store.put("drops", key, data)
 
     def ingest(self, source: Source, deadline: Deadline | None = None) -> Outcome:
-        handover = Handover(
-            self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=self.large_bytes
-        )
         workshop = Workshop(
             objects=self.objects,
             jobs=self.jobs,
@@ -108,9 +105,15 @@ class Plant:
             lease=60.0,
             beat_every=2.0,
             margin=10.0,
-            handover=handover,
+            handover=self.handover,
         )
         return workshop.take(source, self.routes, deadline or self.deadlines())
+
+    @property
+    def handover(self) -> Handover:
+        return Handover(
+            self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=self.large_bytes
+        )
 
     @property
     def carriers(self) -> Mapping[Store, Carrier]:

@@ -1,0 +1,595 @@
+"""Large bucket jobs, from upload to the end of the execution: whole and right, or not there at all."""
+
+from __future__ import annotations
+
+import lzma
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from isal import igzip
+
+from machine import DeadError, Plant
+from machine_faults import Shaken, Trouble
+from machine_sources import TEXT, in_blocks, in_members
+from penstock.cutting import Place
+from penstock.delivery import MADE_BY, MADE_FROM, ORDER, origin
+from penstock.errors import (
+    ChecksumMismatchError,
+    IncompleteJobError,
+    LeaseLostError,
+    PenstockError,
+    ServiceUnavailableError,
+    SupersededError,
+)
+from penstock.model import Content, Job, JobState, JobStatus, Source, Target
+from penstock.steps.planning import index_of
+from penstock.testing import ManualDeadline
+
+ROUTES = """
+[[route]]
+name = "decompress"
+match = ["*"]
+destination = "s3://out/result"
+"""
+RESULT = Target("out", "result")
+SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant(ROUTES)
+
+
+def result(plant: Plant) -> bytes | None:
+    stored = plant.store.get("out", "result")
+    return stored.data if stored else None
+
+
+def check_success(plant: Plant, status: JobStatus) -> None:
+    assert (status.state, result(plant) == TEXT) == (JobState.SUCCEEDED, True), status
+    assert plant.store.uploads == {}
+    assert [kind for kind, _ in plant.bus.events] == [SUCCEEDED]
+
+
+def check_failure(plant: Plant, status: JobStatus, state: JobState = JobState.FAILED) -> None:
+    assert (status.state, result(plant)) == (state, None), status
+    assert plant.store.uploads == {}
+    ((kind, detail),) = plant.bus.events
+    assert kind == FAILED
+    assert (detail["job"], detail["state"]) == (status.job_id, str(state))
+    failure: Any = detail["failure"]
+    assert status.failure
+    assert (failure["error"], failure["message"]) == (status.failure.error, status.failure.message)
+
+
+def failure_of(status: JobStatus) -> tuple[str, str]:
+    assert status.failure
+    return status.failure.error, status.failure.message
+
+
+def begin(plant: Plant, data: bytes = TEXT, key: str = "data.csv") -> tuple[str, Source]:
+    """A job in the hands of the machine."""
+    source = plant.upload(key, data)
+    outcome = plant.ingest(source)
+    assert outcome.state is JobState.EXECUTING
+    return outcome.job_id, source
+
+
+def plan(plant: Plant, job_id: str) -> list[object]:
+    """Plan, with what must come before; answers the spans."""
+    while (following := plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "index":
+        plant.indexer(job_id, job_id, None, ManualDeadline(900))
+    return plant.items(following)
+
+
+def work(plant: Plant, job_id: str, item: object) -> None:
+    plant.worker(job_id, job_id, item, ManualDeadline(900))
+
+
+def finish(plant: Plant, job_id: str) -> None:
+    plant.finisher(job_id, job_id)
+
+
+def abort(plant: Plant, job_id: str, error: PenstockError | None = None) -> None:
+    plant.abort(job_id, error or SupersededError("somebody stopped it"))
+
+
+@pytest.mark.parametrize("make", [in_blocks, in_members], ids=["one member", "members"])
+def test_gzip_is_indexed_cut_and_put_together_again(plant: Plant, make: Callable[[bytes], bytes]) -> None:
+    data = make(TEXT)
+    status = plant.run(plant.upload("data.csv.gz", data))
+    check_success(plant, status)
+    assert (status.progress.bytes_in, status.progress.bytes_out) == (len(data), len(TEXT))
+    assert status.crc32 == f"{zlib.crc32(TEXT):08x}"
+    assert status.spans == status.spans_done == plant.calls.count("work") > 2
+
+
+def test_plain_bytes_are_cut_without_an_index(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv", TEXT))
+    check_success(plant, status)
+    assert status.spans == plant.calls.count("work") > 2
+    assert "index" not in plant.calls
+
+
+def test_what_can_be_entered_nowhere_is_carried_whole(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv.xz", lzma.compress(TEXT)))
+    check_success(plant, status)
+    assert status.spans == plant.calls.count("work") == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"x"])
+def test_however_little_there_is(plant: Plant, data: bytes) -> None:
+    plant.run(plant.upload("data.csv.gz", in_blocks(data)))
+    assert result(plant) == data
+    assert plant.store.uploads == {}
+
+
+def test_a_plain_byte_is_a_span(plant: Plant) -> None:
+    plant.run(plant.upload("data.csv", b"x"))
+    assert result(plant) == b"x"
+
+
+def test_the_event_of_a_success_says_what_was_delivered(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv", TEXT))
+    ((_, detail),) = plant.bus.events
+    receipt: Any = detail["receipt"]
+    assert (detail["job"], detail["source"], detail["target"]) == (
+        status.job_id,
+        "s3://drops/data.csv",
+        "s3://out/result",
+    )
+    assert (receipt["bytes_out"], receipt["crc32"]) == (len(TEXT), zlib.crc32(TEXT))
+    assert "spans" not in detail
+
+
+def test_the_result_says_where_it_came_from(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv.gz", in_blocks(TEXT)))
+    stored = plant.store.get("out", "result")
+    assert stored
+    assert stored.head.metadata[MADE_BY] == status.job_id
+
+
+# The index
+
+
+def places(plant: Plant, source: Source) -> list[Place]:
+    return list(index_of(plant.files, source, "gzip", plant.sizes).places())
+
+
+def entries(places: list[Place]) -> list[object]:
+    return [one.entry for one in places]
+
+
+@pytest.fixture(scope="module")
+def whole_index() -> list[object]:
+    plant = Plant(ROUTES)
+    job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    plan(plant, job_id)
+    found = entries(places(plant, source))
+    assert len(found) > 20
+    return found
+
+
+@pytest.mark.parametrize("pieces", [4, 5, 7, 11, 20, 35, 60])
+def test_a_pass_that_runs_out_of_time_again_and_again_makes_the_same_index(
+    plant: Plant, whole_index: list[object], pieces: int
+) -> None:
+    source = plant.upload("data.csv.gz", in_blocks(TEXT))
+    # A look at the time costs a second, and there is one for each piece of a KB.
+    short, long = partial(ManualDeadline, 10.0 + pieces, per_look=1.0), partial(ManualDeadline, 900.0)
+    plant.deadlines = lambda: short() if plant.calls[-1:] == ["index"] else long()
+    status = plant.run(source)
+    assert entries(places(plant, source)) == whole_index
+    check_success(plant, status)
+    assert plant.calls.count("index") > (1 if pieces < 50 else 0)
+
+
+class Dying(Trouble):
+    """Dies at the n-th call of a port, once."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(random=None, rate=0.0)  # type: ignore[arg-type]  # nothing is left to chance
+        self.left = at
+
+    def strike(self, place: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise DeadError(place)
+
+
+@pytest.mark.parametrize("port", ["files", "objects"])
+def test_a_pass_that_is_killed_anywhere_makes_the_same_index(port: str, whole_index: list[object]) -> None:
+    data = in_blocks(TEXT)
+    at = 0
+    finished = False
+    while not finished:
+        at += 1
+        plant = Plant(ROUTES)
+        job_id, source = begin(plant, data, "data.csv.gz")
+        good, trouble = getattr(plant, port), Dying(at)
+        setattr(plant, port, Shaken(good, trouble))
+        done = False
+        while not done:
+            with suppress(DeadError):
+                # Time for a third of the source.
+                deadline = ManualDeadline(10.0 + 18, per_look=1.0)
+                done = bool(plant.indexer(job_id, job_id, None, deadline)["done"])
+        finished = trouble.left > 0
+        setattr(plant, port, good)
+        assert entries(places(plant, source)) == whole_index, at
+    assert at > 10
+
+
+def test_a_second_job_on_the_same_version_needs_no_pass() -> None:
+    plant = Plant(ROUTES)
+    job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    plan(plant, job_id)
+    plant.store.uploads.clear()
+    plant.routes_text = ROUTES.replace('"decompress"', '"again"')
+    check_success(plant, plant.run(source))
+    assert "index" not in plant.calls
+
+
+def test_two_passes_at_once_make_one_right_index(plant: Plant, whole_index: list[object]) -> None:
+    job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    state = index_of(plant.files, source, "gzip", plant.sizes)
+
+    def stretch(looks: int) -> None:
+        plant.indexer(job_id, job_id, None, ManualDeadline(10.0 + looks, per_look=1.0))
+
+    stretch(9)
+    early = state.state()
+    stretch(14)
+    # The other began where the first had, saw less, and now overwrites what it does not know of.
+    state.write(early)
+    stretch(7)
+    while not state.state().done:
+        stretch(12)
+    assert entries(places(plant, source)) == whole_index
+    plant.execute(job_id)
+    check_success(plant, plant.jobs.jobs[job_id])
+
+
+def test_a_source_that_can_be_entered_nowhere_and_does_not_fit_an_invocation_fails_and_says_so(plant: Plant) -> None:
+    plant.deadlines = lambda: ManualDeadline(20.0, per_look=1.0)
+    # isal puts all of it into one deflate block.
+    status = plant.run(plant.upload("data.csv.gz", igzip.compress(TEXT, 0)))
+    check_failure(plant, status)
+    error, message = failure_of(status)
+    assert (error, "no place to enter it" in message) == ("TimeLimitError", True)
+
+
+# Sources that are not what they were, or should be
+
+
+@pytest.mark.parametrize("step", ["plan", "index", "work", "finish"])
+def test_a_source_that_is_deleted_is_superseded_unless_all_of_it_was_read(plant: Plant, step: str) -> None:
+    source = plant.upload("data.csv.gz", in_blocks(TEXT))
+
+    def erase(called: str) -> None:
+        if called == step:
+            plant.store.erase(source)
+
+    plant.fail = erase
+    status = plant.run(source)
+    if step == "finish":
+        check_success(plant, status)
+    else:
+        check_failure(plant, status, JobState.SUPERSEDED)
+        assert failure_of(status)[0] == "SourceGoneError"
+
+
+def test_a_source_that_is_overwritten_in_a_bucket_without_versions_is_superseded() -> None:
+    plant = Plant(ROUTES)
+    plant.store._unversioned = {"drops"}
+    source = plant.upload("data.csv.gz", in_blocks(TEXT))
+
+    def overwrite(step: str) -> None:
+        if step == "work":
+            plant.upload("data.csv.gz", b"new")
+
+    plant.fail = overwrite
+    status = plant.run(source)
+    check_failure(plant, status, JobState.SUPERSEDED)
+    assert failure_of(status)[0] == "SourceChangedError"
+
+
+def test_garbage_after_the_last_member_is_warned_of(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv.gz", in_blocks(TEXT) + b"garbage"))
+    check_success(plant, status)
+    assert any("garbage" in warning for warning in status.warnings)
+
+
+def damaged(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "errors"),
+    [
+        (lambda data: damaged(data, len(data) // 2), {"CorruptSourceError", "ChecksumMismatchError"}),
+        (lambda data: damaged(data, len(data) - 6), {"ChecksumMismatchError"}),
+        (lambda data: data[:-5], {"TruncatedSourceError"}),
+        (lambda data: data[: len(data) // 2], {"TruncatedSourceError"}),
+    ],
+    ids=["a byte in the middle", "a byte of the checksum", "trailer cut short", "half of it"],
+)
+def test_a_damaged_source_fails_by_name_and_offset(
+    plant: Plant, damage: Callable[[bytes], bytes], errors: set[str]
+) -> None:
+    status = plant.run(plant.upload("data.csv.gz", damage(in_blocks(TEXT))))
+    check_failure(plant, status)
+    error, message = failure_of(status)
+    assert error in errors
+    assert message.startswith("s3://drops/data.csv.gz: ")
+    assert "at byte" in message
+
+
+def test_a_bomb_is_stopped_at_the_ceiling_of_its_route() -> None:
+    plant = Plant(ROUTES + "max_bytes = 20000\n")
+    status = plant.run(plant.upload("data.csv.gz", in_blocks(TEXT)))
+    check_failure(plant, status)
+    assert failure_of(status)[0] == "ExpansionLimitError"
+    assert plant.calls.count("index") == 1
+
+
+def test_an_index_that_another_route_allowed_does_not_lift_the_ceiling(plant: Plant) -> None:
+    job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    plan(plant, job_id)
+    plant.store.uploads.clear()
+    plant.routes_text = ROUTES.replace('"decompress"', '"again"') + "max_bytes = 20000\n"
+    status = plant.run(source)
+    check_failure(plant, status)
+    assert failure_of(status)[0] == "ExpansionLimitError"
+
+
+def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(plant: Plant) -> None:
+    job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    items: list[Any] = plan(plant, job_id)
+    # As many bytes, but those of another span: what an index of another source would lead to.
+    own = {name: items[1][name] for name in ("number", "first_part", "bytes_in")}
+    items[1] = items[2] | own
+    for item in items:
+        work(plant, job_id, item)
+    with pytest.raises(ChecksumMismatchError):
+        finish(plant, job_id)
+    assert result(plant) is None
+    abort(plant, job_id, ChecksumMismatchError("other bytes", offset=0))
+    check_failure(plant, plant.jobs.jobs[job_id])
+
+
+def test_a_newer_result_that_was_published_meanwhile_stays(plant: Plant) -> None:
+    source = plant.upload("data.csv", TEXT)
+    newer = {MADE_BY: "another", MADE_FROM: origin(source), ORDER: "F" * 64}
+
+    def publish(step: str) -> None:
+        if step == "finish":
+            plant.store.put("out", "result", b"newer", content=Content(metadata=newer))
+
+    plant.fail = publish
+    status = plant.run(source)
+    assert (status.state, result(plant)) == (JobState.SUPERSEDED, b"newer")
+    assert plant.store.uploads == {}
+
+
+# Steps that are called again, or at the wrong time
+
+
+def test_every_step_may_be_called_again(plant: Plant) -> None:
+    job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    items = plan(plant, job_id)
+    assert plan(plant, job_id) == items
+    assert len(plant.store.uploads) == 1
+    for item in items:
+        work(plant, job_id, item)
+        work(plant, job_id, item)
+    plan(plant, job_id)
+    finish(plant, job_id)
+    finish(plant, job_id)
+    assert plant.jobs.jobs[job_id].spans_done == len(items)
+    assert (plant.jobs.jobs[job_id].state, result(plant)) == (JobState.SUCCEEDED, TEXT)
+    assert [kind for kind, _ in plant.bus.events] == [SUCCEEDED, SUCCEEDED]
+    assert plant.bus.events[0] == plant.bus.events[1]
+
+
+def test_a_span_that_was_written_but_not_counted_is_written_again(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    items = plan(plant, job_id)
+    for item in items:
+        work(plant, job_id, item)
+    plant.executions.kept.clear()
+    for item in reversed(items):
+        work(plant, job_id, item)
+    finish(plant, job_id)
+    assert result(plant) == TEXT
+
+
+def test_finish_called_again_does_not_disturb_a_newer_result(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv", TEXT))
+    plant.store.put("out", "result", b"newer")
+    finish(plant, status.job_id)
+    assert (result(plant), plant.jobs.jobs[status.job_id].state) == (b"newer", JobState.SUCCEEDED)
+
+
+def test_abort_after_finish_leaves_the_result(plant: Plant) -> None:
+    status = plant.run(plant.upload("data.csv", TEXT))
+    abort(plant, status.job_id)
+    check_success(plant, plant.jobs.jobs[status.job_id])
+
+
+@pytest.mark.parametrize("done", ["planned", "begun", "worked"])
+def test_abort_leaves_nothing_however_often_it_is_called(plant: Plant, done: str) -> None:
+    job_id, _ = begin(plant)
+    items = plan(plant, job_id)
+    for item in {"planned": [], "begun": items[:2], "worked": items}[done]:
+        work(plant, job_id, item)
+    abort(plant, job_id)
+    abort(plant, job_id)
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_a_job_that_was_never_planned_can_be_aborted(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    abort(plant, job_id)
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_after_abort_no_step_delivers_anything(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    items = plan(plant, job_id)
+    for item in items[1:]:
+        work(plant, job_id, item)
+    abort(plant, job_id)
+    for step in (
+        lambda: plant.planner(job_id, job_id, ManualDeadline(900)),
+        lambda: work(plant, job_id, items[0]),
+        lambda: finish(plant, job_id),
+    ):
+        with pytest.raises(LeaseLostError):
+            step()
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_a_whole_source_that_is_carried_behind_abort_is_not_published(plant: Plant) -> None:
+    job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
+    (item,) = plan(plant, job_id)
+    abort(plant, job_id)
+    with pytest.raises(LeaseLostError):
+        work(plant, job_id, item)
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_a_worker_that_is_overtaken_by_abort_publishes_nothing(plant: Plant) -> None:
+    job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
+    (item,) = plan(plant, job_id)
+    deadline = ManualDeadline(900)
+    looks = iter(range(1000))
+
+    class Overtaken:
+        def remaining(self) -> float:
+            if next(looks) == 5:
+                abort(plant, job_id)
+            return deadline.remaining()
+
+    with pytest.raises(LeaseLostError):
+        plant.worker(job_id, job_id, item, Overtaken())
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_abort_finds_a_result_that_nobody_could_note(plant: Plant) -> None:
+    job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    for item in plan(plant, job_id):
+        work(plant, job_id, item)
+    good = plant.executions
+    # Its calls: how the job stands, its receipts, its end.
+    plant.executions = Shaken(good, Dying(5))  # type: ignore[assignment]  # an ExecutionStore
+    with pytest.raises(DeadError):
+        finish(plant, job_id)
+    plant.executions = good
+    assert plant.jobs.jobs[job_id].state is JobState.EXECUTING
+    plant.abort(job_id, DeadError("finish"))
+    check_success(plant, plant.jobs.jobs[job_id])
+
+
+def test_a_missing_receipt_keeps_the_job_from_being_finished(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    for item in plan(plant, job_id)[:-1]:
+        work(plant, job_id, item)
+    with pytest.raises(IncompleteJobError, match="1 of 5 spans have no receipt"):
+        finish(plant, job_id)
+    assert result(plant) is None
+
+
+# From ingest to the machine
+
+
+def taken(plant: Plant, size: int, key: str, deadline: float, route: str = ROUTES) -> bool:
+    """Whether ingest would hand over a source of that size."""
+    plant.large_bytes = 0
+    plant.routes_text = route
+    source = Source("drops", key, size, "etag")
+    found = plant.routes.find("drops", key)
+    assert found
+    return plant.handover.wants(Job(source, found, RESULT), ManualDeadline(deadline))
+
+
+MB = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("size", "key", "deadline", "wanted"),
+    [
+        (1 * MB, "a.csv.gz", 900.0, False),
+        (40 * MB, "a.csv.gz", 900.0, False),
+        (1_000 * MB, "a.csv.gz", 900.0, True),
+        (40 * MB, "a.csv.gz", 20.0, True),
+        (40 * MB, "a.csv.bz2", 900.0, True),
+        (40 * MB, "a.csv", 900.0, False),
+    ],
+)
+def test_what_will_take_long_or_more_than_half_of_the_time_is_handed_over(
+    plant: Plant, size: int, key: str, deadline: float, *, wanted: bool
+) -> None:
+    assert taken(plant, size, key, deadline) is wanted
+
+
+def test_a_threshold_in_bytes_overrides_the_estimate(plant: Plant) -> None:
+    plant.large_bytes = len(TEXT)
+    assert plant.ingest(plant.upload("as large.csv", TEXT)).state is JobState.EXECUTING
+    assert plant.ingest(plant.upload("smaller.csv", TEXT[1:])).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_runs_out_of_time_in_ingest_is_handed_over_and_goes_on(plant: Plant) -> None:
+    plant.large_bytes = 10 * MB
+    source = plant.upload("data.csv.gz", in_blocks(TEXT))
+    outcome = plant.ingest(source, ManualDeadline(25.0, per_look=1.0))
+    assert outcome.state is JobState.EXECUTING
+    assert plant.store.uploads == {}
+    plant.execute(outcome.job_id)
+    check_success(plant, plant.jobs.jobs[outcome.job_id])
+
+
+def test_the_event_of_a_job_that_the_machine_has_does_nothing(plant: Plant) -> None:
+    job_id, source = begin(plant)
+    plan(plant, job_id)
+    again = plant.ingest(source)
+    assert (again.repeat, again.state, again.retry) == (True, JobState.EXECUTING, None)
+    assert len(plant.machine.started) == 1
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_hand_over_that_was_cut_short_anywhere_is_made_good_by_the_next_delivery(plant: Plant, at: int) -> None:
+    source = plant.upload("data.csv", TEXT)
+    files, executions, machine = plant.files, plant.executions, plant.machine
+    trouble: Any = Dying(at)
+    plant.files, plant.executions, plant.machine = (Shaken(one, trouble) for one in (files, executions, machine))  # type: ignore[assignment]
+    try:
+        plant.ingest(source)
+    except DeadError:
+        plant.now += 1000
+        assert plant.ingest(source).retry is None
+    plant.files, plant.executions, plant.machine = files, executions, machine
+    (execution,) = machine.started
+    plant.execute(execution)
+    check_success(plant, plant.jobs.jobs[plant.job_of(execution)])
+
+
+def test_a_machine_that_cannot_be_started_is_started_by_the_next_delivery(plant: Plant) -> None:
+    source = plant.upload("data.csv", TEXT)
+    machine = plant.machine
+
+    class Throttled:
+        def start(self, execution: str, payload: str) -> None:
+            raise ServiceUnavailableError("StartExecution: ThrottlingException")
+
+    plant.machine = Throttled()  # type: ignore[assignment]  # a Machine
+    assert plant.ingest(source).retry
+    plant.machine = machine
+    plant.now += 1000
+    outcome = plant.ingest(source)
+    plant.execute(outcome.job_id)
+    check_success(plant, plant.jobs.jobs[outcome.job_id])
