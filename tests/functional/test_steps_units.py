@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from fixtures.encoded import zstd_frame
 from fixtures.units import BGZF_END, MAKERS, bgzf, bgzf_member, pieces_of, swapped_sizes, xz, xz_block, xz_stream
 from machine import Plant
-from penstock.limits import KIB
+from penstock.limits import KIB, MIB, Budget
 from penstock.model import JobState, JobStatus
 from penstock.testing import ManualDeadline
 from postgres_database import Database
@@ -67,6 +70,25 @@ def test_no_span_decodes_what_another_one_has_decoded_where_units_are_larger_tha
     run(plant, key(maker), MAKE[maker](pieces_of(DATA, 20_000)))
     assert published(plant) == DATA
     assert plant.calls.count("work") == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "suffix"),
+    [("bgzip -@2 a.csv", "gz"), ("pzstd -1 -p2 -q a.csv", "zst"), ("xz -T2 -0 --block-size=256KiB a.csv", "xz")],
+)
+def test_what_the_tools_themselves_write_is_cut_as_well(tmp_path: Path, command: str, suffix: str) -> None:
+    tool, *_ = words = command.split()
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    text = DATA.hex().encode() * 120
+    (tmp_path / "a.csv").write_bytes(text)
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=60)
+    budget = Budget.of(128 * MIB)
+    plant = Plant(ROUTES, span_bytes=3 * MIB, part_bytes=512 * KIB, spacing=128 * KIB, budget=budget)
+    status = run(plant, f"a.csv.{suffix}", (tmp_path / f"a.csv.{suffix}").read_bytes())
+    assert status.state is JobState.SUCCEEDED
+    assert published(plant) == text
+    assert plant.calls.count("work") > 1
 
 
 @pytest.mark.parametrize("maker", ["zstd", "zstd, sizes unknown", "xz, one stream"])
