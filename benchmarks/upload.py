@@ -30,7 +30,7 @@ AWS = str(Path(sys.executable).with_name("aws"))
 RESULTS = Path(__file__).with_name("results") / "upload.md"
 MB = 1_000_000
 MIB = 1024 * 1024
-ROUNDS = 5
+ROUNDS = 9
 SEED = 300
 # Slow enough that a run of a second or two is killed half way, fast enough that it gets some parts through.
 RATE = 8 * MB
