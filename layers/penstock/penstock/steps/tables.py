@@ -54,6 +54,9 @@ class TableSteps:
     def outline(self, attempt: Attempt) -> Outline:
         """What the beginning of a source tells. Raises BadSourceError where its header is bad."""
         plan = self.carrier.plan(attempt)
+        with self.open_sink(attempt.job.id, WHOLE) as sink:
+            # A table that is missing should be told of before an index is made.
+            sink.begin(plan)
         with closing(self.carrier.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
