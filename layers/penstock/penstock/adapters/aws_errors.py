@@ -90,6 +90,7 @@ _MISSING = frozenset(
         "NotFound",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
+        "StateMachineDoesNotExist",
     }
 )
 # 416: the pinned object had these bytes. 409: a conditional write met another. NoSuchUpload: someone else ended it.
