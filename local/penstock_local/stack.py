@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ from penstock_local.errors import LocalStackError
 from penstock_local.tools import checkout
 
 __all__ = ["Stack", "emulator_only", "find", "running", "start", "state_directory", "stop"]
+
+FUNCTIONS = ("ingest", "plan", "index", "work", "finish", "abort")
 
 # Where in its state directory a stack keeps its PostgreSQL server.
 DATABASE = "postgres"
@@ -130,12 +132,30 @@ def wait(state_dir: Path | None = None) -> None:
         raise LocalStackError("the emulator has ended by itself", hint=f"Its log is {process.log_file(state_dir)}.")
 
 
-def function_logs(stack: Stack) -> Iterator[str]:
-    """Every line that the functions have logged, in order."""
-    pages = stack.client("logs").get_paginator("filter_log_events")
-    for page in pages.paginate(logGroupName=f"/aws/lambda/{stack.ingest_function}"):
-        for event in page["events"]:
-            yield event["message"].rstrip()
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """What a function has logged; ``id`` tells it from all others."""
+
+    at: int
+    id: str
+    function: str
+    text: str
+
+
+def function_logs(stack: Stack, functions: Iterable[str] = FUNCTIONS) -> list[LogLine]:
+    """Every line that these functions have logged so far, in the order of their time."""
+    logs, lines = stack.client("logs"), []
+    # As the template composes them.
+    prefix = stack.ingest_function.removesuffix("ingest")
+    for function in functions:
+        group = f"/aws/lambda/{prefix}{function}"
+        with suppress(logs.exceptions.ResourceNotFoundException):  # it was never called
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                lines += [
+                    LogLine(event["timestamp"], f"{function}/{event['eventId']}", function, event["message"].rstrip())
+                    for event in page["events"]
+                ]
+    return sorted(lines, key=lambda line: line.at)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ LEVELS = [
     {"jobs"},
     {"group"},
     {"ingest"},
+    {"operations"},
     {"telemetry"},
     {"wiring", "wiring_sync"},
     {"sync"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -14,17 +13,27 @@ from penstock_local.errors import LocalStackError
 
 @click.command()
 @click.option("--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option(
+    "--function",
+    "functions",
+    type=click.Choice(stacks.FUNCTIONS),
+    multiple=True,
+    help="Only this one's lines. May be given several times.",
+)
 @click.pass_obj
-def logs(state_dir: Path | None, follow: bool) -> None:
+def logs(state_dir: Path | None, follow: bool, functions: tuple[str, ...]) -> None:
     """Print what the functions have logged. The lines of an invocation appear when it ends."""
     stack = stacks.find(state_dir)
     if stack is None:
         raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
-    shown = 0
+    chosen = functions or stacks.FUNCTIONS
+    shown: set[str] = set()
     while True:
-        for line in islice(stacks.function_logs(stack), shown, None):
-            shown += 1
-            click.echo(line)
+        for line in stacks.function_logs(stack, chosen):
+            if line.id not in shown:
+                shown.add(line.id)
+                # Whose it is shows where it may be any one's; JSON stays JSON for one that was chosen.
+                click.echo(line.text if len(chosen) == 1 else f"{line.function:<7}{line.text}")
         if not follow:
             break
         time.sleep(1)

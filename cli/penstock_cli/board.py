@@ -1,0 +1,88 @@
+"""Jobs on a terminal: a line each, with a bar where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.bar import Bar
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from penstock.model import JobStatus
+from penstock_cli import job_text
+
+# From so many columns on, names, bar, amount and spans are shown; narrower terminals lose the bar and what follows.
+WIDE = 100
+MIDDLE = 64
+NARROW = 40
+ID = 8
+BAR = 20
+
+
+class Board:
+    """What the jobs look like now, as wide as the terminal is at the moment, and no higher."""
+
+    def __init__(self, found: Sequence[JobStatus]) -> None:
+        self.found = found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.found:
+            yield Text("No jobs at work. Ctrl-C ends this.", no_wrap=True, overflow="ellipsis")
+            return
+        room = max(1, console.height - 2)
+        table = Table.grid(padding=(0, 1), expand=False)
+        cells = [_cells(status, options.max_width) for status in self.found[:room]]
+        for number in range(len(cells[0])):
+            # The last one is the name: it gives way.
+            last = number == len(cells[0]) - 1
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+        for row in cells:
+            table.add_row(*row)
+        yield table
+        if len(self.found) > room:
+            yield Text(f"and {len(self.found) - room:,} more")
+
+
+def _cells(status: JobStatus, width: int) -> list[RenderableType]:
+    state = Text(str(status.state), style=job_text.COLOURS[status.state])
+    share, left = Text(f"{job_text.percent(status, 1):>6}"), Text(time_left(status))
+    if width < NARROW:
+        return [state, share, left]
+    name = Text(job_text.one_line(status.source.rpartition("/")[2]))
+    speed = Text(f"{job_text.rate(status):>10}")
+    if width < MIDDLE:
+        return [state, share, speed, left, name]
+    spans = Text(spans_of(status))
+    if width < WIDE:
+        return [Text(status.job_id[:ID]), state, share, speed, left, spans, name]
+    bar = Bar(100, 0, status.percent, width=BAR, color=job_text.COLOURS[status.state], bgcolor="bright_black")
+    amount = Text(job_text.delivered(status), justify="right")
+    return [Text(status.job_id[:ID]), state, bar, share, amount, speed, left, spans, name]
+
+
+def time_left(status: JobStatus) -> str:
+    """``0:07 left``; what it took when it has ended."""
+    if status.state.final:
+        return f"took {job_text.duration(status.seconds)}"
+    return "" if status.seconds_left is None else f"{job_text.duration(status.seconds_left)} left"
+
+
+def spans_of(status: JobStatus) -> str:
+    """``3/8 spans``; nothing where it is not cut."""
+    return f"{status.spans_done:,}/{status.spans:,} spans" if status.spans else ""
+
+
+def line(status: JobStatus) -> str:
+    """The same for a pipe."""
+    cells = [
+        status.job_id,
+        str(status.state),
+        job_text.percent(status),
+        job_text.delivered(status),
+        job_text.rate(status),
+        time_left(status),
+        spans_of(status),
+        job_text.one_line(status.source),
+    ]
+    return " ".join(cell for cell in cells if cell not in {"", "-"})

@@ -1,0 +1,109 @@
+"""How a job is told, to people and to programs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from penstock.model import JobState, JobStatus
+from penstock_cli.params import human_size
+
+COLOURS = {
+    JobState.RUNNING: "cyan",
+    JobState.EXECUTING: "cyan",
+    JobState.WAITING: "yellow",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.SUPERSEDED: "magenta",
+    JobState.SKIPPED: "bright_black",
+}
+
+_UNKNOWN = "-"
+
+
+def as_json(status: JobStatus) -> dict[str, object]:
+    """One job, for a program. Times are Unix seconds, rates per second."""
+    upload = status.upload
+    return {
+        "job": status.job_id,
+        "state": str(status.state),
+        "percent": round(status.percent, 4),
+        "source": status.source,
+        "version_id": upload.version_id if upload else None,
+        "etag": upload.etag if upload else None,
+        "route": status.route,
+        "target": status.target,
+        "size": status.size,
+        **asdict(status.progress),
+        "codec": status.codec,
+        "crc32": status.crc32,
+        "parts": status.parts,
+        "attempts": status.attempts,
+        "redrives": status.redrives,
+        "started_at": status.started_at,
+        "updated_at": status.updated_at,
+        "finished_at": status.finished_at or None,
+        "seconds": round(status.seconds, 3),
+        "seconds_left": None if status.seconds_left is None else round(status.seconds_left, 1),
+        "bytes_per_second": round(status.throughput),
+        "rows_per_second": round(status.rows_per_second, 1),
+        "execution": status.execution,
+        "spans": status.spans,
+        "spans_done": status.spans_done,
+        "warnings": list(status.warnings),
+        "failure": asdict(status.failure) if status.failure else None,
+    }
+
+
+def percent(status: JobStatus, digits: int = 2) -> str:
+    """Never rounded up: 100% is the end."""
+    scale = 10**digits
+    return f"{math.floor(status.percent * scale) / scale:.{digits}f}%"
+
+
+def delivered(status: JobStatus) -> str:
+    """Rows of a table load, else decoded bytes."""
+    progress = status.progress
+    if progress.rows or progress.rejects:
+        return f"{progress.rows:,} rows"
+    return human_size(progress.bytes_out) if progress.bytes_out else _UNKNOWN
+
+
+def rate(status: JobStatus) -> str:
+    """Decoded bytes per second since the job began."""
+    return f"{human_size(int(status.throughput))}/s" if status.throughput else ""
+
+
+def has_crc32(status: JobStatus) -> bool:
+    """Whether the decoded bytes' checksum is known: table loads keep it where the encoding declares one."""
+    return bool(status.crc32.strip("0"))
+
+
+def attempts(status: JobStatus) -> str:
+    """``3, redriven once``."""
+    times = "once" if status.redrives == 1 else f"{status.redrives:,} times"
+    return f"{status.attempts:,}" + (f", redriven {times}" if status.redrives else "")
+
+
+def duration(seconds: float | None) -> str:
+    """``0.42 s``, ``7 s``, ``2:05``, ``1:00:00``; a dash where it cannot be known."""
+    if seconds is None:
+        return _UNKNOWN
+    if seconds < 10:  # noqa: PLR2004  # one digit alone says little
+        return f"{seconds:.2f} s"
+    if seconds < 60:  # noqa: PLR2004  # a minute
+        return f"{int(seconds)} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(at: float) -> str:
+    """A Unix time in UTC; a dash for none."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else _UNKNOWN
+
+
+def one_line(text: str) -> str:
+    """Text that somebody else chose, harmless in a terminal: what cannot be printed is shown escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,67 @@
+"""`penstock jobs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from penstock.model import JobState, JobStatus
+from penstock_cli import job_text
+from penstock_cli.stacks import StackOptions, stack_options
+from penstock_cli.table import aligned
+
+# Of a job's id in a table: as much as tells a million jobs apart.
+SHORT_ID = 12
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock jobs
+  penstock jobs --state failed --limit 100
+  penstock jobs --local --json | jq -r '.jobs[].source'
+"""
+)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([str(state) for state in JobState]),
+    multiple=True,
+    help="Only those in this state. May be given several times.",
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@stack_options
+def jobs(*, states: tuple[str, ...], limit: int, as_json: bool, stack: StackOptions) -> None:
+    """List jobs, the newest first.
+
+    The jobs table is read from end to end, whatever the options: about 0.13 million read units, or 2 US cents, for a
+    million jobs. `penstock status JOB` with a whole id reads one item.
+    """
+    found = stack.operations().newest(limit=limit, states=[JobState(state) for state in states])
+    if as_json:
+        click.echo(json.dumps({"jobs": [job_text.as_json(status) for status in found]}))
+    elif found:
+        click.echo(_table(found))
+    else:
+        click.echo("No jobs.")
+
+
+def _table(found: Sequence[JobStatus]) -> str:
+    rows = [
+        (
+            status.job_id[:SHORT_ID],
+            click.style(str(status.state), fg=job_text.COLOURS[status.state]),
+            job_text.percent(status, 0),
+            job_text.delivered(status),
+            job_text.moment(status.started_at),
+            job_text.duration(status.seconds),
+            job_text.one_line(f"{status.source} -> {status.target}" if status.target else status.source),
+        )
+        for status in found
+    ]
+    return aligned(
+        [("job", "state", "done", "delivered", "began", "took", "source and target"), *rows], right={2, 3, 5}
+    )

@@ -1,0 +1,77 @@
+"""`penstock redrive`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.errors import JobStandsError
+from penstock.model import JobState, JobStatus
+from penstock_cli import job_text
+from penstock_cli.options import OutputOptions, output_options
+from penstock_cli.stacks import StackOptions, stack_options
+
+if TYPE_CHECKING:
+    from penstock.wiring.operations import Operations
+
+# More than anybody redrives by hand; memory is some kilobytes each.
+MOST = 100_000
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock redrive 3f9a41c2 && penstock watch 3f9a41c2
+  penstock redrive --failed --dry-run
+  penstock redrive --failed
+"""
+)
+@click.argument("job", required=False)
+@click.option("--failed", is_flag=True, help="All jobs that have failed, instead of one.")
+@click.option("--dry-run", is_flag=True, help="Say what would be begun again; begin nothing.")
+@stack_options
+@output_options
+@click.pass_context
+def redrive(
+    ctx: click.Context, *, job: str | None, failed: bool, dry_run: bool, stack: StackOptions, output: OutputOptions
+) -> None:
+    """Begin a failed job again, once what made it fail is mended: a right, a table, a bucket.
+
+    The event of its upload is sent to the queue once more, and what is already in a table is not loaded again. Bytes
+    that were wrong are wrong again: upload them anew instead, and after a change of the route, too: that is a new job.
+    JOB as for `penstock status`. A job that waits is sent its event again. Exit code 1 if any could not be begun.
+    """
+    if failed == bool(job):
+        raise click.UsageError("Give JOB, or --failed for all that have failed.")
+    operations = stack.operations()
+    told, refused = [], 0
+    for status in _chosen(operations, job):
+        try:
+            operations.redrive(status, dry_run=dry_run)
+        except JobStandsError as error:
+            # Of several, somebody else may have begun one: the others are still to do.
+            if job:
+                raise
+            refused += 1
+            click.echo(f"failed: {error}", err=True)
+            continue
+        told.append({"job": status.job_id, "source": status.source})
+        if not output.quiet and not output.as_json:
+            click.echo(f"{'(dryrun) ' if dry_run else ''}redrive: {status.job_id} {job_text.one_line(status.source)}")
+    if output.as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "redriven": told, "refused": refused}))
+    elif not told and not refused and not output.quiet:
+        click.echo("No failed jobs.")
+    if refused:
+        ctx.exit(1)
+
+
+def _chosen(operations: Operations, job: str | None) -> Iterator[JobStatus]:
+    """The oldest first: of several versions of a source, the newest shall win."""
+    if job:
+        yield operations.find(job)
+    else:
+        yield from reversed(operations.newest(limit=MOST, states=[JobState.FAILED]))

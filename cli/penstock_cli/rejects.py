@@ -1,0 +1,94 @@
+"""`penstock rejects`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.errors import FileError
+from penstock_cli import job_text
+from penstock_cli.stacks import StackOptions, stack_options
+from penstock_cli.table import aligned
+
+if TYPE_CHECKING:
+    from penstock.records import Reject
+
+# Rejects in a table that are aligned with each other: a job may have a million.
+SHEET = 500
+# Characters of raw text in a table.
+RAW = 80
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock rejects 3f9a41c2
+  penstock rejects s3://drops/orders.csv.gz --limit 5
+  penstock rejects 3f9a41c2 --output rejects.jsonl
+  penstock rejects 3f9a41c2 | jq -r .raw > to-mend.csv
+"""
+)
+@click.argument("job")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the first ones.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JSON Lines to this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines on a terminal, too.")
+@stack_options
+def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions) -> None:
+    """Print the records of a job that were rejected, with row, byte offset, column, reason and raw text.
+
+    A table on a terminal, JSON Lines elsewhere. JOB as for `penstock status`. They are kept for WorkRetentionDays.
+    """
+    operations = stack.operations()
+    found = operations.find(job)
+    listed = islice(operations.rejects(found.job_id), limit)
+    if output:
+        count = _write(output, listed)
+        click.echo(f"{count:,} rejects in {output}", err=True)
+    elif as_json or not sys.stdout.isatty():
+        for reject in listed:
+            click.echo(json.dumps(reject.flat, ensure_ascii=False))
+    else:
+        _show(listed)
+    if found.progress.rejects and next(operations.rejects(found.job_id), None) is None:
+        click.echo(f"{found.progress.rejects:,} records were rejected; their files have expired.", err=True)
+
+
+def _write(output: Path, listed: Iterator[Reject]) -> int:
+    count = 0
+    try:
+        with output.open("w", encoding="utf-8", errors="replace") as file:
+            for reject in listed:
+                file.write(json.dumps(reject.flat, ensure_ascii=False) + "\n")
+                count += 1
+    except OSError as error:
+        raise FileError(f"{output}: {error.strerror}") from error
+    return count
+
+
+def _show(listed: Iterator[Reject]) -> None:
+    head = ("span", "row", "byte", "column", "reason", "record")
+    shown = False
+    while sheet := list(islice(listed, SHEET)):
+        rows = [
+            (
+                f"{one.span}",
+                f"{one.place.row:,}",
+                f"{one.place.offset:,}",
+                job_text.one_line(one.column),
+                job_text.one_line(one.reason),
+                job_text.one_line(one.place.raw[:RAW]),
+            )
+            for one in sheet
+        ]
+        click.echo(aligned([*([] if shown else [head]), *rows], right={0, 1, 2}))
+        shown = True
+    if not shown:
+        click.echo("No rejects.")

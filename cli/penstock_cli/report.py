@@ -1,0 +1,60 @@
+"""`penstock report`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from penstock.errors import FileError
+from penstock_cli.stacks import StackOptions, stack_options
+
+_STDOUT = "-"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock report 3f9a41c2
+  penstock report s3://drops/orders.csv.gz --output orders.html
+"""
+)
+@click.argument("job")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True),
+    metavar="FILE",
+    help="Where to write it; - for stdout.  [default: penstock-JOB.html]",
+)
+@click.option(
+    "--rejects",
+    "sample",
+    type=click.IntRange(0, 10_000),
+    default=50,
+    show_default=True,
+    metavar="COUNT",
+    help="Show at most so many rejects.",
+)
+@stack_options
+def report(*, job: str, output: str | None, sample: int, stack: StackOptions) -> None:
+    """Write all that is known of a job as one HTML file: outcome, figures, integrity, timeline, rejects, what to do.
+
+    It needs no network and holds no scripts: mail it, print it, keep it. JOB as for `penstock status`.
+    """
+    from penstock.wiring.operations import timeline  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock_cli.report_page import page  # noqa: PLC0415  # as above
+
+    operations = stack.operations()
+    story = operations.story(operations.find(job), sample=sample)
+    job_id = story.status.job_id
+    text = page(story, timeline(story.spans), rejects_at=operations.rejects_folder(job_id), now=time.time())
+    if output == _STDOUT:
+        click.echo(text, nl=False)
+        return
+    path = Path(output or f"penstock-{job_id}.html")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    click.echo(path)

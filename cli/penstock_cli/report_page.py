@@ -1,0 +1,267 @@
+"""A job's story as one page of HTML that needs nothing else: no script, no network.
+
+Names of sources and raw records are whatever somebody has uploaded: every text goes through `_text`, and the page's
+policy forbids scripts and requests all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING
+
+from penstock.model import JobState, JobStatus
+from penstock_cli import job_text
+from penstock_cli.params import human_size
+
+if TYPE_CHECKING:
+    from penstock.spans import SpanReceipt
+    from penstock.wiring.operations import Bar, Story
+
+_BADGES = {
+    JobState.SUCCEEDED: "good",
+    JobState.FAILED: "bad",
+    JobState.SUPERSEDED: "warn",
+    JobState.SKIPPED: "warn",
+    JobState.WAITING: "warn",
+}
+# Pixels: of a lane, and of all of them.
+_LANE = 16.0
+_LANES = 480.0
+_GRID = 5
+
+
+def page(story: Story, bars: Sequence[Bar], *, rejects_at: str, now: float) -> str:
+    """The whole file. ``bars`` are the story's spans on a timeline, ``rejects_at`` is where all rejects are."""
+    status = story.status
+    parts = [
+        _header(status),
+        _failure(status),
+        _warnings(status),
+        _tiles(status),
+        _integrity(story),
+        _timeline(status, bars),
+        _spans(story.spans),
+        _rejects(story, rejects_at),
+        _facts(status),
+        f"<footer>As of {_text(job_text.moment(now))}. Written by <code>penstock report</code>.</footer>",
+    ]
+    template = Template(resources.files("penstock_cli").joinpath("report.html").read_text("utf-8"))
+    title = _text(f"{status.source.rpartition('/')[2]} {status.state}")
+    return template.substitute(title=title, body="\n".join(part for part in parts if part))
+
+
+def _text(value: object) -> str:
+    """Any text as HTML that shows it, and does nothing else."""
+    return escape(job_text.one_line(str(value)))
+
+
+def _header(status: JobStatus) -> str:
+    name = status.source.rpartition("/")[2] or status.source
+    target = f" &rarr; {_text(status.target)}" if status.target else ""
+    return (
+        f'<header><span class="badge {_BADGES.get(status.state, "busy")}">{_text(status.state)}</span>'
+        f'<span class="id">{_text(status.job_id)}</span>'
+        f'<h1>{_text(name)}</h1><p class="way">{_text(status.source)}{target}</p></header>'
+    )
+
+
+def _failure(status: JobStatus) -> str:
+    failure = status.failure
+    if failure is None or status.state is JobState.SUCCEEDED:
+        return ""
+    kind = "bad" if status.state is JobState.FAILED else "warn"
+    hint = f"<p><strong>What to do:</strong> {_text(failure.hint)}</p>" if failure.hint else ""
+    again = ""
+    if status.state is JobState.FAILED:
+        again = f"<p>Once a cause outside the file is mended: <code>penstock redrive {_text(status.job_id)}</code></p>"
+    return (
+        f'<section class="{kind}"><h2>{_text(failure.error)}</h2><p>{_text(failure.message)}</p>{hint}{again}</section>'
+    )
+
+
+def _warnings(status: JobStatus) -> str:
+    if not status.warnings:
+        return ""
+    items = "".join(f"<li>{_text(warning)}</li>" for warning in status.warnings)
+    return f'<section class="warn"><h2>Warnings</h2><ul>{items}</ul></section>'
+
+
+def _tiles(status: JobStatus) -> str:
+    progress = status.progress
+    ended = status.state.final
+    tiles = [
+        (
+            "Took" if ended else "So far",
+            job_text.duration(status.seconds),
+            "" if ended or status.seconds_left is None else f"{job_text.duration(status.seconds_left)} left",
+        ),
+        ("Read", human_size(progress.bytes_in), _share(status)),
+    ]
+    if progress.rows or progress.rejects:
+        tiles.append(("Rows", f"{progress.rows:,}", f"{status.rows_per_second:,.0f} a second"))
+        tiles.append(("Rejected", f"{progress.rejects:,}", f"of {progress.rows + progress.rejects:,}"))
+    tiles.append(("Decoded", human_size(progress.bytes_out), job_text.rate(status)))
+    if status.spans:
+        tiles.append(("Spans", f"{status.spans_done:,} of {status.spans:,}", ""))
+    cells = "".join(
+        f"<div><dt>{_text(name)}</dt><dd>{_text(value)}<small>{_text(more)}</small></dd></div>"
+        for name, value, more in tiles
+    )
+    meter = "" if ended else f'<div class="meter"><i style="width:{status.percent:.2f}%"></i></div>'
+    return f'{meter}<section class="tiles" role="group" aria-label="Figures">{cells}</section>'
+
+
+def _share(status: JobStatus) -> str:
+    whole = status.progress.bytes_in == status.size
+    return "all of it" if whole else f"{job_text.percent(status)} of {human_size(status.size)}"
+
+
+def _integrity(story: Story) -> str:
+    status, receipt = story.status, story.receipt
+    rows = []
+    if upload := status.upload:
+        version = f", version {upload.version_id}" if upload.version_id else ""
+        rows.append(("Source", f"{status.size:,} bytes, ETag {upload.etag or 'unknown'}{version}"))
+    if status.state is JobState.SUCCEEDED:
+        same = "all of them" if status.progress.bytes_in == status.size else "not all: what follows the data was left"
+        rows.append(("Bytes read", f"{status.progress.bytes_in:,}, {same}"))
+        rows.append(("Bytes decoded", f"{status.progress.bytes_out:,}"))
+    if job_text.has_crc32(status):
+        rows.append(("CRC32", f"{status.crc32} (of all decoded bytes)"))
+    if status.codec:
+        rows.append(("Codec", status.codec))
+    if status.parts:
+        rows.append(("Parts", f"{status.parts:,}"))
+    if receipt and receipt.etag:
+        rows.append(
+            ("Result", f"ETag {receipt.etag}" + (f", version {receipt.version_id}" if receipt.version_id else ""))
+        )
+    return _section("Integrity", _listed(rows)) if rows else ""
+
+
+def _timeline(status: JobStatus, bars: Sequence[Bar]) -> str:
+    if not bars:
+        return ""
+    before = max(0.0, bars[0].span.began - status.started_at)
+    last = before + max(bar.end for bar in bars)
+    total = max(last, status.finished_at - status.started_at, 0.001)
+    lanes = 1 + max(bar.lane for bar in bars)
+    height = min(_LANE, _LANES / lanes)
+    shapes = [
+        f'<line class="grid" x1="{mark * 100 / _GRID}%" x2="{mark * 100 / _GRID}%" y1="0" y2="100%"/>'
+        for mark in range(_GRID + 1)
+    ]
+    whole = height * lanes
+    about = f"before the first span: {job_text.duration(before)}"
+    shapes.append(_rect("other", about, begin=0, end=before / total, top=0, height=whole))
+    for bar in bars:
+        begin, end = (before + bar.begin) / total, (before + bar.end) / total
+        kind = "rejecting" if bar.span.rejects else "span"
+        shapes.append(_rect(kind, _about(bar.span), begin=begin, end=end, top=bar.lane * height, height=height))
+    if status.state.final:
+        about = f"after the last span: {job_text.duration(total - last)}"
+        shapes.append(_rect("other", about, begin=last / total, end=1, top=0, height=whole))
+    labels = "".join(f"<span>{_tick(total * mark / _GRID, total)}</span>" for mark in range(_GRID + 1))
+    key = (
+        '<i style="background:var(--bar)"></i>a span<i style="background:var(--warn)"></i>a span with rejects'
+        '<i style="background:var(--idle)"></i>before and after'
+    )
+    picture = (
+        f'<svg height="{whole:.0f}" role="img" aria-label="{len(bars)} spans over {_text(job_text.duration(total))}">'
+        f'{"".join(shapes)}</svg><div class="axis">{labels}</div><div class="key">{key}</div>'
+    )
+    return _section("Timeline", picture)
+
+
+def _rect(kind: str, about: str, *, begin: float, end: float, top: float, height: float) -> str:
+    gap = 1.0 if height > 4 else 0.0  # noqa: PLR2004  # pixels between lanes, where there is room for them
+    return (
+        f'<rect class="{kind}" x="{begin:.3%}" width="{max(end - begin, 0.001):.3%}" y="{top:.1f}" '
+        f'height="{height - gap:.1f}" rx="1"><title>{_text(about)}</title></rect>'
+    )
+
+
+def _tick(seconds: float, total: float) -> str:
+    return f"{seconds:.1f} s" if total < 60 else _text(job_text.duration(seconds))  # noqa: PLR2004  # a minute
+
+
+def _about(span: SpanReceipt) -> str:
+    rows = f", {span.rows:,} rows" if span.rows else ""
+    rejects = f", {span.rejects:,} rejects" if span.rejects else ""
+    return f"span {span.span}: {human_size(span.bytes_out)}{rows}{rejects}, {job_text.duration(span.seconds)}"
+
+
+def _spans(spans: Sequence[SpanReceipt]) -> str:
+    if not spans:
+        return ""
+    head = ("Span", "Bytes in", "Bytes out", "Rows", "Rejects", "CRC32", "Seconds")
+    rows = [
+        (
+            f"{one.span}",
+            f"{one.bytes_in:,}",
+            f"{one.bytes_out:,}",
+            f"{one.rows:,}",
+            f"{one.rejects:,}",
+            f"{one.crc32:08x}" if one.crc32 else "",
+            f"{one.seconds:.2f}",
+        )
+        for one in spans
+    ]
+    table = _table(head, rows, numbers=range(len(head)))
+    return f'<section class="long"><details><summary>{len(spans):,} spans</summary>{table}</details></section>'
+
+
+def _rejects(story: Story, rejects_at: str) -> str:
+    count = story.status.progress.rejects
+    if not story.rejects and not count:
+        return ""
+    if not story.rejects:
+        return _section("Rejects", f"<p>{count:,} records were rejected; their files have expired.</p>")
+    head = ("Row", "Byte", "Column", "Reason", "Record")
+    rows = [
+        (f"{one.place.row:,}", f"{one.place.offset:,}", one.column, one.reason, one.place.raw) for one in story.rejects
+    ]
+    shown = len(rows)
+    more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"
+    where = f"<p>{more} are in <code>{_text(rejects_at)}</code></p>"
+    return _section("Rejects", where + _table(head, rows, numbers=(0, 1), raw=4), kind="long")
+
+
+def _facts(status: JobStatus) -> str:
+    rows = [
+        ("Route", status.route or "none takes this source"),
+        ("Began", job_text.moment(status.started_at)),
+        (
+            "Ended" if status.state.final else "Last sign of life",
+            job_text.moment(status.finished_at or status.updated_at),
+        ),
+        ("Attempts", job_text.attempts(status)),
+    ]
+    if status.execution:
+        rows.append(("Execution", status.execution))
+    return _section("Job", _listed(rows))
+
+
+def _section(title: str, inner: str, *, kind: str = "") -> str:
+    return f'<section class="{kind}"><h2>{_text(title)}</h2>{inner}</section>'
+
+
+def _listed(rows: Iterable[tuple[str, str]]) -> str:
+    pairs = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in rows)
+    return f'<dl class="facts">{pairs}</dl>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int], raw: int = -1) -> str:
+    kinds = {**dict.fromkeys(numbers, "number"), raw: "raw"}
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(f'<{tag} class="{kinds.get(n, "")}">{_text(cell)}</{tag}>' for n, cell in enumerate(row))
+
+    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    heads = "".join(
+        f'<th class="{"number" if kinds.get(n) == "number" else ""}">{_text(c)}</th>' for n, c in enumerate(head)
+    )
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'

@@ -1,0 +1,81 @@
+"""Whose jobs a command speaks of: a deployed stack by its name, or the local one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from penstock_cli.options import AwsOptions, aws_options
+
+if TYPE_CHECKING:
+    from penstock.wiring.operations import Operations
+
+R = TypeVar("R")
+
+# That of samconfig.toml's default environment.
+DEFAULT_STACK = "penstock-dev"
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """A stack of an account and region; with ``local`` the local one, of that state directory if one is given."""
+
+    name: str
+    local: bool
+    state_dir: Path | None
+    aws: AwsOptions
+
+    def operations(self) -> Operations:
+        """What can be done with its jobs. Raises LocalStackError where no local stack is up, ConfigurationError."""
+        from penstock.wiring.operations import Access, Names, Operations, names_of  # noqa: PLC0415  # imports boto3
+
+        if not self.local:
+            access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)
+            return Operations(access, names_of(access, self.name))
+
+        from penstock_local import stack as stacks  # noqa: PLC0415  # only who asks for it
+        from penstock_local.errors import LocalStackError  # noqa: PLC0415  # as above
+
+        stack = stacks.find(self.state_dir)
+        if stack is None:
+            raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
+        return Operations(
+            Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key),
+            Names(stack.jobs_table, stack.work_bucket, stack.queue_url),
+        )
+
+
+def stack_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --stack, --local and what `aws_options` adds; the command gets them as ``stack: StackOptions``."""
+
+    @click.option(
+        "--stack",
+        default=DEFAULT_STACK,
+        envvar="PENSTOCK_STACK",
+        show_default=True,
+        show_envvar=True,
+        metavar="NAME",
+        help="CloudFormation stack.",
+    )
+    @click.option("--local", is_flag=True, help="The stack that `penstock local up` has started.")
+    @click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="That of `penstock local --state-dir`; implies --local.",
+    )
+    @aws_options
+    @wraps(command)
+    def with_stack(stack: str, local: bool, state_dir: Path | None, aws: AwsOptions, **kwargs: Any) -> R:
+        local = local or state_dir is not None
+        named = click.get_current_context().get_parameter_source("stack") is click.core.ParameterSource.COMMANDLINE
+        if local and (named or aws != AwsOptions()):
+            raise click.UsageError("The local stack has its own name, account and endpoint: leave the other options.")
+        kwargs["stack"] = StackOptions(stack, local, state_dir.resolve() if state_dir else None, aws)
+        return command(**kwargs)
+
+    return with_stack

@@ -1,0 +1,99 @@
+"""`penstock status`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.model import JobStatus
+from penstock_cli import job_text
+from penstock_cli.params import human_size
+from penstock_cli.stacks import StackOptions, stack_options
+
+if TYPE_CHECKING:
+    from penstock.wiring.operations import Operations
+
+# What is told comes after a name that is filled up to this.
+_MARGIN = 12
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock status 3f9a41c2
+  penstock status s3://drops/orders/2026-11-22.csv.gz
+  penstock status 3f9a41c2 --json | jq .percent
+"""
+)
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@stack_options
+def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
+    """Say all that is known of a job.
+
+    JOB is its id, the beginning of it, or its source as s3://BUCKET/KEY: then the newest job of that source. A whole
+    id reads one item of the jobs table, anything else all of it.
+    """
+    operations = stack.operations()
+    found = operations.find(job)
+    if as_json:
+        places = {
+            "rejects_folder": operations.rejects_folder(found.job_id) if found.progress.rejects else None,
+            "report_file": operations.report_file(found) or None,
+        }
+        click.echo(json.dumps(job_text.as_json(found) | places))
+        return
+    for name, text in _told(found, operations):
+        for number, line in enumerate(text.splitlines()):
+            click.echo(f"{'' if number else name:<{_MARGIN}}{line}")
+
+
+def _told(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
+    told = [
+        ("job", found.job_id),
+        ("state", click.style(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
+        ("source", f"{job_text.one_line(found.source)} ({human_size(found.size)})"),
+    ]
+    if found.route:
+        told += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
+        told += _progress(found)
+    told += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
+    told += [("warning", job_text.one_line(warning)) for warning in found.warnings]
+    if failure := found.failure:
+        before = "" if found.state.final else " (an earlier attempt)"
+        hint = f"\n{job_text.one_line(failure.hint)}" if failure.hint else ""
+        told.append(("failure" + before, f"{failure.error}: {job_text.one_line(failure.message)}{hint}"))
+    if found.progress.rejects:
+        told.append(("rejects", f"{operations.rejects_folder(found.job_id)}\npenstock rejects {found.job_id}"))
+    if report := operations.report_file(found):
+        told.append(("report", f"{report}\npenstock report {found.job_id}"))
+    return told
+
+
+def _progress(found: JobStatus) -> list[tuple[str, str]]:
+    progress = found.progress
+    told = [("done", f"{job_text.percent(found)} ({progress.bytes_in:,} of {found.size:,} bytes read)")]
+    if progress.rows or progress.rejects:
+        told.append(("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {_per_second(found)}"))
+    if progress.bytes_out:
+        told.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))
+    if found.codec:
+        checked = f"CRC32 {found.crc32}, " if job_text.has_crc32(found) else ""
+        told.append(("integrity", f"{checked}codec {found.codec}, {found.parts:,} parts"))
+    told.append(("attempts", job_text.attempts(found)))
+    if found.execution:
+        told.append(("execution", found.execution))
+    if found.spans:
+        told.append(("spans", f"{found.spans_done:,} of {found.spans:,}"))
+    return told
+
+
+def _per_second(found: JobStatus) -> str:
+    return f"{found.rows_per_second:,.0f} a second" if found.rows_per_second else "at once"
+
+
+def _time(found: JobStatus) -> str:
+    left = "" if found.state.final else f", {job_text.duration(found.seconds_left)} left"
+    return f"{job_text.duration(found.seconds)}{left}"

@@ -1,0 +1,142 @@
+"""`penstock watch`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import click
+
+from penstock.model import JobState, JobStatus
+from penstock_cli import job_text
+from penstock_cli.stacks import StackOptions, stack_options
+
+if TYPE_CHECKING:
+    from penstock.wiring.operations import Operations
+
+# Seconds between two looks for jobs that began meanwhile: each reads the whole table.
+RESCAN = 15.0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock watch
+  penstock watch s3://drops/orders.csv.gz && psql -c "select count(*) from orders"
+  penstock watch 3f9a41c2 --json | jq .percent
+"""
+)
+@click.argument("job", required=False)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks at a job.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per change, for programs.")
+@stack_options
+@click.pass_context
+def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool, stack: StackOptions) -> None:
+    """Watch a job until it has ended, or all that are at work until Ctrl-C.
+
+    Live on a terminal, else one line per change. JOB as for `penstock status`. Exit code 0 if it succeeded or was
+    skipped, else 1. What a large object's workers deliver is counted when a span is done. Without JOB, new jobs are
+    looked for every 15 seconds.
+    """
+    operations = stack.operations()
+    last = None
+    with _screen(as_json=as_json) as screen:
+        if job:
+            for last in operations.follow(operations.find(job).job_id, interval=interval):
+                screen.show([last])
+        else:
+            for found in _all(operations, interval, rescan=interval if stack.local else max(interval, RESCAN)):
+                screen.show(found)
+    if last is None:
+        return
+    if last.failure and last.state is not JobState.SUCCEEDED:
+        click.echo(f"{last.failure.error}: {job_text.one_line(last.failure.message)}", err=True)
+        if last.failure.hint:
+            click.echo(job_text.one_line(last.failure.hint), err=True)
+    ctx.exit(0 if last.state in (JobState.SUCCEEDED, JobState.SKIPPED) else 1)
+
+
+def _all(operations: Operations, interval: float, *, rescan: float) -> Iterator[list[JobStatus]]:
+    watched = operations.watch(rescan=rescan)
+    while True:
+        yield watched.look()
+        time.sleep(interval)
+
+
+class _Screen(AbstractContextManager["_Screen"], Protocol):
+    """Where jobs are shown."""
+
+    def show(self, found: list[JobStatus]) -> None:
+        """How they stand now."""
+
+
+def _screen(*, as_json: bool) -> _Screen:
+    return _Lines(as_json=as_json) if as_json or not sys.stdout.isatty() else _Live()
+
+
+class _Lines:
+    """A line for every job that has changed."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown: dict[str, object] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Nothing is held."""
+
+    def show(self, found: list[JobStatus]) -> None:
+        from penstock_cli.board import line  # noqa: PLC0415  # rich takes a tenth of a second
+
+        for status in found:
+            stands = (status.state, status.progress, status.spans, status.spans_done, status.attempts)
+            if self._shown.get(status.job_id) == stands:
+                continue
+            self._shown[status.job_id] = stands
+            click.echo(json.dumps(job_text.as_json(status)) if self._as_json else line(status))
+        sys.stdout.flush()
+
+
+class _Live:
+    """All jobs at once, in place; those that have ended stay above."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  # as above
+        from rich.live import Live  # noqa: PLC0415  # as above
+
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._live.stop()
+
+    def show(self, found: list[JobStatus]) -> None:
+        from penstock_cli.board import Board  # noqa: PLC0415  # as above
+
+        ended = [status for status in found if status.state.final]
+        for status in ended:
+            self._console.print(Board([status]))
+        going = [status for status in found if not status.state.final]
+        self._live.update("" if ended and not going else Board(going), refresh=True)

@@ -1,0 +1,146 @@
+"""The use cases of `penstock.operations` on a stack, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from penstock.adapters.execution_store import DynamoExecutionStore
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.person_errors import telling
+from penstock.adapters.reject_log import S3RejectLog
+from penstock.adapters.s3_files import S3WorkFiles
+from penstock.adapters.sqs import SqsEvents
+from penstock.adapters.stack_outputs import stack_outputs
+from penstock.errors import ConfigurationError
+from penstock.model import JobState, JobStatus, Source
+from penstock.operations.finding import find, newest
+from penstock.operations.redriving import Redriver, upload_of
+from penstock.operations.story import Bar, Story, Teller, timeline
+from penstock.operations.watching import Watch, follow
+from penstock.records import Reject
+from penstock.steps.ticket import FOLDER, REPORT
+
+__all__ = ["Access", "Bar", "Names", "Operations", "Story", "names_of", "timeline"]
+
+# As the template sets it. Only what a redrive writes goes by it, and ingest puts it right when it claims the job.
+RETENTION_DAYS = 90
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, user_agent_extra="penstock")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which account, region and endpoint; what is empty is found by boto3's own rules."""
+
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = ""
+
+    def client(self, service: str) -> Any:
+        """A client of one service. Raises ConfigurationError for a profile or an endpoint that is none."""
+        with telling(f"the {service} client"):
+            session = boto3.session.Session(
+                profile_name=self.profile or None,
+                region_name=self.region or None,
+                aws_access_key_id=self.access_key_id or None,
+                aws_secret_access_key=self.secret_access_key or None,
+            )
+            try:
+                client: Any = session.client(  # type: ignore[call-overload]  # of whichever service
+                    service, endpoint_url=self.endpoint_url or None, config=_CONFIG
+                )
+            except ValueError as error:
+                raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
+        return client
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a stack consists of, as far as its jobs are concerned."""
+
+    jobs_table: str
+    work_bucket: str
+    queue_url: str
+
+
+def names_of(access: Access, stack: str) -> Names:
+    """By the outputs of a CloudFormation stack. Raises ConfigurationError where it is none of Penstock's."""
+    with telling(f"stack {stack}"):
+        outputs = stack_outputs(access.client("cloudformation"), stack)
+    try:
+        return Names(outputs["JobsTableName"], outputs["WorkBucketName"], outputs["QueueUrl"])
+    except KeyError as error:
+        raise ConfigurationError(f"stack {stack} has no output {error}: it is not one of Penstock") from error
+
+
+class Operations:
+    """The jobs of one stack. Every method raises AccessDeniedError, ServiceUnavailableError and ConfigurationError."""
+
+    def __init__(self, access: Access, names: Names) -> None:
+        self._access = access
+        self._names = names
+
+    @cached_property
+    def _jobs(self) -> DynamoJobStore:
+        return DynamoJobStore(self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS)
+
+    @cached_property
+    def _rejects(self) -> S3RejectLog:
+        return S3RejectLog(self._access.client("s3"), self._names.work_bucket)
+
+    def newest(self, *, limit: int, states: Collection[JobState] = ()) -> list[JobStatus]:
+        """`finding.newest`."""
+        with telling("the jobs table"):
+            return newest(self._jobs, limit=limit, states=states)
+
+    def find(self, name: str) -> JobStatus:
+        """`finding.find`."""
+        with telling("the jobs table"):
+            return find(self._jobs, name)
+
+    def follow(self, job_id: str, *, interval: float) -> Iterator[JobStatus]:
+        """`watching.follow`."""
+        with telling("the jobs table"):
+            yield from follow(self._jobs, job_id, interval=interval)
+
+    def watch(self, *, rescan: float) -> Watch:
+        """`watching.Watch`."""
+        return Watch(self._jobs, rescan)
+
+    def rejects(self, job_id: str) -> Iterator[Reject]:
+        """What was rejected, while its files have not expired."""
+        with telling("the work bucket"):
+            yield from self._rejects.read(job_id)
+
+    def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
+        """`redriving.Redriver`; of a dry run only what it refuses."""
+        with telling("the queue"):
+            if dry_run:
+                return upload_of(status)
+            return Redriver(self._jobs, SqsEvents(self._access.client("sqs"), self._names.queue_url))(status)
+
+    def story(self, status: JobStatus, *, sample: int) -> Story:
+        """`story.Teller`."""
+        with telling("the work bucket"):
+            files = S3WorkFiles(self._access.client("s3"), self._names.work_bucket)
+            executions = DynamoExecutionStore(
+                self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS
+            )
+            return Teller(files, executions, self._rejects)(status, sample=sample)
+
+    def rejects_folder(self, job_id: str) -> str:
+        """Where rejects are kept, if there are any."""
+        return f"s3://{self._names.work_bucket}/{FOLDER}/{job_id}/rejects/"
+
+    def report_file(self, status: JobStatus) -> str:
+        """Where the machine left its report; empty for a job without one."""
+        carried = status.execution and status.state is JobState.SUCCEEDED
+        return f"s3://{self._names.work_bucket}/{FOLDER}/{status.job_id}/{REPORT}" if carried else ""
