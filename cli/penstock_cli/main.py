@@ -16,7 +16,19 @@ INTERRUPTED = 130
 
 # Each is the function of that name in penstock_cli.NAME, imported when it is called: no command waits for another's
 # libraries.
-COMMANDS = ("abort", "local", "sync", "upload", "uploads")
+COMMANDS = (
+    "abort",
+    "jobs",
+    "local",
+    "redrive",
+    "rejects",
+    "report",
+    "status",
+    "sync",
+    "upload",
+    "uploads",
+    "watch",
+)
 
 
 class Commands(click.Group):
