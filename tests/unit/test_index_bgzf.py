@@ -80,6 +80,13 @@ def test_what_does_not_say_its_length_or_not_the_right_one_is_inflated(other: by
     assert (trace.produced, trace.crc32, trace.members) == (len(DATA) + 11, zlib.crc32(b"before" + DATA + b"after"), 4)
 
 
+def test_what_follows_must_be_a_member_or_the_end() -> None:
+    # Zeros as they are: wherever its end is said to be, a trailer seems to stand before it.
+    data = bgzf_member(bytes(5_000), size=200, level=0) + BGZF_END
+    inflated, _, trace = walked(data)
+    assert (len(inflated), trace.produced, trace.warnings) == (5_000, 5_000, [])
+
+
 def test_other_fields_may_stand_before_the_one_with_the_length() -> None:
     inflated, _, trace = walked(bgzf_member(DATA, extra=b"XY\3\0abc") + BGZF_END)
     assert (inflated, trace.produced) == (b"", len(DATA))

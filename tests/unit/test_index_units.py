@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.encoded import chop, zstd_frame
-from fixtures.units import MAKERS, pieces_of, swapped_sizes, xz_block, xz_empty_block, xz_stream, zstd
+from fixtures.units import MAKERS, pieces_of, shifted, xz_block, xz_empty_block, xz_stream, zstd
 from penstock.codecs import CODECS, Trace
 from penstock.errors import BadSourceError, CorruptSourceError
 from penstock.index import units
@@ -206,7 +206,7 @@ def test_empty_blocks_of_xz_are_passed() -> None:
 
 def test_an_xz_index_that_does_not_list_the_blocks_is_refused_by_a_scan_however_often_it_is_interrupted() -> None:
     blocks = [xz_block(bytes([n]) * (500 + n)) for n in range(4)]
-    honest, lie = xz_stream(blocks), xz_stream(blocks, listed=swapped_sizes(blocks, 1, 2))
+    honest, lie = xz_stream(blocks), xz_stream(blocks, listed=shifted(blocks, 1, 2, 7))
     for note in [None, *scanned("xz", honest, 1).notes]:
         with pytest.raises(CorruptSourceError, match="index"):
             scanned("xz", lie, 1, go_on=note)
