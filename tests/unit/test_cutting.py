@@ -119,7 +119,6 @@ def test_spans_of_records_tile_the_source_from_its_first_record_on(
     assert [span.number for span in spans] == list(range(1, len(spans) + 1))
     assert (spans[0].start, spans[0].first_row, spans[-1].end) == (*first, total)
     assert all(before.end == after.start for before, after in pairwise(spans))
-    assert all(span.size >= size for span in spans[:-1])
     assert all(span.size > 0 for span in spans)
     check_entries(spans, places, source_size)
 
@@ -148,6 +147,25 @@ def test_what_was_loaded_before_is_in_no_span(
         assert (spans[0].start, spans[0].first_row, spans[-1].end) == (first, 77, total)
         assert all(before.end == after.start for before, after in pairwise(spans))
         check_entries(spans, places, source_size)
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.data())
+def test_entries_a_span_apart_begin_a_span_each(span: int, count: int, data: st.DataObject) -> None:
+    delays = [0, *data.draw(st.lists(st.integers(0, span - 1), min_size=count, max_size=count))]
+    places = [Place(Entry(at * span, at * span, record=at * span + late, row=at)) for at, late in enumerate(delays)]
+    total = (count + 1) * span
+    spans = list(cut_records(places, first=(0, 0), total=total, source_size=total, span=span))
+    assert [one.start for one in spans] == [place_.entry.record for place_ in places]
+
+
+@given(indexes(), st.integers(1, 700))
+def test_there_are_no_more_spans_of_records_than_the_size_asks_for(
+    index: tuple[list[Place], int, int], size: int
+) -> None:
+    places, total, source_size = index
+    first = places[0].entry.record, places[0].entry.row
+    spans = list(cut_records(places, first=first, total=total, source_size=source_size, span=size))
+    assert len(spans) <= total // size + 1
 
 
 def test_a_record_longer_than_a_span_stays_in_one_piece() -> None:

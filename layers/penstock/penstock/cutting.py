@@ -87,11 +87,16 @@ def cut_parts(places: Sequence[Place], *, total: int, source_size: int, part: in
 def cut_records(
     places: Sequence[Place], *, first: tuple[int, int], total: int, source_size: int, span: int
 ) -> Iterator[Span]:
-    """Spans of whole records, from ``first`` (offset and row) on, each of at least ``span`` bytes but the last."""
+    """Spans of whole records, from ``first`` (offset and row) on: to the first record of an entry that lies at least
+    ``span`` bytes behind the one before."""
     borders = [first]
+    # Going by records, every second entry of those that lie just so far apart would be a little too near.
+    reached = max(place_.entry.decoded for place_ in places if place_.entry.decoded <= first[0])
     for place_ in places:
-        if borders[-1][0] + span <= place_.entry.record < total:
-            borders.append((place_.entry.record, place_.entry.row))
+        entry = place_.entry
+        if reached + span <= entry.decoded and borders[-1][0] < entry.record < total:
+            borders.append((entry.record, entry.row))
+            reached = entry.decoded
     starts = [start for start, _ in borders]
     ranges = list(zip(starts, [*starts[1:], total], strict=True))
     for one in _entered(places, ranges, source_size):
