@@ -47,7 +47,7 @@ SUBJECTS = (
     Subject("Penstock's ingest handler", "import app", ("functions/ingest", "layers/penstock")),
     Subject(
         "the same, all clients made",
-        "import app; from penstock import wiring; wiring.ingest()",
+        "import app; from penstock.wiring import deployed; deployed.ingest()",
         ("functions/ingest", "layers/penstock"),
     ),
 )

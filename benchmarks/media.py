@@ -38,7 +38,7 @@ from penstock.ingest import Ingest, nothing_together
 from penstock.limits import MIB
 from penstock.settings import Settings
 from penstock.testing import ManualDeadline, MemoryJobStore
-from penstock.wiring import build_ingest
+from penstock.wiring.deployed import build_ingest
 from penstock_local import postgres
 from penstock_local.tools import checkout
 

@@ -151,8 +151,8 @@ def sync(
     Exit code 1 if anything could not be moved; everything else is moved all the same.
     """
     gc.set_threshold(*_COLLECT_EVERY)
-    from penstock.wiring_sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
-    from penstock.wiring_sync import sync as synchronize  # noqa: PLC0415  # as above
+    from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
+    from penstock.wiring.sync import sync as synchronize  # noqa: PLC0415  # as above
 
     patterns = {"include": iter(include), "exclude": iter(exclude)}
     rules = [Rule(name == "include", next(patterns[name])) for name in ctx.meta[_ORDER] if name in patterns]

@@ -8,7 +8,8 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from penstock import telemetry, wiring
+from penstock import telemetry
+from penstock.wiring import deployed
 
 logger = Logger()
 metrics = Metrics()
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """
     request = event_of_end(event["detail"]) if "detail" in event else event
     with telemetry.step(request["job"], logger, metrics):
-        return wiring.abort()(request["job"], request["attempt"], request["error"])
+        return deployed.abort()(request["job"], request["attempt"], request["error"])
 
 
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:

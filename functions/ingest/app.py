@@ -7,8 +7,9 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from penstock import telemetry, wiring
+from penstock import telemetry
 from penstock.ingest import summarise
+from penstock.wiring import deployed
 
 logger = Logger()
 metrics = Metrics()
@@ -20,6 +21,6 @@ tracer = Tracer(auto_patch=False)
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, object]:
     """An S3 notification, an SQS batch of them or an EventBridge event -> failed batch items, or the jobs."""
-    report = wiring.ingest().handle(event, wiring.deadline(context))
+    report = deployed.ingest().handle(event, deployed.deadline(context))
     telemetry.report(report, logger, metrics)
     return summarise(report)

@@ -7,7 +7,8 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from penstock import telemetry, wiring
+from penstock import telemetry
+from penstock.wiring import deployed
 
 logger = Logger()
 metrics = Metrics()
@@ -20,4 +21,4 @@ tracer = Tracer(auto_patch=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work" | "sequence", "manifest", "concurrency"}``."""
     with telemetry.step(event["job"], logger, metrics):
-        return wiring.plan()(event["job"], event["attempt"], wiring.deadline(context))
+        return deployed.plan()(event["job"], event["attempt"], deployed.deadline(context))

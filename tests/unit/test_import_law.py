@@ -27,11 +27,10 @@ LEVELS = [
     {"ingest"},
     {"operations"},
     {"telemetry"},
-    {"wiring", "wiring_sync"},
+    {"wiring"},
     {"sync"},
 ]
 # The second is apart because a command that is typed should not wait for what functions import.
-COMPOSITION_ROOTS = {"wiring", "wiring_sync"}
 ADAPTERS_MAY = {"ports", "model", "records", "spans", "uploads", "trees", "errors", "limits", "values", "adapters"}
 # The sink checks what the codec declared: both count with the same CRC.
 ADAPTERS_MAY_ALSO = {"penstock.codecs.checksum"}
@@ -71,7 +70,7 @@ def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
         units = {n.split(".")[1] for n in imports(path) if n.startswith("penstock.") and not is_checksum(n)}
     else:
         level = next(number for number, units in enumerate(LEVELS) if unit in units)
-        allowed = set().union(*LEVELS[: level + 1]) | ({"adapters"} if unit in COMPOSITION_ROOTS else set())
+        allowed = set().union(*LEVELS[: level + 1]) | ({"adapters"} if unit == "wiring" else set())
         units = own_units(path)
     assert units <= allowed
 

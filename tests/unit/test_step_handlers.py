@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from penstock import wiring
 from penstock.errors import CorruptSourceError, PenstockError, ServiceUnavailableError
+from penstock.wiring import deployed
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JOB = {"job": "0a1b", "attempt": "0a1b"}
@@ -72,7 +72,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], list[Any]]:
             noted.extend(argument for argument in arguments if not hasattr(argument, "remaining"))
             return {"did": verb}
 
-        monkeypatch.setattr(wiring, verb, lambda: do)
+        monkeypatch.setattr(deployed, verb, lambda: do)
         assert handler(verb)(event, Context()) == {"did": verb}
         return noted
 
@@ -122,7 +122,7 @@ def test_an_error_is_said_in_one_line_and_goes_on_to_the_machine(
     def fail(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr(wiring, "work", lambda: fail)
+    monkeypatch.setattr(deployed, "work", lambda: fail)
     with pytest.raises(type(error)) as caught:
         handler("work")({**JOB, "span": {"number": 3}}, Context())
     assert caught.value is error

@@ -22,7 +22,7 @@ from penstock.mirror.cache import Cache, checked
 from penstock.mirror.ends import Prefix, parse
 from penstock.mirror.run import Step, Summary
 from penstock.trees import Trouble
-from penstock.wiring_sync import Service, file_outside, object_cache
+from penstock.wiring.sync import Service, file_outside, object_cache
 
 __all__ = ["ObjectCache", "OnProgress", "Summary"]
 

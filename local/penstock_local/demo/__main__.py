@@ -18,7 +18,7 @@ from penstock.model import Job, JobState, JobStatus, Source, Target
 from penstock.ports import JobStore
 from penstock.routes import Routes, destination_of, parse_routes
 from penstock.settings import Settings
-from penstock.wiring import build_job_store
+from penstock.wiring.deployed import build_job_store
 from penstock_local.demo.inputs import ROWS, Sample, Uploaded, samples
 from penstock_local.demo.loads import LoadSample, loads, prepare
 from penstock_local.demo.screen import Progress, load_table, say, table

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from platformdirs import user_cache_path
-
 from penstock.adapters.digest_cache import DigestCache
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.quick_client import endpoint_of, quick_client
@@ -122,6 +120,8 @@ def file_outside(path: str) -> LocalFile:
 
 def user_cache() -> Path:
     """Where this user's programs keep what they can make anew."""
+    from platformdirs import user_cache_path  # noqa: PLC0415  # the command's, not in the layer
+
     return user_cache_path("penstock", appauthor=False)
 
 

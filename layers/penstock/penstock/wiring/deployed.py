@@ -1,0 +1,126 @@
+"""What the Lambda functions do, each a function of this environment's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.lambda_context import LambdaContext, LambdaDeadline
+from penstock.adapters.s3_store import S3ObjectStore, s3_client
+from penstock.adapters.session import dynamodb_client, sqs_client
+from penstock.adapters.sqs import SqsQueue
+from penstock.adapters.texts import UriTexts
+from penstock.delivery import Attempt, Carrier, ObjectCarrier
+from penstock.ingest import Ingest, Together
+from penstock.jobs import Outcome, Workshop
+from penstock.limits import Budget
+from penstock.model import Job, Receipt, Store
+from penstock.ports import Deadline
+from penstock.settings import Settings
+from penstock.steps.blaming import Blaming
+from penstock.wiring.handover import handover
+from penstock.wiring.routes import routes_reader
+
+if TYPE_CHECKING:
+    from penstock.steps.finishing import Aborter
+    from penstock.wiring.steps import Steps
+
+
+@cache
+def ingest() -> Ingest:
+    """The ingest use case of this environment, built once per execution environment."""
+    return build_ingest(Settings.from_environment())
+
+
+def plan() -> Blaming:
+    """The plan step of this environment."""
+    return Blaming(_steps().executions, _steps().plan())
+
+
+def index() -> Blaming:
+    """The index step."""
+    return Blaming(_steps().executions, _steps().index())
+
+
+def work() -> Blaming:
+    """The work step."""
+    return Blaming(_steps().executions, _steps().work())
+
+
+def finish() -> Blaming:
+    """The finish step."""
+    return Blaming(_steps().executions, _steps().finish())
+
+
+def abort() -> Aborter:
+    """The abort step."""
+    return _steps().abort()
+
+
+def deadline(context: LambdaContext) -> Deadline:
+    """The deadline of one invocation."""
+    return LambdaDeadline(context, Settings.from_environment().time_limit_seconds)
+
+
+def build_ingest(settings: Settings) -> Ingest:
+    """The ingest use case for explicit settings; AWS credentials and endpoint come from boto3's own chain."""
+    budget = Budget.of(settings.memory)
+    s3 = s3_client(budget)
+    objects = S3ObjectStore(s3, budget)
+    jobs = build_job_store(settings)
+    workshop = Workshop(
+        objects=objects,
+        jobs=jobs,
+        carriers={
+            Store.BUCKET: ObjectCarrier(objects, budget),
+            Store.POSTGRESQL: _later(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
+            Store.DYNAMODB: _later(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
+        },
+        lease=settings.lease_seconds,
+        beat_every=settings.beat_seconds,
+        margin=settings.margin_seconds,
+        handover=handover(settings, objects, s3),
+    )
+    routes = routes_reader(settings, UriTexts(lambda: s3))
+    together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
+    return Ingest(workshop, SqsQueue(sqs_client), routes, together)
+
+
+def build_job_store(settings: Settings) -> DynamoJobStore:
+    """The jobs table of explicit settings."""
+    return DynamoJobStore(dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
+
+
+def _later(make: Callable[[], Carrier]) -> Carrier:
+    """A carrier that is made for its first job: a cold start should not pay for what it may never need."""
+    made = cache(make)
+
+    def carry(attempt: Attempt) -> Receipt:
+        return made()(attempt)
+
+    return carry
+
+
+def _later_together(make: Callable[[], Together]) -> Together:
+    """The same for jobs that are done together."""
+    made = cache(make)
+
+    def carry(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:
+        return made()(jobs, deadline)
+
+    return carry
+
+
+def _steps() -> Steps:
+    from penstock.wiring import steps  # noqa: PLC0415  # as above
+
+    return steps.steps()
+
+
+def _tables() -> ModuleType:
+    from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
+
+    return tables
