@@ -14,7 +14,7 @@ from typing import Any
 
 from machine import DeadError, Plant
 from penstock.errors import PenstockError, ServiceUnavailableError
-from penstock.model import Source
+from penstock.model import JobState, Source
 from penstock.ports import Deadline, TableSink
 from penstock.testing import ManualDeadline
 
@@ -156,11 +156,22 @@ class TroubledPlant(Plant):
                 if outcome.retry is None:
                     break
             self.now += 1000.0
-        if outcome.job_id in self.machine.started:
-            self.execute(outcome.job_id)
+        if outcome.state is JobState.EXECUTING:
+            self.execute(self.jobs.jobs[outcome.job_id].execution)
+        return outcome.job_id
+
+    def run_copies(self) -> None:
+        """Do what copies of steps are left, after the end."""
         while self.trouble.later:
             self.trouble.run_copy()
-        return outcome.job_id
+
+    def redrive(self, source: Source, job_id: str) -> None:
+        """Begin a job again that has failed, without trouble but for copies of what the first execution did."""
+        self.trouble.kinds = ("copy",)
+        self.trouble.rate = 0.1
+        assert self.jobs.begin_again(job_id)
+        self.run_through(source)
+        self.run_copies()
 
 
 def shaken_sinks(open_sink: Callable[[str, int], TableSink], trouble: Trouble) -> Callable[[str, int], TableSink]:

@@ -52,7 +52,9 @@ def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
     ended: Counter[JobState] = Counter()
     for seed in range(RUNS):
         plant = TroubledPlant(ROUTES, Trouble(random.Random(f"{key} {rate} {seed}"), rate))
-        ended[check(plant, plant.run_through(plant.upload(key, SOURCES[key])))] += 1
+        job_id = plant.run_through(plant.upload(key, SOURCES[key]))
+        plant.run_copies()
+        ended[check(plant, job_id)] += 1
     assert set(ended) <= {JobState.SUCCEEDED, JobState.FAILED}
     if rate == min(RATES):
         assert ended[JobState.SUCCEEDED]
@@ -66,4 +68,19 @@ def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key
         source = plant.upload(key, SOURCES[key])
         trouble.erase = partial(plant.store.erase, source)
         job_id = plant.run_through(source)
+        plant.run_copies()
         assert check(plant, job_id) in {JobState.SUCCEEDED, JobState.SUPERSEDED}
+
+
+@pytest.mark.parametrize("key", SOURCES)
+def test_a_job_that_failed_is_whole_once_it_is_begun_again(key: str) -> None:
+    failed = 0
+    for seed in range(RUNS):
+        plant = TroubledPlant(ROUTES, Trouble(random.Random(f"{key} {seed}"), 0.1))
+        source = plant.upload(key, SOURCES[key])
+        job_id = plant.run_through(source)
+        if plant.jobs.jobs[job_id].state is JobState.FAILED:
+            failed += 1
+            plant.redrive(source, job_id)
+            assert check(plant, job_id) is JobState.SUCCEEDED
+    assert failed

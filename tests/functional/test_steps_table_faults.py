@@ -53,7 +53,8 @@ class Run:
         self.trouble.rate = rate
 
     def load(self, key: str, data: bytes) -> JobState:
-        self.job_id = self.plant.run_through(self.plant.upload(key, data))
+        self.source = self.plant.upload(key, data)
+        self.job_id = self.plant.run_through(self.source)
         return self.plant.jobs.jobs[self.job_id].state
 
     @property
@@ -79,6 +80,7 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
         rate = (0.01, 0.03, 0.07)[number % 3]
         run = Run(database, mode, f"{mode} {key} {begun} {number}", rate, begun=begun)
         state = run.load(key, in_blocks(data) if key.endswith("gz") else data)
+        run.plant.run_copies()
         ended[state] += 1
         machined += "plan" in run.plant.calls
         old = [] if mode == "replace" else [-1]
@@ -93,3 +95,21 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
         assert run.database.tables() == run.tables, run.story
     assert machined
     assert ended[JobState.SUCCEEDED]
+
+
+@pytest.mark.xdist_group("steps-tables")
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
+def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
+    database: Database, mode: str, *, begun: bool
+) -> None:
+    failed = 0
+    for number in range(RUNS):
+        run = Run(database, mode, f"again {mode} {begun} {number}", 0.1, begun=begun)
+        if run.load("data.csv.gz", in_blocks(csv())) is JobState.FAILED:
+            failed += 1
+            run.plant.redrive(run.source, run.job_id)
+            assert run.plant.jobs.jobs[run.job_id].state is JobState.SUCCEEDED, run.story
+            assert run.ids == ([] if mode == "replace" else [-1]) + GOOD, run.story
+            assert run.database.tables() == run.tables, run.story
+    assert failed
