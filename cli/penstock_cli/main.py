@@ -18,11 +18,14 @@ INTERRUPTED = 130
 # libraries.
 COMMANDS = (
     "abort",
+    "explain",
     "jobs",
     "local",
     "redrive",
     "rejects",
     "report",
+    "routes",
+    "run",
     "status",
     "sync",
     "upload",
@@ -53,7 +56,8 @@ class Commands(click.Group):
         except PenstockError as error:
             if ctx.params["debug"]:
                 raise
-            raise click.ClickException(f"{error}\n{error.hint}".strip()) from error
+            notes = getattr(error, "__notes__", [])
+            raise click.ClickException("\n".join([str(error), *notes, error.hint]).strip()) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
 

@@ -22,6 +22,7 @@ LEVELS = [
     {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},
     {"steps"},
+    {"explain", "orders", "running"},
     {"jobs"},
     {"group"},
     {"ingest"},

@@ -38,7 +38,14 @@ class Routes:
 
 def takes(route: Route, bucket: str, key: str) -> bool:
     """Whether a route matches: shell patterns, case-sensitive, ``*`` crosses slashes."""
-    return fnmatchcase(bucket, route.source_bucket) and any(fnmatchcase(key, pattern) for pattern in route.match)
+    return pattern_for(route, bucket, key) is not None
+
+
+def pattern_for(route: Route, bucket: str, key: str) -> str | None:
+    """The first pattern of a route that takes a key; None where none does."""
+    if not fnmatchcase(bucket, route.source_bucket):
+        return None
+    return next((pattern for pattern in route.match if fnmatchcase(key, pattern)), None)
 
 
 def destination_of(route: Route, source: Source) -> Target | TableTarget:

@@ -14,19 +14,25 @@ from penstock.model import Job, Store
 _DELIVERED = {"gzip": 250e6, "zstd": 250e6, "identity": 300e6, "xz": 80e6, "bzip2": 30e6}
 _LOADED = 25e6
 _RATIO = {"gzip": 6, "zstd": 6, "xz": 10, "bzip2": 8, "identity": 1}
-_VCPU = 1769 * MIB
+# Memory that buys one whole vCPU.
+VCPU = 1769 * MIB
 
 
 def estimated_seconds(job: Job, memory: int) -> float:
     """How long one invocation of so many bytes of memory would take for a job, going by its source's name and size."""
     codec = codec_by_name(job.source.key)
-    return job.source.size * _RATIO[codec] / bytes_per_second(codec, job.route.store, memory)
+    return expected_bytes(codec, job.source.size) / bytes_per_second(codec, job.route.store, memory)
+
+
+def expected_bytes(codec: str, size: int) -> int:
+    """How many decoded bytes so many encoded ones hold, if they are text."""
+    return size * _RATIO[codec]
 
 
 def bytes_per_second(codec: str, store: Store, memory: int) -> float:
     """Decoded bytes that an invocation delivers in a second; CPU follows memory, of which one vCPU is used."""
     rate = _DELIVERED[codec] if store is Store.BUCKET else min(_DELIVERED[codec], _LOADED)
-    return rate * min(1.0, memory / _VCPU)
+    return rate * min(1.0, memory / VCPU)
 
 
 def codec_by_name(key: str) -> str:

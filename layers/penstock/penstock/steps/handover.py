@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from penstock.errors import PermanentError
 from penstock.model import Claim, Job, ObjectHead, Target
 from penstock.ports import Deadline, ExecutionStore, Machine, ObjectStore, WorkFiles
 from penstock.steps.estimate import estimated_seconds
@@ -30,9 +31,7 @@ class Handover:
 
     def wants(self, job: Job, deadline: Deadline) -> bool:
         """Whether a job should not be begun here: it is large, or may not fit half of the time that is left."""
-        if self.large_bytes:
-            return job.source.size >= self.large_bytes
-        return estimated_seconds(job, self.memory) > min(LONG_SECONDS, deadline.remaining() / 2)
+        return is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes)
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
         """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its
@@ -45,4 +44,16 @@ class Handover:
         execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
         Folder(self.files, job.id).put(TICKET, Ticket(job, head))
         self.executions.hand_over(claim, execution, lease=CONFIRMATION_SECONDS)
-        self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
+        try:
+            self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
+        except PermanentError:
+            # Not after a retryable error: the answer alone may have been lost, and the execution have begun.
+            self.executions.hand_back(claim, execution, lease=CONFIRMATION_SECONDS)
+            raise
+
+
+def is_large(job: Job, seconds: float, *, memory: int, large_bytes: int) -> bool:
+    """Whether the state machine should do a job, rather than an invocation that has so many seconds left."""
+    if large_bytes:
+        return job.source.size >= large_bytes
+    return estimated_seconds(job, memory) > min(LONG_SECONDS, seconds / 2)

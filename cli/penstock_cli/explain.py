@@ -1,0 +1,176 @@
+"""`penstock explain`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.limits import MIB
+from penstock.records import Column, Format
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.params import human_size
+
+if TYPE_CHECKING:
+    from penstock.explain import Forecast
+    from penstock.wiring.explain import Explanation
+
+CENT = 0.01
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock explain s3://penstock-dev-source/in/orders.csv.gz --stack penstock-dev
+  penstock explain s3://lake/in/orders.csv.gz --routes my-routes.toml --memory 512
+  penstock explain orders.csv.gz --routes my-routes.toml --as orders/2026/orders.csv.gz
+"""
+)
+@click.argument("source", metavar="SRC")
+@click.option("--routes", "routes_uri", default="", metavar="FILE", help="Also s3://.  [default: the packaged one]")
+@click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, routes and sizes hold.")
+@click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
+@click.option("--memory", type=click.IntRange(128, 10_240), help="MB of a function.  [default: the stack's, else 1769]")
+@aws_options
+@output_options
+def explain(
+    *,
+    source: str,
+    routes_uri: str,
+    stack: str,
+    as_key: str,
+    memory: int | None,
+    aws: AwsOptions,
+    output: OutputOptions,
+) -> None:
+    """Tell what would become of SRC, and touch nothing.
+
+    SRC is s3://BUCKET/KEY, or a file of this machine. Which route takes it and why, codec and columns by its first
+    bytes, where it goes, whether one invocation does it or the state machine, in how many spans, how long it takes and
+    what it costs. Time and cost are estimates: of text, and without storage and transfer.
+    """
+    from penstock.wiring.explain import PersonClients  # noqa: PLC0415  # boto3: not for --help
+    from penstock.wiring.explain import explain as find_out  # noqa: PLC0415  # as above
+
+    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    found = find_out(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
+    if output.as_json:
+        click.echo(json.dumps(_as_json(found)))
+        return
+    if output.quiet:
+        return
+    click.echo(f"{found.source.uri} ({human_size(found.source.size)})")
+    for name, text in _lines(found):
+        click.echo(f"  {name:<12} {text}")
+
+
+def _lines(found: Explanation) -> list[tuple[str, str]]:
+    taken, target = found.taken, found.target
+    if taken is None or target is None:
+        names = ", ".join(route.name for route in found.routes.routes)
+        return [("route", f"none of {found.file} takes it ({names}): it would be recorded as skipped")]
+    lines = [("route", f"{taken.route.name}, by {taken.pattern} of {found.file}")]
+    if taken.before:
+        lines.append(("not by", "; ".join(f"{route.name} ({' '.join(route.match)})" for route in taken.before)))
+    lines += [("codec", found.seen.codec)] if found.seen.codec else []
+    lines.append(("destination", target.uri))
+    lines += _table_lines(found)
+    if found.forecast:
+        lines += _forecast_lines(found, found.forecast)
+    return [*lines, *(("problem", problem) for problem in found.problems)]
+
+
+def _table_lines(found: Explanation) -> list[tuple[str, str]]:
+    plan = found.seen.plan
+    if plan is None:
+        return []
+    lines = [("records", str(plan.parse.format))] if plan.parse.format is not Format.AUTO else []
+    tables = [plan.table] if plan.table else list(plan.choice.tables.values()) if plan.choice else []
+    for table in tables:
+        by = f" by {', '.join(table.key)}" if table.key else ""
+        made = ", made where it is missing" if table.create else ""
+        lines.append(("table", f"{table.name}: {table.mode}{by}{made}"))
+        columns = ", ".join(_column(column) for column in table.columns)
+        lines.append(("columns", columns or "inferred when it is loaded"))
+    return lines
+
+
+def _column(column: Column) -> str:
+    return f"{column.name} {column.type}{'' if column.nullable else ' not null'}"
+
+
+def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, str]]:
+    from penstock.costs import PRICES  # noqa: PLC0415  # as above
+
+    memory = f"{found.around.memory // MIB:,} MB"
+    alone = f"one invocation of {memory} would take about {_duration(expected.alone)}"
+    lines = [("done by", f"the state machine: {alone}" if expected.machine else f"ingest: {alone}")]
+    if expected.machine:
+        lines.append(("spans", _spans(found, expected)))
+    lines.append(("decoded", f"about {human_size(expected.decoded)}, were it text"))
+    lines.append(("time", f"about {_duration(expected.seconds)}"))
+    lines.append(("cost", f"about {_dollars(expected.usage.dollars)} ({PRICES})"))
+    return lines
+
+
+def _spans(found: Explanation, expected: Forecast) -> str:
+    if not expected.spans:
+        return "it cannot be cut: carried whole"
+    how = (
+        "one after the other, for the last row of a key to win"
+        if expected.ordered
+        else f"{found.around.workers} at once"
+    )
+    return f"about {expected.spans:,} of {human_size(expected.span_bytes)}, {how}"
+
+
+def _dollars(each: float) -> str:
+    """Of what costs less than a cent, a thousand."""
+    return f"{each:,.2f} dollars" if each >= CENT else f"{each * 1000:,.2f} dollars for a thousand like it"
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(max(1, round(seconds)), 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _as_json(found: Explanation) -> dict[str, object]:
+    plan = found.seen.plan
+    tables = [plan.table] if plan and plan.table else list(plan.choice.tables.values()) if plan and plan.choice else []
+    expected = found.forecast
+    return {
+        "source": found.source.uri,
+        "size": found.source.size,
+        "routes": found.file,
+        "route": found.taken.route.name if found.taken else None,
+        "pattern": found.taken.pattern if found.taken else None,
+        "not_by": [route.name for route in found.taken.before]
+        if found.taken
+        else [one.name for one in found.routes.routes],
+        "target": found.target.uri if found.target else None,
+        "codec": found.seen.codec or None,
+        "format": plan.parse.format if plan else None,
+        "tables": [
+            {
+                "name": table.name,
+                "mode": table.mode,
+                "key": table.key,
+                "columns": [{"name": c.name, "type": c.type, "nullable": c.nullable} for c in table.columns],
+            }
+            for table in tables
+        ],
+        "memory": found.around.memory,
+        "machine": expected.machine if expected else None,
+        "spans": expected.spans if expected else None,
+        "span_bytes": expected.span_bytes if expected else None,
+        "index_invocations": expected.index_invocations if expected else None,
+        "decoded_bytes": expected.decoded if expected else None,
+        "seconds": round(expected.seconds, 1) if expected else None,
+        "lambda_seconds": round(expected.usage.seconds, 1) if expected else None,
+        "dollars": expected.usage.dollars if expected else None,
+        "problems": found.problems,
+    }

@@ -1,0 +1,15 @@
+"""`penstock routes`: look at routes without deploying them."""
+
+from __future__ import annotations
+
+import click
+
+from penstock_cli.routes.check import check
+
+
+@click.group()
+def routes() -> None:
+    """Look at routes before they are deployed."""
+
+
+routes.add_command(check)

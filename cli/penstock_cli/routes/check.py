@@ -1,0 +1,90 @@
+"""`penstock routes check`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+
+if TYPE_CHECKING:
+    from penstock.model import Route
+    from penstock.routes import Routes
+
+
+@click.command()
+@click.argument("file", required=False, metavar="[FILE]")
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="Tell which route takes it; also s3://BUCKET/KEY.")
+@click.option("--stack", default="", metavar="NAME", help="Fill in the names of this deployed stack.")
+@aws_options
+@output_options
+def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOptions, output: OutputOptions) -> None:
+    """Read and check a routes.toml: a path, s3://BUCKET/KEY, or by default the one that is packaged.
+
+    What is wrong is told with file, route and field, and ends with exit code 1. A route that never gets a key, because
+    one before it takes them all, is warned of.
+
+    \b
+      penstock routes check
+      penstock routes check my-routes.toml --key orders/2026/a.csv.gz
+      penstock routes check s3://work-bucket/config/routes.toml --stack penstock-prod
+    """
+    from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
+    from penstock.wiring.person import PersonClients, read_routes, surroundings  # noqa: PLC0415  # as above
+
+    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    around = surroundings(clients, stack)
+    where, found = read_routes(clients, file or around.routes_uri, around.names)
+    warnings = [
+        f"route {route.name!r} never gets a key: route {before.name!r} before it takes them all"
+        for route, before in never_taken(found.routes)
+    ]
+    taken = [_taken(key, found) for key in keys]
+    if output.as_json:
+        routes = [_described(route) for route in found.routes]
+        click.echo(json.dumps({"file": where, "routes": routes, "keys": taken, "warnings": warnings}))
+        return
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if output.quiet:
+        return
+    for route in found.routes:
+        click.echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
+    for one in taken:
+        click.echo(f"{one['key']}: " + (f"{one['route']} -> {one['target']}" if one["route"] else "no route takes it"))
+
+
+def _described(route: Route) -> dict[str, object]:
+    return {
+        "name": route.name,
+        "match": route.match,
+        "source_bucket": route.source_bucket,
+        "codec": route.codec,
+        "destination": route.destination,
+    }
+
+
+def _destination(route: Route) -> str:
+    """The destination, and of a table how it is loaded."""
+    table = route.plan.table if route.plan else None
+    if table:
+        by = f" by {', '.join(table.key)}" if table.key else ""
+        return f"{route.destination} ({table.mode}{by})"
+    if route.plan and route.plan.choice:
+        names = ", ".join(dict.fromkeys(table.name for table in route.plan.choice.tables.values()))
+        return f"{route.destination} ({names} by {route.plan.choice.field})"
+    return route.destination
+
+
+def _taken(given: str, found: Routes) -> dict[str, str | None]:
+    from penstock.model import Source  # noqa: PLC0415  # as above
+    from penstock.routes import destination_of  # noqa: PLC0415  # as above
+
+    bucket, key = found.source_bucket, given
+    if given.startswith("s3://"):
+        bucket, _, key = given.removeprefix("s3://").partition("/")
+    route = found.find(bucket, key)
+    target = destination_of(route, Source(bucket, key, 0, "")).uri if route else None
+    return {"key": given, "route": route.name if route else None, "target": target}

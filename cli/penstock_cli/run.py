@@ -1,0 +1,197 @@
+"""`penstock run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.limits import MIB
+from penstock_cli.interrupt import interrupted_once
+from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.params import human_size
+from penstock_cli.run_options import TableOptions, table_options
+
+if TYPE_CHECKING:
+    from penstock.model import Progress as Far
+    from penstock.wiring.run import Errand, Ran
+    from penstock_cli.progress import Progress
+
+# That of the functions, unless a stack is deployed with another: one vCPU's.
+MEMORY = 1769
+
+INTERRUPTED = {
+    **dict.fromkeys(
+        ("append", "upsert"),
+        "rows of whole chunks are in {target}. Run the same command again, without --again, to go on behind them.",
+    ),
+    "replace": "nothing of it is visible in {target}. Run the same command again, without --again, to go on.",
+    "items": "what was written to {target} stays. Run the same command again: writing it twice changes nothing.",
+    "object": "nothing was left at {target}. Run the same command again to begin anew.",
+    "pipe": "rows of whole chunks may be in {target}, and standard input cannot be read again.",
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock run sales.csv.gz --to sales.csv
+  penstock run https://example.org/big.csv.zst --to s3://lake/raw/big.csv
+  penstock run orders.csv.gz --to postgresql:orders --create --key order_id --mode upsert
+  penstock run s3://lake/in/orders.csv.gz --routes routes.toml
+  zcat *.gz | penstock run - --to postgresql:events --format jsonl --max-rejects 1%
+"""
+)
+@click.argument("source", metavar="SRC")
+@click.option(
+    "--to", default="", metavar="DST", help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE."
+)
+@click.option(
+    "--routes", "routes_uri", default="", metavar="FILE", help="A routes.toml, also s3://, that says where to."
+)
+@click.option("--route", "route_name", default="", metavar="NAME", help="Of it this route, whatever it matches.")
+@click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, and routes, are meant.")
+@click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
+@click.option("--codec", default="auto", show_default=True, help="gzip, bzip2, xz, zstd or identity.")
+@table_options
+@click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
+@click.option("--again", is_flag=True, help="Load what is in already once more.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to list rejected records.  [default: SRC.rejects.jsonl]",
+)
+@click.option(
+    "--memory", type=click.IntRange(128, 10_240), default=MEMORY, show_default=True, help="MB to do it within."
+)
+@aws_options
+@output_options
+def run(
+    *,
+    source: str,
+    to: str,
+    routes_uri: str,
+    route_name: str,
+    stack: str,
+    as_key: str,
+    codec: str,
+    table: TableOptions,
+    dsn: str,
+    again: bool,
+    rejects: Path | None,
+    memory: int,
+    aws: AwsOptions,
+    output: OutputOptions,
+) -> None:
+    """Carry SRC through the pipeline on this machine, without Lambda.
+
+    SRC is a file, s3://BUCKET/KEY, any URI that smart_open reads, or - for standard input. It is decoded and goes into
+    a file, an object or, parsed and checked, a table. A file or an object appears whole or not at all.
+
+    A load into PostgreSQL that was cut short goes on where it stopped when it is run again, and one that is in already
+    is not loaded twice. What is rejected is listed, with row, offset and reason.
+    """
+    from penstock.wiring.run import Choice, PersonClients, Runner, Wish, routed, typed  # noqa: PLC0415  # boto3
+    from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
+
+    if bool(to) == bool(routes_uri or stack):
+        raise click.UsageError("Say where to: --to DST, or --routes FILE or --stack NAME.")
+    if to and route_name:
+        raise click.UsageError("--route is for --routes.")
+    if not to and (given := table.given):
+        raise click.UsageError(f"{given[0]} is for --to; a route says it itself.")
+    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    runner = Runner(clients, memory * MIB, dsn)
+    with interrupted_once():
+        if to:
+            errand = typed(runner.inlets, source, as_key, table.order(to, codec))
+        else:
+            errand = routed(clients, runner.inlets, source, as_key, Choice(routes_uri, stack, route_name))
+        with Progress(quiet=output.quiet or output.as_json) as progress:
+            try:
+                ran = runner.run(errand, Wish(again, rejects), _Beat(progress, errand))
+            except KeyboardInterrupt:
+                progress.tell(_interrupted(errand))
+                raise
+    _tell(ran, progress, output)
+
+
+class _Beat:
+    """Passes on how far it is."""
+
+    def __init__(self, progress: Progress, errand: Errand) -> None:
+        self._bar = progress
+        self._name = errand.inlet.source.uri.rpartition("/")[2]
+        self._done = 0
+        progress.total = errand.inlet.size
+        progress.description = self._name
+
+    def __call__(self, far: Far) -> None:
+        if far.rows:
+            self._bar.description = f"{self._name} {far.rows:,} rows"
+        self._bar.add(far.bytes_in - self._done)
+        self._done = far.bytes_in
+
+
+def _interrupted(errand: Errand) -> str:
+    route, target = errand.route, errand.target
+    table = route.plan.table if route.plan else None
+    if route.plan is None:
+        kind = "object"
+    elif route.store == "dynamodb":
+        kind = "items"
+    elif errand.inlet.source.uri == "standard input":
+        kind = "pipe"
+    else:
+        kind = str(table.mode) if table else "append"
+    return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
+
+
+def _tell(ran: Ran, progress: Progress, output: OutputOptions) -> None:
+    if output.as_json:
+        click.echo(json.dumps(_as_json(ran)))
+        return
+    for warning in ran.receipt.warnings:
+        progress.tell(f"warning: {warning}")
+    progress.say(_line(ran))
+
+
+def _line(ran: Ran) -> str:
+    receipt = ran.receipt
+    if ran.stood:
+        return f"{ran.source} is in {ran.target} already ({receipt.rows:,} rows): --again loads it once more"
+    speed = receipt.bytes_out / ran.seconds if ran.seconds else 0
+    about = [f"{human_size(receipt.bytes_in)} of {receipt.codec}"] if receipt.codec != "identity" else []
+    about.append(human_size(receipt.bytes_out))
+    if ":" in ran.target and not ran.target.startswith("s3://"):
+        about.append(f"{receipt.rows:,} rows")
+    if ran.before:
+        about.append(f"{ran.before:,} of them in before")
+    if receipt.rejects:
+        about.append(f"{receipt.rejects:,} rejected")
+    about.append(f"{ran.seconds:.1f} s, {human_size(int(speed))}/s")
+    return f"run: {ran.source} to {ran.target} ({', '.join(about)})"
+
+
+def _as_json(ran: Ran) -> dict[str, object]:
+    receipt = ran.receipt
+    return {
+        "source": ran.source,
+        "target": ran.target,
+        "codec": receipt.codec,
+        "bytes_in": receipt.bytes_in,
+        "bytes_out": receipt.bytes_out,
+        "crc32": f"{receipt.crc32:08x}",
+        "parts": receipt.parts,
+        "etag": receipt.etag,
+        "version_id": receipt.version_id,
+        "rows": receipt.rows,
+        "rows_before": ran.before,
+        "already": ran.stood,
+        "rejects": receipt.rejects,
+        "rejects_file": ran.rejects or None,
+        "warnings": receipt.warnings,
+        "seconds": round(ran.seconds, 3),
+    }

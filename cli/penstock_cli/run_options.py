@@ -1,0 +1,87 @@
+"""The options of `run` that say how records are read and where in a table they go: a route's fields, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from penstock.orders import Order
+from penstock.records import Format, Mode
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What is None or empty was not given: a route's defaults hold."""
+
+    format: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    columns: str | None = None
+    records: str | None = None
+    sheet: str | None = None
+    mode: str | None = None
+    key: tuple[str, ...] = ()
+    create: bool = False
+    null: tuple[str, ...] = ()
+    max_rejects: str | None = None
+
+    @property
+    def given(self) -> list[str]:
+        """The options that were typed."""
+        return [f"--{one.name.replace('_', '-')}" for one in fields(self) if getattr(self, one.name)]
+
+    def order(self, to: str, codec: str) -> Order:
+        """With these a destination is an order."""
+        parse: dict[str, object] = {
+            "format": self.format,
+            "delimiter": {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter),
+            "quote": self.quote,
+            "encoding": self.encoding,
+            "header": False if self.no_header else None,
+            "columns": self.columns.split(",") if self.columns else None,
+            "records": self.records,
+            "sheet": self.sheet,
+        }
+        table: dict[str, object] = {
+            "mode": self.mode,
+            "key": [name for names in self.key for name in names.split(",")] or None,
+            "create": self.create or None,
+            "nulls": list(self.null) or None,
+        }
+        return Order(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
+
+
+def table_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add them; the command gets them as ``table: TableOptions``."""
+
+    @click.option("--mode", type=click.Choice(list(Mode)), help="How rows go into the table.  [default: append]")
+    @click.option("--key", multiple=True, metavar="COLUMN", help="Of the key that upsert goes by; several, or A,B.")
+    @click.option("--create", is_flag=True, help="Make the table where it is missing.")
+    @click.option("--format", type=click.Choice(list(Format)), help="Of the records.  [default: by the name]")
+    @click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV; \\t for a tab.  [default: ,]")
+    @click.option("--quote", metavar="CHAR", help='Around the fields of a CSV.  [default: "]')
+    @click.option("--encoding", metavar="NAME", help="Of the text.  [default: utf-8]")
+    @click.option("--no-header", is_flag=True, help="The CSV begins with a record; --columns names the fields.")
+    @click.option("--columns", metavar="A,B,...", help="Names of the fields of a CSV, instead of its header's.")
+    @click.option("--records", metavar="PATH", help="Where in a JSON document the list of records is: data.items.")
+    @click.option("--sheet", metavar="NAME", help="Of a workbook.  [default: the first]")
+    @click.option("--null", multiple=True, metavar="TEXT", help='A text that means null.  [default: ""]')
+    @click.option("--max-rejects", metavar="N|N%", help="So many bad records are left out and listed.  [default: 0]")
+    @wraps(command)
+    def with_table(**kwargs: Any) -> R:
+        chosen = {one.name: kwargs.pop(one.name) for one in fields(TableOptions)}
+        return command(table=TableOptions(**chosen), **kwargs)
+
+    return with_table
+
+
+def _without_none(values: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,44 @@
+"""What the ledger knows of the earlier loads of one file: which have ended, and where one that has not goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penstock.adapters.postgres import LEDGER
+from penstock.adapters.postgres_catalog import find, split_name
+from penstock.adapters.postgres_connect import Connect, Connection
+from penstock.adapters.postgres_errors import translating
+from penstock.adapters.postgres_ledger import Ledger
+from penstock.records import Resume
+
+SPAN = 0
+
+
+def earlier_loads(connect: Connect, table: str, ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
+    """Whether the table is there; and of the loads by these ids, up to the first that the ledger does not know, whether
+    each has ended and how far it came. Reads only.
+
+    Raises InvalidTableError, AccessDeniedError, ConfigurationError and ServiceUnavailableError.
+    """
+    found = []
+    with connect() as connection:
+        with translating(f"reading the catalog for {table}"):
+            relation = find(connection, split_name(table))
+            name = (relation.schema if relation else _schema(connection, table), LEDGER)
+            if find(connection, name) is None:
+                return relation is not None, []
+        for load_id in ids:
+            ledger = Ledger(connection, name, load_id, SPAN)
+            if not ledger.is_begun():
+                break
+            found.append((ledger.is_finished(), ledger.resume()))
+    return relation is not None, found
+
+
+def _schema(connection: Connection, table: str) -> str:
+    """Where the table would be made."""
+    name = split_name(table)
+    if len(name) > 1:
+        return name[0]
+    answer = connection.execute("SELECT current_schema()").fetchone()
+    return str(answer[0]) if answer else ""

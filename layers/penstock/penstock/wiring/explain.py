@@ -1,0 +1,71 @@
+"""What would become of a source: asked of S3, of a stack and of a routes file. Nothing is written anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from penstock.adapters.person_errors import telling
+from penstock.adapters.s3_store import S3ObjectStore
+from penstock.errors import PermanentError
+from penstock.explain import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken
+from penstock.model import Job, Source, TableTarget, Target
+from penstock.routes import Routes, check_target, destination_of
+from penstock.running import Everywhere
+from penstock.wiring.inlets import Inlets, place_of
+from penstock.wiring.person import PersonClients, read_routes, surroundings
+
+__all__ = ["Explanation", "PersonClients", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found out. ``file`` holds the routes; without ``taken`` no route takes the source, and nothing else is
+    known. ``problems`` are why the job would fail."""
+
+    source: Source
+    file: str
+    routes: Routes
+    around: Surroundings
+    taken: Taken | None = None
+    target: Target | TableTarget | None = None
+    seen: Seen = field(default_factory=Seen)
+    forecast: Forecast | None = None
+    problems: tuple[str, ...] = ()
+
+
+def explain(clients: PersonClients, text: str, *, as_key: str, file: str, stack: str, memory: int) -> Explanation:
+    """``text`` is s3://, another URI or a path. ``memory`` in bytes overrules that of the stack, or the template's.
+
+    Raises InvalidRouteError for bad routes, SourceGoneError, and what asking S3 and CloudFormation raises.
+    """
+    around = surroundings(clients, stack, memory)
+    where, routes = read_routes(clients, file or around.routes_uri, around.names)
+    objects = S3ObjectStore(clients.s3(around.budget), around.budget)
+    bucket, key = place_of(text, routes.source_bucket)
+    inlet = Inlets(lambda: objects).find(text, (bucket, as_key or key))
+    source = inlet.source
+    found = taken(routes, source.bucket, as_key or source.key)
+    if found is None:
+        return Explanation(source, where, routes, around)
+    with telling(f"s3:GetObject on {source.uri}"):
+        seen = see(Everywhere(lambda: objects, inlet.content), source, found.route, around.budget)
+    target = destination_of(found.route, source)
+    problems = [problem for problem in (seen.problem, _refused(routes, found, source, target)) if problem]
+    expected = None
+    try:
+        expected = forecast(Job(source, found.route, target), seen, around)
+    except PermanentError as error:
+        problems.append(str(error))
+    return Explanation(source, where, routes, around, found, target, seen, expected, tuple(problems))
+
+
+def _refused(routes: Routes, found: Taken, source: Source, target: Target | TableTarget) -> str:
+    """Why the destination would be refused; a name that only a stack knows is no reason."""
+    if not isinstance(target, Target) or target.bucket in NAMES:
+        return ""
+    try:
+        routes.refuse_loop(found.route, source, target)
+        check_target(found.route, target)
+    except PermanentError as error:
+        return str(error)
+    return ""
