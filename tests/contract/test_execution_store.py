@@ -99,6 +99,27 @@ def test_whoever_handed_over_holds_the_job_no_more(stores: Stores) -> None:
         stores.executions.hand_over(claim, EXECUTION, lease=60)
 
 
+def test_a_claim_that_was_handed_back_is_good_again(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    stores.executions.hand_over(claim, EXECUTION, lease=60)
+    clock.now += 59
+    stores.executions.hand_back(claim, EXECUTION, lease=60)
+    clock.now += 59
+    with pytest.raises(LeaseLostError):
+        stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    stores.jobs.close(claim, JobState.FAILED, failure=FAILURE)
+    assert stores.status.failure == FAILURE
+
+
+def test_what_an_execution_has_lost_it_cannot_hand_back(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    stores.executions.hand_over(claim, EXECUTION, lease=60)
+    clock.now += 60
+    stores.claim()
+    with pytest.raises(LeaseLostError):
+        stores.executions.hand_back(claim, EXECUTION, lease=60)
+
+
 def test_whoever_was_taken_over_cannot_hand_over(stores: Stores, clock: Clock) -> None:
     dead = stores.claim()
     clock.now += 60

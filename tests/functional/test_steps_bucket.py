@@ -18,6 +18,7 @@ from machine_sources import TEXT, in_blocks, in_members
 from penstock.cutting import Place
 from penstock.delivery import MADE_BY, MADE_FROM, ORDER, origin
 from penstock.errors import (
+    AccessDeniedError,
     ChecksumMismatchError,
     IncompleteJobError,
     LeaseLostError,
@@ -578,18 +579,31 @@ def test_a_hand_over_that_was_cut_short_anywhere_is_made_good_by_the_next_delive
     check_success(plant, plant.jobs.jobs[plant.job_of(execution)])
 
 
-def test_a_machine_that_cannot_be_started_is_started_by_the_next_delivery(plant: Plant) -> None:
+class Refusing:
+    """A machine that cannot be started."""
+
+    def __init__(self, error: PenstockError) -> None:
+        self.error = error
+
+    def start(self, execution: str, payload: str) -> None:
+        raise self.error
+
+
+def test_a_machine_that_is_throttled_is_started_by_the_next_delivery(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     machine = plant.machine
-
-    class Throttled:
-        def start(self, execution: str, payload: str) -> None:
-            raise ServiceUnavailableError("StartExecution: ThrottlingException")
-
-    plant.machine = Throttled()  # type: ignore[assignment]  # a Machine
+    plant.machine = Refusing(ServiceUnavailableError("StartExecution: ThrottlingException"))  # type: ignore[assignment]  # a Machine
     assert plant.ingest(source).retry
     plant.machine = machine
     plant.now += 1000
     outcome = plant.ingest(source)
     plant.execute(outcome.job_id)
     check_success(plant, plant.jobs.jobs[outcome.job_id])
+
+
+def test_a_machine_that_may_not_be_started_fails_the_job_and_names_the_right(plant: Plant) -> None:
+    plant.machine = Refusing(AccessDeniedError("states:StartExecution on the machine"))  # type: ignore[assignment]  # as above
+    outcome = plant.ingest(plant.upload("data.csv", TEXT))
+    status = plant.jobs.jobs[outcome.job_id]
+    assert (outcome.retry, outcome.state, status.state) == (None, JobState.FAILED, JobState.FAILED)
+    assert "states:StartExecution" in failure_of(status)[1]

@@ -249,6 +249,9 @@ class ExecutionStore(Protocol):
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, which must confirm it within ``lease`` seconds."""
 
+    def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
+        """Give a claim back that was handed over to an execution which will never begin."""
+
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         """The execution has begun; it may take ``lease`` seconds. Raises LeaseLostError also when the job has ended."""
 

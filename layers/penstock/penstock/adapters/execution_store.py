@@ -61,6 +61,9 @@ class DynamoExecutionStore:
         if written is None:
             raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
 
+    def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
+        self._write(claim.job_id, execution, {"attempt": claim.attempt, "lease_until": self._clock() + lease})
+
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         self._write(job_id, execution, {"state": str(JobState.EXECUTING), "lease_until": self._clock() + lease})
 

@@ -147,6 +147,11 @@ class MemoryExecutionStore:
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         self.jobs.hand_over(claim, execution, lease=lease)
 
+    def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
+        self._check(claim.job_id, execution)
+        self.jobs.pass_on(claim.job_id, claim.attempt)
+        self.jobs.renew(claim.job_id, lease)
+
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         self._check(job_id, execution)
         self.jobs.renew(job_id, lease)
