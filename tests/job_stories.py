@@ -1,4 +1,4 @@
-"""Jobs as their reports know them: one that succeeded on many workers, one that failed, one that somebody made hostile."""
+"""Jobs as their reports know them: one that succeeded on many workers, one that failed, one made by an attacker."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def spans(count: int = 24, workers: int = 6, *, rejecting: int = 5) -> tuple[Spa
         free[worker] = began + seconds
         rejects = 3 if number == rejecting else 0
         done.append(
-            SpanReceipt(
-                number, 3_875_000, 16_000_000, 0xDEAD0000 + number, 250_000, rejects, 31, seconds, began=began
-            )
+            SpanReceipt(number, 3_875_000, 16_000_000, 0xDEAD0000 + number, 250_000, rejects, 31, seconds, began=began)
         )
     return tuple(done)
 
@@ -91,7 +89,9 @@ def failed() -> Story:
 
 def running() -> Story:
     told = failed()
-    status = replace(told.status, state=JobState.EXECUTING, failure=None, finished_at=0.0, progress=Progress(35_000_000))
+    status = replace(
+        told.status, state=JobState.EXECUTING, failure=None, finished_at=0.0, progress=Progress(35_000_000)
+    )
     return Story(status, None, told.spans, ())
 
 

@@ -69,9 +69,8 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
 
 
 def _all(operations: Operations, interval: float, *, rescan: float) -> Iterator[list[JobStatus]]:
-    watched = operations.watch(rescan=rescan)
-    while True:
-        yield watched.look()
+    for found in operations.watch(rescan=rescan):
+        yield found
         time.sleep(interval)
 
 

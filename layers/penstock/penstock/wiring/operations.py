@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from penstock.adapters.access import Access
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.person_errors import telling
@@ -30,36 +27,6 @@ __all__ = ["Access", "Bar", "Names", "Operations", "Story", "names_of", "timelin
 
 # As the template sets it. Only what a redrive writes goes by it, and ingest puts it right when it claims the job.
 RETENTION_DAYS = 90
-
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, user_agent_extra="penstock")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Which account, region and endpoint; what is empty is found by boto3's own rules."""
-
-    profile: str = ""
-    region: str = ""
-    endpoint_url: str = ""
-    access_key_id: str = ""
-    secret_access_key: str = ""
-
-    def client(self, service: str) -> Any:
-        """A client of one service. Raises ConfigurationError for a profile or an endpoint that is none."""
-        with telling(f"the {service} client"):
-            session = boto3.session.Session(
-                profile_name=self.profile or None,
-                region_name=self.region or None,
-                aws_access_key_id=self.access_key_id or None,
-                aws_secret_access_key=self.secret_access_key or None,
-            )
-            try:
-                client: Any = session.client(  # type: ignore[call-overload]  # of whichever service
-                    service, endpoint_url=self.endpoint_url or None, config=_CONFIG
-                )
-            except ValueError as error:
-                raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
-        return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +78,13 @@ class Operations:
         with telling("the jobs table"):
             yield from follow(self._jobs, job_id, interval=interval)
 
-    def watch(self, *, rescan: float) -> Watch:
-        """`watching.Watch`."""
-        return Watch(self._jobs, rescan)
+    def watch(self, *, rescan: float) -> Iterator[list[JobStatus]]:
+        """`watching.Watch`: a look each time."""
+        watched = Watch(self._jobs, rescan)
+        while True:
+            with telling("the jobs table"):
+                found = watched.look()
+            yield found
 
     def rejects(self, job_id: str) -> Iterator[Reject]:
         """What was rejected, while its files have not expired."""

@@ -1,0 +1,248 @@
+"""A job that failed, begun again: the same job, another execution, and nothing twice."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from functional.test_loading import Plant as InlinePlant
+from functional.test_loading import csv as inline_csv
+from functional.test_loading import route as inline_route
+from machine import Plant
+from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
+from penstock.events import read_event
+from penstock.model import JobState, JobStatus, Source
+from penstock.operations.redriving import Redriver
+from penstock.ports import JobStore, TableSink
+from penstock.records import Chunk, Loaded, Resume, TablePlan
+from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryMachine
+from postgres_database import Database
+from table_machine import add_tables, route
+
+pytest_plugins = ["postgres_fixtures"]
+
+ROWS = 900
+DENIED = "INSERT on table people"
+
+
+@dataclass
+class Wall:
+    """What a load runs against after so many chunks, until it is mended."""
+
+    chunks: int
+    passed: int = 0
+    standing: bool = True
+    deadline: ManualDeadline | None = None
+
+    def check(self) -> None:
+        self.passed += 1
+        if self.deadline:
+            self.deadline.pass_time(300)
+        if self.standing and self.passed > self.chunks:
+            raise AccessDeniedError(DENIED)
+
+
+@dataclass
+class WalledSink:
+    """A sink whose chunks may run against a wall."""
+
+    sink: TableSink
+    wall: Wall
+    begin: Callable[[TablePlan], Resume] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin, self.finish, self.abort, self.load = (
+            self.sink.begin,
+            self.sink.finish,
+            self.sink.abort,
+            self.sink.load,
+        )
+
+    def __enter__(self) -> Self:
+        self.sink.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.sink.__exit__(kind, error, trace)
+
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        self.wall.check()
+        return self.sink.submit(chunk)
+
+
+def redriven(jobs: JobStore, status: JobStatus) -> Source:
+    """Begin a job again; the source as ingest reads it from the event."""
+    queue = MemoryEventQueue()
+    Redriver(jobs, queue)(status)
+    (message,) = read_event({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": queue.events[0]}]})
+    return message.sources[0]
+
+
+def csv() -> bytes:
+    return ("id,name,born\n" + "".join(f"{n},name {n},2001-01-01\n" for n in range(ROWS))).encode()
+
+
+def ids(database: Database) -> list[int]:
+    return [int(str(n)) for (n,) in database.execute("SELECT id FROM people ORDER BY id")]
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 4])
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+def test_a_load_in_one_invocation_goes_on_behind_what_the_ledger_knows(
+    database: Database, mode: str, chunks: int
+) -> None:
+    plant, wall = InlinePlant(database), Wall(chunks)
+    plant.wrap = lambda sink: WalledSink(sink, wall)
+    first = plant.take(plant.drop("people.csv", inline_csv(range(2000))), inline_route(mode=mode))
+    assert first.state is JobState.FAILED
+    loaded = len(plant.ids()) if mode != "replace" else 0
+    assert (loaded > 0) == (chunks > 0 and mode != "replace")
+    wall.standing, wall.passed = False, 0
+    second = plant.take(redriven(plant.jobs, plant.jobs.jobs[first.job_id]), inline_route(mode=mode))
+    assert (second.state, second.job_id) == (JobState.SUCCEEDED, first.job_id)
+    assert second.receipt
+    assert second.receipt.rows == 2000
+    assert plant.ids() == list(range(2000))
+
+
+def table_plant(database: Database, mode: str, wall: Wall) -> Plant:
+    plant = Plant(route(mode=mode), span_bytes=4 * 1024)
+    add_tables(plant, database, lambda good: lambda job_id, span: WalledSink(good(job_id, span), wall))
+    return plant
+
+
+@pytest.mark.parametrize("key", ["people.csv", "people.csv.gz"])
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("chunks", [0, 3, 7])
+@pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
+def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
+    database: Database, key: str, mode: str, chunks: int, *, begun: bool
+) -> None:
+    wall = Wall(chunks if not begun else 1000)
+    plant = table_plant(database, mode, wall)
+    source = plant.upload(key, gzip.compress(csv()) if key.endswith(".gz") else csv())
+    deadline = None
+    if begun:
+        plant.large_bytes = 1_000_000
+        deadline = wall.deadline = ManualDeadline(900)
+    first = plant.ingest(source, deadline)
+    assert first.state is JobState.EXECUTING
+    assert (wall.passed > 0) == begun
+    wall.chunks, wall.passed, wall.deadline = chunks, 0, None
+    assert not plant.execute(first.job_id)
+    failed = plant.jobs.jobs[first.job_id]
+    assert failed.failure
+    assert (failed.state, failed.failure.error) == (JobState.FAILED, "AccessDeniedError")
+
+    wall.standing = False
+    plant.large_bytes = 1
+    again = plant.ingest(redriven(plant.jobs, failed))
+    assert (again.state, again.job_id) == (JobState.EXECUTING, first.job_id)
+    assert plant.execute(f"{first.job_id}-2")
+    done = plant.jobs.jobs[first.job_id]
+    assert (done.state, done.redrives, done.progress.rows) == (JobState.SUCCEEDED, 1, ROWS)
+    assert done.spans_done == done.spans
+    assert ids(database) == list(range(ROWS))
+
+
+def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_again(database: Database) -> None:
+    wall = Wall(3)
+    plant = table_plant(database, "append", wall)
+    outcome = plant.ingest(plant.upload("people.csv", csv()))
+    plant.execute(outcome.job_id)
+    redriven(plant.jobs, plant.jobs.jobs[outcome.job_id])
+    told = {"Error": "States.Timeout", "Cause": ""}
+    with pytest.raises(LeaseLostError):
+        plant.finisher(outcome.job_id, outcome.job_id)
+    with pytest.raises(LeaseLostError):
+        plant.aborter(outcome.job_id, outcome.job_id, told)
+    with pytest.raises(LeaseLostError):
+        plant.planner(outcome.job_id, outcome.job_id, ManualDeadline(900.0))
+    assert plant.jobs.jobs[outcome.job_id].state is JobState.WAITING
+
+
+BUCKET = """
+[[route]]
+name = "decompress"
+match = ["*"]
+destination = "s3://out/{stem}"
+"""
+TEXT = b"".join(b"%d,some text\n" % n for n in range(20_000))
+
+
+def failing(plant: Plant, step: str) -> None:
+    def fail(called: str) -> None:
+        if called == step:
+            raise AccessDeniedError("s3:PutObject on s3://out")
+
+    plant.fail = fail
+
+
+@pytest.mark.parametrize("step", ["plan", "index", "work", "finish"])
+def test_an_object_is_published_by_the_redrive_and_nothing_is_left(step: str) -> None:
+    plant = Plant(BUCKET)
+    failing(plant, step)
+    failed = plant.run(plant.upload("data.csv.gz", gzip.compress(TEXT)))
+    assert failed.state is JobState.FAILED
+    plant.fail = lambda step: None
+    plant.ingest(redriven(plant.jobs, failed))
+    assert plant.execute(f"{failed.job_id}-2")
+    stored = plant.store.get("out", "data.csv")
+    assert stored
+    assert stored.data == TEXT
+    assert plant.store.uploads == {}
+
+
+def test_each_redrive_is_an_execution_of_its_own() -> None:
+    plant = Plant(BUCKET)
+    failing(plant, "work")
+    failed = plant.run(plant.upload("data.csv.gz", gzip.compress(TEXT)))
+    for number in (2, 3, 4):
+        plant.ingest(redriven(plant.jobs, failed))
+        assert not plant.execute(f"{failed.job_id}-{number}")
+        failed = plant.jobs.jobs[failed.job_id]
+        assert (failed.execution, failed.redrives) == (f"{failed.job_id}-{number}", number - 1)
+    named = [json.loads(payload)["attempt"] for payload in plant.machine.started.values()]
+    assert named == list(plant.machine.started)
+
+
+@dataclass
+class DeafMachine(MemoryMachine):
+    """Hears only the second call."""
+
+    deaf: bool = True
+
+    def start(self, execution: str, payload: str) -> None:
+        if self.deaf:
+            self.deaf = False
+            raise ServiceUnavailableError("states:StartExecution: throttled")
+        super().start(execution, payload)
+
+
+def test_an_interrupted_hand_over_of_a_redrive_keeps_its_name() -> None:
+    plant = Plant(BUCKET)
+    failing(plant, "work")
+    failed = plant.run(plant.upload("data.csv.gz", gzip.compress(TEXT)))
+    plant.machine = DeafMachine()
+    source = redriven(plant.jobs, failed)
+    assert plant.ingest(source).retry
+    plant.now += 61
+    assert plant.ingest(source).state is JobState.EXECUTING
+    assert list(plant.machine.started) == [f"{failed.job_id}-2"]
+
+
+def test_a_changed_route_makes_another_job_of_the_same_event() -> None:
+    plant = Plant(BUCKET)
+    failing(plant, "work")
+    failed = plant.run(plant.upload("data.csv.gz", gzip.compress(TEXT)))
+    plant.routes_text = BUCKET.replace("{stem}", "new/{stem}")
+    outcome = plant.ingest(redriven(plant.jobs, failed))
+    assert outcome.job_id != failed.job_id
