@@ -153,6 +153,21 @@ def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
     assert ids(database) == list(range(ROWS))
 
 
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+def test_what_was_cut_once_stays_the_machines_even_if_it_would_not_be_large_any_more(
+    database: Database, mode: str
+) -> None:
+    wall = Wall(3)
+    plant = table_plant(database, mode, wall)
+    first = plant.ingest(plant.upload("people.csv", csv()))
+    assert not plant.execute(first.job_id)
+    wall.standing = False
+    plant.large_bytes = 1_000_000_000
+    assert plant.ingest(redriven(plant.jobs, plant.jobs.jobs[first.job_id])).state is JobState.EXECUTING
+    assert plant.execute(f"{first.job_id}-2")
+    assert ids(database) == list(range(ROWS))
+
+
 def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_again(database: Database) -> None:
     wall = Wall(3)
     plant = table_plant(database, "append", wall)

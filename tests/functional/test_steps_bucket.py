@@ -26,7 +26,7 @@ from penstock.errors import (
     ServiceUnavailableError,
     SupersededError,
 )
-from penstock.model import Content, Job, JobState, JobStatus, Source, Target
+from penstock.model import Claim, Content, Job, JobState, JobStatus, Source, Target
 from penstock.steps.planning import index_of
 from penstock.testing import ManualDeadline
 
@@ -515,7 +515,7 @@ def taken(plant: Plant, size: int, key: str, deadline: float, route: str = ROUTE
     source = Source("drops", key, size, "etag")
     found = plant.routes.find("drops", key)
     assert found
-    return plant.handover.wants(Job(source, found, RESULT), ManualDeadline(deadline))
+    return plant.handover.wants(Job(source, found, RESULT), ManualDeadline(deadline), Claim("job", "attempt", 1))
 
 
 MB = 1_000_000

@@ -105,7 +105,7 @@ class Workshop:
         """The receipt; None where the job was handed over to the state machine."""
         head = self._pin(job.source)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
-        if self.handover and self.handover.wants(pinned, deadline):
+        if self.handover and self.handover.wants(pinned, deadline, claim):
             self.handover(pinned, head, claim)
             return None
         attempt = Attempt(pinned, head, claim.number, routes, pulse.beat, deadline, self.margin)

@@ -8,7 +8,7 @@ from penstock.errors import PermanentError
 from penstock.model import Claim, Job, ObjectHead, Target
 from penstock.ports import Deadline, ExecutionStore, Machine, ObjectStore, WorkFiles
 from penstock.steps.estimate import estimated_seconds
-from penstock.steps.ticket import TICKET, Folder, Ticket
+from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
 from penstock.values import to_json
 
 # A job of two minutes is not worth a machine; one of more is done sooner by several workers.
@@ -29,9 +29,14 @@ class Handover:
     memory: int
     large_bytes: int = 0
 
-    def wants(self, job: Job, deadline: Deadline) -> bool:
-        """Whether a job should not be begun here: it is large, or may not fit half of the time that is left."""
-        return is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes)
+    def wants(self, job: Job, deadline: Deadline, claim: Claim) -> bool:
+        """Whether a job should not be begun here: it is large, or may not fit half of the time that is left, or an
+        earlier execution has cut it. What its spans have committed only the machine knows how to leave out.
+        """
+        if is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes):
+            return True
+        cut = Folder(self.files, job.id).find(Cut, CUT) if claim.number > 1 else None
+        return cut is not None and cut.spans > 0
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
         """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its
