@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from penstock.adapters.dynamodb_client import records_config
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.s3_store import s3_config
 from penstock.adapters.session import LIGHT
 from penstock.errors import ConfigurationError
@@ -43,7 +43,7 @@ class PersonClients:
         return self._client("cloudformation", LIGHT)
 
     def _client(self, service: str, config: Config) -> Any:
-        with telling(f"the client of {service}"):
+        with telling(f"the client of {service}", again=ANEW):
             try:
                 make: Any = self._session.client  # its stubs know each service by a literal
                 return make(service, endpoint_url=self.endpoint_url or None, config=config)

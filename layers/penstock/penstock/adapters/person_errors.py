@@ -16,6 +16,7 @@ from penstock.errors import (
 )
 
 _AGAIN = "then run the same command again: it goes on where it stopped."
+ANEW = "then run the same command again."
 
 _BY_CODE = {
     **dict.fromkeys(
@@ -56,13 +57,16 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 @contextmanager
-def telling(right: str) -> Iterator[None]:
-    """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person."""
+def telling(right: str, *, again: str = _AGAIN) -> Iterator[None]:
+    """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person.
+
+    ``again`` ends those that are about trying again: ANEW where nothing goes on.
+    """
     try:
         with translating(right, missing=DestinationMissingError):
             yield
     except PenstockError as error:
-        error.hint = _hint(error)
+        error.hint = _hint(error).replace(_AGAIN, again)
         raise
 
 

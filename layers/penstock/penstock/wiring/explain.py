@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.s3_store import S3ObjectStore
 from penstock.errors import PermanentError
 from penstock.explain import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken
@@ -47,7 +47,7 @@ def explain(clients: PersonClients, text: str, *, as_key: str, file: str, stack:
     found = taken(routes, source.bucket, as_key or source.key)
     if found is None:
         return Explanation(source, where, routes, around)
-    with telling(f"s3:GetObject on {source.uri}"):
+    with telling(f"s3:GetObject on {source.uri}", again=ANEW):
         seen = see(Everywhere(lambda: objects, inlet.content), source, found.route, around.budget)
     target = destination_of(found.route, source)
     problems = [problem for problem in (seen.problem, _refused(routes, found, source, target)) if problem]

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from penstock.adapters.local_source import LocalByteSource, PipeByteSource
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.uri_source import UriByteSource
 from penstock.errors import SourceGoneError
 from penstock.model import ObjectHead, Source
@@ -46,7 +46,7 @@ class Inlets:
         ``place`` is what it is to a route: see `place_of`. Raises SourceGoneError, FileError, and what asking elsewhere
         raises.
         """
-        with telling(f"s3:GetObject on {text}"):
+        with telling(f"s3:GetObject on {text}", again=ANEW):
             return self._object(text) if text.startswith("s3://") else _foreign(text, place, pipe)
 
     def _object(self, uri: str) -> Inlet:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from penstock.adapters.deployed import read_deployed
 from penstock.adapters.person_clients import PersonClients
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.texts import UriTexts
 from penstock.explain import NAMES, Surroundings
 from penstock.limits import MIB, Budget
@@ -20,7 +20,7 @@ def surroundings(clients: PersonClients, stack: str = "", memory: int = 0) -> Su
     """Those of a stack, or the template's defaults; ``memory`` overrules."""
     if not stack:
         return Surroundings({name: name for name in NAMES}, memory=memory or 1769 * MIB)
-    with telling(f"cloudformation:DescribeStacks on {stack}"):
+    with telling(f"cloudformation:DescribeStacks on {stack}", again=ANEW):
         deployed = read_deployed(clients.cloudformation(), stack)
 
     def number(name: str, default: int) -> int:
@@ -45,7 +45,7 @@ def read_routes(clients: PersonClients, uri: str, names: Mapping[str, str]) -> t
     Raises InvalidRouteError naming file, route and field, ConfigurationError where it cannot be read.
     """
     where = uri or str(packaged_routes())
-    with telling(f"s3:GetObject on {where}"):
+    with telling(f"s3:GetObject on {where}", again=ANEW):
         text = UriTexts(lambda: clients.s3(Budget.of(128 * MIB))).read(where)
     return where, parse_routes(text, where, names)
 

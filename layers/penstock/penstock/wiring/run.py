@@ -15,7 +15,7 @@ from pathlib import Path
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
 from penstock.adapters.local_rejects import LocalRejectLog
 from penstock.adapters.local_sink import LocalFileSink
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.postgres import PostgresSink
 from penstock.adapters.postgres_connect import by_dsn
 from penstock.adapters.postgres_history import earlier_loads
@@ -92,7 +92,7 @@ class Runner:
         """
         began = time.monotonic()
         target = errand.target
-        with telling(f"running {errand.inlet.source.uri}"):
+        with telling(f"running {errand.inlet.source.uri}", again=ANEW):
             if isinstance(target, Path):
                 ran = self._into_file(errand.inlet, errand.route, target, beat)
             elif isinstance(target, Target):

@@ -1,0 +1,38 @@
+"""What things cost, by AWS's published prices."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.costs import Usage, index_invocations, of_invocation, of_machine
+from penstock.limits import GIB, MIB
+
+
+def test_a_gibibyte_for_a_million_seconds_costs_what_lambda_asks() -> None:
+    assert Usage(GIB, seconds=1e6, invocations=0).dollars == pytest.approx(16.6667)
+
+
+@pytest.mark.parametrize(
+    ("usage", "dollars"),
+    [
+        (Usage(0, 0, invocations=1_000_000), 0.20),
+        (Usage(0, 0, 0, transitions=1000), 0.025),
+        (Usage(0, 0, 0, puts=1000), 0.005),
+        (Usage(0, 0, 0, gets=1000), 0.0004),
+        (Usage(0, 0, 0, writes=1_000_000), 1.25),
+    ],
+)
+def test_each_kind_of_request_has_its_price(usage: Usage, dollars: float) -> None:
+    assert usage.dollars == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(("seconds", "invocations"), [(0, 0), (1, 1), (889, 1), (890, 2), (8890, 10)])
+def test_an_index_pass_goes_on_in_as_many_invocations_as_it_needs(seconds: float, invocations: int) -> None:
+    assert index_invocations(seconds) == invocations
+
+
+def test_a_machine_costs_more_than_one_invocation_of_the_same_work() -> None:
+    alone = of_invocation(memory=1769 * MIB, source=10**9, busy=100, parts=500)
+    machine = of_machine(memory=1769 * MIB, source=10**9, spans=10, busy=106, parts=500, indexing=30, entries=100)
+    assert machine.dollars > alone.dollars
+    assert machine.seconds == pytest.approx(136.6)
