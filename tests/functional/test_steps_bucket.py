@@ -26,9 +26,9 @@ from penstock.errors import (
     ServiceUnavailableError,
     SupersededError,
 )
-from penstock.model import Claim, Content, Job, JobState, JobStatus, Source, Target
+from penstock.model import Claim, Content, Job, JobState, JobStatus, ObjectHead, Source, Target
 from penstock.steps.planning import index_of
-from penstock.testing import ManualDeadline
+from penstock.testing import FaultyObjectStore, ManualDeadline
 
 ROUTES = """
 [[route]]
@@ -478,6 +478,23 @@ def test_a_worker_that_is_overtaken_by_abort_publishes_nothing(plant: Plant) -> 
 
     with pytest.raises(LeaseLostError):
         plant.worker(job_id, job_id, item, Overtaken())
+    check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
+
+
+def test_a_worker_that_goes_on_while_abort_is_at_work_publishes_nothing(plant: Plant) -> None:
+    job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
+    (item,) = plan(plant, job_id)
+
+    class Meanwhile(FaultyObjectStore):
+        def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+            found = self.inner.head(bucket, key, version_id=version_id)
+            plant.objects = plant.store
+            with pytest.raises(LeaseLostError):
+                work(plant, job_id, item)
+            return found
+
+    plant.objects = Meanwhile(plant.store)
+    abort(plant, job_id)
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
