@@ -256,7 +256,7 @@ def test_a_service_that_cannot_prove_the_whole_is_told_of_once() -> None:
     assert "MD5" in setting.progress.lines[0]
 
 
-@pytest.mark.parametrize("data", [DATA, b"small"])
+@pytest.mark.parametrize("data", [DATA, b"small"], ids=["large", "small"])
 def test_a_file_that_stands_is_not_sent_again_by_the_same_command(data: bytes) -> None:
     setting = Setting(data)
     setting.run(keep_state=True)
