@@ -16,6 +16,9 @@ settings.register_profile(
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+# Bytes of a parameter that may be its name.
+LONG = 200
+
 
 @pytest.fixture(autouse=True)
 def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -28,3 +31,8 @@ def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: p
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long contents make no name: made anew by each worker, they may differ (a workbook holds the time)."""
+    return argname if isinstance(val, bytes) and len(val) > LONG else None

@@ -363,7 +363,7 @@ def test_the_sheet_is_chosen_by_name_or_is_the_first_visible_one() -> None:
         parsed(data, ParseOptions(format=Format.XLSX, sheet="Third"))
 
 
-@pytest.mark.parametrize("data", [b"", workbook(), workbook([], [None])], ids=len)
+@pytest.mark.parametrize("data", [b"", workbook(), workbook([], [None])], ids=["no bytes", "no rows", "empty rows"])
 def test_an_empty_sheet_has_no_batches(data: bytes) -> None:
     assert parsed(data, XLSX) == []
 
