@@ -54,7 +54,7 @@ class TableOptions:
             "mode": self.mode,
             "key": [name for names in self.key for name in names.split(",")] or None,
             "create": self.create or None,
-            "nulls": list(self.null) or None,
+            "nulls": ["", *self.null] if self.null else None,
         }
         return Order(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
 
@@ -73,7 +73,7 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--columns", metavar="A,B,...", help="Names of the fields of a CSV, instead of its header's.")
     @click.option("--records", metavar="PATH", help="Where in a JSON document the list of records is: data.items.")
     @click.option("--sheet", metavar="NAME", help="Of a workbook.  [default: the first]")
-    @click.option("--null", multiple=True, metavar="TEXT", help='A text that means null.  [default: ""]')
+    @click.option("--null", multiple=True, metavar="TEXT", help="A text that means null, as an empty one does.")
     @click.option("--max-rejects", metavar="N|N%", help="So many bad records are left out and listed.  [default: 0]")
     @wraps(command)
     def with_table(**kwargs: Any) -> R:

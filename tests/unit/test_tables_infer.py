@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from penstock.errors import InvalidTableError
-from penstock.records import Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
 from penstock.tables import Shaper, complete, infer
 from table_batches import records, rows
 
@@ -126,3 +126,9 @@ def test_a_table_without_a_record_in_the_sample_cannot_be_inferred() -> None:
     choice = Choice("type", {"song": Table("songs"), "app": Table("apps")})
     with pytest.raises(InvalidTableError, match="table apps: there is no record to infer its columns from"):
         complete(TablePlan(PARSE, choice=choice), records({"type": "song", "title": "x"}))
+
+
+@pytest.mark.parametrize("sample", [rows(["n"], ["1"], ["NA"], [""]), records({"n": 1}, {"n": "NA"})])
+def test_texts_that_mean_null_say_nothing_of_a_type_and_are_null(sample: Batch) -> None:
+    plan = TablePlan(PARSE, Table("t", nulls=("", "NA")))
+    assert complete(plan, sample).table == Table("t", (Column("n", T.INTEGER, nulls=("", "NA")),), nulls=("", "NA"))

@@ -185,13 +185,14 @@ class Mode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
-    header and sample and then fixed for the job. ``create``: make it where it is missing."""
+    header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing."""
 
     name: str
     columns: tuple[Column, ...] = ()
     mode: Mode = Mode.APPEND
     key: tuple[str, ...] = ()
     create: bool = False
+    nulls: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)

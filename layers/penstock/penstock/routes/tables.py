@@ -78,6 +78,7 @@ def _table(fields: Fields, name: str, store: Store) -> Table:
         mode=Mode(fields.choice("mode", list(Mode), Mode.UPSERT if store is Store.DYNAMODB else Mode.APPEND)),
         key=fields.texts("key", ()),
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
+        nulls=nulls,
     )
     fields.refuse_unknown()
     _check(fields, table, store)

@@ -50,7 +50,7 @@ def _with_tables(choice: Choice, sample: Batch) -> Choice:
 def _with_columns(table: Table, sample: Batch) -> Table:
     if table.columns:
         return table
-    columns = infer(sample)
+    columns = infer(sample, table.nulls)
     if not columns:
         raise InvalidTableError(
             f"table {table.name}: there is no record to infer its columns from", hint="Declare the table's columns."
@@ -61,8 +61,10 @@ def _with_columns(table: Table, sample: Batch) -> Table:
     return replace(table, columns=columns, create=table.create and bool(sample.rows))
 
 
-def infer(sample: Batch) -> tuple[Column, ...]:
+def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
     """The columns of a sample, named as in the header or, for JSON, by the keys in the order of their appearance.
+
+    ``nulls`` are texts that mean NULL: they say nothing of a type.
 
     Raises InvalidTableError for names that are empty or there twice.
     """
@@ -71,12 +73,14 @@ def infer(sample: Batch) -> tuple[Column, ...]:
         _check_header(sample.names)
         cells = zip(*rows, strict=True) if rows else ((),) * len(sample.names)
         return tuple(
-            Column(name, _type_of_texts([cell for cell in column if cell]))
+            Column(name, _type_of_texts([cell for cell in column if cell and cell not in nulls]), nulls=nulls)
             for name, column in zip(sample.names, cells, strict=True)
         )
     records = [row for row in rows if isinstance(row, Mapping)]
     names = dict.fromkeys(name for record in records for name in record)
-    return tuple(Column(name, _type_of_values([record.get(name) for record in records])) for name in names)
+    return tuple(
+        Column(name, _type_of_values([record.get(name) for record in records], nulls), nulls=nulls) for name in names
+    )
 
 
 def _check_header(names: Sequence[str]) -> None:
@@ -115,8 +119,8 @@ def _type_of_times(texts: Sequence[str]) -> ColumnType | None:
     return None
 
 
-def _type_of_values(values: Sequence[object]) -> ColumnType:
-    present = [value for value in values if value is not None]
+def _type_of_values(values: Sequence[object], nulls: tuple[str, ...]) -> ColumnType:
+    present = [value for value in values if value is not None and not (value and value in nulls)]
     kinds = set(map(type, present))
     if kinds & {dict, list}:
         return ColumnType.JSON

@@ -1,0 +1,70 @@
+"""`penstock run`, killed in the middle of an append and run again: every row is in, once."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from postgres_database import Database
+
+pytest_plugins = ["postgres_fixtures"]
+
+COMMAND = str(Path(sys.executable).with_name("penstock"))
+ROWS = 120_000
+# Some are refused by the table of the test, some by the parser.
+REFUSED, REJECTED = 10_000, 1_009
+
+
+def command(database: Database, file: Path) -> list[str]:
+    return [
+        *(COMMAND, "run", str(file), "--to", "postgresql:orders", "--dsn", database.dsn, "--memory", "128"),
+        *("--max-rejects", "1%", "--json"),
+    ]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "orders.csv"
+    with path.open("w") as stream:
+        stream.write("id,n\n")
+        stream.writelines(f"{n},{n}{',too many' if n % REJECTED == 5 else ''}\n" for n in range(ROWS))
+    return path
+
+
+def rows_in(database: Database) -> int:
+    ((number,),) = database.execute("SELECT count(*) FROM orders")
+    assert isinstance(number, int)
+    return number
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_row_is_in_once_and_every_reject_is_listed_once(file: Path, database: Database, seed: int) -> None:
+    database.execute(f"CREATE TABLE orders (id bigint, n bigint, CHECK (id % {REFUSED} <> 3))")
+    draw = random.Random(seed)
+    kills = 0
+    for _ in range(4):
+        before = rows_in(database)
+        running = subprocess.Popen(command(database, file), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while rows_in(database) == before and running.poll() is None:
+            time.sleep(0.005)
+        time.sleep(draw.random() * 0.1)
+        running.kill()
+        out, _ = running.communicate()
+        kills += not out
+    done = subprocess.run(command(database, file), capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert kills
+    assert 0 < told["rows_before"] <= told["rows"]
+    good = [n for n in range(ROWS) if n % REFUSED != 3 and n % REJECTED != 5]
+    assert database.execute("SELECT count(*), count(DISTINCT id), sum(n) FROM orders") == [
+        (len(good), len(good), sum(good))
+    ]
+    listed = [json.loads(line)["row"] for line in Path(f"{file}.rejects.jsonl").read_text().splitlines()]
+    assert sorted(listed) == sorted(n + 1 for n in range(ROWS) if n % REFUSED == 3 or n % REJECTED == 5)
+    assert (told["rows"], told["rejects"]) == (len(good), ROWS - len(good))
