@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.bar import Bar
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -33,10 +34,13 @@ class Board:
         room = max(1, console.height - 2)
         table = Table.grid(padding=(0, 1), expand=False)
         cells = [_cells(status, options.max_width) for status in self.found[:room]]
-        for number in range(len(cells[0])):
-            # The last one is the name: it gives way.
-            last = number == len(cells[0]) - 1
-            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+        *figures, _name = zip(*cells, strict=True)
+        for column in figures:
+            table.add_column(
+                no_wrap=True, min_width=max(Measurement.get(console, options, one).maximum for one in column)
+            )
+        # What gives way.
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row in cells:
             table.add_row(*row)
         yield table

@@ -62,9 +62,13 @@ def _told(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
     told += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
     told += [("warning", job_text.one_line(warning)) for warning in found.warnings]
     if failure := found.failure:
-        before = "" if found.state.final else " (an earlier attempt)"
         hint = f"\n{job_text.one_line(failure.hint)}" if failure.hint else ""
-        told.append(("failure" + before, f"{failure.error}: {job_text.one_line(failure.message)}{hint}"))
+        told.append(
+            (
+                "failure" if found.state.final else "earlier",
+                f"{failure.error}: {job_text.one_line(failure.message)}{hint}",
+            )
+        )
     if found.progress.rejects:
         told.append(("rejects", f"{operations.rejects_folder(found.job_id)}\npenstock rejects {found.job_id}"))
     if report := operations.report_file(found):

@@ -135,7 +135,8 @@ class _Live:
         from penstock_cli.board import Board  # noqa: PLC0415  # as above
 
         ended = [status for status in found if status.state.final]
+        going = [status for status in found if not status.state.final]
+        # First, for what is printed above is drawn with what stands below.
+        self._live.update("" if ended and not going else Board(going), refresh=True)
         for status in ended:
             self._console.print(Board([status]))
-        going = [status for status in found if not status.state.final]
-        self._live.update("" if ended and not going else Board(going), refresh=True)

@@ -1,0 +1,117 @@
+"""The report in a real browser, where there is one: it shows what it should, fits a phone, prints, and runs nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from job_stories import BEGAN, failed, hostile, succeeded
+from penstock.operations.story import Story, timeline
+from penstock_cli.report_page import page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
+    pytest.mark.xdist_group("browser"),
+]
+
+# Put beside the page, in a frame's width of its own: tells what the page has become.
+PROBE = """<!doctype html><iframe id="f" src="page.html" width="WIDTH" height="3000"></iframe><script>
+addEventListener("load", () => {
+  const page = document.getElementById("f").contentDocument, root = page.documentElement;
+  document.title = JSON.stringify({
+    title: page.title, ground: getComputedStyle(page.body).backgroundColor, wide: root.scrollWidth,
+    scripts: page.scripts.length, bars: page.querySelectorAll("rect.span, rect.rejecting").length,
+    text: page.body.innerText.length,
+  });
+});
+</script>"""
+
+
+class Browser:
+    """Chromium without a window and without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *options: str, url: str) -> str:
+        command = [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--allow-file-access-from-files",
+            "--proxy-server=127.0.0.1:9",
+            f"--user-data-dir={self.folder / 'profile'}",
+            *options,
+            url,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def show(self, story: Story) -> str:
+        file = self.folder / "page.html"
+        file.write_text(page(story, timeline(story.spans), rejects_at="s3://work/jobs/3f9a/rejects/", now=BEGAN))
+        return file.as_uri()
+
+    def probe(self, story: Story, *options: str, width: int) -> dict[str, str]:
+        self.show(story)
+        probe = self.folder / "probe.html"
+        probe.write_text(PROBE.replace("WIDTH", str(width)))
+        dom = self.run("--virtual-time-budget=2000", *options, "--dump-dom", url=probe.as_uri())
+        title = re.search("<title>(.*?)</title>", dom)
+        assert title, dom
+        return dict(re.findall(r'"(\w+)":"?((?:[^",}]|,(?= ))*)', title[1].replace("&quot;", '"')))
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    return Browser(tmp_path)
+
+
+def test_it_is_shown_with_all_its_bars(browser: Browser) -> None:
+    found = browser.probe(succeeded(), width=1100)
+    assert found["title"] == "2026-11-22.csv.gz succeeded"
+    assert (found["bars"], found["scripts"]) == ("24", "0")
+
+
+@pytest.mark.parametrize("story", [succeeded, failed, hostile], ids=lambda make: str(make.__name__))
+@pytest.mark.parametrize("width", [320, 390])
+def test_it_fits_a_phone(browser: Browser, story: Callable[[], Story], width: int) -> None:
+    assert int(browser.probe(story(), width=width)["wide"]) <= width
+
+
+def test_texts_of_an_attacker_run_nothing(browser: Browser) -> None:
+    found = browser.probe(hostile(), width=1100)
+    assert found["scripts"] == "0"
+    assert found["title"] != "owned"
+
+
+def test_it_is_dark_for_who_likes_it_dark(browser: Browser) -> None:
+    light = browser.probe(succeeded(), width=800)["ground"]
+    dark = browser.probe(succeeded(), "--blink-settings=preferredColorScheme=0", width=800)["ground"]
+    assert light == "rgb(244, 246, 248)"
+    assert dark == "rgb(16, 22, 28)"
+
+
+def test_it_prints(browser: Browser) -> None:
+    file = browser.folder / "page.pdf"
+    browser.run(f"--print-to-pdf={file}", url=browser.show(succeeded()))
+    printed = file.read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) <= 3
+
+
+def test_a_picture_of_it_is_not_blank(browser: Browser) -> None:
+    file = browser.folder / "page.png"
+    browser.run("--window-size=1000,900", f"--screenshot={file}", url=browser.show(succeeded()))
+    picture = file.read_bytes()
+    assert struct.unpack(">II", picture[16:24]) == (1000, 900)
+    assert len(picture) > 30_000
