@@ -6,26 +6,28 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import AbstractContextManager
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from penstock.model import (
-    Claim,
-    Content,
-    Failure,
-    Job,
-    JobState,
-    JobStatus,
-    ObjectHead,
-    Progress,
-    Published,
-    Receipt,
-    Source,
-    Target,
-)
-from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
-from penstock.spans import SpanReceipt, Stored
-from penstock.trees import Facts, File, LocalFile, RemoteFile, Trouble
-from penstock.uploads import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
+if TYPE_CHECKING:
+    # No port needs more of a value than its name; commands do not wait for those of others.
+    from penstock.model import (
+        Claim,
+        Content,
+        Failure,
+        Job,
+        JobState,
+        JobStatus,
+        ObjectHead,
+        Progress,
+        Published,
+        Receipt,
+        Source,
+        Target,
+    )
+    from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
+    from penstock.spans import SpanReceipt, Stored
+    from penstock.trees import Facts, File, LocalFile, RemoteFile, Trouble
+    from penstock.uploads import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
 
 
 class Deadline(Protocol):

@@ -10,15 +10,11 @@ from hashlib import md5
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.handlers import add_expect_header
 
 from penstock.adapters.aws_errors import code_of, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
-from penstock.errors import ConfigurationError
 from penstock.model import Content, Published, Target
 from penstock.ports import Moved
 from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
@@ -28,40 +24,6 @@ if TYPE_CHECKING:
 
 # How services refuse a header that they do not know.
 _UNKNOWN = frozenset({"InvalidArgument", "InvalidRequest", "MalformedXML", "NotImplemented"})
-
-
-def person_client(profile: str, region: str, endpoint_url: str, connections: int) -> S3Client:
-    """An S3 client with so many connections; what is empty is found by boto3's own rules.
-
-    Raises ConfigurationError for a profile or an endpoint that is none.
-    """
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 5},
-        connect_timeout=20,
-        read_timeout=60,
-        max_pool_connections=connections,
-        tcp_keepalive=True,
-        user_agent_extra="penstock",
-        # As in the functions: every body carries a CRC32 or an MD5 that the service checks, and no SHA-256 besides.
-        s3={"payload_signing_enabled": False},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    with telling("the S3 client"):
-        session = boto3.session.Session(profile_name=profile or None, region_name=region or None)
-        try:
-            client = session.client("s3", endpoint_url=endpoint_url or None, config=config)
-        except ValueError as error:
-            raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
-    # "Expect: 100-continue" would cost every part a round trip; what it is for was found out when the upload was begun.
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    return client
-
-
-def endpoint_of(client: S3Client) -> str:
-    """What tells this service from others: empty for AWS, else its URL."""
-    url = client.meta.endpoint_url
-    return "" if ".amazonaws.com" in url else url
 
 
 class S3UploadService:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from penstock.adapters.access import Access
 from penstock.adapters.digest_cache import DigestCache
 from penstock.adapters.local_tree import LocalFolder
-from penstock.adapters.quick_client import endpoint_of, quick_client
 from penstock.adapters.s3_download import DownloadFolder
 from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_receiver import ReceivingPrefix
 from penstock.adapters.s3_send import S3Sender
+from penstock.adapters.transfer_client import endpoint_of, transfer_client
 from penstock.errors import FileError
 from penstock.limits import MIB
 from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier
@@ -67,7 +68,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
     """
     ends = parse(source), parse(destination)
     check(*ends)
-    client = quick_client(service.profile, service.region, service.endpoint_url, 2 * options.threads + 2)
+    client = _client(service, options.threads)
     with digest_cache(client) as known, PartsPool(options.threads, PART_SIZE) as pool:
         tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options).between(*ends)
         return Mirror(
@@ -91,7 +92,7 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
     from penstock.mirror.cache import Cache  # noqa: PLC0415  # as above
     from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
 
-    client = quick_client(service.profile, service.region, service.endpoint_url, 2 * threads + 2)
+    client = _client(service, threads)
     with digest_cache(client) as known, PartsPool(threads, PART_SIZE) as pool:
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
         facts, digests = KnownFacts(listing, known), Digests(folder, known)
@@ -128,6 +129,12 @@ def user_cache() -> Path:
 def digest_cache(client: S3Client) -> DigestCache:
     """The digests of this user's files, and facts about objects of this service."""
     return DigestCache(user_cache() / "known-1.sqlite", endpoint_of(client))
+
+
+def _client(service: Service, threads: int) -> S3Client:
+    # A part goes to its connection in one piece: on a slow line that takes a while.
+    access = Access(service.profile, service.region, service.endpoint_url)
+    return transfer_client(access, 2 * threads + 2, send_seconds=60)
 
 
 class _Between(NamedTuple):

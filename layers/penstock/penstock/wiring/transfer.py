@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.adapters.s3_transfer import S3UploadService, endpoint_of, person_client
+from penstock.adapters.access import Access
+from penstock.adapters.s3_transfer import S3UploadService
 from penstock.adapters.state_file import hold_state, read_state, states_in
+from penstock.adapters.transfer_client import endpoint_of, transfer_client
 from penstock.adapters.upload_source import PipeReader, named, open_file
 from penstock.errors import StateFileError
 from penstock.model import Content, Target, digest
@@ -47,7 +49,7 @@ class Transfers:
         endpoint_url: str = "",
         threads: int = 1,
     ) -> None:
-        client = person_client(profile, region, endpoint_url, threads)
+        client = transfer_client(Access(profile, region, endpoint_url), threads, send_seconds=20)
         self._endpoint = endpoint_of(client)
         self._service = S3UploadService(client)
         self._progress = progress

@@ -1,0 +1,43 @@
+"""The S3 client of a person who moves files: `penstock upload` and `penstock sync`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from botocore.config import Config
+from botocore.handlers import add_expect_header
+
+from penstock.adapters.access import Access
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def transfer_client(access: Access, connections: int, *, send_seconds: float) -> S3Client:
+    """A client with so many connections.
+
+    ``send_seconds`` is how long it waits for a connection, and for whatever is given to one in a single piece: the
+    HTTP client has one timeout for both. Raises ConfigurationError for a profile, region or endpoint that is none.
+    """
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=send_seconds,
+        read_timeout=60,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        user_agent_extra="penstock",
+        # As in the functions: every body carries a CRC32 or an MD5 that the service checks, and no SHA-256 besides.
+        s3={"payload_signing_enabled": False},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    client = cast("S3Client", access.client("s3", config))
+    # "Expect: 100-continue" would cost every part a round trip; what it is for was found out when the upload was begun.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
+
+
+def endpoint_of(client: S3Client) -> str:
+    """What tells this service from others: empty for AWS, else its URL."""
+    url = client.meta.endpoint_url
+    return "" if ".amazonaws.com" in url else url
