@@ -199,6 +199,15 @@ def test_with_a_bookmark_it_goes_on_at_the_last_chunk_whose_rejects_may_not_be_k
     assert [item["id"] for item in server.items(table)] == ["a", "b", "c", "d"]
 
 
+def test_an_empty_chunk_is_known_to_whoever_comes_next(server: DynamoServer) -> None:
+    table = server.create()
+    with server.sink(server.bookmark(table.name)) as sink:
+        sink.begin(plan_of(table))
+        sink.load(Chunk(0, 0, 1, records=0, rows=()))
+    with server.sink(server.bookmark(table.name)) as sink:
+        assert sink.begin(plan_of(table)) == Resume(chunk=1)
+
+
 def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) -> None:
     place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5)
     written = replace(server.bookmark("job", 1), clock=lambda: 1000.5, retention_days=2)

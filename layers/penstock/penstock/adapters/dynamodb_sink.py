@@ -85,6 +85,9 @@ class DynamoRecordSink:
         )
         if chunk.number == self._reached.chunk:
             self._reached = _behind(chunk, loaded, self._reached)
+        if not chunk.records:
+            # It has no rejects to be kept, and whoever loads it wants it to be known.
+            self._note()
         return loaded
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
@@ -95,6 +98,10 @@ class DynamoRecordSink:
     def finish(self) -> None:
         """Note the end; items are visible as they are written."""
         self._note()
+
+    def is_finished(self) -> bool:
+        """Items are there as they are written: nobody notes an end."""
+        return False
 
     def abort(self) -> None:
         """Nothing to do: what is written stays."""
