@@ -15,7 +15,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local test lint types validate build bench clean
+.PHONY: help setup tools demo local sam-local test lint types validate build bench faults clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,9 @@ build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCH
 
 bench: tools ## Measure throughput and memory against the usual way
 	@$(VENV)/python -m benchmarks
+
+faults: tools ## Break connections, services and processes around 300 jobs, by seed, and check every result
+	@$(VENV)/python -m faults --runs 300 --seed 1
 
 clean: ## Remove all that was built or installed
 	rm -rf .venv .tools .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

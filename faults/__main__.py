@@ -1,0 +1,51 @@
+"""The long form: so many runs, one line each, then a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from faults.report import table
+from faults.run import RATES, Result, run
+from faults.sources import kinds
+from faults.world import world
+
+
+def main(arguments: Sequence[str]) -> int:
+    """1 when any run was wrong."""
+    names = list(kinds())
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="so many (1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first one; the next has the next (1)")
+    parser.add_argument("--kind", choices=names, help="one kind of job only")
+    parser.add_argument("--jobs", type=int, default=2, metavar="J", help="so many runs at once (2)")
+    parser.add_argument("--table", action="store_true", help="end with the table of docs/faults.md")
+    chosen = parser.parse_args(arguments)
+    began = time.monotonic()
+    every = kinds()
+    with world() as servers, ThreadPoolExecutor(chosen.jobs) as pool:
+
+        def one(seed: int) -> Result:
+            kind = every[chosen.kind or names[seed % len(names)]]
+            result = run(servers, kind, seed, RATES[seed // len(names) % len(RATES)])
+            print(result, flush=True)
+            if result.problems or chosen.runs == 1:
+                print("".join(f"    {fault} at {request}\n" for fault, request in result.schedule.happened), flush=True)
+            return result
+
+        results = list(pool.map(one, range(chosen.seed, chosen.seed + chosen.runs)))
+    if chosen.runs > 1 or chosen.table:
+        print()
+        print(table(results))
+    wrong = [result.seed for result in results if result.problems]
+    print(
+        f"\n{len(results)} runs in {time.monotonic() - began:.0f} s: " + (f"wrong: {wrong}" if wrong else "none wrong")
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

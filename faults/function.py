@@ -1,0 +1,62 @@
+"""What a function does, in the process of its own that may be killed. Imports `hurry`: not for other processes."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faults import hurry
+from faults.order import Answer, Order
+from penstock.adapters.session import session
+from penstock.errors import PenstockError
+from penstock.ports import Deadline
+from penstock.settings import Settings
+from penstock.testing import ManualDeadline
+from penstock.wiring import deployed
+from penstock.wiring import steps as wired_steps
+from penstock.wiring import tables as wired_tables
+
+
+def _warm_up() -> None:
+    """Have botocore parse its descriptions of the services once, for all processes that are forked from this one."""
+    for service in ("s3", "dynamodb", "stepfunctions", "events", "sqs"):
+        session().client(
+            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+        ).close()
+
+
+_warm_up()
+# 60 MB of modules, which each process would otherwise import for itself.
+PRELOADED = (wired_steps, wired_tables)
+
+
+def do(order: Order) -> Answer:
+    """Do what is ordered."""
+    os.environ.clear()
+    os.environ.update(order.environment)
+    hurry.move(order.ahead)
+    try:
+        return Answer(_VERBS[order.verb](order.event, ManualDeadline(order.seconds, order.per_look)))
+    except PenstockError as error:
+        return Answer(error=type(error).__name__, message=str(error))
+    except Exception as error:  # noqa: BLE001  # what is none of ours is what the suite looks for
+        return Answer(error=type(error).__name__, message=traceback.format_exc(), ours=False)
+
+
+def _ingest(event: Any, deadline: Deadline) -> list[str]:
+    """The ids of the messages that must be delivered again."""
+    return list(deployed.ingest().handle(event, deadline).returned)
+
+
+# As functions/*/app.py have them.
+_VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
+    "ingest": _ingest,
+    "plan": lambda event, deadline: deployed.plan()(event["job"], event["attempt"], deadline),
+    "index": lambda event, deadline: deployed.index()(event["job"], event["attempt"], event.get("piece"), deadline),
+    "work": lambda event, deadline: deployed.work()(event["job"], event["attempt"], event["span"], deadline),
+    "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"]),
+    "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
+    "begin again": lambda job, _: deployed.build_job_store(Settings.from_environment()).begin_again(job),
+}

@@ -1,0 +1,120 @@
+"""Plays statemachine/job.asl.json: its states in their order, its retries, its catches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from faults.order import Answer, Invoke
+
+DEFINITION = Path(__file__).parents[1] / "statemachine" / "job.asl.json"
+# Spans at once.
+WORKERS = 2
+
+State = Mapping[str, Any]
+
+
+class _Failed(Exception):  # noqa: N818  # an answer, not a fault of this module
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(error)
+        self.told = {"Error": error, "Cause": cause}
+
+
+class Machine:
+    """``invoke`` calls a function, ``read`` a file of the work bucket, ``wait`` lets seconds pass."""
+
+    def __init__(self, invoke: Invoke, read: Callable[[str, str], bytes], wait: Callable[[float], None]) -> None:
+        self._states: Mapping[str, State] = json.loads(DEFINITION.read_text())["States"]
+        self._invoke = invoke
+        self._read = read
+        self._wait = wait
+
+    def play(self, given: Mapping[str, Any]) -> dict[str, str] | None:
+        """An execution to its end: what it failed with, or None."""
+        data = dict(given)
+        name = next(iter(self._states))
+        while True:
+            state = self._states[name]
+            if state["Type"] == "Succeed":
+                return None
+            if state["Type"] == "Fail":
+                return {"Error": data["error"]["Error"], "Cause": data["error"]["Cause"]}
+            name = self._choose(state, data) if state["Type"] == "Choice" else self._do(state, data)
+
+    def _do(self, state: State, data: dict[str, Any]) -> str:
+        try:
+            value = self._map(state, data) if state["Type"] == "Map" else self._task(state, data)
+        except _Failed as failed:
+            catch = state["Catch"][0]
+            _put(data, catch["ResultPath"], failed.told)
+            return str(catch["Next"])
+        _put(data, state.get("ResultPath"), value)
+        return str(state["Next"])
+
+    def _task(self, state: State, data: Mapping[str, Any]) -> Any:
+        """The value of a task, called as often as its retriers say."""
+        event = _filled(state["Parameters"], data) if "Parameters" in state else dict(data)
+        found = re.fullmatch(r"\$\{(\w+)FunctionArn\}", state["Resource"])
+        assert found, state["Resource"]
+        tries: Counter[int] = Counter()
+        while True:
+            answer = self._invoke(found[1].lower(), event)
+            if not answer.error:
+                return answer.value
+            number, retrier = next(_retriers(state, answer), (0, None))
+            if retrier is None or tries[number] >= retrier["MaxAttempts"]:
+                raise _Failed(answer.error, json.dumps({"errorMessage": answer.message}))
+            self._wait(min(retrier["IntervalSeconds"] * 2.0 ** tries[number], retrier["MaxDelaySeconds"]))
+            tries[number] += 1
+
+    def _map(self, state: State, data: Mapping[str, Any]) -> list[Any]:
+        place = _filled(state["ItemReader"]["Parameters"], data)
+        items = [json.loads(line) for line in self._read(place["Bucket"], place["Key"]).splitlines()]
+        inner = next(iter(state["ItemProcessor"]["States"].values()))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            done = [pool.submit(self._task, inner, _filled(state["ItemSelector"], data, item)) for item in items]
+        failed = [error for one in done if (error := one.exception())]
+        for error in failed:
+            if not isinstance(error, _Failed):
+                raise error
+        if failed:
+            raise _Failed("States.ExceedToleratedFailureThreshold", "an item failed")
+        return [one.result() for one in done]
+
+    def _choose(self, state: State, data: Mapping[str, Any]) -> str:
+        for choice in state["Choices"]:
+            wanted = choice.get("StringEquals", choice.get("BooleanEquals"))
+            if _look(choice["Variable"], data) == wanted:
+                return str(choice["Next"])
+        return str(state["Default"])
+
+
+def _retriers(state: State, answer: Answer) -> Iterator[tuple[int, State]]:
+    for number, retrier in enumerate(state.get("Retry", ())):
+        if answer.error in retrier["ErrorEquals"] or "States.ALL" in retrier["ErrorEquals"]:
+            yield number, retrier
+
+
+def _filled(template: Mapping[str, Any], data: Mapping[str, Any], item: object = None) -> dict[str, Any]:
+    return {
+        name.removesuffix(".$"): _look(value, data, item) if name.endswith(".$") else value
+        for name, value in template.items()
+    }
+
+
+def _look(path: str, data: Any, item: object = None) -> Any:
+    if path.startswith("$$"):
+        return item
+    for name in path.removeprefix("$.").split("."):
+        data = data[name]
+    return data
+
+
+def _put(data: dict[str, Any], path: str | None, value: object) -> None:
+    if path:
+        data[path.removeprefix("$.")] = value

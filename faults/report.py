@@ -1,0 +1,50 @@
+"""Results as a table in Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from faults.run import Result
+from faults.schedule import Fault
+
+HEADS = (
+    "job",
+    "runs",
+    "succeeded",
+    "failed, then redriven",
+    "dead letter, then redriven",
+    "wrong",
+    "invocations",
+    "kills",
+    "other faults",
+    "uploads left to the lifecycle rule",
+)
+STATES = ("succeeded", "failed", "dead letter")
+
+
+def table(results: Sequence[Result]) -> str:
+    """A line for each kind of job, one for all of them, and the faults by kind."""
+    names = list(dict.fromkeys(result.kind for result in results))
+    groups = [(name, [result for result in results if result.kind == name]) for name in sorted(names)]
+    lines = [f"| {' | '.join(HEADS)} |", "|---" + "|---:" * (len(HEADS) - 1) + "|"]
+    lines += [_line(name, group) for name, group in [*groups, ("**all**", list(results))]]
+    every = sum((result.schedule.counts() for result in results), Counter[Fault]())
+    faults = ", ".join(f"{count:,} {fault}" for fault, count in every.most_common())
+    return "\n".join([*lines, "", f"Faults: {faults}."])
+
+
+def _line(name: str, results: Sequence[Result]) -> str:
+    states = Counter(result.state for result in results)
+    faults = sum((result.schedule.counts() for result in results), Counter[Fault]())
+    kills = faults[Fault.KILL_BEFORE] + faults[Fault.KILL_AFTER]
+    numbers = [
+        len(results),
+        *(states[state] for state in STATES),
+        sum(bool(result.problems) for result in results),
+        sum(result.invocations for result in results),
+        kills,
+        faults.total() - kills,
+        sum(result.orphans for result in results),
+    ]
+    return f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |"

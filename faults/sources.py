@@ -1,0 +1,186 @@
+"""What is uploaded, and what must then stand at its destination: bytes or rows."""
+
+from __future__ import annotations
+
+import lzma
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Literal
+
+from penstock.limits import KIB, MIB
+from penstock.model import Store
+
+Mode = Literal["append", "upsert", "replace"]
+Row = tuple[int, str]
+
+ROUTES = """
+[[route]]
+name = "bucket"
+match = ["*/bucket-*.gz", "*/bucket-*.xz"]
+destination = "s3://{destination_bucket}/{stem}"
+
+[[route]]
+name = "copy"
+match = "*/bucket-*"
+destination = "s3://{destination_bucket}/{key}"
+
+[[route]]
+name = "dynamodb"
+match = "*/dynamodb-*"
+destination = "dynamodb:{records_table}"
+max_rejects = 1000
+[route.table]
+columns = [{ name = "id", nullable = false }, { name = "name" }, { name = "n", type = "integer" }]
+""" + "".join(
+    f"""
+[[route]]
+name = "{mode}"
+match = "*/{mode}-*"
+destination = "postgresql:people"
+max_rejects = 1000
+[route.table]
+mode = "{mode}"
+key = ["id"]
+columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
+"""
+    for mode in ("append", "upsert", "replace")
+)
+
+# One record of so many cannot be loaded.
+BAD = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job. ``files`` are names and contents; ``large``: the state machine does it.
+
+    ``content`` is what becomes of the one object. ``rows`` are those that must be in the table, made of so many
+    ``records``; ``rejects`` the numbers of those that cannot be. ``settings`` are of the environment.
+    """
+
+    name: str
+    store: Store
+    files: Callable[[], Mapping[str, bytes]]
+    large: bool = False
+    mode: Mode = "append"
+    content: Callable[[], bytes] = bytes
+    records: int = 0
+    rows: Sequence[Row] = ()
+    rejects: Sequence[int] = ()
+    settings: Mapping[str, int] = field(default_factory=dict)
+
+
+def kinds() -> Mapping[str, Kind]:
+    """All kinds of jobs there are."""
+    found = [*_buckets(), *_tables(), _group()]
+    return {kind.name: kind for kind in found}
+
+
+def _buckets() -> list[Kind]:
+    def kind(name: str, file: str, content: Callable[[], bytes], pack: Callable[[bytes], bytes]) -> Kind:
+        packed = cache(lambda: {file: pack(content())})
+        large = name.startswith("large")
+        return Kind(name, Store.BUCKET, packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB))
+
+    return [
+        kind("gzip", "bucket-a.csv.gz", lambda: text(300 * KIB), in_blocks),
+        kind("plain", "bucket-a.csv", lambda: text(200 * KIB), bytes),
+        kind("members", "bucket-a.csv.gz", lambda: text(12 * MIB), in_members),
+        kind("large-gzip", "bucket-a.csv.gz", lambda: text(20 * MIB), in_blocks),
+        kind("large-members", "bucket-a.csv.gz", lambda: text(20 * MIB), in_members),
+        kind("large-plain", "bucket-a.csv", lambda: text(17 * MIB), bytes),
+        kind("large-xz", "bucket-a.csv.xz", lambda: text(2 * MIB), lambda data: lzma.compress(data, preset=0)),
+    ]
+
+
+def _tables() -> list[Kind]:
+    found = []
+    for large in (False, True):
+        count = 20_000
+        for mode in ("append", "upsert", "replace"):
+            zipped = large and mode != "append"
+            found.append(_table(Store.POSTGRESQL, mode, count, large=large, zipped=zipped))
+        found.append(_table(Store.DYNAMODB, "upsert", 900, large=large, zipped=large))
+    return found
+
+
+def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -> Kind:
+    short = "dynamodb" if store is Store.DYNAMODB else mode
+    # In an upsert the last row of a key wins.
+    ids = count // 3 if mode == "upsert" else count
+    good = [(n % ids, name_of(n)) for n in range(count) if not is_bad(n)]
+    data = csv(range(count), ids, store)
+    span = 8 * KIB if store is Store.DYNAMODB else 128 * KIB
+    return Kind(
+        ("large-" if large else "") + short,
+        store,
+        cache(lambda: {f"{short}-a.csv.gz": in_blocks(data, 2_000)} if zipped else {f"{short}-a.csv": data}),
+        large=large,
+        mode=mode,
+        records=len(good),
+        rows=sorted(dict(good).items()),
+        rejects=[n + 1 for n in range(count) if is_bad(n)],
+        settings=_sizes(1, span) if large else {},
+    )
+
+
+def _group() -> Kind:
+    """Many small files that share transactions, some with a record that cannot be loaded."""
+    each, count = 40, 30
+    files = {
+        f"append-{n:02}.csv": csv(range(n * each, (n + 1) * each), each * count, Store.POSTGRESQL) for n in range(count)
+    }
+    good = [(n, name_of(n)) for n in range(each * count) if not is_bad(n)]
+    bad = [n % each + 1 for n in range(each * count) if is_bad(n)]
+    return Kind("group", Store.POSTGRESQL, lambda: files, records=len(good), rows=good, rejects=sorted(bad))
+
+
+def _sizes(large: int, span: int) -> dict[str, int]:
+    return {"PENSTOCK_LARGE_BYTES": large, "PENSTOCK_SPAN_BYTES": span, "PENSTOCK_INDEX_SPACING": span // 4}
+
+
+def is_bad(n: int) -> bool:
+    """Whether a record cannot be loaded."""
+    return n % BAD == BAD - 1
+
+
+def name_of(n: int) -> str:
+    """Some go over two lines, so that records and lines are not the same."""
+    return f"name\n{n}" if n % 7 == 0 else f"name {n}"
+
+
+def csv(numbers: range, ids: int, store: Store) -> bytes:
+    """Records of an id, of which there are ``ids``, and a name; those for DynamoDB have a number besides."""
+    dynamo = store is Store.DYNAMODB
+    lines = ["id,name,n\n" if dynamo else "id,name\n"]
+    for n in numbers:
+        if dynamo:
+            lines.append(f'{n % ids:06},"{name_of(n)}",{"many" if is_bad(n) else n}\n')
+        else:
+            lines.append(f'{"none" if is_bad(n) else n % ids},"{name_of(n)}"\n')
+    return "".join(lines).encode()
+
+
+@cache
+def text(size: int) -> bytes:
+    """Lines that do not compress too well, over and over."""
+    random = Random(7)
+    block = b"".join(b"%d,%d,some text\n" % (n, random.getrandbits(60)) for n in range(4_000))
+    pieces = [b"%d\n" % n + block for n in range(size // len(block) + 1)]
+    return b"".join(pieces)[:size]
+
+
+def in_blocks(data: bytes, block: int = 128 * KIB) -> bytes:
+    """A gzip member that can be entered every ``block`` bytes of content."""
+    deflater = zlib.compressobj(1, zlib.DEFLATED, 31)
+    starts = range(0, len(data), block)
+    blocks = (deflater.compress(data[at : at + block]) + deflater.flush(zlib.Z_SYNC_FLUSH) for at in starts)
+    return b"".join(blocks) + deflater.flush()
+
+
+def in_members(data: bytes, size: int = 256 * KIB) -> bytes:
+    """Gzip members of ``size`` bytes of content."""
+    return b"".join(in_blocks(data[at : at + size]) for at in range(0, len(data), size))
