@@ -190,6 +190,14 @@ def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:
     )
 
 
+def too_long(expected: Forecast, route: Route, around: Surroundings) -> str:
+    """Why an object that is carried whole would probably not be done in time; empty where it would."""
+    seconds = around.timeout - MARGIN
+    if route.plan or not expected.machine or expected.spans or expected.alone <= seconds:
+        return ""
+    return f"it cannot be cut, and one invocation would take longer than the {seconds:,.0f} seconds that it may"
+
+
 def rate_share(memory: int) -> float:
     """Of one vCPU, what a function of so many bytes of memory has of it."""
     return min(1.0, memory / VCPU)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.s3_store import S3ObjectStore
 from penstock.errors import PermanentError
-from penstock.explain import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken
+from penstock.explain import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken, too_long
 from penstock.model import Job, Source, TableTarget, Target
 from penstock.routes import Routes, check_target, destination_of
 from penstock.running import Everywhere
@@ -54,6 +54,7 @@ def explain(clients: PersonClients, text: str, *, as_key: str, file: str, stack:
     expected = None
     try:
         expected = forecast(Job(source, found.route, target), seen, around)
+        problems += [problem for problem in (too_long(expected, found.route, around),) if problem]
     except PermanentError as error:
         problems.append(str(error))
     return Explanation(source, where, routes, around, found, target, seen, expected, tuple(problems))

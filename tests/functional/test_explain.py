@@ -1,0 +1,266 @@
+"""`penstock explain` and `penstock routes check`: what they tell, and that they touch nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto.server import ThreadedMotoServer
+
+from functional.faulty_s3 import faulty_s3
+from functional.s3_lake import Lake
+from penstock_cli.main import main
+
+TEXT = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
+ROUTES = """
+[[route]]
+name = "json"
+match = ["*.json"]
+destination = "s3://results/{key}"
+
+[[route]]
+name = "orders"
+match = ["in/*.csv.gz", "orders/*"]
+destination = "postgresql:public.orders"
+[route.table]
+mode = "upsert"
+key = "id"
+create = true
+"""
+TEMPLATE = {
+    "Parameters": {
+        "MemorySize": {"Type": "Number"},
+        "LargeBytes": {"Type": "Number"},
+        "RoutesUri": {"Type": "String", "Default": ""},
+    },
+    "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}},
+    "Outputs": {f"{name}BucketName": {"Value": f"the-{name.lower()}"} for name in ("Source", "Destination", "Work")},
+}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner(mix_stderr=False).invoke(main, [str(one) for one in arguments])
+
+
+def told(*arguments: object) -> dict[str, object]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    answer: dict[str, object] = json.loads(result.stdout)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}"
+    moto.stop()
+
+
+@pytest.fixture
+def lake(server: str) -> Iterator[Lake]:
+    with faulty_s3(server) as proxy:
+        yield Lake(proxy)
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.toml"
+    path.write_text(ROUTES)
+    return path
+
+
+@pytest.fixture
+def stack(server: str) -> Iterator[str]:
+    client = boto3.client("cloudformation", endpoint_url=server)
+    parameters = {"MemorySize": "512", "LargeBytes": "1000"}
+    client.create_stack(
+        StackName="penstock-test",
+        TemplateBody=json.dumps(TEMPLATE),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    )
+    yield "penstock-test"
+    client.delete_stack(StackName="penstock-test")
+
+
+# explain
+
+
+def test_an_object_is_explained_line_by_line(lake: Lake, routes: Path) -> None:
+    lake.put("in/orders.csv.gz", gzip.compress(TEXT))
+    result = run(
+        "explain", f"{lake.uri}/in/orders.csv.gz", "--routes", routes, "--endpoint-url", lake.proxy.url, "--memory", 512
+    )
+    assert result.exit_code == 0, result.stderr
+    first, *lines = result.stdout.splitlines()
+    assert first.startswith(f"{lake.uri}/in/orders.csv.gz (")
+    assert [line for line in lines if line.split()[0] not in ("decoded", "cost")] == [
+        f"  route        orders, by in/*.csv.gz of {routes}",
+        "  not by       json (*.json)",
+        "  codec        gzip",
+        "  destination  postgresql:public.orders",
+        "  records      csv",
+        "  table        public.orders: upsert by id, made where it is missing",
+        "  columns      id integer, name text",
+        "  done by      ingest: one invocation of 512 MB would take about 1 s",
+        "  time         about 1 s",
+    ]
+    assert lines[-1].endswith("dollars for a thousand like it (us-east-1, x86, 2025)")
+
+
+def test_nothing_but_reads_reaches_s3(lake: Lake, routes: Path) -> None:
+    lake.put("in/orders.csv.gz", gzip.compress(TEXT))
+    lake.put("routes.toml", ROUTES.encode())
+    lake.proxy.log.clear()
+    for file in (routes, f"{lake.uri}/routes.toml"):
+        told("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", file, "--endpoint-url", lake.proxy.url)
+    told("routes", "check", f"{lake.uri}/routes.toml", "--endpoint-url", lake.proxy.url)
+    assert {request.operation for request in lake.proxy.log} == {"HeadObject", "GetObject"}
+
+
+def test_the_codec_is_read_with_one_small_range(lake: Lake) -> None:
+    lake.put("a.txt.gz", gzip.compress(TEXT * 100))
+    lake.proxy.log.clear()
+    assert told("explain", f"{lake.uri}/a.txt.gz", "--endpoint-url", lake.proxy.url)["codec"] == "gzip"
+    (got,) = lake.proxy.requests("GetObject")
+    assert int(got.range.rpartition("-")[2]) < 100
+
+
+def test_json_tells_everything(lake: Lake, routes: Path) -> None:
+    lake.put("in/orders.csv.gz", gzip.compress(TEXT))
+    answer = told("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", routes, "--endpoint-url", lake.proxy.url)
+    assert (answer["route"], answer["pattern"], answer["not_by"]) == ("orders", "in/*.csv.gz", ["json"])
+    assert (answer["target"], answer["codec"], answer["format"]) == ("postgresql:public.orders", "gzip", "csv")
+    assert answer["tables"] == [
+        {
+            "name": "public.orders",
+            "mode": "upsert",
+            "key": ["id"],
+            "columns": [
+                {"name": "id", "type": "integer", "nullable": True},
+                {"name": "name", "type": "text", "nullable": True},
+            ],
+        }
+    ]
+    assert (answer["machine"], answer["spans"], answer["problems"]) == (False, 0, [])
+    assert isinstance(answer["dollars"], float)
+    assert answer["dollars"] > 0
+
+
+def test_a_key_that_no_route_takes_is_told(lake: Lake, routes: Path) -> None:
+    lake.put("x.zip", b"PK")
+    arguments = ("explain", f"{lake.uri}/x.zip", "--routes", routes, "--endpoint-url", lake.proxy.url)
+    assert "none of" in run(*arguments).stdout
+    assert (told(*arguments)["route"], told(*arguments)["not_by"]) == (None, ["json", "orders"])
+
+
+def test_a_file_of_this_machine_is_explained_as_the_object_that_it_would_be(routes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(TEXT)
+    answer = told("explain", path, "--routes", routes, "--as", "orders/a.csv")
+    assert (answer["route"], answer["codec"], answer["format"]) == ("orders", "identity", "csv")
+
+
+def test_what_would_fail_is_foreseen(routes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv.gz"
+    path.write_bytes(TEXT)
+    result = run("explain", path, "--routes", routes, "--as", "in/orders.csv.gz")
+    assert result.exit_code == 0
+    assert "problem" in result.stdout
+    assert "says gzip, but the content is not compressed" in result.stdout
+
+
+def test_a_stack_says_how_much_memory_and_from_when_on_the_machine_works(lake: Lake, server: str, stack: str) -> None:
+    lake.put("a.csv.gz", gzip.compress(TEXT * 10))
+    answer = told("explain", f"{lake.uri}/a.csv.gz", "--stack", stack, "--endpoint-url", server)
+    assert (answer["memory"], answer["machine"], answer["spans"]) == (512 * 1024**2, True, 1)
+    assert answer["target"] == "s3://the-destination/a.csv"
+
+
+def test_a_stack_that_is_not_there_is_told(server: str) -> None:
+    result = run("explain", "s3://x/y", "--stack", "nope", "--endpoint-url", server)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no stack nope in us-east-1" in result.stderr
+
+
+def test_an_object_that_is_not_there_is_told(lake: Lake) -> None:
+    result = run("explain", f"{lake.uri}/nope", "--endpoint-url", lake.proxy.url)
+    assert (result.exit_code, "does not exist" in result.stderr) == (1, True)
+
+
+def test_quiet_says_nothing(routes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"{}")
+    assert run("explain", path, "--routes", routes, "--quiet").output == ""
+
+
+# routes check
+
+
+def test_the_packaged_routes_are_in_order() -> None:
+    result = run("routes", "check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "copy: *.csv *.tsv *.json *.jsonl *.ndjson -> s3://destination_bucket/{key}" in result.stdout.splitlines()
+
+
+def test_each_route_is_a_line_and_each_key_finds_its_route(routes: Path) -> None:
+    result = run("routes", "check", routes, "--key", "in/a.csv.gz", "--key", "s3://drops/b.json", "--key", "c")
+    assert result.stdout.splitlines() == [
+        "json: *.json -> s3://results/{key}",
+        "orders: in/*.csv.gz orders/* -> postgresql:public.orders (upsert by id)",
+        "in/a.csv.gz: orders -> postgresql:public.orders",
+        "s3://drops/b.json: json -> s3://results/b.json",
+        "c: no route takes it",
+    ]
+
+
+def test_routes_can_be_checked_as_json(routes: Path) -> None:
+    answer = told("routes", "check", routes, "--key", "b.json")
+    assert answer["keys"] == [{"key": "b.json", "route": "json", "target": "s3://results/b.json"}]
+    assert answer["warnings"] == []
+
+
+def test_a_route_that_never_gets_a_key_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_text('[[route]]\nname = "all"\nmatch = "*"\ndestination = "postgresql:all"\n' + ROUTES)
+    result = run("routes", "check", path)
+    assert result.exit_code == 0
+    assert "warning: route 'json' never gets a key: route 'all' before it takes them all" in result.stderr
+    assert len(told("routes", "check", path)["warnings"]) == 2  # type: ignore[arg-type]  # a list
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[route]\n", "routes.toml: not TOML"),
+        (
+            ROUTES.replace('mode = "upsert"', 'mode = "insert"'),
+            "routes.toml: route 'orders': table.mode: must be one of",
+        ),
+        (ROUTES.replace("create = true", "make = true"), "routes.toml: route 'orders': table.make: is not a field"),
+        (ROUTES.replace('match = ["*.json"]\n', ""), "routes.toml: route 'json': match: is missing"),
+        ("", "routes.toml: no [[route]] table"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_route_and_field(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_text(text)
+    result = run("routes", "check", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    result = run("routes", "check", tmp_path / "nope.toml")
+    assert (result.exit_code, "nope.toml" in result.stderr) == (1, True)
+
+
+def test_the_names_of_a_stack_are_filled_in(server: str, stack: str) -> None:
+    result = run("routes", "check", "--stack", stack, "--key", "a.csv", "--endpoint-url", server)
+    assert result.stdout.splitlines()[-1] == "a.csv: copy -> s3://the-destination/a.csv"

@@ -1,0 +1,131 @@
+"""What is foretold of a source: by the functions' own rules, from its first bytes."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from penstock.explain import NAMES, Forecast, Seen, Surroundings, forecast, see, taken, too_long
+from penstock.limits import GIB, MIB, S3, Budget
+from penstock.model import Job, Route, Source, Store, TableTarget, Target
+from penstock.records import Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.routes import Routes
+from penstock.testing import MemoryObjectStore
+
+AROUND = Surroundings({name: name for name in NAMES})
+BUDGET = Budget.of(1769 * MIB)
+DECOMPRESS = Route("decompress", ("*.gz", "*.bz2"), "s3://lake/{stem}")
+COPY = Route("copy", ("*",), "s3://lake/{key}")
+CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
+
+
+def table(mode: Mode = Mode.APPEND, store: Store = Store.POSTGRESQL) -> Route:
+    plan = TablePlan(ParseOptions(), Table("orders", mode=mode, key=("id",)))
+    return Route("orders", ("*",), f"{store}:orders", store=store, plan=plan)
+
+
+def foretold(size: int, codec: str, route: Route = COPY, around: Surroundings = AROUND, **seen: object) -> Forecast:
+    suffix = {"gzip": ".gz", "identity": "", "bzip2": ".bz2"}[codec]
+    target = TableTarget(route.store, "orders") if route.plan else Target("lake", "key")
+    job = Job(Source("drops", f"key.csv{suffix}", size, "etag"), route, target)
+    return forecast(job, Seen(codec, route.plan, **seen), around)  # type: ignore[arg-type]  # fields of Seen
+
+
+def test_the_first_pattern_that_matches_is_named_and_the_routes_before_it() -> None:
+    found = taken(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.bz2")
+    assert found
+    assert (found.route, found.pattern, found.before) == (DECOMPRESS, "*.bz2", ())
+    found = taken(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.csv")
+    assert found
+    assert (found.route, found.pattern, found.before) == (COPY, "*", (DECOMPRESS,))
+    assert taken(Routes((DECOMPRESS,), "drops"), "drops", "in/a.csv") is None
+
+
+def test_a_small_object_is_done_by_ingest() -> None:
+    expected = foretold(10 * MIB, "gzip")
+    assert (expected.machine, expected.spans, expected.decoded) == (False, 0, 60 * MIB)
+    assert expected.usage.dollars < 0.001
+
+
+def test_a_large_object_is_cut_by_the_machine() -> None:
+    expected = foretold(20 * GIB, "gzip")
+    assert expected.machine
+    assert expected.spans > AROUND.workers
+    assert expected.spans * expected.span_bytes >= expected.decoded
+    assert expected.index_invocations == 1
+    assert expected.seconds < expected.alone
+
+
+def test_plain_bytes_need_no_index() -> None:
+    assert foretold(100 * GIB, "identity").index_invocations == 0
+
+
+def test_what_cannot_be_cut_is_carried_whole_and_may_be_too_long() -> None:
+    expected = foretold(2 * GIB, "bzip2")
+    assert (expected.machine, expected.spans) == (True, 0)
+    assert too_long(expected, COPY, AROUND) == ""
+    expected = foretold(200 * GIB, "bzip2")
+    assert "it cannot be cut" in too_long(expected, COPY, AROUND)
+    assert too_long(foretold(200 * GIB, "gzip"), COPY, AROUND) == ""
+
+
+def test_spans_of_an_upsert_go_one_after_the_other() -> None:
+    upsert, append = (foretold(20 * GIB, "gzip", table(mode)) for mode in (Mode.UPSERT, Mode.APPEND))
+    assert (upsert.ordered, append.ordered) == (True, False)
+    assert upsert.seconds > 2 * append.seconds
+
+
+def test_records_that_cannot_be_told_apart_are_carried_whole() -> None:
+    assert foretold(20 * GIB, "identity", table(), cut=False).spans == 0
+
+
+def test_each_item_of_a_dynamodb_table_is_a_write() -> None:
+    route = table(Mode.UPSERT, Store.DYNAMODB)
+    known, unknown = foretold(10 * MIB, "identity", route, record=100.0), foretold(10 * MIB, "identity", route)
+    assert known.usage.writes - unknown.usage.writes == 10 * MIB // 100
+
+
+def test_a_stack_may_say_from_which_size_on_the_machine_takes_over() -> None:
+    around = Surroundings(AROUND.names, large_bytes=1000, span_bytes=16 * MIB)
+    assert not foretold(999, "identity", around=around).machine
+    expected = foretold(64 * MIB, "identity", around=around)
+    assert (expected.machine, expected.spans) == (True, 4)
+
+
+def test_less_memory_takes_longer() -> None:
+    small = foretold(GIB, "identity", around=Surroundings(AROUND.names, memory=128 * MIB))
+    assert small.alone == pytest.approx(foretold(GIB, "identity").alone * 1769 / 128)
+
+
+def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
+    objects = MemoryObjectStore("drops")
+    seen = see(objects, objects.put("drops", "a.csv.gz", gzip.compress(CSV)), table(), BUDGET)
+    assert (seen.codec, seen.cut, seen.problem) == ("gzip", True, "")
+    assert seen.plan
+    assert seen.plan.table
+    assert seen.plan.table.columns == (Column("id", ColumnType.INTEGER), Column("name"))
+    assert seen.record == pytest.approx((len(CSV) - 8) / 1000)
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "route", "problem"),
+    [
+        ("a.csv.gz", CSV, COPY, "says gzip, but the content is not compressed"),
+        ("a.csv.gz", gzip.compress(CSV)[:-500], table(), ""),
+        ("a.csv", b"id,id\n1,2\n", table(), "id"),
+        ("a.unknown", CSV, table(), "does not say what its records are"),
+    ],
+)
+def test_what_would_make_the_job_fail_is_foreseen(key: str, data: bytes, route: Route, problem: str) -> None:
+    objects = MemoryObjectStore("drops")
+    seen = see(objects, objects.put("drops", key, data), route, BUDGET)
+    assert problem in seen.problem
+    assert seen.problem
+
+
+def test_an_object_that_s3_could_not_hold_is_refused() -> None:
+    from penstock.errors import OutputTooLargeError
+
+    with pytest.raises(OutputTooLargeError):
+        foretold(S3.max_object, "gzip")
