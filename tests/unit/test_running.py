@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import islice
 
 import pytest
@@ -141,3 +143,12 @@ def test_an_s3_object_has_its_own_identity() -> None:
     two = Source("drops", "a.csv", 1, "etag", "v2")
     target = TableTarget(Store.POSTGRESQL, "orders")
     assert first_id(Job(one, order().route(), target)) != first_id(Job(two, order().route(), target))
+
+
+def test_help_is_quick_because_it_imports_no_aws_and_no_database() -> None:
+    code = (
+        "import sys; import penstock_cli.run, penstock_cli.explain, penstock_cli.routes;"
+        "print(sorted({'boto3', 'botocore', 'psycopg', 'smart_open', 'rich', 'penstock.wiring'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -27,6 +27,8 @@ from penstock.limits import KIB
 
 PIECE = 256 * KIB
 
+_NETWORK = "Check the network and the address, then run the command again."
+
 # Seconds for a connection and for each read.
 TIMEOUT = 60.0
 
@@ -83,7 +85,9 @@ class UriByteSource:
                 if not self._sized or offset == self.size:
                     return
                 failures += 1
-                broken = ServiceUnavailableError(f"{self.shown}: ended at byte {offset:,} of {self.size:,}")
+                broken = ServiceUnavailableError(
+                    f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK
+                )
                 if failures >= self._backoff.attempts or offset > self.size:
                     raise broken
             self._sleep(self._backoff.delay(failures))
@@ -130,9 +134,10 @@ class UriByteSource:
         if status == HTTPStatus.PRECONDITION_FAILED:
             return SourceChangedError(said, hint="Run the command again once it stays the same.")
         missing = isinstance(error, FileNotFoundError | ftplib.error_perm)
-        if missing or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        busy = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        if missing or (HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and not busy):
             return SourceGoneError(said, hint="Check the address.")
-        return ServiceUnavailableError(said, hint="Check the network and the address, then run the command again.")
+        return ServiceUnavailableError(said, hint=_NETWORK)
 
 
 def shown(uri: str) -> str:
