@@ -76,20 +76,18 @@ class UriByteSource:
                     offset += len(piece)
                     failures = 0
                     yield piece
-            except ServiceUnavailableError as error:
+            except ServiceUnavailableError:
                 failures += 1
                 if failures >= self._backoff.attempts:
                     raise
-                broken: PenstockError = error
             else:
                 if not self._sized or offset == self.size:
                     return
                 failures += 1
-                broken = ServiceUnavailableError(
-                    f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK
-                )
                 if failures >= self._backoff.attempts or offset > self.size:
-                    raise broken
+                    raise ServiceUnavailableError(
+                        f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK
+                    )
             self._sleep(self._backoff.delay(failures))
 
     def _from(self, offset: int) -> Iterator[bytes]:
