@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -134,7 +135,7 @@ def wait(state_dir: Path | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """What a function has logged; ``id`` tells it from all others."""
+    """What a function has logged, ``at`` in milliseconds; ``id`` is always the same, and no other's."""
 
     at: int
     id: str
@@ -145,16 +146,19 @@ class LogLine:
 def function_logs(stack: Stack, functions: Iterable[str] = FUNCTIONS) -> list[LogLine]:
     """Every line that these functions have logged so far, in the order of their time."""
     logs, lines = stack.client("logs"), []
+    numbers: Counter[str] = Counter()
     # As the template composes them.
     prefix = stack.ingest_function.removesuffix("ingest")
     for function in functions:
         group = f"/aws/lambda/{prefix}{function}"
         with suppress(logs.exceptions.ResourceNotFoundException):  # it was never called
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-                lines += [
-                    LogLine(event["timestamp"], f"{function}/{event['eventId']}", function, event["message"].rstrip())
-                    for event in page["events"]
-                ]
+                for event in page["events"]:
+                    # The emulator gives events no id. To a stream, one sandbox writes: it only grows.
+                    stream = f"{group}/{event['logStreamName']}"
+                    numbers[stream] += 1
+                    id_ = f"{stream}/{numbers[stream]}"
+                    lines.append(LogLine(event["timestamp"], id_, function, event["message"].rstrip()))
     return sorted(lines, key=lambda line: line.at)
 
 

@@ -25,6 +25,14 @@ max_rejects = 10
 create = true
 
 [[route]]
+name = "mended"
+match = ["mended/*"]
+destination = "postgresql:mended"
+max_rejects = 10
+[route.table]
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
 name = "decompress"
 match = ["*.gz", "*.bz2", "*.xz", "*.zst"]
 destination = "s3://{destination_bucket}/{stem}"

@@ -1,0 +1,94 @@
+"""A large load into a table that is not there: it fails, is looked at with every command, mended and begun again."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from penstock_cli.main import main
+from penstock_local.deploy import STACK_NAME
+from penstock_local.stack import Stack, function_logs
+
+ROWS = 420_000
+BAD = frozenset({7, 200_000, 419_999})
+PATIENCE = 60.0
+
+
+def run(stack: Stack, *arguments: str, code: int = 0) -> Result:
+    command = [*arguments, "--stack", STACK_NAME]
+    result = CliRunner(mix_stderr=False).invoke(main, command, env=stack.environment)
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
+
+
+def seen(stack: Stack, source: str) -> str:
+    """The id of the job of a source, once there is one."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        result = CliRunner(mix_stderr=False).invoke(
+            main, ["status", source, "--json", "--stack", STACK_NAME], env=stack.environment
+        )
+        if result.exit_code == 0:
+            return str(json.loads(result.stdout)["job"])
+        time.sleep(0.1)
+    raise AssertionError(f"{source} was not taken within {PATIENCE} s")
+
+
+@pytest.fixture
+def data() -> bytes:
+    lines = (f"{'bad' if n in BAD else n},the name of number {n}\n" for n in range(ROWS))
+    return ("id,name\n" + "".join(lines)).encode()
+
+
+def test_a_load_that_failed_is_found_understood_mended_and_begun_again(
+    stack: Stack, data: bytes, tmp_path: Path
+) -> None:
+    stack.client("s3").put_object(Bucket=stack.source_bucket, Key="mended/a b.csv", Body=data)
+    source = f"s3://{stack.source_bucket}/mended/a b.csv"
+    job = seen(stack, source)
+
+    watched = run(stack, "watch", job, "--interval", "0.2", code=1)
+    assert "failed" in watched.stdout.splitlines()[-1]
+    assert "DestinationMissingError" in watched.stderr
+    listed = json.loads(run(stack, "jobs", "--state", "failed", "--json").stdout)["jobs"]
+    assert job in [one["job"] for one in listed]
+    told = json.loads(run(stack, "status", job[:16], "--json", "--endpoint-url", stack.endpoint).stdout)
+    assert (told["source"], told["execution"], told["redrives"]) == (source, job, 0)
+    assert told["failure"]["error"] == "DestinationMissingError"
+    assert run(stack, "rejects", job).stdout == ""
+    failed = run(stack, "report", job, "--output", "-").stdout
+    assert "DestinationMissingError" in failed
+    assert "penstock redrive" in failed
+
+    with psycopg.connect(stack.postgres_dsn, autocommit=True) as database:
+        database.execute("CREATE TABLE mended (id integer NOT NULL, name text)")
+        assert run(stack, "redrive", job).stdout == f"redrive: {job} {source}\n"
+        assert "100.00%" in run(stack, "watch", job, "--interval", "0.2").stdout.splitlines()[-1]
+        found = database.execute("SELECT count(*), count(DISTINCT id), sum(id) FROM mended").fetchone()
+    assert found == (ROWS - 3, ROWS - 3, sum(range(ROWS)) - sum(BAD))
+
+    told = json.loads(run(stack, "status", source, "--json").stdout)
+    assert (told["state"], told["execution"], told["redrives"]) == ("succeeded", f"{job}-2", 1)
+    assert told["spans"] == told["spans_done"] > 1
+    rejects = [json.loads(line) for line in run(stack, "rejects", job).stdout.splitlines()]
+    assert [one["row"] for one in rejects] == [number + 1 for number in sorted(BAD)]
+    assert {one["raw"].split(",")[0] for one in rejects} == {"bad"}
+    file = tmp_path / "report.html"
+    run(stack, "report", job, "--output", str(file))
+    text = file.read_text()
+    assert text.count('<rect class="span"') + text.count('<rect class="rejecting"') == told["spans"]
+    assert text.count('<td class="raw">') == len(BAD)
+    assert "has succeeded" in run(stack, "redrive", job, code=1).stderr
+
+    # The lines of an invocation appear when it ends.
+    logged = function_logs(stack)
+    assert {line.function for line in logged} == {"ingest", "plan", "index", "work", "finish", "abort"}
+    assert any(job in line.text for line in function_logs(stack, ["ingest"]))
+    assert {line.function for line in function_logs(stack, ["abort"])} == {"abort"}
+    assert len({line.id for line in logged}) == len(logged)
+    assert {line.id for line in logged} <= {line.id for line in function_logs(stack)}
