@@ -183,6 +183,15 @@ def test_a_stack_says_how_much_memory_and_from_when_on_the_machine_works(lake: L
     assert answer["target"] == "s3://the-destination/a.csv"
 
 
+def test_a_run_goes_where_the_stack_would_send_it(lake: Lake, server: str, stack: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(TEXT))
+    lake.client.create_bucket(Bucket="the-destination")
+    result = run("run", path, "--stack", stack, "--as", "in/a.csv.gz", "--endpoint-url", server)
+    assert result.exit_code == 0, result.stderr
+    assert lake.client.get_object(Bucket="the-destination", Key="in/a.csv")["Body"].read() == TEXT
+
+
 def test_a_stack_that_is_not_there_is_told(server: str) -> None:
     result = run("explain", "s3://x/y", "--stack", "nope", "--endpoint-url", server)
     assert (result.exit_code, result.stdout) == (1, "")
