@@ -193,8 +193,10 @@ def test_finish_and_abort_may_come_twice(case: Case) -> None:
     with backend.sink() as sink:
         sink.begin(plan_of(table))
         sink.load(chunk(backend, table, ("a", "1")))
+        assert not sink.is_finished()
         sink.finish()
         sink.finish()
+        assert sink.is_finished() == isinstance(backend, PostgresBackend)  # DynamoDB has nothing to finish
         sink.abort()
         sink.abort()
     assert backend.content(table) == [("a", 1)]

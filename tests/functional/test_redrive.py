@@ -57,9 +57,10 @@ class WalledSink:
     begin: Callable[[TablePlan], Resume] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.begin, self.finish, self.abort, self.load = (
+        self.begin, self.finish, self.is_finished, self.abort, self.load = (
             self.sink.begin,
             self.sink.finish,
+            self.sink.is_finished,
             self.sink.abort,
             self.sink.load,
         )

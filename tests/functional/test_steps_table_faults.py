@@ -105,7 +105,7 @@ def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
 ) -> None:
     failed = 0
     for number in range(RUNS):
-        run = Run(database, mode, f"again {mode} {begun} {number}", 0.1, begun=begun)
+        run = Run(database, mode, f"again {mode} {begun} {number}", 0.14, begun=begun)
         if run.load("data.csv.gz", in_blocks(csv())) is JobState.FAILED:
             failed += 1
             run.plant.redrive(run.source, run.job_id)

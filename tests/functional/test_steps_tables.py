@@ -13,9 +13,10 @@ import pytest
 from machine import Plant
 from machine_sources import in_blocks
 from penstock.errors import LeaseLostError, PermanentError, TooManyRejectsError
-from penstock.model import JobState, JobStatus
+from penstock.model import JobState, JobStatus, Store
 from penstock.ports import TableSink
 from penstock.records import Chunk, Loaded
+from penstock.steps.ticket import CUT, Cut, Folder
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import OpenSink, add_tables, route, table_plant
@@ -393,6 +394,20 @@ def test_abort_after_finish_leaves_the_new_rows(database: Database, planned: Pla
     plant.abort(job_id, PermanentError("too late"))
     assert stored(database) == rows_of(ROWS)
     assert plant.jobs.jobs[job_id].state is JobState.SUCCEEDED
+
+
+def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: Database, planned: Planned) -> None:
+    plant, job_id, items = planned
+    for item in items:
+        plant.worker(job_id, job_id, item, ManualDeadline(900))
+    cut = Folder(plant.files, job_id).get(Cut, CUT)
+    assert cut.plan
+    plant.tables(Store.POSTGRESQL).finish(job_id, cut.plan)
+    plant.abort(job_id, PermanentError("died before it could say so"))
+    done = plant.jobs.jobs[job_id]
+    assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)
+    assert stored(database) == rows_of(ROWS)
+    assert not staged(database)
 
 
 def test_two_workers_of_one_span_load_it_once(database: Database) -> None:

@@ -118,6 +118,9 @@ class TableSink(Protocol):
     def finish(self) -> None:
         """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
 
+    def is_finished(self) -> bool:
+        """Whether ``finish`` has committed, whoever called it. False where there is nothing to commit at the end."""
+
     def abort(self) -> None:
         """Drop staging; append and upsert keep what is committed. Idempotent."""
 

@@ -191,6 +191,10 @@ class PostgresSink:
 
         self._transact(touch, "committing to disk")
 
+    def is_finished(self) -> bool:
+        """Whether the job's end is in the ledger."""
+        return self._transact(self._ledger.is_finished, "looking for the end of the job")
+
     def abort(self) -> None:
         """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them."""
 

@@ -51,7 +51,7 @@ class TableCutter:
     ) -> tuple[Cut, list[Place]] | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
         source = ticket.job.source
-        if outline.text is None or not source.size:
+        if outline.text is None or outline.loaded or not source.size:
             return None
         cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
         if codec != IDENTITY:

@@ -46,7 +46,10 @@ def span_bytes(
                     offset=span.encoded_end,
                 )
             if deadline.remaining() <= margin:
-                raise NotEnoughTimeError(f"{source.uri}: span {span.number}: {left:,} of {span.size:,} bytes are left")
+                raise NotEnoughTimeError(
+                    f"{source.uri}: span {span.number}: {left:,} of {span.size:,} bytes are left",
+                    hint="Give the functions more memory (CPU grows with it), or set SpanBytes to less.",
+                )
             if skip:
                 skipped = min(skip, len(piece))
                 piece, skip = piece[skipped:], skip - skipped

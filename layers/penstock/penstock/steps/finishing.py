@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.codecs import crc32_combine
 from penstock.delivery import publish_rule
@@ -121,7 +121,7 @@ class Aborter:
         if upload and isinstance(ticket.job.target, Target):
             self.parts.abort(ticket.job.target, upload.upload_id)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
-        receipt = self._published(folder, ticket)
+        receipt = self._published(folder, ticket) or self._loaded(folder, ticket, execution)
         if receipt:
             state = JobState.SUCCEEDED
         if ticket.job.route.plan:
@@ -152,6 +152,18 @@ class Aborter:
             version_id=head.version_id,
             warnings=(*cut.warnings, "the result was published, then the machine failed"),
         )
+
+    def _loaded(self, folder: Folder, ticket: Ticket, execution: str) -> Receipt | None:
+        """The receipt of a table job whose `finish` has committed, and died before it could say so."""
+        cut = folder.find(Cut, CUT)
+        if cut is None or cut.plan is None or not cut.spans:
+            return None
+        found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
+        steps = self.tables(ticket.job.route.store)
+        if len(found) < len(cut.numbers) or not steps.is_finished(ticket.job.id, cut.plan):
+            return None
+        whole = _joined(ticket, cut, [found[number] for number in cut.numbers])
+        return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
 
     def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""

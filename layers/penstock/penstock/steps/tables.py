@@ -25,11 +25,13 @@ from penstock.tables import Form, Rowmaker, garbage_held_back
 @dataclass(frozen=True, slots=True)
 class Outline:
     """The plan of a job, its format chosen and its columns known. ``text``: how its records are told apart, and
-    ``within``: what each of its spans has to be told; None where it cannot be cut at records."""
+    ``within``: what each of its spans has to be told; None where it cannot be cut at records. ``loaded``: all of it
+    is in, and whoever loaded it died before saying so."""
 
     plan: TablePlan
     text: Text | None
     within: Within | None
+    loaded: bool
 
 
 @dataclass(slots=True)
@@ -57,10 +59,11 @@ class TableSteps:
         with self.open_sink(attempt.job.id, WHOLE) as sink:
             # A table that is missing should be told of before an index is made.
             sink.begin(plan)
+            loaded = sink.is_finished()
         with closing(self.carrier.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
-            return Outline(plan, text, outset(chunks, plan.parse) if text else None)
+            return Outline(plan, text, outset(chunks, plan.parse) if text else None, loaded)
 
     def take_over(self, job_id: str, plan: TablePlan) -> Resume:
         """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more."""
@@ -127,6 +130,12 @@ class TableSteps:
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
             sink.finish()
+
+    def is_finished(self, job_id: str, plan: TablePlan) -> bool:
+        """Whether `finish` has committed, though its answer may have been lost."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            sink.begin(plan)
+            return sink.is_finished()
 
     def abort(self, job_id: str) -> None:
         """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""
