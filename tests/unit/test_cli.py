@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from penstock_cli.main import Commands, main
+from penstock_local import stack as stacks
 from penstock_local.errors import LocalStackError
-from penstock_local.stack import Stack
+from penstock_local.stack import LogLine, Stack
 
 STACK = Stack(
     endpoint="http://127.0.0.1:4566",
@@ -65,6 +66,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[str, ...]]:
         ("local", "up", "--port", "65536"),
         ("local", "up", "--routes", "no-such-file.toml"),
         ("local", "down", "too", "many"),
+        ("local", "logs", "--function", "no-such-function"),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
@@ -173,3 +175,35 @@ def test_a_stack_that_is_only_half_up_is_neither_up_nor_down(standing: tuple[str
     result = run(*standing, "status")
     assert result.exit_code == 1
     assert "being started" in result.stderr
+
+
+def logged(*functions: str) -> list[LogLine]:
+    return [LogLine(at, f"{name}/{at}", name, f"line {at}") for at, name in enumerate(functions)]
+
+
+def test_logs_say_whose_each_line_is(standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "function_logs", lambda stack, functions: logged(*functions))
+    assert run(*standing, "logs").stdout.splitlines()[:3] == ["ingest line 0", "plan   line 1", "index  line 2"]
+    chosen = run(*standing, "logs", "--function", "work", "--function", "abort")
+    assert chosen.stdout == "work   line 0\nabort  line 1\n"
+
+
+def test_logs_of_one_function_are_its_lines_alone(standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "function_logs", lambda stack, functions: logged(*functions))
+    assert run(*standing, "logs", "--function", "work").stdout == "line 0\n"
+
+
+def test_logs_that_are_followed_show_each_line_once_even_if_it_comes_late(
+    standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [logged("ingest", "work")[1:], logged("ingest", "work"), logged("ingest", "work", "work")]
+
+    def next_page(stack: Stack, functions: object) -> list[LogLine]:
+        if not pages:
+            raise KeyboardInterrupt
+        return pages.pop(0)
+
+    monkeypatch.setattr(stacks, "function_logs", next_page)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    result = run(*standing, "logs", "--follow")
+    assert (result.exit_code, result.stdout) == (130, "work   line 1\ningest line 0\nwork   line 2\n")

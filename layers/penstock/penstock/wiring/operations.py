@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from penstock.adapters.access import Access
+from penstock.adapters.deployed import read_deployed
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.person_errors import telling
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
 from penstock.adapters.sqs import SqsEvents
-from penstock.adapters.stack_outputs import stack_outputs
 from penstock.errors import ConfigurationError
 from penstock.model import JobState, JobStatus, Source
 from penstock.operations.finding import find, newest
@@ -41,7 +41,7 @@ class Names:
 def names_of(access: Access, stack: str) -> Names:
     """By the outputs of a CloudFormation stack. Raises ConfigurationError where it is none of Penstock's."""
     with telling(f"stack {stack}"):
-        outputs = stack_outputs(access.client("cloudformation"), stack)
+        outputs = read_deployed(access.client("cloudformation"), stack).outputs
     try:
         return Names(outputs["JobsTableName"], outputs["WorkBucketName"], outputs["QueueUrl"])
     except KeyError as error:
