@@ -17,6 +17,7 @@ from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from penstock.adapters.person_errors import ANEW, telling
+from penstock.adapters.whole_answers import refuse_cut_answers
 from penstock.errors import ConfigurationError
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, user_agent_extra="penstock")
@@ -56,6 +57,7 @@ class Access:
         paths = session.get_component("data_loader").search_paths
         session.register_component("data_loader", _Models(paths, include_default_search_paths=False))
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+        refuse_cut_answers(session.register)
         return session
 
 

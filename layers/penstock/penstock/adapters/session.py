@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from penstock.adapters.whole_answers import refuse_cut_answers
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_sqs.client import SQSClient
@@ -18,7 +20,9 @@ LIGHT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=
 @cache
 def session() -> boto3.session.Session:
     """One session for all clients: they share its loader, credentials and parsed endpoint rules."""
-    return boto3.session.Session()
+    made = boto3.session.Session()
+    refuse_cut_answers(made.events.register)
+    return made
 
 
 def dynamodb_client() -> DynamoDBClient:
