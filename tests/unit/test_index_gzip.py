@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import chop, gzip_header, gzip_member, gzip_trailer
 from penstock.codecs import Trace
-from penstock.codecs.engine import ISAL, ZLIB, Engine, isal_zlib
+from penstock.codecs.engine import ISAL, ZLIB, Engine
 from penstock.codecs.gzip import decode
 from penstock.errors import BadSourceError, ChecksumMismatchError, TruncatedSourceError
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.gzip import enter, scan
 from penstock.spans import Entry
+from penstock.speedups import isal_zlib
 
 ENGINES = {"zlib": ZLIB} | ({"isal": ISAL} if ISAL else {})
 CHUNKS = st.sampled_from([1, 7, 65_536])

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock.adapters.local_tree import Making, file_errors
-from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, DiskFullError, FileError
 from penstock.model import Published
 

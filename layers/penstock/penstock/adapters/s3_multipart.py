@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
 from penstock.adapters.s3_publish import Commit, compare_and_swap
 from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, put_object
-from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
 from penstock.model import Content, Published, Target

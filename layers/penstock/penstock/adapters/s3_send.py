@@ -21,7 +21,7 @@ from penstock.adapters.s3_upload import (
     joined,
     put_object,
 )
-from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.checksum import crc32 as crc32_of
 from penstock.errors import (
     DestinationMissingError,
     FileChangedError,

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.part_buffers import PartBuffer
 from penstock.adapters.s3_publish import Condition
-from penstock.codecs.checksum import crc32 as crc32_of
-from penstock.codecs.checksum import crc32_combine
+from penstock.checksum import crc32 as crc32_of
+from penstock.checksum import crc32_combine
 from penstock.errors import DestinationMissingError, PublishConflictError
 from penstock.model import Content, Published, Target
 

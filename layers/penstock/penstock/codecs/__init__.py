@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+from penstock.checksum import crc32, crc32_combine
 from penstock.codecs import bzip2, gzip, identity, xz, zstd
-from penstock.codecs.checksum import crc32, crc32_combine
 from penstock.codecs.model import Codec, Trace
 from penstock.errors import CodecMismatchError, ConfigurationError
 from penstock.limits import MIN_WINDOW

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
 
-try:
-    from isal import isal_zlib
-except ImportError:
-    isal_zlib = None  # type: ignore[assignment]  # no wheel for this machine; mypy knows no optional modules
+from penstock.speedups import isal_zlib
 
-__all__ = ["FASTEST", "ISAL", "ZLIB", "Engine", "Inflater", "isal_zlib"]
+__all__ = ["FASTEST", "ISAL", "ZLIB", "Engine", "Inflater"]
 
 _RAW_DEFLATE = -zlib.MAX_WBITS
 

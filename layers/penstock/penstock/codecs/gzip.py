@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from penstock.codecs.checksum import crc32, crc32_combine
+from penstock.checksum import crc32, crc32_combine
 from penstock.codecs.engine import FASTEST, Engine
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member

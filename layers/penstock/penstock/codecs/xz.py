@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.codecs.feed import Feed
 from penstock.codecs.model import Trace
 from penstock.codecs.streams import Decompressor, decode_streams

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from penstock.codecs.checksum import crc32_combine
+from penstock.checksum import crc32_combine
 from penstock.codecs.feed import Feed
 from penstock.codecs.gzip import MAGIC
 from penstock.codecs.model import Trace

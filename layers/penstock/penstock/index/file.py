@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.errors import CorruptIndexError
 from penstock.spans import Entry
 

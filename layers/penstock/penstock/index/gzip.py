@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.codecs.engine import FASTEST, Engine
 from penstock.codecs.feed import Feed
 from penstock.codecs.gzip import MAGIC, NAME, end_member, inflate, members, skip_header

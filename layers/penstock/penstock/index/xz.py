@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.codecs.feed import Feed
 from penstock.codecs.model import Trace
 from penstock.codecs.xz import read_number

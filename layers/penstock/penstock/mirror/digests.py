@@ -8,7 +8,7 @@ from importlib import import_module
 from itertools import groupby
 from types import ModuleType
 
-from penstock.codecs.checksum import crc32
+from penstock.checksum import crc32
 from penstock.limits import MIB
 
 crt: ModuleType | None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hashlib import md5
 from threading import Lock
 
-from penstock.codecs.checksum import crc32 as crc32_of
-from penstock.codecs.checksum import crc32_combine
+from penstock.checksum import crc32 as crc32_of
+from penstock.checksum import crc32_combine
 from penstock.limits import MIB
 from penstock.ports import LocalSource
 from penstock.transfer.crew import Buffer, Crew

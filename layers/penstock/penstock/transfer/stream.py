@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from threading import Lock
 
-from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.checksum import crc32 as crc32_of
 from penstock.errors import PenstockError, PublishConflictError
 from penstock.limits import PartPlan
 from penstock.model import Content, Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-from penstock.codecs.engine import isal_zlib
+from penstock.speedups import isal_zlib
 
 _POLYNOMIAL = 0xEDB88320
 _ONE = 0x80000000  # x^0: bits are reflected
