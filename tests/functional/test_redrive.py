@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -215,6 +216,15 @@ def test_an_object_is_published_by_the_redrive_and_nothing_is_left(step: str) ->
     assert stored
     assert stored.data == TEXT
     assert plant.store.uploads == {}
+
+
+def test_the_receipt_of_a_span_says_when_it_began() -> None:
+    plant = Plant(BUCKET)
+    before = time.time()
+    done = plant.run(plant.upload("data.csv.gz", gzip.compress(TEXT)))
+    began = [receipt.began for (execution, _), receipt in plant.executions.kept.items()]
+    assert len(began) == done.spans
+    assert all(before <= moment <= time.time() for moment in began)
 
 
 def test_each_redrive_is_an_execution_of_its_own() -> None:

@@ -1,7 +1,8 @@
-"""`penstock watch` in a real terminal: in place, wide and narrow, to the end or to Ctrl-C; and in a pipe."""
+"""The commands for jobs in a real terminal: wide and narrow, to the end or to Ctrl-C; and `watch` in a pipe."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -150,3 +151,39 @@ def test_a_pipe_gets_one_line_per_change_and_no_escape_codes(
         ["superseded", "99.90%"],
     ]
     assert "\x1b" not in "".join(lines)
+
+
+def test_rejects_are_a_table_on_a_terminal_and_json_lines_if_asked_for(
+    deployed: DeployedJobs, environment: Mapping[str, str]
+) -> None:
+    job = deployed.fail()
+    deployed.reject(job, 2, raw="1,\x1b[2Jgone\n")
+    with terminal([COMMAND, "rejects", job.id], environment, columns=100) as running:
+        assert running.wait() == 0
+    assert [line.split() for line in running.lines] == [
+        ["span", "row", "byte", "column", "reason", "record"],
+        ["1", "1", "10", "born", "not", "a", "date", "1,\\x1b[2Jgone\\n"],
+        ["1", "2", "20", "born", "not", "a", "date", "1,\\x1b[2Jgone\\n"],
+    ]
+    assert "\x1b" not in running.raw
+    with terminal([COMMAND, "rejects", job.id, "--json"], environment, columns=100) as running:
+        assert running.wait() == 0
+    assert [json.loads(line)["row"] for line in running.lines] == [1, 2]
+
+
+def test_a_terminal_without_rejects_says_so(deployed: DeployedJobs, environment: Mapping[str, str]) -> None:
+    job = deployed.fail()
+    with terminal([COMMAND, "rejects", job.id], environment, columns=400) as running:
+        assert running.wait() == 0
+    assert running.lines == ["No rejects."]
+
+
+def test_states_are_coloured_on_a_terminal_and_rows_stay_aligned(
+    deployed: DeployedJobs, environment: Mapping[str, str]
+) -> None:
+    deployed.fail("bad.csv")
+    deployed.succeed("good.csv")
+    with terminal([COMMAND, "jobs"], environment, columns=200) as running:
+        assert running.wait() == 0
+    assert "\x1b[31mfailed" in running.raw
+    assert len({line.index("s3://drops") for line in running.lines[1:]}) == 1
