@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -20,6 +20,9 @@ from penstock.model import Source
 
 # Characters of a foreign event that an error shows.
 EXCERPT = 200
+
+# What reading a field raises that is missing, or of another type or size.
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ def read_event(event: object) -> tuple[Message, ...]:
 
 def _is_sqs_batch(event: object) -> bool:
     match event:
-        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
-            return True
+        case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
+            return all(isinstance(record, Mapping) for record in records)
     return False
 
 
@@ -70,8 +73,15 @@ def _message(record: Mapping[str, Any]) -> Message:
         id=str(record.get("messageId", "")),
         receipt_handle=str(record.get("receiptHandle", "")),
         queue_arn=str(record.get("eventSourceARN", "")),
-        receives=int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
+        receives=_receives(record),
     )
+
+
+def _receives(record: Mapping[str, Any]) -> int:
+    try:
+        return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    except (AttributeError, TypeError, ArithmeticError, ValueError) as error:
+        raise InvalidEventError(f"not a message that SQS sends: {error!r}"[:EXCERPT]) from error
 
 
 def _sources(event: object) -> tuple[Source, ...]:
@@ -106,7 +116,7 @@ def _from_notification(record: Mapping[str, Any]) -> Source:
             sequencer=thing.get("sequencer"),
             event_time=record.get("eventTime"),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except _MALFORMED as error:
         raise InvalidEventError(f"S3 notification record lacks a field or is malformed: {error!r}") from error
 
 
@@ -122,7 +132,7 @@ def _from_eventbridge(event: Any) -> Source:
             sequencer=thing.get("sequencer"),
             event_time=event.get("time"),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except _MALFORMED as error:
         raise InvalidEventError(f"EventBridge event lacks a field or is malformed: {error!r}") from error
 
 
@@ -139,12 +149,15 @@ def _source(
     texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
     if not all(isinstance(text, str) for text in texts) or not bucket or not key:
         raise ValueError(f"bucket {bucket!r}, key {key!r}")
+    "".join(texts).encode()  # JSON can spell halves of characters, which no key has
     if event_time:
-        datetime.fromisoformat(event_time)
+        datetime.fromisoformat(event_time).astimezone(UTC)
+    if (bytes_ := int(size)) < 0:  # type: ignore[call-overload]  # a TypeError is the caller's to translate
+        raise ValueError(f"size {bytes_}")
     return Source(
         bucket=bucket,
         key=key,
-        size=int(size),  # type: ignore[call-overload]  # a TypeError is the caller's to translate
+        size=bytes_,
         etag=(etag or "").strip('"'),
         version_id=version_id or "",
         sequencer=sequencer or "",
@@ -153,5 +166,8 @@ def _source(
 
 
 def _excerpt(event: object) -> str:
-    text = json.dumps(event, default=repr)
+    try:
+        text = json.dumps(event, default=repr)
+    except RecursionError:
+        return "nested too deeply"
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."

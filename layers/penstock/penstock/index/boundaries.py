@@ -6,15 +6,18 @@ The parsers are the specification: a span from one record start to another, pars
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from penstock.errors import CorruptIndexError
 from penstock.index.boundaries_csv import CsvRules
 from penstock.index.boundaries_lines import LineRules
+from penstock.index.checkpoint import restored
 from penstock.parsers.delimited import dialect_of
 from penstock.parsers.feed import Feed
 from penstock.records import Format, ParseOptions
+from penstock.values import to_plain
 
 # Bytes from the start of a source that ``text_of`` needs; fewer only where the source has no more.
 HEAD = 32
@@ -60,7 +63,10 @@ class Text:
     def rules(self) -> Rules:
         if not self.delimiter:
             return LineRules()
-        return CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
+        try:
+            return CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
+        except UnicodeEncodeError as error:
+            raise CorruptIndexError(f"what is kept of an index is damaged: {self}") from error
 
 
 def text_of(options: ParseOptions, head: bytes) -> Text | None:
@@ -104,18 +110,13 @@ class BoundariesState:
     found: tuple[RecordStart, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> BoundariesState:
-        return cls(
-            text=Text(**fields["text"]),
-            offset=fields["offset"],
-            begun=fields["begun"],
-            state=fields["state"],
-            marks=tuple(fields["marks"]),
-            found=tuple(RecordStart(*one) for one in fields["found"]),
-        )
+    def from_json(cls, plain: object) -> BoundariesState:
+        """Raises CorruptIndexError."""
+        return restored(cls, plain)
 
 
 class Boundaries:

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 from penstock.codecs.model import Trace
+from penstock.errors import CorruptIndexError, RequestRefusedError
 from penstock.spans import Entry
+from penstock.values import from_plain, to_plain
+
+V = TypeVar("V")
+
+# S3's objects take a ten-thousandth of that.
+_OFFSETS = range(1 << 60)
+_BITS = range(8)
+_CRCS = range(1 << 32)
+# Deflate looks back no further.
+LARGEST_WINDOW = 32 * 1024
+
+
+def restored(kind: type[V], plain: object) -> V:
+    """What was kept of an index by `to_plain`. Raises CorruptIndexError."""
+    try:
+        return from_plain(kind, plain)
+    except RequestRefusedError as error:
+        raise CorruptIndexError(f"what is kept of an index is damaged: {error}") from error
+
+
+def check_entry(entry: Entry, window: bytes) -> None:
+    """Raises CorruptIndexError where no scan can have noted it."""
+    placed = entry.decoded in _OFFSETS and entry.encoded in _OFFSETS and entry.bits in _BITS
+    if not placed or len(window) > LARGEST_WINDOW:
+        raise CorruptIndexError(f"an index names a place that is none: {entry}, with {len(window):,} bytes before it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +55,18 @@ class Checkpoint:
 
     def to_json(self) -> dict[str, Any]:
         """At most 44 KB as text, and the warnings."""
-        return asdict(self) | {"window": base64.b64encode(self.window).decode()}
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        read = {
-            "entry": Entry(**value["entry"]),
-            "window": base64.b64decode(value["window"]),
-            "warnings": tuple(value["warnings"]),
-        }
-        return cls(**{**value, **read})
+    def from_json(cls, plain: object) -> Self:
+        """Raises CorruptIndexError."""
+        one = restored(cls, plain)
+        check_entry(one.entry, one.window)
+        counted = one.size in _OFFSETS and one.members in _OFFSETS
+        if not counted or one.crc not in _CRCS or (one.crc32 or 0) not in _CRCS:
+            raise CorruptIndexError("a checkpoint of an index counts what cannot be counted")
+        return one
 
 
 Note = Callable[[Checkpoint], None]

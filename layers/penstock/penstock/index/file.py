@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from penstock.checksum import crc32
 from penstock.errors import CorruptIndexError
+from penstock.index.checkpoint import LARGEST_WINDOW, check_entry
 from penstock.spans import Entry
 
 _HEADER = struct.Struct("<4sBII")
@@ -72,13 +73,20 @@ def read_directory(head: bytes) -> list[Listed]:
     listed = []
     for decoded, encoded, record, row, size, bits, raw in _RECORD.iter_unpack(directory):
         listed.append(Listed(Entry(decoded, encoded, bits, raw, record, row), start, size))
+        check_entry(listed[-1].entry, b"")
         start += size
     return listed
 
 
 def read_window(data: bytes) -> bytes:
     """The window that was deflated to ``data``; empty for none. Raises CorruptIndexError."""
+    if not data:
+        return b""
+    inflater = zlib.decompressobj()
     try:
-        return zlib.decompress(data) if data else b""
+        window = inflater.decompress(data, LARGEST_WINDOW)
     except zlib.error as error:
-        raise CorruptIndexError("a window of an index segment does not match its checksum") from error
+        raise CorruptIndexError("a window of an index segment is damaged") from error
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptIndexError("a window of an index segment is cut short, or longer than it can be")
+    return window

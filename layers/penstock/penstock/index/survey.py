@@ -7,12 +7,15 @@ all ranges are counted, ``stitch`` picks from each the state that came true.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from penstock.errors import CorruptIndexError
 from penstock.index.boundaries import RecordStart, Rules, Text
+from penstock.index.checkpoint import restored
+from penstock.values import to_plain
 
 # What is counted at once, and what is counted first: that much costs five times as long.
 _WINDOW = 256 * 1024
@@ -53,6 +56,8 @@ class Survey:
         known = {one.entry: one for one in self.outcomes}
         if state in known:
             return known[state]
+        if 1 not in known:
+            raise CorruptIndexError(f"what is kept of an index is damaged: a survey that has no state {state}")
         return self._longer(known[1], state - 1)
 
     def _longer(self, one: Outcome, more: int) -> Outcome:
@@ -61,12 +66,13 @@ class Survey:
         return Outcome(one.entry + more, end, one.begun, tuple(at - more if at < 0 else at for at in one.starts))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Survey:
-        outcomes = (Outcome(**{**one, "starts": tuple(one["starts"])}) for one in fields["outcomes"])
-        return cls(Text(**fields["text"]), fields["start"], fields["size"], tuple(outcomes))
+    def from_json(cls, plain: object) -> Survey:
+        """Raises CorruptIndexError."""
+        return restored(cls, plain)
 
 
 def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:

@@ -20,7 +20,7 @@ _MAX_KEY = 64 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _IN_STRING = re.compile(r'["\\]')
 _NESTED = re.compile(r'["\[{\]}]')
-_SCALAR_END = re.compile(r"[\s,\]}]")
+_SCALAR_END = re.compile(r"[ \t\r\n,\]}]")  # not \s: read as Latin-1, bytes of longer characters look like blanks
 
 
 class ValueEnd:

@@ -44,7 +44,7 @@ def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of integers without end, and of nesting, tomllib raises these
         raise InvalidRouteError(f"{where}: not TOML: {error}") from error
     if unknown := set(document) - {"route"}:
         raise InvalidRouteError(f"{where}: unknown table {min(unknown)!r}; routes are [[route]] tables")

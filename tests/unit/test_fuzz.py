@@ -1,0 +1,20 @@
+"""The short form of fuzzing: the first examples of every target, each in a process whose memory is bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuzz.supervise import fuzz
+from fuzz.targets import TARGETS
+
+SEED = 1
+EXAMPLES = 200
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_damage_is_refused_by_errors_of_our_own(name: str) -> None:
+    summary = fuzz(name, seed=SEED, examples=EXAMPLES)
+    assert not summary.findings, "\n".join(f"{one.error}\n{one.trace}" for one in summary.findings)
+    assert summary.examples == EXAMPLES
+    assert summary.refused["taken"]
+    assert set(summary.refused) > {"taken"}
