@@ -37,6 +37,8 @@ MORE = {
     "DynamoDB.BatchWriteItem": (Fault.CUT, Fault.LEFT, Fault.LEFT),
     "DynamoDB.UpdateItem": (Fault.CUT,),
 }
+# Once in a job, and where most can go wrong.
+OFTEN = {"CreateUpload": 4.0, "CompleteUpload": 6.0}
 NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE}
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>injected</Message></Error>'
 TARGETS = {
@@ -88,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         kinds = ALWAYS + MORE.get(operation, ())
         if "x-amz-checksum-crc32" in self.headers and self.body:
             kinds = (*kinds, Fault.FLIPPED)
-        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds)
+        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, share=OFTEN.get(operation, 1.0))
         if fault in KILLS or fault in (Fault.RESET, Fault.LOST):
             self._break(fault)
         elif fault is None:

@@ -26,8 +26,8 @@ from faults.world import SOURCE, Place, World
 from penstock.model import Source
 from penstock.operations.redriving import notification
 
-# Shares of requests that meet a fault. The last is so bad that most jobs fail. Small jobs have few requests.
-RATES = (0.01, 0.03, 0.06, 0.12)
+# Shares of requests that meet a fault. The last is so bad that many jobs fail. Small jobs have few requests.
+RATES = (0.01, 0.02, 0.04, 0.08)
 SMALL = 3
 KILLS = 6
 # Of invocations: done twice at once, and short of time.

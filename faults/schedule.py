@@ -51,7 +51,8 @@ class Schedule:
         self._lock = Lock()
 
     def draw(self, request: str, kinds: Sequence[Fault], *, share: float = 1.0) -> Fault | None:
-        """The fault of this request, one of ``kinds``. ``share`` of the rate is for requests that come in crowds."""
+        """The fault of this request, one of ``kinds``. ``share`` of the rate is for requests that come in crowds,
+        or of which there is only one."""
         name = _DIGEST.sub("*", request)
         with self._lock:
             if self.calm:

@@ -18,6 +18,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from faults.schedule import KILLS, Fault, Schedule
 
 KINDS = (Fault.RESET, Fault.LOST, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.KILL_AFTER)
+# What is copied is not answered.
+COPYING = (Fault.RESET, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE)
 NOT_DONE = {Fault.RESET, Fault.BUSY, Fault.KILL_BEFORE}
 # Simple query, the end of an extended one, the end of a COPY and what is copied.
 QUERY, PARSE, SYNC, COPIED, COPY = b"Q", b"P", b"S", b"c", b"d"
@@ -106,7 +108,7 @@ class _Session:
         if kind == COPIED:
             return self.schedule.draw("SQL end of copy", KINDS)
         if kind == COPY:
-            return self.schedule.draw("SQL copy", KINDS, share=0.2)
+            return self.schedule.draw("SQL copy", COPYING, share=0.2)
         return None if kind else self.schedule.draw("SQL connect", KINDS)
 
     def _next_message(self, *, kinds: int) -> tuple[bytes, bytes]:

@@ -1,0 +1,125 @@
+"""The fault suite in short: a run for most kinds of jobs, and that it would find what it looks for.
+
+The long form is `make faults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from faults import outcome
+from faults.report import table
+from faults.run import Run, run
+from faults.schedule import Fault, Schedule
+from faults.sources import Kind, kinds
+from faults.world import RESULTS, World, world
+
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(120)]
+
+KINDS = kinds()
+EVERY = tuple(Fault)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[World]:
+    with world() as servers:
+        yield servers
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        ("gzip", 1),
+        ("members", 2),
+        ("large-plain", 3),
+        ("upsert", 4),
+        ("replace", 5),
+        ("dynamodb", 6),
+        ("large-dynamodb", 7),
+    ],
+)
+def test_a_job_ends_as_it_should_through_faults_and_kills(servers: World, name: str, seed: int) -> None:
+    result = run(servers, KINDS[name], seed, 0.05)
+    assert not result.problems, result.schedule.happened
+    assert result.schedule.happened
+    assert f"| {name} | 1 |" in table([result])
+
+
+def faults_of(seed: str, requests: list[str]) -> dict[str, list[Fault | None]]:
+    schedule = Schedule(seed, rate=0.3, kills=0)
+    found: dict[str, list[Fault | None]] = {}
+    for request in requests:
+        found.setdefault(request, []).append(schedule.draw(request, EVERY))
+    return found
+
+
+def test_a_seed_draws_the_same_faults_in_whatever_order_requests_come() -> None:
+    requests = [f"UploadPart {part}" for part in range(20)] * 3
+    drawn = faults_of("seed", requests)
+    assert drawn == faults_of("seed", sorted(requests))
+    assert drawn != faults_of("another", requests)
+    assert any(fault for faults in drawn.values() for fault in faults)
+
+
+def test_the_names_of_jobs_and_a_calm_have_no_say_in_it() -> None:
+    ours, theirs = Schedule("seed", 0.5, 0), Schedule("seed", 0.5, 0)
+    for _ in range(20):
+        assert ours.draw(f"PutObject /work/jobs/{'a' * 32}/cut.json", EVERY) == theirs.draw(
+            f"PutObject /work/jobs/{'b' * 32}/cut.json", EVERY
+        )
+    ours.calm = True
+    assert {ours.draw("HeadObject", EVERY) for _ in range(50)} == {None}
+
+
+def ended(servers: World, kind: Kind) -> Iterator[Run]:
+    """A run without faults."""
+    with servers.place(f"checked-{kind.name}") as place:
+        one = Run(place, kind, 0, 0.0)
+        one.schedule.calm = True
+        assert not one().problems
+        yield one
+
+
+def test_half_an_object_and_a_second_version_are_found(servers: World) -> None:
+    for one in ended(servers, KINDS["gzip"]):
+        s3 = servers.client("s3")
+        s3.put_object(Bucket=RESULTS, Key=f"{one.place.name}/bucket-a.csv", Body=one.kind.content()[:-1])
+        found = outcome.problems(one.place, one.kind, one.jobs(), whole=True)
+        assert any("that are not the" in problem for problem in found)
+        assert any("was published 2 times" in problem for problem in found)
+
+
+def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: World) -> None:
+    for one in ended(servers, KINDS["append"]):
+        one.place.execute("INSERT INTO people SELECT * FROM people WHERE id = 5")
+        one.place.execute("CREATE TABLE penstock_staging (id int)")
+        found = outcome.problems(one.place, one.kind, one.jobs(), whole=True)
+        assert len(found) == 2, found
+        assert "rows, not the" in found[0]
+        assert "penstock_staging" in found[1]
+        half = [{**job, "state": "failed"} for job in one.jobs()]
+        assert any("rows twice" in problem for problem in outcome.problems(one.place, one.kind, half, whole=False))
+        servers.client("s3").create_multipart_upload(Bucket=RESULTS, Key=f"{one.place.name}/left")
+        left: list[str] = []
+        assert outcome.sweep(one.place, one.schedule, left) == 1
+        assert left
+
+
+def test_rows_rejects_and_states_on_record_are_compared(servers: World) -> None:
+    for one in ended(servers, KINDS["dynamodb"]):
+        more = replace(one.kind, records=one.kind.records + 1, rejects=[])
+        found = outcome.problems(one.place, more, one.jobs(), whole=True)
+        assert [problem.split()[0] for problem in found] == ["rows", str(len(one.kind.rejects))]
+
+
+def test_what_penstock_does_not_mean_to_raise_is_found(servers: World) -> None:
+    with servers.place("raises") as place:
+        one = Run(place, KINDS["gzip"], 0, 0.0)
+        answer = one.invoke("ingest", {"neither": "event"})
+        assert (answer.error, answer.ours) == ("InvalidEventError", True)
+        assert not one.problems
+        answer = one.invoke("plan", {})
+        assert (answer.error, answer.ours) == ("KeyError", False)
+        assert one.problems
