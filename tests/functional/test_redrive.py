@@ -58,10 +58,11 @@ class WalledSink:
     begin: Callable[[TablePlan], Resume] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.begin, self.finish, self.is_finished, self.abort, self.load = (
+        self.begin, self.finish, self.is_finished, self.has_other_spans, self.abort, self.load = (
             self.sink.begin,
             self.sink.finish,
             self.sink.is_finished,
+            self.sink.has_other_spans,
             self.sink.abort,
             self.sink.load,
         )
@@ -168,6 +169,23 @@ def test_what_was_cut_once_stays_the_machines_even_if_it_would_not_be_large_any_
     assert plant.ingest(redriven(plant.jobs, plant.jobs.jobs[first.job_id])).state is JobState.EXECUTING
     assert plant.execute(f"{first.job_id}-2")
     assert ids(database) == list(range(ROWS))
+
+
+def test_an_append_whose_cut_is_forgotten_is_not_cut_anew(database: Database) -> None:
+    wall = Wall(3)
+    plant = table_plant(database, "append", wall)
+    first = plant.ingest(plant.upload("people.csv", csv()))
+    assert not plant.execute(first.job_id)
+    there = ids(database)
+    wall.standing = False
+    plant.files.files.clear()
+    plant.span_bytes = 1024
+    plant.ingest(redriven(plant.jobs, plant.jobs.jobs[first.job_id]))
+    assert not plant.execute(f"{first.job_id}-2")
+    failure = plant.jobs.jobs[first.job_id].failure
+    assert failure
+    assert failure.error == "IncompleteJobError"
+    assert ids(database) == there
 
 
 def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_again(database: Database) -> None:

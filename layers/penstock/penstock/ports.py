@@ -118,8 +118,14 @@ class TableSink(Protocol):
     def finish(self) -> None:
         """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
 
+    def has_other_spans(self) -> bool:
+        """Whether other spans of this job have committed rows that a second load would add again."""
+
     def is_finished(self) -> bool:
         """Whether ``finish`` has committed, whoever called it. False where there is nothing to commit at the end."""
+
+    def reached(self) -> Mapping[int, Resume] | None:
+        """Of every span of the job of which chunks are in, where it goes on; None where only each span itself knows."""
 
     def abort(self) -> None:
         """Drop staging; append and upsert keep what is committed. Idempotent."""

@@ -99,9 +99,16 @@ class DynamoRecordSink:
         """Note the end; items are visible as they are written."""
         self._note()
 
+    def has_other_spans(self) -> bool:
+        """A second load writes the same items."""
+        return False
+
     def is_finished(self) -> bool:
         """Items are there as they are written: nobody notes an end."""
         return False
+
+    def reached(self) -> None:
+        """Each span has a bookmark of its own, which may be behind what is in."""
 
     def abort(self) -> None:
         """Nothing to do: what is written stays."""

@@ -191,9 +191,17 @@ class PostgresSink:
 
         self._transact(touch, "committing to disk")
 
+    def has_other_spans(self) -> bool:
+        """Whether the ledger has entries of other spans."""
+        return self._transact(self._ledger.has_other_spans, "looking for other spans")
+
     def is_finished(self) -> bool:
         """Whether the job's end is in the ledger."""
         return self._transact(self._ledger.is_finished, "looking for the end of the job")
+
+    def reached(self) -> Mapping[int, Resume]:
+        """Where each span of the job goes on, as the ledger has it."""
+        return self._transact(self._ledger.reached, "looking for what is in")
 
     def abort(self) -> None:
         """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them."""

@@ -104,6 +104,12 @@ class Ledger:
         with translating(self.right):
             return self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone() is not None
 
+    def has_other_spans(self) -> bool:
+        """Whether any chunk of another span is in."""
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
+        with translating(self.right):
+            return self.connection.execute(query, [*self.key, WHOLE_JOB]).fetchone() is not None
+
     def is_begun(self) -> bool:
         """Whether any chunk of any span is in."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s LIMIT 1").format(self.table)
@@ -124,6 +130,20 @@ class Ledger:
             return Resume()
         chunk, offset, row, rows, rejects, refused = found
         return Resume(chunk, offset, row, rows, rejects, _read_rejects(refused))
+
+    def reached(self) -> dict[int, Resume]:
+        """Where each span of the job goes on, without what the database refused of its last chunk."""
+        query = sql.SQL(
+            """
+            SELECT DISTINCT ON (span) span, chunk + 1, end_offset, next_row,
+                   sum(rows) OVER spans::bigint, sum(rejects) OVER spans::bigint
+            FROM {} WHERE job = %s AND span <> %s
+            WINDOW spans AS (PARTITION BY span) ORDER BY span, chunk DESC
+            """
+        ).format(self.table)
+        with translating(self.right):
+            found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchall()
+        return {span: Resume(*place) for span, *place in found}
 
     def entry(self, chunk: Chunk, rows: int) -> bytes:
         """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from penstock.delivery import Attempt
-from penstock.errors import LeaseLostError, TooManyRejectsError
+from penstock.errors import IncompleteJobError, LeaseLostError, TooManyRejectsError
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
 from penstock.loading import Settling, TableCarrier
@@ -16,10 +16,10 @@ from penstock.model import Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
 from penstock.ports import RejectLog, TableSink
-from penstock.records import Chunk, Loaded, Reject, Resume, TablePlan
+from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
 from penstock.spans import Span
 from penstock.steps.ticket import WHOLE, Cut, Ticket
-from penstock.tables import Form, Rowmaker, garbage_held_back
+from penstock.tables import Form, Rowmaker, garbage_held_back, tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,17 @@ class TableSteps:
             return Outline(plan, text, outset(chunks, plan.parse) if text else None, loaded)
 
     def take_over(self, job_id: str, plan: TablePlan) -> Resume:
-        """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more."""
+        """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more.
+
+        Raises IncompleteJobError where spans of an append load are in, and nobody knows any more where they were cut.
+        """
         with self.open_sink(job_id, WHOLE) as sink:
             resume = sink.begin(plan)
+            if any(table.mode is Mode.APPEND for table in tables_of(plan)) and sink.has_other_spans():
+                raise IncompleteJobError(
+                    f"spans of job {job_id} are in, but the files that say how it was cut have expired",
+                    hint="Delete its rows and upload the source again, or load it with upsert or replace.",
+                )
             # The ledger takes a number once: an attempt that wakes up late finds its next chunk entered.
             sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=()))
         return resume
@@ -136,6 +144,12 @@ class TableSteps:
         with self.open_sink(job_id, WHOLE) as sink:
             sink.begin(plan)
             return sink.is_finished()
+
+    def reached(self, job_id: str, plan: TablePlan) -> Mapping[int, Resume] | None:
+        """Where each span goes on of which chunks are in; None where only the spans themselves know."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            sink.begin(plan)
+            return sink.reached()
 
     def abort(self, job_id: str) -> None:
         """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""
