@@ -68,7 +68,7 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
 def main(debug: bool) -> None:  # noqa: ARG001  # Commands reads it from the context
-    """Stream S3 objects of any size into a bucket, inside Lambda's limits."""
+    """Stream S3 objects of any size into a bucket or a table, inside Lambda's limits."""
     # Else the interpreter looks through all there is for garbage before it ends: a fifth of a short command's time.
     atexit.register(gc.freeze)
     _tell_progress()
