@@ -106,8 +106,10 @@ GRANTED: dict[str, Grants] = {
         "AbortUpload": ({"s3:AbortMultipartUpload", "s3:GetObject"}, DESTINATION_OBJECTS),
         **tells_missing_from_forbidden(DESTINATION, WORK),
         "ReadWorkFiles": ({"s3:GetObject"}, JOB_FILES),
-        **KEEP_JOB,
+        "KeepJobs": ({"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
+        "CheckRecords": ({"dynamodb:DescribeTable"}, RECORDS),
         **ANNOUNCE,
+        "BuryFailedEvents": ({"sqs:SendMessage"}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}),
         **logs("Abort"),
     },
     "StateMachineRole": {

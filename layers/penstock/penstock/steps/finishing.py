@@ -12,8 +12,9 @@ from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
 from penstock.spans import SpanReceipt
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
+from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
+from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, spans_of, upload_name
 from penstock.values import to_plain
 
 # What Step Functions says where it does not pass on what it was told.
@@ -126,6 +127,7 @@ class Aborter:
             state = JobState.SUCCEEDED
         if ticket.job.route.plan:
             self.tables(ticket.job.route.store).abort(job_id)
+            failure = self._telling(folder, ticket, failure)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
             self.events.put(SUCCEEDED, _told(ticket, execution, state) | {"receipt": to_plain(receipt)})
@@ -164,6 +166,14 @@ class Aborter:
             return None
         whole = _joined(ticket, cut, [found[number] for number in cut.numbers])
         return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
+
+    def _telling(self, folder: Folder, ticket: Ticket, failure: Failure) -> Failure:
+        """A failure that also says what is in the tables. A source that is carried whole says so itself."""
+        cut = folder.find(Cut, CUT)
+        if cut is None or cut.plan is None or not cut.spans:
+            return failure
+        told = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+        return replace(failure, message=f"{failure.message}; {told}") if told else failure
 
     def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""

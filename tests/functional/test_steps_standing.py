@@ -1,0 +1,76 @@
+"""What a large load that failed says of the rows that it leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from machine import Plant
+from penstock.errors import PermanentError
+from penstock.model import JobState
+from penstock.testing import ManualDeadline
+from postgres_database import Database
+from table_machine import route, table_plant
+
+pytest_plugins = ["postgres_fixtures"]
+pytestmark = pytest.mark.xdist_group("steps-tables")
+
+SOURCE = b"id,name,born\n" + b"".join(b"%d,name %d,2001-02-03\n" % (n, n) for n in range(900))
+BROKEN = PermanentError("broken")
+
+
+def planned(database: Database, mode: str = "append") -> tuple[Plant, str, list[object]]:
+    """A job that is cut, and its spans."""
+    plant = table_plant(database, route(mode=mode))
+    job_id = plant.ingest(plant.upload("a.csv", SOURCE)).job_id
+    while (following := plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "survey":
+        for item in plant.items(following):
+            plant.indexer(job_id, job_id, item, ManualDeadline(900))
+    return plant, job_id, plant.items(following)
+
+
+def told(plant: Plant, job_id: str) -> str:
+    plant.abort(job_id, BROKEN)
+    job = plant.jobs.jobs[job_id]
+    assert job.state is JobState.FAILED
+    assert job.failure
+    return job.failure.message
+
+
+def rows(database: Database) -> list[int]:
+    found: Any = database.execute("SELECT id FROM people ORDER BY id")
+    return [number for (number,) in found]
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_the_records_that_are_in_are_named_as_ranges(database: Database, mode: str) -> None:
+    plant, job_id, items = planned(database, mode)
+    assert len(items) > 4
+    for item in (items[0], items[1], items[3]):
+        plant.worker(job_id, job_id, item, ManualDeadline(900))
+    there = rows(database)
+    gap = next(n for n in there if n + 1 not in there)
+    after = next(n for n in there if n > gap)
+    assert told(plant, job_id) == (
+        f"broken; records 1 to {gap + 1}, {after + 1} to {there[-1] + 1} ({len(there)} rows) are in people"
+    )
+    assert rows(database) == there
+
+
+def test_where_nothing_is_in_that_is_said(database: Database) -> None:
+    plant, job_id, _ = planned(database)
+    assert told(plant, job_id) == "broken; nothing of it is in people"
+
+
+def test_of_a_replace_nothing_is_visible(database: Database) -> None:
+    plant, job_id, items = planned(database, "replace")
+    plant.worker(job_id, job_id, items[0], ManualDeadline(900))
+    assert told(plant, job_id) == "broken; nothing of it is visible in people"
+
+
+def test_a_job_ends_also_where_its_table_has_gone(database: Database) -> None:
+    plant, job_id, items = planned(database)
+    plant.worker(job_id, job_id, items[0], ManualDeadline(900))
+    database.execute("DROP TABLE people; CREATE TABLE people (other int)")
+    assert told(plant, job_id).startswith("broken; what of it is in people is not known: ")
