@@ -66,12 +66,13 @@ class Transfers:
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
+    load = os.getloadavg()[0]
     with emulator_only() as account, counting_proxy(account.endpoint) as proxy, _folder() as folder:
         client = account.client("s3")
         client.create_bucket(Bucket=BUCKET)
         runs = list(_compared(account, proxy, folder, options))
         transfers = list(_experiments(proxy, client, folder))
-    _write(runs, transfers, options)
+    _write(runs, transfers, options, load)
     return 0
 
 
@@ -212,12 +213,13 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _write(runs: list[Run], transfers: list[Transfers], options: argparse.Namespace) -> None:
+def _write(runs: list[Run], transfers: list[Transfers], options: argparse.Namespace, load: float) -> None:
     lines = [
         f"# {options.files:,} unchanged files and {len(PARTS)} multipart objects, synchronised again",
         "",
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {_version(options.aws)}; a fresh process each,",
         f"medians of {options.repeat} after one to warm up. `python -m benchmarks.sync`.",
+        f"Load of the machine by others when it began: {load:.1f}.",
         "",
         "| direction | command | seconds | of CPU | requests | bytes moved |",
         "|---|---|---|---|---|---|",

@@ -127,7 +127,7 @@ def table(size: int, runs: dict[str, dict[str, list[Run]]]) -> str:
 def memory_table(peaks: dict[tuple[int, int], int]) -> str:
     base = peaks[0, 0]
     lines = [
-        f"A file of 5 bytes takes {base / MB:.0f} MB: the interpreter and boto3. What parts add to that:",
+        f"A file of 5 bytes takes {base / MB:.0f} MB: the interpreter and botocore. What parts add to that:",
         "",
         "| threads | part | threads x part | measured |",
         "|---|---|---|---|",
@@ -162,6 +162,7 @@ def main() -> None:
     size = int(sys.argv[1]) * MB if len(sys.argv) > 1 else 300 * MB
     kills = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     threads = 4
+    load = os.getloadavg()[0]
     with TemporaryDirectory() as folder, certificate() as tls:
         home, file = Path(folder), Path(folder) / "file.bin"
         with file.open("wb") as made:
@@ -184,7 +185,8 @@ def main() -> None:
     RESULTS.write_text(
         f"# Upload\n\n`python -m benchmarks.upload`: a file of {size / MB:.0f} MB of random bytes, in the page cache, "
         f"to a server on this machine ({os.cpu_count()} processors, Python {platform.python_version()}, {version}), "
-        f"both commands with their defaults, {ROUNDS} rounds in turn. Times include the start of the command.\n\n"
+        f"both commands with their defaults, {ROUNDS} rounds in turn. Times include the start of the command. "
+        f"Load of the machine by others when it began: {load:.1f}.\n\n"
         f"{table(size, runs)}\n\n## Memory\n\n{memory_table(peaks)}\n\n## Killed\n\n"
         f"{kills_table(outcome, outcome.size // size, threads)}\n"
     )
