@@ -15,7 +15,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local test lint types validate build bench faults clean
+.PHONY: help setup tools demo local sam-local test lint types validate build bench faults audit fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -62,6 +62,15 @@ bench: tools ## Measure throughput and memory against the usual way
 
 faults: tools ## Break connections, services and processes around 300 jobs, by seed, and check every result
 	@$(VENV)/python -m faults --runs 300 --seed 1
+
+audit: tools ## Look up vulnerabilities and licences of what ships, and scan the template; needs the network
+	@$(SAM) validate --lint
+	@$(VENV)/python -m penstock_local.audit
+
+# For some of the targets: make fuzz FUZZ="--seconds 60 --seed 7 xlsx json"
+FUZZ ?= --seconds 600
+fuzz: $(INSTALLED) ## Damage everything that is read from outside, and see whether it is refused
+	@PYTHONPATH=tests $(VENV)/python -m fuzz $(FUZZ)
 
 clean: ## Remove all that was built or installed
 	rm -rf .venv .tools .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

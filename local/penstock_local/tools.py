@@ -2,6 +2,7 @@
 
     .tools/sam        aws-sam-cli, which pins botocore exactly
     .tools/ministack  MiniStack, which pins another botocore
+    .tools/audit      pip-audit and checkov, which bring a hundred packages along: made by `make audit` alone
 
 ``python -m penstock_local.tools sam ministack`` makes them ahead of time; whoever needs one makes it on first use.
 """
@@ -23,6 +24,7 @@ from penstock_local.errors import LocalStackError
 logger = logging.getLogger(__name__)
 
 TOOLS = ("sam", "ministack")
+ON_DEMAND = ("audit",)
 
 
 def checkout() -> Path:

@@ -127,3 +127,10 @@ def test_samconfig_grants_cloudformation_no_more_than_roles_without_names(samcon
 def test_validate_lints(samconfig: dict[str, Any]) -> None:
     for environment in ("default", "prod"):
         assert samconfig[environment]["validate"]["parameters"]["lint"] is True
+
+
+def test_a_key_of_ones_own_encrypts_the_environment_of_every_function(resources: Resources) -> None:
+    functions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
+    assert functions
+    wanted = {"Fn::If": ["UseKmsKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+    assert all(function["KmsKeyArn"] == wanted for function in functions)

@@ -106,8 +106,11 @@ def test_the_function_takes_messages_and_reports_each_failure_by_itself(resource
     }
 
 
-def test_an_event_that_came_without_the_queue_is_retried_twice_and_then_buried_too(resources: Resources) -> None:
-    assert properties(resources, "IngestFunction")["EventInvokeConfig"] == {
+@pytest.mark.parametrize("function", ["IngestFunction", "AbortFunction"])
+def test_an_event_that_came_without_the_queue_is_retried_twice_and_then_buried_too(
+    resources: Resources, function: str
+) -> None:
+    assert properties(resources, function)["EventInvokeConfig"] == {
         "MaximumRetryAttempts": 2,
         "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}},
     }

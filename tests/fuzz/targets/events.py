@@ -60,7 +60,6 @@ def follow(source: Source) -> None:
     assert source.key
     assert source.size >= 0
     source.uri.encode()
-    assert len(source.order) in (0, len(source.order.encode()))
     route = ROUTES.find(source.bucket, source.key)
     assert route, "one takes all keys"
     target = destination_of(route, source)

@@ -1,0 +1,111 @@
+"""What is said of licences and vulnerabilities, and that silence is no good news."""
+
+from __future__ import annotations
+
+from email.message import Message
+from importlib.metadata import Distribution, PathDistribution
+from pathlib import Path
+
+import pytest
+
+from penstock_local.audit import BAD, IN_ORDER, UNKNOWN, judged
+from penstock_local.licences import EXPLAINED, PAGE, Package, complaints, licence_of, page, shipped
+from penstock_local.tools import checkout
+
+
+def wheel(tmp_path: Path, **fields: str | list[str]) -> Distribution:
+    metadata = Message()
+    metadata["Name"] = "tiny"
+    for name, values in fields.items():
+        for value in [values] if isinstance(values, str) else values:
+            metadata[name.replace("_", "-")] = value
+    folder = tmp_path / "tiny-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(metadata.as_string())
+    return PathDistribution(folder)
+
+
+def test_the_page_of_licences_is_current() -> None:
+    assert (checkout() / PAGE).read_text() == page(shipped(checkout())), "run python -m penstock_local.licences"
+
+
+def test_whatever_ships_may_ship() -> None:
+    assert complaints(shipped(checkout())) == []
+
+
+def test_the_layer_holds_what_its_requirements_list_and_no_more() -> None:
+    in_layer = {one.name for one in shipped(checkout()) if one.layer}
+    assert {"psycopg", "isal", "zstandard"} <= in_layer
+    assert not {"boto3", "botocore", "rich", "certifi"} & in_layer
+
+
+def test_every_explanation_is_needed() -> None:
+    assert {one.name for one in shipped(checkout())} >= set(EXPLAINED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "licence"),
+    [
+        ({"License_Expression": "MIT"}, "MIT"),
+        ({"License": "Apache License 2.0"}, "Apache-2.0"),
+        ({"Classifier": ["License :: OSI Approved :: MIT License", "Topic :: Internet"]}, "MIT"),
+        (
+            {
+                "License": "Dual License",
+                "Classifier": [
+                    "License :: OSI Approved :: BSD License",
+                    "License :: OSI Approved :: Apache Software License",
+                ],
+            },
+            "BSD OR Apache-2.0",
+        ),
+        ({"License": "ask my lawyer"}, "unknown"),
+        ({"License_Expression": "AGPL-3.0-only"}, "unknown"),
+        ({"Classifier": ["License :: OSI Approved :: MIT License", "License :: Other/Proprietary License"]}, "unknown"),
+        ({}, "unknown"),
+    ],
+)
+def test_a_licence_is_what_the_metadata_say(tmp_path: Path, fields: dict[str, str | list[str]], licence: str) -> None:
+    assert licence_of(wheel(tmp_path, **fields)) == licence
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "refused"),
+    [
+        ("tiny", "MIT", False),
+        ("tiny", "unknown", True),
+        ("tiny", "LGPL-3.0-only", True),
+        ("psycopg", "LGPL-3.0-only", False),
+        ("psycopg", "MPL-2.0", True),
+        ("psycopg", "unknown", True),
+    ],
+)
+def test_what_is_unknown_or_asks_for_more_is_refused_unless_it_is_explained(
+    name: str, licence: str, refused: bool
+) -> None:
+    assert bool(complaints([Package(name, "1.0", licence, layer=True)])) is refused
+
+
+def entry(name: str, *vulnerabilities: str) -> dict[str, object]:
+    return {"name": name, "version": "1.0", "vulns": [{"id": one, "fix_versions": ["2.0"]} for one in vulnerabilities]}
+
+
+def test_packages_without_known_vulnerabilities_are_in_order() -> None:
+    assert judged({"dependencies": [entry("a"), entry("b")]}, ["a", "b"]).verdict == IN_ORDER
+
+
+def test_a_vulnerability_is_named_with_its_fix() -> None:
+    answer = judged({"dependencies": [entry("a", "CVE-1")]}, ["a"])
+    assert answer.verdict == BAD
+    assert answer.found == ("a 1.0: CVE-1, fixed in 2.0",)
+
+
+def test_what_the_database_passes_over_was_not_checked() -> None:
+    skipped = {"name": "b", "skip_reason": "Dependency not found on PyPI and could not be audited"}
+    answer = judged({"dependencies": [entry("a"), skipped]}, ["a", "b"])
+    assert answer.verdict == UNKNOWN
+    assert answer.unchecked == ("b",)
+
+
+def test_a_database_that_does_not_answer_has_checked_nothing() -> None:
+    assert judged({}, ["a", "b"]).unchecked == ("a", "b")
