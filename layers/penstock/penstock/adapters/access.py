@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
@@ -65,8 +66,16 @@ class _Models(Loader):
     """Finds the description of a service without looking through those of four hundred others."""
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002  # the base class looks for it
-        """Every folder: that one without a description is no service shows when it is opened."""
+        """Every folder: whether it describes one is seen when it is opened."""
         return [folder.name for path in self.search_paths if Path(path).is_dir() for folder in Path(path).iterdir()]
+
+    def list_api_versions(self, service_name: str, type_name: str) -> list[str]:
+        """Raises UnknownServiceError for a folder without such a description, as one that is not listed would."""
+        try:
+            versions: list[str] = super().list_api_versions(service_name, type_name)
+        except DataNotFoundError as error:
+            raise UnknownServiceError(service_name=service_name, known_service_names="not listed") from error
+        return versions
 
 
 def parse_time(value: str) -> datetime:
