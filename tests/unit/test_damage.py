@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tracemalloc
+import zipfile
 import zlib
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from penstock.errors import (
     CorruptIndexError,
@@ -19,6 +23,7 @@ from penstock.index.boundaries import BoundariesState, Text
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import HEADER_SIZE, pack, read_directory, read_window
 from penstock.index.survey import Survey, stitch, survey
+from penstock.limits import MIB
 from penstock.parsers import parse
 from penstock.records import Format, ParseOptions
 from penstock.routes import parse_routes
@@ -155,3 +160,24 @@ def test_a_byte_that_is_a_blank_in_latin_1_does_not_end_a_value_within_a_charact
     options = ParseOptions(format=Format.JSON, encoding="cp037", records="a")
     (batch,) = parse(['{"passed over": à, "a": [{}]}'.encode("cp037")], options, batch_bytes=100)
     assert list(batch.rows) == [{}]
+
+
+def test_narrow_rows_of_the_widest_sheet_take_no_more_memory_than_a_slice_of_them() -> None:
+    wide = '<row><c r="XFD1"><v>1</v></c></row>' * 10_000
+    book = with_sheet(f'<worksheet><sheetData><row><c r="A1"><v>0</v></c></row>{wide}</sheetData></worksheet>')
+    tracemalloc.start()
+    try:
+        batches = parse([book], ParseOptions(format=Format.XLSX), batch_bytes=100_000)
+        assert sum(batch.count for batch in batches) == 10_000
+        assert tracemalloc.get_traced_memory()[1] < 32 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def with_sheet(xml: str) -> bytes:
+    file, plain, changed = io.BytesIO(), io.BytesIO(), "xl/worksheets/sheet1.xml"
+    Workbook().save(plain)
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, xml if name == changed else old.read(name))
+    return file.getvalue()

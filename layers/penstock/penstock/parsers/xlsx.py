@@ -68,7 +68,7 @@ def parse_xlsx(
     columns of the header, formulas without stored value, rows over ``max_record`` characters.
 
     There are no byte offsets: those of batches and places are 0, and the raw text begins with the sheet's row. To go
-    on at ``resume.row``, all rows before are parsed again. Memory: the shared strings, one chunk of XML (64 KiB, or
+    on at ``resume.row``, all rows before are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
     a single row of up to 16 MiB), and the rows of one batch.
 
     Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.

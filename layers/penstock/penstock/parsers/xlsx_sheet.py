@@ -28,7 +28,7 @@ class SheetRow(NamedTuple):
 
 
 def sheet_rows(workbook: Workbook, part: str, string: Callable[[int], str]) -> Iterator[SheetRow]:
-    """The rows of a sheet that hold anything. Memory: one chunk of XML and its rows, a row of at most 16 MiB."""
+    """The rows of a sheet that hold anything. Memory: one slice of XML and its rows, a row of at most 16 MiB."""
     parser = expat.ParserCreate()
     reader = _RowReader(parser, string, workbook.moments(), since_1904=workbook.since_1904)
     for _ in workbook.feed(part, parser):

@@ -22,7 +22,8 @@ from penstock.parsers.xlsx_cells import Kind, kind_of
 # Bytes of XML that one tag, one string or one row may take.
 LARGEST = 16 * MIB
 
-_CHUNK = 64 * 1024
+# What is parsed at once. A row of 36 bytes may have 16,384 cells: some 60 of them are held until the slice is parsed.
+_SLICE = 2 * 1024
 _COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ENCRYPTED = 0x1
 # zlib's header, checksums and block overhead count for nothing here; a part below this size cannot hurt.
@@ -143,7 +144,7 @@ class Workbook:
         parser.StartDoctypeDeclHandler = _refuse_dtd
         try:
             with self._zip.open(info) as stream:
-                while chunk := stream.read(_CHUNK):
+                while chunk := stream.read(_SLICE):
                     parser.Parse(chunk)
                     # What expat cannot tell the end of yet, it keeps.
                     if stream.tell() - parser.CurrentByteIndex > LARGEST:
