@@ -125,7 +125,7 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("", "mysql:t", "destination: must look like"),
         ("", "postgresql:{key}", "destination: unknown field {key}"),
         ("max_rejects = -1", "", "max_rejects: must be a count or a share"),
-        ("max_rejects = '101%'", "", "max_rejects: must be a count or a share"),
+        ("max_rejects = '100%'", "", "max_rejects: must be a count or a share below 100 %, such as \"1%\", not '100%'"),
         ("[route.parse]\nformat='parquet'", "", "parse.format: must be one of auto, csv"),
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
         ("[route.parse]\nencoding='klingon'", "", "parse.encoding: is not known"),

@@ -75,13 +75,13 @@ class Fields:
 
     def allowance(self, field: str) -> float:
         """A count (0, 1, 2...) or a share ("1%", 0.01); 0 where it is absent."""
-        value = self._get(field, 0)
+        value = given = self._get(field, 0)
         if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
             value = float(match[1]) / 100
         count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         share = isinstance(value, float) and 0 <= value < 1
         if not (count or share):
-            raise self.complain(field, f'must be a count or a share such as "1%", not {value!r}')
+            raise self.complain(field, f'must be a count or a share below 100 %, such as "1%", not {given!r}')
         return float(value)
 
     def table(self, field: str, kind: str) -> Fields:
