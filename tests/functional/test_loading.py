@@ -144,6 +144,18 @@ def test_columns_can_be_inferred(plant: Plant) -> None:
     assert types == [("id", "bigint"), ("name", "text"), ("born", "date")]
 
 
+LONG = b'"' + b"y" * 2 * MIB + b'"'  # longer than max_record
+
+
+@pytest.mark.parametrize(("key", "data"), [("a.csv", b"id\n%b\n7\n"), ("a.jsonl", b'%b\n{"id": 7}\n')])
+def test_columns_are_inferred_from_the_first_records_that_can_be_read(plant: Plant, key: str, data: bytes) -> None:
+    outcome = plant.take(plant.drop(key, data % LONG), route("", more="max_rejects = 1"))
+    assert outcome.state is JobState.SUCCEEDED
+    assert outcome.receipt
+    assert (outcome.receipt.rows, outcome.receipt.rejects) == (1, 1)
+    assert plant.ids() == [7]
+
+
 def test_json_lines_and_documents_and_workbooks_load_the_same_rows(plant: Plant) -> None:
     rows = [{"id": n, "name": f"name, {n}", "born": "1999-01-02"} for n in range(300)]
     book = openpyxl.Workbook()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Self
 
 from penstock.delivery import Attempt
@@ -25,6 +26,7 @@ from penstock.tables import Form, Rowmaker, complete, garbage_held_back, tables_
 
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
 SAMPLE_BYTES = 1 * MIB
+SAMPLES = 64  # at most, where all that is in one is rejected
 
 # A job that is loaded in one go is one span.
 SPAN = 0
@@ -115,7 +117,11 @@ class TableCarrier:
         if all(table.columns for table in tables_of(plan)):
             return plan
         with closing(self.decoding(attempt).pieces()) as pieces:
-            sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES, workbook=self.workbook), None)
+            batches = parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
+            samples = islice(batches, SAMPLES)
+            # Where the first records are none, those behind them tell.
+            first = next(samples, None)
+            sample = first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
         return complete(plan, sample) if sample else plan
 
     def decoding(self, attempt: Attempt) -> Decoding:
