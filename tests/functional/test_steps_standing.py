@@ -74,3 +74,11 @@ def test_a_job_ends_also_where_its_table_has_gone(database: Database) -> None:
     plant.worker(job_id, job_id, items[0], ManualDeadline(900))
     database.execute("DROP TABLE people; CREATE TABLE people (other int)")
     assert told(plant, job_id).startswith("broken; what of it is in people is not known: ")
+
+
+def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:
+    plant, job_id, _ = planned(database)
+    plant.aborter(job_id, job_id, {"Error": "ABORTED", "Cause": "the execution ended as ABORTED"})
+    failure = plant.jobs.jobs[job_id].failure
+    assert failure
+    assert (failure.error, "penstock redrive" in failure.hint) == ("ABORTED", True)

@@ -37,6 +37,10 @@ class Blaming:
             raise
 
 
+# Of an execution that was stopped, or timed out, or died of what is no error of ours.
+_HINT = "Nothing is known to be wrong with the source. When the cause is gone, begin the job again: `penstock redrive`."
+
+
 def failure_told(error: Mapping[str, object]) -> Failure:
     """What the machine was told of an error: ``Error``, its class, and ``Cause``, Lambda's JSON of it or a text."""
     name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
@@ -44,7 +48,7 @@ def failure_told(error: Mapping[str, object]) -> Failure:
         message = str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):
         message = cause
-    return Failure(name, message, getattr(_class_of(name), "default_hint", ""))
+    return Failure(name, message, getattr(_class_of(name), "default_hint", _HINT))
 
 
 def is_permanent(name: str) -> bool:
