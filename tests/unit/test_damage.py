@@ -24,6 +24,7 @@ from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import HEADER_SIZE, pack, read_directory, read_window
 from penstock.index.survey import Survey, stitch, survey
 from penstock.limits import MIB
+from penstock.model import LONGEST_MESSAGE, Failure
 from penstock.parsers import parse
 from penstock.records import Format, ParseOptions
 from penstock.routes import parse_routes
@@ -181,3 +182,9 @@ def with_sheet(xml: str) -> bytes:
         for name in old.namelist():
             new.writestr(name, xml if name == changed else old.read(name))
     return file.getvalue()
+
+
+def test_a_failure_fits_its_job_however_many_columns_have_no_name() -> None:
+    with pytest.raises(HeaderRowError) as refusal:
+        list(parse([b"," * 1_000_000], ParseOptions(format=Format.CSV), batch_bytes=100))
+    assert len(Failure.of(refusal.value).message) == LONGEST_MESSAGE

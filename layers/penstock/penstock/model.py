@@ -21,6 +21,10 @@ def digest(*texts: str) -> str:
 DEFAULT_RATIO = 250.0
 
 
+# Some messages list what a file holds, and a header alone may be 1 MiB; an item of the jobs table is 400 KB at most.
+LONGEST_MESSAGE = 10_000
+
+
 class Store(StrEnum):
     """Where a route delivers to."""
 
@@ -150,7 +154,7 @@ class Failure:
     def of(cls, error: PenstockError) -> Failure:
         """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
         notes = getattr(error, "__notes__", [])
-        return cls(type(error).__name__, "; ".join([str(error), *notes]), error.hint)
+        return cls(type(error).__name__, "; ".join([str(error), *notes])[:LONGEST_MESSAGE], error.hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from fuzz.targets.tables import read
 from fuzz.targets.texts import options_of
 from penstock.records import Format
 
+# As narrow as rows can be that have all columns.
+WIDE = '<row><c r="XFD1"><v>1</v></c></row>' * 2000
+
 TOKENS = tuple(
     text.encode("utf-8", "surrogatepass")
     for text in (
