@@ -14,6 +14,7 @@ from openpyxl import Workbook
 
 from penstock.errors import (
     CorruptIndexError,
+    HeaderRowError,
     InvalidEventError,
     InvalidRouteError,
     RequestRefusedError,
