@@ -78,6 +78,7 @@ class Run:
     invocations: int = 0
     played: set[str] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
+    unheard: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL
@@ -92,6 +93,9 @@ class Run:
         orphans = self.check()
         state = "succeeded" if states == {"succeeded"} else "failed" if "failed" in states else "dead letter"
         self.schedule.calm = True
+        for ending in self.unheard:
+            # Somebody redrives the dead letter of an end that abort could not see to.
+            self.invoke("abort", ending)
         if state != "succeeded":
             for job in self.jobs():
                 if job["state"] == "failed":
@@ -155,9 +159,9 @@ class Run:
             failed = Machine(self.invoke, self.read, self.wait).play(given)
             if failed:
                 # The rule on the end of executions, whatever became of the machine's own abort.
-                for _ in range(ASYNCHRONOUS):
-                    if not self.invoke("abort", {**given, "error": failed}).error:
-                        break
+                ending = {**given, "error": failed}
+                if all(self.invoke("abort", ending).error for _ in range(ASYNCHRONOUS)):
+                    self.unheard.append(ending)
 
     def invoke(self, verb: str, event: Any) -> Answer:
         """One invocation; now and then there are two, of which the second's answer is for nobody."""
