@@ -23,6 +23,7 @@ from penstock.events import read_event
 from penstock.index.boundaries import BoundariesState, Text
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.file import HEADER_SIZE, pack, read_directory, read_window
+from penstock.index.gzip import enter
 from penstock.index.survey import Survey, stitch, survey
 from penstock.limits import MIB
 from penstock.model import LONGEST_MESSAGE, Failure
@@ -189,3 +190,8 @@ def test_a_failure_fits_its_job_however_many_columns_have_no_name() -> None:
     with pytest.raises(HeaderRowError) as refusal:
         list(parse([b"," * 1_000_000], ParseOptions(format=Format.CSV), batch_bytes=100))
     assert len(Failure.of(refusal.value).message) == LONGEST_MESSAGE
+
+
+def test_a_manifest_with_an_entry_that_cannot_be_is_no_endless_loop() -> None:
+    with pytest.raises(CorruptIndexError):
+        next(enter([b"\x00"], Entry(0, 0, bits=9, raw=True), b"", 100))

@@ -12,7 +12,7 @@ from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
 from penstock.index import bgzf
-from penstock.index.checkpoint import Checkpoint, Note
+from penstock.index.checkpoint import Checkpoint, Note, check_entry
 from penstock.index.padding import padded
 from penstock.index.zlib_c import BlockInflater, DeflateError
 from penstock.spans import Entry
@@ -172,8 +172,10 @@ def enter(
 
     ``chunks`` begin at byte ``entry.encoded``; ``window`` is what was noted with the entry. Raises what
     `penstock.codecs.gzip.decode` raises, with offsets in the whole source. The checksum of a member that is entered
-    in its middle cannot be checked: the scan has done so; those of the members after it are.
+    in its middle cannot be checked: the scan has done so; those of the members after it are. CorruptIndexError for an
+    entry that no scan has noted.
     """
+    check_entry(entry, window)
     trace = trace or Trace()
     trace.produced = entry.decoded
     if entry.bits:
