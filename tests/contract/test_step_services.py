@@ -151,13 +151,13 @@ def test_an_execution_is_started_once_by_its_name(machine: tuple[Machine, Any]) 
     assert started() == {"one": '{"job": "1"}', "two": '{"job": "2"}'}
 
 
-def test_an_execution_that_has_ended_counts_as_started(stepfunctions: tuple[Any, str]) -> None:
+def test_an_execution_that_has_ended_is_not_started_again(stepfunctions: tuple[Any, str]) -> None:
     client, arn = stepfunctions
     machine = StepFunctionsMachine(lambda: client, arn)
-    machine.start("one", "{}")
+    assert machine.start("one", "{}")
     (execution,) = client.list_executions(stateMachineArn=arn)["executions"]
     client.stop_execution(executionArn=execution["executionArn"])
-    machine.start("one", "{}")
+    assert not machine.start("one", "{}")
     assert len(client.list_executions(stateMachineArn=arn)["executions"]) == 1
 
 

@@ -6,9 +6,9 @@ import gzip
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -21,7 +21,7 @@ from penstock.events import read_event
 from penstock.model import JobState, JobStatus, Source
 from penstock.operations.redriving import Redriver
 from penstock.ports import JobStore, TableSink
-from penstock.records import Chunk, Loaded, Resume, TablePlan
+from penstock.records import Chunk, Loaded
 from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryMachine
 from postgres_database import Database
 from table_machine import add_tables, route
@@ -55,17 +55,9 @@ class WalledSink:
 
     sink: TableSink
     wall: Wall
-    begin: Callable[[TablePlan], Resume] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.begin, self.finish, self.is_finished, self.has_other_spans, self.abort, self.load = (
-            self.sink.begin,
-            self.sink.finish,
-            self.sink.is_finished,
-            self.sink.has_other_spans,
-            self.sink.abort,
-            self.sink.load,
-        )
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sink, name)
 
     def __enter__(self) -> Self:
         self.sink.__enter__()
@@ -264,11 +256,11 @@ class DeafMachine(MemoryMachine):
 
     deaf: bool = True
 
-    def start(self, execution: str, payload: str) -> None:
+    def start(self, execution: str, payload: str) -> bool:
         if self.deaf:
             self.deaf = False
             raise ServiceUnavailableError("states:StartExecution: throttled")
-        super().start(execution, payload)
+        return super().start(execution, payload)
 
 
 def test_an_interrupted_hand_over_of_a_redrive_keeps_its_name() -> None:

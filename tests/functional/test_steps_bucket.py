@@ -602,8 +602,19 @@ class Refusing:
     def __init__(self, error: PenstockError) -> None:
         self.error = error
 
-    def start(self, execution: str, payload: str) -> None:
+    def start(self, execution: str, payload: str) -> bool:
         raise self.error
+
+
+def test_a_job_whose_execution_ended_without_it_is_handed_over_under_another_name(plant: Plant) -> None:
+    source = plant.upload("data.csv", TEXT)
+    job_id = plant.ingest(source).job_id
+    plant.machine.ended.add(job_id)
+    plant.now += 1000
+    assert plant.ingest(source).state is JobState.EXECUTING
+    assert list(plant.machine.started) == [job_id, f"{job_id}-2"]
+    plant.execute(f"{job_id}-2")
+    check_success(plant, plant.jobs.jobs[job_id])
 
 
 def test_a_machine_that_is_throttled_is_started_by_the_next_delivery(plant: Plant) -> None:

@@ -240,8 +240,8 @@ class WorkFiles(Protocol):
 class Machine(Protocol):
     """The state machine."""
 
-    def start(self, execution: str, payload: str) -> None:
-        """Start an execution, or find that it was started."""
+    def start(self, execution: str, payload: str) -> bool:
+        """Start an execution, or find that it was started; False where one of this name has ended."""
 
 
 class EventBus(Protocol):

@@ -18,9 +18,9 @@ class StepFunctionsMachine:
         self._client = client
         self._arn = arn
 
-    def start(self, execution: str, payload: str) -> None:
+    def start(self, execution: str, payload: str) -> bool:
         """An execution of this name and input that runs is answered as if it were started now, one that has ended
-        with ExecutionAlreadyExists: both were started by an earlier attempt.
+        with ExecutionAlreadyExists.
 
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
         """
@@ -30,3 +30,5 @@ class StepFunctionsMachine:
             except ClientError as error:
                 if code_of(error) != "ExecutionAlreadyExists":
                     raise
+                return False
+        return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.errors import PermanentError
 from penstock.model import Claim, Job, ObjectHead, Target
@@ -40,7 +40,8 @@ class Handover:
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
         """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its
-        own: the name of one that has ended is taken.
+        own: the name of one that has ended is taken. So it is where an execution ended before it had the job, or could
+        not end the job with it.
 
         What dead attempts of ingest have uploaded is swept: nobody else knows of it.
         """
@@ -48,9 +49,13 @@ class Handover:
             self.objects.sweep(job.target)
         execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
         Folder(self.files, job.id).put(TICKET, Ticket(job, head))
+        if not self._start(job, claim, execution):
+            self._start(job, replace(claim, attempt=execution), f"{execution}-{claim.number}")
+
+    def _start(self, job: Job, claim: Claim, execution: str) -> bool:
         self.executions.hand_over(claim, execution, lease=CONFIRMATION_SECONDS)
         try:
-            self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
+            return self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
         except PermanentError:
             # Not after a retryable error: the answer alone may have been lost, and the execution have begun.
             self.executions.hand_back(claim, execution, lease=CONFIRMATION_SECONDS)

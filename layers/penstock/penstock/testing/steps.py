@@ -235,12 +235,15 @@ def _revoked(execution: str) -> str:
 
 @dataclass
 class MemoryMachine:
-    """Remembers which executions were started, and with what. Implements ``Machine``."""
+    """Remembers which executions were started, and with what; a test says which have ``ended``. Implements
+    ``Machine``."""
 
     started: dict[str, str] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
-    def start(self, execution: str, payload: str) -> None:
+    def start(self, execution: str, payload: str) -> bool:
         self.started.setdefault(execution, payload)
+        return execution not in self.ended
 
 
 @dataclass
