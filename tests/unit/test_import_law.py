@@ -13,7 +13,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "records", "spans", "uploads", "trees", "errors"},
+    {"model", "objects", "records", "spans", "uploads", "trees", "errors"},
     {"ports"},
     {"limits", "settings", "values", "checksum", "speedups"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
@@ -35,6 +35,7 @@ LEVELS = [
 ADAPTERS_MAY = {
     "ports",
     "model",
+    "objects",
     "records",
     "spans",
     "uploads",

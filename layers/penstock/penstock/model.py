@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from penstock.errors import PenstockError
+from penstock.objects import Content, ObjectHead, Published, Source, Target
 from penstock.records import TablePlan
+
+__all__ = [
+    "DEFAULT_RATIO",
+    "LONGEST_MESSAGE",
+    "Claim",
+    "Content",
+    "Failure",
+    "Job",
+    "JobState",
+    "JobStatus",
+    "ObjectHead",
+    "Progress",
+    "Published",
+    "Receipt",
+    "Route",
+    "Source",
+    "Store",
+    "TableTarget",
+    "Target",
+    "digest",
+]
 
 
 def digest(*texts: str) -> str:
@@ -31,49 +52,6 @@ class Store(StrEnum):
     BUCKET = "bucket"
     POSTGRESQL = "postgresql"
     DYNAMODB = "dynamodb"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One version of one S3 object. ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket."""
-
-    bucket: str
-    key: str
-    size: int
-    etag: str
-    version_id: str = ""
-    sequencer: str = ""
-    event_time: str = ""
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """Bucket, key and version; without a version id, the sequencer tells two uploads of the same bytes apart."""
-        return self.bucket, self.key, self.version_id or f"{self.etag}/{self.sequencer}"
-
-    @property
-    def order(self) -> str:
-        """The sequencer in a form that compares as text.
-
-        Sequencers differ in length and are right-padded with zeros before they are compared
-        (AWS: "How do I know the order of S3 event notifications").
-        """
-        return self.sequencer.upper().ljust(64, "0") if self.sequencer else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a decoded object goes."""
-
-    bucket: str
-    key: str
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,25 +146,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What an object says of itself: headers and user metadata (lower-case names, US-ASCII values)."""
-
-    content_type: str = "application/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What publishing left at the destination. ``parts`` is 0 for a single PUT."""
-
-    size: int
-    crc32: int
-    parts: int
-    etag: str
-    version_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Receipt:
     """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT."""
 
@@ -272,15 +231,3 @@ class JobStatus:
             return 0.0
         done = self.progress.bytes_in
         return self.seconds * (self.size - done) / done if done and self.seconds else None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectHead:
-    """What HEAD says of an object."""
-
-    size: int
-    etag: str
-    version_id: str = ""
-    content_type: str = ""
-    content_encoding: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import status_of, translating
-from penstock.model import ObjectHead
+from penstock.objects import ObjectHead
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
-from penstock.model import Target
+from penstock.objects import Target
 from penstock.trees import Facts, RemoteFile
 
 if TYPE_CHECKING:

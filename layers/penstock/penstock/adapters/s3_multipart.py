@@ -12,7 +12,7 @@ from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, 
 from penstock.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
-from penstock.model import Content, Published, Target
+from penstock.objects import Content, Published, Target
 from penstock.ports import PublishRule
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from penstock.adapters.s3_upload import (
 )
 from penstock.errors import ChecksumMismatchError, IncompleteJobError
 from penstock.limits import Budget
-from penstock.model import Content, Published, Target
+from penstock.objects import Content, Published, Target
 from penstock.ports import PublishRule
 
 if TYPE_CHECKING:

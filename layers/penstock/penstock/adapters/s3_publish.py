@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from penstock.adapters.s3_head import read_head
 from penstock.errors import PublishConflictError, SupersededError
-from penstock.model import ObjectHead, Published, Target
+from penstock.objects import ObjectHead, Published, Target
 from penstock.ports import PublishRule, Verdict
 
 if TYPE_CHECKING:

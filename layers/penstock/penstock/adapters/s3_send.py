@@ -30,7 +30,7 @@ from penstock.errors import (
     SourceGoneError,
 )
 from penstock.limits import S3
-from penstock.model import Content, Target
+from penstock.objects import Content, Target
 from penstock.trees import LocalFile, RemoteFile
 
 if TYPE_CHECKING:

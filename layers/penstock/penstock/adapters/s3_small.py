@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool, PoolManager, Timeout
 from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
 from penstock.errors import SourceChangedError, SourceGoneError
 from penstock.limits import READERS
-from penstock.model import Source
+from penstock.objects import Source
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials

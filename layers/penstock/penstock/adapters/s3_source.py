@@ -15,7 +15,7 @@ from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
 from penstock.adapters.backoff import Backoff
 from penstock.errors import ServiceUnavailableError, SourceChangedError, SourceGoneError
 from penstock.limits import KIB
-from penstock.model import Source
+from penstock.objects import Source
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -14,7 +14,7 @@ from penstock.adapters.s3_source import S3ByteSource
 from penstock.adapters.s3_upload import abort_upload
 from penstock.adapters.session import session
 from penstock.limits import READERS, Budget, PartPlan
-from penstock.model import Content, ObjectHead, Source, Target
+from penstock.objects import Content, ObjectHead, Source, Target
 from penstock.ports import PublishRule
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
-from penstock.model import Content, Published, Target
+from penstock.objects import Content, Published, Target
 from penstock.ports import Moved
 from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
 

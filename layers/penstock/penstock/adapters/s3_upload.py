@@ -19,7 +19,7 @@ from penstock.adapters.s3_publish import Condition
 from penstock.checksum import crc32 as crc32_of
 from penstock.checksum import crc32_combine
 from penstock.errors import DestinationMissingError, PublishConflictError
-from penstock.model import Content, Published, Target
+from penstock.objects import Content, Published, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
