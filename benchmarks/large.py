@@ -30,8 +30,8 @@ from penstock_local.stack import Stack, running
 
 GB = 10**9
 SEED = 5
-# Of an invocation: with ten of them for clearing up, four are left for work.
-LIMIT_SECONDS = 14
+# Of an invocation: with ten of them for clearing up, two are left for work.
+LIMIT_SECONDS = 12
 ROUTES = """
 [[route]]
 name = "rows"
@@ -191,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         "MapConcurrency": "2",
         "MaximumConcurrency": "2",
         "TimeLimitSeconds": str(LIMIT_SECONDS),
-        # What a worker delivers in the four seconds, however busy this computer is.
+        # What a worker delivers in the two seconds, however busy this computer is.
         "SpanBytes": str(64 * 2**20),
     }
     with tempfile.TemporaryDirectory() as name:
