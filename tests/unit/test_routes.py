@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.errors import DestinationLoopError, InvalidRouteError
+from penstock.errors import ConfigurationError, DestinationLoopError, InvalidRouteError
 from penstock.model import DEFAULT_RATIO, Route, Source, Target
 from penstock.routes import Routes, check_target, overlap, parse_routes, render_target
 from penstock.wiring.routes import packaged_routes
@@ -208,3 +209,13 @@ def test_overlap_with_a_literal_is_a_match(literal: str, pattern: str) -> None:
 
 def test_long_patterns_are_compared_without_recursion() -> None:
     assert overlap("a*" * 600, "*a" * 600)
+
+
+def test_an_installation_without_routes_of_its_own_asks_for_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = tmp_path / "lib" / "python" / "site-packages" / "penstock" / "wiring" / "routes.py"
+    monkeypatch.setattr("penstock.wiring.routes.__file__", str(place))
+    with pytest.raises(ConfigurationError, match=r"routes\.toml is not part of this installation") as caught:
+        packaged_routes()
+    assert "Name a file" in caught.value.hint

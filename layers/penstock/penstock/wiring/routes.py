@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock.errors import ConfigurationError
 from penstock.ports import Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
+
+ROUTES = "routes.toml"
 
 # How long a warm function may go on with routes it has read: a changed file takes effect within a minute.
 ROUTES_TTL_SECONDS = 60.0
@@ -37,7 +40,11 @@ def routes_reader(
 
 
 def packaged_routes() -> Path:
-    """routes.toml beside the package in the layer; in a checkout, the one at the top."""
+    """routes.toml beside the package in the layer; in a checkout, the one at the top. Raises ConfigurationError."""
     package = Path(__file__).parents[1]
-    beside = package / "routes.toml"
-    return beside if beside.exists() else package.parents[2] / "routes.toml"
+    for folder in (package, package.parents[2]):
+        if (folder / ROUTES).exists():
+            return folder / ROUTES
+    raise ConfigurationError(
+        f"{ROUTES} is not part of this installation", hint="Name a file, or run this in a checkout of Penstock."
+    )
