@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from benchmarks.limits import SIZES, Simulation, main
+import re
 
-from penstock.limits import TIB
+import pytest
+from benchmarks.limits import DOCUMENT, SIZES, Simulation, main
+
+from penstock.limits import MIB, S3, TIB, Budget
 
 
 def test_every_quota_holds_and_the_document_shows_what_is_planned() -> None:
@@ -21,3 +23,10 @@ def test_the_largest_object_is_s3s() -> None:
 def test_a_quota_that_does_not_hold_ends_the_simulation() -> None:
     with pytest.raises(SystemExit, match="concurrency of a Map"):
         Simulation(TIB, 20_000).row("1 TiB")
+
+
+@pytest.mark.parametrize("memory", [1769, 10_240])
+def test_the_document_says_for_how_much_a_functions_memory_holds_parts(memory: int) -> None:
+    part = min(Budget.of(memory * MIB).largest_part, S3.max_part)
+    tebibytes = int(part * S3.max_parts / TIB * 10) / 10
+    assert re.search(rf"{memory:,} MB (hold parts )?for {tebibytes} TiB", DOCUMENT.read_text())
