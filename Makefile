@@ -7,6 +7,7 @@ PENSTOCK_ARCHITECTURE ?= x86_64
 
 VENV := .venv/bin
 INSTALLED := .venv/installed
+BENCH := .venv/installed-bench
 # The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
 SAM := .tools/sam/bin/sam
 
@@ -57,8 +58,15 @@ validate: tools ## Check the template
 build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCHITECTURE
 	@$(SAM) build --parameter-overrides Runtime=$(PENSTOCK_RUNTIME) Architecture=$(PENSTOCK_ARCHITECTURE)
 
-bench: tools ## Measure throughput and memory against the usual way
-	@$(VENV)/python -m benchmarks
+$(BENCH): $(INSTALLED) requirements/bench.txt
+	@echo "Installing what Penstock is compared with into .venv (once)"
+	@$(VENV)/python -m pip install --quiet --requirement requirements/bench.txt --constraint requirements/dev.lock
+	@touch $@
+
+# In an hour: make bench. In minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
+BENCH_FORM ?=
+bench: tools $(BENCH) ## Measure time, CPU, memory and dollars beside what people use, at Lambda's sizes
+	@$(VENV)/python -m benchmarks $(BENCH_FORM)
 
 faults: tools ## Break connections, services and processes around 300 jobs, by seed, and check every result
 	@$(VENV)/python -m faults --runs 300 --seed 1

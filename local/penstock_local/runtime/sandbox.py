@@ -87,7 +87,7 @@ class Sandbox:
                 resident = int(line.split()[1]) * KIB
         capped = self.cap.peak_bytes()
         return Usage(
-            cpu_seconds=(int(stat[11]) + int(stat[12])) / TICKS,
+            cpu_seconds=sum(map(int, stat[11:15])) / TICKS,  # its own, and its children's that have ended
             peak_bytes=resident if capped is None else capped,
             rss_peak_bytes=resident,
         )

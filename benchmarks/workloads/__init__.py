@@ -1,0 +1,11 @@
+"""The workloads of `make bench`, by name: each is run in a form and gives a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.frame.contender import Form
+from benchmarks.frame.result import Result
+from benchmarks.workloads import gunzip
+
+WORKLOADS: Mapping[str, Callable[[Form], Result]] = {"gunzip": gunzip.measure}
