@@ -1,15 +1,17 @@
 """An S3 server that costs next to nothing: S3's own CPU is not on a function's bill, an emulator's would set the pace.
 
-    python -m benchmarks.s3_server [LATENCY]
+    python -m benchmarks.s3_server [LATENCY [PEM]]
 
-prints its endpoint and serves until its standard input closes. It keeps objects in memory, does what two ways of
-decompressing an object need (ranges, conditions, multipart uploads), and checks nothing: the benchmark compares
-results byte for byte, and correctness against S3's rules is tested on the emulator.
+prints its endpoint and serves until its standard input closes; over TLS with a file of a key and a certificate. It keeps
+objects in memory, does what ways of decompressing an object need (ranges, conditions, multipart uploads), and checks
+nothing: the benchmark compares results byte for byte, and correctness against S3's rules is tested on the emulator.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
+import ssl
 import subprocess
 import sys
 import time
@@ -27,8 +29,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, pem: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if pem:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(pem)
+            # The handshake is left to the connection's own thread.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.endpoint = f"http{'s' if pem else ''}://127.0.0.1:{self.server_address[1]}"
         self.latency = latency
         self.objects: dict[str, tuple[str, list[bytearray]]] = {}
         self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
@@ -94,7 +102,23 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _body(self) -> bytearray:
-        body = bytearray(int(self.headers["Content-Length"] or 0))
+        if self.headers["Transfer-Encoding"] != "chunked":
+            return self._exactly(int(self.headers["Content-Length"] or 0))
+        body = self._chunks(self.rfile)
+        return body if self.headers["Content-Encoding"] != "aws-chunked" else self._chunks(io.BytesIO(body))
+
+    def _chunks(self, stream: io.BufferedIOBase) -> bytearray:
+        """What chunks hold: those of HTTP, or those of AWS within them. Trailers are passed over."""
+        body = bytearray()
+        while size := int(stream.readline(), 16):
+            body += stream.read(size)
+            stream.readline()
+        while stream.readline().strip():
+            pass
+        return body
+
+    def _exactly(self, size: int) -> bytearray:
+        body = bytearray(size)
         rest = memoryview(body)
         while rest:
             rest = rest[self.rfile.readinto(rest) :]
@@ -118,12 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def s3_server(latency: float = 0.0) -> Iterator[str]:
+def s3_server(latency: float = 0.0, pem: str = "") -> Iterator[str]:
     """The endpoint of a server in a process of its own, which ends with the block or with this process.
 
-    ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size.
+    ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size. ``pem``: a file with a
+    key and a certificate, to speak TLS with.
     """
-    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency)]
+    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency), *([pem] if pem else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -132,9 +157,10 @@ def s3_server(latency: float = 0.0) -> Iterator[str]:
 
 
 def main() -> None:
-    server = _Server(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    latency, pem, *_ = *sys.argv[1:], *("0", "")[len(sys.argv) - 1 :]
+    server = _Server(float(latency), pem)
     Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    print(server.endpoint, flush=True)
     sys.stdin.read()
 
 
