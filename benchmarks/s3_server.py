@@ -2,7 +2,7 @@
 
     python -m benchmarks.s3_server [LATENCY [PEM]]
 
-prints its endpoint and serves until its standard input closes; over TLS with a file of a key and a certificate. It keeps
+prints its endpoint and serves until its standard input closes; over TLS with a key and certificate. It keeps
 objects in memory, does what ways of decompressing an object need (ranges, conditions, multipart uploads), and checks
 nothing: the benchmark compares results byte for byte, and correctness against S3's rules is tested on the emulator.
 """
