@@ -10,7 +10,9 @@ from typing import Any
 from faults.schedule import Fault, Schedule
 from faults.sources import Kind, Row
 from faults.world import RESULTS, WORK, Place
-from penstock.model import Store
+from penstock.adapters.s3_store import S3ObjectStore
+from penstock.limits import MIN_MEMORY, Budget
+from penstock.model import Store, Target
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")
@@ -49,13 +51,16 @@ def problems(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, who
 
 
 def sweep(place: Place, schedule: Schedule, wrong: list[str]) -> int:
-    """End uploads that are open, as the bucket's lifecycle rule does; more than may be are wrong."""
+    """Have open uploads ended as a next attempt at their objects would: how many; more than may be are wrong."""
     found = place.uploads()
     allowed = sum(_is_opening(fault, request) for fault, request in schedule.happened)
     if len(found) > allowed:
         wrong.append(f"{len(found)} uploads were left open, where {allowed} could not be known of")
-    for upload in found:
-        place.world.client("s3").abort_multipart_upload(Bucket=RESULTS, Key=upload["Key"], UploadId=upload["UploadId"])
+    store = S3ObjectStore(place.world.client("s3"), Budget.of(MIN_MEMORY))
+    for key in {upload["Key"] for upload in found}:
+        store.sweep(Target(RESULTS, key))
+    if left := place.uploads():
+        wrong.append(f"{len(left)} uploads are open after the sweep")
     return len(found)
 
 

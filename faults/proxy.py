@@ -31,14 +31,19 @@ MORE = {
     "ListParts": (Fault.CUT,),
     "ListUploads": (Fault.CUT,),
     "CreateUpload": (Fault.CUT,),
-    "CompleteUpload": (Fault.CUT, Fault.HIDDEN, Fault.HIDDEN, Fault.HIDDEN_DONE, Fault.HIDDEN_DONE),
+    "CompleteUpload": (Fault.CUT, *[Fault.HIDDEN, Fault.HIDDEN_DONE] * 3),
     "DynamoDB.GetItem": (Fault.CUT,),
     "DynamoDB.BatchGetItem": (Fault.CUT,),
     "DynamoDB.BatchWriteItem": (Fault.CUT, Fault.LEFT, Fault.LEFT),
     "DynamoDB.UpdateItem": (Fault.CUT,),
 }
-# Once in a job, and where most can go wrong.
-OFTEN = {"CreateUpload": 4.0, "CompleteUpload": 6.0}
+# Once or a few times in a job, and where most can go wrong.
+OFTEN = {"CreateUpload": 4.0, "UploadPart": 2.0, "CompleteUpload": 16.0}
+# Bodies of results carry a CRC32.
+PROVEN_UP = "x-amz-checksum-crc32"
+# Sources that become objects are proven when they are whole: by their encoding, or by the CRC32 that S3 has. All else
+# that comes down is for TLS to prove, and here there is none.
+PROVEN_DOWN = "/bucket-"
 NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE}
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>injected</Message></Error>'
 TARGETS = {
@@ -77,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     schedule: Schedule
     kill: Callable[[], None]
     body: bytes
+    _answered: tuple[int, list[tuple[str, str]], bytes]
 
     def handle_one_request(self) -> None:
         try:
@@ -87,10 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _exchange(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.service, operation, which, self.throttled = self._read_request()
-        kinds = ALWAYS + MORE.get(operation, ())
-        if "x-amz-checksum-crc32" in self.headers and self.body:
-            kinds = (*kinds, Fault.FLIPPED)
-        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, share=OFTEN.get(operation, 1.0))
+        self.finds = operation == "ListUploads"
+        kinds, share = ALWAYS + MORE.get(operation, ()), OFTEN.get(operation, 1.0)
+        if PROVEN_UP in self.headers and self.body:
+            kinds, share = (*kinds, *[Fault.FLIPPED_UP] * 4), OFTEN["UploadPart"]
+        elif operation == "GetObject" and PROVEN_DOWN in self.path:
+            kinds = (*kinds, *[Fault.FLIPPED_DOWN] * 3)
+        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, share=share)
         if fault in KILLS or fault in (Fault.RESET, Fault.LOST):
             self._break(fault)
         elif fault is None:
@@ -111,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _strike(self, fault: Fault) -> None:
         if fault is Fault.SLOW:
             time.sleep(self.schedule.chance("delay").uniform(0.02, 0.3))
-        elif fault is Fault.FLIPPED:
-            self.body = bytes([self.body[0] ^ 1]) + self.body[1:]
+        elif fault is Fault.FLIPPED_UP:
+            self.body = self._flipped(self.body)
         left: object = None
         if fault is Fault.LEFT:
             left = self._leave_out()
@@ -126,7 +135,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(503 if self.service == "S3" else 400, self.throttled)
         elif fault in (Fault.HIDDEN, Fault.HIDDEN_DONE):
             self._refuse(200, "InternalError")
+        elif fault is Fault.FLIPPED_DOWN:
+            status, headers, body = self._answered
+            self._answered = status, headers, self._flipped(body)
         self._answer(cut=fault is Fault.CUT)
+
+    def _flipped(self, data: bytes) -> bytes:
+        chance = self.schedule.chance("flip")
+        flipped = bytearray(data)
+        flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        return bytes(flipped)
 
     def _ask(self) -> None:
         """Let the server do what the request wants, and keep its answer."""
@@ -154,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(body)
+            if self.finds:
+                self.schedule.find(body.count(b"<UploadId>"))
 
     def _refuse(self, status: int, code: str) -> None:
         if self.service == "S3":

@@ -18,7 +18,8 @@ HEADS = (
     "invocations",
     "kills",
     "other faults",
-    "uploads left to the lifecycle rule",
+    "uploads ended by later attempts",
+    "left to the sweep",
 )
 STATES = ("succeeded", "failed", "dead letter")
 
@@ -45,6 +46,7 @@ def _line(name: str, results: Sequence[Result]) -> str:
         sum(result.invocations for result in results),
         kills,
         faults.total() - kills,
+        sum(result.schedule.found for result in results),
         sum(result.orphans for result in results),
     ]
     return f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |"

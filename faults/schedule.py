@@ -25,7 +25,8 @@ class Fault(StrEnum):
     HIDDEN = "200 with error"  # S3 sends the status before it knows how a completion ends
     HIDDEN_DONE = "200 with error, done"
     LEFT = "left out"  # a batch, of which a part is not done
-    FLIPPED = "flipped bit"  # in the request's body, on its way
+    FLIPPED_UP = "flipped bit, up"  # in the request's body, on its way
+    FLIPPED_DOWN = "flipped bit, down"  # in the answer's
     SLOW = "delay"
     KILL_BEFORE = "kill"  # kill -9 for the function that asks; nothing was done
     KILL_AFTER = "kill, done"
@@ -38,10 +39,14 @@ _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Schedule:
-    """``rate`` is the share of requests that meet a fault. ``kills`` is how many processes may be killed."""
+    """``rate`` is the share of requests that meet a fault. ``kills`` is how many processes may be killed.
+
+    ``happened`` are the faults, ``found`` is how many open uploads of dead attempts were found by later ones.
+    """
 
     def __init__(self, seed: str, rate: float, kills: int) -> None:
         self.happened: list[tuple[Fault, str]] = []
+        self.found = 0
         self.calm = False
         self._seed = seed
         self._rate = rate
@@ -67,6 +72,11 @@ class Schedule:
         with self._lock:
             self._times[name] += 1
             return Random(f"{self._seed} {name} {self._times[name]}")
+
+    def find(self, uploads: int) -> None:
+        """An attempt found so many open uploads, which it ends."""
+        with self._lock:
+            self.found += uploads
 
     def counts(self) -> Counter[Fault]:
         """How many faults there were of each kind."""

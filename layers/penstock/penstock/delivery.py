@@ -76,6 +76,7 @@ class ObjectCarrier:
                 deadline=attempt.deadline,
                 margin=attempt.margin,
                 before_publishing=attempt.check_end,
+                stored=attempt.head.crc32,
             )
         return replace(receipt, warnings=receipt.warnings + warnings)
 

@@ -71,7 +71,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What HEAD says of an object."""
+    """What HEAD says of an object. ``crc32`` is that of all its bytes, where S3 has it."""
 
     size: int
     etag: str
@@ -79,3 +79,4 @@ class ObjectHead:
     content_type: str = ""
     content_encoding: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    crc32: int | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 
-from penstock.codecs import HEAD, Trace, choose
+from penstock.codecs import HEAD, IDENTITY, Trace, choose
 from penstock.errors import BadSourceError, ExpansionLimitError, TimeLimitError
 from penstock.limits import MIB, Budget
 from penstock.model import Progress, Receipt, Route, Source
@@ -98,11 +98,13 @@ def pour(
     deadline: Deadline,
     margin: float,
     before_publishing: Callable[[], None] = lambda: None,
+    stored: int | None = None,
 ) -> Receipt:
     """Decode a whole source into an entered sink and publish it.
 
     ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. What
-    ``before_publishing`` raises keeps the object from being published. Raises BadSourceError with the source's name and
+    ``before_publishing`` raises keeps the object from being published. ``stored`` is the CRC32 of the source, where S3
+    has it: it proves a copy. Raises BadSourceError with the source's name and
     offset, ExpansionLimitError at the route's ceiling, TimeLimitError before time runs out, and what source and sink
     raise.
     """
@@ -114,7 +116,7 @@ def pour(
                 sink.write(piece)
                 beat(Progress(trace.consumed, trace.produced))
         before_publishing()
-        published = sink.publish(crc32=trace.crc32)
+        published = sink.publish(crc32=stored if decoding.codec == IDENTITY.name else trace.crc32)
     return Receipt(
         bytes_in=trace.consumed,
         bytes_out=published.size,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def s3_client(budget: Budget) -> S3Client:
     """An S3 client for so many uploads at once; region, credentials and endpoint by boto3's own rules."""
-    return session().client("s3", config=s3_config(budget))
+    client: S3Client = session().client("s3", config=s3_config(budget))
+    return client
 
 
 def s3_config(budget: Budget) -> Config:
@@ -44,7 +45,8 @@ def s3_config(budget: Budget) -> Config:
         s3={"payload_signing_enabled": False},
         # "when_supported" would count a CRC32 of its own where none is given, and wrap the body for it.
         request_checksum_calculation="when_required",
-        # Ranges carry no checksum to validate; the codec checks what it decodes.
+        # Ranges carry no checksum to validate. TLS proves them on their way; the codec, or the CRC32 that HEAD told of,
+        # the whole.
         response_checksum_validation="when_required",
     )
 
@@ -64,7 +66,7 @@ class S3ObjectStore:
         self._backoff = backoff or Backoff()
 
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
-        return read_head(self._client, bucket, key, version_id=version_id)
+        return read_head(self._client, bucket, key, version_id=version_id, checksum=True)
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> S3ByteSource:
         return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)

@@ -15,7 +15,18 @@ from penstock.codecs.model import Codec, Trace
 from penstock.errors import CodecMismatchError, ConfigurationError
 from penstock.limits import MIN_WINDOW
 
-__all__ = ["CODECS", "HEAD", "Codec", "Trace", "choose", "codecs_within", "crc32", "crc32_combine", "strip_suffix"]
+__all__ = [
+    "CODECS",
+    "HEAD",
+    "IDENTITY",
+    "Codec",
+    "Trace",
+    "choose",
+    "codecs_within",
+    "crc32",
+    "crc32_combine",
+    "strip_suffix",
+]
 
 IDENTITY = Codec(identity.NAME, (), (), identity.decode)
 

@@ -132,7 +132,7 @@ class Planner:
         if ticket.job.route.plan:
             return self.cut_table(ticket, folder, codec, deadline)
         if codec == IDENTITY:
-            return self._in_parts(Cut(codec, WHOLE, source.size), [], source, deadline)
+            return self._in_parts(Cut(codec, WHOLE, source.size, ticket.head.crc32), [], source, deadline)
         if codec not in ways_within(self.sizes.budget.window):
             return Draft(Cut(codec, WHOLE), [whole(source)])
         index = index_of(self.files, source, codec, self.sizes)

@@ -103,6 +103,7 @@ class MemoryObjectStore:
                 version_id="" if bucket in self._unversioned else f"version-{number}",
                 content_type=content.content_type,
                 metadata={name.lower(): value for name, value in content.metadata.items()},
+                crc32=zlib.crc32(data),
             )
             self._append(bucket, key, StoredObject(data, head, zlib.crc32(data), parts))
         return Source(bucket, key, len(data), head.etag, head.version_id, sequencer=f"{number:016X}")
