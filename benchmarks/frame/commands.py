@@ -44,7 +44,8 @@ def run(
         timer = Timer(give_up, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         assert process.stderr
-        said = process.stderr.read()
+        with process.stderr as complaints:
+            said = complaints.read()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         timer.cancel()

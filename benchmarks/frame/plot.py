@@ -44,11 +44,12 @@ def draw(result: Result, path: Path) -> None:
 
 def _bars(axes: Any, result: Result, start: str, of: Callable[[Reading], float]) -> None:
     width = 0.9 / len(result.contenders)
-    peers = 0
+    peers = limits = 0
     for place, contender in enumerate(result.contenders):
-        style = {"color": "black"}
+        style: dict[str, str] = {"color": "black"}
         if contender.role is Role.LIMIT:
-            style = {"facecolor": "white", "edgecolor": "black", "linestyle": "--"}
+            style = {"facecolor": "white", "edgecolor": "black", "linestyle": "--", "hatch": "|" * limits}
+            limits += 1
         elif contender.role is Role.PEER:
             style = {
                 "facecolor": GREYS[peers % len(GREYS)],
