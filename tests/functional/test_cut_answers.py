@@ -73,7 +73,7 @@ def serving(body: bytes, kept: int, cuts: int) -> Iterator[Server]:
 def client(service: str, server: Server) -> Any:
     config = s3_config(Budget.of(128 * MIB)) if service == "s3" else LIGHT
     url = f"http://127.0.0.1:{server.server_port}"
-    return session().client(service, endpoint_url=url, config=config.merge(HURRY))  # type: ignore[call-overload]  # of either service
+    return session().client(service, endpoint_url=url, config=config.merge(HURRY))
 
 
 def get_item(client: Any) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore
 from botocore.config import Config
 
 from penstock.adapters.session import session
@@ -26,7 +26,8 @@ _BODY = "penstock_body"
 
 def records_client(workers: int) -> DynamoDBClient:
     """A client for so many requests at once."""
-    return session().client("dynamodb", config=records_config(workers))
+    client: DynamoDBClient = session().client("dynamodb", config=records_config(workers))
+    return client
 
 
 def records_config(workers: int) -> Config:
@@ -38,7 +39,7 @@ def records_config(workers: int) -> Config:
         max_pool_connections=workers,
         tcp_keepalive=True,
         # botocore's own lists two dozen details and is put together twice a request: a tenth of the sink's CPU.
-        user_agent=f"Boto3/{boto3.__version__} penstock",
+        user_agent=f"Botocore/{botocore.__version__} penstock",
     )
 
 

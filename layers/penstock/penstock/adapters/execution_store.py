@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.backoff import Backoff
-from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key, plain, typed
+from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key
 from penstock.errors import LeaseLostError, ServiceUnavailableError
 from penstock.model import Claim, Failure, JobState, Receipt
 from penstock.spans import SpanReceipt

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.attributes import typed
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
@@ -22,7 +23,6 @@ from penstock.adapters.jobs_table import (
     described,
     job_key,
     status_of,
-    typed,
 )
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest

@@ -12,12 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.model import Failure, JobState, JobStatus, Progress, Receipt, Source
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 Values = dict[str, Any]
-
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = TypeDeserializer()
 
 
 class JobsTable:
@@ -192,18 +188,3 @@ def afresh(now: float) -> Values:
     """What a job's item says when all that an attempt has noted is over."""
     numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "finished_at")
     return {**dict.fromkeys(numbers, 0), "warnings": [], "execution": "", "started_at": now, "updated_at": now}
-
-
-def typed(value: Any) -> Any:
-    """A Python value as DynamoDB's JSON."""
-    # The serializer asks every type in turn; nearly all values are of these two.
-    if type(value) is str:
-        return {"S": value}
-    if type(value) is int:
-        return {"N": str(value)}
-    return _SERIALIZER.serialize(Decimal(str(value)) if isinstance(value, float) else value)
-
-
-def plain(item: Mapping[str, Any]) -> Values:
-    """An item of DynamoDB's JSON as Python values."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
-from penstock.adapters.whole_answers import refuse_cut_answers
+from penstock.adapters.sdk import AwsSession
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -18,16 +17,15 @@ LIGHT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=
 
 
 @cache
-def session() -> boto3.session.Session:
+def session() -> AwsSession:
     """One session for all clients: they share its loader, credentials and parsed endpoint rules."""
-    made = boto3.session.Session()
-    refuse_cut_answers(made.events.register)
-    return made
+    return AwsSession()
 
 
 def dynamodb_client() -> DynamoDBClient:
     """A DynamoDB client. It does not look through requests for mistakes: that takes as long as making them."""
-    return session().client("dynamodb", config=LIGHT.merge(Config(parameter_validation=False)))
+    client: DynamoDBClient = session().client("dynamodb", config=LIGHT.merge(Config(parameter_validation=False)))
+    return client
 
 
 def secrets_client() -> Any:
@@ -42,7 +40,8 @@ def rds_client() -> Any:
 
 def sqs_client() -> SQSClient:
     """An SQS client: only made when a message has to be postponed."""
-    return session().client("sqs", config=LIGHT)
+    client: SQSClient = session().client("sqs", config=LIGHT)
+    return client
 
 
 def stepfunctions_client() -> Any:
