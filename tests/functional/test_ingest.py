@@ -34,6 +34,7 @@ from penstock.testing import (
     FailingSink,
     FailingSource,
     FaultyObjectStore,
+    FlippedBit,
     ManualDeadline,
     MemoryJobStore,
     MemoryObjectStore,
@@ -249,6 +250,14 @@ def test_a_bad_file_fails_for_good_names_object_and_offset_and_leaves_nothing(pl
     assert outcome.failure.hint
     assert plant.nothing_left()
     assert summarise(report) == {"batchItemFailures": []}
+
+
+def test_a_copy_that_is_not_what_s3_has_of_its_source_is_not_published(plant: Plant) -> None:
+    plant.objects = FaultyObjectStore(plant.store, source=FlippedBit)
+    outcome = plant.one(plant.drop("in/a.plain", TEXT))
+    assert outcome.failure
+    assert (outcome.state, outcome.failure.error) == (JobState.FAILED, "ChecksumMismatchError")
+    assert plant.nothing_left()
 
 
 def test_a_failed_job_says_how_far_it_came(plant: Plant) -> None:

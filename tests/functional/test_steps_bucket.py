@@ -28,7 +28,7 @@ from penstock.errors import (
 )
 from penstock.model import Claim, Content, Job, JobState, JobStatus, ObjectHead, Source, Target
 from penstock.steps.planning import index_of
-from penstock.testing import FaultyObjectStore, ManualDeadline
+from penstock.testing import FaultyObjectStore, FlippedBit, ManualDeadline
 
 ROUTES = """
 [[route]]
@@ -359,6 +359,20 @@ def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(pl
     with pytest.raises(ChecksumMismatchError):
         finish(plant, job_id)
     assert result(plant) is None
+    abort(plant, job_id, ChecksumMismatchError("other bytes", offset=0))
+    check_failure(plant, plant.jobs.jobs[job_id])
+
+
+def test_spans_of_a_copy_that_are_not_what_s3_has_of_its_source_are_never_published(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    first, *others = plan(plant, job_id)
+    plant.objects = FaultyObjectStore(plant.store, source=FlippedBit)
+    work(plant, job_id, first)
+    plant.objects = plant.store
+    for item in others:
+        work(plant, job_id, item)
+    with pytest.raises(ChecksumMismatchError):
+        finish(plant, job_id)
     abort(plant, job_id, ChecksumMismatchError("other bytes", offset=0))
     check_failure(plant, plant.jobs.jobs[job_id])
 

@@ -202,6 +202,26 @@ def test_a_prefix_is_copied_within_s3_with_its_etags(lake: Lake, folder: Path) -
     assert (again.stdout, lake.requests) == ("", ["GetObject"] * 2)
 
 
+@pytest.mark.parametrize(
+    ("operation", "key"), [("PutObject", "a"), ("UploadPart", "large"), ("CompleteUpload", "large")]
+)
+def test_a_copy_that_fails_with_status_200_is_done_again(lake: Lake, operation: str, key: str) -> None:
+    lake.put("from/a", b"content")
+    lake.put_parts("from/large", PARTS)
+    lake.proxy.schedule = first(2, operation, Refusal(200, "InternalError"))
+    result = lake.sync(f"{lake.uri}/from", f"{lake.uri}/to")
+    assert (result.exit_code, lake.requests.count(operation) > 2) == (0, True), result.output
+    assert lake.read(f"to/{key}") == lake.read(f"from/{key}")
+
+
+def test_a_copy_that_fails_with_status_200_every_time_is_said_to_have_failed(lake: Lake) -> None:
+    lake.put("from/a", b"content")
+    lake.proxy.schedule = always("PutObject", Refusal(200, "InternalError"))
+    result = lake.sync(f"{lake.uri}/from", f"{lake.uri}/to")
+    assert (result.exit_code, lake.keys()) == (1, ["from/a"])
+    assert "InternalError" in result.stderr
+
+
 def test_delete_removes_what_the_source_has_not_and_only_with_the_option(lake: Lake, folder: Path) -> None:
     write(folder / "keep", b"1")
     for key in ("keep", "gone", "deep/gone"):

@@ -53,6 +53,21 @@ class FailingSource:
 
 
 @dataclass(frozen=True, slots=True)
+class FlippedBit:
+    """The bytes of ``inner``, but for the lowest bit of each chunk's first."""
+
+    inner: ByteSource
+
+    @property
+    def size(self) -> int:
+        return self.inner.size
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        for chunk in self.inner.chunks():
+            yield bytes([chunk[0] ^ 1]) + chunk[1:]
+
+
+@dataclass(frozen=True, slots=True)
 class ShortReads:
     """The bytes of ``inner`` in pieces of random sizes from 1 to ``longest``; the same ones for the same ``seed``."""
 
