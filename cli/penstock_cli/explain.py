@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from penstock.limits import MIB
 from penstock.records import Column, Format
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.params import human_size
+from penstock_cli.stacks import local_options, local_stack
 
 if TYPE_CHECKING:
     from penstock.explain import Forecast
@@ -23,6 +25,7 @@ CENT = 0.01
     epilog="""\b
 Examples:
   penstock explain s3://penstock-dev-source/in/orders.csv.gz --stack penstock-dev
+  penstock explain orders.csv.gz --local
   penstock explain s3://lake/in/orders.csv.gz --routes my-routes.toml --memory 512
   penstock explain orders.csv.gz --routes my-routes.toml --as orders/2026/orders.csv.gz
 """
@@ -33,6 +36,7 @@ Examples:
 @click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
 @click.option("--memory", type=click.IntRange(128, 10_240), help="MB of a function.  [default: the stack's, else 1769]")
 @aws_options
+@local_options
 @output_options
 def explain(
     *,
@@ -41,6 +45,8 @@ def explain(
     stack: str,
     as_key: str,
     memory: int | None,
+    local: bool,
+    state_dir: Path | None,
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
@@ -54,6 +60,12 @@ def explain(
     from penstock.wiring.explain import explain as find_out  # noqa: PLC0415  # as above
 
     clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    if local:
+        from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # only who asks for it
+
+        here = local_stack(state_dir)
+        clients = PersonClients("", here.region, here.endpoint, here.access_key_id, here.secret_access_key)
+        stack = STACK_NAME
     found = find_out(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
     if output.as_json:
         click.echo(json.dumps(_as_json(found)))

@@ -14,6 +14,7 @@ from penstock_cli.options import AwsOptions, aws_options
 
 if TYPE_CHECKING:
     from penstock.wiring.operations import Operations
+    from penstock_local.stack import Stack
 
 R = TypeVar("R")
 
@@ -38,16 +39,45 @@ class StackOptions:
             access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)
             return Operations(access, names_of(access, self.name))
 
-        from penstock_local import stack as stacks  # noqa: PLC0415  # only who asks for it
-        from penstock_local.errors import LocalStackError  # noqa: PLC0415  # as above
-
-        stack = stacks.find(self.state_dir)
-        if stack is None:
-            raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
+        stack = local_stack(self.state_dir)
         return Operations(
             Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key),
             Names(stack.jobs_table, stack.work_bucket, stack.queue_url),
         )
+
+
+def local_stack(state_dir: Path | None) -> Stack:
+    """The local stack that is up. Raises LocalStackError where none is."""
+    from penstock_local import stack as stacks  # noqa: PLC0415  # only who asks for it
+    from penstock_local.errors import LocalStackError  # noqa: PLC0415  # as above
+
+    stack = stacks.find(state_dir)
+    if stack is None:
+        raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
+    return stack
+
+
+def local_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --local and --state-dir; the command gets them as ``local: bool``, ``state_dir: Path | None``.
+
+    For commands that have --stack and `aws_options`, which contradict ``local``; a directory implies it.
+    """
+
+    @click.option("--local", is_flag=True, help="The stack that `penstock local up` has started.")
+    @click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="That of `penstock local --state-dir`; implies --local.",
+    )
+    @wraps(command)
+    def with_local(local: bool, state_dir: Path | None, aws: AwsOptions, **kwargs: Any) -> R:
+        local = local or state_dir is not None
+        named = click.get_current_context().get_parameter_source("stack") is click.core.ParameterSource.COMMANDLINE
+        if local and (named or aws != AwsOptions()):
+            raise click.UsageError("The local stack has its own name, account and endpoint: leave the other options.")
+        return command(local=local, state_dir=state_dir.resolve() if state_dir else None, aws=aws, **kwargs)
+
+    return with_local
 
 
 def stack_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -62,20 +92,11 @@ def stack_options(command: Callable[..., R]) -> Callable[..., R]:
         metavar="NAME",
         help="CloudFormation stack.",
     )
-    @click.option("--local", is_flag=True, help="The stack that `penstock local up` has started.")
-    @click.option(
-        "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="That of `penstock local --state-dir`; implies --local.",
-    )
     @aws_options
+    @local_options
     @wraps(command)
     def with_stack(stack: str, local: bool, state_dir: Path | None, aws: AwsOptions, **kwargs: Any) -> R:
-        local = local or state_dir is not None
-        named = click.get_current_context().get_parameter_source("stack") is click.core.ParameterSource.COMMANDLINE
-        if local and (named or aws != AwsOptions()):
-            raise click.UsageError("The local stack has its own name, account and endpoint: leave the other options.")
-        kwargs["stack"] = StackOptions(stack, local, state_dir.resolve() if state_dir else None, aws)
+        kwargs["stack"] = StackOptions(stack, local, state_dir, aws)
         return command(**kwargs)
 
     return with_stack

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import boto3
@@ -14,7 +18,10 @@ from moto.server import ThreadedMotoServer
 
 from functional.faulty_s3 import faulty_s3
 from functional.s3_lake import Lake
+from penstock.limits import MIB
 from penstock_cli.main import main
+from penstock_local.deploy import STACK_NAME
+from penstock_local.stack import Stack
 
 TEXT = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
 ROUTES = """
@@ -76,17 +83,24 @@ def routes(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def stack(server: str) -> Iterator[str]:
+@contextmanager
+def deployed(server: str, name: str) -> Iterator[None]:
+    """A stack of that name, as CloudFormation knows it."""
     client = boto3.client("cloudformation", endpoint_url=server)
     parameters = {"MemorySize": "512", "LargeBytes": "1000"}
     client.create_stack(
-        StackName="penstock-test",
+        StackName=name,
         TemplateBody=json.dumps(TEMPLATE),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     )
-    yield "penstock-test"
-    client.delete_stack(StackName="penstock-test")
+    yield
+    client.delete_stack(StackName=name)
+
+
+@pytest.fixture
+def stack(server: str) -> Iterator[str]:
+    with deployed(server, "penstock-test"):
+        yield "penstock-test"
 
 
 # explain
@@ -165,6 +179,32 @@ def test_a_file_of_this_machine_is_explained_as_the_object_that_it_would_be(rout
     path.write_bytes(TEXT)
     answer = told("explain", path, "--routes", routes, "--as", "orders/a.csv")
     assert (answer["route"], answer["codec"], answer["format"]) == ("orders", "identity", "csv")
+
+
+def test_the_local_stack_tells_its_names_and_sizes(server: str, tmp_path: Path) -> None:
+    place = dict.fromkeys((one.name for one in fields(Stack)), "") | {
+        "endpoint": server,
+        "region": "us-east-1",
+        "pid": 1,
+    }
+    (tmp_path / "local.json").write_text(json.dumps({"stack": place}))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(TEXT))
+    with deployed(server, STACK_NAME), (tmp_path / "lock").open("w") as lock:
+        lock.write(str(os.getpid()))
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answer = told("explain", tmp_path / "a.csv.gz", "--state-dir", tmp_path, "--as", "a.csv.gz")
+    assert (answer["target"], answer["memory"]) == ("s3://the-destination/a.csv", 512 * MIB)
+
+
+def test_a_local_stack_that_is_not_up_is_said_so(tmp_path: Path) -> None:
+    result = run("explain", "a.csv", "--state-dir", tmp_path)
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "Error: no local stack is up")
+
+
+@pytest.mark.parametrize("other", [("--stack", "mine"), ("--region", "eu-west-1")])
+def test_the_local_stack_and_another_are_not_meant_at_once(other: tuple[str, str]) -> None:
+    assert run("explain", "a.csv", "--local", *other).exit_code == 2
 
 
 def test_what_would_fail_is_foreseen(routes: Path, tmp_path: Path) -> None:
