@@ -16,6 +16,7 @@ from penstock.limits import MIB
 from penstock.model import Content, Target
 from penstock.ports import UploadService
 from penstock.testing.transfer import KeptProgress, MemoryUploadService
+from penstock.transfer.body import HeldBody
 from penstock.uploads import OpenUpload, Proof, SentPart
 
 FIRST, LAST = os.urandom(5 * MIB), os.urandom(1000)
@@ -62,7 +63,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 def send(backend: Backend, upload: OpenUpload, number: int, body: bytes) -> SentPart:
     crc32 = zlib.crc32(body)
-    etag = backend.service.send(upload, number, bytearray(body), crc32=crc32, moved=KeptProgress().add)
+    etag = backend.service.send(upload, number, HeldBody(bytearray(body)), crc32=crc32, moved=KeptProgress().add)
     return SentPart(number, len(body), etag, crc32)
 
 
@@ -136,7 +137,7 @@ def test_unfinished_uploads_are_listed_by_prefix_and_age(backend: Backend) -> No
 def test_a_small_object_is_put_at_once(backend: Backend) -> None:
     target = Target(backend.bucket, "small")
     progress = KeptProgress()
-    made = backend.service.put(target, Content(), bytearray(LAST), crc32=zlib.crc32(LAST), moved=progress.add)
+    made = backend.service.put(target, Content(), HeldBody(bytearray(LAST)), crc32=zlib.crc32(LAST), moved=progress.add)
     assert (made.size, made.parts, progress.added) == (len(LAST), 0, len(LAST))
     assert backend.read("small") == LAST
 
@@ -152,7 +153,7 @@ def test_damage_on_the_way_is_refused(backend: Backend, request: pytest.FixtureR
         pytest.skip("moto verifies no checksums")
     upload = begin(backend)
     with pytest.raises(PenstockError, match="BadDigest"):
-        backend.service.send(upload, 1, bytearray(LAST), crc32=zlib.crc32(LAST) ^ 1, moved=KeptProgress().add)
+        backend.service.send(upload, 1, HeldBody(bytearray(LAST)), crc32=zlib.crc32(LAST) ^ 1, moved=KeptProgress().add)
 
 
 def test_an_object_of_which_the_whole_is_not_as_declared_is_refused(

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -22,8 +23,9 @@ from penstock.errors import (
 )
 from penstock.limits import MIB
 from penstock.model import Content, Target
-from penstock.ports import Moved
+from penstock.ports import Body, Moved
 from penstock.testing.transfer import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
+from penstock.transfer.body import PIECE, HeldBody
 from penstock.transfer.state import from_text, to_text
 from penstock.transfer.upload import Order, Sent, Uploader
 from penstock.uploads import Proof, UploadState
@@ -161,7 +163,9 @@ def test_an_upload_that_is_gone_begins_anew(setting: Setting, other: bytes | Non
     setting.interrupted_after(2)
     setting.service.uploads.clear()
     if other:
-        setting.service.put(TARGET, Content(), bytearray(other), crc32=zlib.crc32(other), moved=KeptProgress().add)
+        setting.service.put(
+            TARGET, Content(), HeldBody(bytearray(other)), crc32=zlib.crc32(other), moved=KeptProgress().add
+        )
     assert setting.run().sent == len(DATA)
     assert "beginning anew" in setting.progress.lines[0]
     assert setting.service.objects[TARGET].data == DATA
@@ -309,18 +313,34 @@ def test_the_first_error_stops_the_other_threads(threads: int) -> None:
     assert setting.service.sent <= (4 + threads) * PART
 
 
-def test_a_buffer_serves_every_part_of_a_thread() -> None:
+def test_memory_is_one_piece_a_thread_however_large_the_parts_are() -> None:
     setting = Setting()
-    sizes: list[int] = []
     send: Callable[..., str] = setting.service.send
-    seen: list[bytearray] = []
+    buffers: set[int] = set()
+    held: list[int] = []
 
-    def noting(upload: object, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
-        seen.append(body)
-        sizes.append(len(body))
+    def noting(upload: object, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
+        for piece in body.pieces():
+            buffers.add(id(piece.obj))
+            held.append(memoryview(piece.obj).nbytes)
         return send(upload, number, body, crc32=crc32, moved=moved)
 
     setting.service.send = noting  # type: ignore[method-assign]  # looks on
     setting.run()
-    assert sizes == [PART] * 4 + [100]
-    assert all(body is seen[0] for body in seen[:4])
+    assert (len(buffers), max(held)) == (1, PIECE)
+
+
+@pytest.mark.parametrize("turn", [1, PART // PIECE, PART // PIECE + 1, 2 * PART // PIECE + 1])
+def test_a_change_between_hashing_and_sending_is_told_and_publishes_nothing(setting: Setting, turn: int) -> None:
+    reads = count(1)
+    read_into = setting.file.read_into
+
+    def reading(buffer: memoryview, offset: int) -> None:
+        if next(reads) == turn:
+            setting.file.data = DATA[::-1]
+        read_into(buffer, offset)
+
+    setting.file.read_into = reading  # type: ignore[method-assign]  # looks on
+    with pytest.raises(FileChangedError):
+        setting.run()
+    assert not setting.service.objects

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapters.part_body import PIECE, PartBody, going
+from penstock.adapters.part_body import PartBody, going
 from penstock.adapters.upload_source import SAMPLE, PipeReader, open_file
 from penstock.errors import FileChangedError, FileError
+from penstock.ports import Body
+from penstock.transfer.body import PIECE, FileBody, HeldBody
 
 
 @pytest.mark.parametrize("size", [0, 1, SAMPLE, 3 * SAMPLE, 10 * SAMPLE])
@@ -71,32 +74,69 @@ def test_a_pipe_fills_buffers_until_it_ends() -> None:
         reader(memoryview(buffer))
 
 
-def test_a_body_goes_in_pieces_whatever_is_asked_for_and_each_is_heard_of() -> None:
-    data, moved = os.urandom(2 * PIECE + 5), list[int]()
-    body = PartBody(bytearray(data), moved.append)
-    pieces = [bytes(piece) for piece in iter(lambda: body.read(16), b"")]
-    assert (b"".join(pieces), moved, len(body)) == (data, [PIECE, PIECE, 5], len(data))
+def bodies(tmp_path: Path, data: bytes) -> Iterator[Body]:
+    """The same bytes, from memory and from the middle of a file."""
+    yield HeldBody(bytearray(data))
+    path = tmp_path / "around"
+    path.write_bytes(b"before" + data + b"after")
+    with open_file(path) as source:
+        yield FileBody(source, len(b"before"), len(data), bytearray(PIECE))
 
 
-def test_a_body_that_goes_again_takes_back_what_had_moved() -> None:
-    moved = list[int]()
-    body = PartBody(bytearray(2 * PIECE), moved.append)
-    body.read()
-    assert (body.tell(), body.seek(0), body.tell()) == (PIECE, 0, 0)
-    body.read()
-    body.read()
-    assert sum(moved) == 2 * PIECE
-    assert (body.seek(0, os.SEEK_END), body.seek(-PIECE, os.SEEK_CUR)) == (2 * PIECE, PIECE)
+def test_a_body_goes_in_pieces_whatever_is_asked_for_and_each_is_heard_of(tmp_path: Path) -> None:
+    data = os.urandom(2 * PIECE + 5)
+    for body in bodies(tmp_path, data):
+        moved = list[int]()
+        part = PartBody(body, moved.append)
+        pieces = [bytes(piece) for piece in iter(lambda part=part: part.read(16), b"")]  # type: ignore[misc]  # bound
+        assert (b"".join(pieces), moved, len(part)) == (data, [PIECE, PIECE, 5], len(data))
+
+
+def test_a_body_that_goes_again_takes_back_what_had_moved(tmp_path: Path) -> None:
+    data = os.urandom(2 * PIECE)
+    for body in bodies(tmp_path, data):
+        moved = list[int]()
+        part = PartBody(body, moved.append)
+        part.read()
+        assert (part.tell(), part.seek(0), part.tell()) == (PIECE, 0, 0)
+        assert bytes(part.read()) + bytes(part.read()) == data
+        assert sum(moved) == 2 * PIECE
+        assert (part.seek(0, os.SEEK_END), part.seek(-PIECE, os.SEEK_CUR)) == (2 * PIECE, PIECE)
+        assert bytes(part.read()) == data[PIECE:]
 
 
 def test_a_body_that_does_not_arrive_has_not_moved() -> None:
     moved = list[int]()
 
     def send() -> None:
-        with going(bytearray(2 * PIECE), moved.append) as body:
+        with going(HeldBody(bytearray(2 * PIECE)), moved.append) as body:
             body.read()
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
         send()
     assert sum(moved) == 0
+
+
+def test_a_file_that_changes_on_its_way_is_told_of_at_once_and_not_tried_again(tmp_path: Path) -> None:
+    path, moved = tmp_path / "file", list[int]()
+    path.write_bytes(bytes(2 * PIECE))
+    tries = 0
+
+    def send(body: PartBody) -> None:
+        nonlocal tries
+        try:
+            tries += 1
+            while body.read():
+                path.write_bytes(b"other")
+        except Exception:  # noqa: BLE001  # as botocore does
+            body.seek(0)
+            send(body)
+
+    def try_to_send() -> None:
+        with open_file(path) as source, going(FileBody(source, 0, 2 * PIECE, bytearray(PIECE)), moved.append) as body:
+            send(body)
+
+    with pytest.raises(FileChangedError):
+        try_to_send()
+    assert (tries, sum(moved)) == (1, 0)

@@ -397,6 +397,18 @@ Moved = Callable[[int], None]
 """Hears of bytes as they go, and of fewer than none when some have to go again."""
 
 
+class Body(Protocol):
+    """The bytes of a part or of a small object, which may have to go more than once."""
+
+    def __len__(self) -> int: ...
+
+    def pieces(self, start: int = 0) -> Iterator[memoryview]:
+        """The bytes from ``start`` on; each piece is valid until the next. One thread at a time.
+
+        Raises FileError, and FileChangedError when they are not what they were.
+        """
+
+
 class UploadService(Protocol):
     """Uploads in parts that any process may go on with. Raises PermanentError and ServiceUnavailableError."""
 
@@ -406,7 +418,7 @@ class UploadService(Protocol):
     def parts(self, upload: OpenUpload) -> Mapping[int, StandingPart] | None:
         """Every part that the service has, by number; None when the upload was completed, aborted or has expired."""
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
+    def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
         """Send a part, of which the service proves that it is what was meant; its ETag."""
 
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
@@ -415,7 +427,7 @@ class UploadService(Protocol):
     def abort(self, upload: OpenUpload) -> None:
         """Abort an upload, or find it gone."""
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
+    def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         """Send a small object in one request."""
 
     def standing(self, target: Target) -> StandingObject | None:

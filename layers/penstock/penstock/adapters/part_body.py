@@ -6,28 +6,37 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from penstock.limits import KIB
-from penstock.ports import Moved
+from penstock.errors import PenstockError
+from penstock.ports import Body, Moved
 
-# A bytearray would go to the socket in one call: for a part of 8 MiB on a home's uplink that is a minute without a sign
-# of life, all of which counts as one timeout. A file would go in steps of 16 KiB, with a copy of each.
-PIECE = 256 * KIB
+
+class _UnreadableError(BaseException):
+    """Carries an error of the file through botocore, which would take any Exception for one of the network and try
+    again."""
+
+    def __init__(self, error: PenstockError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class PartBody:
     """The bytes of a part, without copying them. ``moved`` hears of each piece, and of less when it is sent again."""
 
-    def __init__(self, data: bytearray, moved: Moved) -> None:
-        self._data = memoryview(data)
+    def __init__(self, body: Body, moved: Moved) -> None:
+        self._body = body
+        self._pieces = body.pieces()
         self._moved = moved
         self._at = 0
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._body)
 
     def read(self, size: int = -1) -> memoryview:  # noqa: ARG002  # whoever sends asks for less than is good
         """The next piece, whatever size is asked for."""
-        piece = self._data[self._at : self._at + PIECE]
+        try:
+            piece = next(self._pieces, memoryview(b""))
+        except PenstockError as error:
+            raise _UnreadableError(error) from error
         self._at += len(piece)
         if piece:
             self._moved(len(piece))
@@ -38,11 +47,12 @@ class PartBody:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As of a file. Going back means that it is sent again."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._body)}[whence]
         to = start + offset
         if to < self._at:
             self._moved(to - self._at)
         self._at = to
+        self._pieces = self._body.pieces(to)
         return to
 
     def give_back(self) -> None:
@@ -52,11 +62,17 @@ class PartBody:
 
 
 @contextmanager
-def going(data: bytearray, moved: Moved) -> Iterator[PartBody]:
-    """A body on its way; an error in the block means that nothing of it has moved."""
-    body = PartBody(data, moved)
+def going(body: Body, moved: Moved) -> Iterator[PartBody]:
+    """A body on its way; an error in the block means that nothing of it has moved.
+
+    Raises what reading it raises, at once.
+    """
+    part = PartBody(body, moved)
     try:
-        yield body
+        yield part
+    except _UnreadableError as stopped:
+        part.give_back()
+        raise stopped.error from None
     except BaseException:
-        body.give_back()
+        part.give_back()
         raise

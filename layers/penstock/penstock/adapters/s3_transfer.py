@@ -16,7 +16,7 @@ from penstock.adapters.aws_errors import code_of, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
 from penstock.objects import Content, Published, Target
-from penstock.ports import Moved
+from penstock.ports import Body, Moved
 from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class S3UploadService:
                     return None
                 raise
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
+    def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
         proof = _crc32(crc32) if upload.proof is Proof.CRC32 else _md5(body)
         with telling(f"s3:PutObject on {upload.target.uri}"), going(body, moved) as part:
             answer = self._client.upload_part(
@@ -107,7 +107,7 @@ class S3UploadService:
                 if code_of(error) != "NoSuchUpload":
                     raise
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
+    def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         about = _about(target, content)
         with telling(f"s3:PutObject on {target.uri}"):
             try:
@@ -174,8 +174,11 @@ def _crc32(crc32: int) -> Any:
     return {"ChecksumCRC32": b64encode(crc32.to_bytes(4, "big")).decode()}
 
 
-def _md5(body: bytearray) -> Any:
-    return {"ContentMD5": b64encode(md5(body, usedforsecurity=False).digest()).decode()}
+def _md5(body: Body) -> Any:
+    digest = md5(usedforsecurity=False)
+    for piece in body.pieces():
+        digest.update(piece)
+    return {"ContentMD5": b64encode(digest.digest()).decode()}
 
 
 def _decoded(crc32: str | None) -> int | None:

@@ -12,7 +12,7 @@ from threading import RLock
 from penstock.errors import DestinationMissingError, FileChangedError, RequestRefusedError
 from penstock.limits import S3
 from penstock.model import Content, Published, Target
-from penstock.ports import Moved
+from penstock.ports import Body, Moved
 from penstock.uploads import (
     FileIdentity,
     OpenUpload,
@@ -144,18 +144,19 @@ class MemoryUploadService:
                 for number, data in self.uploads[upload.id].parts.items()
             }
 
-    def send(self, upload: OpenUpload, number: int, body: bytearray, *, crc32: int, moved: Moved) -> str:
+    def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
         self.before("send")
         with self._lock:
             if upload.id not in self.uploads:
                 raise RequestRefusedError("NoSuchUpload")
-            if zlib.crc32(body) != crc32:
+            data = b"".join(map(bytes, body.pieces()))
+            if zlib.crc32(data) != crc32:
                 raise RequestRefusedError("BadDigest")
-            self.uploads[upload.id].parts[number] = bytes(body)
-            self.sent += len(body)
-        moved(len(body))
+            self.uploads[upload.id].parts[number] = data
+            self.sent += len(data)
+        moved(len(data))
         self.after("send")
-        return self._etag(body)
+        return self._etag(data)
 
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
         self.before("complete")
@@ -183,16 +184,17 @@ class MemoryUploadService:
         with self._lock:
             self.uploads.pop(upload.id, None)
 
-    def put(self, target: Target, content: Content, body: bytearray, *, crc32: int, moved: Moved) -> Published:
+    def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         self.before("put")
         with self._lock:
             self._check_bucket(target.bucket)
-            if zlib.crc32(body) != crc32:
+            data = b"".join(map(bytes, body.pieces()))
+            if zlib.crc32(data) != crc32:
                 raise RequestRefusedError("BadDigest")
-            self.objects[target] = MemoryObject(bytes(body), self._etag(body), content)
-            self.sent += len(body)
-        moved(len(body))
-        return Published(len(body), crc32, 0, self._etag(body))
+            self.objects[target] = MemoryObject(data, self._etag(data), content)
+            self.sent += len(data)
+        moved(len(data))
+        return Published(len(data), crc32, 0, self._etag(data))
 
     def standing(self, target: Target) -> StandingObject | None:
         self.before("standing")

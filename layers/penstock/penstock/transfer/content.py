@@ -5,30 +5,24 @@ from __future__ import annotations
 from hashlib import md5
 from threading import Lock
 
-from penstock.checksum import crc32 as crc32_of
+from penstock.checksum import crc32 as crc32_of_bytes
 from penstock.checksum import crc32_combine
-from penstock.limits import MIB
-from penstock.ports import LocalSource
+from penstock.ports import Body, LocalSource
+from penstock.transfer.body import PIECE, FileBody
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.parts import FileParts
 from penstock.uploads import SentPart, StandingObject, StandingPart
 
-# Bytes are hashed while they are still in the processor's cache.
-STEP = 1 * MIB
 
-
-def read_part(source: LocalSource, body: bytearray, offset: int) -> int:
-    """Fill ``body`` from the file; the CRC32 of it."""
+def crc32_of(body: Body) -> int:
+    """Reads all of it."""
     crc32 = 0
-    with memoryview(body) as view:
-        for start in range(0, len(body), STEP):
-            with view[start : start + STEP] as piece:
-                source.read_into(piece, offset + start)
-                crc32 = crc32_of(piece, crc32)
+    for piece in body.pieces():
+        crc32 = crc32_of_bytes(piece, crc32)
     return crc32
 
 
-def same_part(part: StandingPart, body: bytearray, crc32: int) -> bool:
+def same_part(part: StandingPart, body: Body, crc32: int) -> bool:
     """Whether a part that stands is made of these bytes: by its CRC32 where it is listed, else by its ETag.
 
     An ETag is the MD5 of the part, but not under SSE-KMS or SSE-C.
@@ -37,7 +31,10 @@ def same_part(part: StandingPart, body: bytearray, crc32: int) -> bool:
         return False
     if part.crc32 is not None:
         return part.crc32 == crc32
-    return part.etag == md5(body, usedforsecurity=False).hexdigest()
+    digest = md5(usedforsecurity=False)
+    for piece in body.pieces():
+        digest.update(piece)
+    return part.etag == digest.hexdigest()
 
 
 def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, threads: int) -> int | None:
@@ -53,11 +50,13 @@ def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, 
     lock = Lock()
 
     def work(number: int, buffer: Buffer) -> None:
-        body = buffer.of(plan.length(number))
-        crc32 = read_part(source, body, plan.offset(number))
-        digest = md5(body, usedforsecurity=False).digest()
+        body = FileBody(source, plan.offset(number), plan.length(number), buffer.of(PIECE))
+        crc32, digest = 0, md5(usedforsecurity=False)
+        for piece in body.pieces():
+            crc32 = crc32_of_bytes(piece, crc32)
+            digest.update(piece)
         with lock:
-            digests[number] = digest
+            digests[number] = digest.digest()
             parts.append(SentPart(number, len(body), "", crc32))
 
     Crew(min(threads, plan.count)).run(work, range(1, plan.count + 1))

@@ -11,6 +11,7 @@ from penstock.errors import PenstockError, PublishConflictError
 from penstock.limits import PartPlan
 from penstock.model import Content, Target
 from penstock.ports import TransferProgress, UploadService
+from penstock.transfer.body import HeldBody
 from penstock.transfer.content import joined
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.upload import Sent, check_key
@@ -40,7 +41,7 @@ def upload_stream(
         size = read_into(view)
     if size < len(first):
         del first[size:]
-        made = service.put(target, content, first, crc32=crc32_of(first), moved=progress.add)
+        made = service.put(target, content, HeldBody(first), crc32=crc32_of(first), moved=progress.add)
         return Sent(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
     upload = service.begin(target, content)
     try:
@@ -85,7 +86,7 @@ class _Stream:
             number, body = self._next(buffer)
             if body:
                 crc32 = crc32_of(body)
-                etag = service.send(upload, number, body, crc32=crc32, moved=progress.add)
+                etag = service.send(upload, number, HeldBody(body), crc32=crc32, moved=progress.add)
                 parts.append(SentPart(number, len(body), etag, crc32))
 
         Crew(threads).run(work, self._turns())

@@ -23,7 +23,8 @@ from penstock.errors import (
 from penstock.limits import S3
 from penstock.model import Content, Target
 from penstock.ports import LocalSource, StateFile, TransferProgress, UploadService
-from penstock.transfer.content import joined, read_part, same_object, same_part
+from penstock.transfer.body import PIECE, FileBody
+from penstock.transfer.content import crc32_of, joined, same_object, same_part
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.parts import FileParts, plan_file
 from penstock.transfer.state import changes, from_text, to_text
@@ -59,7 +60,7 @@ class Sent:
 
 
 class Uploader:
-    """Sends files, each on ``threads`` threads. Memory: threads x part size.
+    """Sends files, each on ``threads`` threads. Memory: a piece a thread, as each part is read twice: to hash, to send.
 
     ``endpoint`` is what a state remembers of the service, ``clock`` answers Unix seconds.
     """
@@ -146,8 +147,8 @@ class Uploader:
         return Sent(state.target, standing.size, 0, 0, 0, standing.etag, standing.version_id, standing.crc32)
 
     def _put(self, order: Order) -> Sent:
-        body = bytearray(order.source.identity.size)
-        crc32 = read_part(order.source, body, 0)
+        body = FileBody(order.source, 0, order.source.identity.size, bytearray(PIECE))
+        crc32 = crc32_of(body)
         order.source.check()
         made = self._service.put(order.target, order.content, body, crc32=crc32, moved=self._progress.add)
         return Sent(order.target, made.size, made.size, 0, 0, made.etag, made.version_id, made.crc32)
@@ -213,8 +214,8 @@ class Uploader:
         kept: set[int] = set()
 
         def work(number: int, buffer: Buffer) -> None:
-            body = buffer.of(plan.length(number))
-            crc32 = read_part(source, body, plan.offset(number))
+            body = FileBody(source, plan.offset(number), plan.length(number), buffer.of(PIECE))
+            crc32 = crc32_of(body)
             there = standing.get(number)
             if there and same_part(there, body, crc32):
                 etag = there.etag
