@@ -33,7 +33,7 @@ class StackOptions:
 
     def operations(self) -> Operations:
         """What can be done with its jobs. Raises LocalStackError where no local stack is up, ConfigurationError."""
-        from penstock.wiring.operations import Access, Names, Operations, names_of  # noqa: PLC0415  # imports boto3
+        from penstock.wiring.operations import Access, Names, Operations, names_of  # noqa: PLC0415  # imports botocore
 
         if not self.local:
             access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)

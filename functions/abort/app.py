@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # until the cold start is over: see `deployed`
+
 import json
 from typing import Any
 

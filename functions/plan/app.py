@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # until the cold start is over: see `deployed`
+
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer

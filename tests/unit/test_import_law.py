@@ -91,6 +91,11 @@ def test_only_adapters_touch_the_world_outside(path: Path) -> None:
     assert unit_of(path) == "adapters" or not roots & OUTSIDE_WORLD
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_clients_are_botocores_and_boto3_is_not_waited_for(path: Path) -> None:
+    assert "boto3" not in {name.split(".")[0] for name in imports(path)}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "functions").rglob("*.py")), ids=str)
 def test_a_handler_is_thin_and_knows_no_adapter(path: Path) -> None:
     names = set(imports(path))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -37,8 +38,11 @@ class Context:
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A service name of its own: a logger of the same one would write where the last test's output went."""
+def _environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A service name of its own: a logger of the same one would write where the last test's output went.
+
+    Handlers stop the collector until what they replace here is made.
+    """
     for name, value in {
         "POWERTOOLS_SERVICE_NAME": request.node.name,
         "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
@@ -49,6 +53,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
         "PENSTOCK_WORK_BUCKET": "work",
     }.items():
         monkeypatch.setenv(name, value)
+    yield
+    gc.enable()
 
 
 def handler(verb: str) -> Callable[[Any, Any], Any]:

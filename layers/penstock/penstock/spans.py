@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from penstock.records import Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,22 @@ class SpanReceipt:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What a part of a source has to be told, as only the source's start shows it; JSON-able.
+
+    The part begins with a record, number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are
+    for CSV.
+    """
+
+    offset: int
+    row: int
+    encoding: str
+    delimiter: str = ""
+    names: tuple[str, ...] = ()
+
+    def go_on(self, resume: Resume) -> Resume:
+        """The same, or the part's start where nothing of it is in."""
+        return resume if resume.offset > self.offset else replace(resume, offset=self.offset, row=self.row)

@@ -12,12 +12,13 @@ from dataclasses import replace
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.parsers.delimited import no_screen, open_csv, parse_csv
-from penstock.parsers.feed import Feed, Within
+from penstock.parsers.feed import Feed
 from penstock.parsers.json_document import parse_json_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
 from penstock.parsers.xlsx_workbook import WorkbookLimits
 from penstock.records import Batch, Format, ParseOptions, Resume, Screening
+from penstock.spans import Within
 
 __all__ = ["Within", "WorkbookLimits", "choose_format", "outset", "parse", "resolve"]
 

@@ -12,9 +12,10 @@ from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.csv_records import Dialect, Fields, Span
 from penstock.parsers.csv_skip import RecordSkipper
 from penstock.parsers.encoding import Offsets
-from penstock.parsers.feed import Feed, Within
+from penstock.parsers.feed import Feed
 from penstock.parsers.names import column_names
 from penstock.records import RAW_LIMIT, Batch, Later, ParseOptions, Resume, Screen, Screening, Verbatim
+from penstock.spans import Within
 
 # What Excel reads from the first line and does not show.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)

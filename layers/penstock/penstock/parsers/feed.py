@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import chain
 
 from penstock.parsers.encoding import HEAD, Encoding, encoding_of, whole_characters
-from penstock.records import Resume
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """What a part of a source has to be told, as only the source's start shows it; JSON-able.
-
-    The part begins with a record, number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are
-    for CSV.
-    """
-
-    offset: int
-    row: int
-    encoding: str
-    delimiter: str = ""
-    names: tuple[str, ...] = ()
-
-    def go_on(self, resume: Resume) -> Resume:
-        """The same, or the part's start where nothing of it is in."""
-        return resume if resume.offset > self.offset else replace(resume, offset=self.offset, row=self.row)
+from penstock.spans import Within
 
 
 class Feed:

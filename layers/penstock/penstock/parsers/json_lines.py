@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from penstock.parsers.batching import Fault, Piece, Spot, gather
-from penstock.parsers.feed import Feed, Within
+from penstock.parsers.feed import Feed
 from penstock.parsers.json_values import DECODER, UNDECODABLE, why_not
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
+from penstock.spans import Within
 
 _WINDOW = 256 * 1024
 _BLANK = b" \t\r\n"

@@ -19,10 +19,9 @@ from typing import TypeVar
 
 from penstock.errors import IncompleteJobError
 from penstock.model import Job, ObjectHead
-from penstock.parsers import Within
 from penstock.ports import WorkFiles
 from penstock.records import TablePlan
-from penstock.spans import Span, SpanReceipt
+from penstock.spans import Span, SpanReceipt, Within
 from penstock.values import from_json, to_json
 
 V = TypeVar("V")

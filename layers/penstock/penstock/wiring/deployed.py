@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -25,6 +27,8 @@ from penstock.wiring.handover import handover
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
     from penstock.steps.finishing import Aborter
     from penstock.wiring.steps import Steps
 
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 @cache
 def ingest() -> Ingest:
     """The ingest use case of this environment, built once per execution environment."""
-    return build_ingest(Settings.from_environment())
+    with _for_good():
+        return build_ingest(Settings.from_environment())
 
 
 def plan() -> Blaming:
@@ -70,7 +75,8 @@ def build_ingest(settings: Settings) -> Ingest:
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
     objects = S3ObjectStore(s3, budget)
-    jobs = build_job_store(settings)
+    dynamodb = dynamodb_client()
+    jobs = build_job_store(settings, dynamodb)
     workshop = Workshop(
         objects=objects,
         jobs=jobs,
@@ -82,16 +88,16 @@ def build_ingest(settings: Settings) -> Ingest:
         lease=settings.lease_seconds,
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
-        handover=handover(settings, objects, s3),
+        handover=handover(settings, objects, s3, dynamodb),
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
     together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
     return Ingest(workshop, SqsQueue(sqs_client), routes, together)
 
 
-def build_job_store(settings: Settings) -> DynamoJobStore:
-    """The jobs table of explicit settings."""
-    return DynamoJobStore(dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
+def build_job_store(settings: Settings, client: DynamoDBClient | None = None) -> DynamoJobStore:
+    """The jobs table of explicit settings, with a client of its own where none is given."""
+    return DynamoJobStore(client or dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
 
 
 def _later(make: Callable[[], Carrier]) -> Carrier:
@@ -114,10 +120,27 @@ def _later_together(make: Callable[[], Together]) -> Together:
     return carry
 
 
+@cache
 def _steps() -> Steps:
-    from penstock.wiring import steps  # noqa: PLC0415  # as above
+    with _for_good():
+        from penstock.wiring import steps  # noqa: PLC0415  # as above
 
-    return steps.steps()
+        return steps.steps()
+
+
+@contextmanager
+def _for_good() -> Iterator[None]:
+    """What is made here stays, as do the modules that were imported: nobody looks for garbage among it, now or later.
+
+    The collector would go through all of it a dozen times during a cold start, a quarter of its CPU, to find next to
+    nothing. Handlers stop it before their first import.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _tables() -> ModuleType:

@@ -10,7 +10,7 @@ from penstock.adapters.events import DefaultEventBus
 from penstock.adapters.s3_files import S3WorkFiles
 from penstock.adapters.s3_parts import S3PartStore
 from penstock.adapters.s3_store import S3ObjectStore, s3_client
-from penstock.adapters.session import events_client
+from penstock.adapters.session import dynamodb_client, events_client
 from penstock.adapters.texts import UriTexts
 from penstock.delivery import Carrier, ObjectCarrier
 from penstock.limits import Budget
@@ -37,7 +37,7 @@ class Steps:
         self.s3 = s3_client(self.budget)
         self.objects = S3ObjectStore(self.s3, self.budget)
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
-        self.executions = execution_store(settings)
+        self.executions = execution_store(settings, dynamodb_client())
         self.parts = S3PartStore(self.s3, self.budget)
         self.sizes = Sizes(
             self.budget, settings.memory, settings.map_concurrency, settings.span_bytes, settings.index_spacing
