@@ -101,7 +101,7 @@ def _table_lines(found: Explanation) -> list[tuple[str, str]]:
     tables = [plan.table] if plan.table else list(plan.choice.tables.values()) if plan.choice else []
     for table in tables:
         by = f" by {', '.join(table.key)}" if table.key else ""
-        made = ", made where it is missing" if table.create else ""
+        made = ", made where it is missing" if table.create and not table.guessed else ""
         lines.append(("table", f"{table.name}: {table.mode}{by}{made}"))
         columns = ", ".join(_column(column) for column in table.columns)
         lines.append(("columns", columns or "inferred when it is loaded"))

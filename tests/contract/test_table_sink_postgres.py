@@ -167,6 +167,23 @@ def test_a_table_that_does_not_fit_is_one_clear_error(
     assert "penstock_ledger" not in database.tables()
 
 
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({}, "Create it, or set create = true, or correct the route."),
+        ({"create": True, "guessed": True}, "Create it, or declare its columns: the file has no good record, "),
+        ({"create": True, "columns": ()}, "Declare the table's columns: the file is empty, "),
+    ],
+)
+def test_what_to_do_about_a_missing_table_depends_on_what_the_route_says_and_the_file_shows(
+    database: Database, change: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(PenstockError) as caught:
+        begin(database, replace(SONGS, **change))
+    assert caught.value.hint.startswith(hint)
+    assert "songs" not in database.tables()
+
+
 def test_columns_with_defaults_need_not_be_loaded(database: Database) -> None:
     database.execute(
         """

@@ -367,12 +367,14 @@ def test_a_header_without_records_empties_a_table_that_it_replaces(plant: Plant)
     assert plant.ids() == []
 
 
-def test_a_header_alone_is_no_reason_to_make_a_table_of_columns_that_it_only_names(plant: Plant) -> None:
-    header = plant.drop("people.csv", HEADER.encode())
-    outcome = plant.take(header, route(""))
+@pytest.mark.parametrize("records", ["", "1,2,3,4\n5,6,7,8\n"], ids=["none", "bad ones alone"])
+def test_a_header_alone_is_no_reason_to_make_a_table_of_columns_that_it_only_names(plant: Plant, records: str) -> None:
+    header = plant.drop("people.csv", (HEADER + records).encode())
+    outcome = plant.take(header, route("", more="max_rejects = 10"))
     assert outcome.failure
     assert outcome.failure.error == "DestinationMissingError"
-    assert "columns, if the file has no records" in outcome.failure.hint
+    assert "declare its columns" in outcome.failure.hint
+    assert "create = true" not in outcome.failure.hint
     assert plant.database.tables() == set()
     plant.take(plant.drop("before.csv", csv(range(3))), route(""))
     assert plant.take(plant.drop("people.csv", HEADER.encode()), route("")).state is JobState.SUCCEEDED

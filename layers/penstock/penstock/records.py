@@ -185,7 +185,8 @@ class Mode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
-    header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing."""
+    header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
+    where its columns are ``guessed``, for no record has shown their types."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -193,6 +194,7 @@ class Table:
     key: tuple[str, ...] = ()
     create: bool = False
     nulls: tuple[str, ...] = ("",)
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,10 @@ def _tables_of(plan: TablePlan) -> tuple[Table, ...]:
     tables = (plan.table,) if plan.table else tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
     for table in tables:
         if not table.columns:
-            raise InvalidTableError(f"table {table.name}: its columns are neither declared nor inferred from a record")
+            raise InvalidTableError(
+                f"table {table.name}: its columns are neither declared nor inferred from a record",
+                hint="Declare the table's columns: the file is empty, so it shows none.",
+            )
     modes = {table.mode for table in tables}
     if Mode.REPLACE in modes and len(modes) > 1:
         raise InvalidTableError(f"{_names_of(tables)}: replace cannot go together with other modes in one route")

@@ -32,6 +32,9 @@ LONGEST_NAME = 63
 # Ordinary, partitioned and foreign tables.
 TABLE_KINDS = ("r", "p", "f")
 
+_MISSING = "Create it, or set create = true, or correct the route."
+_GUESSED = "Create it, or declare its columns: the file has no good record, which would show their types."
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
@@ -163,13 +166,13 @@ def find_or_create(connection: Connection, table: Table) -> Relation:
     name = split_name(table.name)
     with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
         relation = find(connection, name)
-    if relation is None and table.create:
+    # Types that no value has shown are no reason to make a table that lasts.
+    if relation is None and table.create and not table.guessed:
         create(connection, table, name)
         relation = find(connection, name)
     if relation is None:
         raise DestinationMissingError(
-            f"table {table.name} does not exist",
-            hint="Create it, or set create = true (and columns, if the file has no records), or correct the route.",
+            f"table {table.name} does not exist", hint=_GUESSED if table.guessed else _MISSING
         )
     return relation
 

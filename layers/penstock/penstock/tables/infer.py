@@ -57,8 +57,7 @@ def _with_columns(table: Table, sample: Batch) -> Table:
         )
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
-    # Types that no value has shown are no reason to make a table that lasts.
-    return replace(table, columns=columns, create=table.create and bool(sample.rows))
+    return replace(table, columns=columns, guessed=not sample.rows)
 
 
 def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
