@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from benchmarks.frame.contender import Contender, Form
+from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.reading import TIMED_OUT, Reading
 
 Run = Callable[[Contender, int, int], Iterable[Reading]]  # contender, MB, repetition
@@ -19,8 +20,13 @@ def present(contenders: Sequence[Contender]) -> list[Contender]:
     return [contender for contender in contenders if not contender.missing()]
 
 
-def take_turns(contenders: Sequence[Contender], form: Form, run: Run) -> Iterator[Reading]:
-    """At each size, each repetition in the opposite order of the one before. Who timed out once does so again."""
+def take_turns(
+    contenders: Sequence[Contender], form: Form, run: Run, *, patience: float = math.inf
+) -> Iterator[Reading]:
+    """At each size, each repetition in the opposite order of the one before. Who timed out once does so again.
+
+    A peer that takes longer than ``patience`` seconds has no further repetition either.
+    """
     for memory in form.sizes:
         order, over = list(contenders), set[str]()
         for repetition in range(form.repeat):
@@ -29,7 +35,8 @@ def take_turns(contenders: Sequence[Contender], form: Form, run: Run) -> Iterato
                     continue
                 for reading in run(contender, memory, repetition):
                     say(reading.line)
-                    if reading.error == TIMED_OUT:
+                    slow = contender.role is Role.PEER and reading.seconds > patience
+                    if reading.error == TIMED_OUT or slow:
                         over.add(contender.name)
                     yield reading
             order.reverse()

@@ -55,6 +55,17 @@ def test_who_timed_out_is_not_run_again_at_that_size() -> None:
     assert ran.count((128, OURS.name)) == ran.count((512, PEER.name)) == 3
 
 
+def test_a_peer_that_tries_patience_has_one_turn_at_that_size_and_ours_has_all() -> None:
+    form = Form((128,), repeat=3, scale=1.0, give_up=300.0)
+
+    def run(contender: Contender, memory: int, repetition: int) -> list[Reading]:
+        return [replace(reading(contender.name, repetition, 61.0), memory=memory)]
+
+    ran = [each.contender for each in take_turns((OURS, PEER), form, run, patience=60.0)]
+    assert ran.count(PEER.name) == 1
+    assert ran.count(OURS.name) == 3
+
+
 def test_a_contender_whose_needs_are_not_installed_is_left_out_and_named(capsys: pytest.CaptureFixture[str]) -> None:
     absent = Contender("absent", modules=("json", "no_such_module"), commands=("no-such-command",))
     assert present((OURS, absent)) == [OURS]
