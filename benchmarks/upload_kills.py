@@ -1,10 +1,16 @@
-"""An upload that is killed again and again, and what that costs in bytes."""
+"""An upload that is killed again and again: what that costs in bytes, and its memory by its settings.
+
+    python -m benchmarks.upload_kills [SIZE_IN_MB [KILLS]]
+
+The server is another process on this machine, which proves every byte that it takes. Writes results/upload-kills.md.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -12,8 +18,19 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-COMMAND = str(Path(sys.executable).with_name("penstock"))
+from benchmarks.transfer_peers import environment, penstock
+from benchmarks.upload_server import upload_server
+
+COMMAND = penstock()
+RESULTS = Path(__file__).with_name("results") / "upload-kills.md"
+MB = 1_000_000
+MIB = 1024 * 1024
+SEED = 300
+THREADS, PART = 4, 5 * MIB
+# Slow enough that a run of a second or two is killed half way, fast enough that it gets some parts through.
+RATE = 8 * MB
 
 
 @dataclass(frozen=True)
@@ -31,21 +48,6 @@ class Outcome:
     @property
     def excess(self) -> int:
         return self.received - self.size
-
-
-def environment(endpoint: str, home: Path) -> dict[str, str]:
-    """One in which the commands find this server, and nothing of the machine's own AWS set-up."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "XDG_DATA_HOME": str(home / "data"),
-    }
 
 
 def counted(endpoint: str) -> dict[str, int]:
@@ -105,3 +107,76 @@ def upload_through_kills(
 def _same(file: Path, url: str) -> bool:
     with urllib.request.urlopen(url) as answer, file.open("rb") as source:
         return hashlib.file_digest(answer, "sha256").digest() == hashlib.file_digest(source, "sha256").digest()
+
+
+def peak(file: Path, endpoint: str, home: Path, *options: str) -> int:
+    """Bytes of memory that the command needs at most."""
+    command = [COMMAND, "upload", str(file), "s3://bucket/peak", "--quiet", *options]
+    with subprocess.Popen(command, env=environment(endpoint, home)) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return usage.ru_maxrss * 1024
+
+
+def memory_table(file: Path, endpoint: str, home: Path) -> str:
+    small = home / "small"
+    small.write_bytes(b"small")
+    least, size = peak(small, endpoint, home) / MB, file.stat().st_size / MB
+    lines = [
+        f"A file of 5 bytes takes {least:.0f} MB: the interpreter and botocore. One of {size:.0f} MB:",
+        "",
+        "| threads | part | MB at the peak |",
+        "|---|---|---|",
+    ]
+    for threads, part in ((1, 8), (4, 8), (10, 8), (4, 32)):
+        most = peak(file, endpoint, home, "--threads", str(threads), "--part-size", f"{part}MiB")
+        lines.append(f"| {threads} | {part} MiB | {most / MB:.0f} |")
+    return "\n".join(lines)
+
+
+def kills_table(outcome: Outcome, uploads: int) -> str:
+    return "\n".join(
+        (
+            "| | |",
+            "|---|---|",
+            f"| kills -9 at random moments (seed {SEED}) | {outcome.kills} |",
+            f"| uploads of this file that they hit, all completed | {uploads} |",
+            f"| runs of the command | {outcome.runs} |",
+            f"| objects identical | {'yes' if outcome.identical else 'NO'} |",
+            f"| state files left over | {outcome.left_over} |",
+            f"| bytes of the files | {outcome.size:,} |",
+            f"| bytes that the server received over all runs | {outcome.received:,} |",
+            f"| sent again | {outcome.excess:,} |",
+            f"| at most in flight at the kills ({outcome.kills} x {THREADS} parts of 5 MiB) | {outcome.in_flight:,} |",
+        )
+    )
+
+
+def main() -> None:
+    size = int(sys.argv[1]) * MB if len(sys.argv) > 1 else 300 * MB
+    kills = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    with TemporaryDirectory() as folder:
+        home, file = Path(folder), Path(folder) / "file.bin"
+        with file.open("wb") as made:
+            # In pieces: a child's peak memory counts from what its parent had.
+            for _ in range(size // MB):
+                made.write(os.urandom(MB))
+        with upload_server() as endpoint:
+            memory = memory_table(file, endpoint, home)
+        with upload_server("--rate", str(RATE)) as endpoint:
+            outcome = upload_through_kills(
+                file, endpoint, home, kills=kills, seed=SEED, threads=THREADS, part_size=PART, delays=(0.2, 2.5)
+            )
+    assert outcome.identical
+    assert outcome.excess <= outcome.in_flight
+    RESULTS.write_text(
+        f"# An upload that is killed\n\n`python -m benchmarks.upload_kills`: a file of {size / MB:.0f} MB of random "
+        f"bytes, to a server on this machine (Python {platform.python_version()}).\n\n"
+        f"{kills_table(outcome, outcome.size // size)}\n\n## Memory\n\n{memory}\n"
+    )
+    print(RESULTS.read_text())
+
+
+if __name__ == "__main__":
+    main()

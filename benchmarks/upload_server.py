@@ -4,8 +4,9 @@
 
 prints its endpoint and serves until its standard input closes. It proves what S3 proves: CRC32 and MD5 of each body,
 ETags, sizes and CRC32 of the whole at completion. ``--careless`` proves nothing and hashes nothing, so that it does
-not set the pace when clients are compared. ``--rate`` slows each connection down; ``--plain`` is a service that knows
-no checksum of the whole. ``GET /`` answers what it has counted, as JSON.
+not set the pace when clients are compared; its ETags are no MD5s, as under SSE-KMS. ``--rate`` slows each connection
+down; ``--plain`` is a service that knows no checksum of the whole. ``GET /`` answers what it has counted, as JSON, and
+``GET /?sha256=/BUCKET/KEY`` what an object is.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from penstock.checksum import crc32_combine
 XML = "<?xml version='1.0' encoding='UTF-8'?>"
 STEP = 256 * 1024
 MIN_PART = 5 * 1024 * 1024
+UNPROVEN = "unproven"
 
 
 @dataclass
@@ -48,7 +50,23 @@ class Upload:
     path: str
     whole: bool
     begun: float
+    metadata: dict[str, str]
     parts: dict[int, Part] = field(default_factory=dict)
+
+
+@dataclass
+class Kept:
+    """An object. ``metadata`` are headers, ``modified`` is in seconds."""
+
+    etag: str
+    crc32: int
+    pieces: list[bytearray]
+    metadata: dict[str, str]
+    modified: float = field(default_factory=time.time)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.pieces))
 
 
 @dataclass
@@ -70,7 +88,7 @@ class _Server(ThreadingHTTPServer):
         self.plain = plain
         self.lock = Lock()
         self.counts = Counts()
-        self.objects: dict[str, tuple[str, int, list[bytearray]]] = {}
+        self.objects: dict[str, Kept] = {}
         self.uploads: dict[str, Upload] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -109,7 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _operation(self) -> str:
         query = self.query
         return {
-            "GET": "counts"
+            "GET": "sha256"
+            if "sha256" in query
+            else "counts"
             if self.key == "/"
             else "list_uploads"
             if "uploads" in query
@@ -125,29 +145,37 @@ class _Handler(BaseHTTPRequestHandler):
     def counts(self, _body: bytearray) -> None:
         self._answer(200, {}, json.dumps(vars(self.server.counts)).encode())
 
+    def sha256(self, _body: bytearray) -> None:
+        self.key = self.query["sha256"]
+        digest = hashlib.sha256()
+        for piece in self._object().pieces:
+            digest.update(piece)
+        self._answer(200, {}, digest.hexdigest().encode())
+
     def head_object(self, _body: bytearray) -> None:
-        etag, crc32, pieces = self._object()
-        self.send_response(200)
-        self.send_header("ETag", f'"{etag}"')
-        self.send_header("Content-Length", str(sum(map(len, pieces))))
-        if not self.server.plain:
-            self.send_header("x-amz-checksum-crc32", _encoded(crc32))
-            self.send_header("x-amz-checksum-type", "FULL_OBJECT")
-        self.end_headers()
+        kept = self._object()
+        checksum = {"x-amz-checksum-crc32": _encoded(kept.crc32), "x-amz-checksum-type": "FULL_OBJECT"}
+        self._describe(kept, {} if self.server.plain else checksum)
 
     def get_object(self, _body: bytearray) -> None:
-        etag, _, pieces = self._object()
-        self.send_response(200)
-        self.send_header("ETag", f'"{etag}"')
-        self.send_header("Content-Length", str(sum(map(len, pieces))))
-        self.end_headers()
-        for piece in pieces:
+        kept = self._object()
+        self._describe(kept, {})
+        for piece in kept.pieces:
             self.wfile.write(piece)
+
+    def _describe(self, kept: Kept, more: dict[str, str]) -> None:
+        self.send_response(200)
+        self.send_header("ETag", f'"{kept.etag}"')
+        self.send_header("Content-Length", str(kept.size))
+        self.send_header("Last-Modified", formatdate(kept.modified, usegmt=True))
+        for name, value in {**kept.metadata, **more}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def put_object(self, body: bytearray) -> None:
         part = self._proven(body)
         with self.server.lock:
-            self.server.objects[self.key] = (part.etag, part.crc32, [body])
+            self.server.objects[self.key] = Kept(part.etag, part.crc32, [body], self._metadata())
         self._answer(200, {"ETag": f'"{part.etag}"'})
 
     def delete_object(self, _body: bytearray) -> None:
@@ -158,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         whole = self.headers.get("x-amz-checksum-type") == "FULL_OBJECT" and not self.server.plain
         with self.server.lock:
             number = f"upload-{sum(self.server.counts.operations.values())}"
-            self.server.uploads[number] = Upload(self.key, whole, time.time())
+            self.server.uploads[number] = Upload(self.key, whole, time.time(), self._metadata())
         headers = {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"} if whole else {}
         self._answer_xml("InitiateMultipartUploadResult", f"<UploadId>{number}</UploadId>", headers)
 
@@ -214,11 +242,12 @@ class _Handler(BaseHTTPRequestHandler):
             crc32 = crc32_combine(crc32, part.crc32, len(part.body))
         if upload.whole and not self.server.careless and self.headers.get("x-amz-checksum-crc32") != _encoded(crc32):
             raise _Refusal(400, "BadDigest")
-        digests = b"" if self.server.careless else b"".join(bytes.fromhex(part.etag) for part in parts)
-        etag = f"{hashlib.md5(digests).hexdigest()}-{len(parts)}"
+        etag = UNPROVEN
+        if not self.server.careless:
+            etag = f"{hashlib.md5(b''.join(bytes.fromhex(part.etag) for part in parts)).hexdigest()}-{len(parts)}"
         with self.server.lock:
             self.server.uploads.pop(self.query["uploadId"], None)
-            self.server.objects[self.key] = (etag, crc32, [part.body for part in parts])
+            self.server.objects[self.key] = Kept(etag, crc32, [part.body for part in parts], upload.metadata)
         self._answer_xml("CompleteMultipartUploadResult", f"<ETag>&quot;{etag}&quot;</ETag>")
 
     def abort(self, _body: bytearray) -> None:
@@ -227,7 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.uploads.pop(self.query["uploadId"], None)
         self._answer(204, {})
 
-    def _object(self) -> tuple[str, int, list[bytearray]]:
+    def _metadata(self) -> dict[str, str]:
+        return {name: value for name, value in self.headers.items() if name.lower().startswith("x-amz-meta-")}
+
+    def _object(self) -> Kept:
         if self.key not in self.server.objects:
             raise _Refusal(404, "NoSuchKey")
         return self.server.objects[self.key]
@@ -241,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _proven(self, body: bytearray) -> Part:
         """What came in, if it is what the client says it is."""
         if self.server.careless:
-            return Part(body, "0" * 32, 0)
+            return Part(body, UNPROVEN, 0)
         digest, crc32 = hashlib.md5(body), crc32_of(body)
         if self.headers.get("x-amz-checksum-crc32") not in (None, _encoded(crc32)):
             raise _Refusal(400, "BadDigest")
@@ -251,13 +283,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytearray:
         if self.headers.get("Transfer-Encoding") == "chunked":
-            return self._chunks()
-        body = bytearray(int(self.headers["Content-Length"] or 0))
-        self._fill(memoryview(body))
-        return body
+            body = self._chunks()
+        else:
+            body = bytearray(int(self.headers["Content-Length"] or 0))
+            self._fill(memoryview(body))
+        return _unframed(body) if "aws-chunked" in self.headers.get("Content-Encoding", "") else body
 
     def _chunks(self) -> bytearray:
-        """What the aws command sends over TLS: chunks, in a framing of its own that is left as it is."""
         body = bytearray()
         while size := int(self.rfile.readline().partition(b";")[0], 16):
             chunk = bytearray(size)
@@ -292,6 +324,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name in the base class
         """Say nothing."""
+
+
+def _unframed(body: bytearray) -> bytearray:
+    """What chunks of AWS's own within a body hold, as the SDKs send them over TLS. Trailers are passed over.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+    """
+    plain, at = bytearray(), 0
+    while True:
+        end = body.index(b"\r\n", at)
+        size = int(body[at:end].partition(b";")[0], 16)
+        if not size:
+            return plain
+        at = end + 2
+        plain += memoryview(body)[at : at + size]
+        at += size + 2
 
 
 def _encoded(crc32: int) -> str:

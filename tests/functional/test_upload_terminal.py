@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.upload_kills import COMMAND, counted, environment
+from benchmarks.transfer_peers import environment
+from benchmarks.upload_kills import COMMAND, counted
 from benchmarks.upload_server import upload_server
 
 from functional.terminal import CTRL_C, Terminal, terminal
