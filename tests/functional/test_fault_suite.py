@@ -5,13 +5,13 @@ The long form is `make faults`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from faults import outcome
 from faults.report import table
-from faults.run import Run, run
+from faults.run import Result, Run, run
 from faults.schedule import Fault, Schedule
 from faults.sources import Kind, kinds
 from faults.world import RESULTS, World, world
@@ -45,6 +45,56 @@ def test_a_job_ends_as_it_should_through_faults_and_kills(servers: World, name: 
     assert not result.problems, result.schedule.happened
     assert result.schedule.happened
     assert f"| {name} | 1 |" in table([result])
+
+
+class Once(Schedule):
+    """One fault, for the first request of an operation, but for a look at the first bytes."""
+
+    def __init__(self, operation: str, fault: Fault) -> None:
+        super().__init__("once", rate=0.0, kills=0)
+        self._waiting = (operation, fault)
+
+    def draw(self, request: str, kinds: Sequence[Fault], *, share: float = 1.0) -> Fault | None:
+        operation, fault = self._waiting
+        is_it = request.startswith(f"{operation} ") and not request.endswith("bytes=0-9")
+        if self.calm or self.happened or not is_it or fault not in kinds:
+            return None
+        self.happened.append((fault, request))
+        return fault
+
+
+def struck(servers: World, name: str, operation: str, fault: Fault) -> Result:
+    """A run that meets this fault and no other, and is not wrong."""
+    with servers.place(f"{name}-{operation}-{fault.name.replace('_', '-')}".lower()) as place:
+        one = Run(place, KINDS[name], 0, 0.0)
+        one.schedule = Once(operation, fault)
+        result = one()
+    assert [found for found, _ in result.schedule.happened] == [fault]
+    assert not result.problems
+    return result
+
+
+@pytest.mark.parametrize("name", ["gzip", "plain", "large-gzip", "large-plain"])
+def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(servers: World, name: str) -> None:
+    assert struck(servers, name, "GetObject", Fault.FLIPPED_DOWN).state == "failed"
+
+
+@pytest.mark.parametrize(("name", "operation"), [("gzip", "PutObject"), ("large-plain", "UploadPart")])
+def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: World, name: str, operation: str) -> None:
+    assert struck(servers, name, operation, Fault.FLIPPED_UP).state == "succeeded"
+
+
+@pytest.mark.parametrize(("name", "fault"), [("members", Fault.HIDDEN), ("large-gzip", Fault.HIDDEN_DONE)])
+def test_a_completion_that_answers_200_with_an_error_is_asked_again(servers: World, name: str, fault: Fault) -> None:
+    assert struck(servers, name, "CompleteUpload", fault).state == "succeeded"
+
+
+@pytest.mark.parametrize(("fault", "found", "left"), [(Fault.KILL_AFTER, 1, 0), (Fault.LOST, 0, 1)])
+def test_an_upload_that_nobody_heard_of_is_ended_by_the_next_attempt_or_the_sweep(
+    servers: World, fault: Fault, found: int, left: int
+) -> None:
+    result = struck(servers, "members", "CreateUpload", fault)
+    assert (result.state, result.schedule.found, result.orphans) == ("succeeded", found, left)
 
 
 def faults_of(seed: str, requests: list[str]) -> dict[str, list[Fault | None]]:
