@@ -39,7 +39,7 @@ demo: tools ## Start the local stack, decode real files, check every byte, leave
 local: tools ## Start the local stack and print its endpoint and names
 	@$(VENV)/penstock local up
 
-sam-local: tools ## Put every event through `sam local invoke` and check the answers; needs Docker on Linux
+sam-local: tools ## Put every event of every function through `sam local invoke` and check the answers; needs Docker on Linux
 	@$(VENV)/python -m penstock_local.sam_local
 
 test: lint types validate build ## Run all checks and all tests

@@ -1,4 +1,4 @@
-"""What `make sam-local` tells a function of the objects that are really there. The rest of it needs Docker."""
+"""The events of `make sam-local`, and when it finds an answer right. The rest of it needs Docker."""
 
 from __future__ import annotations
 
@@ -9,12 +9,28 @@ from typing import Any
 import pytest
 
 from penstock.events import read_event
-from penstock_local.sam_local import EXPECTED, ODD_KEY, PLAIN_KEY, fitted
+from penstock.spans import Span
+from penstock.steps.surveying import Piece
+from penstock.values import from_plain, to_plain
+from penstock_local.sam_local.arrivals import EXPECTED, ODD_KEY, PLAIN_KEY
+from penstock_local.sam_local.events import event_file, fitted
+from penstock_local.sam_local.story import seen
 from penstock_local.tools import checkout
 
 HEADS: dict[str, dict[str, Any]] = {
     f"{PLAIN_KEY}.gz": {"VersionId": "v1", "ETag": '"e1"', "ContentLength": 11},
     f"{ODD_KEY}.gz": {"VersionId": "v2", "ETag": '"e2"', "ContentLength": 22},
+}
+STATES = json.loads((checkout() / "statemachine" / "job.asl.json").read_text())["States"]
+# By the event's file: what the state machine hands to the function.
+HANDED = {
+    "plan": STATES["Plan"]["Parameters"],
+    "index": STATES["Index"]["Parameters"],
+    "index-piece": STATES["Survey"]["ItemSelector"],
+    "work": STATES["Work"]["ItemSelector"],
+    "work-sequence": STATES["Sequence"]["Parameters"],
+    "finish": STATES["Finish"]["Parameters"],
+    "abort": STATES["Abort"]["Parameters"],
 }
 
 
@@ -24,7 +40,7 @@ def test_every_event_file_has_an_expected_answer() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_fitted_event_differs_in_version_etag_and_size_only(name: str) -> None:
-    event = json.loads((checkout() / "events" / f"{name}.json").read_text())
+    event = event_file(name)
     before, after = read_event(event), read_event(fitted(event, HEADS))
     assert [message.id for message in after] == [message.id for message in before]
     for old, new in zip(before, after, strict=True):
@@ -34,3 +50,44 @@ def test_a_fitted_event_differs_in_version_etag_and_size_only(name: str) -> None
             version = head["VersionId"] if source.version_id else ""
             etag = head["ETag"].strip('"')
             assert real == replace(source, version_id=version, etag=etag, size=head["ContentLength"])
+
+
+def test_every_event_of_a_step_is_one_of_the_machine_or_of_its_end() -> None:
+    files = {path.stem for path in (checkout() / "events" / "steps").glob("*.json")}
+    assert files == {*HANDED, "abort-stopped"}
+
+
+@pytest.mark.parametrize("name", HANDED)
+def test_an_event_of_a_step_has_what_the_state_machine_hands_over(name: str) -> None:
+    assert set(event_file(f"steps/{name}")) == {parameter.removesuffix(".$") for parameter in HANDED[name]}
+
+
+@pytest.mark.parametrize(("name", "item", "kind"), [("work", "span", Span), ("index-piece", "piece", Piece)])
+def test_an_item_of_a_map_is_written_as_the_manifest_has_it(name: str, item: str, kind: type) -> None:
+    found = event_file(f"steps/{name}")[item]
+    assert to_plain(from_plain(kind, found)) == found
+
+
+def test_the_readme_lists_every_event_of_a_step() -> None:
+    events = checkout() / "events"
+    listed = (events / "README.md").read_text()
+    assert [path.stem for path in (events / "steps").glob("*.json") if f"`steps/{path.name}`" not in listed] == []
+
+
+@pytest.mark.parametrize(
+    ("found", "right"),
+    [
+        ({"state": "failed", "job": "1"}, True),
+        ({"state": "succeeded", "job": "1"}, False),
+        ({"job": "1"}, False),
+        ({"errorType": "LeaseLostError"}, False),
+        (None, False),
+    ],
+)
+def test_an_answer_is_right_when_it_has_what_is_expected(found: object, right: bool) -> None:
+    assert (not seen("abort", found, {"state": "failed"}).problem) == right
+
+
+@pytest.mark.parametrize(("found", "right"), [([], True), (["in/left.csv"], False), (None, False)])
+def test_what_stands_is_right_when_it_is_what_is_expected(found: object, right: bool) -> None:
+    assert (not seen("open uploads", found, []).problem) == right
