@@ -2,8 +2,9 @@
 
     with light_server(latency=0.005) as endpoint: ...
 
-It runs in a process of its own, keeps the bodies of BatchWriteItem and counts their items when it is asked for them,
-and checks nothing: correctness against DynamoDB's rules is tested on the emulator.
+It runs in a process of its own and does what loading items and a jobs table need: BatchWriteItem, whose bodies it keeps
+until `written` asks for the items, DescribeTable, and UpdateItem and GetItem of one key. It checks nothing, conditions
+neither: correctness against DynamoDB's rules is tested on the emulator.
 """
 
 from __future__ import annotations
@@ -18,15 +19,27 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.request import urlopen
+
+TABLE = {
+    "TableStatus": "ACTIVE",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+}
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
     def __init__(self, latency: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.latency = latency
-        self.written: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.bodies: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.items: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A function that is killed hangs up; that is its own affair."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -37,27 +50,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.server.latency)
         operation = self.headers["X-Amz-Target"].partition(".")[2]
-        if operation == "BatchWriteItem":
-            table = body.split(b'"', 4)[3].decode()
-            self.server.written[table].append(body)
-            time.sleep(self.server.latency)
-            self._answer({"UnprocessedItems": {}})
-        elif operation == "DescribeTable":
-            key = {"AttributeName": "id", "KeyType": "HASH"}
-            kind = {"AttributeName": "id", "AttributeType": "S"}
-            self._answer({"Table": {"TableStatus": "ACTIVE", "KeySchema": [key], "AttributeDefinitions": [kind]}})
-        elif operation == "Scan":
-            self._answer({"Count": self._count(json.loads(body)["TableName"])})
-        else:
-            self._answer({})
+        self._answer(_OPERATIONS.get(operation, _nothing)(self.server, body))
 
-    def _count(self, table: str) -> int:
-        """Distinct keys that were written."""
-        bodies = map(json.loads, self.server.written.pop(table, []))
-        return len({put["PutRequest"]["Item"]["id"]["S"] for body in bodies for put in body["RequestItems"][table]})
+    def do_GET(self) -> None:
+        """Not of DynamoDB: the requests of BatchWriteItem to a table, which are then forgotten."""
+        bodies = self.server.bodies.pop(self.path.strip("/"), [])
+        self._answer([json.loads(body)["RequestItems"] for body in bodies])
 
-    def _answer(self, answer: dict[str, Any]) -> None:
+    def _answer(self, answer: Any) -> None:
         text = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
@@ -68,6 +70,57 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class calls it so
         """Say nothing."""
+
+
+def _batch_write(server: _Server, body: bytes) -> Any:
+    server.bodies[body.split(b'"', 4)[3].decode()].append(body)
+    return {"UnprocessedItems": {}}
+
+
+def _describe(_server: _Server, _body: bytes) -> Any:
+    return {"Table": TABLE}
+
+
+def _get(server: _Server, body: bytes) -> Any:
+    item = server.items.get(_key(json.loads(body)))
+    return {"Item": item} if item else {}
+
+
+def _update(server: _Server, body: bytes) -> Any:
+    """``SET #a = :a, #b = if_not_exists(#b, :b) ADD #c :c``."""
+    request = json.loads(body)
+    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+    item = server.items[_key(request)]
+    sets, _, adds = request["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
+    for name, _, value in (each.partition(" = ") for each in sets.split(", #")):
+        attribute = names["#" + name.strip("#")]
+        if not value.startswith("if_not_exists"):
+            item[attribute] = values[value]
+        elif attribute not in item:
+            item[attribute] = values[value.partition(", ")[2].strip(")")]
+    for name, value in (each.split() for each in adds.split(", ") if each):
+        before = int(item.get(names[name], {"N": "0"})["N"])
+        item[names[name]] = {"N": str(before + int(values[value]["N"]))}
+    return {"Attributes": item} if request.get("ReturnValues") else {}
+
+
+def _nothing(_server: _Server, _body: bytes) -> Any:
+    return {}
+
+
+def _key(request: dict[str, Any]) -> str:
+    return json.dumps([request["TableName"], request["Key"]])
+
+
+_OPERATIONS = {"BatchWriteItem": _batch_write, "DescribeTable": _describe, "GetItem": _get, "UpdateItem": _update}
+
+
+def written(endpoint: str, table: str) -> dict[str, Any]:
+    """The items that were put into a table since the last time, by their ``id``, as DynamoDB writes JSON."""
+    with urlopen(f"{endpoint}/{table}") as answer:
+        requests = json.load(answer)
+    items = (put["PutRequest"]["Item"] for request in requests for put in request[table])
+    return {item["id"]["S"]: item for item in items}
 
 
 @contextmanager

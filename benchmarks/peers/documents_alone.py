@@ -1,0 +1,14 @@
+"""Penstock without its way of doing many small files together: each is a job of its own, as with a batch size of 1."""
+
+from dataclasses import replace
+from typing import Any
+
+from penstock.adapters.lambda_context import LambdaContext
+from penstock.ingest import nothing_together, summarise
+from penstock.wiring import deployed
+
+ingest = replace(deployed.ingest(), together=nothing_together)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
+    return summarise(ingest.handle(event, deployed.deadline(context)))
