@@ -95,10 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.service, operation, which, self.throttled = self._read_request()
         self.finds = operation == "ListUploads"
         kinds, share = ALWAYS + MORE.get(operation, ()), OFTEN.get(operation, 1.0)
-        if PROVEN_UP in self.headers and self.body:
+        if self.command == "PUT" and self.body and PROVEN_UP in self.headers:
             kinds, share = (*kinds, *[Fault.FLIPPED_UP] * 4), OFTEN["UploadPart"]
         elif operation == "GetObject" and PROVEN_DOWN in self.path:
-            kinds = (*kinds, *[Fault.FLIPPED_DOWN] * 3)
+            kinds = (*kinds, *[Fault.FLIPPED_DOWN] * 4)
         fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, share=share)
         if fault in KILLS or fault in (Fault.RESET, Fault.LOST):
             self._break(fault)
