@@ -16,7 +16,7 @@ from penstock_local.sam_local.functions import Functions
 from penstock_local.sam_local.site import WORK, Site
 from penstock_local.sam_local.story import Seen, Story, seen
 
-# Of 8 MiB at least, as the parts of an upload are: this is two spans, and one of them small.
+# Spans of an object are whole parts of 8 MiB: this is two, the second of them small.
 TWO_SPANS = 9 * 1024**2
 RECORDS = 500
 
@@ -48,10 +48,6 @@ class Execution:
     def finish(self) -> Iterator[Seen]:
         yield from self.step("finish", {"job": self.job, "state": "succeeded"})
 
-    def left_nothing(self) -> Seen:
-        """Neither an open upload nor an object."""
-        return seen("uploads that are open", self.site.unfinished(), [])
-
 
 def indexed(site: Site, functions: Functions) -> Iterator[Seen]:
     """A gzip file of one member: indexed, then carried in spans."""
@@ -65,7 +61,7 @@ def indexed(site: Site, functions: Functions) -> Iterator[Seen]:
         yield from execution.step("work", {"done": True}, span=span)
     yield from execution.finish()
     yield seen("SHA-256 of the result", digest(site.result("in/indexed.csv") or b""), digest(plain))
-    yield execution.left_nothing()
+    yield seen("uploads that are open", site.unfinished(), [])
 
 
 def surveyed(site: Site, functions: Functions) -> Iterator[Seen]:
@@ -90,7 +86,8 @@ def aborted(site: Site, functions: Functions) -> Iterator[Seen]:
     yield seen("uploads that are open", site.unfinished(), ["in/aborted.csv"])
     error = event_file("steps/abort")["error"]
     yield from execution.step("abort", {"job": execution.job, "state": "failed", "error": error["Error"]})
-    yield execution.left_nothing()
+    yield seen("uploads that are open", site.unfinished(), [])
+    yield seen("what stands", site.result("in/aborted.csv"), None)
     yield seen("state of the job", site.state(execution.job), "failed")
 
 
@@ -103,7 +100,7 @@ def stopped(site: Site, functions: Functions) -> Iterator[Seen]:
     told = {**event["detail"], "name": execution.given["attempt"], "input": json.dumps(execution.given)}
     answer = functions.invoke("abort", {**event, "detail": told})
     yield seen("abort-stopped", answer, {"job": execution.job, "state": "failed", "error": "ABORTED"})
-    yield execution.left_nothing()
+    yield seen("uploads that are open", site.unfinished(), [])
     yield from execution.step("work", {"errorType": "LeaseLostError"}, span=spans[1])
     yield from execution.step("finish", {"errorType": "LeaseLostError"})
     yield seen("what stands", site.result("in/stopped.csv"), None)

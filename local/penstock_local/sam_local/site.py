@@ -27,7 +27,7 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
-# A megabyte goes to the machine, and two of S3's parts are two spans.
+# Small, so that half a megabyte is cut: 100 kB go to the machine, and a table's span ends after 256 KiB.
 SIZES = {
     "PENSTOCK_LARGE_BYTES": "100000",
     "PENSTOCK_SPAN_BYTES": "262144",
@@ -123,9 +123,7 @@ def furnish(account: Account) -> Site:
             KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
             BillingMode="PAY_PER_REQUEST",
         )
-    role = account.client("iam").create_role(RoleName=MACHINE, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"][
-        "Arn"
-    ]
-    states = account.client("stepfunctions")
-    made = states.create_state_machine(name=MACHINE, definition=json.dumps(WAITS), roleArn=role)
+    iam, states = account.client("iam"), account.client("stepfunctions")
+    role = iam.create_role(RoleName=MACHINE, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
+    made = states.create_state_machine(name=MACHINE, definition=json.dumps(WAITS), roleArn=role["Arn"])
     return Site(account, made["stateMachineArn"])
