@@ -24,9 +24,9 @@ from penstock_local.runtime import Function
 from penstock_local.runtime.surroundings import Surroundings
 from penstock_local.tools import checkout
 
-ROWS = 100_000  # 13 MB
+ROWS = 150_000  # 20 MB
 LATENCY = 0.005  # seconds, of the jobs table
-PATIENCE = 45.0  # seconds
+PATIENCE, GIVE_UP = 15.0, 75.0  # seconds
 ROUTES = Path(__file__).with_name("tables.toml")
 VCPU = 1769  # MB
 PEAK = 110 * MIB  # of the smallest function
@@ -72,7 +72,7 @@ with a cold and a warm event; S3 is a [light server](../s3_server.py), PostgreSQ
 in a process of its own, without a cap. Penstock checks every value before it sends it, keeps its ledger in the
 same transaction, and its jobs table on a [light server](../dynamodb_server.py) that answers after 5 ms; the others
 have neither. After each run the content of the table is compared by a hash over all rows. A peer that takes longer
-than {patience:.0f} s has one turn at that size.{limit}"""
+than {patience:.0f} s has one turn at that size, and one that takes {give_up:.0f} s is stopped.{limit}"""
 LIMIT = """
 
 The limit, *COPY alone*, is not the job: the file comes from the page cache instead of S3, and PostgreSQL alone looks at
@@ -163,12 +163,14 @@ def _measure(work: Work, form: Form) -> Result:
         account = Account(stack.enter_context(light_server(LATENCY)))
         surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server()))
         tables = stack.enter_context(database(content=CONTENT, clear=work.clear))
-        bench = Bench(work, surroundings, tables, sample, form.give_up)
+        bench = Bench(work, surroundings, tables, sample, min(form.give_up, GIVE_UP))
         readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=PATIENCE)))
     return Result(
         name=work.name,
         title=work.title,
-        about=ABOUT.format(rows=rows, size=size / 1e6, table=work.table, patience=PATIENCE, limit=work.limit),
+        about=ABOUT.format(
+            rows=rows, size=size / 1e6, table=work.table, patience=PATIENCE, give_up=GIVE_UP, limit=work.limit
+        ),
         size=size,
         per="of CSV",
         contenders=tuple(contenders),
