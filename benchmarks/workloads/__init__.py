@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.frame.contender import Form
 from benchmarks.frame.result import Result
-from benchmarks.workloads import gunzip
+from benchmarks.workloads import documents, gunzip, items, tables
 
-WORKLOADS: Mapping[str, Callable[[Form], Result]] = {"gunzip": gunzip.measure}
+WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
+    "gunzip": gunzip.measure,
+    "append": tables.append,
+    "upsert": tables.upsert,
+    "documents": documents.measure,
+    "items": items.measure,
+}
