@@ -42,6 +42,8 @@ def environment(endpoint: str, home: Path, certificate: Path | None = None) -> d
         **kept,
         **_aws(endpoint),
         **_rclone(endpoint),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_DATA_HOME": str(home / "data"),
         **({"AWS_CA_BUNDLE": str(certificate), "RCLONE_CA_CERT": str(certificate)} if certificate else {}),

@@ -28,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from penstock.checksum import crc32 as crc32_of
 from penstock.checksum import crc32_combine
@@ -133,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.key == "/"
             else "list_uploads"
             if "uploads" in query
+            else "list_objects"
+            if "list-type" in query
             else "list_parts"
             if "uploadId" in query
             else "get_object",
@@ -171,6 +174,21 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**kept.metadata, **more}.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def list_objects(self, _body: bytearray) -> None:
+        """All of them, however many are asked for; ``delimiter`` is left to the client."""
+        bucket = self.key.strip("/")
+        with self.server.lock:
+            standing = sorted(self.server.objects.items())
+        found = ((path.removeprefix(f"/{bucket}/"), kept) for path, kept in standing if path.startswith(f"/{bucket}/"))
+        listed = [
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{_stamp(kept.modified)}</LastModified>"
+            f"<ETag>&quot;{kept.etag}&quot;</ETag><Size>{kept.size}</Size></Contents>"
+            for key, kept in found
+            if key.startswith(self.query.get("prefix", ""))
+        ]
+        about = f"<Name>{bucket}</Name><KeyCount>{len(listed)}</KeyCount><IsTruncated>false</IsTruncated>"
+        self._answer_xml("ListBucketResult", about + "".join(listed))
 
     def put_object(self, body: bytearray) -> None:
         part = self._proven(body)
@@ -220,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         listed = "".join(
             f"<Upload><Key>{upload.path.split('/', 2)[2]}</Key><UploadId>{number}</UploadId>"
-            f"<Initiated>{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(upload.begun))}</Initiated></Upload>"
+            f"<Initiated>{_stamp(upload.begun)}</Initiated></Upload>"
             for number, upload in found
         )
         self._answer_xml("ListMultipartUploadsResult", f"<IsTruncated>false</IsTruncated>{listed}")
@@ -340,6 +358,10 @@ def _unframed(body: bytearray) -> bytearray:
         at = end + 2
         plain += memoryview(body)[at : at + size]
         at += size + 2
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _encoded(crc32: int) -> str:
