@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.frame.contender import Form
 from benchmarks.frame.result import Result
-from benchmarks.workloads import documents, gunzip, items, tables
+from benchmarks.workloads import documents, gunzip, items, sync, sync_first, tables, upload
 
 WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "gunzip": gunzip.measure,
@@ -14,4 +14,8 @@ WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "upsert": tables.upsert,
     "documents": documents.measure,
     "items": items.measure,
+    "upload": upload.measure,
+    "sync-up": sync.up,
+    "sync-down": sync.down,
+    "sync-first": sync_first.measure,
 }
