@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from contract.object_backends import BUDGET, ObjectBackend
+from penstock.adapters.s3_source import DRAUGHTS
 from penstock.errors import SourceChangedError, SourceGoneError, SupersededError
 from penstock.model import Source
 
-RANGE = BUDGET.read_chunk
-SIZES = [1, RANGE - 1, RANGE, RANGE + 1, 3 * RANGE + 12_345]
+DRAUGHT = BUDGET.read_chunk
+RANGE = DRAUGHTS * DRAUGHT
+SIZES = [1, DRAUGHT - 1, DRAUGHT, DRAUGHT + 1, RANGE - 1, RANGE, RANGE + 1, RANGE + 3 * DRAUGHT + 12_345]
 
 
 def data_of(size: int) -> bytes:
@@ -40,7 +42,7 @@ def test_an_empty_source_has_no_chunks_and_needs_no_request(objects: ObjectBacke
 
 
 def test_a_source_can_be_read_again(objects: ObjectBackend) -> None:
-    data = data_of(RANGE + 1)
+    data = data_of(DRAUGHT + 1)
     source = objects.store.open_source(objects.put(objects.plain, "key", data))
     assert b"".join(source.chunks()) == b"".join(source.chunks()) == data
 
@@ -70,16 +72,16 @@ def test_an_overwritten_object_without_versions_has_changed(objects: ObjectBacke
 
 
 def test_an_object_overwritten_while_it_is_read_has_changed(objects: ObjectBackend) -> None:
-    source = objects.put(objects.plain, "key", data_of(5 * RANGE))
+    source = objects.put(objects.plain, "key", data_of(2 * RANGE))
     chunks = objects.store.open_source(source).chunks()
     next(chunks)
-    objects.put(objects.plain, "key", data_of(5 * RANGE - 1))
+    objects.put(objects.plain, "key", data_of(2 * RANGE - 1))
     with pytest.raises(SourceChangedError):
         list(chunks)
 
 
 def test_an_object_deleted_while_it_is_read_is_gone(objects: ObjectBackend) -> None:
-    source = objects.put(objects.plain, "key", data_of(5 * RANGE))
+    source = objects.put(objects.plain, "key", data_of(2 * RANGE))
     chunks = objects.store.open_source(source).chunks()
     next(chunks)
     objects.delete(objects.plain, "key")
@@ -106,7 +108,7 @@ def test_what_became_of_a_source_is_never_a_failure_of_the_job(objects: ObjectBa
 
 
 def test_closing_early_leaves_no_thread_behind(objects: ObjectBackend) -> None:
-    source = objects.put(objects.versioned, "key", data_of(5 * RANGE))
+    source = objects.put(objects.versioned, "key", data_of(2 * RANGE))
     before = threading.active_count()
     chunks = objects.store.open_source(source).chunks()
     next(chunks)

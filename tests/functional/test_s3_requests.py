@@ -5,12 +5,14 @@ from __future__ import annotations
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from penstock.adapters.s3_source import DRAUGHTS
 from penstock.adapters.s3_store import S3ObjectStore, s3_config
 from penstock.limits import MIB, Budget, PartPlan
 from penstock.model import Content, Source, Target
@@ -107,7 +109,8 @@ def test_every_range_is_pinned(client: Any) -> None:
     put = client.put_object(Bucket="lake", Key="in", Body=bytes(2 * MIB + 1))
     wire = Wire(client)
     source = Source("lake", "in", 2 * MIB + 1, put["ETag"].strip('"'), put["VersionId"])
-    assert sum(map(len, S3ObjectStore(client, BUDGET).open_source(source).chunks())) == source.size
+    store = S3ObjectStore(client, replace(BUDGET, read_chunk=MIB // DRAUGHTS))
+    assert sum(map(len, store.open_source(source).chunks())) == source.size
     requests = wire.sent["GetObject"]
     assert [headers["range"] for headers in requests] == [
         "bytes=0-1048575",

@@ -20,10 +20,18 @@ def test_the_buffers_fit_into_the_function(memory: int) -> None:
 
 
 @given(memories)
-def test_every_function_has_buffers_for_all_its_uploads_and_the_part_being_filled(memory: int) -> None:
+def test_every_function_has_buffers_for_its_uploads_and_the_part_being_filled(memory: int) -> None:
     budget = Budget.of(memory)
     plan = PartPlan.within(budget)
-    assert (budget.uploads + 1) * plan.size(1) <= budget.buffer_bytes
+    uploads = 2 if memory < 192 * MIB else budget.uploads
+    assert (uploads + 1) * plan.size(1) <= budget.buffer_bytes
+
+
+@given(memories)
+def test_parts_are_larger_where_there_is_little_cpu(memory: int) -> None:
+    size = PartPlan.within(Budget.of(memory)).first
+    assert size % MIB == 0
+    assert (8 * MIB < size <= 16 * MIB) if memory < 512 * MIB else size == 8 * MIB
 
 
 @given(memories)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from threading import Event, Thread
 
 import pytest
@@ -27,6 +28,7 @@ def test_a_buffer_holds_what_fits_however_often_it_was_used_before(
         assert bytes(buffer.body()) == b"".join(chunks)[:capacity]
         assert taken == len(buffer.body())
         assert buffer.full == (taken == capacity)
+        assert buffer.crc32 == zlib.crc32(buffer.body())
 
 
 def test_a_small_object_takes_no_more_memory_than_it_has_bytes() -> None:

@@ -45,6 +45,9 @@ READERS = 32
 MIN_WINDOW = 8 * MIB
 _WINDOW_SHARE = 4
 
+# Parts on their way at once where CPU is scarce.
+FEW_UPLOADS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -52,8 +55,8 @@ class Budget:
 
         memory >= RUNTIME_BYTES + read_chunk x 2 + step x 2 + part_buffers x part + window
 
-    ``read_chunk``: one ranged GET, held while the next is fetched. ``step``: most decoded bytes per codec step.
-    ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
+    ``read_chunk``: bytes of a source that are held while as many are fetched. ``step``: most decoded bytes per codec
+    step. ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
     ``batch``: text of the records that a table load holds at once, as rows some ten times as large.
     ``largest_part``: a part of an upload that several workers fill, where it has to be that large.
     ``window``: the largest zstd window or xz dictionary that is accepted; the decoder holds that much output.
@@ -78,7 +81,7 @@ class Budget:
         spare = memory - RUNTIME_BYTES
         # Below 512 MB there is under a third of a vCPU: three uploads keep it busy, and four small parts fit.
         # Above, eight uploads hide the latency of S3; more only queue for the same CPU.
-        uploads = 3 if memory < 512 * MIB else 8
+        uploads = FEW_UPLOADS if memory < 512 * MIB else 8
         # 4 MiB cost the least CPU per byte; 8 MiB cost more again, and 20 MB of memory (docs/adr/0004).
         read_chunk = 2 * MIB if memory < 256 * MIB else 4 * MIB
         step = 256 * KIB
@@ -114,8 +117,12 @@ class PartPlan:
 
     @classmethod
     def within(cls, budget: Budget, s3: S3Limits = S3) -> PartPlan:
-        # 8 MiB is where the cost of a request no longer shows in CPU per byte (docs/adr/0004).
-        first = max(s3.min_part, min(8 * MIB, budget.buffer_bytes // (budget.uploads + 1)))
+        # A request costs as much CPU as decoding 3 MB. With a whole vCPU, larger parts than 8 MiB would save less time
+        # than the last of them takes to arrive. With little of one, they save more, even at the price of an upload:
+        # the smallest functions have room for one part being filled and two on their way (docs/adr/0004).
+        many = budget.uploads > FEW_UPLOADS
+        largest, at_once = (8 * MIB, budget.uploads) if many else (16 * MIB, 2)
+        first = max(s3.min_part, min(largest, budget.buffer_bytes // (at_once + 1) // MIB * MIB))
         return cls(first=first, largest=max(first, min(budget.buffer_bytes // 2, s3.max_part)), s3=s3)
 
     def size(self, number: int) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
 from penstock.adapters.s3_publish import Commit, compare_and_swap
 from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, put_object
-from penstock.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
 from penstock.objects import Content, Published, Target
@@ -85,8 +84,8 @@ class S3BucketSink:
             size, whole = joined(parts)
             commit = partial(self._upload.complete, parts=parts, size=size, crc32=whole)
         else:
-            body = self._filling.body() if self._filling else bytearray()
-            whole = crc32_of(body)
+            buffer = self._filling or PartBuffer(0)
+            body, whole = buffer.body(), buffer.crc32
             commit = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
         if crc32 not in (None, whole):
             raise ChecksumMismatchError(

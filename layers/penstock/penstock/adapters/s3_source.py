@@ -1,9 +1,9 @@
-"""Reading one pinned object by ranged GETs, one range ahead of the consumer."""
+"""Reading one pinned object by ranged GETs, one draught ahead of the consumer."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
@@ -26,14 +26,20 @@ if TYPE_CHECKING:
 # the processor's cache when it is decoded; the most that is fetched twice when a connection is lost.
 PIECE = 256 * KIB
 
+# A request costs as much CPU as receiving 4 MiB, so a range is longer than what is held of it: the rest waits at S3.
+# Not without end, because what the network has brought when a source is closed early was for nothing.
+DRAUGHTS = 8
+
 
 class S3ByteSource:
     """The bytes of one S3 object, pinned by ETag and, where there is one, version id. Implements ``ByteSource``.
 
-    Memory: at most two ranges of ``read_chunk`` bytes and one piece of 256 KiB. Pieces are immutable: one stays
-    valid, and in memory, for as long as the consumer keeps it.
+    Memory: at most two draughts of ``read_chunk`` bytes and one piece of 256 KiB; and what the system keeps of a
+    connection that is open, at most 6 MiB by Linux's defaults. Pieces are immutable: one stays valid, and in memory,
+    for as long as the consumer keeps it.
 
-    The client retries requests; what breaks in mid-body is fetched again here, from the offset reached.
+    The client retries requests; what breaks in mid-body is fetched again here, from the offset reached. So is what S3
+    no longer sends because the consumer let it wait.
     """
 
     def __init__(
@@ -74,46 +80,25 @@ class S3ByteSource:
         """
         if self._start >= self._end:
             return
-        stop = Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as thread:
+        reader = _Reader(
+            self._open_range,
+            self._start,
+            self._end,
+            size=self._read_chunk,
+            backoff=self._backoff,
+            right=self._right,
+        )
+        with closing(reader), ThreadPoolExecutor(1, thread_name_prefix="s3-read") as thread:
             try:
-                offset = self._start
-                ahead = thread.submit(self._range, offset, stop)
-                while offset < self._end:
-                    pieces = ahead.result()
-                    offset += sum(map(len, pieces))
-                    if offset < self._end:
-                        ahead = thread.submit(self._range, offset, stop)
+                ahead = thread.submit(reader.draught)
+                while pieces := ahead.result():
+                    ahead = thread.submit(reader.draught)
                     while pieces:
                         yield pieces.popleft()
             finally:
-                stop.set()
+                reader.stop()
 
-    def _range(self, start: int, stop: Event) -> deque[bytes]:
-        """All pieces of the range that begins at ``start``, over as many connections as it takes."""
-        end = min(start + self._read_chunk, self._end)
-        pieces: deque[bytes] = deque()
-        failures = 0
-        while start < end and not stop.is_set():
-            try:
-                with closing(self._open(start, end)) as body:
-                    while start < end and not stop.is_set():
-                        piece = body.read(min(PIECE, end - start))
-                        if not piece:
-                            raise IncompleteReadError(actual_bytes=start, expected_bytes=end)
-                        pieces.append(piece)
-                        start += len(piece)
-                        failures = 0
-            except TRANSPORT_FAILURES as error:
-                failures += 1
-                if failures >= self._backoff.attempts:
-                    raise ServiceUnavailableError(
-                        f"{self._right}: {failures} connections in a row brought nothing at byte {start:,}: {error}"
-                    ) from error
-                stop.wait(self._backoff.delay(failures))
-        return pieces
-
-    def _open(self, start: int, end: int) -> StreamingBody:
+    def _open_range(self, start: int, end: int) -> StreamingBody:
         request = self._pin.copy()
         request["Range"] = f"bytes={start}-{end - 1}"
         with translating(self._right, missing=SourceGoneError, changed=SourceChangedError):
@@ -123,3 +108,68 @@ class S3ByteSource:
             response["Body"].close()
             raise SourceChangedError(f"{self._right}: expected {expected}, got {response.get('ContentRange')}")
         return response["Body"]
+
+
+class _Reader:
+    """Where reading stands: the next byte, and the body that brings it, if one is open. For one thread at a time."""
+
+    def __init__(
+        self,
+        open_range: Callable[[int, int], StreamingBody],
+        at: int,
+        end: int,
+        *,
+        size: int,
+        backoff: Backoff,
+        right: str,
+    ) -> None:
+        self._open_range = open_range
+        self._right = right
+        self._at = at
+        self._end = end
+        self._size = size
+        self._backoff = backoff
+        self._stop = Event()
+        self._body: StreamingBody | None = None
+        self._body_end = at
+
+    def draught(self) -> deque[bytes]:
+        """The next ``size`` bytes in pieces, over as many connections as it takes; none at the end."""
+        end = min(self._at + self._size, self._end)
+        pieces: deque[bytes] = deque()
+        failures = 0
+        while self._at < end and not self._stop.is_set():
+            try:
+                pieces.append(self._piece(end))
+                failures = 0
+            except TRANSPORT_FAILURES as error:
+                self.close()
+                failures += 1
+                if failures >= self._backoff.attempts:
+                    raise ServiceUnavailableError(
+                        f"{self._right}: {failures} connections in a row brought nothing at byte {self._at:,}: {error}"
+                    ) from error
+                self._stop.wait(self._backoff.delay(failures))
+        return pieces
+
+    def stop(self) -> None:
+        """Have a draught under way end with its piece."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of the body; the next piece comes through another."""
+        if self._body:
+            self._body.close()
+            self._body = None
+
+    def _piece(self, end: int) -> bytes:
+        if self._body is None:
+            self._body_end = min(self._at + DRAUGHTS * self._size, self._end)
+            self._body = self._open_range(self._at, self._body_end)
+        piece: bytes = self._body.read(min(PIECE, end - self._at))
+        if not piece:
+            raise IncompleteReadError(actual_bytes=self._at, expected_bytes=self._body_end)
+        self._at += len(piece)
+        if self._at == self._body_end:
+            self.close()
+        return piece

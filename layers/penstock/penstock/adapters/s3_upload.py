@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.part_buffers import PartBuffer
 from penstock.adapters.s3_publish import Condition
-from penstock.checksum import crc32 as crc32_of
 from penstock.checksum import crc32_combine
 from penstock.errors import DestinationMissingError, PublishConflictError
 from penstock.objects import Content, Published, Target
@@ -152,7 +151,8 @@ class MultipartUpload:
 
     def send(self, number: int, buffer: PartBuffer) -> None:
         """Upload a part in the background."""
-        self._threads.submit(self._upload, number, buffer.body()).add_done_callback(partial(self._done, buffer))
+        part = self._threads.submit(self._upload, number, buffer.body(), buffer.crc32)
+        part.add_done_callback(partial(self._done, buffer))
 
     def check(self) -> None:
         """Raise the first error of a part."""
@@ -178,8 +178,7 @@ class MultipartUpload:
         self.stop()
         abort_upload(self._client, self._target, self._id)
 
-    def _upload(self, number: int, body: bytearray) -> Part:
-        crc32 = crc32_of(body)
+    def _upload(self, number: int, body: bytearray, crc32: int) -> Part:
         with translating(_right("s3:PutObject", self._target), missing=DestinationMissingError):
             # A bytearray goes to the socket in one piece; anything with a read() would go in 16 KiB steps and wait
             # for "100 Continue" first, and bytes would be copied once more.
