@@ -52,7 +52,7 @@ class _Models(Loader):
 
 
 class _Files(JSONFileLoader):
-    """Reads descriptions into plain dicts. The base class wants ordered ones, and waits twice as long for them."""
+    """Reads descriptions into plain dicts. The base class wants ordered ones, and waits a third longer for them."""
 
     def load_file(self, file_path: str) -> Any:
         """What is stored neither as JSON nor as JSON in gzip is left to the base class."""

@@ -132,8 +132,8 @@ def _steps() -> Steps:
 def _for_good() -> Iterator[None]:
     """What is made here stays, as do the modules that were imported: nobody looks for garbage among it, now or later.
 
-    The collector would go through all of it a dozen times during a cold start, a quarter of its CPU, to find next to
-    nothing. Handlers stop it before their first import.
+    The collector would go through all of it a dozen times during a cold start, a fifth of its CPU, to find next to
+    nothing. Handlers stop it before their first import (docs/adr/0011).
     """
     gc.disable()
     try:
