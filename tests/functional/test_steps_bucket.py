@@ -527,6 +527,16 @@ def test_abort_finds_a_result_that_nobody_could_note(plant: Plant) -> None:
     check_success(plant, plant.jobs.jobs[job_id])
 
 
+def test_abort_finds_a_result_that_ingest_published_before_the_job_was_handed_over(plant: Plant) -> None:
+    job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
+    ours = {MADE_BY: job_id, MADE_FROM: origin(source), ORDER: source.order}
+    plant.store.put("out", "result", TEXT, content=Content(metadata=ours))
+    plant.abort(job_id, ServiceUnavailableError("the first look at the source failed, as often as it was tried"))
+    status = plant.jobs.jobs[job_id]
+    check_success(plant, status)
+    assert (status.codec, status.crc32) == ("gzip", f"{zlib.crc32(TEXT):08x}")
+
+
 def test_a_missing_receipt_keeps_the_job_from_being_finished(plant: Plant) -> None:
     job_id, _ = begin(plant)
     for item in plan(plant, job_id)[:-1]:

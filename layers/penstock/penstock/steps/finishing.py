@@ -12,9 +12,10 @@ from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
 from penstock.spans import SpanReceipt
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
+from penstock.steps.estimate import codec_by_name
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.steps.ticket import CUT, REPORT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
 from penstock.values import to_plain
 
 # What Step Functions says where it does not pass on what it was told.
@@ -143,11 +144,12 @@ class Aborter:
         head = self.objects.head(target.bucket, target.key)
         if head is None or publish_rule(ticket.job)(head.metadata) is not Verdict.DUPLICATE:
             return None
-        cut = folder.get(Cut, CUT)
+        # Before there was a cut, ingest published it, and could not note it either.
+        cut = folder.find(Cut, CUT) or Cut(codec_by_name(ticket.job.source.key), WHOLE)
         return Receipt(
             bytes_in=ticket.job.source.size,
             bytes_out=head.size,
-            crc32=cut.crc32 or 0,
+            crc32=cut.crc32 or head.crc32 or 0,
             parts=0,
             codec=cut.codec,
             etag=head.etag,
