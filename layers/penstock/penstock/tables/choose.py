@@ -31,44 +31,46 @@ class Chooser:
         The rejects are records of unknown type (unless they are ignored) or without payload; those of ``batch``
         itself are not repeated. Raises InvalidTableError when the header lacks the field.
         """
-        found: dict[Table, list[tuple[int, Row]]] = {table: [] for table in self.choice.tables.values()}
+        parts: dict[Table, list[tuple[int, Row]]] = {table: [] for table in self.choice.tables.values()}
+        # By the value, not by the table: to hash a table is to hash all its columns, for every record.
+        found = {value: parts[table] for value, table in self.choice.tables.items()}
         rejects = []
         examine = self._row_examiner(batch.names) if batch.names else self._examine_record
         for position, record in enumerate(batch.rows):
             try:
-                table, row = examine(record)
+                value, row = examine(record)
             except _Unfit as unfit:
                 rejects.append(Reject(batch.place(position), unfit.reason, unfit.column))
             else:
-                if table:
-                    found[table].append((position, row))
-        return {table: _part(batch, rows) for table, rows in found.items()}, tuple(rejects)
+                if value is not None:
+                    found[value].append((position, row))
+        return {table: _part(batch, rows) for table, rows in parts.items()}, tuple(rejects)
 
-    def _row_examiner(self, names: Sequence[str]) -> Callable[[object], tuple[Table | None, Row]]:
+    def _row_examiner(self, names: Sequence[str]) -> Callable[[object], tuple[str | None, Row]]:
         if self.choice.payload or self.choice.field not in names:
             missing = self.choice.payload or self.choice.field
             raise InvalidTableError(f"records are chosen by {missing!r}, which the header lacks")
         position = names.index(self.choice.field)
 
-        def examine(row: object) -> tuple[Table | None, Row]:
+        def examine(row: object) -> tuple[str | None, Row]:
             cells = cast("Sequence[str | None]", row)
-            return self._table(cells[position]), cells
+            return self._known(cells[position]), cells
 
         return examine
 
-    def _examine_record(self, record: object) -> tuple[Table | None, Row]:
-        if not isinstance(record, Mapping):
+    def _examine_record(self, record: object) -> tuple[str | None, Row]:
+        if not isinstance(record, dict):
             raise _Unfit("is not an object")
-        table = self._table(self.get_value(record))
+        value = self._known(self.get_value(record))
         payload = self.get_payload(record) if self.get_payload else record
-        if table and not isinstance(payload, Mapping):
+        if value is not None and not isinstance(payload, dict):
             raise _Unfit("is not an object", self.choice.payload)
-        return table, cast("Row", payload)
+        return value, cast("Row", payload)
 
-    def _table(self, value: object) -> Table | None:
-        """Where the record goes; None where it is ignored."""
+    def _known(self, value: object) -> str | None:
+        """What says where the record goes; None where it is ignored."""
         if isinstance(value, str) and value in self.choice.tables:
-            return self.choice.tables[value]
+            return value
         if self.choice.ignore_unknown:
             return None
         reason = "is missing" if value is None else f"{shown(str(value))} names no table"

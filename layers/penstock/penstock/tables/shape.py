@@ -104,11 +104,12 @@ class Shaper:
             yield from ((),) * len(self.positions)
 
     def _fields(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+        records = cast("Sequence[Mapping[str, object]]", rows)
         if not set(map(type, rows)) <= {dict}:
             for position, row in enumerate(rows):
                 if not isinstance(row, Mapping):
                     faults.add(position, "", "is not an object")
-        records = [row if isinstance(row, Mapping) else {} for row in rows]
+            records = [row if isinstance(row, Mapping) else {} for row in rows]
         for column, get in zip(self.table.columns, self.getters, strict=True):
             texts, wrong = as_texts(list(map(get, records)), column.type)
             for position, reason in wrong.items():
