@@ -173,6 +173,18 @@ def test_to_complete_again_answers_what_stands(parts: PartStore, target: Target,
     assert complete(parts, target, upload) == complete(parts, target, upload)
 
 
+def test_where_another_attempt_has_published_its_object_stays_and_no_upload_does(
+    objects: ObjectBackend, parts: PartStore, target: Target, upload: str
+) -> None:
+    write_all(parts, target, upload)
+    objects.put(target.bucket, target.key, DATA, OURS.metadata)
+    standing = objects.store.head(target.bucket, target.key)
+    assert standing
+    published = complete(parts, target, upload)
+    assert (published.etag, published.version_id) == (standing.etag, standing.version_id)
+    assert objects.open_uploads(target.bucket) == []
+
+
 def test_to_abort_again_does_no_harm(objects: ObjectBackend, parts: PartStore, target: Target, upload: str) -> None:
     write(parts, target, upload, DATA, first=1)
     parts.abort(target, upload)

@@ -94,7 +94,10 @@ GRANTED: dict[str, Grants] = {
         **logs("Work"),
     },
     "FinishRole": {
-        "Publish": ({"s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"}, DESTINATION_OBJECTS),
+        "Publish": (
+            {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
+            DESTINATION_OBJECTS,
+        ),
         **tells_missing_from_forbidden(DESTINATION, WORK),
         **WORK_FILES,
         "KeepJobs": ({"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),

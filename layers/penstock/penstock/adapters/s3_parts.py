@@ -44,7 +44,7 @@ class S3PartStore:
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
     ) -> Published:
         """Parts are listed when S3 is about to be asked, not before: after a success that was not heard of, the
-        upload is gone, and the rule finds its object."""
+        upload is gone, and the rule finds its object. Or it finds that of another attempt: then this one is ended."""
 
         def commit(condition: Condition) -> Published | None:
             there = list_parts(self._client, target, upload_id)
@@ -54,6 +54,7 @@ class S3PartStore:
         outcome = compare_and_swap(self._client, target, rule, commit)
         if isinstance(outcome, Published):
             return outcome
+        self.abort(target, upload_id)
         return Published(outcome.size, crc32, part_count(outcome.etag), outcome.etag, outcome.version_id)
 
     def abort(self, target: Target, upload_id: str) -> None:

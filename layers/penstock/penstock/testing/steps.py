@@ -75,6 +75,7 @@ class MemoryPartStore:
         if verdict is Verdict.SUPERSEDED:
             raise SupersededError(f"{target.uri} holds a newer result")
         if standing and verdict is Verdict.DUPLICATE:
+            self.abort(target, upload_id)
             return standing.published
         if upload_id not in self.store.uploads:
             raise PublishConflictError(f"{upload_id}: NoSuchUpload")
