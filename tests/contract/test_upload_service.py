@@ -11,12 +11,12 @@ import pytest
 
 from contract.object_backends import Endpoint
 from penstock.adapters.s3_transfer import S3UploadService
+from penstock.body import HeldBody
 from penstock.errors import DestinationMissingError, PenstockError
 from penstock.limits import MIB
 from penstock.model import Content, Target
 from penstock.ports import UploadService
 from penstock.testing.transfer import KeptProgress, MemoryUploadService
-from penstock.transfer.body import HeldBody
 from penstock.uploads import OpenUpload, Proof, SentPart
 
 FIRST, LAST = os.urandom(5 * MIB), os.urandom(1000)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from functional.faulty_s3 import Cut, Hold, Refusal, always, faulty_s3, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
+from penstock.body import PIECE
 from penstock.limits import MIB
 
 PARTS = [os.urandom(5 * MIB), os.urandom(5 * MIB), os.urandom(1000)]
@@ -75,11 +77,31 @@ def test_a_folder_goes_up_with_its_names_content_and_times(lake: Lake, folder: P
 def test_what_went_up_comes_down_the_same_times_included(lake: Lake, folder: Path, tmp_path: Path) -> None:
     write(folder / "a" / "b", b"content")
     write(folder / "large", b"".join(PARTS))
+    write(folder / "middling", os.urandom(1 * MIB + 5))
     lake.sync(folder, lake.uri)
     result = lake.sync(lake.uri, tmp_path / "back")
     assert result.exit_code == 0
     assert tree(tmp_path / "back") == tree(folder)
     assert (tmp_path / "back" / "a" / "b").stat().st_mtime_ns == LONG_AGO
+
+
+@pytest.mark.parametrize("size", [1 * MIB, 9 * MIB])
+@pytest.mark.parametrize("share", [0.25, 0.75])  # of all reads: first each file is hashed, then it is sent
+def test_a_file_that_is_cut_while_it_is_read_is_not_published(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch, size: int, share: float
+) -> None:
+    write(folder / "a", os.urandom(size))
+    reads, preadv = count(1), os.preadv
+
+    def cutting(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        if next(reads) == round(share * 2 * size / PIECE):
+            os.truncate(folder / "a", 10)
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", cutting)
+    result = lake.sync(folder, lake.uri)
+    assert (result.exit_code, lake.keys()) == (1, [])
+    assert result.stderr.endswith("became shorter while it was being read\n1 failed, 0 unchanged\n")
 
 
 def test_an_object_without_a_time_in_its_metadata_gives_the_file_its_own(lake: Lake, folder: Path) -> None:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 LEVELS = [
     {"model", "objects", "records", "spans", "uploads", "trees", "errors"},
     {"ports"},
-    {"limits", "settings", "values", "checksum", "speedups"},
+    {"limits", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"cutting", "costs"},
     {"pipeline"},
@@ -44,6 +44,7 @@ ADAPTERS_MAY = {
     "limits",
     "values",
     "checksum",
+    "body",
     "adapters",
 }
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}

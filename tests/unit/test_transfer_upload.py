@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 
+from penstock.body import PIECE, HeldBody
 from penstock.errors import (
     AccessDeniedError,
     DestinationMissingError,
@@ -25,7 +26,6 @@ from penstock.limits import MIB
 from penstock.model import Content, Target
 from penstock.ports import Body, Moved
 from penstock.testing.transfer import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
-from penstock.transfer.body import PIECE, HeldBody
 from penstock.transfer.state import from_text, to_text
 from penstock.transfer.upload import Order, Sent, Uploader
 from penstock.uploads import Proof, UploadState

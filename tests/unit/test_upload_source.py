@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from penstock.adapters.part_body import PartBody, going
 from penstock.adapters.upload_source import SAMPLE, PipeReader, open_file
+from penstock.body import PIECE, FileBody, HeldBody
 from penstock.errors import FileChangedError, FileError
 from penstock.ports import Body
-from penstock.transfer.body import PIECE, FileBody, HeldBody
 
 
 @pytest.mark.parametrize("size", [0, 1, SAMPLE, 3 * SAMPLE, 10 * SAMPLE])
@@ -80,7 +80,7 @@ def bodies(tmp_path: Path, data: bytes) -> Iterator[Body]:
     path = tmp_path / "around"
     path.write_bytes(b"before" + data + b"after")
     with open_file(path) as source:
-        yield FileBody(source, len(b"before"), len(data), bytearray(PIECE))
+        yield FileBody(source.read_into, len(b"before"), len(data), bytearray(PIECE))
 
 
 def test_a_body_goes_in_pieces_whatever_is_asked_for_and_each_is_heard_of(tmp_path: Path) -> None:
@@ -134,7 +134,10 @@ def test_a_file_that_changes_on_its_way_is_told_of_at_once_and_not_tried_again(t
             send(body)
 
     def try_to_send() -> None:
-        with open_file(path) as source, going(FileBody(source, 0, 2 * PIECE, bytearray(PIECE)), moved.append) as body:
+        with (
+            open_file(path) as source,
+            going(FileBody(source.read_into, 0, 2 * PIECE, bytearray(PIECE)), moved.append) as body,
+        ):
             send(body)
 
     with pytest.raises(FileChangedError):

@@ -1,7 +1,4 @@
-"""Threads for the parts of large files, shared by all files in transfer.
-
-memory <= threads x part (small files, one each) + threads x part (parts of large ones)
-"""
+"""Threads for the parts of large files, shared by all files in transfer."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.adapters.aws_errors import translating
-from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.local_tree import LocalFolder, file_errors
+from penstock.adapters.part_body import going
 from penstock.adapters.s3_listing import head_of, part_size_of
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_upload import (
@@ -21,7 +22,8 @@ from penstock.adapters.s3_upload import (
     joined,
     put_object,
 )
-from penstock.checksum import crc32 as crc32_of
+from penstock.body import PIECE, FileBody, crc32_of
+from penstock.checksum import crc32 as crc32_of_bytes
 from penstock.errors import (
     DestinationMissingError,
     FileChangedError,
@@ -31,6 +33,7 @@ from penstock.errors import (
 )
 from penstock.limits import S3
 from penstock.objects import Content, Target
+from penstock.ports import Body
 from penstock.trees import LocalFile, RemoteFile
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ Moved = Callable[[int], None]
 
 
 class S3Sender:
-    """Uploads and copies. Memory: one part a thread.
+    """Uploads and copies. Memory: one piece a thread, as files are read twice: to hash, to send.
 
     Every request carries the CRC32 of its bytes, and a multipart upload that of all of them: S3 proves and keeps it.
     """
@@ -63,10 +66,20 @@ class S3Sender:
         if len(self._pool.ranges(file.size)) > 1:
             self._upload_parts(folder, file, target, content, moved)
             return
+        if file.size > PIECE:
+            self._put_in_pieces(folder, file, target, content)
+        else:
+            with folder.opened(file) as stream:
+                body = bytearray(stream.read())
+            put_object(self._client, target, content, {}, body=body, crc32=crc32_of_bytes(body))
+        moved(file.size)
+
+    def _put_in_pieces(self, folder: LocalFolder, file: LocalFile, target: Target, content: Content) -> None:
         with folder.opened(file) as stream:
-            body = bytearray(stream.read())
-        put_object(self._client, target, content, {}, body=body, crc32=crc32_of(body))
-        moved(len(body))
+            crc32 = crc32_of(_body(file, stream.fileno(), (0, file.size)))
+        # S3 proves that what goes now is what the file held then.
+        with folder.opened(file) as stream, going(_body(file, stream.fileno(), (0, file.size)), _unheard) as body:
+            put_object(self._client, target, content, {}, body=cast("bytearray", body), crc32=crc32)
 
     def _upload_parts(
         self,
@@ -82,7 +95,7 @@ class S3Sender:
                 fd = stream.fileno()
 
                 def send(number: int, part: tuple[int, int]) -> Part:
-                    sent = self._part(target, upload_id, number, _read(file, fd, part))
+                    sent = self._part(target, upload_id, number, _body(file, fd, part))
                     moved(sent.size)
                     return sent
 
@@ -92,15 +105,15 @@ class S3Sender:
         if not published:
             raise PublishConflictError(f"{target.uri}: somebody else ended the upload")
 
-    def _part(self, target: Target, upload_id: str, number: int, body: bytearray) -> Part:
-        crc32 = crc32_of(body)
-        with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
+    def _part(self, target: Target, upload_id: str, number: int, body: Body) -> Part:
+        crc32, right = crc32_of(body), f"s3:PutObject on {target.uri}"
+        with translating(right, missing=DestinationMissingError), going(body, _unheard) as part:
             answer = self._client.upload_part(
                 Bucket=target.bucket,
                 Key=target.key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=body,  # type: ignore[arg-type]  # botocore takes a bytearray, its stubs do not say so
+                Body=cast("Any", part),
                 ChecksumCRC32=b64encode(crc32.to_bytes(4, "big")).decode(),
             )
         return Part(number, answer["ETag"], crc32, len(body))
@@ -186,14 +199,19 @@ def _as_it_was(head: HeadObjectOutputTypeDef, target: Target) -> CreateMultipart
     return request
 
 
-def _read(file: LocalFile, fd: int, part: tuple[int, int]) -> bytearray:
-    """One part. Raises FileChangedError if the file ends early."""
-    at, size = part
-    body = bytearray(size)
-    rest = memoryview(body)
-    while rest:
-        read = os.preadv(fd, [rest], at)
-        if not read:
-            raise FileChangedError(f"{file.path}: became shorter while it was being read")
-        at, rest = at + read, rest[read:]
-    return body
+def _body(file: LocalFile, fd: int, part: tuple[int, int]) -> Body:
+    """One part. Reading it raises FileError, and FileChangedError if the file ends early."""
+
+    def read_into(piece: memoryview, at: int) -> None:
+        while piece:
+            with file_errors(file.path):
+                read = os.preadv(fd, [piece], at)
+            if not read:
+                raise FileChangedError(f"{file.path}: became shorter while it was being read")
+            at, piece = at + read, piece[read:]
+
+    return FileBody(read_into, *part, bytearray(PIECE))
+
+
+def _unheard(size: int) -> None:
+    """Progress is told of whole parts."""

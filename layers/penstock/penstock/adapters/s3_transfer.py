@@ -6,7 +6,6 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from hashlib import md5
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
+from penstock.body import md5_of
 from penstock.objects import Content, Published, Target
 from penstock.ports import Body, Moved
 from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
@@ -175,10 +175,7 @@ def _crc32(crc32: int) -> Any:
 
 
 def _md5(body: Body) -> Any:
-    digest = md5(usedforsecurity=False)
-    for piece in body.pieces():
-        digest.update(piece)
-    return {"ContentMD5": b64encode(digest.digest()).decode()}
+    return {"ContentMD5": b64encode(md5_of(body)).decode()}
 
 
 def _decoded(crc32: str | None) -> int | None:

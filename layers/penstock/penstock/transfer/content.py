@@ -5,21 +5,13 @@ from __future__ import annotations
 from hashlib import md5
 from threading import Lock
 
+from penstock.body import PIECE, FileBody, md5_of
 from penstock.checksum import crc32 as crc32_of_bytes
 from penstock.checksum import crc32_combine
 from penstock.ports import Body, LocalSource
-from penstock.transfer.body import PIECE, FileBody
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.parts import FileParts
 from penstock.uploads import SentPart, StandingObject, StandingPart
-
-
-def crc32_of(body: Body) -> int:
-    """Reads all of it."""
-    crc32 = 0
-    for piece in body.pieces():
-        crc32 = crc32_of_bytes(piece, crc32)
-    return crc32
 
 
 def same_part(part: StandingPart, body: Body, crc32: int) -> bool:
@@ -31,10 +23,7 @@ def same_part(part: StandingPart, body: Body, crc32: int) -> bool:
         return False
     if part.crc32 is not None:
         return part.crc32 == crc32
-    digest = md5(usedforsecurity=False)
-    for piece in body.pieces():
-        digest.update(piece)
-    return part.etag == digest.hexdigest()
+    return part.etag == md5_of(body).hex()
 
 
 def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, threads: int) -> int | None:
@@ -50,7 +39,7 @@ def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, 
     lock = Lock()
 
     def work(number: int, buffer: Buffer) -> None:
-        body = FileBody(source, plan.offset(number), plan.length(number), buffer.of(PIECE))
+        body = FileBody(source.read_into, plan.offset(number), plan.length(number), buffer.of(PIECE))
         crc32, digest = 0, md5(usedforsecurity=False)
         for piece in body.pieces():
             crc32 = crc32_of_bytes(piece, crc32)

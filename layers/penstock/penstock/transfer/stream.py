@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from threading import Lock
 
+from penstock.body import HeldBody
 from penstock.checksum import crc32 as crc32_of
 from penstock.errors import PenstockError, PublishConflictError
 from penstock.limits import PartPlan
 from penstock.model import Content, Target
 from penstock.ports import TransferProgress, UploadService
-from penstock.transfer.body import HeldBody
 from penstock.transfer.content import joined
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.upload import Sent, check_key

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from penstock.body import PIECE, FileBody, crc32_of
 from penstock.errors import (
     AccessDeniedError,
     FileChangedError,
@@ -23,8 +24,7 @@ from penstock.errors import (
 from penstock.limits import S3
 from penstock.model import Content, Target
 from penstock.ports import LocalSource, StateFile, TransferProgress, UploadService
-from penstock.transfer.body import PIECE, FileBody
-from penstock.transfer.content import crc32_of, joined, same_object, same_part
+from penstock.transfer.content import joined, same_object, same_part
 from penstock.transfer.crew import Buffer, Crew
 from penstock.transfer.parts import FileParts, plan_file
 from penstock.transfer.state import changes, from_text, to_text
@@ -147,7 +147,7 @@ class Uploader:
         return Sent(state.target, standing.size, 0, 0, 0, standing.etag, standing.version_id, standing.crc32)
 
     def _put(self, order: Order) -> Sent:
-        body = FileBody(order.source, 0, order.source.identity.size, bytearray(PIECE))
+        body = FileBody(order.source.read_into, 0, order.source.identity.size, bytearray(PIECE))
         crc32 = crc32_of(body)
         order.source.check()
         made = self._service.put(order.target, order.content, body, crc32=crc32, moved=self._progress.add)
@@ -214,7 +214,7 @@ class Uploader:
         kept: set[int] = set()
 
         def work(number: int, buffer: Buffer) -> None:
-            body = FileBody(source, plan.offset(number), plan.length(number), buffer.of(PIECE))
+            body = FileBody(source.read_into, plan.offset(number), plan.length(number), buffer.of(PIECE))
             crc32 = crc32_of(body)
             there = standing.get(number)
             if there and same_part(there, body, crc32):
