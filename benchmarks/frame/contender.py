@@ -49,4 +49,4 @@ class Form:
 
 
 LONG = Form((128, 512, 1024, 1769), repeat=3, scale=1.0, give_up=300.0)
-SHORT = Form((512,), repeat=1, scale=0.02, give_up=60.0)
+SHORT = Form((1769,), repeat=1, scale=0.02, give_up=60.0)

@@ -1,0 +1,29 @@
+"""`make bench` in its short form: every workload, every peer that is installed, every result compared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from benchmarks.workloads import WORKLOADS
+
+from penstock_local.tools import checkout
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_runs_and_its_results_are_right(name: str) -> None:
+    kept = checkout() / ".penstock" / "bench" / f"{name}.json"
+    kept.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--short", name],
+        cwd=checkout(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    readings = json.loads(kept.read_text())["readings"]
+    assert readings
+    assert not [reading for reading in readings if reading["error"]]
