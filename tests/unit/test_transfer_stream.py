@@ -11,6 +11,7 @@ from penstock.errors import RequestRefusedError, ServiceUnavailableError
 from penstock.limits import MIB, PartPlan
 from penstock.model import Content, Target
 from penstock.testing.transfer import KeptProgress, MemoryUploadService
+from penstock.transfer.parts import StreamPlan
 from penstock.transfer.stream import ReadInto, upload_stream
 from penstock.transfer.upload import Sent
 
@@ -22,7 +23,7 @@ PLAN = PartPlan(first=PART, largest=2 * PART, growth=1)
 
 def send(service: MemoryUploadService, read_into: ReadInto, threads: int = 3, plan: PartPlan = PLAN) -> Sent:
     return upload_stream(
-        read_into, TARGET, Content(), service=service, progress=KeptProgress(), plan=plan, threads=threads
+        read_into, TARGET, Content(), service=service, progress=KeptProgress(), plan=StreamPlan(plan, threads)
     )
 
 
@@ -78,6 +79,5 @@ def test_a_key_that_s3_cannot_have_is_refused_before_the_stream_is_read() -> Non
             Content(),
             service=MemoryUploadService("lake"),
             progress=KeptProgress(),
-            plan=PLAN,
-            threads=1,
+            plan=StreamPlan(PLAN, 1),
         )

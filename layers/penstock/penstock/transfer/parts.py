@@ -10,6 +10,9 @@ from penstock.limits import MIB, S3, PartPlan, S3Limits
 # Where the cost of a request no longer shows in CPU per byte (docs/adr/0004), and what the aws command takes.
 USUAL_PART = 8 * MIB
 
+# The command without any part: 50 MB measured, TLS and the allocator besides.
+OWN_BYTES = 72 * MIB
+
 # A stream's length is not known, so its parts grow: these hold 2.4 TiB, in parts of at most 512 MiB.
 LARGEST_STREAM_PART = 512 * MIB
 
@@ -55,12 +58,33 @@ def plan_file(size: int, *, part_size: int = 0, s3: S3Limits = S3) -> FileParts:
     return FileParts(size, part_size)
 
 
-def plan_stream(*, part_size: int = 0, s3: S3Limits = S3) -> PartPlan:
-    """Parts for a stream of unknown length: they grow, so that the longest stream needs no more than S3 allows."""
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """Parts of a stream, and how many of them are held and sent at once."""
+
+    parts: PartPlan
+    threads: int
+
+
+def plan_stream(threads: int, *, part_size: int = 0, memory: int | None = None, s3: S3Limits = S3) -> StreamPlan:
+    """Parts for a stream of unknown length: they grow, so that the longest stream needs no more than S3 allows.
+
+    Where ``memory`` is limited, there are fewer threads, and parts grow only as far as it allows:
+
+        memory >= OWN_BYTES + threads x largest part
+
+    A part size that is asked for stays; then one thread is the least. Raises ConfigurationError for one that S3
+    refuses.
+    """
     if part_size:
         check_part_size(part_size, s3)
-    first = part_size or USUAL_PART
-    return PartPlan(first=first, largest=max(first, LARGEST_STREAM_PART), s3=s3)
+    first, largest = part_size or USUAL_PART, LARGEST_STREAM_PART
+    if memory is not None:
+        spare = max(0, memory - OWN_BYTES)
+        # Room to grow to twice the size.
+        threads = max(1, min(threads, spare // (2 * first)))
+        largest = min(largest, spare // threads)
+    return StreamPlan(PartPlan(first=first, largest=max(first, largest), s3=s3), threads)
 
 
 def check_part_size(part_size: int, s3: S3Limits = S3) -> None:

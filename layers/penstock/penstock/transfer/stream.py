@@ -14,6 +14,7 @@ from penstock.model import Content, Target
 from penstock.ports import TransferProgress, UploadService
 from penstock.transfer.content import joined
 from penstock.transfer.crew import Buffer, Crew
+from penstock.transfer.parts import StreamPlan
 from penstock.transfer.upload import Sent, check_key
 from penstock.uploads import OpenUpload, SentPart
 
@@ -28,15 +29,14 @@ def upload_stream(
     *,
     service: UploadService,
     progress: TransferProgress,
-    plan: PartPlan,
-    threads: int,
+    plan: StreamPlan,
 ) -> Sent:
-    """Send a stream to its end: in one request if it is no longer than the first part. Memory: threads x part size.
+    """Send a stream to its end: in one request if it is no longer than the first part. Memory: threads x largest part.
 
     Whatever interrupts it aborts the upload: it cannot go on. Raises as `Uploader.upload` does.
     """
     check_key(target)
-    first = bytearray(plan.size(1))
+    first = bytearray(plan.parts.size(1))
     with memoryview(first) as view:
         size = read_into(view)
     if size < len(first):
@@ -45,7 +45,7 @@ def upload_stream(
         return Sent(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
     upload = service.begin(target, content)
     try:
-        parts = _Stream(read_into, first, plan).send(upload, service, progress, threads)
+        parts = _Stream(read_into, first, plan.parts).send(upload, service, progress, plan.threads)
         crc32 = joined(parts)
         published = service.complete(upload, parts, crc32=crc32)
     except BaseException as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.adapters.access import Access
+from penstock.adapters.memory_limit import memory_limit
 from penstock.adapters.s3_transfer import S3UploadService
 from penstock.adapters.state_file import hold_state, read_state, states_in
 from penstock.adapters.transfer_client import endpoint_of, transfer_client
@@ -95,8 +96,7 @@ class Transfers:
             _content(target),
             service=self._service,
             progress=self._progress,
-            plan=plan_stream(part_size=part_size),
-            threads=self._threads,
+            plan=plan_stream(self._threads, part_size=part_size, memory=memory_limit()),
         )
 
     def forget(self) -> None:
