@@ -26,6 +26,7 @@ FILES = 2000
 PARTS = (5 * MIB, 8 * MIB, 16 * MIB)
 BUCKET = "benchmark-lake"
 LARGEST = 1769  # MB
+SHARE = 0.5
 SETTLED = 2.5  # seconds after which a file's digest may be remembered
 
 ABOUT = """{files:,} files of 1 to 16 KiB and three objects in parts of 5, 8 and 16 MiB stand both in a folder and
@@ -119,4 +120,5 @@ def _measure(form: Form, name: str, title: str, way: str, *, down: bool) -> Resu
         bench = Bench(client, proxy, Path(folder), down, form.give_up)
         make_tree(bench.tree, files)
         bench.settle()
-        return compare(Subject(name, title, ABOUT.format(files=files, way=way)), form, bench.tree, bench.run)
+        subject = Subject(name, title, ABOUT.format(files=files, way=way))
+        return compare(subject, form, bench.tree, bench.run, share=SHARE)

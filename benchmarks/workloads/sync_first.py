@@ -86,4 +86,4 @@ def measure(form: Form) -> Result:
         bench = Bench(endpoint, tls / "cert.pem", folder, form.give_up)
         make_tree(bench.tree, files)
         subject = Subject("sync-first", "A new folder to S3", ABOUT.format(files=files))
-        return compare(subject, form, bench.tree, bench.run)
+        return compare(subject, form, bench.tree, bench.run, share=1.0)

