@@ -17,13 +17,12 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import boto3
+from benchmarks.certificate import certificate
 from benchmarks.s3_server import s3_server
 from botocore.config import Config
 from isal import isal_zlib
@@ -114,15 +113,6 @@ def measure(compressed: bytes, memory: int, repeat: int) -> dict[str, list[float
     return {name: [one[name] for one in rounds[1:]] for name in contenders}
 
 
-def self_signed(folder: str) -> str:
-    """A file with a key and a certificate for loopback."""
-    pem = Path(folder, "pem")
-    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *name, "-keyout", "-", "-out", "-"]
-    pem.write_bytes(subprocess.run(made, check=True, capture_output=True).stdout)
-    return str(pem)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gunzip_limits", description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the sample (default: %(default)s)")
@@ -132,10 +122,12 @@ def main() -> None:
     options = parser.parse_args()
 
     sample = samples.cached("accidents", options.rows, checkout() / ".penstock" / "samples")
-    with tempfile.TemporaryDirectory() as folder, s3_server(pem=self_signed(folder) if options.tls else "") as endpoint:
+    with ExitStack() as stack:
+        folder = stack.enter_context(certificate()) if options.tls else ""
+        endpoint = stack.enter_context(s3_server(certificate=folder))
         os.environ |= {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_DEFAULT_REGION": "eu-west-1", "NO_PROXY": "127.0.0.1"}
         os.environ |= {"AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark"}
-        os.environ |= {"AWS_CA_BUNDLE": f"{folder}/pem"} if options.tls else {}
+        os.environ |= {"AWS_CA_BUNDLE": f"{folder}/cert.pem"} if options.tls else {}
         found = measure(sample.read_bytes(), options.memory, options.repeat)
     medians = {name: statistics.median(seconds) for name, seconds in found.items()}
     for name, seconds in found.items():

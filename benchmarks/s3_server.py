@@ -1,8 +1,8 @@
 """An S3 server that costs next to nothing: S3's own CPU is not on a function's bill, an emulator's would set the pace.
 
-    python -m benchmarks.s3_server [LATENCY [PEM]]
+    python -m benchmarks.s3_server [LATENCY [FOLDER]]
 
-prints its endpoint and serves until its standard input closes; over TLS with a key and certificate. It keeps
+prints its endpoint and serves until its standard input closes; over TLS with the certificate in FOLDER. It keeps
 objects in memory, does what ways of decompressing an object need (ranges, conditions, multipart uploads), and checks
 nothing: the benchmark compares results byte for byte, and correctness against S3's rules is tested on the emulator.
 """
@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,14 +30,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
-    def __init__(self, latency: float, pem: str) -> None:
+    def __init__(self, latency: float, certificate: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        if pem:
+        if certificate:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(pem)
+            context.load_cert_chain(f"{certificate}/cert.pem", f"{certificate}/key.pem")
             # The handshake is left to the connection's own thread.
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.endpoint = f"http{'s' if pem else ''}://127.0.0.1:{self.server_address[1]}"
+        self.endpoint = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_address[1]}"
         self.latency = latency
         self.objects: dict[str, tuple[str, list[bytearray]]] = {}
         self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
@@ -142,13 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def s3_server(latency: float = 0.0, pem: str = "") -> Iterator[str]:
+def s3_server(latency: float = 0.0, certificate: Path | str = "") -> Iterator[str]:
     """The endpoint of a server in a process of its own, which ends with the block or with this process.
 
-    ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size. ``pem``: a file with a
-    key and a certificate, to speak TLS with.
+    ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size. ``certificate``: the
+    folder of one (`benchmarks.certificate`), to speak TLS.
     """
-    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency), *([pem] if pem else [])]
+    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency), str(certificate)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -157,8 +158,8 @@ def s3_server(latency: float = 0.0, pem: str = "") -> Iterator[str]:
 
 
 def main() -> None:
-    latency, pem, *_ = *sys.argv[1:], *("0", "")[len(sys.argv) - 1 :]
-    server = _Server(float(latency), pem)
+    arguments = dict(enumerate(sys.argv))
+    server = _Server(float(arguments.get(1, 0)), arguments.get(2, ""))
     Thread(target=server.serve_forever, daemon=True).start()
     print(server.endpoint, flush=True)
     sys.stdin.read()
