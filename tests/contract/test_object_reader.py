@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from urllib3.util import wait_for_read
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.adapters.s3_small import S3SmallReader
+from penstock.adapters.s3_small import Place, S3SmallReader
 from penstock.errors import AccessDeniedError, SourceChangedError, SourceGoneError
 from penstock.ports import ObjectReader
 
@@ -72,6 +76,47 @@ def test_a_source_of_another_size_than_its_event_says_has_changed(objects: Objec
     source = objects.put(objects.versioned, "key", b"content")
     with pytest.raises(SourceChangedError):
         reader.read(replace(source, size=source.size + 1))
+
+
+class Hangup(HTTPServer):
+    """Answers with what it was asked for, on as many connections as it is asked to keep; hangs up after /last."""
+
+    connections = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server: Hangup
+
+        def setup(self) -> None:
+            self.server.connections += 1
+            super().setup()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.path)))
+            self.end_headers()
+            self.wfile.write(self.path.encode())
+            self.close_connection = self.path == "/last"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class calls it so
+            pass
+
+
+@pytest.fixture
+def hangup() -> Iterator[Hangup]:
+    with Hangup(("127.0.0.1", 0), Hangup.Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_connection_is_used_again_until_the_server_gives_it_up(hangup: Hangup) -> None:
+    place = Place(f"http://127.0.0.1:{hangup.server_port}/-")
+    assert [place.get(path, {})[1] for path in ("/a", "/b", "/last")] == [b"/a", b"/b", b"/last"]
+    assert hangup.connections == 1
+    assert wait_for_read(place._idle[0].sock, timeout=5)
+    assert place.get("/last", {})[1] == b"/last"
+    assert hangup.connections == 2
 
 
 class TestOnTheWire:
