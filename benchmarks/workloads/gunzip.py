@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.certificate import certificate
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
 from benchmarks.frame.machine import Machine
@@ -46,10 +47,10 @@ PEAK = 110 * MIB  # of the smallest function
 ABOUT = """One file, {rows:,} made-up rows shaped like a table of US accidents: {source:.0f} MB of gzip, {size:.0f} MB
 decoded. Every contender is a Lambda function in Lambda's own runtime client; the file system is read-only but for the
 function's own `/tmp`, on disk, as large as it needs. Each repetition is a fresh process with a cold and a warm event.
-S3 is a [light server](../s3_server.py) in a process of its own that costs next to nothing, so that the functions set
-the pace; Penstock keeps its jobs table on the emulator, the others keep none. Results are compared by SHA-256. The two
-limits are not the job: *decode alone* is zlib-ng from a file to nowhere, *part upload alone* sends as many zeros by
-boto3."""
+S3 is a [light server](../s3_server.py) in a process of its own that speaks TLS, as S3 does, and hashes nothing, so that
+the functions set the pace; Penstock keeps its jobs table on the emulator, the others keep none. Results are compared by
+SHA-256. The two limits are not the job: *decode alone* is zlib-ng from a file to nowhere, *part upload alone* sends as
+many zeros by boto3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,9 @@ def measure(form: Form) -> Result:
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         account = stack.enter_context(emulator_only())
-        surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server()))
+        tls = stack.enter_context(certificate())
+        endpoint = stack.enter_context(s3_server(certificate=tls))
+        surroundings = Surroundings(account, s3_endpoint=endpoint, ca_bundle=str(tls / "cert.pem"))
         bench = Bench(surroundings, sample, form.give_up)
         readings = Readings(tuple(take_turns(contenders, form, bench.run)))
     about = ABOUT.format(rows=rows, source=sample.path.stat().st_size / 1e6, size=sample.decoded / 1e6)

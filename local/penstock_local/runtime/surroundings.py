@@ -44,9 +44,12 @@ class Upload:
 
 
 class Surroundings:
-    """Empty buckets and an empty table in ``account``; objects may live on another S3 server."""
+    """Empty buckets and an empty table in ``account``; objects may live on another S3 server.
 
-    def __init__(self, account: Account, *, s3_endpoint: str = "") -> None:
+    ``ca_bundle`` is the file of the certificate that proves it, where it speaks TLS.
+    """
+
+    def __init__(self, account: Account, *, s3_endpoint: str = "", ca_bundle: str = "") -> None:
         self.environment = {
             **account.environment,
             "AWS_ENDPOINT_URL_S3": s3_endpoint or account.endpoint,
@@ -57,6 +60,7 @@ class Surroundings:
             "POWERTOOLS_SERVICE_NAME": "penstock",
             "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
             "POWERTOOLS_TRACE_DISABLED": "false",
+            **({"AWS_CA_BUNDLE": ca_bundle} if ca_bundle else {}),
         }
         self.s3: S3Client = boto3.client(
             "s3",
@@ -64,6 +68,7 @@ class Surroundings:
             region_name=account.region,
             aws_access_key_id=account.access_key_id,
             aws_secret_access_key=account.secret_access_key,
+            verify=ca_bundle or None,
             config=Config(proxies={}),
         )
         for bucket in (SOURCE, DESTINATION, WORK):

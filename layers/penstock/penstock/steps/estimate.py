@@ -9,7 +9,7 @@ from penstock.codecs import CODECS, strip_suffix
 from penstock.limits import MIB
 from penstock.model import Job, Store
 
-# Decoded bytes that one vCPU delivers in a second (`python -m benchmarks.gunzip`, `.codec_speed`, `.postgres`), and
+# Decoded bytes that one vCPU delivers in a second (`python -m benchmarks gunzip append`, `benchmarks.codec_speed`), and
 # how many come out of one byte of a text file.
 _DELIVERED = {"gzip": 250e6, "zstd": 250e6, "identity": 300e6, "xz": 80e6, "bzip2": 30e6}
 _LOADED = 25e6
