@@ -11,6 +11,7 @@ from benchmarks.workloads import documents, gunzip, items, sync, sync_first, tab
 WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "gunzip": gunzip.measure,
     "append": tables.append,
+    "insert": tables.insert,
     "upsert": tables.upsert,
     "documents": documents.measure,
     "items": items.measure,

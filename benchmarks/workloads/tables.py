@@ -1,4 +1,4 @@
-"""A CSV into PostgreSQL: Penstock's ingest function beside what people write, once appended and once upserted."""
+"""A CSV into PostgreSQL: Penstock's ingest function beside what people write, who COPY, INSERT or upsert."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from penstock_local.runtime import Function
 from penstock_local.runtime.surroundings import Surroundings
 from penstock_local.tools import checkout
 
-ROWS = 150_000  # 20 MB
 LATENCY = 0.005  # seconds, of the jobs table
 PATIENCE, GIVE_UP = 15.0, 75.0  # seconds
 ROUTES = Path(__file__).with_name("tables.toml")
@@ -36,13 +35,15 @@ OURS = Contender("Penstock", Role.OURS)
 COPY = Contender("COPY alone", Role.LIMIT)
 PANDAS = Contender("pandas chunks, to_sql(multi)", modules=("pandas", "sqlalchemy"))
 APPEND = {
-    PANDAS: "csv_pandas",
-    Contender("awswrangler chunks, to_sql", modules=WRANGLER): "csv_wrangler",
-    Contender("asyncpg executemany", modules=("asyncpg",)): "csv_asyncpg",
     Contender("asyncpg copy_records_to_table", modules=("asyncpg",)): "csv_asyncpg_copy",
     Contender("download_file, psql \\copy", commands=("psql",)): "csv_psql",
     Contender("aws s3 cp - | psql \\copy", commands=("aws", "psql", "bash")): "csv_pipe",
     COPY: "csv_copy",
+}
+INSERT = {
+    PANDAS: "csv_pandas",
+    Contender("awswrangler chunks, to_sql", modules=WRANGLER): "csv_wrangler",
+    Contender("asyncpg executemany", modules=("asyncpg",)): "csv_asyncpg",
 }
 BY_HAND = Contender("COPY and upsert by hand")
 UPSERT = {
@@ -81,10 +82,13 @@ it, as it does for psql. So only where the server is the bound, at a whole vCPU,
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One of the two workloads. ``prepare`` is done once; ``clear`` makes the table as it is before each run."""
+    """One of the three workloads. Penstock's route is the one that takes keys under ``route/``; ``prepare`` is done
+    once; ``clear`` makes the table as it is before each run."""
 
     name: str
     title: str
+    rows: int
+    route: str
     modules: Mapping[Contender, str]
     prepare: str
     clear: str
@@ -102,7 +106,7 @@ class Bench:
         self._tables = tables
         self._sample = sample
         self._give_up = give_up
-        self._upload = surroundings.upload(f"{work.name}/sightings.csv", sample.read_bytes())
+        self._upload = surroundings.upload(f"{work.route}/sightings.csv", sample.read_bytes())
         self._expected = _loaded(tables, sample)
         tables.execute(work.prepare)
 
@@ -144,8 +148,13 @@ def _loaded(tables: Database, sample: Path) -> object:
 
 
 def append(form: Form) -> Result:
-    """Into an empty table."""
+    """Into an empty table, beside other ways to COPY."""
     return _measure(APPENDING, form)
+
+
+def insert(form: Form) -> Result:
+    """The same with fewer rows, beside those who INSERT: they take ten to a hundred times as long."""
+    return _measure(INSERTING, form)
 
 
 def upsert(form: Form) -> Result:
@@ -154,7 +163,7 @@ def upsert(form: Form) -> Result:
 
 
 def _measure(work: Work, form: Form) -> Result:
-    rows = round(ROWS * form.scale)
+    rows = round(work.rows * form.scale)
     sample = sightings.sample(rows, checkout() / ".penstock" / "samples")
     size = sample.stat().st_size
     machine = Machine.here("boto3", "psycopg", "pandas", "sqlalchemy", "awswrangler", "pg8000", "asyncpg", "awscli")
@@ -192,30 +201,56 @@ def none_failed(readings: Readings, ours: str, form: Form) -> Iterator[Goal]:
 
 
 def _append_goals(readings: Readings, form: Form) -> list[Goal]:
-    whole = [size for size in form.sizes if size >= VCPU]
-    return [
-        *at_most(readings, OVER_COPY, OURS.name, COPY.name, wall, what="wall time", sizes=whole, starts=("warm",)),
-        *at_most(readings, UNDER_PANDAS, OURS.name, PANDAS.name, wall, what="wall time", sizes=form.sizes),
-    ]
+    return _whole(readings, form, OVER_COPY, COPY)
+
+
+def _insert_goals(readings: Readings, form: Form) -> list[Goal]:
+    return at_most(readings, UNDER_PANDAS, OURS.name, PANDAS.name, wall, what="wall time", sizes=form.sizes)
 
 
 def _upsert_goals(readings: Readings, form: Form) -> list[Goal]:
-    whole = [size for size in form.sizes if size >= VCPU]
-    return at_most(
-        readings, OVER_BY_HAND, OURS.name, BY_HAND.name, wall, what="wall time", sizes=whole, starts=("warm",)
-    )
+    return _whole(readings, form, OVER_BY_HAND, BY_HAND)
+
+
+def _whole(readings: Readings, form: Form, most: float, base: Contender) -> list[Goal]:
+    """Where the server is the bound."""
+    sizes = [size for size in form.sizes if size >= VCPU]
+    return at_most(readings, most, OURS.name, base.name, wall, what="wall time", sizes=sizes, starts=("warm",))
 
 
 APPENDING = Work(
-    "append", "A CSV appended to a table of PostgreSQL", APPEND, "", EMPTY, ", which is empty", LIMIT, _append_goals
+    name="append",
+    title="A CSV copied into a table of PostgreSQL",
+    rows=300_000,  # 40 MB
+    route="append",
+    modules=APPEND,
+    prepare="",
+    clear=EMPTY,
+    table=", which is empty",
+    limit=LIMIT,
+    goals=_append_goals,
+)
+INSERTING = Work(
+    name="insert",
+    title="A CSV inserted into a table of PostgreSQL",
+    rows=40_000,  # 5 MB
+    route="append",
+    modules=INSERT,
+    prepare="",
+    clear=EMPTY,
+    table=", which is empty",
+    limit="",
+    goals=_insert_goals,
 )
 UPSERTING = Work(
-    "upsert",
-    "A CSV upserted into a table of PostgreSQL",
-    UPSERT,
-    EARLIER,
-    HALF,
-    " with a primary key, which has every other row already, with other values",
-    "",
-    _upsert_goals,
+    name="upsert",
+    title="A CSV upserted into a table of PostgreSQL",
+    rows=100_000,  # 13 MB
+    route="upsert",
+    modules=UPSERT,
+    prepare=EARLIER,
+    clear=HALF,
+    table=" with a primary key, which has every other row already, with other values",
+    limit="",
+    goals=_upsert_goals,
 )
