@@ -11,12 +11,15 @@ from typing import Any
 
 import boto3
 import pytest
+from benchmarks.certificate import certificate
+from benchmarks.s3_server import s3_server
 from botocore.awsrequest import AWSResponse
 from urllib3.util import wait_for_read
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
 from penstock.adapters.s3_small import Place, S3SmallReader
 from penstock.errors import AccessDeniedError, SourceChangedError, SourceGoneError
+from penstock.objects import Source
 from penstock.ports import ObjectReader
 
 KEYS = ["a.json", "in/a b+c%20d%.json", "in/ünïcode-日本語~.json", "//in//x", "k" * 1024]
@@ -146,6 +149,34 @@ class TestOnTheWire:
         asked.clear()
         assert S3SmallReader(s3.client, credentials()).read(source) == body
         assert asked == []
+
+    def test_behind_a_proxy_all_goes_through_the_client(
+        self, s3: S3Backend, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = s3.put(s3.versioned, "key", b"content")
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        asked.clear()
+        assert S3SmallReader(s3.client, credentials()).read(source) == b"content"
+        assert asked == ["before-send.s3.GetObject"]
+
+    def test_over_tls_the_clients_certificates_are_trusted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with certificate() as folder, s3_server(certificate=folder) as endpoint:
+            trusted = str(folder / "cert.pem")
+            client: Any = boto3.client(
+                "s3",
+                endpoint_url=endpoint,
+                region_name="us-east-1",
+                verify=trusted,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+            etag = client.put_object(Bucket="drops", Key="key", Body=b"content")["ETag"].strip('"')
+            client.get_object = None  # nobody shall ask it
+            source = Source("drops", "key", 7, etag=etag)
+            assert S3SmallReader(client, credentials(), trusted).read(source) == b"content"
 
     def test_what_is_not_is_asked_again_through_the_client(self, s3: S3Backend, asked: list[str]) -> None:
         source = s3.put(s3.versioned, "key", b"content")

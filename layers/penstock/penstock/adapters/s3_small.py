@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
 from urllib3.util import wait_for_read
 
 from penstock.adapters.aws_errors import translating
@@ -39,13 +40,15 @@ class S3SmallReader:
     """Implements ``ObjectReader``. Memory: the object.
 
     The request names no version: what it answers is what stands under the key now, and the condition on the ETag says
-    whether that is the source. So no HEAD has to ask before.
+    whether that is the source. So no HEAD has to ask before. ``ca_bundle`` is the file of certificates that the client
+    trusts, if not its own. Behind a proxy all goes through the client.
     """
 
-    def __init__(self, client: S3Client, credentials: Credentials | None) -> None:
+    def __init__(self, client: S3Client, credentials: Credentials | None, ca_bundle: str | None = None) -> None:
         self._client = client
         self._credentials = credentials
-        self._places: dict[str, Place] = {}
+        self._ca_bundle = ca_bundle
+        self._places: dict[str, Place | None] = {}
 
     def read(self, source: Source) -> bytes:
         signer = self._credentials and source.etag and self._credentials.get_frozen_credentials()
@@ -55,6 +58,8 @@ class S3SmallReader:
     def _directly(self, source: Source, signer: ReadOnlyCredentials) -> bytes | None:
         """None if there is any doubt about the answer."""
         place = self._place(source.bucket)
+        if place is None:
+            return None
         path = place.path + quote(source.key, safe="/~")
         request = AWSRequest("GET", place.origin + path)
         request.headers["If-Match"] = f'"{source.etag}"'
@@ -65,10 +70,10 @@ class S3SmallReader:
             return None
         return None if answer.status != HTTPStatus.OK or _doubtful(source, answer.headers, len(body)) else body
 
-    def _place(self, bucket: str) -> Place:
+    def _place(self, bucket: str) -> Place | None:
         if bucket not in self._places:
             url = self._client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"})
-            self._places[bucket] = Place(url)
+            self._places[bucket] = None if get_environ_proxies(url) else Place(url, self._ca_bundle)
         return self._places[bucket]
 
     def _by_client(self, source: Source) -> bytes:
@@ -89,13 +94,13 @@ class Place:
     """Where the keys of a bucket are, as the client says by the URL of the key ``-``: the server and the path before
     them. Connections are kept; as many are open as there are callers at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca_bundle: str | None = None) -> None:
         parts = urlsplit(url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.path = parts.path.removesuffix("-")
         self._connect: Callable[[], HTTPConnection] = partial(HTTPConnection, parts.netloc, timeout=TIMEOUT)
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=get_cert_path(verify=True))
+            context = ssl.create_default_context(cafile=ca_bundle or get_cert_path(verify=True))
             self._connect = partial(HTTPSConnection, parts.netloc, timeout=TIMEOUT, context=context)
         self._idle: list[HTTPConnection] = []
         weakref.finalize(self, _close_all, self._idle)

@@ -47,7 +47,7 @@ def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
 def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> GroupCarrier:
     """Many small sources into PostgreSQL at once."""
     return GroupCarrier(
-        S3SmallReader(s3, session().get_credentials()),
+        S3SmallReader(s3, session().get_credentials(), session().get_config_variable("ca_bundle")),
         lambda: PostgresGroupSink(_connector(settings)),
         jobs,
         Form.TEXT,
