@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def report(done: Report, logger: Logger, metrics: Metrics) -> None:
         logger.error("message returned: not an event of S3", extra={"error": str(problem), "hint": problem.hint})
     for outcome in done.outcomes:
         _log(outcome, logger)
-        _measure(outcome, metrics)
+    _measure(done.outcomes, metrics)
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 
@@ -83,14 +84,17 @@ def _log(outcome: Outcome, logger: Logger) -> None:
         logger.info(f"job {outcome.state}", extra=fields)
 
 
-def _measure(outcome: Outcome, metrics: Metrics) -> None:
-    if outcome.repeat:
-        metrics.add_metric("Repeats", MetricUnit.Count, 1)
-        return
-    metrics.add_metric(STATES.get(outcome.state, "JobsWaiting"), MetricUnit.Count, 1)
-    if receipt := outcome.receipt:
-        metrics.add_metric("BytesIn", MetricUnit.Bytes, receipt.bytes_in)
-        metrics.add_metric("BytesOut", MetricUnit.Bytes, receipt.bytes_out)
-        metrics.add_metric("Rows", MetricUnit.Count, receipt.rows)
-        metrics.add_metric("Rejects", MetricUnit.Count, receipt.rejects)
-        metrics.add_metric("JobSeconds", MetricUnit.Seconds, outcome.seconds)
+def _measure(outcomes: Sequence[Outcome], metrics: Metrics) -> None:
+    """Counts as sums: to add one up value by value takes a tenth of the time of a burst of small files."""
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts["Repeats" if outcome.repeat else STATES.get(outcome.state, "JobsWaiting")] += 1
+        if (receipt := outcome.receipt) and not outcome.repeat:
+            sizes.update(BytesIn=receipt.bytes_in, BytesOut=receipt.bytes_out)
+            counts.update(Rows=receipt.rows, Rejects=receipt.rejects)
+            metrics.add_metric("JobSeconds", MetricUnit.Seconds, outcome.seconds)
+    for name, count in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
+    for name, size in sizes.items():
+        metrics.add_metric(name, MetricUnit.Bytes, size)
