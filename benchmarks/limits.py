@@ -21,7 +21,7 @@ from penstock.values import to_json
 
 DOCUMENT = Path(__file__).parents[1] / "docs/limits.md"
 
-# What one vCPU carries in a second; see benchmarks/results/gunzip-light.md. Memory buys more of them, but a worker uses
+# What one vCPU carries in a second; see benchmarks/results/gunzip.md. Memory buys more of them, but a worker uses
 # one.
 CARRIED = 250e6
 RATIO = 5
