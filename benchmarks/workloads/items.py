@@ -25,7 +25,7 @@ from penstock_local.account import Account
 from penstock_local.runtime import Function
 from penstock_local.runtime.surroundings import Surroundings
 
-ITEMS = 20_000  # 3 MB
+ITEMS = 5_000  # 0.8 MB
 LATENCY = 0.005  # seconds
 PATIENCE = 30.0  # seconds
 ROUTES = Path(__file__).with_name("items.toml")
