@@ -37,7 +37,7 @@ MODULES = {
     Contender("get_object, gzip, upload_fileobj"): "gunzip_stream",
     Contender("smart_open to smart_open"): "gunzip_smart_open",
     Contender("powertools S3Object, GzipTransform"): "gunzip_powertools",
-    Contender("aws s3 cp - | gzip -dc | aws s3 cp -", commands=("aws", "gzip", "bash")): "gunzip_pipe",
+    Contender("aws s3 cp - | gzip -dc | aws s3 cp -", modules=("awscli",), commands=("gzip", "bash")): "gunzip_pipe",
     DECODE: "gunzip_decode",
     UPLOAD: "gunzip_upload",
 }

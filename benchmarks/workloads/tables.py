@@ -37,7 +37,7 @@ PANDAS = Contender("pandas chunks, to_sql(multi)", modules=("pandas", "sqlalchem
 APPEND = {
     Contender("asyncpg copy_records_to_table", modules=("asyncpg",)): "csv_asyncpg_copy",
     Contender("download_file, psql \\copy", commands=("psql",)): "csv_psql",
-    Contender("aws s3 cp - | psql \\copy", commands=("aws", "psql", "bash")): "csv_pipe",
+    Contender("aws s3 cp - | psql \\copy", modules=("awscli",), commands=("psql", "bash")): "csv_pipe",
     COPY: "csv_copy",
 }
 INSERT = {
