@@ -16,7 +16,7 @@ from benchmarks.transfer_peers import S5CMD_MODULE, installed, penstock, s5cmd
 from penstock.limits import KIB
 
 OURS = Contender("penstock sync", Role.OURS)
-AWS = Contender("aws s3 sync", commands=("aws",))
+AWS = Contender("aws s3 sync", modules=("awscli",), commands=("aws",))
 S5CMD = Contender("s5cmd sync", modules=(S5CMD_MODULE,))
 RCLONE = Contender("rclone sync --checksum", commands=("rclone",))
 

