@@ -125,6 +125,14 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("", "mysql:t", "destination: must look like"),
         ("", "postgresql:{key}", "destination: unknown field {key}"),
         ("max_rejects = -1", "", "max_rejects: must be a count or a share"),
+        (f"max_rejects = 1{'0' * 400}", "", "max_rejects: must be at most 9,007,199,254,740,992, not 1000"),
+        (f"max_rejects = '{'9' * 5000}%'", "", "max_rejects: must be a count or a share"),
+        ("max_rejects = inf", "", "max_rejects: must be a count or a share"),
+        ("max_rejects = nan", "", "max_rejects: must be a count or a share"),
+        (f"max_ratio = 1{'0' * 400}", "", "max_ratio: must be a number of at least 1, and at most"),
+        ("max_ratio = inf", "", "max_ratio: must be a number of at least 1, and at most"),
+        (f"max_bytes = '{'9' * 5000} TiB'", "", "max_bytes: must be bytes or a size"),
+        (f"max_bytes = 1{'0' * 400}", "", "max_bytes: must be bytes or a size"),
         ("max_rejects = '100%'", "", "max_rejects: must be a count or a share below 100 %, such as \"1%\", not '100%'"),
         ("[route.parse]\nformat='parquet'", "", "parse.format: must be one of auto, csv"),
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
@@ -146,3 +154,45 @@ def test_the_example_routes_are_valid(path: Path) -> None:
 def test_a_bad_field_is_refused_by_its_path(body: str, destination: str, complaint: str) -> None:
     with pytest.raises(InvalidRouteError, match=re.escape(f"routes.toml: route 'r': {complaint}")):
         one(body, destination or "postgresql:t")
+
+
+def column(kind: str, *patterns: str) -> str:
+    return f"[route.table]\ncolumns = [{{ name = 'd', type = '{kind}', format = {list(patterns)} }}]"
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "%d/%m/%Y",
+        "%m.%d.%y %I:%M %p",
+        "%a, %d %b %Y %H:%M:%S %Z",
+        "%Y-%m-%dT%H:%M:%S.%f%z",
+        "%G-W%V-%u",
+        "%Y%j",
+        "%Y%%",
+    ],
+)
+def test_a_pattern_that_reads_what_it_writes_is_a_format(kind: str, pattern: str) -> None:
+    table = plan(column(kind, pattern)).table
+    assert table
+    assert table.columns[0].formats == (pattern,)
+
+
+@pytest.mark.parametrize("pattern", ["%Q", "%-d.%m.%Y", "%Y %Y", " %Y-%m-%d", "%Y-%m-%d ", "%V %Y", "%Y%", "%"])
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_a_pattern_that_no_text_can_match_is_refused(kind: str, pattern: str) -> None:
+    with pytest.raises(InvalidRouteError, match=r"columns\[0\]\.format: no text can match"):
+        plan(column(kind, "%Y-%m-%d", pattern))
+
+
+@pytest.mark.parametrize("pattern", ["%d.%m.", "%H:%M", "today", "%%Y"])
+def test_a_pattern_without_a_year_is_refused_since_1900_is_not_what_was_written(pattern: str) -> None:
+    with pytest.raises(InvalidRouteError, match=r"columns\[0\]\.format: .* names no year"):
+        plan(column("date", pattern))
+
+
+@pytest.mark.parametrize("kind", ["text", "integer", "numeric", "float", "boolean", "json"])
+def test_a_format_is_refused_where_the_type_takes_none(kind: str) -> None:
+    with pytest.raises(InvalidRouteError, match=rf"columns\[0\]\.format: is for date and timestamp, not for {kind}"):
+        plan(column(kind, "%Y"))

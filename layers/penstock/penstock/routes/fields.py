@@ -9,6 +9,12 @@ from typing import Any
 from penstock.errors import InvalidRouteError
 from penstock.limits import GIB, KIB, MIB, TIB
 
+# Counts are kept as 64-bit floats, which are exact up to here; no file has as many bytes or records.
+MOST = 2**53
+# Characters of a value that a message shows.
+LONGEST_VALUE = 60
+_DIGITS = r"\d{1,15}"
+
 UNITS = {"B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": TIB, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -60,28 +66,30 @@ class Fields:
 
     def number(self, field: str, default: float) -> float:
         value = self._get(field, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
-            raise self.complain(field, f"must be a number of at least 1, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST:
+            raise self.complain(field, f"must be a number of at least 1, and at most {MOST:,}, not {_shown(value)}")
         return float(value)
 
     def size(self, field: str, default: int) -> int:
         value = self._get(field, default)
-        if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([A-Za-z]+)", value.strip())):
+        if isinstance(value, str) and (match := re.fullmatch(rf"({_DIGITS})\s*([A-Za-z]+)", value.strip())):
             count, unit = int(match[1]), UNITS.get(match[2].upper())
             value = count * unit if unit else value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.complain(field, f'must be bytes or a size such as "10 GiB", not {value!r}')
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+            raise self.complain(field, f'must be bytes or a size such as "10 GiB", not {_shown(value)}')
         return value
 
     def allowance(self, field: str) -> float:
         """A count (0, 1, 2...) or a share ("1%", 0.01); 0 where it is absent."""
         value = given = self._get(field, 0)
-        if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
+        if isinstance(value, str) and (match := re.fullmatch(rf"({_DIGITS}(?:\.{_DIGITS})?)\s*%", value.strip())):
             value = float(match[1]) / 100
         count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         share = isinstance(value, float) and 0 <= value < 1
         if not (count or share):
-            raise self.complain(field, f'must be a count or a share below 100 %, such as "1%", not {given!r}')
+            raise self.complain(field, f'must be a count or a share below 100 %, such as "1%", not {_shown(given)}')
+        if value > MOST:
+            raise self.complain(field, f"must be at most {MOST:,}, not {_shown(given)}")
         return float(value)
 
     def table(self, field: str, kind: str) -> Fields:
@@ -114,3 +122,12 @@ class Fields:
         if value is None:
             raise self.complain(field, "is missing")
         return value
+
+
+def _shown(value: object) -> str:
+    """A value for a message; a number of a thousand digits only in part."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes out
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

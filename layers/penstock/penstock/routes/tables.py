@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import re
+from datetime import UTC, datetime
 
 from penstock.model import Store
 from penstock.records import Choice, Column, ColumnType, Format, Mode, ParseOptions, Table, TablePlan
 from penstock.routes.fields import Fields
+
+# The types whose texts a pattern of strptime describes.
+FORMATTED_TYPES = (ColumnType.DATE, ColumnType.TIMESTAMP)
+
+# Any moment will do to find out whether a pattern reads what it writes.
+_EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
+# Without one of these, strptime takes 1900 for the year.
+_YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
 
 def read_plan(route: Fields, store: Store, name: str) -> TablePlan:
@@ -109,4 +119,22 @@ def _column(fields: Fields, nulls: tuple[str, ...]) -> Column:
         formats=fields.texts("format", ()),
     )
     fields.refuse_unknown()
+    _check_formats(fields, column)
     return column
+
+
+def _check_formats(fields: Fields, column: Column) -> None:
+    """A pattern that no text can match would reject every record."""
+    if column.formats and column.type not in FORMATTED_TYPES:
+        raise fields.complain("format", f"is for date and timestamp, not for {column.type}")
+    for pattern in column.formats:
+        try:
+            datetime.strptime(_EXAMPLE.strftime(pattern).strip(), pattern)  # noqa: DTZ007  # only whether it can
+        except (ValueError, re.error) as error:
+            raise fields.complain("format", f"no text can match {pattern!r}: {error}") from error
+        if not _names_year(pattern):
+            raise fields.complain("format", f"{pattern!r} names no year: write %Y, or %y for two digits")
+
+
+def _names_year(pattern: str) -> bool:
+    return any(directive in pattern.replace("%%", "") for directive in _YEARS)
