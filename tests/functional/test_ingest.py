@@ -27,7 +27,7 @@ from penstock.errors import (
 from penstock.ingest import Ingest, Report, summarise
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
-from penstock.model import Content, Job, JobState, Source, Store
+from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Source, Store
 from penstock.ports import Deadline, ObjectStore
 from penstock.routes import parse_routes, render_target
 from penstock.testing import (
@@ -453,6 +453,38 @@ def test_a_message_that_cannot_be_postponed_still_returns_and_says_why(plant: Pl
     assert retry
     assert "SlowDown" in str(retry)
     assert "ChangeMessageVisibility" in retry.__notes__[0]
+
+
+class Unwritable(MemoryJobStore):
+    """A jobs table that a claim's holder may not write to any more."""
+
+    def release(self, claim: Claim, failure: Failure) -> None:
+        raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
+
+    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+        raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
+
+
+def test_a_job_that_cannot_be_released_still_says_what_happened_and_returns(plant: Plant) -> None:
+    plant.jobs = Unwritable(plant.clock)
+    plant.objects = FaultyObjectStore(plant.store, source=lambda good: FailingSource(good, 10, slow_down()))
+    report = plant.handle(plant.drop("in/a.csv.gz", GOOD))
+    assert report.returned == ("message-0",)
+    failure = report.outcomes[0].failure
+    assert failure
+    assert failure.error == "ServiceUnavailableError"
+    assert "SlowDown" in failure.message
+    plant.clock.now += 61  # the lease ends by itself
+    plant.objects = plant.store
+    assert plant.one(plant.drop("in/a.csv.gz", GOOD)).state is JobState.SUCCEEDED
+
+
+def test_progress_that_cannot_be_noted_does_not_hide_why_a_job_failed(plant: Plant) -> None:
+    plant.jobs = Unwritable(plant.clock)
+    failure = plant.one(plant.drop("in/a.csv.gz", GOOD[:-10])).failure
+    assert failure
+    assert failure.error == "TruncatedSourceError"
+    assert "UpdateItem" in failure.message
 
 
 def test_backoff_grows_with_every_receive_and_ends_at_15_minutes(plant: Plant) -> None:

@@ -49,11 +49,11 @@ GRANTED: dict[str, Grants] = {
     "IngestRole": {
         **READ_SOURCE,
         **WRITE_DESTINATION,
-        **tells_missing_from_forbidden(SOURCE, DESTINATION),
+        **tells_missing_from_forbidden(SOURCE, DESTINATION, WORK),
         **FIND_UPLOADS,
         **READ_ROUTES,
         "KeepJobs": ({"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
-        "WriteWorkFiles": ({"s3:PutObject"}, JOB_FILES),
+        **WORK_FILES,
         **LOAD_RECORDS,
         "TakeMessages": (
             {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
@@ -77,6 +77,7 @@ GRANTED: dict[str, Grants] = {
         **READ_SOURCE,
         **tells_missing_from_forbidden(SOURCE, WORK),
         **WORK_FILES,
+        "NoteFailures": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, JOBS),
         **logs("Index"),
     },
     "WorkRole": {

@@ -7,7 +7,16 @@ import re
 import pytest
 
 from penstock import errors
-from penstock.errors import BadSourceError, PenstockError, PermanentError, RetryableError
+from penstock.errors import (
+    AccessDeniedError,
+    BadSourceError,
+    PenstockError,
+    PermanentError,
+    RetryableError,
+    ServiceUnavailableError,
+    TruncatedSourceError,
+    noting,
+)
 
 CLASSES = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, PenstockError)
@@ -23,6 +32,21 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
 def test_every_error_is_either_retryable_or_permanent(name: str) -> None:
     kind = CLASSES[name]
     assert issubclass(kind, RetryableError) != issubclass(kind, PermanentError)
+
+
+def test_what_fails_on_the_way_of_an_error_becomes_a_note_of_it() -> None:
+    first = TruncatedSourceError("cut", offset=1)
+    with noting(first, "it could not be recorded"):
+        raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
+    (note,) = first.__notes__
+    assert note.startswith("it could not be recorded: ")
+    assert "dynamodb:UpdateItem" in note
+
+
+def test_where_trying_again_helps_only_permanent_errors_become_notes() -> None:
+    first = TruncatedSourceError("cut", offset=1)
+    with pytest.raises(ServiceUnavailableError), noting(first, "it could not be dropped", PermanentError):
+        raise ServiceUnavailableError("busy")
 
 
 def test_a_bad_source_names_object_and_offset() -> None:

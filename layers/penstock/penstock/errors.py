@@ -49,6 +49,9 @@ The state machine and the queue tell the two branches apart by class, never by t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PenstockError(Exception):
     """Base of all. ``hint`` says what to do about it; empty where the message does."""
@@ -62,6 +65,15 @@ class PenstockError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+@contextmanager
+def noting(first: PenstockError, what: str, failures: type[PenstockError] = PenstockError) -> Iterator[None]:
+    """An error on the way of ``first`` becomes a note of it: the first one tells what is wrong."""
+    try:
+        yield
+    except failures as failed:
+        first.add_note(f"{what}: {failed}")
 
 
 class RetryableError(PenstockError):

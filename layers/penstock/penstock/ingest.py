@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError
+from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError, noting
 from penstock.events import Message, read_event
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import SMALL_OBJECT
@@ -106,11 +106,9 @@ class Ingest:
         seconds = ceiling / 2 + self.jitter() * ceiling / 2
         if isinstance(retry, JobInProgressError):
             seconds = max(seconds, retry.retry_after + 1)
-        try:
+        # The message returns all the same, only later.
+        with noting(retry, "the message could not be postponed"):
             self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
-        except PenstockError as error:
-            # The message returns all the same, only later: that must not hide why.
-            retry.add_note(f"the message could not be postponed: {error}")
 
 
 def _is_shared(route: Route | None) -> TypeGuard[Route]:

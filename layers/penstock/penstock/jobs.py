@@ -15,6 +15,7 @@ from penstock.errors import (
     SourceGoneError,
     SupersededError,
     TimeLimitError,
+    noting,
 )
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, ObjectHead, Progress, Receipt, Source, Store
 from penstock.ports import Deadline, JobStore, ObjectStore
@@ -89,12 +90,15 @@ class Workshop:
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
-            pulse.write()
+            with noting(error, "its progress could not be noted"):
+                pulse.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             self.jobs.close(claim, state, failure=Failure.of(error))
             return replace(outcome, state=state, failure=Failure.of(error))
         except RetryableError as error:
-            self.jobs.release(claim, Failure.of(error))
+            # The lease ends by itself.
+            with noting(error, "the job could not be released"):
+                self.jobs.release(claim, Failure.of(error))
             raise
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)

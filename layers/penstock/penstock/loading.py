@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Self
 
 from penstock.delivery import Attempt
-from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError
+from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
 from penstock.parsers import WorkbookLimits, parse, resolve
@@ -70,7 +70,9 @@ class TableCarrier:
                         raise NotEnoughTimeError(f"{error.message}; {load.standing}") from error
                     raise
                 except PermanentError as error:
-                    sink.abort()
+                    # Where it may work later, the next attempt meets this error again, and drops what is staged.
+                    with noting(error, "what is staged could not be dropped", PermanentError):
+                        sink.abort()
                     error.add_note(load.standing)
                     raise
         return load.receipt

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock import errors
-from penstock.errors import PenstockError, PermanentError, SupersededError
+from penstock.errors import PenstockError, PermanentError, SupersededError, noting
 from penstock.model import Failure
 from penstock.ports import ExecutionStore
 
@@ -28,12 +28,10 @@ class Blaming:
         try:
             return self.step(job_id, execution, *request)
         except PenstockError as error:
-            try:
+            with noting(error, "it could not be noted"):
                 before = self.executions.blamed(job_id, execution)
                 if before is None or not is_permanent(before.error):
                     self.executions.blame(job_id, execution, Failure.of(error))
-            except PenstockError as failed:
-                error.add_note(f"it could not be noted: {failed}")
             raise
 
 

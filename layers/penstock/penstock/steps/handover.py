@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from penstock.errors import PermanentError
+from penstock.errors import PermanentError, noting
 from penstock.model import Claim, Job, ObjectHead, Target
 from penstock.ports import Deadline, ExecutionStore, Machine, ObjectStore, WorkFiles
 from penstock.steps.estimate import estimated_seconds
@@ -56,9 +56,10 @@ class Handover:
         self.executions.hand_over(claim, execution, lease=CONFIRMATION_SECONDS)
         try:
             return self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
-        except PermanentError:
+        except PermanentError as error:
             # Not after a retryable error: the answer alone may have been lost, and the execution have begun.
-            self.executions.hand_back(claim, execution, lease=CONFIRMATION_SECONDS)
+            with noting(error, "the job could not be handed back"):
+                self.executions.hand_back(claim, execution, lease=CONFIRMATION_SECONDS)
             raise
 
 
