@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import RequestRefusedError
 from penstock.index.boundaries import Text
-from penstock.index.survey import survey
+from penstock.index.survey import Survey, survey
 from penstock.model import Job, ObjectHead, Route, Source, Store, TableTarget, Target
 from penstock.parsers import Within
 from penstock.records import (
@@ -220,6 +222,32 @@ def test_what_is_no_such_value_is_refused(text: str) -> None:
         from_json(Span, text)
 
 
+def test_a_value_of_a_union_says_of_which_kind_it_is() -> None:
+    plain = to_plain(Job(Source("b", "k", 1, "e"), Route("r", ("*",), "s3://x/"), Target("b", "k")))
+    assert plain["target"] == {"kind": "Target", "bucket": "b", "key": "k"}
+    # So a field that comes later does not make it unreadable, whichever side is the newer.
+    plain["target"]["region"] = "eu-west-1"
+    assert from_plain(Job, plain).target == Target("b", "k")
+
+
+def test_a_document_says_its_kind_and_version() -> None:
+    document = json.loads(to_json(Upload("id")))
+    assert (document["kind"], document["version"]) == ("Upload", 1)
+
+
+def test_what_a_later_release_added_is_passed_over() -> None:
+    document = json.loads(to_json(Upload("id"))) | {"colour": "blue"}
+    assert from_plain(Upload, document) == Upload("id")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"kind": "Cut"}, "it is a Cut"), ({"version": 2}, "a later release wrote it, in form 2")]
+)
+def test_a_document_of_another_kind_or_a_later_form_is_refused(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(RequestRefusedError, match=reason):
+        from_plain(Upload, json.loads(to_json(Upload("id"))) | change)
+
+
 def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
     plain = to_plain(Job(Source("b", "k", 1, "e"), Route("r", ("*",), "s3://x/"), Target("b", "k")))
     plain["target"] = {"bucket": "b", "table": "k"}
@@ -232,3 +260,49 @@ def test_a_value_of_an_older_release_gets_what_is_new_by_default() -> None:
     for name in {one.name for one in dataclasses.fields(Cut)} - {"codec", "spans", "total"}:
         del plain[name]
     assert from_plain(Cut, plain) == Cut("gzip", 3)
+
+
+# Work files as release 0.1 wrote them, before documents said their kind.
+OLD = Path(__file__).parents[1] / "fixtures" / "release_0_1"
+OLD_KINDS = {
+    "ticket_bucket": Ticket,
+    "ticket_table": Ticket,
+    "cut": Cut,
+    "span": Span,
+    "span_receipt": SpanReceipt,
+    "upload": Upload,
+    "text": Text,
+    "piece": Piece,
+    "index_state": IndexState,
+    "survey": Survey,
+}
+
+
+@pytest.mark.parametrize("name", OLD_KINDS)
+def test_a_work_file_of_the_first_release_is_read_and_keeps_all_that_it_says(name: str) -> None:
+    old = json.loads((OLD / f"{name}.json").read_text())
+    assert_holds(to_plain(from_plain(OLD_KINDS[name], old)), old)
+
+
+def assert_holds(new: object, old: object) -> None:
+    """What the old document says stands in the new one, which may say more."""
+    if isinstance(old, dict):
+        assert isinstance(new, dict)
+        for name, inner in old.items():
+            assert_holds(new[name], inner)
+    elif isinstance(old, list):
+        assert isinstance(new, list)
+        assert len(new) == len(old)
+        for one, other in zip(new, old, strict=True):
+            assert_holds(one, other)
+    else:
+        assert new == old
+
+
+@pytest.mark.parametrize(
+    ("name", "job_id"),
+    [("ticket_bucket", "3987dbc3f226df2597545e8965e1c262"), ("ticket_table", "7d2af711e77de9dc790196b33873a729")],
+)
+def test_a_job_of_the_first_release_keeps_its_id(name: str, job_id: str) -> None:
+    """Else its ledger, its claim and its work files would be those of another job, and its rows come twice."""
+    assert from_json(Ticket, (OLD / f"{name}.json").read_text()).job.id == job_id

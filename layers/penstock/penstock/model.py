@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from penstock.errors import PenstockError
+from penstock.identity import identities
 from penstock.objects import Content, ObjectHead, Published, Source, Target
 from penstock.records import TablePlan
 
@@ -86,8 +87,7 @@ class Route:
     digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        decisive = (str(getattr(self, one.name)) for one in fields(self) if one.init)
-        object.__setattr__(self, "digest", digest(*decisive))
+        object.__setattr__(self, "digest", digest(*identities(self)))
 
 
 @dataclass(frozen=True, slots=True)

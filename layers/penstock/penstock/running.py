@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
+from penstock.identity import identity
 from penstock.limits import S3
 from penstock.model import Content, Job, ObjectHead, Source, Target, digest
 from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule, Verdict
@@ -91,7 +92,7 @@ def load_ids(job: Job) -> Iterator[str]:
     plan = job.route.plan
     if plan is None:
         raise TypeError(f"not a table job: {job.target.uri}")
-    base = digest(*job.source.identity, job.target.uri, str(_rows_of(plan)), job.route.codec)
+    base = digest(*job.source.identity, job.target.uri, identity(_rows_of(plan)), job.route.codec)
     for number in count():
         yield digest(base, str(number)) if number else base
 

@@ -1,4 +1,10 @@
-"""Frozen values as JSON and back: what one step of the machine leaves in the work bucket for the next."""
+"""Frozen values as JSON and back: what one step of the machine leaves in the work bucket for the next.
+
+A document says its ``kind`` and the ``version`` of its form, and a value of a union its kind, so that a release reads
+what the one before has left, and the other way round: fields that are unknown are passed over, absent ones take their
+default. What was written without a kind, before there were kinds, is told by its fields. A form that an older release
+would misread gets a higher version, which that release refuses.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import base64
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -18,11 +24,15 @@ V = TypeVar("V")
 # Characters of a message, which may show what it complains of.
 _MESSAGE = 500
 
+KIND, VERSION = "kind", "version"
+# Of every form there is.
+CURRENT_VERSION = 1
+
 
 def to_plain(value: object) -> Any:
     """A value of dataclasses, enums, tuples, mappings, bytes and scalars as what json can write."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: to_plain(getattr(value, one.name)) for one in fields(value) if one.init}
+        return {one.name: _field(value, one.name) for one in fields(value) if one.init}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -35,13 +45,17 @@ def to_plain(value: object) -> Any:
 
 
 def to_json(value: object) -> str:
-    """A value as one line of JSON."""
-    return json.dumps(to_plain(value), separators=(",", ":"), ensure_ascii=False)
+    """A value as one line of JSON; that of a dataclass says its kind and version."""
+    plain = to_plain(value)
+    if is_dataclass(value):
+        plain = {KIND: type(value).__name__, VERSION: CURRENT_VERSION} | plain
+    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
 
 
 def from_plain(kind: type[V], plain: object) -> V:
     """The value that `to_plain` took apart. Raises RequestRefusedError when it is none of this kind."""
     try:
+        _check_document(kind, plain)
         return cast("V", _build(kind, plain))
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise RequestRefusedError(f"not a {kind.__name__}: {error}"[:_MESSAGE]) from error
@@ -56,9 +70,30 @@ def from_json(kind: type[V], text: str | bytes) -> V:
     return from_plain(kind, plain)
 
 
+def _field(value: object, name: str) -> Any:
+    """A field's value; where it may be of several dataclasses, it says which."""
+    inner = getattr(value, name)
+    plain = to_plain(inner)
+    if is_dataclass(inner) and len(_members(_hints(cast("type", type(value)))[name])) > 1:
+        return {KIND: type(inner).__name__} | plain
+    return plain
+
+
+def _check_document(kind: Any, plain: Any) -> None:
+    """What says that it is of another kind, or of a later form, is refused."""
+    if not is_dataclass(kind) or not isinstance(plain, Mapping):
+        return
+    name = cast("type", kind).__name__
+    named, version = plain.get(KIND, name), plain.get(VERSION, CURRENT_VERSION)
+    if named != name:
+        raise TypeError(f"it is a {named}")
+    if version > CURRENT_VERSION:
+        raise TypeError(f"a later release wrote it, in form {version}; this one reads form {CURRENT_VERSION}")
+
+
 def _build(kind: Any, plain: Any) -> Any:
-    if get_origin(kind) in {types.UnionType, Union}:
-        kind = _member(get_args(kind), plain)
+    if _is_union(kind):
+        kind = _member(kind, plain)
     if plain is None:
         return _nothing(kind)
     origin = get_origin(kind)
@@ -68,7 +103,8 @@ def _build(kind: Any, plain: Any) -> Any:
         return {key: _build(get_args(kind)[1], inner) for key, inner in plain.items()}
     if is_dataclass(kind):
         hints = _hints(cast("type", kind))
-        return cast("type", kind)(**{name: _build(hints[name], inner) for name, inner in plain.items()})
+        known = {one.name for one in fields(kind) if one.init}
+        return cast("type", kind)(**{name: _build(hints[name], plain[name]) for name in plain if name in known})
     return _scalar(kind, plain)
 
 
@@ -92,17 +128,34 @@ def _scalar(kind: Any, plain: Any) -> Any:
     return base64.b64decode(plain, validate=True) if kind is bytes else kind(plain)
 
 
-def _member(kinds: tuple[Any, ...], plain: Any) -> Any:
-    """Which of a union's kinds a plain value is of: the dataclass that has just these fields."""
-    candidates = [kind for kind in kinds if kind is not type(None)]
-    if plain is None and len(candidates) < len(kinds):
+def _member(union: Any, plain: Any) -> Any:
+    """Which of a union's kinds a plain value is of: the one that it names, or, if none, whose fields it has."""
+    kinds = get_args(union)
+    if plain is None and type(None) in kinds:
         return type(None)
+    candidates = [kind for kind in kinds if kind is not type(None)]
     if len(candidates) == 1:
         return candidates[0]
-    for kind in candidates:
-        if is_dataclass(kind) and {one.name for one in fields(kind) if one.init} == set(plain):
+    for kind in _members(union):
+        if plain[KIND] == kind.__name__ if KIND in plain else _has_fields(kind, set(plain)):
             return kind
     raise TypeError(f"{plain!r} is none of {kinds}")
+
+
+def _has_fields(kind: Any, names: set[str]) -> bool:
+    """Whether these are fields of the kind, and all that it must have are there."""
+    own = [one for one in fields(kind) if one.init]
+    needed = {one.name for one in own if one.default is MISSING and one.default_factory is MISSING}
+    return needed <= names <= {one.name for one in own}
+
+
+def _members(hint: Any) -> list[Any]:
+    """The dataclasses of a union; none of any other hint."""
+    return [kind for kind in get_args(hint) if is_dataclass(kind)] if _is_union(hint) else []
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in {types.UnionType, Union}
 
 
 @cache

@@ -34,7 +34,7 @@ from penstock.pipeline import ceiling, naming, too_large
 from penstock.ports import Deadline, ObjectStore, WorkFiles
 from penstock.spans import Stored
 from penstock.steps.ticket import FOLDER
-from penstock.values import from_json, to_json
+from penstock.values import from_json, to_json, to_plain
 
 # Entries of a segment: 8 MiB of windows at most are held until it is written.
 SEGMENT = 256
@@ -71,7 +71,7 @@ class Index:
 
     @property
     def folder(self) -> str:
-        counted = to_json(self.text) if self.text else ""
+        counted = json.dumps(to_plain(self.text), separators=(",", ":"), ensure_ascii=False) if self.text else ""
         return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
 
     def state(self) -> IndexState:
