@@ -45,8 +45,16 @@ READERS = 32
 MIN_WINDOW = 8 * MIB
 _WINDOW_SHARE = 4
 
-# Parts on their way at once where CPU is scarce.
-FEW_UPLOADS = 3
+# Below 512 MB there is under a third of a vCPU: three uploads keep it busy. Above, eight hide the latency of S3; more
+# would only queue for the same CPU.
+_WHOLE_CPU = 512 * MIB
+_MANY_UPLOADS = 8
+_FEW_UPLOADS = 3
+
+# A request costs as much CPU as decoding 3 MB. With a whole vCPU, larger parts than 8 MiB would save less time than the
+# last of them takes to arrive. With little of one they save more, even at the price of an upload (docs/adr/0004).
+_PART_WITH_MANY_UPLOADS = 8 * MIB
+_PART_WITH_FEW_UPLOADS = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,8 @@ class Budget:
         memory >= RUNTIME_BYTES + read_chunk x 2 + step x 2 + part_buffers x part + window
 
     ``read_chunk``: bytes of a source that are held while as many are fetched. ``step``: most decoded bytes per codec
-    step. ``part_buffers``: parts in memory at once, the one being filled included; ``buffer_bytes`` is their sum.
+    step. ``part_buffers``: parts in memory at once, ``uploads`` of them on their way and one being filled;
+    ``buffer_bytes`` holds them all.
     ``batch``: text of the records that a table load holds at once, as rows some ten times as large.
     ``largest_part``: a part of an upload that several workers fill, where it has to be that large.
     ``window``: the largest zstd window or xz dictionary that is accepted; the decoder holds that much output.
@@ -79,14 +88,13 @@ class Budget:
                 hint="Set MemorySize to 128 or more.",
             )
         spare = memory - RUNTIME_BYTES
-        # Below 512 MB there is under a third of a vCPU: three uploads keep it busy, and four small parts fit.
-        # Above, eight uploads hide the latency of S3; more only queue for the same CPU.
-        uploads = FEW_UPLOADS if memory < 512 * MIB else 8
+        # Half of what is spare stays free for the allocator, TLS and bursts.
+        half = min(spare // 2, 1 * GIB)
+        uploads = _uploads(memory, half)
         # 4 MiB cost the least CPU per byte; 8 MiB cost more again, and 20 MB of memory (docs/adr/0004).
         read_chunk = 2 * MIB if memory < 256 * MIB else 4 * MIB
         step = 256 * KIB
-        # Half of what is spare stays free for the allocator, TLS and bursts.
-        buffer_bytes = max((uploads + 1) * s3.min_part, min(spare // 2, 1 * GIB))
+        buffer_bytes = max((uploads + 1) * s3.min_part, half)
         window = MIN_WINDOW + (memory - MIN_MEMORY) // _WINDOW_SHARE
         # 256 KiB stay in the processor's cache as rows: 0.55 s of CPU to parse 67 MB of CSV, 0.7-1.0 s in batches of
         # 1 MiB (`python -m benchmarks.parsers`). Commits do not wait for the disk, so smaller ones cost little.
@@ -94,6 +102,13 @@ class Budget:
         # Where 10,000 parts have to hold very much, one buffer is all there is; a third stays free.
         largest_part = max(buffer_bytes, spare * 2 // 3)
         return cls(read_chunk, step, buffer_bytes, uploads, window, batch, largest_part)
+
+
+def _uploads(memory: int, buffer_bytes: int) -> int:
+    """Parts on their way at once. In the smallest functions one less, so that parts are large."""
+    if memory >= _WHOLE_CPU:
+        return _MANY_UPLOADS
+    return _FEW_UPLOADS if buffer_bytes >= (_FEW_UPLOADS + 1) * _PART_WITH_FEW_UPLOADS else _FEW_UPLOADS - 1
 
 
 def memory_for_window(window: int) -> int:
@@ -117,12 +132,8 @@ class PartPlan:
 
     @classmethod
     def within(cls, budget: Budget, s3: S3Limits = S3) -> PartPlan:
-        # A request costs as much CPU as decoding 3 MB. With a whole vCPU, larger parts than 8 MiB would save less time
-        # than the last of them takes to arrive. With little of one, they save more, even at the price of an upload:
-        # the smallest functions have room for one part being filled and two on their way (docs/adr/0004).
-        many = budget.uploads > FEW_UPLOADS
-        largest, at_once = (8 * MIB, budget.uploads) if many else (16 * MIB, 2)
-        first = max(s3.min_part, min(largest, budget.buffer_bytes // (at_once + 1) // MIB * MIB))
+        wanted = _PART_WITH_MANY_UPLOADS if budget.uploads > _FEW_UPLOADS else _PART_WITH_FEW_UPLOADS
+        first = max(s3.min_part, min(wanted, budget.buffer_bytes // (budget.uploads + 1) // MIB * MIB))
         return cls(first=first, largest=max(first, min(budget.buffer_bytes // 2, s3.max_part)), s3=s3)
 
     def size(self, number: int) -> int:
