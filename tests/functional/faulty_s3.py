@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -218,15 +218,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _exchange  # noqa: N815  (the base class looks for these names)
 
     def ask(self) -> None:
-        connection = HTTPConnection(str(self.proxy.backend.hostname), self.proxy.backend.port, timeout=60)
-        connection.request(self.command, self.path, self.body or None, dict(self.headers.items()))
-        response = connection.getresponse()
-        body = response.read()
+        backend = self.proxy.backend
+        with closing(HTTPConnection(str(backend.hostname), backend.port, timeout=60)) as connection:
+            connection.request(self.command, self.path, self.body or None, dict(self.headers.items()))
+            response = connection.getresponse()
+            body = response.read()
         headers = response.getheaders()
         if not response.getheader("Content-Length"):
             headers.append(("Content-Length", str(len(body))))
         self._answered = response.status, headers, body
-        connection.close()
 
     def answer(self, *, upto: int | None = None) -> None:
         self._ends()

@@ -1,4 +1,8 @@
-"""What the layer holds, built for the interpreter at hand by the very Makefile that `sam build` calls."""
+"""What layer and functions hold, built for the interpreter at hand by the Makefiles that `sam build` calls.
+
+They are built where that is hardest: in a folder with a blank and an umlaut in its name, by somebody whose files nobody
+else may read.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,14 @@ LIGHT = 25 * 1024 * 1024  # zipped: half of what the Lambda API takes without a 
 UNCHECKED_HASH = 0b01  # PEP 552
 
 
-@pytest.fixture(scope="module")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    artifacts = tmp_path_factory.mktemp("layer")
-    source = ROOT / "layers" / "penstock"
+def built(source: Path, target: str, place: Path) -> Path:
+    """What a Makefile builds from a copy of its folder, as `sam build` makes one."""
+    artifacts = place / "the layer's ü"
+    artifacts.mkdir(parents=True)
+    copy = shutil.copytree(source, place / "a copy ü" / source.name)
     subprocess.run(
-        ["make", "--silent", "--makefile", str(source / "Makefile"), "build-PenstockLayer"],
-        cwd=source,
+        ["make", "--silent", "--makefile", str(copy / "Makefile"), target],
+        cwd=copy,
         env={
             **os.environ,
             "ARTIFACTS_DIR": str(artifacts),
@@ -33,10 +38,36 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "PENSTOCK_ARCHITECTURE": "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64",
             "PENSTOCK_PYTHON": sys.executable,
         },
+        umask=0o077,
         check=True,
         timeout=120,
     )
+    return artifacts
+
+
+def modes(folder: Path) -> set[int]:
+    """What others than the owner may do with what a folder holds."""
+    return {path.stat().st_mode & 0o077 for path in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    artifacts = built(ROOT / "layers" / "penstock", "build-PenstockLayer", tmp_path_factory.mktemp("layer"))
     return artifacts / "python"
+
+
+def test_lambda_can_read_it_and_enter_its_folders_whoever_built_it(layer: Path) -> None:
+    assert modes(layer) <= {0o044, 0o055}
+    assert {path.stat().st_mode & 0o055 for path in layer.rglob("*") if path.is_dir()} == {0o055}
+
+
+@pytest.mark.parametrize("verb", [path.name for path in sorted((ROOT / "functions").iterdir()) if path.is_dir()])
+def test_a_function_is_its_handler_which_lambda_can_read(verb: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "functions" / verb, tmp_path / verb)
+    shutil.copy(ROOT / "functions" / "Makefile", tmp_path / verb)
+    function = built(tmp_path / verb, f"build-{verb}", tmp_path)
+    assert [path.name for path in function.iterdir()] == ["app.py"]
+    assert modes(function) == {0o044}
 
 
 def test_it_holds_the_package_and_its_routes(layer: Path) -> None:

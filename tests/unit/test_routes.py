@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.errors import ConfigurationError, DestinationLoopError, InvalidRouteError
+from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.model import DEFAULT_RATIO, Route, Source, Target
 from penstock.routes import Routes, check_target, overlap, parse_routes, render_target
 from penstock.wiring.routes import packaged_routes
 
 BUCKETS = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work"}
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def parse(text: str) -> Routes:
@@ -50,9 +53,13 @@ def test_the_packaged_routes_take_what_partners_send(key: str, result: str) -> N
     assert render_target(route, source(key)).key == result
 
 
+def test_the_packaged_routes_stand_at_the_top_of_the_checkout_too() -> None:
+    assert (ROOT / "routes.toml").resolve() == packaged_routes().resolve()
+
+
 def test_the_demo_s_routes_end_with_the_packaged_ones() -> None:
     packaged = parse(packaged_routes().read_text()).routes
-    demo = packaged_routes().parent / "examples/demo/routes.toml"
+    demo = ROOT / "examples" / "demo" / "routes.toml"
     names = {**BUCKETS, "records_table": "records"}
     assert parse_routes(demo.read_text(), "demo", names).routes[-len(packaged) :] == packaged
 
@@ -209,13 +216,3 @@ def test_overlap_with_a_literal_is_a_match(literal: str, pattern: str) -> None:
 
 def test_long_patterns_are_compared_without_recursion() -> None:
     assert overlap("a*" * 600, "*a" * 600)
-
-
-def test_an_installation_without_routes_of_its_own_asks_for_a_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    place = tmp_path / "lib" / "python" / "site-packages" / "penstock" / "wiring" / "routes.py"
-    monkeypatch.setattr("penstock.wiring.routes.__file__", str(place))
-    with pytest.raises(ConfigurationError, match=r"routes\.toml is not part of this installation") as caught:
-        packaged_routes()
-    assert "Name a file" in caught.value.hint

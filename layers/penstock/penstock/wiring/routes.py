@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.errors import ConfigurationError
 from penstock.ports import Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
@@ -40,11 +39,5 @@ def routes_reader(
 
 
 def packaged_routes() -> Path:
-    """routes.toml beside the package in the layer; in a checkout, the one at the top. Raises ConfigurationError."""
-    package = Path(__file__).parents[1]
-    for folder in (package, package.parents[2]):
-        if (folder / ROUTES).exists():
-            return folder / ROUTES
-    raise ConfigurationError(
-        f"{ROUTES} is not part of this installation", hint="Name a file, or run this in a checkout of Penstock."
-    )
+    """The routes that are part of the package: those of a stack without RoutesUri."""
+    return Path(__file__).parents[1] / ROUTES

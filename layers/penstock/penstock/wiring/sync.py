@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,8 +68,11 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
     """
     ends = parse(source), parse(destination)
     check(*ends)
-    client = _client(service, options.threads)
-    with digest_cache(client) as known, PartsPool(options.threads, PART_SIZE) as pool:
+    with (
+        _client(service, options.threads) as client,
+        digest_cache(client) as known,
+        PartsPool(options.threads, PART_SIZE) as pool,
+    ):
         tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options).between(*ends)
         return Mirror(
             tree,
@@ -92,8 +95,11 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
     from penstock.mirror.cache import Cache  # noqa: PLC0415  # as above
     from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
 
-    client = _client(service, threads)
-    with digest_cache(client) as known, PartsPool(threads, PART_SIZE) as pool:
+    with (
+        _client(service, threads) as client,
+        digest_cache(client) as known,
+        PartsPool(threads, PART_SIZE) as pool,
+    ):
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
         facts, digests = KnownFacts(listing, known), Digests(folder, known)
         comparison, locks = FileWithObject(digests, facts), FileLocks(user_cache() / "locks")
@@ -131,10 +137,12 @@ def digest_cache(client: S3Client) -> DigestCache:
     return DigestCache(user_cache() / "known-1.sqlite", endpoint_of(client))
 
 
-def _client(service: Service, threads: int) -> S3Client:
+@contextmanager
+def _client(service: Service, threads: int) -> Iterator[S3Client]:
     # A part goes to its connection in one piece: on a slow line that takes a while.
     access = Access(service.profile, service.region, service.endpoint_url)
-    return transfer_client(access, 2 * threads + 2, send_seconds=60)
+    with closing(transfer_client(access, 2 * threads + 2, send_seconds=60)) as client:
+        yield client
 
 
 class _Between(NamedTuple):
