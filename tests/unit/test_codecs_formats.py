@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import struct
 import zlib
 
@@ -237,3 +238,68 @@ def test_a_zstd_block_larger_than_the_format_allows_is_refused_unread() -> None:
     error = failure("zstd", header + struct.pack("<I", (128 * 1024 + 1) << 3 | 1)[:3])
     assert isinstance(error, CorruptSourceError)
     assert error.offset == len(header)
+
+
+def test_a_zstd_frame_that_holds_less_than_it_declares_is_corrupt_and_its_last_piece_is_not_given_away() -> None:
+    # Its last block is empty, for which libzstd does not compare.
+    frame = b"\x28\xb5\x2f\xfd\x20\x10\x40\0\0a,b\n1,2\n\x01\0\0"
+    error = failure("zstd", frame)
+    assert isinstance(error, CorruptSourceError)
+    assert error.message == "zstd frame declares 16 bytes and holds 8"
+    assert decoded("zstd", frame.replace(b"\x20\x10", b"\x20\x08")) == b"a,b\n1,2\n"
+
+
+def xz_with(check: int, data: bytes = DATA) -> bytes:
+    """A stream of one block whose check is of a type of its own, of as many bytes as that type takes."""
+    stream = lzma.compress(data, check=lzma.CHECK_CRC32 if check < 4 else lzma.CHECK_CRC64)
+    flags = bytes([0, check])
+    head = stream[:6] + flags + struct.pack("<I", zlib.crc32(flags))
+    sizes = stream[-8:-4] + flags
+    return head + stream[12:-12] + struct.pack("<I", zlib.crc32(sizes)) + sizes + b"YZ"
+
+
+@chunk_sizes
+@pytest.mark.parametrize("check", [2, 3, 5, 6])
+def test_an_xz_check_that_nobody_here_knows_is_warned_of_once(check: int, chunk: int) -> None:
+    trace = Trace()
+    assert decoded("xz", xz_with(check) * 3, chunk=chunk, trace=trace) == DATA * 3
+    assert trace.warnings == [f"xz check type {check} is not known here: the content was decoded, but not verified"]
+
+
+@pytest.mark.parametrize("check", [lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256])
+def test_an_xz_check_that_is_known_or_absent_is_not_warned_of(check: int) -> None:
+    trace = Trace()
+    decoded("xz", lzma.compress(DATA, check=check), trace=trace)
+    assert trace.warnings == []
+
+
+def xz_filtered(filters: bytes, count: int) -> bytes:
+    """The beginning of a stream whose block names these filters."""
+    flags = b"\0\x01"
+    body = bytes([count - 1]) + filters
+    body += bytes(-(len(body) + 1) % 4)
+    header = bytes([(len(body) + 1) // 4]) + body
+    header += struct.pack("<I", zlib.crc32(header))
+    return b"\xfd7zXZ\0" + flags + struct.pack("<I", zlib.crc32(flags)) + header + bytes(64)
+
+
+@chunk_sizes
+@pytest.mark.parametrize(
+    ("filters", "count", "names"),
+    [
+        (b"\x3f\x00\x21\x01\x16", 2, r"unknown \(0x3f\), lzma2 \(0x21\)"),
+        (b"\x03\x02\x00\x00\x21\x01\x16", 2, r"delta \(0x03\), lzma2 \(0x21\)"),
+        (b"\x04\x00", 1, r"x86 \(0x04\)"),
+    ],
+)
+def test_an_xz_filter_that_nobody_here_has_is_named(filters: bytes, count: int, names: str, chunk: int) -> None:
+    error = failure("xz", xz_filtered(filters, count), chunk=chunk)
+    assert isinstance(error, BadHeaderError)
+    assert re.fullmatch(f"xz filters {names} are not supported by the decoder here", error.message)
+    assert "LZMA2" in error.hint
+
+
+@pytest.mark.parametrize("name", ["FILTER_X86", "FILTER_DELTA", "FILTER_ARM", "FILTER_SPARC"])
+def test_xz_filters_of_liblzma_are_read(name: str) -> None:
+    filters = [{"id": getattr(lzma, name)}, {"id": lzma.FILTER_LZMA2, "preset": 1}]
+    assert decoded("xz", lzma.compress(DATA, format=lzma.FORMAT_XZ, filters=filters)) == DATA

@@ -173,3 +173,38 @@ def test_what_bgzip_writes_is_walked() -> None:
     assert inflated == b""
     assert (trace.produced, trace.crc32) == (len(data), zlib.crc32(data))
     assert len(notes) == 4
+
+
+NO_END = ["no BGZF end-of-file marker: the source may be cut short between two blocks"]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 65_536])
+@pytest.mark.parametrize(
+    ("data", "warnings"),
+    [
+        (bgzf_member(DATA), NO_END),
+        (bgzf_member(DATA) * 3, NO_END),
+        (bgzf_member(DATA) + BGZF_END, []),
+        (bgzf_member(DATA) + BGZF_END + bgzf_member(DATA), NO_END),
+        (BGZF_END, []),
+        (gzip_member(DATA), []),
+        (bgzf_member(DATA) + gzip_member(DATA), []),
+        (b"", []),
+    ],
+    ids=["one", "three", "whole", "joined and cut", "empty", "gzip", "gzip behind", "nothing"],
+)
+def test_bgzf_without_its_marker_is_warned_of_in_one_pass_and_by_the_walk(
+    data: bytes, warnings: list[str], chunk: int
+) -> None:
+    decoding, scanning = Trace(), Trace()
+    list(decode(chop(data, chunk), decoding, 65_536))
+    list(scan(chop(data, chunk), scanning, 65_536, spacing=1, note=lambda _: None))
+    _, _, walking = walked(data, chunk=chunk)
+    assert decoding.warnings == scanning.warnings == walking.warnings == warnings
+
+
+def test_the_marker_is_asked_for_also_behind_a_checkpoint() -> None:
+    data = bgzf_member(DATA) * 3
+    _, notes, _ = walked(data)
+    _, _, trace = walked(data, go_on=notes[-1])
+    assert trace.warnings == NO_END

@@ -7,6 +7,7 @@ import lzma
 import random
 import shutil
 import subprocess
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from fixtures.encoded import chop, zstd_frame
 from fixtures.units import MAKERS, pieces_of, shifted, xz_block, xz_empty_block, xz_stream, zstd
 from penstock.codecs import CODECS, Trace
 from penstock.errors import BadSourceError, CorruptSourceError
-from penstock.index import units
+from penstock.index import units, xz_tail
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.units import passing
 from penstock.index.ways import ways_within
@@ -248,3 +249,23 @@ def _enters_everywhere(codec: str, encoded: bytes, data: bytes) -> None:
     assert len(result.notes) > 1
     for note in result.notes:
         assert entered(codec, encoded, note) == data[note.entry.decoded :]
+
+
+def test_a_frame_shorter_than_it_declares_is_corrupt_in_a_scan_and_where_it_is_entered() -> None:
+    short = b"\x28\xb5\x2f\xfd\x20\x10\x40\0\0a,b\n1,2\n\x01\0\0"
+    for content in (True, False):
+        with pytest.raises(CorruptSourceError):
+            scanned("zstd", zstd_frame(b"x" * 100) + short, 1, content=content)
+    with pytest.raises(CorruptSourceError, match="declares 16 bytes and holds 8"):
+        entered("zstd", short, Checkpoint(Entry(0, 0)))
+
+
+def test_blocks_of_an_unknown_check_are_warned_of_by_the_scan_and_by_the_tail() -> None:
+    encoded = xz_stream([xz_block(b"a" * 50)], check=2)
+    told = ["xz check type 2 is not known here: the content was decoded, but not verified"]
+    assert scanned("xz", encoded, 1).trace.warnings == told
+
+    def read(start: int, end: int) -> Generator[bytes, None, None]:
+        yield encoded[start:end]
+
+    assert list(xz_tail.tail(read, len(encoded), 1).warnings) == told

@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 
 from penstock.checksum import crc32, crc32_combine
-from penstock.codecs import bzip2, gzip, identity, xz, zstd
+from penstock.codecs import bzip2, foreign, gzip, identity, xz, zstd
 from penstock.codecs.model import Codec, Trace
 from penstock.errors import CodecMismatchError, ConfigurationError
 from penstock.limits import MIN_WINDOW
@@ -67,7 +67,8 @@ def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WI
     found = next((codec for codec in codecs.values() if codec.magic and head.startswith(codec.magic)), IDENTITY)
     promised = _promised(name) if wanted == "auto" else codecs[wanted]
     if promised is not IDENTITY and promised.name != found.name:
-        content = found.name if found.magic else f"not compressed (it starts with {head[:4].hex(' ')})"
+        plain = foreign.name_of(head) or f"not compressed (it starts with {head[:4].hex(' ')})"
+        content = found.name if found.magic else plain
         claim = f"its name {name!r}" if wanted == "auto" else "its route"
         raise CodecMismatchError(f"{claim} says {promised.name}, but the content is {content}", offset=0)
     return found

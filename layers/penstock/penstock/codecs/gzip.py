@@ -25,6 +25,9 @@ MAX_TEXT = 64 * 1024
 
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
 
+# The mark of BGZF (SAM/BAM specification, section 4.1) among a header's extra fields.
+_BGZF = b"BC"
+
 # At most this is copied per call, as unused input. 32 to 256 KiB are equally fast.
 _SLICE = 64 * 1024
 
@@ -40,13 +43,34 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, engine: Engine =
 
 def members(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[bytes]:
     """`decode`, of what is left of a feed."""
+    end = EndMarker(trace)
     while at_member(feed, trace, NAME, MAGIC):
-        skip_header(feed)
+        end.member(is_bgzf=skip_header(feed))
         yield from _member(feed, trace, step, engine)
+    end.check()
 
 
-def skip_header(feed: Feed) -> None:
-    """Raises BadHeaderError and TruncatedSourceError."""
+class EndMarker:
+    """Whether a BGZF source ends with an empty member, as its writers do: cut between two members, it has none."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._is_bgzf = False
+        self._before = 0
+
+    def member(self, *, is_bgzf: bool) -> None:
+        """Another member begins."""
+        self._is_bgzf = is_bgzf
+        self._before = self._trace.produced
+
+    def check(self) -> None:
+        """The source has ended, of which the last member was told."""
+        if self._is_bgzf and self._trace.produced > self._before:
+            self._trace.warnings.append("no BGZF end-of-file marker: the source may be cut short between two blocks")
+
+
+def skip_header(feed: Feed) -> bool:
+    """Whether the member is one of BGZF. Raises BadHeaderError and TruncatedSourceError."""
     start = feed.position
     header = bytearray(feed.exactly(10, "a gzip header"))
     flags = header[3]
@@ -55,9 +79,11 @@ def skip_header(feed: Feed) -> None:
             raise BadHeaderError(f"gzip header has {header[at]:#04x} for {expected:#04x}", offset=start + at)
     if flags & _RESERVED:
         raise BadHeaderError(f"gzip header sets reserved flags: {flags:#04x}", offset=start + 3)
+    extra = b""
     if flags & _FEXTRA:
         length = feed.exactly(2, "a gzip header")
-        header += length + feed.exactly(int.from_bytes(length, "little"), "a gzip header")
+        extra = feed.exactly(int.from_bytes(length, "little"), "a gzip header")
+        header += length + extra
     if flags & _FNAME:
         header += _text(feed, "file name")
     if flags & _FCOMMENT:
@@ -66,6 +92,18 @@ def skip_header(feed: Feed) -> None:
         at = feed.position
         if int.from_bytes(feed.exactly(2, "a gzip header"), "little") != crc32(header) & 0xFFFF:
             raise BadHeaderError("gzip header does not match its own checksum", offset=at)
+    return extra_field(extra, _BGZF) is not None
+
+
+def extra_field(extra: bytes, name: bytes) -> bytes | None:
+    """One of the fields of a header's extra part (section 2.3.1.1), cut where that ends; None where there is none."""
+    at = 0
+    while at + 4 <= len(extra):
+        size = int.from_bytes(extra[at + 2 : at + 4], "little")
+        if extra[at : at + 2] == name:
+            return extra[at + 4 : at + 4 + size]
+        at += 4 + size
+    return None
 
 
 def _text(feed: Feed, what: str) -> bytes:

@@ -132,7 +132,7 @@ def _blocks(feed: Feed, decompressor: zstandard.ZstdDecompressor, header: Header
     """Yield the content of each block that is not empty; before the last, check the frame as a whole."""
     frame = decompressor.decompressobj()
     frame.decompress(header.raw)
-    held, last = b"", False
+    held, last, produced = b"", False, 0
     while not last:
         at = feed.position
         block, last = _block(feed)
@@ -140,11 +140,15 @@ def _blocks(feed: Feed, decompressor: zstandard.ZstdDecompressor, header: Header
             piece = frame.decompress(block)
         except zstandard.ZstdError as error:
             raise CorruptSourceError("corrupt zstd block", offset=at) from error
+        produced += len(piece)
         if piece:
             if held:
                 yield held
             held = piece
     at = feed.position
+    # libzstd does not compare where the last block is empty.
+    if header.size not in (None, produced):
+        raise CorruptSourceError(f"zstd frame declares {header.size:,} bytes and holds {produced:,}", offset=at)
     if header.has_checksum:
         checksum = feed.exactly(_CHECKSUM, "a zstd checksum")
         try:

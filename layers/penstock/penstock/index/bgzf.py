@@ -9,11 +9,10 @@ import struct
 
 from penstock.checksum import crc32_combine
 from penstock.codecs.feed import Feed
-from penstock.codecs.gzip import MAGIC
+from penstock.codecs.gzip import MAGIC, extra_field
 from penstock.codecs.model import Trace
 
 _HEADER = struct.Struct("<3sB6xH")
-_FIELD = struct.Struct("<2sH")
 _TRAILER = struct.Struct("<II")
 _EXTRA_ONLY = 0x04
 _LARGEST = 65_536
@@ -48,12 +47,6 @@ def _size(feed: Feed) -> int:
     if magic != MAGIC[0] or flags != _EXTRA_ONLY:
         return 0
     extra = feed.peek(_HEADER.size + length)[_HEADER.size :]
-    at = 0
-    while at + _FIELD.size <= len(extra):
-        name, size = _FIELD.unpack_from(extra, at)
-        value = extra[at + _FIELD.size :][:size]
-        if name == b"BC" and size == len(value) == 2:  # noqa: PLR2004  # a number of 16 bits
-            whole = int.from_bytes(value, "little") + 1
-            return whole if whole > _HEADER.size + length + _TRAILER.size else 0
-        at += _FIELD.size + size
-    return 0
+    value = extra_field(extra, b"BC") or b""
+    whole = int.from_bytes(value, "little") + 1
+    return whole if len(value) == 2 and whole > _HEADER.size + length + _TRAILER.size else 0  # noqa: PLR2004  # 16 bits

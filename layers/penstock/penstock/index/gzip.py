@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from penstock.checksum import crc32
 from penstock.codecs.engine import FASTEST, Engine
 from penstock.codecs.feed import Feed
-from penstock.codecs.gzip import MAGIC, NAME, end_member, inflate, members, skip_header
+from penstock.codecs.gzip import MAGIC, NAME, EndMarker, end_member, inflate, members, skip_header
 from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
@@ -55,15 +55,19 @@ def scan(
             scanner.note_member()
         else:
             yield from scanner.resume(checkpoint)
+        end = EndMarker(trace)
         while at_member(feed, trace, NAME, MAGIC):
             if trace.produced >= scanner.due:
                 scanner.note_member()
+            # What is passed over is BGZF; of anything else the header is asked below.
+            end.member(is_bgzf=True)
             if not content and bgzf.pass_over(feed, trace):
                 yield _NOTHING
                 continue
-            skip_header(feed)
+            end.member(is_bgzf=skip_header(feed))
             inflater.start()
             yield from scanner.member()
+        end.check()
 
 
 class _Scan:

@@ -14,8 +14,7 @@ from penstock.checksum import crc32
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
 from penstock.codecs.model import Trace
-from penstock.codecs.window import check_window
-from penstock.codecs.xz import MAGIC, NAME, OVERHEAD, lzma2_dictionary, read_number
+from penstock.codecs.xz import MAGIC, NAME, OVERHEAD, check_block, read_number, warn_of_check
 from penstock.errors import BadHeaderError, CorruptSourceError
 from penstock.index.checkpoint import Checkpoint, Note
 from penstock.index.units import enter_units, feed_from, scan_units
@@ -56,6 +55,7 @@ class Blocks:
         while self._header or at_member(self._feed, self._trace, NAME, MAGIC, padding=4):
             if not self._header:
                 self._header = stream_header(self._feed)
+                warn_of_check(self._header, self._trace)
                 self._index = 0, 0
             if self._feed.peek(1) != _INDEX:
                 return True
@@ -110,7 +110,7 @@ class Blocks:
         head = feed.exactly((size + 1) * 4, "an xz block header")
         if crc32(head[:-4]) != int.from_bytes(head[-4:], "little"):
             raise CorruptSourceError("xz block header does not match its checksum", offset=start)
-        check_window(lzma2_dictionary(head[1:-4]), self._largest, "xz dictionary", offset=start)
+        check_block(self._header, head, self._largest, offset=start)
         return head
 
     def _end_stream(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from penstock.checksum import crc32
 from penstock.codecs.feed import Feed
 from penstock.codecs.model import Trace
-from penstock.codecs.xz import read_number
+from penstock.codecs.xz import read_number, unverified
 from penstock.errors import CorruptSourceError
 from penstock.index.checkpoint import Checkpoint
 from penstock.index.units import START
@@ -40,6 +40,7 @@ class Found:
 
     entries: list[Checkpoint]
     total: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def tail(read: Read, size: int, spacing: int) -> Found:
             if at - entries[-1].entry.decoded >= spacing and at < total:
                 entries.append(Checkpoint(Entry(at, stream.start + encoded), stream.header))
         before += stream.decoded
-    return Found(entries, total)
+    warnings = dict.fromkeys(unverified(stream.header) for stream in reversed(streams))
+    return Found(entries, total, tuple(filter(None, warnings)))
 
 
 def _content_end(read: Read, end: int) -> int:

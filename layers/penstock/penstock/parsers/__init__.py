@@ -13,6 +13,7 @@ from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.parsers.delimited import no_screen, open_csv, parse_csv
 from penstock.parsers.feed import Feed
+from penstock.parsers.foreign import refuse_content, refuse_name
 from penstock.parsers.json_document import parse_json_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
@@ -38,8 +39,9 @@ _LIMITS = WorkbookLimits()
 def choose_format(name: str, options: ParseOptions) -> Format:
     """The format that the route sets, else the one that the name promises, compression suffix aside.
 
-    Raises InvalidRouteError when neither says.
+    Raises InvalidRouteError when neither says, BadDocumentError where the name says a format that is not read.
     """
+    refuse_name(strip_suffix(name), options, _SUFFIXES)
     if options.format is not Format.AUTO:
         return options.format
     suffix = _suffix(name)
@@ -79,6 +81,8 @@ def parse(
     record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must
     be chosen: see ``resolve``), WorkbookTooLargeError and ExpansionLimitError for workbooks.
     """
+    if not within:
+        chunks = refuse_content(chunks, options)
     match options.format:
         case Format.CSV:
             return parse_csv(
@@ -102,7 +106,7 @@ def outset(chunks: Iterable[bytes], options: ParseOptions) -> Within:
     Takes no more chunks than the header needs. To parse from one record on, replace ``offset`` and ``row`` by its
     own. Raises what ``parse`` does of a header.
     """
-    feed = Feed(chunks, options.encoding)
+    feed = Feed(refuse_content(chunks, options), options.encoding)
     if options.format is not Format.CSV:
         return Within(feed.offset, 1, feed.encoding.name)
     dialect, names = open_csv(feed, options)

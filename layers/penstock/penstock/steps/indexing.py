@@ -156,7 +156,7 @@ class IndexPass:
             self._note(entry, None)
             if len(self._ready) >= SEGMENT:
                 state = self._flush(state)
-        return self._end(state, Trace(produced=found.total))
+        return self._end(state, Trace(produced=found.total, warnings=list(found.warnings)))
 
     def _scan(self, state: IndexState) -> bool:
         began = state.segments
