@@ -50,6 +50,13 @@ def _ingest(event: Any, deadline: Deadline) -> list[str]:
     return list(deployed.ingest().handle(event, deadline).returned)
 
 
+def _begin_again(job: str) -> bool:
+    """What `redrive` writes; whether there was anything to begin again."""
+    store = deployed.build_job_store(Settings.from_environment())
+    status = store.get(job)
+    return status is not None and store.begin_again(status)
+
+
 # As functions/*/app.py have them.
 _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "ingest": _ingest,
@@ -58,5 +65,5 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "work": lambda event, deadline: deployed.work()(event["job"], event["attempt"], event["span"], deadline),
     "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"]),
     "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
-    "begin again": lambda job, _: deployed.build_job_store(Settings.from_environment()).begin_again(job),
+    "begin again": lambda job, _: _begin_again(job),
 }

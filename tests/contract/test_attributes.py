@@ -39,6 +39,11 @@ def test_a_state_is_a_text() -> None:
     assert type(typed(JobState.RUNNING)["S"]) is str
 
 
+def test_a_set_of_texts_is_one() -> None:
+    assert typed(frozenset({"b", "a"})) == {"SS": ["a", "b"]}
+    assert plain({"it": {"SS": ["a", "b"]}}) == {"it": frozenset({"a", "b"})}
+
+
 def test_a_tuple_is_a_list() -> None:
     assert typed(("a", 1)) == {"L": [{"S": "a"}, {"N": "1"}]}
 
@@ -55,7 +60,7 @@ def test_a_number_that_would_be_rounded_is_refused(value: object) -> None:
         typed(value)
 
 
-@pytest.mark.parametrize("attribute", [{"SS": ["a"]}, {"B": b"bytes"}])
+@pytest.mark.parametrize("attribute", [{"NS": ["1"]}, {"B": b"bytes"}])
 def test_an_attribute_that_the_table_does_not_hold_is_refused(attribute: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="does not hold"):
         plain({"it": attribute})

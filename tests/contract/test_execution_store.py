@@ -400,3 +400,16 @@ def test_when_dynamodb_keeps_leaving_receipts_out_they_must_be_asked_for_later(m
     stores.begin()
     with pytest.raises(ServiceUnavailableError, match="left items out"):
         stores.executions.receipts(JOB.id, EXECUTION, range(7 * ATTEMPTS + 1))
+
+
+def test_uploads_of_an_execution_are_on_the_record_of_its_job(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.note_upload(JOB.id, EXECUTION, "u1")
+    stores.executions.note_upload(JOB.id, EXECUTION, "u1")
+    assert stores.status.uploads == ("u1",)
+    with pytest.raises(LeaseLostError):
+        stores.executions.note_upload(JOB.id, "another", "u2")
+    stores.executions.revoke(JOB.id, EXECUTION)
+    with pytest.raises(LeaseLostError):
+        stores.executions.note_upload(JOB.id, EXECUTION, "u3")
+    assert stores.status.uploads == ("u1",)

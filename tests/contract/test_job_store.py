@@ -13,9 +13,22 @@ import pytest
 from moto import mock_aws
 
 from penstock.adapters.dynamodb_client import EncodedPuts
+from penstock.adapters.job_index import table_schema
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
+from penstock.model import (
+    MAX_ATTEMPTS,
+    Claim,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    Progress,
+    Receipt,
+    Route,
+    Source,
+    Target,
+)
 from penstock.ports import JobStore
 from penstock.testing.jobs import MemoryJobStore
 
@@ -49,12 +62,8 @@ def memory(clock: Clock) -> Iterator[JobStore]:
 
 
 def create_table(client: DynamoDBClient) -> None:
-    client.create_table(
-        TableName="jobs",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    schema: Any = table_schema()
+    client.create_table(TableName="jobs", **schema)
 
 
 def dynamodb(clock: Clock) -> Iterator[JobStore]:
@@ -74,6 +83,10 @@ def claimed(store: JobStore, job: Job = JOB, *, lease: float = 60) -> Claim:
     claim = store.claim(job, lease=lease)
     assert isinstance(claim, Claim)
     return claim
+
+
+def begin_again(store: JobStore, job: Job = JOB) -> bool:
+    return store.begin_again(status(store, job))
 
 
 def status(store: JobStore, job: Job = JOB) -> JobStatus:
@@ -312,7 +325,7 @@ def test_a_failed_job_begins_again_where_nothing_has_been_done(store: JobStore, 
     store.beat(claim, Progress(250, 900, 3, 1), lease=60)
     store.close(claim, JobState.FAILED, failure=FAILURE)
     clock.now += 1000
-    assert store.begin_again(JOB.id)
+    assert begin_again(store)
     waiting = status(store)
     assert (waiting.state, waiting.redrives, waiting.progress) == (JobState.WAITING, 1, Progress())
     assert (waiting.started_at, waiting.finished_at, waiting.seconds) == (clock.now, 0, 0)
@@ -324,12 +337,12 @@ def test_a_job_that_begins_again_is_claimed_at_once_and_the_claim_knows(store: J
         claim = claimed(store)
         assert (claim.redrives, claim.number) == (redrives, redrives + 1)
         store.close(claim, JobState.FAILED, failure=FAILURE)
-        assert store.begin_again(JOB.id)
+        assert begin_again(store)
 
 
 def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(store: JobStore, clock: Clock) -> None:
     failed(store)
-    store.begin_again(JOB.id)
+    begin_again(store)
     claimed(store, lease=60)
     clock.now += 60
     assert claimed(store).redrives == 1
@@ -338,7 +351,7 @@ def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(s
 def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
     claim = claimed(store)
     store.close(claim, JobState.FAILED, failure=FAILURE)
-    store.begin_again(JOB.id)
+    begin_again(store)
     with pytest.raises(LeaseLostError):
         store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
 
@@ -346,25 +359,25 @@ def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.SUPERSEDED])
 def test_a_job_that_ended_otherwise_does_not_begin_again(store: JobStore, state: JobState) -> None:
     store.close(claimed(store), state)
-    assert not store.begin_again(JOB.id)
+    assert not begin_again(store)
     assert status(store).state is state
 
 
 def test_a_job_that_is_at_work_waits_or_is_unknown_does_not_begin_again(store: JobStore) -> None:
-    assert not store.begin_again(JOB.id)
+    assert not store.begin_again(JobStatus(JOB.id, JobState.FAILED, SOURCE.uri))
     assert store.get(JOB.id) is None
     failed(store)
-    assert store.begin_again(JOB.id)
-    assert not store.begin_again(JOB.id)
+    assert begin_again(store)
+    assert not begin_again(store)
     claimed(store)
-    assert not store.begin_again(JOB.id)
+    assert not begin_again(store)
     assert status(store).redrives == 1
 
 
 def test_a_newer_version_that_was_claimed_meanwhile_supersedes_the_redrive(store: JobStore) -> None:
     failed(store)
     claimed(store, newer(JOB))
-    store.begin_again(JOB.id)
+    begin_again(store)
     with pytest.raises(SupersededError):
         store.claim(JOB, lease=60)
     assert status(store).state is JobState.SUPERSEDED
@@ -407,3 +420,69 @@ def test_an_item_that_an_earlier_penstock_wrote_has_no_upload(clock: Clock) -> N
         claimed(store)
         client.update_item(TableName="jobs", Key={"pk": {"S": f"job#{JOB.id}"}}, UpdateExpression="REMOVE sequencer")
         assert status(store).upload is None
+
+
+def test_a_record_says_who_holds_the_job_how_long_and_in_how_much_memory(store: JobStore, clock: Clock) -> None:
+    claim = store.claim(JOB, lease=60, seconds=900, memory=128)
+    assert isinstance(claim, Claim)
+    found = status(store)
+    assert (found.holder, found.lease_until, found.deadline_at) == (claim.attempt, clock.now + 60, clock.now + 900)
+    assert (found.memory_size, found.memory_peak, found.attempts_limit) == (128, 0, MAX_ATTEMPTS)
+    clock.now += 50
+    store.beat(claim, Progress(1, 1), lease=60, memory=100)
+    assert (status(store).memory_peak, status(store).lease_until) == (100, clock.now + 60)
+    assert status(store).deadline_at == clock.now + 850
+
+
+def test_a_job_that_begins_again_has_as_many_attempts_again(store: JobStore) -> None:
+    store.release(claimed(store), FAILURE)
+    failed(store)
+    assert begin_again(store)
+    assert (status(store).attempts, status(store).attempts_limit) == (2, 2 + MAX_ATTEMPTS)
+
+
+def test_a_job_nobody_works_on_begins_again_once_its_lease_is_over(store: JobStore, clock: Clock) -> None:
+    dead = claimed(store, lease=60)
+    assert not begin_again(store)
+    clock.now += 60
+    assert begin_again(store)
+    with pytest.raises(LeaseLostError):
+        store.close(dead, JobState.SUCCEEDED, receipt=RECEIPT)
+
+
+def test_a_job_that_was_taken_since_it_was_read_does_not_begin_again(store: JobStore, clock: Clock) -> None:
+    claimed(store, lease=60)
+    clock.now += 60
+    seen = status(store)
+    claimed(store, lease=60)
+    clock.now += 60
+    assert not store.begin_again(seen)
+    assert status(store).state is JobState.RUNNING
+
+
+def test_uploads_are_on_record_until_they_have_ended(store: JobStore) -> None:
+    claim = claimed(store)
+    store.note_upload(claim, "u2")
+    store.note_upload(claim, "u1")
+    store.note_upload(claim, "u1")
+    assert status(store).uploads == ("u1", "u2")
+    store.close(claim, JobState.FAILED, failure=FAILURE)
+    store.forget_upload(JOB.id, "u1")
+    store.forget_upload(JOB.id, "unknown")
+    assert status(store).uploads == ("u2",)
+    store.forget_upload(JOB.id, "u2")
+    assert status(store).uploads == ()
+
+
+def test_an_upload_of_a_job_without_a_record_makes_none(store: JobStore) -> None:
+    store.forget_upload(JOB.id, "u1")
+    assert store.get(JOB.id) is None
+
+
+def test_whoever_has_lost_a_job_notes_no_upload_on_its_record(store: JobStore, clock: Clock) -> None:
+    dead = claimed(store, lease=60)
+    clock.now += 60
+    claimed(store)
+    with pytest.raises(LeaseLostError):
+        store.note_upload(dead, "u1")
+    assert status(store).uploads == ()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from penstock import telemetry
+from penstock.adapters import job_index
 from penstock.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +30,7 @@ def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(
     assert table["DeletionPolicy"] == "RetainExceptOnCreate"
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["Properties"] == {
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        **job_index.table_schema(),
         "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},

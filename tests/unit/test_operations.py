@@ -134,7 +134,7 @@ def test_a_failed_job_waits_and_its_event_is_sent(plant: Plant) -> None:
 
 def test_a_redrive_that_died_before_its_event_was_sent_is_made_good_by_another(plant: Plant) -> None:
     job = plant.end("a.gz", JobState.FAILED)
-    plant.jobs.begin_again(job.id)
+    plant.jobs.begin_again(plant.jobs.jobs[job.id])
     plant.redrive(job)
     assert plant.jobs.jobs[job.id].redrives == 1
     assert plant.queue.events == [notification(job.source)]

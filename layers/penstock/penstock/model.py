@@ -15,6 +15,7 @@ from penstock.records import TablePlan
 __all__ = [
     "DEFAULT_RATIO",
     "LONGEST_MESSAGE",
+    "MAX_ATTEMPTS",
     "Claim",
     "Content",
     "Failure",
@@ -30,6 +31,7 @@ __all__ = [
     "Store",
     "TableTarget",
     "Target",
+    "can_begin_again",
     "digest",
 ]
 
@@ -161,6 +163,11 @@ class Receipt:
     rejects: int = 0
 
 
+# Attempts that a job has, and has again after each redrive: those that the queue delivers and those that the
+# reconciler begins count alike.
+MAX_ATTEMPTS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to work on a job until the lease ends.
@@ -178,7 +185,14 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """What the jobs table knows of one job. Times are Unix seconds. ``execution`` and ``spans`` are of a job that the
-    state machine carries. ``upload`` is the source as its event told it; None where not all of it is on record."""
+    state machine carries. ``upload`` is the source as its event told it; None where not all of it is on record.
+
+    ``holder`` is the attempt or execution that has the job until ``lease_until``; the invocation that holds a claim is
+    killed at ``deadline_at`` at the latest. ``memory_peak`` of ``memory_size`` bytes were used at the last heartbeat.
+    ``attempts_limit`` is the number of the last attempt. ``uploads`` are ids of multipart uploads that the job has
+    opened and not ended yet. ``round`` counts uploads that an execution had to begin again, ``yields_to`` is the newer
+    job that this one waits for, ``aborts`` counts what the reconciler has asked of `abort`.
+    """
 
     job_id: str
     state: JobState
@@ -201,6 +215,16 @@ class JobStatus:
     spans_done: int = 0
     redrives: int = 0
     upload: Source | None = None
+    holder: str = ""
+    lease_until: float = 0.0
+    deadline_at: float = 0.0
+    memory_peak: int = 0
+    memory_size: int = 0
+    attempts_limit: int = MAX_ATTEMPTS
+    uploads: tuple[str, ...] = ()
+    round: int = 0
+    yields_to: str = ""
+    aborts: int = 0
 
     @property
     def percent(self) -> float:
@@ -231,3 +255,13 @@ class JobStatus:
             return 0.0
         done = self.progress.bytes_in
         return self.seconds * (self.size - done) / done if done and self.seconds else None
+
+
+def can_begin_again(status: JobStatus, now: float) -> bool:
+    """Whether a job has failed, or nobody works on it any more; of an execution's job, only Step Functions knows."""
+    match status.state:
+        case JobState.FAILED | JobState.EXECUTING:
+            return True
+        case JobState.RUNNING:
+            return status.lease_until <= now
+    return False

@@ -278,6 +278,9 @@ class ExecutionStore(Protocol):
         Raises LeaseLostError where another has it.
         """
 
+    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+        """Note a multipart upload that was opened for the job."""
+
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
@@ -308,15 +311,21 @@ class ExecutionStore(Protocol):
 class JobStore(Protocol):
     """The jobs table. Each write but ``skip`` is conditional on holding the claim and raises LeaseLostError."""
 
-    def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
-        """Take a job for ``lease`` seconds.
+    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
+        """Take a job for ``lease`` seconds. The invocation has so many seconds left, and so many bytes of memory.
 
         A job that has ended is answered with its status instead. Raises JobInProgressError while another attempt
         holds it, and SupersededError, on record, when a newer version was claimed through the same route.
         """
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
-        """Record progress and renew the lease."""
+    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+        """Record progress and the most bytes of memory that were used, and renew the lease."""
+
+    def note_upload(self, claim: Claim, upload_id: str) -> None:
+        """Note a multipart upload that was opened for the job."""
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        """An upload has ended, whoever had opened it; also for a job that is not on record any more."""
 
     def release(self, claim: Claim, failure: Failure) -> None:
         """Give the lease up for another attempt: the job waits."""
@@ -339,10 +348,11 @@ class JobStore(Protocol):
 
     def get(self, job_id: str) -> JobStatus | None: ...
 
-    def begin_again(self, job_id: str) -> bool:
-        """Let a job that has failed wait for another delivery of its event; False if it has not, or not any more.
+    def begin_again(self, status: JobStatus) -> bool:
+        """Let a job that has failed, or that nobody works on, wait for another delivery of its event; False if it is
+        another's, or has changed since it was read. Whether its execution has ended the caller must know.
 
-        Its progress begins anew, its time too, and `Claim.redrives` counts one more.
+        Its progress begins anew, its time too, its attempts are as many again, and `Claim.redrives` counts one more.
         """
 
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:

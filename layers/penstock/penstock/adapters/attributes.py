@@ -1,12 +1,12 @@
 """Python values as attributes of the jobs table, and back.
 
-boto3 has both ways for all that DynamoDB holds. The jobs table holds texts, numbers, lists and maps of them, and
+boto3 has both ways for all that DynamoDB holds. The jobs table holds texts, numbers, lists, maps and sets of texts, and
 boto3's import is a quarter of a cold start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,11 +25,17 @@ def typed(value: Any) -> dict[str, Any]:
             return {"N": number_text(value)}
         case None:
             return {"NULL": True}
-        case list() | tuple():
-            return {"L": [typed(inner) for inner in value]}
-        case Mapping():
-            return {"M": {name: typed(inner) for name, inner in value.items()}}
+        case frozenset():
+            return {"SS": sorted(value)}
+        case list() | tuple() | Mapping():
+            return _collected(value)
     raise TypeError(f"the jobs table does not hold a {type(value).__name__}")
+
+
+def _collected(value: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {"M": {name: typed(inner) for name, inner in value.items()}}
+    return {"L": [typed(inner) for inner in value]}
 
 
 def untyped(attribute: Mapping[str, Any]) -> Any:
@@ -42,6 +48,8 @@ def untyped(attribute: Mapping[str, Any]) -> Any:
             return Decimal(value)
         case "NULL":
             return None
+        case "SS":
+            return frozenset(value)
         case "L":
             return [untyped(inner) for inner in value]
         case "M":

@@ -12,8 +12,11 @@ from botocore.exceptions import ClientError
 from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.backoff import Backoff
+from penstock.adapters.job_index import ended_at, open_until
 from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key
+from penstock.adapters.noted_uploads import note_owner
 from penstock.errors import LeaseLostError, ServiceUnavailableError
+from penstock.limits import EXECUTING_SECONDS
 from penstock.model import Claim, Failure, JobState, Receipt
 from penstock.spans import SpanReceipt
 from penstock.values import from_json, to_json
@@ -51,8 +54,9 @@ class DynamoExecutionStore:
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         now = self._clock()
         fields: Values = {"attempt": execution, "execution": execution, "lease_until": now + lease, "updated_at": now}
+        fields |= {"aborts": 0, **open_until(claim.job_id, now + lease)}
         if self._table.item(job_key(claim.job_id)).get("execution") != execution:
-            fields |= dict.fromkeys(("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done"), 0)
+            fields |= dict.fromkeys(("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "round"), 0)
         written = self._table.update(
             job_key(claim.job_id),
             fields,
@@ -63,10 +67,18 @@ class DynamoExecutionStore:
             raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
 
     def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
-        self._write(claim.job_id, execution, {"attempt": claim.attempt, "lease_until": self._clock() + lease})
+        until = self._clock() + lease
+        fields = {"attempt": claim.attempt, "lease_until": until, **open_until(claim.job_id, until)}
+        self._write(claim.job_id, execution, fields)
 
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
-        self._write(job_id, execution, {"state": str(JobState.EXECUTING), "lease_until": self._clock() + lease})
+        now = self._clock()
+        fields = {"state": str(JobState.EXECUTING), "lease_until": now + lease}
+        self._write(job_id, execution, fields | open_until(job_id, now + EXECUTING_SECONDS))
+
+    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+        note_owner(self._table, upload_id, job_id)
+        self._write(job_id, execution, {}, add={"uploads": frozenset([upload_id])})
 
     def standing(self, job_id: str, execution: str) -> JobState:
         state, revoked = self._state(job_id, execution)
@@ -162,6 +174,7 @@ class DynamoExecutionStore:
         if item.get("execution") == execution and JobState(item["state"]).final:
             return False
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= ended_at(job_id, now)
         if receipt:
             fields |= delivered(receipt)
         if failure:
@@ -176,12 +189,14 @@ class DynamoExecutionStore:
             raise self._lost(job_id, execution)
         return JobState(item["state"]), item["attempt"] != execution
 
-    def _write(self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS) -> None:
+    def _write(
+        self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS, add: Values | None = None
+    ) -> None:
         fields = {"updated_at": self._clock()} | fields
         values = _fence(execution)
         if condition == _OURS_OR_REVOKED:
             values[":revoked"] = _revoked(execution)
-        if self._table.update(job_key(job_id), fields, condition=condition, values=values) is None:
+        if self._table.update(job_key(job_id), fields, add=add, condition=condition, values=values) is None:
             raise self._lost(job_id, execution)
 
     def _lost(self, job_id: str, execution: str) -> LeaseLostError:

@@ -14,6 +14,7 @@ from penstock.adapters.attributes import typed
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
+from penstock.adapters.job_index import ended_at, open_until
 from penstock.adapters.jobs_table import (
     JobsTable,
     Values,
@@ -24,8 +25,22 @@ from penstock.adapters.jobs_table import (
     job_key,
     status_of,
 )
+from penstock.adapters.noted_uploads import note_owner
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
+from penstock.limits import WAITING_SECONDS
+from penstock.model import (
+    MAX_ATTEMPTS,
+    Claim,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    Progress,
+    Receipt,
+    Source,
+    can_begin_again,
+    digest,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -57,7 +72,7 @@ class DynamoJobStore:
         self._backoff = backoff or Backoff()
         self._sleep = sleep
 
-    def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
+    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
         newest = self._note_order(job)
         now = self._clock()
         attempt = self._new_attempt()
@@ -67,7 +82,12 @@ class DynamoJobStore:
             "state": str(JobState.RUNNING if newest else JobState.SUPERSEDED),
             "attempt": attempt,
             "lease_until": now + lease if newest else now,
+            "deadline_at": now + max(lease, seconds),
+            "memory_size": memory,
+            "yields_to": "",
+            "memory_peak": 0,
             "updated_at": now,
+            **(open_until(job.id, now + lease) if newest else ended_at(job.id, now)),
         }
         message = f"{job.source.uri}: a newer version was claimed before this event came"
         if not newest:
@@ -89,15 +109,31 @@ class DynamoJobStore:
             raise SupersededError(message)
         return Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)))
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         now = self._clock()
-        self._write(claim, {"lease_until": now + lease, "updated_at": now} | counted(progress))
+        fields = {"lease_until": now + lease, "updated_at": now, "memory_peak": memory}
+        self._write(claim, fields | counted(progress))
+
+    def note_upload(self, claim: Claim, upload_id: str) -> None:
+        note_owner(self._table, upload_id, claim.job_id)
+        self._write(claim, {}, add={"uploads": frozenset([upload_id])})
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        self._table.update(
+            job_key(job_id), {}, drop={"uploads": frozenset([upload_id])}, condition="attribute_exists(pk)"
+        )
 
     def release(self, claim: Claim, failure: Failure) -> None:
         now = self._clock()
         self._write(
             claim,
-            {"state": str(JobState.WAITING), "lease_until": now, "updated_at": now, "failure": asdict(failure)},
+            {
+                "state": str(JobState.WAITING),
+                "lease_until": now,
+                "updated_at": now,
+                "failure": asdict(failure),
+                **open_until(claim.job_id, now + WAITING_SECONDS),
+            },
         )
 
     def close(
@@ -110,14 +146,15 @@ class DynamoJobStore:
     ) -> None:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= ended_at(claim.job_id, now)
         if receipt:
             fields |= delivered(receipt)
         self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}))
 
     def skip(self, source: Source) -> None:
-        now = self._clock()
+        now, job_id = self._clock(), digest(*source.identity)
         fields = described(source) | {"state": str(JobState.SKIPPED), "updated_at": now, "finished_at": now}
-        self._table.update(job_key(digest(*source.identity)), fields, once={"started_at": now})
+        self._table.update(job_key(job_id), fields | ended_at(job_id, now), once={"started_at": now})
 
     def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
         """In requests of 25 items, the most there may be, several at once."""
@@ -128,7 +165,7 @@ class DynamoJobStore:
         puts = []
         for job, receipt in done:
             own = described(job.source) | {"route": job.route.name, "target": job.target.uri} | delivered(receipt)
-            own["pk"] = job_key(job.id)
+            own |= {"pk": job_key(job.id), **ended_at(job.id, now)}
             item = common | {name: typed(value) for name, value in own.items()}
             puts.append(_encoded({"PutRequest": {"Item": item}}))
         take_encoded_puts(self._client)
@@ -140,18 +177,19 @@ class DynamoJobStore:
         item = self._table.item(job_key(job_id))
         return status_of(job_id, item) if item else None
 
-    def begin_again(self, job_id: str) -> bool:
+    def begin_again(self, status: JobStatus) -> bool:
         now = self._clock()
-        # Another attempt: what the execution that failed may still do is refused.
-        fields = {"state": str(JobState.WAITING), "attempt": self._new_attempt(), "lease_until": now} | afresh(now)
-        written = self._table.update(
-            job_key(job_id),
-            fields,
-            add={"redrives": 1},
-            condition="#state = :failed",
-            values={":failed": str(JobState.FAILED)},
-        )
-        return written is not None
+        if not can_begin_again(status, now):
+            return False
+        fields = {
+            "state": str(JobState.WAITING),
+            # Another attempt: what the execution that failed may still do is refused.
+            "attempt": self._new_attempt(),
+            "lease_until": now,
+            "attempts_limit": status.attempts + MAX_ATTEMPTS,
+            **open_until(status.job_id, now + WAITING_SECONDS),
+        }
+        return self._table.update_unchanged(status, fields | afresh(now), add={"redrives": 1})
 
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
         conditions, values, names = ["begins_with(pk, :prefix)"], {":prefix": typed(job_key(prefix))}, {}
@@ -202,10 +240,11 @@ class DynamoJobStore:
         wait = max(0.0, float(item.get("lease_until", now)) - now)
         raise JobInProgressError(f"{job.source.uri}: another attempt is at work on job {job.id}", retry_after=wait)
 
-    def _write(self, claim: Claim, fields: Values) -> None:
+    def _write(self, claim: Claim, fields: Values, *, add: Values | None = None) -> None:
         written = self._table.update(
             job_key(claim.job_id),
             fields,
+            add=add,
             condition="attempt = :attempt AND #state = :running",
             values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
         )

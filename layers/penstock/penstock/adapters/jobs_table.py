@@ -5,6 +5,7 @@ order#<digest of source, route>    the highest sequencer that was claimed; it on
                                    finds out without a transaction
 load#<job id>#<span>               where a load into DynamoDB goes on
 span#<execution>#<span>            what one span of an execution delivered
+upload#<upload id>                 the job that opened a multipart upload
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
-from penstock.model import Failure, JobState, JobStatus, Progress, Receipt, Source
+from penstock.model import MAX_ATTEMPTS, Failure, JobState, JobStatus, Progress, Receipt, Source
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -66,14 +67,15 @@ class JobsTable:
         *,
         once: Values | None = None,
         add: Values | None = None,
+        drop: Values | None = None,
         condition: str = "",
         values: Values | None = None,
     ) -> Values | None:
         """One conditional UpdateItem: the item as it is now, or None when the condition does not hold.
 
-        ``fields`` are set, ``once`` set where absent, ``add`` counted up.
+        ``fields`` are set, ``once`` set where absent, ``add`` counted up or added to a set, ``drop`` taken from a set.
         """
-        request = self.expression(key, fields, once=once, add=add, condition=condition, values=values)
+        request = self.expression(key, fields, once=once, add=add, drop=drop, condition=condition, values=values)
         with translating(f"dynamodb:UpdateItem on table {self.name}"):
             try:
                 answer = self.client.update_item(**request, ReturnValues="ALL_NEW")
@@ -83,6 +85,17 @@ class JobsTable:
                 raise
         return plain(answer["Attributes"])
 
+    def update_unchanged(self, status: JobStatus, fields: Values, *, add: Values | None = None) -> bool:
+        """Write a job's item unless somebody has taken, renewed or ended the job since it was read."""
+        written = self.update(
+            job_key(status.job_id),
+            fields,
+            add=add,
+            condition="attempt = :holder AND #state = :seen AND lease_until = :lease",
+            values={":holder": status.holder, ":seen": str(status.state), ":lease": status.lease_until},
+        )
+        return written is not None
+
     def expression(
         self,
         key: str,
@@ -90,6 +103,7 @@ class JobsTable:
         *,
         once: Values | None = None,
         add: Values | None = None,
+        drop: Values | None = None,
         condition: str = "",
         values: Values | None = None,
     ) -> Values:
@@ -98,12 +112,16 @@ class JobsTable:
         sets = [f"#{name} = :set_{name}" for name in fields]
         sets += [f"#{name} = if_not_exists(#{name}, :set_{name})" for name in once or {}]
         adds = [f"#{name} :set_{name}" for name in add or {}]
-        everything = fields | (once or {}) | (add or {})
+        drops = [f"#{name} :set_{name}" for name in drop or {}]
+        everything = fields | (once or {}) | (add or {}) | (drop or {})
         bound = {f":set_{name}": value for name, value in everything.items()} | (values or {})
         request: Values = {
             "TableName": self.name,
             "Key": {"pk": {"S": key}},
-            "UpdateExpression": "SET " + ", ".join(sets) + (" ADD " + ", ".join(adds) if adds else ""),
+            "UpdateExpression": "SET "
+            + ", ".join(sets)
+            + (" ADD " + ", ".join(adds) if adds else "")
+            + (" DELETE " + ", ".join(drops) if drops else ""),
             "ExpressionAttributeNames": {f"#{name}": name for name in everything},
             "ExpressionAttributeValues": {name: typed(value) for name, value in bound.items()},
         }
@@ -181,10 +199,21 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         spans_done=int(item.get("spans_done", 0)),
         redrives=int(item.get("redrives", 0)),
         upload=upload_of(item),
+        holder=item.get("attempt", ""),
+        lease_until=float(item.get("lease_until", 0)),
+        deadline_at=float(item.get("deadline_at", 0)),
+        memory_peak=int(item.get("memory_peak", 0)),
+        memory_size=int(item.get("memory_size", 0)),
+        attempts_limit=int(item.get("attempts_limit", MAX_ATTEMPTS)),
+        uploads=tuple(sorted(item.get("uploads", ()))),
+        round=int(item.get("round", 0)),
+        yields_to=item.get("yields_to", ""),
+        aborts=int(item.get("aborts", 0)),
     )
 
 
 def afresh(now: float) -> Values:
     """What a job's item says when all that an attempt has noted is over."""
-    numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "finished_at")
-    return {**dict.fromkeys(numbers, 0), "warnings": [], "execution": "", "started_at": now, "updated_at": now}
+    numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "finished_at", "round", "aborts")
+    texts = ("execution", "yields_to")
+    return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}

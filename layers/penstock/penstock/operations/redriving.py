@@ -37,7 +37,7 @@ class Redriver:
         Raises JobStandsError where `upload_of` does, and where somebody else was quicker.
         """
         upload = upload_of(status)
-        if status.state is JobState.FAILED and not self.jobs.begin_again(status.job_id):
+        if status.state is JobState.FAILED and not self.jobs.begin_again(status):
             raise JobStandsError(f"job {status.job_id} was begun again by somebody else", hint="`penstock watch` it.")
         # A crash before this leaves a job that waits: redriven again, its event is sent.
         self.queue.send(notification(upload))

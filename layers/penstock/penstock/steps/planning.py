@@ -162,6 +162,7 @@ class Planner:
         check_target(ticket.job.route, target)
         content, warnings = describe(ticket.job, target, ticket.head)
         ours = Upload(self.parts.create(target, content), warnings)
+        self.executions.note_upload(ticket.job.id, execution, ours.upload_id)
         if folder.put_once(Upload, name, ours) != ours:
             self.parts.abort(target, ours.upload_id)
 

@@ -5,71 +5,95 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 from penstock.errors import JobInProgressError, LeaseLostError, SupersededError
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Source, digest
+from penstock.limits import WAITING_SECONDS
+from penstock.model import (
+    MAX_ATTEMPTS,
+    Claim,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    Progress,
+    Receipt,
+    Source,
+    can_begin_again,
+    digest,
+)
 
 
 @dataclass
 class MemoryJobStore:
-    """Keeps every status in ``jobs``. ``clock`` gives Unix seconds."""
+    """Keeps every status in ``jobs``, and in ``dues`` when the reconciler has to look at an unfinished one, in
+    ``owners`` the job of each multipart upload. ``clock`` gives Unix seconds."""
 
     clock: Callable[[], float]
     jobs: dict[str, JobStatus] = field(default_factory=dict)
-    _leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+    dues: dict[str, float] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     _orders: dict[str, str] = field(default_factory=dict)
     _names: count[int] = field(default_factory=count)
 
-    def claim(self, job: Job, *, lease: float) -> Claim | JobStatus:
+    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
         now = self.clock()
         newest = self._note_order(job)
         standing = self.jobs.get(job.id)
-        _, until = self._leases.get(job.id, ("", 0.0))
+        until = standing.lease_until if standing else 0.0
         if standing and (standing.state.final or (standing.state is JobState.EXECUTING and until > now)):
             return standing
         if standing and until > now:
             raise JobInProgressError(f"{job.source.uri}: another attempt is at work", retry_after=until - now)
-        attempts = standing.attempts + 1 if standing else 1
-        status = JobStatus(
-            job_id=job.id,
+        before = standing or JobStatus(job.id, JobState.WAITING, "", started_at=now)
+        status = replace(
+            before,
             state=JobState.RUNNING,
             source=job.source.uri,
             route=job.route.name,
             target=job.target.uri,
             size=job.source.size,
-            attempts=attempts,
-            started_at=standing.started_at if standing else now,
+            attempts=before.attempts + 1,
             updated_at=now,
-            execution=standing.execution if standing else "",
-            spans=standing.spans if standing else 0,
-            spans_done=standing.spans_done if standing else 0,
-            progress=standing.progress if standing else Progress(),
-            redrives=standing.redrives if standing else 0,
             upload=job.source,
+            holder=f"attempt-{next(self._names)}",
+            lease_until=now + lease,
+            deadline_at=now + max(lease, seconds),
+            memory_peak=0,
+            memory_size=memory,
+            yields_to="",
         )
         if not newest:
             message = f"{job.source.uri}: a newer version was claimed before this event came"
             failure = Failure("SupersededError", message, "")
-            self.jobs[job.id] = replace(status, state=JobState.SUPERSEDED, finished_at=now, failure=failure)
+            self.jobs[job.id] = replace(
+                status, state=JobState.SUPERSEDED, finished_at=now, lease_until=now, failure=failure
+            )
+            self.dues.pop(job.id, None)
             raise SupersededError(message)
         self.jobs[job.id] = status
-        attempt = f"attempt-{next(self._names)}"
-        self._leases[job.id] = (attempt, now + lease)
-        return Claim(job.id, attempt, attempts, status.redrives)
+        self.dues[job.id] = status.lease_until
+        return Claim(job.id, status.holder, status.attempts, status.redrives)
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         self._check(claim)
         now = self.clock()
-        self._leases[claim.job_id] = (claim.attempt, now + lease)
-        self.jobs[claim.job_id] = replace(self.jobs[claim.job_id], progress=progress, updated_at=now)
+        self.change(claim.job_id, progress=progress, memory_peak=memory, updated_at=now, lease_until=now + lease)
+
+    def note_upload(self, claim: Claim, upload_id: str) -> None:
+        self.owners[upload_id] = claim.job_id
+        self._check(claim)
+        self.add_upload(claim.job_id, upload_id)
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        if job_id in self.jobs:
+            self.change(job_id, uploads=tuple(one for one in self.jobs[job_id].uploads if one != upload_id))
 
     def release(self, claim: Claim, failure: Failure) -> None:
         self._check(claim)
         now = self.clock()
-        self._leases[claim.job_id] = (claim.attempt, now)
-        self.jobs[claim.job_id] = replace(
-            self.jobs[claim.job_id], state=JobState.WAITING, failure=failure, updated_at=now
-        )
+        self.change(claim.job_id, state=JobState.WAITING, failure=failure, updated_at=now, lease_until=now)
+        self.dues[claim.job_id] = now + WAITING_SECONDS
 
     def close(
         self,
@@ -111,31 +135,38 @@ class MemoryJobStore:
                 updated_at=now,
                 finished_at=now,
                 upload=job.source,
+                lease_until=now,
             )
             self.jobs[job.id] = _delivered(status, receipt)
-            self._leases[job.id] = ("", now)
+            self.dues.pop(job.id, None)
 
     def get(self, job_id: str) -> JobStatus | None:
         return self.jobs.get(job_id)
 
-    def begin_again(self, job_id: str) -> bool:
-        status, now = self.jobs.get(job_id), self.clock()
-        if status is None or status.state is not JobState.FAILED:
+    def begin_again(self, status: JobStatus) -> bool:
+        now, job_id = self.clock(), status.job_id
+        if not can_begin_again(status, now) or not self.is_unchanged(status):
             return False
-        self._leases[job_id] = (f"attempt-{next(self._names)}", now)
-        self.jobs[job_id] = replace(
-            status,
+        self.change(
+            job_id,
             state=JobState.WAITING,
             redrives=status.redrives + 1,
+            attempts_limit=status.attempts + MAX_ATTEMPTS,
             progress=Progress(),
             spans=0,
             spans_done=0,
+            round=0,
+            aborts=0,
+            yields_to="",
             warnings=(),
             execution="",
+            holder=f"attempt-{next(self._names)}",
+            lease_until=now,
             started_at=now,
             updated_at=now,
             finished_at=0.0,
         )
+        self.dues[job_id] = now + WAITING_SECONDS
         return True
 
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
@@ -147,29 +178,45 @@ class MemoryJobStore:
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, whose progress begins anew unless the job had been its before."""
         self._check(claim)
-        self._leases[claim.job_id] = (execution, self.clock() + lease)
-        status = self.jobs[claim.job_id]
-        if status.execution != execution:
-            status = replace(status, execution=execution, progress=Progress(), spans=0, spans_done=0)
-        self.jobs[claim.job_id] = status
+        if self.jobs[claim.job_id].execution != execution:
+            self.change(claim.job_id, execution=execution, progress=Progress(), spans=0, spans_done=0, round=0)
+        self.change(claim.job_id, holder=execution, aborts=0)
+        self.renew(claim.job_id, lease)
 
     def renew(self, job_id: str, lease: float) -> None:
         """Give whoever holds the job ``lease`` seconds from now."""
-        self._leases[job_id] = (self.holder(job_id), self.clock() + lease)
+        self.change(job_id, lease_until=self.clock() + lease)
+        self.dues[job_id] = self.clock() + lease
 
     def pass_on(self, job_id: str, holder: str) -> None:
         """Give a job to another, with the lease that is left."""
-        self._leases[job_id] = (holder, self._leases[job_id][1])
+        self.change(job_id, holder=holder)
 
     def holder(self, job_id: str) -> str:
         """The attempt or execution that holds a job."""
-        return self._leases[job_id][0]
+        return self.jobs[job_id].holder
 
     def end(self, job_id: str, state: JobState, *, receipt: Receipt | None, failure: Failure | None) -> None:
         """End a job, whoever holds it."""
         now = self.clock()
-        status = replace(self.jobs[job_id], state=state, failure=failure, updated_at=now, finished_at=now)
-        self.jobs[job_id] = _delivered(status, receipt) if receipt else status
+        self.change(job_id, state=state, failure=failure, updated_at=now, finished_at=now, lease_until=now)
+        self.dues.pop(job_id, None)
+        if receipt:
+            self.jobs[job_id] = _delivered(self.jobs[job_id], receipt)
+
+    def change(self, job_id: str, **fields: Any) -> None:
+        """Set fields of a job's status."""
+        self.jobs[job_id] = replace(self.jobs[job_id], **fields)
+
+    def add_upload(self, job_id: str, upload_id: str) -> None:
+        """Note an upload on the job's status."""
+        self.change(job_id, uploads=tuple(sorted({*self.jobs[job_id].uploads, upload_id})))
+
+    def is_unchanged(self, status: JobStatus) -> bool:
+        """Whether nobody has taken, renewed or ended a job since it was read."""
+        there = self.jobs.get(status.job_id)
+        seen = status.holder, status.state, status.lease_until
+        return there is not None and (there.holder, there.state, there.lease_until) == seen
 
     def _note_order(self, job: Job) -> bool:
         key = digest(job.source.bucket, job.source.key, job.route.name)
@@ -179,8 +226,8 @@ class MemoryJobStore:
         return True
 
     def _check(self, claim: Claim) -> None:
-        attempt, _ = self._leases[claim.job_id]
-        if attempt != claim.attempt or self.jobs[claim.job_id].state is not JobState.RUNNING:
+        status = self.jobs[claim.job_id]
+        if status.holder != claim.attempt or status.state is not JobState.RUNNING:
             raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
 
 

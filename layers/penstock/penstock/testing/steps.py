@@ -17,6 +17,7 @@ from penstock.errors import (
     SourceGoneError,
     SupersededError,
 )
+from penstock.limits import EXECUTING_SECONDS
 from penstock.model import Claim, Content, Failure, JobState, Progress, Published, Receipt, Target
 from penstock.ports import PublishRule, Verdict
 from penstock.spans import SpanReceipt, Stored
@@ -156,7 +157,13 @@ class MemoryExecutionStore:
     def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
         self._check(job_id, execution)
         self.jobs.renew(job_id, lease)
-        self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], state=JobState.EXECUTING)
+        self.jobs.change(job_id, state=JobState.EXECUTING)
+        self.jobs.dues[job_id] = self.jobs.clock() + EXECUTING_SECONDS
+
+    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+        self.jobs.owners[upload_id] = job_id
+        self._check(job_id, execution)
+        self.jobs.add_upload(job_id, upload_id)
 
     def standing(self, job_id: str, execution: str) -> JobState:
         state = self.jobs.jobs[job_id].state
