@@ -21,7 +21,14 @@ from penstock.testing import ManualDeadline
 # What reads nothing but memory is no place to fail at.
 _QUIET = {"bucket", "size", "uri", "jobs"}
 # Calls of plan after which an upload may be left that nobody knows of: the bucket's lifecycle rule ends it.
-_OPENING = {"after create", "before write_once", "after write_once", "before abort"}
+_OPENING = {
+    "after create",
+    "before note_upload",
+    "after note_upload",
+    "before write_once",
+    "after write_once",
+    "before abort",
+}
 
 
 @dataclass
