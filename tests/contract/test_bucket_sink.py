@@ -14,6 +14,7 @@ from penstock.errors import (
     DestinationMissingError,
     PublishConflictError,
     SupersededError,
+    UploadConflictError,
 )
 from penstock.limits import KIB, MIB
 from penstock.model import Content, Published, Target
@@ -235,13 +236,56 @@ def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
     assert objects.read(target.bucket, target.key) == b"newer"
 
 
-def test_a_destination_that_was_deleted_meanwhile_is_written(
-    objects: ObjectBackend, target: Target, data: bytes
+@pytest.mark.usefixtures("_strict_completion")
+@pytest.mark.parametrize("change", ["written", "deleted"])
+def test_a_destination_that_changed_meanwhile_is_written_by_a_put(
+    objects: ObjectBackend, target: Target, change: str
 ) -> None:
     objects.put(target.bucket, target.key, b"standing")
-    rule, _ = meanwhile(lambda: objects.delete(target.bucket, target.key))
-    deliver(objects, target, data, rule)
-    assert objects.read(target.bucket, target.key) == data
+    rule, _ = meanwhile(changes(objects, target)[change])
+    deliver(objects, target, SMALL, rule)
+    assert objects.read(target.bucket, target.key) == SMALL
+
+
+@pytest.mark.usefixtures("_strict_completion")
+@pytest.mark.parametrize("change", ["written", "deleted"])
+def test_a_destination_that_changed_meanwhile_wants_a_new_upload(
+    objects: ObjectBackend, target: Target, change: str
+) -> None:
+    """S3 completes no upload once its key has changed after it was created: see test_conditional_completion."""
+    objects.put(target.bucket, target.key, b"standing")
+    rule, asked = meanwhile(changes(objects, target)[change])
+    with pytest.raises(UploadConflictError):
+        deliver(objects, target, LARGE, rule)
+    assert len(asked) == (2 if change == "written" else 1)
+    assert objects.open_uploads(target.bucket) == []
+    deliver(objects, target, LARGE, rule)
+    assert objects.read(target.bucket, target.key) == LARGE
+
+
+@pytest.mark.usefixtures("_strict_completion")
+@pytest.mark.parametrize("change", ["written", "deleted"])
+def test_a_destination_that_changed_while_the_upload_was_open_wants_a_new_one(
+    objects: ObjectBackend, target: Target, change: str
+) -> None:
+    objects.put(target.bucket, target.key, b"standing")
+
+    def attempt() -> None:
+        with objects.store.open_sink(target, Content(), REPLACE) as sink:
+            sink.write(LARGE)
+            changes(objects, target)[change]()
+            sink.publish(crc32=None)
+
+    with pytest.raises(UploadConflictError):
+        attempt()
+    assert objects.open_uploads(target.bucket) == []
+
+
+def changes(objects: ObjectBackend, target: Target) -> Mapping[str, Callable[[], object]]:
+    return {
+        "written": lambda: objects.put(target.bucket, target.key, b"newer"),
+        "deleted": lambda: objects.delete(target.bucket, target.key),
+    }
 
 
 @pytest.mark.usefixtures("_strict_completion")

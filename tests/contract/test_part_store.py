@@ -16,6 +16,7 @@ from penstock.errors import (
     IncompleteJobError,
     PublishConflictError,
     SupersededError,
+    UploadConflictError,
 )
 from penstock.limits import KIB, MIB
 from penstock.model import Content, Published, Target
@@ -242,21 +243,21 @@ def test_a_newer_result_stays(objects: ObjectBackend, parts: PartStore, target: 
     assert objects.read(target.bucket, target.key) == b"newer"
 
 
-def test_an_older_object_is_replaced(objects: ObjectBackend, parts: PartStore, target: Target, upload: str) -> None:
+def test_an_older_object_is_replaced(objects: ObjectBackend, parts: PartStore, target: Target) -> None:
     objects.put(target.bucket, target.key, b"older")
+    upload = parts.create(target, OURS)
     write_all(parts, target, upload)
     complete(parts, target, upload)
     assert objects.read(target.bucket, target.key) == DATA
 
 
 @pytest.mark.usefixtures("_strict_uploads")
-def test_what_is_published_between_the_look_and_the_completion_is_looked_at_again(
-    objects: ObjectBackend, parts: PartStore, target: Target, upload: str
+def test_what_is_published_between_the_look_and_the_completion_is_looked_at(
+    objects: ObjectBackend, parts: PartStore, target: Target
 ) -> None:
-    if isinstance(objects, MemoryBackend):
-        pytest.skip("the fake looks and completes in one")
-    write_all(parts, target, upload)
     objects.put(target.bucket, target.key, b"older")
+    upload = parts.create(target, OURS)
+    write_all(parts, target, upload)
     seen: list[object] = []
 
     def overtaken(standing: Any) -> Verdict:
@@ -269,6 +270,32 @@ def test_what_is_published_between_the_look_and_the_completion_is_looked_at_agai
         complete(parts, target, upload, rule=overtaken)
     assert len(seen) == 2
     assert objects.read(target.bucket, target.key) == b"newer"
+
+
+@pytest.mark.usefixtures("_strict_uploads")
+@pytest.mark.parametrize("existed", [True, False])
+@pytest.mark.parametrize("change", ["written", "deleted"])
+def test_an_upload_whose_key_has_changed_since_is_never_completed_but_a_new_one_is(
+    objects: ObjectBackend, parts: PartStore, target: Target, existed: bool, change: str
+) -> None:
+    """As AWS has it: see test_conditional_completion. This test used to want the very upload completed."""
+    if existed:
+        objects.put(target.bucket, target.key, b"older")
+    upload = parts.create(target, OURS)
+    write_all(parts, target, upload)
+    objects.put(target.bucket, target.key, b"of somebody else")
+    if change == "deleted":
+        objects.delete(target.bucket, target.key)
+    if existed or change == "written":
+        for _ in range(2):
+            with pytest.raises(UploadConflictError):
+                complete(parts, target, upload)
+        parts.abort(target, upload)
+        upload = parts.create(target, OURS)
+        write_all(parts, target, upload)
+    complete(parts, target, upload)
+    assert objects.read(target.bucket, target.key) == DATA
+    assert objects.open_uploads(target.bucket) == []
 
 
 def test_a_bucket_that_is_missing_is_named(parts: PartStore) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from penstock.codecs import strip_suffix
-from penstock.errors import LeaseLostError
+from penstock.errors import LeaseLostError, PublishConflictError, UploadConflictError
 from penstock.limits import S3, Budget
 from penstock.model import Content, Job, ObjectHead, Progress, Receipt, Source, Target, digest
 from penstock.pipeline import pour
@@ -21,13 +21,17 @@ MADE_FROM = "penstock-from"
 ORDER = "penstock-order"
 SOURCE = "penstock-source"
 
+# Somebody who writes a destination more often than this during a job is at odds with it.
+UPLOADS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt at a job: the source pinned to ``head``, and what it must keep to.
 
     ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
-    tells whether the job has ended without this attempt, which then must leave nothing.
+    tells whether the job has ended without this attempt, which then must leave nothing. ``rereadable``: the source can
+    be read more than once.
     """
 
     job: Job
@@ -38,6 +42,7 @@ class Attempt:
     deadline: Deadline
     margin: float
     ended: Callable[[], bool] = lambda: False
+    rereadable: bool = True
 
     def check_end(self) -> None:
         """Raises LeaseLostError when the job has ended."""
@@ -51,7 +56,10 @@ Carrier = Callable[[Attempt], Receipt]
 
 @dataclass(frozen=True, slots=True)
 class ObjectCarrier:
-    """Decodes a source into an object of a bucket. Memory: that of `pour`."""
+    """Decodes a source into an object of a bucket. Memory: that of `pour`.
+
+    Where S3 refuses to complete the upload, all is sent again in a new one, if what is left of the time allows it.
+    """
 
     objects: ObjectStore
     budget: Budget
@@ -64,8 +72,20 @@ class ObjectCarrier:
         check_target(job.route, job.target)
         if attempt.number > 1:
             self.objects.sweep(job.target)
-        content, warnings = describe(job, job.target, attempt.head)
-        with self.objects.open_sink(job.target, content, publish_rule(job)) as sink:
+        for _ in range(UPLOADS):
+            before = attempt.deadline.remaining()
+            try:
+                return self._upload(attempt, job.target)
+            except UploadConflictError:
+                left = attempt.deadline.remaining()
+                if not attempt.rereadable or left - attempt.margin < before - left:
+                    raise
+        raise PublishConflictError(f"{job.target.uri} changed during each of {UPLOADS} uploads")
+
+    def _upload(self, attempt: Attempt, target: Target) -> Receipt:
+        job = attempt.job
+        content, warnings = describe(job, target, attempt.head)
+        with self.objects.open_sink(target, content, publish_rule(job)) as sink:
             receipt = pour(
                 job.source,
                 self.objects.open_source(job.source),

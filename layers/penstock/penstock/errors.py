@@ -7,6 +7,8 @@
     │   ├── LeaseLostError           this attempt was taken over; its work is discarded
     │   ├── UploadInProgressError    another process sends the same file to the same place
     │   ├── PublishConflictError     the destination changed while the result was being published
+    │   │   └── UploadConflictError  this upload can no longer be completed: make a new one and send every part again
+    │   ├── YieldedError             a newer version of the source is unfinished: its job comes first
     │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
     └── PermanentError               the same call fails again until somebody changes something
         ├── BadSourceError           the bytes are wrong; carries the byte offset in the source
@@ -108,6 +110,20 @@ class UploadInProgressError(RetryableError):
 
 class PublishConflictError(RetryableError):
     default_hint = "Something else wrote the destination at the same moment; the job will be tried again."
+
+
+class UploadConflictError(PublishConflictError):
+    pass
+
+
+class YieldedError(RetryableError):
+    """``newer`` is the job of the newer version."""
+
+    default_hint = "Nothing to do: the job begins again by itself should the newer one fail."
+
+    def __init__(self, message: str, *, newer: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.newer = newer
 
 
 class NotEnoughTimeError(RetryableError):

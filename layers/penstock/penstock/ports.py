@@ -85,7 +85,8 @@ class BucketSink(Protocol):
 
         ``crc32`` is the checksum the sender declared for all bytes, or None where the encoding declares none.
         Raises ChecksumMismatchError when it is not that of the bytes written, SupersededError when the
-        destination holds a newer result, PublishConflictError when the destination keeps changing.
+        destination holds a newer result, PublishConflictError when the destination keeps changing, and
+        UploadConflictError when it has changed in such a way that every byte has to be sent again.
         """
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
-from penstock.adapters.s3_publish import Commit, compare_and_swap
+from penstock.adapters.s3_publish import complete_by_rule, put_by_rule
 from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, put_object
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
-from penstock.objects import Content, Published, Target
+from penstock.objects import Content, ObjectHead, Published, Target
 from penstock.ports import PublishRule
 
 if TYPE_CHECKING:
@@ -76,22 +77,24 @@ class S3BucketSink:
                 self._send(self._filling)
 
     def publish(self, *, crc32: int | None) -> Published:
-        commit: Commit
+        publish: Callable[[S3Client, Target, PublishRule], Published | ObjectHead]
         if self._upload:
             if self._filling:
                 self._send(self._filling)
             parts = self._upload.join()
             size, whole = joined(parts)
-            commit = partial(self._upload.complete, parts=parts, size=size, crc32=whole)
+            complete = partial(self._upload.complete, parts=parts, size=size, crc32=whole)
+            publish = partial(complete_by_rule, commit=complete)
         else:
             buffer = self._filling or PartBuffer(0)
             body, whole = buffer.body(), buffer.crc32
-            commit = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
+            put = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
+            publish = partial(put_by_rule, commit=put)
         if crc32 not in (None, whole):
             raise ChecksumMismatchError(
                 f"the sender declared CRC32 {crc32:08x}, the bytes for {self._target.uri} have {whole:08x}", offset=0
             )
-        outcome = compare_and_swap(self._client, self._target, self._rule, commit)
+        outcome = publish(self._client, self._target, self._rule)
         if isinstance(outcome, Published):
             self._upload = None
             return outcome

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
 from penstock.adapters.s3_multipart import part_count
-from penstock.adapters.s3_publish import Condition, compare_and_swap
+from penstock.adapters.s3_publish import Condition, complete_by_rule
 from penstock.adapters.s3_upload import (
     MultipartUpload,
     Part,
@@ -51,7 +51,7 @@ class S3PartStore:
             _check(there, target, parts=parts, size=size, crc32=crc32)
             return complete_upload(self._client, target, upload_id, condition, parts=there, size=size, crc32=crc32)
 
-        outcome = compare_and_swap(self._client, target, rule, commit)
+        outcome = complete_by_rule(self._client, target, rule, commit)
         if isinstance(outcome, Published):
             return outcome
         self.abort(target, upload_id)

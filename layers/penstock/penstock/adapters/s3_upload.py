@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-# After these, look at the destination again. NoSuchKey: If-Match met nothing. NoSuchUpload: an earlier try may have
-# completed the upload although its answer was lost. A conflict on completion (409) is not here: the upload is spent.
-_AGAIN_AFTER_PUT = frozenset({"PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"})
-_AGAIN_AFTER_COMPLETE = frozenset({"PreconditionFailed", "NoSuchKey", "NoSuchUpload"})
+# A condition does not hold: after these, look at the destination again. NoSuchKey: If-Match met nothing.
+# ConditionalRequestConflict: another write was under way or, on completion, came after the upload was created.
+_REFUSED = frozenset({"PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"})
+# An earlier try may have completed the upload although its answer was lost.
+_REFUSED_OR_GONE = _REFUSED | {"NoSuchUpload"}
 
 
 class Part(NamedTuple):
@@ -55,7 +56,7 @@ def put_object(
                 **condition,
             )
         except ClientError as error:
-            if code_of(error) in _AGAIN_AFTER_PUT:
+            if code_of(error) in _REFUSED:
                 return None
             raise
     return Published(len(body), crc32, 0, answer["ETag"].strip('"'), answer.get("VersionId", ""))
@@ -110,7 +111,7 @@ def complete_upload(
                 **condition,
             )
         except ClientError as error:
-            if code_of(error) in _AGAIN_AFTER_COMPLETE:
+            if code_of(error) in _REFUSED_OR_GONE:
                 return None
             raise
     return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Container, Generator
+from collections.abc import Callable, Container, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import RLock
@@ -19,13 +19,13 @@ from penstock.errors import (
     SourceChangedError,
     SourceGoneError,
     SupersededError,
+    UploadConflictError,
 )
 from penstock.limits import KIB, MIB, PartPlan
 from penstock.model import Content, ObjectHead, Published, Source, Target
 from penstock.ports import PublishRule, Verdict
 
 PIECE = 64 * KIB
-PUBLISH_ATTEMPTS = 4
 SMALL_PARTS = PartPlan(first=5 * MIB, largest=64 * MIB)
 
 
@@ -47,12 +47,13 @@ class MemoryByteSource:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One version of an object; ``crc32`` and ``parts`` as in Published."""
+    """One version of an object; ``crc32`` and ``parts`` as in Published. ``written`` tells what was written before."""
 
     data: bytes
     head: ObjectHead
     crc32: int
     parts: int = 0
+    written: int = 0
 
     @property
     def published(self) -> Published:
@@ -61,9 +62,12 @@ class StoredObject:
 
 @dataclass(slots=True)
 class OpenUpload:
-    """A multipart upload that was neither completed nor aborted."""
+    """A multipart upload that was neither completed nor aborted: when it was ``created``, as in StoredObject, and
+    whether its key held an object ``before``."""
 
     target: Target
+    created: int
+    before: bool
     parts: list[bytes] = field(default_factory=list)
 
 
@@ -105,7 +109,7 @@ class MemoryObjectStore:
                 metadata={name.lower(): value for name, value in content.metadata.items()},
                 crc32=zlib.crc32(data),
             )
-            self._append(bucket, key, StoredObject(data, head, zlib.crc32(data), parts))
+            self._append(bucket, key, StoredObject(data, head, zlib.crc32(data), parts, number))
         return Source(bucket, key, len(data), head.etag, head.version_id, sequencer=f"{number:016X}")
 
     def delete(self, bucket: str, key: str) -> None:
@@ -161,9 +165,10 @@ class MemoryObjectStore:
         """Open a multipart upload; its id."""
         with self._lock:
             self._check_bucket(target.bucket)
-            upload_id = f"upload-{next(self._numbers)}"
-            self.uploads[upload_id] = OpenUpload(target)
-            return upload_id
+            number = next(self._numbers)
+            existing = self.get(target.bucket, target.key)
+            self.uploads[f"upload-{number}"] = OpenUpload(target, number, before=existing is not None)
+            return f"upload-{number}"
 
     def upload_part(self, upload_id: str, data: bytes) -> None:
         """Append a part. Raises PublishConflictError when the upload is gone."""
@@ -187,18 +192,53 @@ class MemoryObjectStore:
             stored = self.get(target.bucket, target.key)
             return stored.published if stored else None
 
-    def complete_if(self, etag: str, upload_id: str, content: Content) -> Published | None:
-        """Make an upload its object on the same condition; None also if the upload is gone."""
+    def refusal(self, etag: str, upload_id: str) -> str:
+        """Why S3 would not complete an upload on the same condition; empty if it would. As AWS has it: ADR 13."""
         with self._lock:
             upload = self.uploads.get(upload_id)
             if upload is None:
+                return "NoSuchUpload"
+            existing = self.get(upload.target.bucket, upload.target.key)
+            if etag and existing is None:
+                return "NoSuchKey"
+            if (existing.head.etag if existing else "") != etag:
+                return "PreconditionFailed"
+            late = existing.written > upload.created if existing else upload.before
+            return "ConditionalRequestConflict" if late else ""
+
+    def complete_if(
+        self, etag: str, upload_id: str, content: Content, parts: Sequence[bytes] | None = None
+    ) -> Published | None:
+        """Make an upload its object, of these parts or those that were appended; None where that is refused."""
+        with self._lock:
+            if self.refusal(etag, upload_id):
                 return None
-            if any(len(part) < self.plan.s3.min_part for part in upload.parts[:-1]):
+            upload = self.uploads[upload_id]
+            parts = upload.parts if parts is None else parts
+            if any(len(part) < self.plan.s3.min_part for part in parts[:-1]):
                 raise RequestRefusedError(f"{upload.target.uri}: EntityTooSmall")
-            published = self.put_if(etag, upload.target, content, b"".join(upload.parts), parts=len(upload.parts))
-            if published:
-                self.abort_upload(upload_id)
+            published = self.put_if(etag, upload.target, content, b"".join(parts), parts=len(parts))
+            self.abort_upload(upload_id)
             return published
+
+    def publish(
+        self, target: Target, rule: PublishRule, commit: Callable[[str], Published | None], *, attempts: int
+    ) -> Published:
+        """What ``commit`` publishes on condition of an ETag, or what is there if the rule calls that a duplicate.
+
+        Raises SupersededError by the rule, PublishConflictError where a PUT, UploadConflictError where a completion
+        is refused, which is tried once.
+        """
+        for attempt in range(attempts + 1):
+            existing = self.get(target.bucket, target.key)
+            verdict = rule(existing.head.metadata) if existing else Verdict.REPLACE
+            if verdict is Verdict.SUPERSEDED:
+                raise SupersededError(f"{target.uri} holds a newer result")
+            if existing and verdict is Verdict.DUPLICATE:
+                return existing.published
+            if attempt < attempts and (published := commit(existing.head.etag if existing else "")):
+                return published
+        raise (PublishConflictError if attempts > 1 else UploadConflictError)(f"{target.uri} has changed")
 
     def _append(self, bucket: str, key: str, version: StoredObject | None) -> None:
         versions = self._versions.setdefault((bucket, key), [])
@@ -270,16 +310,7 @@ class MemoryBucketSink:
             self._send(len(self._waiting))
         if crc32 not in (None, self._crc32):
             raise ChecksumMismatchError(f"{self._target.uri}: CRC32 {self._crc32:08x}, not {crc32:08x}", offset=0)
-        for _ in range(PUBLISH_ATTEMPTS):
-            standing = self._store.get(self._target.bucket, self._target.key)
-            verdict = self._rule(standing.head.metadata) if standing else Verdict.REPLACE
-            if verdict is Verdict.SUPERSEDED:
-                raise SupersededError(f"{self._target.uri} holds a newer result")
-            if standing and verdict is Verdict.DUPLICATE:
-                return standing.published
-            if published := self._commit(standing.head.etag if standing else ""):
-                return published
-        raise PublishConflictError(f"{self._target.uri} keeps changing")
+        return self._store.publish(self._target, self._rule, self._commit, attempts=1 if self._upload_id else 4)
 
     def _send(self, size: int) -> None:
         self._upload_id = self._upload_id or self._store.create_upload(self._target)

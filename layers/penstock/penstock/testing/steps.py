@@ -13,13 +13,11 @@ from penstock.errors import (
     IncompleteJobError,
     LeaseLostError,
     PublishConflictError,
-    RequestRefusedError,
     SourceGoneError,
-    SupersededError,
 )
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model import Claim, Content, Failure, JobState, Progress, Published, Receipt, Target
-from penstock.ports import PublishRule, Verdict
+from penstock.ports import PublishRule
 from penstock.spans import SpanReceipt, Stored
 from penstock.testing.jobs import MemoryJobStore
 from penstock.testing.objects import MemoryObjectStore
@@ -71,30 +69,28 @@ class MemoryPartStore:
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
     ) -> Published:
-        standing = self.store.get(target.bucket, target.key)
-        verdict = rule(standing.head.metadata) if standing else Verdict.REPLACE
-        if verdict is Verdict.SUPERSEDED:
-            raise SupersededError(f"{target.uri} holds a newer result")
-        if standing and verdict is Verdict.DUPLICATE:
-            self.abort(target, upload_id)
-            return standing.published
+        def commit(etag: str) -> Published | None:
+            content, there = self._checked(target, upload_id, parts=parts, size=size, crc32=crc32)
+            return self.store.complete_if(etag, upload_id, content, there)
+
+        published = self.store.publish(target, rule, commit, attempts=1)
+        self.abort(target, upload_id)
+        return published
+
+    def _checked(
+        self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int
+    ) -> tuple[Content, Sequence[bytes]]:
         if upload_id not in self.store.uploads:
             raise PublishConflictError(f"{upload_id}: NoSuchUpload")
         content, there = self.kept[upload_id]
         if sorted(there) != list(range(1, parts + 1)):
             raise IncompleteJobError(f"{target.uri}: parts {sorted(there)} of {parts}")
-        data = b"".join(there[number] for number in sorted(there))
-        if len(data) != size:
-            raise IncompleteJobError(f"{target.uri}: {len(data)} bytes of {size}")
-        if any(len(there[number]) < self.store.plan.s3.min_part for number in range(1, parts)):
-            raise RequestRefusedError(f"{target.uri}: EntityTooSmall")
-        if zlib.crc32(data) != crc32:
+        in_order = [there[number] for number in sorted(there)]
+        if sum(map(len, in_order)) != size:
+            raise IncompleteJobError(f"{target.uri}: {sum(map(len, in_order))} bytes of {size}")
+        if zlib.crc32(b"".join(in_order)) != crc32:
             raise ChecksumMismatchError(f"{target.uri}: BadDigest", offset=0)
-        published = self.store.put_if(standing.head.etag if standing else "", target, content, data, parts=parts)
-        if published is None:
-            raise PublishConflictError(f"{target.uri} keeps changing")
-        self.abort(target, upload_id)
-        return published
+        return content, in_order
 
     def abort(self, target: Target, upload_id: str) -> None:  # noqa: ARG002  # ids are unique here
         self.store.abort_upload(upload_id)

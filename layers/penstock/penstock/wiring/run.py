@@ -15,6 +15,7 @@ from pathlib import Path
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
 from penstock.adapters.local_rejects import LocalRejectLog
 from penstock.adapters.local_sink import LocalFileSink
+from penstock.adapters.local_source import PipeByteSource
 from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.postgres import PostgresSink
 from penstock.adapters.postgres_connect import by_dsn
@@ -171,7 +172,8 @@ class Runner:
 
 
 def _attempt(inlet: Inlet, job: Job, beat: Callable[[Progress], None], routes: Routes | None) -> Attempt:
-    return Attempt(job, inlet.head, 1, routes or Routes((job.route,), ""), beat, Endless(), 0.0)
+    once = isinstance(inlet.content, PipeByteSource)
+    return Attempt(job, inlet.head, 1, routes or Routes((job.route,), ""), beat, Endless(), 0.0, rereadable=not once)
 
 
 def _need_format(job: Job) -> None:

@@ -25,6 +25,7 @@ def apply_all() -> None:
     checksums.verify_full_object()
     checksums.report_full_object()
     multipart.hash_parts_once()
-    # Checked before anything is completed, the order first.
+    # Checked before anything is completed, conditions first, then the order.
     multipart.check_part_sizes_at_completion()
     multipart.check_part_order_at_completion()
+    multipart.refuse_completion_after_a_write()

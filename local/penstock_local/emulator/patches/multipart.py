@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from ministack.services import s3  # type: ignore[import-not-found]  # lives in a virtual environment of its own
@@ -15,6 +15,7 @@ Upload = dict[str, Any]
 
 OK = 200
 MIN_PART = 5 * 1024 * 1024
+CONFLICT = "The conditional request cannot succeed due to a conflicting operation against this resource."
 
 
 def check_part_order_at_completion() -> None:
@@ -50,6 +51,49 @@ def check_part_sizes_at_completion() -> None:
         return refuse("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
 
     _check_before_completion(too_small)
+
+
+def refuse_completion_after_a_write() -> None:
+    """409 ConditionalRequestConflict, for ever, where a condition holds but the key has changed since the upload was
+    created: under If-Match it was written, under If-None-Match it held an object that was deleted.
+
+    MiniStack judges a condition by what is there at completion alone. In what order AWS checks conditions, parts and
+    checksums is not documented; conditions come first here, as in MiniStack and LocalStack.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    create, numbers = s3._create_multipart_upload, count(1)
+
+    def stamp_of(record: dict[str, Any] | None) -> int:
+        """A number that stays with one write of an object; 0 where there is none."""
+        return 0 if record is None else int(record.setdefault("penstock-written", next(numbers)))
+
+    def existing(bucket: str, key: str) -> dict[str, Any] | None:
+        record: dict[str, Any] | None = (s3._buckets.get(bucket) or {}).get("objects", {}).get(key)
+        return record
+
+    def create_multipart_upload(bucket: str, key: str, headers: dict[str, str]) -> Response:
+        status, answer, body = create(bucket, key, headers)
+        if status == OK:
+            upload_id = s3.fromstring(body).findtext("{*}UploadId")
+            s3._multipart_uploads[upload_id]["penstock-before"] = stamp_of(existing(bucket, key))
+        return status, answer, body
+
+    complete = s3._complete_multipart_upload
+
+    def complete_multipart_upload(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Response:
+        upload, headers = s3._multipart_uploads.get(s3._qp(query, "uploadId")), headers or {}
+        if upload and (headers.get("if-match") or headers.get("if-none-match")):
+            record = existing(bucket, key)
+            refusal: Response | None = s3._check_put_preconditions(headers, record)
+            if refusal:
+                return refusal
+            if stamp_of(record) != upload.get("penstock-before", 0):
+                return refuse("ConditionalRequestConflict", CONFLICT, 409)
+        answer: Response = complete(bucket, key, body, query, headers)
+        return answer
+
+    s3._create_multipart_upload = create_multipart_upload
+    s3._complete_multipart_upload = complete_multipart_upload
 
 
 def hash_parts_once() -> None:
@@ -95,9 +139,9 @@ def listed(body: bytes) -> list[int]:
     return [int(part.findtext("{*}PartNumber", "0")) for part in parts]
 
 
-def refuse(code: str, message: str) -> Response:
+def refuse(code: str, message: str, status: int = 400) -> Response:
     """An S3 error."""
-    refusal: Response = s3._error(code, message, 400)
+    refusal: Response = s3._error(code, message, status)
     return refusal
 
 
