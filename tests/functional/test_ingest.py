@@ -27,8 +27,8 @@ from penstock.errors import (
 from penstock.ingest import Ingest, Report, summarise
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
-from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Source, Store
-from penstock.ports import Deadline, ObjectStore
+from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Published, Source, Store
+from penstock.ports import BucketSink, Deadline, ObjectStore
 from penstock.routes import parse_routes, render_target
 from penstock.testing import (
     FailingSink,
@@ -342,6 +342,58 @@ def test_a_stalled_older_job_does_not_overwrite_the_newer_result(plant: Plant) -
     plant.objects = FaultyObjectStore(plant.store, sink=newer_result_appears)
     assert plant.one(older).state is JobState.SUPERSEDED
     assert plant.delivered("in/a.csv") == b"new"
+
+
+def written_by_others(plant: Plant, times: int, *, now: Callable[[], object] = lambda: None) -> None:
+    """So many times somebody else writes the destination while its upload is open."""
+    left = [times]
+
+    def opened(good: BucketSink) -> BucketSink:
+        publish = good.publish
+
+        def after_others(**given: int | None) -> Published:
+            now()
+            if left[0]:
+                left[0] -= 1
+                plant.store.put("lake", "in/a.csv", b"of somebody else")
+            return publish(**given)
+
+        good.publish = after_others  # type: ignore[method-assign]
+        return good
+
+    plant.objects = FaultyObjectStore(plant.store, sink=opened)
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_what_was_written_while_the_upload_was_open_has_all_sent_again_at_once(plant: Plant, existed: bool) -> None:
+    """S3 completes no upload whose key was written after it was created (ADR 13)."""
+    if existed:
+        plant.store.put("lake", "in/a.csv", b"before")
+    written_by_others(plant, 3)
+    assert plant.one(plant.drop("in/a.csv.gz", GOOD)).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == TEXT
+    assert not plant.store.uploads
+
+
+def test_all_is_sent_again_by_the_next_delivery_where_little_time_is_left(plant: Plant) -> None:
+    deadline = ManualDeadline(60)
+    written_by_others(plant, 1, now=lambda: setattr(deadline, "seconds", 30))
+    source = plant.drop("in/a.csv.gz", GOOD)
+    outcome = plant.one(source, deadline=deadline)
+    assert outcome.state is None
+    assert outcome.failure
+    assert outcome.failure.error == "UploadConflictError"
+    assert not plant.store.uploads
+    assert plant.one(source).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == TEXT
+
+
+def test_who_keeps_writing_the_destination_does_not_keep_a_function_busy_for_ever(plant: Plant) -> None:
+    written_by_others(plant, 1000)
+    outcome = plant.one(plant.drop("in/a.csv.gz", GOOD))
+    assert outcome.failure
+    assert outcome.failure.error == "PublishConflictError"
+    assert not plant.store.uploads
 
 
 def plant_job(plant: Plant, source: Source) -> Job:
