@@ -105,6 +105,7 @@ class Run:
             orphans += self.check(whole=True)
         self.deliver()  # A copy of the event that comes late changes nothing.
         orphans += self.check(whole=True)
+        self.problems += [str(decision) for decision in self.place.decisions() if not decision.allowed]
         seconds = time.monotonic() - began
         problems = list(dict.fromkeys(self.problems))
         return Result(
@@ -180,7 +181,7 @@ class Run:
             http_proxy(self.place.world.account.endpoint, self.schedule, invocation.kill) as endpoint,
             wire(self.place.dsn, self.schedule, invocation.kill) as dsn,
         ):
-            environment = self.place.environment(endpoint, dsn, self.kind.settings)
+            environment = self.place.environment(verb, endpoint, dsn, self.kind.settings)
             answer = invocation.run(Order(verb, event, environment, self.ahead, seconds, per_look))
         self.invocations += 1
         if not answer.ours:

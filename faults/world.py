@@ -13,27 +13,38 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from faults.rights import Grant, Roles, make_roles
 from faults.sources import ROUTES
 from penstock_local import postgres
+from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only
 
 SOURCE, RESULTS, WORK = "drops", "results", "work"
 # Its executions are played by the suite; that they were started is all that the emulator keeps.
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
-TRUST = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
-    '"Principal": {"Service": "states.amazonaws.com"}}]}'
-)
+ROUTES_KEY = "config/routes.toml"
+AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
+# What the template's references stand for here: each run has tables of its own.
+NAMES = {
+    "SourceBucket.Arn": AT_S3 + SOURCE,
+    "DestinationBucket.Arn": AT_S3 + RESULTS,
+    "WorkBucket.Arn": AT_S3 + WORK,
+    "JobsTable.Arn": AT.format("dynamodb") + "table/jobs-*",
+    "RecordsTable.Arn": AT.format("dynamodb") + "table/records-*",
+    "IngestQueue.Arn": AT.format("sqs") + "ingest",
+    "DeadLetterQueue.Arn": AT.format("sqs") + "ingest-dead",
+    "StateMachine": AT.format("states") + "stateMachine:jobs",
+}
 PAYING = {"BillingMode": "PAY_PER_REQUEST"}
 
 
 @dataclass(frozen=True)
 class World:
-    """The emulator, the database, and calm clients of both. ``routes`` is the path of the routes."""
+    """The emulator, the database, and calm clients of both. ``roles`` are those of the template's functions."""
 
     account: Account
     dsn: str
-    routes: str
+    roles: Roles
     queue: str
     state_machine: str
     clients: dict[str, Any] = field(default_factory=dict)
@@ -42,9 +53,9 @@ class World:
         """A client that nothing happens to."""
         return self.clients[service]
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str, without: Grant | None = None) -> Place:
         """What a run has of its own."""
-        return Place(self, name)
+        return Place(self, name, without)
 
 
 @contextmanager
@@ -54,28 +65,30 @@ def world() -> Iterator[World]:
         account = stack.enter_context(emulator_only())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="penstock-faults-")))
         dsn = stack.enter_context(postgres.running(folder / "postgres"))
-        routes = folder / "routes.toml"
-        routes.write_text(ROUTES)
-        clients = {name: account.client(name) for name in ("s3", "dynamodb", "sqs", "stepfunctions", "iam")}
+        clients = {name: account.client(name) for name in ("s3", "dynamodb", "sqs", "stepfunctions", "iam", "sts")}
         for client in clients.values():
             stack.callback(client.close)
         for bucket in (SOURCE, RESULTS, WORK):
             clients["s3"].create_bucket(Bucket=bucket)
         for bucket in (SOURCE, RESULTS):
             clients["s3"].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
         clients["sqs"].create_queue(QueueName="ingest")
-        role = clients["iam"].create_role(RoleName="machine", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-        machine = clients["stepfunctions"].create_state_machine(name="jobs", definition=DEFINITION, roleArn=role)
-        queue = "arn:aws:sqs:us-east-1:000000000000:ingest"
-        yield World(account, dsn, str(routes), queue, machine["stateMachineArn"], clients)
+        roles = make_roles(clients["iam"], clients["sts"], NAMES)
+        clients["stepfunctions"].create_state_machine(
+            name="jobs", definition=DEFINITION, roleArn=f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
+        )
+        yield World(account, dsn, roles, NAMES["IngestQueue.Arn"], NAMES["StateMachine"], clients)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Keys, tables and a schema of one run, all under its name."""
+    """Keys, tables and a schema of one run, all under its name. Its functions lack the right ``without``."""
 
     world: World
     name: str
+    without: Grant | None = None
+    assumed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __enter__(self) -> Place:
         dynamodb = self.world.client("dynamodb")
@@ -114,22 +127,35 @@ class Place:
     def dsn(self) -> str:
         return make_conninfo(self.world.dsn, options=f"-csearch_path={self.schema}")
 
-    def environment(self, endpoint: str, dsn: str, settings: Mapping[str, int]) -> dict[str, str]:
+    def environment(self, verb: str, endpoint: str, dsn: str, settings: Mapping[str, int]) -> dict[str, str]:
         """What a function finds in its environment, as the template has it but for the sizes."""
         return {
             **self.world.account.isolated(os.environ),
+            **self.credentials(verb),
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "PENSTOCK_JOBS_TABLE": self.jobs,
             "PENSTOCK_SOURCE_BUCKET": SOURCE,
             "PENSTOCK_DESTINATION_BUCKET": RESULTS,
             "PENSTOCK_WORK_BUCKET": WORK,
-            "PENSTOCK_ROUTES_URI": self.world.routes,
+            "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
             "PENSTOCK_RECORDS_TABLE": self.records,
             "PENSTOCK_POSTGRES_DSN": dsn,
             "PENSTOCK_STATE_MACHINE": self.world.state_machine,
             **{name: str(value) for name, value in settings.items()},
         }
+
+    def credentials(self, verb: str) -> dict[str, str]:
+        """Those of a function's role; none where a person acts, whose own are the account's."""
+        if verb not in self.world.roles.of_verb:
+            return {}
+        if verb not in self.assumed:
+            self.assumed[verb] = self.world.roles.credentials(verb, self.name, self.without)
+        return self.assumed[verb]
+
+    def decisions(self) -> list[Decision]:
+        """What was done under roles, or refused."""
+        return list(decisions(self.world.account, self.name[-64:]))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement answers; it is committed."""

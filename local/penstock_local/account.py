@@ -18,12 +18,16 @@ from penstock_local import process
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An emulated AWS account. The credentials are its root user's; a deployed function runs under its own role's."""
+    """An emulated AWS account. The credentials are its root user's; a deployed function runs under its own role's.
+
+    ``access_log`` is the file of what requests under roles were allowed or refused (see `access`).
+    """
 
     endpoint: str
     region: str = process.REGION
     access_key_id: str = "test"
     secret_access_key: str = "test"  # noqa: S105  # MiniStack's well-known root user, on loopback
+    access_log: str = ""
 
     def client(self, service: str) -> Any:
         """A boto3 client of that service, with as many connections as a Lambda function may open."""
@@ -70,6 +74,6 @@ def emulator_only(host: str = process.HOST) -> Iterator[Account]:
         state_dir = Path(directory)
         port = process.start(state_dir, host=host, guard_fd=guard_fd)
         try:
-            yield Account(endpoint=f"http://{host}:{port}")
+            yield Account(endpoint=f"http://{host}:{port}", access_log=str(process.access_log(state_dir)))
         finally:
             process.stop(state_dir)

@@ -25,6 +25,7 @@ LAUNCHER = Path(__file__).parent / "emulator" / "launch.py"
 HEALTH = "/_ministack/health"
 STARTING = 30.0  # seconds; one is the rule
 ENDING = 10.0
+ACCESS_LOG = "access.jsonl"  # as the emulator's patches name it
 SCRATCH = ("tmp", "home")
 PROBING = 0.2  # as long as somebody who only asks may hold the lock
 
@@ -37,6 +38,7 @@ def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | N
     """
     for name in SCRATCH:
         (state_dir / name).mkdir(parents=True, exist_ok=True)
+    access_log(state_dir).unlink(missing_ok=True)
     with _lock(state_dir) as lock, _listener(host, port) as listener, log_file(state_dir).open("wb") as log:
         port = listener.getsockname()[1]
         inherited = [listener.fileno(), lock.fileno(), *([guard_fd] if guard_fd is not None else [])]
@@ -169,6 +171,11 @@ def _wait_until_healthy(host: str, port: int) -> None:
 
 def _lock_file(state_dir: Path) -> Path:
     return state_dir / "lock"
+
+
+def access_log(state_dir: Path) -> Path:
+    """What requests under roles were allowed or refused."""
+    return state_dir / ACCESS_LOG
 
 
 def log_file(state_dir: Path) -> Path:

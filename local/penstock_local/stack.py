@@ -86,7 +86,8 @@ def start(
     text = _checked(routes)
     template = build()
     _noted(state_dir).unlink(missing_ok=True)
-    account = Account(endpoint=f"http://{process.HOST}:{process.start(state_dir, port=port, guard_fd=guard_fd)}")
+    endpoint = f"http://{process.HOST}:{process.start(state_dir, port=port, guard_fd=guard_fd)}"
+    account = Account(endpoint=endpoint, access_log=str(process.access_log(state_dir)))
     try:
         dsn = postgres_dsn or postgres.start(state_dir / DATABASE)
         return _deploy(account, template, text, {"PostgresDsn": dsn, **parameters}, state_dir)
@@ -206,6 +207,7 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         account.client("s3").put_object(Bucket=BUCKETS["work_bucket"], Key=key, Body=routes.encode())
     stack = Stack(
         endpoint=account.endpoint,
+        access_log=account.access_log,
         source_bucket=outputs["SourceBucketName"],
         destination_bucket=outputs["DestinationBucketName"],
         work_bucket=outputs["WorkBucketName"],

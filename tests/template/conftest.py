@@ -1,4 +1,4 @@
-"""template.yaml and samconfig.toml as data. Short tags become their long forms: ``!Ref X`` is ``{"Ref": "X"}``."""
+"""template.yaml and samconfig.toml as data."""
 
 from __future__ import annotations
 
@@ -8,36 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from faults.template import read_template
 
 ROOT = Path(__file__).parents[2]
 
 
-class TemplateLoader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags."""
-
-
-def intrinsic(loader: TemplateLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        raise TypeError(f"!{tag} of a mapping")
-    if tag == "GetAtt":
-        value = value.split(".", 1)
-    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
-
-
-TemplateLoader.add_multi_constructor("!", intrinsic)
-
-
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
-    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.load(text, TemplateLoader)  # it is a SafeLoader
-    return loaded
+    return read_template()
 
 
 def merged(shared: Any, own: Any) -> Any:

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]  # lives in a virtual environment of its own
-from ministack.core import iam_evaluator  # type: ignore[import-not-found]  # the same
+from ministack.core import iam_actions, iam_evaluator, router  # type: ignore[import-not-found]  # the same
+from ministack.services import s3  # type: ignore[import-not-found]  # the same
+
+from penstock_local.emulator.patches.multipart import Response
+
+NOT_FOUND = 404
+ALLOWED = "Allow"
 
 
 def count_loopback_as_tls() -> None:
@@ -18,3 +28,77 @@ def count_loopback_as_tls() -> None:
     origin = ContextVar("origin", default=("127.0.0.1", True))
     iam_evaluator._request_origin = origin
     app.pin_request_origin = lambda address, _secure: origin.set((address, True))
+
+
+def hide_missing_objects_from_strangers() -> None:
+    """GET and HEAD of an object that does not exist answer 403 to callers without ``s3:ListBucket`` on its bucket.
+
+    MiniStack answers 404 to everybody.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    s3._get_object = _hiding(s3._get_object)
+    s3._head_object = _hiding(s3._head_object)
+
+
+def _hiding(read: Callable[..., Response]) -> Callable[..., Response]:
+    def reading(bucket: str, key: str, headers: Any = None, query: Any = None) -> Response:
+        answer = read(bucket, key, headers, query)
+        caller = router.extract_access_key_id(headers or {}, query or {})
+        # A bucket that is missing itself is no secret.
+        if answer[0] != NOT_FOUND or not caller or bucket not in s3._buckets:
+            return answer
+        region = router.extract_region(headers or {}, query or {})
+        arn = f"arn:aws:s3:::{bucket}"
+        refused = iam_evaluator.enforce(caller, "s3:ListBucket", "s3", region, resource_arn=arn)
+        if refused is None:
+            return answer
+        denied: Response = iam_actions.access_denied_response(
+            "s3", "s3:ListBucket", getattr(refused, "principal_arn", ""), "", headers=headers
+        )
+        return denied
+
+    return reading
+
+
+def note_decisions(log: Path) -> None:
+    """Not AWS: every decision on a role's request is noted in ``log``, once for a session, as a line of JSON.
+
+    ``resource`` is the policy's own pattern where it allowed the request, else what was asked for. So a suite can
+    compare what a role may do with what was done under it.
+    """
+    evaluate, evaluate_of_resource = iam_evaluator.evaluate, iam_evaluator.evaluate_resource_policy
+    known: set[tuple[str, ...]] = set()
+    # The policy of a bucket or a queue is evaluated by the same function, and is nobody's grant.
+    aside = ContextVar("aside", default=False)
+
+    def evaluating_of_resource(*arguments: Any, **named: Any) -> Any:
+        before = aside.set(True)
+        try:
+            return evaluate_of_resource(*arguments, **named)
+        finally:
+            aside.reset(before)
+
+    def evaluating(request: Any, policies: Any, *limits: Any) -> Any:
+        verdict = evaluate(request, policies, *limits)
+        if aside.get():
+            return verdict
+        allowed = verdict.decision == ALLOWED
+        resource = _pattern(request, policies) if allowed else request.resource_arn
+        decision = (request.principal_arn, request.action, resource, verdict.decision)
+        if decision not in known:
+            known.add(decision)
+            line = dict(zip(("principal", "action", "resource", "decision"), decision, strict=True))
+            with log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        return verdict
+
+    iam_evaluator.evaluate = evaluating
+    iam_evaluator.evaluate_resource_policy = evaluating_of_resource
+
+
+def _pattern(request: Any, policies: Any) -> str:
+    """The resource of the first statement that allows a request."""
+    statements = [statement for policy in policies for statement in policy]
+    allowing = iam_evaluator._first_match(request, statements, ALLOWED)
+    patterns = [text for text in allowing.resources if iam_evaluator.fnmatch_iam_cs(request.resource_arn, text)]
+    return str(patterns[0]) if patterns else ""

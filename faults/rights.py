@@ -1,0 +1,120 @@
+"""What each function's role may do, by template.yaml, and the credentials of a role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faults.template import Resolver, Resources, read_template
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+HERE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """That a role may do something to what matches a pattern."""
+
+    role: str
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.role} may {self.action} on {self.resource}"
+
+
+def verbs(resources: Resources) -> Mapping[str, str]:
+    """The role of each function, by the function's verb: ``{"ingest": "IngestRole", ...}``."""
+    return {
+        name.removesuffix("Function").lower(): resource["Properties"]["Role"]["Fn::GetAtt"][0]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def policies(resources: Resources, role: str, resolver: Resolver) -> list[dict[str, Any]]:
+    """The policy documents of a role, those that it shares with others included."""
+    properties = resources[role]["Properties"]
+    own = [policy["PolicyDocument"] for policy in properties["Policies"]]
+    # Which of the shared ones are conditional is for the template's tests; these are all there are without conditions.
+    shared = [one["Ref"] for one in properties.get("ManagedPolicyArns", ()) if "Ref" in one]
+    return [
+        resolver.resolve(one) for one in [*own, *(resources[name]["Properties"]["PolicyDocument"] for name in shared)]
+    ]
+
+
+def grants(role: str, documents: list[dict[str, Any]]) -> Iterator[Grant]:
+    """Every right of a role by itself."""
+    for document in documents:
+        for statement in document["Statement"]:
+            for action in _as_list(statement["Action"]):
+                for resource in _as_list(statement["Resource"]):
+                    yield Grant(role, action, resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The roles of all functions in an account; ``of_verb`` names each, ``granted`` is what they may do."""
+
+    sts: Any
+    account_id: str
+    of_verb: Mapping[str, str]
+    granted: frozenset[Grant]
+
+    def credentials(self, verb: str, session: str, without: Grant | None = None) -> dict[str, str]:
+        """The environment of a function under its role. ``without``: a right that it shall lack.
+
+        A session's policy can only take rights away, so the role stays as it is for all others.
+        """
+        role = self.of_verb[verb]
+        policy = {"Policy": json.dumps(_all_but(without))} if without and without.role == role else {}
+        given = self.sts.assume_role(
+            RoleArn=f"arn:aws:iam::{self.account_id}:role/{role}", RoleSessionName=session[-64:], **policy
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+
+def make_roles(iam: Any, sts: Any, names: Mapping[str, str]) -> Roles:
+    """Make every function's role in an account, as the template has it but for the names of its resources."""
+    resources: Resources = read_template()["Resources"]
+    resolver = Resolver({**HERE, **_log_groups(resources), **names})
+    of_verb = verbs(resources)
+    granted: list[Grant] = []
+    for role in of_verb.values():
+        documents = policies(resources, role, resolver)
+        granted += grants(role, documents)
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))
+        for number, document in enumerate(documents):
+            iam.put_role_policy(RoleName=role, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(document))
+    return Roles(sts, HERE["AWS::AccountId"], of_verb, frozenset(granted))
+
+
+def _log_groups(resources: Resources) -> dict[str, str]:
+    groups = [name for name, resource in resources.items() if resource["Type"] == "AWS::Logs::LogGroup"]
+    return {f"{name}.Arn": f"arn:aws:logs:us-east-1:000000000000:log-group:{name}:*" for name in groups}
+
+
+def _all_but(right: Grant) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": right.action, "Resource": right.resource},
+        ],
+    }
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

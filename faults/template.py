@@ -1,0 +1,70 @@
+"""template.yaml as data, and its values resolved for names that are given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+
+Resources = Mapping[str, Mapping[str, Any]]
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """YAML with CloudFormation's tags. Short ones become their long forms: ``!Ref X`` is ``{"Ref": "X"}``."""
+
+
+def _intrinsic(loader: TemplateLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        raise TypeError(f"!{tag} of a mapping")
+    if tag == "GetAtt":
+        value = value.split(".", 1)
+    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
+
+
+TemplateLoader.add_multi_constructor("!", _intrinsic)
+
+
+def read_template() -> dict[str, Any]:
+    """The template of this checkout."""
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), TemplateLoader)  # it is a SafeLoader
+    return loaded
+
+
+NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Resolves references. ``names`` are what ``Ref`` and ``GetAtt`` give, such as "JobsTable.Arn"; no condition holds
+    but those of ``holding``."""
+
+    names: Mapping[str, str]
+    holding: frozenset[str] = frozenset()
+
+    def resolve(self, value: Any) -> Any:
+        """A value without intrinsic functions. Raises KeyError for a name that is not given."""
+        if isinstance(value, list):
+            return [found for one in value if (found := self.resolve(one)) is not NOTHING]
+        if not isinstance(value, dict):
+            return value
+        function, argument = next(iter(value.items())) if len(value) == 1 else ("", None)
+        if function == "Fn::If":
+            condition, then, otherwise = argument
+            return self.resolve(then if condition in self.holding else otherwise)
+        if function == "Fn::Sub":
+            return re.sub(r"\$\{([^}]+)\}", lambda found: self.names[found[1]], argument)
+        if function in ("Ref", "Fn::GetAtt"):
+            name = argument if function == "Ref" else ".".join(argument)
+            return NOTHING if name == "AWS::NoValue" else self.names[name]
+        return {name: self.resolve(one) for name, one in value.items()}

@@ -1,0 +1,40 @@
+"""What was done under the roles of an emulated account: each kind of request once, allowed or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock_local.account import Account
+
+ALLOWED = "Allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``resource`` is the pattern of the policy that allowed the request, or what was asked for in vain."""
+
+    role: str
+    session: str
+    action: str
+    resource: str
+    allowed: bool
+
+    def __str__(self) -> str:
+        return f"{self.role} was {'allowed' if self.allowed else 'refused'} {self.action} on {self.resource}"
+
+
+def decisions(account: Account, session: str = "") -> Iterator[Decision]:
+    """All decisions so far on requests under roles, or those of one session."""
+    with suppress(FileNotFoundError), Path(account.access_log).open() as log:
+        for line in log:
+            if f"/{session}" not in line:
+                continue
+            noted = json.loads(line)
+            _, _, who = noted["principal"].partition(":assumed-role/")
+            role, _, under = who.partition("/")
+            if role and session in ("", under):
+                yield Decision(role, under, noted["action"], noted["resource"], noted["decision"] == ALLOWED)

@@ -1,0 +1,83 @@
+"""Who may do what: the patches of the emulator that are about rights, against the running emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from penstock_local.access import Decision, decisions
+from penstock_local.account import Account, emulator_only
+
+BUCKET = "held"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with emulator_only() as account:
+        account.client("s3").create_bucket(Bucket=BUCKET)
+        account.client("s3").put_object(Bucket=BUCKET, Key="there", Body=b"x")
+        yield account
+
+
+def under(account: Account, role: str, *statements: tuple[str, str]) -> Any:
+    """An S3 client under a role that may do so much."""
+    iam = account.client("iam")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    allowed = [{"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in statements]
+    document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=document)
+    given = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="a-session")["Credentials"]
+    return boto3.client(
+        "s3",
+        endpoint_url=account.endpoint,
+        region_name=account.region,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def status(call: Any, **arguments: Any) -> int:
+    with pytest.raises(ClientError) as caught:
+        call(Bucket=BUCKET, **arguments)
+    return int(caught.value.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+READ = ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")
+
+
+def test_who_may_not_list_a_bucket_does_not_learn_what_is_missing(account: Account) -> None:
+    s3 = under(account, "stranger", READ)
+    assert s3.get_object(Bucket=BUCKET, Key="there")["Body"].read() == b"x"
+    assert (status(s3.get_object, Key="missing"), status(s3.head_object, Key="missing")) == (403, 403)
+    root = account.client("s3")
+    assert (status(root.get_object, Key="missing"), status(root.head_object, Key="missing")) == (404, 404)
+
+
+def test_who_may_list_it_does(account: Account) -> None:
+    s3 = under(account, "lister", READ, ("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
+    assert (status(s3.get_object, Key="missing"), status(s3.head_object, Key="missing")) == (404, 404)
+
+
+def test_decisions_are_noted_once_with_the_pattern_that_allowed_them(account: Account) -> None:
+    s3 = under(account, "noted", READ)
+    for _ in range(2):
+        s3.get_object(Bucket=BUCKET, Key="there")
+    assert status(s3.put_object, Key="new", Body=b"x") == 403
+    noted = [decision for decision in decisions(account, "a-session") if decision.role == "noted"]
+    assert noted == [
+        Decision("noted", "a-session", "s3:GetObject", f"arn:aws:s3:::{BUCKET}/*", allowed=True),
+        Decision("noted", "a-session", "s3:PutObject", f"arn:aws:s3:::{BUCKET}/new", allowed=False),
+    ]
+    assert not list(decisions(account, "another-session"))
