@@ -15,7 +15,7 @@ from moto import mock_aws
 from penstock.adapters.dynamodb_client import EncodedPuts
 from penstock.adapters.job_index import table_schema
 from penstock.adapters.job_store import DynamoJobStore
-from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError, YieldedError
 from penstock.model import (
     MAX_ATTEMPTS,
     Claim,
@@ -27,6 +27,7 @@ from penstock.model import (
     Receipt,
     Route,
     Source,
+    Store,
     Target,
 )
 from penstock.ports import JobStore
@@ -192,8 +193,8 @@ def newer(job: Job) -> Job:
     return replace(job, source=replace(job.source, version_id="v2", etag="e2", sequencer="0A0001"))
 
 
-def test_an_older_version_is_superseded_once_a_newer_one_was_claimed(store: JobStore) -> None:
-    claimed(store, newer(JOB))
+def test_an_older_version_is_superseded_once_a_newer_one_has_succeeded(store: JobStore) -> None:
+    store.close(claimed(store, newer(JOB)), JobState.SUCCEEDED, receipt=RECEIPT)
     with pytest.raises(SupersededError):
         store.claim(JOB, lease=60)
     assert status(store).state is JobState.SUPERSEDED
@@ -201,6 +202,58 @@ def test_an_older_version_is_superseded_once_a_newer_one_was_claimed(store: JobS
     repeat = store.claim(JOB, lease=60)
     assert isinstance(repeat, JobStatus)
     assert repeat.state is JobState.SUPERSEDED
+
+
+def test_an_older_version_for_a_table_is_superseded_once_a_newer_one_was_claimed(store: JobStore) -> None:
+    job = replace(JOB, route=replace(ROUTE, store=Store.POSTGRESQL))
+    claimed(store, newer(job))
+    with pytest.raises(SupersededError):
+        store.claim(job, lease=60)
+    assert status(store, job).state is JobState.SUPERSEDED
+
+
+def test_an_older_version_waits_while_the_newer_one_is_unfinished(store: JobStore, clock: Clock) -> None:
+    """It used to be superseded at once, also where the newer one failed later."""
+    newest = claimed(store, newer(JOB))
+    for attempts in (1, 2):
+        with pytest.raises(YieldedError) as caught:
+            store.claim(JOB, lease=60)
+        assert caught.value.newer == newer(JOB).id
+        waiting = status(store)
+        assert (waiting.state, waiting.yields_to, waiting.attempts) == (JobState.WAITING, newer(JOB).id, attempts)
+        assert waiting.attempts_limit - attempts == MAX_ATTEMPTS
+    store.close(newest, JobState.FAILED, failure=FAILURE)
+    assert claimed(store).number == 3
+    assert (status(store).state, status(store).yields_to) == (JobState.RUNNING, "")
+
+
+def test_an_older_version_that_is_being_delivered_learns_of_a_newer_one(store: JobStore) -> None:
+    older = claimed(store)
+    store.check_order(JOB)
+    newest = claimed(store, newer(JOB))
+    store.check_order(newer(JOB))
+    with pytest.raises(YieldedError) as caught:
+        store.check_order(JOB)
+    store.yield_to(older, caught.value)
+    with pytest.raises(LeaseLostError):
+        store.beat(older, Progress(1, 1), lease=60)
+    assert (status(store).state, status(store).yields_to) == (JobState.WAITING, newer(JOB).id)
+    store.close(newest, JobState.SUCCEEDED, receipt=RECEIPT)
+    with pytest.raises(SupersededError):
+        store.check_order(JOB)
+
+
+def test_a_version_that_another_waits_for_waits_for_no_other(store: JobStore) -> None:
+    second = newer(JOB)
+    third = replace(JOB, source=replace(SOURCE, version_id="v3", etag="e3", sequencer="0A0002"))
+    claimed(store, second)
+    with pytest.raises(YieldedError):
+        store.claim(JOB, lease=60)
+    claimed(store, third)
+    store.check_order(second)
+    with pytest.raises(YieldedError) as caught:
+        store.check_order(JOB)
+    assert caught.value.newer == third.id
 
 
 def test_a_newer_version_is_claimed_while_an_older_one_runs(store: JobStore) -> None:
@@ -374,10 +427,14 @@ def test_a_job_that_is_at_work_waits_or_is_unknown_does_not_begin_again(store: J
     assert status(store).redrives == 1
 
 
-def test_a_newer_version_that_was_claimed_meanwhile_supersedes_the_redrive(store: JobStore) -> None:
+def test_a_newer_version_that_was_claimed_meanwhile_comes_before_the_redrive(store: JobStore) -> None:
     failed(store)
-    claimed(store, newer(JOB))
+    newest = claimed(store, newer(JOB))
     begin_again(store)
+    with pytest.raises(YieldedError):
+        store.claim(JOB, lease=60)
+    assert status(store).state is JobState.WAITING
+    store.close(newest, JobState.SUCCEEDED, receipt=RECEIPT)
     with pytest.raises(SupersededError):
         store.claim(JOB, lease=60)
     assert status(store).state is JobState.SUPERSEDED

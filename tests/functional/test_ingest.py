@@ -27,8 +27,8 @@ from penstock.errors import (
 from penstock.ingest import Ingest, Report, summarise
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
-from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Published, Source, Store
-from penstock.ports import BucketSink, Deadline, ObjectStore
+from penstock.model import MAX_ATTEMPTS, Claim, Content, Failure, Job, JobState, Progress, Published, Source, Store
+from penstock.ports import BucketSink, ByteSource, Deadline, ObjectStore
 from penstock.routes import parse_routes, render_target
 from penstock.testing import (
     FailingSink,
@@ -76,6 +76,7 @@ class Plant:
     )
     queue: MemoryQueue = field(default_factory=MemoryQueue)
     routes: str = ROUTES
+    claim: Claim = field(init=False)
 
     def __post_init__(self) -> None:
         self.jobs = MemoryJobStore(self.clock)
@@ -302,12 +303,91 @@ def test_a_source_deleted_before_it_is_read_is_superseded(plant: Plant) -> None:
     assert plant.nothing_left()
 
 
-def test_a_source_overwritten_before_it_is_read_is_superseded_and_the_newer_stands(plant: Plant) -> None:
+def test_a_version_overwritten_before_it_is_read_is_published_until_the_newer_one_is(plant: Plant) -> None:
+    """It used to be superseded, so that nothing stood there if the newer one was bad."""
+    older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
+    newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
+    assert plant.one(older).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == b"old"
+    assert plant.one(newer).state is JobState.SUCCEEDED
+    assert plant.delivered("in/a.csv") == b"new"
+
+
+def test_a_good_version_overwritten_by_a_bad_one_is_published(plant: Plant) -> None:
+    older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
+    newer = plant.drop("in/a.csv.gz", GOOD[:-9])
+    assert (plant.one(older).state, plant.one(newer).state) == (JobState.SUCCEEDED, JobState.FAILED)
+    assert plant.delivered("in/a.csv") == b"old"
+
+
+def test_a_source_overwritten_before_it_is_read_is_superseded_where_no_versions_are_kept(plant: Plant) -> None:
+    plant.store = MemoryObjectStore("drops", "lake", unversioned={"drops"}, plan=TINY_PARTS)
+    plant.objects = plant.store
     older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
     newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
     assert plant.one(older).state is JobState.SUPERSEDED
     assert plant.one(newer).state is JobState.SUCCEEDED
     assert plant.delivered("in/a.csv") == b"new"
+
+
+class TestAnOlderJob:
+    """Of one source, while the job of a newer version is unfinished."""
+
+    @pytest.fixture
+    def versions(self, plant: Plant) -> tuple[Source, Source]:
+        """The older good; of the newer one as good a job is at work."""
+        older, newer = plant.drop("in/a.csv.gz", gzip.compress(b"old")), plant.drop("in/a.csv.gz", GOOD)
+        plant.claim = plant.jobs.claim(plant_job(plant, newer), lease=60)  # type: ignore[assignment]
+        return older, newer
+
+    def test_waits_and_its_message_is_done_with(self, plant: Plant, versions: tuple[Source, Source]) -> None:
+        older, newer = versions
+        report = plant.handle(older)
+        assert (report.outcomes[0].state, report.outcomes[0].retry, report.returned) == (JobState.WAITING, None, ())
+        status = plant.jobs.jobs[report.outcomes[0].job_id]
+        assert (status.state, status.yields_to) == (JobState.WAITING, plant_job(plant, newer).id)
+        assert status.attempts_limit - status.attempts == MAX_ATTEMPTS
+        assert plant.nothing_left()
+
+    def test_goes_on_once_the_newer_one_has_failed(self, plant: Plant, versions: tuple[Source, Source]) -> None:
+        plant.one(versions[0])
+        plant.jobs.close(plant.claim, JobState.FAILED, failure=Failure("CorruptSourceError", "bad", ""))
+        assert plant.one(versions[0]).state is JobState.SUCCEEDED
+        assert plant.delivered("in/a.csv") == b"old"
+
+    def test_is_superseded_once_the_newer_one_has_succeeded(
+        self, plant: Plant, versions: tuple[Source, Source]
+    ) -> None:
+        plant.one(versions[0])
+        plant.jobs.close(plant.claim, JobState.SUCCEEDED)
+        assert plant.one(versions[0]).state is JobState.SUPERSEDED
+        assert plant.nothing_left()
+
+    @pytest.mark.parametrize("data", [b"old", TEXT], ids=["small", "multipart"])
+    def test_yields_before_it_publishes(self, plant: Plant, data: bytes) -> None:
+        older = plant.drop("in/a.csv.gz", gzip.compress(data))
+        newer = replace(older, version_id="another", sequencer="F" * 16)
+
+        def newer_is_claimed(good: ByteSource) -> ByteSource:
+            plant.claim = plant.jobs.claim(plant_job(plant, newer), lease=60)  # type: ignore[assignment]
+            return good
+
+        plant.objects = FaultyObjectStore(plant.store, source=newer_is_claimed)
+        assert plant.one(older).state is JobState.WAITING
+        assert plant.nothing_left()
+        plant.objects = plant.store
+        plant.jobs.close(plant.claim, JobState.FAILED, failure=Failure("CorruptSourceError", "bad", ""))
+        assert plant.one(older).state is JobState.SUCCEEDED
+
+    def test_to_which_another_has_yielded_publishes(self, plant: Plant, versions: tuple[Source, Source]) -> None:
+        """However often a source is overwritten, something is published."""
+        older, newer = versions
+        assert plant.one(older).state is JobState.WAITING
+        plant.jobs.release(plant.claim, Failure("ServiceUnavailableError", "slow down", ""))
+        newest = replace(newer, version_id="another", sequencer="F" * 16)
+        plant.jobs.claim(plant_job(plant, newest), lease=60)
+        assert plant.one(newer).state is JobState.SUCCEEDED
+        assert plant.one(older).state is JobState.WAITING
 
 
 def test_a_source_that_changes_while_it_is_read_is_superseded(plant: Plant) -> None:

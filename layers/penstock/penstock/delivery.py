@@ -30,7 +30,8 @@ class Attempt:
     """One attempt at a job: the source pinned to ``head``, and what it must keep to.
 
     ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
-    tells whether the job has ended without this attempt, which then must leave nothing. ``rereadable``: the source can
+    tells whether the job has ended without this attempt, which then must leave nothing. ``check_order`` raises
+    YieldedError or SupersededError where the job of a newer version comes first. ``rereadable``: the source can
     be read more than once.
     """
 
@@ -43,6 +44,12 @@ class Attempt:
     margin: float
     ended: Callable[[], bool] = lambda: False
     rereadable: bool = True
+    check_order: Callable[[], None] = lambda: None
+
+    def check_publishing(self) -> None:
+        """Raises what keeps an attempt from publishing."""
+        self.check_end()
+        self.check_order()
 
     def check_end(self) -> None:
         """Raises LeaseLostError when the job has ended."""
@@ -95,7 +102,7 @@ class ObjectCarrier:
                 beat=attempt.beat,
                 deadline=attempt.deadline,
                 margin=attempt.margin,
-                before_publishing=attempt.check_end,
+                before_publishing=attempt.check_publishing,
                 stored=attempt.head.crc32,
             )
         return replace(receipt, warnings=receipt.warnings + warnings)

@@ -15,6 +15,7 @@ from penstock.errors import (
     SourceGoneError,
     SupersededError,
     TimeLimitError,
+    YieldedError,
     noting,
 )
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, ObjectHead, Progress, Receipt, Source, Store
@@ -27,7 +28,8 @@ from penstock.steps.handover import Handover
 class Outcome:
     """How one source ended, as far as this invocation is concerned.
 
-    ``state`` is None when somebody else must go on: then ``retry`` says why.
+    ``state`` is None when somebody else must go on: then ``retry`` says why. It is WAITING when the job of a newer
+    version comes first.
     """
 
     source: Source
@@ -71,6 +73,8 @@ class Workshop:
             job = Job(source, route, destination_of(route, source))
             outcome = Outcome(source, None, job.id, route.name, job.target.uri)
             outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh)
+        except YieldedError as error:
+            outcome = replace(outcome, state=JobState.WAITING, failure=Failure.of(error))
         except RetryableError as error:
             outcome = replace(outcome, retry=error, failure=Failure.of(error))
         return replace(outcome, seconds=self.clock() - began)
@@ -95,6 +99,9 @@ class Workshop:
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             self.jobs.close(claim, state, failure=Failure.of(error))
             return replace(outcome, state=state, failure=Failure.of(error))
+        except YieldedError as error:
+            self.jobs.yield_to(claim, error)
+            raise
         except RetryableError as error:
             # The lease ends by itself.
             with noting(error, "the job could not be released"):
@@ -107,12 +114,21 @@ class Workshop:
         self, job: Job, claim: Claim, routes: Routes, pulse: Pulse, deadline: Deadline, *, fresh: bool
     ) -> Receipt | None:
         """The receipt; None where the job was handed over to the state machine."""
-        head = self._pin(job.source)
+        head = self._pin(job)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
         if self.handover and self.handover.wants(pinned, deadline, claim):
             self.handover(pinned, head, claim)
             return None
-        attempt = Attempt(pinned, head, claim.number, routes, pulse.beat, deadline, self.margin)
+        attempt = Attempt(
+            pinned,
+            head,
+            claim.number,
+            routes,
+            pulse.beat,
+            deadline,
+            self.margin,
+            check_order=lambda: self.jobs.check_order(job),
+        )
         try:
             return self.carriers[job.route.store](attempt)
         except (TimeLimitError, NotEnoughTimeError) as error:
@@ -124,13 +140,18 @@ class Workshop:
                 raise
             raise NotEnoughTimeError(error.message) from error
 
-    def _pin(self, source: Source) -> ObjectHead:
-        """The head of the source, if it still is what stands under its key."""
+    def _pin(self, job: Job) -> ObjectHead:
+        """The head of the source, if it still is what is under its key. For a bucket also if it is a version before
+        that: the newer one may be bad, and its result takes the place of this one's if not."""
+        source = job.source
         head = self.objects.head(source.bucket, source.key)
         if head is None:
             raise SourceGoneError(f"{source.uri}: was deleted before it was read")
         changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
         if changed and (source.version_id or source.etag):
+            kept = job.route.store is Store.BUCKET and source.version_id
+            if kept and (before := self.objects.head(source.bucket, source.key, version_id=source.version_id)):
+                return before
             raise SourceChangedError(f"{source.uri}: was overwritten before it was read")
         return head
 

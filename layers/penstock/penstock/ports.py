@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     # No port needs more of a value than its name; commands do not wait for those of others.
+    from penstock.errors import YieldedError
     from penstock.model import (
         Claim,
         Content,
@@ -282,6 +283,12 @@ class ExecutionStore(Protocol):
     def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         """Note a multipart upload that was opened for the job."""
 
+    def check_order(self, job: Job) -> None:
+        """As a `JobStore`."""
+
+    def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
+        """As a `JobStore`. For the steps of the execution the job then is WAITING."""
+
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
@@ -316,8 +323,17 @@ class JobStore(Protocol):
         """Take a job for ``lease`` seconds. The invocation has so many seconds left, and so many bytes of memory.
 
         A job that has ended is answered with its status instead. Raises JobInProgressError while another attempt
-        holds it, and SupersededError, on record, when a newer version was claimed through the same route.
+        holds it, and, on record, what ``check_order`` raises. For tables, SupersededError as soon as a newer version
+        was claimed through the same route.
         """
+
+    def check_order(self, job: Job) -> None:
+        """Raises YieldedError while the job of a newer version is unfinished, unless another job waits for this one,
+        and SupersededError once it has succeeded."""
+
+    def yield_to(self, claim: Claim, error: YieldedError) -> None:
+        """Let the job wait until the newer one has ended: whoever looks after unfinished jobs begins it again should
+        that fail. It uses up no attempt."""
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         """Record progress and the most bytes of memory that were used, and renew the lease."""

@@ -13,11 +13,12 @@ from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.job_index import ended_at, open_until
+from penstock.adapters.job_order import JobOrder
 from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key
 from penstock.adapters.noted_uploads import note_owner
-from penstock.errors import LeaseLostError, ServiceUnavailableError
+from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Failure, JobState, Receipt
+from penstock.model import Claim, Failure, Job, JobState, Receipt
 from penstock.spans import SpanReceipt
 from penstock.values import from_json, to_json
 
@@ -47,6 +48,7 @@ class DynamoExecutionStore:
     ) -> None:
         self._client = client
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
+        self._order = JobOrder(self._table, clock)
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._sleep = sleep
@@ -89,6 +91,12 @@ class DynamoExecutionStore:
         if not state.final:
             self._write(job_id, execution, {"attempt": _revoked(execution)}, condition=_OURS_OR_REVOKED)
         return state
+
+    def check_order(self, job: Job) -> None:
+        self._order.check(job)
+
+    def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
+        self._write(job_id, execution, self._order.yielded(job_id, error) | {"attempt": _yielded(execution)})
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
@@ -185,9 +193,9 @@ class DynamoExecutionStore:
     def _state(self, job_id: str, execution: str) -> tuple[JobState, bool]:
         """The state of a job that this execution has, and whether it was revoked."""
         item = self._table.item(job_key(job_id))
-        if item.get("attempt") not in {execution, _revoked(execution)}:
+        if item.get("attempt") not in {execution, _revoked(execution), _yielded(execution)}:
             raise self._lost(job_id, execution)
-        return JobState(item["state"]), item["attempt"] != execution
+        return JobState(item["state"]), item["attempt"] == _revoked(execution)
 
     def _write(
         self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS, add: Values | None = None
@@ -224,6 +232,11 @@ def _fence(execution: str) -> Values:
 def _revoked(execution: str) -> str:
     """Who has the job once its execution is to fail: `abort` alone."""
     return f"{execution}/abort"
+
+
+def _yielded(execution: str) -> str:
+    """Who has the job once its execution has yielded: whoever claims it next."""
+    return f"{execution}/yielded"
 
 
 def _span_key(execution: str, span: int) -> str:

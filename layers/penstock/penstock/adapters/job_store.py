@@ -15,6 +15,7 @@ from penstock.adapters.aws_errors import translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.adapters.job_index import ended_at, open_until
+from penstock.adapters.job_order import JobOrder
 from penstock.adapters.jobs_table import (
     JobsTable,
     Values,
@@ -26,7 +27,7 @@ from penstock.adapters.jobs_table import (
     status_of,
 )
 from penstock.adapters.noted_uploads import note_owner
-from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import WAITING_SECONDS
 from penstock.model import (
     MAX_ATTEMPTS,
@@ -67,31 +68,34 @@ class DynamoJobStore:
     ) -> None:
         self._client = client
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
+        self._order = JobOrder(self._table, clock)
         self._clock = clock
         self._new_attempt = new_attempt
         self._backoff = backoff or Backoff()
         self._sleep = sleep
 
     def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
-        newest = self._note_order(job)
+        refusal = None if self._order.note(job) else self._order.refusal(job)
         now = self._clock()
         attempt = self._new_attempt()
         fields = described(job.source) | {
             "route": job.route.name,
             "target": job.target.uri,
-            "state": str(JobState.RUNNING if newest else JobState.SUPERSEDED),
+            "state": str(JobState.RUNNING),
             "attempt": attempt,
-            "lease_until": now + lease if newest else now,
+            "lease_until": now + lease,
             "deadline_at": now + max(lease, seconds),
             "memory_size": memory,
             "yields_to": "",
             "memory_peak": 0,
             "updated_at": now,
-            **(open_until(job.id, now + lease) if newest else ended_at(job.id, now)),
+            **open_until(job.id, now + lease),
         }
-        message = f"{job.source.uri}: a newer version was claimed before this event came"
-        if not newest:
-            fields |= {"finished_at": now, "failure": asdict(Failure("SupersededError", message, ""))}
+        if isinstance(refusal, YieldedError):
+            fields |= self._order.yielded(job.id, refusal)
+        elif refusal:
+            fields |= {"state": str(JobState.SUPERSEDED), "lease_until": now, "finished_at": now}
+            fields |= {"failure": asdict(Failure.of(refusal)), **ended_at(job.id, now)}
         condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
         open_states = (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
         values = {f":{state}": str(state) for state in open_states} | {":now": now}
@@ -105,8 +109,8 @@ class DynamoJobStore:
         )
         if taken is None:
             return self._standing(job, now)
-        if not newest:
-            raise SupersededError(message)
+        if refusal:
+            raise refusal
         return Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)))
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
@@ -122,6 +126,12 @@ class DynamoJobStore:
         self._table.update(
             job_key(job_id), {}, drop={"uploads": frozenset([upload_id])}, condition="attribute_exists(pk)"
         )
+
+    def check_order(self, job: Job) -> None:
+        self._order.check(job)
+
+    def yield_to(self, claim: Claim, error: YieldedError) -> None:
+        self._write(claim, self._order.yielded(claim.job_id, error))
 
     def release(self, claim: Claim, failure: Failure) -> None:
         now = self._clock()
@@ -217,20 +227,6 @@ class DynamoJobStore:
                 return
             self._sleep(self._backoff.delay(failures))
         raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
-
-    def _note_order(self, job: Job) -> bool:
-        """Whether no newer version of this source was claimed through this route."""
-        order = job.source.order
-        if not order:
-            return True
-        key = "order#" + digest(job.source.bucket, job.source.key, job.route.name)
-        noted = self._table.update(
-            key,
-            {"order": order, "job": job.id},
-            condition="attribute_not_exists(pk) OR #order <= :order",
-            values={":order": order},
-        )
-        return noted is not None
 
     def _standing(self, job: Job, now: float) -> JobStatus:
         item = self._table.item(job_key(job.id))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from penstock.errors import JobInProgressError, LeaseLostError, SupersededError
-from penstock.limits import WAITING_SECONDS
+from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, YieldedError
+from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model import (
     MAX_ATTEMPTS,
     Claim,
@@ -19,6 +19,7 @@ from penstock.model import (
     Progress,
     Receipt,
     Source,
+    Store,
     can_begin_again,
     digest,
 )
@@ -33,12 +34,13 @@ class MemoryJobStore:
     jobs: dict[str, JobStatus] = field(default_factory=dict)
     dues: dict[str, float] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
-    _orders: dict[str, str] = field(default_factory=dict)
+    _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
 
     def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
         now = self.clock()
-        newest = self._note_order(job)
+        refusal = None if self._note_order(job) else self._refusal(job)
         standing = self.jobs.get(job.id)
         until = standing.lease_until if standing else 0.0
         if standing and (standing.state.final or (standing.state is JobState.EXECUTING and until > now)):
@@ -63,15 +65,13 @@ class MemoryJobStore:
             memory_size=memory,
             yields_to="",
         )
-        if not newest:
-            message = f"{job.source.uri}: a newer version was claimed before this event came"
-            failure = Failure("SupersededError", message, "")
-            self.jobs[job.id] = replace(
-                status, state=JobState.SUPERSEDED, finished_at=now, lease_until=now, failure=failure
-            )
-            self.dues.pop(job.id, None)
-            raise SupersededError(message)
         self.jobs[job.id] = status
+        if isinstance(refusal, YieldedError):
+            self.wait_for(job.id, refusal, holder=status.holder)
+        elif refusal:
+            self.end(job.id, JobState.SUPERSEDED, receipt=None, failure=Failure.of(refusal))
+        if refusal:
+            raise refusal
         self.dues[job.id] = status.lease_until
         return Claim(job.id, status.holder, status.attempts, status.redrives)
 
@@ -88,6 +88,14 @@ class MemoryJobStore:
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         if job_id in self.jobs:
             self.change(job_id, uploads=tuple(one for one in self.jobs[job_id].uploads if one != upload_id))
+
+    def check_order(self, job: Job) -> None:
+        if refusal := self._refusal(job):
+            raise refusal
+
+    def yield_to(self, claim: Claim, error: YieldedError) -> None:
+        self._check(claim)
+        self.wait_for(claim.job_id, error, holder=claim.attempt)
 
     def release(self, claim: Claim, failure: Failure) -> None:
         self._check(claim)
@@ -204,6 +212,22 @@ class MemoryJobStore:
         if receipt:
             self.jobs[job_id] = _delivered(self.jobs[job_id], receipt)
 
+    def wait_for(self, job_id: str, error: YieldedError, *, holder: str) -> None:
+        """Have a job wait for a newer one, whoever holds it."""
+        now = self.clock()
+        self._awaited.add(error.newer)
+        self.change(
+            job_id,
+            state=JobState.WAITING,
+            yields_to=error.newer,
+            holder=holder,
+            lease_until=now,
+            updated_at=now,
+            attempts_limit=self.jobs[job_id].attempts_limit + 1,
+            failure=Failure.of(error),
+        )
+        self.dues[job_id] = now + YIELDING_SECONDS
+
     def change(self, job_id: str, **fields: Any) -> None:
         """Set fields of a job's status."""
         self.jobs[job_id] = replace(self.jobs[job_id], **fields)
@@ -220,10 +244,24 @@ class MemoryJobStore:
 
     def _note_order(self, job: Job) -> bool:
         key = digest(job.source.bucket, job.source.key, job.route.name)
-        if job.source.order and self._orders.get(key, "") > job.source.order:
+        noted, _ = self._orders.get(key, ("", ""))
+        if job.source.order and noted > job.source.order:
             return False
-        self._orders[key] = job.source.order or self._orders.get(key, "")
+        if job.source.order:
+            self._orders[key] = job.source.order, job.id
         return True
+
+    def _refusal(self, job: Job) -> SupersededError | YieldedError | None:
+        key = digest(job.source.bucket, job.source.key, job.route.name)
+        noted, newest = self._orders.get(key, ("", ""))
+        if not job.source.order or noted <= job.source.order:
+            return None
+        newer = self.jobs.get(newest)
+        if job.route.store is not Store.BUCKET or (newer and newer.state is JobState.SUCCEEDED):
+            return SupersededError(f"{job.source.uri}: job {newest} is of a newer version")
+        if newer is None or newer.state.final or job.id in self._awaited:
+            return None
+        return YieldedError(f"{job.source.uri}: waits for job {newest} on a newer version", newer=newest)
 
     def _check(self, claim: Claim) -> None:
         status = self.jobs[claim.job_id]

@@ -14,9 +14,10 @@ from penstock.errors import (
     LeaseLostError,
     PublishConflictError,
     SourceGoneError,
+    YieldedError,
 )
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Content, Failure, JobState, Progress, Published, Receipt, Target
+from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Published, Receipt, Target
 from penstock.ports import PublishRule
 from penstock.spans import SpanReceipt, Stored
 from penstock.testing.jobs import MemoryJobStore
@@ -161,8 +162,17 @@ class MemoryExecutionStore:
         self._check(job_id, execution)
         self.jobs.add_upload(job_id, upload_id)
 
+    def check_order(self, job: Job) -> None:
+        self.jobs.check_order(job)
+
+    def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
+        self._check(job_id, execution)
+        self.jobs.wait_for(job_id, error, holder=_yielded(execution))
+
     def standing(self, job_id: str, execution: str) -> JobState:
         state = self.jobs.jobs[job_id].state
+        if self.jobs.holder(job_id) == _yielded(execution):
+            return state
         if self.jobs.holder(job_id) == _revoked(execution):
             return state if state.final else JobState.FAILED
         self._check_holder(job_id, execution)
@@ -235,6 +245,10 @@ class MemoryExecutionStore:
 
 def _revoked(execution: str) -> str:
     return f"{execution}/abort"
+
+
+def _yielded(execution: str) -> str:
+    return f"{execution}/yielded"
 
 
 @dataclass
