@@ -37,13 +37,15 @@ from penstock.errors import (
     WorkbookTooLargeError,
 )
 from penstock.limits import MIB
-from penstock.parsers import WorkbookLimits, parse, xlsx_sheet, xlsx_workbook
+from penstock.parsers import WorkbookLimits, parse, xlsx_sheet
 from penstock.records import Batch, Format, ParseOptions, Resume
 
 XLSX = ParseOptions(format=Format.XLSX)
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+STRICT_OFFICE = "http://purl.oclc.org/ooxml/officeDocument/relationships"
+RELATIONS = '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
 
 
 def saved(book: Workbook) -> bytes:
@@ -68,15 +70,17 @@ def parts(
     rows: str, *, strings: str = "", namespace: str = MAIN, extra: dict[str, str] | None = None
 ) -> dict[str, str]:
     """The parts of a small workbook whose only sheet holds these rows."""
-    relation = f'<Relationship xmlns="http://x" Id="{{}}" Type="{OFFICE}/{{}}" Target="{{}}"/>'
+    office = STRICT_OFFICE if namespace == STRICT else OFFICE
+    relation = f'<Relationship Id="{{}}" Type="{office}/{{}}" Target="{{}}"/>'
     return {
-        "_rels/.rels": "<R>" + relation.format("a", "officeDocument", "xl/workbook.xml") + "</R>",
-        "xl/workbook.xml": f'<workbook xmlns="{namespace}" xmlns:r="{OFFICE}"><sheets>'
+        "_rels/.rels": RELATIONS.format(relation.format("a", "officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f'<workbook xmlns="{namespace}" xmlns:r="{office}"><sheets>'
         '<sheet name="Data" sheetId="1" r:id="s"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": "<R>"
-        + relation.format("s", "worksheet", "/xl/worksheets/one.xml")
-        + relation.format("t", "sharedStrings", "strings.xml")
-        + "</R>",
+        "xl/_rels/workbook.xml.rels": RELATIONS.format(
+            relation.format("s", "worksheet", "/xl/worksheets/one.xml")
+            + relation.format("t", "sharedStrings", "strings.xml")
+            + relation.format("u", "styles", "styles.xml")
+        ),
         "xl/worksheets/one.xml": f'<worksheet xmlns="{namespace}"><dimension ref="A1:XFD1048576"/>'
         f"<sheetData>{rows}</sheetData></worksheet>",
         "xl/strings.xml": f'<sst xmlns="{namespace}">{strings}</sst>',
@@ -398,9 +402,11 @@ def encrypted_member() -> bytes:
         (encrypted_member(), "encrypted"),
         (workbook(["a"], [1])[:-100], "cut off or damaged"),
         (zipped({"readme.txt": "hello"}), "missing"),
-        (zipped({**parts(""), "_rels/.rels": "<R/>"}), "no workbook"),
-        (zipped({**parts(""), "xl/workbook.xml": "<a></b>"}), "damaged"),
-        (zipped({**parts(""), "xl/worksheets/one.xml": "<worksheet><row>"}), "damaged"),
+        (zipped({**parts(""), "_rels/.rels": RELATIONS.format("")}), "no workbook"),
+        (zipped({**parts(""), "xl/workbook.xml": f"<workbook xmlns='{MAIN}'></b>"}), "damaged"),
+        (zipped({**parts(""), "xl/workbook.xml": "<workbook/>"}), "is no workbook"),
+        (zipped({**parts(""), "xl/worksheets/one.xml": f"<worksheet xmlns='{MAIN}'><row>"}), "damaged"),
+        (zipped({**parts(""), "xl/worksheets/one.xml": f"<chartsheet xmlns='{MAIN}'/>"}), "is no worksheet"),
         (zipped({**parts(""), "xl/worksheets/one.xml": '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'}), "DTD"),
         (zipped(parts(inline("a") + '<row><c r="ZZZZ1"><v>1</v></c></row>')), "no cell"),
         (zipped(parts(inline("a") + '<row><c r="1"><v>1</v></c></row>')), "no cell"),
@@ -422,7 +428,7 @@ def test_damage_in_the_middle_is_found() -> None:
 
 def test_a_workbook_without_worksheets_is_an_error() -> None:
     with pytest.raises(RecordsMissingError):
-        parsed(zipped({**parts(""), "xl/workbook.xml": "<workbook/>"}), XLSX)
+        parsed(zipped({**parts(""), "xl/workbook.xml": f"<workbook xmlns='{MAIN}'/>"}), XLSX)
 
 
 def limited(data: bytes, limits: WorkbookLimits) -> list[Batch]:
@@ -456,6 +462,9 @@ def test_one_endless_string_is_refused() -> None:
     data = zipped(parts(inline("a"), strings=f"<si><t>{'x' * 1_000_000}</t></si>"))
     with pytest.raises(WorkbookTooLargeError, match="strings"):
         limited(data, WorkbookLimits(strings_bytes=100_000, ratio=10_000))
+    data = zipped(parts(inline("a"), strings=f"<si><t>{'x' * 3_000_000}</t></si>"))
+    with pytest.raises(BadDocumentError, match="string of more than"):
+        limited(data, WorkbookLimits(ratio=10_000))
 
 
 def test_a_part_that_expands_too_far_is_refused() -> None:
@@ -469,10 +478,9 @@ def test_a_part_that_expands_too_far_is_refused() -> None:
 
 @pytest.mark.parametrize("row", ["<row>" + "<c/>" * 60_000 + "</row>", f"<row a='{'x' * 300_000}'/>"], ids=len)
 def test_a_row_or_tag_without_end_is_refused(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xlsx_sheet, "LARGEST", 100_000)
-    monkeypatch.setattr(xlsx_workbook, "LARGEST", 100_000)
+    monkeypatch.setattr(xlsx_sheet, "ROW_BYTES", 100_000)
     with pytest.raises(BadDocumentError, match="of more than"):
-        limited(zipped(parts(inline("a") + row)), WorkbookLimits(ratio=10_000))
+        parsed(zipped(parts(inline("a") + row)), ParseOptions(format=Format.XLSX, max_record=1000))
 
 
 @given(st.data())

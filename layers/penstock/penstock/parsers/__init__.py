@@ -17,7 +17,7 @@ from penstock.parsers.foreign import refuse_content, refuse_name
 from penstock.parsers.json_document import parse_json_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
-from penstock.parsers.xlsx_workbook import WorkbookLimits
+from penstock.parsers.xlsx_package import WorkbookLimits
 from penstock.records import Batch, Format, ParseOptions, Resume, Screening
 from penstock.spans import Within
 

@@ -14,9 +14,10 @@ from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeE
 from penstock.limits import MIB
 from penstock.parsers.batching import Fault, Piece, Spot, discard, gather
 from penstock.parsers.names import column_names
-from penstock.parsers.xlsx_sheet import SheetRow, sheet_rows
+from penstock.parsers.xlsx_package import WorkbookLimits
+from penstock.parsers.xlsx_sheet import SheetRow, sheet_rows, shown
 from penstock.parsers.xlsx_strings import Strings
-from penstock.parsers.xlsx_workbook import Workbook, WorkbookLimits
+from penstock.parsers.xlsx_workbook import Workbook
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
 
 _LIMITS = WorkbookLimits()
@@ -69,7 +70,7 @@ def parse_xlsx(
 
     There are no byte offsets: those of batches and places are 0, and the raw text begins with the sheet's row. To go
     on at ``resume.row``, all rows before are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
-    a single row of up to 16 MiB), and the rows of one batch.
+    a single row of up to 4 MiB), and the rows of one batch.
 
     Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.
     """
@@ -77,7 +78,7 @@ def parse_xlsx(
         raise InvalidRouteError("a sheet without header needs names", hint="Set parse.columns in the route.")
     with Workbook(file, limits) as workbook:
         sheet = workbook.sheet(options.sheet)
-        rows = sheet_rows(workbook, sheet.part, Strings(workbook, limits.strings_bytes).get)
+        rows = sheet_rows(workbook, sheet.part, Strings(workbook, limits.strings_bytes), options.max_record)
         names, left = options.columns, 0
         if options.header:
             header = next(rows, None)
@@ -137,7 +138,8 @@ class RowCutter:
     def _wrong(self, row: SheetRow) -> str:
         if row.fault:
             return row.fault
-        if any(row.cells[: self._left]) or any(row.cells[self._left + self._width :]):
+        beyond = self._left + self._width
+        if (self._left and any(row.cells[: self._left])) or (len(row.cells) > beyond and any(row.cells[beyond:])):
             return "values beside the columns of the header"
         return ""
 
@@ -150,7 +152,7 @@ class RowCutter:
 
     def _spot(self, number: int, row: SheetRow) -> Spot:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(row.cells)
+        csv.writer(text, lineterminator="").writerow(shown(row.cells))
         return Spot(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, timedelta
 from enum import Enum, auto
@@ -20,8 +21,9 @@ _EXPONENT = 1e21
 
 _SURROGATES = range(0xD800, 0xE000)
 
-_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
-_NOT_TOKENS = re.compile(r'"[^"]*"|\[[^\]]*\]|[\\_*].|general|am/pm|a/p', re.IGNORECASE)
+# Each sign is taken once: what has no end reaches to that of the code.
+_TOKEN = re.compile(r'"[^"]*(?:"|\Z)|\[([^\]]*)(?:\]|\Z)|[\\_*].?|general|am/pm|a/p|(.)', re.IGNORECASE | re.DOTALL)
+_ELAPSED = ({"h"}, {"m"}, {"s"})
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -46,10 +48,15 @@ def kind_of(number: int, code: str | None) -> Kind | None:
     """What a format, by its number and the code that the file gives it, shows; None: a plain number."""
     if code is None:
         return _KNOWN.get(number)
-    code = code.partition(";")[0]
-    if _ELAPSED.search(code):
-        return Kind.DURATION
-    tokens = set(_NOT_TOKENS.sub("", code).lower())
+    tokens: set[str] = set()
+    for token in _TOKEN.finditer(code):
+        bracket, sign = token.groups()
+        if bracket and set(bracket.lower()) in _ELAPSED:
+            return Kind.DURATION
+        if sign == ";":
+            break
+        if sign:
+            tokens.add(sign.lower())
     has_time = bool(tokens & set("hs"))
     has_date = bool(tokens & set("yd")) or ("m" in tokens and not has_time)
     if has_date and has_time:
@@ -61,19 +68,18 @@ def number_text(text: str) -> str:
     """The shortest text of the same number: files hold 17 digits, and 0.1 as 0.10000000000000001."""
     if text.isdigit():
         return text
-    try:
-        value = float(text)
-    except ValueError:
+    value = _number(text)
+    if value is None:
         return text
     return str(int(value)) if value.is_integer() and abs(value) < _EXPONENT else repr(value)
 
 
 def moment_text(text: str, kind: Kind, *, since_1904: bool) -> str:
     """A serial number as ISO 8601 (durations as hours:minutes:seconds), or as a number where it is no such moment."""
-    try:
-        milliseconds = round(float(text) * _DAY)
-    except (ValueError, OverflowError):
-        return text
+    value = _number(text)
+    if value is None or not math.isfinite(value * _DAY):
+        return text if value is None else number_text(text)
+    milliseconds = round(value * _DAY)
     if kind is Kind.DURATION:
         return _duration(milliseconds)
     days, rest = divmod(milliseconds, _DAY)
@@ -92,6 +98,17 @@ def moment_text(text: str, kind: Kind, *, since_1904: bool) -> str:
 def plain_text(text: str) -> str:
     """A string of the file, its escapes undone: ``_x000D_`` is a carriage return (ST_Xstring, 22.9.2.19)."""
     return _ESCAPE.sub(_unescape, text) if "_x" in text else text
+
+
+def _number(text: str) -> float | None:
+    """None where it is none, or none that a spreadsheet can hold. Python also knows 1_000, digits of other scripts."""
+    if "_" in text or not text.isascii():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _unescape(escape: re.Match[str]) -> str:

@@ -7,16 +7,25 @@ times as long (benchmarks/parsers.py); python-calamine takes a fifth of the time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from string import ascii_uppercase
 from typing import NamedTuple
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError
+from penstock.limits import MIB
 from penstock.parsers.xlsx_cells import Kind, moment_text, number_text, plain_text
-from penstock.parsers.xlsx_workbook import LARGEST, Attributes, Workbook
+from penstock.parsers.xlsx_strings import Strings
+from penstock.parsers.xlsx_workbook import Workbook
+from penstock.parsers.xlsx_xml import MAIN, Attributes, Skipper, namespace_of, new_parser, whole
+from penstock.records import RAW_LIMIT
 
+# Bytes of XML that one row may take where records of 1 MiB are allowed, as they are by default: four times as many.
+ROW_BYTES = 4 * MIB
+
+# XFD is the last.
 _COLUMNS = 16_384
+_LETTERS = 3
 
 
 class SheetRow(NamedTuple):
@@ -27,34 +36,65 @@ class SheetRow(NamedTuple):
     fault: str
 
 
-def sheet_rows(workbook: Workbook, part: str, string: Callable[[int], str]) -> Iterator[SheetRow]:
-    """The rows of a sheet that hold anything. Memory: one slice of XML and its rows, a row of at most 16 MiB."""
-    parser = expat.ParserCreate()
-    reader = _RowReader(parser, string, workbook.moments(), since_1904=workbook.since_1904)
+def sheet_rows(workbook: Workbook, part: str, strings: Strings, max_record: int) -> Iterator[SheetRow]:
+    """The rows of a sheet that hold anything. Memory: one slice of XML and its rows, a row of at most ROW_BYTES."""
+    parser = new_parser(part)
+    reader = _RowReader(part, parser, strings, workbook.moments(), max_record, since_1904=workbook.since_1904)
+    longest = max(ROW_BYTES, 4 * max_record)
     for _ in workbook.feed(part, parser):
-        if reader.begun is not None and parser.CurrentByteIndex - reader.begun > LARGEST:
-            raise BadDocumentError(f"{part} holds a row of more than {LARGEST:,} bytes", offset=0)
+        if reader.begun is not None and parser.CurrentByteIndex - reader.begun > longest:
+            raise BadDocumentError(f"{part} holds a row of more than {longest:,} bytes", offset=0)
         yield from reader.rows
         reader.rows.clear()
 
 
+def shown(cells: list[str | None]) -> list[str | None]:
+    """The first of these, as far as RAW_LIMIT characters go."""
+    kept: list[str | None] = []
+    room = RAW_LIMIT
+    for cell in cells:
+        kept.append(cell and cell[:room])
+        room -= len(cell or "") + 1
+        if room <= 0:
+            break
+    return kept
+
+
 class _RowReader:
-    """Handlers of expat that collect ``rows``. ``begun`` is the position of a row that has not ended yet."""
+    """Handlers of expat that collect ``rows``. ``begun`` is the position of a row that has not ended yet.
+
+    An element counts by its name and by the one that it stands in: ``_within`` is the innermost that means something.
+    All others are passed over with what they hold, such as extensions, and how a string is pronounced. Names are
+    interned: that they are the same object is all that is compared.
+    """
+
+    # Attributes in slots: with more than 30 in a dict, Python looks each up by its name.
+    __slots__ = (
+        *("rows", "begun", "_part", "_parser", "_strings", "_moments", "_max_record", "_since_1904", "_skip"),
+        *("_columns", "_number", "_cells", "_fault", "_attributes", "_column"),
+        *("_value", "_inline", "_formula", "_text", "_within", "_outer"),
+        *("_worksheet", "_sheet_data", "_row", "_c", "_v", "_f", "_is", "_t", "_r"),
+    )
 
     def __init__(
         self,
+        part: str,
         parser: expat.XMLParserType,
-        string: Callable[[int], str],
+        strings: Strings,
         moments: Mapping[str, Kind],
+        max_record: int,
         *,
         since_1904: bool,
     ) -> None:
         self.rows: list[SheetRow] = []
         self.begun: int | None = None
+        self._part = part
         self._parser = parser
-        self._string = string
+        self._strings = strings
         self._moments = moments
+        self._max_record = max_record
         self._since_1904 = since_1904
+        self._skip = Skipper(part, parser).skip
         self._columns: dict[str, int] = {}
         self._number = 0
         self._cells: list[str | None] = []
@@ -62,104 +102,156 @@ class _RowReader:
         self._attributes: Attributes = {}
         self._column = -1
         self._value: str | None = None
+        self._inline: list[str] | None = None
         self._formula = False
-        self._phonetic = False
         self._text: list[str] = []
         parser.StartElementHandler = self._root
 
     def _root(self, name: str, _: Attributes) -> None:
-        """Some programs write a namespace prefix; then all names have it."""
-        prefix = name[: name.rfind(":") + 1]
-        self._row, self._c, self._f = f"{prefix}row", f"{prefix}c", f"{prefix}f"
-        self._v, self._t, self._rph = f"{prefix}v", f"{prefix}t", f"{prefix}rPh"
+        self._worksheet = self._within = name
+        namespace = namespace_of(self._part, name, "worksheet", MAIN)
+
+        def interned(local: str) -> str:
+            return self._parser.intern.setdefault(f"{namespace} {local}", f"{namespace} {local}")
+
+        self._sheet_data, self._row, self._c = interned("sheetData"), interned("row"), interned("c")
+        self._v, self._f, self._is = interned("v"), interned("f"), interned("is")
+        self._t, self._r = interned("t"), interned("r")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
 
     def _start(self, name: str, attributes: Attributes) -> None:
-        if name == self._c:
-            self._attributes = attributes
-            self._value = None
-            self._formula = False
-        elif name in (self._v, self._t):
+        within = self._within
+        if name is self._v and within is self._c:
             self._text.clear()
-        elif name == self._f:
+        elif name is self._c and within is self._row:
+            self._attributes = attributes
+            self._value = self._inline = None
+            self._formula = False
+        elif name is self._row and within is self._sheet_data:
+            self._start_row(attributes)
+        elif not self._starts_rarely(name, within):
+            return self._skip()
+        self._within = name
+        return None
+
+    def _starts_rarely(self, name: str, within: str) -> bool:
+        """Whether it is another element that means something here."""
+        if name is self._t and (within is self._is or within is self._r):
+            self._text.clear()
+            self._outer = within
+        elif name is self._f and within is self._c:
             self._formula = True
-        elif name == self._rph:
-            self._phonetic = True
-        elif name == self._row:
-            self.begun = self._parser.CurrentByteIndex
-            number = attributes.get("r", "")
-            self._number = int(number) if number.isdecimal() else self._number + 1
-            self._cells = []
-            self._fault = ""
-            self._column = -1
-            self._parser.CharacterDataHandler = self._text.append
+        elif name is self._is and within is self._c:
+            self._inline = []
+        else:
+            return (name is self._r and within is self._is) or (name is self._sheet_data and within is self._worksheet)
+        return True
 
     def _end(self, name: str) -> None:
-        if name == self._v:
+        if name is self._v:
             self._value = "".join(self._text)
-        elif name == self._c:
-            self._end_cell()
-        elif name == self._t:
-            if not self._phonetic:
-                self._value = (self._value or "") + "".join(self._text)
-        elif name == self._rph:
-            self._phonetic = False
-        elif name == self._row:
-            self.begun = None
-            self._parser.CharacterDataHandler = None
-            if any(self._cells) or self._fault:
-                self.rows.append(SheetRow(self._number, self._cells, self._fault))
+            self._within = self._c
+        elif name is self._c:
+            if self._value is not None or self._formula or self._inline is not None:
+                self._end_cell()
+            else:
+                self._place_cell()
+            self._within = self._row
+        elif name is self._row:
+            self._end_row()
+            self._within = self._sheet_data
+        elif name is self._t:
+            self._within = self._outer
+            if self._inline is not None:
+                self._inline.append("".join(self._text))
+        elif name is self._r:
+            self._within = self._is
+        else:
+            self._within = self._worksheet if name is self._sheet_data else self._c
+
+    def _start_row(self, attributes: Attributes) -> None:
+        self.begun = self._parser.CurrentByteIndex
+        number = attributes.get("r")
+        self._number = self._number + 1 if number is None else whole(number, "number of a row")
+        self._cells = []
+        self._fault = ""
+        self._column = -1
+        self._parser.CharacterDataHandler = self._text.append
+
+    def _end_row(self) -> None:
+        begun, self.begun = self.begun or 0, None
+        self._parser.CharacterDataHandler = None
+        self._text.clear()
+        # A character takes a byte at least.
+        if self._parser.CurrentByteIndex - begun > self._max_record:
+            self._let_go()
+        if any(self._cells) or self._fault:
+            self.rows.append(SheetRow(self._number, self._cells, self._fault))
+
+    def _let_go(self) -> None:
+        """What a row holds that is too long is kept no longer than it can be shown."""
+        if sum(len(cell) for cell in self._cells if cell) > self._max_record:
+            self._fault = f"longer than {self._max_record:,} characters"
+            self._cells = shown(self._cells)
+
+    def _place_cell(self) -> str:
+        """Where the cell belongs; its reference, which it may lack where it follows the one before."""
+        reference = self._attributes.get("r", "")
+        if reference:
+            letters = reference.rstrip("0123456789")
+            column = self._columns.get(letters)
+            self._column = self._column_of(letters, reference) if column is None else column
+        else:
+            self._column += 1
+            if self._column >= _COLUMNS:
+                raise BadDocumentError(f"{self._part} has a row of more than {_COLUMNS:,} cells", offset=0)
+        return reference
 
     def _end_cell(self) -> None:
-        reference = self._attributes.get("r", "")
-        self._column = column = self._column_of(reference) if reference else self._column + 1
+        reference = self._place_cell()
         kind = self._attributes.get("t", "n")
-        if not self._value and self._formula and kind != "str":
+        value = self._value
+        if kind == "inlineStr" and self._inline is not None:
+            value = "".join(self._inline)
+        if not value and self._formula and kind != "str":
             self._fault = self._fault or (
-                f"the formula in {reference or 'a cell'} has no stored value: "
+                f"the formula in {reference[:20] or 'a cell'} has no stored value: "
                 "open the workbook in a spreadsheet program and save it"
             )
-        if self._value is None:
+        if value is None:
             return
-        gap = column - len(self._cells)
+        try:
+            text = self._strings[value] if kind == "s" else self._text_of(value, kind)
+        except (ValueError, IndexError):
+            text = None
+            self._fault = self._fault or f"a cell refers to the shared string {value[:20]!r}, which is missing"
+        gap = self._column - len(self._cells)
         if gap > 0:
             self._cells.extend([None] * gap)
-        text = self._text_of(self._value, kind)
         if gap < 0:
-            self._cells[column] = text
+            self._cells[self._column] = text
         else:
             self._cells.append(text)
 
     def _text_of(self, value: str, kind: str) -> str | None:
         match kind:
-            case "s":
-                return self._shared(value)
-            case "n" if not value:
+            case "n" | "b" if not value:
                 return None
             case "n":
-                moment = self._moments.get(self._attributes.get("s", "0"))
+                moment = self._moments and self._moments.get(self._attributes.get("s", "0"))
                 return moment_text(value, moment, since_1904=self._since_1904) if moment else number_text(value)
             case "b":
-                return "true" if value == "1" else "false"
+                return "true" if value in ("1", "true") else "false"
             case _:
                 return plain_text(value)
 
-    def _shared(self, number: str) -> str | None:
-        try:
-            return self._string(int(number))
-        except (ValueError, IndexError):
-            self._fault = self._fault or f"a cell refers to the shared string {number!r}, which is missing"
-            return None
-
-    def _column_of(self, reference: str) -> int:
-        letters = reference.rstrip("0123456789")
-        column = self._columns.get(letters)
-        if column is None:
-            column = -1
+    def _column_of(self, letters: str, reference: str) -> int:
+        column = -1
+        if len(letters) <= _LETTERS and set(letters) <= set(ascii_uppercase):
             for letter in letters:
-                column = (column + 1) * 26 + ascii_uppercase.find(letter)
-            if not letters or not set(letters) <= set(ascii_uppercase) or column >= _COLUMNS:
-                raise BadDocumentError(f"{reference!r} is no cell", offset=0)
-            self._columns[letters] = column
+                column = (column + 1) * 26 + ascii_uppercase.index(letter)
+        if not 0 <= column < _COLUMNS:
+            raise BadDocumentError(f"{reference[:20]!r} is no cell", offset=0)
+        self._columns[letters] = column
         return column
