@@ -79,8 +79,9 @@ audit: tools ## Look up vulnerabilities and licences of what ships, and scan the
 
 # For some of the targets: make fuzz FUZZ="--seconds 60 --seed 7 xlsx json"
 FUZZ ?= --seconds 600
-fuzz: $(INSTALLED) ## Damage everything that is read from outside, and see whether it is refused
+fuzz: $(INSTALLED) ## Damage everything that is read from outside, see whether it is refused, and draw new examples
 	@PYTHONPATH=tests $(VENV)/python -m fuzz $(FUZZ)
+	@$(VENV)/python -m pytest --numprocesses 2 -m hypothesis --hypothesis-profile=drawn
 
 clean: ## Remove all that was built or installed
 	rm -rf .venv .tools .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

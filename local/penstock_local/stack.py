@@ -172,6 +172,7 @@ def running(
     parameters: Mapping[str, str] = NOTHING,
 ) -> Iterator[Stack]:
     """A stack for as long as the block runs; it also ends when this process does, however it does."""
+    checkout()  # an installation without one is told so before anything is started
     _checked(routes)
     with (
         _directory(state_dir) as directory,

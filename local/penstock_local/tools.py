@@ -32,8 +32,8 @@ def checkout() -> Path:
     root = Path(__file__).resolve().parents[2]
     if not (root / "template.yaml").is_file():
         raise LocalStackError(
-            f"no template.yaml in {root}",
-            hint="The local stack deploys a checkout: clone the repository and run `make setup` there.",
+            "the local stack deploys a checkout of Penstock, and this command was installed without one",
+            hint="Clone the repository, and run `make local` there.",
         )
     return root
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +16,8 @@ import pytest
 
 from penstock_local import postgres
 from penstock_local.errors import LocalStackError
-from penstock_local.postgres_programs import INSTALL, LIBRARIES, WHEEL, programs, reachable_temporary_directory
+from penstock_local.postgres_programs import programs, reachable_temporary_directory
+from postgres_wheel import install_closed, site_packages
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL has another user only where root starts it")
 
@@ -98,13 +97,8 @@ def test_a_server_ends_with_the_process_that_runs_it_however_that_ends(tmp_path:
 @pytest.fixture
 def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The wheel in use lies in a folder of mode 0700 with a blank and an umlaut, installed under ``umask 077``."""
-    site = Path(str(distribution(WHEEL).locate_file("")))
     closed = tmp_path / "root's own ü"
-    records = next(site.glob(f"{WHEEL.replace('-', '_')}-*.dist-info"))
-    for part in (site / INSTALL, site / LIBRARIES, records):
-        shutil.copytree(part, closed / part.relative_to(site), ignore=shutil.ignore_patterns("include"))
-    for path in (closed, *closed.rglob("*")):
-        path.chmod(path.stat().st_mode & 0o700)
+    install_closed(closed)
     monkeypatch.syspath_prepend(str(closed))
     return closed
 
@@ -157,8 +151,8 @@ def test_nothing_is_run_from_where_others_may_write(closed: Path, copies: Path) 
 
 @as_root
 def test_what_the_servers_user_can_read_is_not_copied(copies: Path) -> None:
-    if (site := Path(str(distribution(WHEEL).locate_file("")))) not in programs(copies).parents:
-        pytest.skip(f"{site} is closed to others")
+    if site_packages() not in programs(copies).parents:
+        pytest.skip(f"{site_packages()} is closed to others")
     assert list(copies.iterdir()) == []
 
 
