@@ -13,7 +13,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "objects", "records", "spans", "uploads", "trees", "errors", "identity"},
+    {"model", "objects", "columns", "records", "spans", "uploads", "trees", "errors", "identity"},
     {"ports"},
     {"limits", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
@@ -36,6 +36,7 @@ ADAPTERS_MAY = {
     "ports",
     "model",
     "objects",
+    "columns",
     "records",
     "spans",
     "uploads",

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar, overload
 
+from penstock.columns import Column as Column  # noqa: PLC0414  # mypy wants an alias on what is passed on
+from penstock.columns import ColumnType as ColumnType  # noqa: PLC0414
+from penstock.columns import Storage as Storage  # noqa: PLC0414
+
 T = TypeVar("T")
 
 # Characters of a rejected record that are kept.
@@ -145,33 +149,6 @@ class Batch:
     place: Callable[[int], Place]
     rejects: tuple[Reject, ...] = ()
     verbatim: Verbatim | None = None
-
-
-class ColumnType(StrEnum):
-    """Types of columns. TIMESTAMP is with time zone; INTEGER has 64 bits; NUMERIC is exact."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    NUMERIC = "numeric"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    TIMESTAMP = "timestamp"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table. ``source`` is the field of the record it comes from (default: its own name);
-    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps, ISO 8601
-    where there are none."""
-
-    name: str
-    type: ColumnType = ColumnType.TEXT
-    source: str = ""
-    nullable: bool = True
-    nulls: tuple[str, ...] = ("",)
-    formats: tuple[str, ...] = ()
 
 
 class Mode(StrEnum):
