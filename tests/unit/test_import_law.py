@@ -18,7 +18,7 @@ LEVELS = [
     {"limits", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"cutting", "costs"},
-    {"pipeline"},
+    {"pipeline", "fitting"},
     {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},
     {"steps"},

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Storage, Table, TablePlan
 from penstock.tables import Shaper, complete, infer
 from table_batches import records, rows
 
 T = ColumnType
 PARSE = ParseOptions()
+
+
+def typed(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns without how they are spelled."""
+    return tuple(replace(column, spellings=()) for column in columns)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +33,13 @@ PARSE = ParseOptions()
         (T.NUMERIC, ["1.50", "2"]),
         (T.NUMERIC, ["12345678901234567890"]),
         (T.TEXT, ["1.5", "01.5"]),
-        (T.FLOAT, ["1.5e3", "2"]),
-        (T.TEXT, ["1e999"]),
+        (T.NUMERIC, ["1.5e3", "2"]),
+        (T.NUMERIC, ["1e5", "12345678901234567.25"]),
+        (T.NUMERIC, ["1e999", "-0.0"]),
+        (T.TEXT, ["1e200000"]),
+        (T.TEXT, [".5", "5."]),
+        (T.TEXT, ["1", "+2.5"]),
+        (T.NUMERIC, ["-0"]),
         (T.TEXT, ["NaN"]),
         (T.BOOLEAN, ["true", "False", ""]),
         (T.TEXT, ["yes", "no"]),
@@ -46,7 +57,7 @@ PARSE = ParseOptions()
 def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType, cells: list[str | None]) -> None:
     sample = rows(["Any name"], *([cell] for cell in cells))
     columns = infer(sample)
-    assert columns == (Column("Any name", kind),)
+    assert typed(columns) == (Column("Any name", kind),)
     _, rejects = Shaper(Table("t", columns), sample.names).shape(sample)
     assert rejects == ()
 
@@ -57,7 +68,7 @@ def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType
         (T.INTEGER, [1, None, -5]),
         (T.NUMERIC, [1, Decimal("1.5")]),
         (T.NUMERIC, [2**70]),
-        (T.FLOAT, [Decimal("1E+3")]),
+        (T.NUMERIC, [Decimal("1E+3")]),
         (T.BOOLEAN, [True, None]),
         (T.TEXT, ["1", "2"]),
         (T.TEXT, ["1", 2]),
@@ -73,14 +84,14 @@ def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType
 def test_a_field_has_the_type_that_all_its_values_have(kind: ColumnType, values: list[object]) -> None:
     sample = records(*({"field": value} for value in values))
     columns = infer(sample)
-    assert columns == (Column("field", kind),)
+    assert typed(columns) == (Column("field", kind),)
     _, rejects = Shaper(Table("t", columns), ()).shape(sample)
     assert rejects == ()
 
 
 def test_fields_are_all_keys_in_the_order_of_their_appearance() -> None:
     sample = records({"b": 1}, "no object", {"a": "x", "b": 2}, {"c.d": True})
-    assert infer(sample) == (Column("b", T.INTEGER), Column("a", T.TEXT), Column("c.d", T.BOOLEAN))
+    assert typed(infer(sample)) == (Column("b", T.INTEGER), Column("a", T.TEXT), Column("c.d", T.BOOLEAN))
 
 
 def test_names_of_a_header_are_kept_as_they_are() -> None:
@@ -103,7 +114,7 @@ def test_declared_columns_are_left_alone() -> None:
 
 def test_a_plan_is_completed_with_inferred_columns() -> None:
     plan = complete(TablePlan(PARSE, Table("t", mode=Mode.UPSERT, key=("id",))), rows(["id"], ["1"]))
-    assert plan.table == Table("t", (Column("id", T.INTEGER),), mode=Mode.UPSERT, key=("id",))
+    assert plan.table == Table("t", (Column("id", T.INTEGER, spellings=("integer",)),), mode=Mode.UPSERT, key=("id",))
 
 
 def test_a_key_that_is_no_column_is_an_error() -> None:
@@ -117,8 +128,8 @@ def test_each_table_of_a_choice_is_inferred_from_its_own_records() -> None:
     completed = complete(TablePlan(PARSE, choice=choice), sample).choice
     assert completed
     assert completed.tables == {
-        "song": Table("songs", (Column("title", T.TEXT),)),
-        "app": Table("apps", (Column("version", T.INTEGER),)),
+        "song": Table("songs", (Column("title", T.TEXT, spellings=("text",)),)),
+        "app": Table("apps", (Column("version", T.INTEGER, spellings=("integer",)),)),
     }
 
 
@@ -131,4 +142,25 @@ def test_a_table_without_a_record_in_the_sample_cannot_be_inferred() -> None:
 @pytest.mark.parametrize("sample", [rows(["n"], ["1"], ["NA"], [""]), records({"n": 1}, {"n": "NA"})])
 def test_texts_that_mean_null_say_nothing_of_a_type_and_are_null(sample: Batch) -> None:
     plan = TablePlan(PARSE, Table("t", nulls=("", "NA")))
-    assert complete(plan, sample).table == Table("t", (Column("n", T.INTEGER, nulls=("", "NA")),), nulls=("", "NA"))
+    inferred = Column("n", T.INTEGER, nulls=("", "NA"), spellings=("integer",))
+    assert complete(plan, sample).table == Table("t", (inferred,), nulls=("", "NA"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "spellings"),
+    [
+        (["true", "false"], ("true",)),
+        (["True", "FALSE"], ("True", "TRUE")),
+        (["2024-02-29T10:00:00Z", "2024-02-29T10:00:00.5+02:00"], ("YYYY-MM-DDThh:mm:ssZ",)),
+        (["2024-02-29 10:00", "2024-02-29T10:00:00Z"], ("YYYY-MM-DDThh:mm:ssZ", "YYYY-MM-DD hh:mm")),
+        (["1", "1.5"], ("numeric",)),
+        (["a"], ("text",)),
+    ],
+)
+def test_an_inferred_column_has_the_spellings_of_its_sample(texts: list[str], spellings: tuple[str, ...]) -> None:
+    (column,) = infer(rows(["x"], *([text] for text in texts)))
+    assert column.spellings == spellings
+
+
+def test_neither_spellings_nor_storage_are_part_of_a_routes_digest() -> None:
+    assert repr(Column("x", spellings=("text",), storage=Storage())) == repr(Column("x"))

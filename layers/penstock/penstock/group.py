@@ -27,7 +27,7 @@ from penstock.model import Failure, Job, JobState, Receipt, Route, Store
 from penstock.ports import Deadline, GroupSink, JobStore, ObjectReader
 from penstock.records import Batch, Chunk, Mode, Place, Resume, Share, TablePlan
 from penstock.small_sources import Parsed, parse_whole, read_ahead
-from penstock.tables import Form, Rowmaker, garbage_held_back, tables_of
+from penstock.tables import Form, Rowmaker, fit, garbage_held_back, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records are of one shape, and the records."""
@@ -99,6 +99,7 @@ class _Group:
                 ThreadPoolExecutor(1, thread_name_prefix="record") as recorder,
                 self.carrier.open_sink() as sink,
             ):
+                self.plan = fit(self.plan, sink.storages(self.plan))
                 self._recall(sink.begin_all(self.plan, list(self.members)))
                 with closing(self._parsed()) as parsed:
                     # What is in is put on record while the next is loaded.

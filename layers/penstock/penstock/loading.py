@@ -16,6 +16,7 @@ from typing import Self
 
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
+from penstock.fitting import begin_fitted
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
 from penstock.parsers import WorkbookLimits, parse, resolve
@@ -54,9 +55,10 @@ class TableCarrier:
         drops what is staged; its message says which chunks are in.
         """
         with naming(attempt.job.source):
-            plan = self.plan(attempt)
+            sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
-                load = Load(attempt, plan, sink.begin(plan), self.decoding(attempt))
+                plan, resume = begin_fitted(sink, sampled)
+                load = Load(attempt, plan, resume, self.decoding(attempt))
                 if attempt.ended():
                     # What `abort` has dropped may have been staged anew just now.
                     sink.abort()

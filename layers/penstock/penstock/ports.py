@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Source,
         Target,
     )
-    from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, TablePlan, Unfit
+    from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, Storage, TablePlan, Unfit
     from penstock.spans import SpanReceipt, Stored
     from penstock.trees import Facts, File, LocalFile, RemoteFile, Trouble
     from penstock.uploads import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
@@ -104,6 +104,9 @@ class TableSink(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
 
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """How tables of the plan that exist hold their columns: by the name of the table, and of the column."""
+
     def begin(self, plan: TablePlan) -> Resume:
         """Check (or create) tables, staging and ledger; answers where to go on."""
 
@@ -145,6 +148,9 @@ class GroupSink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
+
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """As a TableSink has it."""
 
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
         """Check (or create) tables and ledger; answers which of the jobs have ended, and what they loaded."""

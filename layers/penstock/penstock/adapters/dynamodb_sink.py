@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,7 +15,7 @@ from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_items import LastWins, Put
 from penstock.adapters.dynamodb_table import KeySchema, missing_table
 from penstock.errors import ServiceUnavailableError
-from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Table, TablePlan
+from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Storage, Table, TablePlan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -62,12 +62,14 @@ class DynamoRecordSink:
     ) -> None:
         self._writer.close()
 
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """The types of keys are the tables'; other attributes have any."""
+        return {table.name: self._schema_of(table).storages(table) for table in _tables_of(plan)}
+
     def begin(self, plan: TablePlan) -> Resume:
         """Look at every table's key. Raises DestinationMissingError, InvalidTableError, AccessDeniedError."""
         for table in _tables_of(plan):
-            if table.name not in self._schemas:
-                self._schemas[table.name] = self._describe(table.name)
-            self._schemas[table.name].check(table)
+            self._schema_of(table).check(table)
         if self._bookmark:
             self._noted = self._reached = self._bookmark.read()
         return self._noted
@@ -124,6 +126,11 @@ class DynamoRecordSink:
         while refused := self._writer.write(name, self._schemas[name], puts):
             puts = items.instead_of(refused)
         return items.rejects
+
+    def _schema_of(self, table: Table) -> KeySchema:
+        if table.name not in self._schemas:
+            self._schemas[table.name] = self._describe(table.name)
+        return self._schemas[table.name]
 
     def _describe(self, name: str) -> KeySchema:
         failures = 0

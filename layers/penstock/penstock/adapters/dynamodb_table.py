@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.adapters.dynamodb_values import number_text
 from penstock.errors import DestinationMissingError, InvalidTableError
-from penstock.records import ColumnType, Mode, Table
+from penstock.records import ColumnType, Mode, Storage, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
@@ -23,6 +23,7 @@ COLUMN_TYPES = {
     "S": (ColumnType.TEXT, ColumnType.DATE, ColumnType.TIMESTAMP),
     "N": (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT),
 }
+_STORED = {"S": ColumnType.TEXT, "N": ColumnType.NUMERIC}
 WORDS = {"S": "a string", "N": "a number", "B": "binary"}
 
 missing_table = partial(DestinationMissingError, hint="Create the DynamoDB table, or correct the route's destination.")
@@ -80,6 +81,12 @@ class KeySchema:
         return tuple(
             Decimal(item[each.name]["N"]) if each.kind == "N" else item[each.name]["S"] for each in self.attributes
         )
+
+    def storages(self, table: Table) -> dict[str, Storage]:
+        """How items hold columns: the key as the table has it; a time that was inferred as the text that it is."""
+        times = {ColumnType.DATE, ColumnType.TIMESTAMP}
+        held = {column.name: Storage() for column in table.columns if column.spellings and column.type in times}
+        return held | {each.name: Storage(_STORED[each.kind]) for each in self.attributes if each.kind in _STORED}
 
     def check(self, table: Table) -> None:
         """Raise InvalidTableError where the route declares something that cannot be loaded into this table."""

@@ -10,15 +10,24 @@ from typing import Self, TypeVar
 
 import psycopg
 
-from penstock.adapters.postgres_catalog import Relation, check, find_or_create, lock_ddl, lock_job, split_name
+from penstock.adapters.postgres_catalog import (
+    Relation,
+    check,
+    find_or_create,
+    find_table,
+    lock_ddl,
+    lock_job,
+    split_name,
+)
 from penstock.adapters.postgres_connect import Connect, Connection
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
 from penstock.adapters.postgres_replace import Staging, drop_stagings
 from penstock.adapters.postgres_rows import Appender, Upserter, Writer, put
 from penstock.adapters.postgres_script import Script
+from penstock.adapters.postgres_types import storages
 from penstock.errors import InvalidTableError
-from penstock.records import Chunk, Loaded, Mode, Resume, Table, TablePlan
+from penstock.records import Chunk, Loaded, Mode, Resume, Storage, Table, TablePlan
 
 T = TypeVar("T")
 
@@ -77,6 +86,16 @@ class PostgresSink:
                 self._flush()
         finally:
             self._connection.close()
+
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """How tables of the plan that exist hold their columns."""
+        tables = _tables_of(plan)
+
+        def look() -> Mapping[str, Mapping[str, Storage]]:
+            found = {table.name: find_table(self._connection, table) for table in tables}
+            return {name: storages(self._connection, there.oid) for name, there in found.items() if there}
+
+        return self._transact(look, f"reading the catalog for {_names_of(tables)}")
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger; answers where to go on.

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import denied, translating
+from penstock.adapters.postgres_types import mark
 from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.records import ColumnType, Mode, Table
 
@@ -136,7 +137,7 @@ def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
 
 
 def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
-    """Make a table as the route declares it. The key is its primary key."""
+    """Make a table as the route declares it, or as its columns were inferred. The key is its primary key."""
     for column in table.columns:
         if not _is_name(column.name):
             raise InvalidTableError(f"table {table.name}: {column.name!r} cannot be the name of a column")
@@ -152,6 +153,7 @@ def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
         parts.append(sql.SQL("PRIMARY KEY ({})").format(identifiers(table.key)))
     with translating(f"CREATE on schema {_schema_of(connection, name)}"):
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*name), sql.SQL(", ").join(parts)))
+        mark(connection, name, table.columns)
 
 
 def _schema_of(connection: Connection, name: Sequence[str]) -> str:
@@ -161,11 +163,17 @@ def _schema_of(connection: Connection, name: Sequence[str]) -> str:
     return str(found and found[0])
 
 
+def find_table(connection: Connection, table: Table) -> Relation | None:
+    """The table, if there is one. Raises as `find`, and AccessDeniedError."""
+    name = split_name(table.name)
+    with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
+        return find(connection, name)
+
+
 def find_or_create(connection: Connection, table: Table) -> Relation:
     """The table. Raises DestinationMissingError, and AccessDeniedError for the right to create it."""
     name = split_name(table.name)
-    with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
-        relation = find(connection, name)
+    relation = find_table(connection, table)
     # Types that no value has shown are no reason to make a table that lasts.
     if relation is None and table.create and not table.guessed:
         create(connection, table, name)

@@ -9,6 +9,7 @@ from functools import partial
 
 from penstock.delivery import Attempt
 from penstock.errors import IncompleteJobError, LeaseLostError, TooManyRejectsError
+from penstock.fitting import begin_fitted
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
 from penstock.loading import Settling, TableCarrier
@@ -58,7 +59,7 @@ class TableSteps:
         plan = self.carrier.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
             # A table that is missing should be told of before an index is made.
-            sink.begin(plan)
+            plan, _ = begin_fitted(sink, plan)
             loaded = sink.is_finished()
         with closing(self.carrier.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from penstock.records import ColumnType
-from penstock.tables.documents import write_document
+from penstock.records import Column, ColumnType
+from penstock.tables.documents import write_array, write_document
 from penstock.tables.kinds import shown
 
 NUMBERS = ({int}, {Decimal}, {int, Decimal})
@@ -30,8 +30,9 @@ def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
     return nested
 
 
-def as_texts(values: Sequence[object], kind: ColumnType) -> tuple[Sequence[str | None], dict[int, str]]:
+def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | None], dict[int, str]]:
     """A column of JSON values as texts, and why some (by position) have none."""
+    kind = column.type
     if kind is not ColumnType.JSON:
         kinds = set(map(type, values))
         if kinds in TEXTS:
@@ -42,17 +43,17 @@ def as_texts(values: Sequence[object], kind: ColumnType) -> tuple[Sequence[str |
     faults: dict[int, str] = {}
     for position, value in enumerate(values):
         try:
-            texts.append(_text(value, kind))
+            texts.append(_text(value, column))
         except ValueError as error:
             texts.append(None)
             faults[position] = str(error)
     return texts, faults
 
 
-def _text(value: object, kind: ColumnType) -> str | None:
+def _text(value: object, column: Column) -> str | None:
     if value is None:
         return None
-    if kind is ColumnType.JSON:
+    if column.type is ColumnType.JSON:
         return write_document(value)
     match value:
         case str():
@@ -61,5 +62,15 @@ def _text(value: object, kind: ColumnType) -> str | None:
             return "true" if value else "false"
         case int() | float() | Decimal():
             return str(value)
+    return _text_of_many(value, column)
+
+
+def _text_of_many(value: object, column: Column) -> str:
+    """An object or a list, for a column that holds texts or what the database reads from them."""
+    held = column.storage
+    if held and held.array and isinstance(value, list):
+        return write_array(value)
+    if held and held.type in {ColumnType.TEXT, None}:
+        return write_document(value)
     what = "an object" if isinstance(value, Mapping) else "a list"
-    raise ValueError(f"{shown(write_document(value))} is {what}, not {kind}")
+    raise ValueError(f"{shown(write_document(value))} is {what}, not {column.type}")

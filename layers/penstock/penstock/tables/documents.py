@@ -28,6 +28,26 @@ def write_document(value: object) -> str:
         raise ValueError("is nested too deeply") from None
 
 
+def write_array(values: Sequence[object]) -> str:
+    """A list as PostgreSQL writes arrays. Raises ValueError as `write_document` does.
+
+    https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+    """
+    try:
+        return "{" + ",".join(map(_element, values)) + "}"
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return write_array(value)
+    text = value if isinstance(value, str) else write_document(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _written(value: object) -> str:
     match value:
         case Decimal():
@@ -91,3 +111,6 @@ class JsonKind(Kind):
 
     def text(self, value: object) -> str:
         return write_document(value)
+
+    def written(self, text: str, value: object) -> str:  # noqa: ARG002  # a column of type json keeps it as it is
+        return text

@@ -1,12 +1,12 @@
 """The columns of a table from the first records of a file: the same file gives the same columns.
 
 Cautious on purpose: a column gets a type only if every value of the sample has it and none would change by it.
-``007`` is a text, and so is a column that mixes types or is empty. All columns may be null.
+``007`` is a text, and so is a column that mixes types or is empty. All columns may be null. With its type a column gets
+the spellings that the sample has shown: behind the sample it takes no others (see `spellings`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -14,19 +14,25 @@ from decimal import Decimal
 from penstock.errors import InvalidTableError
 from penstock.records import Batch, Choice, Column, ColumnType, Table, TablePlan
 from penstock.tables.choose import Chooser
+from penstock.tables.column_kinds import PLAIN
 from penstock.tables.kinds import Cells, IntegerKind
-from penstock.tables.times import DateKind, TimestampKind
+from penstock.tables.spellings import spellings_of
 
 # Records of the sample that are looked at.
 SAMPLE = 10_000
 
-_WHOLE = r"-?(?:0|[1-9][0-9]*)"
-INTEGER = re.compile(_WHOLE)
-NUMERIC = re.compile(_WHOLE + r"(?:\.[0-9]+)?")
-FLOAT = re.compile(_WHOLE + r"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*")
-BOOLEANS = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
+Inferred = tuple[ColumnType, tuple[str, ...]]
+"""A type, and its spellings."""
+
+TEXT: Inferred = (ColumnType.TEXT, ("text",))
+JSON: Inferred = (ColumnType.JSON, ("json",))
+
+# In this order: what is spelled as an integer is spelled as a numeric too.
+TYPES = (ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE, ColumnType.TIMESTAMP)
+OF_NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC)
+OF_TIMES = (ColumnType.DATE, ColumnType.TIMESTAMP)
+# Of longer ones, the next may not fit.
+LONGEST_INTEGER = len(str(IntegerKind.most)) - 1
 
 
 def complete(plan: TablePlan, sample: Batch) -> TablePlan:
@@ -72,14 +78,17 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
         _check_header(sample.names)
         cells = zip(*rows, strict=True) if rows else ((),) * len(sample.names)
         return tuple(
-            Column(name, _type_of_texts([cell for cell in column if cell and cell not in nulls]), nulls=nulls)
+            _column(name, _of_texts([cell for cell in column if cell and cell not in nulls]), nulls)
             for name, column in zip(sample.names, cells, strict=True)
         )
     records = [row for row in rows if isinstance(row, Mapping)]
     names = dict.fromkeys(name for record in records for name in record)
-    return tuple(
-        Column(name, _type_of_values([record.get(name) for record in records], nulls), nulls=nulls) for name in names
-    )
+    return tuple(_column(name, _of_values([record.get(name) for record in records], nulls), nulls) for name in names)
+
+
+def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
+    kind, spellings = inferred
+    return Column(name, kind, nulls=nulls, spellings=spellings)
 
 
 def _check_header(names: Sequence[str]) -> None:
@@ -92,41 +101,37 @@ def _check_header(names: Sequence[str]) -> None:
             raise InvalidTableError(f"the header has {name!r} twice", hint="Name the columns in the route.")
 
 
-def _type_of_texts(texts: Sequence[str]) -> ColumnType:
-    if not texts:
-        return ColumnType.TEXT
-    if BOOLEANS.issuperset(texts):
-        return ColumnType.BOOLEAN
-    return _type_of_numbers(texts) or _type_of_times(texts) or ColumnType.TEXT
+def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Inferred:
+    """The first of some types that all texts have and keep, with their spellings; else text."""
+    if texts:
+        for kind in among:
+            spellings = spellings_of(kind, texts)
+            if spellings and _fit(kind, texts):
+                return kind, spellings
+    return TEXT
 
 
-def _type_of_numbers(texts: Sequence[str]) -> ColumnType | None:
-    if all(map(INTEGER.fullmatch, texts)):
-        fits = all(len(text) < len(str(IntegerKind.most)) for text in texts)
-        return ColumnType.INTEGER if fits else ColumnType.NUMERIC
-    if all(map(NUMERIC.fullmatch, texts)):
-        return ColumnType.NUMERIC
-    return ColumnType.FLOAT if all(map(FLOAT.fullmatch, texts)) else None
+def _fit(kind: ColumnType, texts: Sequence[str]) -> bool:
+    """Whether texts that are spelled as a type should are values of it."""
+    if kind is ColumnType.INTEGER:
+        return max(map(len, texts)) <= LONGEST_INTEGER
+    if PLAIN[kind].accepts(Cells(texts)):
+        return True
+    try:
+        return all(PLAIN[kind].value(text) is not None for text in texts)
+    except ValueError:
+        return False
 
 
-def _type_of_times(texts: Sequence[str]) -> ColumnType | None:
-    cells = Cells(texts)
-    if all(map(DATE.fullmatch, texts)) and DateKind().accepts(cells):
-        return ColumnType.DATE
-    if all(map(TIMESTAMP.fullmatch, texts)) and TimestampKind().accepts(cells):
-        return ColumnType.TIMESTAMP
-    return None
-
-
-def _type_of_values(values: Sequence[object], nulls: tuple[str, ...]) -> ColumnType:
+def _of_values(values: Sequence[object], nulls: tuple[str, ...]) -> Inferred:
     present = [value for value in values if value is not None and not (value and value in nulls)]
     kinds = set(map(type, present))
     if kinds & {dict, list}:
-        return ColumnType.JSON
+        return JSON
     if kinds == {bool}:
-        return ColumnType.BOOLEAN
+        return ColumnType.BOOLEAN, ("true",)
     if kinds and kinds <= {int, Decimal, float}:
-        return _type_of_numbers(list(map(str, present))) or ColumnType.FLOAT
+        return _of_texts(list(map(str, present)), OF_NUMBERS)
     if kinds == {str}:
-        return _type_of_times([str(value) for value in present if value] or [""]) or ColumnType.TEXT
-    return ColumnType.TEXT
+        return _of_texts([str(value) for value in present if value], OF_TIMES)
+    return TEXT

@@ -76,6 +76,10 @@ class Kind(ABC):
         """What PostgreSQL reads as ``value``."""
         return str(value)
 
+    def written(self, text: str, value: object) -> str:  # noqa: ARG002  # some write the text itself
+        """What PostgreSQL reads as ``value``, which ``text`` has: the same whatever stands beside it."""
+        return self.text(value)
+
 
 def shown(text: str) -> str:
     """A value as a reason quotes it."""
@@ -151,6 +155,7 @@ class NumericKind(Kind):
 
     pattern = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
     too_long = b"0" * 101  # for a common form; floats, which check it, know no larger range than 308 digits
+    long_exponent = re.compile(rb"[eE][+-]?000")
     # https://www.postgresql.org/docs/current/datatype-numeric.html
     most_digits, most_places = 131_072, 16_383
 
@@ -159,7 +164,10 @@ class NumericKind(Kind):
             deque(map(float, cells.texts), maxlen=0)  # a loop in C that keeps nothing
         except ValueError:
             return False
-        return cells.made_of(b"0+-.") and self.too_long not in cells.shape
+        if not cells.made_of(b"0+-.eE") or self.too_long in cells.shape:
+            return False
+        has_exponents = b"e" in cells.shape or b"E" in cells.shape
+        return not (has_exponents and self.long_exponent.search(cells.shape))
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
         return map(Decimal, texts)

@@ -14,21 +14,8 @@ from typing import cast
 from penstock.errors import InvalidTableError
 from penstock.records import Batch, Column, ColumnType, Later, Reject, Rows, Table
 from penstock.tables.cells import as_texts, getter
-from penstock.tables.documents import JsonKind
-from penstock.tables.kinds import BooleanKind, Cells, FloatKind, Form, IntegerKind, Kind, NumericKind, TextKind
-from penstock.tables.times import DateKind, FormattedDateKind, FormattedTimestampKind, TimestampKind
-
-PLAIN: Mapping[ColumnType, Kind] = {
-    ColumnType.TEXT: TextKind(),
-    ColumnType.INTEGER: IntegerKind(),
-    ColumnType.NUMERIC: NumericKind(),
-    ColumnType.FLOAT: FloatKind(),
-    ColumnType.BOOLEAN: BooleanKind(),
-    ColumnType.DATE: DateKind(),
-    ColumnType.TIMESTAMP: TimestampKind(),
-    ColumnType.JSON: JsonKind(),
-}
-FORMATTED = {ColumnType.DATE: FormattedDateKind, ColumnType.TIMESTAMP: FormattedTimestampKind}
+from penstock.tables.column_kinds import kind_of, stays_verbatim
+from penstock.tables.kinds import Cells, Form
 
 # Characters of a message that lists a header.
 MESSAGE = 1000
@@ -111,7 +98,7 @@ class Shaper:
                     faults.add(position, "", "is not an object")
             records = [row if isinstance(row, Mapping) else {} for row in rows]
         for column, get in zip(self.table.columns, self.getters, strict=True):
-            texts, wrong = as_texts(list(map(get, records)), column.type)
+            texts, wrong = as_texts(list(map(get, records)), column)
             for position, reason in wrong.items():
                 faults.add(position, column.name, reason)
             yield texts
@@ -126,8 +113,8 @@ class _Reader:
         self.nulls = frozenset(column.nulls)
         if json and column.type is ColumnType.TEXT:
             self.nulls -= {""}
-        formatted = column.formats and column.type in FORMATTED
-        self.kind = FORMATTED[column.type](column.formats) if formatted else PLAIN[column.type]
+        self.kind = kind_of(column)
+        self.verbatim = stays_verbatim(column)
         # Null tokens that the column would be in order with, so that they must be looked for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
@@ -165,13 +152,18 @@ class _Reader:
     def _one(self, position: int, text: str | None, faults: Faults) -> object:
         try:
             value = None if text is None else self.kind.value(text)
-            written = self.kind.text(value) if self.form is Form.TEXT and value is not None else value
+            written = value if text is None or value is None else self._written(text, value)
         except ValueError as error:
             faults.add(position, self.name, str(error))
             return None
         if value is None and self.required:
             faults.add(position, self.name, MISSING)
         return written
+
+    def _written(self, text: str, value: object) -> object:
+        if self.form is Form.VALUE:
+            return value
+        return text if self.verbatim else self.kind.written(text, value)
 
 
 def _path(column: Column) -> tuple[str, ...]:

@@ -12,8 +12,18 @@ from typing import ClassVar
 
 from penstock.tables.kinds import Cells, Kind, shown
 
+# PostgreSQL keeps microseconds, and would round what is smaller.
+DIGITS_OF_SECONDS = 6
+
 # Dates repeat in a file, and strptime takes microseconds.
 REMEMBERED = 16_384
+
+
+def not_iso(text: str, what: str, example: str) -> ValueError:
+    """The reason for a text that may be a date or a time, but in which form is for the route to say."""
+    if any(character.isdigit() for character in text):
+        return ValueError(f"{shown(text)} is not {what} of ISO 8601, such as {example}: declare the column's format")
+    return ValueError(f"{shown(text)} is not {what}")
 
 
 class FormattedKind(Kind):
@@ -65,8 +75,10 @@ class DateKind(Kind):
 
     def value(self, text: str) -> object:
         match = self.pattern.fullmatch(text.strip())
+        if not match:
+            raise not_iso(text, "a date", "2024-12-31")
         try:
-            return date.fromisoformat(match[1] if match else "")
+            return date.fromisoformat(match[1])
         except ValueError:
             raise ValueError(f"{shown(text)} is not a date") from None
 
@@ -84,7 +96,7 @@ def zoned(moment: datetime) -> datetime:
 
 
 class TimestampKind(Kind):
-    """With time zone; without one in the text it is UTC. Digits beyond microseconds are cut."""
+    """With time zone; without one in the text it is UTC."""
 
     common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(?:Z|([+-]00(?::?00)?))?)?")
     pattern = re.compile(
@@ -92,6 +104,7 @@ class TimestampKind(Kind):
         r"(T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?|T[0-9]{4}(?:[0-9]{2})?)?"
         r"(?(2)(?: ?(UTC|Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)"
     )
+    fraction = re.compile(r"[.,]([0-9]+)")
     # PostgreSQL knows no offset of 16 hours or more.
     farthest: ClassVar = timedelta(hours=16)
     far = re.compile(r"[+-](?:1[6-9]|2[0-9])(?::?[0-9]{2})?$", re.MULTILINE)
@@ -113,11 +126,15 @@ class TimestampKind(Kind):
 
     def value(self, text: str) -> object:
         match = self.pattern.fullmatch(text.strip().upper().replace(" ", "T", 1))
+        if not match:
+            raise not_iso(text, "a timestamp", "2024-12-31T23:30:00Z")
         try:
-            parts = (match[1], match[2], match[3]) if match else ()
-            moment = datetime.fromisoformat("".join(filter(None, parts)).replace("UTC", "Z"))
+            moment = datetime.fromisoformat("".join(filter(None, match.groups())).replace("UTC", "Z"))
         except ValueError:
             raise ValueError(f"{shown(text)} is not a timestamp") from None
+        fraction = self.fraction.search(match[2] or "")
+        if fraction and fraction[1][DIGITS_OF_SECONDS:].strip("0"):
+            raise ValueError(f"{shown(text)} has digits beyond microseconds, which would be lost")
         return self.checked(moment)
 
     def checked(self, moment: datetime) -> datetime:

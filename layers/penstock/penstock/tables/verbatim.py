@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from penstock.records import Column, ColumnType, Screen, Table, Verbatim
+from penstock.tables.column_kinds import is_formatted, is_spelled
 from penstock.tables.kinds import BooleanKind
-from penstock.tables.shape import FORMATTED
+from penstock.tables.spellings import ZONES
 
 SEVERAL = 2
 LONGEST_PAUSE = 15  # batches
@@ -37,7 +39,9 @@ _DATE = (
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
 )
-_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6}+)?)?"
+_MINUTES = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_FRACTION = r"(?:\.[0-9]{1,6}+)?"
+_TIME = f"{_MINUTES}(?::[0-5][0-9]{_FRACTION})?"
 _OFFSET = r"Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?"
 SPELLINGS: Mapping[ColumnType, str] = {
     ColumnType.INTEGER: r"-?[0-9]{1,18}+",
@@ -46,6 +50,21 @@ SPELLINGS: Mapping[ColumnType, str] = {
     ColumnType.BOOLEAN: "|".join(sorted(BooleanKind.truths, key=len, reverse=True)),
     ColumnType.DATE: _DATE,
     ColumnType.TIMESTAMP: f"(?:{_DATE})(?:[T ]{_TIME}(?:{_OFFSET})?)?",
+}
+
+# Of columns that were inferred: as `spellings`, where PostgreSQL reads it alike.
+_CLOCKS = {"hh:mm": _MINUTES, "hh:mm:ss": f"{_MINUTES}:[0-5][0-9]{_FRACTION}"}
+_INFERRED: Mapping[str, str] = {
+    "integer": r"-?[1-9][0-9]{0,17}+|0",
+    "numeric": r"-?(?:0|[1-9][0-9]{0,99}+)(?:\.[0-9]{1,100}+)?(?:[eE][+-]?[0-9]{1,2}+)?",
+    "true": "true|false",
+    "True": "True|False",
+    "TRUE": "TRUE|FALSE",
+    "YYYY-MM-DD": _DATE,
+    **{
+        f"YYYY-MM-DD{between}{clock}{zone}": f"(?:{_DATE}){between}{time}{f'(?:{_OFFSET})' if zone else ''}"
+        for between, (clock, time), zone in product("T ", _CLOCKS.items(), ZONES)
+    },
 }
 
 
@@ -102,7 +121,23 @@ def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
 
 
 def _is_converted(column: Column) -> bool:
-    return column.type is ColumnType.JSON or bool(column.formats and column.type in FORMATTED)
+    held = column.storage
+    return column.type is ColumnType.JSON or is_formatted(column) or (held is not None and held.times)
+
+
+def _spelling(column: Column) -> str:
+    """What a value of the column may look like, as an expression."""
+    if is_spelled(column):
+        return "|".join(f"(?:{_INFERRED[name]})" for name in column.spellings)
+    held = column.storage
+    if held and held.type is ColumnType.NUMERIC and held.places is not None:
+        places = rf"(?:\.[0-9]{{1,{held.places}}}+)?" if held.places > 0 else ""
+        return f"-?[0-9]{{1,100}}+{places}" if held.places >= 0 else "0"
+    if held and held.type is ColumnType.TIMESTAMP:
+        fraction = "" if held.places is not None else _FRACTION
+        offset = _OFFSET if held.zoned else "Z"
+        return f"(?:{_DATE})(?:[T ]{_MINUTES}(?::[0-5][0-9]{fraction})?(?:{offset})?)?"
+    return SPELLINGS[column.type]
 
 
 def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:
@@ -115,10 +150,12 @@ def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:
     quoted = quote + _unless(doubled if optional else [*doubled, ""], f"{quote}(?!{quote})")
     if column.type is ColumnType.TEXT:
         inside = rf"[^{quote}\r\0]*+"
-        bare += rf"[^{delimiter}{quote}\r\n\0]++"
-        quoted += f"{inside}(?:{quote * 2}{inside})*{quote}"
+        # Blanks at the end count, but not for PostgreSQL where the length is limited.
+        end = "(?<! )" if column.storage and column.storage.length is not None else ""
+        bare += rf"[^{delimiter}{quote}\r\n\0]++{end}"
+        quoted += f"{inside}(?:{quote * 2}{inside})*{end}{quote}"
     else:
-        spelling = f"(?:{SPELLINGS[column.type]})"
+        spelling = f"(?:{_spelling(column)})"
         bare += spelling
         quoted += f"{spelling}{'?' if optional else ''}{quote}"
     return f"(?:{bare}|{quoted}{'|' if optional else ''})"

@@ -1,0 +1,130 @@
+"""How inferred columns are spelled: the forms of text that the sample has shown, and no others.
+
+A sample is a guess. What comes behind it must not change by the guess: ``02134`` is no integer, ``1`` no word for true
+where the words are true and false. docs/types.md lists the names and what each takes; tests read that list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from penstock.records import ColumnType
+from penstock.tables.kinds import Cells, Kind, shown
+
+
+class Spelling(NamedTuple):
+    """One form of text: a regular expression, and some texts for messages."""
+
+    type: ColumnType
+    pattern: str
+    examples: str
+
+
+# Repeats that cannot be taken back (``++``) stand only behind single characters: see `verbatim`.
+WHOLE = r"(?:0|[1-9][0-9]*+)"
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+CLOCKS = {"hh:mm": r"[0-9]{2}:[0-9]{2}", "hh:mm:ss": r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6}+)?"}
+ZONES = {"": "", "Z": r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"}
+
+_MOMENTS = {
+    f"YYYY-MM-DD{between}{clock}{zone}": Spelling(
+        ColumnType.TIMESTAMP,
+        f"{DAY}{between}{CLOCKS[clock]}{ZONES[zone]}",
+        f"2024-12-31{between}{clock.replace('hh:mm', '23:30').replace('ss', '05')}{zone}",
+    )
+    for between, clock, zone in product("T ", CLOCKS, ZONES)
+}
+SPELLINGS: Mapping[str, Spelling] = {
+    "text": Spelling(ColumnType.TEXT, r"(?s:.*)", "anything"),
+    "integer": Spelling(ColumnType.INTEGER, r"0|-?[1-9][0-9]*+", "0, 42, -7"),
+    "numeric": Spelling(ColumnType.NUMERIC, rf"-?{WHOLE}(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?", "42, -1.50, 2.5e-3"),
+    "true": Spelling(ColumnType.BOOLEAN, "true|false", "true, false"),
+    "True": Spelling(ColumnType.BOOLEAN, "True|False", "True, False"),
+    "TRUE": Spelling(ColumnType.BOOLEAN, "TRUE|FALSE", "TRUE, FALSE"),
+    "YYYY-MM-DD": Spelling(ColumnType.DATE, DAY, "2024-12-31"),
+    **_MOMENTS,
+    "json": Spelling(ColumnType.JSON, r"(?s:.*)", "any JSON value"),
+}
+# Types whose values do not depend on how they are spelled: nothing has to be remembered of them.
+ANY_SPELLING = frozenset({ColumnType.TEXT, ColumnType.JSON})
+
+# Behind a line end, which is quickly found.
+_LEADING_ZERO = re.compile(r"\n(?:-?0[0-9]|-0(?![0-9]))")
+_LEADING_ZERO_OF_NUMBER = re.compile(r"\n-?0[0-9]")
+
+
+def pattern_of(spellings: Iterable[str]) -> str:
+    """What any of the spellings matches."""
+    return "|".join(f"(?:{SPELLINGS[name].pattern})" for name in spellings)
+
+
+def spellings_of(kind: ColumnType, texts: Sequence[str]) -> tuple[str, ...]:
+    """The spellings of one type that texts have, as few as there are; empty where one text has none."""
+    found = []
+    left = texts
+    for name, spelling in SPELLINGS.items():
+        if spelling.type is kind and left:
+            pattern = re.compile(spelling.pattern)
+            rest = [text for text in left if not pattern.fullmatch(text)]
+            if len(rest) < len(left):
+                found.append(name)
+            left = rest
+    return () if left else tuple(found)
+
+
+class SpelledKind(Kind):
+    """Another kind, but only in these spellings. What is written is the text itself."""
+
+    def __init__(self, kind: Kind, spellings: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.pattern = re.compile(pattern_of(spellings))
+        self.type = SPELLINGS[spellings[0]].type
+        self.examples = ", ".join(SPELLINGS[name].examples for name in spellings)
+        self.plain = _PLAIN.get(self.type)
+
+    def accepts(self, cells: Cells) -> bool:
+        return self.kind.accepts(cells) and (self.plain(cells) if self.plain else self._has_shapes(cells))
+
+    def values(self, texts: Sequence[str]) -> Iterable[object]:
+        return self.kind.values(texts)
+
+    def value(self, text: str) -> object:
+        if not self.pattern.fullmatch(text):
+            raise ValueError(
+                f"{shown(text)} is not {self.type} as this inferred column takes it ({self.examples}): "
+                "declare the column's type"
+            )
+        return self.kind.value(text)
+
+    def written(self, text: str, value: object) -> str:  # noqa: ARG002  # it converts back to itself
+        return text
+
+    def _has_shapes(self, cells: Cells) -> bool:
+        """Whether all have the form; for spellings that do not tell one digit from another."""
+        return all(self.pattern.fullmatch(shape.decode("utf-8", "surrogatepass")) for shape in cells.shapes())
+
+
+def _is_plain_integer(cells: Cells) -> bool:
+    """No leading zeros, where all are digits with or without a minus."""
+    lines = "\n" + cells.joined
+    # Nothing finds a text as fast; most columns hold no zero in front.
+    return ("\n0" not in lines and "-0" not in lines) or not _LEADING_ZERO.search(lines)
+
+
+def _is_plain_number(cells: Cells) -> bool:
+    """Digits on both sides of a point, a plus only in exponents, no leading zeros; where all are numbers."""
+    shapes = b"\n" + cells.shape + b"\n"
+    return (
+        shapes.count(b".") == shapes.count(b"0.0")
+        and shapes.count(b"+") == shapes.count(b"e+") + shapes.count(b"E+")
+        and not _LEADING_ZERO_OF_NUMBER.search("\n" + cells.joined)
+    )
+
+
+_PLAIN: Mapping[ColumnType, Callable[[Cells], bool]] = {
+    ColumnType.INTEGER: _is_plain_integer,
+    ColumnType.NUMERIC: _is_plain_number,
+}
