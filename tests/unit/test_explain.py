@@ -104,7 +104,10 @@ def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
     assert (seen.codec, seen.cut, seen.problem) == ("gzip", True, "")
     assert seen.plan
     assert seen.plan.table
-    assert seen.plan.table.columns == (Column("id", ColumnType.INTEGER), Column("name"))
+    assert seen.plan.table.columns == (
+        Column("id", ColumnType.INTEGER, spellings=("integer",)),
+        Column("name", spellings=("text",)),
+    )
     assert seen.record == pytest.approx((len(CSV) - 8) / 1000)
 
 

@@ -1,0 +1,77 @@
+"""Loads of a file into PostgreSQL, in one pass and in spans: the same rows and rejects, whichever way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from penstock.adapters.postgres import PostgresSink
+from penstock.adapters.postgres_connect import by_dsn
+from penstock.delivery import Attempt
+from penstock.limits import MIB, Budget
+from penstock.loading import TableCarrier
+from penstock.model import Job, JobState
+from penstock.records import Reject
+from penstock.routes import destination_of, parse_routes
+from penstock.tables import Form
+from penstock.testing import ManualDeadline, MemoryObjectStore, MemoryRejectLog
+from postgres_database import Database
+from table_machine import table_plant
+
+
+@dataclass(frozen=True)
+class Done:
+    """How many rows are in, and (row, column, reason) of what is not."""
+
+    rows: int
+    rejects: list[tuple[int, str, str]]
+
+    @property
+    def rejected(self) -> list[int]:
+        return [row for row, _, _ in self.rejects]
+
+
+Load: TypeAlias = Callable[..., Done]
+"""Of a database, the name and the bytes of a file, and what the route's table says."""
+
+
+def route(table: str, name: str = "t") -> str:
+    return f"""
+    [[route]]
+    name = "t"
+    match = "*"
+    destination = "postgresql:{name}"
+    max_rejects = 1000
+    [route.table]
+    {table}
+    """
+
+
+def whole(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
+    store, log = MemoryObjectStore("drops"), MemoryRejectLog()
+    source = store.put("drops", key, data.encode() if isinstance(data, str) else data)
+    routes = parse_routes(route(table), "routes.toml", {"source_bucket": "drops"})
+    job = Job(source, routes.routes[0], destination_of(routes.routes[0], source))
+    carrier = TableCarrier(
+        store, log, lambda job: PostgresSink(by_dsn(database.dsn), job.id), Form.TEXT, Budget.of(128 * MIB)
+    )
+    head = store.head("drops", key)
+    assert head
+    receipt = carrier(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
+    return Done(receipt.rows, _told(log.all))
+
+
+def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
+    plant = table_plant(database, route(table))
+    status = plant.run(plant.upload(key, data.encode() if isinstance(data, str) else data))
+    assert status.state is JobState.SUCCEEDED, status
+    assert status.progress.rows is not None
+    return Done(status.progress.rows, _told(plant.rejects.all))
+
+
+WAYS = {"whole": whole, "in spans": in_spans}
+
+
+def _told(rejects: Sequence[Reject]) -> list[tuple[int, str, str]]:
+    return sorted((reject.place.row, reject.column, reject.reason) for reject in rejects)
