@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Storage, Table, TablePlan
+from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
 from penstock.tables import Shaper, complete, infer
 from table_batches import records, rows
 
@@ -160,7 +160,3 @@ def test_texts_that_mean_null_say_nothing_of_a_type_and_are_null(sample: Batch) 
 def test_an_inferred_column_has_the_spellings_of_its_sample(texts: list[str], spellings: tuple[str, ...]) -> None:
     (column,) = infer(rows(["x"], *([text] for text in texts)))
     assert column.spellings == spellings
-
-
-def test_neither_spellings_nor_storage_are_part_of_a_routes_digest() -> None:
-    assert repr(Column("x", spellings=("text",), storage=Storage())) == repr(Column("x"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -48,8 +48,7 @@ class Column:
     where there are none.
 
     ``spellings`` name the only forms of text that an inferred column takes (see `tables.spellings`); a declared one has
-    none. ``storage`` is how an existing table holds the column, once it was looked at. Neither is part of a route, nor
-    of its digest.
+    none. ``storage`` is how an existing table holds the column, once it was looked at. Neither is part of a route.
     """
 
     name: str
@@ -58,5 +57,5 @@ class Column:
     nullable: bool = True
     nulls: tuple[str, ...] = ("",)
     formats: tuple[str, ...] = ()
-    spellings: tuple[str, ...] = field(default=(), repr=False)
-    storage: Storage | None = field(default=None, repr=False)
+    spellings: tuple[str, ...] = ()
+    storage: Storage | None = None
