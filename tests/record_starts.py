@@ -14,6 +14,7 @@ from penstock.parsers import Within, outset, parse
 from penstock.records import Format, ParseOptions
 
 PIECES = (1, 7, 65536)
+LIMITS = st.sampled_from([6, 1000])
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ def marks(size: int, piece: int) -> list[int]:
     return [*range(0, size, piece), size]
 
 
-def options_for(form: Format, *, header: bool = False, max_record: int = 1000, quote: str = '"') -> ParseOptions:
-    return ParseOptions(format=form, header=header, columns=("a", "b"), max_record=max_record, quote=quote)
+def options_for(
+    form: Format, *, header: bool = False, max_record: int = 1000, quote: str = '"', escape: str = ""
+) -> ParseOptions:
+    return ParseOptions(
+        format=form, header=header, columns=("a", "b"), max_record=max_record, quote=quote, escape=escape
+    )
 
 
 CSV_STARTS = st.sampled_from(["", "", "\ufeff", "sep=;\n", "\ufeffsep=;\r\n", '"SEP=;"\r', "\n\r\n"])
@@ -97,6 +102,7 @@ CSV_STARTS = st.sampled_from(["", "", "\ufeff", "sep=;\n", "\ufeffsep=;\r\n", '"
 CSV_PARTS = st.sampled_from(
     [
         *("a", ",", ";", "\n", "\r", "\r\n", '"', '""', "é€😀", "\ufeff", " ", "sep=;\n"),
+        *("\\", '\\"', "\\\\", "\\\n", "\\,", "\\\r\n", '"\\"', '"a\\"b"', "\\é"),
         *('"a,b"', '"a\nb"', '5"', '"a""b"', ',"",', '"a" b', '""\n', 'a,"b",c\n', '"\n,"', '"a,"\n', "\n\n\n"),
     ]
 )
@@ -117,7 +123,9 @@ def line_texts(most: int = 30) -> st.SearchStrategy[bytes]:
 
 def sources() -> st.SearchStrategy[Whole]:
     csv = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), quote=st.sampled_from(['"', '"', ""]))
-    lines = st.builds(options_for, st.just(Format.JSONL), max_record=st.sampled_from([6, 1000]))
+    escaped = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), escape=st.just("\\"), max_record=LIMITS)
+    lines = st.builds(options_for, st.just(Format.JSONL), max_record=LIMITS)
+    csv |= escaped
     return st.builds(whole, csv_texts(), csv) | st.builds(whole, line_texts(), lines)
 
 

@@ -22,6 +22,7 @@ class TableOptions:
     format: str | None = None
     delimiter: str | None = None
     quote: str | None = None
+    escape: str | None = None
     encoding: str | None = None
     no_header: bool = False
     columns: str | None = None
@@ -44,6 +45,7 @@ class TableOptions:
             "format": self.format,
             "delimiter": {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter),
             "quote": self.quote,
+            "escape": self.escape,
             "encoding": self.encoding,
             "header": False if self.no_header else None,
             "columns": self.columns.split(",") if self.columns else None,
@@ -68,6 +70,9 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--format", type=click.Choice(list(Format)), help="Of the records.  [default: by the name]")
     @click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV; \\t for a tab.  [default: ,]")
     @click.option("--quote", metavar="CHAR", help='Around the fields of a CSV.  [default: "]')
+    @click.option(
+        "--escape", metavar="CHAR", help="What follows it in a CSV is text: \\\\ for a backslash.  [default: none]"
+    )
     @click.option("--encoding", metavar="NAME", help="Of the text.  [default: utf-8]")
     @click.option("--no-header", is_flag=True, help="The CSV begins with a record; --columns names the fields.")
     @click.option("--columns", metavar="A,B,...", help="Names of the fields of a CSV, instead of its header's.")

@@ -84,6 +84,15 @@ def records(text: str) -> Iterator[list[str]]:
     return (record for record in complete if record)
 
 
+def is_strict(record: str) -> bool:
+    """Whether the csv module takes it without a guess."""
+    try:
+        list(csv.reader(io.StringIO(record, newline=""), strict=True))
+    except csv.Error:
+        return False
+    return True
+
+
 LF = st.text('ab,"\n', max_size=40)
 ANY = st.text('ab,"\n\r', max_size=40)
 
@@ -101,10 +110,14 @@ def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: in
         return
     batches = assert_chunks_do_not_matter(data, options, batch_bytes)
     assert sum(batch.count for batch in batches) == len(expected)
-    by_row = {batch.place(i).row: row for batch in batches for i, row in enumerate(batch.rows)}
-    assert by_row.items() <= dict(enumerate(expected, 1)).items()
+    by_row = {batch.place(i).row: (row, batch.place(i).raw) for batch in batches for i, row in enumerate(batch.rows)}
+    assert {row: fields for row, (fields, _) in by_row.items()}.items() <= dict(enumerate(expected, 1)).items()
+    assert all(is_strict(raw) for _, raw in by_row.values())
+    raws = {reject.place.row: reject.place.raw for batch in batches for reject in batch.rejects}
     for row, reason in rejects_of(batches):
-        assert reason.startswith("longer than") or reason == f"expected 2 fields, found {len(expected[row - 1])}"
+        ragged = reason == f"expected 2 fields, found {len(expected[row - 1])}" and is_strict(raws[row])
+        stray = "follows the closing quote of field" in reason and not is_strict(raws[row])
+        assert reason.startswith("longer than") or ragged or stray
     assert_every_boundary_can_be_entered(data, options, batch_bytes)
 
 
@@ -164,8 +177,114 @@ def test_quotes_are_text_where_the_route_says_so() -> None:
 
 
 def test_stray_quotes_inside_fields_are_text() -> None:
-    batch = one(b'size,name\n5" pipe,a\n3"2" x,"b"c\n')
-    assert batch.rows == [['5" pipe', "a"], ['3"2" x', "bc"]]
+    batch = one(b'size,name\n5" pipe,a\n3"2" x,b\n')
+    assert batch.rows == [['5" pipe', "a"], ['3"2" x', "b"]]
+
+
+@pytest.mark.parametrize("others", ["", "3,4\n" * 5, '"3","4"\n' * 5, '"3\n","4"\n', "5,\xff\n", "ragged\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ('"x"y,1', "'y' follows the closing quote of field 1"),
+        ('1,"x" ', "' ' follows the closing quote of field 2"),
+        ('"a""b"c"d",1', "'c' follows the closing quote of field 1"),
+        ('"a\nb"c,"1"', "'c' follows the closing quote of field 1"),
+        ('"a",,"x"y', "'y' follows the closing quote of field 3"),
+        ('""x,1', "'x' follows the closing quote of field 1"),
+    ],
+)
+def test_text_behind_a_closing_quote_is_a_reject_and_not_a_guess(record: str, reason: str, others: str) -> None:
+    data = f"a,b\n{others}{record}\n{others}".encode("latin-1")
+    for batch_bytes in BATCHES:
+        batches = parsed(data, CSV, batch_bytes=batch_bytes)
+        assert sum(one == reason for _, one in rejects_of(batches)) == 1
+        assert all(len(row) == 2 and "y" not in row[0] for row in rows_of(batches))
+        assert_every_boundary_can_be_entered(data, CSV, batch_bytes)
+
+
+def test_text_behind_a_closing_quote_of_the_header_fails_the_file() -> None:
+    with pytest.raises(HeaderRowError, match="'b' follows the closing quote of field 1"):
+        one(b'"a"b,c\n1,2\n')
+
+
+BACKSLASHED = b'id,name,j\n1,"He said \\"hi\\"","{\\"a\\":1}"\n2,"C:\\\\dir\\\\",x\n'
+
+
+def test_quotes_behind_backslashes_are_named_as_the_cause() -> None:
+    batch = one(BACKSLASHED)
+    (reject,) = batch.rejects
+    assert reject.place.row == 1
+    assert reject.reason.startswith(
+        "'h' follows the closing quote of field 2. Quotes seem to be escaped by backslashes"
+    )
+    assert 'parse.escape = "\\\\"' in reject.reason
+    ragged = one(b'a,b\n1,"\\",2\n').rejects[0].reason
+    assert ragged.startswith("expected 2 fields, found 3. Quotes seem to be escaped")
+    with pytest.raises(UnclosedQuoteError) as caught:
+        one(b'a,b\n1,"x\\""\n2,y\n')
+    assert "parse.escape" in caught.value.hint
+
+
+def test_an_escape_makes_text_of_what_follows() -> None:
+    options = ParseOptions(format=Format.CSV, escape="\\")
+    batch = one(BACKSLASHED, options)
+    assert batch.rows == [["1", 'He said "hi"', '{"a":1}'], ["2", "C:\\dir\\", "x"]]
+    other = b'a,b\n1\\,5,x\\ny\n"q""q\\"",z\nline\\\nend,\\\\\n"","\\\\"\n7,\\'
+    assert one(other, options).rows == [
+        ["1,5", "xny"],
+        ['q"q"', "z"],
+        ["line\nend", "\\"],
+        ["", "\\"],
+        ["7", "\\"],
+    ]
+
+
+@st.composite
+def escaped_tables(draw: st.DrawFn) -> tuple[bytes, ParseOptions, list[list[str]]]:
+    """A table whose writer escapes: some fields in quotes, some not."""
+    encoding = draw(st.sampled_from(("utf-8", "utf-16", "latin-1", "shift_jis")))
+    delimiter = draw(st.sampled_from([",", "\t", "|"] if encoding != "utf-8" else [",", "\t", "§"]))
+    escape = draw(st.sampled_from("\\x!"))
+    letters = st.sampled_from('abx!\\"\r\n,' + delimiter)
+    width = draw(st.integers(1, 3))
+    rows = draw(st.lists(st.lists(st.text(letters, max_size=6), min_size=width, max_size=width), max_size=6))
+
+    def field(text: str) -> str:
+        quoted = draw(st.booleans()) or not text
+        special = {escape, '"'} if quoted else {escape, '"', delimiter, "\r", "\n"}
+        return '"' * quoted + "".join(escape * (sign in special) + sign for sign in text) + '"' * quoted
+
+    lines = [delimiter.join(map(field, row)) for row in [[f"c{n}" for n in range(width)], *rows]]
+    options = ParseOptions(format=Format.CSV, delimiter=delimiter, escape=escape, encoding=encoding)
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    return (end.join(lines) + end).encode(encoding), options, rows
+
+
+@given(escaped_tables(), st.sampled_from(BATCHES))
+@settings(max_examples=150, deadline=None)
+def test_what_is_written_with_an_escape_is_read_back(
+    written: tuple[bytes, ParseOptions, list[list[str]]], batch_bytes: int
+) -> None:
+    data, options, rows = written
+    batches = assert_chunks_do_not_matter(data, options, batch_bytes)
+    assert rows_of(batches) == rows
+    assert not rejects_of(batches)
+    assert_every_boundary_can_be_entered(data, options, batch_bytes)
+
+
+@pytest.mark.parametrize("end", [0, 1, 2, 3])
+def test_a_record_that_is_too_long_ends_where_its_escapes_say(end: int) -> None:
+    long = b'"' + b"a" * (256 * 1024 - 8 + end) + b'\\"\\\\\\"\n' + b'",2\n'
+    options = ParseOptions(format=Format.CSV, escape="\\", max_record=100)
+    batches = parsed(b"a,b\n" + long + b"3,4\n", options, chunk=65536)
+    assert rows_of(batches) == [["3", "4"]]
+    assert [row for row, _ in rejects_of(batches)] == [1]
+
+
+@pytest.mark.parametrize("escape", ['"', ",", "\n", "ab", "é"])
+def test_an_escape_that_would_be_something_else_is_refused(escape: str) -> None:
+    with pytest.raises(InvalidRouteError, match=r"parse\.escape"):
+        one(b"a,b\n", ParseOptions(format=Format.CSV, escape=escape))
 
 
 def test_blank_lines_are_no_records() -> None:

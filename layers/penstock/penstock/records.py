@@ -31,7 +31,8 @@ class Format(StrEnum):
 class ParseOptions:
     """The ``[route.parse]`` table.
 
-    ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names).
+    ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names). What follows
+    its ``escape`` is text, whatever it is; empty: there is none.
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
     ``sheet`` is the name of a sheet; empty: the first.
     """
@@ -45,6 +46,7 @@ class ParseOptions:
     records: str = ""
     sheet: str = ""
     max_record: int = 1024 * 1024
+    escape: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock.errors import CorruptIndexError
 from penstock.index.boundaries_csv import CsvRules
+from penstock.index.boundaries_escaped import EscapedRules
 from penstock.index.boundaries_lines import LineRules
 from penstock.index.checkpoint import restored
 from penstock.parsers.delimited import dialect_of
@@ -51,7 +52,8 @@ class Rules(Protocol):
 class Text:
     """How the records of a source are told apart; JSON-able.
 
-    ``delimiter`` and ``quote`` are bytes of the source, written as Latin-1; without delimiter it is JSON Lines.
+    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1; without the first it is JSON
+    Lines.
     ``lead`` bytes stand before the first record: a byte order mark, and the line in which Excel names the delimiter.
     """
 
@@ -59,12 +61,14 @@ class Text:
     quote: str = ""
     header: bool = False
     lead: int = 0
+    escape: str = ""
 
     def rules(self) -> Rules:
         if not self.delimiter:
             return LineRules()
         try:
-            return CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
+            rules = CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
+            return EscapedRules(rules, self.escape.encode("latin-1")) if self.escape else rules
         except UnicodeEncodeError as error:
             raise CorruptIndexError(f"what is kept of an index is damaged: {self}") from error
 
@@ -83,13 +87,16 @@ def text_of(options: ParseOptions, head: bytes) -> Text | None:
     if options.format is Format.JSONL:
         return Text(lead=feed.offset)
     dialect = dialect_of(feed, options)
-    if not all(_is_one_byte(sign, dialect.codec) for sign in dialect.delimiter + dialect.quote + "\r\n"):
+    if not all(
+        _is_one_byte(sign, dialect.codec) for sign in dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
+    ):
         return None
     return Text(
         delimiter=dialect.delimiter_bytes.decode("latin-1"),
         quote=dialect.quote_bytes.decode("latin-1"),
         header=options.header,
         lead=feed.offset,
+        escape=dialect.escape,
     )
 
 

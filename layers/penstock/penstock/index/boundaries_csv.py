@@ -51,6 +51,10 @@ class CsvRules:
         # From a quote behind a separator to a line end, with no other quote between that has no twin.
         self._opening = re.compile(rb"%b(?<=[%b]%b)%b(?:%b%b%b)*+\n" % (one, sep, one, text, one, one, text))
 
+    def is_text(self, byte: bytes) -> bool:
+        """Whether it is neither delimiter, quote nor line end."""
+        return byte not in (self._delimiter, self._quote, _LINE_END, b"\r")
+
     def step(self, state: int, data: bytes) -> tuple[int, int]:
         """The state behind the data, and how many records begin in it."""
         quoted = self._quote in data if self._quote else False

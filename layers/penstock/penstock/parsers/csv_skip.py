@@ -6,7 +6,7 @@ import re
 from enum import Enum, auto
 
 from penstock.errors import UnclosedQuoteError
-from penstock.parsers.csv_records import Dialect
+from penstock.parsers.csv_records import ESCAPED_HINT, Dialect
 from penstock.parsers.encoding import whole_characters
 from penstock.parsers.feed import Feed
 
@@ -24,11 +24,14 @@ class RecordSkipper:
     """Moves a feed from the start of a record to its end, by the rules of the csv module. Memory: one window.
 
     ``opened`` is the byte offset in the source of the last quote that opened a field; -1 if none did.
+    ``looks_escaped``: whether there were quotes behind backslashes, which here escape nothing.
     """
 
     def __init__(self, feed: Feed, dialect: Dialect) -> None:
         self.opened = -1
+        self.looks_escaped = False
         self._feed = feed
+        self._dialect = dialect
         self._quote = dialect.quote_bytes
         opening = re.escape(dialect.delimiter_bytes + self._quote)
         self._sign = re.compile(rb"\r\n?|\n" + (b"|" + opening if self._quote else b""))
@@ -43,13 +46,22 @@ class RecordSkipper:
             window, last = self._feed.window(WINDOW)
             if not window:
                 break
-            at, ended = self._run(window, len(window) if last else whole_characters(window[: -self._hold]))
+            at, ended = self._run(self._dialect.blank(window), self._stop(window, last=last))
+            self.looks_escaped |= self._dialect.looks_escaped(window[:at])
             self._feed.advance(at)
         if self._state is _State.IN_QUOTES:
             raise UnclosedQuoteError(
                 f"the quote opened here, in {where}, is never closed: all that follows was taken for one field",
                 offset=self.opened,
+                hint=ESCAPED_HINT if self.looks_escaped else "",
             )
+
+    def _stop(self, window: bytes, *, last: bool) -> int:
+        """How far the window can be looked at: characters and pairs that it cuts are left for the next."""
+        if last:
+            return len(window)
+        stop = whole_characters(window[: -self._hold])
+        return self._dialect.escapes.whole_pairs(window, stop) if self._dialect.escapes else stop
 
     def _run(self, window: bytes, stop: int) -> tuple[int, bool]:
         """How far it came, and whether the record ended there."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from penstock.errors import HeaderRowError, InvalidRouteError
 from penstock.parsers.batching import Fault, Piece, Spot, gather
-from penstock.parsers.csv_records import Dialect, Fields, Span
+from penstock.parsers.csv_records import ESCAPED_HINT, Dialect, Fields, Span
 from penstock.parsers.csv_skip import RecordSkipper
 from penstock.parsers.encoding import Offsets
 from penstock.parsers.feed import Feed
@@ -40,10 +40,10 @@ def parse_csv(
 ) -> Iterator[Batch]:
     """Rows are lists of str, as many as ``names``. Blank lines are no records.
 
-    Rejects: ragged rows, undecodable bytes, records over ``max_record``. To go on at ``resume.offset``, only the
-    header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and ``max_record``, at most
-    their sum), one chunk, and the rows of one batch: some six times their text. What passes the screen is parsed
-    only when its rows are looked at.
+    Rejects: ragged rows, text behind a closing quote, undecodable bytes, records over ``max_record``. To go on at
+    ``resume.offset``, only the header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and
+    ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. What passes the
+    screen is parsed only when its rows are looked at.
 
     Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
     """
@@ -51,7 +51,7 @@ def parse_csv(
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
     feed = Feed(chunks, options.encoding, within)
     if within:
-        dialect, names = Dialect(within.delimiter, options.quote, feed.encoding.codec), within.names
+        dialect, names = _dialect(options, within.delimiter, feed.encoding.codec), within.names
         resume = within.go_on(resume)
     else:
         dialect, names = open_csv(feed, options)
@@ -115,7 +115,7 @@ class CsvCutter:
             if rows is not None and set(map(len, rows)) <= {self._width}:
                 piece = self._piece(data, len(rows), rows)
             else:
-                piece = self._one_by_one(data)
+                piece = self._one_by_one(data, strict=rows is not None)
         self._feed.advance(len(data))
         piece.end = self._feed.offset
         self._row += piece.count
@@ -146,6 +146,8 @@ class CsvCutter:
         if not (self._screen and data and self._is_decodable(data)):
             return None
         codec = self._dialect.codec
+        if self._dialect.escapes and self._dialect.escapes.within(data):
+            return None
         verbatim = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
         if not verbatim:
             return None
@@ -157,17 +159,19 @@ class CsvCutter:
         except UnicodeDecodeError:
             return None
 
-    def _one_by_one(self, data: bytes) -> Piece:
+    def _one_by_one(self, data: bytes, *, strict: bool) -> Piece:
+        """``strict``: no text follows a closing quote."""
+        strict = strict or self._dialect.table(data.decode(self._dialect.codec, "surrogateescape")) is not None
         offsets = Offsets(self._feed.encoding, data, self._feed.offset)
         rows: list[Fields] = []
         faults: list[Fault] = []
-        for number, start, end, fields, bad in self._judged(data):
+        for number, start, end, fields, bad in self._judged(data, strict=strict):
             if bad:
                 spot = Spot(number, offsets.at(start), data[start:end])
                 faults.append(Fault(spot, self._reason(spot, fields)))
             else:
                 rows.append(fields)
-        return self._piece(data, len(rows) + len(faults), rows, faults=faults)
+        return self._piece(data, len(rows) + len(faults), rows, faults=faults, strict=strict)
 
     def _piece(
         self,
@@ -176,6 +180,7 @@ class CsvCutter:
         rows: Sequence[Fields],
         *,
         faults: Sequence[Fault] = (),
+        strict: bool = True,
         verbatim: Verbatim | None = None,
     ) -> Piece:
         offset = self._feed.offset
@@ -185,25 +190,26 @@ class CsvCutter:
             size=len(data),
             count=count,
             rows=rows,
-            spots=partial(self._spots, data, offset),
+            spots=partial(self._spots, data, offset, strict=strict),
             faults=faults,
             codec=self._dialect.codec,
             verbatim=verbatim,
         )
 
-    def _spots(self, data: bytes, offset: int) -> Iterator[Spot]:
+    def _spots(self, data: bytes, offset: int, *, strict: bool) -> Iterator[Spot]:
         offsets = Offsets(self._feed.encoding, data, offset)
-        for number, start, end, _, bad in self._judged(data):
+        for number, start, end, _, bad in self._judged(data, strict=strict):
             if not bad:
                 yield Spot(number, offsets.at(start), data[start:end])
 
-    def _judged(self, data: bytes) -> Iterator[tuple[int, int, int, Fields, bool]]:
+    def _judged(self, data: bytes, *, strict: bool) -> Iterator[tuple[int, int, int, Fields, bool]]:
         """Every record of the data: its number, its bytes from and to, its fields and whether it is bad."""
         decodable = self._is_decodable(data)
         number = 0
         for start, end, fields in self._dialect.spans(data, last=True):
             if fields:
                 bad = len(fields) != self._width or not (decodable or self._is_decodable(data[start:end]))
+                bad = bad or not (strict or not self._dialect.stray(data[start:end]))
                 yield number, start, end, fields, bad
                 number += 1
 
@@ -219,7 +225,9 @@ class CsvCutter:
             spot.record.decode(self._dialect.codec)
         except UnicodeDecodeError as error:
             return self._feed.encoding.undecodable(spot.record, error, spot.offset)
-        return f"expected {self._width} fields, found {len(fields)}"
+        ragged = f"expected {self._width} fields, found {len(fields)}"
+        hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(spot.record) else ""
+        return (self._dialect.stray(spot.record) or ragged) + hint
 
 
 def dialect_of(feed: Feed, options: ParseOptions) -> Dialect:
@@ -228,9 +236,13 @@ def dialect_of(feed: Feed, options: ParseOptions) -> Dialect:
     start, _ = feed.window(16)
     line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))
     if not line:
-        return Dialect(options.delimiter, options.quote, codec)
+        return _dialect(options, options.delimiter, codec)
     feed.advance(len(line[0].encode(codec)))
-    return Dialect(line[1], options.quote, codec)
+    return _dialect(options, line[1], codec)
+
+
+def _dialect(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
+    return Dialect(delimiter, options.quote, codec, options.escape)
 
 
 def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
@@ -256,5 +268,7 @@ def _header(feed: Feed, dialect: Dialect, window: bytes, header: Span, columns: 
     except UnicodeDecodeError as error:
         at = offset + feed.encoding.source_length(record[: error.start])
         raise HeaderRowError(f"the header row is not {feed.encoding.name}", offset=at) from error
+    if stray := dialect.stray(record):
+        raise HeaderRowError(f"in the header row {stray}", offset=offset)
     feed.advance(len(record))
     return column_names(fields, columns, offset=offset)

@@ -40,6 +40,7 @@ def _parse_options(fields: Fields) -> ParseOptions:
         format=Format(fields.choice("format", list(Format), Format.AUTO)),
         delimiter=_character(fields, "delimiter", ","),
         quote=_character(fields, "quote", '"'),
+        escape=_character(fields, "escape", "") if fields.has("escape") else "",
         header=fields.flag("header", True),  # noqa: FBT003  (the default)
         columns=fields.texts("columns", ()),
         encoding=fields.text("encoding", "utf-8"),
@@ -51,6 +52,8 @@ def _parse_options(fields: Fields) -> ParseOptions:
         codecs.lookup(options.encoding)
     except LookupError as error:
         raise fields.complain("encoding", f"is not known: {options.encoding!r}") from error
+    if options.escape and (not options.escape.isascii() or options.escape in (options.delimiter, options.quote)):
+        raise fields.complain("escape", f"is an ASCII character other than delimiter and quote, not {options.escape!r}")
     if not (options.header or options.columns):
         raise fields.complain("columns", "are needed where there is no header")
     fields.refuse_unknown()
