@@ -102,7 +102,10 @@ def _tiles(status: JobStatus) -> str:
     ]
     if progress.rows or progress.rejects:
         tiles.append(("Rows", f"{progress.rows:,}", f"{status.rows_per_second:,.0f} a second"))
-        tiles.append(("Rejected", f"{progress.rejects:,}", f"of {progress.rows + progress.rejects:,}"))
+        records = progress.rows + progress.rejects + progress.dropped
+        tiles.append(("Rejected", f"{progress.rejects:,}", f"of {records:,}"))
+    if progress.dropped:
+        tiles.append(("Dropped", f"{progress.dropped:,}", "by the database"))
     tiles.append(("Decoded", human_size(progress.bytes_out), job_text.rate(status)))
     if status.spans:
         tiles.append(("Spans", f"{status.spans_done:,} of {status.spans:,}", ""))

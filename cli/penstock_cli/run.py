@@ -171,6 +171,8 @@ def _line(ran: Ran) -> str:
         about.append(f"{ran.before:,} of them in before")
     if receipt.rejects:
         about.append(f"{receipt.rejects:,} rejected")
+    if receipt.dropped:
+        about.append(f"{receipt.dropped:,} dropped by the database")
     about.append(f"{ran.seconds:.1f} s, {human_size(int(speed))}/s")
     return f"run: {ran.source} to {ran.target} ({', '.join(about)})"
 
@@ -191,6 +193,7 @@ def _as_json(ran: Ran) -> dict[str, object]:
         "rows_before": ran.before,
         "already": ran.stood,
         "rejects": receipt.rejects,
+        "dropped": receipt.dropped,
         "rejects_file": ran.rejects or None,
         "warnings": receipt.warnings,
         "seconds": round(ran.seconds, 3),

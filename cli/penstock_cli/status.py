@@ -80,7 +80,8 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
     progress = found.progress
     told = [("done", f"{job_text.percent(found)} ({progress.bytes_in:,} of {found.size:,} bytes read)")]
     if progress.rows or progress.rejects:
-        told.append(("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {_per_second(found)}"))
+        dropped = f"{progress.dropped:,} dropped by the database, " if progress.dropped else ""
+        told.append(("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {dropped}{_per_second(found)}"))
     if progress.bytes_out:
         told.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))
     if found.codec:

@@ -100,6 +100,7 @@ def test_json_is_one_object_with_everything_a_program_needs(file: Path, tmp_path
         "rows_before": 0,
         "already": False,
         "rejects": 0,
+        "dropped": 0,
         "rejects_file": None,
         "warnings": [],
         "seconds": 0,

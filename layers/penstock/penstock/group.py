@@ -1,8 +1,8 @@
 """Small sources together: their rows in few large statements, each job in or out by itself.
 
 A group takes what is in order. Whatever is not (a file that does not parse, a record that is rejected, a source that
-was overwritten, a row that the database refuses) is left to the ordinary way, one by one, which says what is wrong
-with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
+was overwritten, a row that the database refuses or drops) is left to the ordinary way, one by one, which says what is
+wrong with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
 
 Memory: what is read ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch`` and, beside them,
 those of the next source. Larger sources than that half are left to the ordinary way unread.
@@ -131,7 +131,8 @@ class _Group:
             status = self.carrier.jobs.get(job_id)
             if status is None or not status.state.final:
                 size = self.members[job_id].source.size
-                receipt = Receipt(size, known.offset, 0, known.chunk, "", rows=known.rows, rejects=known.rejects)
+                counts = Receipt(0, 0, 0, 0, "", rows=known.rows, rejects=known.rejects, dropped=known.dropped)
+                receipt = replace(counts, bytes_in=size, bytes_out=known.offset, parts=known.chunk)
                 unrecorded.append((self.members[job_id], receipt))
         self.carrier.jobs.record_many(unrecorded, seconds=0)
         for job_id in ended:
@@ -177,6 +178,8 @@ class _Group:
             for (job_id, parsed), count in zip(portion, rows, strict=True)
         ]
         unfit = sink.load_all(chunk.rows, shares)
+        if unfit and unfit.dropped:
+            return ()  # of whose rows those were, the ordinary way finds out
         if unfit:
             owner = _owner_of(portion)
             left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}

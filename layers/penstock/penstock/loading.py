@@ -7,7 +7,7 @@ One chunk is made while the database works on the one before it. Memory: that of
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,11 +19,20 @@ from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, 
 from penstock.fitting import begin_fitted
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import WorkbookLimits, parse, resolve
+from penstock.parsers import WorkbookLimits, advice, parse, reasons, resolve
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
-from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
-from penstock.tables import Form, Rowmaker, complete, garbage_held_back, tables_of
+from penstock.records import Batch, Chunk, Loaded, Reject, Resume, TablePlan
+from penstock.tables import (
+    Allowance,
+    Committed,
+    Form,
+    Rowmaker,
+    complete,
+    dropped_warning,
+    garbage_held_back,
+    tables_of,
+)
 
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
 SAMPLE_BYTES = 1 * MIB
@@ -69,13 +78,14 @@ class TableCarrier:
                     sink.finish()
                 except TimeLimitError as error:
                     if load.chunks:
-                        raise NotEnoughTimeError(f"{error.message}; {load.standing}") from error
+                        raise NotEnoughTimeError(f"{error.message}; {load.committed.told}") from error
                     raise
                 except PermanentError as error:
                     # Where it may work later, the next attempt meets this error again, and drops what is staged.
                     with noting(error, "what is staged could not be dropped", PermanentError):
                         sink.abort()
-                    error.add_note(load.standing)
+                    error.add_note(load.committed.told)
+                    error.hint = load.committed.hint(error.hint)
                     raise
         return load.receipt
 
@@ -93,18 +103,22 @@ class TableCarrier:
                 screening=maker.screen,
             )
             with Settling() as pending:
-                for number, batch in enumerate(batches, start=load.resume.chunk):
+                for number, (batch, alone) in enumerate(told_alone(batches), start=load.resume.chunk):
                     load.decoding.check_time()
                     chunk, rejects = maker.chunk(number, batch)
                     pending.settle()
                     self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
-                    load.refuse_too_many(len(rejects))
+                    records = batch.count if alone and not number else None
+                    load.refuse_too_many(len(rejects), records)
+                    chunk = replace(chunk, spare=load.allowance.spare(load.rejects + len(rejects), records))
                     pending.begin(partial(self._settle, load, chunk, sink.submit(chunk), len(rejects)))
-        load.refuse_too_large_a_share()
+        load.refuse_too_many(records=load.records)
 
     def _settle(self, load: Load, chunk: Chunk, settled: Callable[[], Loaded], rejects: int) -> None:
         loaded = settled()
         self._keep(load, f"{SPAN:05d}-{chunk.number:06d}-refused", loaded.rejects)
+        if not loaded.committed:
+            raise load.too_many(load.rejects + rejects + len(loaded.rejects), chunk.records)
         load.count(chunk, loaded, rejects)
         load.refuse_too_many()
 
@@ -126,7 +140,21 @@ class TableCarrier:
             # Where the first records are none, those behind them tell.
             first = next(samples, None)
             sample = first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
+        if sample and not sample.rows:
+            self._refuse_hopeless(attempt, plan, sample)
         return complete(plan, sample) if sample else plan
+
+    def _refuse_hopeless(self, attempt: Attempt, plan: TablePlan, sample: Batch) -> None:
+        """Raises TooManyRejectsError where none of the first records is good, and those are too many already."""
+        rejects = sample.rejects
+        if not Allowance(plan.max_rejects).passed(len(rejects), len(rejects)):
+            return
+        folder = self.rejects.write(attempt.job.id, f"{SPAN:05d}-{0:06d}", rejects)
+        raise TooManyRejectsError(
+            f"{attempt.job.source.uri}: none of the first {sample.count:,} records is good: {reasons(rejects)}; "
+            f"they are listed in {folder}",
+            hint=advice(plan.parse, sample.names, rejects),
+        )
 
     def decoding(self, attempt: Attempt) -> Decoding:
         """The source of an attempt, to be decoded from its beginning."""
@@ -135,6 +163,18 @@ class TableCarrier:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
+
+
+def told_alone(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Batches, each with whether it is the only one. The first is held until there is a second, or none: what is wrong
+    at the end of a source of one batch is found before that is loaded."""
+    rest = iter(batches)
+    held = list(islice(rest, 2))
+    for batch in held:
+        yield batch, len(held) == 1
+    held.clear()
+    for batch in rest:
+        yield batch, False
 
 
 class Settling:
@@ -171,6 +211,7 @@ class Load:
     chunks: int = 0
     rows: int = field(init=False)
     rejects: int = field(init=False)
+    dropped: int = field(init=False)
     records: int = field(init=False)
     reject_folder: str = ""
     _marks: deque[tuple[int, int]] = field(default_factory=deque)
@@ -179,6 +220,7 @@ class Load:
     def __post_init__(self) -> None:
         self.rows = self.resume.rows
         self.rejects = self.resume.rejects
+        self.dropped = self.resume.dropped
         self.records = self.resume.row - 1
 
     def pieces(self) -> Generator[bytes, None, None]:
@@ -189,39 +231,33 @@ class Load:
                 self._marks.append((trace.produced, trace.consumed))
                 yield piece
 
-    def refuse_too_many(self, more: int = 0) -> None:
-        """Raises TooManyRejectsError when the route allows a count of rejects and ``more`` would pass it."""
-        limit = self.plan.max_rejects
-        if (limit >= 1 or not limit) and self.rejects + more > limit:
-            raise self._too_many(self.rejects + more, f"{limit:g}")
+    @property
+    def allowance(self) -> Allowance:
+        return Allowance(self.plan.max_rejects)
 
-    def refuse_too_large_a_share(self) -> None:
-        """Raises TooManyRejectsError when the route allows a share of rejects and there are more, at the end."""
-        limit = self.plan.max_rejects
-        if 0 < limit < 1 and self.rejects > limit * self.records:
-            raise self._too_many(self.rejects, f"{limit:.2%} of {self.records:,} records")
+    def refuse_too_many(self, more: int = 0, records: int | None = None) -> None:
+        """Raises TooManyRejectsError when ``more`` would pass what the route allows, a share of all ``records``."""
+        if self.allowance.passed(self.rejects + more, records):
+            raise self.too_many(self.rejects + more, records)
 
     def count(self, chunk: Chunk, loaded: Loaded, rejects: int) -> None:
         """A chunk is in: its bytes count as acknowledged, its records as done."""
         self.chunks += 1
         self.rows += loaded.rows
         self.rejects += rejects + len(loaded.rejects)
+        self.dropped += loaded.dropped
         self.records += chunk.records
         while self._marks and self._marks[0][0] <= chunk.end:
             # A decoder that ends gives back the few bytes that it had looked ahead.
             self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
-        self.attempt.beat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects))
+        self.attempt.beat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects, self.dropped))
 
     @property
-    def standing(self) -> str:
+    def committed(self) -> Committed:
         """What of this job is in the tables, for whoever has to decide what to do about the rest."""
-        tables = ", ".join(table.name for table in tables_of(self.plan))
-        if any(table.mode is Mode.REPLACE for table in tables_of(self.plan)):
-            return f"nothing of it is visible in {tables}"
         last = self.resume.chunk + self.chunks
-        if not last:
-            return f"nothing of it is in {tables}"
-        return f"chunks 0 to {last - 1} (records 1 to {self.records:,}, {self.rows:,} rows) are in {tables}"
+        records = f"chunks 0 to {last - 1} (records 1 to {self.records:,}, {self.rows:,} rows)" if last else ""
+        return Committed(self.plan, records, self.rows)
 
     @property
     def receipt(self) -> Receipt:
@@ -230,6 +266,8 @@ class Load:
         warnings = tuple(trace.warnings)
         if self.rejects:
             warnings += (f"{self.rejects:,} of {self.records:,} records were rejected: see {self.reject_folder}",)
+        if self.dropped:
+            warnings += (dropped_warning(self.dropped),)
         return Receipt(
             bytes_in=self.attempt.job.source.size,
             bytes_out=trace.produced,
@@ -239,9 +277,11 @@ class Load:
             warnings=warnings,
             rows=self.rows,
             rejects=self.rejects,
+            dropped=self.dropped,
         )
 
-    def _too_many(self, rejects: int, limit: str) -> TooManyRejectsError:
+    def too_many(self, rejects: int, records: int | None = None) -> TooManyRejectsError:
+        limit = self.allowance.passed(rejects, records)
         return TooManyRejectsError(
             f"{self.attempt.job.source.uri}: {rejects:,} records were rejected, max_rejects is {limit}; "
             f"they are listed in {self.reject_folder}"

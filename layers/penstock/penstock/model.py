@@ -139,17 +139,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded, and records of a table load."""
+    """So far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded, and records of a table load: stored,
+    rejected, and dropped by the database."""
 
     bytes_in: int = 0
     bytes_out: int = 0
     rows: int = 0
     rejects: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT."""
+    """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` are those that
+    the database stored; it ``dropped`` others, by a trigger or a rule."""
 
     bytes_in: int
     bytes_out: int
@@ -161,6 +164,7 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     rows: int = 0
     rejects: int = 0
+    dropped: int = 0
 
 
 # Attempts that a job has, and has again after each redrive: those that the queue delivers and those that the

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias, TypeVar, overload
+from typing import TypeAlias
 
 from penstock.columns import Column as Column  # noqa: PLC0414  # mypy wants an alias on what is passed on
 from penstock.columns import ColumnType as ColumnType  # noqa: PLC0414
 from penstock.columns import Storage as Storage  # noqa: PLC0414
-
-T = TypeVar("T")
 
 # Characters of a rejected record that are kept.
 RAW_LIMIT = 8192
@@ -81,33 +79,6 @@ class Reject:
         }
 
 
-class Later(Sequence[T]):
-    """A sequence that is made when it is first looked into: what needs it is rare."""
-
-    __slots__ = ("_made", "_make")
-
-    def __init__(self, make: Callable[[], Iterable[T]]) -> None:
-        self._make = make
-        self._made: Sequence[T] | None = None
-
-    def _all(self) -> Sequence[T]:
-        if self._made is None:
-            self._made = tuple(self._make())
-        return self._made
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        return self._all()[index]
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-
 @dataclass(frozen=True, slots=True)
 class Verbatim:
     """Rows as CSV in which every value is in order (see `tables.verbatim`), for PostgreSQL to read as it is.
@@ -165,7 +136,8 @@ class Mode(StrEnum):
 class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
     header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
-    where its columns are ``guessed``, for no record has shown their types."""
+    where its columns are ``guessed``, for no record has shown their types. ``atomic``: append or upsert all rows in
+    one transaction at the end."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -174,6 +146,12 @@ class Table:
     create: bool = False
     nulls: tuple[str, ...] = ("",)
     guessed: bool = False
+    atomic: bool = False
+
+    @property
+    def staged(self) -> bool:
+        """Whether nothing of a load is visible until all of it is."""
+        return self.atomic or self.mode is Mode.REPLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +200,8 @@ class Chunk:
     """What is committed at once: the rows of one batch, for one or several tables, and its place in the span.
 
     ``number`` counts chunks of a span from 0; ``end`` and ``next_row`` are where the next one begins.
-    ``rejects`` is how many of its ``records`` were rejected before the database saw them.
+    ``rejects`` is how many of its ``records`` were rejected before the database saw them. ``spare``: how many more
+    the job may have; if the database refuses more, none of the chunk is committed. None: any number.
     """
 
     number: int
@@ -231,23 +210,27 @@ class Chunk:
     records: int
     rows: Sequence[Rows]
     rejects: int = 0
+    spare: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What became of a chunk: rows in, and rejects that only the database could find. A chunk that was in already
-    is answered as it was the first time."""
+    is answered as it was the first time. ``dropped`` are rows that the database took and did not store: a trigger
+    or a rule left them out. ``committed``: False where there were more rejects than it had to spare."""
 
     rows: int
     rejects: tuple[Reject, ...] = ()
+    dropped: int = 0
+    committed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Where a span goes on: after the last chunk that the ledger knows.
 
-    ``rows`` and ``rejects`` count what is in already. ``refused`` are the database's rejects of the last chunk
-    that is in: whoever loaded it may have died before writing them down.
+    ``rows``, ``rejects`` and ``dropped`` count what is in already. ``refused`` are the database's rejects of the last
+    chunk that is in: whoever loaded it may have died before writing them down.
     """
 
     chunk: int = 0
@@ -256,6 +239,7 @@ class Resume:
     rows: int = 0
     rejects: int = 0
     refused: tuple[Reject, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +257,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why nothing of several jobs' rows was committed: jobs that the ledger knows, rows that the database refuses."""
+    """Why nothing of several jobs' rows was committed: jobs that the ledger knows, rows that the database refuses, or
+    that it ``dropped``: whose they were it does not say."""
 
     known: frozenset[str] = frozenset()
     refused: tuple[Reject, ...] = ()
+    dropped: int = 0

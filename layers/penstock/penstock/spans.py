@@ -65,8 +65,9 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class SpanReceipt:
     """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
-    encoded source. ``chunks`` counts parts of an object, or commits of a table load. ``began``: when, in Unix seconds,
-    the attempt that delivered it did; 0 where that was not noted."""
+    encoded source. ``rows`` are stored, the database ``dropped`` others. ``chunks`` counts parts of an object, or
+    commits of a table load. ``began``: when, in Unix seconds, the attempt that delivered it did; 0 where that was not
+    noted."""
 
     span: int
     bytes_in: int
@@ -78,6 +79,7 @@ class SpanReceipt:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     began: float = 0.0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

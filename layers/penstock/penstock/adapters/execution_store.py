@@ -14,7 +14,7 @@ from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.job_index import ended_at, open_until
 from penstock.adapters.job_order import JobOrder
-from penstock.adapters.jobs_table import JobsTable, Values, delivered, job_key
+from penstock.adapters.jobs_table import PROGRESS, JobsTable, Values, delivered, job_key
 from penstock.adapters.noted_uploads import note_owner
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
@@ -58,7 +58,7 @@ class DynamoExecutionStore:
         fields: Values = {"attempt": execution, "execution": execution, "lease_until": now + lease, "updated_at": now}
         fields |= {"aborts": 0, **open_until(claim.job_id, now + lease)}
         if self._table.item(job_key(claim.job_id)).get("execution") != execution:
-            fields |= dict.fromkeys(("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "round"), 0)
+            fields |= dict.fromkeys((*PROGRESS, "spans", "spans_done", "round"), 0)
         written = self._table.update(
             job_key(claim.job_id),
             fields,
@@ -116,6 +116,7 @@ class DynamoExecutionStore:
                 "bytes_out": receipt.bytes_out,
                 "rows": receipt.rows,
                 "rejects": receipt.rejects,
+                "dropped": receipt.dropped,
                 "spans_done": 1,
             },
             condition=_OURS,

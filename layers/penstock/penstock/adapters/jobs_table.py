@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 Values = dict[str, Any]
+
+# The attributes that count how far a job is.
+PROGRESS = tuple(one.name for one in fields(Progress))
 
 
 class JobsTable:
@@ -165,7 +168,8 @@ def counted(progress: Progress) -> Values:
 
 def delivered(receipt: Receipt) -> Values:
     """A receipt as attributes."""
-    return counted(Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)) | {
+    progress = Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
+    return counted(progress) | {
         "codec": receipt.codec,
         "crc32": f"{receipt.crc32:08x}",
         "parts": receipt.parts,
@@ -184,7 +188,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         route=item.get("route", ""),
         target=item.get("target", ""),
         size=int(item.get("size", 0)),
-        progress=Progress(*(int(item.get(name, 0)) for name in ("bytes_in", "bytes_out", "rows", "rejects"))),
+        progress=Progress(**{name: int(item.get(name, 0)) for name in PROGRESS}),
         attempts=int(item.get("attempts", 0)),
         started_at=float(item.get("started_at", 0)),
         updated_at=float(item.get("updated_at", 0)),
@@ -214,6 +218,6 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
 
 def afresh(now: float) -> Values:
     """What a job's item says when all that an attempt has noted is over."""
-    numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans", "spans_done", "finished_at", "round", "aborts")
+    numbers = (*PROGRESS, "spans", "spans_done", "finished_at", "round", "aborts")
     texts = ("execution", "yields_to")
     return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -23,10 +24,10 @@ from penstock.adapters.postgres_connect import Connect, Connection
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
 from penstock.adapters.postgres_replace import Staging, drop_stagings
-from penstock.adapters.postgres_rows import Appender, Upserter, Writer, put
+from penstock.adapters.postgres_rows import Appender, TakenBack, Upserter, Writer, put
 from penstock.adapters.postgres_script import Script
+from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
-from penstock.errors import InvalidTableError
 from penstock.records import Chunk, Loaded, Mode, Resume, Storage, Table, TablePlan
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class PostgresSink:
         self._writers: Mapping[Table, Writer] = {}
         self._stagings: list[Staging] = []
         self._deferred = False
+        self._may_drop = False
         self._flushed = True
 
     def __enter__(self) -> Self:
@@ -89,20 +91,20 @@ class PostgresSink:
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
         """How tables of the plan that exist hold their columns."""
-        tables = _tables_of(plan)
+        tables = checked_tables(plan)
 
         def look() -> Mapping[str, Mapping[str, Storage]]:
             found = {table.name: find_table(self._connection, table) for table in tables}
             return {name: storages(self._connection, there.oid) for name, there in found.items() if there}
 
-        return self._transact(look, f"reading the catalog for {_names_of(tables)}")
+        return self._transact(look, f"reading the catalog for {names_of(tables)}")
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger; answers where to go on.
 
         Raises DestinationMissingError, InvalidTableError and AccessDeniedError, each naming what is missing.
         """
-        tables = _tables_of(plan)
+        tables = checked_tables(plan)
 
         def prepare() -> Resume:
             lock_job(self._connection, self._job_id)
@@ -118,14 +120,16 @@ class PostgresSink:
                 for number, (table, relation) in enumerate(relations.items())
             }
             self._deferred = any(relation.deferred for relation in relations.values())
+            self._may_drop = any(relation.may_drop for relation in relations.values())
             return self._ledger.resume()
 
-        return self._transact(prepare, f"preparing {_names_of(tables)}", creating=True)
+        return self._transact(prepare, f"preparing {names_of(tables)}", creating=True)
 
     def load(self, chunk: Chunk) -> Loaded:
         """Commit a chunk, or find that it is in already.
 
-        Rows that only the database can refuse come back as rejects. Raises LeaseLostError when another attempt has
+        Rows that only the database can refuse come back as rejects; more than ``chunk.spare``, and nothing of it is
+        committed. Raises LeaseLostError when another attempt has
         loaded this span, or the job has ended; ServiceUnavailableError when the connection is lost: the chunk may
         then be in or not, and the ledger knows.
         """
@@ -137,7 +141,9 @@ class PostgresSink:
         count = sum(rows.count for rows in chunk.rows)
         scripts = [self._writers[rows.table].script(rows) for rows in chunk.rows]
         copies = [statement for statements, _ in scripts for statement in statements]
-        script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, COMMIT])
+        # Where a trigger may leave rows out, the ledger is corrected before the commit.
+        end = [] if self._may_drop else [COMMIT]
+        script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, *end])
         try:
             script.start([text for _, text in scripts])
         except psycopg.Error as error:
@@ -146,21 +152,35 @@ class PostgresSink:
 
         def settle() -> Loaded:
             try:
-                script.finish()
+                answers = script.finish()
+                return self._end(chunk, answers[2:]) if self._may_drop else Loaded(count)
             except psycopg.Error as error:
                 self._recover(error)
                 return self._sift(chunk)
-            return Loaded(count)
 
         self._flushed = False
         return settle
+
+    def _end(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
+        """End the transaction of a chunk whose statements have answered, rows that were left out counted."""
+        rows = dropped = 0
+        for part in chunk.rows:
+            writer = self._writers[part.table]
+            mine, answers = answers[: writer.answers], answers[writer.answers :]
+            rows += part.count
+            dropped += writer.dropped(part.count, mine)
+        loaded = Loaded(rows - dropped, dropped=dropped)
+        if dropped:
+            self._ledger.amend(chunk, loaded)
+        self._connection.execute(COMMIT)
+        return loaded
 
     def _recover(self, error: psycopg.Error) -> None:
         """After a failed script, make the connection fit for use. Raises ServiceUnavailableError when it is lost."""
         try:
             self._connection.rollback()
         except psycopg.Error:
-            raise translated(error, f"INSERT on table {_names_of(self._writers)}") from error
+            raise translated(error, f"INSERT on table {names_of(self._writers)}") from error
 
     def _sift(self, chunk: Chunk) -> Loaded:
         """Load a chunk with which something is wrong, and find out what."""
@@ -172,17 +192,22 @@ class PostgresSink:
                 return known
             if self._deferred:
                 self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            rejects = [
-                reject
-                for rows in chunk.rows
-                for reject in put(self._connection, self._writers[rows.table], rows, self._span)
-            ]
-            loaded = Loaded(count - len(rejects), tuple(rejects))
-            if rejects:
+            loaded = self._put(chunk)
+            if chunk.spare is not None and len(loaded.rejects) > chunk.spare:
+                raise TakenBack(replace(loaded, rows=0, dropped=0, committed=False))
+            if loaded.rows < count:
                 self._ledger.amend(chunk, loaded)
             return loaded
 
-        return self._transact(commit, f"INSERT on table {_names_of(self._writers)}")
+        try:
+            return self._transact(commit, f"INSERT on table {names_of(self._writers)}")
+        except TakenBack as back:
+            return back.loaded
+
+    def _put(self, chunk: Chunk) -> Loaded:
+        parts = [put(self._connection, self._writers[rows.table], rows, self._span) for rows in chunk.rows]
+        rejects = tuple(reject for part in parts for reject in part.rejects)
+        return Loaded(sum(part.rows for part in parts), rejects, sum(part.dropped for part in parts))
 
     def finish(self) -> None:
         """Make a ``replace`` visible and enter the job's end in the ledger: no chunk is loaded after it."""
@@ -198,7 +223,7 @@ class PostgresSink:
                 for staging in self._stagings:
                     staging.publish()
 
-        self._transact(publish, f"replacing the content of {_names_of(self._writers)}")
+        self._transact(publish, f"replacing the content of {names_of(self._writers)}")
         self._flushed = True
 
     def _flush(self) -> None:
@@ -271,21 +296,3 @@ class PostgresSink:
                     raise translated(error, right) from error
             self._sleep(PAUSE * 2**attempt * random.random())
             attempt += 1
-
-
-def _tables_of(plan: TablePlan) -> tuple[Table, ...]:
-    tables = (plan.table,) if plan.table else tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
-    for table in tables:
-        if not table.columns:
-            raise InvalidTableError(
-                f"table {table.name}: its columns are neither declared nor inferred from a record",
-                hint="Declare the table's columns: the file is empty, so it shows none.",
-            )
-    modes = {table.mode for table in tables}
-    if Mode.REPLACE in modes and len(modes) > 1:
-        raise InvalidTableError(f"{_names_of(tables)}: replace cannot go together with other modes in one route")
-    return tables
-
-
-def _names_of(tables: Iterable[Table]) -> str:
-    return ", ".join(dict.fromkeys(table.name for table in tables))

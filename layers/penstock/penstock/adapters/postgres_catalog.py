@@ -33,6 +33,9 @@ LONGEST_NAME = 63
 # Ordinary, partitioned and foreign tables.
 TABLE_KINDS = ("r", "p", "f")
 
+# In pg_trigger.tgtype: for each row, before it is stored.
+BEFORE_ROW = 1 | 2
+
 _MISSING = "Create it, or set create = true, or correct the route."
 _GUESSED = "Create it, or declare its columns: the file has no good record, which would show their types."
 
@@ -51,13 +54,14 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table that exists."""
+    """A table that exists. ``may_drop``: a trigger may leave rows out, and nobody but the count of rows tells."""
 
     oid: int
     schema: str
     name: str
     columns: Mapping[str, ColumnInfo]
     deferred: bool = False
+    may_drop: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -100,20 +104,24 @@ def find(connection: Connection, name: Sequence[str]) -> Relation | None:
     found = connection.execute(
         """
         SELECT c.oid, n.nspname, c.relname, c.relkind = ANY(%s),
-               EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferred)
+               EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferred),
+               EXISTS (SELECT FROM pg_class p
+                       WHERE (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+                         AND (p.relkind = 'f' OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = p.oid
+                              AND NOT g.tgisinternal AND g.tgtype & %s = %s)))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
         """,
-        [list(TABLE_KINDS), quoted],
+        [list(TABLE_KINDS), BEFORE_ROW, BEFORE_ROW, quoted],
     ).fetchone()
     if not found:
         return None
-    oid, schema, table, is_table, deferred = found
+    oid, schema, table, is_table, deferred, may_drop = found
     if not is_table:
         raise InvalidTableError(f"{schema}.{table} is not a table")
     columns = _columns(connection, oid)
     if not columns and not connection.execute("SELECT FROM pg_class WHERE oid = %s", [oid]).fetchone():
         return find(connection, name)  # another load has swapped the table between the two queries
-    return Relation(oid, schema, table, columns, deferred)
+    return Relation(oid, schema, table, columns, deferred, may_drop)
 
 
 def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:

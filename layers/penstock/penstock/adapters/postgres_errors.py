@@ -31,9 +31,13 @@ _MISSING = frozenset({"3D000", "3F000", "42P01"})
 # Undefined column, no unique index for ON CONFLICT, a value for a generated column, types that do not go together.
 _UNFIT = frozenset({"42703", "42P10", "428C9", "42804"})
 
-# Data exception, integrity violation, a trigger's RAISE, a limit such as an index row's size, a view's check option:
-# the row is at fault.
-_ROW_CLASSES = frozenset({"22", "23", "44", "54", "P0"})
+# Data exception, integrity violation, what a function in another language raises, a view's check option, a limit such
+# as an index row's size, a trigger's RAISE: the row is at fault.
+_ROW_CLASSES = frozenset({"22", "23", "38", "39", "44", "54", "P0"})
+# Classes that the standard leaves to applications begin so: a trigger's RAISE with a code of its own. Some of them
+# PostgreSQL has taken for itself.
+_CUSTOM = frozenset("56789IJKLMNOPQRSTUVWXYZ")
+_POSTGRESQL_S_OWN = frozenset({"53", "54", "55", "57", "58", "72", "F0", "HV", "P0", "XX"})
 
 # Losing against another transaction is nobody's fault: the same again may succeed at once.
 _LOST_RACES = frozenset({"40001", "40P01"})
@@ -52,7 +56,9 @@ _TLS_WORDS = ("certificate verify failed", "server does not support SSL", "root 
 
 def is_rows_fault(error: psycopg.Error) -> bool:
     """Whether other rows may do better."""
-    return (error.sqlstate or "")[:2] in _ROW_CLASSES
+    state_class = (error.sqlstate or "")[:2]
+    custom = state_class[:1] in _CUSTOM and state_class not in _POSTGRESQL_S_OWN
+    return bool(state_class) and (custom or state_class in _ROW_CLASSES)
 
 
 def is_lost_race(error: psycopg.Error, *, creating: bool = False) -> bool:

@@ -12,13 +12,15 @@ from psycopg.rows import TupleRow
 from penstock.adapters.postgres import LEDGER, PostgresSink
 from penstock.adapters.postgres_connect import Connect
 from penstock.adapters.postgres_ledger import WHOLE_JOB
+from penstock.adapters.postgres_refused import DROPPED
 from penstock.adapters.postgres_rows import put
 from penstock.records import Resume, Rows, Share, TablePlan, Unfit
 
 Cursor: TypeAlias = psycopg.Cursor[TupleRow]
 
 ENDED = """
-    SELECT job, count(*) - 1, max(end_offset), max(next_row), sum(rows)::bigint, sum(rejects)::bigint
+    SELECT job, count(*) - 1, max(end_offset), max(next_row), sum(rows)::bigint, sum(rejects)::bigint,
+           sum({dropped})::bigint
     FROM {ledger} WHERE job = ANY(%s) GROUP BY job HAVING bool_or(span = %s)
 """
 
@@ -49,8 +51,11 @@ class PostgresGroupSink(PostgresSink):
 
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
         self.begin(plan)
-        rows = self._transact(lambda: self._run(ENDED, list(job_ids), WHOLE_JOB).fetchall(), self._ledger.right)
-        return {job: Resume(*numbers) for job, *numbers in rows}
+        ended = self._transact(lambda: self._run(ENDED, list(job_ids), WHOLE_JOB).fetchall(), self._ledger.right)
+        return {
+            job: Resume(chunk, offset, row, rows, rejects, dropped=dropped)
+            for job, chunk, offset, row, rows, rejects, dropped in ended
+        }
 
     def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Unfit | None:
         names = ", ".join(table.name for table in self._writers)
@@ -74,14 +79,14 @@ class PostgresGroupSink(PostgresSink):
         self._run(CLOSE, WHOLE_JOB, jobs)
         if self._deferred:
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        refused = [
-            reject for part in rows for reject in put(self._connection, self._writers[part.table], part, self._span)
-        ]
-        if refused:
-            raise _TakenBack(Unfit(refused=tuple(refused)))
+        parts = [put(self._connection, self._writers[part.table], part, self._span) for part in rows]
+        refused = tuple(reject for part in parts for reject in part.rejects)
+        dropped = sum(part.dropped for part in parts)
+        if refused or dropped:
+            raise _TakenBack(Unfit(refused=refused, dropped=dropped))
 
     def _run(self, query: LiteralString, *values: object) -> Cursor:
-        return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table), values)
+        return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table, dropped=DROPPED), values)
 
 
 class _TakenBack(Exception):  # noqa: N818  # ends the transaction; never leaves this module

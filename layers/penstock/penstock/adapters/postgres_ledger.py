@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from penstock.adapters.postgres_catalog import Relation, find
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import translating
+from penstock.adapters.postgres_refused import DROPPED, read_dropped, read_refused, refused_value
 from penstock.errors import LeaseLostError
-from penstock.records import Chunk, Loaded, Place, Reject, Resume
+from penstock.records import Chunk, Loaded, Resume
 
 # As long as the jobs table knows a job.
 RETENTION_DAYS = 90
@@ -120,30 +120,34 @@ class Ledger:
         """Where the span goes on: chunks are loaded in order, so all before the last one are in."""
         query = sql.SQL(
             """
-            SELECT chunk + 1, end_offset, next_row, sum(rows) OVER ()::bigint, sum(rejects) OVER ()::bigint, refused
+            SELECT chunk + 1, end_offset, next_row, sum(rows) OVER ()::bigint, sum(rejects) OVER ()::bigint,
+                   sum({}) OVER ()::bigint, refused
             FROM {} WHERE job = %s AND span = %s ORDER BY chunk DESC LIMIT 1
             """
-        ).format(self.table)
+        ).format(DROPPED, self.table)
         with translating(self.right):
             found = self.connection.execute(query, self.key).fetchone()
         if not found:
             return Resume()
-        chunk, offset, row, rows, rejects, refused = found
-        return Resume(chunk, offset, row, rows, rejects, _read_rejects(refused))
+        chunk, offset, row, rows, rejects, dropped, refused = found
+        return Resume(chunk, offset, row, rows, rejects, read_refused(refused), dropped)
 
     def reached(self) -> dict[int, Resume]:
         """Where each span of the job goes on, without what the database refused of its last chunk."""
         query = sql.SQL(
             """
             SELECT DISTINCT ON (span) span, chunk + 1, end_offset, next_row,
-                   sum(rows) OVER spans::bigint, sum(rejects) OVER spans::bigint
+                   sum(rows) OVER spans::bigint, sum(rejects) OVER spans::bigint, sum({}) OVER spans::bigint
             FROM {} WHERE job = %s AND span <> %s
             WINDOW spans AS (PARTITION BY span) ORDER BY span, chunk DESC
             """
-        ).format(self.table)
+        ).format(DROPPED, self.table)
         with translating(self.right):
             found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchall()
-        return {span: Resume(*place) for span, *place in found}
+        return {
+            span: Resume(chunk, offset, row, rows, rejects, dropped=dropped)
+            for span, chunk, offset, row, rows, rejects, dropped in found
+        }
 
     def entry(self, chunk: Chunk, rows: int) -> bytes:
         """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""
@@ -173,16 +177,15 @@ class Ledger:
         found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
         if not found or found[:2] != place:
             raise LeaseLostError(f"chunk {chunk.number} of span {self.key[1]}: another attempt has loaded this span")
-        return Loaded(found[2], _read_rejects(found[3]))
+        return Loaded(found[2], read_refused(found[3]), read_dropped(found[3]))
 
     def amend(self, chunk: Chunk, loaded: Loaded) -> None:
-        """Correct an entry that this transaction made: the database refused rows."""
+        """Correct an entry that this transaction made: the database refused rows, or did not store them."""
         update = sql.SQL(
             "UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s AND chunk = %s"
         ).format(self.table)
-        refused = Jsonb([_written(reject) for reject in loaded.rejects])
         rejects = chunk.rejects + len(loaded.rejects)
-        self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
+        self.connection.execute(update, [loaded.rows, rejects, refused_value(loaded), *self.key, chunk.number])
 
     def touch(self) -> None:
         """Write something, so that committing it takes what was committed before to the disk."""
@@ -212,22 +215,3 @@ class Ledger:
             return
         with translating(self.right):
             self.connection.execute(sql.SQL("DELETE FROM {} WHERE job = %s").format(self.table), [self.job_id])
-
-
-def _written(reject: Reject) -> dict[str, object]:
-    place = reject.place
-    return {
-        "row": place.row,
-        "offset": place.offset,
-        "raw": place.raw.encode(errors="replace").decode().replace("\0", "?"),  # jsonb holds neither
-        "reason": reject.reason,
-        "column": reject.column,
-        "span": reject.span,
-    }
-
-
-def _read_rejects(refused: Sequence[dict[str, object]] | None) -> tuple[Reject, ...]:
-    return tuple(
-        Reject(Place(entry["row"], entry["offset"], entry["raw"]), entry["reason"], entry["column"], entry["span"])  # type: ignore[arg-type]  # as _written
-        for entry in refused or ()
-    )

@@ -14,7 +14,7 @@ from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_copy import copy_text
 from penstock.adapters.postgres_errors import is_rows_fault, message_of
 from penstock.adapters.postgres_script import Script
-from penstock.records import Reject, Rows, Table, Verbatim
+from penstock.records import Loaded, Reject, Rows, Table, Verbatim
 
 ROW_NUMBER = "penstock_row"
 
@@ -30,7 +30,11 @@ COLUMN_IN_CONTEXT = re.compile(r'column "?([^",:]+)"?')
 
 
 class Writer(Protocol):
-    """Puts rows into one table, all or none: by a COPY of their text, and what follows it."""
+    """Puts rows into one table, all or none: by a COPY of their text, and what follows it. ``answers`` counts those
+    statements."""
+
+    @property
+    def answers(self) -> int: ...
 
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
         """The statements for all rows at once, the COPY first, and the rows for it, as they came if they may stay so.
@@ -44,9 +48,14 @@ class Writer(Protocol):
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         """Some of the rows for the COPY."""
 
+    def dropped(self, rows: int, answers: Sequence[int]) -> int:
+        """How many of so many rows the database did not store, by what the statements answered."""
+
 
 class Appender:
     """COPY straight into a table."""
+
+    answers = 1
 
     def __init__(self, connection: Connection, target: sql.Identifier, names: Sequence[str]) -> None:
         self.connection = connection
@@ -64,6 +73,9 @@ class Appender:
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         return copy_text(_slice(rows, first, end), rows.full)
 
+    def dropped(self, rows: int, answers: Sequence[int]) -> int:
+        return rows - answers[0]
+
 
 class Upserter:
     """COPY into a temporary table, which is made at once, then one INSERT ... ON CONFLICT.
@@ -71,6 +83,8 @@ class Upserter:
     Of rows with the same key the last one wins. Rows are written in the order of the key: two loaders then lock
     the rows they share in the same order, and neither waits for the other forever.
     """
+
+    answers: int
 
     def __init__(self, connection: Connection, target: Relation, table: Table, number: int) -> None:
         names = [column.name for column in table.columns]
@@ -97,6 +111,12 @@ class Upserter:
         }
         self.merge = MERGE.format(**parts).as_bytes(connection)
         self.merge_end = MERGE_END.format(**parts).as_bytes(connection)
+        self.keys = (
+            tuple(part.as_bytes(connection) for part in _keys_to_store(target, table, rows, order))
+            if target.may_drop
+            else ()
+        )
+        self.answers = 3 if self.keys else 2
 
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
         copy, *merge = self.statements(0)
@@ -105,11 +125,29 @@ class Upserter:
         return (copy_verbatim(self.rows, rows.verbatim, self.connection), *merge), rows.verbatim.text
 
     def statements(self, first: int) -> Sequence[bytes]:
-        return (self.copy, self.merge + b"%d" % first + self.merge_end)
+        keys = ((b"%d" % first).join(self.keys),) if self.keys else ()
+        return (self.copy, *keys, self.merge + b"%d" % first + self.merge_end)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         numbers = list(map(str, range(first, end)))
         return copy_text([numbers, *_slice(rows, first, end)], {0, *(position + 1 for position in rows.full)})
+
+    def dropped(self, rows: int, answers: Sequence[int]) -> int:  # noqa: ARG002  # some may have had the same key
+        _, *keys, merged = answers
+        return keys[0] - merged if keys else 0
+
+
+def _keys_to_store(
+    target: Relation, table: Table, rows: sql.Identifier, order: sql.Identifier
+) -> tuple[sql.Composed, sql.Composed]:
+    """Counts the rows that the merge is to write: one for each key, without those that it leaves as they are. Between
+    the two parts stands the number of the first row that counts."""
+    parts = {"key": identifiers(table.key), "rows": rows, "order": order, "target": target.identifier}
+    end = sql.Composed([sql.SQL(") AS new")])
+    if {column.name for column in table.columns} <= set(table.key):
+        same = sql.SQL(" AND ").join(sql.SQL("old.{0} = new.{0}").format(sql.Identifier(name)) for name in table.key)
+        end += sql.SQL(" WHERE NOT EXISTS (SELECT FROM {target} AS old WHERE {same})").format(same=same, **parts)
+    return sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {key} FROM {rows} WHERE {order} >= ").format(**parts), end
 
 
 def copy_verbatim(target: sql.Identifier, rows: Verbatim, connection: Connection) -> bytes:
@@ -128,13 +166,22 @@ def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
     return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(identifiers(key), changes)
 
 
-def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[Reject]:
-    """Write rows inside a transaction; answers those that the database refuses, and why. The others are in.
+class TakenBack(Exception):  # noqa: N818  # ends a transaction; never leaves the sinks
+    """Of rows of which too many were refused, none is committed."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__()
+        self.loaded = loaded
+
+
+def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> Loaded:
+    """Write rows inside a transaction; answers what became of them: those that the database refuses, and why.
 
     A refusal names no row reliably, so the rows are halved, each half under a savepoint, until the ones at fault
     stand alone: for n rows at most log2(n) levels deep. Raises psycopg.Error when the rows are not at fault.
     """
     rejects = []
+    dropped = 0
     halves = [(0, rows.count)]
     while halves:
         first, end = halves.pop()
@@ -142,7 +189,7 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
             with connection.transaction():
                 script = Script(connection, writer.statements(first))
                 script.start([writer.text(rows, first, end)])
-                script.finish()
+                dropped += writer.dropped(end - first, script.finish())
         except psycopg.Error as error:
             if not is_rows_fault(error):
                 raise
@@ -151,7 +198,7 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> list[R
                 rejects.append(_reject(rows, first, error, span))
             else:
                 halves += [(middle, end), (first, middle)]
-    return rejects
+    return Loaded(rows.count - len(rejects) - dropped, tuple(rejects), dropped)
 
 
 def _slice(rows: Rows, first: int, end: int) -> Sequence[Sequence[object]]:

@@ -33,6 +33,7 @@ class Script:
         self._pgconn = connection.pgconn
         self._poll = select.poll()
         self._message = b";".join(statements)
+        self._answers: list[int] = []
 
     def start(self, texts: Sequence[bytes]) -> None:
         """Send the statements, and to each COPY among them its rows. Raises psycopg.Error when one before it fails."""
@@ -47,14 +48,20 @@ class Script:
             self._pgconn.put_copy_end()
             self._flush()
 
-    def finish(self) -> None:
-        """Wait for the end. Raises psycopg.Error when a statement failed."""
+    def finish(self) -> Sequence[int]:
+        """Wait for the end; answers for each statement how many rows it wrote, or the one number that it selected.
+
+        Raises psycopg.Error when a statement failed.
+        """
         failed: pq.abc.PGresult | None = None
         while result := self._result():
             if result.status not in _DONE:
                 failed = failed or result
+            else:
+                self._answers.append(_number(result))
         if failed:
             raise _error(failed)
+        return self._answers
 
     def _await_copy(self) -> None:
         while result := self._result():
@@ -64,6 +71,7 @@ class Script:
                 while self._result():
                     pass
                 raise _error(result)
+            self._answers.append(_number(result))
         raise psycopg.InternalError("there are more texts than COPY statements")
 
     def _flush(self) -> None:
@@ -83,6 +91,12 @@ class Script:
         self._poll.register(self._pgconn.socket, events)
         ((_, event),) = self._poll.poll()
         return event
+
+
+def _number(result: pq.abc.PGresult) -> int:
+    if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples and result.nfields:
+        return int(result.get_value(0, 0) or b"0")
+    return result.command_tuples or 0
 
 
 def _error(result: pq.abc.PGresult) -> psycopg.Error:

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from penstock.errors import HeaderRowError, InvalidRouteError
+from penstock.later import Later
 from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.csv_records import ESCAPED_HINT, Dialect, Fields, Span
 from penstock.parsers.csv_skip import RecordSkipper
 from penstock.parsers.encoding import Offsets
 from penstock.parsers.feed import Feed
 from penstock.parsers.names import column_names
-from penstock.records import RAW_LIMIT, Batch, Later, ParseOptions, Resume, Screen, Screening, Verbatim
+from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume, Screen, Screening, Verbatim
 from penstock.spans import Within
 
 # What Excel reads from the first line and does not show.

@@ -92,6 +92,7 @@ def _table(fields: Fields, name: str, store: Store) -> Table:
         key=fields.texts("key", ()),
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
         nulls=nulls,
+        atomic=fields.flag("atomic", False),  # noqa: FBT003  (the default)
     )
     fields.refuse_unknown()
     _check(fields, table, store)
@@ -108,6 +109,10 @@ def _check(fields: Fields, table: Table, store: Store) -> None:
         raise fields.complain("key", f"{min(strange)!r} is not among the columns")
     if store is Store.DYNAMODB and table.mode is not Mode.UPSERT:
         raise fields.complain("mode", "must be upsert: DynamoDB writes items by their key")
+    if table.atomic and store is Store.DYNAMODB:
+        raise fields.complain("atomic", "is for PostgreSQL: DynamoDB has no transaction for a whole file")
+    if table.atomic and table.mode is Mode.REPLACE:
+        raise fields.complain("atomic", "is for append and upsert: replace shows nothing until all is loaded, anyway")
     if store is Store.DYNAMODB and table.create:
         raise fields.complain("create", "is for PostgreSQL; DynamoDB tables belong to a template")
 

@@ -86,7 +86,15 @@ class TableCutter:
         if not spans:
             # No record is left: what ingest would do of it is check the header, and finish.
             return Draft(cut, [whole(ticket.job.source)])
-        before = SpanReceipt(WHOLE, 0, resume.offset, rows=resume.rows, rejects=resume.rejects, chunks=resume.chunk)
+        before = SpanReceipt(
+            WHOLE,
+            0,
+            resume.offset,
+            rows=resume.rows,
+            rejects=resume.rejects,
+            chunks=resume.chunk,
+            dropped=resume.dropped,
+        )
         # The last row of a key wins: spans that write by key go one after the other.
         ordered = any(table.mode is Mode.UPSERT for table in tables_of(cut.plan))
         return Draft(replace(cut, before=before if begun else None, ordered=ordered), spans)

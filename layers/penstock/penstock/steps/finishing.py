@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from penstock.codecs import crc32_combine
 from penstock.delivery import publish_rule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError, LeaseLostError
+from penstock.errors import ChecksumMismatchError, IncompleteJobError, LeaseLostError, PenstockError
 from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
 from penstock.spans import SpanReceipt
@@ -16,6 +16,7 @@ from penstock.steps.estimate import codec_by_name
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, REPORT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.tables import dropped_warning, table_names
 from penstock.values import to_plain
 
 # What Step Functions says where it does not pass on what it was told.
@@ -127,8 +128,9 @@ class Aborter:
         if receipt:
             state = JobState.SUCCEEDED
         if ticket.job.route.plan:
-            self.tables(ticket.job.route.store).abort(job_id)
+            # Asked first: who asks makes what is missing.
             failure = self._telling(folder, ticket, failure)
+            self.tables(ticket.job.route.store).abort(job_id)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
             self.events.put(SUCCEEDED, _told(ticket, execution, state) | {"receipt": to_plain(receipt)})
@@ -174,8 +176,16 @@ class Aborter:
         cut = folder.find(Cut, CUT)
         if cut is None or cut.plan is None or not cut.spans:
             return failure
-        told = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
-        return replace(failure, message=f"{failure.message}; {told}") if told else failure
+        try:
+            committed = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+        except PenstockError as error:
+            # A job must end also where its table has gone.
+            told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
+            return replace(failure, message=f"{failure.message}; {told}")
+        if committed is None:
+            return failure
+        message = f"{failure.message}; {committed.told}"
+        return replace(failure, message=message, hint=committed.hint(failure.hint))
 
     def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""
@@ -217,15 +227,19 @@ def _joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receip
         )
     everything = [cut.before, *receipts] if cut.before else receipts
     rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
-    listed = f"{rejects:,} of {rows + rejects:,} records were rejected: see jobs/{ticket.job.id}/rejects/"
-    rejected = (listed,) if rejects and cut.spans else ()
+    dropped = sum(receipt.dropped for receipt in everything)
+    listed = f"{rejects:,} of {rows + rejects + dropped:,} records were rejected: see jobs/{ticket.job.id}/rejects/"
+    told = ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
     return Receipt(
         bytes_in=ticket.job.source.size,
         bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
         crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
         parts=sum(receipt.chunks for receipt in everything),
         codec=cut.codec,
-        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings) + rejected,
+        warnings=cut.warnings
+        + tuple(warning for receipt in receipts for warning in receipt.warnings)
+        + (told if cut.spans else ()),
         rows=rows,
         rejects=rejects,
+        dropped=dropped,
     )

@@ -18,13 +18,12 @@ from penstock.limits import MIB, Budget
 from penstock.model import Source, Store, Target
 from penstock.pipeline import ceiling, naming, peek, too_large
 from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
-from penstock.records import Mode
 from penstock.routes import Routes, check_target
 from penstock.spans import Entry, Span
 from penstock.steps.estimate import bytes_per_second
 from penstock.steps.indexing import Index
 from penstock.steps.ticket import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
-from penstock.tables import tables_of
+from penstock.tables import is_staged
 from penstock.values import to_json
 
 # As long as the machine's own limit: an execution that dies without a word is given up then.
@@ -192,7 +191,7 @@ def _standing(folder: Folder, execution: str) -> Cut | None:
     """
     cut = folder.find(Cut, CUT)
     if cut and cut.plan and cut.execution != execution:
-        return None if any(table.mode is Mode.REPLACE for table in tables_of(cut.plan)) else cut
+        return None if is_staged(cut.plan) else cut
     return cut
 
 

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from penstock.errors import PenstockError
-from penstock.records import Mode, Resume, TablePlan
+from penstock.records import Resume, TablePlan
 from penstock.spans import Span
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import WHOLE
-from penstock.tables import tables_of
+from penstock.tables import Committed, is_staged
 
 # Ranges of records that a message names; the ledger has them all.
 SHOWN = 20
 
 
-def standing(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Span]) -> str:
-    """Which records of the job are in, as ranges of rows; empty where nobody can tell. Does not raise what asking the
-    database raises, but tells it: a job must end also where its table has gone."""
-    tables = ", ".join(table.name for table in tables_of(plan))
-    if any(table.mode is Mode.REPLACE for table in tables_of(plan)):
-        return f"nothing of it is visible in {tables}"
-    try:
-        reached = steps.reached(job_id, plan)
-    except PenstockError as error:
-        return f"what of it is in {tables} is not known: {error.message}"
+def standing(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Span]) -> Committed | None:
+    """Which records of the job are in, as ranges of rows; None where only the items themselves can tell.
+
+    Raises what asking the database raises.
+    """
+    if is_staged(plan):
+        return Committed(plan, "", 0)
+    reached = steps.reached(job_id, plan)
     if reached is None:
-        return ""
+        return None
     ranges = _ranges(reached, {WHOLE: 1} | {span.number: span.first_row for span in spans})
-    if not ranges:
-        return f"nothing of it is in {tables}"
     rows = sum(resume.rows for resume in reached.values())
     told = ", ".join(f"{first:,} to {last:,}" for first, last in ranges[:SHOWN])
     more = f" and {len(ranges) - SHOWN:,} more ranges that the ledger knows" if len(ranges) > SHOWN else ""
-    return f"records {told}{more} ({rows:,} rows) are in {tables}"
+    return Committed(plan, f"records {told}{more} ({rows:,} rows)" if ranges else "", rows)
 
 
 def _ranges(reached: Mapping[int, Resume], first_rows: Mapping[int, int]) -> Sequence[tuple[int, int]]:

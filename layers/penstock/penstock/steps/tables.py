@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from penstock.delivery import Attempt
@@ -12,7 +12,7 @@ from penstock.errors import IncompleteJobError, LeaseLostError, TooManyRejectsEr
 from penstock.fitting import begin_fitted
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
-from penstock.loading import Settling, TableCarrier
+from penstock.loading import Settling, TableCarrier, told_alone
 from penstock.model import Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
@@ -20,7 +20,7 @@ from penstock.ports import RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
 from penstock.spans import Span
 from penstock.steps.ticket import WHOLE, Cut, Ticket
-from penstock.tables import Form, Rowmaker, garbage_held_back, tables_of
+from penstock.tables import Allowance, Form, Rowmaker, garbage_held_back, tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,13 @@ class Outline:
 
 @dataclass(slots=True)
 class Tally:
-    """What a span has loaded so far, earlier attempts at it included."""
+    """What a span has loaded so far, earlier attempts at it included, and how many rejects there may be."""
 
     rows: int = 0
     rejects: int = 0
     chunks: int = 0
+    dropped: int = 0
+    allowance: Allowance = field(default_factory=lambda: Allowance(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class TableSteps:
         plan, within = cut.plan, cut.within
         if plan is None or within is None:
             raise TypeError(f"not cut at records: {ticket.job.source.uri}")
-        tally = Tally()
+        allowance = Allowance(plan.max_rejects)
         maker = Rowmaker(plan, self.form)
         with self.open_sink(ticket.job.id, span.number) as sink:
             resume = sink.begin(plan)
@@ -101,7 +103,7 @@ class TableSteps:
                 # What `abort` has dropped may have been staged anew just now.
                 sink.abort()
                 raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
-            tally.rows, tally.rejects, tally.chunks = resume.rows, resume.rejects, resume.chunk
+            tally = Tally(resume.rows, resume.rejects, resume.chunk, resume.dropped, allowance)
             self._keep(ticket, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
             batches = parse(
                 pieces,
@@ -112,22 +114,20 @@ class TableSteps:
                 within=replace(within, offset=span.start, row=span.first_row),
             )
             with garbage_held_back(), Settling() as pending:
-                for number, batch in enumerate(batches, start=resume.chunk):
+                for number, (batch, alone) in enumerate(told_alone(batches), start=resume.chunk):
                     chunk, rejects = maker.chunk(number, batch)
                     pending.settle()
                     self._keep(ticket, span, f"{number:06d}", rejects)
-                    _refuse(ticket, plan, tally.rejects + len(rejects))
+                    records = batch.count if alone and not number and cut.spans == 1 else None
+                    _refuse(ticket, plan, tally.rejects + len(rejects), records)
+                    chunk = replace(chunk, spare=allowance.spare(tally.rejects + len(rejects), records))
                     pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
             _refuse(ticket, plan, tally.rejects)
         return tally
 
     def refuse_too_many(self, ticket: Ticket, plan: TablePlan, whole: Receipt) -> None:
         """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
-        records = whole.rows + whole.rejects
-        limit = plan.max_rejects
-        if 0 < limit < 1 and whole.rejects > limit * records:
-            raise _too_many(ticket, whole.rejects, f"{limit:.2%} of {records:,} records")
-        _refuse(ticket, plan, whole.rejects)
+        _refuse(ticket, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
     def finish(self, job_id: str, plan: TablePlan) -> None:
         """Make a ``replace`` visible; nothing more can be loaded after it.
@@ -160,8 +160,12 @@ class TableSteps:
     def _settle(self, ticket: Ticket, span: Span, chunk: Chunk, settled: Callable[[], Loaded], tally: Tally) -> None:
         loaded = settled()
         self._keep(ticket, span, f"{chunk.number:06d}-refused", loaded.rejects)
+        if not loaded.committed:
+            rejects = tally.rejects + chunk.rejects + len(loaded.rejects)
+            raise _too_many(ticket, rejects, tally.allowance.passed(rejects, chunk.records))
         tally.rows += loaded.rows
         tally.rejects += chunk.rejects + len(loaded.rejects)
+        tally.dropped += loaded.dropped
         tally.chunks += 1
 
     def _keep(self, ticket: Ticket, span: Span, name: str, rejects: Sequence[Reject]) -> None:
@@ -170,11 +174,10 @@ class TableSteps:
             self.rejects.write(ticket.job.id, f"{span.number:05d}-{name}", there)
 
 
-def _refuse(ticket: Ticket, plan: TablePlan, rejects: int) -> None:
-    """Raises TooManyRejectsError when the route allows a count of rejects, and these are more."""
-    limit = plan.max_rejects
-    if (limit >= 1 or not limit) and rejects > limit:
-        raise _too_many(ticket, rejects, f"{limit:g}")
+def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None = None) -> None:
+    """Raises TooManyRejectsError when the route does not allow so many rejects, a share only of all ``records``."""
+    if limit := Allowance(plan.max_rejects).passed(rejects, records):
+        raise _too_many(ticket, rejects, limit)
 
 
 def _too_many(ticket: Ticket, rejects: int, limit: str) -> TooManyRejectsError:

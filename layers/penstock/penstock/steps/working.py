@@ -103,7 +103,13 @@ class Worker:
         steps = self.tables(task.ticket.job.route.store)
         tally = steps.load(task.ticket, task.cut, span, pieces, ended=lambda: self._ended(task))
         return SpanReceipt(
-            span.number, span.bytes_in, span.size, rows=tally.rows, rejects=tally.rejects, chunks=tally.chunks
+            span.number,
+            span.bytes_in,
+            span.size,
+            rows=tally.rows,
+            rejects=tally.rejects,
+            chunks=tally.chunks,
+            dropped=tally.dropped,
         )
 
     def _whole(self, task: _Task) -> SpanReceipt:
@@ -129,6 +135,7 @@ class Worker:
             receipt.rejects,
             receipt.parts,
             warnings=receipt.warnings,
+            dropped=receipt.dropped,
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.tables.allowance import Allowance
 from penstock.tables.choose import Chooser
+from penstock.tables.committed import Committed, dropped_warning, is_staged, table_names
 from penstock.tables.fit import Storages, fit
 from penstock.tables.garbage import garbage_held_back
 from penstock.tables.infer import complete, infer
@@ -11,14 +13,19 @@ from penstock.tables.plan import Rowmaker, tables_of
 from penstock.tables.shape import Shaper
 
 __all__ = [
+    "Allowance",
     "Chooser",
+    "Committed",
     "Form",
     "Rowmaker",
     "Shaper",
     "Storages",
     "complete",
+    "dropped_warning",
     "fit",
     "garbage_held_back",
     "infer",
+    "is_staged",
+    "table_names",
     "tables_of",
 ]

@@ -12,7 +12,8 @@ from itertools import compress
 from typing import cast
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Column, ColumnType, Later, Reject, Rows, Table
+from penstock.later import Later
+from penstock.records import Batch, Column, ColumnType, Reject, Rows, Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import kind_of, stays_verbatim
 from penstock.tables.kinds import Cells, Form

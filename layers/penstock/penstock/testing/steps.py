@@ -202,6 +202,7 @@ class MemoryExecutionStore:
             done.bytes_out + receipt.bytes_out,
             done.rows + receipt.rows,
             done.rejects + receipt.rejects,
+            done.dropped + receipt.dropped,
         )
         self.jobs.jobs[job_id] = replace(status, progress=progress, spans_done=status.spans_done + 1)
         return True

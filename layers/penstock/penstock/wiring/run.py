@@ -125,6 +125,7 @@ class Runner:
         if mine.ended:
             size, resume = inlet.size or 0, mine.resume
             receipt = Receipt(size, resume.offset, 0, resume.chunk, "", rows=resume.rows, rejects=resume.rejects)
+            receipt = replace(receipt, dropped=resume.dropped)
             return Ran(job.source.uri, target, receipt, 0.0, stood=True, before=resume.rows)
         log = LocalRejectLog(wish.rejects or _rejects_beside(inlet.source), mine.resume)
         last = Progress()

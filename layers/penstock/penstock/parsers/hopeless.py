@@ -1,0 +1,66 @@
+"""Files of whose first records none is good: why that may be."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+
+from penstock.records import Format, ParseOptions, Reject
+
+# Rejects whose reasons a message gives.
+SHOWN = 3
+DELIMITERS = ";\t|,"
+# How the raw text of a reject writes a byte that could not be decoded.
+UNDECODED = re.compile(r"\\x[89a-f][0-9a-f]")
+
+
+def reasons(rejects: Sequence[Reject]) -> str:
+    """Where the first rejects stand and why they are some."""
+    told = [
+        f"row {reject.place.row:,} (byte {reject.place.offset:,}): "
+        + (f"{reject.column}: {reject.reason}" if reject.column else reject.reason)
+        for reject in rejects[:SHOWN]
+    ]
+    return "; ".join(told)
+
+
+def advice(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject]) -> str:
+    """What to do about a file of this header whose first records are these rejects."""
+    found = [
+        advise
+        for advise in (_delimiter(options, names), _encoding(options, rejects), _width(options, names, rejects))
+        if advise
+    ]
+    if options.format is Format.JSONL:
+        found.append('Each line must be one JSON value. Of a file that is one JSON document, set the format to "json".')
+    return " ".join(found) or "Correct the records that are listed, or the route's parse options, and load it again."
+
+
+def _delimiter(options: ParseOptions, names: Sequence[str]) -> str:
+    others = [sign for sign in DELIMITERS if sign != options.delimiter and any(sign in name for name in names)]
+    if options.format is not Format.CSV or not others:
+        return ""
+    return f"The header holds {others[0]!r}: set the delimiter to it, if that separates the fields."
+
+
+def _encoding(options: ParseOptions, rejects: Sequence[Reject]) -> str:
+    if not any(UNDECODED.search(reject.place.raw) for reject in rejects[:SHOWN]):
+        return ""
+    return f"The text is not {options.encoding}: set its encoding, such as cp1252 or latin-1."
+
+
+def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject]) -> str:
+    if options.format is not Format.CSV or not rejects:
+        return ""
+    first = rejects[0].place
+    fields = next(csv.reader([first.raw], delimiter=options.delimiter, quotechar=options.quote), [])
+    if not names or len(fields) == len(names):
+        return ""
+    header, record = ("line 1", f"line {first.row + 1:,}") if options.header else ("the route", f"row {first.row:,}")
+    told = f"{header} has {_fields(len(names))}, {record} has {len(fields)}".capitalize()
+    return f"{told}: remove what stands above the header, or correct the header or the delimiter."
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count:,} fields"

@@ -1,0 +1,32 @@
+"""How many records of a load may be rejected: a count, or a share of all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """``limit`` as `TablePlan.max_rejects`: below 1 a share, which the whole load is measured by; 0 is none."""
+
+    limit: float
+
+    @property
+    def is_share(self) -> bool:
+        return 0 < self.limit < 1
+
+    def passed(self, rejects: int, records: int | None = None) -> str:
+        """What so many rejects pass, in words; empty where they may be. Without ``records`` a share passes all."""
+        if not self.is_share:
+            return f"{self.limit:,.0f}" if rejects > self.limit else ""
+        if records is None or rejects <= self.limit * records:
+            return ""
+        return f"{self.limit:.2%} of {records:,} records"
+
+    def spare(self, rejects: int, records: int | None = None) -> int | None:
+        """How many more there may be; None where that is not known yet."""
+        if self.is_share and records is None:
+            return None
+        most = self.limit * (records or 0) if self.is_share else self.limit
+        return max(0, math.floor(most) - rejects)

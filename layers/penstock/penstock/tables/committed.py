@@ -1,0 +1,53 @@
+"""What of a load that failed is in its tables, and how to go on from there without loading anything twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.records import Mode, TablePlan
+from penstock.tables.plan import tables_of
+
+
+def is_staged(plan: TablePlan) -> bool:
+    """Whether nothing of a load is visible until all of it is. A plan stages for all of its tables, or for none."""
+    return any(table.staged for table in tables_of(plan))
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """``records`` says which are in, as ranges: empty where none is. ``rows`` of them are."""
+
+    plan: TablePlan
+    records: str
+    rows: int
+
+    @property
+    def told(self) -> str:
+        """For a message."""
+        if is_staged(self.plan):
+            return f"nothing of it is visible in {table_names(self.plan)}"
+        if not self.records:
+            return f"nothing of it is in {table_names(self.plan)}"
+        return f"{self.records} are in {table_names(self.plan)}"
+
+    def hint(self, hint: str) -> str:
+        """What to do, where ``hint`` says how the cause is removed."""
+        if not self.records or is_staged(self.plan):
+            return hint
+        if all(table.mode is Mode.UPSERT for table in tables_of(self.plan)):
+            return f"{hint} The rows that are in are then written again by their key, which doubles none.".lstrip()
+        return (
+            f"{hint} First delete the {self.rows:,} rows that are in {table_names(self.plan)}, or leave their records "
+            "out of the file: to load all of it again would double them. With atomic = true a file is in whole or not "
+            "at all."
+        ).lstrip()
+
+
+def table_names(plan: TablePlan) -> str:
+    """For messages."""
+    return ", ".join(table.name for table in tables_of(plan))
+
+
+def dropped_warning(rows: int) -> str:
+    """For a receipt."""
+    return f"{rows:,} rows were dropped by the database: a trigger or a rule of the table left them out"

@@ -1,0 +1,205 @@
+"""What a load that fails leaves in its tables, what it says of it, and rows that the database did not store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from psycopg.conninfo import make_conninfo
+
+from penstock_cli.main import main
+from postgres_database import Database
+
+pytest_plugins = ["postgres_fixtures"]
+
+
+def load(database: Database, path: Path, table: str, *arguments: object) -> Result:
+    given = ["run", path, "--to", f"postgresql:{table}", "--dsn", database.dsn, *arguments]
+    return CliRunner(mix_stderr=False).invoke(main, list(map(str, given)))
+
+
+def done(result: Result) -> Result:
+    assert result.exit_code == 0, result.output + result.stderr
+    return result
+
+
+def failed(result: Result) -> str:
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    return result.stderr
+
+
+def rejects(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in Path(f"{path}.rejects.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, data: str | bytes, name: str = "people.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+# A file of one chunk.
+
+
+def test_a_file_of_one_chunk_is_in_whole_or_not_at_all(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int, name text)")
+    path = write(folder, "id,name\n1,Ann\nx,Bob\n3,Cid\n")
+    said = failed(load(database, path, "t"))
+    assert "nothing of it is in t" in said
+    assert "upload the file again" in said
+    assert database.execute("SELECT * FROM t") == []
+    done(load(database, write(folder, "id,name\n1,Ann\n2,Bob\n3,Cid\n"), "t"))
+    assert database.execute("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+@pytest.mark.parametrize("allowed", ["1", "20%"])
+def test_a_chunk_with_more_rejects_of_the_database_than_are_allowed_is_not_in(
+    database: Database, folder: Path, mode: str, allowed: str
+) -> None:
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, name text CHECK (name <> 'bad'))")
+    path = write(folder, "id,name\n1,Ann\n2,bad\n3,Cid\n4,bad\n5,Eve\n")
+    given = ("--mode", mode, *(("--key", "id") if mode == "upsert" else ()))
+    said = failed(load(database, path, "t", *given, "--max-rejects", allowed))
+    assert "nothing of it is in t" in said
+    assert database.execute("SELECT * FROM t") == []
+    assert [line["row"] for line in rejects(path)] == [2, 4]
+    done(load(database, path, "t", *given, "--max-rejects", "2"))
+    assert database.execute("SELECT id FROM t ORDER BY id") == [(1,), (3,), (5,)]
+    assert [line["row"] for line in rejects(path)] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.csv", 'id,name\n1,Ann\n2,"Bob\n', "quote"),
+        ("a.json", '[{"id": 1, "name": "Ann"}] xyz', "more text follows"),
+        ("a.json", '[{"id": 1, "name": "Ann"}, {"id":', ""),
+    ],
+)
+def test_what_is_wrong_at_the_end_of_a_small_file_is_found_before_any_of_it_is_in(
+    database: Database, folder: Path, name: str, data: str, said: str
+) -> None:
+    database.execute("CREATE TABLE t (id int, name text)")
+    assert said in failed(load(database, write(folder, data, name), "t"))
+    assert database.execute("SELECT * FROM t") == []
+
+
+def test_of_a_larger_file_the_hint_says_how_not_to_double_what_is_in(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int, name text)")
+    lines = "".join(f"{number},{'name ' * 20}{number}\n" for number in range(60_000))
+    said = failed(load(database, write(folder, f"id,name\n{lines}x,last\n"), "t", "--memory", "128"))
+    ((count,),) = database.execute("SELECT count(*) FROM t")
+    assert isinstance(count, int)
+    assert count > 0
+    assert f"{count:,} rows) are in t" in said
+    assert f"First delete the {count:,} rows that are in t" in said
+    assert "upload the file again, or raise" in said
+
+
+# No sampled record is good.
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (
+            "id;betrag;name\n1;1,50;a\n2;2,00;b\n",
+            ["row 1 (byte 15): expected 1 fields, found 2", "The header holds ';': set the delimiter", "has 1 field"],
+        ),
+        (
+            "Sales of March\nid,name\n1,a\n2,b\n",
+            ["expected 1 fields, found 2", "Line 1 has 1 field, line 2 has 2: "],
+        ),
+        (
+            "id,name\n1,Jürgen\n".encode("latin-1"),
+            ["not utf-8 at byte 11", "set its encoding, such as cp1252"],
+        ),
+        ("id\tname,x\n1\ta\n2\tb\n", [r"The header holds '\t'"]),
+    ],
+)
+def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
+    database: Database, folder: Path, data: str | bytes, told: list[str]
+) -> None:
+    path = write(folder, data)
+    said = failed(load(database, path, "t", "--create"))
+    assert [text for text in told if text not in said] == []
+    assert "none of the first" in said
+    assert rejects(path)[0]["row"] == 1
+    assert database.tables() == set()
+
+
+# Rows that the database drops.
+
+DROPPING = """
+    CREATE TABLE t (id int PRIMARY KEY, name text);
+    CREATE FUNCTION {schema}.drop_odd() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF NEW.id % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER drop_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION {schema}.drop_odd();
+"""
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_rows_that_a_trigger_drops_are_not_counted_as_loaded(database: Database, folder: Path, mode: str) -> None:
+    database.execute(DROPPING.format(schema=database.schema))
+    path = write(
+        folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1000)) + "998,again\n" * (mode == "upsert")
+    )
+    given = ("--mode", mode, *(("--key", "id") if mode == "upsert" else ()))
+    told = json.loads(done(load(database, path, "t", *given, "--json")).stdout)
+    assert (told["rows"], told["dropped"], told["rejects"]) == (500 + (mode == "upsert"), 500, 0)
+    assert told["warnings"] == ["500 rows were dropped by the database: a trigger or a rule of the table left them out"]
+    assert database.execute("SELECT count(*) FROM t") == [(500,)]
+    again = json.loads(done(load(database, path, "t", *given, "--json")).stdout)
+    assert (again["already"], again["rows"], again["dropped"]) == (True, told["rows"], 500)
+
+
+def test_a_key_that_is_there_already_is_not_dropped(database: Database, folder: Path) -> None:
+    database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
+    database.execute("INSERT INTO t VALUES (2)")
+    told = json.loads(
+        done(load(database, write(folder, "id\n1\n2\n4\n"), "t", "--mode", "upsert", "--key", "id", "--json")).stdout
+    )
+    assert (told["rows"], told["dropped"]) == (2, 1)
+
+
+def test_a_trigger_that_refuses_rows_and_drops_others(database: Database, folder: Path) -> None:
+    database.execute(DROPPING.format(schema=database.schema).replace("name text", "name text CHECK (name <> 'bad')"))
+    path = write(folder, "id,name\n1,a\n2,bad\n4,b\n")
+    told = json.loads(done(load(database, path, "t", "--max-rejects", "1", "--json")).stdout)
+    assert (told["rows"], told["dropped"], told["rejects"]) == (1, 1, 1)
+
+
+# Errors of the database that are about rows.
+
+
+@pytest.fixture
+def latin1(database: Database) -> Iterator[str]:
+    name = f"latin1_{database.schema}"
+    database.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    yield make_conninfo(database.dsn, dbname=name, options="")
+    database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+def test_a_character_that_the_database_lacks_is_a_reject(
+    database: Database, latin1: str, folder: Path, mode: str
+) -> None:
+    with psycopg.connect(latin1, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, n text)")
+    path = write(folder, "id,n\n1,ä\n2,€\n3,ok\n")
+    given = ("--mode", mode, *(("--key", "id") if mode == "upsert" else ()), "--max-rejects", "2")
+    done(load(Database(latin1, "public"), path, "t", *given))
+    with psycopg.connect(latin1) as connection:
+        assert connection.execute("SELECT id, n FROM t ORDER BY id").fetchall() == [(1, "ä"), (3, "ok")]
+    assert [(line["row"], line["raw"]) for line in rejects(path)] == [(2, "2,€")]
