@@ -86,7 +86,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_a_server_ends_with_the_process_that_runs_it_however_that_ends(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
-        home, dsn = parent.stdout.readline().split()
+        home, dsn = parent.stdout.readline().rstrip().rsplit(" ", 1)
         assert answers(dsn)
         parent.kill()
     while postgres.pid(tmp_path) or Path(home).exists():

@@ -1,0 +1,132 @@
+"""The wheel, installed into an empty environment: every command works without a checkout, or says that it needs one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from penstock_cli.main import COMMANDS
+from penstock_local.deploy import STACK_NAME
+from penstock_local.stack import Stack
+from stack_jobs import job_of
+
+ROOT = Path(__file__).parents[2]
+# What the wheel is made from: in a copy, since setuptools leaves its own files beside it and takes up those it finds.
+FILES, FOLDERS = ("pyproject.toml", "README.md", "LICENSE"), ("layers", "cli", "local")
+ROWS = 1000
+GROUPS = {"local": ("up", "down", "status", "logs"), "routes": ("check",)}
+
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
+
+
+def pip(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def penstock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, in an environment that holds what the wheel asks for and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / "sources" / name)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / "sources")
+    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(folder / "sources"))
+    shutil.rmtree(folder / "sources")
+    venv.create(folder / "empty", with_pip=False, symlinks=True)
+    python = folder / "empty" / "bin" / "python"
+    pip("--python", str(python), "install", "--no-compile", *map(str, folder.glob("*.whl")))
+    return python.with_name("penstock")
+
+
+class Command:
+    """Runs in a folder of its own, with an environment of its own."""
+
+    def __init__(self, path: Path, folder: Path, environment: Mapping[str, str]) -> None:
+        self.path, self.folder = path, folder
+        self.environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environment}
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """What it prints, warnings and errors included."""
+        done = subprocess.run(
+            [self.path, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, (arguments, done.stdout)
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+
+@pytest.fixture
+def command(penstock: Path, tmp_path: Path) -> Command:
+    return Command(penstock, tmp_path, {})
+
+
+def test_every_command_explains_itself(command: Command) -> None:
+    listed = command.run("--help")
+    for name in COMMANDS:
+        assert f"  {name} " in listed
+        for verb in ((), *((verb,) for verb in GROUPS.get(name, ()))):
+            assert "Usage:" in command.run(name, *verb, "--help")
+
+
+def test_it_has_the_routes_that_a_stack_starts_with(command: Command) -> None:
+    assert "a.csv.gz: decompress -> s3://destination_bucket/a.csv" in command.run(
+        "routes", "check", "--key", "a.csv.gz"
+    )
+
+
+def test_the_local_stack_asks_for_a_checkout(command: Command) -> None:
+    assert "installed without one\nClone the repository" in command.run("local", "up", code=1)
+    assert "No local stack" in command.run("local", "status", code=3)
+    assert "No local stack" in command.run("local", "down")
+    assert "no local stack" in command.run("local", "logs", code=1)
+
+
+def test_every_command_works_on_a_stack(penstock: Path, stack: Stack, tmp_path: Path) -> None:
+    command = Command(penstock, tmp_path, {**stack.environment, "PENSTOCK_STACK": STACK_NAME})
+    lines = "".join(f"{n},name {n}\n" for n in range(ROWS))
+    text = f"id,name\n{lines}"
+    (tmp_path / "wheel.csv").write_text(text)
+    (tmp_path / "wheel.csv.gz").write_bytes(gzip.compress(text.encode()))
+    source = f"s3://{stack.source_bucket}/wheel/wheel.csv.gz"
+
+    assert "decompress" in command.run("explain", "wheel.csv.gz", "--stack", STACK_NAME, "--as", "wheel/wheel.csv.gz")
+    command.run("upload", "wheel.csv.gz", source)
+    job_of(stack, "wheel/wheel.csv.gz")
+    job = json.loads(command.run("status", source, "--json"))["job"]
+    assert job in command.run("jobs", "--json")
+    assert "succeeded" in command.run("status", job)
+    assert "succeeded" in command.run("watch", source)
+    assert command.run("rejects", job) == ""
+    command.run("report", job, "--output", "report.html")
+    assert job in (tmp_path / "report.html").read_text()
+    assert "has succeeded" in command.run("redrive", job, code=1)
+    assert "decompress" in command.run("routes", "check", "--stack", STACK_NAME)
+
+    command.run("sync", f"s3://{stack.destination_bucket}/wheel", "synced")
+    command.run("run", source, "--to", "decoded.csv")
+    assert (tmp_path / "synced" / "wheel.csv").read_text() == (tmp_path / "decoded.csv").read_text() == text
+    command.run("run", "wheel.csv.gz", "--to", "postgresql:by_wheel", "--create", "--dsn", stack.postgres_dsn)
+    with psycopg.connect(stack.postgres_dsn) as database:
+        assert database.execute("SELECT count(*), sum(id) FROM by_wheel").fetchone() == (ROWS, sum(range(ROWS)))
+
+    stack.client("s3").create_multipart_upload(Bucket=stack.source_bucket, Key="wheel/half")
+    assert "wheel/half" in command.run("uploads", f"s3://{stack.source_bucket}/wheel/")
+    command.run("abort", f"s3://{stack.source_bucket}/wheel/half")
+    assert "wheel/half" not in command.run("uploads", f"s3://{stack.source_bucket}/wheel/")
