@@ -130,29 +130,36 @@ class Plant:
         """One execution to its end; whether it succeeded."""
         job_id = self.job_of(execution)
         try:
-            while (following := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
-                "index",
-                "survey",
-            }:
-                if following["next"] == "survey":
-                    for item in self.items(following):
-                        self.call("survey", partial(self.indexer, job_id, execution, item))
-                else:
-                    while not self.call("index", partial(self.indexer, job_id, execution, None))["done"]:
-                        pass
-            if following["next"] == "sequence":
-                while not self.call("sequence", partial(self.worker, job_id, execution, None))["done"]:
-                    pass
-            else:
-                items = self.items(following)
-                self.random.shuffle(items)
-                for item in items:
-                    self.call("work", partial(self.worker, job_id, execution, item))
-            self.call("finish", lambda d: self.finisher(job_id, execution))
+            while self.round_of(execution, job_id):
+                pass
         except (PenstockError, DeadError) as error:
             self.abort(execution, error)
             return False
         return True
+
+    def round_of(self, execution: str, job_id: str) -> bool:
+        """From plan to finish; whether all must be sent again."""
+        while (following := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
+            "index",
+            "survey",
+        }:
+            if following["next"] == "survey":
+                for item in self.items(following):
+                    self.call("survey", partial(self.indexer, job_id, execution, item))
+            else:
+                while not self.call("index", partial(self.indexer, job_id, execution, None))["done"]:
+                    pass
+        round_ = following["round"]
+        assert isinstance(round_, int)
+        if following["next"] == "sequence":
+            while not self.call("sequence", partial(self.worker, job_id, execution, None))["done"]:
+                pass
+        else:
+            items = self.items(following)
+            self.random.shuffle(items)
+            for item in items:
+                self.call("work", partial(self.worker, job_id, execution, item, round_=round_))
+        return self.call("finish", lambda d: self.finisher(job_id, execution, round_))["next"] == "again"
 
     def abort(self, execution: str, error: Exception) -> None:
         """What the machine does with an error that no retry mends."""

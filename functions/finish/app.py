@@ -23,6 +23,9 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt"}``."""
+    """``{"job", "attempt", "round"}`` -> ``{"next": "done" | "again" | "yielded"}``.
+
+    Executions of the release before know of no round.
+    """
     with telemetry.step(event["job"], logger, metrics):
-        return deployed.finish()(event["job"], event["attempt"])
+        return deployed.finish()(event["job"], event["attempt"], event.get("round", 0))

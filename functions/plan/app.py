@@ -23,6 +23,9 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt"}`` -> ``{"next": "index" | "survey" | "work" | "sequence", "manifest", "concurrency"}``."""
+    """``{"job", "attempt"}`` -> ``{"next", "round", "manifest", "concurrency"}``.
+
+    ``next`` is "index", "survey", "work" or "sequence".
+    """
     with telemetry.step(event["job"], logger, metrics):
         return deployed.plan()(event["job"], event["attempt"], deployed.deadline(context))

@@ -23,6 +23,10 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt", "span"}`` -> ``{"done"}``; without a span, all of them in order."""
+    """``{"job", "attempt", "span", "round"}`` -> ``{"done"}``; without a span, all of them in order.
+
+    Executions of the release before know of no round.
+    """
     with telemetry.step(event["job"], logger, metrics):
-        return deployed.work()(event["job"], event["attempt"], event["span"], deployed.deadline(context))
+        round_ = event.get("round", 0)
+        return deployed.work()(event["job"], event["attempt"], event["span"], deployed.deadline(context), round_)

@@ -17,8 +17,8 @@ from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table
 from penstock.adapters.execution_store import ATTEMPTS, DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
-from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError
-from penstock.model import Claim, Failure, JobState, JobStatus, Progress
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
+from penstock.model import MAX_ATTEMPTS, Claim, Failure, JobState, JobStatus, Progress
 from penstock.ports import ExecutionStore, JobStore
 from penstock.spans import SpanReceipt
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
@@ -217,6 +217,49 @@ def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
     found = stores.executions.receipts(JOB.id, EXECUTION, range(1, 240))
     assert found == {span: receipt(span) for span in range(1, 231)}
     assert stores.executions.receipts(JOB.id, EXECUTION, []) == {}
+
+
+def test_each_round_sends_every_span_and_counts_anew(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    for _ in range(2):
+        stores.executions.begin_round(JOB.id, EXECUTION, 1)
+    assert (stores.status.round, stores.status.spans_done, stores.status.progress) == (1, 0, Progress())
+    assert stores.executions.confirm(JOB.id, EXECUTION, lease=DAY) == 1
+    assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2], round_=1) == {}
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1), round_=1) is True
+    assert stores.executions.count(JOB.id, EXECUTION, receipt(1), round_=1) is False
+    assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2], round_=1) == {1: receipt(1)}
+    stores.executions.begin_round(JOB.id, EXECUTION, 1)
+    assert stores.status.spans_done == 1
+
+
+def test_only_the_execution_that_holds_the_job_begins_a_round(stores: Stores) -> None:
+    stores.begin()
+    with pytest.raises(LeaseLostError):
+        stores.executions.begin_round(JOB.id, "another", 1)
+    stores.executions.revoke(JOB.id, EXECUTION)
+    with pytest.raises(LeaseLostError):
+        stores.executions.begin_round(JOB.id, EXECUTION, 1)
+
+
+def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> None:
+    stores.begin()
+    newer = replace(JOB, source=replace(JOB.source, version_id="v2", etag="e2", sequencer="0A0001"))
+    stores.jobs.claim(newer, lease=60)
+    with pytest.raises(YieldedError) as caught:
+        stores.executions.check_order(JOB)
+    stores.executions.yield_to(JOB.id, EXECUTION, caught.value)
+    assert (stores.status.state, stores.status.yields_to) == (JobState.WAITING, newer.id)
+    assert stores.status.attempts_limit - stores.status.attempts == MAX_ATTEMPTS
+    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.WAITING
+    with pytest.raises(LeaseLostError):
+        stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
+    with pytest.raises(LeaseLostError):
+        stores.executions.revoke(JOB.id, EXECUTION)
+    with pytest.raises(YieldedError):
+        stores.claim()
 
 
 def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint, clock: Clock) -> None:

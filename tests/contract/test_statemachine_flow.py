@@ -35,7 +35,7 @@ def handler(event, context):
     before = s3.list_objects_v2(Bucket=WORK, Prefix=key).get("KeyCount", 0)
     s3.put_object(Bucket=WORK, Key=f"{key}{time.time_ns()}", Body=json.dumps(event))
     script = json.loads(s3.get_object(Bucket=WORK, Key=f"jobs/{job}/script.json")["Body"].read())
-    answers = script.get(which, [{}])
+    answers = script.get(which, [{"next": "done"}])
     answer = answers[min(before, len(answers) - 1)]
     if "raise" in answer:
         raise type(answer["raise"], (Exception,), {})("as the script says")
@@ -127,7 +127,12 @@ def told(account: Account, job: str, step: str) -> Any:
 def then(following: str, job: str) -> dict[str, Any]:
     """An answer of the plan."""
     name = "pieces" if following == "survey" else "manifest"
-    return {"next": following, "manifest": {"bucket": WORK, "key": f"jobs/{job}/{name}.jsonl"}, "concurrency": 2}
+    return {
+        "next": following,
+        "manifest": {"bucket": WORK, "key": f"jobs/{job}/{name}.jsonl"},
+        "concurrency": 2,
+        "round": 0,
+    }
 
 
 def test_a_job_is_indexed_until_that_is_done_then_worked_on_and_finished(account: Account, machine: str) -> None:
@@ -140,8 +145,25 @@ def test_a_job_is_indexed_until_that_is_done_then_worked_on_and_finished(account
     assert made[-1] == "Finish"
     job = {"job": "indexed", "attempt": "first"}
     assert told(account, "indexed", "Index") == job
-    assert told(account, "indexed", "Work2") == {**job, "span": {"number": 2}}
-    assert told(account, "indexed", "Finish") == job
+    assert told(account, "indexed", "Work2") == {**job, "span": {"number": 2}, "round": 0}
+    assert told(account, "indexed", "Finish") == {**job, "round": 0}
+
+
+def test_all_spans_are_sent_again_where_the_upload_cannot_be_completed(account: Account, machine: str) -> None:
+    plan = [then("work", "again"), {**then("work", "again"), "round": 1}]
+    end = run(account, machine, "again", Plan=plan, Finish=[{"next": "again"}, {"next": "done"}])
+    assert end["status"] == "SUCCEEDED"
+    made = calls(account, "again")
+    assert [made[0], made[4], made[5], made[9]] == ["Plan", "Finish", "Plan", "Finish"]
+    assert sorted(made[6:9]) == ["Work1", "Work2", "Work3"]
+    assert told(account, "again", "Work2")["round"] == 1
+    assert told(account, "again", "Finish")["round"] == 1
+
+
+def test_an_execution_that_yields_ends_without_abort(account: Account, machine: str) -> None:
+    end = run(account, machine, "yielded", Plan=[then("work", "yielded")], Finish=[{"next": "yielded"}])
+    assert end["status"] == "SUCCEEDED"
+    assert calls(account, "yielded")[-1] == "Finish"
 
 
 def test_the_pieces_of_a_survey_are_handed_to_index_one_by_one(account: Account, machine: str) -> None:

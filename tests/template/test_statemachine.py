@@ -142,7 +142,7 @@ class TestEveryMap:
         job = {"job.$": "$.job", "attempt.$": "$.attempt"}
         assert selected == {
             "Survey": {**job, "piece.$": "$$.Map.Item.Value"},
-            "Work": {**job, "span.$": "$$.Map.Item.Value"},
+            "Work": {**job, "round.$": "$.plan.round", "span.$": "$$.Map.Item.Value"},
         }
 
 
@@ -161,7 +161,7 @@ class TestThePayload:
         kept = {name: state["ResultPath"] for name, state in machine["States"].items() if "ResultPath" in state}
         assert kept == {
             "Plan": "$.plan", "Index": "$.index", "Sequence": "$.sequence",
-            "Survey": None, "Work": None, "Finish": None, "Abort": None,
+            "Survey": None, "Work": None, "Finish": "$.finish", "Abort": None,
         }  # fmt: skip
 
     def test_a_step_is_told_the_job_and_its_attempt_and_abort_the_error(self, machine: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ class TestThePayload:
             "Plan": job,
             "Index": job,
             "Sequence": {**job, "span": None},
-            "Finish": job,
+            "Finish": {**job, "round.$": "$.plan.round"},
             "Abort": {**job, "error.$": "$.error"},
         }
 
@@ -195,7 +195,7 @@ class TestTheWay:
             "Survey": "Plan",
             "Work": "Finish",
             "Sequence": "Sequenced",
-            "Finish": "Succeeded",
+            "Finish": "Finished",
             "Abort": "Failed",
         }
 
@@ -208,6 +208,15 @@ class TestTheWay:
         sequenced = machine["States"]["Sequenced"]
         assert sequenced["Choices"] == [{"Variable": "$.sequence.done", "BooleanEquals": True, "Next": "Finish"}]
         assert sequenced["Default"] == "Sequence"
+
+    def test_begins_another_round_where_the_upload_cannot_be_completed(self, machine: dict[str, Any]) -> None:
+        finished = machine["States"]["Finished"]
+        assert finished["Choices"] == [
+            {"Variable": "$.finish.next", "StringEquals": "again", "Next": "Plan"},
+            {"Variable": "$.finish.next", "StringEquals": "yielded", "Next": "Yielded"},
+        ]
+        assert finished["Default"] == "Succeeded"
+        assert machine["States"]["Yielded"]["Type"] == "Succeed"
 
     def test_fails_with_the_error_that_led_to_abort_even_if_abort_fails_too(self, machine: dict[str, Any]) -> None:
         failed = machine["States"]["Failed"]

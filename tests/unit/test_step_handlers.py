@@ -91,8 +91,10 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], list[Any]]:
         ("plan", {}, []),
         ("index", {}, [None]),
         ("index", {"piece": {"number": 7}}, [{"number": 7}]),
-        ("work", {"span": {"number": 3}}, [{"number": 3}]),
-        ("finish", {}, []),
+        ("work", {"span": {"number": 3}}, [{"number": 3}, 0]),
+        ("work", {"span": {"number": 3}, "round": 2}, [{"number": 3}, 2]),
+        ("finish", {}, [0]),
+        ("finish", {"round": 2}, [2]),
         ("abort", {"error": {"Error": "States.Timeout", "Cause": ""}}, [{"Error": "States.Timeout", "Cause": ""}]),
     ],
 )

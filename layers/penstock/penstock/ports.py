@@ -271,8 +271,12 @@ class ExecutionStore(Protocol):
     def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
         """Give a claim back that was handed over to an execution which will never begin."""
 
-    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
-        """The execution has begun; it may take ``lease`` seconds. Raises LeaseLostError also when the job has ended."""
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> int:
+        """The execution has begun; it may take ``lease`` seconds. Answers its round. Raises LeaseLostError also when
+        the job has ended."""
+
+    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+        """All spans are sent again, in round ``round_``, and progress begins anew; does nothing where it has begun."""
 
     def standing(self, job_id: str, execution: str) -> JobState:
         """How the job stands for the steps of this execution: in their hands, or ended; FAILED once it is revoked.
@@ -298,11 +302,13 @@ class ExecutionStore(Protocol):
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
         """Keep a span's receipt and add it to the job's progress, in one transaction; False if that was done."""
 
-    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:
-        """The receipts that there are, of these spans."""
+    def receipts(
+        self, job_id: str, execution: str, spans: Sequence[int], *, round_: int = 0
+    ) -> Mapping[int, SpanReceipt]:
+        """The receipts that there are, of these spans in a round."""
 
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
         """Note what went wrong in a step."""

@@ -99,3 +99,8 @@ class Within:
     def go_on(self, resume: Resume) -> Resume:
         """The same, or the part's start where nothing of it is in."""
         return resume if resume.offset > self.offset else replace(resume, offset=self.offset, row=self.row)
+
+
+def delivery_of(execution: str, round_: int) -> str:
+    """What the receipts of an execution are kept under: each of its rounds sends all spans, and has its own."""
+    return f"{execution}.{round_}" if round_ else execution

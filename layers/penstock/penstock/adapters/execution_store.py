@@ -19,7 +19,7 @@ from penstock.adapters.noted_uploads import note_owner
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model import Claim, Failure, Job, JobState, Receipt
-from penstock.spans import SpanReceipt
+from penstock.spans import SpanReceipt, delivery_of
 from penstock.values import from_json, to_json
 
 if TYPE_CHECKING:
@@ -73,10 +73,21 @@ class DynamoExecutionStore:
         fields = {"attempt": claim.attempt, "lease_until": until, **open_until(claim.job_id, until)}
         self._write(claim.job_id, execution, fields)
 
-    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> int:
         now = self._clock()
         fields = {"state": str(JobState.EXECUTING), "lease_until": now + lease}
-        self._write(job_id, execution, fields | open_until(job_id, now + EXECUTING_SECONDS))
+        return int(self._write(job_id, execution, fields | open_until(job_id, now + EXECUTING_SECONDS)).get("round", 0))
+
+    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+        numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans_done")
+        begun = self._table.update(
+            job_key(job_id),
+            {"updated_at": self._clock(), "round": round_, **dict.fromkeys(numbers, 0)},
+            condition=f"{_OURS} AND (attribute_not_exists(#round) OR #round < :round)",
+            values=_fence(execution) | {":round": round_},
+        )
+        if begun is None and self._table.item(job_key(job_id)).get("attempt") != execution:
+            raise self._lost(job_id, execution)
 
     def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         note_owner(self._table, upload_id, job_id)
@@ -101,10 +112,10 @@ class DynamoExecutionStore:
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
         now = self._clock()
         item: Values = {
-            "pk": _span_key(execution, receipt.span),
+            "pk": _span_key(delivery_of(execution, round_), receipt.span),
             "receipt": to_json(receipt),
             "expires_at": self._table.expiry,
         }
@@ -148,10 +159,18 @@ class DynamoExecutionStore:
             self._sleep(self._backoff.delay(failures))
         raise ServiceUnavailableError(f"{right}: {ATTEMPTS} transactions in a row met others")
 
-    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:  # noqa: ARG002  # the execution's name tells the job
+    def receipts(
+        self,
+        job_id: str,  # noqa: ARG002  # the execution's name tells the job
+        execution: str,
+        spans: Sequence[int],
+        *,
+        round_: int = 0,
+    ) -> Mapping[int, SpanReceipt]:
+        delivery = delivery_of(execution, round_)
         found: dict[int, SpanReceipt] = {}
         for first in range(0, len(spans), BATCH):
-            keys = [{"pk": {"S": _span_key(execution, span)}} for span in spans[first : first + BATCH]]
+            keys = [{"pk": {"S": _span_key(delivery, span)}} for span in spans[first : first + BATCH]]
             for item in self._items(keys):
                 receipt = from_json(SpanReceipt, plain(item)["receipt"])
                 found[receipt.span] = receipt
@@ -200,13 +219,16 @@ class DynamoExecutionStore:
 
     def _write(
         self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS, add: Values | None = None
-    ) -> None:
+    ) -> Values:
+        """The item as it is now."""
         fields = {"updated_at": self._clock()} | fields
         values = _fence(execution)
         if condition == _OURS_OR_REVOKED:
             values[":revoked"] = _revoked(execution)
-        if self._table.update(job_key(job_id), fields, add=add, condition=condition, values=values) is None:
+        written = self._table.update(job_key(job_id), fields, add=add, condition=condition, values=values)
+        if written is None:
             raise self._lost(job_id, execution)
+        return written
 
     def _lost(self, job_id: str, execution: str) -> LeaseLostError:
         return LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
@@ -240,8 +262,8 @@ def _yielded(execution: str) -> str:
     return f"{execution}/yielded"
 
 
-def _span_key(execution: str, span: int) -> str:
-    return f"span#{execution}#{span}"
+def _span_key(delivery: str, span: int) -> str:
+    return f"span#{delivery}#{span}"
 
 
 def _refused(error: ClientError) -> tuple[bool, bool]:

@@ -6,8 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.codecs import crc32_combine
-from penstock.delivery import publish_rule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError, LeaseLostError, PenstockError
+from penstock.delivery import UPLOADS, publish_rule
+from penstock.errors import (
+    ChecksumMismatchError,
+    IncompleteJobError,
+    LeaseLostError,
+    PenstockError,
+    PublishConflictError,
+    YieldedError,
+)
 from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
 from penstock.spans import SpanReceipt
@@ -15,7 +22,19 @@ from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.estimate import codec_by_name
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, REPORT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.steps.ticket import (
+    CUT,
+    REPORT,
+    TICKET,
+    WHOLE,
+    Cut,
+    Folder,
+    Ticket,
+    Upload,
+    spans_of,
+    upload_name,
+    uploads_of,
+)
 from penstock.tables import dropped_warning, table_names
 from penstock.values import to_plain
 
@@ -23,6 +42,9 @@ from penstock.values import to_plain
 _GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
 
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
+
+# What the machine does after `finish`.
+DONE, AGAIN, YIELDED = "done", "again", "yielded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +57,11 @@ class Finisher:
     tables: Callable[[Store], TableSteps]
     events: EventBus
 
-    def __call__(self, job_id: str, execution: str) -> dict[str, object]:
+    def __call__(self, job_id: str, execution: str, round_: int = 0) -> dict[str, object]:
         """Check every receipt, publish, close the job, tell; for a job that has succeeded, only tell again.
+
+        Answers what is ``next``: "done"; "again" where S3 refuses to complete the upload, so that all spans must be
+        sent again in a new one; or "yielded", where the job of a newer version comes first.
 
         Raises IncompleteJobError when a receipt, a part or bytes are missing, ChecksumMismatchError,
         TooManyRejectsError, LeaseLostError when the job has failed, and what publishing raises.
@@ -45,10 +70,12 @@ class Finisher:
         standing = self.executions.standing(job_id, execution)
         if standing is JobState.SUCCEEDED:
             return self._tell(job_id, folder.get(dict, REPORT))
+        if standing is JobState.WAITING:
+            return {"next": YIELDED}
         if standing.final:
             raise LeaseLostError(f"job {job_id} has ended: {standing}")
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
-        found = self.executions.receipts(job_id, execution, cut.numbers)
+        found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
         receipts = [found[number] for number in cut.numbers if number in found]
         _check(ticket, cut, receipts)
         whole = _joined(ticket, cut, receipts)
@@ -57,7 +84,11 @@ class Finisher:
             steps.refuse_too_many(ticket, cut.plan, whole)
             steps.finish(job_id, cut.plan)
         elif cut.spans:
-            whole = self._publish(folder, ticket, execution, whole)
+            upload = folder.get(Upload, upload_name(execution, round_))
+            published = self._publish(_Delivery(ticket, execution, round_, upload), whole)
+            if isinstance(published, str):
+                return {"next": published}
+            whole = published
         report = _told(ticket, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(whole),
             "spans": [to_plain(receipt) for receipt in receipts],
@@ -69,21 +100,35 @@ class Finisher:
 
     def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
         self.events.put(SUCCEEDED, {name: value for name, value in report.items() if name != "spans"})
-        return {"job": job_id, "state": str(JobState.SUCCEEDED)}
+        return {"job": job_id, "state": str(JobState.SUCCEEDED), "next": DONE}
 
-    def _publish(self, folder: Folder, ticket: Ticket, execution: str, whole: Receipt) -> Receipt:
-        target = ticket.job.target
+    def _publish(self, delivery: _Delivery, whole: Receipt) -> Receipt | str:
+        """What was published; or what must come next."""
+        job, execution, upload = delivery.ticket.job, delivery.execution, delivery.upload
+        target = job.target
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
-        upload = folder.get(Upload, upload_name(execution))
-        published = self.parts.complete(
-            target,
-            upload.upload_id,
-            parts=whole.parts,
-            size=whole.bytes_out,
-            crc32=whole.crc32,
-            rule=publish_rule(ticket.job),
-        )
+        try:
+            self.executions.check_order(job)
+            published = self.parts.complete(
+                target,
+                upload.upload_id,
+                parts=whole.parts,
+                size=whole.bytes_out,
+                crc32=whole.crc32,
+                rule=publish_rule(job),
+            )
+        except YieldedError as error:
+            self.parts.abort(target, upload.upload_id)
+            self.executions.yield_to(job.id, execution, error)
+            return YIELDED
+        except PublishConflictError:
+            # The upload can never be completed; or it is gone, for an earlier try of this has come as far as here.
+            if delivery.round_ >= UPLOADS:
+                raise
+            self.executions.begin_round(job.id, execution, delivery.round_ + 1)
+            self.parts.abort(target, upload.upload_id)
+            return AGAIN
         return Receipt(
             whole.bytes_in,
             whole.bytes_out,
@@ -94,6 +139,16 @@ class Finisher:
             published.version_id,
             whole.warnings + upload.warnings,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """What the spans of a round have filled."""
+
+    ticket: Ticket
+    execution: str
+    round_: int
+    upload: Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +175,9 @@ class Aborter:
         if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
             return {"job": job_id, "state": str(JobState.SUCCEEDED)}
         failure = self._failure(job_id, execution, error)
-        upload = folder.find(Upload, upload_name(execution))
-        if upload and isinstance(ticket.job.target, Target):
-            self.parts.abort(ticket.job.target, upload.upload_id)
+        if isinstance(ticket.job.target, Target):
+            for upload in uploads_of(folder, execution):
+                self.parts.abort(ticket.job.target, upload.upload_id)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
         receipt = self._published(folder, ticket) or self._loaded(folder, ticket, execution)
         if receipt:

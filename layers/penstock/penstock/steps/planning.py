@@ -103,7 +103,7 @@ class Planner:
         """
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
-        self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
+        round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
         cut = _standing(folder, execution)
         if cut is None:
             with naming(ticket.job.source):
@@ -114,13 +114,14 @@ class Planner:
                 raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
             cut = _write(folder, decision, execution)
         if cut.spans and not cut.plan:
-            self._open_upload(ticket, folder, execution)
+            self._open_upload(ticket, folder, execution, round_)
         self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
-        return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers)
+        return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
 
-    def _answer(self, following: str, manifest: str, workers: int) -> dict[str, object]:
+    def _answer(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
         return {
             "next": following,
+            "round": round_,
             "manifest": {"bucket": self.files.bucket, "key": manifest},
             "concurrency": workers,
         }
@@ -150,9 +151,9 @@ class Planner:
         at = places or [Place(Entry(start, start)) for start in range(0, max(1, source.size), size)]
         return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
 
-    def _open_upload(self, ticket: Ticket, folder: Folder, execution: str) -> None:
-        """Once for an execution. Whoever comes second aborts its own, and takes the first one's."""
-        target, name = ticket.job.target, upload_name(execution)
+    def _open_upload(self, ticket: Ticket, folder: Folder, execution: str, round_: int) -> None:
+        """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
+        target, name = ticket.job.target, upload_name(execution, round_)
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
         if folder.find(Upload, name):

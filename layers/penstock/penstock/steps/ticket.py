@@ -6,22 +6,24 @@ jobs/<job>/manifest.jsonl    its spans, one a line
 jobs/<job>/text.json         Text: how records are told apart, for the index
 jobs/<job>/pieces.jsonl      pieces of a plain source to survey, one a line
 jobs/<job>/survey/<n>.json   what was found in a piece
-jobs/<job>/upload-<execution>.json  Upload: the multipart upload of one execution
+jobs/<job>/upload-<execution>.json      Upload: the multipart upload of one execution
+jobs/<job>/upload-<execution>.<n>.json  that of its n-th further round, in which all is sent again
 jobs/<job>/report.json       the end of the story
 jobs/index-<digest>/...      the index of a source (see `indexing`), which serves all of its jobs
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 from penstock.errors import IncompleteJobError
 from penstock.model import Job, ObjectHead
 from penstock.ports import WorkFiles
 from penstock.records import TablePlan
-from penstock.spans import Span, SpanReceipt, Within
+from penstock.spans import Span, SpanReceipt, Within, delivery_of
 from penstock.values import from_json, to_json
 
 V = TypeVar("V")
@@ -118,6 +120,15 @@ def spans_of(folder: Folder) -> list[Span]:
     return [from_json(Span, line) for line in lines.splitlines()]
 
 
-def upload_name(execution: str) -> str:
-    """The name of an execution's `Upload`."""
-    return f"upload-{execution}.json"
+def upload_name(execution: str, round_: int = 0) -> str:
+    """The name of the `Upload` of a round of an execution."""
+    return f"upload-{delivery_of(execution, round_)}.json"
+
+
+def uploads_of(folder: Folder, execution: str) -> Iterator[Upload]:
+    """Those of all rounds of an execution."""
+    for round_ in count():
+        upload = folder.find(Upload, upload_name(execution, round_))
+        if upload is None:
+            return
+        yield upload

@@ -37,7 +37,9 @@ class Worker:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
 
-    def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
+    def __call__(
+        self, job_id: str, execution: str, item: object, deadline: Deadline, round_: int = 0
+    ) -> dict[str, object]:
         """Deliver a span of the manifest, unless its receipt is there; without one, all that have none, in order, as
         far as the time reaches. Answers whether it is done.
 
@@ -46,11 +48,11 @@ class Worker:
         folder = Folder(self.files, job_id)
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
-        there = self.executions.receipts(job_id, execution, [span.number for span in spans])
+        there = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
         left = [span for span in spans if span.number not in there]
         for number, span in enumerate(left):
             try:
-                self._carry(_Task(folder, ticket, cut, span, execution, deadline))
+                self._carry(_Task(folder, ticket, cut, span, execution, round_, deadline))
             except NotEnoughTimeError:
                 if not number:
                     raise
@@ -63,7 +65,7 @@ class Worker:
             raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
         with naming(task.ticket.job.source):
             receipt = self._deliver(task)
-        self.executions.count(task.ticket.job.id, task.execution, receipt)
+        self.executions.count(task.ticket.job.id, task.execution, receipt, round_=task.round_)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
         began, at = self.clock(), self.now()
@@ -91,7 +93,7 @@ class Worker:
         span, target = task.span, task.ticket.job.target
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
-        upload = task.folder.get(Upload, upload_name(task.execution))
+        upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
         with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
             for piece in pieces:
                 sink.write(piece)
@@ -148,6 +150,7 @@ class _Task:
     cut: Cut
     span: Span
     execution: str
+    round_: int
     deadline: Deadline
 
 

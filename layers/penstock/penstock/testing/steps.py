@@ -19,7 +19,7 @@ from penstock.errors import (
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Published, Receipt, Target
 from penstock.ports import PublishRule
-from penstock.spans import SpanReceipt, Stored
+from penstock.spans import SpanReceipt, Stored, delivery_of
 from penstock.testing.jobs import MemoryJobStore
 from penstock.testing.objects import MemoryObjectStore
 
@@ -151,11 +151,17 @@ class MemoryExecutionStore:
         self.jobs.pass_on(claim.job_id, claim.attempt)
         self.jobs.renew(claim.job_id, lease)
 
-    def confirm(self, job_id: str, execution: str, *, lease: float) -> None:
+    def confirm(self, job_id: str, execution: str, *, lease: float) -> int:
         self._check(job_id, execution)
         self.jobs.renew(job_id, lease)
         self.jobs.change(job_id, state=JobState.EXECUTING)
         self.jobs.dues[job_id] = self.jobs.clock() + EXECUTING_SECONDS
+        return self.jobs.jobs[job_id].round
+
+    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+        self._check(job_id, execution)
+        if self.jobs.jobs[job_id].round < round_:
+            self.jobs.change(job_id, round=round_, progress=Progress(), spans_done=0)
 
     def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         self.jobs.owners[upload_id] = job_id
@@ -190,11 +196,12 @@ class MemoryExecutionStore:
         self._check(job_id, execution)
         self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], spans=spans, size=size)
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt) -> bool:
-        if (execution, receipt.span) in self.kept:
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
+        delivery = delivery_of(execution, round_)
+        if (delivery, receipt.span) in self.kept:
             return False
         self._check(job_id, execution)
-        self.kept[execution, receipt.span] = receipt
+        self.kept[delivery, receipt.span] = receipt
         status = self.jobs.jobs[job_id]
         done = status.progress
         progress = Progress(
@@ -207,8 +214,16 @@ class MemoryExecutionStore:
         self.jobs.jobs[job_id] = replace(status, progress=progress, spans_done=status.spans_done + 1)
         return True
 
-    def receipts(self, job_id: str, execution: str, spans: Sequence[int]) -> Mapping[int, SpanReceipt]:  # noqa: ARG002  # the execution's name tells the job
-        return {span: self.kept[execution, span] for span in spans if (execution, span) in self.kept}
+    def receipts(
+        self,
+        job_id: str,  # noqa: ARG002  # the execution's name tells the job
+        execution: str,
+        spans: Sequence[int],
+        *,
+        round_: int = 0,
+    ) -> Mapping[int, SpanReceipt]:
+        delivery = delivery_of(execution, round_)
+        return {span: self.kept[delivery, span] for span in spans if (delivery, span) in self.kept}
 
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
         self._check(job_id, execution)
