@@ -18,7 +18,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local test lint types validate build bench faults audit fuzz clean
+.PHONY: help setup tools demo local sam-local test contract-localstack lint types validate build bench faults audit fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,6 +46,10 @@ sam-local: tools ## Put every event of every function through `sam local invoke`
 
 test: lint types validate build ## Run all checks and all tests
 	@$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup
+
+contract-localstack: tools ## Hold the contracts of S3 and SQS against LocalStack, which was validated against AWS
+	@$(VENV)/python -m penstock_local.tools localstack
+	@$(VENV)/python -m pytest tests/contract -m localstack --localstack
 
 lint: $(INSTALLED) ## Check style
 	@$(VENV)/ruff check

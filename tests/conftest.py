@@ -24,6 +24,10 @@ settings.load_profile("same")
 LONG = 200
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--localstack", action="store_true", help="hold the contracts against LocalStack, too")
+
+
 @pytest.fixture(autouse=True)
 def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "PENSTOCK_"))]:

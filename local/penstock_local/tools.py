@@ -3,6 +3,8 @@
     .tools/sam        aws-sam-cli, which pins botocore exactly
     .tools/ministack  MiniStack, which pins another botocore
     .tools/audit      pip-audit and checkov, which bring a hundred packages along: made by `make audit` alone
+    .tools/localstack LocalStack, half a gigabyte: made by `make contract-localstack` alone. It works with cbor2 below
+                      5.8, cryptography below 45, pyOpenSSL and service-identity below 25, which it does not say
 
 ``python -m penstock_local.tools sam ministack`` makes them ahead of time; whoever needs one makes it on first use.
 """
@@ -24,7 +26,7 @@ from penstock_local.errors import LocalStackError
 logger = logging.getLogger(__name__)
 
 TOOLS = ("sam", "ministack")
-ON_DEMAND = ("audit",)
+ON_DEMAND = ("audit", "localstack")
 
 
 def checkout() -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from contract.object_backends import Endpoint, MemoryBackend, ObjectBackend, S3Backend
+from contract.object_backends import LOCALSTACK, Endpoint, MemoryBackend, ObjectBackend, S3Backend
 from penstock_local.account import emulator_only
+from penstock_local.localstack import localstack as localstack_only
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,16 @@ def emulator() -> Iterator[Endpoint]:
         yield Endpoint(account.endpoint)
 
 
-@pytest.fixture(params=["memory", "moto", "emulator"])
+@pytest.fixture(scope="session")
+def localstack(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    """Half a gigabyte to install, and slower than the emulator: only where it is asked for."""
+    if not request.config.getoption("--localstack"):
+        pytest.skip("LocalStack is asked for by `make contract-localstack`")
+    with localstack_only() as account:
+        yield Endpoint(account.endpoint)
+
+
+@pytest.fixture(params=["memory", "moto", "emulator", LOCALSTACK])
 def objects(request: pytest.FixtureRequest) -> ObjectBackend:
     if request.param == "memory":
         return MemoryBackend()

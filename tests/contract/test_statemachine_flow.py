@@ -210,5 +210,11 @@ def test_abort_is_tried_again_whatever_it_fails_with(account: Account, machine: 
 def test_the_payload_holds_the_last_answer_of_each_step_and_no_more(account: Account, machine: str) -> None:
     plan = [then("index", "small"), then("work", "small")]
     end = run(account, machine, "small", Plan=plan, Index=[{"done": False}, {"done": True}], Work1=[{"rows": [1] * 99}])
-    payload = {"job": "small", "attempt": "first", "plan": plan[-1], "index": {"done": True}}
+    payload = {
+        "job": "small",
+        "attempt": "first",
+        "plan": plan[-1],
+        "index": {"done": True},
+        "finish": {"next": "done"},
+    }
     assert json.loads(end["output"]) == payload

@@ -1,0 +1,30 @@
+"""Runs LocalStack. A script for LocalStack's own interpreter: it may import the standard library and LocalStack only.
+
+localstack_launch.py GUARD_FD
+
+GUARD_FD is a pipe whose writing end the parent keeps: the whole process group dies with the parent.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+
+
+def main(guard_fd: int) -> None:
+    """Serve until killed."""
+    threading.Thread(target=die_with_parent, args=(guard_fd,), daemon=True).start()
+    runpy.run_module("localstack.runtime.main", run_name="__main__", alter_sys=True)
+
+
+def die_with_parent(guard_fd: int) -> None:
+    """Wait until the parent's end of the pipe closes, however the parent ended."""
+    os.read(guard_fd, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
