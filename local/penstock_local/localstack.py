@@ -64,8 +64,6 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         "HOME": str(directory / "home"),
         "TMPDIR": str(directory / "tmp"),
         "GATEWAY_LISTEN": f"{process.HOST}:{port}",
-        # Its usual server, twisted, binds every interface, whatever GATEWAY_LISTEN says.
-        "GATEWAY_SERVER": "hypercorn",
         "DNS_ADDRESS": "0",
         "SERVICES": "s3,sqs",
         "STRICT_SERVICE_LOADING": "1",

@@ -435,6 +435,19 @@ def test_they_are_where_the_upload_was_ended_by_somebody_else(plant: Plant) -> N
     check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
+def test_they_are_where_it_was_ended_while_spans_are_at_work(plant: Plant) -> None:
+    """As an attempt of another job at the same key does (ADR 6)."""
+
+    def end_upload(step: str) -> None:
+        if step == "work" and plant.calls.count("work") == 2:
+            plant.store.sweep(RESULT)
+
+    plant.fail = end_upload
+    status = plant.run(plant.upload("data.csv", TEXT))
+    check_success(plant, status)
+    assert (status.round, plant.calls.count("work")) == (1, 2 * status.spans)
+
+
 def test_who_keeps_writing_the_destination_does_not_keep_the_machine_busy_for_ever(plant: Plant) -> None:
     others_write(plant, 1000)
     status = plant.run(plant.upload("data.csv", b"x"))

@@ -7,17 +7,27 @@ GUARD_FD is a pipe whose writing end the parent keeps: the whole process group d
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import signal
 import sys
 import threading
+from functools import partial
+from typing import Any
 
 
 def main(guard_fd: int) -> None:
     """Serve until killed."""
     threading.Thread(target=die_with_parent, args=(guard_fd,), daemon=True).start()
+    listen_on_loopback()
     runpy.run_module("localstack.runtime.main", run_name="__main__", alter_sys=True)
+
+
+def listen_on_loopback() -> None:
+    """LocalStack's server binds every interface, whatever GATEWAY_LISTEN says."""
+    endpoints: Any = importlib.import_module("twisted.internet.endpoints")
+    endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
 
 
 def die_with_parent(guard_fd: int) -> None:

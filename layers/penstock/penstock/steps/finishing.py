@@ -20,6 +20,7 @@ from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Ver
 from penstock.spans import SpanReceipt
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.estimate import codec_by_name
+from penstock.steps.planning import EXECUTION_SECONDS
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import (
@@ -77,6 +78,8 @@ class Finisher:
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
         found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
         receipts = [found[number] for number in cut.numbers if number in found]
+        if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, ticket, execution, round_):
+            return {"next": AGAIN}
         _check(ticket, cut, receipts)
         whole = _joined(ticket, cut, receipts)
         if cut.spans and cut.plan:
@@ -97,6 +100,14 @@ class Finisher:
         # Closed before it is told: what stands is a success.
         self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=whole)
         return self._tell(job_id, report)
+
+    def _has_begun_anew(self, folder: Folder, ticket: Ticket, execution: str, round_: int) -> bool:
+        """Whether a span has found the upload of its round gone, so that there is another round."""
+        if self.executions.confirm(ticket.job.id, execution, lease=EXECUTION_SECONDS) <= round_:
+            return False
+        if isinstance(ticket.job.target, Target):
+            self.parts.abort(ticket.job.target, folder.get(Upload, upload_name(execution, round_)).upload_id)
+        return True
 
     def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
         self.events.put(SUCCEEDED, {name: value for name, value in report.items() if name != "spans"})

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.delivery import Attempt, Carrier
-from penstock.errors import LeaseLostError, NotEnoughTimeError
+from penstock.delivery import UPLOADS, Attempt, Carrier
+from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
 from penstock.limits import Budget
 from penstock.model import Progress, Store, Target
 from penstock.pipeline import naming
@@ -63,8 +63,15 @@ class Worker:
         uri = task.ticket.job.source.uri
         if self._ended(task):
             raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
-        with naming(task.ticket.job.source):
-            receipt = self._deliver(task)
+        try:
+            with naming(task.ticket.job.source):
+                receipt = self._deliver(task)
+        except PublishConflictError:
+            if task.span.number == WHOLE or task.cut.plan or task.round_ >= UPLOADS:
+                raise
+            # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
+            self.executions.begin_round(task.ticket.job.id, task.execution, task.round_ + 1)
+            return
         self.executions.count(task.ticket.job.id, task.execution, receipt, round_=task.round_)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
