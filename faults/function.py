@@ -62,8 +62,10 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "ingest": _ingest,
     "plan": lambda event, deadline: deployed.plan()(event["job"], event["attempt"], deadline),
     "index": lambda event, deadline: deployed.index()(event["job"], event["attempt"], event.get("piece"), deadline),
-    "work": lambda event, deadline: deployed.work()(event["job"], event["attempt"], event["span"], deadline),
-    "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"]),
+    "work": lambda event, deadline: deployed.work()(
+        event["job"], event["attempt"], event["span"], deadline, event.get("round", 0)
+    ),
+    "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
     "begin again": lambda job, _: _begin_again(job),
 }

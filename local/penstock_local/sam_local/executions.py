@@ -42,11 +42,11 @@ class Execution:
         """`plan` says what comes next; answers the items of its Map."""
         manifest = "manifest.jsonl" if following in {"work", "sequence"} else "pieces.jsonl"
         place = {"bucket": WORK, "key": f"jobs/{self.job}/{manifest}"}
-        yield from self.step("plan", {"next": following, "manifest": place, "concurrency": 2})
+        yield from self.step("plan", {"next": following, "round": 0, "manifest": place, "concurrency": 2})
         return [] if following == "index" else self.site.items(self.job, manifest)
 
     def finish(self) -> Iterator[Seen]:
-        yield from self.step("finish", {"job": self.job, "state": "succeeded"})
+        yield from self.step("finish", {"job": self.job, "state": "succeeded", "next": "done"})
 
 
 def indexed(site: Site, functions: Functions) -> Iterator[Seen]:
