@@ -17,6 +17,7 @@ from penstock.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invo
 from penstock.cutting import Place, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
 from penstock.spans import Entry, Span, Stored
+from penstock.steps.estimate import NETWORK
 from penstock.values import to_json
 
 DOCUMENT = Path(__file__).parents[1] / "docs/limits.md"
@@ -84,7 +85,7 @@ class Simulation:
 
     @property
     def index_seconds(self) -> float:
-        return self.total / INDEXED
+        return max(self.total / INDEXED, self.source / NETWORK)
 
     @property
     def index_invocations(self) -> int:
@@ -92,7 +93,8 @@ class Simulation:
 
     def work_seconds(self, span: Span) -> float:
         """Of one invocation: also what lies between the entry and the span is decoded."""
-        return COLD_SECONDS + (span.end - span.entry.decoded) / CARRIED
+        decoded = span.end - span.entry.decoded
+        return COLD_SECONDS + max(decoded / CARRIED, (decoded // RATIO + span.end - span.start) / NETWORK)
 
     def row(self, name: str) -> str:
         """A line of the table, once every quota holds."""

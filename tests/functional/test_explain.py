@@ -125,7 +125,7 @@ def test_an_object_is_explained_line_by_line(lake: Lake, routes: Path) -> None:
         "  done by      ingest: one invocation of 512 MB would take about 1 s",
         "  time         about 1 s",
     ]
-    assert lines[-1].endswith("dollars for a thousand like it (us-east-1, x86, 2025)")
+    assert lines[-1].endswith("dollars for a thousand like it (us-east-1, x86, 2026)")
 
 
 def test_nothing_but_reads_reaches_s3(lake: Lake, routes: Path) -> None:

@@ -17,6 +17,14 @@ ROOT = Path(__file__).parents[2]
 Resources = dict[str, dict[str, Any]]
 
 
+NOTHING = {"Ref": "AWS::NoValue"}
+ENCRYPTED = {
+    "SSEEnabled": True,
+    "SSEType": {"Fn::If": ["UseKmsKey", "KMS", NOTHING]},
+    "KMSMasterKeyId": {"Fn::If": ["UseKmsKey", {"Ref": "KmsKeyArn"}, NOTHING]},
+}
+
+
 def functions(resources: Resources) -> dict[str, dict[str, Any]]:
     return {
         name: resource["Properties"]
@@ -33,8 +41,13 @@ def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(
         **job_index.table_schema(),
         "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
+        "SSESpecification": ENCRYPTED,
     }
+
+
+def test_a_key_that_is_given_encrypts_every_table(resources: Resources) -> None:
+    tables = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::DynamoDB::Table"]
+    assert [table["SSESpecification"] for table in tables] == [ENCRYPTED, ENCRYPTED]
 
 
 def test_there_is_a_function_for_every_verb(resources: Resources) -> None:

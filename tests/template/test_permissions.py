@@ -227,9 +227,14 @@ class TestEveryRoleAndPolicy:
 
 
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
-def test_a_role_of_a_function_is_for_lambda_alone(resources: Resources, role: str) -> None:
+def test_a_role_of_a_function_is_for_lambda_of_this_account_alone(resources: Resources, role: str) -> None:
     assert resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
-        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
     ]
 
 

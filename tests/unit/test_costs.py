@@ -19,7 +19,7 @@ def test_a_gibibyte_for_a_million_seconds_costs_what_lambda_asks() -> None:
         (Usage(0, 0, 0, transitions=1000), 0.025),
         (Usage(0, 0, 0, puts=1000), 0.005),
         (Usage(0, 0, 0, gets=1000), 0.0004),
-        (Usage(0, 0, 0, writes=1_000_000), 1.25),
+        (Usage(0, 0, 0, writes=1_000_000), 0.625),
     ],
 )
 def test_each_kind_of_request_has_its_price(usage: Usage, dollars: float) -> None:

@@ -94,8 +94,13 @@ def test_a_stack_may_say_from_which_size_on_the_machine_takes_over() -> None:
 
 
 def test_less_memory_takes_longer() -> None:
-    small = foretold(GIB, "identity", around=Surroundings(AROUND.names, memory=128 * MIB))
-    assert small.alone == pytest.approx(foretold(GIB, "identity").alone * 1769 / 128)
+    alone = [
+        foretold(GIB, "identity", around=Surroundings(AROUND.names, memory=memory * MIB)).alone
+        for memory in (128, 192, 1769, 10_240)
+    ]
+    assert alone[0] == pytest.approx(alone[1] * 192 / 128)
+    # A byte in and a byte out, at 75 MB/s: from here on more CPU is of no use.
+    assert alone[2] == alone[3] == pytest.approx(GIB * 2 / 75e6)
 
 
 def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:

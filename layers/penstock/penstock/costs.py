@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from penstock.limits import GIB, MIB
 
 # Dollars, https://aws.amazon.com/lambda/pricing/ and those of Step Functions, S3 and DynamoDB.
-PRICES = "us-east-1, x86, 2025"
+PRICES = "us-east-1, x86, 2026"
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
-TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 1.25 / 1e6
+TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 0.625 / 1e6
 
 # What one vCPU does in a second while it indexes (benchmarks/results/index.md), and a cold start.
 INDEXED = 450e6

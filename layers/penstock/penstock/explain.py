@@ -23,7 +23,7 @@ from penstock.ports import ObjectStore
 from penstock.records import Format, Mode, TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
-from penstock.steps.estimate import VCPU, bytes_per_second, codec_by_name, expected_bytes
+from penstock.steps.estimate import NETWORK, VCPU, bytes_per_second, codec_by_name, expected_bytes
 from penstock.steps.handover import is_large
 from penstock.steps.planning import IDENTITY, Sizes
 from penstock.tables import complete, tables_of
@@ -163,7 +163,7 @@ def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:
     spans, size = _spans(job, seen, around, decoded)
     # A plain table is surveyed side by side, anything else that is cut is indexed by one worker.
     indexed = seen.codec != IDENTITY or (spans and seen.plan)
-    indexing = decoded / (INDEXED * rate_share(around.memory)) if spans and indexed else 0.0
+    indexing = indexing_seconds(job.source.size, decoded, around.memory) if spans and indexed else 0.0
     pieces = max(1, spans)
     busy = pieces * COLD_SECONDS + alone
     waves = pieces if ordered else -(-pieces // around.workers)
@@ -198,9 +198,9 @@ def too_long(expected: Forecast, route: Route, around: Surroundings) -> str:
     return f"it cannot be cut, and one invocation would take longer than the {seconds:,.0f} seconds that it may"
 
 
-def rate_share(memory: int) -> float:
-    """Of one vCPU, what a function of so many bytes of memory has of it."""
-    return min(1.0, memory / VCPU)
+def indexing_seconds(size: int, decoded: int, memory: int) -> float:
+    """An index pass over a source of so many bytes: it reads all of them, and sends next to nothing."""
+    return max(decoded / (INDEXED * min(1.0, memory / VCPU)), size / NETWORK)
 
 
 def _spans(job: Job, seen: Seen, around: Surroundings, decoded: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ and retries, follows and explains as everywhere.
 
 from __future__ import annotations
 
+import io
 import ssl
 import weakref
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from contextlib import closing, suppress
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 from urllib3.util import wait_for_read
@@ -72,7 +75,7 @@ class S3SmallReader:
 
     def _place(self, bucket: str) -> Place | None:
         if bucket not in self._places:
-            url = self._client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"})
+            url = _url(self._client, bucket)
             self._places[bucket] = None if get_environ_proxies(url) else Place(url, self._ca_bundle)
         return self._places[bucket]
 
@@ -88,6 +91,31 @@ class S3SmallReader:
                 if doubt := _doubtful(source, headers, response["ContentLength"]):
                     raise SourceChangedError(f"{right}: {doubt}")
                 return body.read()
+
+
+def _url(client: S3Client, bucket: str) -> str:
+    """Where the client itself would send a request for the key ``-`` of a bucket.
+
+    A presigned URL leads elsewhere in AWS's own partition: to the endpoint of all regions, which answers for a new
+    bucket with a redirection, and which a VPC's endpoint does not know.
+    """
+    urls: list[str] = []
+    thread = get_ident()
+
+    def answer(request: AWSPreparedRequest, **_: object) -> Any:
+        """In the place of S3, for this thread alone: others use the client meanwhile."""
+        if get_ident() != thread:
+            return None
+        urls.append(request.url)
+        return AWSResponse(request.url, HTTPStatus.OK, HTTPHeaders(), io.BytesIO())
+
+    handler = f"penstock-url-{thread}"
+    client.meta.events.register_first("before-send.s3.GetObject", answer, unique_id=handler)
+    try:
+        client.get_object(Bucket=bucket, Key="-")["Body"].close()
+    finally:
+        client.meta.events.unregister("before-send.s3.GetObject", answer, unique_id=handler)
+    return urls[0]
 
 
 class Place:

@@ -42,7 +42,8 @@ def s3_config(budget: Budget) -> Config:
         user_agent_extra="penstock",
         # SHA-256 of every byte costs as much CPU as decoding it. TLS protects the bytes on their way, a CRC32 that
         # the sink sends with them the whole way.
-        s3={"payload_signing_enabled": False},
+        # And us-east-1 by its own name: an interface endpoint of a VPC knows no other.
+        s3={"payload_signing_enabled": False, "us_east_1_regional_endpoint": "regional"},
         # "when_supported" would count a CRC32 of its own where none is given, and wrap the body for it.
         request_checksum_calculation="when_required",
         # Ranges carry no checksum to validate. TLS proves them on their way; the codec, or the CRC32 that HEAD told of,

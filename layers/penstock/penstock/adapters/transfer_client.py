@@ -27,7 +27,8 @@ def transfer_client(access: Access, connections: int, *, send_seconds: float) ->
         tcp_keepalive=True,
         user_agent_extra="penstock",
         # As in the functions: every body carries a CRC32 or an MD5 that the service checks, and no SHA-256 besides.
-        s3={"payload_signing_enabled": False},
+        # And us-east-1 by its own name: an interface endpoint of a VPC knows no other.
+        s3={"payload_signing_enabled": False, "us_east_1_regional_endpoint": "regional"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
