@@ -70,8 +70,9 @@ def test_a_function_is_its_handler_which_lambda_can_read(verb: str, tmp_path: Pa
     assert modes(function) == {0o044}
 
 
-def test_it_holds_the_package_and_its_routes(layer: Path) -> None:
+def test_it_holds_the_package_its_routes_and_the_authorities_of_rds(layer: Path) -> None:
     assert (layer / "penstock" / "routes.toml").read_bytes() == (ROOT / "routes.toml").read_bytes()
+    assert (layer / "penstock" / "rds-ca.pem").read_bytes().count(b"BEGIN CERTIFICATE") > 80
     assert (layer / "penstock" / "__init__.py").is_file()
 
 

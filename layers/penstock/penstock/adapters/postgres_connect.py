@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
@@ -43,6 +44,9 @@ DEFAULTS: Parameters = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+# RDS, Aurora and RDS Proxy, whose certificates lead to the authorities in the file (its head says where it is from).
+RDS_HOSTS = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
+RDS_AUTHORITIES = Path(__file__).parents[1] / "rds-ca.pem"
 # Without these the loader would not write what it was given.
 FIXED: Parameters = {"client_encoding": "UTF8"}
 
@@ -122,7 +126,7 @@ def _secret_parameters(arn: str, text: str) -> Parameters:
 
 
 def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
-    given = {**DEFAULTS, **parameters, **FIXED}
+    given = {**DEFAULTS, **_proof(parameters), **parameters, **FIXED}
     place = f"database {given.get('dbname') or given.get('user') or ''!r} on {given.get('host') or 'the local socket'}"
     with translating_connect(place):
         # Without prepared statements and startup options it also works through poolers of transactions.
@@ -133,6 +137,16 @@ def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
             connection.close()
             raise
     return connection
+
+
+def _proof(parameters: Parameters) -> Parameters:
+    """How the server is to prove its name, where the DSN does not say so and Penstock knows who vouches for it."""
+    hosts = str(parameters.get("host", "")).lower().split(",")
+    mode = str(parameters.get("sslmode", "verify-full"))
+    # With authorities at hand libpq would check them also where no more than encryption is asked for.
+    if not mode.startswith("verify-") or not all(host.endswith(RDS_HOSTS) for host in hosts):
+        return {}
+    return {"sslmode": mode, "sslrootcert": str(RDS_AUTHORITIES)}
 
 
 def _settle(connection: Connection, timeouts: Timeouts) -> None:

@@ -51,7 +51,13 @@ _MISSING_HINT = "Create it, or set create = true, or correct the route's destina
 _REFUSED_WORDS = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "is not permitted to log in")
 _NO_ROLE_WORDS = ('role "', "does not exist")
 _NO_DATABASE_WORDS = ('database "', "does not exist")
-_TLS_WORDS = ("certificate verify failed", "server does not support SSL", "root certificate", "sslmode")
+_TLS_WORDS = (
+    "certificate verify failed",
+    "does not match host name",
+    "server does not support SSL",
+    "root certificate",
+    "sslmode",
+)
 
 
 def is_rows_fault(error: psycopg.Error) -> bool:
