@@ -43,7 +43,9 @@ def table_plant(database: Database, route: str, **options: Any) -> Plant:
 
 
 def route(*, mode: str = "append", more: str = "", parse: str = "", table: str = "people") -> str:
-    """A route into a table of three columns; ``more`` of the route itself, ``parse`` of its parser."""
+    """A route into a table of three columns; ``more`` of the route itself, ``parse`` of its parser; ``mode`` may say
+    "atomic append"."""
+    atomic, _, mode = mode.rpartition(" ")
     return f"""
     [[route]]
     name = "people"
@@ -55,6 +57,7 @@ def route(*, mode: str = "append", more: str = "", parse: str = "", table: str =
     [route.table]
     create = true
     mode = "{mode}"
+    atomic = {"true" if atomic else "false"}
     key = ["id"]
     columns = [
         {{ name = "id", type = "integer", nullable = false }},

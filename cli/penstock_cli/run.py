@@ -27,7 +27,7 @@ INTERRUPTED = {
         ("append", "upsert"),
         "rows of whole chunks are in {target}. Run the same command again, without --again, to go on behind them.",
     ),
-    "replace": "nothing of it is visible in {target}. Run the same command again, without --again, to go on.",
+    "staged": "nothing of it is visible in {target}. Run the same command again, without --again, to go on.",
     "items": "what was written to {target} stays. Run the same command again: writing it twice changes nothing.",
     "object": "nothing was left at {target}. Run the same command again to begin anew.",
     "pipe": "rows of whole chunks may be in {target}, and standard input cannot be read again.",
@@ -145,7 +145,7 @@ def _interrupted(errand: Errand) -> str:
     elif errand.inlet.source.uri == "standard input":
         kind = "pipe"
     else:
-        kind = str(table.mode) if table else "append"
+        kind = "staged" if table and table.staged else str(table.mode) if table else "append"
     return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
 
 

@@ -31,6 +31,7 @@ class TableOptions:
     mode: str | None = None
     key: tuple[str, ...] = ()
     create: bool = False
+    atomic: bool = False
     null: tuple[str, ...] = ()
     max_rejects: str | None = None
 
@@ -56,6 +57,7 @@ class TableOptions:
             "mode": self.mode,
             "key": [name for names in self.key for name in names.split(",")] or None,
             "create": self.create or None,
+            "atomic": self.atomic or None,
             "nulls": ["", *self.null] if self.null else None,
         }
         return Order(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
@@ -67,6 +69,7 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--mode", type=click.Choice(list(Mode)), help="How rows go into the table.  [default: append]")
     @click.option("--key", multiple=True, metavar="COLUMN", help="Of the key that upsert goes by; several, or A,B.")
     @click.option("--create", is_flag=True, help="Make the table where it is missing.")
+    @click.option("--atomic", is_flag=True, help="Append or upsert all rows in one transaction at the end.")
     @click.option("--format", type=click.Choice(list(Format)), help="Of the records.  [default: by the name]")
     @click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV; \\t for a tab.  [default: ,]")
     @click.option("--quote", metavar="CHAR", help='Around the fields of a CSV.  [default: "]')

@@ -203,3 +203,99 @@ def test_a_character_that_the_database_lacks_is_a_reject(
     with psycopg.connect(latin1) as connection:
         assert connection.execute("SELECT id, n FROM t ORDER BY id").fetchall() == [(1, "ä"), (3, "ok")]
     assert [(line["row"], line["raw"]) for line in rejects(path)] == [(2, "2,€")]
+
+
+# Atomic loads.
+
+
+def numbered(count: int, *more: str) -> str:
+    return "id,name\n" + "".join(f"{number},{'name ' * 20}{number}\n" for number in range(count)) + "".join(more)
+
+
+def ids(database: Database) -> list[int]:
+    return [int(str(number)) for (number,) in database.execute("SELECT id FROM t ORDER BY id")]
+
+
+UPSERT = ("--mode", "upsert", "--key", "id")
+SMALL = ("--memory", "128", "--atomic")
+
+
+@pytest.mark.parametrize("given", [(), UPSERT])
+def test_an_atomic_load_of_many_chunks_is_in_whole_or_not_at_all(
+    database: Database, folder: Path, given: tuple[str, ...]
+) -> None:
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, name text CHECK (name <> 'bad'), at timestamptz DEFAULT now())"
+    )
+    database.execute("INSERT INTO t VALUES (-1, 'before')")
+    path = write(folder, numbered(40_000, "40000,bad\n"))
+    said = failed(load(database, path, "t", *given, *SMALL))
+    assert "nothing of it is visible in t" in said
+    assert (ids(database), database.tables()) == ([-1], {"t", "penstock_ledger"})
+    path = write(folder, numbered(40_001))
+    told = json.loads(done(load(database, path, "t", *given, *SMALL, "--json")).stdout)
+    assert (told["rows"], told["rejects"], told["dropped"]) == (40_001, 0, 0)
+    assert ids(database) == list(range(-1, 40_001))
+    assert database.tables() == {"t", "penstock_ledger"}
+    again = json.loads(done(load(database, path, "t", *given, *SMALL, "--json")).stdout)
+    assert (again["already"], again["rows"]) == (True, 40_001)
+
+
+def test_rows_that_only_the_table_refuses_are_found_by_the_move(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, name text)")
+    database.execute("INSERT INTO t VALUES (7, 'before'), (1900, 'before')")
+    path = write(folder, "id,name\n" + "".join(f"{number},n\n" for number in range(2000)))
+    said = failed(load(database, path, "t", *SMALL, "--max-rejects", "1"))
+    assert "2 records were rejected, max_rejects is 1" in said
+    assert ids(database) == [7, 1900]
+    told = json.loads(done(load(database, path, "t", *SMALL, "--max-rejects", "0.5%", "--json")).stdout)
+    assert (told["rows"], told["rejects"]) == (1998, 2)
+    assert ids(database) == list(range(2000))
+    assert [(line["row"], json.loads(str(line["raw"]))["id"]) for line in rejects(path)] == [(8, 7), (1901, 1900)]
+    again = json.loads(done(load(database, path, "t", *SMALL, "--max-rejects", "0.5%", "--json")).stdout)
+    assert (again["already"], again["rows"], again["rejects"]) == (True, 1998, 2)
+
+
+def test_of_rows_with_one_key_an_atomic_upsert_keeps_the_last(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, name text)")
+    path = write(folder, numbered(30_000, "5,last\n"))
+    done(load(database, path, "t", *UPSERT, *SMALL))
+    assert database.execute("SELECT name FROM t WHERE id = 5") == [("last",)]
+    assert len(ids(database)) == 30_000
+
+
+def test_rows_that_a_trigger_drops_from_an_atomic_load_are_counted(database: Database, folder: Path) -> None:
+    database.execute(DROPPING.format(schema=database.schema))
+    for given in ((), UPSERT):
+        database.execute("TRUNCATE t")
+        told = json.loads(done(load(database, write(folder, numbered(1000)), "t", *given, *SMALL, "--json")).stdout)
+        assert (told["rows"], told["dropped"]) == (500, 500)
+
+
+def test_rows_that_a_rule_drops_from_an_atomic_load_are_counted(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int, name text); CREATE RULE none AS ON INSERT TO t DO INSTEAD NOTHING")
+    told = json.loads(done(load(database, write(folder, numbered(10)), "t", *SMALL, "--json")).stdout)
+    assert (told["rows"], told["dropped"], ids(database)) == (0, 10, [])
+
+
+@pytest.mark.parametrize("given", [("--mode", "replace"), ("--mode", "append"), ("--atomic",)])
+def test_a_row_that_has_no_partition_is_a_reject(database: Database, folder: Path, given: tuple[str, ...]) -> None:
+    database.execute(
+        "CREATE TABLE t (id int, d date) PARTITION BY RANGE (d);"
+        "CREATE TABLE t_24 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');"
+        "CREATE TABLE t_25 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+    )
+    path = write(folder, "id,d\n1,2024-01-05\n2,2031-03-05\n3,2025-02-01\n")
+    done(load(database, path, "t", *given, "--max-rejects", "1"))
+    assert ids(database) == [1, 3]
+    assert [(line["row"], line["raw"]) for line in rejects(path)] == [(2, "2,2031-03-05")]
+
+
+@pytest.mark.parametrize("given", [("--mode", "replace"), ("--mode", "append"), ("--atomic",)])
+def test_a_default_partition_takes_every_row(database: Database, folder: Path, given: tuple[str, ...]) -> None:
+    database.execute(
+        "CREATE TABLE t (id int, d date) PARTITION BY LIST (id);"
+        "CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (1); CREATE TABLE t_other PARTITION OF t DEFAULT"
+    )
+    done(load(database, write(folder, "id,d\n1,2024-01-05\n2,2031-03-05\n"), "t", *given))
+    assert ids(database) == [1, 2]

@@ -19,6 +19,7 @@ pytest_plugins = ["postgres_fixtures"]
 
 ROWS = 700
 RUNS = 4
+MODES = ["append", "upsert", "replace", "atomic append", "atomic upsert"]
 
 
 def csv() -> bytes:
@@ -67,7 +68,7 @@ class Run:
 
 
 @pytest.mark.xdist_group("steps-tables")
-@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("key", ["data.csv", "data.csv.gz"])
 @pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
 def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
@@ -90,7 +91,7 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
             assert (status.progress.rows, status.progress.rejects) == (len(GOOD), ROWS - len(GOOD)), run.story
         else:
             assert state is JobState.FAILED, run.story
-            assert run.ids == [-1] if mode == "replace" else set(run.ids) <= {-1, *GOOD}, run.story
+            assert run.ids == [-1] if mode in MODES[2:] else set(run.ids) <= {-1, *GOOD}, run.story
             assert len(set(run.ids)) == len(run.ids), run.story
         assert run.database.tables() == run.tables, run.story
     assert machined
@@ -98,7 +99,7 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
 
 
 @pytest.mark.xdist_group("steps-tables")
-@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
 def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
     database: Database, mode: str, *, begun: bool

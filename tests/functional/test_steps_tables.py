@@ -10,12 +10,13 @@ from typing import Any, Self
 import openpyxl
 import pytest
 
-from machine import Plant
+from machine import STACK, Plant
 from machine_sources import in_blocks
-from penstock.errors import LeaseLostError, PermanentError, TooManyRejectsError
+from penstock.errors import LeaseLostError, PermanentError, TimeLimitError, TooManyRejectsError
 from penstock.model import JobState, JobStatus, Store
 from penstock.ports import TableSink
-from penstock.records import Chunk, Loaded
+from penstock.records import Chunk, Loaded, TablePlan
+from penstock.routes import parse_routes
 from penstock.steps.ticket import CUT, Cut, Folder
 from penstock.testing import ManualDeadline
 from postgres_database import Database
@@ -48,6 +49,12 @@ def jsonl(rows: Rows) -> bytes:
 def stored(database: Database) -> Rows:
     found: Any = database.execute("SELECT id, name FROM people ORDER BY id")
     return list(found)
+
+
+def plan_of(plant: Plant) -> TablePlan:
+    plan = parse_routes(plant.routes_text, "routes.toml", STACK).routes[0].plan
+    assert plan
+    return plan
 
 
 def spans(plant: Plant, status: JobStatus) -> int:
@@ -98,11 +105,71 @@ def test_replace_shows_the_old_rows_until_it_is_finished(database: Database, key
     assert stored(database) == rows_of(ROWS)
 
 
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", "a.jsonl"])
+def test_of_an_atomic_load_nothing_is_seen_until_it_is_finished(database: Database, key: str, mode: str) -> None:
+    plant = table_plant(database, route(mode=f"atomic {mode}"))
+    plant.run(plant.upload("before.csv", csv([(-1, "old")])))
+    seen: list[Rows] = []
+    plant.fail = lambda step: seen.append(stored(database)) if step in {"work", "finish"} else None
+    status = plant.run(plant.upload(key, FILES[key]))
+    assert status.state is JobState.SUCCEEDED, status
+    assert len(seen) > 5
+    assert all(one == [(-1, "old")] for one in seen)
+    assert stored(database) == [(-1, "old"), *rows_of(ROWS)]
+    assert database.tables() == {"people", "penstock_ledger"}
+
+
+def test_what_the_table_refuses_of_an_atomic_load_in_spans_is_rejected(database: Database) -> None:
+    plant = table_plant(database, route(mode="atomic append", more="max_rejects = 2"))
+    plant.run(plant.upload("before.csv", csv([(7, "old"), (300, "old")])))
+    status = plant.run(plant.upload("a.csv", FILES["a.csv"]))
+    assert (status.state, status.progress.rows, status.progress.rejects) == (JobState.SUCCEEDED, ROWS - 2, 2), status
+    assert [number for number, _ in stored(database)] == list(range(ROWS))
+    refused = [reject for (job, _), some in plant.rejects.files.items() if job == status.job_id for reject in some]
+    assert sorted(reject.place.row for reject in refused) == [8, 301]
+    database.execute("DELETE FROM people WHERE id NOT IN (7, 8, 9)")
+    status = plant.run(plant.upload("b.csv", FILES["a.csv"]))
+    assert status.failure
+    assert (status.state, status.failure.error) == (JobState.FAILED, "TooManyRejectsError")
+    assert "nothing of it is visible in people" in status.failure.message
+    assert [number for number, _ in stored(database)] == [7, 8, 9]
+
+
+def test_rows_that_a_trigger_drops_in_spans_are_counted(database: Database) -> None:
+    for mode in ("append", "upsert", "atomic append", "atomic upsert"):
+        database.execute("DROP TABLE IF EXISTS people")
+        plant = table_plant(database, route(mode=mode))
+        plant.run(plant.upload("before.csv", csv([(-2, "old")])))
+        database.execute(
+            f"CREATE OR REPLACE FUNCTION {database.schema}.drop_odd() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN IF NEW.id % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END';"
+            "CREATE TRIGGER drop_odd BEFORE INSERT ON people "
+            f"FOR EACH ROW EXECUTE FUNCTION {database.schema}.drop_odd()"
+        )
+        status = plant.run(plant.upload("a.csv", FILES["a.csv"]))
+        dropped = ROWS // 2
+        assert (status.state, status.progress.rows, status.progress.dropped) == (
+            JobState.SUCCEEDED,
+            ROWS - dropped,
+            dropped,
+        ), (mode, status)
+        assert any(f"{dropped} rows were dropped by the database" in warning for warning in status.warnings)
+
+
+def test_a_move_that_no_function_has_time_for_is_refused_before_anything_is_loaded(database: Database) -> None:
+    plant = table_plant(database, route(mode="atomic append"))
+    plant.tables(Store.POSTGRESQL).take_over("a job", plan_of(plant), 1_000_000, 900.0)
+    with pytest.raises(TimeLimitError, match="decoded bytes would take about 2,000,000 s to move into people"):
+        plant.tables(Store.POSTGRESQL).take_over("a job", plan_of(plant), 10**13, 900.0)
+
+
+@pytest.mark.parametrize("mode", ["upsert", "atomic upsert"])
 @pytest.mark.parametrize("key", ["a.csv", "a.csv.gz"])
-def test_the_last_row_of_a_key_wins_however_far_apart_they_are(database: Database, key: str) -> None:
+def test_the_last_row_of_a_key_wins_however_far_apart_they_are(database: Database, key: str, mode: str) -> None:
     rows: Rows = [(n % 40, f"version {n}") for n in range(ROWS)]
     data = csv(rows)
-    plant = table_plant(database, route(mode="upsert"))
+    plant = table_plant(database, route(mode=mode))
     status = plant.run(plant.upload(key, in_blocks(data) if key.endswith("gz") else data))
     assert status.state is JobState.SUCCEEDED
     assert spans(plant, status) > 4

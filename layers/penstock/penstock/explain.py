@@ -159,7 +159,9 @@ def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:
         usage = of_invocation(memory=around.memory, source=job.source.size, busy=alone, parts=parts)
         usage = replace(usage, writes=usage.writes + rows)
         return Forecast(machine, alone, decoded, 0, 0, ordered=False, index_invocations=0, seconds=alone, usage=usage)
-    ordered = seen.plan is not None and any(table.mode is Mode.UPSERT for table in tables_of(seen.plan))
+    ordered = seen.plan is not None and any(
+        table.mode is Mode.UPSERT and not table.atomic for table in tables_of(seen.plan)
+    )
     spans, size = _spans(job, seen, around, decoded)
     # A plain table is surveyed side by side, anything else that is cut is indexed by one worker.
     indexed = seen.codec != IDENTITY or (spans and seen.plan)

@@ -25,7 +25,7 @@ from penstock.jobs import Outcome
 from penstock.limits import Budget
 from penstock.model import Failure, Job, JobState, Receipt, Route, Store
 from penstock.ports import Deadline, GroupSink, JobStore, ObjectReader
-from penstock.records import Batch, Chunk, Mode, Place, Resume, Share, TablePlan
+from penstock.records import Batch, Chunk, Place, Resume, Share, TablePlan
 from penstock.small_sources import Parsed, parse_whole, read_ahead
 from penstock.tables import Form, Rowmaker, fit, garbage_held_back, tables_of
 
@@ -68,11 +68,11 @@ class GroupCarrier:
 def shared_plan(route: Route) -> TablePlan | None:
     """The plan of a route whose sources may share a transaction.
 
-    None where columns are inferred from each file, or where each file replaces what the one before has brought.
+    None where columns are inferred from each file, or where rows are staged.
     """
     if route.store is not Store.POSTGRESQL or route.plan is None:
         return None
-    fit = all(table.columns and table.mode is not Mode.REPLACE for table in tables_of(route.plan))
+    fit = all(table.columns and not table.staged for table in tables_of(route.plan))
     return route.plan if fit else None
 
 

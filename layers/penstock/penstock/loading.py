@@ -7,7 +7,7 @@ One chunk is made while the database works on the one before it. Memory: that of
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,7 +31,9 @@ from penstock.tables import (
     complete,
     dropped_warning,
     garbage_held_back,
+    is_atomic,
     tables_of,
+    told_alone,
 )
 
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
@@ -76,6 +78,7 @@ class TableCarrier:
                     self._run(load, sink)
                     attempt.check_end()
                     sink.finish()
+                    self._settle_move(load, sink)
                 except TimeLimitError as error:
                     if load.chunks:
                         raise NotEnoughTimeError(f"{error.message}; {load.committed.told}") from error
@@ -122,6 +125,18 @@ class TableCarrier:
         load.count(chunk, loaded, rejects)
         load.refuse_too_many()
 
+    def _settle_move(self, load: Load, sink: TableSink) -> None:
+        """Of an atomic load, what the table refused is known only now. Raises TooManyRejectsError: nothing is in."""
+        if not is_atomic(load.plan):
+            return
+        moved = sink.moved()
+        self._keep(load, f"{SPAN:05d}-moved", moved.rejects)
+        if not moved.committed:
+            raise load.too_many(load.rejects + len(moved.rejects), load.records)
+        load.rows += moved.rows
+        load.rejects += len(moved.rejects)
+        load.dropped += moved.dropped
+
     def _keep(self, load: Load, name: str, rejects: tuple[Reject, ...]) -> None:
         if rejects:
             load.reject_folder = self.rejects.write(load.attempt.job.id, name, rejects)
@@ -163,18 +178,6 @@ class TableCarrier:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
-
-
-def told_alone(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
-    """Batches, each with whether it is the only one. The first is held until there is a second, or none: what is wrong
-    at the end of a source of one batch is found before that is loaded."""
-    rest = iter(batches)
-    held = list(islice(rest, 2))
-    for batch in held:
-        yield batch, len(held) == 1
-    held.clear()
-    for batch in rest:
-        yield batch, False
 
 
 class Settling:

@@ -123,6 +123,12 @@ class TableSink(Protocol):
     def finish(self) -> None:
         """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
 
+    def moved(self) -> Loaded:
+        """Of an atomic load, what ``finish`` changed of the counts; not committed where too many rows were refused."""
+
+    def moving_seconds(self, size: int) -> float:
+        """About how long ``finish`` takes for so many decoded bytes of an atomic load."""
+
     def has_other_spans(self) -> bool:
         """Whether other spans of this job have committed rows that a second load would add again."""
 

@@ -184,6 +184,7 @@ class Rows:
     values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
     ``full`` are the positions of columns that are known to hold no None. ``verbatim`` is the same rows once more,
     where they came in a form that PostgreSQL reads alike; ``columns`` are then only made if somebody looks.
+    ``first_row`` is the number of their first record where they are consecutive ones, else 0.
     """
 
     table: Table
@@ -193,6 +194,7 @@ class Rows:
     place: Callable[[int], Place]
     full: frozenset[int] = frozenset()
     verbatim: Verbatim | None = None
+    first_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import psycopg
 from penstock.adapters.postgres_catalog import (
     Relation,
     check,
+    count_indexes,
     find_or_create,
     find_table,
     lock_ddl,
@@ -23,12 +24,14 @@ from penstock.adapters.postgres_catalog import (
 from penstock.adapters.postgres_connect import Connect, Connection
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
+from penstock.adapters.postgres_move import moving_seconds
 from penstock.adapters.postgres_replace import Staging, drop_stagings
-from penstock.adapters.postgres_rows import Appender, TakenBack, Upserter, Writer, put
+from penstock.adapters.postgres_rows import TakenBack, Writer, put
 from penstock.adapters.postgres_script import Script
+from penstock.adapters.postgres_staging import publish_all, stagings_of, writers_of
 from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
-from penstock.records import Chunk, Loaded, Mode, Resume, Storage, Table, TablePlan
+from penstock.records import Chunk, Loaded, Resume, Storage, Table, TablePlan
 
 T = TypeVar("T")
 
@@ -71,9 +74,11 @@ class PostgresSink:
         self._finish_timeout = finish_timeout
         self._sleep = sleep
         self._writers: Mapping[Table, Writer] = {}
-        self._stagings: list[Staging] = []
-        self._deferred = False
-        self._may_drop = False
+        self._stagings: Sequence[Staging] = ()
+        self._relations: Mapping[Table, Relation] = {}
+        self._max_rejects = 0.0
+        self._moved: Loaded | None = None
+        self._deferred = self._may_drop = False
         self._flushed = True
 
     def __enter__(self) -> Self:
@@ -105,6 +110,7 @@ class PostgresSink:
         Raises DestinationMissingError, InvalidTableError and AccessDeniedError, each naming what is missing.
         """
         tables = checked_tables(plan)
+        self._max_rejects = plan.max_rejects
 
         def prepare() -> Resume:
             lock_job(self._connection, self._job_id)
@@ -114,11 +120,13 @@ class PostgresSink:
                 check(self._connection, table, relation)
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
             self._ledger.ensure()
-            self._stage(relations)
-            self._writers = {
-                table: self._writer(number, table, relation)
-                for number, (table, relation) in enumerate(relations.items())
-            }
+            self._stagings = stagings_of(self._connection, relations, self._job_id)
+            if self._stagings and not self._ledger.is_finished():
+                begun = self._ledger.is_begun()
+                for staging in self._stagings:
+                    staging.ensure(begun=begun)
+            self._writers = writers_of(self._connection, relations, self._job_id)
+            self._relations = relations
             self._deferred = any(relation.deferred for relation in relations.values())
             self._may_drop = any(relation.may_drop for relation in relations.values())
             return self._ledger.resume()
@@ -220,11 +228,28 @@ class PostgresSink:
             )
             lock_job(self._connection, self._job_id)
             if self._ledger.close():
-                for staging in self._stagings:
-                    staging.publish()
+                self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
 
-        self._transact(publish, f"replacing the content of {names_of(self._writers)}")
+        try:
+            self._transact(publish, f"filling {names_of(self._writers)}")
+        except TakenBack as back:
+            self._moved = back.loaded
         self._flushed = True
+
+    def moved(self) -> Loaded:
+        """What `finish` has changed of the counts of an atomic load, whoever called it; it may not have committed."""
+        if self._moved is None:
+            self._moved = self._transact(self._ledger.moved, "looking for the end of the job")
+        return self._moved
+
+    def moving_seconds(self, size: int) -> float:
+        """About how long `finish` takes for so many decoded bytes; 0 where it moves none."""
+
+        def look() -> float:
+            indexes = {table: count_indexes(self._connection, there) for table, there in self._relations.items()}
+            return max((moving_seconds(size, table, n) for table, n in indexes.items() if table.atomic), default=0.0)
+
+        return self._transact(look, f"reading the catalog for {names_of(self._writers)}")
 
     def _flush(self) -> None:
         """Wait until all that was committed is on the server's disk."""
@@ -260,29 +285,6 @@ class PostgresSink:
     def _ledger_in(self, schema: str) -> Ledger:
         name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)
         return Ledger(self._connection, name, self._job_id, self._span)
-
-    def _stage(self, relations: Mapping[Table, Relation]) -> None:
-        stagings = {
-            relation.oid: Staging(self._connection, relation, table, self._job_id)
-            for table, relation in relations.items()
-            if table.mode is Mode.REPLACE
-        }
-        self._stagings = list(stagings.values())
-        if self._stagings and not self._ledger.is_finished():
-            begun = self._ledger.is_begun()
-            for staging in self._stagings:
-                staging.ensure(begun=begun)
-
-    def _writer(self, number: int, table: Table, relation: Relation) -> Writer:
-        names = [column.name for column in table.columns]
-        match table.mode:
-            case Mode.APPEND:
-                return Appender(self._connection, relation.identifier, names)
-            case Mode.UPSERT:
-                return Upserter(self._connection, relation, table, number)
-            case Mode.REPLACE:
-                staging = Staging(self._connection, relation, table, self._job_id)
-                return Appender(self._connection, staging.identifier, names)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
         """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""

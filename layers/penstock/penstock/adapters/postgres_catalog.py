@@ -241,6 +241,12 @@ def _check_rights(connection: Connection, table: Table, relation: Relation) -> N
         raise denied(f"{right} on table {relation}" if whole else f"{right} ({', '.join(columns)}) on table {relation}")
 
 
+def count_indexes(connection: Connection, relation: Relation) -> int:
+    """How many indexes a row of the table is entered in."""
+    found = connection.execute("SELECT count(*) FROM pg_index WHERE indrelid = %s", [relation.oid]).fetchone()
+    return int(found[0]) if found else 0
+
+
 def has_unique_index(connection: Connection, relation: Relation, key: Sequence[str]) -> bool:
     """Whether ON CONFLICT can go by these columns: a unique index on them, whole and not deferrable."""
     found = connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from penstock.adapters.postgres import LEDGER
 from penstock.adapters.postgres_catalog import find, split_name
@@ -31,7 +32,10 @@ def earlier_loads(connect: Connect, table: str, ids: Iterable[str]) -> tuple[boo
             ledger = Ledger(connection, name, load_id, SPAN)
             if not ledger.is_begun():
                 break
-            found.append((ledger.is_finished(), ledger.resume()))
+            resume, moved = ledger.resume(), ledger.moved()
+            rejects, dropped = resume.rejects + len(moved.rejects), resume.dropped + moved.dropped
+            resume = replace(resume, rows=resume.rows + moved.rows, rejects=rejects, dropped=dropped)
+            found.append((ledger.is_finished(), resume))
     return relation is not None, found
 
 

@@ -204,6 +204,31 @@ class Ledger:
         self.prune()
         return first
 
+    def note_move(self, moved: Loaded) -> None:
+        """What the move of staged rows has changed of what their chunks have entered; noted with the job's end."""
+        update = sql.SQL("UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s").format(
+            self.table
+        )
+        values = [moved.rows, len(moved.rejects), refused_value(moved), self.job_id, WHOLE_JOB]
+        self.connection.execute(update, values)
+
+    def moved(self) -> Loaded:
+        """The same, as it was noted."""
+        query = sql.SQL("SELECT rows, refused FROM {} WHERE job = %s AND span = %s").format(self.table)
+        with translating(self.right):
+            found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
+        return Loaded(found[0], read_refused(found[1]), read_dropped(found[1])) if found else Loaded(0)
+
+    def totals(self) -> tuple[int, int, int]:
+        """Rows, rejects and rows dropped of all chunks of the job."""
+        query = sql.SQL(
+            "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(rejects), 0)::bigint, "
+            "coalesce(sum({}), 0)::bigint FROM {} WHERE job = %s AND span <> %s"
+        ).format(DROPPED, self.table)
+        with translating(self.right):
+            found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
+        return found or (0, 0, 0)
+
     def prune(self) -> None:
         """Forget some of the jobs of long ago, if there are any."""
         with translating(self.right):

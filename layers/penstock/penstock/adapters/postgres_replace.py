@@ -84,6 +84,14 @@ WHERE conrelid = %(oid)s AND contype = 'f' AND confrelid <> conrelid AND conpare
   AND has_table_privilege(confrelid, 'REFERENCES')
 """
 
+# The rows that a partitioned table has a place for; null where that is any, or it is not partitioned.
+_PARTITIONS = """
+SELECT CASE WHEN bool_or(bound IS NULL) THEN NULL ELSE string_agg('(' || bound || ')', ' OR ') END
+FROM (SELECT pg_get_partition_constraintdef(relid) AS bound FROM pg_partition_tree(%(oid)s)
+      WHERE isleaf AND relid <> %(oid)s) AS leaves
+"""
+_HAS_PARTITION = sql.Identifier("has_a_partition")
+
 
 def _prefix(job_id: str) -> str:
     return f"penstock_staging_{job_id[:32]}_"
@@ -124,12 +132,20 @@ class Staging:
                 hint="Start the job again once it has failed: it then loads all rows anew.",
             )
         with translating(f"CREATE on schema {self.target.schema}, for a staging table"):
-            self.connection.execute(
-                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(self.identifier, self.target.identifier)
-            )
-
+            self.create()
+        self._check_partitions()
         for name, definition in self.connection.execute(_FOREIGN_KEYS, {"oid": self.target.oid}).fetchall():
             self._run(f"ALTER TABLE {{}} ADD CONSTRAINT {{}} {definition}", self.identifier, sql.Identifier(name))
+
+    def create(self) -> None:
+        """Make it, as like the target as may be."""
+        self._run("CREATE TABLE {} (LIKE {} INCLUDING ALL)", self.identifier, self.target.identifier)
+
+    def _check_partitions(self) -> None:
+        """A row for which the target has no partition is refused now, where its record is at hand."""
+        found = self.connection.execute(_PARTITIONS, {"oid": self.target.oid}).fetchone()
+        if found and found[0]:
+            self._run(f"ALTER TABLE {{}} ADD CONSTRAINT {{}} CHECK ({found[0]})", self.identifier, _HAS_PARTITION)
 
     def publish(self) -> None:
         """Show the rows instead of the old ones, in the current transaction."""
@@ -143,6 +159,10 @@ class Staging:
                 self._swap(staged)
                 return
         self._rewrite(staged)
+
+    def drop(self) -> None:
+        """Remove it, with its rows."""
+        self._run("DROP TABLE {}", self.identifier)
 
     def _can_swap(self, staged: Relation) -> bool:
         if self.connection.execute(_HINDRANCES, {"oid": self.target.oid}).fetchone():

@@ -73,6 +73,11 @@ class Appender:
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         return copy_text(_slice(rows, first, end), rows.full)
 
+    @staticmethod
+    def numbered(rows: Rows, numbers: list[str], first: int, end: int) -> bytes:
+        """Some of the rows for the COPY, each behind its number."""
+        return copy_text([numbers, *_slice(rows, first, end)], {0, *(position + 1 for position in rows.full)})
+
     def dropped(self, rows: int, answers: Sequence[int]) -> int:
         return rows - answers[0]
 
@@ -129,8 +134,7 @@ class Upserter:
         return (self.copy, *keys, self.merge + b"%d" % first + self.merge_end)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
-        numbers = list(map(str, range(first, end)))
-        return copy_text([numbers, *_slice(rows, first, end)], {0, *(position + 1 for position in rows.full)})
+        return Appender.numbered(rows, list(map(str, range(first, end))), first, end)
 
     def dropped(self, rows: int, answers: Sequence[int]) -> int:  # noqa: ARG002  # some may have had the same key
         _, *keys, merged = answers

@@ -20,6 +20,8 @@ def checked_tables(plan: TablePlan) -> tuple[Table, ...]:
     modes = {table.mode for table in tables}
     if Mode.REPLACE in modes and len(modes) > 1:
         raise InvalidTableError(f"{names_of(tables)}: replace cannot go together with other modes in one route")
+    if len({table.staged for table in tables}) > 1:
+        raise InvalidTableError(f"{names_of(tables)}: set atomic for all tables of a route, or for none")
     return tables
 
 

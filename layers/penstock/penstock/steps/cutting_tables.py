@@ -43,8 +43,7 @@ class TableCutter:
         if isinstance(counted, str):
             return counted
         cut, places = counted
-        size = self.sizes.span(cut.total, codec, ticket.job.route.store, seconds)
-        return self._at_records(ticket, cut, places, steps, size)
+        return self._at_records(ticket, cut, places, steps, seconds)
 
     def _counted(
         self, ticket: Ticket, folder: Folder, codec: str, outline: Outline, seconds: float
@@ -75,11 +74,12 @@ class TableCutter:
             return None
         return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
 
-    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps, size: int) -> Draft:
+    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps, seconds: float) -> Draft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""
         if cut.plan is None:
             raise TypeError(f"not a table job: {ticket.job.source.uri}")
-        resume = steps.take_over(ticket.job.id, cut.plan)
+        resume = steps.take_over(ticket.job.id, cut.plan, cut.total, seconds)
+        size = self.sizes.span(cut.total, cut.codec, ticket.job.route.store, seconds)
         begun = resume.offset > 0
         first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
         spans = list(cut_records(places, first=first, total=cut.total, source_size=ticket.job.source.size, span=size))
@@ -96,7 +96,8 @@ class TableCutter:
             dropped=resume.dropped,
         )
         # The last row of a key wins: spans that write by key go one after the other.
-        ordered = any(table.mode is Mode.UPSERT for table in tables_of(cut.plan))
+        # Those of an atomic load are put in order when they are moved.
+        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(cut.plan))
         return Draft(replace(cut, before=before if begun else None, ordered=ordered), spans)
 
 

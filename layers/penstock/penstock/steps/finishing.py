@@ -17,6 +17,7 @@ from penstock.errors import (
 )
 from penstock.model import Failure, JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
+from penstock.records import Loaded
 from penstock.spans import SpanReceipt
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.estimate import codec_by_name
@@ -85,7 +86,7 @@ class Finisher:
         if cut.spans and cut.plan:
             steps = self.tables(ticket.job.route.store)
             steps.refuse_too_many(ticket, cut.plan, whole)
-            steps.finish(job_id, cut.plan)
+            whole = _with_move(whole, steps.finish(ticket, cut.plan, whole), job_id)
         elif cut.spans:
             upload = folder.get(Upload, upload_name(execution, round_))
             published = self._publish(_Delivery(ticket, execution, round_, upload), whole)
@@ -232,9 +233,10 @@ class Aborter:
             return None
         found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
         steps = self.tables(ticket.job.route.store)
-        if len(found) < len(cut.numbers) or not steps.is_finished(ticket.job.id, cut.plan):
+        moved = steps.finished(ticket.job.id, cut.plan) if len(found) == len(cut.numbers) else None
+        if moved is None:
             return None
-        whole = _joined(ticket, cut, [found[number] for number in cut.numbers])
+        whole = _with_move(_joined(ticket, cut, [found[number] for number in cut.numbers]), moved, ticket.job.id)
         return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
 
     def _telling(self, folder: Folder, ticket: Ticket, failure: Failure) -> Failure:
@@ -294,18 +296,31 @@ def _joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receip
     everything = [cut.before, *receipts] if cut.before else receipts
     rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
     dropped = sum(receipt.dropped for receipt in everything)
-    listed = f"{rejects:,} of {rows + rejects + dropped:,} records were rejected: see jobs/{ticket.job.id}/rejects/"
-    told = ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
+    told = _told_of_rows(ticket.job.id, rows, rejects, dropped) if cut.spans else ()
     return Receipt(
         bytes_in=ticket.job.source.size,
         bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
         crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
         parts=sum(receipt.chunks for receipt in everything),
         codec=cut.codec,
-        warnings=cut.warnings
-        + tuple(warning for receipt in receipts for warning in receipt.warnings)
-        + (told if cut.spans else ()),
+        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings) + told,
         rows=rows,
         rejects=rejects,
         dropped=dropped,
     )
+
+
+def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[str, ...]:
+    listed = f"{rejects:,} of {rows + rejects + dropped:,} records were rejected: see jobs/{job_id}/rejects/"
+    return ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
+
+
+def _with_move(whole: Receipt, moved: Loaded, job_id: str) -> Receipt:
+    """The receipt after the rows of an atomic load were moved."""
+    if not moved.rows:
+        return whole
+    rows, rejects, dropped = whole.rows + moved.rows, whole.rejects + len(moved.rejects), whole.dropped + moved.dropped
+    before = _told_of_rows(job_id, whole.rows, whole.rejects, whole.dropped)
+    others = tuple(warning for warning in whole.warnings if warning not in before)
+    warnings = others + _told_of_rows(job_id, rows, rejects, dropped)
+    return replace(whole, rows=rows, rejects=rejects, dropped=dropped, warnings=warnings)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from penstock.delivery import Attempt
-from penstock.errors import IncompleteJobError, LeaseLostError, TooManyRejectsError
+from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, TooManyRejectsError
 from penstock.fitting import begin_fitted
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
-from penstock.loading import Settling, TableCarrier, told_alone
+from penstock.loading import Settling, TableCarrier
 from penstock.model import Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
@@ -20,7 +20,10 @@ from penstock.ports import RejectLog, TableSink
 from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
 from penstock.spans import Span
 from penstock.steps.ticket import WHOLE, Cut, Ticket
-from penstock.tables import Allowance, Form, Rowmaker, garbage_held_back, tables_of
+from penstock.tables import Allowance, Form, Rowmaker, garbage_held_back, is_atomic, table_names, tables_of, told_alone
+
+# Seconds for the one statement that makes a large load visible: as long as a function may run.
+FINISHING = 840.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,19 @@ class TableSteps:
             text = text_of(plan.parse, head)
             return Outline(plan, text, outset(chunks, plan.parse) if text else None, loaded)
 
-    def take_over(self, job_id: str, plan: TablePlan) -> Resume:
+    def take_over(self, job_id: str, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more.
 
-        Raises IncompleteJobError where spans of an append load are in, and nobody knows any more where they were cut.
+        ``size`` is that of the decoded source; `finish` will have so many ``seconds``. Raises TimeLimitError where it
+        could not move the rows of an atomic load in them, and IncompleteJobError where spans of an append load are in,
+        and nobody knows any more where they were cut.
         """
         with self.open_sink(job_id, WHOLE) as sink:
             resume = sink.begin(plan)
-            if any(table.mode is Mode.APPEND for table in tables_of(plan)) and sink.has_other_spans():
+            if is_atomic(plan):
+                _refuse_long_move(sink, plan, size, seconds)
+            visible = any(table.mode is Mode.APPEND and not table.atomic for table in tables_of(plan))
+            if visible and sink.has_other_spans():
                 raise IncompleteJobError(
                     f"spans of job {job_id} are in, but the files that say how it was cut have expired",
                     hint="Delete its rows and upload the source again, or load it with upsert or replace.",
@@ -129,22 +137,34 @@ class TableSteps:
         """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
         _refuse(ticket, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
-    def finish(self, job_id: str, plan: TablePlan) -> None:
-        """Make a ``replace`` visible; nothing more can be loaded after it.
+    def finish(self, ticket: Ticket, plan: TablePlan, whole: Receipt) -> Loaded:
+        """Make visible what is staged; nothing more can be loaded after it. Answers what that changes of the counts.
 
-        Raises LeaseLostError where what was loaded has been dropped.
+        Raises LeaseLostError where what was loaded has been dropped, TooManyRejectsError where the tables refuse too
+        many of the rows of an atomic load: none of them is in then.
         """
+        job_id = ticket.job.id
         with self.open_sink(job_id, WHOLE) as sink:
             if not sink.begin(plan).chunk:  # not even what `take_over` entered
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
             sink.finish()
+            moved = sink.moved() if is_atomic(plan) else Loaded(0)
+        if moved.rejects:
+            self.rejects.write(job_id, f"{WHOLE:05d}-moved", moved.rejects)
+        if not moved.committed:
+            rejects = whole.rejects + len(moved.rejects)
+            records = whole.rows + whole.rejects + whole.dropped
+            raise _too_many(ticket, rejects, Allowance(plan.max_rejects).passed(rejects, records))
+        return moved
 
-    def is_finished(self, job_id: str, plan: TablePlan) -> bool:
-        """Whether `finish` has committed, though its answer may have been lost."""
+    def finished(self, job_id: str, plan: TablePlan) -> Loaded | None:
+        """What `finish` has answered, or would have: its answer may have been lost. None where it has not committed."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.begin(plan)
-            return sink.is_finished()
+            if not sink.is_finished():
+                return None
+            return sink.moved() if is_atomic(plan) else Loaded(0)
 
     def reached(self, job_id: str, plan: TablePlan) -> Mapping[int, Resume] | None:
         """Where each span goes on of which chunks are in; None where only the spans themselves know."""
@@ -172,6 +192,17 @@ class TableSteps:
         if rejects:
             there = [replace(reject, span=span.number) for reject in rejects]
             self.rejects.write(ticket.job.id, f"{span.number:05d}-{name}", there)
+
+
+def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: float) -> None:
+    """Raises TimeLimitError where `finish` could not move so many bytes."""
+    needed, most = sink.moving_seconds(size), min(seconds, FINISHING)
+    if needed > most:
+        raise TimeLimitError(
+            f"{size:,} decoded bytes would take about {needed:,.0f} s to move into {table_names(plan)} in one "
+            f"transaction, and there are {most:,.0f} s",
+            hint="Send smaller files, drop indexes that are not needed, or load without atomic.",
+        )
 
 
 def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None = None) -> None:

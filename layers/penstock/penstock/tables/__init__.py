@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
+from penstock.tables.alone import told_alone
 from penstock.tables.choose import Chooser
-from penstock.tables.committed import Committed, dropped_warning, is_staged, table_names
+from penstock.tables.committed import Committed, dropped_warning, is_atomic, is_staged, table_names
 from penstock.tables.fit import Storages, fit
 from penstock.tables.garbage import garbage_held_back
 from penstock.tables.infer import complete, infer
@@ -25,7 +26,9 @@ __all__ = [
     "fit",
     "garbage_held_back",
     "infer",
+    "is_atomic",
     "is_staged",
     "table_names",
     "tables_of",
+    "told_alone",
 ]

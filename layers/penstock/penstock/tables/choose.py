@@ -88,4 +88,4 @@ def _part(batch: Batch, found: list[tuple[int, Row]]) -> Batch:
     def place(row: int) -> Place:
         return batch.place(found[row][0])
 
-    return replace(batch, rows=[row for _, row in found], count=len(found), place=place, rejects=())
+    return replace(batch, rows=[row for _, row in found], count=len(found), place=place, rejects=(), first_row=0)

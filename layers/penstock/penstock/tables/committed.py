@@ -13,6 +13,11 @@ def is_staged(plan: TablePlan) -> bool:
     return any(table.staged for table in tables_of(plan))
 
 
+def is_atomic(plan: TablePlan) -> bool:
+    """Whether its rows are staged, and then moved by one statement."""
+    return any(table.atomic for table in tables_of(plan))
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """``records`` says which are in, as ranges: empty where none is. ``rows`` of them are."""

@@ -65,7 +65,9 @@ class Shaper:
         """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
         if batch.verbatim:
             parsed = Later(lambda: self.shape(replace(batch, verbatim=None))[0].columns)
-            return Rows(self.table, self.names, parsed, batch.count, batch.place, verbatim=batch.verbatim), ()
+            return Rows(
+                self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.verbatim, batch.first_row
+            ), ()
         faults = Faults()
         found = self._columns(batch.rows, faults)
         columns, full = [], []
@@ -80,6 +82,8 @@ class Shaper:
             columns = [list(compress(column, keep)) for column in columns]
             kept = list(compress(kept, keep))
         rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]), frozenset(full))
+        if len(kept) == batch.count:
+            rows = replace(rows, first_row=batch.first_row)
         return rows, tuple(faults.rejects(batch))
 
     def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:

@@ -1,0 +1,83 @@
+"""Where each table's rows go first, and how they come from there to the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from penstock.adapters.postgres_catalog import Relation
+from penstock.adapters.postgres_connect import Connection
+from penstock.adapters.postgres_ledger import Ledger
+from penstock.adapters.postgres_move import MovedStaging, NumberedAppender
+from penstock.adapters.postgres_replace import Staging
+from penstock.adapters.postgres_rows import Appender, TakenBack, Upserter, Writer
+from penstock.errors import InvalidTableError
+from penstock.records import Loaded, Mode, Table
+
+
+def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[Staging]:
+    """The staging tables of a plan, one for each table that has one."""
+    found = {
+        relation.oid: _staging(connection, relation, table, job_id)
+        for table, relation in relations.items()
+        if table.staged
+    }
+    return list(found.values())
+
+
+def writers_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Mapping[Table, Writer]:
+    """What puts rows where they go first."""
+    return {
+        table: _writer(connection, number, table, relation, job_id)
+        for number, (table, relation) in enumerate(relations.items())
+    }
+
+
+def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float) -> Loaded:
+    """Bring staged rows to their tables in the current transaction; answers what that changes of the counts.
+
+    Raises TakenBack where the tables refuse more rows than there may be rejects, InvalidTableError where staged rows
+    have been lost.
+    """
+    atomic = [staging for staging in stagings if isinstance(staging, MovedStaging)]
+    for staging in stagings:
+        if staging not in atomic:
+            staging.publish()
+    if not atomic:
+        return Loaded(0)
+    rows, rejected, dropped = ledger.totals()
+    if sum(staging.count() for staging in atomic) != rows:
+        raise InvalidTableError(
+            "staged rows are gone: the database server has crashed since they were loaded",
+            hint="Start the job again once it has failed: it then loads all rows anew. Nothing of it is visible.",
+        )
+    parts = [staging.move(0) for staging in atomic]
+    refused = tuple(reject for part in parts for reject in part.rejects)
+    left_out = sum(part.dropped for part in parts)
+    moved = Loaded(-len(refused) - left_out, refused, left_out)
+    records = rows + rejected + dropped
+    most = max_rejects * records if 0 < max_rejects < 1 else max_rejects
+    if len(refused) + rejected > math.floor(most):
+        raise TakenBack(Loaded(0, refused, committed=False))
+    for staging in atomic:
+        staging.drop()
+    ledger.note_move(moved)
+    return moved
+
+
+def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> Staging:
+    kind = MovedStaging if table.atomic else Staging
+    return kind(connection, relation, table, job_id)
+
+
+def _writer(connection: Connection, number: int, table: Table, relation: Relation, job_id: str) -> Writer:
+    names = [column.name for column in table.columns]
+    if table.atomic:
+        return NumberedAppender(connection, _staging(connection, relation, table, job_id).identifier, names)
+    match table.mode:
+        case Mode.APPEND:
+            return Appender(connection, relation.identifier, names)
+        case Mode.UPSERT:
+            return Upserter(connection, relation, table, number)
+        case Mode.REPLACE:
+            return Appender(connection, _staging(connection, relation, table, job_id).identifier, names)
