@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from penstock.records import Column, ColumnType, Table
+from penstock.records import Column, ColumnType, Storage, Table
+from penstock.tables.spellings import SPELLINGS
 
 T = ColumnType
 TYPES = [T.TEXT, T.INTEGER, T.NUMERIC, T.FLOAT, T.BOOLEAN, T.DATE, T.TIMESTAMP]
@@ -38,8 +40,22 @@ NULLS = st.sampled_from([("",), ("", "NULL"), ("NULL",), (), ("-1", "", "a,b"), 
 LINE_ENDS = st.sampled_from(["\n", "\r\n"])
 
 
+# How an existing table may hold a column, and how an inferred one may be spelled.
+STORED = {
+    T.TEXT: [Storage(), Storage(length=2), Storage(None)],
+    T.NUMERIC: [Storage(T.NUMERIC), Storage(T.NUMERIC, places=2), Storage(T.NUMERIC, places=0), Storage(T.TEXT)],
+    T.TIMESTAMP: [Storage(T.TIMESTAMP, zoned=False), Storage(T.TIMESTAMP, places=0), Storage(T.TEXT)],
+}
+
+
 def columns(kind: ColumnType, number: int) -> st.SearchStrategy[Column]:
-    return st.builds(Column, st.just(f"c{number}"), st.just(kind), nullable=st.booleans(), nulls=NULLS)
+    column = st.builds(Column, st.just(f"c{number}"), st.just(kind), nullable=st.booleans(), nulls=NULLS)
+    spelled = [(name,) for name, spelling in SPELLINGS.items() if spelling.type is kind]
+    return st.one_of(
+        column,
+        st.builds(replace, column, storage=st.sampled_from([None, *STORED.get(kind, [])])),
+        st.builds(replace, column, spellings=st.sampled_from([(), *spelled])),
+    )
 
 
 @st.composite

@@ -149,16 +149,26 @@ def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:
     doubled = [token.replace(quote, quote * 2) for token in tokens]
     quoted = quote + _unless(doubled if optional else [*doubled, ""], f"{quote}(?!{quote})")
     if column.type is ColumnType.TEXT:
-        inside = rf"[^{quote}\r\0]*+"
-        # Blanks at the end count, but not for PostgreSQL where the length is limited.
-        end = "(?<! )" if column.storage and column.storage.length is not None else ""
-        bare += rf"[^{delimiter}{quote}\r\n\0]++{end}"
-        quoted += f"{inside}(?:{quote * 2}{inside})*{end}{quote}"
+        bare += rf"[^{delimiter}{quote}\r\n\0]{_times(column, 1)}+"
+        quoted += f"{_quoted_text(column, quote)}{quote}"
     else:
         spelling = f"(?:{_spelling(column)})"
         bare += spelling
         quoted += f"{spelling}{'?' if optional else ''}{quote}"
     return f"(?:{bare}|{quoted}{'|' if optional else ''})"
+
+
+def _quoted_text(column: Column, quote: str) -> str:
+    if column.storage and column.storage.length is not None:
+        return rf"(?:[^{quote}\r\0]|{quote * 2}){_times(column, 0)}"
+    inside = rf"[^{quote}\r\0]*+"
+    return f"{inside}(?:{quote * 2}{inside})*"
+
+
+def _times(column: Column, least: int) -> str:
+    """How many bytes a text has at least and at most: no more than it may have characters."""
+    length = column.storage.length if column.storage else None
+    return f"{{{least},{'' if length is None else max(length, least)}}}"
 
 
 def _unless(tokens: Sequence[str], end: str) -> str:

@@ -1,0 +1,36 @@
+"""The list of docs/types.md is what columns of existing PostgreSQL tables take."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from postgres_database import Database
+from table_loads import whole
+from types_page import examples, table_below
+
+pytest_plugins = ["postgres_fixtures"]
+
+LISTED = [
+    (kind.strip("`"), examples(good), examples(bad))
+    for kind, good, bad in table_below("## Columns of existing PostgreSQL tables")
+]
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "alone"])
+@pytest.mark.parametrize(("kind", "good", "bad"), LISTED, ids=[kind for kind, _, _ in LISTED])
+def test_a_column_takes_what_is_listed_and_nothing_else(
+    database: Database, kind: str, good: list[str], bad: list[str], beside: bool
+) -> None:
+    """``beside``: all in one file; the bad ones must not change what becomes of the good ones."""
+    database.execute(f"CREATE TABLE t (id int, v {kind})")
+    files = [[*good, *bad]] if beside else [[text] for text in [*good, *bad]]
+    rejected = []
+    for number, texts in enumerate(files):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([("id", "v"), *enumerate(texts)])
+        rejected += [texts[row - 1] for row in whole(database, f"{number}.csv", text.getvalue(), "nulls = []").rejected]
+    assert rejected == bad
+    assert database.execute("SELECT count(*) FROM t") == [(len(good),)]
