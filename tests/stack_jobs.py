@@ -22,6 +22,18 @@ def job_of(stack: Stack, key: str) -> dict[str, Any]:
     raise AssertionError(f"the job of {key} did not end within {PATIENCE} s")
 
 
+def job_of_version(stack: Stack, version: str, *states: str) -> dict[str, Any]:
+    """The item of the jobs table for a version, once its job is in one of these states."""
+    dynamodb = stack.client("dynamodb")
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
+            if item.get("version", {}).get("S") == version and item["state"]["S"] in states:
+                return dict(item)
+        time.sleep(0.1)
+    raise AssertionError(f"the job of version {version} is in none of {states} within {PATIENCE} s")
+
+
 def upload(stack: Stack, key: str, body: bytes) -> dict[str, Any]:
     stack.client("s3").put_object(Bucket=stack.source_bucket, Key=key, Body=body)
     return job_of(stack, key)

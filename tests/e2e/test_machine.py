@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from penstock_local.stack import Stack
-from stack_jobs import keys, result, upload
+from stack_jobs import job_of_version, keys, result, upload
 
 DRAW = random.Random(11)
 
@@ -39,6 +39,17 @@ def test_a_large_object_that_is_cut_short_leaves_nothing(stack: Stack, text: byt
     s3 = stack.client("s3")
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=stack.destination_bucket, Prefix="short.csv")
     assert "short.csv" not in keys(stack, stack.destination_bucket)
+
+
+def test_of_two_large_versions_at_once_the_newer_one_is_published(stack: Stack, text: bytes) -> None:
+    """Whichever comes first: where the older one publishes while the newer one's upload is open, S3 refuses that."""
+    s3, where = stack.client("s3"), {"Bucket": stack.source_bucket, "Key": "versions.csv"}
+    older, newer = (s3.put_object(**where, Body=body)["VersionId"] for body in (text[::-1], text))
+    assert job_of_version(stack, newer, "succeeded", "failed", "superseded")["state"]["S"] == "succeeded"
+    ended = job_of_version(stack, older, "succeeded", "failed", "superseded", "waiting")["state"]["S"]
+    assert ended != "failed"
+    assert result(stack, "versions.csv") == text
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=stack.destination_bucket, Prefix="versions.csv")
 
 
 ROWS = 150_000

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 # 5 minutes and been worked on for 15.
 MAX_SECONDS = 12 * 3600 - 20 * 60
 
-# The message was deleted or delivered again meanwhile: there is nothing left to postpone.
+# The message was deleted or delivered again meanwhile: there is nothing left to postpone. InvalidParameterValue is said
+# of the receipt handle of one that was deleted; the other parameter is always valid.
 _NO_LONGER_OURS = frozenset(
     {
         "AWS.SimpleQueueService.MessageNotInflight",
+        "InvalidParameterValue",
         "MessageNotInflight",
         "ReceiptHandleIsInvalid",
     }
