@@ -15,8 +15,9 @@ from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
 from penstock.model import JobState, JobStatus, Source, Store
 from penstock.ports import Deadline, ObjectStore
 from penstock.routes import Routes, parse_routes
+from penstock.steps.aborting import Aborter
 from penstock.steps.cutting_tables import TableCutter
-from penstock.steps.finishing import Aborter, Finisher
+from penstock.steps.finishing import Finisher
 from penstock.steps.handover import Handover
 from penstock.steps.index_step import Indexer
 from penstock.steps.planning import Planner, Sizes

@@ -456,3 +456,30 @@ def test_uploads_of_an_execution_are_on_the_record_of_its_job(stores: Stores) ->
     with pytest.raises(LeaseLostError):
         stores.executions.note_upload(JOB.id, EXECUTION, "u3")
     assert stores.status.uploads == ("u1",)
+
+
+def test_an_upload_that_has_ended_is_off_the_record_also_after_the_end(stores: Stores) -> None:
+    stores.begin()
+    for upload_id in ("u1", "u2"):
+        stores.executions.note_upload(JOB.id, EXECUTION, upload_id)
+    stores.executions.forget_upload(JOB.id, "u1")
+    stores.executions.forget_upload(JOB.id, "unknown")
+    stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
+    assert stores.status.uploads == ("u2",)
+    stores.executions.forget_upload(JOB.id, "u2")
+    assert stores.status.uploads == ()
+
+
+def test_an_upload_of_a_job_without_a_record_makes_none(stores: Stores) -> None:
+    stores.executions.forget_upload(JOB.id, "u1")
+    assert stores.executions.get(JOB.id) is None
+
+
+def test_whoever_had_a_job_that_waits_can_end_it_and_do_nothing_else(stores: Stores) -> None:
+    claim = stores.claim()
+    stores.jobs.release(claim, FAILURE)
+    with pytest.raises(LeaseLostError):
+        stores.executions.expect(JOB.id, claim.attempt, spans=1, size=1)
+    assert stores.executions.revoke(JOB.id, claim.attempt) is JobState.WAITING
+    assert stores.executions.end(JOB.id, claim.attempt, JobState.FAILED, failure=FAILURE)
+    assert stores.status.state is JobState.FAILED

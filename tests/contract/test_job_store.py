@@ -517,23 +517,13 @@ def test_a_job_that_was_taken_since_it_was_read_does_not_begin_again(store: JobS
     assert status(store).state is JobState.RUNNING
 
 
-def test_uploads_are_on_record_until_they_have_ended(store: JobStore) -> None:
+def test_uploads_of_attempts_are_on_record(store: JobStore) -> None:
     claim = claimed(store)
-    store.note_upload(claim, "u2")
-    store.note_upload(claim, "u1")
-    store.note_upload(claim, "u1")
+    for upload_id in ("u2", "u1", "u1"):
+        store.note_upload(claim, upload_id)
+    store.release(claim, FAILURE)
+    claimed(store)
     assert status(store).uploads == ("u1", "u2")
-    store.close(claim, JobState.FAILED, failure=FAILURE)
-    store.forget_upload(JOB.id, "u1")
-    store.forget_upload(JOB.id, "unknown")
-    assert status(store).uploads == ("u2",)
-    store.forget_upload(JOB.id, "u2")
-    assert status(store).uploads == ()
-
-
-def test_an_upload_of_a_job_without_a_record_makes_none(store: JobStore) -> None:
-    store.forget_upload(JOB.id, "u1")
-    assert store.get(JOB.id) is None
 
 
 def test_whoever_has_lost_a_job_notes_no_upload_on_its_record(store: JobStore, clock: Clock) -> None:

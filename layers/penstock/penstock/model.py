@@ -194,8 +194,9 @@ class JobStatus:
     ``holder`` is the attempt or execution that has the job until ``lease_until``; the invocation that holds a claim is
     killed at ``deadline_at`` at the latest. ``memory_peak`` of ``memory_size`` bytes were used at the last heartbeat.
     ``attempts_limit`` is the number of the last attempt. ``uploads`` are ids of multipart uploads that the job has
-    opened and not ended yet. ``round`` counts uploads that an execution had to begin again, ``yields_to`` is the newer
-    job that this one waits for, ``aborts`` counts what the reconciler has asked of `abort`.
+    opened, of which those that were completed stay. ``round`` counts uploads that an execution had to begin again,
+    ``yields_to`` is the newer job that this one waits for. ``aborts`` counts what the reconciler has asked of `abort`,
+    ``sends`` the events that it has sent since somebody claimed the job.
     """
 
     job_id: str
@@ -229,6 +230,18 @@ class JobStatus:
     round: int = 0
     yields_to: str = ""
     aborts: int = 0
+    sends: int = 0
+
+    @property
+    def store(self) -> Store:
+        """What kind of destination its target is."""
+        return Store.BUCKET if self.object_target else Store(self.target.partition(":")[0])
+
+    @property
+    def object_target(self) -> Target | None:
+        """Its target, where that is an object."""
+        bucket, _, key = self.target.removeprefix("s3://").partition("/")
+        return Target(bucket, key) if self.target.startswith("s3://") else None
 
     @property
     def percent(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import AbstractContextManager
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     # No port needs more of a value than its name; commands do not wait for those of others.
@@ -251,8 +251,23 @@ class WorkFiles(Protocol):
         """Write a file unless it is there; answers what then stands there."""
 
 
+class Execution(NamedTuple):
+    """How an execution stands: its ``status`` as Step Functions names it, and what it ended with."""
+
+    status: str
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in {"RUNNING", "PENDING_REDRIVE"}
+
+
 class Machine(Protocol):
     """The state machine."""
+
+    def describe(self, execution: str) -> Execution | None:
+        """How an execution stands; None where there is none of this name."""
 
     def start(self, execution: str, payload: str) -> bool:
         """Start an execution, or find that it was started; False where one of this name has ended."""
@@ -270,6 +285,9 @@ class ExecutionStore(Protocol):
 
     An execution's name fences out every other: each write is conditional on it and raises LeaseLostError.
     """
+
+    def get(self, job_id: str) -> JobStatus | None:
+        """The record of a job, whoever has it."""
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, which must confirm it within ``lease`` seconds."""
@@ -304,6 +322,9 @@ class ExecutionStore(Protocol):
 
     def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
         """As a `JobStore`. For the steps of the execution the job then is WAITING."""
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        """An upload has ended, whoever had opened it; also for a job that is not on record any more."""
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
@@ -359,9 +380,6 @@ class JobStore(Protocol):
     def note_upload(self, claim: Claim, upload_id: str) -> None:
         """Note a multipart upload that was opened for the job."""
 
-    def forget_upload(self, job_id: str, upload_id: str) -> None:
-        """An upload has ended, whoever had opened it; also for a job that is not on record any more."""
-
     def release(self, claim: Claim, failure: Failure) -> None:
         """Give the lease up for another attempt: the job waits."""
 
@@ -395,6 +413,36 @@ class JobStore(Protocol):
 
         Reads the whole table, page by page, however few it finds.
         """
+
+
+class OpenJobs(Protocol):
+    """The unfinished jobs, by when the reconciler must look at them. A write answers False where a job has been taken,
+    renewed or ended since its status was read."""
+
+    def due(self, limit: int) -> Sequence[JobStatus]:
+        """At most so many jobs that must be looked at now, the longest overdue first. Never a scan."""
+
+    def look_again(self, status: JobStatus, at: float) -> bool:
+        """Not before ``at``."""
+
+    def restart(self, status: JobStatus, at: float) -> bool:
+        """Take a job from whoever has it: it waits for another delivery of its event, until ``at``. Counts in
+        ``sends``, which a claim sets to 0."""
+
+    def begin_abort(self, status: JobStatus, at: float) -> bool:
+        """Nobody may claim the job before ``at``, when it is looked at again. Counts in ``aborts``."""
+
+    def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
+        """End a job in a final state."""
+
+    def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
+        """Put a job on record that failed before anybody claimed it; False where it has a record."""
+
+    def owner(self, upload_id: str) -> JobStatus | None:
+        """The job that has opened an upload; None where nobody noted it, or its record is gone."""
+
+    def lock(self, task: str, seconds: float) -> bool:
+        """Whether a task is due that is done every so many seconds, by one function at a time."""
 
 
 class EventQueue(Protocol):

@@ -14,11 +14,11 @@ from penstock.adapters.aws_errors import code_of, translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.job_index import ended_at, open_until
 from penstock.adapters.job_order import JobOrder
-from penstock.adapters.jobs_table import PROGRESS, JobsTable, Values, delivered, job_key
-from penstock.adapters.noted_uploads import note_owner
+from penstock.adapters.jobs_table import PROGRESS, JobsTable, Values, delivered, job_key, status_of
+from penstock.adapters.noted_uploads import forget_upload, note_owner
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Failure, Job, JobState, Receipt
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, Receipt
 from penstock.spans import SpanReceipt, delivery_of
 from penstock.values import from_json, to_json
 
@@ -30,7 +30,7 @@ BATCH = 100
 ATTEMPTS = 8
 
 _OURS = "attempt = :execution AND #state IN (:running, :executing)"
-_OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :executing)"
+_OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :executing, :waiting)"
 
 
 class DynamoExecutionStore:
@@ -52,6 +52,10 @@ class DynamoExecutionStore:
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._sleep = sleep
+
+    def get(self, job_id: str) -> JobStatus | None:
+        item = self._table.item(job_key(job_id))
+        return status_of(job_id, item) if item else None
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         now = self._clock()
@@ -108,6 +112,9 @@ class DynamoExecutionStore:
 
     def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
         self._write(job_id, execution, self._order.yielded(job_id, error) | {"attempt": _yielded(execution)})
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        forget_upload(self._table, job_id, upload_id)
 
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
@@ -224,7 +231,7 @@ class DynamoExecutionStore:
         fields = {"updated_at": self._clock()} | fields
         values = _fence(execution)
         if condition == _OURS_OR_REVOKED:
-            values[":revoked"] = _revoked(execution)
+            values |= {":revoked": _revoked(execution), ":waiting": str(JobState.WAITING)}
         written = self._table.update(job_key(job_id), fields, add=add, condition=condition, values=values)
         if written is None:
             raise self._lost(job_id, execution)

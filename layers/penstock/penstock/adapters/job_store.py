@@ -87,6 +87,7 @@ class DynamoJobStore:
             "deadline_at": now + max(lease, seconds),
             "memory_size": memory,
             "yields_to": "",
+            "sends": 0,
             "memory_peak": 0,
             "updated_at": now,
             **open_until(job.id, now + lease),
@@ -121,11 +122,6 @@ class DynamoJobStore:
     def note_upload(self, claim: Claim, upload_id: str) -> None:
         note_owner(self._table, upload_id, claim.job_id)
         self._write(claim, {}, add={"uploads": frozenset([upload_id])})
-
-    def forget_upload(self, job_id: str, upload_id: str) -> None:
-        self._table.update(
-            job_key(job_id), {}, drop={"uploads": frozenset([upload_id])}, condition="attribute_exists(pk)"
-        )
 
     def check_order(self, job: Job) -> None:
         self._order.check(job)

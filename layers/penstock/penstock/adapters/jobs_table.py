@@ -213,11 +213,12 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         round=int(item.get("round", 0)),
         yields_to=item.get("yields_to", ""),
         aborts=int(item.get("aborts", 0)),
+        sends=int(item.get("sends", 0)),
     )
 
 
 def afresh(now: float) -> Values:
     """What a job's item says when all that an attempt has noted is over."""
-    numbers = (*PROGRESS, "spans", "spans_done", "finished_at", "round", "aborts")
+    numbers = (*PROGRESS, "spans", "spans_done", "finished_at", "round", "aborts", "sends")
     texts = ("execution", "yields_to")
     return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translating
 from penstock.errors import ConfigurationError
+from penstock.ports import Execution
 
 
 class StepFunctionsMachine:
@@ -32,3 +33,18 @@ class StepFunctionsMachine:
                     raise
                 return False
         return True
+
+    def describe(self, execution: str) -> Execution | None:
+        with translating(f"states:DescribeExecution on {self._arn}", missing=ConfigurationError):
+            try:
+                found = self._client().describe_execution(executionArn=self._execution_arn(execution))
+            except ClientError as error:
+                if code_of(error) != "ExecutionDoesNotExist":
+                    raise
+                return None
+        return Execution(found["status"], found.get("error", ""), found.get("cause", ""))
+
+    def _execution_arn(self, execution: str) -> str:
+        """arn:aws:states:region:account:execution:machine:name, of the machine's arn."""
+        head, _, name = self._arn.rpartition(":stateMachine:")
+        return f"{head}:execution:{name}:{execution}"

@@ -6,7 +6,7 @@ is written first. Where the job's record then does not name the upload, nobody w
 
 from __future__ import annotations
 
-from penstock.adapters.jobs_table import JobsTable
+from penstock.adapters.jobs_table import JobsTable, job_key
 
 
 def upload_key(upload_id: str) -> str:
@@ -22,3 +22,8 @@ def note_owner(table: JobsTable, upload_id: str, job_id: str) -> None:
 def owner_of(table: JobsTable, upload_id: str) -> str:
     """The job that opened an upload; empty where nobody noted it."""
     return str(table.item(upload_key(upload_id)).get("job", ""))
+
+
+def forget_upload(table: JobsTable, job_id: str, upload_id: str) -> None:
+    """Take an upload that has ended off the record of its job, if there is one."""
+    table.update(job_key(job_id), {}, drop={"uploads": frozenset([upload_id])}, condition="attribute_exists(pk)")

@@ -1,9 +1,9 @@
-"""`finish` and `abort`: what is whole becomes visible, what is not leaves nothing. Each may be called again."""
+"""`finish`: what is whole becomes visible. It may be called again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from penstock.codecs import crc32_combine
 from penstock.delivery import UPLOADS, publish_rule
@@ -11,37 +11,18 @@ from penstock.errors import (
     ChecksumMismatchError,
     IncompleteJobError,
     LeaseLostError,
-    PenstockError,
     PublishConflictError,
     YieldedError,
 )
 from penstock.model import Failure, JobState, Receipt, Store, Target
-from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, Verdict, WorkFiles
+from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
 from penstock.records import Loaded
 from penstock.spans import SpanReceipt
-from penstock.steps.blaming import failure_told, is_permanent, is_superseded
-from penstock.steps.estimate import codec_by_name
 from penstock.steps.planning import EXECUTION_SECONDS
-from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import (
-    CUT,
-    REPORT,
-    TICKET,
-    WHOLE,
-    Cut,
-    Folder,
-    Ticket,
-    Upload,
-    spans_of,
-    upload_name,
-    uploads_of,
-)
-from penstock.tables import dropped_warning, table_names
+from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
+from penstock.tables import dropped_warning
 from penstock.values import to_plain
-
-# What Step Functions says where it does not pass on what it was told.
-_GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
 
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
 
@@ -82,18 +63,18 @@ class Finisher:
         if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, ticket, execution, round_):
             return {"next": AGAIN}
         _check(ticket, cut, receipts)
-        whole = _joined(ticket, cut, receipts)
+        whole = joined(ticket, cut, receipts)
         if cut.spans and cut.plan:
             steps = self.tables(ticket.job.route.store)
             steps.refuse_too_many(ticket, cut.plan, whole)
-            whole = _with_move(whole, steps.finish(ticket, cut.plan, whole), job_id)
+            whole = with_move(whole, steps.finish(ticket, cut.plan, whole), job_id)
         elif cut.spans:
             upload = folder.get(Upload, upload_name(execution, round_))
             published = self._publish(_Delivery(ticket, execution, round_, upload), whole)
             if isinstance(published, str):
                 return {"next": published}
             whole = published
-        report = _told(ticket, execution, JobState.SUCCEEDED) | {
+        report = told_of(ticket, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(whole),
             "spans": [to_plain(receipt) for receipt in receipts],
         }
@@ -163,106 +144,8 @@ class _Delivery:
     upload: Upload
 
 
-@dataclass(frozen=True, slots=True)
-class Aborter:
-    """Ends a job that failed."""
-
-    objects: ObjectStore
-    files: WorkFiles
-    executions: ExecutionStore
-    parts: PartStore
-    tables: Callable[[Store], TableSteps]
-    events: EventBus
-
-    def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
-        """Abort the upload, drop staging tables, close the job as failed or superseded, tell.
-
-        ``error`` is what the machine was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job
-        that has succeeded is left alone; one whose result stands, although nobody could note it any more, succeeds.
-        Raises LeaseLostError for a job that another has.
-        """
-        folder = Folder(self.files, job_id)
-        ticket = folder.get(Ticket, TICKET)
-        # First of all, so that no step that is still under way delivers anything behind the back of this one.
-        if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
-            return {"job": job_id, "state": str(JobState.SUCCEEDED)}
-        failure = self._failure(job_id, execution, error)
-        if isinstance(ticket.job.target, Target):
-            for upload in uploads_of(folder, execution):
-                self.parts.abort(ticket.job.target, upload.upload_id)
-        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
-        receipt = self._published(folder, ticket) or self._loaded(folder, ticket, execution)
-        if receipt:
-            state = JobState.SUCCEEDED
-        if ticket.job.route.plan:
-            # Asked first: who asks makes what is missing.
-            failure = self._telling(folder, ticket, failure)
-            self.tables(ticket.job.route.store).abort(job_id)
-        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
-        if ended and receipt:
-            self.events.put(SUCCEEDED, _told(ticket, execution, state) | {"receipt": to_plain(receipt)})
-        elif ended:
-            self.events.put(FAILED, _told(ticket, execution, state) | {"failure": to_plain(failure)})
-        return {"job": job_id, "state": str(state), "error": failure.error}
-
-    def _published(self, folder: Folder, ticket: Ticket) -> Receipt | None:
-        """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
-        target = ticket.job.target
-        if not isinstance(target, Target):
-            return None
-        head = self.objects.head(target.bucket, target.key)
-        if head is None or publish_rule(ticket.job)(head.metadata) is not Verdict.DUPLICATE:
-            return None
-        # Before there was a cut, ingest published it, and could not note it either.
-        cut = folder.find(Cut, CUT) or Cut(codec_by_name(ticket.job.source.key), WHOLE)
-        return Receipt(
-            bytes_in=ticket.job.source.size,
-            bytes_out=head.size,
-            crc32=cut.crc32 or head.crc32 or 0,
-            parts=0,
-            codec=cut.codec,
-            etag=head.etag,
-            version_id=head.version_id,
-            warnings=(*cut.warnings, "the result was published, then the machine failed"),
-        )
-
-    def _loaded(self, folder: Folder, ticket: Ticket, execution: str) -> Receipt | None:
-        """The receipt of a table job whose `finish` has committed, and died before it could say so."""
-        cut = folder.find(Cut, CUT)
-        if cut is None or cut.plan is None or not cut.spans:
-            return None
-        found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
-        steps = self.tables(ticket.job.route.store)
-        moved = steps.finished(ticket.job.id, cut.plan) if len(found) == len(cut.numbers) else None
-        if moved is None:
-            return None
-        whole = _with_move(_joined(ticket, cut, [found[number] for number in cut.numbers]), moved, ticket.job.id)
-        return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
-
-    def _telling(self, folder: Folder, ticket: Ticket, failure: Failure) -> Failure:
-        """A failure that also says what is in the tables. A source that is carried whole says so itself."""
-        cut = folder.find(Cut, CUT)
-        if cut is None or cut.plan is None or not cut.spans:
-            return failure
-        try:
-            committed = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
-        except PenstockError as error:
-            # A job must end also where its table has gone.
-            told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
-            return replace(failure, message=f"{failure.message}; {told}")
-        if committed is None:
-            return failure
-        message = f"{failure.message}; {committed.told}"
-        return replace(failure, message=message, hint=committed.hint(failure.hint))
-
-    def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
-        """What ended the job: what a step noted, where that explains what the machine was told."""
-        told = failure_told(error)
-        noted = self.executions.blamed(job_id, execution)
-        return noted if noted and (is_permanent(noted.error) or told.error in _GENERAL) else told
-
-
-def _told(ticket: Ticket, execution: str, state: JobState) -> dict[str, object]:
+def told_of(ticket: Ticket, execution: str, state: JobState) -> dict[str, object]:
+    """What an event says of a job, whatever became of it."""
     return {
         "job": ticket.job.id,
         "execution": execution,
@@ -282,7 +165,7 @@ def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:
         raise IncompleteJobError(f"{ticket.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
 
 
-def _joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt:
+def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt:
     """The receipt of the whole job. Raises ChecksumMismatchError when its bytes are not those that were indexed."""
     crc32 = 0
     for receipt in receipts:
@@ -315,7 +198,7 @@ def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[s
     return ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
 
 
-def _with_move(whole: Receipt, moved: Loaded, job_id: str) -> Receipt:
+def with_move(whole: Receipt, moved: Loaded, job_id: str) -> Receipt:
     """The receipt after the rows of an atomic load were moved."""
     if not moved.rows:
         return whole

@@ -64,6 +64,7 @@ class MemoryJobStore:
             memory_peak=0,
             memory_size=memory,
             yields_to="",
+            sends=0,
         )
         self.jobs[job.id] = status
         if isinstance(refusal, YieldedError):
@@ -86,6 +87,7 @@ class MemoryJobStore:
         self.add_upload(claim.job_id, upload_id)
 
     def forget_upload(self, job_id: str, upload_id: str) -> None:
+        """Take an upload off a record."""
         if job_id in self.jobs:
             self.change(job_id, uploads=tuple(one for one in self.jobs[job_id].uploads if one != upload_id))
 
@@ -165,6 +167,7 @@ class MemoryJobStore:
             spans_done=0,
             round=0,
             aborts=0,
+            sends=0,
             yields_to="",
             warnings=(),
             execution="",

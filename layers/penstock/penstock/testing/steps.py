@@ -17,8 +17,8 @@ from penstock.errors import (
     YieldedError,
 )
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Content, Failure, Job, JobState, Progress, Published, Receipt, Target
-from penstock.ports import PublishRule
+from penstock.model import Claim, Content, Failure, Job, JobState, JobStatus, Progress, Published, Receipt, Target
+from penstock.ports import Execution, PublishRule
 from penstock.spans import SpanReceipt, Stored, delivery_of
 from penstock.testing.jobs import MemoryJobStore
 from penstock.testing.objects import MemoryObjectStore
@@ -163,6 +163,12 @@ class MemoryExecutionStore:
         if self.jobs.jobs[job_id].round < round_:
             self.jobs.change(job_id, round=round_, progress=Progress(), spans_done=0)
 
+    def get(self, job_id: str) -> JobStatus | None:
+        return self.jobs.get(job_id)
+
+    def forget_upload(self, job_id: str, upload_id: str) -> None:
+        self.jobs.forget_upload(job_id, upload_id)
+
     def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         self.jobs.owners[upload_id] = job_id
         self._check(job_id, execution)
@@ -245,14 +251,16 @@ class MemoryExecutionStore:
         if status.execution == execution and status.state.final:
             return False
         if self.jobs.holder(job_id) != _revoked(execution):
-            self._check(job_id, execution)
+            self._check_holder(job_id, execution)
+        if status.state.final:
+            raise LeaseLostError(f"job {job_id}: it has ended")
         self.jobs.end(job_id, state, receipt=receipt, failure=failure)
         return True
 
     def _check(self, job_id: str, execution: str) -> None:
         self._check_holder(job_id, execution)
-        if self.jobs.jobs[job_id].state.final:
-            raise LeaseLostError(f"job {job_id}: it has ended")
+        if self.jobs.jobs[job_id].state not in (JobState.RUNNING, JobState.EXECUTING):
+            raise LeaseLostError(f"job {job_id}: it has ended, or waits")
 
     def _check_holder(self, job_id: str, execution: str) -> None:
         if self.jobs.holder(job_id) != execution:
@@ -269,15 +277,22 @@ def _yielded(execution: str) -> str:
 
 @dataclass
 class MemoryMachine:
-    """Remembers which executions were started, and with what; a test says which have ``ended``. Implements
-    ``Machine``."""
+    """Remembers which executions were started, and with what; a test says which have ``ended``, with what ``results``.
+    Implements ``Machine``."""
 
     started: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    results: dict[str, Execution] = field(default_factory=dict)
 
     def start(self, execution: str, payload: str) -> bool:
         self.started.setdefault(execution, payload)
         return execution not in self.ended
+
+    def describe(self, execution: str) -> Execution | None:
+        if execution not in self.started:
+            return None
+        running = Execution("FAILED" if execution in self.ended else "RUNNING")
+        return self.results.get(execution, running)
 
 
 @dataclass

@@ -29,7 +29,7 @@ from penstock.wiring.routes import routes_reader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from penstock.steps.finishing import Aborter
+    from penstock.steps.aborting import Aborter
     from penstock.wiring.steps import Steps
 
 

@@ -16,8 +16,9 @@ from penstock.delivery import Carrier, ObjectCarrier
 from penstock.limits import Budget
 from penstock.model import Store
 from penstock.settings import Settings
+from penstock.steps.aborting import Aborter
 from penstock.steps.cutting_tables import TableCutter
-from penstock.steps.finishing import Aborter, Finisher
+from penstock.steps.finishing import Finisher
 from penstock.steps.index_step import Indexer
 from penstock.steps.planning import Planner, Sizes
 from penstock.steps.working import Worker

@@ -1,0 +1,141 @@
+"""`abort`: what cannot be finished leaves nothing. It may be called again, by whoever finds that a job has no end.
+
+All it needs is the job's record. The files that the steps have left tell it more: the cause, what of a table is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from penstock.delivery import MADE_BY
+from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
+from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
+from penstock.steps.blaming import failure_told, is_permanent, is_superseded
+from penstock.steps.estimate import codec_by_name
+from penstock.steps.finishing import FAILED, SUCCEEDED, joined
+from penstock.steps.standing import standing
+from penstock.steps.tables import TableSteps
+from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.values import to_plain
+
+# What Step Functions says where it does not pass on what it was told.
+_GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Aborter:
+    """Ends a job that failed."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    tables: Callable[[Store], TableSteps]
+    events: EventBus
+
+    def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
+        """Abort the uploads, drop staging tables, close the job as failed or superseded, tell.
+
+        ``execution`` is whoever had the job last: an execution, or an attempt of ingest. ``error`` is what the machine
+        was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job that has succeeded is left
+        alone; one whose result stands, although nobody could note it any more, succeeds.
+        Raises LeaseLostError for a job that another has.
+        """
+        folder = Folder(self.files, job_id)
+        status = self.executions.get(job_id)
+        if status is None:
+            return self._without_record(folder, execution)
+        # First of all, so that no step that is still under way delivers anything behind the back of this one.
+        if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
+            return {"job": job_id, "state": str(JobState.SUCCEEDED)}
+        failure = self._failure(job_id, execution, error)
+        self._end_uploads(status, folder, execution)
+        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
+        ticket = folder.find(Ticket, TICKET)
+        receipt = self._published(status, folder) or self._loaded(folder, ticket, execution)
+        if receipt:
+            state = JobState.SUCCEEDED
+        elif status.store is not Store.BUCKET:
+            self.tables(status.store).abort(job_id)
+            failure = self._telling(folder, ticket, failure)
+        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
+        if ended and receipt:
+            self.events.put(SUCCEEDED, _told(status, execution, state) | {"receipt": to_plain(receipt)})
+        elif ended:
+            self.events.put(FAILED, _told(status, execution, state) | {"failure": to_plain(failure)})
+        return {"job": job_id, "state": str(state), "error": failure.error}
+
+    def _without_record(self, folder: Folder, execution: str) -> dict[str, object]:
+        """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
+        ticket, upload = folder.find(Ticket, TICKET), folder.find(Upload, upload_name(execution))
+        if ticket and upload and isinstance(ticket.job.target, Target):
+            self.parts.abort(ticket.job.target, upload.upload_id)
+        return {"job": folder.job_id, "state": "unknown"}
+
+    def _end_uploads(self, status: JobStatus, folder: Folder, execution: str) -> None:
+        """All that the record names; one of an earlier Penstock is named by a file alone."""
+        target = status.object_target
+        if target is None:
+            return
+        upload = folder.find(Upload, upload_name(execution))
+        for upload_id in {*status.uploads, *([upload.upload_id] if upload else [])}:
+            self.parts.abort(target, upload_id)
+            if upload_id in status.uploads:
+                self.executions.forget_upload(status.job_id, upload_id)
+
+    def _published(self, status: JobStatus, folder: Folder) -> Receipt | None:
+        """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
+        target = status.object_target
+        head = self.objects.head(target.bucket, target.key) if target else None
+        if head is None or head.metadata.get(MADE_BY) != status.job_id:
+            return None
+        # Before there was a cut, ingest published it, and could not note it either.
+        cut = folder.find(Cut, CUT) or Cut(codec_by_name(status.source), WHOLE)
+        return Receipt(
+            bytes_in=status.size,
+            bytes_out=head.size,
+            crc32=cut.crc32 or head.crc32 or 0,
+            parts=0,
+            codec=cut.codec,
+            etag=head.etag,
+            version_id=head.version_id,
+            warnings=(*cut.warnings, "the result was published, then the job was interrupted"),
+        )
+
+    def _loaded(self, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
+        """The receipt of a table job whose `finish` has committed, and died before it could say so."""
+        cut = folder.find(Cut, CUT)
+        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+            return None
+        found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
+        steps = self.tables(ticket.job.route.store)
+        if len(found) < len(cut.numbers) or not steps.is_finished(ticket.job.id, cut.plan):
+            return None
+        whole = joined(ticket, cut, [found[number] for number in cut.numbers])
+        return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
+
+    def _telling(self, folder: Folder, ticket: Ticket | None, failure: Failure) -> Failure:
+        """A failure that also says what is in the tables. A source that is carried whole says so itself."""
+        cut = folder.find(Cut, CUT)
+        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+            return failure
+        told = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+        return replace(failure, message=f"{failure.message}; {told}") if told else failure
+
+    def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
+        """What ended the job: what a step noted, where that explains what the machine was told."""
+        told = failure_told(error)
+        noted = self.executions.blamed(job_id, execution)
+        return noted if noted and (is_permanent(noted.error) or told.error in _GENERAL) else told
+
+
+def _told(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:
+    return {
+        "job": status.job_id,
+        "execution": execution,
+        "source": status.source,
+        "target": status.target,
+        "route": status.route,
+        "state": str(state),
+    }
