@@ -23,8 +23,8 @@ from faults.schedule import Schedule
 from faults.sources import Kind
 from faults.wire import wire
 from faults.world import SOURCE, Place, World
+from penstock.events import notification
 from penstock.model import Source
-from penstock.operations.redriving import notification
 
 # Shares of requests that meet a fault. The last is so bad that many jobs fail. Small jobs have few requests.
 RATES = (0.01, 0.02, 0.04, 0.08)

@@ -31,7 +31,7 @@ from penstock_local.tools import checkout
 
 __all__ = ["Stack", "emulator_only", "find", "running", "start", "state_directory", "stop"]
 
-FUNCTIONS = ("ingest", "plan", "index", "work", "finish", "abort")
+FUNCTIONS = ("ingest", "plan", "index", "work", "finish", "abort", "reconcile")
 
 # Where in its state directory a stack keeps its PostgreSQL server.
 DATABASE = "postgres"

@@ -59,19 +59,21 @@ def test_there_is_a_function_for_every_verb(resources: Resources) -> None:
         assert function["FunctionName"] == {"Fn::Sub": f"${{AWS::StackName}}-{verb}"}
 
 
-def test_only_ingest_knows_the_state_machine(resources: Resources) -> None:
+def test_only_ingest_and_reconcile_know_the_state_machine(resources: Resources) -> None:
     told = {
         name: function["Environment"]["Variables"]["PENSTOCK_STATE_MACHINE"]
         for name, function in functions(resources).items()
         if "PENSTOCK_STATE_MACHINE" in function["Environment"]["Variables"]
     }
-    assert told == {"IngestFunction": {"Ref": "StateMachine"}}
+    assert told == {name: {"Ref": "StateMachine"} for name in ("IngestFunction", "ReconcileFunction")}
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    for function in functions(resources).values():
-        assert function["MemorySize"] == {"Ref": "MemorySize"}
-        assert function["Timeout"] == {"Ref": "Timeout"}
+    # The reconciler touches no bytes of files.
+    own = {"ReconcileFunction": (512, 120)}
+    for name, function in functions(resources).items():
+        given = ({"Ref": "MemorySize"}, {"Ref": "Timeout"})
+        assert (function["MemorySize"], function["Timeout"]) == own.get(name, given)
         assert function["Runtime"] == {"Ref": "Runtime"}
         assert function["Architectures"] == [{"Ref": "Architecture"}]
         assert function["Layers"] == [{"Ref": "PenstockLayer"}]
@@ -130,6 +132,7 @@ def test_a_deployed_function_keeps_to_the_endpoints_of_aws(resources: Resources)
     [
         ("DeadLettersAlarm", "AWS/SQS ApproximateNumberOfMessagesVisible of DeadLetterQueue", 0),
         ("ErrorsAlarm", "AWS/Lambda Errors of IngestFunction", 0),
+        ("ReconcileErrorsAlarm", "AWS/Lambda Errors of ReconcileFunction", 0),
         ("ThrottlesAlarm", "AWS/Lambda Throttles of IngestFunction", 0),
         ("BacklogAlarm", "AWS/SQS ApproximateAgeOfOldestMessage of IngestQueue", 3600),
         ("ExecutionsFailedAlarm", "AWS/States ExecutionsFailed of StateMachine", 0),
@@ -176,5 +179,6 @@ def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any])
         "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
         "IngestFunctionName": {"Ref": "IngestFunction"},
         "IngestFunctionArn": {"Fn::GetAtt": ["IngestFunction", "Arn"]},
+        "AbortFunctionName": {"Ref": "AbortFunction"},
         "StateMachineArn": {"Ref": "StateMachine"},
     }

@@ -116,6 +116,24 @@ GRANTED: dict[str, Grants] = {
         "BuryFailedEvents": ({"sqs:SendMessage"}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}),
         **logs("Abort"),
     },
+    "ReconcileRole": {
+        "FindOpenJobs": ({"dynamodb:Query"}, {"Fn::Sub": "${JobsTable.Arn}/index/by_time"}),
+        **KEEP_JOB,
+        "SendEventsAgain": ({"sqs:SendMessage"}, {"Fn::GetAtt": ["IngestQueue", "Arn"]}),
+        "ReadDeadLetters": (
+            {"sqs:DeleteMessage", "sqs:ReceiveMessage"},
+            {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        ),
+        **READ_ROUTES,
+        "WatchExecutions": (
+            {"states:DescribeExecution"},
+            {"Fn::Sub": f"arn:{HERE % 'states'}:execution:${{AWS::StackName}}-job:*"},
+        ),
+        "AskForAbort": ({"lambda:InvokeFunction"}, {"Fn::GetAtt": ["AbortFunction", "Arn"]}),
+        **FIND_UPLOADS,
+        "EndUploads": ({"s3:AbortMultipartUpload"}, DESTINATION_OBJECTS),
+        **logs("Reconcile"),
+    },
     "StateMachineRole": {
         "CallSteps": (
             {"lambda:InvokeFunction"},
@@ -183,7 +201,7 @@ GRANTED: dict[str, Grants] = {
 }
 WITHOUT_RESOURCES = {"FunctionPolicy": {"JoinVpc", "Trace"}, "StateMachineRole": {"Log", "Trace"}}
 FUNCTION_ROLES = [name for name in GRANTED if name.endswith("Role") and name != "StateMachineRole"]
-WITHOUT_DATABASE = {"IndexRole"}
+WITHOUT_DATABASE = {"IndexRole", "ReconcileRole"}
 
 
 def as_list(value: Any) -> list[Any]:

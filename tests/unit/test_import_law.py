@@ -26,7 +26,7 @@ LEVELS = [
     {"jobs"},
     {"group"},
     {"ingest"},
-    {"operations"},
+    {"operations", "reconcile"},
     {"telemetry"},
     {"wiring"},
     {"sync"},

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from job_stories import BEGAN, spans, succeeded
 from penstock.errors import JobStandsError, UnknownJobError
-from penstock.events import read_event
+from penstock.events import notification, read_event
 from penstock.model import Claim, Failure, Job, JobState, Progress, Receipt, Route, Source, Target
 from penstock.operations.finding import find, newest
-from penstock.operations.redriving import Redriver, notification
+from penstock.operations.redriving import Redriver
 from penstock.operations.story import Teller, timeline
 from penstock.operations.watching import Watch, follow
 from penstock.records import Place, Reject

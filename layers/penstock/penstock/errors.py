@@ -30,6 +30,7 @@
         ├── DestinationMissingError
         ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
         ├── TooManyRejectsError      more records were rejected than the route allows
+        ├── AttemptsExhaustedError   the function was killed, or its event came to nothing, as often as may be
         ├── IncompleteJobError       receipts, parts or bytes are missing when a job is to be finished
         ├── RequestRefusedError      the service refused the request for another reason
         ├── FileError                a local file or folder cannot be read or written
@@ -226,6 +227,13 @@ class InvalidTableError(PermanentError):
 
 class TooManyRejectsError(PermanentError):
     default_hint = "Mend the records that are listed and upload the file again, or raise the route's max_rejects."
+
+
+class AttemptsExhaustedError(PermanentError):
+    default_hint = (
+        "The function's log says how each attempt ended. Give it more memory or time, then begin the job again: "
+        "`penstock redrive`."
+    )
 
 
 class IncompleteJobError(PermanentError):

@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from penstock.errors import InvalidEventError
 from penstock.model import Source
 
 # Characters of a foreign event that an error shows.
 EXCERPT = 200
+
+# What names, in an event that Penstock has sent, the job that it is to begin again.
+JOB = "penstockJob"
 
 # What reading a field raises that is missing, or of another type or size.
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
@@ -38,6 +41,51 @@ class Message:
     receipt_handle: str = ""
     queue_arn: str = ""
     receives: int = 1
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What a message among the dead letters is about: sources, or the job of a call of `abort` that failed."""
+
+    sources: tuple[Source, ...] = ()
+    abort_of: str = ""
+
+
+def read_dead_letter(body: str) -> DeadLetter:
+    """What died: a message of the queue, or what Lambda writes of an asynchronous call that failed.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    try:
+        letter = json.loads(body)
+        if isinstance(letter, dict) and "requestPayload" in letter:
+            letter = letter["requestPayload"]
+        if isinstance(letter, dict) and "attempt" in letter and isinstance(letter.get("job"), str):
+            return DeadLetter(abort_of=letter["job"])
+        return DeadLetter(_sources(letter))
+    except (InvalidEventError, ValueError, RecursionError):
+        return DeadLetter()
+
+
+def notification(source: Source, *, job_id: str = "") -> str:
+    """What S3 writes into a queue when a source is created; with the job that it is to begin again.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    thing = {"key": quote_plus(source.key, safe="/"), "size": source.size, "eTag": source.etag}
+    if source.version_id:
+        thing["versionId"] = source.version_id
+    if source.sequencer:
+        thing["sequencer"] = source.sequencer
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        **({"eventTime": source.event_time} if source.event_time else {}),
+        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": source.bucket}, "object": thing},
+    }
+    return json.dumps({"Records": [record], **({JOB: job_id} if job_id else {})})
 
 
 def read_event(event: object) -> tuple[Message, ...]:
@@ -61,8 +109,11 @@ def _is_sqs_batch(event: object) -> bool:
 def _message(record: Mapping[str, Any]) -> Message:
     sources: tuple[Source, ...] = ()
     problem = None
+    job_id = ""
     try:
-        sources = _sources(json.loads(record["body"]))
+        body = json.loads(record["body"])
+        sources = _sources(body)
+        job_id = str(body.get(JOB, ""))
     except InvalidEventError as error:
         problem = error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -74,6 +125,7 @@ def _message(record: Mapping[str, Any]) -> Message:
         receipt_handle=str(record.get("receiptHandle", "")),
         queue_arn=str(record.get("eventSourceARN", "")),
         receives=_receives(record),
+        job_id=job_id,
     )
 
 

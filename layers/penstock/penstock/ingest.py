@@ -65,14 +65,17 @@ class Ingest:
         if not any(message.sources for message in messages):
             return Report((), tuple(returned), problems, queued)
         routes = self._routes_for(messages)
-        together = self._take_together([source for message in messages for source in message.sources], routes, deadline)
+        new = [source for message in messages for source in message.sources if not message.job_id]
+        together = self._take_together(new, routes, deadline)
         outcomes: list[Outcome] = []
         fresh = not together
         for message in sorted(messages, key=_total_size):
             done: list[Outcome] = []
             for source in message.sources:
                 # A second message of the same source finds the job done, as it would alone.
-                outcome = together.pop(source, None) or self.workshop.take(source, routes, deadline, fresh=fresh)
+                outcome = together.pop(source, None) or self.workshop.take(
+                    source, routes, deadline, fresh=fresh, job_id=message.job_id
+                )
                 fresh = False
                 done.append(outcome)
             outcomes += done

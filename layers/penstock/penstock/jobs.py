@@ -18,7 +18,19 @@ from penstock.errors import (
     YieldedError,
     noting,
 )
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, ObjectHead, Progress, Receipt, Source, Store
+from penstock.model import (
+    Claim,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    ObjectHead,
+    Progress,
+    Receipt,
+    Source,
+    Store,
+    digest,
+)
 from penstock.ports import Deadline, JobStore, ObjectStore
 from penstock.routes import Routes, destination_of
 from penstock.steps.handover import Handover
@@ -57,10 +69,14 @@ class Workshop:
     clock: Callable[[], float] = time.monotonic
     handover: Handover | None = None
 
-    def take(self, source: Source, routes: Routes, deadline: Deadline, *, fresh: bool = True) -> Outcome:
+    def take(
+        self, source: Source, routes: Routes, deadline: Deadline, *, fresh: bool = True, job_id: str = ""
+    ) -> Outcome:
         """Do the job of one source, if it is still to be done.
 
         ``fresh``: nothing was done before it in this invocation, so running out of time is the job's own fault.
+        ``job_id``: the job that the event is to begin again. It ends as superseded where the route has changed, so that
+        its source makes another one.
         Every error of ours becomes an Outcome; any other leaves the lease to run out, and the message returns.
         """
         began = self.clock()
@@ -69,8 +85,10 @@ class Workshop:
             route = routes.find(source.bucket, source.key)
             if route is None:
                 self.jobs.skip(source)
+                self._supersede(job_id, digest(*source.identity))
                 return replace(outcome, state=JobState.SKIPPED)
             job = Job(source, route, destination_of(route, source))
+            self._supersede(job_id, job.id)
             outcome = Outcome(source, None, job.id, route.name, job.target.uri)
             outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh)
         except YieldedError as error:
@@ -78,6 +96,10 @@ class Workshop:
         except RetryableError as error:
             outcome = replace(outcome, retry=error, failure=Failure.of(error))
         return replace(outcome, seconds=self.clock() - began)
+
+    def _supersede(self, job_id: str, by: str) -> None:
+        if job_id and job_id != by:
+            self.jobs.supersede(job_id, by)
 
     def _claimed(self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool) -> Outcome:
         if not fresh and deadline.remaining() < 2 * self.margin:

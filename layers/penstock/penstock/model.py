@@ -33,6 +33,7 @@ __all__ = [
     "Target",
     "can_begin_again",
     "digest",
+    "superseded_by",
 ]
 
 
@@ -282,3 +283,9 @@ def can_begin_again(status: JobStatus, now: float) -> bool:
         case JobState.RUNNING:
             return status.lease_until <= now
     return False
+
+
+def superseded_by(job_id: str) -> Failure:
+    """Why a job ends whose source another job takes, since its route has changed."""
+    message = f"the route of its source has changed: the event that began it again is that of job {job_id}"
+    return Failure("SupersededError", message, "")

@@ -408,6 +408,9 @@ class JobStore(Protocol):
         Its progress begins anew, its time too, its attempts are as many again, and `Claim.redrives` counts one more.
         """
 
+    def supersede(self, job_id: str, by: str) -> bool:
+        """End a job that waits, because its event now makes the job ``by``; False where it does not wait."""
+
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
         """Every job, in no order: those whose id begins so, of that source's URI, in one of these states.
 
@@ -429,8 +432,9 @@ class OpenJobs(Protocol):
         """Take a job from whoever has it: it waits for another delivery of its event, until ``at``. Counts in
         ``sends``, which a claim sets to 0."""
 
-    def begin_abort(self, status: JobStatus, at: float) -> bool:
-        """Nobody may claim the job before ``at``, when it is looked at again. Counts in ``aborts``."""
+    def begin_abort(self, status: JobStatus, at: float, failure: Failure) -> bool:
+        """Nobody may claim the job before ``at``, when it is looked at again; why it fails is on record. Counts in
+        ``aborts``."""
 
     def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
         """End a job in a final state."""
@@ -443,6 +447,25 @@ class OpenJobs(Protocol):
 
     def lock(self, task: str, seconds: float) -> bool:
         """Whether a task is due that is done every so many seconds, by one function at a time."""
+
+
+class OwnUploads(Protocol):
+    """The multipart uploads of the destination bucket that functions of this stack have begun."""
+
+    def older_than(self, seconds: float) -> Iterator[Unfinished]:
+        """Those that are still open, and were begun longer ago."""
+
+    def end(self, upload: Unfinished) -> None:
+        """Abort one, or find it gone."""
+
+
+class DeadLetterQueue(Protocol):
+    """Where messages go that were delivered five times in vain."""
+
+    def receive(self) -> Sequence[tuple[str, str]]:
+        """At most ten bodies, each with the handle to delete it by. They are hidden for some seconds."""
+
+    def delete(self, receipt_handle: str) -> None: ...
 
 
 class EventQueue(Protocol):

@@ -44,6 +44,12 @@ class Settings:
     index_spacing: int = 0
     time_limit_seconds: float = 0.0
 
+    # What the reconciler needs: queues, the function `abort`, and the roles under which uploads are begun.
+    queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    abort_function: str = ""
+    upload_roles: tuple[str, ...] = ()
+
     VARIABLES: ClassVar[frozenset[str]] = frozenset(
         {
             "PENSTOCK_JOBS_TABLE",
@@ -65,6 +71,10 @@ class Settings:
             "PENSTOCK_SPAN_BYTES",
             "PENSTOCK_INDEX_SPACING",
             "PENSTOCK_TIME_LIMIT_SECONDS",
+            "PENSTOCK_QUEUE_URL",
+            "PENSTOCK_DEAD_LETTER_QUEUE_URL",
+            "PENSTOCK_ABORT_FUNCTION",
+            "PENSTOCK_UPLOAD_ROLES",
         }
     )
 
@@ -112,4 +122,8 @@ class Settings:
             span_bytes=number("PENSTOCK_SPAN_BYTES", int, 0),
             index_spacing=number("PENSTOCK_INDEX_SPACING", int, 0),
             time_limit_seconds=number("PENSTOCK_TIME_LIMIT_SECONDS", float, 0.0),
+            queue_url=environment.get("PENSTOCK_QUEUE_URL", ""),
+            dead_letter_queue_url=environment.get("PENSTOCK_DEAD_LETTER_QUEUE_URL", ""),
+            abort_function=environment.get("PENSTOCK_ABORT_FUNCTION", ""),
+            upload_roles=tuple(filter(None, environment.get("PENSTOCK_UPLOAD_ROLES", "").split(","))),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,14 @@ STATES = {
     JobState.SKIPPED: "JobsSkipped",
 }
 
+RECONCILED = {
+    "restarted": "JobsRestarted",
+    "aborted": "JobsAborted",
+    "ended": "JobsEnded",
+    "uploads": "UploadsEnded",
+    "recorded": "JobsRecorded",
+}
+
 
 def report(done: Report, logger: Logger, metrics: Metrics) -> None:
     """One log line per outcome, and the sums as metrics of the invocation."""
@@ -33,6 +41,15 @@ def report(done: Report, logger: Logger, metrics: Metrics) -> None:
         _log(outcome, logger)
     _measure(done.outcomes, metrics)
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
+
+
+def reconciled(done: Mapping[str, int], logger: Logger, metrics: Metrics) -> None:
+    """One log line of a run that found something to do, and what it did as metrics."""
+    if any(done.values()):
+        logger.info("reconciled", extra=dict(done))
+    for name, metric in RECONCILED.items():
+        if done.get(name):
+            metrics.add_metric(metric, MetricUnit.Count, done[name])
 
 
 @contextmanager

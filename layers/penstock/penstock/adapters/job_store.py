@@ -41,6 +41,7 @@ from penstock.model import (
     Source,
     can_begin_again,
     digest,
+    superseded_by,
 )
 
 if TYPE_CHECKING:
@@ -196,6 +197,15 @@ class DynamoJobStore:
             **open_until(status.job_id, now + WAITING_SECONDS),
         }
         return self._table.update_unchanged(status, fields | afresh(now), add={"redrives": 1})
+
+    def supersede(self, job_id: str, by: str) -> bool:
+        now = self._clock()
+        fields = {"state": str(JobState.SUPERSEDED), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= {"failure": asdict(superseded_by(by)), **ended_at(job_id, now)}
+        written = self._table.update(
+            job_key(job_id), fields, condition="#state = :waiting", values={":waiting": str(JobState.WAITING)}
+        )
+        return written is not None
 
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
         conditions, values, names = ["begins_with(pk, :prefix)"], {":prefix": typed(job_key(prefix))}, {}

@@ -49,6 +49,11 @@ def stepfunctions_client() -> Any:
     return session().client("stepfunctions", config=LIGHT)
 
 
+def lambda_client() -> Any:
+    """A Lambda client: only made when something is to be aborted."""
+    return session().client("lambda", config=LIGHT)
+
+
 def events_client() -> Any:
     """An EventBridge client."""
     return session().client("events", config=LIGHT)

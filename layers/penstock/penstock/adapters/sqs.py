@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -67,3 +67,28 @@ class SqsEvents:
     def send(self, event: str) -> None:
         with translating(f"sqs:SendMessage to {self._url}"):
             self._client.send_message(QueueUrl=self._url, MessageBody=event)
+
+
+class SqsDeadLetters:
+    """Implements ``DeadLetterQueue``. What is received is hidden for as long as a run needs it."""
+
+    HIDDEN_SECONDS = 10
+
+    def __init__(self, connect: Callable[[], SQSClient], url: str) -> None:
+        self._connect = connect
+        self._url = url
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        return self._connect()
+
+    def receive(self) -> Sequence[tuple[str, str]]:
+        with translating(f"sqs:ReceiveMessage from {self._url}"):
+            answer = self._client.receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=self.HIDDEN_SECONDS
+            )
+        return [(message["Body"], message["ReceiptHandle"]) for message in answer.get("Messages", ())]
+
+    def delete(self, receipt_handle: str) -> None:
+        with translating(f"sqs:DeleteMessage from {self._url}"):
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)

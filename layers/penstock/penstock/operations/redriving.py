@@ -6,11 +6,10 @@ loaded again.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from urllib.parse import quote_plus
 
 from penstock.errors import JobStandsError
+from penstock.events import notification
 from penstock.model import JobState, JobStatus, Source
 from penstock.ports import EventQueue, JobStore
 
@@ -40,7 +39,7 @@ class Redriver:
         if status.state is JobState.FAILED and not self.jobs.begin_again(status):
             raise JobStandsError(f"job {status.job_id} was begun again by somebody else", hint="`penstock watch` it.")
         # A crash before this leaves a job that waits: redriven again, its event is sent.
-        self.queue.send(notification(upload))
+        self.queue.send(notification(upload, job_id=status.job_id))
         return upload
 
 
@@ -57,23 +56,3 @@ def upload_of(status: JobStatus) -> Source:
             hint="Upload the source again.",
         )
     return status.upload
-
-
-def notification(source: Source) -> str:
-    """What S3 writes into a queue when a source is created.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-    """
-    thing = {"key": quote_plus(source.key, safe="/"), "size": source.size, "eTag": source.etag}
-    if source.version_id:
-        thing["versionId"] = source.version_id
-    if source.sequencer:
-        thing["sequencer"] = source.sequencer
-    record = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
-        **({"eventTime": source.event_time} if source.event_time else {}),
-        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": source.bucket}, "object": thing},
-    }
-    return json.dumps({"Records": [record]})

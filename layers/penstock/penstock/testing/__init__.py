@@ -14,6 +14,7 @@ from penstock.testing.faults import (
 )
 from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
+from penstock.testing.open_jobs import MemoryOpenJobs
 from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.steps import (
     MemoryEventBus,
@@ -37,6 +38,7 @@ __all__ = [
     "MemoryJobStore",
     "MemoryMachine",
     "MemoryObjectStore",
+    "MemoryOpenJobs",
     "MemoryPartStore",
     "MemoryQueue",
     "MemoryRejectLog",

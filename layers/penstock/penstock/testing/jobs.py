@@ -22,6 +22,7 @@ from penstock.model import (
     Store,
     can_begin_again,
     digest,
+    superseded_by,
 )
 
 
@@ -178,6 +179,13 @@ class MemoryJobStore:
             finished_at=0.0,
         )
         self.dues[job_id] = now + WAITING_SECONDS
+        return True
+
+    def supersede(self, job_id: str, by: str) -> bool:
+        status = self.jobs.get(job_id)
+        if status is None or status.state is not JobState.WAITING:
+            return False
+        self.end(job_id, JobState.SUPERSEDED, receipt=None, failure=superseded_by(by))
         return True
 
     def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:

@@ -29,6 +29,7 @@ from penstock.wiring.routes import routes_reader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+    from penstock.reconcile.run import Reconciliation
     from penstock.steps.aborting import Aborter
     from penstock.wiring.steps import Steps
 
@@ -63,6 +64,15 @@ def finish() -> Blaming:
 def abort() -> Aborter:
     """The abort step."""
     return _steps().abort()
+
+
+@cache
+def reconcile() -> Reconciliation:
+    """The reconciler of this environment."""
+    with _for_good():
+        from penstock.wiring.reconcile import build_reconciliation  # noqa: PLC0415  # no other function has use for it
+
+        return build_reconciliation(Settings.from_environment())
 
 
 def deadline(context: LambdaContext) -> Deadline:

@@ -1,0 +1,29 @@
+"""`reconcile`: finds what nobody works on any more, and begins or ends it."""
+
+from __future__ import annotations
+
+import gc
+
+gc.disable()  # until the cold start is over: see `deployed`
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from penstock import telemetry
+from penstock.wiring import deployed
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
+    """EventBridge's event of a schedule -> how many jobs, uploads and dead letters there was something to do with."""
+    done = deployed.reconcile()(deployed.deadline(context))
+    telemetry.reconciled(done, logger, metrics)
+    return dict(done)

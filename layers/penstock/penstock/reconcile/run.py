@@ -1,0 +1,47 @@
+"""One run of the reconciler: due jobs each time, uploads and dead letters now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from penstock.errors import PenstockError
+from penstock.ports import Deadline, OpenJobs
+from penstock.reconcile import dead_letters, uploads
+from penstock.reconcile.dead_letters import DeadLetters
+from penstock.reconcile.jobs import Reconciler
+from penstock.reconcile.uploads import UploadSweep
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What the function `reconcile` does. One part that fails does not keep the others from their work."""
+
+    open_jobs: OpenJobs
+    reconciler: Reconciler
+    sweep: UploadSweep
+    letters: DeadLetters
+
+    def __call__(self, deadline: Deadline) -> Mapping[str, int]:
+        """What was done. Raises the first error, after all else is done."""
+        done: dict[str, int] = {}
+        errors = self.reconciler(deadline, done)
+        errors += self._now_and_then("uploads", uploads.EVERY_SECONDS, lambda: self._sweep(deadline, done))
+        errors += self._now_and_then("dead-letters", dead_letters.EVERY_SECONDS, lambda: self._read(deadline, done))
+        if errors:
+            raise errors[0]
+        return done
+
+    def _now_and_then(self, task: str, seconds: float, work: Callable[[], None]) -> list[PenstockError]:
+        try:
+            if self.open_jobs.lock(task, seconds):
+                work()
+        except PenstockError as error:
+            return [error]
+        return []
+
+    def _sweep(self, deadline: Deadline, done: dict[str, int]) -> None:
+        done["uploads"] = self.sweep(deadline)
+
+    def _read(self, deadline: Deadline, done: dict[str, int]) -> None:
+        done["recorded"], done["deleted"] = self.letters(deadline)

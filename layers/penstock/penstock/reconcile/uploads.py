@@ -1,0 +1,42 @@
+"""Ends multipart uploads that nobody will complete.
+
+An upload is noted with its job right after it was created. What is older than any invocation, was begun by this stack,
+and belongs to no unfinished job that names it, is left over: of a function that was killed between the two, of an abort
+that has failed, of a job whose record was deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.ports import Deadline, OpenJobs, OwnUploads
+from penstock.uploads import Unfinished
+
+# The longest invocation, and some: within it an upload need not be on record.
+OLD_SECONDS = 20 * 60.0
+# Requests are small, but there may be thousands.
+EVERY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSweep:
+    """Sweeps the destination bucket."""
+
+    open_jobs: OpenJobs
+    uploads: OwnUploads
+    margin: float = 10.0
+
+    def __call__(self, deadline: Deadline) -> int:
+        """How many uploads it has ended. What the time does not reach is left to the next sweep."""
+        ended = 0
+        for upload in self.uploads.older_than(OLD_SECONDS):
+            if deadline.remaining() < self.margin:
+                break
+            if self._is_left(upload):
+                self.uploads.end(upload)
+                ended += 1
+        return ended
+
+    def _is_left(self, upload: Unfinished) -> bool:
+        owner = self.open_jobs.owner(upload.id)
+        return owner is None or owner.state.final or upload.id not in owner.uploads

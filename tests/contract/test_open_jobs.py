@@ -1,0 +1,237 @@
+"""What every store of unfinished jobs keeps: who is due, and no write behind somebody's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from contract.object_backends import Endpoint
+from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several
+from penstock.adapters.execution_store import DynamoExecutionStore
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.open_jobs import DynamoOpenJobs
+from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS
+from penstock.model import Claim, Job, JobState, JobStatus, Progress
+from penstock.ports import ExecutionStore, JobStore, OpenJobs
+from penstock.testing import MemoryExecutionStore, MemoryJobStore, MemoryOpenJobs
+
+
+@dataclass
+class Stores:
+    jobs: JobStore
+    executions: ExecutionStore
+    open_jobs: OpenJobs
+
+    def claim(self, job: Job = JOB) -> Claim:
+        claim = self.jobs.claim(job, lease=60)
+        assert isinstance(claim, Claim)
+        return claim
+
+    def status(self, job: Job = JOB) -> JobStatus:
+        found = self.jobs.get(job.id)
+        assert found
+        return found
+
+    def due(self, limit: int = 10) -> list[str]:
+        return [status.job_id for status in self.open_jobs.due(limit)]
+
+
+def memory(clock: Clock) -> Iterator[Stores]:
+    jobs = MemoryJobStore(clock)
+    yield Stores(jobs, MemoryExecutionStore(jobs), MemoryOpenJobs(jobs))
+
+
+def dynamodb(clock: Clock) -> Iterator[Stores]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        yield stores_of(client, clock)
+
+
+def stores_of(client: object, clock: Clock) -> Stores:
+    given = {"retention_days": 90, "clock": clock}
+    return Stores(
+        DynamoJobStore(client, "jobs", **given),  # type: ignore[arg-type]  # boto3's, of whichever server
+        DynamoExecutionStore(client, "jobs", **given),  # type: ignore[arg-type]  # the same
+        DynamoOpenJobs(client, "jobs", **given),  # type: ignore[arg-type]  # the same
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "moto", "emulator"])
+def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
+    if request.param == "emulator":
+        endpoint: Endpoint = request.getfixturevalue("emulator")
+        client = endpoint.client("dynamodb")
+        create_table(client)
+        yield stores_of(client, clock)
+        client.delete_table(TableName="jobs")
+        return
+    backend: Callable[[Clock], Iterator[Stores]] = {"memory": memory, "moto": dynamodb}[request.param]
+    yield from backend(clock)
+
+
+def test_a_claimed_job_is_due_when_its_lease_is_over_whatever_its_heartbeats(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    clock.now += 59
+    assert stores.due() == []
+    stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    clock.now += 1
+    (status,) = stores.open_jobs.due(10)
+    assert (status, status.lease_until > clock.now) == (stores.status(), True)
+
+
+def test_a_waiting_job_is_due_after_the_longest_backoff(stores: Stores, clock: Clock) -> None:
+    stores.jobs.release(stores.claim(), FAILURE)
+    clock.now += WAITING_SECONDS - 1
+    assert stores.due() == []
+    clock.now += 1
+    assert stores.due() == [JOB.id]
+
+
+def test_a_job_of_an_execution_is_due_now_and_then(stores: Stores, clock: Clock) -> None:
+    stores.executions.hand_over(stores.claim(), JOB.id, lease=60)
+    clock.now += 60
+    assert stores.due() == [JOB.id]
+    stores.executions.confirm(JOB.id, JOB.id, lease=1e6)
+    assert stores.due() == []
+    clock.now += EXECUTING_SECONDS
+    assert stores.due() == [JOB.id]
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED])
+def test_a_job_that_has_ended_is_never_due(stores: Stores, clock: Clock, state: JobState) -> None:
+    stores.jobs.close(stores.claim(), state)
+    clock.now += 1e6
+    assert stores.due() == []
+
+
+def test_the_longest_overdue_come_first_and_no_more_than_were_asked_for(stores: Stores, clock: Clock) -> None:
+    jobs = several(30)
+    for job in jobs:
+        stores.claim(job)
+        clock.now += 1
+    clock.now += 60
+    assert stores.due(100) == [job.id for job in jobs]
+    assert stores.due(7) == [job.id for job in jobs[:7]]
+
+
+def test_a_job_that_is_looked_at_later_is_not_due_till_then(stores: Stores, clock: Clock) -> None:
+    stores.claim()
+    clock.now += 60
+    assert stores.open_jobs.look_again(stores.status(), clock.now + 30)
+    assert stores.due() == []
+    clock.now += 30
+    assert stores.due() == [JOB.id]
+
+
+def test_a_restarted_job_waits_and_its_attempt_has_lost_it(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    clock.now += 60
+    assert stores.open_jobs.restart(stores.status(), clock.now + 900)
+    assert (stores.status().state, stores.status().sends, stores.due()) == (JobState.WAITING, 1, [])
+    with pytest.raises(LeaseLostError):
+        stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    assert stores.claim().number == 2
+    assert stores.status().sends == 0
+
+
+def test_of_two_at_once_one_restarts(stores: Stores, clock: Clock) -> None:
+    stores.claim()
+    clock.now += 60
+    seen = stores.status()
+    assert stores.open_jobs.restart(seen, clock.now + 900)
+    assert not stores.open_jobs.restart(seen, clock.now + 900)
+    assert stores.status().sends == 1
+
+
+def test_nothing_is_written_behind_the_back_of_whoever_has_the_job(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    clock.now += 60
+    seen = stores.status()
+    stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    assert not stores.open_jobs.restart(seen, clock.now)
+    assert not stores.open_jobs.look_again(seen, clock.now)
+    assert not stores.open_jobs.begin_abort(seen, clock.now, FAILURE)
+    assert not stores.open_jobs.end(seen, JobState.FAILED, FAILURE)
+    stores.jobs.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+    assert not stores.open_jobs.end(seen, JobState.FAILED, FAILURE)
+    assert stores.status().state is JobState.SUCCEEDED
+
+
+def test_nobody_claims_a_job_that_is_being_aborted(stores: Stores, clock: Clock) -> None:
+    stores.claim()
+    clock.now += 60
+    assert stores.open_jobs.begin_abort(stores.status(), clock.now + 120, FAILURE)
+    assert (stores.status().aborts, stores.status().failure) == (1, FAILURE)
+    with pytest.raises(JobInProgressError):
+        stores.jobs.claim(JOB, lease=60)
+    clock.now += 120
+    assert stores.due() == [JOB.id]
+
+
+def test_an_ended_job_keeps_why(stores: Stores, clock: Clock) -> None:
+    stores.claim()
+    clock.now += 60
+    assert stores.open_jobs.end(stores.status(), JobState.FAILED, FAILURE)
+    assert (stores.status().state, stores.status().failure) == (JobState.FAILED, FAILURE)
+    clock.now += 1e6
+    assert stores.due() == []
+
+
+def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores: Stores) -> None:
+    assert stores.open_jobs.fail_unrecorded(JOB, FAILURE)
+    found = stores.status()
+    assert (found.state, found.failure, found.upload, found.route) == (JobState.FAILED, FAILURE, SOURCE, "decompress")
+    assert not stores.open_jobs.fail_unrecorded(JOB, FAILURE)
+    assert stores.jobs.begin_again(found)
+    assert stores.claim().redrives == 1
+
+
+def test_an_upload_leads_to_its_job(stores: Stores) -> None:
+    claim = stores.claim()
+    stores.jobs.note_upload(claim, "u1")
+    owner = stores.open_jobs.owner("u1")
+    assert owner == stores.status()
+    assert stores.open_jobs.owner("u2") is None
+
+
+def test_a_task_is_done_once_in_its_time(stores: Stores, clock: Clock) -> None:
+    assert stores.open_jobs.lock("sweep", 3600)
+    assert not stores.open_jobs.lock("sweep", 3600)
+    assert stores.open_jobs.lock("another", 3600)
+    clock.now += 3600
+    assert stores.open_jobs.lock("sweep", 3600)
+
+
+def test_a_job_that_waits_is_superseded_by_the_one_its_event_now_makes(stores: Stores, clock: Clock) -> None:
+    claim = stores.claim()
+    assert not stores.jobs.supersede(JOB.id, "new")
+    stores.jobs.release(claim, FAILURE)
+    assert stores.jobs.supersede(JOB.id, "new")
+    failure = stores.status().failure
+    assert failure
+    assert (stores.status().state, "job new" in failure.message) == (JobState.SUPERSEDED, True)
+    assert not stores.jobs.supersede(JOB.id, "another")
+    clock.now += 1e6
+    assert stores.due() == []
+
+
+def test_a_record_that_was_deleted_is_not_due(stores: Stores, clock: Clock) -> None:
+    job = replace(JOB, source=replace(SOURCE, key="in/gone.csv"))
+    stores.claim(job)
+    clock.now += 60
+    if isinstance(stores.jobs, MemoryJobStore):
+        del stores.jobs.jobs[job.id]
+    else:
+        stores.jobs._client.delete_item(TableName="jobs", Key={"pk": {"S": f"job#{job.id}"}})  # type: ignore[attr-defined]
+    assert stores.due() == []
