@@ -98,7 +98,7 @@ class Plant:
     def upload(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
 
-    def ingest(self, source: Source, deadline: Deadline | None = None) -> Outcome:
+    def ingest(self, source: Source, deadline: Deadline | None = None, *, job_id: str = "") -> Outcome:
         workshop = Workshop(
             objects=self.objects,
             jobs=self.jobs,
@@ -108,7 +108,7 @@ class Plant:
             margin=10.0,
             handover=self.handover,
         )
-        return workshop.take(source, self.routes, deadline or self.deadlines())
+        return workshop.take(source, self.routes, deadline or self.deadlines(), job_id=job_id)
 
     @property
     def handover(self) -> Handover:
