@@ -126,7 +126,7 @@ def test_a_failed_job_waits_and_its_event_is_sent(plant: Plant) -> None:
     assert plant.redrive(job) == job.source
     status = plant.jobs.jobs[job.id]
     assert (status.state, status.redrives) == (JobState.WAITING, 1)
-    assert plant.queue.events == [notification(job.source)]
+    assert plant.queue.events == [notification(job.source, job_id=job.id)]
     claim = plant.jobs.claim(job, lease=60)
     assert isinstance(claim, Claim)
     assert claim.redrives == 1
@@ -137,7 +137,7 @@ def test_a_redrive_that_died_before_its_event_was_sent_is_made_good_by_another(p
     plant.jobs.begin_again(plant.jobs.jobs[job.id])
     plant.redrive(job)
     assert plant.jobs.jobs[job.id].redrives == 1
-    assert plant.queue.events == [notification(job.source)]
+    assert plant.queue.events == [notification(job.source, job_id=job.id)]
 
 
 @pytest.mark.parametrize(
