@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from penstock.delivery import MADE_BY
+from penstock.errors import PenstockError
 from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
@@ -16,7 +17,8 @@ from penstock.steps.estimate import codec_by_name
 from penstock.steps.finishing import FAILED, SUCCEEDED, joined
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, spans_of, uploads_of
+from penstock.tables import table_names
 from penstock.values import to_plain
 
 # What Step Functions says where it does not pass on what it was told.
@@ -57,8 +59,9 @@ class Aborter:
         if receipt:
             state = JobState.SUCCEEDED
         elif status.store is not Store.BUCKET:
-            self.tables(status.store).abort(job_id)
+            # Asked first: who asks makes what is missing.
             failure = self._telling(folder, ticket, failure)
+            self.tables(status.store).abort(job_id)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
             self.events.put(SUCCEEDED, _told(status, execution, state) | {"receipt": to_plain(receipt)})
@@ -68,9 +71,10 @@ class Aborter:
 
     def _without_record(self, folder: Folder, execution: str) -> dict[str, object]:
         """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
-        ticket, upload = folder.find(Ticket, TICKET), folder.find(Upload, upload_name(execution))
-        if ticket and upload and isinstance(ticket.job.target, Target):
-            self.parts.abort(ticket.job.target, upload.upload_id)
+        ticket = folder.find(Ticket, TICKET)
+        if ticket and isinstance(ticket.job.target, Target):
+            for upload in uploads_of(folder, execution):
+                self.parts.abort(ticket.job.target, upload.upload_id)
         return {"job": folder.job_id, "state": "unknown"}
 
     def _end_uploads(self, status: JobStatus, folder: Folder, execution: str) -> None:
@@ -78,8 +82,7 @@ class Aborter:
         target = status.object_target
         if target is None:
             return
-        upload = folder.find(Upload, upload_name(execution))
-        for upload_id in {*status.uploads, *([upload.upload_id] if upload else [])}:
+        for upload_id in {*status.uploads, *(upload.upload_id for upload in uploads_of(folder, execution))}:
             self.parts.abort(target, upload_id)
             if upload_id in status.uploads:
                 self.executions.forget_upload(status.job_id, upload_id)
@@ -120,8 +123,16 @@ class Aborter:
         cut = folder.find(Cut, CUT)
         if ticket is None or cut is None or cut.plan is None or not cut.spans:
             return failure
-        told = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
-        return replace(failure, message=f"{failure.message}; {told}") if told else failure
+        try:
+            committed = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+        except PenstockError as error:
+            # A job must end also where its table has gone.
+            told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
+            return replace(failure, message=f"{failure.message}; {told}")
+        if committed is None:
+            return failure
+        message = f"{failure.message}; {committed.told}"
+        return replace(failure, message=message, hint=committed.hint(failure.hint))
 
     def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""

@@ -14,7 +14,7 @@ from penstock.errors import (
     PublishConflictError,
     YieldedError,
 )
-from penstock.model import Failure, JobState, Receipt, Store, Target
+from penstock.model import JobState, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
 from penstock.records import Loaded
 from penstock.spans import SpanReceipt
