@@ -14,7 +14,7 @@ from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
 from penstock.steps.estimate import codec_by_name
-from penstock.steps.finishing import FAILED, SUCCEEDED, joined
+from penstock.steps.finishing import FAILED, SUCCEEDED, joined, with_move
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, spans_of, uploads_of
@@ -113,9 +113,10 @@ class Aborter:
             return None
         found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
         steps = self.tables(ticket.job.route.store)
-        if len(found) < len(cut.numbers) or not steps.is_finished(ticket.job.id, cut.plan):
+        moved = steps.finished(ticket.job.id, cut.plan) if len(found) == len(cut.numbers) else None
+        if moved is None:
             return None
-        whole = joined(ticket, cut, [found[number] for number in cut.numbers])
+        whole = with_move(joined(ticket, cut, [found[number] for number in cut.numbers]), moved, ticket.job.id)
         return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
 
     def _telling(self, folder: Folder, ticket: Ticket | None, failure: Failure) -> Failure:
