@@ -182,3 +182,13 @@ def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any])
         "AbortFunctionName": {"Ref": "AbortFunction"},
         "StateMachineArn": {"Ref": "StateMachine"},
     }
+
+
+def test_the_documents_say_what_stands_in_the_way_of_another_stack_of_the_same_name(resources: Resources) -> None:
+    kept = {name for name, each in resources.items() if each.get("DeletionPolicy", "Delete") != "Delete"}
+    assert kept == {"SourceBucket", "DestinationBucket", "WorkBucket", "JobsTable", "RecordsTable"}
+    named = {name for name in kept if {"BucketName", "TableName"} & set(resources[name]["Properties"])}
+    assert named == {"SourceBucket", "DestinationBucket", "WorkBucket"}
+    document = (ROOT / "docs/operations.md").read_text()
+    assert "## A stack that was deleted" in document
+    assert "`STACK-source-ACCOUNT-REGION`, `-destination-`, `-work-`" in document
