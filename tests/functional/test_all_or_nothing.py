@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.conninfo import make_conninfo
 
+from penstock.records import Column, ColumnType, ParseOptions, Table, TablePlan
 from penstock_cli.main import main
 from postgres_database import Database
 
@@ -299,3 +300,51 @@ def test_a_default_partition_takes_every_row(database: Database, folder: Path, g
     )
     done(load(database, write(folder, "id,d\n1,2024-01-05\n2,2031-03-05\n"), "t", *given))
     assert ids(database) == [1, 2]
+
+
+# Tables that a load makes.
+
+
+@pytest.mark.parametrize("given", [(), UPSERT, ("--mode", "replace"), ("--atomic",), (*UPSERT, "--atomic")])
+def test_a_load_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(
+    database: Database, folder: Path, given: tuple[str, ...]
+) -> None:
+    path = write(folder, "id,name\n1,Ann\n2\n")
+    failed(load(database, path, "t", "--create", *given))
+    assert database.tables() == {"penstock_ledger"}
+    done(load(database, path, "t", "--create", *given, "--max-rejects", "1"))
+    assert ids(database) == [1]
+    failed(load(database, write(folder, "id,name\n1,Ann\n2\n3\n", "more.csv"), "t", "--create", *given))
+    assert ids(database) == [1]
+
+
+def test_a_table_that_others_made_stays_empty_as_it_is(database: Database, folder: Path) -> None:
+    database.execute("CREATE TABLE t (id int, name text)")
+    failed(load(database, write(folder, "id,name\n1,Ann\n2\n"), "t", "--create"))
+    assert "t" in database.tables()
+
+
+def test_a_table_that_a_load_made_for_a_file_of_no_records_stays(database: Database, folder: Path) -> None:
+    routes = folder / "routes.toml"
+    routes.write_text(
+        "[[route]]\nname = 't'\nmatch = '*'\ndestination = 'postgresql:t'\n"
+        "[route.table]\ncreate = true\ncolumns = [{ name = 'id', type = 'integer' }]\n"
+    )
+    path = write(folder, "id\n")
+    given = ["run", str(path), "--routes", str(routes), "--dsn", database.dsn]
+    done(CliRunner(mix_stderr=False).invoke(main, given))
+    done(CliRunner(mix_stderr=False).invoke(main, given))
+    path.write_text("id\nx\n")
+    failed(CliRunner(mix_stderr=False).invoke(main, given))
+    assert (ids(database), "t" in database.tables()) == ([], True)
+
+
+def test_a_table_that_somebody_works_with_is_not_dropped(database: Database, folder: Path) -> None:
+    with database.sink("other") as sink:
+        table = Table("t", (Column("id", ColumnType.INTEGER), Column("name")), create=True)
+        sink.begin(TablePlan(ParseOptions(), table))
+        with psycopg.connect(database.dsn) as connection:
+            connection.execute("SELECT FROM t")
+            sink.abort()
+            assert "t" in database.tables()
+        sink.begin(TablePlan(ParseOptions(), table))

@@ -82,3 +82,11 @@ def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:
     failure = plant.jobs.jobs[job_id].failure
     assert failure
     assert (failure.error, "penstock redrive" in failure.hint) == ("ABORTED", True)
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace", "atomic append"])
+def test_a_job_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(database: Database, mode: str) -> None:
+    plant, job_id, _ = planned(database, mode)
+    assert "people" in database.tables()
+    told(plant, job_id)
+    assert database.tables() == {"penstock_ledger"}

@@ -14,7 +14,6 @@ import psycopg
 from penstock.adapters.postgres_catalog import (
     Relation,
     check,
-    count_indexes,
     find_or_create,
     find_table,
     lock_ddl,
@@ -24,11 +23,11 @@ from penstock.adapters.postgres_catalog import (
 from penstock.adapters.postgres_connect import Connect, Connection
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
-from penstock.adapters.postgres_move import moving_seconds
+from penstock.adapters.postgres_made import drop_made, made_anew, schemas_with_ledger, to_be_made
 from penstock.adapters.postgres_replace import Staging, drop_stagings
 from penstock.adapters.postgres_rows import TakenBack, Writer, put
 from penstock.adapters.postgres_script import Script
-from penstock.adapters.postgres_staging import publish_all, stagings_of, writers_of
+from penstock.adapters.postgres_staging import longest_move, publish_all, stagings_of, writers_of
 from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
 from penstock.records import Chunk, Loaded, Resume, Storage, Table, TablePlan
@@ -52,7 +51,7 @@ class PostgresSink:
 
     append    COPY into the table
     upsert    COPY into a temporary table, then one INSERT ... ON CONFLICT
-    replace   COPY into a staging table, made visible by `finish` (see `postgres_replace`)
+    replace   COPY into a staging table, made visible by `finish` (see `postgres_replace`); atomic: `postgres_move`
 
     One connection, from ``connect``, for as long as the context is entered. Memory: about twice a chunk's text.
     """
@@ -115,11 +114,14 @@ class PostgresSink:
         def prepare() -> Resume:
             lock_job(self._connection, self._job_id)
             lock_ddl(self._connection)
+            missing = to_be_made(self._connection, tables)
             relations = {table: find_or_create(self._connection, table) for table in tables}
             for table, relation in relations.items():
                 check(self._connection, table, relation)
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
             self._ledger.ensure()
+            if missing and self._job_id:
+                self._ledger.note_made([relations[table].oid for table in missing])
             self._stagings = stagings_of(self._connection, relations, self._job_id)
             if self._stagings and not self._ledger.is_finished():
                 begun = self._ledger.is_begun()
@@ -137,9 +139,8 @@ class PostgresSink:
         """Commit a chunk, or find that it is in already.
 
         Rows that only the database can refuse come back as rejects; more than ``chunk.spare``, and nothing of it is
-        committed. Raises LeaseLostError when another attempt has
-        loaded this span, or the job has ended; ServiceUnavailableError when the connection is lost: the chunk may
-        then be in or not, and the ledger knows.
+        committed. Raises LeaseLostError when another attempt has loaded this span, or the job has ended;
+        ServiceUnavailableError when the connection is lost: the chunk may then be in or not, and the ledger knows.
         """
         return self.submit(chunk)()
 
@@ -245,11 +246,7 @@ class PostgresSink:
     def moving_seconds(self, size: int) -> float:
         """About how long `finish` takes for so many decoded bytes; 0 where it moves none."""
 
-        def look() -> float:
-            indexes = {table: count_indexes(self._connection, there) for table, there in self._relations.items()}
-            return max((moving_seconds(size, table, n) for table, n in indexes.items() if table.atomic), default=0.0)
-
-        return self._transact(look, f"reading the catalog for {names_of(self._writers)}")
+        return self._transact(lambda: longest_move(self._connection, self._relations, size), "counting indexes")
 
     def _flush(self) -> None:
         """Wait until all that was committed is on the server's disk."""
@@ -273,12 +270,15 @@ class PostgresSink:
         return self._transact(self._ledger.reached, "looking for what is in")
 
     def abort(self) -> None:
-        """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them."""
+        """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them; and the
+        tables that it made, if nothing is in them."""
 
         def discard() -> None:
             lock_ddl(self._connection)
             for schema in drop_stagings(self._connection, self._job_id):
                 self._ledger_in(schema).forget()
+            for schema in schemas_with_ledger(self._connection, self._ledger_name[-1]):
+                drop_made(self._connection, self._ledger_in(schema))
 
         self._transact(discard, "dropping staging tables")
 
@@ -295,6 +295,6 @@ class PostgresSink:
                     return work()
             except psycopg.Error as error:
                 if attempt == ATTEMPTS or not is_lost_race(error, creating=creating):
-                    raise translated(error, right) from error
+                    raise made_anew(translated(error, right), self._writers) from error
             self._sleep(PAUSE * 2**attempt * random.random())
             attempt += 1

@@ -21,7 +21,7 @@ Cursor: TypeAlias = psycopg.Cursor[TupleRow]
 ENDED = """
     SELECT job, count(*) - 1, max(end_offset), max(next_row), sum(rows)::bigint, sum(rejects)::bigint,
            sum({dropped})::bigint
-    FROM {ledger} WHERE job = ANY(%s) GROUP BY job HAVING bool_or(span = %s)
+    FROM {ledger} WHERE job = ANY(%s) AND span >= %s GROUP BY job HAVING bool_or(span = %s)
 """
 
 # Sorted, so that two groups that share jobs wait for each other in the same order.
@@ -51,7 +51,9 @@ class PostgresGroupSink(PostgresSink):
 
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
         self.begin(plan)
-        ended = self._transact(lambda: self._run(ENDED, list(job_ids), WHOLE_JOB).fetchall(), self._ledger.right)
+        ended = self._transact(
+            lambda: self._run(ENDED, list(job_ids), WHOLE_JOB, WHOLE_JOB).fetchall(), self._ledger.right
+        )
         return {
             job: Resume(chunk, offset, row, rows, rejects, dropped=dropped)
             for job, chunk, offset, row, rows, rejects, dropped in ended

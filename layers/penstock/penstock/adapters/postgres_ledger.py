@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from penstock.adapters.postgres_catalog import Relation, find
 from penstock.adapters.postgres_connect import Connection
@@ -22,6 +23,8 @@ RETENTION_DAYS = 90
 
 # The span under which a job's end is entered.
 WHOLE_JOB = -1
+# The span under which a job that has not ended enters the tables that it made: ``refused`` lists their oids.
+MADE = -2
 
 # A chunk that is null is one too many for a job that has ended.
 ENTRY = sql.SQL(
@@ -106,15 +109,15 @@ class Ledger:
 
     def has_other_spans(self) -> bool:
         """Whether any chunk of another span is in."""
-        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span <> %s AND span >= 0 LIMIT 1").format(self.table)
         with translating(self.right):
-            return self.connection.execute(query, [*self.key, WHOLE_JOB]).fetchone() is not None
+            return self.connection.execute(query, self.key).fetchone() is not None
 
     def is_begun(self) -> bool:
         """Whether any chunk of any span is in."""
-        query = sql.SQL("SELECT FROM {} WHERE job = %s LIMIT 1").format(self.table)
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span <> %s LIMIT 1").format(self.table)
         with translating(self.right):
-            return self.connection.execute(query, [self.job_id]).fetchone() is not None
+            return self.connection.execute(query, [self.job_id, MADE]).fetchone() is not None
 
     def resume(self) -> Resume:
         """Where the span goes on: chunks are loaded in order, so all before the last one are in."""
@@ -138,12 +141,12 @@ class Ledger:
             """
             SELECT DISTINCT ON (span) span, chunk + 1, end_offset, next_row,
                    sum(rows) OVER spans::bigint, sum(rejects) OVER spans::bigint, sum({}) OVER spans::bigint
-            FROM {} WHERE job = %s AND span <> %s
+            FROM {} WHERE job = %s AND span >= 0
             WINDOW spans AS (PARTITION BY span) ORDER BY span, chunk DESC
             """
         ).format(DROPPED, self.table)
         with translating(self.right):
-            found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchall()
+            found = self.connection.execute(query, [self.job_id]).fetchall()
         return {
             span: Resume(chunk, offset, row, rows, rejects, dropped=dropped)
             for span, chunk, offset, row, rows, rejects, dropped in found
@@ -201,8 +204,33 @@ class Ledger:
         ).format(self.table)
         with translating(self.right):
             first = self.connection.execute(insert, [self.job_id, WHOLE_JOB]).rowcount > 0
+        self.forget_made()
         self.prune()
         return first
+
+    def note_made(self, oids: Sequence[int]) -> None:
+        """Enter tables that the job made; a job that fails drops them."""
+        insert = sql.SQL(
+            "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
+            "VALUES (%s, %s, 0, 0, 0, 0, 0, %s) ON CONFLICT (job, span, chunk) "
+            "DO UPDATE SET refused = EXCLUDED.refused"
+        ).format(self.table)
+        with translating(self.right):
+            known = [oid for oid in self.made() if oid not in oids]
+            self.connection.execute(insert, [self.job_id, MADE, Jsonb([*known, *oids])])
+
+    def made(self) -> Sequence[int]:
+        """The tables that the job has made."""
+        query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s").format(self.table)
+        with translating(self.right):
+            found = self.connection.execute(query, [self.job_id, MADE]).fetchone()
+        return found[0] if found else ()
+
+    def forget_made(self) -> None:
+        """The tables are there to stay, or gone."""
+        delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(self.table)
+        with translating(self.right):
+            self.connection.execute(delete, [self.job_id, MADE])
 
     def note_move(self, moved: Loaded) -> None:
         """What the move of staged rows has changed of what their chunks have entered; noted with the job's end."""
@@ -223,10 +251,10 @@ class Ledger:
         """Rows, rejects and rows dropped of all chunks of the job."""
         query = sql.SQL(
             "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(rejects), 0)::bigint, "
-            "coalesce(sum({}), 0)::bigint FROM {} WHERE job = %s AND span <> %s"
+            "coalesce(sum({}), 0)::bigint FROM {} WHERE job = %s AND span >= 0"
         ).format(DROPPED, self.table)
         with translating(self.right):
-            found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
+            found = self.connection.execute(query, [self.job_id]).fetchone()
         return found or (0, 0, 0)
 
     def prune(self) -> None:
@@ -235,8 +263,9 @@ class Ledger:
             self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
-        """Remove all of the job: what it has loaded is gone."""
+        """Remove all of the job but the tables it made: what it has loaded is gone."""
         if not find(self.connection, self.name):
             return
         with translating(self.right):
-            self.connection.execute(sql.SQL("DELETE FROM {} WHERE job = %s").format(self.table), [self.job_id])
+            delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span <> %s").format(self.table)
+            self.connection.execute(delete, [self.job_id, MADE])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from penstock.adapters.postgres_catalog import Relation
+from penstock.adapters.postgres_catalog import Relation, count_indexes
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_ledger import Ledger
-from penstock.adapters.postgres_move import MovedStaging, NumberedAppender
+from penstock.adapters.postgres_move import MovedStaging, NumberedAppender, moving_seconds
 from penstock.adapters.postgres_replace import Staging
 from penstock.adapters.postgres_rows import Appender, TakenBack, Upserter, Writer
 from penstock.errors import InvalidTableError
@@ -63,6 +63,12 @@ def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float)
         staging.drop()
     ledger.note_move(moved)
     return moved
+
+
+def longest_move(connection: Connection, relations: Mapping[Table, Relation], size: int) -> float:
+    """Seconds to move so many decoded bytes, were all of them one table's."""
+    indexes = {table: count_indexes(connection, there) for table, there in relations.items() if table.atomic}
+    return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
 
 
 def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> Staging:
