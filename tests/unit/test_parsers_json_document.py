@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,13 +16,14 @@ from parser_checks import (
     BATCHES,
     assert_chunks_do_not_matter,
     assert_every_boundary_can_be_entered,
+    chunked,
     parsed,
     rejects_of,
     rows_of,
     seen,
 )
 from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingError, TruncatedSourceError
-from penstock.parsers import parse
+from penstock.parsers import parse, settle
 from penstock.records import Format, ParseOptions, Resume
 
 DOCUMENT = ParseOptions(format=Format.JSON)
@@ -227,3 +229,78 @@ def test_a_document_of_100_mb_does_not_take_100_mb() -> None:
     assert rows_of(batches) == [{"a": 1}, {"a": 2}]
     assert len(rejects_of(batches)) == 1
     assert peak < 24_000_000
+
+
+ROWS = ParseOptions(format=Format.JSON, records="rows", max_record=1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ('{"meta":[1},"rows":[{"a":1}]}', 10),
+        ('{"meta":nope,"rows":[{"a":1}],"x":tru}', 8),
+        ('{"rows":[{"a":1}],"x":tru}', 22),
+        ('{"meta":01,"rows":[]}', 9),
+        ('{"meta":"\\x","rows":[]}', 9),
+        ('{"meta":[1,],"rows":[]}', 11),
+        ('{"meta":{"a" 1},"rows":[]}', 13),
+        ('{"meta":{"a":1,},"rows":[]}', 15),
+        ('{"meta":"a\nb","rows":[]}', 10),
+        ('{"meta":NaN,"rows":[]}', 8),
+        ('{"meta":[[[{"a":[1,2,{"b":tru}]}]]],"rows":[]}', 26),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 65536])
+def test_what_is_passed_over_is_json_too(text: str, at: int, chunk: int) -> None:
+    for options in (ROWS, replace(ROWS, records_at=(0,))):
+        with pytest.raises(BadDocumentError, match="not JSON") as caught:
+            parsed(text.encode(), options, chunk=chunk)
+        assert caught.value.offset == at
+
+
+LONG = {
+    "string": '"' + "a\\u00e9" * 60_000 + '"',
+    "number": "-" + "7" * 600_000 + ".5e3",
+    "list": "[" + "[1,{}]," * 60_000 + "[]]",
+    "object": "{" + ",".join(f'"k{n}":{{"a":[true]}}' for n in range(30_000)) + "}",
+    "nested": "[" * 100_000 + "]" * 100_000,
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_what_is_passed_over_may_be_of_any_size(what: str) -> None:
+    data = f'{{"x": {LONG[what]} , "rows": [{{"a": 1}}], "y": {LONG[what]}}}'.encode()
+    assert rows_of(parsed(data, ROWS, chunk=33_333)) == [{"a": 1}]
+    broken = data.replace(b"]]", b"]}", 1) if what == "nested" else data[:-3] + b"?" + data[-2:]
+    with pytest.raises(BadDocumentError):
+        parsed(broken, ROWS, chunk=33_333)
+    with pytest.raises(TruncatedSourceError):
+        parsed(data[:-2], ROWS, chunk=33_333)
+
+
+DOUBLED = [
+    ('{"rows":[{"a":1}],"rows":[{"a":2}]}', "rows", (1,)),
+    ('{"x":{"rows":[{"a":1}]},"y":{},"x":{"rows":[{"a":0}],"rows":[{"a":2}]}}', "x.rows", (1, 1)),
+    ('{"rows":[{"a":1}],"r\\u006fws":[{"a":2}]}', "rows", (1,)),
+    ('{"rows":[{"a":2}],"x":{"rows":[{"a":1}]}}', "rows", (0,)),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "at"), DOUBLED)
+@pytest.mark.parametrize("filling", ["", " " * 5000])
+def test_of_a_doubled_key_the_last_value_stands(text: str, path: str, at: tuple[int, ...], filling: str) -> None:
+    data = text.replace("[", "[" + filling).encode()
+    options = replace(ROWS, records=path)
+    settled = settle(chunked(data, 100), options)
+    assert settled.records_at == at
+    assert rows_of(parsed(data, settled)) == [{"a": 2}]
+    if not filling:
+        assert rows_of(parsed(data, options)) == [{"a": 2}]
+    elif any(at):
+        with pytest.raises(BadDocumentError, match="is there again"):
+            parsed(data, options)
+
+
+def test_a_last_value_that_is_no_list_is_told() -> None:
+    with pytest.raises(RecordsMissingError, match="there is no object at x"):
+        parsed(b'{"x":{"rows":[{"a":1}]},"x":5}', replace(ROWS, records="x.rows"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import InvalidTableError
 from penstock.records import Column, ColumnType, Table
-from penstock.tables import Form, Shaper
+from penstock.tables import Form, Shaper, infer
 from penstock.tables.column_kinds import PLAIN
 from penstock.tables.kinds import Cells
 from table_batches import records, rows
@@ -307,3 +307,21 @@ def test_a_column_that_is_accepted_as_a_whole_has_the_values_of_its_texts(kind: 
     reader = PLAIN[kind]
     if reader.accepts(Cells(texts)):
         assert list(reader.values(texts)) == [reader.value(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "a field has an empty name"),
+        ("\udfaa", "the name of a field holds half a surrogate pair: '\\udfaa'"),
+        ("a\0b", "the name of a field holds a NUL character"),
+    ],
+)
+@pytest.mark.parametrize("form", Form)
+def test_a_record_with_an_impossible_name_is_a_reject_and_teaches_no_column(name: str, reason: str, form: Form) -> None:
+    batch = records({"a": 1}, {name: 2}, {"a": 3})
+    columns = infer(batch)
+    assert [column.name for column in columns] == ["a"]
+    found, rejects = Shaper(Table("t", columns), (), form).shape(batch)
+    assert found.count == 2
+    assert [(reject.place.row, reject.column, reject.reason) for reject in rejects] == [(2, "", reason)]

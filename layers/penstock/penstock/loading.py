@@ -19,10 +19,10 @@ from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, 
 from penstock.fitting import begin_fitted
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import WorkbookLimits, advice, parse, reasons, resolve
+from penstock.parsers import WorkbookLimits, advice, parse, reasons, resolve, settle
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
-from penstock.records import Batch, Chunk, Loaded, Reject, Resume, TablePlan
+from penstock.records import Batch, Chunk, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
 from penstock.tables import (
     Allowance,
     Committed,
@@ -146,7 +146,7 @@ class TableCarrier:
         plan = attempt.job.route.plan
         if plan is None:
             raise TypeError(f"not a table route: {attempt.job.route.name}")
-        plan = replace(plan, parse=resolve(attempt.job.source.key, plan.parse))
+        plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
         if all(table.columns for table in tables_of(plan)):
             return plan
         with closing(self.decoding(attempt).pieces()) as pieces:
@@ -170,6 +170,13 @@ class TableCarrier:
             f"they are listed in {folder}",
             hint=advice(plan.parse, sample.names, rejects),
         )
+
+    def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
+        """A JSON document whose records lie somewhere within is read once before: the last of doubled keys counts."""
+        if options.format is not Format.JSON or not options.records:
+            return options
+        with closing(self.decoding(attempt).pieces()) as pieces:
+            return settle(pieces, options)
 
     def decoding(self, attempt: Attempt) -> Decoding:
         """The source of an attempt, to be decoded from its beginning."""

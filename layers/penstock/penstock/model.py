@@ -135,7 +135,9 @@ class Failure:
     def of(cls, error: PenstockError) -> Failure:
         """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
         notes = getattr(error, "__notes__", [])
-        return cls(type(error).__name__, "; ".join([str(error), *notes])[:LONGEST_MESSAGE], error.hint)
+        # What a message quotes may hold half a character, which no service takes.
+        message = "; ".join([str(error), *notes])[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+        return cls(type(error).__name__, message, error.hint)
 
 
 @dataclass(frozen=True, slots=True)

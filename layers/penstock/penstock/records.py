@@ -32,6 +32,7 @@ class ParseOptions:
     ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names). What follows
     its ``escape`` is text, whatever it is; empty: there is none.
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
+    ``records_at``: of each key of that path, how many of the same name come before the one that counts.
     ``sheet`` is the name of a sheet; empty: the first.
     """
 
@@ -45,6 +46,7 @@ class ParseOptions:
     sheet: str = ""
     max_record: int = 1024 * 1024
     escape: str = ""
+    records_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

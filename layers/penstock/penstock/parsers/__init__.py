@@ -15,14 +15,14 @@ from penstock.parsers.delimited import no_screen, open_csv, parse_csv
 from penstock.parsers.feed import Feed
 from penstock.parsers.foreign import refuse_content, refuse_name
 from penstock.parsers.hopeless import advice, reasons
-from penstock.parsers.json_document import parse_json_document
+from penstock.parsers.json_document import parse_json_document, settle_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
 from penstock.parsers.xlsx_package import WorkbookLimits
 from penstock.records import Batch, Format, ParseOptions, Resume, Screening
 from penstock.spans import Within
 
-__all__ = ["Within", "WorkbookLimits", "advice", "choose_format", "outset", "parse", "reasons", "resolve"]
+__all__ = ["Within", "WorkbookLimits", "advice", "choose_format", "outset", "parse", "reasons", "resolve", "settle"]
 
 _SUFFIXES = {
     "csv": Format.CSV,
@@ -59,6 +59,14 @@ def resolve(name: str, options: ParseOptions) -> ParseOptions:
     chosen = choose_format(name, options)
     tabs = options.format is Format.AUTO and _suffix(name) == "tsv" and options.delimiter == ","
     return replace(options, format=chosen, delimiter="\t" if tabs else options.delimiter)
+
+
+def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
+    """The options with what only the whole of a source tells; most sources are not looked at.
+
+    Raises BadSourceError. Memory: as `parse`, for one batch.
+    """
+    return settle_document(chunks, options) if options.format is Format.JSON else options
 
 
 def parse(

@@ -6,15 +6,17 @@ import codecs
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from penstock.errors import BadDocumentError, RecordsMissingError
+from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingError
 from penstock.parsers.batching import Fault, Piece, Spot, discard, gather
 from penstock.parsers.feed import Feed
+from penstock.parsers.json_pass import pass_value
 from penstock.parsers.json_values import DECODER, SCAN, UNDECODABLE, why_not
-from penstock.parsers.json_walk import ValueEnd, cut_off, find_records, finish, next_sign, pass_sign, skip_value
+from penstock.parsers.json_walk import ValueEnd, cut_off, find_records, finish, last_of_doubled, next_sign, pass_sign
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -39,11 +41,39 @@ def parse_json_document(
     feed = Feed(chunks, options.encoding)
     if not next_sign(feed):
         return
-    cutter = ElementCutter(feed, options.records, options.max_record)
+    if not options.records_at:
+        options = _settled_within(feed, options, max(batch_bytes, options.max_record))
+    cutter = ElementCutter(feed, options)
     discard(cutter, resume.row - 1, limit=options.max_record)
     yield from gather(
         cutter, names=(), resume=resume, batch_bytes=batch_bytes, max_record=options.max_record
     )  # fmt: skip
+
+
+def settle_document(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
+    """The options with what only a whole document tells: which of doubled keys on the path to its records is the last.
+
+    Reads to the end of the source, unless there is no path. Raises BadDocumentError and TruncatedSourceError.
+    """
+    if not options.records:
+        return options
+    feed = Feed(chunks, options.encoding)
+    return replace(options, records_at=last_of_doubled(feed, _path(options))) if next_sign(feed) else options
+
+
+def _settled_within(feed: Feed, options: ParseOptions, size: int) -> ParseOptions:
+    """The same for a document that lies within ``size`` bytes; what is wrong with it is found on the second look."""
+    window, last = feed.window(size)
+    if not (last and options.records):
+        return options
+    try:
+        return settle_document([window], replace(options, encoding=feed.encoding.codec))
+    except BadSourceError:
+        return options
+
+
+def _path(options: ParseOptions) -> list[str]:
+    return options.records.split(".") if options.records else []
 
 
 class _Element(NamedTuple):
@@ -59,15 +89,17 @@ class _Element(NamedTuple):
 class ElementCutter:
     """Cuts a document between the elements of its list (see Cutter). It holds no more than a window."""
 
-    def __init__(self, feed: Feed, records: str, max_record: int) -> None:
+    def __init__(self, feed: Feed, options: ParseOptions) -> None:
         self._feed = feed
-        self._max_record = max_record
-        self._opened = find_records(feed, records.split(".") if records else [])
+        self._max_record = options.max_record
+        self._opened = find_records(feed, _path(options), options.records_at)
         sign = next_sign(feed)
         if not sign:
             raise cut_off(feed)
         if sign not in b"[{":
-            raise RecordsMissingError(f"neither a list nor an object at {records or 'the top'}", offset=feed.offset)
+            raise RecordsMissingError(
+                f"neither a list nor an object at {options.records or 'the top'}", offset=feed.offset
+            )
         self._single = sign == b"{"
         self._done = False
         if not self._single:
@@ -119,8 +151,7 @@ class ElementCutter:
         offset = self._feed.offset
         window, last = self._feed.window(self._max_record)
         self._refuse_garbage(self._text(window, last=last), offset)
-        if not skip_value(self._feed):
-            raise cut_off(self._feed)
+        pass_value(self._feed)
         end = self._feed.offset
         self._end(b"]" if self._single else pass_sign(self._feed, b",]"))
         hint = "; if it holds the list of records, parse.records is the path to it" if self._single else ""

@@ -1,20 +1,21 @@
 """Walking through a JSON document without holding it: to where its records lie, past values, to its end.
 
-Strings and brackets are checked for their balance only; what is passed over is not decoded.
+What is passed over is checked to be JSON (see `json_pass`). Of a doubled key the last value stands.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from penstock.errors import BadDocumentError, RecordsMissingError, TruncatedSourceError
 from penstock.parsers.feed import Feed
+from penstock.parsers.json_pass import pass_value
 
 BLANK = " \t\r\n"
 
-_WINDOW = 256 * 1024
 _MAX_KEY = 64 * 1024
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -75,18 +76,6 @@ def next_sign(feed: Feed) -> bytes:
             return rest[:1]
 
 
-def skip_value(feed: Feed) -> bool:
-    """Move past the value that starts here; False where the source ends first. Memory: one window."""
-    value = ValueEnd()
-    while True:
-        window, last = feed.window(_WINDOW)
-        # Offsets in this text are offsets in the window, and no byte of a longer character looks like a sign.
-        at, ended = value.find(window.decode("latin-1"), 0)
-        feed.advance(len(window) if last and not ended else at)
-        if ended or last:
-            return ended or value.complete
-
-
 def members(feed: Feed) -> Iterator[str]:
     """The keys of an object whose bracket was passed. Each time the value must be passed before going on."""
     if next_sign(feed) == b"}":
@@ -98,10 +87,37 @@ def members(feed: Feed) -> Iterator[str]:
         sign = pass_sign(feed, b",}")
 
 
-def find_records(feed: Feed, path: list[str]) -> list[Iterator[str]]:
+def last_of_doubled(feed: Feed, path: Sequence[str]) -> tuple[int, ...]:
+    """For each key of a path, how many of the same name come before the last. Moves past the whole value.
+
+    It ends where the path does in the document. Raises BadDocumentError and TruncatedSourceError.
+    """
+    if not path or next_sign(feed) != b"{":
+        pass_value(feed)
+        return ()
+    feed.advance(1)
+    before, found = 0, tuple[int, ...]()
+    for key in members(feed):
+        if key == path[0]:
+            found = (before, *last_of_doubled(feed, path[1:]))
+            before += 1
+        else:
+            pass_value(feed)
+    return found
+
+
+class OpenObject(NamedTuple):
+    """An object that the path leads through: what is left of its keys, and the one that was taken."""
+
+    keys: Iterator[str]
+    taken: str
+
+
+def find_records(feed: Feed, path: Sequence[str], doubled: Sequence[int]) -> list[OpenObject]:
     """Move to the value at a path; answers the objects that are open there, from the outermost.
 
-    Raises RecordsMissingError where there is none.
+    ``doubled``: how many keys of each name to pass over (see `last_of_doubled`). Raises RecordsMissingError where there
+    is no value.
     """
     opened = []
     for depth, key in enumerate(path):
@@ -113,20 +129,27 @@ def find_records(feed: Feed, path: list[str]) -> list[Iterator[str]]:
             raise RecordsMissingError(f"there is no object at {where}", offset=feed.offset)
         feed.advance(1)
         keys = members(feed)
+        before = doubled[depth] if depth < len(doubled) else 0
         for found in keys:
-            if found == key:
+            if found == key and not before:
                 break
+            before -= found == key
             pass_value(feed)
         else:
             raise RecordsMissingError(f"the object at {where} has no {key!r}", offset=feed.offset)
-        opened.append(keys)
+        opened.append(OpenObject(keys, key))
     return opened
 
 
-def finish(feed: Feed, opened: list[Iterator[str]]) -> None:
-    """Move through what follows the records to the end of the source."""
-    for keys in reversed(opened):
-        for _ in keys:
+def finish(feed: Feed, opened: Sequence[OpenObject]) -> None:
+    """Move through what follows the records to the end of the source.
+
+    Raises BadDocumentError where a key is there again of which these were taken to be the last.
+    """
+    for keys, taken in reversed(opened):
+        for key in keys:
+            if key == taken:
+                raise BadDocumentError(f"the key {key!r} is there again, behind the records", offset=feed.offset)
             pass_value(feed)
     if next_sign(feed):
         raise BadDocumentError(
@@ -146,15 +169,6 @@ def pass_sign(feed: Feed, expected: bytes) -> bytes:
         raise BadDocumentError(f"not JSON: {names} expected", offset=feed.offset)
     feed.advance(1)
     return sign
-
-
-def pass_value(feed: Feed) -> None:
-    """As skip_value. Raises BadDocumentError where there is no value, TruncatedSourceError where it has no end."""
-    sign = next_sign(feed)
-    if sign and sign in b",:]}":
-        raise BadDocumentError("not JSON: value expected", offset=feed.offset)
-    if not sign or not skip_value(feed):
-        raise cut_off(feed)
 
 
 def cut_off(feed: Feed) -> TruncatedSourceError:

@@ -16,6 +16,7 @@ from penstock.records import Batch, Choice, Column, ColumnType, Table, TablePlan
 from penstock.tables.choose import Chooser
 from penstock.tables.column_kinds import PLAIN
 from penstock.tables.kinds import Cells, IntegerKind
+from penstock.tables.names import faults_of
 from penstock.tables.spellings import spellings_of
 
 # Records of the sample that are looked at.
@@ -82,6 +83,8 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
             for name, column in zip(sample.names, cells, strict=True)
         )
     records = [row for row in rows if isinstance(row, Mapping)]
+    if bad := faults_of(records):
+        records = [record for position, record in enumerate(records) if position not in bad]
     names = dict.fromkeys(name for record in records for name in record)
     return tuple(_column(name, _of_values([record.get(name) for record in records], nulls), nulls) for name in names)
 

@@ -17,6 +17,7 @@ from penstock.records import Batch, Column, ColumnType, Reject, Rows, Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import kind_of, stays_verbatim
 from penstock.tables.kinds import Cells, Form
+from penstock.tables.names import faults_of
 
 # Characters of a message that lists a header.
 MESSAGE = 1000
@@ -102,6 +103,8 @@ class Shaper:
                 if not isinstance(row, Mapping):
                     faults.add(position, "", "is not an object")
             records = [row if isinstance(row, Mapping) else {} for row in rows]
+        for position, reason in faults_of(records).items():
+            faults.add(position, "", reason)
         for column, get in zip(self.table.columns, self.getters, strict=True):
             texts, wrong = as_texts(list(map(get, records)), column)
             for position, reason in wrong.items():
