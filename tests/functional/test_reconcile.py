@@ -14,7 +14,7 @@ from machine import Plant
 from penstock.errors import AccessDeniedError, ServiceUnavailableError
 from penstock.events import notification, read_event
 from penstock.jobs import Outcome
-from penstock.limits import EXECUTING_SECONDS, MIB, WAITING_SECONDS
+from penstock.limits import EXECUTING_SECONDS, MIB, WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model import MAX_ATTEMPTS, Claim, Failure, Job, JobState, JobStatus, Progress, Source, Target
 from penstock.ports import Execution
 from penstock.reconcile.dead_letters import DeadLetters
@@ -78,6 +78,7 @@ class Site:
         self.letters = MemoryDeadLetters()
         self.uploads = MemoryOwnUploads(self.plant)
         self.deaf = False
+        self.newer: Claim | JobStatus | None = None
         self.asked: list[tuple[str, str]] = []
 
     def abort(self, job_id: str, execution: str, error: Mapping[str, str]) -> None:
@@ -505,3 +506,42 @@ def test_a_job_whose_route_is_gone_ends_superseded(site: Site) -> None:
     site.plant.routes_text = BUCKET.replace('"*"', '"other"')
     assert site.deliver().state is JobState.SKIPPED
     assert site.plant.jobs.jobs[old.job_id].state is JobState.SUPERSEDED
+
+
+class TestAJobThatYields:
+    """To one of a newer version of its source."""
+
+    @pytest.fixture
+    def versions(self, site: Site) -> tuple[Source, Source]:
+        """The older one waits for the newer one, which is at work."""
+        older, newer = site.upload(), site.upload()
+        site.newer = site.plant.jobs.claim(site.job(newer), lease=900)
+        assert site.plant.ingest(older).state is JobState.WAITING
+        return older, newer
+
+    def test_is_looked_at_every_minute_and_left_alone(self, site: Site, versions: tuple[Source, Source]) -> None:
+        for _ in range(3):
+            site.pass_time(YIELDING_SECONDS + 1)
+            site.run()
+        assert (site.status(versions[0]).state, site.queue.events) == (JobState.WAITING, [])
+
+    def test_begins_again_and_is_published_once_the_newer_one_has_failed(
+        self, site: Site, versions: tuple[Source, Source]
+    ) -> None:
+        assert isinstance(site.newer, Claim)
+        site.plant.jobs.close(site.newer, JobState.FAILED, failure=Failure("CorruptSourceError", "bad", ""))
+        site.pass_time(YIELDING_SECONDS + 1)
+        site.run()
+        assert site.deliver().state is JobState.SUCCEEDED
+        stored = site.plant.store.get("out", "data.csv")
+        assert stored
+        assert stored.data == TEXT
+        status = site.status(versions[0])
+        assert status.attempts_limit - status.attempts == MAX_ATTEMPTS - 1
+
+    def test_is_superseded_once_the_newer_one_has_succeeded(self, site: Site, versions: tuple[Source, Source]) -> None:
+        assert isinstance(site.newer, Claim)
+        site.plant.jobs.close(site.newer, JobState.SUCCEEDED)
+        site.pass_time(YIELDING_SECONDS + 1)
+        site.run()
+        assert (site.status(versions[0]).state, site.queue.events) == (JobState.SUPERSEDED, [])

@@ -469,6 +469,24 @@ def test_finish_that_dies_between_two_rounds_answers_as_before(plant: Plant) -> 
     check_success(plant, plant.jobs.jobs[job_id])
 
 
+def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    good = plant.executions.note_upload
+    refused = [ServiceUnavailableError("slow down")]
+
+    def note_upload(*given: str) -> None:
+        if refused:
+            raise refused.pop()
+        good(*given)
+
+    plant.executions.note_upload = note_upload  # type: ignore[method-assign]
+    with pytest.raises(ServiceUnavailableError):
+        plan(plant, job_id)
+    assert plant.store.uploads == {}
+    assert plant.execute(job_id)
+    check_success(plant, plant.jobs.jobs[job_id])
+
+
 def test_executions_of_the_release_before_name_no_round(plant: Plant) -> None:
     """Their definition passes none on, and their files are those of round 0."""
     job_id, _ = begin(plant)

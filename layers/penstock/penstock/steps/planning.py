@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from penstock.codecs import HEAD, choose
 from penstock.cutting import PART, Place, cut_parts, part_size, spacing, span_size
 from penstock.delivery import describe
+from penstock.errors import PenstockError, noting
 from penstock.index.boundaries import Text
 from penstock.index.ways import ways_within
 from penstock.limits import MIB, Budget
@@ -162,7 +163,13 @@ class Planner:
         check_target(ticket.job.route, target)
         content, warnings = describe(ticket.job, target, ticket.head)
         ours = Upload(self.parts.create(target, content), warnings)
-        self.executions.note_upload(ticket.job.id, execution, ours.upload_id)
+        try:
+            self.executions.note_upload(ticket.job.id, execution, ours.upload_id)
+        except PenstockError as error:
+            # Nobody else knows of it.
+            with noting(error, "its upload could not be aborted"):
+                self.parts.abort(target, ours.upload_id)
+            raise
         if folder.put_once(Upload, name, ours) != ours:
             self.parts.abort(target, ours.upload_id)
 
