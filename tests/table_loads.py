@@ -12,6 +12,7 @@ from penstock.delivery import Attempt
 from penstock.limits import MIB, Budget
 from penstock.loading import TableCarrier
 from penstock.model import Job, JobState
+from penstock.ports import TableSink
 from penstock.records import Reject
 from penstock.routes import destination_of, parse_routes
 from penstock.tables import Form
@@ -36,12 +37,12 @@ Load: TypeAlias = Callable[..., Done]
 """Of a database, the name and the bytes of a file, and what the route's table says."""
 
 
-def route(table: str, name: str = "t") -> str:
+def route(table: str, destination: str = "postgresql:t") -> str:
     return f"""
     [[route]]
     name = "t"
     match = "*"
-    destination = "postgresql:{name}"
+    destination = "{destination}"
     max_rejects = 1000
     [route.table]
     {table}
@@ -49,15 +50,18 @@ def route(table: str, name: str = "t") -> str:
 
 
 def whole(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
+    return load_into(lambda job: PostgresSink(by_dsn(database.dsn), job.id), Form.TEXT, key, data, route(table))
+
+
+def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data: bytes | str, text: str) -> Done:
+    """Load a file by the route that ``text`` has."""
     store, log = MemoryObjectStore("drops"), MemoryRejectLog()
     source = store.put("drops", key, data.encode() if isinstance(data, str) else data)
-    routes = parse_routes(route(table), "routes.toml", {"source_bucket": "drops"})
+    routes = parse_routes(text, "routes.toml", {"source_bucket": "drops"})
     job = Job(source, routes.routes[0], destination_of(routes.routes[0], source))
-    carrier = TableCarrier(
-        store, log, lambda job: PostgresSink(by_dsn(database.dsn), job.id), Form.TEXT, Budget.of(128 * MIB)
-    )
     head = store.head("drops", key)
     assert head
+    carrier = TableCarrier(store, log, open_sink, form, Budget.of(128 * MIB))
     receipt = carrier(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
     return Done(receipt.rows, _told(log.all))
 

@@ -83,6 +83,7 @@ mode = "{mode}"
 key = ["id"]
 {columns}
 """
+DAYS = ["2024-01-02", "03.04.05", "20240103"]
 COLUMNS = 'columns = [{ name = "id", type = "integer" }, { name = "name" }]'
 
 
@@ -232,6 +233,22 @@ class TestABurst:
         plant.handle(*plant.burst(3), *sources)
         assert (plant.ids("people"), plant.ids()) == ([0, 1, 2], list(range(6)))
         assert plant.alone == []
+
+    def test_has_the_types_of_tables_that_others_made(self, database: Database) -> None:
+        database.execute("CREATE TABLE people (id text PRIMARY KEY, name timestamp)")
+        plant = Plant(database, people(mode="upsert", columns='columns = [{ name = "id" }, { name = "name" }]'))
+        sources = [plant.drop(f"{n}.csv", f"id,name\n0{n},2024-01-01T12:00:00+02:00\n".encode()) for n in range(5)]
+        assert set(states(plant.outcomes(*sources)).values()) == {"succeeded"}
+        assert plant.alone == []
+        found = database.execute("SELECT id, name::text FROM people ORDER BY id")
+        assert found == [(f"0{n}", "2024-01-01 10:00:00") for n in range(5)]
+
+    def test_leaves_out_what_the_tables_types_do_not_take(self, database: Database) -> None:
+        database.execute("CREATE TABLE people (id int PRIMARY KEY, name date)")
+        plant = Plant(database, people())
+        sources = [plant.drop(f"{n}.csv", f"id,name\n{n},{day}\n".encode()) for n, day in enumerate(DAYS)]
+        assert states(plant.outcomes(*sources)) == {"0.csv": "succeeded", "1.csv": "failed", "2.csv": "succeeded"}
+        assert plant.ids("people") == [0, 2]
 
     def test_of_csv_files_with_other_headers_is_still_read_by_name(self, database: Database) -> None:
         plant = Plant(database, people())
