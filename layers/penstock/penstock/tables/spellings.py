@@ -94,7 +94,7 @@ class SpelledKind(Kind):
     def value(self, text: str) -> object:
         if not self.pattern.fullmatch(text):
             raise ValueError(
-                f"{shown(text)} is not {self.type} as this inferred column takes it ({self.examples}): "
+                f"{shown(text)} is not in the form of an inferred {self.type} ({self.examples}): "
                 "declare the column's type"
             )
         return self.kind.value(text)
