@@ -100,7 +100,7 @@ class Rig:
         ObjectCarrier(self.objects, self.budget)(attempt)
 
     def make_index(self) -> None:
-        assert IndexPass(self.index, self.route, self.objects, self.budget, Forever(), 10.0).run()
+        assert IndexPass(self.index, self.route, self.objects, self.budget, Forever(), 10.0, lambda _: None).run()
 
     def work(self, share: int, of: int) -> None:
         state = self.index.state()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from penstock.model import Failure, JobState, JobStatus, Progress, Receipt, Source
+from penstock.model import Failure, JobState, JobStatus, Phase, Progress, Receipt, Source
 from penstock.operations.story import Story
 from penstock.records import Place, Reject
 from penstock.spans import SpanReceipt
@@ -53,6 +53,13 @@ def succeeded() -> Story:
         spans=len(done),
         spans_done=len(done),
         upload=SOURCE,
+        phases=(
+            (Phase.PLAN, BEGAN + 0.5),
+            (Phase.INDEX, BEGAN + 1),
+            (Phase.SPANS, BEGAN + 9),
+            (Phase.FINISH, ended - 1),
+        ),
+        indexed=SOURCE.size,
     )
     receipt = Receipt(SOURCE.size, 384_000_000, 0x8D1F00AA, 744, "gzip", rows=6_000_000, rejects=3)
     rejects = (
@@ -83,6 +90,7 @@ def failed() -> Story:
         redrives=1,
         attempts=2,
         progress=Progress(35_000_000, 144_000_000, 2_250_000, 31),
+        phases=told.status.phases[:3],
     )
     return Story(status, None, done, told.rejects)
 

@@ -203,7 +203,7 @@ class Plant:
 
     @property
     def indexer(self) -> Indexer:
-        return Indexer(self.objects, self.files, self.sizes, 10.0)
+        return Indexer(self.objects, self.files, self.executions, self.sizes, 10.0)
 
     @property
     def worker(self) -> Worker:

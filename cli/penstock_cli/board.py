@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from penstock.model import JobStatus
+from penstock.model import JobStatus, Phase
 from penstock_cli import job_text
 
 # From so many columns on, names, bar, amount and spans are shown; narrower terminals lose the bar and what follows.
@@ -57,12 +57,12 @@ def _cells(status: JobStatus, width: int) -> list[RenderableType]:
     speed = Text(f"{job_text.rate(status):>10}")
     if width < MIDDLE:
         return [state, share, speed, left, name]
-    spans = Text(spans_of(status))
+    phase = Text(phase_of(status))
     if width < WIDE:
-        return [Text(status.job_id[:ID]), state, share, speed, left, spans, name]
+        return [Text(status.job_id[:ID]), state, share, speed, left, phase, name]
     bar = Bar(100, 0, status.percent, width=BAR, color=job_text.COLOURS[status.state], bgcolor="bright_black")
     amount = Text(job_text.delivered(status), justify="right")
-    return [Text(status.job_id[:ID]), state, bar, share, amount, speed, left, spans, name]
+    return [Text(status.job_id[:ID]), state, bar, share, amount, speed, left, phase, name]
 
 
 def time_left(status: JobStatus) -> str:
@@ -72,9 +72,11 @@ def time_left(status: JobStatus) -> str:
     return "" if status.seconds_left is None else f"{job_text.duration(status.seconds_left)} left"
 
 
-def spans_of(status: JobStatus) -> str:
-    """``3/8 spans``; nothing where it is not cut."""
-    return f"{status.spans_done:,}/{status.spans:,} spans" if status.spans else ""
+def phase_of(status: JobStatus) -> str:
+    """``3/8 spans``, or the phase that its execution is at; nothing where the job is done in one go."""
+    if status.phase in (None, Phase.SPANS):
+        return f"{status.spans_done:,}/{status.spans:,} spans" if status.spans else ""
+    return str(status.phase)
 
 
 def line(status: JobStatus) -> str:
@@ -86,7 +88,7 @@ def line(status: JobStatus) -> str:
         job_text.delivered(status),
         job_text.rate(status),
         time_left(status),
-        spans_of(status),
+        phase_of(status),
         job_text.one_line(status.source),
     ]
     return " ".join(cell for cell in cells if cell not in {"", "-"})

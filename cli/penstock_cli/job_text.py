@@ -51,6 +51,9 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "execution": status.execution,
         "spans": status.spans,
         "spans_done": status.spans_done,
+        "phase": str(status.phase) if status.phase else None,
+        "phases": {str(phase): began for phase, began in status.phases},
+        "bytes_indexed": status.indexed,
         "warnings": list(status.warnings),
         "failure": asdict(status.failure) if status.failure else None,
     }

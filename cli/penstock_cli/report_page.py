@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.params import human_size
+from penstock_cli.report_timeline import timeline
 
 if TYPE_CHECKING:
     from penstock.spans import SpanReceipt
@@ -27,10 +28,6 @@ _BADGES = {
     JobState.SKIPPED: "warn",
     JobState.WAITING: "warn",
 }
-# Pixels: of a lane, and of all of them.
-_LANE = 16.0
-_LANES = 480.0
-_GRID = 5
 
 
 def page(story: Story, bars: Sequence[Bar], *, rejects_at: str, now: float) -> str:
@@ -42,7 +39,7 @@ def page(story: Story, bars: Sequence[Bar], *, rejects_at: str, now: float) -> s
         _warnings(status),
         _tiles(status),
         _integrity(story),
-        _timeline(status, bars),
+        _section("Timeline", picture) if (picture := timeline(status, bars)) else "",
         _spans(story.spans),
         _rejects(story, rejects_at),
         _facts(status),
@@ -143,58 +140,6 @@ def _integrity(story: Story) -> str:
             ("Result", f"ETag {receipt.etag}" + (f", version {receipt.version_id}" if receipt.version_id else ""))
         )
     return _section("Integrity", _listed(rows)) if rows else ""
-
-
-def _timeline(status: JobStatus, bars: Sequence[Bar]) -> str:
-    if not bars:
-        return ""
-    before = max(0.0, bars[0].span.began - status.started_at)
-    last = before + max(bar.end for bar in bars)
-    total = max(last, status.finished_at - status.started_at, 0.001)
-    lanes = 1 + max(bar.lane for bar in bars)
-    height = min(_LANE, _LANES / lanes)
-    shapes = [
-        f'<line class="grid" x1="{mark * 100 / _GRID}%" x2="{mark * 100 / _GRID}%" y1="0" y2="100%"/>'
-        for mark in range(_GRID + 1)
-    ]
-    whole = height * lanes
-    about = f"before the first span: {job_text.duration(before)}"
-    shapes.append(_rect("other", about, begin=0, end=before / total, top=0, height=whole))
-    for bar in bars:
-        begin, end = (before + bar.begin) / total, (before + bar.end) / total
-        kind = "rejecting" if bar.span.rejects else "span"
-        shapes.append(_rect(kind, _about(bar.span), begin=begin, end=end, top=bar.lane * height, height=height))
-    if status.state.final:
-        about = f"after the last span: {job_text.duration(total - last)}"
-        shapes.append(_rect("other", about, begin=last / total, end=1, top=0, height=whole))
-    labels = "".join(f"<span>{_tick(total * mark / _GRID, total)}</span>" for mark in range(_GRID + 1))
-    key = (
-        '<i style="background:var(--bar)"></i>a span<i style="background:var(--warn)"></i>a span with rejects'
-        '<i style="background:var(--idle)"></i>before and after'
-    )
-    picture = (
-        f'<svg height="{whole:.0f}" role="img" aria-label="{len(bars)} spans over {_text(job_text.duration(total))}">'
-        f'{"".join(shapes)}</svg><div class="axis">{labels}</div><div class="key">{key}</div>'
-    )
-    return _section("Timeline", picture)
-
-
-def _rect(kind: str, about: str, *, begin: float, end: float, top: float, height: float) -> str:
-    gap = 1.0 if height > 4 else 0.0  # noqa: PLR2004  # pixels between lanes, where there is room for them
-    return (
-        f'<rect class="{kind}" x="{begin:.3%}" width="{max(end - begin, 0.001):.3%}" y="{top:.1f}" '
-        f'height="{height - gap:.1f}" rx="1"><title>{_text(about)}</title></rect>'
-    )
-
-
-def _tick(seconds: float, total: float) -> str:
-    return f"{seconds:.1f} s" if total < 60 else _text(job_text.duration(seconds))  # noqa: PLR2004  # a minute
-
-
-def _about(span: SpanReceipt) -> str:
-    rows = f", {span.rows:,} rows" if span.rows else ""
-    rejects = f", {span.rejects:,} rejects" if span.rejects else ""
-    return f"span {span.span}: {human_size(span.bytes_out)}{rows}{rejects}, {job_text.duration(span.seconds)}"
 
 
 def _spans(spans: Sequence[SpanReceipt]) -> str:

@@ -90,6 +90,8 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
     told.append(("attempts", job_text.attempts(found)))
     if found.execution:
         told.append(("execution", found.execution))
+    if found.phase:
+        told.append(("phase", f"{found.phase}, {found.indexed:,} bytes indexed" if found.indexed else str(found.phase)))
     if found.spans:
         told.append(("spans", f"{found.spans_done:,} of {found.spans:,}"))
     return told

@@ -47,7 +47,8 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
     """Watch a job until it has ended, or all that are at work until Ctrl-C.
 
     Live on a terminal, else one line per change. JOB as for `penstock status`. Exit code 0 if it succeeded or was
-    skipped, else 1. What a large object's workers deliver is counted when a span is done. Without JOB, new jobs are
+    skipped, else 1. Of a large object, the bytes count that the index
+    reads and those that workers deliver, every five seconds. Without JOB, new jobs are
     looked for every 15 seconds.
     """
     operations = stack.operations()
@@ -104,7 +105,7 @@ class _Lines:
         from penstock_cli.board import line  # noqa: PLC0415  # rich takes a tenth of a second
 
         for status in found:
-            stands = (status.state, status.progress, status.spans, status.spans_done, status.attempts)
+            stands = (status.state, status.progress, status.indexed, status.phases, status.spans_done, status.attempts)
             if self._shown.get(status.job_id) == stands:
                 continue
             self._shown[status.job_id] = stands

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Any
 
 import boto3
@@ -15,10 +14,11 @@ from moto import mock_aws
 
 from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table
-from penstock.adapters.execution_store import ATTEMPTS, DynamoExecutionStore
+from penstock.adapters.execution_store import COUNT_ATTEMPTS, DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.span_progress import ATTEMPTS
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
-from penstock.model import MAX_ATTEMPTS, Claim, Failure, JobState, JobStatus, Progress
+from penstock.model import MAX_ATTEMPTS, Claim, Failure, JobState, JobStatus, Phase, Progress, Stage
 from penstock.ports import ExecutionStore, JobStore
 from penstock.spans import SpanReceipt
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
@@ -148,7 +148,7 @@ def test_an_execution_that_was_silent_for_its_whole_lease_loses_the_job(stores: 
     clock.now += DAY
     assert stores.claim().number == 2
     with pytest.raises(LeaseLostError):
-        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+        stores.executions.expect(JOB.id, EXECUTION, spans=1, size=1)
 
 
 def test_a_hand_over_that_was_not_confirmed_is_made_good_by_the_next_attempt(stores: Stores, clock: Clock) -> None:
@@ -185,6 +185,7 @@ def test_another_execution_of_a_job_counts_anew(stores: Stores, clock: Clock) ->
     stores.begin("second")
     assert (stores.status.spans, stores.status.spans_done, stores.status.progress) == (0, 0, Progress())
     assert stores.executions.receipts(JOB.id, "second", [1]) == {}
+    stores.executions.expect(JOB.id, "second", spans=3, size=30)
     assert stores.executions.count(JOB.id, "second", receipt(1)) is True
     assert stores.status.progress == Progress(10, 100, 7, 1)
 
@@ -197,10 +198,53 @@ def test_what_is_expected_is_on_record(stores: Stores) -> None:
 
 def test_a_span_counts_once(stores: Stores) -> None:
     stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=1, size=10)
     assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
     assert stores.executions.count(JOB.id, EXECUTION, replace(receipt(1), seconds=9.0)) is False
     assert stores.status.progress == Progress(10, 100, 7, 1)
     assert stores.status.spans_done == 1
+
+
+def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
+    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(6, 60))
+    stores.executions.note(EXECUTION, Stage.DELIVER, 2, Progress(1, 10, 5, 0))
+    assert (stores.status.progress, stores.status.spans_done) == (Progress(7, 70, 5), 0)
+    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    # Of an attempt that wakes up late.
+    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(2, 20))
+    assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
+
+
+def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    began = clock.now
+    stores.executions.enter(JOB.id, EXECUTION, Phase.PLAN)
+    clock.now += 2
+    stores.executions.enter(JOB.id, EXECUTION, Phase.SURVEY, units=40)
+    clock.now += 3
+    stores.executions.enter(JOB.id, EXECUTION, Phase.PLAN)
+    stores.executions.note(EXECUTION, Stage.READ, 1, Progress(500))
+    stores.executions.note(EXECUTION, Stage.READ, 39, Progress(70))
+    status = stores.status
+    assert (status.phases, status.phase) == (((Phase.PLAN, began), (Phase.SURVEY, began + 2)), Phase.SURVEY)
+    assert status.indexed == 570
+    # Each byte is read twice: by the survey, and by the spans.
+    assert status.percent == 100 * 570 / (2 * status.size)
+
+
+def test_another_execution_has_phases_of_its_own(stores: Stores, clock: Clock) -> None:
+    stores.begin("first")
+    stores.executions.enter(JOB.id, "first", Phase.PLAN)
+    stores.executions.enter(JOB.id, "first", Phase.INDEX, units=1)
+    stores.executions.note("first", Stage.READ, 0, Progress(500))
+    clock.now += DAY
+    stores.begin("second")
+    assert (stores.status.phases, stores.status.indexed) == ((), 0)
+    stores.executions.enter(JOB.id, "first", Phase.FINISH)
+    assert stores.status.phases == ()
 
 
 def test_a_receipt_comes_back_as_it_was_first_counted(stores: Stores) -> None:
@@ -263,12 +307,13 @@ def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> 
 
 
 def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint, clock: Clock) -> None:
-    # moto's transactions are none between threads.
+    # moto's conditions are none between threads.
     client = emulator.client("dynamodb")
     create_table(client)
     store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
     stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
     stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=20, size=200)
 
     def count(span: int) -> bool:
         return store.count(JOB.id, EXECUTION, receipt(span))
@@ -283,7 +328,6 @@ def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint
 def test_a_job_is_counted_only_for_the_execution_that_has_it(stores: Stores) -> None:
     stores.begin()
     for call in (
-        lambda: stores.executions.count(JOB.id, "another", receipt(1)),
         lambda: stores.executions.confirm(JOB.id, "another", lease=DAY),
         lambda: stores.executions.expect(JOB.id, "another", spans=1, size=1),
         lambda: stores.executions.end(JOB.id, "another", JobState.FAILED, failure=FAILURE),
@@ -313,15 +357,14 @@ def test_a_job_ends_once(stores: Stores) -> None:
     assert stores.status.state is JobState.SUCCEEDED
 
 
-def test_nothing_is_counted_after_the_end(stores: Stores) -> None:
+def test_nothing_of_the_job_changes_after_the_end(stores: Stores) -> None:
     stores.begin()
     stores.executions.count(JOB.id, EXECUTION, receipt(1))
     stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
     with pytest.raises(LeaseLostError):
-        stores.executions.count(JOB.id, EXECUTION, receipt(2))
+        stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
     with pytest.raises(LeaseLostError):
         stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is False
     assert (stores.status.state, stores.status.failure) == (JobState.FAILED, FAILURE)
 
 
@@ -347,7 +390,7 @@ def test_a_revoked_job_can_only_be_ended(stores: Stores) -> None:
     assert stores.executions.standing(JOB.id, EXECUTION) is JobState.FAILED
     assert stores.status.state is JobState.EXECUTING
     with pytest.raises(LeaseLostError):
-        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+        stores.executions.expect(JOB.id, EXECUTION, spans=1, size=1)
     with pytest.raises(LeaseLostError):
         stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
     assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.EXECUTING
@@ -375,25 +418,23 @@ def test_what_a_step_was_blamed_for_is_kept_with_its_execution(stores: Stores, c
     assert stores.executions.blamed(JOB.id, "second") is None
 
 
-class Meeting:
-    """A client whose transactions meet others for so many calls, and whose batches leave items out."""
+class Throttled:
+    """A client that is refused so many writes of receipts, and whose batches leave items out."""
 
-    def __init__(self, client: Any, conflicts: int) -> None:
+    def __init__(self, client: Any, refusals: int) -> None:
         self._client = client
-        self._conflicts = conflicts
-        self._lock = Lock()
+        self._refusals = refusals
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def transact_write_items(self, **request: Any) -> Any:
-        with self._lock:
-            self._conflicts -= 1
-            if self._conflicts >= 0:
-                reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-                answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-                raise ClientError(answer, "TransactWriteItems")
-        return self._client.transact_write_items(**request)
+    def update_item(self, **request: Any) -> Any:
+        if request["Key"]["pk"]["S"].startswith("span#"):
+            self._refusals -= 1
+            if self._refusals >= 0:
+                answer: Any = {"Error": {"Code": "ProvisionedThroughputExceededException"}}
+                raise ClientError(answer, "UpdateItem")
+        return self._client.update_item(**request)
 
     def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803  # boto3's name
         ((table, wanted),) = RequestItems.items()
@@ -405,29 +446,30 @@ class Meeting:
 
 @pytest.fixture
 def met(clock: Clock) -> Iterator[Callable[[int], Stores]]:
-    def meeting(conflicts: int) -> Stores:
-        client: Any = Meeting(boto3.client("dynamodb"), conflicts)
+    def throttled(refusals: int) -> Stores:
+        client: Any = Throttled(boto3.client("dynamodb"), refusals)
         create_table(client)
         store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock, sleep=lambda _: None)
         return Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
 
     with mock_aws():
-        yield meeting
+        yield throttled
 
 
-def test_a_span_that_meets_another_is_counted_all_the_same(met: Callable[[int], Stores]) -> None:
-    stores = met(ATTEMPTS - 1)
+def test_a_receipt_that_is_throttled_is_written_all_the_same(met: Callable[[int], Stores]) -> None:
+    stores = met(COUNT_ATTEMPTS - 1)
     stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=1, size=10)
     assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
     assert stores.status.spans_done == 1
 
 
-def test_a_span_that_meets_others_for_too_long_must_be_tried_again(met: Callable[[int], Stores]) -> None:
-    stores = met(ATTEMPTS)
+def test_a_receipt_that_is_throttled_for_too_long_must_be_tried_again(met: Callable[[int], Stores]) -> None:
+    stores = met(COUNT_ATTEMPTS)
     stores.begin()
-    with pytest.raises(ServiceUnavailableError, match="met others"):
+    with pytest.raises(ServiceUnavailableError, match="UpdateItem"):
         stores.executions.count(JOB.id, EXECUTION, receipt(1))
-    assert stores.status.spans_done == 0
+    assert stores.executions.receipts(JOB.id, EXECUTION, [1]) == {}
 
 
 def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[int], Stores]) -> None:

@@ -71,6 +71,7 @@ GRANTED: dict[str, Grants] = {
         **WORK_FILES,
         **KEEP_JOB,
         "CheckRecords": ({"dynamodb:DescribeTable"}, RECORDS),
+        "AskForTheQuota": ({"lambda:GetAccountSettings"}, "*"),
         **logs("Plan"),
     },
     "IndexRole": {
@@ -88,7 +89,7 @@ GRANTED: dict[str, Grants] = {
         **READ_ROUTES,
         **WORK_FILES,
         "KeepJobs": (
-            {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+            {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"},
             JOBS,
         ),
         **LOAD_RECORDS,
@@ -199,7 +200,11 @@ GRANTED: dict[str, Grants] = {
         "BecomeDatabaseUser": ({"rds-db:connect"}, {"Ref": "PostgresIamUserArn"}),
     },
 }
-WITHOUT_RESOURCES = {"FunctionPolicy": {"JoinVpc", "Trace"}, "StateMachineRole": {"Log", "Trace"}}
+WITHOUT_RESOURCES = {
+    "PlanRole": {"AskForTheQuota"},
+    "FunctionPolicy": {"JoinVpc", "Trace"},
+    "StateMachineRole": {"Log", "Trace"},
+}
 FUNCTION_ROLES = [name for name in GRANTED if name.endswith("Role") and name != "StateMachineRole"]
 WITHOUT_DATABASE = {"IndexRole", "ReconcileRole"}
 

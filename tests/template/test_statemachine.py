@@ -84,6 +84,13 @@ class TestEveryTask:
                 assert retrier["JitterStrategy"] == "FULL"
                 assert retrier["MaxDelaySeconds"] <= 300
 
+    def test_waits_for_hours_where_the_account_has_no_concurrency_left(self, machine: dict[str, Any]) -> None:
+        for name, task in tasks_of(machine).items():
+            for retrier in task["Retry"]:
+                if "Lambda.TooManyRequestsException" in retrier["ErrorEquals"]:
+                    waits = [min(2.0**attempt, retrier["MaxDelaySeconds"]) for attempt in range(retrier["MaxAttempts"])]
+                    assert sum(waits) / 2 > 6 * 3600, name
+
     def test_outwaits_a_lease_when_another_attempt_holds_the_job(self, machine: dict[str, Any]) -> None:
         (retrier,) = [one for one in machine["States"]["Plan"]["Retry"] if "JobInProgressError" in one["ErrorEquals"]]
         waits = [min(2**attempt, retrier["MaxDelaySeconds"]) for attempt in range(retrier["MaxAttempts"])]

@@ -106,7 +106,8 @@ def test_an_earlier_failure_of_a_success_is_not_shown() -> None:
 
 def test_a_job_at_work_shows_how_far_it_is() -> None:
     found = read(running())
-    assert {"width:37.63%"} == {one["style"] for one in found.of("i") if "width" in (one.get("style") or "")}
+    # The index has read all of it, and the workers 35 of 93 MB once more.
+    assert {"width:68.82%"} == {one["style"] for one in found.of("i") if "width" in (one.get("style") or "")}
     assert "Last sign of life" in found.texts
 
 
@@ -121,12 +122,27 @@ def test_every_span_is_a_bar_within_the_picture(count: int, workers: int) -> Non
     for bar in bars:
         assert float((bar["x"] or "").rstrip("%")) + float((bar["width"] or "").rstrip("%")) <= 100.2
     (picture,) = read(told).of("svg")
-    assert float(picture["height"] or 0) <= 481
+    assert float(picture["height"] or 0) <= 481 + 16  # and a lane for the phases
+
+
+def test_the_timeline_says_how_long_each_phase_took() -> None:
+    told = succeeded()
+    found = read(told)
+    phases = [one["class"] for one in found.of("rect") if (one["class"] or "").startswith("phase")]
+    assert phases == ["phase plan", "phase index", "phase spans", "phase finish"]
+    assert {"plan, 0.50 s", "index, 8.00 s", "finish, 1.00 s"} <= set(found.texts)
+
+
+def test_a_job_that_is_being_indexed_shows_the_phases_so_far() -> None:
+    told = running()
+    status = replace(told.status, phases=told.status.phases[:2], spans=0, spans_done=0, updated_at=BEGAN + 4)
+    found = read(replace(told, spans=(), status=status))
+    assert "index, 3.00 s" in found.texts
 
 
 def test_a_job_in_one_invocation_has_no_timeline() -> None:
     told = succeeded()
-    found = read(replace(told, spans=(), status=replace(told.status, execution="", spans=0)))
+    found = read(replace(told, spans=(), status=replace(told.status, execution="", spans=0, phases=())))
     assert found.of("svg") == []
     assert "Timeline" not in found.texts
 

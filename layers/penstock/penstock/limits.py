@@ -158,3 +158,15 @@ class PartPlan:
         sizes = [self.size(1 + block * self.growth) * self.growth for block in range(full)]
         tail = self.size(1 + full * self.growth) * rest if rest else 0
         return min(sum(sizes) + tail, self.s3.max_object)
+
+
+# More workers of one job than this gain little: each takes a connection to the database, and a Map is soon at its end.
+MOST_WORKERS = 40
+
+
+def fair_workers(concurrency: int) -> int:
+    """Spans of one job to be worked on at once, where so many invocations may run in the account.
+
+    Half of them: the rest is for other jobs and functions. 10, the quota of a new account, gives 5.
+    """
+    return max(1, min(MOST_WORKERS, concurrency // 2))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
+from operator import add
 
 from penstock.errors import PenstockError
 from penstock.identity import identities
@@ -123,6 +124,23 @@ class JobState(StrEnum):
         return self not in (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
 
 
+class Phase(StrEnum):
+    """What an execution of the state machine is at, in the order in which it comes to it."""
+
+    PLAN = "plan"
+    INDEX = "index"
+    SURVEY = "survey"
+    SPANS = "spans"
+    FINISH = "finish"
+
+
+class Stage(StrEnum):
+    """The two times that a large source is read: to find where it can be entered (index, survey), and to deliver it."""
+
+    READ = "read"
+    DELIVER = "deliver"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a job did not succeed: the error's class, what it said and the way out."""
@@ -150,6 +168,10 @@ class Progress:
     rows: int = 0
     rejects: int = 0
     dropped: int = 0
+
+    def plus(self, other: Progress) -> Progress:
+        """Both together."""
+        return Progress(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +213,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What the jobs table knows of one job. Times are Unix seconds. ``execution`` and ``spans`` are of a job that the
-    state machine carries. ``upload`` is the source as its event told it; None where not all of it is on record.
+    """What the jobs table knows of one job. Times are Unix seconds. ``execution``, ``spans`` and what follows are of a
+    job that the state machine carries: ``phases`` tells when each phase began, ``indexed`` how many bytes of the source
+    the index or the survey has read. ``upload`` is the source as its event told it; None where not all of it is on
+    record.
 
     ``holder`` is the attempt or execution that has the job until ``lease_until``; the invocation that holds a claim is
     killed at ``deadline_at`` at the latest. ``memory_peak`` of ``memory_size`` bytes were used at the last heartbeat.
@@ -234,6 +258,8 @@ class JobStatus:
     yields_to: str = ""
     aborts: int = 0
     sends: int = 0
+    phases: tuple[tuple[Phase, float], ...] = ()
+    indexed: int = 0
 
     @property
     def store(self) -> Store:
@@ -247,11 +273,17 @@ class JobStatus:
         return Target(bucket, key) if self.target.startswith("s3://") else None
 
     @property
+    def phase(self) -> Phase | None:
+        """What its execution is at."""
+        return self.phases[-1][0] if self.phases and self.state is JobState.EXECUTING else None
+
+    @property
     def percent(self) -> float:
-        """Exact share of the source's bytes that were consumed, 0 to 100."""
+        """Exact share of the bytes that must be read and were, 0 to 100: of those of the source, which an index or a
+        survey reads once more."""
         if self.state is JobState.SUCCEEDED:
             return 100.0
-        return 100.0 * self.progress.bytes_in / self.size if self.size else 0.0
+        return 100.0 * self._read / self._to_read if self._to_read else 0.0
 
     @property
     def seconds(self) -> float:
@@ -273,8 +305,17 @@ class JobStatus:
         """What is left at the pace so far; None before anything was consumed, 0 at the end."""
         if self.state.final:
             return 0.0
-        done = self.progress.bytes_in
-        return self.seconds * (self.size - done) / done if done and self.seconds else None
+        done = self._read
+        return self.seconds * (self._to_read - done) / done if done and self.seconds else None
+
+    @property
+    def _read(self) -> int:
+        return self.indexed + self.progress.bytes_in
+
+    @property
+    def _to_read(self) -> int:
+        indexing = any(phase in (Phase.INDEX, Phase.SURVEY) for phase, _ in self.phases)
+        return 2 * self.size if indexing else self.size
 
 
 def can_begin_again(status: JobStatus, now: float) -> bool:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         JobState,
         JobStatus,
         ObjectHead,
+        Phase,
         Progress,
         Published,
         Receipt,
         Source,
+        Stage,
         Target,
     )
     from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, Storage, TablePlan, Unfit
@@ -329,8 +331,19 @@ class ExecutionStore(Protocol):
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
+    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
+        """Note when a phase began, the first time; of an index or a survey, also how many pieces it reads. Does nothing
+        for an execution that does not hold the job."""
+
+    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+        """Note how far a unit is: a span, a piece, or an index pass. It replaces what was noted before; a unit that is
+        done stays."""
+
     def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
-        """Keep a span's receipt and add it to the job's progress, in one transaction; False if that was done."""
+        """Keep a span's receipt, and note that the span is done; False if there was a receipt.
+
+        Nothing is asked of the job: what an execution leaves that has lost it is read by nobody.
+        """
 
     def receipts(
         self, job_id: str, execution: str, spans: Sequence[int], *, round_: int = 0

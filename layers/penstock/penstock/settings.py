@@ -35,8 +35,8 @@ class Settings:
     margin_seconds: float = 10.0
     # ARN of the state machine that takes jobs which do not fit one invocation; empty where there is none.
     state_machine: str = ""
-    # Spans of one job that the machine works on at once.
-    map_concurrency: int = 40
+    # Spans of one job that the machine works on at once; 0 for what the account's quota allows.
+    map_concurrency: int = 0
     # Of the four below, 0 leaves the choice to the planner. Encoded size from which on a job goes to the machine,
     # decoded bytes of a span and between two entries of an index, and a lower limit on an invocation's time.
     large_bytes: int = 0
@@ -117,7 +117,7 @@ class Settings:
             beat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
             margin_seconds=number("PENSTOCK_MARGIN_SECONDS", float, 10.0),
             state_machine=environment.get("PENSTOCK_STATE_MACHINE", ""),
-            map_concurrency=number("PENSTOCK_MAP_CONCURRENCY", int, 40),
+            map_concurrency=number("PENSTOCK_MAP_CONCURRENCY", int, 0),
             large_bytes=number("PENSTOCK_LARGE_BYTES", int, 0),
             span_bytes=number("PENSTOCK_SPAN_BYTES", int, 0),
             index_spacing=number("PENSTOCK_INDEX_SPACING", int, 0),

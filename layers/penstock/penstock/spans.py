@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from penstock.model import Progress
 from penstock.records import Resume
 
 
@@ -80,6 +81,10 @@ class SpanReceipt:
     warnings: tuple[str, ...] = ()
     began: float = 0.0
     dropped: int = 0
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.bytes_in, self.bytes_out, self.rows, self.rejects, self.dropped)
 
 
 @dataclass(frozen=True, slots=True)

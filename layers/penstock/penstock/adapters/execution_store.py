@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from penstock.adapters.attributes import plain, typed
-from penstock.adapters.aws_errors import code_of, translating
+from penstock.adapters.attributes import plain
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.job_index import ended_at, open_until
 from penstock.adapters.job_order import JobOrder
-from penstock.adapters.jobs_table import PROGRESS, JobsTable, Values, delivered, job_key, status_of
+from penstock.adapters.jobs_table import (
+    COUNTERS,
+    PROGRESS,
+    JobsTable,
+    Values,
+    delivered,
+    job_key,
+    phase_attribute,
+    status_of,
+)
 from penstock.adapters.noted_uploads import forget_upload, note_owner
+from penstock.adapters.span_progress import SpanProgress, batch_get
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, Receipt
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, Phase, Progress, Receipt, Stage
 from penstock.spans import SpanReceipt, delivery_of
 from penstock.values import from_json, to_json
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-BATCH = 100
-ATTEMPTS = 8
+# Of a receipt, each with botocore's own retries: some 30 s, in which a throttled partition is split.
+COUNT_ATTEMPTS = 12
 
 _OURS = "attempt = :execution AND #state IN (:running, :executing)"
 _OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :executing, :waiting)"
@@ -52,6 +58,7 @@ class DynamoExecutionStore:
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._sleep = sleep
+        self._progress = SpanProgress(self._table, self._backoff, sleep)
 
     def get(self, job_id: str) -> JobStatus | None:
         item = self._table.item(job_key(job_id))
@@ -62,7 +69,7 @@ class DynamoExecutionStore:
         fields: Values = {"attempt": execution, "execution": execution, "lease_until": now + lease, "updated_at": now}
         fields |= {"aborts": 0, **open_until(claim.job_id, now + lease)}
         if self._table.item(job_key(claim.job_id)).get("execution") != execution:
-            fields |= dict.fromkeys((*PROGRESS, "spans", "spans_done", "round"), 0)
+            fields |= dict.fromkeys((*COUNTERS, "round", "read_units", *map(phase_attribute, Phase)), 0)
         written = self._table.update(
             job_key(claim.job_id),
             fields,
@@ -83,7 +90,7 @@ class DynamoExecutionStore:
         return int(self._write(job_id, execution, fields | open_until(job_id, now + EXECUTING_SECONDS)).get("round", 0))
 
     def begin_round(self, job_id: str, execution: str, round_: int) -> None:
-        numbers = ("bytes_in", "bytes_out", "rows", "rejects", "spans_done")
+        numbers = (*PROGRESS, "spans_done", *map(phase_attribute, (Phase.SPANS, Phase.FINISH)))
         begun = self._table.update(
             job_key(job_id),
             {"updated_at": self._clock(), "round": round_, **dict.fromkeys(numbers, 0)},
@@ -119,52 +126,27 @@ class DynamoExecutionStore:
     def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
-        now = self._clock()
-        item: Values = {
-            "pk": _span_key(delivery_of(execution, round_), receipt.span),
-            "receipt": to_json(receipt),
-            "expires_at": self._table.expiry,
-        }
-        progress = self._table.expression(
+    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
+        name = phase_attribute(phase)
+        self._table.update(
             job_key(job_id),
-            {"updated_at": now},
-            add={
-                "bytes_in": receipt.bytes_in,
-                "bytes_out": receipt.bytes_out,
-                "rows": receipt.rows,
-                "rejects": receipt.rejects,
-                "dropped": receipt.dropped,
-                "spans_done": 1,
-            },
-            condition=_OURS,
-            values=_fence(execution),
+            {name: self._clock()} | ({"read_units": units} if units else {}),
+            condition=f"{_OURS} AND (attribute_not_exists(#{name}) OR #{name} = :never)",
+            values=_fence(execution) | {":never": 0},
         )
-        put = {
-            "TableName": self._table.name,
-            "Item": {name: typed(value) for name, value in item.items()},
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
-        writes: Any = [{"Put": put}, {"Update": progress}]
-        # The service's names of the rights are those of its parts.
-        right = f"dynamodb:PutItem and dynamodb:UpdateItem on table {self._table.name}"
-        for failures in range(1, ATTEMPTS + 1):
-            with translating(right):
-                try:
-                    self._client.transact_write_items(TransactItems=writes)
-                except ClientError as error:
-                    if code_of(error) != "TransactionCanceledException":
-                        raise
-                    counted, lost = _refused(error)
-                    if counted:
-                        return False
-                    if lost:
-                        raise self._lost(job_id, execution) from error
-                else:
-                    return True
-            # Another span of the job ended at the same moment.
-            self._sleep(self._backoff.delay(failures))
-        raise ServiceUnavailableError(f"{right}: {ATTEMPTS} transactions in a row met others")
+
+    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+        self._progress.note(execution, stage, unit, progress, done=False)
+
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
+        delivery = delivery_of(execution, round_)
+        # To wait is cheaper than to deliver the span again.
+        for failures in range(1, COUNT_ATTEMPTS):
+            try:
+                return self._count(delivery, receipt)
+            except ServiceUnavailableError:
+                self._sleep(self._backoff.delay(failures))
+        return self._count(delivery, receipt)
 
     def receipts(
         self,
@@ -175,13 +157,12 @@ class DynamoExecutionStore:
         round_: int = 0,
     ) -> Mapping[int, SpanReceipt]:
         delivery = delivery_of(execution, round_)
-        found: dict[int, SpanReceipt] = {}
-        for first in range(0, len(spans), BATCH):
-            keys = [{"pk": {"S": _span_key(delivery, span)}} for span in spans[first : first + BATCH]]
-            for item in self._items(keys):
-                receipt = from_json(SpanReceipt, plain(item)["receipt"])
-                found[receipt.span] = receipt
-        return found
+        keys = [{"pk": {"S": _span_key(delivery, span)}} for span in spans]
+        found = (
+            from_json(SpanReceipt, plain(item)["receipt"])
+            for item in batch_get(self._table, keys, self._backoff, self._sleep)
+        )
+        return {receipt.span: receipt for receipt in found}
 
     def blame(self, job_id: str, execution: str, failure: Failure) -> None:
         self._table.update(
@@ -217,6 +198,13 @@ class DynamoExecutionStore:
         self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED)
         return True
 
+    def _count(self, execution: str, receipt: SpanReceipt) -> bool:
+        key, item = _span_key(execution, receipt.span), {"receipt": to_json(receipt)}
+        first = self._table.update(key, item, condition="attribute_not_exists(pk)") is not None
+        # Also for one that was there: whoever left it may have died before it noted this.
+        self._progress.note(execution, Stage.DELIVER, receipt.span, receipt.progress, done=True)
+        return first
+
     def _state(self, job_id: str, execution: str) -> tuple[JobState, bool]:
         """The state of a job that this execution has, and whether it was revoked."""
         item = self._table.item(job_key(job_id))
@@ -240,20 +228,6 @@ class DynamoExecutionStore:
     def _lost(self, job_id: str, execution: str) -> LeaseLostError:
         return LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
 
-    def _items(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The items of so many keys, and again for what DynamoDB left out."""
-        right = f"dynamodb:BatchGetItem on table {self._table.name}"
-        request: Any = {self._table.name: {"Keys": keys, "ConsistentRead": True}}
-        for attempt in range(ATTEMPTS):
-            with translating(right):
-                answer = self._client.batch_get_item(RequestItems=request)
-            yield from answer["Responses"].get(self._table.name, ())
-            request = answer.get("UnprocessedKeys")
-            if not request:
-                return
-            self._sleep(self._backoff.delay(attempt + 1))
-        raise ServiceUnavailableError(f"{right}: left items out of {ATTEMPTS} answers")
-
 
 def _fence(execution: str) -> Values:
     return {":execution": execution, ":running": str(JobState.RUNNING), ":executing": str(JobState.EXECUTING)}
@@ -271,10 +245,3 @@ def _yielded(execution: str) -> str:
 
 def _span_key(delivery: str, span: int) -> str:
     return f"span#{delivery}#{span}"
-
-
-def _refused(error: ClientError) -> tuple[bool, bool]:
-    """Whether the receipt stood already, and whether the job is another's; neither in a mere conflict."""
-    reasons: Any = error.response.get("CancellationReasons", [])
-    codes = [reason.get("Code") for reason in reasons] + ["", ""]
-    return codes[0] == "ConditionalCheckFailed", codes[1] == "ConditionalCheckFailed"

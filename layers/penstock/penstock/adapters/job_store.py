@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.attributes import typed
@@ -27,6 +27,7 @@ from penstock.adapters.jobs_table import (
     status_of,
 )
 from penstock.adapters.noted_uploads import note_owner
+from penstock.adapters.span_progress import SpanProgress
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import WAITING_SECONDS
 from penstock.model import (
@@ -39,10 +40,12 @@ from penstock.model import (
     Progress,
     Receipt,
     Source,
+    Stage,
     can_begin_again,
     digest,
     superseded_by,
 )
+from penstock.spans import delivery_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -74,6 +77,7 @@ class DynamoJobStore:
         self._new_attempt = new_attempt
         self._backoff = backoff or Backoff()
         self._sleep = sleep
+        self._progress = SpanProgress(self._table, self._backoff, sleep)
 
     def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
         refusal = None if self._order.note(job) else self._order.refusal(job)
@@ -182,7 +186,7 @@ class DynamoJobStore:
 
     def get(self, job_id: str) -> JobStatus | None:
         item = self._table.item(job_key(job_id))
-        return status_of(job_id, item) if item else None
+        return self._status(job_id, item) if item else None
 
     def begin_again(self, status: JobStatus) -> bool:
         now = self._clock()
@@ -219,7 +223,21 @@ class DynamoJobStore:
             conditions.append(f"#state IN ({', '.join(f':{state}' for state in states)})")
         request: Values = {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}
         for item in self._table.pages(request | ({"ExpressionAttributeNames": names} if names else {})):
-            yield status_of(item["pk"].removeprefix(job_key("")), item)
+            yield self._status(item["pk"].removeprefix(job_key("")), item)
+
+    def _status(self, job_id: str, item: Values) -> JobStatus:
+        """A job as its item says, with what the units of its execution have done so far."""
+        status = status_of(job_id, item)
+        if not status.execution or status.state is JobState.SUCCEEDED:
+            return status
+        read, _ = self._progress.total(status.execution, Stage.READ, int(item.get("read_units", 0)))
+        delivered, done = self._progress.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
+        return replace(
+            status,
+            progress=status.progress.plus(delivered),
+            spans_done=status.spans_done + done,
+            indexed=read.bytes_in,
+        )
 
     def _put(self, puts: Sequence[bytes]) -> None:
         """One request, and again for what DynamoDB left out of it."""

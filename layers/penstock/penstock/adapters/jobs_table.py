@@ -6,6 +6,7 @@ order#<digest of source, route>    the highest sequencer that was claimed; it on
 load#<job id>#<span>               where a load into DynamoDB goes on
 span#<execution>#<span>            what one span of an execution delivered
 upload#<upload id>                 the job that opened a multipart upload
+progress#<execution>#...           how far its spans are (see `span_progress`)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.attributes import plain, typed
 from penstock.adapters.aws_errors import code_of, translating
-from penstock.model import MAX_ATTEMPTS, Failure, JobState, JobStatus, Progress, Receipt, Source
+from penstock.model import MAX_ATTEMPTS, Failure, JobState, JobStatus, Phase, Progress, Receipt, Source
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -135,6 +136,15 @@ class JobsTable:
         return request
 
 
+# What an execution counts up.
+COUNTERS = (*PROGRESS, "spans", "spans_done")
+
+
+def phase_attribute(phase: Phase) -> str:
+    """When a phase began; 0 where it has not."""
+    return f"began_{phase}"
+
+
 def job_key(job_id: str) -> str:
     """The key of a job's item."""
     return f"job#{job_id}"
@@ -199,8 +209,8 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         warnings=tuple(item.get("warnings", ())),
         failure=Failure(**failure) if failure else None,
         execution=item.get("execution", ""),
-        spans=int(item.get("spans", 0)),
-        spans_done=int(item.get("spans_done", 0)),
+        spans=(spans := int(item.get("spans", 0))),
+        spans_done=spans if state is JobState.SUCCEEDED else int(item.get("spans_done", 0)),
         redrives=int(item.get("redrives", 0)),
         upload=upload_of(item),
         holder=item.get("attempt", ""),
@@ -214,11 +224,12 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         yields_to=item.get("yields_to", ""),
         aborts=int(item.get("aborts", 0)),
         sends=int(item.get("sends", 0)),
+        phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 
 
 def afresh(now: float) -> Values:
     """What a job's item says when all that an attempt has noted is over."""
-    numbers = (*PROGRESS, "spans", "spans_done", "finished_at", "round", "aborts", "sends")
+    numbers = (*COUNTERS, "finished_at", "round", "aborts", "sends", "read_units", *map(phase_attribute, Phase))
     texts = ("execution", "yields_to")
     return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}

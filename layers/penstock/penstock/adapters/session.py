@@ -50,7 +50,7 @@ def stepfunctions_client() -> Any:
 
 
 def lambda_client() -> Any:
-    """A Lambda client: only made when something is to be aborted."""
+    """A Lambda client: only made to ask for the account's quota, or to abort something."""
     return session().client("lambda", config=LIGHT)
 
 

@@ -14,7 +14,7 @@ from penstock.errors import (
     PublishConflictError,
     YieldedError,
 )
-from penstock.model import JobState, Receipt, Store, Target
+from penstock.model import JobState, Phase, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
 from penstock.records import Loaded
 from penstock.spans import SpanReceipt
@@ -57,6 +57,7 @@ class Finisher:
             return {"next": YIELDED}
         if standing.final:
             raise LeaseLostError(f"job {job_id} has ended: {standing}")
+        self.executions.enter(job_id, execution, Phase.FINISH)
         ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
         found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
         receipts = [found[number] for number in cut.numbers if number in found]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.index.boundaries import Text
+from penstock.model import Progress, Stage
 from penstock.pipeline import naming
-from penstock.ports import Deadline, ObjectStore, WorkFiles
+from penstock.ports import Deadline, ExecutionStore, ObjectStore, WorkFiles
 from penstock.steps import surveying
+from penstock.steps.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.steps.indexing import IndexPass
 from penstock.steps.planning import Sizes, codec_of, index_of
+from penstock.steps.surveying import Piece
 from penstock.steps.ticket import TEXT, TICKET, Folder, Ticket
+from penstock.values import from_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +23,28 @@ class Indexer:
 
     objects: ObjectStore
     files: WorkFiles
+    executions: ExecutionStore
     sizes: Sizes
     margin: float
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
 
-    def __call__(self, job_id: str, execution: str, piece: object, deadline: Deadline) -> dict[str, object]:  # noqa: ARG002  # an index belongs to the source, not to an execution
-        """Go on with the index, or survey ``piece`` where there is one; answers whether it is done."""
+    def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
+        """Go on with the index, or survey the piece ``item`` where there is one; answers whether it is done."""
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
         job = ticket.job
+        piece = None if item is None else from_plain(Piece, item)
+        unit = 0 if piece is None else piece.number
+        heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds)
         with naming(job.source):
             if piece is not None:
-                surveying.answer(self.objects, folder, piece)
+                surveying.answer(self.objects, folder, piece, heartbeat)
+                self.executions.note(execution, Stage.READ, unit, Progress(piece.end - piece.start))
                 return {"done": True}
             codec = codec_of(self.objects, ticket, self.sizes)
             index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
-            stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin)
-            return {"done": stretch.run()}
+            stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
+            done = stretch.run()
+            if done:
+                self.executions.note(execution, Stage.READ, unit, Progress(job.source.size))
+            return {"done": done}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from penstock.index.units import START
 from penstock.index.ways import Way, ways_within
 from penstock.index.xz_tail import Found
 from penstock.limits import Budget
-from penstock.model import Route, Source, digest
+from penstock.model import Progress, Route, Source, digest
 from penstock.pipeline import ceiling, naming, too_large
 from penstock.ports import Deadline, ObjectStore, WorkFiles
 from penstock.spans import Stored
@@ -114,6 +114,7 @@ class IndexPass:
     budget: Budget
     deadline: Deadline
     margin: float
+    heartbeat: Callable[[Progress], None]
     _waiting: deque[_Noted] = field(default_factory=deque)
     _ready: list[_Noted] = field(default_factory=list)
 
@@ -175,6 +176,7 @@ class IndexPass:
             )
             for piece in pieces:
                 self._limit(trace.produced, trace.consumed)
+                self.heartbeat(Progress(trace.consumed))
                 if counter:
                     counter.feed(piece)
                     self._resolve(counter)

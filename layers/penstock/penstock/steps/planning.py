@@ -16,13 +16,14 @@ from penstock.errors import PenstockError, noting
 from penstock.index.boundaries import Text
 from penstock.index.ways import ways_within
 from penstock.limits import MIB, Budget
-from penstock.model import Source, Store, Target
+from penstock.model import Phase, Source, Store, Target
 from penstock.pipeline import ceiling, naming, peek, too_large
 from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.routes import Routes, check_target
 from penstock.spans import Entry, Span
 from penstock.steps.estimate import bytes_per_second
 from penstock.steps.indexing import Index
+from penstock.steps.surveying import pieces_of
 from penstock.steps.ticket import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
 from penstock.tables import is_staged
 from penstock.values import to_json
@@ -105,11 +106,14 @@ class Planner:
         folder = Folder(self.files, job_id)
         ticket = folder.get(Ticket, TICKET)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
+        self.executions.enter(job_id, execution, Phase.PLAN)
         cut = _standing(folder, execution)
         if cut is None:
             with naming(ticket.job.source):
                 decision = self._decide(ticket, folder, deadline)
             if isinstance(decision, str):
+                phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
+                self.executions.enter(job_id, execution, phase, units=pieces_of(folder) or 1)
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
             if decision.cut.total > ceiling(ticket.job.source, ticket.job.route):
                 raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
@@ -117,6 +121,7 @@ class Planner:
         if cut.spans and not cut.plan:
             self._open_upload(ticket, folder, execution, round_)
         self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
+        self.executions.enter(job_id, execution, Phase.SPANS)
         return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
 
     def _answer(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:

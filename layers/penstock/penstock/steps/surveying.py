@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from penstock.cutting import Place
 from penstock.index.boundaries import Text
 from penstock.index.survey import Survey, stitch, survey
+from penstock.model import Progress
 from penstock.ports import ObjectStore
 from penstock.spans import Entry
 from penstock.steps.ticket import PIECES, TICKET, Folder, Ticket
-from penstock.values import from_plain, to_json
+from penstock.values import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,25 @@ def ask(folder: Folder, text: Text, *, size: int, piece: int) -> None:
     folder.files.write_once(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
 
 
-def answer(objects: ObjectStore, folder: Folder, item: object) -> None:
+def pieces_of(folder: Folder) -> int:
+    """How many pieces there are; 0 where none was asked for."""
+    return len((folder.files.read(folder.key(PIECES)) or b"").splitlines())
+
+
+def answer(objects: ObjectStore, folder: Folder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
     """Survey one piece, and leave what was found. Memory: that of reading, and of `survey`."""
-    piece = from_plain(Piece, item)
     source = folder.get(Ticket, TICKET).job.source
     with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
-        found = survey(chunks, piece.text, start=piece.start)
+        found = survey(_counted(chunks, heartbeat), piece.text, start=piece.start)
     folder.put(f"survey/{piece.number:05d}.json", found)
+
+
+def _counted(chunks: Iterable[bytes], heartbeat: Callable[[Progress], None]) -> Iterator[bytes]:
+    read = 0
+    for chunk in chunks:
+        yield chunk
+        read += len(chunk)
+        heartbeat(Progress(read))
 
 
 def collect(folder: Folder) -> list[Place] | None:

@@ -13,7 +13,7 @@ from penstock.fitting import begin_fitted
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
 from penstock.loading import Settling, TableCarrier
-from penstock.model import Receipt
+from penstock.model import Progress, Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
 from penstock.ports import RejectLog, TableSink
@@ -93,7 +93,14 @@ class TableSteps:
         return resume
 
     def load(
-        self, ticket: Ticket, cut: Cut, span: Span, pieces: Iterable[bytes], *, ended: Callable[[], bool]
+        self,
+        ticket: Ticket,
+        cut: Cut,
+        span: Span,
+        pieces: Iterable[bytes],
+        *,
+        ended: Callable[[], bool],
+        heartbeat: Callable[[Progress], None],
     ) -> Tally:
         """Load the records of a span, behind those that the ledger knows.
 
@@ -130,6 +137,7 @@ class TableSteps:
                     _refuse(ticket, plan, tally.rejects + len(rejects), records)
                     chunk = replace(chunk, spare=allowance.spare(tally.rejects + len(rejects), records))
                     pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
+                    heartbeat(_share(span, batch.offset, tally))
             _refuse(ticket, plan, tally.rejects)
         return tally
 
@@ -203,6 +211,12 @@ def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: floa
             f"transaction, and there are {most:,.0f} s",
             hint="Send smaller files, drop indexes that are not needed, or load without atomic.",
         )
+
+
+def _share(span: Span, offset: int, tally: Tally) -> Progress:
+    """What a span has done that has come to this byte of the decoded source."""
+    done = offset - span.start
+    return Progress(span.bytes_in * done // span.size, done, tally.rows, tally.rejects, tally.dropped)
 
 
 def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None = None) -> None:

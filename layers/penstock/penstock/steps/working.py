@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from penstock.delivery import UPLOADS, Attempt, Carrier
 from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
 from penstock.limits import Budget
-from penstock.model import Progress, Store, Target
+from penstock.model import Progress, Stage, Store, Target
 from penstock.pipeline import naming
 from penstock.ports import Deadline, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.routes import Routes
-from penstock.spans import Span, SpanReceipt
+from penstock.spans import Span, SpanReceipt, delivery_of
 from penstock.steps.entering import span_bytes
+from penstock.steps.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
 from penstock.values import from_plain
@@ -34,6 +35,7 @@ class Worker:
     routes: Callable[[], Routes]
     budget: Budget
     margin: float
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
 
@@ -61,7 +63,8 @@ class Worker:
 
     def _carry(self, task: _Task) -> None:
         uri = task.ticket.job.source.uri
-        if self._ended(task):
+        # Not for parts of an upload, which is gone with its job: 10,000 workers would read the one item of it.
+        if (task.cut.plan or task.span.number == WHOLE) and self._ended(task):
             raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
         try:
             with naming(task.ticket.job.source):
@@ -90,27 +93,41 @@ class Worker:
                 margin=self.margin,
             )
             with closing(pieces):
-                receipt = self._load(task, pieces) if task.cut.plan else self._upload(task, pieces)
+                carry = self._load if task.cut.plan else self._upload
+                receipt = carry(task, pieces, self._heartbeat(task))
         return replace(receipt, seconds=self.clock() - began, began=at)
 
     def _ended(self, task: _Task) -> bool:
         return self.executions.standing(task.ticket.job.id, task.execution).final
 
-    def _upload(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
+    def _heartbeat(self, task: _Task) -> UnitHeartbeat:
+        return UnitHeartbeat(
+            self.executions,
+            delivery_of(task.execution, task.round_),
+            Stage.DELIVER,
+            task.span.number,
+            self.heartbeat_seconds,
+            self.clock,
+        )
+
+    def _upload(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span, target = task.span, task.ticket.job.target
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
         with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
+            written = 0
             for piece in pieces:
                 sink.write(piece)
+                written += len(piece)
+                heartbeat(Progress(span.bytes_in * written // span.size, written))
             parts, size, crc32 = sink.finish()
         return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
 
-    def _load(self, task: _Task, pieces: Iterable[bytes]) -> SpanReceipt:
+    def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span = task.span
         steps = self.tables(task.ticket.job.route.store)
-        tally = steps.load(task.ticket, task.cut, span, pieces, ended=lambda: self._ended(task))
+        tally = steps.load(task.ticket, task.cut, span, pieces, ended=lambda: self._ended(task), heartbeat=heartbeat)
         return SpanReceipt(
             span.number,
             span.bytes_in,
@@ -129,7 +146,7 @@ class Worker:
             ticket.head,
             2,
             self.routes(),
-            _unheard,
+            self._heartbeat(task),
             task.deadline,
             self.margin,
             ended=lambda: self._ended(task),
@@ -159,7 +176,3 @@ class _Task:
     execution: str
     round_: int
     deadline: Deadline
-
-
-def _unheard(progress: Progress) -> None:
-    """Progress within a span is not told: a receipt counts it, once."""

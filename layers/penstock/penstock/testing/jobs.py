@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import count
 from typing import Any
 
@@ -16,14 +17,17 @@ from penstock.model import (
     Job,
     JobState,
     JobStatus,
+    Phase,
     Progress,
     Receipt,
     Source,
+    Stage,
     Store,
     can_begin_again,
     digest,
     superseded_by,
 )
+from penstock.spans import delivery_of
 
 
 @dataclass
@@ -35,6 +39,7 @@ class MemoryJobStore:
     jobs: dict[str, JobStatus] = field(default_factory=dict)
     dues: dict[str, float] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    units: dict[tuple[str, Stage, int], tuple[Progress, bool]] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -152,7 +157,8 @@ class MemoryJobStore:
             self.dues.pop(job.id, None)
 
     def get(self, job_id: str) -> JobStatus | None:
-        return self.jobs.get(job_id)
+        status = self.jobs.get(job_id)
+        return self._with_units(status) if status else None
 
     def begin_again(self, status: JobStatus) -> bool:
         now, job_id = self.clock(), status.job_id
@@ -174,6 +180,7 @@ class MemoryJobStore:
             execution="",
             holder=f"attempt-{next(self._names)}",
             lease_until=now,
+            phases=(),
             started_at=now,
             updated_at=now,
             finished_at=0.0,
@@ -192,15 +199,23 @@ class MemoryJobStore:
         for status in list(self.jobs.values()):
             named = status.job_id.startswith(prefix) and source in {"", status.source}
             if named and (not states or status.state in states):
-                yield status
+                yield self._with_units(status)
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, whose progress begins anew unless the job had been its before."""
         self._check(claim)
         if self.jobs[claim.job_id].execution != execution:
-            self.change(claim.job_id, execution=execution, progress=Progress(), spans=0, spans_done=0, round=0)
+            self.change(
+                claim.job_id, execution=execution, progress=Progress(), spans=0, spans_done=0, round=0, phases=()
+            )
         self.change(claim.job_id, holder=execution, aborts=0)
         self.renew(claim.job_id, lease)
+
+    def enter(self, job_id: str, phase: Phase) -> None:
+        """Note when a phase began, the first time."""
+        status = self.jobs[job_id]
+        began = {phase: self.clock()} | dict(status.phases)
+        self.jobs[job_id] = replace(status, phases=tuple((one, began[one]) for one in Phase if one in began))
 
     def renew(self, job_id: str, lease: float) -> None:
         """Give whoever holds the job ``lease`` seconds from now."""
@@ -221,7 +236,8 @@ class MemoryJobStore:
         self.change(job_id, state=state, failure=failure, updated_at=now, finished_at=now, lease_until=now)
         self.dues.pop(job_id, None)
         if receipt:
-            self.jobs[job_id] = _delivered(self.jobs[job_id], receipt)
+            done = replace(self.jobs[job_id], spans_done=self.jobs[job_id].spans)
+            self.jobs[job_id] = _delivered(done, receipt)
 
     def wait_for(self, job_id: str, error: YieldedError, *, holder: str) -> None:
         """Have a job wait for a newer one, whoever holds it."""
@@ -252,6 +268,19 @@ class MemoryJobStore:
         there = self.jobs.get(status.job_id)
         seen = status.holder, status.state, status.lease_until
         return there is not None and (there.holder, there.state, there.lease_until) == seen
+
+    def _with_units(self, status: JobStatus) -> JobStatus:
+        if not status.execution or status.state is JobState.SUCCEEDED:
+            return status
+        delivery = delivery_of(status.execution, status.round)
+        delivered = [unit for key, unit in self.units.items() if key[:2] == (delivery, Stage.DELIVER)]
+        read = [unit for key, unit in self.units.items() if key[:2] == (status.execution, Stage.READ)]
+        return replace(
+            status,
+            progress=reduce(Progress.plus, (progress for progress, _ in delivered), status.progress),
+            spans_done=status.spans_done + sum(done for _, done in delivered),
+            indexed=sum(progress.bytes_in for progress, _ in read),
+        )
 
     def _note_order(self, job: Job) -> bool:
         key = digest(job.source.bucket, job.source.key, job.route.name)

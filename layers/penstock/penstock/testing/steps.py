@@ -17,7 +17,20 @@ from penstock.errors import (
     YieldedError,
 )
 from penstock.limits import EXECUTING_SECONDS
-from penstock.model import Claim, Content, Failure, Job, JobState, JobStatus, Progress, Published, Receipt, Target
+from penstock.model import (
+    Claim,
+    Content,
+    Failure,
+    Job,
+    JobState,
+    JobStatus,
+    Phase,
+    Progress,
+    Published,
+    Receipt,
+    Stage,
+    Target,
+)
 from penstock.ports import Execution, PublishRule
 from penstock.spans import SpanReceipt, Stored, delivery_of
 from penstock.testing.jobs import MemoryJobStore
@@ -161,7 +174,8 @@ class MemoryExecutionStore:
     def begin_round(self, job_id: str, execution: str, round_: int) -> None:
         self._check(job_id, execution)
         if self.jobs.jobs[job_id].round < round_:
-            self.jobs.change(job_id, round=round_, progress=Progress(), spans_done=0)
+            phases = tuple(one for one in self.jobs.jobs[job_id].phases if one[0] not in (Phase.SPANS, Phase.FINISH))
+            self.jobs.change(job_id, round=round_, progress=Progress(), spans_done=0, phases=phases)
 
     def get(self, job_id: str) -> JobStatus | None:
         return self.jobs.get(job_id)
@@ -202,23 +216,21 @@ class MemoryExecutionStore:
         self._check(job_id, execution)
         self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], spans=spans, size=size)
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
+    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:  # noqa: ARG002  # all are kept at once
+        if self.jobs.holder(job_id) == execution:
+            self.jobs.enter(job_id, phase)
+
+    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+        self.jobs.units.setdefault((execution, stage, unit), (progress, False))
+        if not self.jobs.units[execution, stage, unit][1]:
+            self.jobs.units[execution, stage, unit] = progress, False
+
+    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
-        if (delivery, receipt.span) in self.kept:
-            return False
-        self._check(job_id, execution)
-        self.kept[delivery, receipt.span] = receipt
-        status = self.jobs.jobs[job_id]
-        done = status.progress
-        progress = Progress(
-            done.bytes_in + receipt.bytes_in,
-            done.bytes_out + receipt.bytes_out,
-            done.rows + receipt.rows,
-            done.rejects + receipt.rejects,
-            done.dropped + receipt.dropped,
-        )
-        self.jobs.jobs[job_id] = replace(status, progress=progress, spans_done=status.spans_done + 1)
-        return True
+        first = (delivery, receipt.span) not in self.kept
+        kept = self.kept.setdefault((delivery, receipt.span), receipt)
+        self.jobs.units[delivery, Stage.DELIVER, receipt.span] = kept.progress, True
+        return first
 
     def receipts(
         self,

@@ -9,7 +9,7 @@ from penstock.adapters.person_clients import PersonClients
 from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.texts import UriTexts
 from penstock.explain import NAMES, Surroundings
-from penstock.limits import MIB, Budget
+from penstock.limits import MIB, MOST_WORKERS, Budget
 from penstock.routes import Routes, parse_routes
 from penstock.wiring.routes import packaged_routes
 
@@ -31,7 +31,7 @@ def surroundings(clients: PersonClients, stack: str = "", memory: int = 0) -> Su
         names={name: deployed.outputs.get(output, name) for name, output in outputs.items()},
         memory=memory or number("MemorySize", 1769) * MIB,
         timeout=number("Timeout", 900),
-        workers=number("MapConcurrency", 40),
+        workers=number("MapConcurrency", 0) or MOST_WORKERS,
         large_bytes=number("LargeBytes", 0),
         span_bytes=number("SpanBytes", 0),
         index_spacing=number("IndexSpacing", 0),

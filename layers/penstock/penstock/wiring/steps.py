@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from penstock.adapters.events import DefaultEventBus
+from penstock.adapters.lambda_quota import lambda_concurrency
 from penstock.adapters.s3_files import S3WorkFiles
 from penstock.adapters.s3_parts import S3PartStore
 from penstock.adapters.s3_store import S3ObjectStore, s3_client
-from penstock.adapters.session import dynamodb_client, events_client
+from penstock.adapters.session import dynamodb_client, events_client, lambda_client
 from penstock.adapters.texts import UriTexts
 from penstock.delivery import Carrier, ObjectCarrier
-from penstock.limits import Budget
+from penstock.limits import Budget, fair_workers
 from penstock.model import Store
 from penstock.settings import Settings
 from penstock.steps.aborting import Aborter
@@ -40,9 +41,16 @@ class Steps:
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
         self.executions = execution_store(settings, dynamodb_client())
         self.parts = S3PartStore(self.s3, self.budget)
-        self.sizes = Sizes(
-            self.budget, settings.memory, settings.map_concurrency, settings.span_bytes, settings.index_spacing
-        )
+
+    @cached_property
+    def workers(self) -> int:
+        """Spans that are worked on at once. The account's quota is asked for once for an execution environment."""
+        return self.settings.map_concurrency or fair_workers(lambda_concurrency(lambda_client))
+
+    def sizes(self, *, workers: int) -> Sizes:
+        """What jobs are cut by."""
+        settings = self.settings
+        return Sizes(self.budget, settings.memory, workers, settings.span_bytes, settings.index_spacing)
 
     def tables(self, store: Store) -> TableSteps:
         """The part of the steps that is about tables, for one store."""
@@ -53,19 +61,20 @@ class Steps:
     def plan(self) -> Planner:
         """`plan` of this environment."""
         routes = routes_reader(self.settings, UriTexts(lambda: self.s3))
+        sizes = self.sizes(workers=self.workers)
         return Planner(
             self.objects,
             self.files,
             self.executions,
             self.parts,
-            TableCutter(self.files, self.tables, routes, self.sizes, self.settings.margin_seconds),
+            TableCutter(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
             routes,
-            self.sizes,
+            sizes,
             self.settings.margin_seconds,
         )
 
     def index(self) -> Indexer:
-        return Indexer(self.objects, self.files, self.sizes, self.settings.margin_seconds)
+        return Indexer(self.objects, self.files, self.executions, self.sizes(workers=1), self.settings.margin_seconds)
 
     def work(self) -> Worker:
         return Worker(

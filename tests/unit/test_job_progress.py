@@ -1,0 +1,66 @@
+"""How far a job is: one figure for all that must be read, with the time that is left and the phase by its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penstock.errors import ServiceUnavailableError
+from penstock.model import JobState, JobStatus, Phase, Progress, Stage
+from penstock.steps.heartbeat import UnitHeartbeat
+from penstock.testing import MemoryExecutionStore, MemoryJobStore
+
+JOB = JobStatus("job", JobState.EXECUTING, "s3://drops/a.gz", size=1000, started_at=100.0, updated_at=110.0)
+
+
+def test_a_job_without_an_index_is_as_far_as_its_bytes_are_read() -> None:
+    assert replace(JOB, progress=Progress(250)).percent == 25
+
+
+def test_an_index_reads_every_byte_once_more() -> None:
+    indexing = replace(JOB, phases=((Phase.PLAN, 101.0), (Phase.INDEX, 102.0)), indexed=500)
+    assert (indexing.percent, indexing.phase, indexing.seconds_left) == (25, Phase.INDEX, 30)
+    spans = replace(indexing, phases=(*indexing.phases, (Phase.SPANS, 109.0)), indexed=1000, progress=Progress(500))
+    assert (spans.percent, spans.phase) == (75, Phase.SPANS)
+
+
+def test_an_index_that_another_job_has_made_is_not_waited_for() -> None:
+    spans = replace(JOB, phases=((Phase.PLAN, 101.0), (Phase.SPANS, 102.0)), progress=Progress(500))
+    assert spans.percent == 50
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.RUNNING])
+def test_only_an_execution_is_at_a_phase(state: JobState) -> None:
+    assert replace(JOB, state=state, phases=((Phase.FINISH, 109.0),)).phase is None
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_heartbeat_notes_progress_now_and_then() -> None:
+    clock, jobs = Clock(), MemoryJobStore(lambda: 0.0)
+    heartbeat = UnitHeartbeat(MemoryExecutionStore(jobs), "run", Stage.DELIVER, 7, 5.0, clock)
+    for clock.now in (1.0, 4.9):
+        heartbeat(Progress(1))
+    assert jobs.units == {}
+    clock.now = 5.0
+    heartbeat(Progress(2))
+    clock.now = 9.0
+    heartbeat(Progress(3))
+    assert jobs.units == {("run", Stage.DELIVER, 7): (Progress(2), False)}
+
+
+def test_work_goes_on_where_its_progress_cannot_be_noted() -> None:
+    class Away(MemoryExecutionStore):
+        def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+            raise ServiceUnavailableError("away")
+
+    clock = Clock()
+    heartbeat = UnitHeartbeat(Away(MemoryJobStore(lambda: 0.0)), "run", Stage.DELIVER, 7, 5.0, clock)
+    clock.now = 6.0
+    heartbeat(Progress(1))
