@@ -153,7 +153,7 @@ class IntegerKind(Kind):
 class NumericKind(Kind):
     """Exact decimals, within what PostgreSQL's numeric holds."""
 
-    pattern = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+    pattern = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
     too_long = b"0" * 101  # for a common form; floats, which check it, know no larger range than 308 digits
     long_exponent = re.compile(rb"[eE][+-]?000")
     # https://www.postgresql.org/docs/current/datatype-numeric.html
