@@ -140,6 +140,23 @@ def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
     assert database.tables() == set()
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_a_header_of_one_column_that_is_several_by_another_delimiter_is_refused(
+    database: Database, folder: Path, sign: str
+) -> None:
+    path = write(folder, f"id{sign}name\n1{sign}a\n2{sign}b\n")
+    said = failed(load(database, path, "t", "--create"))
+    assert f"Set the delimiter to {sign!r}" in said
+    assert database.tables() == set()
+    done(load(database, path, "t", "--create", "--delimiter", sign))
+    assert [number for (number,) in database.execute("SELECT id FROM t ORDER BY id")] == [1, 2]
+
+
+def test_a_column_that_only_holds_such_a_sign_is_one(database: Database, folder: Path) -> None:
+    done(load(database, write(folder, "id;name\n1\n2;b\n"), "t", "--create"))
+    assert database.execute('SELECT "id;name" FROM t') == [("1",), ("2;b",)]
+
+
 # Rows that the database drops.
 
 DROPPING = """

@@ -19,7 +19,7 @@ from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, 
 from penstock.fitting import begin_fitted
 from penstock.limits import MIB, Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import WorkbookLimits, advice, parse, reasons, resolve, settle
+from penstock.parsers import WorkbookLimits, advice, parse, reasons, refuse_other_delimiter, resolve, settle
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
 from penstock.records import Batch, Chunk, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
@@ -157,6 +157,8 @@ class TableCarrier:
             sample = first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
         if sample and not sample.rows:
             self._refuse_hopeless(attempt, plan, sample)
+        elif sample:
+            refuse_other_delimiter(plan.parse, sample)
         return complete(plan, sample) if sample else plan
 
     def _refuse_hopeless(self, attempt: Attempt, plan: TablePlan, sample: Batch) -> None:

@@ -14,7 +14,7 @@ from penstock.errors import InvalidRouteError
 from penstock.parsers.delimited import no_screen, open_csv, parse_csv
 from penstock.parsers.feed import Feed
 from penstock.parsers.foreign import refuse_content, refuse_name
-from penstock.parsers.hopeless import advice, reasons
+from penstock.parsers.hopeless import advice, reasons, refuse_other_delimiter
 from penstock.parsers.json_document import parse_json_document, settle_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
@@ -22,7 +22,18 @@ from penstock.parsers.xlsx_package import WorkbookLimits
 from penstock.records import Batch, Format, ParseOptions, Resume, Screening
 from penstock.spans import Within
 
-__all__ = ["Within", "WorkbookLimits", "advice", "choose_format", "outset", "parse", "reasons", "resolve", "settle"]
+__all__ = [
+    "Within",
+    "WorkbookLimits",
+    "advice",
+    "choose_format",
+    "outset",
+    "parse",
+    "reasons",
+    "refuse_other_delimiter",
+    "resolve",
+    "settle",
+]
 
 _SUFFIXES = {
     "csv": Format.CSV,

@@ -6,10 +6,13 @@ import csv
 import re
 from collections.abc import Sequence
 
-from penstock.records import Format, ParseOptions, Reject
+from penstock.errors import HeaderRowError
+from penstock.records import Batch, Format, ParseOptions, Reject
 
 # Rejects whose reasons a message gives.
 SHOWN = 3
+# Records that are looked at.
+SAMPLED = 100
 DELIMITERS = ";\t|,"
 # How the raw text of a reject writes a byte that could not be decoded.
 UNDECODED = re.compile(r"\\x[89a-f][0-9a-f]")
@@ -35,6 +38,23 @@ def advice(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject
     if options.format is Format.JSONL:
         found.append('Each line must be one JSON value. Of a file that is one JSON document, set the format to "json".')
     return " ".join(found) or "Correct the records that are listed, or the route's parse options, and load it again."
+
+
+def refuse_other_delimiter(options: ParseOptions, sample: Batch) -> None:
+    """Raises HeaderRowError where a CSV seems to have one column only because its delimiter is another one: the header
+    holds it, and each of the first records as often."""
+    if options.format is not Format.CSV or len(sample.names) != 1:
+        return
+    name = sample.names[0]
+    texts = [str(row[0] or "") for row in sample.rows[:SAMPLED] if isinstance(row, Sequence)]
+    for sign in DELIMITERS:
+        times = name.count(sign)
+        if times and texts and all(text.count(sign) == times for text in texts):
+            raise HeaderRowError(
+                f"the header row is one column, {name[:SAMPLED]!r}, and each record holds {sign!r} as often as it does",
+                offset=0,
+                hint=f"Set the delimiter to {sign!r}; or name the one column (parse.columns), if it is one.",
+            )
 
 
 def _delimiter(options: ParseOptions, names: Sequence[str]) -> str:
