@@ -593,7 +593,7 @@ class Unwritable(MemoryJobStore):
     def release(self, claim: Claim, failure: Failure) -> None:
         raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float) -> None:
+    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
 
 
@@ -649,7 +649,7 @@ def test_a_file_that_decodes_to_nothing_for_too_long_is_stopped_as_well(plant: P
 def test_a_file_that_had_to_share_the_invocation_returns_to_the_queue_instead(plant: Plant) -> None:
     first = plant.drop("in/small.gz", gzip.compress(b"x"))
     second = plant.drop("in/a.csv.gz", GOOD)
-    report = plant.handle(second, first, deadline=ManualDeadline(25, per_look=5))
+    report = plant.handle(second, first, deadline=ManualDeadline(30, per_look=5))
     assert [outcome.state for outcome in report.outcomes] == [JobState.SUCCEEDED, None]
     assert report.returned == ("message-0",)
     assert plant.store.keys("lake") == ["in/small"]
@@ -673,9 +673,9 @@ def test_progress_is_exact_and_written_by_time_not_by_part(plant: Plant) -> None
     beats = []
     beat = plant.jobs.beat
 
-    def noticing(claim, progress, *, lease):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
+    def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
         beats.append(progress)
-        beat(claim, progress, lease=lease)
+        beat(claim, progress, lease=lease, memory=memory)
 
     plant.jobs.beat = noticing  # type: ignore[method-assign]  # a spy
     plant.one(source)

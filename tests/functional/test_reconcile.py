@@ -545,3 +545,34 @@ class TestAJobThatYields:
         site.pass_time(YIELDING_SECONDS + 1)
         site.run()
         assert (site.status(versions[0]).state, site.queue.events) == (JobState.SUPERSEDED, [])
+
+
+def test_an_attempt_finds_what_an_earlier_one_has_published_before_it_can_fail(site: Site) -> None:
+    """Seen by ``python -m faults --seed 777073``."""
+    source = site.upload()
+    assert site.plant.ingest(source).state is JobState.SUCCEEDED
+    status = site.status(source)
+    # The attempt was killed before it could note that, and the source is gone.
+    running = replace(status, state=JobState.RUNNING, lease_until=0.0, finished_at=0.0)
+    site.plant.jobs.jobs[status.job_id] = running
+    left = site.plant.store.create_upload(Target("out", "data.csv"))
+    site.plant.store.erase(source)
+    outcome = site.plant.ingest(source)
+    assert outcome.state is JobState.SUCCEEDED
+    assert outcome.receipt
+    assert (outcome.receipt.bytes_out, outcome.receipt.codec) == (len(TEXT), "gzip")
+    assert left not in site.plant.store.uploads
+
+
+def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site) -> None:
+    """Seen by ``python -m faults --seed 424290``."""
+    source = site.upload()
+    claim = site.killed(source)
+    site.plant.jobs.note_upload(claim, left := site.plant.store.create_upload(Target("out", "data.csv")))
+    site.pass_time(60)
+    sweep, site.plant.store.sweep = site.plant.store.sweep, lambda target: None  # type: ignore[method-assign]  # fails
+    assert site.plant.ingest(source).state is JobState.SUCCEEDED
+    site.plant.store.sweep = sweep  # type: ignore[method-assign]  # as it was
+    assert left in site.plant.store.uploads
+    assert site.run()["uploads"] == 1
+    assert site.plant.store.uploads == {}

@@ -76,7 +76,7 @@ class WalledSink:
 def redriven(jobs: JobStore, status: JobStatus) -> Source:
     """Begin a job again; the source as ingest reads it from the event."""
     queue = MemoryEventQueue()
-    Redriver(jobs, queue)(status)
+    Redriver(jobs, queue, MemoryMachine(), lambda job_id, execution, error: None)(status)
     (message,) = read_event({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": queue.events[0]}]})
     return message.sources[0]
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 LEVELS = [
     {"model", "objects", "columns", "later", "records", "spans", "uploads", "trees", "errors", "identity"},
     {"ports"},
-    {"limits", "settings", "values", "checksum", "speedups", "body"},
+    {"limits", "memory", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"cutting", "costs"},
     {"pipeline", "fitting"},

@@ -18,6 +18,7 @@ from penstock.operations.finding import find, newest
 from penstock.operations.redriving import Redriver
 from penstock.operations.story import Teller, timeline
 from penstock.operations.watching import Watch, follow
+from penstock.ports import Execution
 from penstock.records import Place, Reject
 from penstock.spans import SpanReceipt
 from penstock.steps.ticket import REPORT, Folder
@@ -25,6 +26,7 @@ from penstock.testing import (
     MemoryEventQueue,
     MemoryExecutionStore,
     MemoryJobStore,
+    MemoryMachine,
     MemoryRejectLog,
     MemoryWorkFiles,
 )
@@ -40,6 +42,9 @@ class Plant:
         self.now = BEGAN
         self.jobs = MemoryJobStore(lambda: self.now)
         self.queue = MemoryEventQueue()
+        self.machine = MemoryMachine()
+        self.aborted: list[str] = []
+        self.found = JobState.FAILED
 
     def begin(self, key: str, version: str = "v1") -> tuple[Job, Claim]:
         self.now += 1
@@ -56,10 +61,18 @@ class Plant:
         self.jobs.close(claim, state, receipt=receipt, failure=failure)
         return job
 
+    @property
+    def redriver(self) -> Redriver:
+        return Redriver(self.jobs, self.queue, self.machine, self.abort, self.jobs.clock)
+
+    def abort(self, job_id: str, execution: str, error: object) -> None:
+        self.aborted.append(execution)
+        self.jobs.end(job_id, self.found, receipt=None, failure=FAILURE if self.found is JobState.FAILED else None)
+
     def redrive(self, job: Job) -> Source:
         status = self.jobs.get(job.id)
         assert status
-        return Redriver(self.jobs, self.queue)(status)
+        return self.redriver(status)
 
 
 @pytest.fixture
@@ -154,23 +167,68 @@ def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None
     job, claim = plant.begin("a.gz")
     with pytest.raises(JobStandsError, match="is at work"):
         plant.redrive(job)
-    executions = MemoryExecutionStore(plant.jobs)
-    executions.hand_over(claim, job.id, lease=60)
-    executions.confirm(job.id, job.id, lease=60)
+    carry(plant, job, claim)
     with pytest.raises(JobStandsError, match="is at work"):
         plant.redrive(job)
     plant.jobs.skip(job.source)
     with pytest.raises(JobStandsError, match="no route takes"):
-        Redriver(plant.jobs, plant.queue)(next(plant.jobs.search(states=[JobState.SKIPPED])))
+        plant.redriver(next(plant.jobs.search(states=[JobState.SKIPPED])))
     assert plant.queue.events == []
+
+
+def carry(plant: Plant, job: Job, claim: Claim) -> None:
+    """The job is in the hands of an execution that runs."""
+    executions = MemoryExecutionStore(plant.jobs)
+    executions.hand_over(claim, job.id, lease=60)
+    executions.confirm(job.id, job.id, lease=60)
+    plant.machine.start(job.id, "{}")
+
+
+def test_a_job_that_was_killed_begins_again_once_its_lease_is_over(plant: Plant) -> None:
+    job, _ = plant.begin("a.gz")
+    plant.now += 60
+    plant.redrive(job)
+    assert (plant.jobs.jobs[job.id].state, plant.jobs.jobs[job.id].redrives) == (JobState.WAITING, 1)
+    assert plant.queue.events == [notification(job.source, job_id=job.id)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_job_whose_execution_ended_without_it_is_cleaned_up_and_begins_again(plant: Plant, *, known: bool) -> None:
+    job, claim = plant.begin("a.gz")
+    carry(plant, job, claim)
+    if known:
+        plant.machine.results[job.id] = Execution("ABORTED")
+    else:
+        plant.machine.started.clear()
+    plant.redrive(job)
+    assert (plant.aborted, plant.jobs.jobs[job.id].state) == ([job.id], JobState.WAITING)
+    assert len(plant.queue.events) == 1
+
+
+def test_a_job_whose_execution_turns_out_to_have_succeeded_is_not_begun_again(plant: Plant) -> None:
+    job, claim = plant.begin("a.gz")
+    carry(plant, job, claim)
+    plant.machine.results[job.id] = Execution("TIMED_OUT")
+    plant.found = JobState.SUCCEEDED
+    with pytest.raises(JobStandsError, match="has succeeded"):
+        plant.redrive(job)
+    assert plant.queue.events == []
+
+
+def test_a_dry_run_aborts_nothing(plant: Plant) -> None:
+    job, claim = plant.begin("a.gz")
+    carry(plant, job, claim)
+    plant.machine.results[job.id] = Execution("FAILED")
+    assert plant.redriver.check(plant.jobs.jobs[job.id]) == job.source
+    assert plant.aborted == []
 
 
 def test_of_two_who_begin_a_job_again_at_once_one_is_told(plant: Plant) -> None:
     job = plant.end("a.gz", JobState.FAILED)
     seen = plant.jobs.jobs[job.id]
-    Redriver(plant.jobs, plant.queue)(seen)
+    plant.redriver(seen)
     with pytest.raises(JobStandsError, match="by somebody else"):
-        Redriver(plant.jobs, plant.queue)(seen)
+        plant.redriver(seen)
     assert len(plant.queue.events) == 1
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from penstock.delivery import Attempt, Carrier
 from penstock.errors import (
     NotEnoughTimeError,
+    PenstockError,
     PermanentError,
     RetryableError,
     SourceChangedError,
@@ -18,6 +20,7 @@ from penstock.errors import (
     YieldedError,
     noting,
 )
+from penstock.memory import peak_memory
 from penstock.model import (
     Claim,
     Failure,
@@ -29,11 +32,13 @@ from penstock.model import (
     Receipt,
     Source,
     Store,
+    Target,
     digest,
 )
 from penstock.ports import Deadline, JobStore, ObjectStore
 from penstock.routes import Routes, destination_of
 from penstock.steps.handover import Handover
+from penstock.steps.own_result import own_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What jobs are done with: one carrier for each kind of destination. Times in seconds."""
+    """What jobs are done with: one carrier for each kind of destination. Times in seconds, ``memory`` in bytes."""
 
     objects: ObjectStore
     jobs: JobStore
@@ -68,6 +73,7 @@ class Workshop:
     margin: float
     clock: Callable[[], float] = time.monotonic
     handover: Handover | None = None
+    memory: int = 0
 
     def take(
         self, source: Source, routes: Routes, deadline: Deadline, *, fresh: bool = True, job_id: str = ""
@@ -105,11 +111,14 @@ class Workshop:
         if not fresh and deadline.remaining() < 2 * self.margin:
             raise NotEnoughTimeError(f"{job.source.uri}: not begun: this invocation is nearly over")
         try:
-            claim = self.jobs.claim(job, lease=self.lease)
+            claim = self.jobs.claim(job, lease=self.lease, seconds=deadline.remaining(), memory=self.memory)
         except SupersededError as error:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
+        if claim.number > 1 and (receipt := self._published(job)):
+            self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
+            return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
         pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)
         try:
             receipt = self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
@@ -131,6 +140,19 @@ class Workshop:
             raise
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
+
+    def _published(self, job: Job) -> Receipt | None:
+        """What an earlier attempt has published and could not note: before anything else can fail.
+
+        What other attempts have left open is ended; where that fails, the reconciler's sweep does it.
+        """
+        if not isinstance(job.target, Target):
+            return None
+        receipt = own_result(self.objects, job.id, job.target, source=job.source.key, size=job.source.size)
+        if receipt:
+            with suppress(PenstockError):
+                self.objects.sweep(job.target)
+        return receipt
 
     def _deliver(
         self, job: Job, claim: Claim, routes: Routes, pulse: Pulse, deadline: Deadline, *, fresh: bool
@@ -202,7 +224,7 @@ class Pulse:
     def write(self) -> None:
         """Write what was noted last."""
         self.last = self.clock()
-        self.jobs.beat(self.claim, self.progress, lease=self.lease)
+        self.jobs.beat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -13,7 +12,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from penstock.errors import PermanentError, RetryableError
 from penstock.ingest import Report
 from penstock.jobs import Outcome
-from penstock.limits import KIB, MIB
+from penstock.limits import MIB
+from penstock.memory import peak_memory
 from penstock.model import Failure, JobState
 
 STATES = {
@@ -65,15 +65,6 @@ def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
         raise
     finally:
         metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
-
-
-def peak_memory() -> int:
-    """The most memory this process has held, in bytes (VmHWM); 0 where /proc does not say."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return 0
-    line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), "VmHWM: 0")
-    return int(line.split()[1]) * KIB
 
 
 def _log(outcome: Outcome, logger: Logger) -> None:

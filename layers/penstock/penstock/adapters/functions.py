@@ -1,4 +1,4 @@
-"""Functions of the stack that are called without waiting for their answer."""
+"""Functions of the stack that others call."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.adapters.aws_errors import translating
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, ServiceUnavailableError
 
 
 class AbortFunction:
-    """Asks for `abort`. The client is made for the first call."""
+    """Asks for `abort`, and waits for its end where told to. The client is made for the first call."""
 
-    def __init__(self, client: Callable[[], Any], name: str) -> None:
+    def __init__(self, client: Callable[[], Any], name: str, *, wait: bool = False) -> None:
         self._client = client
         self._name = name
+        self._type = "RequestResponse" if wait else "Event"
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, str]) -> None:
-        """Lambda answers as soon as the call is in its queue.
+        """Not waited for, Lambda answers as soon as the call is in its queue.
 
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
         """
         payload = json.dumps({"job": job_id, "attempt": execution, "error": dict(error)})
         with translating(f"lambda:InvokeFunction on {self._name}", missing=ConfigurationError):
-            self._client().invoke(FunctionName=self._name, InvocationType="Event", Payload=payload.encode())
+            answer = self._client().invoke(FunctionName=self._name, InvocationType=self._type, Payload=payload.encode())
+        if answer.get("FunctionError"):
+            raise ServiceUnavailableError(
+                f"{self._name} failed: {answer['Payload'].read().decode(errors='replace')[:500]}",
+                hint="Its log says why. The reconciler calls it again.",
+            )

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from penstock.delivery import MADE_BY
 from penstock.errors import PenstockError
 from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
-from penstock.steps.estimate import codec_by_name
 from penstock.steps.finishing import FAILED, SUCCEEDED, joined, with_move
+from penstock.steps.own_result import own_result
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
-from penstock.steps.ticket import CUT, TICKET, WHOLE, Cut, Folder, Ticket, spans_of, uploads_of
+from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket, spans_of, uploads_of
 from penstock.tables import table_names
 from penstock.values import to_plain
 
@@ -89,22 +88,13 @@ class Aborter:
 
     def _published(self, status: JobStatus, folder: Folder) -> Receipt | None:
         """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
-        target = status.object_target
-        head = self.objects.head(target.bucket, target.key) if target else None
-        if head is None or head.metadata.get(MADE_BY) != status.job_id:
-            return None
+        found = own_result(self.objects, status.job_id, status.object_target, source=status.source, size=status.size)
+        cut = folder.find(Cut, CUT)
         # Before there was a cut, ingest published it, and could not note it either.
-        cut = folder.find(Cut, CUT) or Cut(codec_by_name(status.source), WHOLE)
-        return Receipt(
-            bytes_in=status.size,
-            bytes_out=head.size,
-            crc32=cut.crc32 or head.crc32 or 0,
-            parts=0,
-            codec=cut.codec,
-            etag=head.etag,
-            version_id=head.version_id,
-            warnings=(*cut.warnings, "the result was published, then the job was interrupted"),
-        )
+        if found is None or cut is None:
+            return found
+        crc32 = cut.crc32 or found.crc32
+        return replace(found, crc32=crc32, codec=cut.codec, warnings=cut.warnings + found.warnings)
 
     def _loaded(self, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
         """The receipt of a table job whose `finish` has committed, and died before it could say so."""

@@ -99,6 +99,7 @@ def build_ingest(settings: Settings) -> Ingest:
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
         handover=handover(settings, objects, s3, dynamodb),
+        memory=settings.memory,
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
     together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from penstock.adapters.access import Access
 from penstock.adapters.deployed import read_deployed
 from penstock.adapters.execution_store import DynamoExecutionStore
+from penstock.adapters.functions import AbortFunction
 from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.machine import StepFunctionsMachine
 from penstock.adapters.person_errors import telling
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
@@ -17,7 +19,7 @@ from penstock.adapters.sqs import SqsEvents
 from penstock.errors import ConfigurationError
 from penstock.model import JobState, JobStatus, Source
 from penstock.operations.finding import find, newest
-from penstock.operations.redriving import Redriver, upload_of
+from penstock.operations.redriving import Redriver
 from penstock.operations.story import Bar, Story, Teller, timeline
 from penstock.operations.watching import Watch, follow
 from penstock.records import Reject
@@ -36,6 +38,8 @@ class Names:
     jobs_table: str
     work_bucket: str
     queue_url: str
+    state_machine: str = ""
+    abort_function: str = ""
 
 
 def names_of(access: Access, stack: str) -> Names:
@@ -43,7 +47,14 @@ def names_of(access: Access, stack: str) -> Names:
     with telling(f"stack {stack}"):
         outputs = read_deployed(access.client("cloudformation"), stack).outputs
     try:
-        return Names(outputs["JobsTableName"], outputs["WorkBucketName"], outputs["QueueUrl"])
+        # The last two are asked for large jobs alone, and the second is younger than some stacks.
+        return Names(
+            outputs["JobsTableName"],
+            outputs["WorkBucketName"],
+            outputs["QueueUrl"],
+            outputs.get("StateMachineArn", ""),
+            outputs.get("AbortFunctionName", ""),
+        )
     except KeyError as error:
         raise ConfigurationError(f"stack {stack} has no output {error}: it is not one of Penstock") from error
 
@@ -62,6 +73,16 @@ class Operations:
     @cached_property
     def _rejects(self) -> S3RejectLog:
         return S3RejectLog(self._access.client("s3"), self._names.work_bucket)
+
+    @cached_property
+    def _redriver(self) -> Redriver:
+        access, names = self._access, self._names
+        return Redriver(
+            self._jobs,
+            SqsEvents(access.client("sqs"), names.queue_url),
+            StepFunctionsMachine(cache(lambda: access.client("stepfunctions")), names.state_machine),
+            AbortFunction(cache(lambda: access.client("lambda")), names.abort_function, wait=True),
+        )
 
     def newest(self, *, limit: int, states: Collection[JobState] = ()) -> list[JobStatus]:
         """`finding.newest`."""
@@ -94,9 +115,8 @@ class Operations:
     def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
         """`redriving.Redriver`; of a dry run only what it refuses."""
         with telling("the queue"):
-            if dry_run:
-                return upload_of(status)
-            return Redriver(self._jobs, SqsEvents(self._access.client("sqs"), self._names.queue_url))(status)
+            redriver = self._redriver
+            return redriver.check(status) if dry_run else redriver(status)
 
     def story(self, status: JobStatus, *, sample: int) -> Story:
         """`story.Teller`."""

@@ -1,0 +1,112 @@
+"""The reconciler as deployed: by its schedule, under its own role."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from e2e.conftest import ROUTES
+from penstock.adapters.execution_store import DynamoExecutionStore
+from penstock.adapters.job_store import DynamoJobStore
+from penstock.events import notification
+from penstock.model import Claim, Job, JobState, JobStatus, Source, digest
+from penstock.routes import destination_of, parse_routes
+from penstock_local.stack import Stack
+
+TEXT = b"".join(b"%d,some text\n" % n for n in range(5_000))
+# The schedule is a minute, and the emulator looks at schedules every ten seconds.
+PATIENCE = 240.0
+AN_HOUR = 3600.0
+
+
+def reconcile(stack: Stack) -> dict[str, Any]:
+    """A run that the schedule has not asked for."""
+    name = stack.ingest_function.removesuffix("ingest") + "reconcile"
+    answer = stack.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    body: dict[str, Any] = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, body
+    return body
+
+
+def jobs_of(stack: Stack, ago: float = 0.0) -> DynamoJobStore:
+    """The jobs table, as somebody saw it so many seconds ago."""
+    client = stack.client("dynamodb")
+    return DynamoJobStore(client, stack.jobs_table, retention_days=90, clock=lambda: time.time() - ago)
+
+
+def wait_for(stack: Stack, find: Callable[[DynamoJobStore], JobStatus | None], state: JobState) -> JobStatus:
+    found = None
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = find(jobs_of(stack))
+        if found and found.state is state:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{found}, and not {state}")
+
+
+def forgotten(stack: Stack, key: str) -> Job:
+    """The job of a source that stands, of which no record, no result and no message is left."""
+    s3 = stack.client("s3")
+    s3.put_object(Bucket=stack.source_bucket, Key=key, Body=gzip.compress(TEXT))
+    uri = f"s3://{stack.source_bucket}/{key}"
+    done = wait_for(stack, lambda jobs: next(jobs.search(source=uri), None), JobState.SUCCEEDED)
+    assert done.upload
+    names = {"source_bucket": stack.source_bucket, "destination_bucket": stack.destination_bucket}
+    route = parse_routes(ROUTES, "routes.toml", names).find(stack.source_bucket, key)
+    assert route
+    job = Job(done.upload, route, destination_of(route, done.upload))
+    assert job.id == done.job_id
+    for pk in (f"job#{job.id}", "order#" + digest(stack.source_bucket, key, route.name)):
+        stack.client("dynamodb").delete_item(TableName=stack.jobs_table, Key={"pk": {"S": pk}})
+    s3.delete_object(Bucket=stack.destination_bucket, Key=key.removesuffix(".gz"))
+    return job
+
+
+def test_a_killed_attempt_is_begun_again_by_the_schedule(stack: Stack) -> None:
+    job = forgotten(stack, "killed.txt.gz")
+    assert isinstance(jobs_of(stack, AN_HOUR).claim(job, lease=60, seconds=900), Claim)
+    done = wait_for(stack, lambda jobs: jobs.get(job.id), JobState.SUCCEEDED)
+    assert done.attempts == 2
+    body = stack.client("s3").get_object(Bucket=stack.destination_bucket, Key="killed.txt")["Body"].read()
+    assert body == TEXT
+
+
+def test_an_execution_that_is_gone_ends_its_job(stack: Stack) -> None:
+    job = forgotten(stack, "gone.txt.gz")
+    claim = jobs_of(stack, AN_HOUR).claim(job, lease=60)
+    assert isinstance(claim, Claim)
+    executions = DynamoExecutionStore(
+        stack.client("dynamodb"), stack.jobs_table, retention_days=90, clock=lambda: time.time() - AN_HOUR
+    )
+    executions.hand_over(claim, job.id, lease=60)
+    executions.confirm(job.id, job.id, lease=7 * 86_400.0)
+    reconcile(stack)
+    failed = wait_for(stack, lambda jobs: jobs.get(job.id), JobState.FAILED)
+    assert failed.failure
+    assert "not known to Step Functions" in failed.failure.message
+
+
+def test_a_message_that_died_unclaimed_is_on_record(stack: Stack) -> None:
+    job = forgotten(stack, "dead.txt.gz")
+    sqs = stack.client("sqs")
+    sqs.send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=notification(job.source))
+    pk = {"pk": {"S": "task#dead-letters"}}
+    stack.client("dynamodb").delete_item(TableName=stack.jobs_table, Key=pk)
+    reconcile(stack)
+    failed = wait_for(stack, lambda jobs: jobs.get(job.id), JobState.FAILED)
+    assert failed.upload == job.source
+    assert isinstance(failed.upload, Source)
+
+
+def test_uploads_of_others_are_left_alone(stack: Stack) -> None:
+    s3 = stack.client("s3")
+    upload = s3.create_multipart_upload(Bucket=stack.destination_bucket, Key="of-somebody-else")
+    stack.client("dynamodb").delete_item(TableName=stack.jobs_table, Key={"pk": {"S": "task#uploads"}})
+    reconcile(stack)
+    listed = s3.list_multipart_uploads(Bucket=stack.destination_bucket).get("Uploads", ())
+    assert upload["UploadId"] in [one["UploadId"] for one in listed]
+    s3.abort_multipart_upload(Bucket=stack.destination_bucket, Key="of-somebody-else", UploadId=upload["UploadId"])
