@@ -206,11 +206,12 @@ def test_an_upload_leads_to_its_job(stores: Stores) -> None:
 
 
 def test_a_task_is_done_once_in_its_time(stores: Stores, clock: Clock) -> None:
-    assert stores.open_jobs.lock("sweep", 3600)
-    assert not stores.open_jobs.lock("sweep", 3600)
-    assert stores.open_jobs.lock("another", 3600)
+    first = clock.now
+    assert stores.open_jobs.lock("sweep", 3600) == first
+    assert stores.open_jobs.lock("sweep", 3600) is None
+    assert stores.open_jobs.lock("another", 3600) == first
     clock.now += 3600
-    assert stores.open_jobs.lock("sweep", 3600)
+    assert stores.open_jobs.lock("sweep", 3600) == first
 
 
 def test_a_job_that_waits_is_superseded_by_the_one_its_event_now_makes(stores: Stores, clock: Clock) -> None:

@@ -96,7 +96,7 @@ class Site:
         return Reconciliation(
             self.open_jobs,
             self.reconciler,
-            UploadSweep(self.open_jobs, self.uploads),
+            UploadSweep(self.open_jobs, self.uploads, lambda: self.plant.now),
             DeadLetters(self.open_jobs, self.plant.jobs, self.letters, lambda: self.plant.routes),
         )(ManualDeadline(100.0))
 
@@ -400,6 +400,7 @@ def test_one_job_that_cannot_be_looked_at_does_not_keep_the_others_waiting(site:
 
 def test_an_upload_orphaned_before_it_was_noted_is_ended_within_the_hour(site: Site) -> None:
     site.run()
+    site.pass_time(OLD_SECONDS)
     site.plant.store.create_upload(Target("out", "orphan"))
     site.pass_time(60)
     site.run()
@@ -418,6 +419,15 @@ def test_an_upload_of_a_job_at_work_stays_and_one_of_a_deleted_record_goes(site:
     site.pass_time(3600)
     assert site.run()["uploads"] == 1
     assert site.plant.store.uploads == {}
+
+
+def test_an_upload_that_an_earlier_penstock_began_without_a_note_stays(site: Site) -> None:
+    site.plant.store.create_upload(Target("out", "of an execution that goes on"))
+    site.uploads.age = 5_000.0
+    assert site.run()["uploads"] == 0
+    site.pass_time(3600)
+    site.uploads.age += 3600
+    assert site.run()["uploads"] == 0
 
 
 def test_a_young_upload_stays(site: Site) -> None:

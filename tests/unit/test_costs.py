@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.costs import Usage, index_invocations, of_invocation, of_machine
+from penstock.costs import Usage, index_invocations, of_idle_reconciler, of_invocation, of_machine, of_records
 from penstock.limits import GIB, MIB
 
 
@@ -36,3 +36,12 @@ def test_a_machine_costs_more_than_one_invocation_of_the_same_work() -> None:
     machine = of_machine(memory=1769 * MIB, source=10**9, spans=10, busy=106, parts=500, indexing=30, entries=100)
     assert machine.dollars > alone.dollars
     assert machine.seconds == pytest.approx(136.6)
+
+
+def test_records_of_a_million_small_jobs_cost_what_the_documents_say() -> None:
+    assert of_records(1_000_000) == pytest.approx((3.75, 1.875))
+    assert of_records(1_000_000, burst=True) == pytest.approx((1.25, 0.625))
+
+
+def test_a_month_of_the_reconciler_costs_cents() -> None:
+    assert of_idle_reconciler() == pytest.approx(0.156, abs=0.01)

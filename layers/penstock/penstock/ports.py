@@ -458,8 +458,8 @@ class OpenJobs(Protocol):
     def owner(self, upload_id: str) -> JobStatus | None:
         """The job that has opened an upload; None where nobody noted it, or its record is gone."""
 
-    def lock(self, task: str, seconds: float) -> bool:
-        """Whether a task is due that is done every so many seconds, by one function at a time."""
+    def lock(self, task: str, seconds: float) -> float | None:
+        """Since when a task is done, if it is due: every so many seconds, by one function at a time; else None."""
 
 
 class OwnUploads(Protocol):

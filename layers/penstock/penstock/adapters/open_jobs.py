@@ -87,15 +87,16 @@ class DynamoOpenJobs:
         job_id = owner_of(self._table, upload_id)
         return self._read(job_key(job_id)) if job_id else None
 
-    def lock(self, task: str, seconds: float) -> bool:
+    def lock(self, task: str, seconds: float) -> float | None:
         now = self._clock()
         taken = self._table.update(
             f"task#{task}",
             {"due_at": now + seconds},
+            once={"since": now},
             condition="attribute_not_exists(pk) OR due_at <= :now",
             values={":now": now},
         )
-        return taken is not None
+        return float(taken["since"]) if taken else None
 
     def _read(self, pk: str) -> JobStatus | None:
         item = self._table.item(pk)

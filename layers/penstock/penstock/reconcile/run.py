@@ -26,22 +26,23 @@ class Reconciliation:
         """What was done. Raises the first error, after all else is done."""
         done: dict[str, int] = {}
         errors = self.reconciler(deadline, done)
-        errors += self._now_and_then("uploads", uploads.EVERY_SECONDS, lambda: self._sweep(deadline, done))
-        errors += self._now_and_then("dead-letters", dead_letters.EVERY_SECONDS, lambda: self._read(deadline, done))
+        errors += self._now_and_then("uploads", uploads.EVERY_SECONDS, lambda since: self._sweep(deadline, done, since))
+        errors += self._now_and_then("dead-letters", dead_letters.EVERY_SECONDS, lambda _: self._read(deadline, done))
         if errors:
             raise errors[0]
         return done
 
-    def _now_and_then(self, task: str, seconds: float, work: Callable[[], None]) -> list[PenstockError]:
+    def _now_and_then(self, task: str, seconds: float, work: Callable[[float], None]) -> list[PenstockError]:
         try:
-            if self.open_jobs.lock(task, seconds):
-                work()
+            since = self.open_jobs.lock(task, seconds)
+            if since is not None:
+                work(since)
         except PenstockError as error:
             return [error]
         return []
 
-    def _sweep(self, deadline: Deadline, done: dict[str, int]) -> None:
-        done["uploads"] = self.sweep(deadline)
+    def _sweep(self, deadline: Deadline, done: dict[str, int], since: float) -> None:
+        done["uploads"] = self.sweep(deadline, since)
 
     def _read(self, deadline: Deadline, done: dict[str, int]) -> None:
         done["recorded"], done["deleted"] = self.letters(deadline)

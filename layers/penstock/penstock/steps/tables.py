@@ -132,6 +132,8 @@ class TableSteps:
                 for number, (batch, alone) in enumerate(told_alone(batches), start=resume.chunk):
                     chunk, rejects = maker.chunk(number, batch)
                     pending.settle()
+                    if ended():
+                        raise LeaseLostError(f"{ticket.job.source.uri}: chunk {number} comes after the end of its job")
                     self._keep(ticket, span, f"{number:06d}", rejects)
                     records = batch.count if alone and not number and cut.spans == 1 else None
                     _refuse(ticket, plan, tally.rejects + len(rejects), records)

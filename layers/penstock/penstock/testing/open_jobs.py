@@ -15,7 +15,7 @@ class MemoryOpenJobs:
     """Implements ``OpenJobs`` on top of a `MemoryJobStore`."""
 
     jobs: MemoryJobStore
-    locked: dict[str, float] = field(default_factory=dict)
+    locked: dict[str, tuple[float, float]] = field(default_factory=dict)
     _names: count[int] = field(default_factory=count)
 
     def due(self, limit: int) -> Sequence[JobStatus]:
@@ -80,9 +80,10 @@ class MemoryOpenJobs:
     def owner(self, upload_id: str) -> JobStatus | None:
         return self.jobs.jobs.get(self.jobs.owners.get(upload_id, ""))
 
-    def lock(self, task: str, seconds: float) -> bool:
+    def lock(self, task: str, seconds: float) -> float | None:
         now = self.jobs.clock()
-        if self.locked.get(task, now) > now:
-            return False
-        self.locked[task] = now + seconds
-        return True
+        due, since = self.locked.get(task, (now, now))
+        if due > now:
+            return None
+        self.locked[task] = now + seconds, since
+        return since
