@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import click
 
+from penstock.errors import EmptySourceError
 from penstock.mirror.filters import Filters, Rule
 from penstock.mirror.run import Kind, Step, Summary
 from penstock.trees import Trouble
@@ -20,6 +21,7 @@ from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 
 if TYPE_CHECKING:
+    from penstock.wiring.sync import SyncOptions
     from penstock_cli.progress import Progress
 
 # What is imported, and what the client is made of, stays: to look through it for garbage time and again takes a fifth
@@ -108,6 +110,9 @@ Examples:
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
 @click.option("--delete", is_flag=True, help="Delete what DST has and SRC has not; never what filters exclude.")
+@click.option(
+    "--force", is_flag=True, help="With --delete: delete everything, too, where SRC holds no file; ask nothing."
+)
 @click.option("--dry-run", "--dryrun", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take what matches. Of all filters, the last wins.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave what matches. * matches / too.")
@@ -130,6 +135,7 @@ def sync(
     source: str,
     destination: str,
     delete: bool,
+    force: bool,
     dry_run: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -161,20 +167,41 @@ def sync(
         size_only=size_only,
         exact_timestamps=exact_timestamps,
         delete=delete,
+        force=force,
         dry_run=dry_run,
         follow_symlinks=follow_symlinks,
         threads=threads,
     )
-    with interrupted_once(), _bar(output) as progress:
-        teller = _Teller(progress, output)
-        summary = synchronize(source, destination, Service(aws.profile, aws.region, aws.endpoint_url), options, teller)
-        if summary.kept:
-            click.echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
-        teller.tell(_told(summary, dry_run=dry_run))
+    service = Service(aws.profile, aws.region, aws.endpoint_url)
+
+    def run(options: SyncOptions) -> tuple[_Teller, Summary]:
+        with _bar(output) as progress:
+            teller = _Teller(progress, output)
+            summary = synchronize(source, destination, service, options, teller)
+            if summary.kept:
+                click.echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
+            teller.tell(_told(summary, dry_run=dry_run))
+            return teller, summary
+
+    with interrupted_once():
+        try:
+            teller, summary = run(options)
+        except EmptySourceError as error:
+            # The bar is gone by now. Nothing was done but looking: the second run looks again, and then deletes.
+            if not _agreed(error, output):
+                raise
+            teller, summary = run(replace(options, force=True))
     if output.as_json:
         click.echo(teller.as_json(summary, dry_run=dry_run))
     if summary.troubles:
         ctx.exit(1)
+
+
+def _agreed(error: EmptySourceError, output: OutputOptions) -> bool:
+    """Whether a person at a terminal wants everything deleted; a program says so beforehand."""
+    if output.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return click.confirm(f"{error}. Delete them?", err=True)
 
 
 @contextmanager

@@ -35,13 +35,16 @@
         ├── RequestRefusedError      the service refused the request for another reason
         ├── FileError                a local file or folder cannot be read or written
         │   ├── FileChangedError     somebody wrote to it meanwhile
+        │   ├── NameTakenError       a folder stands where a file is to be, or a file where a folder is
         │   └── DiskFullError
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
         ├── CorruptIndexError        what is kept of an index is not what was written
         ├── UnknownJobError          no job, or more than one, is of that name
         ├── JobStandsError           only a job that has failed is begun again
+        ├── UnsortedListingError     a service promises sorted listings and sends others
         └── ConfigurationError
+            ├── EmptySourceError     --delete would delete everything
             ├── StateFileError       what is kept of an interrupted upload is damaged, or of another Penstock
             ├── InvalidEventError
             ├── InvalidRouteError    names the route and the field
@@ -252,6 +255,10 @@ class FileChangedError(FileError):
     default_hint = "Run the command again once nobody writes to the file."
 
 
+class NameTakenError(FileError):
+    default_hint = "Move away what stands there; sync --delete deletes it where the source has not got it."
+
+
 class DiskFullError(FileError):
     default_hint = "Make room and run the command again: what has arrived stays, and is not fetched twice."
 
@@ -276,8 +283,22 @@ class JobStandsError(PermanentError):
     default_hint = "To do it all the same, upload the source again: that is a new job."
 
 
+class UnsortedListingError(PermanentError):
+    default_hint = "Nothing was deleted. Report the service and the kind of bucket to Penstock's authors."
+
+
 class ConfigurationError(PermanentError):
     pass
+
+
+class EmptySourceError(ConfigurationError):
+    """``count`` files would be deleted."""
+
+    default_hint = "Check the source's name. If all is to be deleted, give --force."
+
+    def __init__(self, message: str, *, count: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.count = count
 
 
 class StateFileError(ConfigurationError):

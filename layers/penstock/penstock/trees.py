@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -11,6 +12,15 @@ MTIME = "mtime"
 SHA256 = "penstock-sha256"
 
 NANOSECONDS = 1_000_000_000
+
+# Files in the making are called so, and 16 hexadecimal digits more.
+MAKING = ".penstock-making-"
+_IN_MAKING = re.compile(rf"{re.escape(MAKING)}[0-9a-f]{{16}}", re.ASCII)
+
+
+def in_making(name: str) -> bool:
+    """Whether a name, or the last part of one, is that of a file in the making. No other name is taken for one."""
+    return _IN_MAKING.fullmatch(name.rpartition("/")[2]) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.adapters.local_tree import Making, file_errors
+from penstock.adapters.atomic_file import atomic_file
+from penstock.adapters.local_tree import file_errors
 from penstock.records import Reject, Resume
 
 
@@ -34,7 +35,7 @@ class LocalRejectLog:
 
     def _begin(self) -> None:
         again = {reject.place.row for reject in self._resume.refused}
-        with Making(str(self.path.parent), str(self.path)) as making:
+        with atomic_file(self.path) as making:
             size = 0
             if self._resume.chunk and self.path.exists():
                 with file_errors(str(self.path)), self.path.open("rb") as file:

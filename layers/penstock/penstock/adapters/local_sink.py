@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from penstock.adapters.local_tree import Making, file_errors
+from penstock.adapters.atomic_file import atomic_file
+from penstock.adapters.local_tree import file_errors
 from penstock.checksum import crc32 as crc32_of
 from penstock.errors import ChecksumMismatchError, DiskFullError, FileError
 from penstock.model import Published
@@ -31,7 +32,7 @@ class LocalFileSink:
         with file_errors(str(self._path)):
             if self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
                 raise FileError(f"{self._path} is not a regular file", hint="Name a file that may be replaced.")
-        self._making = self._open.enter_context(Making(str(self._path.parent), str(self._path)))
+        self._making = self._open.enter_context(atomic_file(self._path))
         return self
 
     def __exit__(

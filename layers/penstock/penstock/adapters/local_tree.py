@@ -1,36 +1,37 @@
-"""A folder: walked in the order of S3's listings, read, and written to without ever showing half a file."""
+"""A folder: walked in the order of S3's listings, and read."""
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from penstock.errors import DiskFullError, FileChangedError, FileError
+from penstock.errors import DiskFullError, FileChangedError, FileError, NameTakenError
 from penstock.limits import MIB
-from penstock.trees import LocalFile, Trouble
+from penstock.trees import LocalFile, Trouble, in_making
 
-# Files in the making are called so; a walk passes by what a killed run has left.
-_MAKING = ".penstock-making-"
+READ = 1 * MIB
 
-_READ = 1 * MIB
-
+_KIND_OF: Mapping[int, type[FileError]] = {
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
+    errno.EISDIR: NameTakenError,
+    errno.ENOTDIR: NameTakenError,
+}
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 @contextmanager
 def file_errors(path: str) -> Iterator[None]:
-    """Raise FileError, or DiskFullError, with the path for OSError."""
+    """Raise FileError with the path for OSError: DiskFullError, NameTakenError where something is in the way."""
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (DiskFullError if full else FileError)(f"{path}: {error.strerror or error}") from error
+        raise _KIND_OF.get(error.errno or 0, FileError)(f"{path}: {error.strerror or error}") from error
 
 
 class LocalFolder:
@@ -52,8 +53,8 @@ class LocalFolder:
             return
         with file_errors(self._shown):
             if not Path(self.root).is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "no such folder" if not self._exists() else "is no folder")
-            above = (_identity(os.stat(self.root)),)  # noqa: PTH116  # one spelling with the entries below
+                raise FileError(f"{self._shown}: {'is no folder' if self._exists() else 'no such folder'}")
+            above = (identity(os.stat(self.root)),)  # noqa: PTH116  # one spelling with the entries below
             with os.scandir(self.root):
                 pass
         yield from self._folder(self.root, "", above)
@@ -79,7 +80,7 @@ class LocalFolder:
 
     def chunks(self, file: LocalFile) -> Iterator[bytes]:
         with self.opened(file) as stream:
-            while chunk := stream.read(_READ):
+            while chunk := stream.read(READ):
                 yield chunk
 
     @contextmanager
@@ -106,71 +107,21 @@ class LocalFolder:
             if isinstance(status, OSError):
                 yield Trouble(name, entry.path, _why(entry, status))
             elif stat.S_ISDIR(status.st_mode):
-                yield from self._subfolder(entry.path, name, above, _identity(status))
+                yield from self._subfolder(entry.path, name, above, identity(status))
             else:
                 yield _file(name, entry.path, status)
 
     def _takes(self, entry: os.DirEntry[str]) -> bool:
-        return not entry.name.startswith(_MAKING) and (self._follow or not entry.is_symlink())
+        # What a killed run has left in the making is no file of anybody's.
+        return not in_making(entry.name) and (self._follow or not entry.is_symlink())
 
     def _subfolder(
         self, path: str, name: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]
     ) -> Iterator[LocalFile | Trouble]:
         if identity in above:
-            yield Trouble(name, path, "the symbolic link leads back to a folder that it stands in")
+            yield Trouble(f"{name}/", path, "the symbolic link leads back to a folder that it stands in")
         else:
             yield from self._folder(path, f"{name}/", (*above, identity))
-
-
-class Making:
-    """A file in the making, beside the one that it will be. Nobody sees it before ``publish``."""
-
-    def __init__(self, root: str, path: str) -> None:
-        self._path = path
-        with file_errors(path):
-            folder = Path(path).parent
-            # Before the folders are made: a link on the way may lead out.
-            _stay_inside(root, folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            self.path = str(folder / f"{_MAKING}{secrets.token_hex(8)}")
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-
-    def __enter__(self) -> Making:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)  # noqa: PTH108  # nothing to find after publish
-
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write at an offset; threads may write different ranges. Raises DiskFullError, FileError."""
-        with file_errors(self._path):
-            rest = memoryview(data)
-            while rest:
-                written = os.pwrite(self.fd, rest, offset)
-                offset, rest = offset + written, rest[written:]
-
-    def read(self) -> Iterator[bytes]:
-        """All that was written."""
-        offset = 0
-        while chunk := os.pread(self.fd, _READ, offset):
-            offset += len(chunk)
-            yield chunk
-
-    def publish(self, mtime_ns: int) -> None:
-        """Make it the file, on disk before its name is, with this mtime. Raises FileError."""
-        with file_errors(self._path):
-            os.utime(self.fd, ns=(mtime_ns, mtime_ns))
-            os.fsync(self.fd)
-            os.replace(self.path, self._path)  # noqa: PTH105  # replaces a link, not what it leads to
-
-
-def remove(root: str, path: str) -> None:
-    """Delete a file, or a link. Raises FileError; also for a file that only a link out of the folder leads to."""
-    with file_errors(path), suppress(FileNotFoundError):
-        _stay_inside(root, Path(path).parent)
-        os.unlink(path)  # noqa: PTH108  # a Path would be made for this alone
 
 
 def _looked_at(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.stat_result | OSError]:
@@ -192,7 +143,8 @@ def _file(name: str, path: str, status: os.stat_result) -> LocalFile | Trouble:
     return LocalFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """What tells a folder or file from all others, whatever path leads to it."""
     return status.st_dev, status.st_ino
 
 
@@ -206,9 +158,3 @@ def _unchanged(file: LocalFile, stream: BinaryIO) -> None:
     now = _file(file.name, file.path, os.fstat(stream.fileno()))
     if not isinstance(now, LocalFile) or now.state != file.state:
         raise FileChangedError(f"{file.path}: changed while it was being read")
-
-
-def _stay_inside(root: str, folder: Path) -> None:
-    inside, real = Path(root).resolve(), folder.resolve()
-    if real != inside and inside not in real.parents:
-        raise FileError(f"{folder}: a symbolic link leads out of {root}")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
 
+from penstock.adapters.atomic_file import AtomicFile
 from penstock.adapters.aws_errors import TRANSPORT_FAILURES, translating
 from penstock.adapters.backoff import Backoff
-from penstock.adapters.local_tree import LocalFolder, Making, remove
+from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.open_folder import OpenFolder
 from penstock.adapters.s3_listing import md5_etag
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_source import PIECE
@@ -30,6 +32,8 @@ Moved = Callable[[int], None]
 class DownloadFolder:
     """Implements ``CacheFolder``: receives objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
 
+    ``receiving`` is the same folder, to be written to.
+
     Files get the mtime in the object's metadata where there is one, else that of the object, as with the aws command;
     with ``object_times`` always that of the object.
     """
@@ -38,6 +42,7 @@ class DownloadFolder:
         self,
         client: S3Client,
         folder: LocalFolder,
+        receiving: OpenFolder,
         pool: PartsPool,
         *,
         object_times: bool = False,
@@ -45,6 +50,7 @@ class DownloadFolder:
     ) -> None:
         self._client = client
         self._folder = folder
+        self._receiving = receiving
         self._pool = pool
         self._object_times = object_times
         self._backoff = backoff or Backoff()
@@ -66,7 +72,7 @@ class DownloadFolder:
         return self._folder.look(name)
 
     def clone(self, file: LocalFile, name: str) -> None:
-        with Making(self.root, self._folder.path(name)) as making:
+        with AtomicFile(self._receiving, name) as making:
             at = 0
             for chunk in self._folder.chunks(file):
                 making.write(at, chunk)
@@ -76,7 +82,7 @@ class DownloadFolder:
     def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:  # noqa: ARG002  # for objects
         if not isinstance(file, RemoteFile):
             raise TypeError("downloads objects")
-        with Making(self.root, self._folder.path(name)) as making:
+        with AtomicFile(self._receiving, name) as making:
             ranges = self._pool.ranges(file.size)
             if len(ranges) > 1:
                 answer = self._pool.each(lambda _, one: self._fetch(file, making, one, moved), ranges)[0]
@@ -89,7 +95,7 @@ class DownloadFolder:
     def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
         for file in files:
             try:
-                remove(self.root, self._folder.path(file.name))
+                self._receiving.remove(file.name)
             except FileError as error:
                 yield Trouble(file.name, self.place(file.name), error.message)
             else:
@@ -99,7 +105,9 @@ class DownloadFolder:
         told = None if self._object_times else _parsed(answer["Metadata"].get(MTIME, ""))
         return int(answer["LastModified"].timestamp()) * NANOSECONDS if told is None else told
 
-    def _fetch(self, file: RemoteFile, making: Making, part: tuple[int, int], moved: Moved) -> GetObjectOutputTypeDef:
+    def _fetch(
+        self, file: RemoteFile, making: AtomicFile, part: tuple[int, int], moved: Moved
+    ) -> GetObjectOutputTypeDef:
         """One range, over as many connections as it takes; answers what came with the first byte."""
         begin, size = part
         at, end, failures, damages = begin, begin + size, 0, 0
@@ -155,7 +163,7 @@ def _parsed(mtime: str) -> int | None:
     return found if -(2**63) <= found < 2**63 else None
 
 
-def _sha256(making: Making) -> str:
+def _sha256(making: AtomicFile) -> str:
     state = hashlib.sha256()
     for chunk in making.read():
         state.update(chunk)

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
+from penstock.adapters.sorted_listing import is_sorted_by_contract, sorted_files
+from penstock.adapters.transfer_client import endpoint_of
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
 from penstock.objects import Target
 from penstock.trees import Facts, RemoteFile
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class S3Listing:
-    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``. Memory: two pages.
+    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``.
+
+    Memory: two pages, and 2 MiB where the service keeps no order: such a listing is read whole and sorted first.
 
     ``prefix`` is empty or ends with ``/``: names are relative to it. Empty folder markers (keys that end with ``/``,
     of size 0) are no files.
@@ -40,7 +44,8 @@ class S3Listing:
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
         ahead = ThreadPoolExecutor(1, thread_name_prefix="s3-list")
         # Now, not when the first file is asked for: another tree is looked at meanwhile.
-        return self._files(pages, ahead, ahead.submit(next, pages, None))
+        files = self._files(pages, ahead, ahead.submit(next, pages, None))
+        return files if is_sorted_by_contract(endpoint_of(self._client), self._bucket) else sorted_files(files)
 
     def _files(
         self, pages: Iterator[Page], ahead: ThreadPoolExecutor, coming: Future[Page | None]

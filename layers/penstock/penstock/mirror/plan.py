@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
 
+from penstock.errors import UnsortedListingError
 from penstock.mirror.filters import Filters
 from penstock.trees import File, Trouble
 
@@ -23,8 +24,13 @@ class Pair:
 def pairs(
     source: Iterator[File | Trouble], destination: Iterator[File | Trouble], filters: Filters
 ) -> Iterator[Pair | Trouble]:
-    """Every name of either tree that the filters accept. Both walks must go by the UTF-8 bytes of their names."""
-    both = merge(((True, file) for file in source), ((False, file) for file in destination), key=_order)
+    """Every name of either tree that the filters accept. Both walks must go by the UTF-8 bytes of their names.
+
+    Raises UnsortedListingError where one does not: what stands in both would be taken for missing.
+    """
+    both = merge(
+        ((True, file) for file in in_order(source)), ((False, file) for file in in_order(destination)), key=_order
+    )
     for _, found in groupby(both, key=_order):
         files = dict(found)
         name = next(iter(files.values())).name
@@ -34,6 +40,17 @@ def pairs(
                 yield from (file for file in files.values() if isinstance(file, Trouble))
             else:
                 yield Pair(name, ours, theirs)
+
+
+def in_order(walk: Iterator[File | Trouble]) -> Iterator[File | Trouble]:
+    """The walk, as long as it is sorted. Raises UnsortedListingError."""
+    last = b""
+    for file in walk:
+        name = file.name.encode(errors="surrogateescape")
+        if name < last:
+            raise UnsortedListingError(f"{file.name!r} was listed behind {last.decode(errors='backslashreplace')!r}")
+        last = name
+        yield file
 
 
 def _order(found: tuple[bool, File | Trouble]) -> bytes:

@@ -9,14 +9,21 @@ from enum import StrEnum
 from threading import Event
 from typing import Protocol
 
-from penstock.errors import ConfigurationError, DiskFullError, PenstockError, ServiceUnavailableError
+from penstock.errors import (
+    ConfigurationError,
+    DiskFullError,
+    EmptySourceError,
+    NameTakenError,
+    PenstockError,
+    ServiceUnavailableError,
+)
 from penstock.mirror.carry import Carrier
 from penstock.mirror.compare import Comparison, Match
 from penstock.mirror.filters import Filters
 from penstock.mirror.names import Ancestors, refusal
 from penstock.mirror.plan import Pair, pairs
 from penstock.ports import Receiver, Tree
-from penstock.trees import File, Trouble
+from penstock.trees import File, Trouble, in_making
 
 # So many files for each thread wait their turn: never the whole tree.
 _WAITING = 5
@@ -89,7 +96,8 @@ class Mirror:
     """One run. ``threads`` files are compared or transferred at once.
 
     What concerns one file is trouble and does not stop the others; a full disk, credentials that no longer hold and
-    Ctrl-C do, and a service that answers nothing any more.
+    Ctrl-C do, and a service that answers nothing any more. Nothing is deleted before both trees were seen whole, and
+    everything only by ``force``. What a file or folder stands in the way of is transferred once that is deleted.
     """
 
     source: Tree
@@ -101,10 +109,14 @@ class Mirror:
     filters: Filters = field(default_factory=Filters)
     threads: int = 8
     delete: bool = False
+    force: bool = False
     dry_run: bool = False
 
     def run(self) -> Summary:
-        """Raises ConfigurationError, DiskFullError, ServiceUnavailableError, and what a walk raises."""
+        """Raises ConfigurationError, EmptySourceError, UnsortedListingError, DiskFullError, ServiceUnavailableError.
+
+        And what a walk raises.
+        """
         return _Run(self).all()
 
 
@@ -116,6 +128,9 @@ class _Run:
         self._ancestors = Ancestors()
         self._pending: dict[Future[Step | None], Pair] = {}
         self._surplus: list[File] = []
+        self._blocked: list[Pair] = []
+        self._deleted = False
+        self._seen = False
         self._unanswered = 0
         self._overlooked = False
 
@@ -125,13 +140,15 @@ class _Run:
             try:
                 for one in pairs(mirror.source.walk(), mirror.destination.walk(), mirror.filters):
                     self._begin(one, threads)
-                while self._pending:
-                    self._collect()
+                self._collect_all()
+                self._delete()
+                for pair in self._blocked:
+                    self._submit(pair, threads)
+                self._collect_all()
             except BaseException:
                 self._stop.set()
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
-        self._delete()
         return self._summary
 
     def _begin(self, one: Pair | Trouble, threads: ThreadPoolExecutor) -> None:
@@ -141,18 +158,31 @@ class _Run:
             self._failed(one)
             return
         if one.source is None:
-            self._surplus += [one.destination] if one.destination and mirror.delete else []
+            self._surplus += [one.destination] if one.destination and self._deletes(one.name) else []
             return
+        self._seen = True
         if reason := self._refusal(one.name):
             self._failed(Trouble(one.name, mirror.source.place(one.name), reason))
             return
-        match = mirror.comparison.quickly(one.source, one.destination) if one.destination else Match.DIFFERENT
+        self._submit(one, threads)
+
+    def _deletes(self, name: str) -> bool:
+        """A folder's walk passes by what is in the making: that says nothing of an object of such a name."""
+        return self._mirror.delete and not (self._mirror.kind is Kind.UPLOAD and in_making(name))
+
+    def _submit(self, pair: Pair, threads: ThreadPoolExecutor) -> None:
+        match = self._quickly(pair)
         if match is Match.EQUAL:
             self._summary.equal += 1
             return
-        self._pending[threads.submit(self._work, one, one.source, match)] = one
-        if len(self._pending) >= _WAITING * mirror.threads:
+        self._pending[threads.submit(self._work, pair, match)] = pair
+        if len(self._pending) >= _WAITING * self._mirror.threads:
             self._collect()
+
+    def _quickly(self, pair: Pair) -> Match | None:
+        if pair.source is None or pair.destination is None:
+            return Match.DIFFERENT
+        return self._mirror.comparison.quickly(pair.source, pair.destination)
 
     def _refusal(self, name: str) -> str:
         if self._mirror.kind is not Kind.DOWNLOAD:
@@ -160,9 +190,11 @@ class _Run:
         above = self._ancestors.file_above(name)
         return f"{above!r} is an object too, and cannot be both file and folder" if above else refusal(name)
 
-    def _work(self, pair: Pair, source: File, match: Match | None) -> Step | None:
+    def _work(self, pair: Pair, match: Match | None) -> Step | None:
         """In a thread: None if the two are equal after all."""
-        mirror = self._mirror
+        mirror, source = self._mirror, pair.source
+        if source is None:
+            raise TypeError("what has no source is deleted")
         if match is None and pair.destination:
             match = mirror.comparison.fully(source, pair.destination)
         if match is Match.EQUAL:
@@ -184,6 +216,10 @@ class _Run:
             raise Stopped
         self._mirror.watcher.moved(size)
 
+    def _collect_all(self) -> None:
+        while self._pending:
+            self._collect()
+
     def _collect(self) -> None:
         """Take what has ended; waits for one."""
         ended, _ = wait(self._pending, return_when=FIRST_COMPLETED)
@@ -193,6 +229,8 @@ class _Run:
                 step = future.result()
             except (ConfigurationError, DiskFullError):
                 raise
+            except NameTakenError as error:
+                self._in_the_way(pair, error)
             except PenstockError as error:
                 self._unanswered += isinstance(error, ServiceUnavailableError)
                 if self._unanswered > _UNANSWERED:
@@ -202,6 +240,13 @@ class _Run:
                 self._unanswered = 0
                 self._took(step)
 
+    def _in_the_way(self, pair: Pair, error: NameTakenError) -> None:
+        """What stands there may be surplus: the file comes when that is deleted."""
+        if self._mirror.delete and not self._deleted:
+            self._blocked.append(pair)
+        else:
+            self._failed(Trouble(pair.name, self._mirror.source.place(pair.name), str(error)))
+
     def _took(self, step: Step | None) -> None:
         if step is None:
             self._summary.equal += 1
@@ -210,11 +255,18 @@ class _Run:
         self._done(step)
 
     def _delete(self) -> None:
+        self._deleted = True
         if self._overlooked:
             # What could not be seen must not be taken for gone.
             self._summary.kept = len(self._surplus)
             return
         destination = self._mirror.destination
+        if self._surplus and not (self._seen or self._mirror.force or self._mirror.dry_run):
+            raise EmptySourceError(
+                f"{self._mirror.source.place('')} holds no file, and all {len(self._surplus):,} of "
+                f"{destination.place('')} would be deleted",
+                count=len(self._surplus),
+            )
         gone = self._surplus if self._mirror.dry_run else destination.remove(self._surplus)
         for one in gone:
             if isinstance(one, Trouble):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from penstock.adapters.access import Access
 from penstock.adapters.digest_cache import DigestCache
 from penstock.adapters.local_tree import LocalFolder
+from penstock.adapters.open_folder import OpenFolder
 from penstock.adapters.s3_download import DownloadFolder
 from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_parts_pool import PartsPool
@@ -55,6 +56,7 @@ class SyncOptions:
     size_only: bool = False
     exact_timestamps: bool = False
     delete: bool = False
+    force: bool = False
     dry_run: bool = False
     follow_symlinks: bool = True
     threads: int = 8
@@ -63,8 +65,11 @@ class SyncOptions:
 def sync(source: str, destination: str, service: Service, options: SyncOptions, watcher: Watcher) -> Summary:
     """Make ``destination`` equal to ``source``; either is a folder or ``s3://bucket/prefix``, not both a folder.
 
-    Raises ConfigurationError, FileError, DiskFullError, DestinationMissingError, AccessDeniedError and
-    ServiceUnavailableError for what concerns all files; ``watcher`` is told of what concerns one.
+    ``force``: delete everything, too, where the source is empty.
+
+    Raises ConfigurationError, EmptySourceError, FileError, DiskFullError, UnsortedListingError,
+    DestinationMissingError, AccessDeniedError and ServiceUnavailableError for what concerns all files; ``watcher`` is
+    told of what concerns one.
     """
     ends = parse(source), parse(destination)
     check(*ends)
@@ -72,8 +77,9 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
         _client(service, options.threads) as client,
         digest_cache(client) as known,
         PartsPool(options.threads, PART_SIZE) as pool,
+        ExitStack() as opened,
     ):
-        tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options).between(*ends)
+        tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options, opened).between(*ends)
         return Mirror(
             tree,
             receiver,
@@ -84,6 +90,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
             options.filters,
             threads=options.threads,
             delete=options.delete,
+            force=options.force,
             dry_run=options.dry_run,
         ).run()
 
@@ -99,11 +106,13 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
         _client(service, threads) as client,
         digest_cache(client) as known,
         PartsPool(threads, PART_SIZE) as pool,
+        ExitStack() as opened,
     ):
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
+        receiving = opened.enter_context(closing(OpenFolder(path)))
         facts, digests = KnownFacts(listing, known), Digests(folder, known)
         comparison, locks = FileWithObject(digests, facts), FileLocks(user_cache() / "locks")
-        down = DownloadFolder(client, folder, pool)
+        down = DownloadFolder(client, folder, receiving, pool)
         up = ReceivingPrefix(client, listing, S3Sender(client, pool), folder)
         yield Cache(
             down,
@@ -161,6 +170,7 @@ class _Parts:
     known: DigestCache
     pool: PartsPool
     options: SyncOptions
+    opened: ExitStack
 
     def between(self, source: Folder | Prefix, destination: Folder | Prefix) -> _Between:
         if isinstance(source, Folder) and isinstance(destination, Prefix):
@@ -183,7 +193,8 @@ class _Parts:
         exact = self.options.exact_timestamps
         tree = self._listing(source)
         folder = LocalFolder(destination.path, follow=self.options.follow_symlinks, must_exist=False)
-        receiver = DownloadFolder(self.client, folder, self.pool, object_times=exact)
+        receiving = self.opened.enter_context(closing(OpenFolder(destination.path)))
+        receiver = DownloadFolder(self.client, folder, receiving, self.pool, object_times=exact)
         facts = KnownFacts(tree, self.known)
         comparison = ExactTimestamps() if exact else FileWithObject(Digests(folder, self.known), facts)
         return _Between(tree, receiver, comparison, ObjectCarrier(receiver, facts), Kind.DOWNLOAD)
