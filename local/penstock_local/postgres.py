@@ -23,6 +23,7 @@ from typing import IO
 
 import psycopg
 
+from penstock.adapters.state_file import private
 from penstock_local.errors import LocalStackError
 from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, reachable_temporary_directory
 
@@ -67,7 +68,8 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
                     raise
     server.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
     dsn = _dsn(password, port, ROLE)
-    (home / "dsn").write_text(dsn)
+    with open(home / "dsn", "w", opener=private) as file:
+        file.write(dsn)
     return dsn
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from penstock.adapters.state_file import private
 from penstock.routes import parse_routes
 from penstock_local import postgres, process
 from penstock_local.account import Account, emulator_only
@@ -224,7 +225,9 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
     )
     noted = {"stack": stack.as_json(), "routes": routes, "parameters": dict(parameters)}
     written = _noted(state_dir).with_suffix(".new")
-    written.write_text(json.dumps(noted, indent=2))
+    # Parameters may hold a database's password.
+    with open(written, "w", opener=private) as file:  # Path.open takes no opener
+        json.dump(noted, file, indent=2)
     written.replace(_noted(state_dir))
     return stack
 

@@ -108,3 +108,9 @@ def test_processes_that_begin_and_write_at_once_lose_nothing(path: Path) -> None
         for number in range(200):
             known = cache.digests(replace(FILE, path=f"/tree/{number}"))
             assert known == {f"algorithm{n}": f"algorithm{n}{number}" for n in range(3)}
+
+
+def test_what_files_a_user_has_is_for_nobody_elses_eyes(path: Path) -> None:
+    with DigestCache(path) as cache:
+        cache.remember_digest(FILE, "md5", "1")
+        assert {one.stat().st_mode & 0o777 for one in path.parent.iterdir()} == {0o600}

@@ -31,12 +31,16 @@ class Exchange(Protocol):
     """One request that was read whole, to be answered well or badly."""
 
     body: bytes
+    path: str
 
     def ask(self) -> None:
         """Let the server do what the request wants, and keep its answer."""
 
     def answer(self, *, upto: int | None = None) -> None:
         """Send the server's answer, or so many bytes of its body."""
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        """Change the body of the answer that is kept."""
 
     def refuse(self, status: int, code: str) -> None:
         """Answer with an S3 error."""
@@ -237,6 +241,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[:upto])
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        status, headers, body = self._answered
+        body = change(body)
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        self._answered = status, [*kept, ("Content-Length", str(len(body)))], body
 
     def refuse(self, status: int, code: str) -> None:
         body = ERROR.format(code=code).encode()

@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from functional.faulty_s3 import Cut, Hold, Refusal, always, faulty_s3, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
+from functional.terminal import terminal
 from penstock.body import PIECE
 from penstock.limits import MIB
 
@@ -533,3 +534,98 @@ def test_an_upload_that_fails_leaves_no_parts_behind(lake: Lake, folder: Path, f
     lake.proxy.schedule = always(faulty, Refusal(403, "AccessDenied"))
     assert lake.sync(folder, lake.uri).exit_code == 1
     assert "Uploads" not in lake.client.list_multipart_uploads(Bucket=lake.bucket)
+
+
+def test_a_file_and_a_folder_that_have_swapped_names_converge(lake: Lake, folder: Path) -> None:
+    write(folder / "one", b"file")
+    for name in ("other/a", "other/deep/er/b"):
+        write(folder / name, b"in a folder")
+    for key in ("one/a", "one/deep/b", "other"):
+        lake.put(key, key.encode())
+    result = lake.sync(lake.uri, folder, "--delete")
+    assert (result.exit_code, result.stderr) == (0, "3 downloaded, 3 deleted, 0 unchanged\n")
+    assert tree(folder) == {"one/a": b"one/a", "one/deep/b": b"one/deep/b", "other": b"other"}
+    assert lake.sync(lake.uri, folder, "--delete").stderr == "3 unchanged\n"
+    write(folder / "third", b"")
+    (folder / "other").unlink()
+    write(folder / "other" / "back", b"again")
+    assert lake.sync(folder, lake.uri, "--delete").exit_code == 0
+    assert lake.keys() == ["one/a", "one/deep/b", "other/back", "third"]
+
+
+def test_what_is_in_the_way_stays_without_delete_and_where_a_filter_keeps_it(lake: Lake, folder: Path) -> None:
+    write(folder / "a", b"mine")
+    write(folder / "b" / "mine", b"mine")
+    lake.put("a/x", b"1")
+    lake.put("b", b"1")
+    for options in ((), ("--delete", "--exclude", "a", "--exclude", "b/*")):
+        result = lake.sync(lake.uri, folder, *options)
+        assert (result.exit_code, tree(folder)) == (1, {"a": b"mine", "b/mine": b"mine"}), result.stderr
+        assert result.stderr.endswith("2 failed, 0 unchanged\n")
+
+
+RESERVED = ".penstock-making-0123456789abcdef"
+
+
+def test_an_object_that_is_called_as_a_file_in_the_making_is_refused_and_never_deleted(
+    lake: Lake, folder: Path
+) -> None:
+    for key in (RESERVED, f"deep/{RESERVED}", "a"):
+        lake.put(key, b"1")
+    result = lake.sync(lake.uri, folder, "--delete")
+    assert (result.exit_code, tree(folder)) == (1, {"a": b"1"})
+    assert result.stderr.count("--exclude") == 2
+    result = lake.sync(folder, lake.uri, "--delete")
+    assert (result.exit_code, result.stderr) == (0, "1 unchanged\n")
+    assert lake.keys() == [RESERVED, "a", f"deep/{RESERVED}"]
+
+
+@pytest.mark.parametrize("name", [".penstock-making-notes.txt", ".penstock-making-", f"{RESERVED}/a", f"{RESERVED}0"])
+def test_a_name_that_only_begins_like_it_is_any_other(lake: Lake, folder: Path, name: str) -> None:
+    lake.put(f"there/{name}", b"1")
+    assert lake.sync(f"{lake.uri}/there", folder).exit_code == 0
+    assert tree(folder) == {name: b"1"}
+    assert lake.sync(f"{lake.uri}/there", folder, "--delete").stderr == "1 unchanged\n"
+    lake.sync(folder, f"{lake.uri}/back", "--delete")
+    assert lake.keys() == [f"back/{name}", f"there/{name}"]
+
+
+def test_an_empty_source_deletes_nothing_unless_forced(lake: Lake, folder: Path) -> None:
+    lake.put("a", b"1")
+    write(folder / "mine.txt", b"1")
+    (folder / "nothing").mkdir()
+    for source, destination in ((folder / "nothing", lake.uri), (f"{lake.uri}/nothing", folder)):
+        for options in ((), ("--json",)):
+            result = lake.sync(source, destination, "--delete", *options)
+            assert (result.exit_code, lake.keys(), tree(folder)) == (1, ["a"], {"mine.txt": b"1"})
+            assert "--force" in result.stderr
+    assert lake.sync(folder / "nothing", lake.uri, "--delete", "--dry-run").stdout == f"delete: {lake.uri}/a\n"
+    assert lake.sync(folder / "nothing", lake.uri, "--delete", "--force").exit_code == 0
+    assert lake.keys() == []
+
+
+def test_a_source_of_which_filters_leave_nothing_is_empty_too(lake: Lake, folder: Path) -> None:
+    lake.put("a.csv", b"1")
+    write(folder / "b.txt", b"1")
+    result = lake.sync(folder, lake.uri, "--delete", "--exclude", "*.txt")
+    assert (result.exit_code, lake.keys()) == (1, ["a.csv"])
+
+
+@pytest.mark.parametrize(("answer", "left", "code"), [("y", [], 0), ("n", ["a"], 1)])
+def test_at_a_terminal_an_empty_source_is_asked_about(
+    lake: Lake, folder: Path, answer: str, left: list[str], code: int
+) -> None:
+    lake.put("a", b"1")
+    command = [str(Path(sys.executable).parent / "penstock"), "sync", str(folder), lake.uri, "--delete"]
+    with terminal([*command, "--endpoint-url", lake.proxy.url], os.environ, columns=200) as screen:
+        screen.wait_for("Delete them")
+        screen.press(f"{answer}\n".encode())
+        assert screen.wait() == code
+    assert lake.keys() == left
+
+
+def test_a_file_keeps_its_mode_when_its_content_is_replaced(lake: Lake, folder: Path) -> None:
+    write(folder / "a", b"before").chmod(0o600)
+    lake.put("a", b"after!")
+    lake.sync(lake.uri, folder)
+    assert ((folder / "a").read_bytes(), (folder / "a").stat().st_mode & 0o777) == (b"after!", 0o600)

@@ -123,3 +123,11 @@ def test_a_folder_that_is_not_there_holds_no_states(tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
     (tmp_path / "a.json.lock").touch()
     assert [path.name for path in states_in(tmp_path)] == ["a.json", "b.json"]
+
+
+def test_a_state_is_for_its_owners_eyes_whoever_made_the_file_before(tmp_path: Path) -> None:
+    before = tmp_path / "state.json.new"
+    before.touch()
+    before.chmod(0o644)
+    DiskStateFile(tmp_path / "state.json").save("text")
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600

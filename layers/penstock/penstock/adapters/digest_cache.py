@@ -14,6 +14,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+from penstock.adapters.state_file import private
 from penstock.trees import Facts, LocalFile, RemoteFile
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     for _ in range(2):
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # SQLite gives the files beside it the mode of this one.
+            os.close(private(str(path), os.O_RDWR | os.O_CREAT))
             return _ready(sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None))
         except (OSError, sqlite3.OperationalError) as error:
             _tell_of(path, error)

@@ -108,12 +108,11 @@ class LocalFolder:
                 yield Trouble(name, entry.path, _why(entry, status))
             elif stat.S_ISDIR(status.st_mode):
                 yield from self._subfolder(entry.path, name, above, identity(status))
-            else:
+            elif not in_making(name):  # what a killed run has left is no file of anybody's
                 yield _file(name, entry.path, status)
 
     def _takes(self, entry: os.DirEntry[str]) -> bool:
-        # What a killed run has left in the making is no file of anybody's.
-        return not in_making(entry.name) and (self._follow or not entry.is_symlink())
+        return self._follow or not entry.is_symlink()
 
     def _subfolder(
         self, path: str, name: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]

@@ -26,7 +26,7 @@ class DiskStateFile:
         path = Path(self.path)
         temporary = path.with_name(f"{path.name}.new")
         try:
-            with temporary.open("w") as file:
+            with open(temporary, "w", opener=private) as file:  # Path.open takes no opener
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -47,6 +47,13 @@ def read_state(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise StateFileError(f"{path} cannot be read: {error}") from error
+
+
+def private(path: str, flags: int) -> int:
+    """An ``opener`` of files that nobody else may read, whatever the umask is and whoever made the file before."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 @contextmanager

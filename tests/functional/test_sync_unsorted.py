@@ -1,0 +1,93 @@
+"""`penstock sync` with services that list keys in any order: equal is left alone, and nothing is deleted by mistake."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from functional.faulty_s3 import faulty_s3
+from functional.s3_lake import Lake, tree, write
+from functional.unsorted_s3 import Order, unsorted
+
+NAMES = ["a", "a-b", "a/b", "b/c/d", "b/c.d", "B", "z", "ä", "\uffff", "\U0001f600", "m", "n"]
+
+
+def shuffled(found: list[bytes]) -> list[bytes]:
+    return random.Random(7).sample(found, len(found))
+
+
+def by_utf16(found: list[bytes]) -> list[bytes]:
+    """As gateways written in Java or C# sort."""
+    return sorted(found, key=lambda one: one.decode().encode("utf-16-be"))
+
+
+ORDERS: list[Order] = [lambda found: found[::-1], shuffled, by_utf16]
+WAYS = pytest.mark.parametrize("options", [(), ("--delete",)], ids=["keep", "delete"])
+ORDERED = pytest.mark.parametrize("order", ORDERS, ids=["reversed", "shuffled", "utf16"])
+PAGED = pytest.mark.parametrize("page", [1000, 5, 1])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}"
+    moto.stop()
+
+
+@pytest.fixture
+def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with faulty_s3(server) as proxy:
+        yield Lake(proxy)
+
+
+@WAYS
+@ORDERED
+@PAGED
+def test_equal_trees_are_left_alone_in_every_direction(
+    lake: Lake, tmp_path: Path, options: tuple[str, ...], order: Order, page: int
+) -> None:
+    names = [name for name in NAMES if name != "a"]  # a folder has no file of that name beside the folder
+    for name in names:
+        write(tmp_path / "folder" / name, name.encode())
+        for prefix in ("one", "other"):
+            lake.put(f"{prefix}/{name}", name.encode())
+    before = lake.keys()
+    lake.proxy.schedule = unsorted(order, page)
+    one, other = f"{lake.uri}/one", f"{lake.uri}/other"
+    for source, destination in ((tmp_path / "folder", one), (one, tmp_path / "folder"), (one, other)):
+        result = lake.sync(source, destination, *options)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{len(names)} unchanged\n")
+    assert lake.keys() == before
+    assert sorted(tree(tmp_path / "folder")) == sorted(names)
+
+
+@ORDERED
+def test_what_differs_is_moved_and_what_is_too_much_deleted(lake: Lake, tmp_path: Path, order: Order) -> None:
+    for name in NAMES:
+        lake.put(f"to/{name}", b"old" if name == "m" else name.encode())
+    lake.put("to/gone", b"1")
+    for name in NAMES[1:]:
+        write(tmp_path / "folder" / name, name.encode())
+    lake.proxy.schedule = unsorted(order, 4)
+    result = lake.sync(tmp_path / "folder", f"{lake.uri}/to", "--delete")
+    assert sorted(result.stdout.splitlines()) == [
+        f"delete: {lake.uri}/to/a",
+        f"delete: {lake.uri}/to/gone",
+        f"upload: {tmp_path}/folder/m to {lake.uri}/to/m",
+    ]
+
+
+@ORDERED
+def test_file_and_folder_of_one_name_are_told_apart_in_any_order(lake: Lake, tmp_path: Path, order: Order) -> None:
+    for key in ("a", "a-", "a/b", "a/c/d", "b"):
+        lake.put(key, key.encode())
+    lake.proxy.schedule = unsorted(order)
+    result = lake.sync(lake.uri, tmp_path / "folder")
+    assert (result.exit_code, sorted(tree(tmp_path / "folder"))) == (1, ["a", "a-", "b"])
