@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from penstock_local.emulator.patches import access, checksums, functions, machines, multipart, reads
+from penstock_local.emulator.patches import access, checksums, functions, initiators, machines, multipart, reads
 
 # In the state directory, which is where the emulator runs.
 ACCESS_LOG = "access.jsonl"
@@ -33,6 +33,7 @@ def apply_all() -> None:
     checksums.verify_full_object()
     checksums.report_full_object()
     multipart.hash_parts_once()
+    initiators.name_initiators()
     # Checked before anything is completed, conditions first, then the order.
     multipart.check_part_sizes_at_completion()
     multipart.check_part_order_at_completion()
