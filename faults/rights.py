@@ -17,6 +17,17 @@ TRUST = {
     ],
 }
 HERE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
+# Rights that no request of ours uses on the emulator: what AWS itself does in the name of a role.
+UNSEEN: Mapping[str, str] = {
+    "xray:PutTelemetryRecords": "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none",
+    "xray:PutTraceSegments": "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none",
+    "logs:CreateLogStream": "Lambda writes logs in the name of the function's role; the emulator in its own",
+    "logs:PutLogEvents": "Lambda writes logs in the name of the function's role; the emulator in its own",
+    "sqs:ReceiveMessage": "Lambda's poller takes messages in the name of the function's role",
+    "sqs:DeleteMessage": "Lambda's poller deletes messages that are done with, in the name of the function's role",
+    "sqs:GetQueueAttributes": "Lambda's poller looks at the queue in the name of the function's role",
+    "sqs:SendMessage": "Lambda buries what failed asynchronously, in the name of the function's role",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -97,11 +97,7 @@ class Run:
             # Somebody redrives the dead letter of an end that abort could not see to.
             self.invoke("abort", ending)
         if state != "succeeded":
-            for job in self.jobs():
-                if job["state"] == "failed":
-                    self.invoke("begin again", job["pk"].removeprefix("job#"))
-            self.ahead += LONG
-            self.deliver()
+            self.redrive()
             orphans += self.check(whole=True)
         self.deliver()  # A copy of the event that comes late changes nothing.
         orphans += self.check(whole=True)
@@ -111,6 +107,15 @@ class Run:
         return Result(
             self.seed, self.kind.name, self.rate, state, self.schedule, seconds, self.invocations, orphans, problems
         )
+
+    def redrive(self) -> None:
+        """Begin every job again that has failed, and deliver all messages, calmly."""
+        self.schedule.calm = True
+        for job in self.jobs():
+            if job["state"] == "failed":
+                self.invoke("begin again", job["pk"].removeprefix("job#"))
+        self.ahead += LONG
+        self.deliver()
 
     def upload(self, name: str, data: bytes) -> Source:
         key = f"{self.place.name}/{name}"

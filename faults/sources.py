@@ -92,6 +92,7 @@ def _buckets() -> list[Kind]:
         kind("large-gzip", "bucket-a.csv.gz", lambda: text(20 * MIB), in_blocks),
         kind("large-members", "bucket-a.csv.gz", lambda: text(20 * MIB), in_members),
         kind("large-plain", "bucket-a.csv", lambda: text(17 * MIB), bytes),
+        kind("large-whole", "bucket-a.csv.xz", lambda: text(9 * MIB), lambda data: lzma.compress(data, preset=0)),
         kind("large-xz", "bucket-a.csv.xz", lambda: text(2 * MIB), lambda data: lzma.compress(data, preset=0)),
     ]
 
