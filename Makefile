@@ -74,8 +74,8 @@ BENCH_FORM ?=
 bench: tools $(BENCH) ## Measure time, CPU, memory and dollars beside what people use, at Lambda's sizes
 	@$(VENV)/python -m benchmarks $(BENCH_FORM)
 
-faults: tools ## Break connections, services and processes around 300 jobs, by seed, and check every result
-	@$(VENV)/python -m faults --runs 300 --seed 1
+faults: tools ## Break connections, services and processes around 500 jobs, by seed, and check every result
+	@$(VENV)/python -m faults --runs 500 --seed 1
 
 audit: tools ## Look up vulnerabilities and licences of what ships, and scan the template; needs the network
 	@$(SAM) validate --lint

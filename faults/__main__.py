@@ -8,19 +8,23 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from faults.report import table
-from faults.run import RATES, Result, run
+from faults.aims import drawn
+from faults.report import counts, lacking, table
+from faults.run import Result, run
 from faults.sources import kinds
 from faults.world import world
 
+# So many runs must bring every kind of trouble to every destination.
+LONG_FORM = 500
+
 
 def main(arguments: Sequence[str]) -> int:
-    """1 when any run was wrong."""
+    """1 when any run was wrong, or the long form tried too little."""
     names = list(kinds())
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="so many (1)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first one; the next has the next (1)")
-    parser.add_argument("--kind", choices=names, help="one kind of job only")
+    parser.add_argument("--kind", choices=names, default="", help="one kind of job only")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="so many runs at once (2)")
     parser.add_argument("--table", action="store_true", help="end with the table of docs/faults.md")
     chosen = parser.parse_args(arguments)
@@ -29,8 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     with world() as servers, ThreadPoolExecutor(chosen.jobs) as pool:
 
         def one(seed: int) -> Result:
-            kind = every[chosen.kind or names[seed % len(names)]]
-            result = run(servers, kind, seed, RATES[seed // len(names) % len(RATES)])
+            draw = drawn(seed, every, chosen.kind)
+            result = run(servers, draw.kind, seed, draw.rate, draw.aim)
             print(result, flush=True)
             if result.problems or chosen.runs == 1:
                 print("".join(f"    {fault} at {request}\n" for fault, request in result.schedule.happened), flush=True)
@@ -40,11 +44,16 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.runs > 1 or chosen.table:
         print()
         print(table(results))
+        print()
+        print(counts(results))
+    few = lacking(results) if chosen.runs >= LONG_FORM else []
     wrong = [result.seed for result in results if result.problems]
     print(
         f"\n{len(results)} runs in {time.monotonic() - began:.0f} s: " + (f"wrong: {wrong}" if wrong else "none wrong")
     )
-    return 1 if wrong else 0
+    if few:
+        print("too few: " + ", ".join(few))
+    return 1 if wrong or few else 0
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Answer:
     ours: bool = True
 
 
+TIMED_OUT = Answer(error="Sandbox.Timedout", message="the process was killed at its deadline")
 DEAD = Answer(error="Runtime.ExitError", message="the process was killed")
 HUNG = Answer(error="Sandbox.Timedout", message=f"no answer within {PATIENCE:.0f} s", ours=False)
 
@@ -46,9 +47,11 @@ class Invocation:
 
     def __init__(self) -> None:
         self._process: Any = None
+        self._fate = DEAD
 
-    def kill(self) -> None:
-        """With signal 9; returns when it is gone."""
+    def kill(self, fate: Answer = DEAD) -> None:
+        """With signal 9; returns when it is gone. ``fate`` is what Lambda says of it."""
+        self._fate = fate
         self._process.kill()
         self._process.join()
 
@@ -62,7 +65,7 @@ class Invocation:
             try:
                 answer: Answer = receiving.recv() if receiving.poll(PATIENCE) else HUNG
             except EOFError:
-                answer = DEAD
+                answer = self._fate
         if answer is HUNG:
             self._process.kill()
         self._process.join()

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faults.schedule import KILLS, Fault, Schedule
+from faults.schedule import KILLS, Fault, Kill, Schedule
 
 ALWAYS = (
     Fault.RESET,
@@ -25,6 +25,7 @@ ALWAYS = (
     Fault.SLOW,
     Fault.KILL_BEFORE,
     Fault.KILL_AFTER,
+    Fault.TIMED_OUT,
 )
 MORE = {
     "GetObject": (Fault.CUT, Fault.CUT),
@@ -44,7 +45,7 @@ PROVEN_UP = "x-amz-checksum-crc32"
 # Sources that become objects are proven when they are whole: by their encoding, or by the CRC32 that S3 has. All else
 # that comes down is for TLS to prove, and here there is none.
 PROVEN_DOWN = "/bucket-"
-NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE}
+NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE, Fault.TIMED_OUT}
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>injected</Message></Error>'
 TARGETS = {
     "DynamoDB_20120810": ("DynamoDB", "ProvisionedThroughputExceededException"),
@@ -55,7 +56,7 @@ TARGETS = {
 
 
 @contextmanager
-def http_proxy(backend: str, schedule: Schedule, kill: Callable[[], None]) -> Iterator[str]:
+def http_proxy(backend: str, schedule: Schedule, kill: Kill) -> Iterator[str]:
     """The URL of a proxy before the server at ``backend``; ``kill`` ends the function that uses it."""
     names = {"backend": urlsplit(backend).netloc, "schedule": schedule, "kill": staticmethod(kill)}
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), names))
@@ -80,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     backend: str
     schedule: Schedule
-    kill: Callable[[], None]
+    kill: Kill
     body: bytes
     _answered: tuple[int, list[tuple[str, str]], bytes]
 
@@ -114,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault not in NOT_DONE:
             self._ask()
         if fault in KILLS:
-            self.kill()
+            self.kill(fault)
         self._hang_up()
 
     def _strike(self, fault: Fault) -> None:

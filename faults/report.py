@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from faults.run import Result
 from faults.schedule import Fault
+from penstock.model import Store
 
 HEADS = (
     "job",
@@ -21,6 +22,7 @@ HEADS = (
     "uploads ended by later attempts",
     "left to the sweep",
 )
+LEAST = 20
 STATES = ("succeeded", "failed", "dead letter")
 
 
@@ -35,10 +37,45 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", f"Faults: {faults}."])
 
 
+def tried(results: Sequence[Result]) -> Mapping[Store, Mapping[str, int]]:
+    """How often each destination met what jobs fail of."""
+    found = {}
+    for store in dict.fromkeys(result.store for result in results):
+        group = [result for result in results if result.store is store]
+        faults = sum((result.schedule.counts() for result in group), Counter[Fault]())
+        found[store] = {
+            "kills": faults[Fault.KILL_BEFORE] + faults[Fault.KILL_AFTER],
+            "time-outs": faults[Fault.TIMED_OUT],
+            "takeovers": sum(result.takeovers for result in group),
+            "lost answers": faults[Fault.LOST],
+            "redrives": sum(result.state != "succeeded" for result in group),
+        }
+    return found
+
+
+def counts(results: Sequence[Result]) -> str:
+    """That as a table."""
+    found = tried(results)
+    names = list(next(iter(found.values())))
+    lines = [f"| destination | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    lines += [f"| {store} | " + " | ".join(f"{row[name]:,}" for name in names) + " |" for store, row in found.items()]
+    return "\n".join(lines)
+
+
+def lacking(results: Sequence[Result]) -> list[str]:
+    """What came too rarely to say that it was tried."""
+    return [
+        f"{count} {name} of {store}"
+        for store, row in tried(results).items()
+        for name, count in row.items()
+        if count < LEAST
+    ]
+
+
 def _line(name: str, results: Sequence[Result]) -> str:
     states = Counter(result.state for result in results)
     faults = sum((result.schedule.counts() for result in results), Counter[Fault]())
-    kills = faults[Fault.KILL_BEFORE] + faults[Fault.KILL_AFTER]
+    kills = faults[Fault.KILL_BEFORE] + faults[Fault.KILL_AFTER] + faults[Fault.TIMED_OUT]
     numbers = [
         len(results),
         *(states[state] for state in STATES),

@@ -29,6 +29,21 @@ UNSEEN: Mapping[str, str] = {
     "sqs:SendMessage": "Lambda buries what failed asynchronously, in the name of the function's role",
 }
 
+# Rights of stacks that have a key, a VPC or a database of their own. The emulator has none of these.
+_VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
+CONDITIONAL: Mapping[str, str] = {
+    "kms:Decrypt": "S3 and Lambda decrypt in the name of whoever reads, or fills a multipart upload",
+    "kms:GenerateDataKey": "S3 encrypts in the name of whoever writes",
+    "ec2:AssignPrivateIpAddresses": _VPC,
+    "ec2:CreateNetworkInterface": _VPC,
+    "ec2:DeleteNetworkInterface": _VPC,
+    "ec2:DescribeNetworkInterfaces": _VPC,
+    "ec2:DescribeSubnets": _VPC,
+    "ec2:UnassignPrivateIpAddresses": _VPC,
+    "rds-db:connect": "RDS checks it when a password made by IAM comes in",
+    "secretsmanager:GetSecretValue": "tests/contract/test_postgres_connect.py reads a secret, without a role",
+}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:

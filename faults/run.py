@@ -16,18 +16,18 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
+from faults.aims import ANY, Aim
 from faults.machine import Machine
-from faults.order import Answer, Invocation, Order
+from faults.order import DEAD, TIMED_OUT, Answer, Invocation, Order
 from faults.proxy import http_proxy
-from faults.schedule import Schedule
+from faults.schedule import Fault, Schedule
 from faults.sources import Kind
 from faults.wire import wire
 from faults.world import SOURCE, Place, World
 from penstock.events import notification
-from penstock.model import Source
+from penstock.model import Source, Store
 
-# Shares of requests that meet a fault. The last is so bad that many jobs fail. Small jobs have few requests.
-RATES = (0.01, 0.02, 0.04, 0.08)
+# Small jobs have few requests: each is so much likelier to meet a fault.
 SMALL = 3
 KILLS = 6
 # Of invocations: done twice at once, and short of time.
@@ -48,11 +48,13 @@ class Result:
 
     seed: int
     kind: str
+    store: Store
     rate: float
     state: str
     schedule: Schedule
     seconds: float
     invocations: int
+    takeovers: int
     orphans: int
     problems: Sequence[str]
 
@@ -72,7 +74,9 @@ class Run:
     kind: Kind
     seed: int
     rate: float
+    aim: Aim = ANY
     schedule: Schedule = field(init=False)
+    takeovers: int = 0
     ahead: float = 0.0
     problems: list[str] = field(default_factory=list)
     invocations: int = 0
@@ -82,7 +86,9 @@ class Run:
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL
-        self.schedule = Schedule(f"{self.seed} {self.kind.name}", rate, KILLS)
+        self.schedule = Schedule(
+            f"{self.seed} {self.kind.name}", rate, KILLS, preferred=self.aim.preferred, lasting=self.aim.lasting
+        )
 
     def __call__(self) -> Result:
         began = time.monotonic()
@@ -105,7 +111,17 @@ class Run:
         seconds = time.monotonic() - began
         problems = list(dict.fromkeys(self.problems))
         return Result(
-            self.seed, self.kind.name, self.rate, state, self.schedule, seconds, self.invocations, orphans, problems
+            self.seed,
+            self.kind.name,
+            self.kind.store,
+            self.rate,
+            state,
+            self.schedule,
+            seconds,
+            self.invocations,
+            self.takeovers,
+            orphans,
+            problems,
         )
 
     def redrive(self) -> None:
@@ -126,13 +142,20 @@ class Run:
         """The messages of all sources, as often as the queue does; and what was then handed over, to its end."""
         pending = {str(number): notification(source) for number, source in enumerate(self.sources)}
         for receives in range(1, RECEIVES + 1):
+            held = self.held()
             answer = self.invoke("ingest", self.batch(pending, receives))
+            taken = {job["pk"]: job["attempts"] for job in self.jobs() if "attempts" in job}
+            self.takeovers += sum(taken.get(key, number) > number for key, number in held.items())
             if not answer.error:
                 pending = {number: pending[number] for number in answer.value}
             self.play()
             if not pending:
                 return
             self.ahead += 1_000.0
+
+    def held(self) -> dict[str, int]:
+        """The attempts of jobs that dead ones still hold."""
+        return {job["pk"]: job["attempts"] for job in self.jobs() if job["state"] == "running"}
 
     def batch(self, pending: dict[str, str], receives: int) -> object:
         return {
@@ -182,9 +205,13 @@ class Run:
         late = not self.schedule.calm and chance.random() < LATE
         seconds, per_look = (chance.uniform(20, 150), 1.0) if late else (900.0, 0.0)
         invocation = Invocation()
+
+        def end(fault: Fault) -> None:
+            invocation.kill(TIMED_OUT if fault is Fault.TIMED_OUT else DEAD)
+
         with (
-            http_proxy(self.place.world.account.endpoint, self.schedule, invocation.kill) as endpoint,
-            wire(self.place.dsn, self.schedule, invocation.kill) as dsn,
+            http_proxy(self.place.world.account.endpoint, self.schedule, end) as endpoint,
+            wire(self.place.dsn, self.schedule, end) as dsn,
         ):
             environment = self.place.environment(verb, endpoint, dsn, self.kind.settings)
             answer = invocation.run(Order(verb, event, environment, self.ahead, seconds, per_look))
@@ -215,7 +242,7 @@ class Run:
         return outcome.sweep(self.place, self.schedule, self.problems)
 
 
-def run(world: World, kind: Kind, seed: int, rate: float) -> Result:
+def run(world: World, kind: Kind, seed: int, rate: float, aim: Aim = ANY) -> Result:
     """One run."""
     with world.place(f"{kind.name}-{seed}") as place:
-        return Run(place, kind, seed, rate)()
+        return Run(place, kind, seed, rate, aim)()

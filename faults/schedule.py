@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from random import Random
 from threading import Lock
@@ -30,27 +30,37 @@ class Fault(StrEnum):
     SLOW = "delay"
     KILL_BEFORE = "kill"  # kill -9 for the function that asks; nothing was done
     KILL_AFTER = "kill, done"
+    TIMED_OUT = "time-out"  # the same, and Lambda says that its time was over
 
 
-KILLS = {Fault.KILL_BEFORE, Fault.KILL_AFTER}
+KILLS = {Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TIMED_OUT}
+Kill = Callable[[Fault], None]
+"""Ends the function that sent a request, as that fault has it."""
+
 # Retries of the client take up to five of the same; what lasts longer reaches those who called it.
 BURSTS = (1, 1, 1, 1, 2, 3, 6, 12)
+FOR_EVER = 1_000
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Schedule:
-    """``rate`` is the share of requests that meet a fault. ``kills`` is how many processes may be killed.
+    """``rate`` is the share of requests that meet a fault. ``kills`` is how many processes may be killed. ``preferred``
+    faults are drawn where a request can meet them; a ``lasting`` one ends when all is calm.
 
     ``happened`` are the faults, ``found`` is how many open uploads of dead attempts were found by later ones.
     """
 
-    def __init__(self, seed: str, rate: float, kills: int) -> None:
+    def __init__(
+        self, seed: str, rate: float, kills: int, *, preferred: Sequence[Fault] = (), lasting: bool = False
+    ) -> None:
         self.happened: list[tuple[Fault, str]] = []
         self.found = 0
         self.calm = False
         self._seed = seed
         self._rate = rate
         self._kills = kills
+        self._preferred = preferred
+        self._lasting = lasting
         self._times: Counter[str] = Counter()
         self._bursts: dict[str, list[Fault]] = {}
         self._lock = Lock()
@@ -89,11 +99,13 @@ class Schedule:
         random = Random(f"{self._seed} {name} {self._times[name]}")
         if random.random() >= self._rate * share:
             return None
-        fault = random.choice(kinds)
+        if self._lasting:
+            kinds = [kind for kind in kinds if kind not in KILLS]
+        fault = random.choice([kind for kind in kinds if kind in self._preferred] or kinds)
         if fault in KILLS:
             if not self._kills:
                 return None
             self._kills -= 1
         else:
-            self._bursts[name] = [fault] * (random.choice(BURSTS) - 1)
+            self._bursts[name] = [fault] * (FOR_EVER if self._lasting else random.choice(BURSTS) - 1)
         return fault

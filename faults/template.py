@@ -46,14 +46,14 @@ NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Resolves references. ``names`` are what ``Ref`` and ``GetAtt`` give, such as "JobsTable.Arn"; no condition holds
-    but those of ``holding``."""
+    """Resolves references. ``names`` are what ``Ref`` and ``GetAtt`` give, such as "JobsTable.Arn": what is not given
+    stays as it is. No condition holds but those of ``holding``."""
 
     names: Mapping[str, str]
     holding: frozenset[str] = frozenset()
 
     def resolve(self, value: Any) -> Any:
-        """A value without intrinsic functions. Raises KeyError for a name that is not given."""
+        """A value without intrinsic functions."""
         if isinstance(value, list):
             return [found for one in value if (found := self.resolve(one)) is not NOTHING]
         if not isinstance(value, dict):
@@ -63,8 +63,8 @@ class Resolver:
             condition, then, otherwise = argument
             return self.resolve(then if condition in self.holding else otherwise)
         if function == "Fn::Sub":
-            return re.sub(r"\$\{([^}]+)\}", lambda found: self.names[found[1]], argument)
+            return re.sub(r"\$\{([^}]+)\}", lambda found: self.names.get(found[1], found[1]), argument)
         if function in ("Ref", "Fn::GetAtt"):
             name = argument if function == "Ref" else ".".join(argument)
-            return NOTHING if name == "AWS::NoValue" else self.names[name]
+            return NOTHING if name == "AWS::NoValue" else self.names.get(name, name)
         return {name: self.resolve(one) for name, one in value.items()}

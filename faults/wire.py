@@ -8,19 +8,19 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from faults.schedule import KILLS, Fault, Schedule
+from faults.schedule import KILLS, Fault, Kill, Schedule
 
-KINDS = (Fault.RESET, Fault.LOST, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.KILL_AFTER)
+KINDS = (Fault.RESET, Fault.LOST, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TIMED_OUT)
 # What is copied is not answered.
-COPYING = (Fault.RESET, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE)
-NOT_DONE = {Fault.RESET, Fault.BUSY, Fault.KILL_BEFORE}
+COPYING = (Fault.RESET, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.TIMED_OUT)
+NOT_DONE = {Fault.RESET, Fault.BUSY, Fault.KILL_BEFORE, Fault.TIMED_OUT}
 # Simple query, the end of an extended one, the end of a COPY and what is copied.
 QUERY, PARSE, SYNC, COPIED, COPY = b"Q", b"P", b"S", b"c", b"d"
 # A cluster that fails over, or an operator who ends sessions.
@@ -29,7 +29,7 @@ LABEL = 40
 
 
 @contextmanager
-def wire(dsn: str, schedule: Schedule, kill: Callable[[], None]) -> Iterator[str]:
+def wire(dsn: str, schedule: Schedule, kill: Kill) -> Iterator[str]:
     """A DSN that leads to the server of ``dsn``; ``kill`` ends the function that uses it."""
     parameters = conninfo_to_dict(dsn)
     server = (str(parameters["host"]), int(parameters.get("port") or 5432))
@@ -44,14 +44,14 @@ def wire(dsn: str, schedule: Schedule, kill: Callable[[], None]) -> Iterator[str
             thread.join()
 
 
-def _accept(listener: socket.socket, address: tuple[str, int], schedule: Schedule, kill: Callable[[], None]) -> None:
+def _accept(listener: socket.socket, address: tuple[str, int], schedule: Schedule, kill: Kill) -> None:
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
             Thread(target=_serve, args=(client, address, schedule, kill), daemon=True).start()
 
 
-def _serve(client: socket.socket, address: tuple[str, int], schedule: Schedule, kill: Callable[[], None]) -> None:
+def _serve(client: socket.socket, address: tuple[str, int], schedule: Schedule, kill: Kill) -> None:
     with client, socket.create_connection(address) as server, suppress(OSError):
         _Session(client, server, schedule, kill).run()
 
@@ -61,7 +61,7 @@ class _Session:
     client: socket.socket
     server: socket.socket
     schedule: Schedule
-    kill: Callable[[], None]
+    kill: Kill
     silent: bool = False
     answered: Event = field(default_factory=Event)
     statement: str = ""
@@ -96,7 +96,7 @@ class _Session:
         if fault is Fault.BUSY:
             self.client.sendall(b"E" + struct.pack("!i", len(ENDED) + 4) + ENDED)
         if fault in KILLS:
-            self.kill()
+            self.kill(fault)
         return False
 
     def _fault_of(self, kind: bytes, message: bytes) -> Fault | None:

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from penstock_cli.main import main
+from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 
 PATIENCE = 60.0
 
 
-def job_of(stack: Stack, key: str) -> dict[str, Any]:
+Item = dict[str, Any]
+
+
+def job_of(stack: Stack, key: str, patience: float = PATIENCE) -> Item:
     """The item of the jobs table for a key, once its job has ended."""
+    return wait_for(stack, key, lambda item: "finished_at" in item, "end", patience)
+
+
+def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, patience: float = PATIENCE) -> Item:
+    """The item of the jobs table for a key, once something holds of it."""
     dynamodb, uri = stack.client("dynamodb"), f"s3://{stack.source_bucket}/{key}"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
-            if item.get("source", {}).get("S") == uri and "finished_at" in item:
+            if item.get("source", {}).get("S") == uri and holds(item):
                 return dict(item)
         time.sleep(0.1)
-    raise AssertionError(f"the job of {key} did not end within {PATIENCE} s")
+    raise AssertionError(f"the job of {key} did not {what} within {patience} s")
+
+
+def command(stack: Stack, *arguments: str, code: int = 0) -> Result:
+    """What `penstock` says of this stack."""
+    runner = CliRunner(mix_stderr=False)
+    result = runner.invoke(main, [*arguments, "--stack", STACK_NAME], env=stack.environment)
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
 
 
 def job_of_version(stack: Stack, version: str, *states: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -172,13 +172,16 @@ def running(
     state_dir: Path | None = None,
     parameters: Mapping[str, str] = NOTHING,
 ) -> Iterator[Stack]:
-    """A stack for as long as the block runs; it also ends when this process does, however it does."""
+    """A stack for as long as the block runs; it also ends when this process does, however it does.
+
+    Where ``parameters`` name a database, no server is started.
+    """
     checkout()  # an installation without one is told so before anything is started
     _checked(routes)
     with (
         _directory(state_dir) as directory,
         process.guard() as guard_fd,
-        postgres.running(directory / DATABASE) as dsn,
+        _database(parameters, directory) as dsn,
     ):
         try:
             yield start(
@@ -191,6 +194,11 @@ def running(
             )
         finally:
             stop(directory)
+
+
+def _database(parameters: Mapping[str, str], directory: Path) -> AbstractContextManager[str]:
+    given = parameters.get("PostgresDsn", "")
+    return nullcontext(given) if given else postgres.running(directory / DATABASE)
 
 
 def state_directory() -> Path:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock_local import postgres
 from penstock_local.stack import Stack, running
+from postgres_switch import Switch, switch_before
 
 HERE = Path(__file__).parent
 ROUTES = """
@@ -32,6 +34,19 @@ max_rejects = 10
 [route.table]
 columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
 
+"""
+ROUTES += "".join(
+    f"""
+[[route]]
+name = "{table}"
+match = ["{table}/*"]
+destination = "postgresql:{table}"
+[route.table]
+columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
+"""
+    for table in ("away", "severed", "later")
+)
+ROUTES += """
 [[route]]
 name = "decompress"
 match = ["*.gz", "*.bz2", "*.xz", "*.zst"]
@@ -42,7 +57,6 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
-
 PARAMETERS = {
     "MemorySize": "128",
     "MaximumConcurrency": "2",
@@ -54,11 +68,18 @@ PARAMETERS = {
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switch]:
+    """The way to the stack's database."""
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as dsn, switch_before(dsn) as switch:
+        yield switch
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, database: Switch) -> Iterator[Stack]:
     """The template of this checkout, deployed with functions of 128 MB; sources of 10 MB are too large for one."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
-    with running(routes=routes, parameters=PARAMETERS) as stack:
+    with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:
         yield stack
 
 

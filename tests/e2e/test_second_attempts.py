@@ -1,0 +1,190 @@
+"""Jobs whose first attempt fails on the deployed stack: the next one, under the same roles, makes them right."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from penstock_local.access import decisions
+from penstock_local.stack import Stack
+from postgres_switch import Switch
+from stack_jobs import Item, command, job_of, result, upload, wait_for
+
+# A lease of a minute, what comes after it, and a slow machine.
+PATIENCE = 240.0
+AWAY = 25.0
+DRAW = random.Random(12)
+KILLED = "killed.csv.bz2"
+
+
+@pytest.fixture(scope="module")
+def prompt(stack: Stack) -> Iterator[Stack]:
+    """The stack, whose queue delivers a message again after seconds instead of six time-outs of the function."""
+    sqs = stack.client("sqs")
+    before = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={"VisibilityTimeout": "10"})
+    yield stack
+    sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes=before)
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return b"".join(b"%d,%x\n" % (number, DRAW.getrandbits(400)) for number in range(120_000))
+
+
+@pytest.fixture(scope="module")
+def killed(prompt: Stack, content: bytes) -> str:
+    """A job whose function has died; the others run while its lease does."""
+    prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key=KILLED, Body=bz2.compress(content))
+    wait_for(prompt, KILLED, is_running, "begin")
+    assert kill_workers(prompt)
+    return KILLED
+
+
+def is_running(item: Item) -> bool:
+    return bool(item["state"]["S"] == "running")
+
+
+def has_succeeded(item: Item) -> bool:
+    return bool(item["state"]["S"] == "succeeded")
+
+
+def kill_workers(stack: Stack) -> int:
+    """`kill -9` for every process of the ingest function; how many there were."""
+    name = f"AWS_LAMBDA_FUNCTION_NAME={stack.ingest_function}\0".encode()
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(process.name)) == stack.pid and name in (process / "environ").read_bytes() + b"\0":
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+        except (OSError, ProcessLookupError):
+            continue  # it has ended meanwhile, or is another's
+    return killed
+
+
+def rows(count: int) -> bytes:
+    return ("id,name\n" + "".join(f"{n},the name of {n}\n" for n in range(count))).encode()
+
+
+def create(stack: Stack, table: str) -> None:
+    with psycopg.connect(stack.postgres_dsn, autocommit=True) as database:
+        database.execute(f"CREATE TABLE {table} (id integer NOT NULL, name text)".encode())
+
+
+def found(stack: Stack, table: str) -> tuple[int, int, int]:
+    with psycopg.connect(stack.postgres_dsn, autocommit=True) as database:
+        query = f"SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0) FROM {table}"
+        return database.execute(query.encode()).fetchone() or (0, 0, 0)
+
+
+def whole(count: int) -> tuple[int, int, int]:
+    return count, count, count * (count - 1) // 2
+
+
+def state(job: Item) -> tuple[str, int]:
+    return str(job["state"]["S"]), int(job["attempts"]["N"])
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database: Switch) -> None:
+    count = 300_000
+    create(prompt, "away")
+    prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="away/a.csv", Body=rows(count))
+    wait_for(prompt, "away/a.csv", is_running, "begin")
+    database.close()
+    time.sleep(AWAY)
+    wait_for(prompt, "away/a.csv", lambda item: "finished_at" not in item, "wait")
+    database.open()
+    job = job_of(prompt, "away/a.csv", PATIENCE)
+    assert job["state"]["S"] == "succeeded", job
+    assert found(prompt, "away") == whole(count)
+
+
+@pytest.mark.usefixtures("killed")
+def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(prompt: Stack) -> None:
+    """As a failover does, or an operator: once its first rows are in, every session is ended."""
+    count = 700_000
+    create(prompt, "severed")
+    prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="severed/a.csv", Body=rows(count))
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(prompt.postgres_dsn, autocommit=True) as database:
+        while not database.execute("SELECT FROM severed LIMIT 1").fetchall():
+            assert time.monotonic() < deadline, "nothing was loaded"
+            time.sleep(0.02)
+        ended = database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    job = job_of(prompt, "severed/a.csv", PATIENCE)
+    assert ended
+    assert job["state"]["S"] == "succeeded", job
+    assert found(prompt, "severed") == whole(count)
+
+
+def forbid(stack: Stack, prefix: str) -> dict[str, Any]:
+    """Nothing may be written under a prefix of the destination; the policy that was there before."""
+    s3, bucket = stack.client("s3"), stack.destination_bucket
+    before: dict[str, Any] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/{prefix}/*",
+    }
+    policy = {**before, "Statement": [*before["Statement"], denied]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    return before
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize(("key", "copies"), [("small/one.csv.gz", 1), ("large/one.csv.gz", 3)])
+def test_an_object_that_was_forbidden_is_redriven(prompt: Stack, content: bytes, key: str, copies: int) -> None:
+    before = forbid(prompt, key.partition("/")[0])
+    job = upload(prompt, key, gzip.compress(content * copies, 1))
+    assert (job["state"]["S"], job["failure"]["M"]["error"]["S"]) == ("failed", "AccessDeniedError"), job
+    assert ("execution" in job) == (copies > 1)
+    prompt.client("s3").put_bucket_policy(Bucket=prompt.destination_bucket, Policy=json.dumps(before))
+    redrive(prompt, job)
+    wait_for(prompt, key, has_succeeded, "succeed", PATIENCE)
+    assert result(prompt, key.removesuffix(".gz")) == content * copies
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_load_whose_table_was_missing_is_redriven(prompt: Stack) -> None:
+    job = upload(prompt, "later/a.csv", rows(1_000))
+    assert job["failure"]["M"]["error"]["S"] == "DestinationMissingError", job
+    create(prompt, "later")
+    redrive(prompt, job)
+    wait_for(prompt, "later/a.csv", has_succeeded, "succeed", PATIENCE)
+    assert found(prompt, "later") == whole(1_000)
+
+
+def redrive(stack: Stack, job: Item) -> None:
+    id_ = job["pk"]["S"].removeprefix("job#")
+    assert command(stack, "redrive", id_).stdout.startswith(f"redrive: {id_} ")
+
+
+def test_a_job_whose_function_was_killed_is_done_by_the_next_attempt(
+    prompt: Stack, killed: str, content: bytes
+) -> None:
+    job = job_of(prompt, killed, PATIENCE)
+    assert state(job)[0] == "succeeded", job
+    assert state(job)[1] > 1
+    assert result(prompt, killed.removesuffix(".bz2")) == content
+
+
+def test_nothing_was_refused_but_what_a_test_forbade(prompt: Stack) -> None:
+    refused = {str(one) for one in decisions(prompt) if not one.allowed}
+    assert not {one for one in refused if "not-in-the-policy" not in one}

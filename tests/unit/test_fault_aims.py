@@ -1,0 +1,58 @@
+"""What the fault suite's seeds stand for: every destination, aim and kind in turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from faults.aims import AIMS, drawn
+from faults.report import LEAST, counts, lacking
+from faults.run import Result
+from faults.schedule import KILLS, Fault, Schedule
+from faults.sources import kinds
+
+from penstock.model import Store
+
+LONG_FORM = 500
+KINDS = kinds()
+
+
+def test_destinations_aims_and_kinds_come_evenly() -> None:
+    draws = [drawn(seed, KINDS) for seed in range(1, 1 + LONG_FORM)]
+    pairs = Counter((draw.kind.store, draw.aim.name) for draw in draws)
+    assert len(pairs) == 3 * len(AIMS)
+    assert max(pairs.values()) - min(pairs.values()) <= 1
+    assert {draw.kind.name for draw in draws} == set(KINDS)
+
+
+def test_one_kind_meets_every_aim() -> None:
+    draws = [drawn(seed, KINDS, "group") for seed in range(40)]
+    assert {draw.kind.name for draw in draws} == {"group"}
+    assert {draw.aim for draw in draws} == set(AIMS)
+
+
+def test_a_preferred_fault_is_taken_where_it_can_happen() -> None:
+    schedule = Schedule("seed", 1.0, 0, preferred=[Fault.LOST])
+    assert {schedule.draw(f"PutObject {n}", [Fault.LOST, Fault.BUSY]) for n in range(20)} == {Fault.LOST}
+    assert schedule.draw("SQL COPY", [Fault.BUSY]) is Fault.BUSY
+
+
+def test_what_lasts_ends_when_all_is_calm_and_is_no_kill() -> None:
+    schedule = Schedule("seed", 1.0, 99, lasting=True)
+    met = {schedule.draw("PutObject", tuple(Fault)) for _ in range(200)}
+    assert len(met) == 1
+    assert not met & KILLS
+    schedule.calm = True
+    assert schedule.draw("PutObject", tuple(Fault)) is None
+
+
+def result(store: Store, fault: Fault, times: int) -> Result:
+    schedule = Schedule("seed", 0.0, 0)
+    schedule.happened = [(fault, "a request")] * times
+    return Result(1, "gzip", store, 0.01, "failed", schedule, 1.0, 5, LEAST, 0, ())
+
+
+def test_what_came_too_rarely_is_told() -> None:
+    results = [result(Store.BUCKET, fault, LEAST) for fault in (Fault.KILL_AFTER, Fault.TIMED_OUT, Fault.LOST)]
+    assert lacking(results) == [f"3 redrives of {Store.BUCKET}"]
+    assert lacking(results * 7) == []
+    assert counts(results).splitlines()[-1] == f"| {Store.BUCKET} | 20 | 20 | 60 | 20 | 3 |"
