@@ -67,5 +67,6 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     ),
     "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
+    "reconcile": lambda _, deadline: dict(deployed.reconcile()(deadline)),
     "begin again": lambda job, _: _begin_again(job),
 }

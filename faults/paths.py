@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 
 from faults import outcome
 from faults.rights import Grant
+from faults.run import LONG
 from faults.schedule import Fault
 from faults.script import Scripted, Step, Strike
 from faults.sources import kinds
 from faults.world import RESULTS, SOURCE, WORK, World
+from penstock.events import notification
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """How a job of a kind gets to its end. ``fresh``: nothing stands at its destination before. ``versioned``: the
-    event names a version of the source."""
+    event names a version. ``first`` is done before the queue delivers its message, ``last`` at the end."""
 
     kind: str
     end: str = "succeeded"
@@ -30,6 +32,8 @@ class Path:
     fresh: bool = False
     versioned: bool = True
     redrive: bool = False
+    first: Step | None = None
+    last: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,24 @@ def _without_cut(run: Scripted) -> None:
 def _plan_twice(run: Scripted) -> None:
     """Another `plan` of the same execution does all of it meanwhile."""
     run.invoke_once("plan", run.last["plan"])
+
+
+def _dies(run: Scripted) -> None:
+    """A first attempt whose message does not come back: the reconciler sees to the job."""
+    run.invoke("ingest", run.batch({"0": notification(run.sources[0])}, 1))
+    _reconciled(run)
+
+
+def _reconciled(run: Scripted) -> None:
+    run.ahead += LONG
+    run.invoke("reconcile", {})
+
+
+def _buried(run: Scripted) -> None:
+    """A message of the job, which has ended, lies among the dead letters."""
+    queue = run.place.world.client("sqs")
+    queue.send_message(QueueUrl=run.place.queue_url("ingest-dead"), MessageBody=notification(run.sources[0]))
+    _reconciled(run)
 
 
 PATHS: Mapping[str, Path] = {
@@ -92,6 +114,10 @@ PATHS: Mapping[str, Path] = {
     "a large object whose source has gone before index": Path(
         "large-gzip", "superseded", before={"index": _without_source}
     ),
+    "a small object whose attempt died, found by the reconciler": Path(
+        "members", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], first=_dies, last=_buried
+    ),
+    "a large object whose execution died, found by the reconciler": Path("large-plain", first=_dies),
     "a large load into PostgreSQL": Path("large-append"),
     "a large load into PostgreSQL that may not be finished": Path(
         "large-append", "failed", before={"finish": _without_cut}
@@ -120,9 +146,13 @@ def walk(world: World, name: str, without: Grant | None = None) -> Walked:
         run.sources = [run.upload(file, data) for file, data in kind.files().items()]
         if not path.versioned:
             run.sources = [replace(source, version_id="") for source in run.sources]
+        if path.first:
+            path.first(run)
         run.deliver()
         if path.redrive:
             run.redrive()
+        if path.last:
+            path.last(run)
         wrong = list(run.problems)
         missing = sum(strike.times for strike in path.strikes) - len(run.schedule.happened)
         if missing:

@@ -18,15 +18,20 @@ TRUST = {
 }
 HERE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
 # Rights that no request of ours uses on the emulator: what AWS itself does in the name of a role.
-UNSEEN: Mapping[str, str] = {
-    "xray:PutTelemetryRecords": "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none",
-    "xray:PutTraceSegments": "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none",
-    "logs:CreateLogStream": "Lambda writes logs in the name of the function's role; the emulator in its own",
-    "logs:PutLogEvents": "Lambda writes logs in the name of the function's role; the emulator in its own",
-    "sqs:ReceiveMessage": "Lambda's poller takes messages in the name of the function's role",
-    "sqs:DeleteMessage": "Lambda's poller deletes messages that are done with, in the name of the function's role",
-    "sqs:GetQueueAttributes": "Lambda's poller looks at the queue in the name of the function's role",
-    "sqs:SendMessage": "Lambda buries what failed asynchronously, in the name of the function's role",
+_LOGS = "Lambda writes logs in the name of the function's role; the emulator in its own"
+_TRACES = "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none"
+_POLLER = "Lambda's poller takes and deletes messages in the name of the function's role"
+_BURIED = "Lambda buries what failed asynchronously, in the name of the function's role"
+UNSEEN: Mapping[tuple[str, str], str] = {
+    ("*", "xray:PutTelemetryRecords"): _TRACES,
+    ("*", "xray:PutTraceSegments"): _TRACES,
+    ("*", "logs:CreateLogStream"): _LOGS,
+    ("*", "logs:PutLogEvents"): _LOGS,
+    ("IngestRole", "sqs:ReceiveMessage"): _POLLER,
+    ("IngestRole", "sqs:DeleteMessage"): _POLLER,
+    ("IngestRole", "sqs:GetQueueAttributes"): _POLLER,
+    ("IngestRole", "sqs:SendMessage"): _BURIED,
+    ("AbortRole", "sqs:SendMessage"): _BURIED,
 }
 
 # Rights of stacks that have a key, a VPC or a database of their own. The emulator has none of these.
@@ -52,6 +57,11 @@ class Grant:
     role: str
     action: str
     resource: str
+
+    @property
+    def reason(self) -> str:
+        """Why no request of ours uses it; empty where one must."""
+        return UNSEEN.get((self.role, self.action)) or UNSEEN.get(("*", self.action), "")
 
     def __str__(self) -> str:
         return f"{self.role} may {self.action} on {self.resource}"

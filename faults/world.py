@@ -33,9 +33,21 @@ NAMES = {
     "RecordsTable.Arn": AT.format("dynamodb") + "table/records-*",
     "IngestQueue.Arn": AT.format("sqs") + "ingest",
     "DeadLetterQueue.Arn": AT.format("sqs") + "ingest-dead",
-    "StateMachine": AT.format("states") + "stateMachine:jobs",
+    "StateMachine": AT.format("states") + "stateMachine:faults-job",
+    "AbortFunction.Arn": AT.format("lambda") + "function:abort",
+    "AWS::StackName": "faults",
 }
+QUEUES = ("ingest", "ingest-dead")
 PAYING = {"BillingMode": "PAY_PER_REQUEST"}
+# As the template has them, of its table of jobs.
+BY_TIME = {
+    "IndexName": "by_time",
+    "KeySchema": [
+        {"AttributeName": "index_key", "KeyType": "HASH"},
+        {"AttributeName": "index_time", "KeyType": "RANGE"},
+    ],
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,11 @@ def world() -> Iterator[World]:
         for bucket in (SOURCE, RESULTS):
             clients["s3"].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
-        clients["sqs"].create_queue(QueueName="ingest")
+        for queue in QUEUES:
+            clients["sqs"].create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0"})
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
-        clients["stepfunctions"].create_state_machine(
-            name="jobs", definition=DEFINITION, roleArn=f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
-        )
+        anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
+        clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)
         yield World(account, dsn, roles, NAMES["IngestQueue.Arn"], NAMES["StateMachine"], clients)
 
 
@@ -92,13 +104,23 @@ class Place:
 
     def __enter__(self) -> Place:
         dynamodb = self.world.client("dynamodb")
-        for table, key in ((self.jobs, "pk"), (self.records, "id")):
-            dynamodb.create_table(
-                TableName=table,
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-                **PAYING,
-            )
+        dynamodb.create_table(
+            TableName=self.jobs,
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "index_key", "AttributeType": "S"},
+                {"AttributeName": "index_time", "AttributeType": "N"},
+            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[BY_TIME],
+            **PAYING,
+        )
+        dynamodb.create_table(
+            TableName=self.records,
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            **PAYING,
+        )
         self.execute(f"CREATE SCHEMA {self.schema}")
         return self
 
@@ -142,8 +164,15 @@ class Place:
             "PENSTOCK_RECORDS_TABLE": self.records,
             "PENSTOCK_POSTGRES_DSN": dsn,
             "PENSTOCK_STATE_MACHINE": self.world.state_machine,
+            "PENSTOCK_QUEUE_URL": self.queue_url("ingest"),
+            "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url("ingest-dead"),
+            "PENSTOCK_ABORT_FUNCTION": "abort",
+            "PENSTOCK_UPLOAD_ROLES": "IngestRole,PlanRole,WorkRole",
             **{name: str(value) for name, value in settings.items()},
         }
+
+    def queue_url(self, name: str) -> str:
+        return f"{self.world.account.endpoint}/000000000000/{name}"
 
     def credentials(self, verb: str) -> dict[str, str]:
         """Those of a function's role; none where a person acts, whose own are the account's."""

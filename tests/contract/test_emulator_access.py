@@ -81,3 +81,13 @@ def test_decisions_are_noted_once_with_the_pattern_that_allowed_them(account: Ac
         Decision("noted", "a-session", "s3:PutObject", f"arn:aws:s3:::{BUCKET}/new", allowed=False),
     ]
     assert not list(decisions(account, "another-session"))
+
+
+def test_who_began_an_upload_is_named(account: Account) -> None:
+    s3 = under(account, "beginner", ("s3:PutObject", f"arn:aws:s3:::{BUCKET}/*"))
+    ours = s3.create_multipart_upload(Bucket=BUCKET, Key="ours")["UploadId"]
+    root = account.client("s3")
+    theirs = root.create_multipart_upload(Bucket=BUCKET, Key="theirs")["UploadId"]
+    found = {one["UploadId"]: one["Initiator"]["ID"] for one in root.list_multipart_uploads(Bucket=BUCKET)["Uploads"]}
+    assert found[ours].endswith(":assumed-role/beginner/a-session")
+    assert ":assumed-role/" not in found[theirs]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,16 @@ class S3OwnUploads:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_MultipartUpload.html
     """
 
-    def __init__(self, client: S3Client, bucket: str, roles: Collection[str]) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, roles: Collection[str], *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._client = client
         self._bucket = bucket
+        self._clock = clock
         self._parts_of_arn = tuple(f":assumed-role/{role}/" for role in roles)
 
     def older_than(self, seconds: float) -> Iterator[Unfinished]:
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(self._clock(), UTC)
         with translating(f"s3:ListBucketMultipartUploads on {self._bucket}"):
             for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
                 for upload in page.get("Uploads", ()):

@@ -29,6 +29,7 @@ def apply_all() -> None:
     machines.act_under_the_machines_role()
     reads.serve_ranges_of_versions()
     access.hide_missing_objects_from_strangers()
+    access.name_who_began_uploads()
     checksums.accept_full_object()
     checksums.verify_full_object()
     checksums.report_full_object()

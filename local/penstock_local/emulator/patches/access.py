@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -15,6 +16,8 @@ from ministack.services import s3  # type: ignore[import-not-found]  # the same
 
 from penstock_local.emulator.patches.multipart import Response
 
+UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)")
+INITIATOR = re.compile(rb"(<UploadId>([^<]+)</UploadId><Initiator><ID>)([^<]*)")
 NOT_FOUND = 404
 ALLOWED = "Allow"
 
@@ -58,6 +61,29 @@ def _hiding(read: Callable[..., Response]) -> Callable[..., Response]:
         return denied
 
     return reading
+
+
+def name_who_began_uploads() -> None:
+    """ListMultipartUploads names the session that began an upload, for a role; MiniStack names the account.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+    """
+    create, list_ = s3._create_multipart_upload, s3._list_multipart_uploads
+    began: dict[bytes, bytes] = {}
+
+    def creating(*arguments: Any) -> Response:
+        answer: Response = create(*arguments)
+        caller = iam_evaluator.caller_arn()
+        if (found := UPLOAD_ID.search(answer[2])) and ":assumed-role/" in caller:
+            began[found[1]] = caller.encode()
+        return answer
+
+    def listing(*arguments: Any) -> Response:
+        status, headers, body = list_(*arguments)
+        return status, headers, INITIATOR.sub(lambda found: found[1] + began.get(found[2], found[3]), body)
+
+    s3._create_multipart_upload = creating
+    s3._list_multipart_uploads = listing
 
 
 def note_decisions(log: Path) -> None:
