@@ -44,7 +44,7 @@ destination = "postgresql:{table}"
 [route.table]
 columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
 """
-    for table in ("away", "severed", "later")
+    for table in ("away", "severed", "later", "nowhere")
 )
 ROUTES += """
 [[route]]

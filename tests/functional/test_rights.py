@@ -68,7 +68,7 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
     ],
 )
 def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, without: tuple[str, str, str]) -> None:
-    """`python -m faults.rights` does so for every right, one by one."""
+    """`python -m faults.removal` does so for every right, one by one."""
     role, action, end = without
     (grant,) = [
         one
