@@ -32,6 +32,7 @@ UNSEEN: Mapping[tuple[str, str], str] = {
     ("IngestRole", "sqs:GetQueueAttributes"): _POLLER,
     ("IngestRole", "sqs:SendMessage"): _BURIED,
     ("AbortRole", "sqs:SendMessage"): _BURIED,
+    ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
 # Rights of stacks that have a key, a VPC or a database of their own. The emulator has none of these.

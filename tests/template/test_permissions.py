@@ -1,7 +1,7 @@
 """Least privilege, as far as the template tells: no wildcards, one role per function, conditions where there are any.
 
 That each right is used, and none is missing, is for those who use them: tests/functional/test_rights.py walks every
-path of a job under these roles, tests/e2e/test_rights.py has the state machine's.
+path of a job under these roles.
 """
 
 from __future__ import annotations
