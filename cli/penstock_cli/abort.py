@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from penstock.errors import UploadInProgressError
 from penstock.model import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo, echo_json
 from penstock_cli.params import AGE, S3_URI, human_age
 from penstock_cli.places import upload_states
 from penstock_cli.uploads import as_json
@@ -58,11 +58,11 @@ def abort(
             continue
         ended.append(one)
         if not output.quiet and not output.as_json:
-            click.echo(f"{'(dryrun) ' if dry_run else ''}abort: {one.target.uri} {one.id} ({human_age(one.age)} old)")
+            echo(f"{'(dryrun) ' if dry_run else ''}abort: {one.target.uri} {one.id} ({human_age(one.age)} old)")
     if output.as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "aborted": [as_json(one) for one in ended]}))
+        echo_json({"dry_run": dry_run, "aborted": [as_json(one) for one in ended]})
     elif not ended and not output.quiet:
-        click.echo("No unfinished uploads.")
+        echo("No unfinished uploads.")
 
 
 def _end(transfers: Transfers, known: Known, *, skip_busy: bool) -> bool:
@@ -72,6 +72,6 @@ def _end(transfers: Transfers, known: Known, *, skip_busy: bool) -> bool:
     except UploadInProgressError as error:
         if not skip_busy:
             raise
-        click.echo(f"skipped: {error}", err=True)
+        echo(f"skipped: {error}", err=True)
         return False
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from penstock.limits import MIB
 from penstock.records import Column, Format
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo, echo_json
 from penstock_cli.params import human_size
 from penstock_cli.stacks import local_options, local_stack
 
@@ -68,13 +68,13 @@ def explain(
         stack = STACK_NAME
     found = find_out(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
     if output.as_json:
-        click.echo(json.dumps(_as_json(found)))
+        echo_json(_as_json(found))
         return
     if output.quiet:
         return
-    click.echo(f"{found.source.uri} ({human_size(found.source.size)})")
+    echo(f"{found.source.uri} ({human_size(found.source.size)})")
     for name, text in _lines(found):
-        click.echo(f"  {name:<12} {text}")
+        echo(f"  {name:<12} {text}")
 
 
 def _lines(found: Explanation) -> list[tuple[str, str]]:

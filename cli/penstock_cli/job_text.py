@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from penstock.model import JobState, JobStatus
+from penstock_cli.output import safe
 from penstock_cli.params import human_size
 
 COLOURS = {
@@ -109,4 +110,4 @@ def moment(at: float) -> str:
 
 def one_line(text: str) -> str:
     """Text that somebody else chose, harmless in a terminal: what cannot be printed is shown escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return safe(text)

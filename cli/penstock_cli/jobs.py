@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import click
 
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
+from penstock_cli.output import Safe, echo, echo_json, styled
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
@@ -42,18 +42,18 @@ def jobs(*, states: tuple[str, ...], limit: int, as_json: bool, stack: StackOpti
     """
     found = stack.operations().newest(limit=limit, states=[JobState(state) for state in states])
     if as_json:
-        click.echo(json.dumps({"jobs": [job_text.as_json(status) for status in found]}))
+        echo_json({"jobs": [job_text.as_json(status) for status in found]})
     elif found:
-        click.echo(_table(found))
+        echo(*_table(found))
     else:
-        click.echo("No jobs.")
+        echo("No jobs.")
 
 
-def _table(found: Sequence[JobStatus]) -> str:
+def _table(found: Sequence[JobStatus]) -> list[Safe]:
     rows = [
         (
             status.job_id[:SHORT_ID],
-            click.style(str(status.state), fg=job_text.COLOURS[status.state]),
+            styled(str(status.state), fg=job_text.COLOURS[status.state]),
             job_text.percent(status, 0),
             job_text.delivered(status),
             job_text.moment(status.started_at),

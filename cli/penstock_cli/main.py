@@ -6,13 +6,16 @@ import atexit
 import gc
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
 from penstock.errors import PenstockError
+from penstock_cli.output import SafeFormatter, print_exception, safe
+from penstock_local.errors import LocalStackError
 
 INTERRUPTED = 130
 
@@ -55,16 +58,38 @@ class Commands(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _harmless():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _harmless():
+                return super().invoke(ctx)
         except PenstockError as error:
             if ctx.params["debug"]:
                 raise
-            notes = getattr(error, "__notes__", [])
-            raise click.ClickException("\n".join([str(error), *notes, error.hint]).strip()) from error
+            raise click.ClickException("\n".join(map(safe, _told(error)))) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+
+
+def _told(error: PenstockError) -> list[str]:
+    # The local stack's errors end with what the tools below it have printed.
+    text = str(error).splitlines() if isinstance(error, LocalStackError) else [str(error)]
+    return [line for line in (*text, *getattr(error, "__notes__", []), error.hint) if line]
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What click itself says of wrong usage repeats what was typed, or what a shell has made of a file's name."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = safe(error.message or "")
+        raise
 
 
 @click.group(cls=Commands, named=COMMANDS)
@@ -76,13 +101,16 @@ def main(debug: bool) -> None:  # noqa: ARG001  # Commands reads it from the con
     # Nor need it be looked through time and again while modules and models are loaded: 20 ms of CPU a command.
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)
+    sys.excepthook = print_exception
     _tell_progress()
 
 
 def _tell_progress() -> None:
     """What takes a while is told on stderr, so that stdout holds the answer and nothing else."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(SafeFormatter("%(message)s"))
+    if logging.lastResort:
+        logging.lastResort.setFormatter(SafeFormatter("%(message)s"))
     logger = logging.getLogger("penstock_local")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)

@@ -10,7 +10,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
+from penstock_cli.output import echo, safe
 
 if TYPE_CHECKING:
     from penstock_cli.bar import Bar
@@ -52,13 +52,13 @@ class Progress:
     def __init__(self, description: str = "", total: int | None = None, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._total = total
-        self._description = description
+        self._description = safe(description)
         self._pace = Pace()
         self.done = 0
         self._lock = Lock()
         # What stderr is now: tests and shells replace it.
         self._bar = _bar(self._pace) if not quiet and sys.stderr.isatty() else None
-        self._task = self._bar.add_task(description, total=total) if self._bar else None
+        self._task = self._bar.add_task(self._description, total=total) if self._bar else None
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -88,7 +88,7 @@ class Progress:
 
     @description.setter
     def description(self, description: str) -> None:
-        self._description = description
+        self._description = safe(description)
         self._show()
 
     def add(self, size: int) -> None:
@@ -105,16 +105,16 @@ class Progress:
     def tell(self, line: str) -> None:
         """Say a line on stderr, above the bar; nothing if quiet."""
         if self._bar:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(safe(line), markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
-            click.echo(line, err=True)
+            echo(line, err=True)
 
     def say(self, line: str) -> None:
         """Say a line on stdout, above the bar: an answer, which a pipe keeps."""
         if self._bar and sys.stdout.isatty():
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(safe(line), markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
-            click.echo(line)
+            echo(line)
 
     def _show(self) -> None:
         if self._bar and self._task is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from penstock.errors import JobStandsError
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.options import OutputOptions, output_options
+from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ def redrive(
             if job:
                 raise
             refused += 1
-            click.echo(f"failed: {error}", err=True)
+            echo(f"failed: {error}", err=True)
             continue
         told.append({"job": status.job_id, "source": status.source})
         if not output.quiet and not output.as_json:
-            click.echo(f"{'(dryrun) ' if dry_run else ''}redrive: {status.job_id} {job_text.one_line(status.source)}")
+            echo(f"{'(dryrun) ' if dry_run else ''}redrive: {status.job_id} {job_text.one_line(status.source)}")
     if output.as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "redriven": told, "refused": refused}))
+        echo_json({"dry_run": dry_run, "redriven": told, "refused": refused})
     elif not told and not refused and not output.quiet:
-        click.echo("No failed jobs.")
+        echo("No failed jobs.")
     if refused:
         ctx.exit(1)
 

@@ -13,6 +13,7 @@ import click
 
 from penstock.errors import FileError
 from penstock_cli import job_text
+from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
@@ -51,14 +52,14 @@ def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, 
     listed = islice(operations.rejects(found.job_id), limit)
     if output:
         count = _write(output, listed)
-        click.echo(f"{count:,} rejects in {output}", err=True)
+        echo(f"{count:,} rejects in {output}", err=True)
     elif as_json or not sys.stdout.isatty():
         for reject in listed:
-            click.echo(json.dumps(reject.flat, ensure_ascii=False))
+            echo_json(reject.flat, ascii_only=False)
     else:
         _show(listed)
     if found.progress.rejects and next(operations.rejects(found.job_id), None) is None:
-        click.echo(f"{found.progress.rejects:,} records were rejected; their files have expired.", err=True)
+        echo(f"{found.progress.rejects:,} records were rejected; their files have expired.", err=True)
 
 
 def _write(output: Path, listed: Iterator[Reject]) -> int:
@@ -88,7 +89,7 @@ def _show(listed: Iterator[Reject]) -> None:
             )
             for one in sheet
         ]
-        click.echo(aligned([*([] if shown else [head]), *rows], right={0, 1, 2}))
+        echo(*aligned([*([] if shown else [head]), *rows], right={0, 1, 2}))
         shown = True
     if not shown:
-        click.echo("No rejects.")
+        echo("No rejects.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from penstock.errors import FileError
+from penstock_cli.output import echo, echo_document
 from penstock_cli.stacks import StackOptions, stack_options
 
 _STDOUT = "-"
@@ -50,11 +51,11 @@ def report(*, job: str, output: str | None, sample: int, stack: StackOptions) ->
     job_id = story.status.job_id
     text = page(story, timeline(story.spans), rejects_at=operations.rejects_folder(job_id), now=time.time())
     if output == _STDOUT:
-        click.echo(text, nl=False)
+        echo_document(text)
         return
     path = Path(output or f"penstock-{job_id}.html")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
-    click.echo(path)
+    echo(str(path))

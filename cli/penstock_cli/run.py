@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from penstock.limits import MIB
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo_json
 from penstock_cli.params import human_size
 from penstock_cli.run_options import TableOptions, table_options
 
@@ -151,7 +151,7 @@ def _interrupted(errand: Errand) -> str:
 
 def _tell(ran: Ran, progress: Progress, output: OutputOptions) -> None:
     if output.as_json:
-        click.echo(json.dumps(_as_json(ran)))
+        echo_json(_as_json(ran))
         return
     for warning in ran.receipt.warnings:
         progress.tell(f"warning: {warning}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from penstock.model import JobStatus
 from penstock_cli import job_text
+from penstock_cli.output import Safe, echo, echo_json, safe, styled
 from penstock_cli.params import human_size
 from penstock_cli.stacks import StackOptions, stack_options
 
@@ -43,17 +43,17 @@ def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
             "rejects_folder": operations.rejects_folder(found.job_id) if found.progress.rejects else None,
             "report_file": operations.report_file(found) or None,
         }
-        click.echo(json.dumps(job_text.as_json(found) | places))
+        echo_json(job_text.as_json(found) | places)
         return
     for name, text in _told(found, operations):
-        for number, line in enumerate(text.splitlines()):
-            click.echo(f"{'' if number else name:<{_MARGIN}}{line}")
+        for number, line in enumerate([text] if isinstance(text, Safe) else text.splitlines()):
+            echo(Safe(f"{'' if number else name:<{_MARGIN}}{safe(line)}"))
 
 
 def _told(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
     told = [
         ("job", found.job_id),
-        ("state", click.style(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
+        ("state", styled(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
         ("source", f"{job_text.one_line(found.source)} ({human_size(found.size)})"),
     ]
     if found.route:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from penstock.mirror.run import Kind, Step, Summary
 from penstock.trees import Trouble
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import confirm, echo, echo_json
 
 if TYPE_CHECKING:
     from penstock.wiring.sync import SyncOptions
@@ -82,20 +82,18 @@ class _Teller:
         if self._progress and (err or sys.stdout.isatty()):
             self._progress.tell(line)
         else:
-            click.echo(line, err=err)
+            echo(line, err=err)
 
-    def as_json(self, summary: Summary, *, dry_run: bool) -> str:
-        return json.dumps(
-            {
-                "dry_run": dry_run,
-                "steps": [asdict(step) for step in self.steps],
-                "failed": [asdict(trouble) for trouble in self.troubles],
-                "counts": {kind: summary.counts[kind] for kind in Kind},
-                "bytes": summary.size,
-                "unchanged": summary.equal,
-                "not_deleted": summary.kept,
-            }
-        )
+    def as_json(self, summary: Summary, *, dry_run: bool) -> dict[str, object]:
+        return {
+            "dry_run": dry_run,
+            "steps": [asdict(step) for step in self.steps],
+            "failed": [asdict(trouble) for trouble in self.troubles],
+            "counts": {kind: summary.counts[kind] for kind in Kind},
+            "bytes": summary.size,
+            "unchanged": summary.equal,
+            "not_deleted": summary.kept,
+        }
 
 
 @click.command(
@@ -179,7 +177,7 @@ def sync(
             teller = _Teller(progress, output)
             summary = synchronize(source, destination, service, options, teller)
             if summary.kept:
-                click.echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
+                echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
             teller.tell(_told(summary, dry_run=dry_run))
             return teller, summary
 
@@ -192,7 +190,7 @@ def sync(
                 raise
             teller, summary = run(replace(options, force=True))
     if output.as_json:
-        click.echo(teller.as_json(summary, dry_run=dry_run))
+        echo_json(teller.as_json(summary, dry_run=dry_run))
     if summary.troubles:
         ctx.exit(1)
 
@@ -201,7 +199,7 @@ def _agreed(error: EmptySourceError, output: OutputOptions) -> bool:
     """Whether a person at a terminal wants everything deleted; a program says so beforehand."""
     if output.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"{error}. Delete them?", err=True)
+    return confirm(f"{error}. Delete them?")
 
 
 @contextmanager

@@ -6,14 +6,17 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from penstock_cli.output import Safe, safe
 
-def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[Safe]:
     """Rows as lines, columns as wide as their widest cell; those in ``right`` end alike. Styles take no room."""
+    rows = [[safe(cell) for cell in row] for row in rows]
     widths = [max(len(click.unstyle(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(_padded(cell, widths[number], right=number in right) for number, cell in enumerate(row)).rstrip()
+    return [
+        Safe("  ".join(_padded(cell, widths[at], right=at in right) for at, cell in enumerate(row)).rstrip())
         for row in rows
-    )
+    ]
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:

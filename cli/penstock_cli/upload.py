@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import click
 from penstock.model import Target
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo, echo_json
 from penstock_cli.params import S3_URI, SIZE, human_size
 from penstock_cli.places import upload_states
 from penstock_local.interrupt import sigterm_exits
@@ -83,7 +83,7 @@ def upload(
         try:
             _upload(orders, wishes, threads, aws, output)
         except KeyboardInterrupt:
-            click.echo(PIPE_INTERRUPTED if files == (PIPE,) else INTERRUPTED, err=True)
+            echo(PIPE_INTERRUPTED if files == (PIPE,) else INTERRUPTED, err=True)
             raise
 
 
@@ -204,9 +204,9 @@ def _planned(orders: Sequence[tuple[str, Target]], sizes: Sequence[int | None]) 
 
 def _say(line: str, output: OutputOptions) -> None:
     if not output.quiet and not output.as_json:
-        click.echo(line)
+        echo(line)
 
 
 def _print_json(answer: object, output: OutputOptions) -> None:
     if output.as_json:
-        click.echo(json.dumps(answer))
+        echo_json(answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,8 +10,10 @@ import click
 
 from penstock.model import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import Safe, echo, echo_json
 from penstock_cli.params import S3_URI, human_age
 from penstock_cli.places import upload_states
+from penstock_cli.table import aligned
 
 if TYPE_CHECKING:
     from penstock.wiring.transfer import Known
@@ -48,14 +49,12 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
     else:
         known = merge([], list(mine.states.values()), time.time())
     if output.as_json:
-        click.echo(
-            json.dumps({"uploads": [as_json(one) for one in known], "unreadable": sorted(mine.unreadable.values())})
-        )
+        echo_json({"uploads": [as_json(one) for one in known], "unreadable": sorted(mine.unreadable.values())})
         return
     for line in mine.unreadable.values():
-        click.echo(f"warning: {line}", err=True)
+        echo(f"warning: {line}", err=True)
     if not output.quiet:
-        click.echo(_table(known) if known else "No unfinished uploads.")
+        echo(*(_table(known) if known else ["No unfinished uploads."]))
 
 
 def as_json(known: Known) -> dict[str, object]:
@@ -69,12 +68,10 @@ def as_json(known: Known) -> dict[str, object]:
     }
 
 
-def _table(known: Sequence[Known]) -> str:
+def _table(known: Sequence[Known]) -> list[Safe]:
     rows = [("age", "destination", "from", "upload id")]
     rows += [
         (human_age(one.age), one.target.uri, one.state.source if one.state else "(another machine)", one.id)
         for one in known
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return aligned(rows)

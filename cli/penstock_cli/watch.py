@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import click
 
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
+from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
     if last is None:
         return
     if last.failure and last.state is not JobState.SUCCEEDED:
-        click.echo(f"{last.failure.error}: {job_text.one_line(last.failure.message)}", err=True)
+        echo(f"{last.failure.error}: {job_text.one_line(last.failure.message)}", err=True)
         if last.failure.hint:
-            click.echo(job_text.one_line(last.failure.hint), err=True)
+            echo(job_text.one_line(last.failure.hint), err=True)
     ctx.exit(0 if last.state in (JobState.SUCCEEDED, JobState.SKIPPED) else 1)
 
 
@@ -109,7 +109,10 @@ class _Lines:
             if self._shown.get(status.job_id) == stands:
                 continue
             self._shown[status.job_id] = stands
-            click.echo(json.dumps(job_text.as_json(status)) if self._as_json else line(status))
+            if self._as_json:
+                echo_json(job_text.as_json(status))
+            else:
+                echo(line(status))
         sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from penstock_cli.output import echo
 from penstock_local import stack as stacks
 
 
@@ -13,4 +14,4 @@ from penstock_local import stack as stacks
 @click.pass_obj
 def down(state_dir: Path | None) -> None:
     """End the stack, with all that is in it. It is no error if none is up."""
-    click.echo("The local stack has ended." if stacks.stop(state_dir) else "No local stack is up.")
+    echo("The local stack has ended." if stacks.stop(state_dir) else "No local stack is up.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from penstock_cli.output import echo
 from penstock_local import stack as stacks
 from penstock_local.errors import LocalStackError
 
@@ -33,7 +34,7 @@ def logs(state_dir: Path | None, follow: bool, functions: tuple[str, ...]) -> No
             if line.id not in shown:
                 shown.add(line.id)
                 # Whose it is shows where it may be any one's; JSON stays JSON for one that was chosen.
-                click.echo(line.text if len(chosen) == 1 else f"{line.function:<7}{line.text}")
+                echo(line.text if len(chosen) == 1 else f"{line.function:<7}{line.text}")
         if not follow:
             break
         time.sleep(1)

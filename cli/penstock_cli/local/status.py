@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from penstock_cli.local.summary import for_people
+from penstock_cli.output import echo, echo_json
 from penstock_local import stack as stacks
 
 NOT_UP = 3
@@ -21,7 +21,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     state_dir: Path | None = ctx.obj
     stack = stacks.find(state_dir)
     if as_json:
-        click.echo(json.dumps({"up": stack is not None, **(stack.as_json() if stack else {})}))
+        echo_json({"up": stack is not None, **(stack.as_json() if stack else {})})
     else:
-        click.echo(for_people(stack, "Up") if stack else "No local stack is up.")
+        echo(*(for_people(stack, "Up") if stack else ["No local stack is up."]))
     ctx.exit(0 if stack else NOT_UP)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from textwrap import dedent
 
-import click
-
+from penstock_cli.output import echo, echo_json
 from penstock_local.stack import Stack
 
 
 def show(stack: Stack, *, as_json: bool, lead: str = "Up") -> None:
     """Print endpoint and names, for a program or for a person."""
-    click.echo(json.dumps(stack.as_json()) if as_json else for_people(stack, lead))
+    if as_json:
+        echo_json(stack.as_json())
+    else:
+        echo(*for_people(stack, lead))
 
 
-def for_people(stack: Stack, lead: str) -> str:
+def for_people(stack: Stack, lead: str) -> list[str]:
     """Names and what to type next."""
     exports = "\n".join(f"  export {name}={value}" for name, value in stack.environment.items())
-    return dedent(
+    text = dedent(
         """\
         {lead} at {stack.endpoint} (process {stack.pid}, log {stack.log})
 
@@ -37,3 +38,4 @@ def for_people(stack: Stack, lead: str) -> str:
           aws s3 cp big.csv.gz s3://{stack.source_bucket}/
           aws s3 ls s3://{stack.destination_bucket}/"""
     ).format(lead=lead, stack=stack, exports=exports)
+    return text.splitlines()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from penstock_cli.local.summary import show
+from penstock_cli.output import echo
 from penstock_local import stack as stacks
 from penstock_local.errors import LocalStackError
 from penstock_local.interrupt import sigterm_exits
@@ -71,7 +72,7 @@ def up(
         directory = state_dir or stacks.state_directory()
         with stacks.running(port=port or 0, routes=routes, state_dir=directory, parameters=dict(parameters)) as stack:
             show(stack, as_json=as_json)
-            click.echo("\nCtrl-C ends it.", err=True)
+            echo("", "Ctrl-C ends it.", err=True)
             stacks.wait(directory)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from penstock.model import Route
@@ -44,16 +44,16 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     taken = [_taken(key, found) for key in keys]
     if output.as_json:
         routes = [_described(route) for route in found.routes]
-        click.echo(json.dumps({"file": where, "routes": routes, "keys": taken, "warnings": warnings}))
+        echo_json({"file": where, "routes": routes, "keys": taken, "warnings": warnings})
         return
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if output.quiet:
         return
     for route in found.routes:
-        click.echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
+        echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
     for one in taken:
-        click.echo(f"{one['key']}: " + (f"{one['route']} -> {one['target']}" if one["route"] else "no route takes it"))
+        echo(f"{one['key']}: " + (f"{one['route']} -> {one['target']}" if one["route"] else "no route takes it"))
 
 
 def _described(route: Route) -> dict[str, object]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
+from penstock.adapters.s3_open_uploads import open_upload_pages
 from penstock.adapters.s3_upload import abort_upload
 from penstock.objects import Target
 from penstock.uploads import Unfinished
@@ -34,7 +35,7 @@ class S3OwnUploads:
     def older_than(self, seconds: float) -> Iterator[Unfinished]:
         now = datetime.fromtimestamp(self._clock(), UTC)
         with translating(f"s3:ListBucketMultipartUploads on {self._bucket}"):
-            for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
+            for page in open_upload_pages(self._client, self._bucket, ""):
                 for upload in page.get("Uploads", ()):
                     age = (now - upload["Initiated"]).total_seconds()
                     initiator = upload.get("Initiator", {}).get("ID", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from penstock.adapters.aws_errors import translating
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_send import S3Sender
-from penstock.errors import DestinationMissingError
+from penstock.errors import DestinationMissingError, RequestRefusedError
 from penstock.trees import File, RemoteFile, Trouble
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # What DeleteObjects takes in one request.
 _DELETE_AT_ONCE = 1000
+
+# Neither XML 1.0 nor what parsers make of line ends leaves these as they are.
+_NOT_XML = re.compile("[\0-\x1f\ufffe\uffff]")
 
 
 class ReceivingPrefix:
@@ -47,9 +51,23 @@ class ReceivingPrefix:
         return ""
 
     def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
-        for first in range(0, len(files), _DELETE_AT_ONCE):
-            some = files[first : first + _DELETE_AT_ONCE]
+        # XML cannot hold every key: such ones go into no list.
+        plain = [file for file in files if not _NOT_XML.search(file.name)]
+        for first in range(0, len(plain), _DELETE_AT_ONCE):
+            some = plain[first : first + _DELETE_AT_ONCE]
             yield from self._remove({self._listing.target(file.name).key: file for file in some})
+        for file in files:
+            if _NOT_XML.search(file.name):
+                yield self._remove_one(file)
+
+    def _remove_one(self, file: File) -> File | Trouble:
+        target = self._listing.target(file.name)
+        try:
+            with translating(f"s3:DeleteObject on {target.uri}"):
+                self._client.delete_object(Bucket=target.bucket, Key=target.key)
+        except RequestRefusedError as error:
+            return Trouble(file.name, self.place(file.name), f"not deleted: {error.message}")
+        return file
 
     def _remove(self, files: Mapping[str, File]) -> Iterator[File | Trouble]:
         bucket = self._listing.target("").bucket

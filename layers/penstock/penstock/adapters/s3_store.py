@@ -10,6 +10,7 @@ from penstock.adapters.aws_errors import translating
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.s3_head import read_head
 from penstock.adapters.s3_multipart import S3BucketSink
+from penstock.adapters.s3_open_uploads import open_upload_pages
 from penstock.adapters.s3_source import S3ByteSource
 from penstock.adapters.s3_upload import abort_upload
 from penstock.adapters.session import session
@@ -77,7 +78,7 @@ class S3ObjectStore:
 
     def sweep(self, target: Target) -> None:
         right = f"s3:ListBucketMultipartUploads on {target.bucket}"
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=target.bucket, Prefix=target.key)
+        pages = open_upload_pages(self._client, target.bucket, target.key)
         with translating(right):
             open_here = [
                 upload["UploadId"]

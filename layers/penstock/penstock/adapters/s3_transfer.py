@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
+from penstock.adapters.s3_open_uploads import open_upload_pages
 from penstock.body import md5_of
 from penstock.objects import Content, Published, Target
 from penstock.ports import Body, Moved
@@ -138,7 +139,7 @@ class S3UploadService:
 
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
         found = []
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+        pages = open_upload_pages(self._client, bucket, prefix)
         with telling(f"s3:ListBucketMultipartUploads on {bucket}"):
             for page in pages:
                 now = _now(page["ResponseMetadata"]["HTTPHeaders"])
