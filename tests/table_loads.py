@@ -23,10 +23,11 @@ from table_machine import table_plant
 
 @dataclass(frozen=True)
 class Done:
-    """How many rows are in, and (row, column, reason) of what is not."""
+    """How many rows are in, (row, column, reason) of what is not, and what the receipt warns of."""
 
     rows: int
     rejects: list[tuple[int, str, str]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def rejected(self) -> list[int]:
@@ -63,7 +64,7 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
     assert head
     carrier = TableCarrier(store, log, open_sink, form, Budget.of(128 * MIB))
     receipt = carrier(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
-    return Done(receipt.rows, _told(log.all))
+    return Done(receipt.rows, _told(log.all), receipt.warnings)
 
 
 def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
@@ -71,7 +72,7 @@ def in_spans(database: Database, key: str, data: bytes | str, table: str = "crea
     status = plant.run(plant.upload(key, data.encode() if isinstance(data, str) else data))
     assert status.state is JobState.SUCCEEDED, status
     assert status.progress.rows is not None
-    return Done(status.progress.rows, _told(plant.rejects.all))
+    return Done(status.progress.rows, _told(plant.rejects.all), status.warnings)
 
 
 WAYS = {"whole": whole, "in spans": in_spans}

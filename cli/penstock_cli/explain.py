@@ -90,6 +90,7 @@ def _lines(found: Explanation) -> list[tuple[str, str]]:
     lines += _table_lines(found)
     if found.forecast:
         lines += _forecast_lines(found, found.forecast)
+    lines += [("warning", warning) for warning in found.seen.warnings]
     return [*lines, *(("problem", problem) for problem in found.problems)]
 
 
@@ -184,5 +185,6 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "seconds": round(expected.seconds, 1) if expected else None,
         "lambda_seconds": round(expected.usage.seconds, 1) if expected else None,
         "dollars": expected.usage.dollars if expected else None,
+        "warnings": found.seen.warnings,
         "problems": found.problems,
     }

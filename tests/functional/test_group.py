@@ -234,6 +234,23 @@ class TestABurst:
         assert (plant.ids("people"), plant.ids()) == ([0, 1, 2], list(range(6)))
         assert plant.alone == []
 
+    def test_warns_for_each_job_of_the_fields_that_no_column_takes(self, plant: Plant) -> None:
+        outcomes = plant.outcomes(plant.drop("1", document(1)), plant.drop("2", document(2, kind="b")))
+        warnings = {key: outcome.receipt.warnings for key, outcome in outcomes.items() if outcome.receipt}
+        assert warnings == {"1": ("1 records hold fields that no column takes: 'text'",), "2": ()}
+        assert plant.alone == []
+
+    def test_leaves_out_sources_in_which_a_declared_path_matches_nothing(self, database: Database) -> None:
+        columns = 'columns = [{ name = "id", type = "integer" }, { name = "name", from = "who.name" }]'
+        plant = Plant(database, people(columns=columns))
+        texts = ['{"id": 1, "who": {"name": "Ann"}}', '{"id": 2, "who": {}}', '{"id": 3, "who": {"name": null}}']
+        outcomes = plant.outcomes(*(plant.drop(f"{n}.jsonl", text.encode()) for n, text in enumerate(texts, 1)))
+        assert states(outcomes) == {"1.jsonl": "succeeded", "2.jsonl": "failed", "3.jsonl": "succeeded"}
+        failure = outcomes["2.jsonl"].failure
+        assert failure
+        assert "no record has 'who.name'" in failure.message
+        assert (plant.ids("people"), plant.alone) == ([1, 3], ["2.jsonl"])
+
     def test_has_the_types_of_tables_that_others_made(self, database: Database) -> None:
         database.execute("CREATE TABLE people (id text PRIMARY KEY, name timestamp)")
         plant = Plant(database, people(mode="upsert", columns='columns = [{ name = "id" }, { name = "name" }]'))

@@ -114,7 +114,8 @@ def test_declared_columns_are_left_alone() -> None:
 
 def test_a_plan_is_completed_with_inferred_columns() -> None:
     plan = complete(TablePlan(PARSE, Table("t", mode=Mode.UPSERT, key=("id",))), rows(["id"], ["1"]))
-    assert plan.table == Table("t", (Column("id", T.INTEGER, spellings=("integer",)),), mode=Mode.UPSERT, key=("id",))
+    column = Column("id", T.INTEGER, spellings=("integer",))
+    assert plan.table == Table("t", (column,), mode=Mode.UPSERT, key=("id",), inferred=True)
 
 
 def test_a_key_that_is_no_column_is_an_error() -> None:
@@ -128,8 +129,8 @@ def test_each_table_of_a_choice_is_inferred_from_its_own_records() -> None:
     completed = complete(TablePlan(PARSE, choice=choice), sample).choice
     assert completed
     assert completed.tables == {
-        "song": Table("songs", (Column("title", T.TEXT, spellings=("text",)),)),
-        "app": Table("apps", (Column("version", T.INTEGER, spellings=("integer",)),)),
+        "song": Table("songs", (Column("title", T.TEXT, spellings=("text",)),), inferred=True),
+        "app": Table("apps", (Column("version", T.INTEGER, spellings=("integer",)),), inferred=True),
     }
 
 
@@ -143,7 +144,7 @@ def test_a_table_without_a_record_in_the_sample_cannot_be_inferred() -> None:
 def test_texts_that_mean_null_say_nothing_of_a_type_and_are_null(sample: Batch) -> None:
     plan = TablePlan(PARSE, Table("t", nulls=("", "NA")))
     inferred = Column("n", T.INTEGER, nulls=("", "NA"), spellings=("integer",))
-    assert complete(plan, sample).table == Table("t", (inferred,), nulls=("", "NA"))
+    assert complete(plan, sample).table == Table("t", (inferred,), nulls=("", "NA"), inferred=True)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
-"""The columns of tables: as routes declare them, as samples suggest them, and as existing tables hold them."""
+"""The columns of tables: as routes declare them, as samples suggest them, and as existing tables hold them; and the
+fields of records that no column takes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
+from typing import Self
 
 
 class ColumnType(StrEnum):
@@ -59,3 +63,51 @@ class Column:
     formats: tuple[str, ...] = ()
     spellings: tuple[str, ...] = ()
     storage: Storage | None = None
+
+
+# Names of fields that a receipt lists, and characters of each.
+LISTED, NAME_LENGTH = 20, 100
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCounts:
+    """How the fields of records compare with the columns of their tables; JSON-able.
+
+    ``records`` hold fields that no column takes, ``names`` are some of those. ``missing`` are declared columns, each
+    behind its table, for which no record has a field; it counts only for the ``tables`` that records went to. The
+    default is for records of which nobody knows any more: nothing is then missing.
+    """
+
+    records: int = 0
+    names: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    tables: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        records: int,
+        names: Iterable[str],
+        missing: tuple[tuple[str, str], ...] = (),
+        tables: tuple[str, ...] = (),
+    ) -> Self:
+        """The same, of whatever length names may be."""
+        return cls(records, _listed(names), missing, tables)
+
+    def plus(self, other: FieldCounts) -> FieldCounts:
+        """Of these records and others."""
+        return FieldCounts(
+            self.records + other.records,
+            _listed((*self.names, *other.names)),
+            tuple(each for each in self.missing if each in other.missing),
+            tuple(dict.fromkeys((*self.tables, *other.tables))),
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be more names."""
+        return len(self.names) == LISTED
+
+
+def _listed(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(dict.fromkeys(name[:NAME_LENGTH] for name in names), LISTED))

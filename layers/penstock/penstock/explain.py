@@ -26,7 +26,7 @@ from penstock.routes.matching import pattern_for
 from penstock.steps.estimate import NETWORK, VCPU, bytes_per_second, codec_by_name, expected_bytes
 from penstock.steps.handover import is_large
 from penstock.steps.planning import IDENTITY, Sizes
-from penstock.tables import complete, tables_of
+from penstock.tables import Rowmaker, complete, field_warnings, tables_of
 
 # The names that a routes file may use. Where no stack is asked they stand for themselves: S3 allows no such bucket.
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
@@ -74,6 +74,7 @@ class Taken:
 class Seen:
     """What the beginning of a source tells. ``plan`` has the columns, if they are known; ``record`` is the mean size of
     one in bytes, 0 where it is not. ``cut``: records can be told apart at bytes. ``problem``: why the job would fail.
+    ``warnings``: what of the sample's fields and the columns has no counterpart.
     """
 
     codec: str = ""
@@ -81,6 +82,7 @@ class Seen:
     record: float = 0.0
     cut: bool = True
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def _sampled(seen: Seen, decoded: Callable[[], Generator[bytes, None, None]], *,
     if sample is None:
         return seen
     record = (sample.end - sample.offset) / sample.count if sample.count else 0.0
-    return replace(seen, plan=complete(plan, sample), record=record)
+    plan = complete(plan, sample)
+    return replace(seen, plan=plan, record=record, warnings=field_warnings(plan, Rowmaker(plan).compare(sample)))
 
 
 def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:

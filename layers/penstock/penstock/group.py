@@ -27,7 +27,7 @@ from penstock.model import Failure, Job, JobState, Receipt, Route, Store
 from penstock.ports import Deadline, GroupSink, JobStore, ObjectReader
 from penstock.records import Batch, Chunk, Place, Resume, Share, TablePlan
 from penstock.small_sources import Parsed, parse_whole, read_ahead
-from penstock.tables import Form, Rowmaker, fit, garbage_held_back, tables_of
+from penstock.tables import Form, Rowmaker, check_paths, field_warnings, fit, garbage_held_back, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records are of one shape, and the records."""
@@ -161,8 +161,23 @@ class _Group:
                 except PermanentError:
                     continue
                 else:
-                    if parsed and not parsed.batch.rejects:
-                        yield job_id, parsed
+                    if parsed and not parsed.batch.rejects and (compared := self._compared(parsed)):
+                        yield job_id, compared
+
+    def _compared(self, parsed: Parsed) -> Parsed | None:
+        """With warnings of its fields; None where the columns refuse them, as the ordinary way then says."""
+        try:
+            fields = self._maker(parsed.batch.names).compare(parsed.batch)
+            check_paths(self.plan, fields)
+        except InvalidTableError:
+            return None
+        warnings = parsed.receipt.warnings + field_warnings(self.plan, fields)
+        return replace(parsed, receipt=replace(parsed.receipt, warnings=warnings))
+
+    def _maker(self, names: tuple[str, ...]) -> Rowmaker:
+        if names not in self.makers:
+            self.makers[names] = Rowmaker(self.plan, self.carrier.form)
+        return self.makers[names]
 
     def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:
         """Load what is in order in one transaction, without those whose rows the database refuses; what is in."""
@@ -189,8 +204,7 @@ class _Group:
     def _shaped(self, portion: Portion) -> tuple[Portion, Chunk]:
         """The sources none of whose records is rejected, and their rows."""
         names = portion[0][1].batch.names if portion else ()
-        maker = self.makers.setdefault(names, Rowmaker(self.plan, self.carrier.form))
-        chunk, rejects = maker.chunk(0, _joined(portion))
+        chunk, rejects = self._maker(names).chunk(0, _joined(portion))
         if not rejects:
             return portion, chunk
         owner = _owner_of(portion)

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Self
 
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
@@ -22,14 +21,17 @@ from penstock.model import Job, Progress, Receipt
 from penstock.parsers import WorkbookLimits, advice, parse, reasons, refuse_other_delimiter, resolve, settle
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
-from penstock.records import Batch, Chunk, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
+from penstock.records import Batch, Chunk, FieldCounts, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
+from penstock.settling import Settling
 from penstock.tables import (
     Allowance,
     Committed,
     Form,
     Rowmaker,
+    check_paths,
     complete,
     dropped_warning,
+    field_warnings,
     garbage_held_back,
     is_atomic,
     tables_of,
@@ -109,13 +111,17 @@ class TableCarrier:
                 for number, (batch, alone) in enumerate(told_alone(batches), start=load.resume.chunk):
                     load.decoding.check_time()
                     chunk, rejects = maker.chunk(number, batch)
+                    load.fields = load.resume.fields_with(maker.fields)
                     pending.settle()
                     self._keep(load, f"{SPAN:05d}-{number:06d}", rejects)
                     records = batch.count if alone and not number else None
                     load.refuse_too_many(len(rejects), records)
+                    if records is not None:
+                        check_paths(load.plan, load.fields)
                     chunk = replace(chunk, spare=load.allowance.spare(load.rejects + len(rejects), records))
                     pending.begin(partial(self._settle, load, chunk, sink.submit(chunk), len(rejects)))
         load.refuse_too_many(records=load.records)
+        check_paths(load.plan, load.fields)
 
     def _settle(self, load: Load, chunk: Chunk, settled: Callable[[], Loaded], rejects: int) -> None:
         loaded = settled()
@@ -189,29 +195,6 @@ class TableCarrier:
         )
 
 
-class Settling:
-    """The one chunk that the database is working on. Left in any way, it is waited for: it is in, or it is not."""
-
-    def __init__(self) -> None:
-        self._pending: Callable[[], None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.settle()
-
-    def begin(self, pending: Callable[[], None]) -> None:
-        """Remember how to wait for a chunk that was submitted."""
-        self._pending = pending
-
-    def settle(self) -> None:
-        """Wait for it."""
-        pending, self._pending = self._pending, None
-        if pending:
-            pending()
-
-
 @dataclass(slots=True)
 class Load:
     """How far one attempt has come, and what it may not pass."""
@@ -226,6 +209,7 @@ class Load:
     dropped: int = field(init=False)
     records: int = field(init=False)
     reject_folder: str = ""
+    fields: FieldCounts = field(init=False)
     _marks: deque[tuple[int, int]] = field(default_factory=deque)
     _acknowledged: int = 0
 
@@ -234,6 +218,7 @@ class Load:
         self.rejects = self.resume.rejects
         self.dropped = self.resume.dropped
         self.records = self.resume.row - 1
+        self.fields = self.resume.fields
 
     def pieces(self) -> Generator[bytes, None, None]:
         """The decoded pieces, each noted with the place in the source that it was read up to."""
@@ -280,6 +265,7 @@ class Load:
             warnings += (f"{self.rejects:,} of {self.records:,} records were rejected: see {self.reject_folder}",)
         if self.dropped:
             warnings += (dropped_warning(self.dropped),)
+        warnings += field_warnings(self.plan, self.fields)
         return Receipt(
             bytes_in=self.attempt.job.source.size,
             bytes_out=trace.produced,

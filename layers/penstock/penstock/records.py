@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 from penstock.columns import Column as Column  # noqa: PLC0414  # mypy wants an alias on what is passed on
 from penstock.columns import ColumnType as ColumnType  # noqa: PLC0414
+from penstock.columns import FieldCounts as FieldCounts  # noqa: PLC0414
 from penstock.columns import Storage as Storage  # noqa: PLC0414
 
 # Characters of a rejected record that are kept.
@@ -139,7 +140,7 @@ class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
     header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
     where its columns are ``guessed``, for no record has shown their types. ``atomic``: append or upsert all rows in
-    one transaction at the end."""
+    one transaction at the end. ``inferred``: its columns are those of a sample."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -149,6 +150,7 @@ class Table:
     nulls: tuple[str, ...] = ("",)
     guessed: bool = False
     atomic: bool = False
+    inferred: bool = False
 
     @property
     def staged(self) -> bool:
@@ -234,7 +236,8 @@ class Resume:
     """Where a span goes on: after the last chunk that the ledger knows.
 
     ``rows``, ``rejects`` and ``dropped`` count what is in already. ``refused`` are the database's rejects of the last
-    chunk that is in: whoever loaded it may have died before writing them down.
+    chunk that is in: whoever loaded it may have died before writing them down. ``fields`` is what is known of the
+    fields of all records before this place.
     """
 
     chunk: int = 0
@@ -244,6 +247,11 @@ class Resume:
     rejects: int = 0
     refused: tuple[Reject, ...] = ()
     dropped: int = 0
+    fields: FieldCounts = field(default_factory=FieldCounts)
+
+    def fields_with(self, others: FieldCounts) -> FieldCounts:
+        """The fields of the records before this place, and of others behind it."""
+        return self.fields.plus(others) if self.chunk else others
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from penstock.model import Progress
-from penstock.records import Resume
+from penstock.records import FieldCounts, Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SpanReceipt:
     """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
     encoded source. ``rows`` are stored, the database ``dropped`` others. ``chunks`` counts parts of an object, or
     commits of a table load. ``began``: when, in Unix seconds, the attempt that delivered it did; 0 where that was not
-    noted."""
+    noted. ``fields`` is of all records of the span."""
 
     span: int
     bytes_in: int
@@ -81,6 +81,7 @@ class SpanReceipt:
     warnings: tuple[str, ...] = ()
     began: float = 0.0
     dropped: int = 0
+    fields: FieldCounts = field(default_factory=FieldCounts)
 
     @property
     def progress(self) -> Progress:

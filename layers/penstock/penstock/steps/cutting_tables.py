@@ -94,6 +94,7 @@ class TableCutter:
             rejects=resume.rejects,
             chunks=resume.chunk,
             dropped=resume.dropped,
+            fields=resume.fields,
         )
         # The last row of a key wins: spans that write by key go one after the other.
         # Those of an atomic load are put in order when they are moved.

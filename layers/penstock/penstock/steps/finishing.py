@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from penstock.codecs import crc32_combine
 from penstock.delivery import UPLOADS, publish_rule
@@ -16,12 +17,12 @@ from penstock.errors import (
 )
 from penstock.model import JobState, Phase, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, PartStore, WorkFiles
-from penstock.records import Loaded
+from penstock.records import FieldCounts, Loaded
 from penstock.spans import SpanReceipt
 from penstock.steps.planning import EXECUTION_SECONDS
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
-from penstock.tables import dropped_warning
+from penstock.tables import check_paths, dropped_warning, field_warnings
 from penstock.values import to_plain
 
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
@@ -47,7 +48,8 @@ class Finisher:
         sent again in a new one; or "yielded", where the job of a newer version comes first.
 
         Raises IncompleteJobError when a receipt, a part or bytes are missing, ChecksumMismatchError,
-        TooManyRejectsError, LeaseLostError when the job has failed, and what publishing raises.
+        TooManyRejectsError, InvalidTableError when no record has what a column is declared to come from,
+        LeaseLostError when the job has failed, and what publishing raises.
         """
         folder = Folder(self.files, job_id)
         standing = self.executions.standing(job_id, execution)
@@ -68,6 +70,7 @@ class Finisher:
         if cut.spans and cut.plan:
             steps = self.tables(ticket.job.route.store)
             steps.refuse_too_many(ticket, cut.plan, whole)
+            check_paths(cut.plan, fields_of(cut, receipts))
             whole = with_move(whole, steps.finish(ticket, cut.plan, whole), job_id)
         elif cut.spans:
             upload = folder.get(Upload, upload_name(execution, round_))
@@ -181,6 +184,8 @@ def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt
     rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
     dropped = sum(receipt.dropped for receipt in everything)
     told = _told_of_rows(ticket.job.id, rows, rejects, dropped) if cut.spans else ()
+    if cut.spans and cut.plan:
+        told += field_warnings(cut.plan, fields_of(cut, receipts))
     return Receipt(
         bytes_in=ticket.job.source.size,
         bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
@@ -192,6 +197,11 @@ def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt
         rejects=rejects,
         dropped=dropped,
     )
+
+
+def fields_of(cut: Cut, receipts: Sequence[SpanReceipt]) -> FieldCounts:
+    """What the fields of all records tell."""
+    return reduce(FieldCounts.plus, [receipt.fields for receipt in ([cut.before] if cut.before else []) + [*receipts]])
 
 
 def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[str, ...]:

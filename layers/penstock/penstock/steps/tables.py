@@ -12,15 +12,26 @@ from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, 
 from penstock.fitting import begin_fitted
 from penstock.index.boundaries import HEAD, Text, text_of
 from penstock.limits import Budget
-from penstock.loading import Settling, TableCarrier
+from penstock.loading import TableCarrier
 from penstock.model import Progress, Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
 from penstock.ports import RejectLog, TableSink
-from penstock.records import Chunk, Loaded, Mode, Reject, Resume, TablePlan
+from penstock.records import Chunk, FieldCounts, Loaded, Mode, Reject, Resume, TablePlan
+from penstock.settling import Settling
 from penstock.spans import Span
 from penstock.steps.ticket import WHOLE, Cut, Ticket
-from penstock.tables import Allowance, Form, Rowmaker, garbage_held_back, is_atomic, table_names, tables_of, told_alone
+from penstock.tables import (
+    Allowance,
+    Form,
+    Rowmaker,
+    check_paths,
+    garbage_held_back,
+    is_atomic,
+    table_names,
+    tables_of,
+    told_alone,
+)
 
 # Seconds for the one statement that makes a large load visible: as long as a function may run.
 FINISHING = 840.0
@@ -46,6 +57,7 @@ class Tally:
     rejects: int = 0
     chunks: int = 0
     dropped: int = 0
+    fields: FieldCounts = field(default_factory=FieldCounts)
     allowance: Allowance = field(default_factory=lambda: Allowance(0))
 
 
@@ -118,7 +130,9 @@ class TableSteps:
                 # What `abort` has dropped may have been staged anew just now.
                 sink.abort()
                 raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
-            tally = Tally(resume.rows, resume.rejects, resume.chunk, resume.dropped, allowance)
+            tally = Tally(
+                resume.rows, resume.rejects, resume.chunk, resume.dropped, resume.fields_with(maker.fields), allowance
+            )
             self._keep(ticket, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
             batches = parse(
                 pieces,
@@ -131,12 +145,15 @@ class TableSteps:
             with garbage_held_back(), Settling() as pending:
                 for number, (batch, alone) in enumerate(told_alone(batches), start=resume.chunk):
                     chunk, rejects = maker.chunk(number, batch)
+                    tally.fields = resume.fields_with(maker.fields)
                     pending.settle()
                     if ended():
                         raise LeaseLostError(f"{ticket.job.source.uri}: chunk {number} comes after the end of its job")
                     self._keep(ticket, span, f"{number:06d}", rejects)
                     records = batch.count if alone and not number and cut.spans == 1 else None
                     _refuse(ticket, plan, tally.rejects + len(rejects), records)
+                    if records is not None:
+                        check_paths(plan, tally.fields)
                     chunk = replace(chunk, spare=allowance.spare(tally.rejects + len(rejects), records))
                     pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
                     heartbeat(_share(span, batch.offset, tally))

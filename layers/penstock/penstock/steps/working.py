@@ -136,6 +136,7 @@ class Worker:
             rejects=tally.rejects,
             chunks=tally.chunks,
             dropped=tally.dropped,
+            fields=tally.fields,
         )
 
     def _whole(self, task: _Task) -> SpanReceipt:

@@ -6,6 +6,7 @@ from penstock.tables.allowance import Allowance
 from penstock.tables.alone import told_alone
 from penstock.tables.choose import Chooser
 from penstock.tables.committed import Committed, dropped_warning, is_atomic, is_staged, table_names
+from penstock.tables.field_watch import check_paths, field_warnings
 from penstock.tables.fit import Storages, fit
 from penstock.tables.garbage import garbage_held_back
 from penstock.tables.infer import complete, infer
@@ -21,8 +22,10 @@ __all__ = [
     "Rowmaker",
     "Shaper",
     "Storages",
+    "check_paths",
     "complete",
     "dropped_warning",
+    "field_warnings",
     "fit",
     "garbage_held_back",
     "infer",

@@ -64,7 +64,7 @@ def _with_columns(table: Table, sample: Batch) -> Table:
         )
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
-    return replace(table, columns=columns, guessed=not sample.rows)
+    return replace(table, columns=columns, guessed=not sample.rows, inferred=True)
 
 
 def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:

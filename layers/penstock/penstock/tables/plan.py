@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from operator import attrgetter
 
-from penstock.records import Batch, Chunk, Reject, Screen, Table, TablePlan
+from penstock.records import Batch, Chunk, FieldCounts, Reject, Screen, Table, TablePlan
 from penstock.tables.choose import Chooser
+from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.kinds import Form
 from penstock.tables.shape import Shaper
 from penstock.tables.verbatim import screen_of
@@ -19,8 +20,19 @@ def tables_of(plan: TablePlan) -> tuple[Table, ...]:
     return tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
 
 
+def beside_of(plan: TablePlan) -> tuple[str, ...]:
+    """Fields of a row that are no column, but that the plan asks for."""
+    choice = plan.choice
+    if choice is None or choice.payload:
+        return ()
+    # Of a CSV it is the name of a column, of JSON a path.
+    return choice.field, choice.field.split(".")[0]
+
+
 class Rowmaker:
     """Makes chunks out of the batches of one file, by a plan whose columns are known (see `complete`).
+
+    ``fields`` tells of the fields of all these batches.
 
     Raises InvalidTableError when they are not, or when the header lacks one.
     """
@@ -30,6 +42,9 @@ class Rowmaker:
         self.chooser = Chooser(plan.choice) if plan.choice else None
         self.form = form
         self.shapers: dict[Table, Shaper] = {}
+        self.watches = {table: FieldWatch(table, beside_of(plan)) for table in tables_of(plan)}
+        self.unseen = FieldCounts(missing=declared_columns(tables_of(plan)))
+        self.fields = self.unseen
 
     def screen(self, names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:
         """What recognises batches of a CSV that need not be parsed (see `verbatim`); None where there is nothing."""
@@ -42,6 +57,7 @@ class Rowmaker:
         parts, unfit = self._split(batch)
         # Without a row the header is looked at all the same, unless it may be another table's.
         wanted = [(table, part) for table, part in parts.items() if table is self.table or part.rows]
+        self.fields = self._compared(parts, self.fields)
         shaped = [self._shaper(table, batch).shape(part) for table, part in wanted]
         faults = [reject for _, rejects in shaped for reject in rejects]
         rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))
@@ -54,6 +70,16 @@ class Rowmaker:
             rejects=len(rejects),
         )
         return chunk, tuple(rejects)
+
+    def compare(self, batch: Batch) -> FieldCounts:
+        """What these records alone tell of their fields."""
+        return self._compared(self._split(batch)[0], self.unseen)
+
+    def _compared(self, parts: Mapping[Table, Batch], known: FieldCounts) -> FieldCounts:
+        for table, part in parts.items():
+            if part.verbatim or part.rows:
+                known = known.plus(self.watches[table].look(part, known.missing))
+        return known
 
     def _split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
         if self.chooser:

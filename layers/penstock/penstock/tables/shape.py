@@ -16,6 +16,7 @@ from penstock.later import Later
 from penstock.records import Batch, Column, ColumnType, Reject, Rows, Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import kind_of, stays_verbatim
+from penstock.tables.field_watch import path_of
 from penstock.tables.kinds import Cells, Form
 from penstock.tables.names import faults_of
 
@@ -44,8 +45,8 @@ class Shaper:
     """Checks and types the records of one table.
 
     ``names``: the columns of the header, or empty where records are JSON objects. Fields that no column asks for
-    are ignored. A JSON record finds a column's ``source`` by path (keys joined by dots), and what it lacks is
-    null; numbers and booleans are taken as their JSON text, so a text column may hold them. Null tokens apply to
+    are left to `FieldWatch`. A JSON record finds a column's ``source`` by path (keys joined by dots), and what it lacks
+    is null; numbers and booleans are taken as their JSON text, so a text column may hold them. Null tokens apply to
     JSON's values too, but the empty text stays one in a text column: JSON has a null of its own.
     Columns of the key are never null.
 
@@ -59,7 +60,7 @@ class Shaper:
         if not table.columns:
             raise InvalidTableError(f"table {table.name}: its columns are not known yet")
         self.positions = [_position(table, column, names) for column in table.columns] if names else []
-        self.getters = [getter(_path(column)) for column in table.columns]
+        self.getters = [getter(path_of(column)) for column in table.columns]
         self.readers = [_Reader(column, table, form, json=not names) for column in table.columns]
 
     def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
@@ -172,11 +173,6 @@ class _Reader:
         if self.form is Form.VALUE:
             return value
         return text if self.verbatim else self.kind.written(text, value)
-
-
-def _path(column: Column) -> tuple[str, ...]:
-    """A column without ``source`` is found by its own name, dots and all."""
-    return tuple(column.source.split(".")) if column.source else (column.name,)
 
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:

@@ -1,0 +1,118 @@
+"""What records hold that no column takes, and which declared columns no record has a field for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
+
+from penstock.columns import FieldCounts
+from penstock.errors import InvalidTableError
+from penstock.records import Batch, Column, Table, TablePlan
+from penstock.tables.names import why_impossible
+
+
+def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
+    """The columns that a route declares, each with its table: a record may lack any of them."""
+    return tuple(
+        dict.fromkeys((table.name, column.name) for table in tables if not table.inferred for column in table.columns)
+    )
+
+
+class FieldWatch:
+    """Compares the fields of records with the columns of their table.
+
+    ``beside``: fields that are no column, but that the route asks for. Only the outermost names of a JSON record count:
+    what lies within an object is the choice of whoever asks for a part of it.
+    """
+
+    def __init__(self, table: Table, beside: Collection[str] = ()) -> None:
+        self.table = table
+        self.taken = {path_of(column)[0] for column in table.columns} | {*beside}
+        self.headers = {column.source or column.name for column in table.columns} | {*beside}
+
+    def look(self, batch: Batch, missing: Collection[tuple[str, str]]) -> FieldCounts:
+        """What these records tell; ``missing`` are the columns for which no field has been found so far."""
+        if batch.names:
+            # Its shaper refuses a header that lacks a column.
+            others = [name for name in batch.names if name not in self.headers]
+            left = tuple(each for each in missing if each[0] != self.table.name)
+            return FieldCounts.of(batch.count if others else 0, others, left, (self.table.name,))
+        records = cast("Sequence[Mapping[str, object]]", [row for row in batch.rows if isinstance(row, Mapping)])
+        if not records:
+            return FieldCounts(missing=tuple(missing))
+        names: set[str] = set[str]().union(*records)
+        others = sorted(name for name in names - self.taken if not why_impossible(name))
+        other = frozenset(others)
+        count = sum(not other.isdisjoint(record) for record in records) if other else 0
+        return FieldCounts.of(count, others, self._missing(records, names, missing), (self.table.name,))
+
+    def _missing(
+        self,
+        records: Sequence[Mapping[str, object]],
+        names: Collection[str],
+        missing: Collection[tuple[str, str]],
+    ) -> tuple[tuple[str, str], ...]:
+        if not missing:
+            return ()
+        paths = {(self.table.name, column.name): path_of(column) for column in self.table.columns}
+        return tuple(
+            each
+            for each in missing
+            if each not in paths
+            or paths[each][0] not in names
+            or not any(_has(record, paths[each]) for record in records)
+        )
+
+
+def path_of(column: Column) -> tuple[str, ...]:
+    """Where a JSON record has a column's field. One without ``source`` is found by its own name, dots and all."""
+    return tuple(column.source.split(".")) if column.source else (column.name,)
+
+
+def _has(record: object, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(record, Mapping) or name not in record:
+            return False
+        record = record[name]
+    return True
+
+
+def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
+    """Raise InvalidTableError where the route says from where a column comes, and no record has that."""
+    for table, column in _not_found(plan, counts):
+        if column.source:
+            raise InvalidTableError(
+                f"table {table.name}, column {column.name!r}: no record has {column.source!r}",
+                hint="Correct the column's `from` in the route: the names of keys, outermost first, joined by dots.",
+            )
+
+
+def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
+    """For a receipt: fields that were left out, and columns that no record has a field for."""
+    told = []
+    if counts.records:
+        names = ", ".join(map(repr, counts.names))
+        others = " and others" if counts.is_full else ""
+        told.append(f"{counts.records:,} records hold fields that no column takes: {names}{others}")
+    absent: dict[str, list[str]] = {}
+    for table, column in _not_found(plan, counts):
+        absent.setdefault(table.name, []).append(column.source or column.name)
+    for name, columns in absent.items():
+        listed = FieldCounts.of(0, columns)
+        names = ", ".join(map(repr, listed.names))
+        told.append(f"no record has a field for these columns of table {name}: {names}")
+    return tuple(told)
+
+
+def _not_found(plan: TablePlan, counts: FieldCounts) -> list[tuple[Table, Column]]:
+    tables = (plan.table,) if plan.table else plan.choice.tables.values() if plan.choice else ()
+    missing = {each for each in counts.missing if each[0] in counts.tables}
+    if not missing:
+        return []
+    found = {
+        (table.name, column.name): (table, column)
+        for table in tables
+        for column in table.columns
+        if (table.name, column.name) in missing
+    }
+    return list(found.values())

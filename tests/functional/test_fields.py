@@ -1,0 +1,126 @@
+"""Fields that nobody asked for are never dropped in silence, and what a route asks for is there, or it is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from penstock.errors import InvalidTableError
+from penstock.model import JobState
+from penstock_cli.main import main
+from postgres_database import Database
+from table_loads import WAYS, Load, route, whole
+from table_machine import table_plant
+
+pytest_plugins = ["postgres_fixtures"]
+
+# Behind the sample.
+MANY = 10_100
+PATH = "create = true\ncolumns = [{{ name = 'id' }}, {{ name = 'city', from = '{}' }}]"
+
+
+@pytest.fixture(params=WAYS)
+def load(request: pytest.FixtureRequest) -> Load:
+    return WAYS[request.param]
+
+
+def lines(*late: object, record: str = '{{"id": {n}, "v": 1}}') -> str:
+    """Many records, and some behind them."""
+    return "".join([record.format(n=n) + "\n" for n in range(MANY)] + [json.dumps(one) + "\n" for one in late])
+
+
+def test_a_key_that_no_column_takes_is_counted_and_named(database: Database, load: Load) -> None:
+    done = load(database, "t.jsonl", lines({"id": 1, "v": 1, "late": "x"}, {"id": 2, "late": "y", "other": 1}))
+    assert (done.rows, done.rejects) == (MANY + 2, [])
+    assert done.warnings == ("2 records hold fields that no column takes: 'late', 'other'",)
+
+
+def test_where_the_route_declares_columns_other_keys_are_named_too(database: Database, load: Load) -> None:
+    table = "create = true\ncolumns = [{ name = 'id' }, { name = 'city', from = 'user.city' }]"
+    text = lines({"id": 1, "user": {"city": "Ulm", "zip": 1}, "v": 1}, record='{{"id": {n}}}')
+    done = load(database, "t.jsonl", text, table)
+    assert done.warnings == ("1 records hold fields that no column takes: 'v'",)
+    assert database.execute("SELECT count(*) FROM t WHERE city = 'Ulm'") == [(1,)]
+
+
+def test_columns_of_a_csv_that_the_route_does_not_ask_for_are_named(database: Database, load: Load) -> None:
+    text = "id,v,w\n" + "".join(f"{n},1,2\n" for n in range(MANY))
+    done = load(database, "t.csv", text, "create = true\ncolumns = [{ name = 'id' }]")
+    assert done.warnings == (f"{MANY:,} records hold fields that no column takes: 'v', 'w'",)
+
+
+def test_names_are_bounded(database: Database) -> None:
+    late = {"id": 1, "v": 1, **{f"{n:03}" + "x" * 1_000: n for n in range(300)}}
+    (warning,) = whole(database, "t.jsonl", lines(late)).warnings
+    assert warning.endswith("and others")
+    assert len(warning) < 2_500
+
+
+def test_a_path_that_matches_nothing_fails_the_job_and_leaves_nothing(database: Database) -> None:
+    text = '{"id":1,"user":{"address":{"city":"Ulm"}}}\n{"id":2,"user":{"address":{"city":"Jena"}}}\n'
+    with pytest.raises(InvalidTableError, match=r"column 'city': no record has 'user\.adress\.city'") as raised:
+        whole(database, "t.jsonl", text, PATH.format("user.adress.city"))
+    assert "nothing of it is in t" in "".join(raised.value.__notes__)
+    assert "t" not in database.tables()
+    assert whole(database, "t.jsonl", text, PATH.format("user.address.city")).warnings == ()
+    assert database.execute("SELECT city FROM t ORDER BY id") == [("Ulm",), ("Jena",)]
+
+
+@pytest.mark.parametrize("atomic", ["", "atomic = true\n"])
+def test_a_path_that_matches_nothing_in_any_span_fails_the_job(database: Database, atomic: str) -> None:
+    plant = table_plant(database, route(atomic + PATH.format("v.city")))
+    status = plant.run(plant.upload("t.jsonl", lines().encode()))
+    assert status.state is JobState.FAILED
+    assert status.failure
+    assert "no record has 'v.city'" in status.failure.message
+
+
+def test_a_path_that_one_record_has_matches_also_where_it_is_null(database: Database, load: Load) -> None:
+    text = lines({"id": 1, "v": 1, "user": {"city": None}})
+    done = load(database, "t.jsonl", text, PATH.format("user.city"))
+    assert done.rows == MANY + 1
+    assert done.warnings == (f"{MANY + 1:,} records hold fields that no column takes: 'v'",)
+
+
+def test_a_column_by_its_own_name_that_no_record_has_is_warned_of(database: Database, load: Load) -> None:
+    done = load(
+        database, "t.jsonl", lines(), "create = true\ncolumns = [{ name = 'id' }, { name = 'v' }, { name = 'w' }]"
+    )
+    assert done.rows == MANY
+    assert done.warnings == ("no record has a field for these columns of table t: 'w'",)
+
+
+@pytest.mark.parametrize("data", ["", "[]"])
+def test_without_a_record_nothing_is_missing(database: Database, data: str) -> None:
+    done = whole(database, "t.json", data, PATH.format("user.city"))
+    assert (done.rows, done.warnings) == (0, ())
+
+
+def run(database: Database, path: Path, *arguments: object) -> list[dict[str, object]]:
+    """The rejects of a file that the command loads."""
+    given = ["run", path, "--to", "postgresql:t", "--dsn", database.dsn, "--create", *arguments]
+    result = CliRunner(mix_stderr=False).invoke(main, list(map(str, given)))
+    assert result.exit_code == 0, result.output + result.stderr
+    return [json.loads(line) for line in Path(f"{path}.rejects.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("half_character_name.json", '[{"a":1},{"\\udfaa":0}]', "half a surrogate pair"),
+        ("empty_name.jsonl", '{"a":1}\n{"":2}\n{"a":3}\n', "empty name"),
+        ("half_value.jsonl", '{"a":"x"}\n{"a":"\\ud800"}\n', "half a surrogate pair"),
+        ("half_inside.jsonl", '{"a":{}}\n{"a":{"\\ud800":1}}\n', "half a surrogate pair"),
+    ],
+)
+def test_records_with_impossible_names_are_rejects(
+    database: Database, tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    (reject,) = run(database, path, "--max-rejects", "1")
+    assert reject["row"] == 2
+    assert reason in str(reject["reason"])
