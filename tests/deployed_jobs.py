@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from penstock.adapters.execution_store import DynamoExecutionStore
+from penstock.adapters.job_index import table_schema
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
@@ -26,11 +27,7 @@ TEMPLATE = {
     "Resources": {
         "Jobs": {
             "Type": "AWS::DynamoDB::Table",
-            "Properties": {
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-                "BillingMode": "PAY_PER_REQUEST",
-            },
+            "Properties": table_schema(),
         },
         "Work": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "the-work"}},
         "Queue": {"Type": "AWS::SQS::Queue"},

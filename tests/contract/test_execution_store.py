@@ -218,6 +218,17 @@ def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None
     assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
 
 
+def test_what_workers_do_is_a_sign_of_life_of_the_job(stores: Stores, clock: Clock) -> None:
+    stores.begin()
+    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+    clock.now += 7
+    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
+    assert stores.status.updated_at == clock.now
+    clock.now += 7
+    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    assert stores.status.updated_at == clock.now
+
+
 def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(stores: Stores, clock: Clock) -> None:
     stores.begin()
     began = clock.now

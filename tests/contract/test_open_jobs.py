@@ -13,12 +13,13 @@ from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.job_times import DynamoJobTimes
 from penstock.adapters.open_jobs import DynamoOpenJobs
 from penstock.errors import JobInProgressError, LeaseLostError
 from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS
 from penstock.model import Claim, Job, JobState, JobStatus, Progress
-from penstock.ports import ExecutionStore, JobStore, OpenJobs
-from penstock.testing import MemoryExecutionStore, MemoryJobStore, MemoryOpenJobs
+from penstock.ports import ExecutionStore, JobStore, JobTimes, OpenJobs
+from penstock.testing import MemoryExecutionStore, MemoryJobStore, MemoryJobTimes, MemoryOpenJobs
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Stores:
     jobs: JobStore
     executions: ExecutionStore
     open_jobs: OpenJobs
+    times: JobTimes
 
     def claim(self, job: Job = JOB) -> Claim:
         claim = self.jobs.claim(job, lease=60)
@@ -43,7 +45,7 @@ class Stores:
 
 def memory(clock: Clock) -> Iterator[Stores]:
     jobs = MemoryJobStore(clock)
-    yield Stores(jobs, MemoryExecutionStore(jobs), MemoryOpenJobs(jobs))
+    yield Stores(jobs, MemoryExecutionStore(jobs), MemoryOpenJobs(jobs), MemoryJobTimes(jobs))
 
 
 def dynamodb(clock: Clock) -> Iterator[Stores]:
@@ -59,6 +61,7 @@ def stores_of(client: object, clock: Clock) -> Stores:
         DynamoJobStore(client, "jobs", **given),  # type: ignore[arg-type]  # boto3's, of whichever server
         DynamoExecutionStore(client, "jobs", **given),  # type: ignore[arg-type]  # the same
         DynamoOpenJobs(client, "jobs", **given),  # type: ignore[arg-type]  # the same
+        DynamoJobTimes(client, "jobs", clock=clock),  # type: ignore[arg-type]  # the same
     )
 
 
@@ -236,3 +239,24 @@ def test_a_record_that_was_deleted_is_not_due(stores: Stores, clock: Clock) -> N
     else:
         stores.jobs._client.delete_item(TableName="jobs", Key={"pk": {"S": f"job#{job.id}"}})  # type: ignore[attr-defined]
     assert stores.due() == []
+
+
+def test_unfinished_jobs_and_those_that_have_ended_are_listed_without_a_scan(stores: Stores, clock: Clock) -> None:
+    jobs = several(20)
+    claims = [stores.claim(job) for job in jobs]
+    assert sorted(stores.times.unfinished()) == sorted(job.id for job in jobs)
+    assert stores.times.ended_since(clock.now - 60) == {}
+    for claim, state in zip(claims[:3], (JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED), strict=True):
+        clock.now += 10
+        stores.jobs.close(claim, state)
+    ends = {job.id: stores.status(job).finished_at for job in jobs[:3]}
+    assert stores.times.ended_since(clock.now - 60) == ends
+    assert set(stores.times.ended_since(clock.now - 10)) == {jobs[1].id, jobs[2].id}
+    assert sorted(stores.times.unfinished()) == sorted(job.id for job in jobs[3:])
+
+
+def test_jobs_that_ended_before_midnight_are_listed_after_it(stores: Stores, clock: Clock) -> None:
+    clock.now = 86_400 * (clock.now // 86_400 + 1) - 5
+    stores.jobs.close(stores.claim(), JobState.FAILED)
+    clock.now += 10
+    assert list(stores.times.ended_since(clock.now - 60)) == [JOB.id]

@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from deployed_jobs import FAILURE, STACK, DeployedJobs
+from deployed_jobs import FAILURE, ROUTE, STACK, DeployedJobs
 from job_stories import HOSTILE
 from penstock.events import read_event
-from penstock.model import JobState
+from penstock.model import Claim, Job, JobState, Source, Target
 from penstock_cli.main import main
 from penstock_local.stack import Stack
 
@@ -242,6 +242,34 @@ def test_a_job_is_watched_in_a_pipe_line_by_line_to_its_end(deployed: DeployedJo
     assert result.exit_code == 0
     line = f"{job.id} succeeded 100.00% 60,000 rows 2.0 MB/s took 6.00 s 3/3 spans s3://drops/in/large.csv.gz\n"
     assert result.stdout == line
+
+
+def put(deployed: DeployedJobs, key: str, body: bytes) -> Source:
+    s3 = deployed.client("s3")
+    version = s3.put_object(Bucket="drops", Key=key, Body=body)
+    return Source("drops", key, len(body), version["ETag"].strip('"'), version["VersionId"], "0A00")
+
+
+def test_a_source_that_is_watched_means_the_version_that_stands_there(deployed: DeployedJobs) -> None:
+    s3 = deployed.client("s3")
+    s3.create_bucket(Bucket="drops")
+    s3.put_bucket_versioning(Bucket="drops", VersioningConfiguration={"Status": "Enabled"})
+    older, newer = put(deployed, "a.csv", b"1"), put(deployed, "a.csv", b"2")
+    # The one that stands there began first: an event of the older came late.
+    for source, state in ((newer, JobState.SUCCEEDED), (older, JobState.FAILED)):
+        claim = deployed.jobs.claim(Job(source, ROUTE, Target("lake", "a.csv")), lease=60)
+        assert isinstance(claim, Claim)
+        deployed.jobs.close(claim, state)
+        deployed.now += 1
+    told = answer("watch", "s3://drops/a.csv", "--json")
+    assert (told["state"], told["version_id"]) == ("succeeded", newer.version_id)
+
+
+def test_a_source_that_does_not_exist_is_not_waited_for(deployed: DeployedJobs) -> None:
+    deployed.client("s3").create_bucket(Bucket="drops")
+    deployed.succeed("a.csv")
+    result = run("watch", "s3://drops/a.csv")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "Error: s3://drops/a.csv does not exist")
 
 
 def test_watching_a_failed_job_ends_with_1_and_says_why(deployed: DeployedJobs) -> None:

@@ -45,12 +45,16 @@ class Clock:
 def test_a_heartbeat_notes_progress_now_and_then() -> None:
     clock, jobs = Clock(), MemoryJobStore(lambda: 0.0)
     heartbeat = UnitHeartbeat(MemoryExecutionStore(jobs), "run", Stage.DELIVER, 7, 5.0, clock)
-    for clock.now in (1.0, 4.9):
-        heartbeat(Progress(1))
+    clock.now = 0.9
+    heartbeat(Progress(1))
     assert jobs.units == {}
-    clock.now = 5.0
+    # Early, for somebody who has just begun to watch; then every five seconds.
+    clock.now = 1.0
+    heartbeat(Progress(1))
+    assert jobs.units == {("run", Stage.DELIVER, 7): (Progress(1), False)}
+    clock.now = 6.0
     heartbeat(Progress(2))
-    clock.now = 9.0
+    clock.now = 10.9
     heartbeat(Progress(3))
     assert jobs.units == {("run", Stage.DELIVER, 7): (Progress(2), False)}
 

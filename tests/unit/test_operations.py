@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from job_stories import BEGAN, spans, succeeded
 from penstock.errors import JobStandsError, UnknownJobError
 from penstock.events import notification, read_event
-from penstock.model import Claim, Failure, Job, JobState, Progress, Receipt, Route, Source, Target
+from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
+from penstock.operations.awaiting import Awaiting
 from penstock.operations.finding import find, newest
 from penstock.operations.redriving import Redriver
 from penstock.operations.story import Teller, timeline
@@ -26,6 +27,7 @@ from penstock.testing import (
     MemoryEventQueue,
     MemoryExecutionStore,
     MemoryJobStore,
+    MemoryJobTimes,
     MemoryMachine,
     MemoryRejectLog,
     MemoryWorkFiles,
@@ -263,11 +265,15 @@ def test_a_job_that_vanishes_while_it_is_followed_is_unknown(plant: Plant) -> No
         list(follow(plant.jobs, "gone", interval=1))
 
 
+def watch_of(plant: Plant, *, rescan: float = 0, clock: Callable[[], float] = lambda: 0.0) -> Watch:
+    return Watch(plant.jobs, MemoryJobTimes(plant.jobs), rescan, clock, lambda: plant.now)
+
+
 def test_all_open_jobs_are_watched_and_those_that_end_are_shown_once_more(plant: Plant) -> None:
     plant.end("before.gz", JobState.FAILED)
     first, claim = plant.begin("first.gz")
     seconds = 0.0
-    watch = Watch(plant.jobs, 10, lambda: seconds)
+    watch = watch_of(plant, rescan=10, clock=lambda: seconds)
     assert [one.job_id for one in watch.look()] == [first.id]
     second, _ = plant.begin("second.gz")
     seconds = 9.0
@@ -279,13 +285,99 @@ def test_all_open_jobs_are_watched_and_those_that_end_are_shown_once_more(plant:
     assert [one.job_id for one in watch.look()] == [second.id]
 
 
-def test_a_job_that_ends_between_two_scans_is_shown_once_more(plant: Plant) -> None:
+def test_a_job_that_ends_between_two_looks_is_shown_once_more(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
-    watch = Watch(plant.jobs, 0)
+    watch = watch_of(plant)
     watch.look()
     plant.jobs.close(claim, JobState.FAILED, failure=FAILURE)
     assert [(one.job_id, one.state) for one in watch.look()] == [(job.id, JobState.FAILED)]
     assert watch.look() == []
+
+
+def test_a_job_that_begins_and_ends_between_two_looks_is_shown_once(plant: Plant) -> None:
+    watch = watch_of(plant)
+    assert watch.look() == []
+    short = [plant.end(f"{number}.gz", JobState.SUCCEEDED) for number in range(20)]
+    assert [one.job_id for one in watch.look()] == [job.id for job in short]
+    assert watch.look() == []
+
+
+def test_a_job_that_is_begun_again_and_ends_again_is_shown_again(plant: Plant) -> None:
+    watch = watch_of(plant)
+    watch.look()
+    job = plant.end("a.gz", JobState.FAILED)
+    assert [one.state for one in watch.look()] == [JobState.FAILED]
+    plant.redrive(job)
+    plant.now += 1
+    claim = plant.jobs.claim(job, lease=60)
+    assert isinstance(claim, Claim)
+    plant.jobs.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
+    assert [one.state for one in watch.look()] == [JobState.SUCCEEDED]
+    assert watch.look() == []
+
+
+class Arriving:
+    """Whoever waits for the job of a version: what happens meanwhile, second by second."""
+
+    def __init__(self, plant: Plant, source: Source) -> None:
+        self.acts: list[Callable[[], object]] = []
+        self.waits = 0
+        self.seconds = 0.0
+        self._plant = plant
+        times = MemoryJobTimes(plant.jobs)
+        self._awaiting = Awaiting(plant.jobs, times, source, lambda: self.seconds, lambda: plant.now, self._sleep)
+
+    def __call__(self) -> JobStatus:
+        return self._awaiting(interval=1, on_wait=self._wait)
+
+    def _wait(self) -> None:
+        self.waits += 1
+
+    def _sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._plant.now += seconds
+        if self.acts:
+            self.acts.pop(0)()
+
+
+def version(number: int, key: str = "a.gz") -> Source:
+    return Source("drops", key, 100, f"e-v{number}", f"v{number}")
+
+
+def test_the_job_of_the_version_that_stands_there_is_found_at_once(plant: Plant) -> None:
+    jobs = [plant.end("a.gz", JobState.SUCCEEDED, f"v{number}") for number in (1, 2, 3)]
+    plant.now += 1e6
+    arriving = Arriving(plant, version(2))
+    assert (arriving().job_id, arriving.waits) == (jobs[1].id, 0)
+
+
+def test_the_job_of_a_version_is_waited_for_and_no_older_one_is_taken_for_it(plant: Plant) -> None:
+    plant.end("a.gz", JobState.SUCCEEDED, "v1")
+    arriving = Arriving(plant, version(2))
+    arriving.acts = [lambda: None, lambda: plant.end("b.gz", JobState.FAILED, "v2"), lambda: None]
+    arriving.acts.append(lambda: plant.end("a.gz", JobState.SUCCEEDED, "v2"))
+    found = arriving()
+    assert found.upload
+    assert (found.upload.version_id, arriving.waits, arriving.seconds) == ("v2", 1, 4)
+
+
+def test_where_no_job_of_the_version_comes_within_a_minute_it_is_said(plant: Plant) -> None:
+    plant.end("a.gz", JobState.SUCCEEDED, "v1")
+    arriving = Arriving(plant, version(2))
+    with pytest.raises(UnknownJobError, match=r"no job of s3://drops/a.gz came within 60 seconds, version v2"):
+        arriving()
+    assert arriving.seconds == 60
+
+
+@pytest.mark.parametrize("unversioned", ["", "null"])
+def test_without_versions_it_is_the_etag_that_tells_them_apart(plant: Plant, unversioned: str) -> None:
+    older = Job(Source("drops", "a.gz", 100, "e1", unversioned, "0A01"), ROUTE, Target("lake", "a"))
+    claim = plant.jobs.claim(older, lease=60)
+    assert isinstance(claim, Claim)
+    assert Arriving(plant, Source("drops", "a.gz", 100, "e1"))().job_id == older.id
+    for other in (Source("drops", "a.gz", 100, "e2", "null"), Source("drops", "a.gz", 100, "e1", "v7")):
+        with pytest.raises(UnknownJobError):
+            Arriving(plant, other)()
 
 
 class Told:

@@ -431,6 +431,16 @@ class JobStore(Protocol):
         """
 
 
+class JobTimes(Protocol):
+    """Which jobs there are at a time, without a scan. Both lag behind the jobs table by a moment."""
+
+    def unfinished(self) -> Collection[str]:
+        """The ids of all jobs that have not ended."""
+
+    def ended_since(self, since: float) -> Mapping[str, float]:
+        """The ids of the jobs that have ended since then, and when, in Unix seconds. Costs by the day."""
+
+
 class OpenJobs(Protocol):
     """The unfinished jobs, by when the reconciler must look at them. A write answers False where a job has been taken,
     renewed or ended since its status was read."""

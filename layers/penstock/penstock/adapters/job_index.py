@@ -14,7 +14,7 @@ moves ``index_time`` on while its lease runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NAME = "by_time"
 SHARDS = 8
@@ -34,6 +34,13 @@ def ended_at(job_id: str, now: float) -> dict[str, object]:
 def open_keys() -> Sequence[str]:
     """Under which keys the unfinished jobs stand."""
     return [f"open#{shard}" for shard in range(SHARDS)]
+
+
+def ended_keys(since: float, until: float) -> Sequence[str]:
+    """Under which keys those stand that ended between two moments, in Unix seconds."""
+    first, last = (datetime.fromtimestamp(at, UTC).date() for at in (since, until))
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [f"ended#{day}#{shard}" for day in days for shard in range(SHARDS)]
 
 
 def table_schema() -> Mapping[str, object]:

@@ -230,13 +230,15 @@ class DynamoJobStore:
         status = status_of(job_id, item)
         if not status.execution or status.state is JobState.SUCCEEDED:
             return status
-        read, _ = self._progress.total(status.execution, Stage.READ, int(item.get("read_units", 0)))
-        delivered, done = self._progress.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
+        read = self._progress.total(status.execution, Stage.READ, int(item.get("read_units", 0)))
+        delivered = self._progress.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
         return replace(
             status,
-            progress=status.progress.plus(delivered),
-            spans_done=status.spans_done + done,
-            indexed=read.bytes_in,
+            progress=status.progress.plus(delivered.progress),
+            spans_done=status.spans_done + delivered.done,
+            indexed=read.progress.bytes_in,
+            # Time left and rates go by the last sign of life, which those of workers are.
+            updated_at=max(status.updated_at, read.updated_at, delivered.updated_at),
         )
 
     def _put(self, puts: Sequence[bytes]) -> None:

@@ -10,7 +10,7 @@ units large: 10,000 workers that each end a span every second stay far below tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -28,6 +28,15 @@ BATCH = 100
 ATTEMPTS = 8
 
 
+@dataclass(frozen=True, slots=True)
+class UnitsTotal:
+    """What units have done together, how many of them are done, and when the last of them said so, in Unix seconds."""
+
+    progress: Progress
+    done: int
+    updated_at: float
+
+
 class SpanProgress:
     """Writes and reads the progress items of a jobs table."""
 
@@ -42,25 +51,24 @@ class SpanProgress:
         figures = [int(done), *astuple(progress)]
         self._table.update(
             _key(execution, stage, unit // SHARD),
-            {name: figures},
+            {name: figures, "updated_at": self._table.clock()},
             condition=f"attribute_not_exists(#{name}) OR #{name}[0] = :open",
             values={":open": 0},
         )
 
-    def total(self, execution: str, stage: Stage, units: int) -> tuple[Progress, int]:
-        """What units 0 to ``units`` have done together, and how many of them are done; nothing where there are none."""
+    def total(self, execution: str, stage: Stage, units: int) -> UnitsTotal:
+        """What units 0 to ``units`` have done together; nothing where there are none."""
         if not units:
-            return Progress(), 0
+            return UnitsTotal(Progress(), 0, 0.0)
         keys = [{"pk": {"S": _key(execution, stage, shard)}} for shard in range(units // SHARD + 1)]
+        items = [plain(item) for item in batch_get(self._table, keys, self._backoff, self._sleep)]
         found = [
-            figures
-            for item in batch_get(self._table, keys, self._backoff, self._sleep)
-            for name, figures in plain(item).items()
-            if name.startswith("u") and name[1:].isdecimal()
+            figures for item in items for name, figures in item.items() if name.startswith("u") and name[1:].isdecimal()
         ]
         # A release may add figures: those of older workers are shorter.
         done, *sums = [sum(map(int, one)) for one in zip_longest(*found, fillvalue=0)] or [0]
-        return Progress(*sums), done
+        updated_at = max((float(item.get("updated_at", 0.0)) for item in items), default=0.0)
+        return UnitsTotal(Progress(*sums), done, updated_at)
 
 
 def batch_get(

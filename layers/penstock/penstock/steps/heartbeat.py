@@ -12,11 +12,13 @@ from penstock.ports import ExecutionStore
 
 # Often enough for somebody who watches; 10,000 workers make 2,000 writes a second, each to an item of 32 of them.
 HEARTBEAT_SECONDS = 5.0
+# Who has just begun to watch sees that something moves.
+FIRST_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class UnitHeartbeat:
-    """Notes the progress that it is called with, every ``every`` seconds."""
+    """Notes the progress that it is called with: after ``first`` seconds, then every ``every`` seconds."""
 
     executions: ExecutionStore
     execution: str
@@ -24,11 +26,12 @@ class UnitHeartbeat:
     unit: int
     every: float = HEARTBEAT_SECONDS
     clock: Callable[[], float] = time.monotonic
+    first: float = FIRST_SECONDS
     _last: float = field(init=False)
 
     def __post_init__(self) -> None:
-        # A unit that is done within ``every`` seconds needs no write but that of its receipt.
-        self._last = self.clock()
+        # A unit that is done by then needs no write but that of its receipt.
+        self._last = self.clock() - self.every + self.first
 
     def __call__(self, progress: Progress) -> None:
         if self.clock() - self._last < self.every:

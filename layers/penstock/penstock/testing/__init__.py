@@ -12,6 +12,7 @@ from penstock.testing.faults import (
     reset,
     slow_down,
 )
+from penstock.testing.job_times import MemoryJobTimes
 from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
 from penstock.testing.open_jobs import MemoryOpenJobs
@@ -36,6 +37,7 @@ __all__ = [
     "MemoryEventQueue",
     "MemoryExecutionStore",
     "MemoryJobStore",
+    "MemoryJobTimes",
     "MemoryMachine",
     "MemoryObjectStore",
     "MemoryOpenJobs",

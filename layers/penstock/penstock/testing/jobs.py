@@ -40,6 +40,7 @@ class MemoryJobStore:
     dues: dict[str, float] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     units: dict[tuple[str, Stage, int], tuple[Progress, bool]] = field(default_factory=dict)
+    unit_times: dict[tuple[str, Stage], float] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -280,6 +281,11 @@ class MemoryJobStore:
             progress=reduce(Progress.plus, (progress for progress, _ in delivered), status.progress),
             spans_done=status.spans_done + sum(done for _, done in delivered),
             indexed=sum(progress.bytes_in for progress, _ in read),
+            updated_at=max(
+                status.updated_at,
+                self.unit_times.get((delivery, Stage.DELIVER), 0.0),
+                self.unit_times.get((status.execution, Stage.READ), 0.0),
+            ),
         )
 
     def _note_order(self, job: Job) -> bool:

@@ -224,12 +224,14 @@ class MemoryExecutionStore:
         self.jobs.units.setdefault((execution, stage, unit), (progress, False))
         if not self.jobs.units[execution, stage, unit][1]:
             self.jobs.units[execution, stage, unit] = progress, False
+        self.jobs.unit_times[execution, stage] = self.jobs.clock()
 
     def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
         first = (delivery, receipt.span) not in self.kept
         kept = self.kept.setdefault((delivery, receipt.span), receipt)
         self.jobs.units[delivery, Stage.DELIVER, receipt.span] = kept.progress, True
+        self.jobs.unit_times[delivery, Stage.DELIVER] = self.jobs.clock()
         return first
 
     def receipts(

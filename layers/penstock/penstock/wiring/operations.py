@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -11,13 +11,16 @@ from penstock.adapters.deployed import read_deployed
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.functions import AbortFunction
 from penstock.adapters.job_store import DynamoJobStore
+from penstock.adapters.job_times import DynamoJobTimes
 from penstock.adapters.machine import StepFunctionsMachine
-from penstock.adapters.person_errors import telling
+from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
+from penstock.adapters.s3_head import read_head
 from penstock.adapters.sqs import SqsEvents
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.model import JobState, JobStatus, Source
+from penstock.operations.awaiting import Awaiting, source_of
 from penstock.operations.finding import find, newest
 from penstock.operations.redriving import Redriver
 from penstock.operations.story import Bar, Story, Teller, timeline
@@ -71,6 +74,10 @@ class Operations:
         return DynamoJobStore(self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS)
 
     @cached_property
+    def _times(self) -> DynamoJobTimes:
+        return DynamoJobTimes(self._access.client("dynamodb"), self._names.jobs_table)
+
+    @cached_property
     def _rejects(self) -> S3RejectLog:
         return S3RejectLog(self._access.client("s3"), self._names.work_bucket)
 
@@ -99,9 +106,23 @@ class Operations:
         with telling("the jobs table"):
             yield from follow(self._jobs, job_id, interval=interval)
 
+    def await_job(self, uri: str, *, interval: float, on_wait: Callable[[], None]) -> JobStatus:
+        """`awaiting.Awaiting`: the job of the version that stands at an ``s3://`` URI now.
+
+        Raises SourceGoneError where nothing stands there, UnknownJobError where no job comes.
+        """
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        with telling(f"s3:GetObject on {uri}", again=ANEW):
+            head = read_head(self._access.client("s3"), bucket, key)
+        if head is None:
+            raise SourceGoneError(f"{uri} does not exist", hint="Check bucket and key: aws s3 ls s3://BUCKET/PREFIX")
+        with telling("the jobs table", again=ANEW):
+            source = source_of(bucket, key, head)
+            return Awaiting(self._jobs, self._times, source)(interval=interval, on_wait=on_wait)
+
     def watch(self, *, rescan: float) -> Iterator[list[JobStatus]]:
         """`watching.Watch`: a look each time."""
-        watched = Watch(self._jobs, rescan)
+        watched = Watch(self._jobs, self._times, rescan)
         while True:
             with telling("the jobs table"):
                 found = watched.look()

@@ -1,0 +1,80 @@
+"""The job of the version of an object that stands under its key now, also before there is one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from penstock.errors import UnknownJobError
+from penstock.model import JobStatus, ObjectHead, Source
+from penstock.operations.watching import LAG, read_jobs
+from penstock.ports import JobStore, JobTimes
+
+# Seconds. An event takes one or two from S3 to its job, unless the queue is full.
+PATIENCE = 60.0
+
+# What S3 calls the version of an object that was put while versioning was off; events leave it out.
+UNVERSIONED = ("", "null")
+
+
+def source_of(bucket: str, key: str, head: ObjectHead) -> Source:
+    """The version that HEAD has seen."""
+    return Source(bucket, key, head.size, head.etag, head.version_id)
+
+
+@dataclass
+class Awaiting:
+    """Finds the newest job of one version of a source, and never that of another version."""
+
+    jobs: JobStore
+    times: JobTimes
+    source: Source
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    _others: set[str] = field(default_factory=set)
+
+    def __call__(self, *, interval: float, on_wait: Callable[[], None], patience: float = PATIENCE) -> JobStatus:
+        """Wait for it. ``on_wait`` is called once where it is not there yet.
+
+        Raises UnknownJobError where none has come after ``patience`` seconds.
+        """
+        until = self.clock() + patience
+        # An older job is not in the index's last minute: it costs one look at the whole table.
+        found = self._recent() or self._newest(self.jobs.search(source=self.source.uri))
+        if found is None:
+            on_wait()
+        while found is None:
+            if self.clock() >= until:
+                raise UnknownJobError(
+                    f"no job of {self.source.uri} came within {patience:.0f} seconds, {_version(self.source)}",
+                    hint="`penstock explain` says whether a route takes it; `penstock status` knows earlier versions.",
+                )
+            self.sleep(interval)
+            found = self._recent()
+        return found
+
+    def _recent(self) -> JobStatus | None:
+        """Among those that are unfinished, or ended in the last minute."""
+        ids = {*self.times.unfinished(), *self.times.ended_since(self.now() - LAG)} - self._others
+        self._others |= ids
+        return self._newest(read_jobs(self.jobs, ids))
+
+    def _newest(self, found: Iterable[JobStatus]) -> JobStatus | None:
+        mine = [status for status in found if _is_of(status, self.source)]
+        return max(mine, key=lambda status: (status.started_at, status.job_id), default=None)
+
+
+def _is_of(status: JobStatus, source: Source) -> bool:
+    known = status.upload
+    if known is None or status.source != source.uri:
+        return False
+    if known.version_id in UNVERSIONED or source.version_id in UNVERSIONED:
+        same_kind = (known.version_id in UNVERSIONED) == (source.version_id in UNVERSIONED)
+        return same_kind and known.etag == source.etag
+    return known.version_id == source.version_id
+
+
+def _version(source: Source) -> str:
+    return f"version {source.version_id}" if source.version_id not in UNVERSIONED else f"ETag {source.etag}"
