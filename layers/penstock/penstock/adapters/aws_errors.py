@@ -96,6 +96,10 @@ _MISSING = frozenset(
 # 416: the pinned object had these bytes. 409: a conditional write met another. NoSuchUpload: someone else ended it.
 _CHANGED = frozenset({"412", "416", "ConditionalRequestConflict", "InvalidRange", "NoSuchUpload", "PreconditionFailed"})
 
+# How services refuse a header that they do not know; so is status 501.
+_UNKNOWN_HEADER = frozenset({"InvalidArgument", "InvalidRequest", "MalformedXML", "NotImplemented"})
+
+_UNSUPPORTED_HINT = "The service does not support this request: use another service, or ask its makers."
 _EXPIRED_HINT = "The credentials ran out; the message will be tried again, with those that the function has by then."
 _CREDENTIALS_HINT = "Provide or renew AWS credentials and region; on Lambda, check the function's role."
 
@@ -108,6 +112,16 @@ def code_of(error: boto.ClientError) -> str:
 def status_of(error: boto.ClientError) -> int:
     """The HTTP status of an answer, 0 where there is none."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_unsupported(error: boto.ClientError) -> bool:
+    """Whether the service says that it cannot do this at all: trying again changes nothing."""
+    return code_of(error) == "NotImplemented" or status_of(error) == HTTPStatus.NOT_IMPLEMENTED
+
+
+def may_be_unknown_header(error: boto.ClientError) -> bool:
+    """Whether the same request without a newer header may succeed."""
+    return code_of(error) in _UNKNOWN_HEADER or is_unsupported(error)
 
 
 @contextmanager
@@ -143,6 +157,8 @@ def _answered(  # noqa: PLR0911  # a table of answers
     status = status_of(error)
     said = error.response.get("Error", {}).get("Message", "")
     message = f"{right}: {code}: {said}" if said else f"{right}: {code}"
+    if is_unsupported(error):
+        return RequestRefusedError(f"{message} (not supported)", hint=_UNSUPPORTED_HINT)
     if code in _UNAVAILABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ServiceUnavailableError(message)
     if code in _EXPIRED:

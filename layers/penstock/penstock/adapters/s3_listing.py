@@ -5,9 +5,12 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from penstock.adapters.aws_errors import translating
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import status_of, translating
 from penstock.adapters.sorted_listing import is_sorted_by_contract, sorted_files
 from penstock.adapters.transfer_client import endpoint_of
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
         ObjectTypeDef,
     )
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef as Page
+
+# How services answer that know no HEAD of a part.
+_NO_PARTS = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 
 class S3Listing:
@@ -110,7 +116,7 @@ class S3Listing:
         )
 
     def part_size(self, file: RemoteFile, number: int) -> int:
-        return part_size_of(head_of(self._client, file, part=number))
+        return part_size(self._client, file, number)
 
 
 def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
@@ -118,19 +124,27 @@ def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
     return answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer
 
 
-def part_size_of(head: HeadObjectOutputTypeDef) -> int:
-    """Bytes of the part that was asked for; 0 from a service that has answered for the whole object instead."""
+def part_size(client: S3Client, file: RemoteFile, number: int) -> int:
+    """Bytes of a part, counted from 1; 0 from a service that does not tell, or answers for the whole object instead.
+
+    Not pinned: services disagree on whose ETag a condition means there. Raises SourceGoneError.
+    """
+    request: HeadObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "PartNumber": number}
+    with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
+        try:
+            head = client.head_object(**request)
+        except ClientError as error:
+            if status_of(error) in _NO_PARTS:
+                return 0
+            raise
     return head["ContentLength"] if "PartsCount" in head else 0
 
 
-def head_of(client: S3Client, file: RemoteFile, *, part: int = 0) -> HeadObjectOutputTypeDef:
-    """HEAD of an object as it was listed, or of one of its parts, counted from 1.
+def head_of(client: S3Client, file: RemoteFile) -> HeadObjectOutputTypeDef:
+    """HEAD of an object as it was listed.
 
-    Raises SourceGoneError, and SourceChangedError for an object that is no longer the one that was listed. A part is
-    not pinned: services disagree on whose ETag a condition means there.
+    Raises SourceGoneError, and SourceChangedError for an object that is no longer the one that was listed.
     """
-    if part:
-        return _head(client, {"Bucket": file.bucket, "Key": file.key, "PartNumber": part})
     return _head(client, _pinned(file))
 
 

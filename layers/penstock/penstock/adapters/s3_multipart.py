@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
 from penstock.adapters.s3_publish import complete_by_rule, put_by_rule
-from penstock.adapters.s3_upload import MultipartUpload, create_upload, joined, put_object
+from penstock.adapters.s3_upload import MultipartUpload, create_any_upload, joined, put_object
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
 from penstock.objects import Content, ObjectHead, Published, Target
@@ -109,9 +109,14 @@ class S3BucketSink:
 
     def _send(self, buffer: PartBuffer) -> None:
         if self._upload is None:
-            upload_id = create_upload(self._client, self._target, self._content)
+            created = create_any_upload(self._client, self._target, self._content)
             self._upload = MultipartUpload(
-                self._client, self._target, upload_id, threads=self._uploads, give_back=self._pool.give
+                self._client,
+                self._target,
+                created.id,
+                threads=self._uploads,
+                give_back=self._pool.give,
+                proof=created.proof,
             )
         self._sent += 1
         self._filling = None

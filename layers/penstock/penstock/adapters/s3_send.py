@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -12,17 +11,19 @@ from typing import TYPE_CHECKING, Any, cast
 from penstock.adapters.aws_errors import translating
 from penstock.adapters.local_tree import LocalFolder, file_errors
 from penstock.adapters.part_body import going
-from penstock.adapters.s3_listing import head_of, part_size_of
+from penstock.adapters.s3_listing import head_of, part_size
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_upload import (
+    CreatedUpload,
     Part,
     abort_upload,
     complete_upload,
-    create_upload,
+    create_any_upload,
     joined,
+    part_proof,
     put_object,
 )
-from penstock.body import PIECE, FileBody, crc32_of
+from penstock.body import PIECE, FileBody, crc32_of, md5_of
 from penstock.checksum import crc32 as crc32_of_bytes
 from penstock.errors import (
     DestinationMissingError,
@@ -79,7 +80,9 @@ class S3Sender:
             crc32 = crc32_of(_body(file, stream.fileno(), (0, file.size)))
         # S3 proves that what goes now is what the file held then.
         with folder.opened(file) as stream, going(_body(file, stream.fileno(), (0, file.size)), _unheard) as body:
-            put_object(self._client, target, content, {}, body=cast("bytearray", body), crc32=crc32)
+            whole = _body(file, stream.fileno(), (0, file.size))
+            request = cast("bytearray", body)
+            put_object(self._client, target, content, {}, body=request, crc32=crc32, md5=lambda: md5_of(whole))
 
     def _upload_parts(
         self,
@@ -89,32 +92,34 @@ class S3Sender:
         content: Content,
         moved: Moved,
     ) -> None:
-        upload_id = create_upload(self._client, target, content)
-        with self._aborted(target, upload_id):
+        created = create_any_upload(self._client, target, content)
+        with self._aborted(target, created.id):
             with folder.opened(file) as stream:
                 fd = stream.fileno()
 
                 def send(number: int, part: tuple[int, int]) -> Part:
-                    sent = self._part(target, upload_id, number, _body(file, fd, part))
+                    sent = self._part(target, created, number, _body(file, fd, part))
                     moved(sent.size)
                     return sent
 
                 parts = self._pool.each(send, self._pool.ranges(file.size))
             size, crc32 = joined(parts)
-            published = complete_upload(self._client, target, upload_id, {}, parts=parts, size=size, crc32=crc32)
+            published = complete_upload(
+                self._client, target, created.id, {}, parts=parts, size=size, crc32=crc32, proof=created.proof
+            )
         if not published:
             raise PublishConflictError(f"{target.uri}: somebody else ended the upload")
 
-    def _part(self, target: Target, upload_id: str, number: int, body: Body) -> Part:
+    def _part(self, target: Target, upload: CreatedUpload, number: int, body: Body) -> Part:
         crc32, right = crc32_of(body), f"s3:PutObject on {target.uri}"
         with translating(right, missing=DestinationMissingError), going(body, _unheard) as part:
             answer = self._client.upload_part(
                 Bucket=target.bucket,
                 Key=target.key,
-                UploadId=upload_id,
+                UploadId=upload.id,
                 PartNumber=number,
                 Body=cast("Any", part),
-                ChecksumCRC32=b64encode(crc32.to_bytes(4, "big")).decode(),
+                **part_proof(crc32, upload.proof, lambda: md5_of(body)),
             )
         return Part(number, answer["ETag"], crc32, len(body))
 
@@ -142,8 +147,8 @@ class S3Sender:
         moved(file.size)
 
     def _copy_parts(self, file: RemoteFile, target: Target, moved: Moved) -> None:
-        head = head_of(self._client, file, part=1) if file.part_count else head_of(self._client, file)
-        ranges = self._pool.ranges(file.size, part_size_of(head) if file.part_count else 0)
+        head = head_of(self._client, file)
+        ranges = self._pool.ranges(file.size, part_size(self._client, file, 1) if file.part_count else 0)
         with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
             upload_id = self._client.create_multipart_upload(**_as_it_was(head, target))["UploadId"]
 

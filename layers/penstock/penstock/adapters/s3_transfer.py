@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from penstock.adapters.aws_errors import code_of, status_of
+from penstock.adapters.aws_errors import code_of, may_be_unknown_header, status_of
 from penstock.adapters.part_body import going
 from penstock.adapters.person_errors import telling
 from penstock.adapters.s3_open_uploads import open_upload_pages
@@ -22,9 +22,6 @@ from penstock.uploads import OpenUpload, Proof, SentPart, StandingObject, Standi
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-# How services refuse a header that they do not know.
-_UNKNOWN = frozenset({"InvalidArgument", "InvalidRequest", "MalformedXML", "NotImplemented"})
 
 
 class S3UploadService:
@@ -41,7 +38,7 @@ class S3UploadService:
                     **about, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
                 )
             except ClientError as error:
-                if not _unknown(error):
+                if not may_be_unknown_header(error):
                     raise
                 answer = self._client.create_multipart_upload(**about)
         # Who does not say that it understood will not check either.
@@ -115,7 +112,7 @@ class S3UploadService:
                 with going(body, moved) as whole:
                     answer = self._client.put_object(**about, **_crc32(crc32), Body=cast("Any", whole))
             except ClientError as error:
-                if not _unknown(error):
+                if not may_be_unknown_header(error):
                     raise
                 with going(body, moved) as whole:
                     answer = self._client.put_object(**about, **_md5(body), Body=cast("Any", whole))
@@ -160,10 +157,6 @@ def _about(target: Target, content: Content) -> Any:
 
 def _named(upload: OpenUpload) -> Any:
     return {"Bucket": upload.target.bucket, "Key": upload.target.key, "UploadId": upload.id}
-
-
-def _unknown(error: ClientError) -> bool:
-    return code_of(error) in _UNKNOWN or status_of(error) == HTTPStatus.NOT_IMPLEMENTED
 
 
 def _now(headers: Mapping[str, str]) -> float:

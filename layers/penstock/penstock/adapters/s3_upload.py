@@ -1,24 +1,27 @@
 """The requests that make an object: one PUT, or a multipart upload whose parts go up in parallel.
 
-S3 proves every part and the whole: each request carries the CRC32 of what it should hold.
+S3 proves every part and the whole: each request carries the CRC32 of what it should hold. Services that know no
+full-object checksums get an MD5 with each request instead.
 """
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from penstock.adapters.aws_errors import code_of, translating
+from penstock.adapters.aws_errors import code_of, may_be_unknown_header, translating
 from penstock.adapters.part_buffers import PartBuffer
 from penstock.adapters.s3_publish import Condition
 from penstock.checksum import crc32_combine
 from penstock.errors import DestinationMissingError, PublishConflictError
 from penstock.objects import Content, Published, Target
+from penstock.uploads import Proof
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 # A condition does not hold: after these, look at the destination again. NoSuchKey: If-Match met nothing.
 # ConditionalRequestConflict: another write was under way or, on completion, came after the upload was created.
 _REFUSED = frozenset({"PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"})
+_FULL_OBJECT: Any = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 # An earlier try may have completed the upload although its answer was lost.
 _REFUSED_OR_GONE = _REFUSED | {"NoSuchUpload"}
 
@@ -40,21 +44,34 @@ class Part(NamedTuple):
     size: int
 
 
+class CreatedUpload(NamedTuple):
+    """A multipart upload, and how the service proves what it receives."""
+
+    id: str
+    proof: Proof
+
+
 def put_object(
-    client: S3Client, target: Target, content: Content, condition: Condition, *, body: bytearray, crc32: int
+    client: S3Client,
+    target: Target,
+    content: Content,
+    condition: Condition,
+    *,
+    body: bytearray,
+    crc32: int,
+    md5: Callable[[], bytes] | None = None,
 ) -> Published | None:
-    """PUT under a condition; None if it does not hold."""
+    """PUT under a condition; None if it does not hold. ``md5`` is for a body that is no bytearray."""
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
+        request: Any = {"Bucket": target.bucket, "Key": target.key, "Body": body, **_about(content), **condition}
+        md5 = md5 or partial(_md5_of, body)
         try:
-            answer = client.put_object(
-                Bucket=target.bucket,
-                Key=target.key,
-                Body=body,  # type: ignore[arg-type]  # botocore takes a bytearray, its stubs do not say so
-                ContentType=content.content_type,
-                Metadata=content.metadata,
-                ChecksumCRC32=_encoded(crc32),
-                **condition,
-            )
+            try:
+                answer = client.put_object(**request, **part_proof(crc32, Proof.CRC32, md5))
+            except ClientError as error:
+                if not may_be_unknown_header(error):
+                    raise
+                answer = client.put_object(**request, **part_proof(crc32, Proof.MD5, md5))
         except ClientError as error:
             if code_of(error) in _REFUSED:
                 return None
@@ -75,15 +92,22 @@ def abort_upload(client: S3Client, target: Target, upload_id: str) -> None:
 def create_upload(client: S3Client, target: Target, content: Content) -> str:
     """Open an upload that declares a full-object CRC32; its id."""
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
-        answer = client.create_multipart_upload(
-            Bucket=target.bucket,
-            Key=target.key,
-            ContentType=content.content_type,
-            Metadata=content.metadata,
-            ChecksumAlgorithm="CRC32",
-            ChecksumType="FULL_OBJECT",
-        )
+        answer = client.create_multipart_upload(Bucket=target.bucket, Key=target.key, **_about(content), **_FULL_OBJECT)
     return answer["UploadId"]
+
+
+def create_any_upload(client: S3Client, target: Target, content: Content) -> CreatedUpload:
+    """The same on any service: one that refuses the declaration, or does not confirm it, gets MD5s."""
+    request = {"Bucket": target.bucket, "Key": target.key, **_about(content)}
+    with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
+        try:
+            answer = client.create_multipart_upload(**request, **_FULL_OBJECT)
+        except ClientError as error:
+            if not may_be_unknown_header(error):
+                raise
+            answer = client.create_multipart_upload(**request)
+    proof = Proof.CRC32 if answer.get("ChecksumType") == "FULL_OBJECT" else Proof.MD5
+    return CreatedUpload(answer["UploadId"], proof)
 
 
 def complete_upload(
@@ -95,8 +119,10 @@ def complete_upload(
     parts: Sequence[Part],
     size: int,
     crc32: int,
+    proof: Proof = Proof.CRC32,
 ) -> Published | None:
     """Complete under a condition; None if it does not hold, or if the upload is gone."""
+    whole: dict[str, Any] = {"ChecksumCRC32": _encoded(crc32), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
     # If-Match needs s3:GetObject too; the HEAD before it has proved that.
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
         try:
@@ -104,10 +130,8 @@ def complete_upload(
                 Bucket=target.bucket,
                 Key=target.key,
                 UploadId=upload_id,
-                MultipartUpload={"Parts": [_completed(part) for part in parts]},
-                ChecksumCRC32=_encoded(crc32),
-                ChecksumType="FULL_OBJECT",
-                MpuObjectSize=size,
+                MultipartUpload={"Parts": [_completed(part, proof) for part in parts]},
+                **(whole if proof is Proof.CRC32 else {}),
                 **condition,
             )
         except ClientError as error:
@@ -141,7 +165,10 @@ class MultipartUpload:
         upload_id: str,
         threads: int,
         give_back: Callable[[PartBuffer], None],
+        *,
+        proof: Proof = Proof.CRC32,
     ) -> None:
+        self._proof = proof
         self._client = client
         self._target = target
         self._id = upload_id
@@ -168,7 +195,9 @@ class MultipartUpload:
 
     def complete(self, condition: Condition, *, parts: list[Part], size: int, crc32: int) -> Published | None:
         """Complete under a condition; None if it does not hold, or if the upload is gone."""
-        return complete_upload(self._client, self._target, self._id, condition, parts=parts, size=size, crc32=crc32)
+        return complete_upload(
+            self._client, self._target, self._id, condition, parts=parts, size=size, crc32=crc32, proof=self._proof
+        )
 
     def stop(self) -> None:
         """Drop what waits, and wait for the parts under way."""
@@ -189,7 +218,7 @@ class MultipartUpload:
                 UploadId=self._id,
                 PartNumber=number,
                 Body=body,  # type: ignore[arg-type]  # as above
-                ChecksumCRC32=_encoded(crc32),
+                **part_proof(crc32, self._proof, partial(_md5_of, body)),
             )
         return Part(number, answer["ETag"], crc32, len(body))
 
@@ -212,9 +241,22 @@ def joined(parts: list[Part]) -> tuple[int, int]:
     return size, crc32
 
 
-def _completed(part: Part) -> CompletedPartTypeDef:
+def part_proof(crc32: int, proof: Proof, md5: Callable[[], bytes]) -> Any:
+    """Arguments by which the service proves the bytes of a request."""
+    return {"ChecksumCRC32": _encoded(crc32)} if proof is Proof.CRC32 else {"ContentMD5": b64encode(md5()).decode()}
+
+
+def _md5_of(body: bytearray) -> bytes:
+    return hashlib.md5(body, usedforsecurity=False).digest()
+
+
+def _about(content: Content) -> Any:
+    return {"ContentType": content.content_type, "Metadata": content.metadata}
+
+
+def _completed(part: Part, proof: Proof) -> CompletedPartTypeDef:
     completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": part.etag}
-    if part.crc32 is not None:
+    if part.crc32 is not None and proof is Proof.CRC32:
         completed["ChecksumCRC32"] = _encoded(part.crc32)
     return completed
 
