@@ -50,7 +50,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """How trees are made equal. Memory: 256 KiB for each of 2 x ``threads``, and two pages of each listing."""
+    """How trees are made equal. Memory: 256 KiB for each of 2 x ``threads``, and 2 MiB of each listing."""
 
     filters: Filters
     size_only: bool = False
