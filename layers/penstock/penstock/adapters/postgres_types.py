@@ -49,7 +49,11 @@ _TEXTS, _ARRAYS = "S", "A"
 # Types that contain dates or times, and arrays of them (whose names begin with a stroke); those that know of zones.
 _TIMES = re.compile(r"_?(date|time|timetz|timestamp|timestamptz|(?:date|ts|tstz)(?:multi)?range)")
 _ZONED = re.compile(r"_?(timetz|timestamptz|tstz(?:multi)?range)")
+_CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz"})
+_DIGITS_OF_SECONDS = 6
 _LONGEST_NAME = 63
+# Of most currencies. Where lc_monetary names one without, what has a fraction is rounded.
+_CENTS = 2
 # A modifier counts four bytes of a header that no longer is.
 _HEADER = 4
 
@@ -71,11 +75,24 @@ def _storage(kind: str, category: str, modifier: int, comment: str) -> Storage:
         places = modifier if limited else None
         return Storage(ColumnType.TIMESTAMP, places=places, zoned=kind == "timestamptz", spellings=mark)
     if category == _TEXTS:
-        # What is too long for a name is cut, for a char(n) only blanks are, which mean nothing there.
+        # What is too long for a name is cut; for a char(n) only blanks are, which mean nothing there.
         lengths = {"varchar": modifier - _HEADER if limited else None, "name": _LONGEST_NAME}
         return Storage(ColumnType.TEXT, length=lengths.get(kind))
     times = bool(_TIMES.fullmatch(kind))
-    return Storage(None, zoned=bool(_ZONED.fullmatch(kind)), times=times, array=category == _ARRAYS)
+    places = _places(kind.removeprefix("_"), modifier)
+    return Storage(None, places, zoned=bool(_ZONED.fullmatch(kind)), times=times, array=category == _ARRAYS)
+
+
+def _places(kind: str, modifier: int) -> int | None:
+    """Digits behind the point that a type keeps which only the database reads, or a list of it; None: any."""
+    limited = modifier >= 0
+    if kind == "money":
+        return _CENTS
+    if kind == "interval":
+        return min(modifier & 0xFFFF, _DIGITS_OF_SECONDS) if limited else _DIGITS_OF_SECONDS
+    if kind == "numeric":
+        return _scale(modifier) if limited else None
+    return modifier if limited and kind in _CLOCKS else None
 
 
 def _scale(modifier: int) -> int:

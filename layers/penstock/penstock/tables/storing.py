@@ -29,6 +29,8 @@ def stored_kind(kind: Kind, storage: Storage) -> Kind:
             return MomentKind(kind, storage)
         case None if storage.times and isinstance(kind, TextKind):
             return TimesKind(storage)
+        case None if storage.places is not None and isinstance(kind, TextKind):
+            return FractionsKind(storage.places)
     return kind
 
 
@@ -127,7 +129,26 @@ class MomentKind(Within):
             raise ValueError(f"{shown(text)} lies in a year, in UTC, that there is none of") from None
 
 
-class TimesKind(TextKind):
+class FractionsKind(TextKind):
+    """Text that the database reads, and whose numbers or seconds it would round to so many digits behind the point."""
+
+    number = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?")
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+
+    def accepts(self, cells: Cells) -> bool:
+        shape = cells.shape
+        return not any(sign in shape for sign in (b".", b"e", b"E")) and super().accepts(cells)
+
+    def value(self, text: str) -> object:
+        numbers = map(Decimal, self.number.findall(text))
+        if any(number and _places(number) > self.places for number in numbers):
+            raise ValueError(f"{shown(text)} would be rounded: the column keeps {self.places} digits behind the point")
+        return super().value(text)
+
+
+class TimesKind(FractionsKind):
     """Text that the database reads as times, or lists and ranges of dates and times: in the form of ISO 8601."""
 
     words = frozenset({"t", "z", "utc", "am", "pm", "null", "empty", "infinity"})
@@ -140,6 +161,7 @@ class TimesKind(TextKind):
     offset = re.compile(r":[0-9]{2}(?:\.[0-9]+)?\s?[+-][0-9]")
 
     def __init__(self, storage: Storage) -> None:
+        super().__init__(DIGITS_OF_SECONDS if storage.places is None else storage.places)
         self.zoned = storage.zoned
 
     def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself

@@ -122,7 +122,9 @@ def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
 
 def _is_converted(column: Column) -> bool:
     held = column.storage
-    return column.type is ColumnType.JSON or is_formatted(column) or (held is not None and held.times)
+    if column.type is ColumnType.JSON or is_formatted(column):
+        return True
+    return held is not None and held.type is None and (held.times or held.places is not None)
 
 
 def _spelling(column: Column) -> str:
