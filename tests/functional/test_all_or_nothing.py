@@ -140,6 +140,33 @@ def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
     assert database.tables() == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.csv", 'a,b\n"x"y,1\n', ["row 1 (byte 4): 'y' follows the closing quote"]),
+        ("a.csv", "id;v\n1,5\n2,7\n", ["expected 1 fields, found 2", "The header holds ';'"]),
+        ("a.jsonl", '{\n "a": 1\n}\n', ["row 1 (byte 0): not JSON", "Each line must be one JSON value"]),
+    ],
+)
+def test_the_reasons_are_told_also_where_so_many_rejects_are_allowed(
+    database: Database, folder: Path, name: str, data: str, told: list[str]
+) -> None:
+    path = folder / name
+    path.write_text(data)
+    said = failed(load(database, path, "t", "--create", "--max-rejects", "9"))
+    assert [text for text in ("none of the first", *told) if text not in said] == []
+    assert rejects(path)[0]["row"] == 1
+    assert database.tables() == set()
+
+
+def test_names_that_no_column_can_have_are_told_where_there_are_no_others(database: Database, folder: Path) -> None:
+    path = folder / "a.jsonl"
+    path.write_text('{"":1}\n{"":2}\n')
+    assert "no good record to infer its columns from; a field has an empty name" in failed(
+        load(database, path, "t", "--create", "--max-rejects", "9")
+    )
+
+
 @pytest.mark.parametrize("sign", [";", "\t", "|"])
 def test_a_header_of_one_column_that_is_several_by_another_delimiter_is_refused(
     database: Database, folder: Path, sign: str

@@ -18,7 +18,7 @@ LEVELS = [
     {"limits", "memory", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},
     {"cutting", "costs"},
-    {"pipeline", "fitting", "settling"},
+    {"pipeline", "fitting", "sampling", "settling"},
     {"delivery", "transfer", "mirror"},
     {"loading", "small_sources"},
     {"steps"},

@@ -136,7 +136,7 @@ def test_each_table_of_a_choice_is_inferred_from_its_own_records() -> None:
 
 def test_a_table_without_a_record_in_the_sample_cannot_be_inferred() -> None:
     choice = Choice("type", {"song": Table("songs"), "app": Table("apps")})
-    with pytest.raises(InvalidTableError, match="table apps: there is no record to infer its columns from"):
+    with pytest.raises(InvalidTableError, match="table apps: there is no good record to infer its columns from"):
         complete(TablePlan(PARSE, choice=choice), records({"type": "song", "title": "x"}))
 
 

@@ -15,7 +15,6 @@ from penstock.errors import PermanentError
 from penstock.index.boundaries import text_of
 from penstock.index.ways import ways_within
 from penstock.limits import KIB, MIB, Budget, PartPlan
-from penstock.loading import SAMPLE_BYTES
 from penstock.model import Job, Route, Source, Store
 from penstock.parsers import parse, resolve
 from penstock.pipeline import Decoding, peek
@@ -23,6 +22,7 @@ from penstock.ports import ObjectStore
 from penstock.records import Format, Mode, TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
+from penstock.sampling import SAMPLE_BYTES
 from penstock.steps.estimate import NETWORK, VCPU, bytes_per_second, codec_by_name, expected_bytes
 from penstock.steps.handover import is_large
 from penstock.steps.planning import IDENTITY, Sizes

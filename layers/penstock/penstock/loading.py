@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
 from penstock.fitting import begin_fitted
-from penstock.limits import MIB, Budget
+from penstock.limits import Budget
 from penstock.model import Job, Progress, Receipt
-from penstock.parsers import WorkbookLimits, advice, parse, reasons, refuse_other_delimiter, resolve, settle
+from penstock.parsers import WorkbookLimits, parse, resolve, settle
 from penstock.pipeline import Decoding, naming
 from penstock.ports import ObjectStore, RejectLog, TableSink
-from penstock.records import Batch, Chunk, FieldCounts, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
+from penstock.records import Chunk, FieldCounts, Format, Loaded, ParseOptions, Reject, Resume, TablePlan
+from penstock.sampling import Sampler
 from penstock.settling import Settling
 from penstock.tables import (
     Allowance,
@@ -29,7 +29,6 @@ from penstock.tables import (
     Form,
     Rowmaker,
     check_paths,
-    complete,
     dropped_warning,
     field_warnings,
     garbage_held_back,
@@ -37,10 +36,6 @@ from penstock.tables import (
     tables_of,
     told_alone,
 )
-
-# What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
-SAMPLE_BYTES = 1 * MIB
-SAMPLES = 64  # at most, where all that is in one is rejected
 
 # A job that is loaded in one go is one span.
 SPAN = 0
@@ -70,7 +65,8 @@ class TableCarrier:
         with naming(attempt.job.source):
             sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
-                plan, resume = begin_fitted(sink, sampled)
+                with self.explaining(attempt, sampled):
+                    plan, resume = begin_fitted(sink, sampled)
                 load = Load(attempt, plan, resume, self.decoding(attempt))
                 if attempt.ended():
                     # What `abort` has dropped may have been staged anew just now.
@@ -155,29 +151,14 @@ class TableCarrier:
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
         if all(table.columns for table in tables_of(plan)):
             return plan
-        with closing(self.decoding(attempt).pieces()) as pieces:
-            batches = parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
-            samples = islice(batches, SAMPLES)
-            # Where the first records are none, those behind them tell.
-            first = next(samples, None)
-            sample = first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
-        if sample and not sample.rows:
-            self._refuse_hopeless(attempt, plan, sample)
-        elif sample:
-            refuse_other_delimiter(plan.parse, sample)
-        return complete(plan, sample) if sample else plan
+        return self._sampler(attempt).complete(plan)
 
-    def _refuse_hopeless(self, attempt: Attempt, plan: TablePlan, sample: Batch) -> None:
-        """Raises TooManyRejectsError where none of the first records is good, and those are too many already."""
-        rejects = sample.rejects
-        if not Allowance(plan.max_rejects).passed(len(rejects), len(rejects)):
-            return
-        folder = self.rejects.write(attempt.job.id, f"{SPAN:05d}-{0:06d}", rejects)
-        raise TooManyRejectsError(
-            f"{attempt.job.source.uri}: none of the first {sample.count:,} records is good: {reasons(rejects)}; "
-            f"they are listed in {folder}",
-            hint=advice(plan.parse, sample.names, rejects),
-        )
+    def explaining(self, attempt: Attempt, plan: TablePlan) -> AbstractContextManager[None]:
+        """See `Sampler.explaining`."""
+        return self._sampler(attempt).explaining(plan)
+
+    def _sampler(self, attempt: Attempt) -> Sampler:
+        return Sampler(attempt.job, partial(self.decoding, attempt), self.rejects, self.workbook)
 
     def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
         """A JSON document whose records lie somewhere within is read once before: the last of doubled keys counts."""

@@ -76,7 +76,8 @@ class TableSteps:
         plan = self.carrier.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
             # A table that is missing should be told of before an index is made.
-            plan, _ = begin_fitted(sink, plan)
+            with self.carrier.explaining(attempt, plan):
+                plan, _ = begin_fitted(sink, plan)
             loaded = sink.is_finished()
         with closing(self.carrier.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)

@@ -59,8 +59,11 @@ def _with_columns(table: Table, sample: Batch) -> Table:
         return table
     columns = infer(sample, table.nulls)
     if not columns:
+        faults = faults_of([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
+        why = "".join(f"; {fault}" for fault in dict.fromkeys(faults.values()))
         raise InvalidTableError(
-            f"table {table.name}: there is no record to infer its columns from", hint="Declare the table's columns."
+            f"table {table.name}: there is no good record to infer its columns from{why}",
+            hint="Declare the table's columns.",
         )
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
