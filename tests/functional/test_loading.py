@@ -85,9 +85,9 @@ class Plant:
         )
         beat = self.jobs.beat
 
-        def noticing(claim, progress, *, lease):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
+        def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
             self.beats.append(progress)
-            beat(claim, progress, lease=lease)
+            beat(claim, progress, lease=lease, memory=memory)
 
         self.jobs.beat = noticing  # type: ignore[method-assign]  # a spy
         try:
