@@ -52,7 +52,7 @@ class Sampler:
                 sample = self._sample(plan.parse)
                 if sample and sample.rejects and not sample.rows:
                     error.add_note(self._hopeless(sample))
-                    error.hint = advice(plan.parse, sample.names, sample.rejects)
+                    error.hint = f"{advice(plan.parse, sample.names, sample.rejects)} {error.hint}".strip()
             raise
 
     def _sample(self, options: ParseOptions) -> Batch | None:
