@@ -9,6 +9,7 @@ import click
 
 from penstock.limits import MIB
 from penstock.records import Column, Format
+from penstock_cli.completion import complete_file
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import human_size
@@ -30,7 +31,7 @@ Examples:
   penstock explain orders.csv.gz --routes my-routes.toml --as orders/2026/orders.csv.gz
 """
 )
-@click.argument("source", metavar="SRC")
+@click.argument("source", metavar="SRC", shell_complete=complete_file)
 @click.option("--routes", "routes_uri", default="", metavar="FILE", help="Also s3://.  [default: the packaged one]")
 @click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, routes and sizes hold.")
 @click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")

@@ -23,6 +23,8 @@ class S3Uri(click.ParamType):
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
             self.fail(f"{value} is not of the form s3://bucket/key", param, ctx)
+        if bucket.startswith("arn:"):
+            self.fail(f"{value}: an ARN cannot stand for a bucket here; the access point's alias can", param, ctx)
         return Target(bucket, key)
 
 

@@ -10,6 +10,7 @@ import click
 from penstock.errors import JobStandsError
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
+from penstock_cli.completion import complete_job
 from penstock_cli.options import OutputOptions, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
@@ -29,7 +30,7 @@ Examples:
   penstock redrive --failed
 """
 )
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--failed", is_flag=True, help="All jobs that have failed, instead of one.")
 @click.option("--dry-run", is_flag=True, help="Say what would be begun again; begin nothing.")
 @stack_options

@@ -13,6 +13,7 @@ import click
 
 from penstock.errors import FileError
 from penstock_cli import job_text
+from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
@@ -35,7 +36,7 @@ Examples:
   penstock rejects 3f9a41c2 | jq -r .raw > to-mend.csv
 """
 )
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, the first ones.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JSON Lines to this file."

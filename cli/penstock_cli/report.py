@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from penstock.errors import FileError
+from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_document
 from penstock_cli.stacks import StackOptions, stack_options
 
@@ -21,7 +22,7 @@ Examples:
   penstock report s3://drops/orders.csv.gz --output orders.html
 """
 )
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),

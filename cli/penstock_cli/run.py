@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.limits import MIB
+from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo_json
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # That of the functions, unless a stack is deployed with another: one vCPU's.
 MEMORY = 1769
 
+# As a destination.
+STDOUT = "-"
+
 INTERRUPTED = {
     **dict.fromkeys(
         ("append", "upsert"),
@@ -30,6 +34,7 @@ INTERRUPTED = {
     "staged": "nothing of it is visible in {target}. Run the same command again, without --again, to go on.",
     "items": "what was written to {target} stays. Run the same command again: writing it twice changes nothing.",
     "object": "nothing was left at {target}. Run the same command again to begin anew.",
+    "stdout": "what went to standard output is not whole.",
     "pipe": "rows of whole chunks may be in {target}, and standard input cannot be read again.",
 }
 
@@ -44,17 +49,32 @@ Examples:
   zcat *.gz | penstock run - --to postgresql:events --format jsonl --max-rejects 1%
 """
 )
-@click.argument("source", metavar="SRC")
+@click.argument("source", metavar="SRC", shell_complete=complete_file)
 @click.option(
-    "--to", default="", metavar="DST", help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE."
+    "--to",
+    default="",
+    metavar="DST",
+    shell_complete=complete_file,
+    help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, or - for standard output.",
 )
 @click.option(
-    "--routes", "routes_uri", default="", metavar="FILE", help="A routes.toml, also s3://, that says where to."
+    "--routes",
+    "routes_uri",
+    default="",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="A routes.toml, also s3://, that says where to.",
 )
 @click.option("--route", "route_name", default="", metavar="NAME", help="Of it this route, whatever it matches.")
 @click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, and routes, are meant.")
 @click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
-@click.option("--codec", default="auto", show_default=True, help="gzip, bzip2, xz, zstd or identity.")
+@click.option(
+    "--codec",
+    default="auto",
+    show_default=True,
+    shell_complete=complete_codec,
+    help="gzip, bzip2, xz, zstd or identity.",
+)
 @table_options
 @click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
 @click.option("--again", is_flag=True, help="Load what is in already once more.")
@@ -88,7 +108,8 @@ def run(
     """Carry SRC through the pipeline on this machine, without Lambda.
 
     SRC is a file, s3://BUCKET/KEY, any URI that smart_open reads, or - for standard input. It is decoded and goes into
-    a file, an object or, parsed and checked, a table. A file or an object appears whole or not at all.
+    a file, an object or, parsed and checked, a table. A file or an object appears whole or not at all; what went to
+    standard output is whole if the exit code is 0, and what is told goes to stderr then.
 
     A load into PostgreSQL that was cut short goes on where it stopped when it is run again, and one that is in already
     is not loaded twice. What is rejected is listed, with row, offset and reason.
@@ -102,6 +123,8 @@ def run(
         raise click.UsageError("--route is for --routes.")
     if not to and (given := table.given):
         raise click.UsageError(f"{given[0]} is for --to; a route says it itself.")
+    if to == STDOUT and output.as_json:
+        raise click.UsageError("--json and --to - both need standard output.")
     clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
     runner = Runner(clients, memory * MIB, dsn)
     with interrupted_once():
@@ -115,7 +138,7 @@ def run(
             except KeyboardInterrupt:
                 progress.tell(_interrupted(errand))
                 raise
-    _tell(ran, progress, output)
+    _tell(ran, progress, output, to_stdout=to == STDOUT)
 
 
 class _Beat:
@@ -139,7 +162,7 @@ def _interrupted(errand: Errand) -> str:
     route, target = errand.route, errand.target
     table = route.plan.table if route.plan else None
     if route.plan is None:
-        kind = "object"
+        kind = "stdout" if route.destination == STDOUT else "object"
     elif route.store == "dynamodb":
         kind = "items"
     elif errand.inlet.source.uri == "standard input":
@@ -149,13 +172,14 @@ def _interrupted(errand: Errand) -> str:
     return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
 
 
-def _tell(ran: Ran, progress: Progress, output: OutputOptions) -> None:
+def _tell(ran: Ran, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
     if output.as_json:
         echo_json(_as_json(ran))
         return
+    say = progress.tell if to_stdout else progress.say
     for warning in ran.receipt.warnings:
         progress.tell(f"warning: {warning}")
-    progress.say(_line(ran))
+    say(_line(ran))
 
 
 def _line(ran: Ran) -> str:

@@ -8,6 +8,7 @@ import click
 
 from penstock.model import JobStatus
 from penstock_cli import job_text
+from penstock_cli.completion import complete_job
 from penstock_cli.output import Safe, echo, echo_json, safe, styled
 from penstock_cli.params import human_size
 from penstock_cli.stacks import StackOptions, stack_options
@@ -27,7 +28,7 @@ Examples:
   penstock status 3f9a41c2 --json | jq .percent
 """
 )
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @stack_options
 def status(*, job: str, as_json: bool, stack: StackOptions) -> None:

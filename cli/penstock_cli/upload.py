@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.model import Target
+from penstock_cli.completion import complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
@@ -42,7 +43,7 @@ class Wishes:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.argument("destination", type=S3_URI, metavar="s3://BUCKET/KEY")
 @click.option("--threads", type=click.IntRange(1, 256), default=THREADS, show_default=True, help="Parts sent at once.")
 @click.option("--part-size", type=SIZE, default=0, metavar="SIZE", help="Of each part, 5MiB or more.  [default: fits]")

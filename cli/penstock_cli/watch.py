@@ -13,6 +13,7 @@ import click
 
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
+from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 
@@ -31,7 +32,7 @@ Examples:
   penstock watch 3f9a41c2 --json | jq .percent
 """
 )
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option(
     "--interval",
     type=click.FloatRange(0.1, 3600),

@@ -7,12 +7,14 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,19 @@ def build() -> Path:
         for old in sorted(builds.glob("*/"), key=lambda path: path.stat().st_mtime)[:-KEPT_BUILDS]:
             shutil.rmtree(old)
     return done / "template.yaml"
+
+
+def check_parameters(names: Collection[str]) -> None:
+    """Raises LocalStackError for a parameter that the template has not got."""
+    section = re.search(r"^Parameters:\n(.*?)^\S", (checkout() / "template.yaml").read_text(), re.MULTILINE | re.DOTALL)
+    known = re.findall(r"^  (\w+):", section[1], re.MULTILINE) if section else []
+    for name in names:
+        if name not in known:
+            meant = get_close_matches(name, known, 1)
+            guess = f"Did you mean {meant[0]}? " if meant else ""
+            raise LocalStackError(
+                f"the template has no parameter {name}", hint=f"{guess}It has {', '.join(sorted(known))}."
+            )
 
 
 def deploy(account: Account, template: Path, parameters: Mapping[str, str], state_dir: Path) -> dict[str, str]:

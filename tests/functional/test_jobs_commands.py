@@ -430,3 +430,18 @@ def test_the_shell_completes_commands_and_states() -> None:
     environment |= {"COMP_WORDS": "penstock jobs --state su", "COMP_CWORD": "3"}
     result = CliRunner(mix_stderr=False).invoke(main, [], prog_name="penstock", env=environment)
     assert result.stdout.split() == ["plain,succeeded", "plain,superseded"]
+
+
+def completed(*words: str) -> list[str]:
+    line = " ".join(("penstock", *words))
+    environment = {"_PENSTOCK_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+    return CliRunner(mix_stderr=False).invoke(main, [], prog_name="penstock", env=environment).stdout.split()
+
+
+def test_the_shell_completes_ids_of_jobs_files_and_codecs(deployed: DeployedJobs) -> None:
+    job, _ = deployed.begin()
+    assert completed("status", job.id[:4]) == [f"plain,{job.id}"]
+    assert completed("watch", "--stack", "no-such-stack", job.id[:4]) == []
+    assert completed("run", "or") == ["file,or"]
+    assert completed("run", "s3://lake/or") == []
+    assert completed("run", "a.csv", "--codec", "x") == ["plain,xz"]

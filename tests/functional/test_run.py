@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ def test_quiet_says_nothing(file: Path, tmp_path: Path) -> None:
 def test_a_truncated_file_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"before")
     file.write_bytes(file.read_bytes()[:-9])
-    refused(run(file, "--to", tmp_path / "out"), "orders.csv.gz: ", "upload the whole file again")
+    refused(run(file, "--to", tmp_path / "out"), "orders.csv.gz: ", "get the whole of it")
     assert (tmp_path / "out").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders.csv.gz", "out"]
 
@@ -525,3 +526,70 @@ def test_a_zstd_window_that_needs_more_memory_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.zst").write_bytes(data)
     refused(run(tmp_path / "a.zst", "--to", tmp_path / "out", "--memory", 128), "window")
     done(run(tmp_path / "a.zst", "--to", tmp_path / "out", "--memory", 1769))
+
+
+# What it says, and where.
+
+
+def test_what_is_decoded_goes_to_standard_output_and_nothing_else_does(file: Path) -> None:
+    ran = subprocess.run([COMMAND, "run", str(file), "--to", "-"], capture_output=True, check=True, timeout=60)
+    assert ran.stdout == TEXT
+    assert ran.stderr.decode().startswith(f"run: {file} to standard output (")
+
+
+def test_a_truncated_file_on_standard_output_is_a_failure(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+    ran = subprocess.run([COMMAND, "run", str(file), "--to", "-"], capture_output=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout[:20]) == (1, TEXT[:20])
+    assert b"The file was cut short" in ran.stderr
+
+
+def test_who_reads_no_further_ends_a_run_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_bytes(TEXT * 4)
+    command = [COMMAND, "run", str(path), "--to", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.read(10)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 1
+
+
+def test_json_and_the_data_cannot_both_go_to_standard_output(file: Path) -> None:
+    assert run(file, "--to", "-", "--json").exit_code == 2
+
+
+@pytest.mark.parametrize("place", ["source", "destination"])
+def test_an_arn_is_refused_with_what_to_give_instead(file: Path, tmp_path: Path, place: str) -> None:
+    arn = "s3://arn:aws:s3:us-east-1:000000000000:accesspoint/mine/a.csv.gz"
+    result = run(arn, "--to", tmp_path / "a") if place == "source" else run(file, "--to", arn)
+    refused(result, f"{arn}: an ARN cannot stand for a bucket here", "the access point's alias")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "message", "way_out"),
+    [
+        ("postgresql://nobody@no-such-host.invalid/db", "no-such-host.invalid", "Check the address and the network"),
+        ("nonsense", "the DSN is malformed", "Write postgresql://"),
+    ],
+)
+def test_a_wrong_database_is_told_in_words_of_the_command(file: Path, dsn: str, message: str, way_out: str) -> None:
+    result = run(file, "--to", "postgresql:orders", "--create", "--dsn", dsn)
+    refused(result, message, way_out)
+    assert "the message" not in result.stderr
+    assert "the function" not in result.stderr
+
+
+def test_a_file_that_changed_is_loaded_also_with_size_and_time_unchanged(tmp_path: Path, database: Database) -> None:
+    path = tmp_path / "same.csv"
+    order = (path, "--to", "postgresql:same_time", "--create")
+    path.write_bytes(b"id\n1\n")
+    times = path.stat()
+    done(load(database, *order))
+    path.write_bytes(b"id\n2\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    done(load(database, *order))
+    assert "--again loads it once more" in done(load(database, *order)).stdout
+    assert database.execute("SELECT id FROM same_time ORDER BY id") == [(1,), (2,)]

@@ -137,6 +137,11 @@ def test_a_destination_key_of_1024_bytes_is_fine() -> None:
         ({"match": []}, "route 'r': match: must be a string or a list"),
         ({"match": [1]}, "route 'r': match: must be a string or a list"),
         ({"destination": None}, "route 'r': destination: is missing"),
+        (
+            {"destination": None, "destinaton": "s3://lake/x"},
+            "route 'r': destination: is missing; 'destinaton' may be meant for it",
+        ),
+        ({"kodec": "gzip"}, "route 'r': kodec: is not a field of a route; did you mean 'codec'?"),
         ({"destination": "lake/x"}, "route 'r': destination: must look like s3://bucket/key"),
         ({"destination": "s3://lake"}, "route 'r': destination: must look like s3://bucket/key"),
         ({"destination": "s3://lake/{nope}"}, "route 'r': destination: unknown field {nope}"),

@@ -9,6 +9,7 @@ import click
 from penstock_cli.local.summary import show
 from penstock_cli.output import echo
 from penstock_local import stack as stacks
+from penstock_local.deploy import check_parameters
 from penstock_local.errors import LocalStackError
 from penstock_local.interrupt import sigterm_exits
 
@@ -64,6 +65,7 @@ def up(
             standing = stacks.change_routes(standing, routes, state_dir=state_dir)
         show(standing, as_json=as_json, lead="Already up")
         return
+    check_parameters(dict(parameters))
     with sigterm_exits():
         if detach:
             started = stacks.start(port=port or 0, routes=routes, state_dir=state_dir, parameters=dict(parameters))

@@ -33,6 +33,7 @@ class LocalByteSource:
             kind = "is a folder" if stat.S_ISDIR(now.st_mode) else "is not a regular file"
             raise FileError(f"{path} {kind}", hint="Give a file; what comes through a pipe is called -.")
         self._state = _state(now)
+        self._ctime_ns = now.st_ctime_ns
 
     @property
     def size(self) -> int:
@@ -40,9 +41,9 @@ class LocalByteSource:
 
     @property
     def version(self) -> str:
-        """Differs once somebody has written to the file."""
-        size, mtime_ns, *_ = self._state
-        return f"{size}-{mtime_ns}"
+        """Differs once somebody has written to the file, also where its size and time of modification were put back."""
+        size, mtime_ns, _, inode = self._state
+        return f"{size}-{mtime_ns}-{self._ctime_ns}-{inode}"
 
     def chunks(self) -> Generator[bytes, None, None]:
         with file_errors(self._shown), Path(self.path).open("rb", buffering=0) as file:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from penstock.adapters.aws_errors import code_of, translating
+from penstock.adapters.person_hints import hint_for
 from penstock.errors import (
     AccessDeniedError,
     DestinationMissingError,
@@ -74,7 +75,7 @@ def _hint(error: PenstockError) -> str:
     cause = error.__cause__
     if isinstance(cause, boto.ClientError):
         return _answered(error, cause)
-    return next((hint for classes, hint in _BY_CLASS if isinstance(cause, classes)), error.hint)
+    return next((hint for classes, hint in _BY_CLASS if isinstance(cause, classes)), hint_for(error))
 
 
 def _answered(error: PenstockError, cause: boto.ClientError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from penstock.errors import InvalidRouteError
@@ -114,13 +115,16 @@ class Fields:
     def refuse_unknown(self) -> None:
         if unknown := sorted(set(self._table) - self._seen):
             known = ", ".join(sorted(self._seen))
-            raise self.complain(unknown[0], f"is not a field of {self._kind}; known are {known}")
+            meant = get_close_matches(unknown[0], self._seen, 1)
+            guess = f"; did you mean {meant[0]!r}?" if meant else ""
+            raise self.complain(unknown[0], f"is not a field of {self._kind}{guess}; known are {known}")
 
     def _get(self, field: str, default: object = None) -> Any:
         self._seen.add(field)
         value = self._table.get(field, default)
         if value is None:
-            raise self.complain(field, "is missing")
+            meant = get_close_matches(field, sorted(set(self._table) - {field}), 1)
+            raise self.complain(field, f"is missing; {meant[0]!r} may be meant for it" if meant else "is missing")
         return value
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.adapters.local_source import PipeByteSource
+from penstock.adapters.s3_uri import split
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.model import Route, Source, Store, TableTarget, Target
@@ -65,9 +66,11 @@ def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
     """Where a source goes by a destination that was typed: a folder takes its name. Raises InvalidRouteError."""
     if route.store is not Store.BUCKET:
         return destination_of(route, source)
+    if route.destination == PIPE:
+        return Path(PIPE)
     to, name = route.destination, strip_suffix(posixpath.basename(source.key))
     is_object = to.startswith("s3://")
-    bucket, _, key = to.removeprefix("s3://").partition("/")
+    bucket, key = split(to) if is_object else ("", "")
     folder = not key or key.endswith("/") if is_object else to.endswith("/") or Path(to).is_dir()
     if folder and not name:
         raise InvalidRouteError(f"{source.uri} has no name that it could have in {to}", hint="Give it one: --as NAME")

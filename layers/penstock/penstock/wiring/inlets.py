@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.adapters.local_source import LocalByteSource, PipeByteSource
 from penstock.adapters.person_errors import ANEW, telling
+from penstock.adapters.s3_uri import split
 from penstock.adapters.uri_source import UriByteSource
 from penstock.errors import SourceGoneError
 from penstock.model import ObjectHead, Source
@@ -50,7 +51,7 @@ class Inlets:
             return self._object(text) if text.startswith("s3://") else _foreign(text, place, pipe)
 
     def _object(self, uri: str) -> Inlet:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split(uri)
         head = self.objects().head(bucket, key)
         if head is None:
             raise SourceGoneError(f"{uri} does not exist", hint="Check bucket and key: aws s3 ls s3://BUCKET/PREFIX")
@@ -76,8 +77,7 @@ def _foreign(text: str, place: tuple[str, str], pipe: PipeByteSource | None) -> 
 def place_of(text: str, bucket: str) -> tuple[str, str]:
     """What a route sees: S3's bucket and key; of anything else ``bucket``, and the path without what leads to it."""
     if text.startswith("s3://"):
-        own, _, key = text.removeprefix("s3://").partition("/")
-        return own, key
+        return split(text)
     if text == PIPE:
         return bucket, ""
     path = unquote(urlsplit(text).path) if _is_uri(text) else os.path.normpath(_path(text))

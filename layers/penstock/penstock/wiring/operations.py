@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,6 +18,7 @@ from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
 from penstock.adapters.s3_head import read_head
+from penstock.adapters.s3_uri import split
 from penstock.adapters.sqs import SqsEvents
 from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.model import JobState, JobStatus, Source
@@ -111,7 +113,7 @@ class Operations:
 
         Raises SourceGoneError where nothing stands there, UnknownJobError where no job comes.
         """
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split(uri)
         with telling(f"s3:GetObject on {uri}", again=ANEW):
             head = read_head(self._access.client("s3"), bucket, key)
         if head is None:
@@ -119,6 +121,12 @@ class Operations:
         with telling("the jobs table", again=ANEW):
             source = source_of(bucket, key, head)
             return Awaiting(self._jobs, self._times, source)(interval=interval, on_wait=on_wait)
+
+    def recent(self, *, within: float) -> list[str]:
+        """The ids of jobs that are unfinished, and of those that ended within so many seconds, the latest first."""
+        with telling("the jobs table"):
+            ended = self._times.ended_since(time.time() - within)
+            return [*self._times.unfinished(), *sorted(ended, key=lambda job_id: ended[job_id], reverse=True)]
 
     def watch(self, *, rescan: float) -> Iterator[list[JobStatus]]:
         """`watching.Watch`: a look each time."""

@@ -17,6 +17,7 @@ from penstock.adapters.local_rejects import LocalRejectLog
 from penstock.adapters.local_sink import LocalFileSink
 from penstock.adapters.local_source import PipeByteSource
 from penstock.adapters.person_errors import ANEW, telling
+from penstock.adapters.pipe_sink import PipeSink
 from penstock.adapters.postgres import PostgresSink
 from penstock.adapters.postgres_connect import by_dsn
 from penstock.adapters.postgres_history import earlier_loads
@@ -33,10 +34,13 @@ from penstock.routes import Routes
 from penstock.running import Endless, Everywhere, ForeignSource, Turn, load_ids, mode_of, turn
 from penstock.tables import Form, tables_of
 from penstock.wiring.errands import Choice, Errand, routed, typed
-from penstock.wiring.inlets import Inlet, Inlets
+from penstock.wiring.inlets import PIPE, Inlet, Inlets
 from penstock.wiring.person import PersonClients
 
 __all__ = ["Choice", "Errand", "PersonClients", "Ran", "Runner", "Wish", "routed", "typed"]
+
+
+STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,11 @@ class Runner:
 
     def _into_file(self, inlet: Inlet, route: Route, path: Path, beat: Callable[[Progress], None]) -> Ran:
         content = inlet.content or self.objects.open_source(inlet.source)
-        with LocalFileSink(path) as sink:
+        with PipeSink(STDOUT) if route.destination == PIPE else LocalFileSink(path) as sink:
             receipt = pour(
                 inlet.source, content, route, sink, budget=self.budget, beat=beat, deadline=Endless(), margin=0.0
             )
-        return Ran(inlet.source.uri, str(path), receipt, 0.0)
+        return Ran(inlet.source.uri, "standard output" if route.destination == PIPE else str(path), receipt, 0.0)
 
     def _into_bucket(self, errand: Errand, target: Target, beat: Callable[[Progress], None]) -> Ran:
         inlet, route = errand.inlet, errand.route
