@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,9 @@ from table_loads import Done, load_into, route
 
 NUMBER_KEY = (("id", "N"),)
 MANY = 10_010
+# As much as a sample takes, in few items.
+LARGE = 300
+SAMPLED = "".join(f'{{"id":{n},"v":"{"x" * 4_000}"}}\n' for n in range(LARGE))
 
 
 @pytest.fixture(params=["moto", "emulator"])
@@ -60,3 +64,46 @@ def test_behind_the_sample_an_attribute_takes_the_spellings_of_the_sample_only(s
     text = "id,n\n" + "".join(f"{n},1\n" for n in range(MANY)) + "a,02134\nb,x\nc,2\n"
     done = load(server, server.create(), "t.csv", text)
     assert (done.rows, done.rejected) == (MANY + 1, [MANY + 1, MANY + 2])
+
+
+def test_keys_behind_the_sample_become_attributes(server: DynamoServer) -> None:
+    table = server.create(NUMBER_KEY)
+    late = [
+        {"id": -1, "late": "2024-01-02", "n": 1.5, "b": True},
+        {"id": -2, "v": 2, "late": {"a": [1, None]}},
+        {"id": -2, "late": "", "n": 3},
+        {"id": -3, "late": None},
+    ]
+    done = load(server, table, "t.jsonl", SAMPLED + "".join(json.dumps(one) + "\n" for one in late))
+    assert (done.rows, done.rejects, done.warnings) == (LARGE + 4, [], ())
+    found = {item["id"]: item for item in server.items(table) if item["id"] < 0}
+    assert found == {
+        -3: {"id": -3},
+        -2: {"id": -2, "late": "", "n": 3},
+        -1: {"id": -1, "late": "2024-01-02", "n": Decimal("1.5"), "b": True},
+    }
+
+
+def test_many_names_behind_the_sample_are_as_many_attributes(server: DynamoServer) -> None:
+    table = server.create(NUMBER_KEY)
+    late = "".join(f'{{"id":{-n},"k{n}":{n}}}\n' for n in range(1, 301))
+    assert load(server, table, "t.jsonl", SAMPLED + late).rows == LARGE + 300
+    assert {"id": -300, "k300": 300} in server.items(table)
+
+
+def test_half_characters_are_rejects_wherever_they_are(server: DynamoServer) -> None:
+    table = server.create()
+    bad = ['{"id":"a","\\udfaa":0}', '{"id":"b","v":"\\ud800"}', '{"id":"c","v":{"\\ud800":1}}', '{"id":"\\ud800"}']
+    done = load(server, table, "t.jsonl", '{"id":"x","v":"y"}\n' + "\n".join(bad) + "\n")
+    assert (done.rows, done.rejected) == (1, [2, 3, 4, 5])
+    late = '{"id":-1,"late":"\\ud800"}\n{"id":-2,"late":{"\\ud800":1}}\n{"id":-3,"lat\\ud800":1}\n'
+    rejected = load(server, server.create(NUMBER_KEY), "t.jsonl", SAMPLED + late).rejected
+    assert rejected == [LARGE + 1, LARGE + 2, LARGE + 3]
+
+
+def test_where_the_route_declares_columns_other_keys_are_named(server: DynamoServer) -> None:
+    table = server.create()
+    columns = route("columns = [{ name = 'id' }]", f"dynamodb:{table.name}")
+    done = load_into(lambda _: server.sink(), Form.VALUE, "t.jsonl", '{"id":"a","x":1}\n', columns)
+    assert done.warnings == ("1 records hold fields that no column takes: 'x'",)
+    assert server.items(table) == [{"id": "a"}]

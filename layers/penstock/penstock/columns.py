@@ -34,6 +34,7 @@ class Storage:
     ``times``: a type that only the database reads, and that contains dates or times, such as an array of them.
     ``array``: a list of values, such as ``integer[]``.
     ``spellings``: see `Column`; set where Penstock made the column itself, by inference.
+    ``filled``: the database fills the column itself: it is generated, or an identity.
     """
 
     type: ColumnType | None = ColumnType.TEXT
@@ -43,6 +44,11 @@ class Storage:
     times: bool = False
     array: bool = False
     spellings: tuple[str, ...] = ()
+    filled: bool = False
+
+
+# The name of a column that stands for fields of any name, where a destination takes those.
+ANY = ""
 
 
 @dataclass(frozen=True, slots=True)

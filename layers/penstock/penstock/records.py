@@ -140,7 +140,8 @@ class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
     header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
     where its columns are ``guessed``, for no record has shown their types. ``atomic``: append or upsert all rows in
-    one transaction at the end. ``inferred``: its columns are those of a sample."""
+    one transaction at the end. ``inferred``: its columns are those of a sample; ``spare`` are
+    others that the table has, for fields that come behind the sample."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -151,6 +152,7 @@ class Table:
     guessed: bool = False
     atomic: bool = False
     inferred: bool = False
+    spare: tuple[Column, ...] = ()
 
     @property
     def staged(self) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.adapters.dynamodb_values import number_text
+from penstock.columns import ANY
 from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.records import ColumnType, Mode, Storage, Table
 
@@ -83,9 +84,11 @@ class KeySchema:
         )
 
     def storages(self, table: Table) -> dict[str, Storage]:
-        """How items hold columns: the key as the table has it; a time that was inferred as the text that it is."""
+        """How items hold columns: the key as the table has it; a time that was inferred as the text that it is; and
+        what has no column as an attribute of its own type."""
         times = {ColumnType.DATE, ColumnType.TIMESTAMP}
         held = {column.name: Storage() for column in table.columns if column.spellings and column.type in times}
+        held[ANY] = Storage(ColumnType.JSON)
         return held | {each.name: Storage(_STORED[each.kind]) for each in self.attributes if each.kind in _STORED}
 
     def check(self, table: Table) -> None:

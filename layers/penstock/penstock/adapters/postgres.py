@@ -27,7 +27,7 @@ from penstock.adapters.postgres_made import drop_made, made_anew, schemas_with_l
 from penstock.adapters.postgres_replace import Staging, drop_stagings
 from penstock.adapters.postgres_rows import TakenBack, Writer, put
 from penstock.adapters.postgres_script import Script
-from penstock.adapters.postgres_staging import longest_move, publish_all, stagings_of, writers_of
+from penstock.adapters.postgres_staging import Writers, longest_move, publish_all, stagings_of
 from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
 from penstock.records import Chunk, Loaded, Resume, Storage, Table, TablePlan
@@ -127,7 +127,7 @@ class PostgresSink:
                 begun = self._ledger.is_begun()
                 for staging in self._stagings:
                     staging.ensure(begun=begun)
-            self._writers = writers_of(self._connection, relations, self._job_id)
+            self._writers = Writers(self._connection, relations, self._job_id)
             self._relations = relations
             self._deferred = any(relation.deferred for relation in relations.values())
             self._may_drop = any(relation.may_drop for relation in relations.values())

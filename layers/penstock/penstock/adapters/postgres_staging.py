@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from penstock.adapters.postgres_catalog import Relation, count_indexes
 from penstock.adapters.postgres_connect import Connection
+from penstock.adapters.postgres_errors import translating
 from penstock.adapters.postgres_ledger import Ledger
 from penstock.adapters.postgres_move import MovedStaging, NumberedAppender, moving_seconds
 from penstock.adapters.postgres_replace import Staging
@@ -25,12 +26,24 @@ def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job
     return list(found.values())
 
 
-def writers_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Mapping[Table, Writer]:
-    """What puts rows where they go first."""
-    return {
-        table: _writer(connection, number, table, relation, job_id)
-        for number, (table, relation) in enumerate(relations.items())
-    }
+class Writers(dict[Table, Writer]):
+    """What puts rows where they go first; made when it is asked for, where rows have more columns than the plan's."""
+
+    def __init__(self, connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._relations = {table.name: relation for table, relation in relations.items()}
+        self._job_id = job_id
+        for table in relations:
+            self[table] = self._make(table)
+
+    def __missing__(self, table: Table) -> Writer:
+        with translating(f"INSERT on table {self._relations[table.name]}"):
+            self[table] = self._make(table)
+        return self[table]
+
+    def _make(self, table: Table) -> Writer:
+        return _writer(self._connection, len(self), table, self._relations[table.name], self._job_id)
 
 
 def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float) -> Loaded:

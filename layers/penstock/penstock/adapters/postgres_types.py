@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -24,13 +25,14 @@ _UNMARKED = frozenset({ColumnType.TEXT, ColumnType.JSON})
 # A domain is held as the type below it.
 _TYPES = """
 WITH RECURSIVE held AS (
-  SELECT attnum, attname, atttypid AS type, atttypmod AS modifier FROM pg_attribute
+  SELECT attnum, attname, atttypid AS type, atttypmod AS modifier, attgenerated <> '' OR attidentity <> '' AS filled
+  FROM pg_attribute
   WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped
   UNION ALL
-  SELECT attnum, attname, typbasetype, typtypmod FROM held JOIN pg_type ON oid = type WHERE typtype = 'd'
+  SELECT attnum, attname, typbasetype, typtypmod, filled FROM held JOIN pg_type ON oid = type WHERE typtype = 'd'
 )
 SELECT attname, CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN typname ELSE '' END, typcategory, modifier,
-       col_description(%(oid)s, attnum)
+       col_description(%(oid)s, attnum), filled
 FROM held JOIN pg_type ON oid = type WHERE typtype <> 'd'
 """
 
@@ -61,7 +63,10 @@ _HEADER = 4
 def storages(connection: Connection, oid: int) -> Mapping[str, Storage]:
     """How a table holds its columns."""
     rows = connection.execute(_TYPES, {"oid": oid}).fetchall()
-    return {name: _storage(kind, category, modifier, comment or "") for name, kind, category, modifier, comment in rows}
+    return {
+        name: replace(_storage(kind, category, modifier, comment or ""), filled=filled)
+        for name, kind, category, modifier, comment, filled in rows
+    }
 
 
 def _storage(kind: str, category: str, modifier: int, comment: str) -> Storage:

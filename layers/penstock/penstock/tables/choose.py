@@ -44,7 +44,7 @@ class Chooser:
             else:
                 if value is not None:
                     found[value].append((position, row))
-        return {table: _part(batch, rows) for table, rows in parts.items()}, tuple(rejects)
+        return {table: part_of(batch, rows) for table, rows in parts.items()}, tuple(rejects)
 
     def _row_examiner(self, names: Sequence[str]) -> Callable[[object], tuple[str | None, Row]]:
         if self.choice.payload or self.choice.field not in names:
@@ -84,7 +84,9 @@ class _Unfit(Exception):  # noqa: N818  # says why a record is rejected; never l
         self.column = column
 
 
-def _part(batch: Batch, found: list[tuple[int, Row]]) -> Batch:
+def part_of(batch: Batch, found: Sequence[tuple[int, object]]) -> Batch:
+    """A batch of some records of another, each with its position in that."""
+
     def place(row: int) -> Place:
         return batch.place(found[row][0])
 

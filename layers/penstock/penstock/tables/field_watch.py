@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
-from penstock.columns import FieldCounts
+from penstock.columns import ANY, FieldCounts
 from penstock.errors import InvalidTableError
 from penstock.records import Batch, Column, Table, TablePlan
 from penstock.tables.names import why_impossible
@@ -27,7 +27,9 @@ class FieldWatch:
 
     def __init__(self, table: Table, beside: Collection[str] = ()) -> None:
         self.table = table
-        self.taken = {path_of(column)[0] for column in table.columns} | {*beside}
+        spare = {column.name for column in table.spare}
+        self.takes_any = ANY in spare
+        self.taken = {path_of(column)[0] for column in table.columns} | spare | {*beside}
         self.headers = {column.source or column.name for column in table.columns} | {*beside}
 
     def look(self, batch: Batch, missing: Collection[tuple[str, str]]) -> FieldCounts:
@@ -41,7 +43,8 @@ class FieldWatch:
         if not records:
             return FieldCounts(missing=tuple(missing))
         names: set[str] = set[str]().union(*records)
-        others = sorted(name for name in names - self.taken if not why_impossible(name))
+        unknown = set[str]() if self.takes_any else names - self.taken
+        others = sorted(name for name in unknown if not why_impossible(name))
         other = frozenset(others)
         count = sum(not other.isdisjoint(record) for record in records) if other else 0
         return FieldCounts.of(count, others, self._missing(records, names, missing), (self.table.name,))

@@ -23,7 +23,8 @@ def fit(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
 
     def fitted(table: Table) -> Table:
         storages = existing.get(table.name, {})
-        return replace(table, columns=tuple(fit_column(column, storages.get(column.name)) for column in table.columns))
+        columns = tuple(fit_column(column, storages.get(column.name)) for column in table.columns)
+        return replace(table, columns=columns, spare=_spare(table, storages))
 
     if plan.table:
         return replace(plan, table=fitted(plan.table))
@@ -31,6 +32,18 @@ def fit(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
         tables = {value: fitted(table) for value, table in plan.choice.tables.items()}
         return replace(plan, choice=replace(plan.choice, tables=tables))
     return plan
+
+
+def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
+    """What the table has besides inferred columns. Of rows that are moved at the end, all have the same columns."""
+    if not table.inferred or table.atomic:
+        return ()
+    own = {column.name for column in table.columns}
+    return tuple(
+        fit_column(Column(name, nulls=table.nulls), held)
+        for name, held in storages.items()
+        if name not in own and not held.filled
+    )
 
 
 def fit_column(column: Column, held: Storage | None) -> Column:

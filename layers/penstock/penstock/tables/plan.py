@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from penstock.records import Batch, Chunk, FieldCounts, Reject, Screen, Table, TablePlan
@@ -10,6 +10,7 @@ from penstock.tables.choose import Chooser
 from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.kinds import Form
 from penstock.tables.shape import Shaper
+from penstock.tables.spare import SpareColumns
 from penstock.tables.verbatim import screen_of
 
 
@@ -43,6 +44,7 @@ class Rowmaker:
         self.form = form
         self.shapers: dict[Table, Shaper] = {}
         self.watches = {table: FieldWatch(table, beside_of(plan)) for table in tables_of(plan)}
+        self.spares = {table: SpareColumns(table) for table in tables_of(plan) if table.spare}
         self.unseen = FieldCounts(missing=declared_columns(tables_of(plan)))
         self.fields = self.unseen
 
@@ -58,7 +60,9 @@ class Rowmaker:
         # Without a row the header is looked at all the same, unless it may be another table's.
         wanted = [(table, part) for table, part in parts.items() if table is self.table or part.rows]
         self.fields = self._compared(parts, self.fields)
-        shaped = [self._shaper(table, batch).shape(part) for table, part in wanted]
+        shaped = [
+            self._shaper(wide, batch).shape(sort) for table, part in wanted for wide, sort in self._sorts(table, part)
+        ]
         faults = [reject for _, rejects in shaped for reject in rejects]
         rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))
         chunk = Chunk(
@@ -86,7 +90,12 @@ class Rowmaker:
             return self.chooser.split(batch)
         return ({self.table: batch} if self.table else {}), ()
 
+    def _sorts(self, table: Table, part: Batch) -> Sequence[tuple[Table, Batch]]:
+        return self.spares[table].split(part) if table.spare else [(table, part)]
+
     def _shaper(self, table: Table, batch: Batch) -> Shaper:
+        if table not in self.watches:  # of one batch, with more columns
+            return Shaper(table, batch.names, self.form)
         if table not in self.shapers:
             self.shapers[table] = Shaper(table, batch.names, self.form)
         return self.shapers[table]
