@@ -209,6 +209,16 @@ def test_rows_that_a_trigger_drops_are_not_counted_as_loaded(database: Database,
     assert (again["already"], again["rows"], again["dropped"]) == (True, told["rows"], 500)
 
 
+def test_rows_that_a_rule_drops_from_an_upsert_are_counted(database: Database, folder: Path) -> None:
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, name text);"
+        "CREATE RULE few AS ON INSERT TO t WHERE NEW.id > 3 DO INSTEAD NOTHING"
+    )
+    path = write(folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1, 9)))
+    told = json.loads(done(load(database, path, "t", "--mode", "upsert", "--key", "id", "--json")).stdout)
+    assert (told["rows"], told["dropped"]) == (3, 5)
+
+
 def test_a_key_that_is_there_already_is_not_dropped(database: Database, folder: Path) -> None:
     database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
     database.execute("INSERT INTO t VALUES (2)")

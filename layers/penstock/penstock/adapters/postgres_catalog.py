@@ -54,7 +54,7 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table that exists. ``may_drop``: a trigger may leave rows out, and nobody but the count of rows tells."""
+    """A table that exists. ``may_drop``: a trigger or a rule may leave rows out, which only the count of rows tells."""
 
     oid: int
     schema: str
@@ -108,7 +108,8 @@ def find(connection: Connection, name: Sequence[str]) -> Relation | None:
                EXISTS (SELECT FROM pg_class p
                        WHERE (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
                          AND (p.relkind = 'f' OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = p.oid
-                              AND NOT g.tgisinternal AND g.tgtype & %s = %s)))
+                              AND NOT g.tgisinternal AND g.tgtype & %s = %s)
+                           OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = p.oid AND w.ev_type IN ('2', '3'))))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
         """,
         [list(TABLE_KINDS), BEFORE_ROW, BEFORE_ROW, quoted],
