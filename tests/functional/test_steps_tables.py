@@ -13,11 +13,11 @@ import pytest
 from machine import STACK, Plant
 from machine_sources import in_blocks
 from penstock.errors import LeaseLostError, PermanentError, TimeLimitError, TooManyRejectsError
-from penstock.model import JobState, JobStatus, Store
+from penstock.model import JobState, JobStatus, Receipt, Store
 from penstock.ports import TableSink
 from penstock.records import Chunk, Loaded, TablePlan
 from penstock.routes import parse_routes
-from penstock.steps.ticket import CUT, Cut, Folder
+from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import OpenSink, add_tables, route, table_plant
@@ -467,9 +467,11 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     plant, job_id, items = planned
     for item in items:
         plant.worker(job_id, job_id, item, ManualDeadline(900))
-    cut = Folder(plant.files, job_id).get(Cut, CUT)
+    folder = Folder(plant.files, job_id)
+    cut = folder.get(Cut, CUT)
     assert cut.plan
-    plant.tables(Store.POSTGRESQL).finish(job_id, cut.plan)
+    whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
+    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), cut.plan, whole)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)
