@@ -113,7 +113,7 @@ def test_a_checkpoint_comes_back_as_it_was() -> None:
             {"members": "many"},
             {"members": None},
         ),
-        *({"crc": 2**32}, {"crc32": -1}, {"size": -1}, {"members": -1}, {"new": 1}),
+        *({"crc": 2**32}, {"crc32": -1}, {"size": -1}, {"members": -1}),
         {"window": "A" * 65_536},
         {"entry": {"decoded": -1, "encoded": 0}},
         {"entry": {"decoded": 2**64, "encoded": 0}},
@@ -161,13 +161,15 @@ def test_a_delimiter_that_is_no_byte_is_refused() -> None:
 
 def test_a_byte_that_is_a_blank_in_latin_1_does_not_end_a_value_within_a_character() -> None:
     options = ParseOptions(format=Format.JSON, encoding="cp037", records="a")
-    (batch,) = parse(['{"passed over": à, "a": [{}]}'.encode("cp037")], options, batch_bytes=100)
+    (batch,) = parse(['{"passed over": "à", "a": [{}]}'.encode("cp037")], options, batch_bytes=100)
     assert list(batch.rows) == [{}]
 
 
 def test_narrow_rows_of_the_widest_sheet_take_no_more_memory_than_a_slice_of_them() -> None:
     wide = '<row><c r="XFD1"><v>1</v></c></row>' * 10_000
-    book = with_sheet(f'<worksheet><sheetData><row><c r="A1"><v>0</v></c></row>{wide}</sheetData></worksheet>')
+    book = with_sheet(
+        f'<worksheet xmlns="{MAIN}"><sheetData><row><c r="A1"><v>0</v></c></row>{wide}</sheetData></worksheet>'
+    )
     tracemalloc.start()
     try:
         batches = parse([book], ParseOptions(format=Format.XLSX), batch_bytes=100_000)
@@ -175,6 +177,9 @@ def test_narrow_rows_of_the_widest_sheet_take_no_more_memory_than_a_slice_of_the
         assert tracemalloc.get_traced_memory()[1] < 32 * MIB
     finally:
         tracemalloc.stop()
+
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
 def with_sheet(xml: str) -> bytes:
