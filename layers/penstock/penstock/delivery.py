@@ -32,7 +32,7 @@ class Attempt:
     ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
     tells whether the job has ended without this attempt, which then must leave nothing. ``check_order`` raises
     YieldedError or SupersededError where the job of a newer version comes first. ``rereadable``: the source can
-    be read more than once.
+    be read more than once. ``holder`` is the claim's attempt, or the execution, that has the job.
     """
 
     job: Job
@@ -45,6 +45,7 @@ class Attempt:
     ended: Callable[[], bool] = lambda: False
     rereadable: bool = True
     check_order: Callable[[], None] = lambda: None
+    holder: str = ""
 
     def check_publishing(self) -> None:
         """Raises what keeps an attempt from publishing."""

@@ -172,6 +172,7 @@ class Workshop:
             deadline,
             self.margin,
             check_order=lambda: self.jobs.check_order(job),
+            holder=claim.attempt,
         )
         try:
             return self.carriers[job.route.store](attempt)

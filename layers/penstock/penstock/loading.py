@@ -65,6 +65,7 @@ class TableCarrier:
         with naming(attempt.job.source):
             sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
+                sink.hold(attempt.holder)
                 with self.explaining(attempt, sampled):
                     plan, resume = begin_fitted(sink, sampled)
                 load = Load(attempt, plan, resume, self.decoding(attempt))

@@ -109,8 +109,17 @@ class TableSink(Protocol):
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
         """How tables of the plan that exist hold their columns: by the name of the table, and of the column."""
 
+    def hold(self, holder: str) -> None:
+        """Commit for this holder of the job, an execution or an attempt; called before ``begin``."""
+
     def begin(self, plan: TablePlan) -> Resume:
         """Check (or create) tables, staging and ledger; answers where to go on."""
+
+    def fence(self) -> None:
+        """Wait for what is under way for the holder; nothing is committed for it any more, by whoever works for it.
+
+        Where the destination has no such fence, its chunks look at the job's record instead.
+        """
 
     def load(self, chunk: Chunk) -> Loaded:
         """Commit one chunk. Rows that only the database can refuse come back as rejects."""

@@ -119,6 +119,12 @@ class DynamoRecordSink:
     def reached(self) -> None:
         """Each span has a bookmark of its own, which may be behind what is in."""
 
+    def hold(self, holder: str) -> None:
+        """Nothing to do: DynamoDB's batches know no transactions that could look for it."""
+
+    def fence(self) -> None:
+        """Nothing to do: spans go one after the other, and look at the job's record before every chunk."""
+
     def abort(self) -> None:
         """Nothing to do: what is written stays."""
 

@@ -30,6 +30,7 @@ from penstock.adapters.postgres_script import Script
 from penstock.adapters.postgres_staging import Writers, longest_move, publish_all, stagings_of
 from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
+from penstock.errors import LeaseLostError
 from penstock.records import Chunk, Loaded, Resume, Storage, Table, TablePlan
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class PostgresSink:
         self._ledger_name = split_name(ledger)
         self._finish_timeout = finish_timeout
         self._sleep = sleep
+        self._holder = ""
         self._writers: Mapping[Table, Writer] = {}
         self._stagings: Sequence[Staging] = ()
         self._relations: Mapping[Table, Relation] = {}
@@ -152,7 +154,8 @@ class PostgresSink:
         copies = [statement for statements, _ in scripts for statement in statements]
         # Where a trigger may leave rows out, the ledger is corrected before the commit.
         end = [] if self._may_drop else [COMMIT]
-        script = Script(self._connection, [BEGIN, self._ledger.entry(chunk, count), *copies, *end])
+        before = [BEGIN, *self._ledger.fence.statements, self._ledger.entry(chunk, count)]
+        script = Script(self._connection, [*before, *copies, *end])
         try:
             script.start([text for _, text in scripts])
         except psycopg.Error as error:
@@ -162,7 +165,7 @@ class PostgresSink:
         def settle() -> Loaded:
             try:
                 answers = script.finish()
-                return self._end(chunk, answers[2:]) if self._may_drop else Loaded(count)
+                return self._end(chunk, answers[len(before) :]) if self._may_drop else Loaded(count)
             except psycopg.Error as error:
                 self._recover(error)
                 return self._sift(chunk)
@@ -228,6 +231,8 @@ class PostgresSink:
                 [timeout],
             )
             lock_job(self._connection, self._job_id)
+            if self._ledger.fence.is_passed():
+                raise LeaseLostError(f"job {self._job_id} has ended: nothing more is made visible")
             if self._ledger.close():
                 self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
 
@@ -269,6 +274,19 @@ class PostgresSink:
         """Where each span of the job goes on, as the ledger has it."""
         return self._transact(self._ledger.reached, "looking for what is in")
 
+    def hold(self, holder: str) -> None:
+        """Commit for this holder, before `begin`."""
+        self._holder = holder
+
+    def fence(self) -> None:
+        """Commit nothing more for the holder, whoever works for it."""
+
+        def enter() -> None:
+            for schema in schemas_with_ledger(self._connection, self._ledger_name[-1]):
+                self._ledger_in(schema).fence.enter()
+
+        self._transact(enter, "ending what is under way")
+
     def abort(self) -> None:
         """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them; and the
         tables that it made, if nothing is in them."""
@@ -284,7 +302,7 @@ class PostgresSink:
 
     def _ledger_in(self, schema: str) -> Ledger:
         name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)
-        return Ledger(self._connection, name, self._job_id, self._span)
+        return Ledger(self._connection, name, self._job_id, self._span, holder=self._holder)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
         """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from penstock.adapters.postgres_catalog import Relation, find
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import translating
+from penstock.adapters.postgres_fence import FENCE, Fence
 from penstock.adapters.postgres_refused import DROPPED, read_dropped, read_refused, refused_value
 from penstock.errors import LeaseLostError
 from penstock.records import Chunk, Loaded, Resume
@@ -31,7 +32,7 @@ ENTRY = sql.SQL(
     """
     INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects)
     SELECT {job}, {span},
-           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole}) THEN chunk END,
+           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole}) AND {fence} THEN chunk END,
            end_offset, next_row, rows, rejects
     FROM (VALUES (
     """
@@ -55,16 +56,19 @@ RIGHTS = "SELECT, INSERT, UPDATE, DELETE on table"
 class Ledger:
     """The entries of one span of one job, in the table ``name`` (schema and name)."""
 
-    def __init__(self, connection: Connection, name: Sequence[str], job_id: str, span: int) -> None:
+    def __init__(
+        self, connection: Connection, name: Sequence[str], job_id: str, span: int, *, holder: str = ""
+    ) -> None:
         self.connection = connection
         self.name = name
         self.table = sql.Identifier(*name)
         self.key = (job_id, span)
         self.job_id = job_id
         self.right = f"{RIGHTS} {'.'.join(name)}"
+        self.fence = Fence(connection, self.table, job_id, holder)
         job, whole = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
         parts = {"table": self.table, "job": job, "span": sql.Literal(span), "whole": whole}
-        self._entry = ENTRY.format(**parts).as_bytes(connection)
+        self._entry = ENTRY.format(**parts, fence=self.fence.condition).as_bytes(connection)
 
     def ensure(self) -> None:
         """Create the table where it is missing, and the index that pruning goes by."""
@@ -115,9 +119,9 @@ class Ledger:
 
     def is_begun(self) -> bool:
         """Whether any chunk of any span is in."""
-        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span <> %s LIMIT 1").format(self.table)
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
         with translating(self.right):
-            return self.connection.execute(query, [self.job_id, MADE]).fetchone() is not None
+            return self.connection.execute(query, [self.job_id, MADE, FENCE]).fetchone() is not None
 
     def resume(self) -> Resume:
         """Where the span goes on: chunks are loaded in order, so all before the last one are in."""
@@ -163,13 +167,14 @@ class Ledger:
         Waits for another transaction that is about to commit the same chunk. Raises LeaseLostError when the entry
         is of another chunk than this one, or when the job has ended.
         """
+        self.fence.share()
         insert = sql.SQL(
             """
             INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects)
             SELECT %s, %s, %s, %s, %s, %s, %s
-            WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) ON CONFLICT DO NOTHING
+            WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) AND {1} ON CONFLICT DO NOTHING
             """
-        ).format(self.table)
+        ).format(self.table, self.fence.condition)
         place = (chunk.end, chunk.next_row)
         values = [*self.key, chunk.number, *place, rows, chunk.rejects, self.job_id, WHOLE_JOB]
         if self.connection.execute(insert, values).rowcount:
@@ -179,7 +184,9 @@ class Ledger:
         ).format(self.table)
         found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
         if not found or found[:2] != place:
-            raise LeaseLostError(f"chunk {chunk.number} of span {self.key[1]}: another attempt has loaded this span")
+            raise LeaseLostError(
+                f"chunk {chunk.number} of span {self.key[1]}: the job has ended, or another attempt has loaded it"
+            )
         return Loaded(found[2], read_refused(found[3]), read_dropped(found[3]))
 
     def amend(self, chunk: Chunk, loaded: Loaded) -> None:
@@ -263,9 +270,9 @@ class Ledger:
             self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
-        """Remove all of the job but the tables it made: what it has loaded is gone."""
+        """Remove all of the job but the tables it made and its fence: what it has loaded is gone."""
         if not find(self.connection, self.name):
             return
         with translating(self.right):
-            delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span <> %s").format(self.table)
-            self.connection.execute(delete, [self.job_id, MADE])
+            delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span NOT IN (%s, %s)").format(self.table)
+            self.connection.execute(delete, [self.job_id, MADE, FENCE])

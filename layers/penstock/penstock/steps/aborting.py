@@ -58,6 +58,8 @@ class Aborter:
         if receipt:
             state = JobState.SUCCEEDED
         elif status.store is not Store.BUCKET:
+            # The end is a fence: what is told of the tables stays true.
+            self.tables(status.store).fence(job_id, execution)
             # Asked first: who asks makes what is missing.
             failure = self._telling(folder, ticket, failure)
             self.tables(status.store).abort(job_id)

@@ -71,7 +71,7 @@ class Finisher:
             steps = self.tables(ticket.job.route.store)
             steps.refuse_too_many(ticket, cut.plan, whole)
             check_paths(cut.plan, fields_of(cut, receipts))
-            whole = with_move(whole, steps.finish(ticket, cut.plan, whole), job_id)
+            whole = with_move(whole, steps.finish(ticket, cut.plan, whole, holder=execution), job_id)
         elif cut.spans:
             upload = folder.get(Upload, upload_name(execution, round_))
             published = self._publish(_Delivery(ticket, execution, round_, upload), whole)

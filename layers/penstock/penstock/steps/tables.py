@@ -112,6 +112,7 @@ class TableSteps:
         span: Span,
         pieces: Iterable[bytes],
         *,
+        holder: str,
         ended: Callable[[], bool],
         heartbeat: Callable[[Progress], None],
     ) -> Tally:
@@ -126,6 +127,7 @@ class TableSteps:
         allowance = Allowance(plan.max_rejects)
         maker = Rowmaker(plan, self.form)
         with self.open_sink(ticket.job.id, span.number) as sink:
+            sink.hold(holder)
             resume = sink.begin(plan)
             if ended():
                 # What `abort` has dropped may have been staged anew just now.
@@ -165,7 +167,7 @@ class TableSteps:
         """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
         _refuse(ticket, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
-    def finish(self, ticket: Ticket, plan: TablePlan, whole: Receipt) -> Loaded:
+    def finish(self, ticket: Ticket, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
         """Make visible what is staged; nothing more can be loaded after it. Answers what that changes of the counts.
 
         Raises LeaseLostError where what was loaded has been dropped, TooManyRejectsError where the tables refuse too
@@ -173,6 +175,7 @@ class TableSteps:
         """
         job_id = ticket.job.id
         with self.open_sink(job_id, WHOLE) as sink:
+            sink.hold(holder)
             if not sink.begin(plan).chunk:  # not even what `take_over` entered
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
@@ -199,6 +202,12 @@ class TableSteps:
         with self.open_sink(job_id, WHOLE) as sink:
             sink.begin(plan)
             return sink.reached()
+
+    def fence(self, job_id: str, holder: str) -> None:
+        """See to it that nothing more is committed for a holder of the job that has ended."""
+        with self.open_sink(job_id, WHOLE) as sink:
+            sink.hold(holder)
+            sink.fence()
 
     def abort(self, job_id: str) -> None:
         """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""

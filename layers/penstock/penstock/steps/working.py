@@ -127,7 +127,15 @@ class Worker:
     def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span = task.span
         steps = self.tables(task.ticket.job.route.store)
-        tally = steps.load(task.ticket, task.cut, span, pieces, ended=lambda: self._ended(task), heartbeat=heartbeat)
+        tally = steps.load(
+            task.ticket,
+            task.cut,
+            span,
+            pieces,
+            holder=task.execution,
+            ended=lambda: self._ended(task),
+            heartbeat=heartbeat,
+        )
         return SpanReceipt(
             span.number,
             span.bytes_in,
@@ -151,6 +159,7 @@ class Worker:
             task.deadline,
             self.margin,
             ended=lambda: self._ended(task),
+            holder=task.execution,
         )
         receipt = self.carriers[ticket.job.route.store](attempt)
         return SpanReceipt(
