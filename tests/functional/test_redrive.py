@@ -98,7 +98,8 @@ def test_a_load_in_one_invocation_goes_on_behind_what_the_ledger_knows(
     plant.wrap = lambda sink: WalledSink(sink, wall)
     first = plant.take(plant.drop("people.csv", inline_csv(range(2000))), inline_route(mode=mode))
     assert first.state is JobState.FAILED
-    loaded = len(plant.ids()) if mode != "replace" else 0
+    # A load that fails before a row is in drops the table that it made.
+    loaded = len(plant.ids()) if "people" in database.tables() else 0
     assert (loaded > 0) == (chunks > 0 and mode != "replace")
     wall.standing, wall.passed = False, 0
     second = plant.take(redriven(plant.jobs, plant.jobs.jobs[first.job_id]), inline_route(mode=mode))

@@ -471,7 +471,7 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     cut = folder.get(Cut, CUT)
     assert cut.plan
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
-    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), cut.plan, whole)
+    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), cut.plan, whole, holder=job_id)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)

@@ -21,7 +21,7 @@ _BY_CLASS: dict[type[PenstockError], str] = {
     errors.OutputTooLargeError: "Give more --memory: parts grow with it.",
     errors.DestinationMissingError: "Create the destination, or correct it.",
     errors.InvalidTableError: "Correct the columns, or the table, or the file's header.",
-    errors.TooManyRejectsError: "Correct the records that are listed and run the command again, or raise --max-rejects.",
+    errors.TooManyRejectsError: "Correct the records that are listed and run it again, or raise --max-rejects.",
 }
 
 
