@@ -1,7 +1,7 @@
 """Which job is meant, and which are the newest.
 
-The index of the jobs table tells when a job is due or has ended, and nothing else of it: everything but a whole id costs a
-look at every item.
+The index of the jobs table tells when a job is due or has ended, and nothing else of it: all but a whole id costs
+a look at every item.
 """
 
 from __future__ import annotations
