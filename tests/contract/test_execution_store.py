@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from contract.object_backends import Endpoint
-from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table
+from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table, table_on
 from penstock.adapters.execution_store import COUNT_ATTEMPTS, DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.span_progress import ATTEMPTS
@@ -319,21 +319,20 @@ def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> 
 
 def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint, clock: Clock) -> None:
     # moto's conditions are none between threads.
-    client = emulator.client("dynamodb")
-    create_table(client)
-    store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
-    stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
-    stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=20, size=200)
+    with table_on(emulator) as client:
+        store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
+        stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
+        stores.begin()
+        stores.executions.expect(JOB.id, EXECUTION, spans=20, size=200)
 
-    def count(span: int) -> bool:
-        return store.count(JOB.id, EXECUTION, receipt(span))
+        def count(span: int) -> bool:
+            return store.count(JOB.id, EXECUTION, receipt(span))
 
-    with ThreadPoolExecutor(8) as threads:
-        counted = list(threads.map(count, [*range(20), *range(20)]))
-    assert sum(counted) == 20
-    assert stores.status.progress == Progress(200, 2000, 140, 20)
-    assert stores.status.spans_done == 20
+        with ThreadPoolExecutor(8) as threads:
+            counted = list(threads.map(count, [*range(20), *range(20)]))
+        assert sum(counted) == 20
+        assert stores.status.progress == Progress(200, 2000, 140, 20)
+        assert stores.status.spans_done == 20
 
 
 def test_a_job_is_counted_only_for_the_execution_that_has_it(stores: Stores) -> None:

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from contract.object_backends import Endpoint
 from penstock.adapters.dynamodb_client import EncodedPuts
 from penstock.adapters.job_index import table_schema
 from penstock.adapters.job_store import DynamoJobStore
@@ -65,6 +66,17 @@ def memory(clock: Clock) -> Iterator[JobStore]:
 def create_table(client: DynamoDBClient) -> None:
     schema: Any = table_schema()
     client.create_table(TableName="jobs", **schema)
+
+
+@contextmanager
+def table_on(endpoint: Endpoint) -> Iterator[DynamoDBClient]:
+    """The jobs table on a server that other tests use as well."""
+    client: DynamoDBClient = endpoint.client("dynamodb")
+    create_table(client)
+    try:
+        yield client
+    finally:
+        client.delete_table(TableName="jobs")
 
 
 def dynamodb(clock: Clock) -> Iterator[JobStore]:

@@ -9,8 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from contract.object_backends import Endpoint
-from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several
+from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several, table_on
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.job_times import DynamoJobTimes
@@ -73,11 +72,8 @@ def clock() -> Clock:
 @pytest.fixture(params=["memory", "moto", "emulator"])
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     if request.param == "emulator":
-        endpoint: Endpoint = request.getfixturevalue("emulator")
-        client = endpoint.client("dynamodb")
-        create_table(client)
-        yield stores_of(client, clock)
-        client.delete_table(TableName="jobs")
+        with table_on(request.getfixturevalue("emulator")) as client:
+            yield stores_of(client, clock)
         return
     backend: Callable[[Clock], Iterator[Stores]] = {"memory": memory, "moto": dynamodb}[request.param]
     yield from backend(clock)
