@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from faults.schedule import Fault, Schedule
 from faults.sources import Kind, Row
 from faults.world import RESULTS, WORK, Place
-from penstock.adapters.s3_store import S3ObjectStore
-from penstock.limits import MIN_MEMORY, Budget
+from penstock.adapters.open_jobs import DynamoOpenJobs
+from penstock.adapters.s3_upload import abort_upload
 from penstock.model import Store, Target
+from penstock.reconcile.uploads import UploadSweep
+from penstock.uploads import Unfinished
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")
 LEDGER = "penstock_ledger"
-# Faults after which an upload is open whose id nobody has heard: the bucket's lifecycle rule ends it.
-UNHEARD = {Fault.LOST, Fault.FAILED_DONE, Fault.CUT, Fault.KILL_AFTER}
 
 
 def prepare(place: Place, kind: Kind) -> None:
@@ -50,24 +51,35 @@ def problems(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, who
     return wrong + (_wrong_counts(place, kind, jobs) if done else [])
 
 
-def sweep(place: Place, schedule: Schedule, wrong: list[str]) -> int:
-    """Have open uploads ended as a next attempt at their objects would: how many; more than may be are wrong."""
-    found = place.uploads()
-    allowed = sum(_is_opening(fault, request) for fault, request in schedule.happened)
-    if len(found) > allowed:
-        wrong.append(f"{len(found)} uploads were left open, where {allowed} could not be known of")
-    store = S3ObjectStore(place.world.client("s3"), Budget.of(MIN_MEMORY))
-    for key in {upload["Key"] for upload in found}:
-        store.sweep(Target(RESULTS, key))
+def sweep(place: Place, wrong: list[str]) -> int:
+    """End the open uploads that the reconciler's hourly sweep would end, once they are old: how many. None may be left.
+
+    The bucket is shared with other runs, so its own list is not used.
+    """
+    jobs = DynamoOpenJobs(place.world.client("dynamodb"), place.jobs, retention_days=1)
+    ended = UploadSweep(jobs, _RunUploads(place), time.time)(_Endless(), since=0.0)
     if left := place.uploads():
-        wrong.append(f"{len(left)} uploads are open after the sweep")
-    return len(found)
+        wrong.append(f"{len(left)} uploads are open that no sweep ends")
+    return ended
 
 
-def _is_opening(fault: Fault, request: str) -> bool:
-    return (request.startswith("CreateUpload") and fault in UNHEARD) or (
-        request.startswith("PutObject") and "/upload-" in request
-    )
+@dataclass(frozen=True)
+class _RunUploads:
+    """Those of one run, as if hours had passed. Implements ``OwnUploads``."""
+
+    place: Place
+
+    def older_than(self, seconds: float) -> Iterator[Unfinished]:
+        for one in self.place.uploads():
+            yield Unfinished(Target(RESULTS, one["Key"]), one["UploadId"], seconds)
+
+    def end(self, upload: Unfinished) -> None:
+        abort_upload(self.place.world.client("s3"), upload.target, upload.id)
+
+
+class _Endless:
+    def remaining(self) -> float:
+        return 900.0
 
 
 def _is_wrong(job: Mapping[str, Any], *, whole: bool) -> bool:

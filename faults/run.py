@@ -239,7 +239,7 @@ class Run:
         self.problems += outcome.problems(self.place, self.kind, self.jobs(), whole=whole)
         if any(job["state"] not in ("succeeded", "failed") for job in self.jobs()):
             return 0
-        return outcome.sweep(self.place, self.schedule, self.problems)
+        return outcome.sweep(self.place, self.problems)
 
 
 def run(world: World, kind: Kind, seed: int, rate: float, aim: Aim = ANY) -> Result:

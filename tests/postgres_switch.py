@@ -28,6 +28,9 @@ class Switch:
 
     def close(self) -> None:
         """The database is away."""
+        # Closing alone lets an accept() that waits take one connection more.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
             for one in self._sockets:

@@ -56,8 +56,8 @@ def is_running(item: Item) -> bool:
     return bool(item["state"]["S"] == "running")
 
 
-def is_waiting(item: Item) -> bool:
-    return bool(item["state"]["S"] == "waiting")
+def is_begun(item: Item) -> bool:
+    return bool(item["state"]["S"] in {"running", "waiting"})
 
 
 def has_succeeded(item: Item) -> bool:
@@ -109,8 +109,9 @@ def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database
     database.close()
     try:
         prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="away/a.csv", Body=rows(count))
-        wait_for(prompt, "away/a.csv", is_waiting, "wait")
+        wait_for(prompt, "away/a.csv", is_begun, "begin")
         time.sleep(AWAY)
+        assert not has_succeeded(wait_for(prompt, "away/a.csv", lambda item: True, "be on record"))
     finally:
         database.open()
     job = job_of(prompt, "away/a.csv", PATIENCE)
