@@ -78,7 +78,7 @@ def _meant(operations: Operations, job: str, interval: float) -> str:
         return operations.find(job).job_id
 
     def tell() -> None:
-        click.echo(f"Waiting for the job of {job_text.one_line(job)}", err=True)
+        echo(f"Waiting for the job of {job}", err=True)
 
     return operations.await_job(job, interval=interval, on_wait=tell).job_id
 

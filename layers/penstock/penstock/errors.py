@@ -125,7 +125,7 @@ class YieldedError(RetryableError):
 
     default_hint = "Nothing to do: the job begins again by itself should the newer one fail."
 
-    def __init__(self, message: str, *, newer: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, newer: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.newer = newer
 
