@@ -29,7 +29,19 @@ from contract.dynamodb_tables import (
 from contract.object_backends import Endpoint
 from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError
-from penstock.records import Choice, Chunk, Column, ColumnType, Loaded, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.records import (
+    Choice,
+    Chunk,
+    Column,
+    ColumnType,
+    FieldCounts,
+    Loaded,
+    Mode,
+    ParseOptions,
+    Resume,
+    Table,
+    TablePlan,
+)
 
 KB_400 = 400 * 1024
 
@@ -209,7 +221,8 @@ def test_an_empty_chunk_is_known_to_whoever_comes_next(server: DynamoServer) -> 
 
 
 def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) -> None:
-    place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5)
+    fields = FieldCounts(2, ("é",), (("t", "late"),), ("t",))
+    place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5, fields=fields)
     written = replace(server.bookmark("job", 1), clock=lambda: 1000.5, retention_days=2)
     written.note(place)
     assert server.bookmark("job", 1).read() == place

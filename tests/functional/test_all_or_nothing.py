@@ -235,6 +235,58 @@ def test_a_trigger_that_refuses_rows_and_drops_others(database: Database, folder
     assert (told["rows"], told["dropped"], told["rejects"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("key", [(), ("--key", "id")])
+@pytest.mark.parametrize("columns", ["id,name", "id"])
+def test_rows_that_a_trigger_drops_from_a_replaced_table_are_counted(
+    database: Database, folder: Path, key: tuple[str, ...], columns: str
+) -> None:
+    database.execute(DROPPING.format(schema=database.schema))
+    database.execute("INSERT INTO t SELECT n * 2 FROM generate_series(0, 5) n")  # some of them are in the file too
+    rows = "".join(f"{number},n\n" if "name" in columns else f"{number}\n" for number in range(4, 1000))
+    path = write(folder, f"{columns}\n{rows}")
+    told = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
+    assert (told["rows"], told["dropped"], told["rejects"]) == (498, 498, 0)
+    assert told["warnings"] == ["498 rows were dropped by the database: a trigger or a rule of the table left them out"]
+    assert ids(database) == list(range(4, 1000, 2))
+    again = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
+    assert (again["rows"], again["dropped"]) == (498, 498)
+
+
+@pytest.mark.parametrize("key", [(), ("--key", "id")])
+@pytest.mark.parametrize(("rule", "kept"), [("", []), ("WHERE NEW.id > 3", [1, 2, 3])])
+def test_rows_that_a_rule_drops_from_a_replaced_table_are_counted(
+    database: Database, folder: Path, key: tuple[str, ...], rule: str, kept: list[int]
+) -> None:
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, name text)")
+    database.execute(f"CREATE RULE few AS ON INSERT TO t {rule} DO INSTEAD NOTHING")
+    path = write(folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1, 9)))
+    told = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
+    assert (told["rows"], told["dropped"], ids(database)) == (len(kept), 8 - len(kept), kept)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(("--atomic",), [2, 4, 7]), (("--mode", "replace"), [2, 4])])
+@pytest.mark.parametrize("when", ["BEFORE", "AFTER"])
+def test_rows_that_a_trigger_of_the_table_refuses_are_rejects_where_they_are_staged(
+    database: Database, folder: Path, given: tuple[str, ...], kept: list[int], when: str
+) -> None:
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (7, 'before');"
+        f"CREATE FUNCTION {database.schema}.no_odd() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "BEGIN IF NEW.id % 2 = 1 THEN RAISE 'odd: %', NEW.id; END IF; RETURN NEW; END $$;"
+        f"CREATE TRIGGER no_odd {when} INSERT ON t FOR EACH ROW EXECUTE FUNCTION {database.schema}.no_odd()"
+    )
+    path = write(folder, "id,name\n1,a\n2,b\n3,c\n4,d\n")
+    assert "2 records were rejected, max_rejects is 1" in failed(
+        load(database, path, "t", *given, "--max-rejects", "1")
+    )
+    assert ids(database) == [7]
+    told = json.loads(done(load(database, path, "t", *given, "--max-rejects", "2", "--json")).stdout)
+    assert (told["rows"], told["dropped"], told["rejects"]) == (2, 0, 2)
+    assert ids(database) == kept
+    assert [(line["row"], line["reason"]) for line in rejects(path)] == [(1, "odd: 1"), (3, "odd: 3")]
+    assert database.tables() == {"t", "penstock_ledger"}
+
+
 # Errors of the database that are about rows.
 
 
@@ -325,6 +377,13 @@ def test_rows_that_a_trigger_drops_from_an_atomic_load_are_counted(database: Dat
         database.execute("TRUNCATE t")
         told = json.loads(done(load(database, write(folder, numbered(1000)), "t", *given, *SMALL, "--json")).stdout)
         assert (told["rows"], told["dropped"]) == (500, 500)
+
+
+def test_keys_that_a_trigger_drops_from_an_atomic_upsert_are_counted(database: Database, folder: Path) -> None:
+    database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
+    database.execute("INSERT INTO t VALUES (2)")
+    told = json.loads(done(load(database, write(folder, "id\n1\n2\n4\n"), "t", *UPSERT, *SMALL, "--json")).stdout)
+    assert (told["rows"], told["dropped"], ids(database)) == (2, 1, [2, 4])
 
 
 def test_rows_that_a_rule_drops_from_an_atomic_load_are_counted(database: Database, folder: Path) -> None:

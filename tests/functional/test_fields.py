@@ -93,7 +93,7 @@ def test_a_column_by_its_own_name_that_no_record_has_is_warned_of(database: Data
     assert done.warnings == ("no record has a field for these columns of table t: 'w'",)
 
 
-@pytest.mark.parametrize("mode", ["append", "replace"])
+@pytest.mark.parametrize("mode", ["mode = 'append'", "mode = 'replace'", "atomic = true"])
 def test_a_late_key_is_loaded_where_the_table_has_that_column(database: Database, load: Load, mode: str) -> None:
     database.execute(
         "CREATE TABLE t (id int, v text, late varchar(3) DEFAULT '-', n int, g int GENERATED ALWAYS AS (id + 1) STORED)"
@@ -106,7 +106,7 @@ def test_a_late_key_is_loaded_where_the_table_has_that_column(database: Database
         {"id": -5, "late": "y", "n": "007"},
         {"id": -6, "g": 1},
     ]
-    done = load(database, "t.jsonl", lines(*late), f"mode = '{mode}'")
+    done = load(database, "t.jsonl", lines(*late), mode)
     assert database.execute("SELECT id, v, late, n FROM t WHERE id < 1 ORDER BY id DESC") == [
         (0, "1", "-", None),
         (-1, "1", "x", None),
@@ -119,27 +119,32 @@ def test_a_late_key_is_loaded_where_the_table_has_that_column(database: Database
     assert "2 records hold fields that no column takes: 'g', 'other'" in done.warnings
 
 
-def test_a_late_key_leaves_other_rows_alone_by_upsert(database: Database, load: Load) -> None:
+@pytest.mark.parametrize("atomic", ["", "atomic = true\n"])
+def test_a_late_key_leaves_other_rows_alone_by_upsert(database: Database, load: Load, atomic: str) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY, v int, late text)")
     database.execute("INSERT INTO t SELECT n, 0, 'old' FROM generate_series(-5, 20000) n")
     late = [{"id": -1, "v": 1}, {"id": -2, "v": 2, "late": "new"}, {"id": -3, "v": 3}, {"id": -4, "v": 4, "late": None}]
-    done = load(database, "t.jsonl", lines(*late), "mode = 'upsert'\nkey = ['id']")
+    done = load(database, "t.jsonl", lines(*late), atomic + "mode = 'upsert'\nkey = ['id']")
     assert (done.rows, done.warnings) == (MANY + 4, ())
     found = database.execute("SELECT id, v, late FROM t WHERE id < 1 ORDER BY id DESC")
     assert found == [(0, 1, "old"), (-1, 1, "old"), (-2, 2, "new"), (-3, 3, "old"), (-4, 4, None), (-5, 0, "old")]
 
 
-def test_of_a_key_that_comes_twice_the_last_record_wins_whatever_it_holds(database: Database) -> None:
+@pytest.mark.parametrize("atomic", ["", "atomic = true\n"])
+def test_of_a_key_that_comes_twice_the_last_record_wins_whatever_it_holds(database: Database, atomic: str) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY, v int, late text)")
     late = [{"id": -1, "v": 1, "late": "x"}, {"id": -1, "v": 2}, {"id": -2, "v": 3}, {"id": -2, "v": 4, "late": "y"}]
-    whole(database, "t.jsonl", lines(*late), "mode = 'upsert'\nkey = ['id']")
+    whole(database, "t.jsonl", lines(*late), atomic + "mode = 'upsert'\nkey = ['id']")
     assert database.execute("SELECT id, v FROM t WHERE id < 0 ORDER BY id") == [(-2, 4), (-1, 2)]
 
 
-def test_an_atomic_load_counts_late_keys(database: Database, load: Load) -> None:
+def test_an_atomic_load_finds_late_values_that_only_the_table_refuses(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id int, v int, late text)")
-    done = load(database, "t.jsonl", lines({"id": -1, "late": "x"}), "atomic = true")
-    assert done.warnings == ("1 records hold fields that no column takes: 'late'",)
+    database.execute("CREATE UNIQUE INDEX ON t (late); INSERT INTO t VALUES (-9, 0, 'known')")
+    late = [{"id": -1, "late": "x"}, {"id": -2, "v": 1, "late": "known"}, {"id": -3, "late": "known", "other": 1}]
+    done = load(database, "t.jsonl", lines(*late), "atomic = true")
+    assert (done.rows, [row - MANY for row in done.rejected]) == (MANY + 1, [2, 3])
+    assert database.execute("SELECT id, late FROM t WHERE late IS NOT NULL ORDER BY id") == [(-9, "known"), (-1, "x")]
 
 
 @pytest.mark.parametrize("data", ["", "[]"])

@@ -313,6 +313,34 @@ def test_a_source_that_breaks_off_is_continued_by_the_next_attempt(plant: Plant)
     assert plant.ids() == list(range(9000))
 
 
+DECLARED = "columns = [{ name = 'id', type = 'integer' }, { name = 'city', from = 'user.city' }]"
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_the_fields_of_records_tell_is_kept_over_attempts(plant: Plant, mode: str, *, committed: bool) -> None:
+    first = '{"id":-1,"user":{"city":"Ulm"},"v":1}\n{"id":-2,"\u00e9":1}\n'
+    data = (first + "".join(f'{{"id":{n}}}\n' for n in range(3000)) + '{"id":-3,"v":1}\n').encode()
+    source, text = plant.drop("people.jsonl", data), route(DECLARED, mode=mode)
+    for at in (1, 3):
+        plant.wrap = lambda sink, at=at: Interrupted(sink, at, committed=committed)  # type: ignore[misc,assignment]
+        assert plant.take(source, text).retry
+    plant.wrap = lambda sink: sink
+    outcome = plant.take(source, text)
+    assert outcome.receipt
+    assert outcome.receipt.warnings == ("3 records hold fields that no column takes: 'v', 'é'",)
+
+
+def test_a_path_that_no_record_has_fails_a_later_attempt_too(plant: Plant) -> None:
+    source = plant.drop("people.jsonl", "".join(f'{{"id":{n}}}\n' for n in range(3000)).encode())
+    plant.wrap = lambda sink: Interrupted(sink, 3, committed=True)  # type: ignore[assignment]
+    assert plant.take(source, route(DECLARED)).retry
+    plant.wrap = lambda sink: sink
+    outcome = plant.take(source, route(DECLARED))
+    assert outcome.failure
+    assert "no record has 'user.city'" in outcome.failure.message
+
+
 def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) -> None:
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     outcomes: list[Outcome] = []

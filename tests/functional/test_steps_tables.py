@@ -137,7 +137,7 @@ def test_what_the_table_refuses_of_an_atomic_load_in_spans_is_rejected(database:
 
 
 def test_rows_that_a_trigger_drops_in_spans_are_counted(database: Database) -> None:
-    for mode in ("append", "upsert", "atomic append", "atomic upsert"):
+    for mode in ("append", "upsert", "replace", "atomic append", "atomic upsert"):
         database.execute("DROP TABLE IF EXISTS people")
         plant = table_plant(database, route(mode=mode))
         plant.run(plant.upload("before.csv", csv([(-2, "old")])))

@@ -275,6 +275,59 @@ def test_json_strings_go_into_a_text_column_without_quotes(database: Database, l
     assert column(database, "n") == ["1.50"] * len(values)
 
 
+NUMBERS = [
+    "1e5",
+    "1E+5",
+    "-0",
+    "0",
+    "-0.0",
+    "1.10",
+    "0.0000001",
+    "1e-7",
+    "2E400",
+    "100",
+    "12345678901234567890.50",
+    "-1.5e3",
+]
+
+
+@pytest.mark.parametrize("key", ["t.jsonl", "t.json"])
+@pytest.mark.parametrize("table", ["mode = 'append'", "columns = [{ name = 'id' }, { name = 'v' }, { name = 'w' }]"])
+def test_json_numbers_keep_their_spelling_in_a_column_of_texts(
+    database: Database, load: Load, key: str, table: str
+) -> None:
+    database.execute("CREATE TABLE t (id int, v text, w varchar, j json, b jsonb, l text[])")
+    pad = "x" * 300  # so that there are several spans
+    rows = [
+        f'{{"id": {n}, "v": {number}, "w": {{"a": [{number} , {number}]}}, "j": [{number}], "b": {{"n": {number}}},'
+        f' "l": [{number}], "pad": "{pad}"}}'
+        for n, number in enumerate(NUMBERS * 3)
+    ]
+    text = "\n".join(rows) if key == "t.jsonl" else f"[{','.join(rows)}]"
+    assert load(database, key, text, table).rejects == []
+    assert column(database, "v") == NUMBERS * 3
+    assert column(database, "w") == [f'{{"a": [{number}, {number}]}}' for number in NUMBERS * 3]
+    if "columns" not in table:
+        assert column(database, "j->>0") == column(database, "l[1]") == NUMBERS * 3
+        assert database.execute("SELECT count(*) FROM t WHERE (b->>'n')::numeric = v::numeric") == [(len(rows),)]
+
+
+def test_json_numbers_keep_their_spelling_also_behind_the_sample(database: Database, load: Load) -> None:
+    text = "".join(f'{{"id":{n},"v":"x"}}\n' for n in range(MANY)) + '{"id":10100,"v":-0}\n{"id":10101,"v":1e5}\n'
+    assert load(database, "t.jsonl", text).rejects == []
+    assert late(database, "v") == ["-0", "1e5"]
+
+
+def test_json_numbers_are_the_numbers_that_they_are_whatever_their_spelling(database: Database) -> None:
+    database.execute("CREATE TABLE t (id int, i int, n numeric, f float8)")
+    rows = [("-0", "-0", "-0"), ("5", "1e5", "1e5"), ("1.0", "1.50", "1e-7"), ("1e5", "1", "1"), ("1", "1e-7", "2.50")]
+    text = "".join(f'{{"id":{n},"i":{i},"n":{number},"f":{f}}}\n' for n, (i, number, f) in enumerate(rows))
+    assert whole(database, "t.jsonl", text, INTO).rejected == [4]
+    assert column(database, "i") == ["0", "5", "1", "1"]
+    assert column(database, "n") == ["0", "100000", "1.50", "0.0000001"]
+    assert column(database, "f") == ["-0", "100000", "1e-07", "2.5"]
+
+
 def test_json_lists_go_into_arrays(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v text[], n int[], j jsonb)")
     texts = ["a", 'b "c" \\ {d,e}', None, ""]

@@ -110,6 +110,11 @@ class FieldCounts:
         )
 
     @property
+    def is_told(self) -> bool:
+        """Whether there is anything that a receipt would say."""
+        return bool(self.records or self.missing)
+
+    @property
     def is_full(self) -> bool:
         """Whether there may be more names."""
         return len(self.names) == LISTED

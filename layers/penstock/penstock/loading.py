@@ -32,7 +32,7 @@ from penstock.tables import (
     dropped_warning,
     field_warnings,
     garbage_held_back,
-    is_atomic,
+    is_staged,
     tables_of,
     told_alone,
 )
@@ -115,7 +115,9 @@ class TableCarrier:
                     load.refuse_too_many(len(rejects), records)
                     if records is not None:
                         check_paths(load.plan, load.fields)
-                    chunk = replace(chunk, spare=load.allowance.spare(load.rejects + len(rejects), records))
+                    chunk = replace(
+                        chunk, spare=load.allowance.spare(load.rejects + len(rejects), records), fields=load.fields
+                    )
                     pending.begin(partial(self._settle, load, chunk, sink.submit(chunk), len(rejects)))
         load.refuse_too_many(records=load.records)
         check_paths(load.plan, load.fields)
@@ -129,8 +131,9 @@ class TableCarrier:
         load.refuse_too_many()
 
     def _settle_move(self, load: Load, sink: TableSink) -> None:
-        """Of an atomic load, what the table refused is known only now. Raises TooManyRejectsError: nothing is in."""
-        if not is_atomic(load.plan):
+        """Of a staged load, what the table refused or left out is known only now. Raises TooManyRejectsError: nothing
+        is in then."""
+        if not is_staged(load.plan):
             return
         moved = sink.moved()
         self._keep(load, f"{SPAN:05d}-moved", moved.rejects)

@@ -209,7 +209,8 @@ class Chunk:
 
     ``number`` counts chunks of a span from 0; ``end`` and ``next_row`` are where the next one begins.
     ``rejects`` is how many of its ``records`` were rejected before the database saw them. ``spare``: how many more
-    the job may have; if the database refuses more, none of the chunk is committed. None: any number.
+    the job may have; if the database refuses more, none of the chunk is committed. None: any number. ``fields`` is of
+    all records of the span up to the chunk's end.
     """
 
     number: int
@@ -219,6 +220,7 @@ class Chunk:
     rows: Sequence[Rows]
     rejects: int = 0
     spare: int | None = None
+    fields: FieldCounts = field(default_factory=FieldCounts)
 
 
 @dataclass(frozen=True, slots=True)

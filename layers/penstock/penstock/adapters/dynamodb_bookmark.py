@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws_errors import translating
-from penstock.records import Resume
+from penstock.adapters.field_counts import fields_of, text_of
+from penstock.records import FieldCounts, Resume
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-FIELDS = ("chunk", "offset", "row", "rows", "rejects")
+COUNTS = ("chunk", "offset", "row", "rows", "rejects")
+FIELDS = "fields"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +42,23 @@ class DynamoBookmark:
         item = answer.get("Item")
         if not item:
             return Resume()
-        chunk, offset, row, rows, rejects = (int(item[name]["N"]) for name in FIELDS)
-        return Resume(chunk, offset, row, rows, rejects)
+        chunk, offset, row, rows, rejects = (int(item[name]["N"]) for name in COUNTS)
+        fields = fields_of(item[FIELDS]["S"]) if FIELDS in item else FieldCounts()
+        return Resume(chunk, offset, row, rows, rejects, fields=fields)
 
     def note(self, place: Resume) -> None:
         """All before this place is in, and its rejects are kept."""
-        values = {name: getattr(place, name) for name in FIELDS}
-        values["expires_at"] = int(self.clock()) + self.retention_days * 86_400
+        numbers = {name: getattr(place, name) for name in COUNTS}
+        numbers["expires_at"] = int(self.clock()) + self.retention_days * 86_400
+        values: dict[str, AttributeValueTypeDef] = {name: {"N": str(value)} for name, value in numbers.items()}
+        values[FIELDS] = {"S": text_of(place.fields)}
         with translating(f"dynamodb:UpdateItem on table {self.table}"):
             self.client.update_item(
                 TableName=self.table,
                 Key=self._key,
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
                 ExpressionAttributeNames={f"#{name}": name for name in values},
-                ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in values.items()},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
             )
 
     @property

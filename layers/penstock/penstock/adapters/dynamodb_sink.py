@@ -178,4 +178,5 @@ def _behind(chunk: Chunk, loaded: Loaded, before: Resume) -> Resume:
         chunk.next_row,
         before.rows + loaded.rows,
         before.rejects + chunk.rejects + len(loaded.rejects),
+        fields=chunk.fields,
     )

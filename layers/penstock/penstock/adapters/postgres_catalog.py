@@ -54,7 +54,8 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table that exists. ``may_drop``: a trigger or a rule may leave rows out, which only the count of rows tells."""
+    """A table that exists. ``may_drop``: a trigger or a rule may leave rows out, which only the count of rows tells.
+    ``may_refuse``: any trigger may refuse rows that its columns, checks and indexes would take."""
 
     oid: int
     schema: str
@@ -62,6 +63,7 @@ class Relation:
     columns: Mapping[str, ColumnInfo]
     deferred: bool = False
     may_drop: bool = False
+    may_refuse: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -109,20 +111,22 @@ def find(connection: Connection, name: Sequence[str]) -> Relation | None:
                        WHERE (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
                          AND (p.relkind = 'f' OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = p.oid
                               AND NOT g.tgisinternal AND g.tgtype & %s = %s)
-                           OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = p.oid AND w.ev_type IN ('2', '3'))))
+                           OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = p.oid AND w.ev_type IN ('2', '3')))),
+               EXISTS (SELECT FROM pg_trigger g WHERE NOT g.tgisinternal
+                       AND (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
         """,
         [list(TABLE_KINDS), BEFORE_ROW, BEFORE_ROW, quoted],
     ).fetchone()
     if not found:
         return None
-    oid, schema, table, is_table, deferred, may_drop = found
+    oid, schema, table, is_table, deferred, may_drop, has_triggers = found
     if not is_table:
         raise InvalidTableError(f"{schema}.{table} is not a table")
     columns = _columns(connection, oid)
     if not columns and not connection.execute("SELECT FROM pg_class WHERE oid = %s", [oid]).fetchone():
         return find(connection, name)  # another load has swapped the table between the two queries
-    return Relation(oid, schema, table, columns, deferred, may_drop)
+    return Relation(oid, schema, table, columns, deferred, may_drop, may_drop or has_triggers)
 
 
 def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:

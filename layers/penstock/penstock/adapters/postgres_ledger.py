@@ -15,7 +15,14 @@ from penstock.adapters.postgres_catalog import Relation, find
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import translating
 from penstock.adapters.postgres_fence import FENCE, Fence
-from penstock.adapters.postgres_refused import DROPPED, read_dropped, read_refused, refused_value
+from penstock.adapters.postgres_refused import (
+    DROPPED,
+    fields_value,
+    read_dropped,
+    read_fields,
+    read_refused,
+    refused_value,
+)
 from penstock.errors import LeaseLostError
 from penstock.records import Chunk, Loaded, Resume
 
@@ -30,14 +37,14 @@ MADE = -2
 # A chunk that is null is one too many for a job that has ended.
 ENTRY = sql.SQL(
     """
-    INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects)
+    INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects, refused)
     SELECT {job}, {span},
            CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole}) AND {fence} THEN chunk END,
-           end_offset, next_row, rows, rejects
+           end_offset, next_row, rows, rejects, refused
     FROM (VALUES (
     """
 )
-ENTRY_END = b")) AS entry (chunk, end_offset, next_row, rows, rejects)"
+ENTRY_END = b"::jsonb)) AS entry (chunk, end_offset, next_row, rows, rejects, refused)"
 
 # In the order of the index, so that it is used whatever the planner knows of the table; some at a time, so that no load
 # pays for a year of others; and without waiting for another load that removes the same.
@@ -137,7 +144,7 @@ class Ledger:
         if not found:
             return Resume()
         chunk, offset, row, rows, rejects, dropped, refused = found
-        return Resume(chunk, offset, row, rows, rejects, read_refused(refused), dropped)
+        return Resume(chunk, offset, row, rows, rejects, read_refused(refused), dropped, read_fields(refused))
 
     def reached(self) -> dict[int, Resume]:
         """Where each span of the job goes on, without what the database refused of its last chunk."""
@@ -159,7 +166,8 @@ class Ledger:
     def entry(self, chunk: Chunk, rows: int) -> bytes:
         """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""
         values = (chunk.number, chunk.end, chunk.next_row, rows, chunk.rejects)
-        return self._entry + b"%d, %d, %d, %d, %d" % values + ENTRY_END
+        fields = sql.Literal(fields_value(chunk.fields)).as_bytes(self.connection)
+        return self._entry + b"%d, %d, %d, %d, %d, " % values + fields + ENTRY_END
 
     def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
         """Enter a chunk with so many rows; answers what is entered already, which is then not to be loaded.
@@ -170,13 +178,14 @@ class Ledger:
         self.fence.share()
         insert = sql.SQL(
             """
-            INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects)
-            SELECT %s, %s, %s, %s, %s, %s, %s
+            INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects, refused)
+            SELECT %s, %s, %s, %s, %s, %s, %s, %s::jsonb
             WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) AND {1} ON CONFLICT DO NOTHING
             """
         ).format(self.table, self.fence.condition)
         place = (chunk.end, chunk.next_row)
-        values = [*self.key, chunk.number, *place, rows, chunk.rejects, self.job_id, WHOLE_JOB]
+        counts = [chunk.number, *place, rows, chunk.rejects, fields_value(chunk.fields)]
+        values = [*self.key, *counts, self.job_id, WHOLE_JOB]
         if self.connection.execute(insert, values).rowcount:
             return None
         select = sql.SQL(
@@ -195,7 +204,8 @@ class Ledger:
             "UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s AND chunk = %s"
         ).format(self.table)
         rejects = chunk.rejects + len(loaded.rejects)
-        self.connection.execute(update, [loaded.rows, rejects, refused_value(loaded), *self.key, chunk.number])
+        refused = refused_value(loaded, chunk.fields)
+        self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
 
     def touch(self) -> None:
         """Write something, so that committing it takes what was committed before to the disk."""

@@ -9,6 +9,9 @@ swap      The staging table takes the old one's name, indexes' names and grants;
 in place  Otherwise, by DELETE and INSERT ... SELECT in one transaction; by the key, where the table has one, so
           that rows which stay are never gone. Everything that hangs on the table stays as it is.
 
+Where a trigger may refuse rows, the second way is the only one, and the staging table has a number for each row: those
+at fault are found by halves (see `postgres_halves`).
+
 Readers wait for milliseconds for the swap and never for the other. The staging table is an ordinary, logged one:
 an unlogged one would be empty after a crash of the server, while the ledger says that its rows are in.
 """
@@ -16,15 +19,17 @@ an unlogged one would be empty after a crash of the server, while the ledger say
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from psycopg import sql
 
 from penstock.adapters.postgres_catalog import Relation, find, has_unique_index, identifiers
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_errors import translating
-from penstock.adapters.postgres_rows import on_conflict
+from penstock.adapters.postgres_halves import ROW, Halves
+from penstock.adapters.postgres_rows import ROW_NUMBER, on_conflict, same_key
 from penstock.errors import InvalidTableError
-from penstock.records import Table
+from penstock.records import Loaded, Table
 
 # What a table must not have to be swapped: anything that depends on it but its own indexes, defaults, checks and
 # types; and what CREATE TABLE ... LIKE does not copy.
@@ -92,6 +97,8 @@ FROM (SELECT pg_get_partition_constraintdef(relid) AS bound FROM pg_partition_tr
 """
 _HAS_PARTITION = sql.Identifier("has_a_partition")
 
+_RULES = "SELECT FROM pg_rewrite WHERE ev_class = %s AND ev_type IN ('2', '3')"  # on update and insert
+
 
 def _prefix(job_id: str) -> str:
     return f"penstock_staging_{job_id[:32]}_"
@@ -139,7 +146,17 @@ class Staging:
 
     def create(self) -> None:
         """Make it, as like the target as may be."""
-        self._run("CREATE TABLE {} (LIKE {} INCLUDING ALL)", self.identifier, self.target.identifier)
+        if self.target.may_refuse:
+            statement = "CREATE TABLE {} ({} bigint NOT NULL, LIKE {} INCLUDING ALL)"
+            self._run(statement, self.identifier, ROW, self.target.identifier)
+        else:
+            self._run("CREATE TABLE {} (LIKE {} INCLUDING ALL)", self.identifier, self.target.identifier)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether its rows have the numbers of their records."""
+        staged = find(self.connection, self.name)
+        return staged is not None and ROW_NUMBER in staged.columns
 
     def _check_partitions(self) -> None:
         """A row for which the target has no partition is refused now, where its record is at hand."""
@@ -147,8 +164,9 @@ class Staging:
         if found and found[0]:
             self._run(f"ALTER TABLE {{}} ADD CONSTRAINT {{}} CHECK ({found[0]})", self.identifier, _HAS_PARTITION)
 
-    def publish(self) -> None:
-        """Show the rows instead of the old ones, in the current transaction."""
+    def publish(self) -> Loaded:
+        """Show the rows instead of the old ones, in the current transaction; answers the rows that the target has
+        refused, and how many it has dropped."""
         staged = find(self.connection, self.name)
         if staged is None:
             raise InvalidTableError(f"{'.'.join(self.name)} is gone, and with it the rows that were loaded")
@@ -157,8 +175,10 @@ class Staging:
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.target.identifier))
             if self._can_swap(staged):  # still so, now that nobody can change it
                 self._swap(staged)
-                return
-        self._rewrite(staged)
+                return Loaded(0)
+        loaded = self._rewrite(staged)
+        self.drop()
+        return loaded
 
     def drop(self) -> None:
         """Remove it, with its rows."""
@@ -191,31 +211,55 @@ class Staging:
             option = " WITH GRANT OPTION" if passed_on else ""
             self._run(f"GRANT {right} ON {{}} TO {{}}{option}", self.identifier, sql.SQL(grantee or "PUBLIC"))
 
-    def _rewrite(self, staged: Relation) -> None:
-        names = [info.name for info in staged.columns.values() if not info.generated]
+    def _rewrite(self, staged: Relation) -> Loaded:
+        every = [info.name for info in staged.columns.values() if not info.generated]
+        names = [name for name in every if name != ROW_NUMBER]
         changed = [name for name in names if not staged.columns[name].fixed]
         key = self.table.key
-        by_key = bool(key) and has_unique_index(self.connection, self.target, key)
         self._run("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.target.identifier)
-        if by_key:
-            same = sql.SQL(" AND ").join(sql.SQL("old.{0} = new.{0}").format(sql.Identifier(name)) for name in key)
-            self._run(
-                "DELETE FROM {} old WHERE NOT EXISTS (SELECT FROM {} new WHERE {})",
-                self.target.identifier,
-                self.identifier,
-                same,
-            )
-        else:
-            self._run("DELETE FROM {}", self.target.identifier)
-        self._run(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {}",
-            self.target.identifier,
-            identifiers(names),
-            identifiers(names),
-            self.identifier,
-            on_conflict(key, changed) if by_key else sql.SQL(""),
-        )
-        self._run("DROP TABLE {}", self.identifier)
+        by_key = bool(key) and not self._has_rules() and has_unique_index(self.connection, self.target, key)
+        others = sql.SQL(" old WHERE NOT EXISTS (SELECT FROM {} new WHERE {})").format(self.identifier, same_key(key))
+        self._run("DELETE FROM {}{}", self.target.identifier, others if by_key else sql.SQL(""))
+        end = on_conflict(key, changed) if by_key else sql.SQL("")
+        rows = sql.SQL("SELECT * FROM {}").format(self.identifier)
+        staying = by_key and set(changed) <= set(key)
+        if ROW_NUMBER not in every:
+            _, dropped = self.insert(rows, names, end, staying=staying)
+            return Loaded(0, dropped=dropped)
+        halves = Halves(self.connection, self.name, [column.name for column in self.table.columns])
+
+        def insert(first: int, last: int) -> tuple[int, int]:
+            some = rows + sql.SQL(" WHERE ") + halves.between(first, last)
+            return self.insert(some, names, end, staying=staying)
+
+        with translating(f"INSERT on table {self.target}"):
+            return halves.move(insert)
+
+    def insert(
+        self, rows: sql.Composable, names: Sequence[str], end: sql.Composable, *, staying: bool = False
+    ) -> tuple[int, int]:
+        """Move rows that are selected to the target; answers how many it has stored, and how many it has dropped.
+        ``staying``: those whose key is there are not written."""
+        expected = self._count(rows, staying=staying) if self.target.may_drop else None
+        insert = sql.SQL("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM ({2}) AS new {3}")
+        stored = self.connection.execute(insert.format(self.target.identifier, identifiers(names), rows, end)).rowcount
+        return stored, 0 if expected is None else max(0, expected - stored)
+
+    def _count(self, rows: sql.Composable, *, staying: bool) -> int:
+        query = sql.SQL("SELECT count(*) FROM ({}) AS new").format(rows)
+        if staying:
+            missing = sql.SQL(" WHERE NOT EXISTS (SELECT FROM {} AS old WHERE {})")
+            query += missing.format(self.target.identifier, same_key(self.table.key))
+        found = self.connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+    def count(self) -> int:
+        """The rows that are staged."""
+        return self._count(sql.SQL("SELECT FROM {}").format(self.identifier), staying=False)
+
+    def _has_rules(self) -> bool:
+        """Whether a rule may take the place of an INSERT, which then knows no ON CONFLICT."""
+        return self.connection.execute(_RULES, [self.target.oid]).fetchone() is not None
 
     def _run(self, statement: str, *parts: sql.Composable) -> None:
         self.connection.execute(sql.SQL(statement).format(*parts))

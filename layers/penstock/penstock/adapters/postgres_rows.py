@@ -74,9 +74,10 @@ class Appender:
         return copy_text(_slice(rows, first, end), rows.full)
 
     @staticmethod
-    def numbered(rows: Rows, numbers: list[str], first: int, end: int) -> bytes:
-        """Some of the rows for the COPY, each behind its number."""
-        return copy_text([numbers, *_slice(rows, first, end)], {0, *(position + 1 for position in rows.full)})
+    def behind(rows: Rows, more: Sequence[Sequence[str]], first: int, end: int) -> bytes:
+        """Some of the rows for the COPY, each behind ``more`` columns, such as its number."""
+        full = {*range(len(more)), *(position + len(more) for position in rows.full)}
+        return copy_text([*more, *_slice(rows, first, end)], full)
 
     def dropped(self, rows: int, answers: Sequence[int]) -> int:
         return rows - answers[0]
@@ -134,7 +135,7 @@ class Upserter:
         return (self.copy, *keys, self.merge + b"%d" % first + self.merge_end)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
-        return Appender.numbered(rows, list(map(str, range(first, end))), first, end)
+        return Appender.behind(rows, [list(map(str, range(first, end)))], first, end)
 
     def dropped(self, rows: int, answers: Sequence[int]) -> int:  # noqa: ARG002  # some may have had the same key
         _, *keys, merged = answers
@@ -149,8 +150,8 @@ def _keys_to_store(
     parts = {"key": identifiers(table.key), "rows": rows, "order": order, "target": target.identifier}
     end = sql.Composed([sql.SQL(") AS new")])
     if {column.name for column in table.columns} <= set(table.key):
-        same = sql.SQL(" AND ").join(sql.SQL("old.{0} = new.{0}").format(sql.Identifier(name)) for name in table.key)
-        end += sql.SQL(" WHERE NOT EXISTS (SELECT FROM {target} AS old WHERE {same})").format(same=same, **parts)
+        missing = sql.SQL(" WHERE NOT EXISTS (SELECT FROM {target} AS old WHERE {same})")
+        end += missing.format(same=same_key(table.key), **parts)
     return sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {key} FROM {rows} WHERE {order} >= ").format(**parts), end
 
 
@@ -159,6 +160,11 @@ def copy_verbatim(target: sql.Identifier, rows: Verbatim, connection: Connection
     names = identifiers(rows.names)
     form = AS_CSV.format(sql.Literal(rows.delimiter), sql.Literal(rows.quote), names)
     return (COPY.format(target, names) + form).as_bytes(connection)
+
+
+def same_key(key: Sequence[str]) -> sql.Composed:
+    """The condition that rows ``old`` and ``new`` have one key."""
+    return sql.SQL(" AND ").join(sql.SQL("old.{0} = new.{0}").format(sql.Identifier(name)) for name in key)
 
 
 def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:

@@ -18,12 +18,12 @@ from penstock.records import Loaded, Mode, Table
 
 def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[Staging]:
     """The staging tables of a plan, one for each table that has one."""
-    found = {
-        relation.oid: _staging(connection, relation, table, job_id)
-        for table, relation in relations.items()
+    there = {relation.oid: relation for relation in relations.values()}
+    return [
+        _staging(connection, there[oid], table, job_id)
+        for oid, table in _by_relation(relations).items()
         if table.staged
-    }
-    return list(found.values())
+    ]
 
 
 class Writers(dict[Table, Writer]):
@@ -33,6 +33,7 @@ class Writers(dict[Table, Writer]):
         super().__init__()
         self._connection = connection
         self._relations = {table.name: relation for table, relation in relations.items()}
+        self._planned = _by_relation(relations)
         self._job_id = job_id
         for table in relations:
             self[table] = self._make(table)
@@ -43,7 +44,18 @@ class Writers(dict[Table, Writer]):
         return self[table]
 
     def _make(self, table: Table) -> Writer:
-        return _writer(self._connection, len(self), table, self._relations[table.name], self._job_id)
+        relation = self._relations[table.name]
+        names = [column.name for column in table.columns]
+        if not table.staged:
+            if table.mode is Mode.UPSERT:
+                return Upserter(self._connection, relation, table, len(self))
+            return Appender(self._connection, relation.identifier, names)
+        planned = self._planned[relation.oid]
+        staging = _staging(self._connection, relation, planned, self._job_id)
+        if isinstance(staging, MovedStaging):
+            return NumberedAppender(self._connection, staging.identifier, names, others=names != staging.names)
+        appender = NumberedAppender if staging.is_numbered else Appender
+        return appender(self._connection, staging.identifier, names)
 
 
 def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float) -> Loaded:
@@ -52,29 +64,23 @@ def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float)
     Raises TakenBack where the tables refuse more rows than there may be rejects, InvalidTableError where staged rows
     have been lost.
     """
-    atomic = [staging for staging in stagings if isinstance(staging, MovedStaging)]
-    for staging in stagings:
-        if staging not in atomic:
-            staging.publish()
-    if not atomic:
-        return Loaded(0)
     rows, rejected, dropped = ledger.totals()
-    if sum(staging.count() for staging in atomic) != rows:
+    atomic = [staging for staging in stagings if isinstance(staging, MovedStaging)]
+    if atomic and sum(staging.count() for staging in atomic) != rows:
         raise InvalidTableError(
             "staged rows are gone: the database server has crashed since they were loaded",
             hint="Start the job again once it has failed: it then loads all rows anew. Nothing of it is visible.",
         )
-    parts = [staging.move(0) for staging in atomic]
+    parts = [staging.publish() for staging in stagings]
     refused = tuple(reject for part in parts for reject in part.rejects)
     left_out = sum(part.dropped for part in parts)
-    moved = Loaded(-len(refused) - left_out, refused, left_out)
     records = rows + rejected + dropped
     most = max_rejects * records if 0 < max_rejects < 1 else max_rejects
-    if len(refused) + rejected > math.floor(most):
+    if refused and len(refused) + rejected > math.floor(most):
         raise TakenBack(Loaded(0, refused, committed=False))
-    for staging in atomic:
-        staging.drop()
-    ledger.note_move(moved)
+    moved = Loaded(-len(refused) - left_out, refused, left_out)
+    if moved.rows:
+        ledger.note_move(moved)
     return moved
 
 
@@ -89,14 +95,6 @@ def _staging(connection: Connection, relation: Relation, table: Table, job_id: s
     return kind(connection, relation, table, job_id)
 
 
-def _writer(connection: Connection, number: int, table: Table, relation: Relation, job_id: str) -> Writer:
-    names = [column.name for column in table.columns]
-    if table.atomic:
-        return NumberedAppender(connection, _staging(connection, relation, table, job_id).identifier, names)
-    match table.mode:
-        case Mode.APPEND:
-            return Appender(connection, relation.identifier, names)
-        case Mode.UPSERT:
-            return Upserter(connection, relation, table, number)
-        case Mode.REPLACE:
-            return Appender(connection, _staging(connection, relation, table, job_id).identifier, names)
+def _by_relation(relations: Mapping[Table, Relation]) -> Mapping[int, Table]:
+    """What the plan has for each table; where it is there twice, the last."""
+    return {relation.oid: table for table, relation in relations.items()}

@@ -15,7 +15,7 @@ from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingErro
 from penstock.parsers.batching import Fault, Piece, Spot, discard, gather
 from penstock.parsers.feed import Feed
 from penstock.parsers.json_pass import pass_value
-from penstock.parsers.json_values import DECODER, SCAN, UNDECODABLE, why_not
+from penstock.parsers.json_values import DECODER, SCANS, UNDECODABLE, spelling_of, why_not
 from penstock.parsers.json_walk import ValueEnd, cut_off, find_records, finish, last_of_doubled, next_sign, pass_sign
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
 
@@ -30,10 +30,10 @@ def parse_json_document(
 ) -> Iterator[Batch]:
     """Rows are the elements of the list at ``options.records``, decoded; an object in its place is one record.
 
-    Floats are Decimal. Of a doubled key the last value stands. Rejects: elements with numbers that are none, nested
-    beyond the interpreter's stack, undecodable or over ``max_record``. To go on at ``resume.row``, all elements
-    before are parsed again. Memory: five times the window (the larger of ``batch_bytes`` and ``max_record``, at
-    most their sum), one chunk, and the rows of one batch.
+    Floats are Decimal, and their text is the file's. Of a doubled key the last value stands. Rejects: elements with
+    numbers that are none, nested beyond the interpreter's stack, undecodable or over ``max_record``. To go on at
+    ``resume.row``, all elements before are parsed again. Memory: five times the window (the larger of ``batch_bytes``
+    and ``max_record``, at most their sum), one chunk, and the rows of one batch.
 
     Raises RecordsMissingError when there is no list, TruncatedSourceError when the source ends too early,
     BadDocumentError where it is no JSON; the last two after the batches before were delivered.
@@ -224,13 +224,14 @@ class ElementCutter:
 
 def _elements(text: str, *, single: bool) -> Iterator[_Element]:
     """The elements of a list that are complete in the text, up to the sign that follows each; or one value alone."""
+    scan = SCANS[spelling_of(text.encode("utf-8", "surrogatepass"))]
     escaped = not text.isascii() and _ESCAPED_BYTE.search(text) is not None
     after = 0
     while True:
         start = _past_blanks(text, after)
         reason = ""
         try:
-            value, end = SCAN(text, start)
+            value, end = scan(text, start)
         except (StopIteration, json.JSONDecodeError):
             return
         except UNDECODABLE as error:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import decimal
-import json
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from penstock.parsers.batching import Fault, Piece, Spot, gather
 from penstock.parsers.feed import Feed
-from penstock.parsers.json_values import DECODER, UNDECODABLE, why_not
+from penstock.parsers.json_values import DECODERS, UNDECODABLE, decoders, spelling_of, why_not
 from penstock.records import RAW_LIMIT, Batch, ParseOptions, Resume
 from penstock.spans import Within
 
@@ -19,7 +17,7 @@ _BLANK = b" \t\r\n"
 # NaN stands between two lines when a piece is decoded at once: no valid line can hold it or close what another
 # has opened across it. That saves a quarter to a third of the time, and lines share the strings of their keys.
 _BETWEEN = object()
-_JOINED = json.JSONDecoder(parse_float=decimal.Decimal, parse_constant=lambda _: _BETWEEN)
+_JOINED = decoders(lambda _: _BETWEEN)
 
 
 def parse_json_lines(
@@ -32,9 +30,10 @@ def parse_json_lines(
 ) -> Iterator[Batch]:
     """Rows are whatever the lines hold, decoded: mappings if they are records. Blank lines are no records.
 
-    Floats are Decimal. Of a doubled key the last value stands. Rejects: lines that are not JSON (NaN and infinities
-    are not), nested beyond the interpreter's stack, or over ``max_record``. Memory: three times the window (the
-    larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of one batch.
+    Floats are Decimal, and their text is the file's. Of a doubled key the last value stands. Rejects: lines that are
+    not JSON (NaN and infinities are not), nested beyond the interpreter's stack, or over ``max_record``. Memory: three
+    times the window (the larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of
+    one batch.
     """
     feed = Feed(chunks, options.encoding, within)
     resume = within.go_on(resume) if within else resume
@@ -111,7 +110,7 @@ class LineCutter:
             return None
         try:
             text = data.decode(self._codec).strip(" \t\r\n")
-            values = _JOINED.decode(f"[{text}]".replace("\n", ",NaN,"))
+            values = _JOINED[spelling_of(data)].decode(f"[{text}]".replace("\n", ",NaN,"))
         except UNDECODABLE:
             return None
         between = values[1::2]
@@ -138,7 +137,7 @@ class LineCutter:
 
     def _value(self, line: bytes, offset: int) -> tuple[object, str]:
         try:
-            return DECODER.decode(line.decode(self._codec)), ""
+            return DECODERS[-1].decode(line.decode(self._codec)), ""
         except UnicodeDecodeError as error:
             return None, self._feed.encoding.undecodable(line, error, offset)
         except UNDECODABLE as error:

@@ -28,6 +28,7 @@ from penstock.tables import (
     check_paths,
     garbage_held_back,
     is_atomic,
+    is_staged,
     table_names,
     tables_of,
     told_alone,
@@ -102,7 +103,7 @@ class TableSteps:
                     hint="Delete its rows and upload the source again, or load it with upsert or replace.",
                 )
             # The ledger takes a number once: an attempt that wakes up late finds its next chunk entered.
-            sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=()))
+            sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=(), fields=resume.fields))
         return resume
 
     def load(
@@ -157,7 +158,8 @@ class TableSteps:
                     _refuse(ticket, plan, tally.rejects + len(rejects), records)
                     if records is not None:
                         check_paths(plan, tally.fields)
-                    chunk = replace(chunk, spare=allowance.spare(tally.rejects + len(rejects), records))
+                    spare = allowance.spare(tally.rejects + len(rejects), records)
+                    chunk = replace(chunk, spare=spare, fields=tally.fields)
                     pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
                     heartbeat(_share(span, batch.offset, tally))
             _refuse(ticket, plan, tally.rejects)
@@ -180,7 +182,7 @@ class TableSteps:
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
             sink.finish()
-            moved = sink.moved() if is_atomic(plan) else Loaded(0)
+            moved = sink.moved() if is_staged(plan) else Loaded(0)
         if moved.rejects:
             self.rejects.write(job_id, f"{WHOLE:05d}-moved", moved.rejects)
         if not moved.committed:
@@ -195,7 +197,7 @@ class TableSteps:
             sink.begin(plan)
             if not sink.is_finished():
                 return None
-            return sink.moved() if is_atomic(plan) else Loaded(0)
+            return sink.moved() if is_staged(plan) else Loaded(0)
 
     def reached(self, job_id: str, plan: TablePlan) -> Mapping[int, Resume] | None:
         """Where each span goes on of which chunks are in; None where only the spans themselves know."""

@@ -35,8 +35,8 @@ def fit(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
 
 
 def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
-    """What the table has besides inferred columns. Of rows that are moved at the end, all have the same columns."""
-    if not table.inferred or table.atomic:
+    """What the table has besides inferred columns."""
+    if not table.inferred:
         return ()
     own = {column.name for column in table.columns}
     return tuple(

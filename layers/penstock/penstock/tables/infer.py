@@ -18,6 +18,7 @@ from penstock.tables.column_kinds import PLAIN
 from penstock.tables.kinds import Cells, IntegerKind
 from penstock.tables.names import faults_of
 from penstock.tables.spellings import spellings_of
+from penstock.written import Written
 
 # Records of the sample that are looked at.
 SAMPLE = 10_000
@@ -136,7 +137,7 @@ def _of_values(values: Sequence[object], nulls: tuple[str, ...]) -> Inferred:
         return JSON
     if kinds == {bool}:
         return ColumnType.BOOLEAN, ("true",)
-    if kinds and kinds <= {int, Decimal, float}:
+    if kinds and kinds <= {int, Decimal, Written, float}:
         return _of_texts(list(map(str, present)), OF_NUMBERS)
     if kinds == {str}:
         return _of_texts([str(value) for value in present if value], OF_TIMES)
