@@ -12,7 +12,19 @@ import pytest
 
 from penstock.adapters import postgres_ledger
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError, PenstockError
-from penstock.records import Choice, Chunk, Column, ColumnType, Loaded, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.records import (
+    Choice,
+    Chunk,
+    Column,
+    ColumnType,
+    FieldCounts,
+    Loaded,
+    Mode,
+    ParseOptions,
+    Resume,
+    Table,
+    TablePlan,
+)
 from penstock.tables import Rowmaker
 from postgres_database import Database
 from table_batches import WIDTH, rows
@@ -379,6 +391,21 @@ def test_what_was_refused_last_is_told_to_a_retry(database: Database) -> None:
     with database.sink(span=3) as sink:
         expected = Resume(chunk=2, offset=5 * WIDTH, row=6, rows=3, rejects=2, refused=loaded.rejects)
         assert sink.begin(plan_of(SONGS)) == expected
+
+
+def test_what_fields_tell_is_told_to_a_retry(database: Database) -> None:
+    database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
+    fields = [FieldCounts(n, ("late", "\u20ac'\\"), (("songs", "title"),), ("songs",)) for n in (1, 2)]
+    with database.sink() as sink:
+        sink.begin(plan_of(SONGS))
+        sink.load(replace(chunk(SONGS, ("1", "a")), fields=fields[0]))
+        assert sink.begin(plan_of(SONGS)).fields == fields[0]
+        refused = replace(chunk(SONGS, ("2", "a"), ("2", "b"), number=1, first=2), fields=fields[1])
+        assert len(sink.load(refused).rejects) == 1
+        known = sink.begin(plan_of(SONGS))
+        assert (known.fields, len(known.refused)) == (fields[1], 1)
+        sink.load(chunk(SONGS, ("4", "a"), number=2, first=4))
+        assert sink.begin(plan_of(SONGS)).fields == FieldCounts()
 
 
 def test_rejects_of_the_shaper_are_counted_by_the_ledger(database: Database) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from machine import STACK, Plant
 from machine_sources import in_blocks
-from penstock.errors import LeaseLostError, PermanentError, TimeLimitError, TooManyRejectsError
+from penstock.errors import LeaseLostError, PermanentError, ServiceUnavailableError, TimeLimitError, TooManyRejectsError
 from penstock.model import JobState, JobStatus, Receipt, Store
 from penstock.ports import TableSink
 from penstock.records import Chunk, Loaded, TablePlan
@@ -275,6 +275,51 @@ def sleeping_at(at: int, meanwhile: Callable[[], None]) -> Callable[[OpenSink], 
         return lambda job, span: Sleeping(good(job, span), at, meanwhile)
 
     return wrap
+
+
+def test_what_fields_tell_is_kept_where_the_machine_goes_on_and_where_a_span_does(database: Database) -> None:
+    plant = table_plant(database, route())
+    deadline = ManualDeadline(900)
+    add_tables(plant, database, sleeping_at(3, lambda: deadline.pass_time(900)))
+    plant.large_bytes = 10_000_000
+    data = jsonl(rows_of(ROWS)).replace(b'"id": 5,', b'"early": 1, "id": 5,')
+    data = data.replace(b'"id": 400,', b'"late": 1, "id": 400,').replace(b'"id": 899,', b'"late": 1, "id": 899,')
+    outcome = plant.ingest(plant.upload("a.jsonl", data), deadline)
+    assert outcome.state is JobState.EXECUTING
+    lost: set[tuple[int, int]] = set()
+
+    def losing(good: OpenSink) -> OpenSink:
+        return lambda job, span: Losing(good(job, span), span, lost)
+
+    add_tables(plant, database, losing)
+    plant.execute(outcome.job_id)
+    status = plant.jobs.jobs[outcome.job_id]
+    assert (status.state, status.progress.rows, len(lost) > 3) == (JobState.SUCCEEDED, ROWS, True), status
+    assert status.warnings == ("3 records hold fields that no column takes: 'early', 'late'",)
+
+
+class Losing:
+    """A sink that loses its connection after each of the first chunks of its span, once."""
+
+    def __init__(self, inner: TableSink, span: int, lost: set[tuple[int, int]]) -> None:
+        self.inner, self.span, self.lost = inner, span, lost
+
+    def __enter__(self) -> Self:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *given: Any) -> None:
+        self.inner.__exit__(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        loaded = self.inner.load(chunk)
+        if chunk.number < 2 and (self.span, chunk.number) not in self.lost:
+            self.lost.add((self.span, chunk.number))
+            raise ServiceUnavailableError("connection lost")
+        return lambda: loaded
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
