@@ -263,6 +263,70 @@ def test_domains_are_held_as_the_type_below_them(database: Database) -> None:
     assert (column(database, "v"), done.rejected) == (["007"], [2])
 
 
+PARTS = """
+CREATE TYPE price AS (amount numeric(6,2), day date, at timestamp, note varchar(3), days date[]);
+CREATE DOMAIN cents AS numeric(6,2); CREATE DOMAIN prices AS price[]; CREATE DOMAIN day AS date;
+CREATE TYPE centrange AS RANGE (subtype = cents);
+CREATE TYPE deal AS (price price, span daterange, n int);
+CREATE TABLE t (id int, p price, l prices, c cents[], r centrange, m tsmultirange, d deal, w day[], o oidvector,
+  s interval hour[])
+"""
+
+
+def test_parts_of_values_are_looked_at_by_their_own_types(database: Database, load: Load) -> None:
+    database.execute(PARTS)
+    good = {
+        "p": '(1.50,2024-12-31,"2024-12-31 10:00",abc,"{2024-01-01,NULL}")',
+        "l": '{"(1.50,2024-12-31,,,)",NULL}',
+        "c": "{{1.5,2.250},{3,NULL}}",
+        "r": "[1.5,)",
+        "m": "{[2024-01-01 10:00,2024-01-02),(2025-01-01,)}",
+        "d": '("(1.50,2024-12-31,,abc,)","[2024-01-01,)",5)',
+        "w": "[2:3]={2024-01-01,infinity}",
+        "o": "5 7",
+        "s": "{1 day 02:00,1 hour}",
+    }
+    bad = {
+        "p": ["(1.555,,,,)", "(,03.04.05,,,)", "(,,01/02/2024,,)", "(,,,abc ,)", "(,,,,{03.04.05})", "(,,,)",
+              '(,,"2024-01-01 10:00:00+02",,)', '(,"2024-01-01 10:00",,,)', '("1.5""",,,,)'],
+        "l": ['{"(1.555,,,,)"}', '{"(,03.04.05,,,)"}', '{"(,,,\\"abc \\",)"}', "{(1.5}"],
+        "c": ["{1.555}", "{{1.5},{2.255}}", '{"1.555"}', "{1.5", "1.5"],
+        "r": ["[1.555,)", "[1,2.005]", '["1.555",)', "[1.5"],
+        "m": ["{[01.02.03,)}", "{[2024-01-01 10:00:00+02,)}", "{[2024-01-01,),[01.02.03,)}"],
+        "d": ['("(1.555,,,,)",,)', '(,"[01.02.03,)",)', '(,"[2024-01-01 10:00,)",)'],
+        "w": ["{03.04.05}", "{2024-01-01T10:00}"],
+        "o": ["5 -1", "010"],
+        "s": ["{01:30}", "{1.5 hours}"],
+    }  # fmt: skip
+    rows = [good, *({**good, name: text} for name, texts in bad.items() for text in texts)]
+    text = "".join(json.dumps({"id": n, **row}) + "\n" for n, row in enumerate(rows))
+    done = load(database, "t.jsonl", text, INTO)
+    assert [rows[n][name] for n, name in [(row - 1, name) for row, name, _ in done.rejects]] == [
+        text for texts in bad.values() for text in texts
+    ]
+    assert database.execute("SELECT p::text, l::text, c::text, r::text, d::text, w::text, s::text FROM t") == [
+        (
+            '(1.50,2024-12-31,"2024-12-31 10:00:00",abc,"{2024-01-01,NULL}")',
+            '{"(1.50,2024-12-31,,,)",NULL}',
+            "{{1.50,2.25},{3.00,NULL}}",
+            "[1.50,)",
+            '("(1.50,2024-12-31,,abc,)","[2024-01-01,)",5)',
+            "[2:3]={2024-01-01,infinity}",
+            '{"1 day 02:00:00",01:00:00}',
+        )
+    ]
+
+
+@pytest.mark.parametrize("mode", ["atomic = true", "mode = 'replace'", "mode = 'upsert'\nkey = ['id']"])
+def test_parts_of_values_are_looked_at_in_every_mode(database: Database, mode: str) -> None:
+    database.execute("CREATE TYPE price AS (amount numeric(6,2), day date)")
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, p price, m money)")
+    text = 'id,p,m\n1,"(1.50,2024-12-31)",1.23\n2,"(1.555,)",\n3,"(,03.04.05)",\n4,,1.239\n'
+    assert whole(database, "t.csv", text, mode).rejected == [2, 3, 4]
+    declared = f"columns = [{{ name = 'id' }}, {{ name = 'p' }}, {{ name = 'm', type = 'numeric' }}]\n{mode}"
+    assert whole(database, "u.csv", text.replace("\n1,", "\n9,"), declared).rejected == [2, 3, 4]
+
+
 # JSON
 
 

@@ -35,6 +35,10 @@ class Storage:
     ``array``: a list of values, such as ``integer[]``.
     ``spellings``: see `Column`; set where Penstock made the column itself, by inference.
     ``filled``: the database fills the column itself: it is generated, or an identity.
+    ``in_bytes``: ``length`` counts bytes. ``unsigned``: a number that may not be below zero.
+    ``smallest``: of an interval, the smallest field that it keeps, such as ``day``.
+    ``form``: ``list``, ``range``, ``multirange`` or ``row``, where a value has ``parts``: an element, a bound, or all
+    fields.
     """
 
     type: ColumnType | None = ColumnType.TEXT
@@ -45,6 +49,11 @@ class Storage:
     array: bool = False
     spellings: tuple[str, ...] = ()
     filled: bool = False
+    in_bytes: bool = False
+    unsigned: bool = False
+    smallest: str = ""
+    form: str = ""
+    parts: tuple[Storage, ...] = ()
 
 
 # The name of a column that stands for fields of any name, where a destination takes those.

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import cached_property
 from math import isinf
-from typing import ClassVar
+from typing import ClassVar, cast
 
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
@@ -190,6 +190,13 @@ def check_numeric(number: Decimal) -> None:
         raise ValueError(f"{number} is not a number")  # noqa: TRY004  # a value, not a type: NaN or infinity
     if exponent < -NumericKind.most_places or number.adjusted() >= NumericKind.most_digits:
         raise ValueError(f"{shown(str(number))} does not fit a numeric")
+
+
+def places_of(number: Decimal) -> int:
+    """Digits behind the point, without zeros at the end; fewer than none for 100."""
+    _, digits, exponent = number.as_tuple()
+    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    return -(cast("int", exponent) + zeros)
 
 
 class FloatKind(Kind):

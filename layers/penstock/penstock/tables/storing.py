@@ -11,42 +11,25 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from penstock.records import ColumnType, Storage
-from penstock.tables.kinds import Cells, Kind, NumericKind, TextKind, shown
+from penstock.tables.database_texts import is_checked, text_kind
+from penstock.tables.kinds import Cells, Kind, NumericKind, TextKind, places_of, shown
 from penstock.tables.times import DIGITS_OF_SECONDS
 
 
 def stored_kind(kind: Kind, storage: Storage) -> Kind:
     """``kind``, within what the column holds."""
     match storage.type:
-        case ColumnType.TEXT if storage.length is not None and isinstance(kind, TextKind):
-            return LimitedTextKind(storage.length)
         case ColumnType.NUMERIC if storage.places is not None:
             return RoundingKind(kind, storage.places)
         case ColumnType.TIMESTAMP if not storage.zoned or storage.places is not None:
             return MomentKind(kind, storage)
-        case None if storage.times and isinstance(kind, TextKind):
-            return TimesKind(storage)
-        case None if storage.places is not None and isinstance(kind, TextKind):
-            return FractionsKind(storage.places)
+        case ColumnType.TEXT | None if is_checked(storage):
+            texts = text_kind(storage)
+            return texts if isinstance(kind, TextKind) else kind if storage.times else BothKind(kind, texts)
     return kind
-
-
-class LimitedTextKind(TextKind):
-    """A text of so many characters: blanks at its end count too."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def accepts(self, cells: Cells) -> bool:
-        return super().accepts(cells) and max(map(len, cells.texts)) <= self.length
-
-    def value(self, text: str) -> object:
-        if len(text) > self.length:
-            raise ValueError(f"{shown(text)} has {len(text):,} characters; the column takes {self.length:,}")
-        return super().value(text)
 
 
 class Within(Kind):
@@ -63,6 +46,22 @@ class Within(Kind):
 
     def written(self, text: str, value: object) -> str:
         return self.kind.written(text, value)
+
+
+class BothKind(Within):
+    """A kind that the route declares, for a column that keeps the text: it must be in the order of both."""
+
+    def __init__(self, kind: Kind, texts: TextKind) -> None:
+        super().__init__(kind)
+        self.texts = texts
+
+    def accepts(self, cells: Cells) -> bool:
+        return self.texts.accepts(cells) and self.kind.accepts(cells)
+
+    def value(self, text: str) -> object:
+        value = self.kind.value(text)
+        self.texts.value(text)
+        return value
 
 
 class RoundingKind(Within):
@@ -82,16 +81,9 @@ class RoundingKind(Within):
     def value(self, text: str) -> object:
         value = self.kind.value(text)
         number = Decimal(text.strip()) if NumericKind.pattern.fullmatch(text) else None  # else NaN or infinity
-        if number and _places(number) > self.places:
+        if number and places_of(number) > self.places:
             raise ValueError(f"{shown(text)} would be rounded: the column keeps {self.places} digits behind the point")
         return value
-
-
-def _places(number: Decimal) -> int:
-    """Digits behind the point, without zeros at the end; fewer than none for 100."""
-    _, digits, exponent = number.as_tuple()
-    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
-    return -(cast("int", exponent) + zeros)
 
 
 class MomentKind(Within):
@@ -127,55 +119,3 @@ class MomentKind(Within):
             return self.text(value)
         except OverflowError:
             raise ValueError(f"{shown(text)} lies in a year, in UTC, that there is none of") from None
-
-
-class FractionsKind(TextKind):
-    """Text that the database reads, and whose numbers or seconds it would round to so many digits behind the point."""
-
-    number = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?")
-
-    def __init__(self, places: int) -> None:
-        self.places = places
-
-    def accepts(self, cells: Cells) -> bool:
-        shape = cells.shape
-        return not any(sign in shape for sign in (b".", b"e", b"E")) and super().accepts(cells)
-
-    def value(self, text: str) -> object:
-        numbers = map(Decimal, self.number.findall(text))
-        if any(number and _places(number) > self.places for number in numbers):
-            raise ValueError(f"{shown(text)} would be rounded: the column keeps {self.places} digits behind the point")
-        return super().value(text)
-
-
-class TimesKind(FractionsKind):
-    """Text that the database reads as times, or lists and ranges of dates and times: in the form of ISO 8601."""
-
-    words = frozenset({"t", "z", "utc", "am", "pm", "null", "empty", "infinity"})
-    word = re.compile(r"[^\W\d_]+")
-    # Three numbers, but not after a colon, where they may be seconds, a fraction and an offset.
-    day = re.compile(r"(?<![:.0-9])[0-9]+[-/.][0-9]+[-/.][0-9]+")
-    iso_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-    bare = re.compile(r"(?<![-:/.+0-9])[0-9]+(?![-:/.+0-9])")
-    bare_day = 8
-    offset = re.compile(r":[0-9]{2}(?:\.[0-9]+)?\s?[+-][0-9]")
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__(DIGITS_OF_SECONDS if storage.places is None else storage.places)
-        self.zoned = storage.zoned
-
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself
-        return False
-
-    def value(self, text: str) -> object:
-        days = self.day.findall(text)
-        words = {word.lower() for word in self.word.findall(text)}
-        if (
-            not words <= self.words
-            or not all(map(self.iso_day.fullmatch, days))
-            or any(len(digits) != self.bare_day for digits in self.bare.findall(text))
-        ):
-            raise ValueError(f"{shown(text)} is not in the form of ISO 8601, such as 2024-12-31 or 23:30:05")
-        if not self.zoned and self.offset.search(text):
-            raise ValueError(f"{shown(text)} has an offset, which the column would forget")
-        return super().value(text)

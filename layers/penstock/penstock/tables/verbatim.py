@@ -22,6 +22,7 @@ from itertools import product
 
 from penstock.records import Column, ColumnType, Screen, Table, Verbatim
 from penstock.tables.column_kinds import is_formatted, is_spelled
+from penstock.tables.database_texts import is_checked
 from penstock.tables.kinds import BooleanKind
 from penstock.tables.spellings import ZONES
 
@@ -124,7 +125,7 @@ def _is_converted(column: Column) -> bool:
     held = column.storage
     if column.type is ColumnType.JSON or is_formatted(column):
         return True
-    return held is not None and held.type is None and (held.times or held.places is not None)
+    return held is not None and is_checked(held) and (held.type is None or held.in_bytes)
 
 
 def _spelling(column: Column) -> str:
