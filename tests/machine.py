@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from penstock.delivery import Carrier, ObjectCarrier
 from penstock.errors import PenstockError, RetryableError
 from penstock.jobs import Outcome, Workshop
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
-from penstock.model import JobState, JobStatus, Source, Store
+from penstock.model import Job, JobState, JobStatus, Receipt, Source, Store
 from penstock.ports import Deadline, ObjectStore
 from penstock.routes import Routes, parse_routes
 from penstock.steps.aborting import Aborter
@@ -60,6 +61,8 @@ class Plant:
     budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=1 * KIB, batch=1 * KIB))
     tables: Callable[[Store], TableSteps] = no_tables
     table_carriers: Mapping[Store, Carrier] = field(default_factory=dict)
+    loads: Mapping[Store, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
     seed: int = 0
     deadlines: Callable[[], Deadline] = lambda: ManualDeadline(900.0)
 
@@ -98,7 +101,9 @@ class Plant:
     def upload(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
 
-    def ingest(self, source: Source, deadline: Deadline | None = None, *, job_id: str = "") -> Outcome:
+    def ingest(
+        self, source: Source, deadline: Deadline | None = None, *, job_id: str = "", receives: int = 1
+    ) -> Outcome:
         workshop = Workshop(
             objects=self.objects,
             jobs=self.jobs,
@@ -106,9 +111,16 @@ class Plant:
             lease=60.0,
             beat_every=2.0,
             margin=10.0,
+            clock=self.clock,
             handover=self.handover,
+            loads=self.loads,
         )
-        return workshop.take(source, self.routes, deadline or self.deadlines(), job_id=job_id)
+        return workshop.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
+
+    def died(self, source: Source) -> None:
+        """The attempt that has done the job was killed before it could say so."""
+        job_id = next(status.job_id for status in self.jobs.jobs.values() if status.upload == source)
+        self.jobs.change(job_id, state=JobState.RUNNING, lease_until=0.0, finished_at=0.0)
 
     @property
     def handover(self) -> Handover:

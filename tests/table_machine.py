@@ -34,6 +34,7 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
     steps = TableSteps(carrier, open_sink, plant.rejects, Form.TEXT, BUDGET)
     plant.tables = lambda store: steps
     plant.table_carriers = {Store.POSTGRESQL: carrier}
+    plant.loads = {Store.POSTGRESQL: carrier.ended}
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:

@@ -36,6 +36,7 @@ from penstock.records import (
     ColumnType,
     FieldCounts,
     Loaded,
+    LoadEnd,
     Mode,
     ParseOptions,
     Resume,
@@ -229,6 +230,35 @@ def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) 
     assert server.bookmark("job", 0).read() == server.bookmark("other", 1).read() == Resume()
     item = server.client().get_item(TableName="records-jobs", Key={"pk": {"S": "load#job#1"}})["Item"]
     assert item["expires_at"] == {"N": "173800"}
+
+
+def test_the_end_of_a_load_is_known_to_the_sinks_of_all_of_its_spans(server: DynamoServer) -> None:
+    table = server.create()
+    with server.sink(server.bookmark("job", 1)) as sink:
+        sink.begin(plan_of(table))
+        sink.load(chunk_of(rows_of([{"id": "a"}], table)))
+        assert sink.ended() is None
+    with server.sink(server.bookmark("job", 0)) as sink:
+        sink.begin(plan_of(table))
+        sink.finish(whole := Resume(chunk=1, offset=10, row=2, rows=1))
+    for span in (0, 1):
+        with server.sink(server.bookmark("job", span)) as sink:
+            assert sink.ended() == LoadEnd(whole, Loaded(0))
+    with server.sink(server.bookmark("other", 0)) as sink:
+        assert sink.ended() is None
+
+
+def test_the_end_of_a_load_in_one_pass_is_where_it_has_come_to(server: DynamoServer) -> None:
+    table = server.create()
+    with server.sink(server.bookmark("job")) as sink:
+        sink.begin(plan_of(table))
+        sink.load(chunk_of(rows_of([{"id": "a"}, {"id": "b"}], table)))
+        sink.finish()
+        assert sink.ended() == LoadEnd(Resume(chunk=1, offset=20, row=3, rows=2), Loaded(0))
+    with server.sink() as sink:
+        sink.begin(plan_of(table))
+        sink.finish()
+        assert sink.ended() is None
 
 
 def test_a_choice_fills_several_tables(server: DynamoServer) -> None:

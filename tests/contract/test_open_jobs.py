@@ -196,11 +196,15 @@ def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores:
     assert stores.claim().redrives == 1
 
 
-def test_an_upload_leads_to_its_job(stores: Stores) -> None:
+def test_an_upload_of_an_execution_leads_to_its_job(stores: Stores) -> None:
+    """One of an attempt needs not: it is no longer open than an invocation takes, and the sweep is for older ones."""
     claim = stores.claim()
-    stores.jobs.note_upload(claim, "u1")
+    stores.jobs.note_upload(claim, "u2")
+    stores.executions.hand_over(claim, "run", lease=60)
+    stores.executions.note_upload(JOB.id, "run", "u1")
     owner = stores.open_jobs.owner("u1")
     assert owner == stores.status()
+    assert owner.uploads == ("u1", "u2")
     assert stores.open_jobs.owner("u2") is None
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from machine import Plant
-from penstock.errors import AccessDeniedError, ServiceUnavailableError
+from machine import DeadError, Plant
+from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
 from penstock.events import notification, read_event
 from penstock.jobs import Outcome
 from penstock.limits import EXECUTING_SECONDS, MIB, WAITING_SECONDS, YIELDING_SECONDS
@@ -23,6 +23,7 @@ from penstock.reconcile.run import Reconciliation
 from penstock.reconcile.uploads import OLD_SECONDS, UploadSweep
 from penstock.routes import destination_of
 from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryOpenJobs
+from penstock.testing.objects import MemoryBucketSink
 from penstock.uploads import Unfinished
 
 BUCKET = """
@@ -576,6 +577,8 @@ def test_an_attempt_finds_what_an_earlier_one_has_published_before_it_can_fail(s
 
 def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site) -> None:
     """Seen by ``python -m faults --seed 424290``."""
+    site.run()
+    site.pass_time(3600)
     source = site.upload()
     claim = site.killed(source)
     site.plant.jobs.note_upload(claim, left := site.plant.store.create_upload(Target("out", "data.csv")))
@@ -584,5 +587,44 @@ def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site
     assert site.plant.ingest(source).state is JobState.SUCCEEDED
     site.plant.store.sweep = sweep  # type: ignore[method-assign]  # as it was
     assert left in site.plant.store.uploads
+    site.pass_time(OLD_SECONDS)
     assert site.run()["uploads"] == 1
     assert site.plant.store.uploads == {}
+
+
+def test_ingest_notes_its_upload_so_that_abort_ends_it_by_its_id(site: Site) -> None:
+    """The attempt is killed in the middle of its upload, and no message comes back."""
+    source, store = site.plant.upload("data.csv", TEXT), site.plant.store
+
+    def killed(upload_id: str, data: bytes) -> None:
+        raise DeadError("in the middle of a part")
+
+    exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign,assignment]  # the dead clean nothing up
+    send, store.upload_part = store.upload_part, killed  # type: ignore[method-assign]
+    try:
+        with pytest.raises(DeadError):
+            site.plant.ingest(source)
+    finally:
+        MemoryBucketSink.__exit__, store.upload_part = exit_, send  # type: ignore[method-assign]
+    (upload_id,) = store.uploads
+    assert site.status(source).uploads == (upload_id,)
+    site.plant.jobs.change(site.job(source).id, attempts=MAX_ATTEMPTS)
+    site.pass_time(900)
+    site.run()
+    assert site.status(source).state is JobState.FAILED
+    assert store.uploads == {}
+
+
+def test_an_attempt_that_has_lost_its_job_sends_no_part(site: Site) -> None:
+    source, store = site.plant.upload("data.csv", TEXT), site.plant.store
+    create = store.create_upload
+
+    def taken_over(target: Target) -> str:
+        site.pass_time(61)
+        assert isinstance(site.plant.jobs.claim(site.job(source), lease=60), Claim)
+        return create(target)
+
+    store.create_upload = taken_over  # type: ignore[method-assign]
+    outcome = site.plant.ingest(source)
+    assert isinstance(outcome.retry, LeaseLostError)
+    assert store.uploads == {}

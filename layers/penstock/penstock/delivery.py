@@ -12,7 +12,7 @@ from penstock.errors import LeaseLostError, PublishConflictError, UploadConflict
 from penstock.limits import S3, Budget
 from penstock.model import Content, Job, ObjectHead, Progress, Receipt, Source, Target, digest
 from penstock.pipeline import pour
-from penstock.ports import Deadline, ObjectStore, PublishRule, Verdict
+from penstock.ports import Deadline, ObjectStore, PublishRule, Verdict, unnoted
 from penstock.routes import Routes, check_target
 
 # User metadata that every result carries: which job made it, from which object, in which order S3 saw that.
@@ -32,7 +32,8 @@ class Attempt:
     ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
     tells whether the job has ended without this attempt, which then must leave nothing. ``check_order`` raises
     YieldedError or SupersededError where the job of a newer version comes first. ``rereadable``: the source can
-    be read more than once. ``holder`` is the claim's attempt, or the execution, that has the job.
+    be read more than once. ``holder`` is the claim's attempt, or the execution, that has the job. ``note_upload`` hears
+    of multipart uploads that are opened for it.
     """
 
     job: Job
@@ -46,6 +47,7 @@ class Attempt:
     rereadable: bool = True
     check_order: Callable[[], None] = lambda: None
     holder: str = ""
+    note_upload: Callable[[str], None] = unnoted
 
     def check_publishing(self) -> None:
         """Raises what keeps an attempt from publishing."""
@@ -93,7 +95,7 @@ class ObjectCarrier:
     def _upload(self, attempt: Attempt, target: Target) -> Receipt:
         job = attempt.job
         content, warnings = describe(job, target, attempt.head)
-        with self.objects.open_sink(target, content, publish_rule(job)) as sink:
+        with self.objects.open_sink(target, content, publish_rule(job), attempt.note_upload) as sink:
             receipt = pour(
                 job.source,
                 self.objects.open_source(job.source),

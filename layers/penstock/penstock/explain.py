@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.codecs import HEAD, choose
+from penstock.codecs import HEAD, choose, codec_by_name
 from penstock.costs import COLD_SECONDS, INDEXED, Usage, index_invocations, of_invocation, of_machine
 from penstock.errors import PermanentError
 from penstock.index.boundaries import text_of
@@ -23,7 +23,7 @@ from penstock.records import Format, Mode, TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
 from penstock.sampling import SAMPLE_BYTES
-from penstock.steps.estimate import NETWORK, VCPU, bytes_per_second, codec_by_name, expected_bytes
+from penstock.steps.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
 from penstock.steps.handover import is_large
 from penstock.steps.planning import IDENTITY, Sizes
 from penstock.tables import Rowmaker, complete, field_warnings, tables_of

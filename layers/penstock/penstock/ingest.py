@@ -74,7 +74,7 @@ class Ingest:
             for source in message.sources:
                 # A second message of the same source finds the job done, as it would alone.
                 outcome = together.pop(source, None) or self.workshop.take(
-                    source, routes, deadline, fresh=fresh, job_id=message.job_id
+                    source, routes, deadline, fresh=fresh, job_id=message.job_id, receives=message.receives
                 )
                 fresh = False
                 done.append(outcome)

@@ -20,6 +20,7 @@ from penstock.errors import (
     YieldedError,
     noting,
 )
+from penstock.limits import SETTLED_SECONDS
 from penstock.memory import peak_memory
 from penstock.model import (
     Claim,
@@ -63,7 +64,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What jobs are done with: one carrier for each kind of destination. Times in seconds, ``memory`` in bytes."""
+    """What jobs are done with: one carrier for each kind of destination. Times in seconds, ``memory`` in bytes.
+
+    ``loads`` answer, for each kind of table, the receipt of a job that is in as a whole already.
+    """
 
     objects: ObjectStore
     jobs: JobStore
@@ -74,15 +78,23 @@ class Workshop:
     clock: Callable[[], float] = time.monotonic
     handover: Handover | None = None
     memory: int = 0
+    loads: Mapping[Store, Callable[[Job], Receipt | None]] = field(default_factory=dict)
 
     def take(
-        self, source: Source, routes: Routes, deadline: Deadline, *, fresh: bool = True, job_id: str = ""
+        self,
+        source: Source,
+        routes: Routes,
+        deadline: Deadline,
+        *,
+        fresh: bool = True,
+        job_id: str = "",
+        receives: int = 1,
     ) -> Outcome:
         """Do the job of one source, if it is still to be done.
 
         ``fresh``: nothing was done before it in this invocation, so running out of time is the job's own fault.
         ``job_id``: the job that the event is to begin again. It ends as superseded where the route has changed, so that
-        its source makes another one.
+        its source makes another one. ``receives``: how often its message was delivered, this time included.
         Every error of ours becomes an Outcome; any other leaves the lease to run out, and the message returns.
         """
         began = self.clock()
@@ -96,7 +108,7 @@ class Workshop:
             job = Job(source, route, destination_of(route, source))
             self._supersede(job_id, job.id)
             outcome = Outcome(source, None, job.id, route.name, job.target.uri)
-            outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh)
+            outcome = self._claimed(job, routes, deadline, outcome, fresh=fresh, repeated=receives > 1)
         except YieldedError as error:
             outcome = replace(outcome, state=JobState.WAITING, failure=Failure.of(error))
         except RetryableError as error:
@@ -107,21 +119,25 @@ class Workshop:
         if job_id and job_id != by:
             self.jobs.supersede(job_id, by)
 
-    def _claimed(self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool) -> Outcome:
+    def _claimed(
+        self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool, repeated: bool
+    ) -> Outcome:
         if not fresh and deadline.remaining() < 2 * self.margin:
             raise NotEnoughTimeError(f"{job.source.uri}: not begun: this invocation is nearly over")
+        asked = self.clock()
         try:
             claim = self.jobs.claim(job, lease=self.lease, seconds=deadline.remaining(), memory=self.memory)
         except SupersededError as error:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
-        if claim.number > 1 and (receipt := self._published(job)):
-            self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
-            return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
-        pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock)
+        pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock, asked)
         try:
-            receipt = self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
+            # A burst of small jobs is loaded without a claim: then the message alone tells of an earlier attempt.
+            receipt = self._delivered(job) if repeated or not claim.is_first else None
+            if receipt is None and claim.refusal:
+                raise claim.refusal
+            receipt = receipt or self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
@@ -141,13 +157,14 @@ class Workshop:
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
-    def _published(self, job: Job) -> Receipt | None:
-        """What an earlier attempt has published and could not note: before anything else can fail.
+    def _delivered(self, job: Job) -> Receipt | None:
+        """What an earlier attempt has delivered and could not note: before anything else can fail.
 
         What other attempts have left open is ended; where that fails, the reconciler's sweep does it.
         """
         if not isinstance(job.target, Target):
-            return None
+            look = self.loads.get(job.route.store)
+            return look(job) if look else None
         receipt = own_result(self.objects, job.id, job.target, source=job.source.key, size=job.source.size)
         if receipt:
             with suppress(PenstockError):
@@ -171,8 +188,10 @@ class Workshop:
             pulse.beat,
             deadline,
             self.margin,
+            ended=pulse.has_ended,
             check_order=lambda: self.jobs.check_order(job),
             holder=claim.attempt,
+            note_upload=lambda upload_id: self.jobs.note_upload(claim, upload_id),
         )
         try:
             return self.carriers[job.route.store](attempt)
@@ -203,18 +222,16 @@ class Workshop:
 
 @dataclass(slots=True)
 class Pulse:
-    """Passes progress on to the jobs table, and renews the lease, every ``every`` seconds."""
+    """Passes progress on to the jobs table, and renews the lease, every ``every`` seconds. ``last`` is when the lease
+    was asked for last."""
 
     jobs: JobStore
     claim: Claim
     lease: float
     every: float
     clock: Callable[[], float]
+    last: float
     progress: Progress = field(default_factory=Progress)
-    last: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.last = self.clock()
 
     def beat(self, progress: Progress) -> None:
         """Note progress; write it if it is time to."""
@@ -222,10 +239,21 @@ class Pulse:
         if self.clock() - self.last >= self.every:
             self.write()
 
+    def has_ended(self) -> bool:
+        """Renews a lease of which little is left: as long as it runs, nobody else can take or end the job.
+
+        So whatever is begun now and is over within `SETTLED_SECONDS` comes before the end. Raises LeaseLostError when
+        another has the job.
+        """
+        if self.clock() - self.last >= self.lease - SETTLED_SECONDS:
+            self.write()
+        return False
+
     def write(self) -> None:
-        """Write what was noted last."""
-        self.last = self.clock()
+        """Write what was noted last. What cannot be written renews nothing."""
+        asked = self.clock()
         self.jobs.beat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
+        self.last = asked
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:

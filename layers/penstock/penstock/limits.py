@@ -17,6 +17,11 @@ WAITING_SECONDS = 960.0
 YIELDING_SECONDS = 60.0
 EXECUTING_SECONDS = 600.0
 
+# Who writes items looks so often whether it still has its job. Nothing of it is under way any more so long after it has
+# lost the job: a look, a request (`dynamodb_client.REQUEST_SECONDS`), and some for a function with little CPU.
+LOOK_SECONDS = 5.0
+SETTLED_SECONDS = 25.0
+
 
 @dataclass(frozen=True, slots=True)
 class S3Limits:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from penstock.codecs import codec_by_name
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
 from penstock.fitting import begin_fitted
@@ -33,6 +34,7 @@ from penstock.tables import (
     field_warnings,
     garbage_held_back,
     is_staged,
+    receipt_of_end,
     tables_of,
     told_alone,
 )
@@ -65,7 +67,7 @@ class TableCarrier:
         with naming(attempt.job.source):
             sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
-                sink.hold(attempt.holder)
+                sink.hold(attempt.holder, attempt.ended)
                 with self.explaining(attempt, sampled):
                     plan, resume = begin_fitted(sink, sampled)
                 load = Load(attempt, plan, resume, self.decoding(attempt))
@@ -90,6 +92,13 @@ class TableCarrier:
                     error.hint = load.committed.hint(error.hint)
                     raise
         return load.receipt
+
+    def ended(self, job: Job) -> Receipt | None:
+        """What an earlier attempt has loaded, if that was all of the job: it died before it could say so."""
+        with self.open_sink(job) as sink:
+            end = sink.ended()
+        codec = codec_by_name(job.source.key)
+        return receipt_of_end(end.total, job.id, codec=codec, size=job.source.size) if end else None
 
     def _run(self, load: Load, sink: TableSink) -> None:
         maker = Rowmaker(load.plan, self.form)

@@ -202,13 +202,20 @@ class Claim:
     """The right to work on a job until the lease ends.
 
     ``attempt`` fences out everyone else; ``number`` counts attempts from 1: above it, one before has died or failed.
-    ``redrives``: how often somebody has begun the job again after it had failed.
+    ``redrives``: how often somebody has begun the job again after it had failed. ``refusal``: why the job has to stop,
+    unless an attempt before this one has done it all.
     """
 
     job_id: str
     attempt: str
     number: int
     redrives: int = 0
+    refusal: PenstockError | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody can have worked on the job before, as far as its record tells."""
+        return self.number == 1 and not self.redrives
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Stage,
         Target,
     )
-    from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Share, Storage, TablePlan, Unfit
+    from penstock.records import Chunk, Loaded, LoadEnd, Reject, Resume, Rows, Share, Storage, TablePlan, Unfit
     from penstock.spans import SpanReceipt, Stored
     from penstock.trees import Facts, File, LocalFile, RemoteFile, Trouble
     from penstock.uploads import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
@@ -65,6 +65,10 @@ class Verdict(Enum):
 
 PublishRule = Callable[[Mapping[str, str]], Verdict]
 """Decides, from the metadata of the object that stands at the destination, what publishing may do."""
+
+
+def unnoted(upload_id: str) -> None:
+    """Nobody but the sink has to know of its upload."""
 
 
 class BucketSink(Protocol):
@@ -109,16 +113,19 @@ class TableSink(Protocol):
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
         """How tables of the plan that exist hold their columns: by the name of the table, and of the column."""
 
-    def hold(self, holder: str) -> None:
-        """Commit for this holder of the job, an execution or an attempt; called before ``begin``."""
+    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:
+        """Commit for this holder of the job, an execution or an attempt; called before ``begin``.
+
+        ``ended`` looks whether the job has ended without it, for a sink that has no fence of its own.
+        """
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check (or create) tables, staging and ledger; answers where to go on."""
 
     def fence(self) -> None:
-        """Wait for what is under way for the holder; nothing is committed for it any more, by whoever works for it.
+        """Nothing is committed any more for the holder, by whoever works for it, once this returns.
 
-        Where the destination has no such fence, its chunks look at the job's record instead.
+        The holder has lost the job on record before. What is under way is waited for.
         """
 
     def load(self, chunk: Chunk) -> Loaded:
@@ -131,14 +138,23 @@ class TableSink(Protocol):
         done with the sink.
         """
 
-    def finish(self) -> None:
-        """All spans are in: make a ``replace`` visible, forget the ledger of this job. Idempotent."""
+    def finish(self, whole: Resume | None = None) -> None:
+        """All spans are in: make a ``replace`` visible, and note the end of the job. Idempotent.
+
+        ``whole`` is what all spans have loaded, where this sink has loaded one of them at most.
+        """
 
     def moved(self) -> Loaded:
         """Of an atomic load, what ``finish`` changed of the counts; not committed where too many rows were refused."""
 
     def moving_seconds(self, size: int) -> float:
         """About how long ``finish`` takes for so many decoded bytes of an atomic load."""
+
+    def ended(self) -> LoadEnd | None:
+        """What ``finish`` has noted, whoever called it; None where nothing is noted.
+
+        Asked without ``begin``: the source, and the tables, may have gone since.
+        """
 
     def has_other_spans(self) -> bool:
         """Whether other spans of this job have committed rows that a second load would add again."""
@@ -198,8 +214,13 @@ class ObjectStore(Protocol):
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
         """Read a source, or its bytes ``start`` to ``end``, pinned to its version id or else its ETag."""
 
-    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
-        """Start an object. Nothing is created before the first part is full or the object is published."""
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> BucketSink:
+        """Start an object. Nothing is created before the first part is full or the object is published.
+
+        ``created`` hears the id of a multipart upload before the first of its parts is sent.
+        """
 
     def sweep(self, target: Target) -> None:
         """Abort every open upload to this very key: what dead attempts left behind."""
@@ -385,7 +406,8 @@ class JobStore(Protocol):
 
         A job that has ended is answered with its status instead. Raises JobInProgressError while another attempt
         holds it, and, on record, what ``check_order`` raises. For tables, SupersededError as soon as a newer version
-        was claimed through the same route.
+        was claimed through the same route. Where an earlier attempt may have done the job, that error is the claim's
+        ``refusal``.
         """
 
     def check_order(self, job: Job) -> None:
@@ -400,7 +422,7 @@ class JobStore(Protocol):
         """Record progress and the most bytes of memory that were used, and renew the lease."""
 
     def note_upload(self, claim: Claim, upload_id: str) -> None:
-        """Note a multipart upload that was opened for the job."""
+        """Note a multipart upload that was opened for the job, so that whoever ends the job can end it by its id."""
 
     def release(self, claim: Claim, failure: Failure) -> None:
         """Give the lease up for another attempt: the job waits."""

@@ -259,6 +259,14 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadEnd:
+    """What all of a job has loaded, once its end is noted: together, and what making it visible has changed of it."""
+
+    total: Resume
+    moved: Loaded
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """What one of several jobs has in rows that are committed together: all that it has.
 

@@ -13,7 +13,7 @@ from itertools import count
 from penstock.identity import identity
 from penstock.limits import S3
 from penstock.model import Content, Job, ObjectHead, Source, Target, digest
-from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule, Verdict
+from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule, Verdict, unnoted
 from penstock.records import Mode, Resume, TablePlan
 from penstock.tables import tables_of
 
@@ -64,11 +64,14 @@ class Everywhere:
             return self.content
         return self.objects().open_source(source, start=start, end=end)
 
-    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> BucketSink:
         return self.objects().open_sink(
             target,
             content,
             lambda standing: Verdict.DUPLICATE if rule(standing) is Verdict.DUPLICATE else Verdict.REPLACE,
+            created,
         )
 
     def sweep(self, target: Target) -> None:

@@ -39,7 +39,8 @@ class BatchWriter:
     """Writes items. For one calling thread.
 
     Memory: requests of together at most ``budget_bytes``, unless a single item is larger than that.
-    ``backoff.attempts`` rounds in which DynamoDB takes none of a request's items are the end.
+    ``backoff.attempts`` rounds in which DynamoDB takes none of a request's items are the end. What ``check`` raises,
+    which is called before each request, is the end at once.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class BatchWriter:
         workers: int,
         backoff: Backoff,
         sleep: Callable[[float], None] = time.sleep,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         take_encoded_puts(client)
+        self._check = check
         self._client = client
         self._budget = budget_bytes
         self._batch_bytes = min(MAX_BYTES, budget_bytes // (COPIES * workers))
@@ -102,6 +105,7 @@ class BatchWriter:
         while not self._over.is_set():
             problem = ServiceUnavailableError(f"{right}: took none of {len(puts)} items")
             left = puts
+            self._check()
             try:
                 with translating(right, missing=missing_table):
                     left = self._put(table, schema, puts)

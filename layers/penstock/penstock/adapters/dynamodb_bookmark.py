@@ -1,4 +1,7 @@
-"""Where a span of a load goes on, noted in the jobs table: one item per span, ``load#<job id>#<span>``."""
+"""Where a span of a load goes on, noted in the jobs table: one item per span, ``load#<job id>#<span>``.
+
+The item of span -1 is the end of the whole load: what all of its spans have loaded.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from penstock.records import FieldCounts, Resume
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+# The span under which the end of a job is noted, as in PostgreSQL's ledger.
+WHOLE_JOB = -1
 
 COUNTS = ("chunk", "offset", "row", "rows", "rejects")
 FIELDS = "fields"
@@ -37,17 +43,31 @@ class DynamoBookmark:
 
     def read(self) -> Resume:
         """Where to go on; the start where nothing was noted."""
+        return self._find(self.span) or Resume()
+
+    def end(self) -> Resume | None:
+        """What the whole job has loaded; None where its end is not noted."""
+        return self._find(WHOLE_JOB)
+
+    def note_end(self, whole: Resume) -> None:
+        """All of the job is in, and its rejects are kept."""
+        self._write(WHOLE_JOB, whole)
+
+    def _find(self, span: int) -> Resume | None:
         with translating(f"dynamodb:GetItem on table {self.table}"):
-            answer = self.client.get_item(TableName=self.table, Key=self._key, ConsistentRead=True)
+            answer = self.client.get_item(TableName=self.table, Key=self._key(span), ConsistentRead=True)
         item = answer.get("Item")
         if not item:
-            return Resume()
+            return None
         chunk, offset, row, rows, rejects = (int(item[name]["N"]) for name in COUNTS)
         fields = fields_of(item[FIELDS]["S"]) if FIELDS in item else FieldCounts()
         return Resume(chunk, offset, row, rows, rejects, fields=fields)
 
     def note(self, place: Resume) -> None:
         """All before this place is in, and its rejects are kept."""
+        self._write(self.span, place)
+
+    def _write(self, span: int, place: Resume) -> None:
         numbers = {name: getattr(place, name) for name in COUNTS}
         numbers["expires_at"] = int(self.clock()) + self.retention_days * 86_400
         values: dict[str, AttributeValueTypeDef] = {name: {"N": str(value)} for name, value in numbers.items()}
@@ -55,12 +75,11 @@ class DynamoBookmark:
         with translating(f"dynamodb:UpdateItem on table {self.table}"):
             self.client.update_item(
                 TableName=self.table,
-                Key=self._key,
+                Key=self._key(span),
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
                 ExpressionAttributeNames={f"#{name}": name for name in values},
                 ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
             )
 
-    @property
-    def _key(self) -> dict[str, dict[str, str]]:
-        return {"pk": {"S": f"load#{self.job_id}#{self.span}"}}
+    def _key(self, span: int) -> dict[str, dict[str, str]]:
+        return {"pk": {"S": f"load#{self.job_id}#{span}"}}

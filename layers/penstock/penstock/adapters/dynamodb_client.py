@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _BODY = "penstock_body"
 
+CONNECT_SECONDS, READ_SECONDS = 5, 10
+# A request takes no longer than this: it is not retried, and given up when no answer comes.
+REQUEST_SECONDS = CONNECT_SECONDS + READ_SECONDS
+
 
 def records_client(workers: int) -> DynamoDBClient:
     """A client for so many requests at once."""
@@ -34,8 +38,8 @@ def records_config(workers: int) -> Config:
     """Settings of the client. It does not retry: what is to be sent again is decided item by item."""
     return Config(
         retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=5,
-        read_timeout=10,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
         max_pool_connections=workers,
         tcp_keepalive=True,
         # botocore's own lists two dozen details and is put together twice a request: a tenth of the sink's CPU.

@@ -13,9 +13,11 @@ from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_batches import BatchWriter
 from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.adapters.dynamodb_items import LastWins, Put
+from penstock.adapters.dynamodb_permit import Permit
 from penstock.adapters.dynamodb_table import KeySchema, missing_table
 from penstock.errors import ServiceUnavailableError
-from penstock.records import Chunk, Loaded, Reject, Resume, Rows, Storage, Table, TablePlan
+from penstock.limits import SETTLED_SECONDS
+from penstock.records import Chunk, Loaded, LoadEnd, Reject, Resume, Rows, Storage, Table, TablePlan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -45,12 +47,21 @@ class DynamoRecordSink:
         bookmark: DynamoBookmark | None = None,
         backoff: Backoff = PATIENCE,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._permit = Permit(clock)
         self._bookmark = bookmark
         self._backoff = backoff
         self._sleep = sleep
-        self._writer = BatchWriter(client, budget_bytes=budget_bytes, workers=workers, backoff=backoff, sleep=sleep)
+        self._writer = BatchWriter(
+            client,
+            budget_bytes=budget_bytes,
+            workers=workers,
+            backoff=backoff,
+            sleep=sleep,
+            check=self._permit.check,
+        )
         self._schemas: dict[str, KeySchema] = {}
         self._noted = self._reached = Resume()
 
@@ -97,9 +108,16 @@ class DynamoRecordSink:
         loaded = self.load(chunk)
         return lambda: loaded
 
-    def finish(self) -> None:
+    def finish(self, whole: Resume | None = None) -> None:
         """Note the end; items are visible as they are written."""
         self._note()
+        if self._bookmark:
+            self._bookmark.note_end(whole or self._reached)
+
+    def ended(self) -> LoadEnd | None:
+        """What `finish` has noted."""
+        end = self._bookmark.end() if self._bookmark else None
+        return LoadEnd(end, self.moved()) if end else None
 
     def moved(self) -> Loaded:
         """Items are where they belong as they are written."""
@@ -113,17 +131,19 @@ class DynamoRecordSink:
         return False
 
     def is_finished(self) -> bool:
-        """Items are there as they are written: nobody notes an end."""
+        """Items are there as they are written: a load that has ended may be done again."""
         return False
 
     def reached(self) -> None:
         """Each span has a bookmark of its own, which may be behind what is in."""
 
-    def hold(self, holder: str) -> None:
-        """Nothing to do: DynamoDB's batches know no transactions that could look for it."""
+    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # it is asked
+        """Write while the holder has the job."""
+        self._permit.ended = ended
 
     def fence(self) -> None:
-        """Nothing to do: spans go one after the other, and look at the job's record before every chunk."""
+        """Wait until nothing can be under way any more for whoever has lost the job."""
+        self._sleep(SETTLED_SECONDS)
 
     def abort(self) -> None:
         """Nothing to do: what is written stays."""

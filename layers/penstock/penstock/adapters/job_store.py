@@ -26,7 +26,6 @@ from penstock.adapters.jobs_table import (
     job_key,
     status_of,
 )
-from penstock.adapters.noted_uploads import note_owner
 from penstock.adapters.span_progress import SpanProgress
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import WAITING_SECONDS
@@ -99,9 +98,6 @@ class DynamoJobStore:
         }
         if isinstance(refusal, YieldedError):
             fields |= self._order.yielded(job.id, refusal)
-        elif refusal:
-            fields |= {"state": str(JobState.SUPERSEDED), "lease_until": now, "finished_at": now}
-            fields |= {"failure": asdict(Failure.of(refusal)), **ended_at(job.id, now)}
         condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
         open_states = (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
         values = {f":{state}": str(state) for state in open_states} | {":now": now}
@@ -115,9 +111,13 @@ class DynamoJobStore:
         )
         if taken is None:
             return self._standing(job, now)
-        if refusal:
+        if isinstance(refusal, YieldedError):
             raise refusal
-        return Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)))
+        claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal)
+        if refusal and claim.is_first:
+            self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
+            raise refusal
+        return claim
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         now = self._clock()
@@ -125,7 +125,7 @@ class DynamoJobStore:
         self._write(claim, fields | counted(progress))
 
     def note_upload(self, claim: Claim, upload_id: str) -> None:
-        note_owner(self._table, upload_id, claim.job_id)
+        # No longer open than an invocation takes: the sweep of older ones need not learn whose it is.
         self._write(claim, {}, add={"uploads": frozenset([upload_id])})
 
     def check_order(self, job: Job) -> None:

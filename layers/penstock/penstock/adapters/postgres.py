@@ -31,7 +31,7 @@ from penstock.adapters.postgres_staging import Writers, longest_move, publish_al
 from penstock.adapters.postgres_tables import checked_tables, names_of
 from penstock.adapters.postgres_types import storages
 from penstock.errors import LeaseLostError
-from penstock.records import Chunk, Loaded, Resume, Storage, Table, TablePlan
+from penstock.records import Chunk, Loaded, LoadEnd, Resume, Storage, Table, TablePlan
 
 T = TypeVar("T")
 
@@ -221,7 +221,7 @@ class PostgresSink:
         rejects = tuple(reject for part in parts for reject in part.rejects)
         return Loaded(sum(part.rows for part in parts), rejects, sum(part.dropped for part in parts))
 
-    def finish(self) -> None:
+    def finish(self, whole: Resume | None = None) -> None:  # noqa: ARG002  # the ledger has all spans
         """Make a ``replace`` visible and enter the job's end in the ledger: no chunk is loaded after it."""
 
         def publish() -> None:
@@ -241,6 +241,15 @@ class PostgresSink:
         except TakenBack as back:
             self._moved = back.loaded
         self._flushed = True
+
+    def ended(self) -> LoadEnd | None:
+        """What all of the job has loaded, if its end is in a ledger."""
+
+        def look() -> LoadEnd | None:
+            ends = (self._ledger_in(schema).ended() for schema in self._schemas())
+            return next((end for end in ends if end), None)
+
+        return self._transact(look, "looking for the end of the job")
 
     def moved(self) -> Loaded:
         """What `finish` has changed of the counts of an atomic load, whoever called it; it may not have committed."""
@@ -274,7 +283,7 @@ class PostgresSink:
         """Where each span of the job goes on, as the ledger has it."""
         return self._transact(self._ledger.reached, "looking for what is in")
 
-    def hold(self, holder: str) -> None:
+    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # the fence tells
         """Commit for this holder, before `begin`."""
         self._holder = holder
 
@@ -282,7 +291,7 @@ class PostgresSink:
         """Commit nothing more for the holder, whoever works for it."""
 
         def enter() -> None:
-            for schema in schemas_with_ledger(self._connection, self._ledger_name[-1]):
+            for schema in self._schemas():
                 self._ledger_in(schema).fence.enter()
 
         self._transact(enter, "ending what is under way")
@@ -295,10 +304,13 @@ class PostgresSink:
             lock_ddl(self._connection)
             for schema in drop_stagings(self._connection, self._job_id):
                 self._ledger_in(schema).forget()
-            for schema in schemas_with_ledger(self._connection, self._ledger_name[-1]):
+            for schema in self._schemas():
                 drop_made(self._connection, self._ledger_in(schema))
 
         self._transact(discard, "dropping staging tables")
+
+    def _schemas(self) -> Sequence[str]:
+        return schemas_with_ledger(self._connection, self._ledger_name[-1])
 
     def _ledger_in(self, schema: str) -> Ledger:
         name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)

@@ -13,7 +13,7 @@ from penstock.adapters.s3_upload import MultipartUpload, create_any_upload, join
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
 from penstock.objects import Content, ObjectHead, Published, Target
-from penstock.ports import PublishRule
+from penstock.ports import PublishRule, unnoted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,8 +35,10 @@ class S3BucketSink:
         *,
         budget: Budget,
         plan: PartPlan,
+        created: Callable[[str], None] = unnoted,
     ) -> None:
         self._client = client
+        self._created = created
         self._target = target
         self._content = content
         self._rule = rule
@@ -118,6 +120,8 @@ class S3BucketSink:
                 give_back=self._pool.give,
                 proof=created.proof,
             )
+            # From here on, leaving the context aborts it.
+            self._created(created.id)
         self._sent += 1
         self._filling = None
         self._upload.send(self._sent, buffer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.config import Config
@@ -16,7 +17,7 @@ from penstock.adapters.s3_upload import abort_upload
 from penstock.adapters.session import session
 from penstock.limits import READERS, Budget, PartPlan
 from penstock.objects import Content, ObjectHead, Source, Target
-from penstock.ports import PublishRule
+from penstock.ports import PublishRule, unnoted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -73,8 +74,10 @@ class S3ObjectStore:
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> S3ByteSource:
         return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)
 
-    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> S3BucketSink:
-        return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan)
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> S3BucketSink:
+        return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan, created=created)
 
     def sweep(self, target: Target) -> None:
         right = f"s3:ListBucketMultipartUploads on {target.bucket}"

@@ -22,6 +22,7 @@ __all__ = [
     "Codec",
     "Trace",
     "choose",
+    "codec_by_name",
     "codecs_within",
     "crc32",
     "crc32_combine",
@@ -79,6 +80,11 @@ def strip_suffix(name: str) -> str:
     suffix = _suffix(name)
     stem = name.removesuffix(suffix)
     return stem + ".tar" if suffix.lower().startswith(".t") else stem
+
+
+def codec_by_name(name: str) -> str:
+    """The codec that a name promises."""
+    return _promised(name).name
 
 
 def _promised(name: str) -> Codec:

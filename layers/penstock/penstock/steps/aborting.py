@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from penstock.errors import PenstockError
+from penstock.codecs import codec_by_name
+from penstock.errors import PenstockError, PermanentError
 from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
 from penstock.steps.blaming import failure_told, is_permanent, is_superseded
-from penstock.steps.finishing import FAILED, SUCCEEDED, joined, with_move
+from penstock.steps.finishing import FAILED, SUCCEEDED, fields_of, joined, with_move
 from penstock.steps.own_result import own_result
 from penstock.steps.standing import standing
 from penstock.steps.tables import TableSteps
 from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket, spans_of, uploads_of
-from penstock.tables import table_names
+from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 from penstock.values import to_plain
 
 # What Step Functions says where it does not pass on what it was told.
@@ -54,7 +55,7 @@ class Aborter:
         self._end_uploads(status, folder, execution)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
         ticket = folder.find(Ticket, TICKET)
-        receipt = self._published(status, folder) or self._loaded(folder, ticket, execution)
+        receipt = self._published(status, folder) or self._loaded(status, folder, ticket, execution)
         if receipt:
             state = JobState.SUCCEEDED
         elif status.store is not Store.BUCKET:
@@ -98,18 +99,39 @@ class Aborter:
         crc32 = cut.crc32 or found.crc32
         return replace(found, crc32=crc32, codec=cut.codec, warnings=cut.warnings + found.warnings)
 
-    def _loaded(self, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
-        """The receipt of a table job whose `finish` has committed, and died before it could say so."""
+    def _loaded(self, status: JobStatus, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
+        """The receipt of a table job of which all is in, by whoever died before it could say so."""
+        if status.store is Store.BUCKET:
+            return None
         cut = folder.find(Cut, CUT)
+        spans = self._delivered(execution, ticket, cut)
+        if spans and cut and cut.plan and not is_staged(cut.plan):
+            # Nothing is left to be made visible: neither its source nor its table needs to be there any more.
+            return replace(spans, warnings=(*spans.warnings, LOADED))
+        end = self.tables(status.store).ended(status.job_id)
+        if end is None:
+            return None
+        if spans is None:
+            codec = codec_by_name(status.source)
+            return receipt_of_end(end.total, status.job_id, codec=codec, size=status.size)
+        moved = with_move(spans, end.moved, status.job_id)
+        return replace(moved, warnings=(*moved.warnings, LOADED))
+
+    def _delivered(self, execution: str, ticket: Ticket | None, cut: Cut | None) -> Receipt | None:
+        """What all spans have loaded together, if that is all, and as much as the route wants."""
         if ticket is None or cut is None or cut.plan is None or not cut.spans:
             return None
         found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
-        steps = self.tables(ticket.job.route.store)
-        moved = steps.finished(ticket.job.id, cut.plan) if len(found) == len(cut.numbers) else None
-        if moved is None:
+        receipts = [found[number] for number in cut.numbers if number in found]
+        if len(receipts) < len(cut.numbers):
             return None
-        whole = with_move(joined(ticket, cut, [found[number] for number in cut.numbers]), moved, ticket.job.id)
-        return replace(whole, warnings=(*whole.warnings, "all was loaded, then the machine failed"))
+        whole = joined(ticket, cut, receipts)
+        try:
+            self.tables(ticket.job.route.store).refuse_too_many(ticket, cut.plan, whole)
+            check_paths(cut.plan, fields_of(cut, receipts))
+        except PermanentError:
+            return None
+        return whole
 
     def _telling(self, folder: Folder, ticket: Ticket | None, failure: Failure) -> Failure:
         """A failure that also says what is in the tables. A source that is carried whole says so itself."""

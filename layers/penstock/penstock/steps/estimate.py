@@ -5,7 +5,7 @@ An estimate only decides who does a job: one that proves wrong in the middle of 
 
 from __future__ import annotations
 
-from penstock.codecs import CODECS, strip_suffix
+from penstock.codecs import codec_by_name
 from penstock.limits import MIB
 from penstock.model import Job, Store
 
@@ -39,9 +39,3 @@ def bytes_per_second(codec: str, store: Store, memory: int) -> float:
     """
     rate = _DELIVERED[codec] if store is Store.BUCKET else min(_DELIVERED[codec], _LOADED)
     return min(rate * min(1.0, memory / VCPU), NETWORK / (1 + 1 / _RATIO[codec]))
-
-
-def codec_by_name(key: str) -> str:
-    """The codec that a name promises."""
-    suffix = key[len(strip_suffix(key)) :].lower()
-    return next((codec.name for codec in CODECS.values() if suffix and suffix in codec.suffixes), "identity")

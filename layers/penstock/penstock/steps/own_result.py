@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from penstock.codecs import codec_by_name
 from penstock.delivery import MADE_BY
 from penstock.model import ObjectHead, Receipt, Target
 from penstock.ports import ObjectStore
-from penstock.steps.estimate import codec_by_name
 
 
 def own_result(objects: ObjectStore, job_id: str, target: Target | None, *, source: str, size: int) -> Receipt | None:

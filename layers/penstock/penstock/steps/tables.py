@@ -17,7 +17,7 @@ from penstock.model import Progress, Receipt
 from penstock.parsers import Within, outset, parse
 from penstock.pipeline import peek
 from penstock.ports import RejectLog, TableSink
-from penstock.records import Chunk, FieldCounts, Loaded, Mode, Reject, Resume, TablePlan
+from penstock.records import Chunk, FieldCounts, Loaded, LoadEnd, Mode, Reject, Resume, TablePlan
 from penstock.settling import Settling
 from penstock.spans import Span
 from penstock.steps.ticket import WHOLE, Cut, Ticket
@@ -128,7 +128,7 @@ class TableSteps:
         allowance = Allowance(plan.max_rejects)
         maker = Rowmaker(plan, self.form)
         with self.open_sink(ticket.job.id, span.number) as sink:
-            sink.hold(holder)
+            sink.hold(holder, ended)
             resume = sink.begin(plan)
             if ended():
                 # What `abort` has dropped may have been staged anew just now.
@@ -181,7 +181,7 @@ class TableSteps:
             if not sink.begin(plan).chunk:  # not even what `take_over` entered
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
-            sink.finish()
+            sink.finish(_total(whole))
             moved = sink.moved() if is_staged(plan) else Loaded(0)
         if moved.rejects:
             self.rejects.write(job_id, f"{WHOLE:05d}-moved", moved.rejects)
@@ -191,13 +191,10 @@ class TableSteps:
             raise _too_many(ticket, rejects, Allowance(plan.max_rejects).passed(rejects, records))
         return moved
 
-    def finished(self, job_id: str, plan: TablePlan) -> Loaded | None:
-        """What `finish` has answered, or would have: its answer may have been lost. None where it has not committed."""
+    def ended(self, job_id: str) -> LoadEnd | None:
+        """What the job has loaded, if `finish` has committed: its answer may have been lost."""
         with self.open_sink(job_id, WHOLE) as sink:
-            sink.begin(plan)
-            if not sink.is_finished():
-                return None
-            return sink.moved() if is_staged(plan) else Loaded(0)
+            return sink.ended()
 
     def reached(self, job_id: str, plan: TablePlan) -> Mapping[int, Resume] | None:
         """Where each span goes on of which chunks are in; None where only the spans themselves know."""
@@ -242,6 +239,18 @@ def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: floa
             f"transaction, and there are {most:,.0f} s",
             hint="Send smaller files, drop indexes that are not needed, or load without atomic.",
         )
+
+
+def _total(whole: Receipt) -> Resume:
+    """What all spans have loaded, as a ledger notes it."""
+    return Resume(
+        chunk=whole.parts,
+        offset=whole.bytes_out,
+        row=1 + whole.rows + whole.rejects + whole.dropped,
+        rows=whole.rows,
+        rejects=whole.rejects,
+        dropped=whole.dropped,
+    )
 
 
 def _share(span: Span, offset: int, tally: Tally) -> Progress:

@@ -160,6 +160,7 @@ class Worker:
             self.margin,
             ended=lambda: self._ended(task),
             holder=task.execution,
+            note_upload=lambda upload_id: self.executions.note_upload(ticket.job.id, task.execution, upload_id),
         )
         receipt = self.carriers[ticket.job.route.store](attempt)
         return SpanReceipt(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from penstock.tables.allowance import Allowance
 from penstock.tables.alone import told_alone
 from penstock.tables.choose import Chooser
-from penstock.tables.committed import Committed, dropped_warning, is_atomic, is_staged, table_names
+from penstock.tables.committed import (
+    LOADED,
+    Committed,
+    dropped_warning,
+    is_atomic,
+    is_staged,
+    receipt_of_end,
+    table_names,
+)
 from penstock.tables.field_watch import check_paths, field_warnings
 from penstock.tables.fit import Storages, fit
 from penstock.tables.garbage import garbage_held_back
@@ -15,6 +23,7 @@ from penstock.tables.plan import Rowmaker, tables_of
 from penstock.tables.shape import Shaper
 
 __all__ = [
+    "LOADED",
     "Allowance",
     "Chooser",
     "Committed",
@@ -31,6 +40,7 @@ __all__ = [
     "infer",
     "is_atomic",
     "is_staged",
+    "receipt_of_end",
     "table_names",
     "tables_of",
     "told_alone",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from penstock.records import Mode, TablePlan
+from penstock.model import Receipt
+from penstock.records import Mode, Resume, TablePlan
 from penstock.tables.plan import tables_of
+
+# Of a job whose end nobody could note.
+LOADED = "all was loaded, then the job was interrupted"
 
 
 def is_staged(plan: TablePlan) -> bool:
@@ -56,3 +60,24 @@ def table_names(plan: TablePlan) -> str:
 def dropped_warning(rows: int) -> str:
     """For a receipt."""
     return f"{rows:,} rows were dropped by the database: a trigger or a rule of the table left them out"
+
+
+def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Receipt:
+    """The receipt of a job of which only the end of its load is known. ``size`` is that of its source."""
+    warnings: tuple[str, ...] = (LOADED,)
+    if total.rejects:
+        records = total.rows + total.rejects + total.dropped
+        warnings += (f"{total.rejects:,} of {records:,} records were rejected: see jobs/{job_id}/rejects/",)
+    if total.dropped:
+        warnings += (dropped_warning(total.dropped),)
+    return Receipt(
+        bytes_in=size,
+        bytes_out=total.offset,
+        crc32=0,
+        parts=total.chunk,
+        codec=codec,
+        warnings=warnings,
+        rows=total.rows,
+        rejects=total.rejects,
+        dropped=total.dropped,
+    )

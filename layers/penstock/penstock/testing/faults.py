@@ -11,7 +11,7 @@ from typing import Self
 
 from penstock.errors import ServiceUnavailableError, SourceChangedError
 from penstock.model import Content, ObjectHead, Published, Source, Target
-from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule
+from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule, unnoted
 
 
 def slow_down() -> ServiceUnavailableError:
@@ -147,8 +147,10 @@ class FaultyObjectStore:
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
         return self.source(self.inner.open_source(source, start=start, end=end))
 
-    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> BucketSink:
-        return self.sink(self.inner.open_sink(target, content, rule))
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> BucketSink:
+        return self.sink(self.inner.open_sink(target, content, rule, created))
 
     def sweep(self, target: Target) -> None:
         self.inner.sweep(target)

@@ -76,12 +76,13 @@ class MemoryJobStore:
         self.jobs[job.id] = status
         if isinstance(refusal, YieldedError):
             self.wait_for(job.id, refusal, holder=status.holder)
-        elif refusal:
-            self.end(job.id, JobState.SUPERSEDED, receipt=None, failure=Failure.of(refusal))
-        if refusal:
             raise refusal
         self.dues[job.id] = status.lease_until
-        return Claim(job.id, status.holder, status.attempts, status.redrives)
+        claim = Claim(job.id, status.holder, status.attempts, status.redrives, refusal)
+        if refusal and claim.is_first:
+            self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
+            raise refusal
+        return claim
 
     def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         self._check(claim)
@@ -89,7 +90,6 @@ class MemoryJobStore:
         self.change(claim.job_id, progress=progress, memory_peak=memory, updated_at=now, lease_until=now + lease)
 
     def note_upload(self, claim: Claim, upload_id: str) -> None:
-        self.owners[upload_id] = claim.job_id
         self._check(claim)
         self.add_upload(claim.job_id, upload_id)
 

@@ -23,7 +23,7 @@ from penstock.errors import (
 )
 from penstock.limits import KIB, MIB, PartPlan
 from penstock.model import Content, ObjectHead, Published, Source, Target
-from penstock.ports import PublishRule, Verdict
+from penstock.ports import PublishRule, Verdict, unnoted
 
 PIECE = 64 * KIB
 SMALL_PARTS = PartPlan(first=5 * MIB, largest=64 * MIB)
@@ -153,8 +153,10 @@ class MemoryObjectStore:
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> MemoryObjectSource:
         return MemoryObjectSource(self, source, self._piece, start, source.size if end is None else end)
 
-    def open_sink(self, target: Target, content: Content, rule: PublishRule) -> MemoryBucketSink:
-        return MemoryBucketSink(self, target, content, rule)
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> MemoryBucketSink:
+        return MemoryBucketSink(self, target, content, rule, created)
 
     def sweep(self, target: Target) -> None:
         with self._lock:
@@ -281,7 +283,15 @@ class MemoryObjectSource:
 class MemoryBucketSink:
     """One object of a MemoryObjectStore in the making. Implements ``BucketSink``."""
 
-    def __init__(self, store: MemoryObjectStore, target: Target, content: Content, rule: PublishRule) -> None:
+    def __init__(
+        self,
+        store: MemoryObjectStore,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None],
+    ) -> None:
+        self._created = created
         self._store = store
         self._target = target
         self._content = content
@@ -313,7 +323,9 @@ class MemoryBucketSink:
         return self._store.publish(self._target, self._rule, self._commit, attempts=1 if self._upload_id else 4)
 
     def _send(self, size: int) -> None:
-        self._upload_id = self._upload_id or self._store.create_upload(self._target)
+        if not self._upload_id:
+            self._upload_id = self._store.create_upload(self._target)
+            self._created(self._upload_id)
         self._store.upload_part(self._upload_id, bytes(self._waiting[:size]))
         del self._waiting[:size]
         self._sent += 1

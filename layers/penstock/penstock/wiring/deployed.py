@@ -29,6 +29,7 @@ from penstock.wiring.routes import routes_reader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+    from penstock.loading import TableCarrier
     from penstock.reconcile.run import Reconciliation
     from penstock.steps.aborting import Aborter
     from penstock.wiring.steps import Steps
@@ -87,14 +88,16 @@ def build_ingest(settings: Settings) -> Ingest:
     objects = S3ObjectStore(s3, budget)
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
+    tables = {
+        Store.POSTGRESQL: cache(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
+        Store.DYNAMODB: cache(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
+    }
     workshop = Workshop(
         objects=objects,
         jobs=jobs,
-        carriers={
-            Store.BUCKET: ObjectCarrier(objects, budget),
-            Store.POSTGRESQL: _later(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
-            Store.DYNAMODB: _later(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
-        },
+        carriers={Store.BUCKET: ObjectCarrier(objects, budget)}
+        | {store: _later(carrier) for store, carrier in tables.items()},
+        loads={store: _later_look(carrier) for store, carrier in tables.items()},
         lease=settings.lease_seconds,
         beat_every=settings.beat_seconds,
         margin=settings.margin_seconds,
@@ -111,14 +114,18 @@ def build_job_store(settings: Settings, client: DynamoDBClient | None = None) ->
     return DynamoJobStore(client or dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
 
 
-def _later(make: Callable[[], Carrier]) -> Carrier:
+def _later(made: Callable[[], TableCarrier]) -> Carrier:
     """A carrier that is made for its first job: a cold start should not pay for what it may never need."""
-    made = cache(make)
 
     def carry(attempt: Attempt) -> Receipt:
         return made()(attempt)
 
     return carry
+
+
+def _later_look(made: Callable[[], TableCarrier]) -> Callable[[Job], Receipt | None]:
+    """What it says of a job that is in already."""
+    return lambda job: made().ended(job)
 
 
 def _later_together(make: Callable[[], Together]) -> Together:

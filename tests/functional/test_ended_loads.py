@@ -1,0 +1,210 @@
+"""A load that is in as a whole is a success, whatever becomes of its source, table and files before that is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from functional.test_redrive import Wall, WalledSink
+from machine import DeadError, Plant
+from machine_sources import in_blocks
+from penstock.errors import DestinationMissingError, PermanentError
+from penstock.jobs import Outcome
+from penstock.limits import MIB
+from penstock.model import Claim, Job, JobState, Receipt, Source, Store
+from penstock.ports import TableSink
+from penstock.routes import destination_of
+from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
+from penstock.tables import LOADED
+from penstock.testing import ManualDeadline
+from postgres_database import Database
+from table_machine import add_tables, route, table_plant
+
+pytest_plugins = ["postgres_fixtures"]
+
+MODES = ["append", "upsert", "replace", "atomic append"]
+ROWS = 600
+TEXT = "id,name,born\n" + "".join(f"{n},name {n},2001-01-0{1 + n % 9}\n" for n in range(ROWS))
+BAD = "x,not a number,2001-01-01\n"
+
+
+class Killer(Wall):
+    """Kills a load after so many chunks."""
+
+    def check(self) -> None:
+        self.passed += 1
+        if self.passed > self.chunks:
+            raise DeadError
+
+
+def ids(database: Database, table: str = "people") -> list[int]:
+    return [int(str(n)) for (n,) in database.execute(f"SELECT id FROM {table} ORDER BY id")]
+
+
+def job_of(plant: Plant, source: Source) -> Job:
+    found = plant.routes.find(source.bucket, source.key)
+    assert found
+    return Job(source, found, destination_of(found, source))
+
+
+def erased(plant: Plant, source: Source, database: Database) -> None:
+    plant.store.erase(source)
+
+
+def overtaken(plant: Plant, source: Source, database: Database) -> None:
+    """A newer version is being loaded."""
+    newer = plant.upload(source.key, TEXT.encode() + b"9999,newer,2001-01-01\n")
+    assert isinstance(plant.jobs.claim(job_of(plant, newer), lease=900), Claim)
+
+
+def renamed(plant: Plant, source: Source, database: Database) -> None:
+    database.execute("ALTER TABLE people RENAME TO others")
+
+
+def changed(plant: Plant, source: Source, database: Database) -> None:
+    database.execute("ALTER TABLE people DROP COLUMN born")
+
+
+Trouble = Callable[[Plant, Source, Database], None]
+TROUBLES = [erased, overtaken, renamed, changed]
+
+
+def small(database: Database, mode: str) -> Plant:
+    plant = table_plant(database, route(mode=mode, more="max_rejects = 5"))
+    plant.large_bytes = 10 * MIB
+    return plant
+
+
+def check(outcome: Outcome) -> None:
+    assert outcome.state is JobState.SUCCEEDED, outcome
+    assert outcome.receipt
+    assert (outcome.receipt.rows, outcome.receipt.rejects) == (ROWS, 1)
+    assert LOADED in outcome.receipt.warnings
+    assert any("1 of 601 records were rejected" in warning for warning in outcome.receipt.warnings)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_next_attempt_finds_the_load_before_it_can_fail(database: Database, mode: str, trouble: Trouble) -> None:
+    plant = small(database, mode)
+    source = plant.upload("a.csv", (TEXT + BAD).encode())
+    assert plant.ingest(source).state is JobState.SUCCEEDED
+    plant.died(source)
+    trouble(plant, source, database)
+    outcome = plant.ingest(source)
+    check(outcome)
+    status = plant.jobs.jobs[outcome.job_id]
+    assert (status.state, status.progress.rows, status.progress.rejects) == (JobState.SUCCEEDED, ROWS, 1)
+    assert ids(database, "others" if trouble is renamed else "people") == list(range(ROWS))
+
+
+def test_so_does_a_message_that_came_before_for_a_job_without_a_record(database: Database) -> None:
+    """A burst of small jobs is loaded without a claim."""
+    plant = small(database, "append")
+    source = plant.upload("a.csv", (TEXT + BAD).encode())
+    plant.ingest(source)
+    plant.jobs.jobs.clear()
+    plant.store.erase(source)
+    assert plant.ingest(source).state is JobState.SUPERSEDED
+    plant.jobs.jobs.clear()
+    check(plant.ingest(source, receives=2))
+
+
+def test_a_load_that_is_not_whole_is_none(database: Database) -> None:
+    plant = small(database, "append")
+    source = plant.upload("a.csv", TEXT.encode())
+    add_tables(
+        plant, database, lambda good: lambda job, span: cast("TableSink", WalledSink(good(job, span), Killer(3)))
+    )
+    with pytest.raises(DeadError):
+        plant.ingest(source)
+    assert 0 < len(ids(database)) < ROWS
+    add_tables(plant, database)
+    plant.now += 100
+    plant.store.erase(source)
+    assert plant.ingest(source).state is JobState.SUPERSEDED
+
+
+def test_an_older_version_that_is_not_in_is_superseded_by_its_second_attempt_too(database: Database) -> None:
+    plant = small(database, "append")
+    source = plant.upload("a.csv", TEXT.encode())
+    assert isinstance(plant.jobs.claim(job_of(plant, source), lease=60), Claim)
+    plant.now += 100
+    overtaken(plant, source, database)
+    assert plant.ingest(source).state is JobState.SUPERSEDED
+    assert "people" not in database.tables()
+
+
+def all_in(database: Database, mode: str) -> tuple[Plant, str, Source]:
+    """A job of the machine of which every span is in."""
+    plant = table_plant(database, route(mode=mode, more="max_rejects = 5"))
+    source = plant.upload("a.csv.gz", in_blocks((TEXT + BAD).encode()))
+    job_id = plant.ingest(source).job_id
+    while (following := plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "index":
+        plant.indexer(job_id, job_id, None, ManualDeadline(900))
+    if following["next"] == "sequence":
+        while not plant.worker(job_id, job_id, None, ManualDeadline(900))["done"]:
+            pass
+    else:
+        for item in plant.items(following):
+            plant.worker(job_id, job_id, item, ManualDeadline(900))
+    return plant, job_id, source
+
+
+def finish(plant: Plant, job_id: str) -> None:
+    """What `finish` commits before it is killed."""
+    folder = Folder(plant.files, job_id)
+    plan = folder.get(Cut, CUT).plan
+    assert plan
+    whole = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
+    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), plan, whole, holder=job_id)
+
+
+@pytest.mark.parametrize("trouble", [erased, renamed, changed])
+@pytest.mark.parametrize("files", ["kept", "gone"])
+@pytest.mark.parametrize("mode", MODES)
+def test_abort_finds_what_finish_has_committed(database: Database, mode: str, files: str, trouble: Trouble) -> None:
+    plant, job_id, source = all_in(database, mode)
+    finish(plant, job_id)
+    trouble(plant, source, database)
+    if files == "gone":
+        plant.files.files.clear()
+    plant.abort(job_id, PermanentError("finish was killed each time"))
+    status = plant.jobs.jobs[job_id]
+    assert (status.state, status.failure) == (JobState.SUCCEEDED, None)
+    assert (status.progress.rows, status.progress.rejects) == (ROWS, 1)
+    assert LOADED in status.warnings
+    assert ids(database, "others" if trouble is renamed else "people") == list(range(ROWS))
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_spans_that_are_all_in_are_a_success_where_nothing_is_left_to_be_shown(database: Database, mode: str) -> None:
+    plant, job_id, source = all_in(database, mode)
+    plant.store.erase(source)
+    database.execute("ALTER TABLE people DROP COLUMN born")
+    plant.abort(job_id, DestinationMissingError("a column has gone"))
+    status = plant.jobs.jobs[job_id]
+    assert (status.state, status.progress.rows) == (JobState.SUCCEEDED, ROWS)
+
+
+@pytest.mark.parametrize("mode", ["replace", "atomic append"])
+def test_spans_that_are_all_staged_are_none(database: Database, mode: str) -> None:
+    plant, job_id, _ = all_in(database, mode)
+    plant.abort(job_id, PermanentError("no space is left"))
+    assert plant.jobs.jobs[job_id].state is JobState.FAILED
+    assert not any("staging" in name for name in database.tables())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_attempt_after_the_machine_finds_what_that_has_loaded(database: Database, mode: str) -> None:
+    """The hand-over's lease of a week is over, or somebody began the job again."""
+    plant, job_id, source = all_in(database, mode)
+    finish(plant, job_id)
+    plant.died(source)
+    plant.store.erase(source)
+    add_tables(plant, database)
+    assert plant.ingest(source).state is JobState.SUCCEEDED
+    status = plant.jobs.jobs[job_id]
+    assert (status.progress.rows, status.progress.rejects) == (ROWS, 1)
