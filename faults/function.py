@@ -21,7 +21,7 @@ from penstock.wiring import tables as wired_tables
 
 def _warm_up() -> None:
     """Have botocore parse its descriptions of the services once, for all processes that are forked from this one."""
-    for service in ("s3", "dynamodb", "stepfunctions", "events", "sqs"):
+    for service in ("s3", "dynamodb", "stepfunctions", "events", "sqs", "lambda"):
         session().client(
             service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
         ).close()

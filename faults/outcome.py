@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faults.sources import Kind, Row
-from faults.world import RESULTS, WORK, Place
-from penstock.adapters.open_jobs import DynamoOpenJobs
-from penstock.adapters.s3_upload import abort_upload
-from penstock.model import Store, Target
-from penstock.reconcile.uploads import UploadSweep
-from penstock.uploads import Unfinished
+from faults.world import WORK, Place
+from penstock.model import Store
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")
@@ -25,7 +19,7 @@ LEDGER = "penstock_ledger"
 def prepare(place: Place, kind: Kind) -> None:
     """Have something stand at the destination."""
     if kind.store is Store.BUCKET:
-        place.world.client("s3").put_object(Bucket=RESULTS, Key=_key(place, kind), Body=BEFORE)
+        place.world.client("s3").put_object(Bucket=place.results, Key=_key(place, kind), Body=BEFORE)
     elif kind.store is Store.POSTGRESQL:
         unique = "PRIMARY KEY" if kind.mode == "upsert" else "NOT NULL"
         place.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
@@ -51,37 +45,6 @@ def problems(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, who
     return wrong + (_wrong_counts(place, kind, jobs) if done else [])
 
 
-def sweep(place: Place, wrong: list[str]) -> int:
-    """End the open uploads that the reconciler's hourly sweep would end, once they are old: how many. None may be left.
-
-    The bucket is shared with other runs, so its own list is not used.
-    """
-    jobs = DynamoOpenJobs(place.world.client("dynamodb"), place.jobs, retention_days=1)
-    ended = UploadSweep(jobs, _RunUploads(place), time.time)(_Endless(), since=0.0)
-    if left := place.uploads():
-        wrong.append(f"{len(left)} uploads are open that no sweep ends")
-    return ended
-
-
-@dataclass(frozen=True)
-class _RunUploads:
-    """Those of one run, as if hours had passed. Implements ``OwnUploads``."""
-
-    place: Place
-
-    def older_than(self, seconds: float) -> Iterator[Unfinished]:
-        for one in self.place.uploads():
-            yield Unfinished(Target(RESULTS, one["Key"]), one["UploadId"], seconds)
-
-    def end(self, upload: Unfinished) -> None:
-        abort_upload(self.place.world.client("s3"), upload.target, upload.id)
-
-
-class _Endless:
-    def remaining(self) -> float:
-        return 900.0
-
-
 def _is_wrong(job: Mapping[str, Any], *, whole: bool) -> bool:
     return job["state"] != "succeeded" if whole else job["state"] in ("superseded", "skipped")
 
@@ -91,8 +54,8 @@ def _key(place: Place, kind: Kind) -> str:
 
 
 def _wrong_object(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, done: bool) -> list[str]:
-    data = place.world.client("s3").get_object(Bucket=RESULTS, Key=_key(place, kind))["Body"].read()
-    versions = len(place.versions(RESULTS))
+    data = place.world.client("s3").get_object(Bucket=place.results, Key=_key(place, kind))["Body"].read()
+    versions = len(place.versions(place.results))
     wrong = []
     if done and data != kind.content():
         wrong.append(f"succeeded, but {len(data):,} bytes stand there that are not the {len(kind.content()):,}")

@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from faults.paths import PATHS, walk
+from faults.paths import PATHS
 from faults.rights import Grant
+from faults.walking import walk
 from faults.world import World, world
 
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
             if grant.reason or (arguments and grant.role not in arguments):
                 continue
             path = users.get(grant, "")
-            wrong = walk(servers, path, grant).wrong if path else ()
+            wrong = walk(servers, path, PATHS[path], grant).wrong if path else ()
             print(f"{'red' if wrong else 'GREEN':<6} without: {grant}: {path or 'no path uses it'}", flush=True)
             if not wrong:
                 green.append(grant)
@@ -35,7 +36,7 @@ def quickest_users(servers: World) -> dict[Grant, str]:
     seconds, used = {}, {}
     for name in PATHS:
         began = time.monotonic()
-        used[name] = walk(servers, name).used
+        used[name] = walk(servers, name, PATHS[name]).used
         seconds[name] = time.monotonic() - began
     found: dict[Grant, str] = {}
     for name in sorted(PATHS, key=lambda name: seconds[name]):

@@ -25,7 +25,7 @@ from faults.sources import Kind
 from faults.wire import wire
 from faults.world import SOURCE, Place, World
 from penstock.events import notification
-from penstock.model import Source, Store
+from penstock.model import JobState, Source, Store
 
 # Small jobs have few requests: each is so much likelier to meet a fault.
 SMALL = 3
@@ -36,6 +36,8 @@ LATE = 0.1
 # The redrive policy of the queue in template.yaml, and the retries of an asynchronous invocation.
 RECEIVES = 5
 ASYNCHRONOUS = 3
+# Runs of the reconciler after which nothing may be left.
+RECONCILED = 10
 # Longer than any lease.
 LONG = 700_000.0
 
@@ -82,7 +84,7 @@ class Run:
     invocations: int = 0
     played: set[str] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
-    unheard: list[object] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL
@@ -96,17 +98,17 @@ class Run:
         self.sources = [self.upload(name, data) for name, data in self.kind.files().items()]
         self.deliver()
         states = {job["state"] for job in self.jobs()}
-        orphans = self.check()
+        self.check()
         state = "succeeded" if states == {"succeeded"} else "failed" if "failed" in states else "dead letter"
-        self.schedule.calm = True
-        for ending in self.unheard:
-            # Somebody redrives the dead letter of an end that abort could not see to.
-            self.invoke("abort", ending)
-        if state != "succeeded":
+        orphans = self.settle()
+        self.check()
+        if any(job["state"] == "failed" for job in self.jobs()):
             self.redrive()
-            orphans += self.check(whole=True)
+            orphans += self.settle()
+        self.check(whole=True)
         self.deliver()  # A copy of the event that comes late changes nothing.
-        orphans += self.check(whole=True)
+        self.check(whole=True)
+        orphans += self.settle()
         self.problems += [str(decision) for decision in self.place.decisions() if not decision.allowed]
         seconds = time.monotonic() - began
         problems = list(dict.fromkeys(self.problems))
@@ -152,6 +154,8 @@ class Run:
             if not pending:
                 return
             self.ahead += 1_000.0
+        for body in pending.values():
+            self.place.bury(body)
 
     def held(self) -> dict[str, int]:
         """The attempts of jobs that dead ones still hold."""
@@ -166,7 +170,7 @@ class Run:
                     "body": body,
                     "attributes": {"ApproximateReceiveCount": str(receives)},
                     "eventSource": "aws:sqs",
-                    "eventSourceARN": self.place.world.queue,
+                    "eventSourceARN": self.place.queue,
                 }
                 for number, body in pending.items()
             ]
@@ -189,8 +193,37 @@ class Run:
             if failed:
                 # The rule on the end of executions, whatever became of the machine's own abort.
                 ending = {**given, "error": failed}
-                if all(self.invoke("abort", ending).error for _ in range(ASYNCHRONOUS)):
-                    self.unheard.append(ending)
+                for _ in range(ASYNCHRONOUS):
+                    if not self.invoke("abort", ending).error:
+                        break
+
+    def settle(self) -> int:
+        """Let the reconciler see to all that is left, calmly: how many uploads its sweep has ended."""
+        self.schedule.calm = True
+        swept = 0
+        for _ in range(RECONCILED):
+            if self.is_settled():
+                break
+            swept += self.reconcile_once()
+        if not self.is_settled():
+            states = sorted(job["state"] for job in self.jobs())
+            self.problems.append(f"left without an end: jobs {states}, {len(self.place.uploads())} uploads open")
+        return swept
+
+    def is_settled(self) -> bool:
+        """Whether every job has an end that is on record, and no upload is open."""
+        return all(JobState(job["state"]).final for job in self.jobs()) and not self.place.uploads()
+
+    def reconcile_once(self) -> int:
+        """One run of the reconciler, and all that it asks for: how many uploads its sweep has ended."""
+        self.ahead += LONG
+        done = self.invoke("reconcile", {}).value or {}
+        while self.asked:
+            self.invoke("abort", self.asked.pop())
+        if bodies := self.place.take_messages():
+            self.invoke("ingest", self.batch({str(number): body for number, body in enumerate(bodies)}, 1))
+            self.play()
+        return int(done.get("uploads", 0))
 
     def invoke(self, verb: str, event: Any) -> Answer:
         """One invocation; now and then there are two, of which the second's answer is for nobody."""
@@ -210,7 +243,7 @@ class Run:
             invocation.kill(TIMED_OUT if fault is Fault.TIMED_OUT else DEAD)
 
         with (
-            http_proxy(self.place.world.account.endpoint, self.schedule, end) as endpoint,
+            http_proxy(self.place.world.account.endpoint, self.schedule, end, self.asked.append) as endpoint,
             wire(self.place.dsn, self.schedule, end) as dsn,
         ):
             environment = self.place.environment(verb, endpoint, dsn, self.kind.settings)
@@ -234,12 +267,9 @@ class Run:
         found = [{name: _plain(value) for name, value in item.items()} for item in self.place.items(self.place.jobs)]
         return [item for item in found if item["pk"].startswith("job#")]
 
-    def check(self, *, whole: bool = False) -> int:
-        """Note what is wrong; answers how many uploads are open of which nobody knows, and ends those."""
+    def check(self, *, whole: bool = False) -> None:
+        """Note what is wrong."""
         self.problems += outcome.problems(self.place, self.kind, self.jobs(), whole=whole)
-        if any(job["state"] not in ("succeeded", "failed") for job in self.jobs()):
-            return 0
-        return outcome.sweep(self.place, self.problems)
 
 
 def run(world: World, kind: Kind, seed: int, rate: float, aim: Aim = ANY) -> Result:

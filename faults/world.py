@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from faults.rights import Grant, Roles, make_roles
 from faults.sources import ROUTES
+from penstock.adapters.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
 from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only
@@ -24,20 +25,21 @@ SOURCE, RESULTS, WORK = "drops", "results", "work"
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
 ROUTES_KEY = "config/routes.toml"
 AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
-# What the template's references stand for here: each run has tables of its own.
+# What the template's references stand for here: each run has tables, queues and results of its own, so that its
+# reconciler sees to its jobs and no others.
 NAMES = {
     "SourceBucket.Arn": AT_S3 + SOURCE,
-    "DestinationBucket.Arn": AT_S3 + RESULTS,
+    "DestinationBucket.Arn": AT_S3 + RESULTS + "-*",
     "WorkBucket.Arn": AT_S3 + WORK,
     "JobsTable.Arn": AT.format("dynamodb") + "table/jobs-*",
     "RecordsTable.Arn": AT.format("dynamodb") + "table/records-*",
-    "IngestQueue.Arn": AT.format("sqs") + "ingest",
-    "DeadLetterQueue.Arn": AT.format("sqs") + "ingest-dead",
+    "IngestQueue.Arn": AT.format("sqs") + "ingest-*",
+    "DeadLetterQueue.Arn": AT.format("sqs") + "dead-*",
     "StateMachine": AT.format("states") + "stateMachine:faults-job",
     "AbortFunction.Arn": AT.format("lambda") + "function:abort",
     "AWS::StackName": "faults",
 }
-QUEUES = ("ingest", "ingest-dead")
+INGEST, DEAD = "ingest", "dead"
 PAYING = {"BillingMode": "PAY_PER_REQUEST"}
 # As the template has them, of its table of jobs.
 BY_TIME = {
@@ -57,7 +59,6 @@ class World:
     account: Account
     dsn: str
     roles: Roles
-    queue: str
     state_machine: str
     clients: dict[str, Any] = field(default_factory=dict)
 
@@ -80,22 +81,24 @@ def world() -> Iterator[World]:
         clients = {name: account.client(name) for name in ("s3", "dynamodb", "sqs", "stepfunctions", "iam", "sts")}
         for client in clients.values():
             stack.callback(client.close)
-        for bucket in (SOURCE, RESULTS, WORK):
+        for bucket in (SOURCE, WORK):
             clients["s3"].create_bucket(Bucket=bucket)
-        for bucket in (SOURCE, RESULTS):
-            clients["s3"].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        _keep_versions(clients["s3"], SOURCE)
         clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
-        for queue in QUEUES:
-            clients["sqs"].create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0"})
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
         anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
         clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)
-        yield World(account, dsn, roles, NAMES["IngestQueue.Arn"], NAMES["StateMachine"], clients)
+        yield World(account, dsn, roles, NAMES["StateMachine"], clients)
+
+
+def _keep_versions(s3: Any, bucket: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """Keys, tables and a schema of one run, all under its name. Its functions lack the right ``without``."""
+    """Keys, a bucket, queues, tables and a schema of one run, all under its name. Its functions lack the right
+    ``without``."""
 
     world: World
     name: str
@@ -122,6 +125,13 @@ class Place:
             **PAYING,
         )
         self.execute(f"CREATE SCHEMA {self.schema}")
+        self.world.client("s3").create_bucket(Bucket=self.results)
+        _keep_versions(self.world.client("s3"), self.results)
+        for queue in (INGEST, DEAD):
+            name, seen = f"{queue}-{self.name}", {"VisibilityTimeout": "0"}
+            self.world.client("sqs").create_queue(QueueName=name, Attributes=seen)
+        # As if the reconciler had swept before: it ends no upload that was begun before its first sweep.
+        DynamoOpenJobs(dynamodb, self.jobs, retention_days=1).lock("uploads", 0.0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,13 +139,25 @@ class Place:
             self.world.client("dynamodb").delete_table(TableName=table)
         self.execute(f"DROP SCHEMA {self.schema} CASCADE")
         s3 = self.world.client("s3")
-        for bucket in (SOURCE, RESULTS, WORK):
+        for bucket in (SOURCE, self.results, WORK):
             for version in self.versions(bucket):
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+        s3.delete_bucket(Bucket=self.results)
+        for queue in (INGEST, DEAD):
+            self.world.client("sqs").delete_queue(QueueUrl=self.queue_url(queue))
 
     @property
     def jobs(self) -> str:
         return f"jobs-{self.name}"
+
+    @property
+    def results(self) -> str:
+        return f"{RESULTS}-{self.name}"
+
+    @property
+    def queue(self) -> str:
+        """The ARN of the queue that S3 notifies."""
+        return f"arn:aws:sqs:us-east-1:000000000000:{INGEST}-{self.name}"
 
     @property
     def records(self) -> str:
@@ -158,21 +180,35 @@ class Place:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "PENSTOCK_JOBS_TABLE": self.jobs,
             "PENSTOCK_SOURCE_BUCKET": SOURCE,
-            "PENSTOCK_DESTINATION_BUCKET": RESULTS,
+            "PENSTOCK_DESTINATION_BUCKET": self.results,
             "PENSTOCK_WORK_BUCKET": WORK,
             "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
             "PENSTOCK_RECORDS_TABLE": self.records,
             "PENSTOCK_POSTGRES_DSN": dsn,
             "PENSTOCK_STATE_MACHINE": self.world.state_machine,
-            "PENSTOCK_QUEUE_URL": self.queue_url("ingest"),
-            "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url("ingest-dead"),
+            "PENSTOCK_QUEUE_URL": self.queue_url(INGEST),
+            "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url(DEAD),
             "PENSTOCK_ABORT_FUNCTION": "abort",
             "PENSTOCK_UPLOAD_ROLES": "IngestRole,PlanRole,WorkRole",
             **{name: str(value) for name, value in settings.items()},
         }
 
     def queue_url(self, name: str) -> str:
-        return f"{self.world.account.endpoint}/000000000000/{name}"
+        return f"{self.world.account.endpoint}/000000000000/{name}-{self.name}"
+
+    def bury(self, body: str) -> None:
+        """What the queue does with a message that was delivered as often as it may."""
+        self.world.client("sqs").send_message(QueueUrl=self.queue_url(DEAD), MessageBody=body)
+
+    def take_messages(self) -> list[str]:
+        """The bodies of all messages that wait in the queue of ingest, which are then gone."""
+        sqs, url = self.world.client("sqs"), self.queue_url(INGEST)
+        bodies: list[str] = []
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ()):
+            for message in found:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(message["Body"])
+        return bodies
 
     def credentials(self, verb: str) -> dict[str, str]:
         """Those of a function's role; none where a person acts, whose own are the account's."""
@@ -212,9 +248,5 @@ class Place:
 
     def uploads(self) -> list[dict[str, Any]]:
         """Uploads of results that are open."""
-        pages = (
-            self.world.client("s3")
-            .get_paginator("list_multipart_uploads")
-            .paginate(Bucket=RESULTS, Prefix=f"{self.name}/")
-        )
+        pages = self.world.client("s3").get_paginator("list_multipart_uploads").paginate(Bucket=self.results)
         return [one for page in pages for one in page.get("Uploads", ())]

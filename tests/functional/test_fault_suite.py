@@ -14,7 +14,7 @@ from faults.report import table
 from faults.run import Result, Run, run
 from faults.schedule import Fault, Schedule
 from faults.sources import Kind, kinds
-from faults.world import RESULTS, World, world
+from faults.world import World, world
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(120)]
 
@@ -135,7 +135,7 @@ def ended(servers: World, kind: Kind) -> Iterator[Run]:
 def test_half_an_object_and_a_second_version_are_found(servers: World) -> None:
     for one in ended(servers, KINDS["gzip"]):
         s3 = servers.client("s3")
-        s3.put_object(Bucket=RESULTS, Key=f"{one.place.name}/bucket-a.csv", Body=one.kind.content()[:-1])
+        s3.put_object(Bucket=one.place.results, Key=f"{one.place.name}/bucket-a.csv", Body=one.kind.content()[:-1])
         found = outcome.problems(one.place, one.kind, one.jobs(), whole=True)
         assert any("that are not the" in problem for problem in found)
         assert any("was published 2 times" in problem for problem in found)
@@ -151,10 +151,10 @@ def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: World
         assert "penstock_staging" in found[1]
         half = [{**job, "state": "failed"} for job in one.jobs()]
         assert any("rows twice" in problem for problem in outcome.problems(one.place, one.kind, half, whole=False))
-        servers.client("s3").create_multipart_upload(Bucket=RESULTS, Key=f"{one.place.name}/left")
-        left: list[str] = []
-        assert outcome.sweep(one.place, left) == 1
-        assert (left, one.place.uploads()) == ([], [])
+        servers.client("s3").create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/left")
+        assert not one.is_settled()
+        assert one.settle() == 1
+        assert (one.problems, one.place.uploads()) == ([], [])
 
 
 def test_rows_rejects_and_states_on_record_are_compared(servers: World) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from faults.paths import PATHS, Walked, walk
+from faults.paths import PATHS
 from faults.rights import UNSEEN, Grant
+from faults.walking import Walked, walk
 from faults.world import World, world
 
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
@@ -25,7 +26,7 @@ class Walks:
 
     def __getitem__(self, name: str) -> Walked:
         if name not in self.done:
-            self.done[name] = walk(self.servers, name)
+            self.done[name] = walk(self.servers, name, PATHS[name])
         return self.done[name]
 
     def users(self) -> Mapping[Grant, list[str]]:
@@ -76,4 +77,4 @@ def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, 
         if (one.role, one.action) == (role, action) and one.resource.endswith(end)
     ]
     assert grant in walks[name].used
-    assert any(f"{role} was refused {action}" in wrong for wrong in walk(walks.servers, name, grant).wrong)
+    assert any(f"{role} was refused {action}" in wrong for wrong in walk(walks.servers, name, PATHS[name], grant).wrong)
