@@ -90,7 +90,7 @@ class Site:
     @property
     def reconciler(self) -> Reconciler:
         plant = self.plant
-        return Reconciler(self.open_jobs, plant.jobs, self.queue, plant.machine, self.abort, lambda: plant.now)
+        return Reconciler(self.open_jobs, self.queue, plant.machine, self.abort, lambda: plant.now)
 
     def run(self) -> Mapping[str, int]:
         self.letters.hidden = 0
@@ -98,7 +98,7 @@ class Site:
             self.open_jobs,
             self.reconciler,
             UploadSweep(self.open_jobs, self.uploads, lambda: self.plant.now),
-            DeadLetters(self.open_jobs, self.plant.jobs, self.letters, lambda: self.plant.routes),
+            DeadLetters(self.open_jobs, self.letters, lambda: self.plant.routes),
         )(ManualDeadline(100.0))
 
     def job(self, source: Source) -> Job:

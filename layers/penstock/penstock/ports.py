@@ -479,6 +479,9 @@ class OpenJobs(Protocol):
     def due(self, limit: int) -> Sequence[JobStatus]:
         """At most so many jobs that must be looked at now, the longest overdue first. Never a scan."""
 
+    def get(self, job_id: str) -> JobStatus | None:
+        """The record of a job, ended or not, as it is: without what the spans of its execution have done so far."""
+
     def look_again(self, status: JobStatus, at: float) -> bool:
         """Not before ``at``."""
 

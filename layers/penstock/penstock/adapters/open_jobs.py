@@ -44,6 +44,9 @@ class DynamoOpenJobs:
         read = (self._read(pk) for _, pk in sorted(entries)[:limit])
         return [status for status in read if status and not status.state.final]
 
+    def get(self, job_id: str) -> JobStatus | None:
+        return self._read(job_key(job_id))
+
     def look_again(self, status: JobStatus, at: float) -> bool:
         return self._table.update_unchanged(status, open_until(status.job_id, at))
 
@@ -85,7 +88,7 @@ class DynamoOpenJobs:
 
     def owner(self, upload_id: str) -> JobStatus | None:
         job_id = owner_of(self._table, upload_id)
-        return self._read(job_key(job_id)) if job_id else None
+        return self.get(job_id) if job_id else None
 
     def lock(self, task: str, seconds: float) -> float | None:
         now = self._clock()

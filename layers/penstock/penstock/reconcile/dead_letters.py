@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from penstock.errors import AttemptsExhaustedError
 from penstock.events import DeadLetter, read_dead_letter
 from penstock.model import Failure, Job, JobState, Source
-from penstock.ports import DeadLetterQueue, Deadline, JobStore, OpenJobs
+from penstock.ports import DeadLetterQueue, Deadline, OpenJobs
 from penstock.routes import Routes, destination_of
 
 # Not every minute: reading hides messages for seconds, and the alarm must not look just then each time.
@@ -30,7 +30,6 @@ class DeadLetters:
     """The dead-letter queue of a stack."""
 
     open_jobs: OpenJobs
-    jobs: JobStore
     queue: DeadLetterQueue
     routes: Callable[[], Routes]
     margin: float = 10.0
@@ -53,12 +52,12 @@ class DeadLetters:
     def _settle(self, letter: DeadLetter) -> tuple[int, bool]:
         """How many jobs of a message were not on record, and whether it can be deleted."""
         if letter.abort_of:
-            status = self.jobs.get(letter.abort_of)
+            status = self.open_jobs.get(letter.abort_of)
             return 0, status is None or status.state.final
         recorded, good = 0, bool(letter.sources)
         for source in letter.sources:
             job = self._job_of(source)
-            status = self.jobs.get(job.id) if job else None
+            status = self.open_jobs.get(job.id) if job else None
             if job and status is None:
                 recorded += self.open_jobs.fail_unrecorded(job, _failure(source))
             good &= job is None or (status is not None and status.state in _GOOD)

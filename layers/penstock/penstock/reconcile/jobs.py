@@ -16,7 +16,7 @@ from penstock.errors import PenstockError, ServiceUnavailableError
 from penstock.events import notification
 from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model import Failure, JobState, JobStatus
-from penstock.ports import Deadline, EventQueue, Execution, JobStore, Machine, OpenJobs
+from penstock.ports import Deadline, EventQueue, Execution, Machine, OpenJobs
 from penstock.reconcile.causes import cause_of, left_behind
 from penstock.steps.blaming import failure_told
 
@@ -40,7 +40,6 @@ class Reconciler:
     """Looks at the jobs that are due. ``clock`` gives Unix seconds, ``margin`` seconds are left of a run's time."""
 
     open_jobs: OpenJobs
-    jobs: JobStore
     queue: EventQueue
     machine: Machine
     abort: Abort
@@ -102,7 +101,7 @@ class Reconciler:
         return self._abort(status, _failure_of(status, execution))
 
     def _yielding(self, status: JobStatus) -> str:
-        newer = self.jobs.get(status.yields_to)
+        newer = self.open_jobs.get(status.yields_to)
         if newer and newer.state is JobState.SUCCEEDED:
             told = f"{status.source}: a newer version of it was delivered by job {newer.job_id}"
             self.open_jobs.end(status, JobState.SUPERSEDED, Failure("SupersededError", told, ""))

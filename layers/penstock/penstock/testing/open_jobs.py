@@ -23,6 +23,9 @@ class MemoryOpenJobs:
         found = (self.jobs.jobs.get(job_id) for _, job_id in dues[:limit])
         return [status for status in found if status and not status.state.final]
 
+    def get(self, job_id: str) -> JobStatus | None:
+        return self.jobs.jobs.get(job_id)
+
     def look_again(self, status: JobStatus, at: float) -> bool:
         if not self.jobs.is_unchanged(status):
             return False

@@ -6,7 +6,6 @@ import time
 from functools import cache
 
 from penstock.adapters.functions import AbortFunction
-from penstock.adapters.job_store import DynamoJobStore
 from penstock.adapters.machine import StepFunctionsMachine
 from penstock.adapters.open_jobs import DynamoOpenJobs
 from penstock.adapters.own_uploads import S3OwnUploads
@@ -27,13 +26,11 @@ def build_reconciliation(settings: Settings) -> Reconciliation:
     """For explicit settings; AWS credentials and endpoint come from boto3's own chain."""
     s3, dynamodb = s3_client(Budget.of(settings.memory)), dynamodb_client()
     retention = settings.job_retention_days
-    jobs = DynamoJobStore(dynamodb, settings.jobs_table, retention_days=retention)
     open_jobs = DynamoOpenJobs(dynamodb, settings.jobs_table, retention_days=retention)
     return Reconciliation(
         open_jobs,
         Reconciler(
             open_jobs,
-            jobs,
             SqsEvents(sqs_client(), settings.queue_url),
             StepFunctionsMachine(cache(stepfunctions_client), settings.state_machine),
             AbortFunction(cache(lambda_client), settings.abort_function),
@@ -42,7 +39,6 @@ def build_reconciliation(settings: Settings) -> Reconciliation:
         UploadSweep(open_jobs, S3OwnUploads(s3, settings.destination_bucket, settings.upload_roles), time.time),
         DeadLetters(
             open_jobs,
-            jobs,
             SqsDeadLetters(sqs_client, settings.dead_letter_queue_url),
             routes_reader(settings, UriTexts(lambda: s3)),
         ),
