@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from faults.script import Scripted
 from faults.world import SOURCE, WORK
 from penstock.events import notification
@@ -75,3 +77,23 @@ def sent_once_more(run: Scripted) -> None:
 def ending(run: Scripted) -> None:
     """A load is about to enter its end."""
     run.called.add("the end of the load")
+
+
+def bad_version_comes(run: Scripted) -> None:
+    """A newer version of the source comes, which is cut off, and its job begins: the older one waits for that."""
+    file, data = next(iter(run.kind.files().items()))
+    newer = replace(run.upload(file, data[: len(data) // 2]), sequencer="0066F5D1B2C3A49D20")
+    run.invoke("ingest", run.batch({"newer": notification(newer)}, 1))
+    run.invoke("ingest", run.batch({"older": notification(run.sources[0])}, 1))
+    if not any(job["state"] == "waiting" and job.get("yields_to") for job in run.jobs()):
+        run.problems.append("the older version does not wait")
+    run.play()
+
+
+def good_version_stands(run: Scripted) -> None:
+    """The older version was published, and nothing else."""
+    keys = [(version["Key"], version["VersionId"]) for version in run.place.versions(run.place.results)]
+    s3 = run.place.world.client("s3")
+    stored = [s3.get_object(Bucket=run.place.results, Key=k, VersionId=v)["Body"].read() for k, v in keys]
+    if stored != [run.kind.content()]:
+        run.problems.append(f"{[len(data) for data in stored]} bytes stand there, not the {len(run.kind.content()):,}")

@@ -51,7 +51,9 @@ PATHS: Mapping[str, Path] = {
     "a small object whose attempt died, found by the reconciler": Path(
         "members", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], first=meddling.dies, last=meddling.buried
     ),
-    "a large object whose execution died, found by the reconciler": Path("large-plain", first=meddling.dies),
+    "a large object whose execution died, found by the reconciler and redriven": Path(
+        "large-plain", first=meddling.dies, redrive=True
+    ),
     "a large load into PostgreSQL": Path("large-append"),
     "a large load into PostgreSQL that may not be finished": Path(
         "large-append", "failed", before={"finish": meddling.without_cut}

@@ -104,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _exchange(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.service, operation, which, self.throttled = self._read_request()
-        self.finds = operation == "ListUploads"
+        # The reconciler lists all there are.
+        self.finds = operation == "ListUploads" and "prefix" in parse_qs(urlsplit(self.path).query)
         kinds, share = ALWAYS + MORE.get(operation, ()), OFTEN.get(operation, 1.0)
         if self.command == "PUT" and self.body and PROVEN_UP in self.headers:
             kinds, share = (*kinds, *[Fault.FLIPPED_UP] * 4), OFTEN["UploadPart"]

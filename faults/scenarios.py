@@ -71,4 +71,21 @@ SCENARIOS: Mapping[str, Path] = {
         first=meddling.first_attempt,
         alone=True,
     ),
+    "a good version before a bad one, which is killed, and begun again": Path(
+        "gzip",
+        "failed succeeded",
+        strikes=[Strike("GetObject /drops", Fault.KILL_BEFORE)],
+        first=meddling.bad_version_comes,
+        last=meddling.good_version_stands,
+        fresh=True,
+        alone=True,
+    ),
+    "a large good version before a bad one": Path(
+        "large-gzip",
+        "failed succeeded",
+        first=meddling.bad_version_comes,
+        last=meddling.good_version_stands,
+        fresh=True,
+        alone=True,
+    ),
 }

@@ -6,8 +6,10 @@ The long form is `make faults`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
+import boto3
 import pytest
 from faults import outcome
 from faults.report import table
@@ -151,10 +153,28 @@ def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: World
         assert "penstock_staging" in found[1]
         half = [{**job, "state": "failed"} for job in one.jobs()]
         assert any("rows twice" in problem for problem in outcome.problems(one.place, one.kind, half, whole=False))
-        servers.client("s3").create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/left")
+
+
+def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: World) -> None:
+    for one in ended(servers, KINDS["gzip"]):
+        given = one.place.credentials("ingest")
+        ours = boto3.client(
+            "s3",
+            endpoint_url=servers.account.endpoint,
+            region_name=servers.account.region,
+            aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=given["AWS_SESSION_TOKEN"],
+        )
+        with closing(ours):
+            ours.create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/left")
         assert not one.is_settled()
         assert one.settle() == 1
         assert (one.problems, one.place.uploads()) == ([], [])
+        # What no role of the stack has begun, its sweep leaves alone.
+        servers.client("s3").create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/of another")
+        assert one.settle() == 0
+        assert one.problems == ["left without an end: jobs ['succeeded'], 1 uploads open"]
 
 
 def test_rows_rejects_and_states_on_record_are_compared(servers: World) -> None:
