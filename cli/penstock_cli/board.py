@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from penstock.counted import counted
 from penstock.model import JobStatus, Phase
 from penstock_cli import job_text
 
@@ -75,7 +76,7 @@ def time_left(status: JobStatus) -> str:
 def phase_of(status: JobStatus) -> str:
     """``3/8 spans``, or the phase that its execution is at; nothing where the job is done in one go."""
     if status.phase in (None, Phase.SPANS):
-        return f"{status.spans_done:,}/{status.spans:,} spans" if status.spans else ""
+        return f"{status.spans_done:,}/{counted(status.spans, 'span')}" if status.spans else ""
     return str(status.phase)
 
 

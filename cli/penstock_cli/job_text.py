@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from penstock.counted import counted
 from penstock.model import JobState, JobStatus
 from penstock_cli.output import safe
 from penstock_cli.params import human_size
@@ -70,7 +71,7 @@ def delivered(status: JobStatus) -> str:
     """Rows of a table load, else decoded bytes."""
     progress = status.progress
     if progress.rows or progress.rejects:
-        return f"{progress.rows:,} rows"
+        return counted(progress.rows, "row")
     return human_size(progress.bytes_out) if progress.bytes_out else _UNKNOWN
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.counted import counted, rejected
 from penstock.errors import FileError
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
@@ -53,14 +54,14 @@ def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, 
     listed = islice(operations.rejects(found.job_id), limit)
     if output:
         count = _write(output, listed)
-        echo(f"{count:,} rejects in {output}", err=True)
+        echo(f"{counted(count, 'reject')} in {output}", err=True)
     elif as_json or not sys.stdout.isatty():
         for reject in listed:
             echo_json(reject.flat, ascii_only=False)
     else:
         _show(listed)
     if found.progress.rejects and next(operations.rejects(found.job_id), None) is None:
-        echo(f"{found.progress.rejects:,} records were rejected; their files have expired.", err=True)
+        echo(f"{rejected(found.progress.rejects)}; their files have expired.", err=True)
 
 
 def _write(output: Path, listed: Iterator[Reject]) -> int:

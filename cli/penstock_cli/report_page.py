@@ -12,6 +12,7 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
+from penstock.counted import counted, rejected
 from penstock.model import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.params import human_size
@@ -159,7 +160,7 @@ def _spans(spans: Sequence[SpanReceipt]) -> str:
         for one in spans
     ]
     table = _table(head, rows, numbers=range(len(head)))
-    return f'<section class="long"><details><summary>{len(spans):,} spans</summary>{table}</details></section>'
+    return f'<section class="long"><details><summary>{counted(len(spans), "span")}</summary>{table}</details></section>'
 
 
 def _rejects(story: Story, rejects_at: str) -> str:
@@ -167,7 +168,7 @@ def _rejects(story: Story, rejects_at: str) -> str:
     if not story.rejects and not count:
         return ""
     if not story.rejects:
-        return _section("Rejects", f"<p>{count:,} records were rejected; their files have expired.</p>")
+        return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
     head = ("Row", "Byte", "Column", "Reason", "Record")
     rows = [
         (f"{one.place.row:,}", f"{one.place.offset:,}", one.column, one.reason, one.place.raw) for one in story.rejects

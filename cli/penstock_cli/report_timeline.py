@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from penstock.counted import counted
 from penstock.model import JobStatus, Phase
 from penstock_cli import job_text
 from penstock_cli.params import human_size
@@ -47,7 +48,7 @@ def timeline(status: JobStatus, bars: Sequence[Bar]) -> str:
     labels = "".join(f"<span>{_tick(total * mark / GRID, total)}</span>" for mark in range(GRID + 1))
     whole = top + (height * lanes if bars else 0)
     told = ", ".join(f"{phase} {job_text.duration(end - begin)}" for phase, begin, end in phases)
-    name = f"{len(bars)} spans over {job_text.duration(total)}" + (f": {told}" if told else "")
+    name = f"{counted(len(bars), 'span')} over {job_text.duration(total)}" + (f": {told}" if told else "")
     return (
         f'<svg height="{whole:.0f}" role="img" aria-label="{_text(name)}">{"".join(shapes)}</svg>'
         f'<div class="axis">{labels}</div><div class="key">{_key(phases)}</div>'
@@ -90,8 +91,8 @@ def _tick(seconds: float, total: float) -> str:
 
 
 def _about(span: SpanReceipt) -> str:
-    rows = f", {span.rows:,} rows" if span.rows else ""
-    rejects = f", {span.rejects:,} rejects" if span.rejects else ""
+    rows = f", {counted(span.rows, 'row')}" if span.rows else ""
+    rejects = f", {counted(span.rejects, 'reject')}" if span.rejects else ""
     return f"span {span.span}: {human_size(span.bytes_out)}{rows}{rejects}, {job_text.duration(span.seconds)}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.counted import counted
 from penstock.limits import MIB
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
@@ -153,7 +154,7 @@ class _Beat:
 
     def __call__(self, far: Far) -> None:
         if far.rows:
-            self._bar.description = f"{self._name} {far.rows:,} rows"
+            self._bar.description = f"{self._name} {counted(far.rows, 'row')}"
         self._bar.add(far.bytes_in - self._done)
         self._done = far.bytes_in
 
@@ -185,12 +186,12 @@ def _tell(ran: Ran, progress: Progress, output: OutputOptions, *, to_stdout: boo
 def _line(ran: Ran) -> str:
     receipt = ran.receipt
     if ran.stood:
-        return f"{ran.source} is in {ran.target} already ({receipt.rows:,} rows): --again loads it once more"
+        return f"{ran.source} is in {ran.target} already ({counted(receipt.rows, 'row')}): --again loads it once more"
     speed = receipt.bytes_out / ran.seconds if ran.seconds else 0
     about = [f"{human_size(receipt.bytes_in)} of {receipt.codec}"] if receipt.codec != "identity" else []
     about.append(human_size(receipt.bytes_out))
     if ":" in ran.target and not ran.target.startswith("s3://"):
-        about.append(f"{receipt.rows:,} rows")
+        about.append(counted(receipt.rows, "row"))
     if ran.before:
         about.append(f"{ran.before:,} of them in before")
     if receipt.rejects:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.counted import counted
 from penstock.model import JobStatus
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
@@ -87,7 +88,7 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
         told.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))
     if found.codec:
         checked = f"CRC32 {found.crc32}, " if job_text.has_crc32(found) else ""
-        told.append(("integrity", f"{checked}codec {found.codec}, {found.parts:,} parts"))
+        told.append(("integrity", f"{checked}codec {found.codec}, {counted(found.parts, 'part')}"))
     told.append(("attempts", job_text.attempts(found)))
     if found.execution:
         told.append(("execution", found.execution))

@@ -105,5 +105,5 @@ def test_where_the_route_declares_columns_other_keys_are_named(server: DynamoSer
     table = server.create()
     columns = route("columns = [{ name = 'id' }]", f"dynamodb:{table.name}")
     done = load_into(lambda _: server.sink(), Form.VALUE, "t.jsonl", '{"id":"a","x":1}\n', columns)
-    assert done.warnings == ("1 records hold fields that no column takes: 'x'",)
+    assert done.warnings == ("1 record holds fields that no column takes: 'x'",)
     assert server.items(table) == [{"id": "a"}]

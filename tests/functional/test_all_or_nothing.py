@@ -116,17 +116,26 @@ def test_of_a_larger_file_the_hint_says_how_not_to_double_what_is_in(database: D
     [
         (
             "id;betrag;name\n1;1,50;a\n2;2,00;b\n",
-            ["row 1 (byte 15): expected 1 fields, found 2", "The header holds ';': set the delimiter", "has 1 field"],
+            ["row 1 (byte 15): expected 1 field, found 2", "The header holds ';': set the delimiter", "has 1 field"],
         ),
         (
             "Sales of March\nid,name\n1,a\n2,b\n",
-            ["expected 1 fields, found 2", "Line 1 has 1 field, line 2 has 2: "],
+            ["expected 1 field, found 2", "Line 1 has 1 field, line 2 has 2: "],
         ),
         (
             "id,name\n1,Jürgen\n".encode("latin-1"),
             ["not utf-8 at byte 11", "set its encoding, such as cp1252"],
         ),
         ("id\tname,x\n1\ta\n2\tb\n", [r"The header holds '\t'"]),
+        (
+            "Sales of March\n\nid,name\n1,a\n2,b\n",
+            [
+                "row 1 (byte 16): expected 1 field, found 2",
+                "Line 1 has 1 field, line 3 has 2: remove what stands above",
+            ],
+        ),
+        ("\r\n\r\nSales\r\n\r\n\r\nid,name,x\r\n1,a,b\r\n", ["Line 3 has 1 field, line 6 has 3: "]),
+        ("Sales\n\n1,2\n".encode("utf-16"), ["Line 1 has 1 field, line 3 has 2: ", "the only record is not good"]),
     ],
 )
 def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
@@ -135,16 +144,31 @@ def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
     path = write(folder, data)
     said = failed(load(database, path, "t", "--create"))
     assert [text for text in told if text not in said] == []
-    assert "none of the first" in said
+    assert "none of the first" in said or "the only record" in said
     assert rejects(path)[0]["row"] == 1
     assert database.tables() == set()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "id,name\n1,Jürgen\n"), ("a.jsonl", '{"id":1}\n'), ("a.json", '[{"id":1}]')]
+)
+def test_an_encoding_of_two_or_four_bytes_without_a_mark_is_named(
+    database: Database, folder: Path, name: str, text: str, encoding: str
+) -> None:
+    path = write(folder, text.encode(encoding), name)
+    said = failed(load(database, path, "t", "--create"))
+    assert f"this is {encoding} without a byte order mark, not {name[2:]}" in said
+    assert f'encoding = "{encoding}"' in said or f"--encoding {encoding}" in said
+    done(load(database, path, "t", "--create", "--encoding", encoding))
+    assert database.execute("SELECT id FROM t") == [(1,)]
 
 
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
         ("a.csv", 'a,b\n"x"y,1\n', ["row 1 (byte 4): 'y' follows the closing quote"]),
-        ("a.csv", "id;v\n1,5\n2,7\n", ["expected 1 fields, found 2", "The header holds ';'"]),
+        ("a.csv", "id;v\n1,5\n2,7\n", ["expected 1 field, found 2", "The header holds ';'"]),
         ("a.jsonl", '{\n "a": 1\n}\n', ["row 1 (byte 0): not JSON", "Each line must be one JSON value"]),
     ],
 )
@@ -154,17 +178,42 @@ def test_the_reasons_are_told_also_where_so_many_rejects_are_allowed(
     path = folder / name
     path.write_text(data)
     said = failed(load(database, path, "t", "--create", "--max-rejects", "9"))
-    assert [text for text in ("none of the first", *told) if text not in said] == []
+    assert "none of the first" in said or "the only record is not good" in said
+    assert [text for text in told if text not in said] == []
     assert rejects(path)[0]["row"] == 1
     assert database.tables() == set()
 
 
-def test_names_that_no_column_can_have_are_told_where_there_are_no_others(database: Database, folder: Path) -> None:
-    path = folder / "a.jsonl"
-    path.write_text('{"":1}\n{"":2}\n')
-    assert "no good record to infer its columns from; a field has an empty name" in failed(
-        load(database, path, "t", "--create", "--max-rejects", "9")
-    )
+@pytest.mark.parametrize(
+    ("name", "data", "at", "reason"),
+    [
+        ("a.jsonl", '{"":1}\n{"":2}\n', "row 1 (byte 0)", "a field has an empty name"),
+        ("a.json", '[{"":1}]', "row 1 (byte 1)", "a field has an empty name"),
+        ("a.json", '[ {"\\ud800":1},{"\\ud800":2}]', "row 1 (byte 2)", "the name of a field holds half a surrogate"),
+        ("a.json", '[{"a\\u0000":1},{"":2}]', "row 2 (byte 15)", "a field has an empty name"),
+    ],
+)
+def test_names_that_no_column_can_have_are_told_where_there_are_no_others(
+    database: Database, folder: Path, *, name: str, data: str, at: str, reason: str
+) -> None:
+    path = write(folder, data, name)
+    for given in (("--create",), ("--create", "--max-rejects", "9"), ("--max-rejects", "1")):
+        said = failed(load(database, path, "t", *given))
+        assert "records is good" in said or "the only record is not good" in said
+        assert f"{at}: {reason}" in said
+        assert "Each line must be" not in said
+        assert rejects(path)[0]["row"] == 1
+    assert database.tables() == set()
+    database.execute("CREATE TABLE t (id int)")
+    assert reason in failed(load(database, path, "t"))
+
+
+def test_names_that_no_column_can_have_before_good_ones_are_rejects(database: Database, folder: Path) -> None:
+    path = write(folder, '{"":"' + "x" * 3_000 + '"}\n', "a.jsonl")
+    path.write_text(path.read_text() * 400 + '{"id":1}\n')  # the sample ends before the last
+    done(load(database, path, "t", "--create", "--max-rejects", "400"))
+    assert database.execute("SELECT id FROM t") == [(1,)]
+    assert len(rejects(path)) == 400
 
 
 @pytest.mark.parametrize("sign", [";", "\t", "|"])
@@ -312,6 +361,20 @@ def test_a_character_that_the_database_lacks_is_a_reject(
     assert [(line["row"], line["raw"]) for line in rejects(path)] == [(2, "2,€")]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "table"),
+    [("a.csv", "id,€\n1,2\n", "t"), ("a.jsonl", '{"id":1,"€":2}\n', "t"), ("a.csv", "id,n\n1,2\n", "t€")],
+)
+def test_a_name_that_the_database_cannot_write_is_told(
+    database: Database, latin1: str, folder: Path, *, name: str, text: str, table: str
+) -> None:
+    where = Database(latin1, "public")
+    said = failed(load(where, write(folder, text, name), table, "--create"))
+    what, named = ("a column", "€") if table == "t" else ("the table", table)
+    assert f"{named!r} cannot be the name of {what}: the database's encoding LATIN1 lacks a character" in said
+    done(load(where, write(folder, text.replace("€", "ä"), name), "tä", "--create"))
+
+
 # Atomic loads.
 
 
@@ -402,7 +465,23 @@ def test_a_row_that_has_no_partition_is_a_reject(database: Database, folder: Pat
     path = write(folder, "id,d\n1,2024-01-05\n2,2031-03-05\n3,2025-02-01\n")
     done(load(database, path, "t", *given, "--max-rejects", "1"))
     assert ids(database) == [1, 3]
-    assert [(line["row"], line["raw"]) for line in rejects(path)] == [(2, "2,2031-03-05")]
+    (reject,) = rejects(path)
+    assert (reject["row"], reject["offset"], reject["raw"]) == (2, 18, "2,2031-03-05")
+    told = 'no partition of relation "t" found' if "append" in given else 'no partition of "t" takes this row'
+    assert told in str(reject["reason"])
+
+
+@pytest.mark.parametrize("given", [("--mode", "replace"), ("--atomic",)])
+def test_what_a_staging_table_refuses_is_told_of_its_target(
+    database: Database, folder: Path, given: tuple[str, ...]
+) -> None:
+    database.execute("CREATE TABLE t (id int PRIMARY KEY CHECK (id < 9), a int, b int, UNIQUE (a, b))")
+    path = write(folder, "id,a,b\n1,1,1\n1,2,2\n2,1,1\n10,5,5\n")
+    done(load(database, path, "t", *given, "--max-rejects", "3"))
+    told = [str(line["reason"]) for line in rejects(path)]
+    assert len(told) == 3
+    assert not [reason for reason in told if "penstock" in reason]
+    assert 'new row for relation "t" violates check constraint "t_id_check"' in told[2]
 
 
 @pytest.mark.parametrize("given", [("--mode", "replace"), ("--mode", "append"), ("--atomic",)])

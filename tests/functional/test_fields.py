@@ -42,7 +42,7 @@ def test_where_the_route_declares_columns_other_keys_are_named_too(database: Dat
     table = "create = true\ncolumns = [{ name = 'id' }, { name = 'city', from = 'user.city' }]"
     text = lines({"id": 1, "user": {"city": "Ulm", "zip": 1}, "v": 1}, record='{{"id": {n}}}')
     done = load(database, "t.jsonl", text, table)
-    assert done.warnings == ("1 records hold fields that no column takes: 'v'",)
+    assert done.warnings == ("1 record holds fields that no column takes: 'v'",)
     assert database.execute("SELECT count(*) FROM t WHERE city = 'Ulm'") == [(1,)]
 
 

@@ -237,7 +237,7 @@ class TestABurst:
     def test_warns_for_each_job_of_the_fields_that_no_column_takes(self, plant: Plant) -> None:
         outcomes = plant.outcomes(plant.drop("1", document(1)), plant.drop("2", document(2, kind="b")))
         warnings = {key: outcome.receipt.warnings for key, outcome in outcomes.items() if outcome.receipt}
-        assert warnings == {"1": ("1 records hold fields that no column takes: 'text'",), "2": ()}
+        assert warnings == {"1": ("1 record holds fields that no column takes: 'text'",), "2": ()}
         assert plant.alone == []
 
     def test_leaves_out_sources_in_which_a_declared_path_matches_nothing(self, database: Database) -> None:

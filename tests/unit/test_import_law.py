@@ -13,7 +13,20 @@ PACKAGE = ROOT / "layers/penstock/penstock"
 
 # Each may import what stands at its own level or below.
 LEVELS = [
-    {"model", "objects", "columns", "later", "records", "spans", "uploads", "trees", "errors", "identity", "written"},
+    {
+        "model",
+        "objects",
+        "columns",
+        "later",
+        "records",
+        "spans",
+        "uploads",
+        "trees",
+        "errors",
+        "identity",
+        "written",
+        "counted",
+    },
     {"ports"},
     {"limits", "memory", "settings", "values", "checksum", "speedups", "body"},
     {"codecs", "routes", "events", "parsers", "index", "tables"},

@@ -278,6 +278,48 @@ def test_what_is_passed_over_may_be_of_any_size(what: str) -> None:
         parsed(data[:-2], ROWS, chunk=33_333)
 
 
+@pytest.mark.parametrize(
+    ("data", "at"),
+    [
+        (b'{"meta":"a\xff","rows":[{"a":1}]}', 10),
+        (b'{"meta":{"\xc3(":1},"rows":[{"a":1}]}', 10),
+        (b'{"meta":["\xe2\x82"],"rows":[{"a":1}]}', 10),
+        (b'{"rows":[{"a":1}],"x":["ok","\xed\xa0\x80"]}', 29),
+        (b'{"rows":[{"a":1}],"\xff":1}', 19),
+        (b'{"\xff":[],"rows":[{"a":1}]}', 2),
+        (b'{"meta":"' + "é".encode() * 200_000 + b'\xff","rows":[{"a":1}]}', 400_009),
+        (b'{"meta":[' + b'"",' * 200_000 + b'"\xe9"],"rows":[{"a":1}]}', 600_010),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 7, 262_144])
+def test_what_is_passed_over_is_in_the_encoding_of_the_source(data: bytes, at: int, chunk: int) -> None:
+    size = chunk if len(data) < 1000 else max(chunk, 33_333)
+    for options in (ROWS, replace(ROWS, records_at=(0,))):
+        with pytest.raises(BadDocumentError, match="not utf-8") as caught:
+            parsed(data, options, chunk=size)
+        assert caught.value.offset == at
+
+
+def test_what_is_passed_over_may_be_of_any_encoding() -> None:
+    text = f'{{"meta":"{"é€" * 200_000}","é":{{"rows":[{{"a":"é"}}]}}}}'
+    options = replace(ROWS, records="é.rows")
+    for encoding in ("utf-8", "cp1252", "utf-16-le", "gb18030"):
+        data = text.encode(encoding)
+        assert rows_of(parsed(data, replace(options, encoding=encoding), chunk=33_333)) == [{"a": "é"}]
+    lone = f'{{"meta":"{"é" * 200_000}\ud800","rows":[]}}'.encode("utf-16-le", "surrogatepass")
+    with pytest.raises(BadDocumentError, match="not utf-16-le") as caught:
+        parsed(lone, replace(ROWS, encoding="utf-16-le"), chunk=33_333)
+    assert caught.value.offset == 2 * (9 + 200_000)
+    with pytest.raises(BadDocumentError, match="not cp1252"):
+        parsed(b'{"meta":"\x81","rows":[]}', replace(ROWS, encoding="cp1252"))
+
+
+def test_a_record_that_is_too_long_is_a_reject_whatever_it_holds() -> None:
+    batches = parsed(b'{"rows":[{"a":"' + b"\xff" * 2_000 + b'"},{"a":1}]}', ROWS)
+    assert rows_of(batches) == [{"a": 1}]
+    assert [row for row, *_ in rejects_of(batches)] == [1]
+
+
 DOUBLED = [
     ('{"rows":[{"a":1}],"rows":[{"a":2}]}', "rows", (1,)),
     ('{"x":{"rows":[{"a":1}]},"y":{},"x":{"rows":[{"a":0}],"rows":[{"a":2}]}}', "x.rows", (1, 1)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from penstock.codecs import codec_by_name
+from penstock.counted import counted, rejected
 from penstock.delivery import Attempt
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
 from penstock.fitting import begin_fitted
@@ -247,7 +248,7 @@ class Load:
     def committed(self) -> Committed:
         """What of this job is in the tables, for whoever has to decide what to do about the rest."""
         last = self.resume.chunk + self.chunks
-        records = f"chunks 0 to {last - 1} (records 1 to {self.records:,}, {self.rows:,} rows)" if last else ""
+        records = f"chunks 0 to {last - 1} (records 1 to {self.records:,}, {counted(self.rows, 'row')})" if last else ""
         return Committed(self.plan, records, self.rows)
 
     @property
@@ -256,7 +257,7 @@ class Load:
         trace = self.decoding.trace
         warnings = tuple(trace.warnings)
         if self.rejects:
-            warnings += (f"{self.rejects:,} of {self.records:,} records were rejected: see {self.reject_folder}",)
+            warnings += (f"{rejected(self.rejects, of=self.records)}: see {self.reject_folder}",)
         if self.dropped:
             warnings += (dropped_warning(self.dropped),)
         warnings += field_warnings(self.plan, self.fields)
@@ -275,6 +276,6 @@ class Load:
     def too_many(self, rejects: int, records: int | None = None) -> TooManyRejectsError:
         limit = self.allowance.passed(rejects, records)
         return TooManyRejectsError(
-            f"{self.attempt.job.source.uri}: {rejects:,} records were rejected, max_rejects is {limit}; "
+            f"{self.attempt.job.source.uri}: {rejected(rejects)}, max_rejects is {limit}; "
             f"they are listed in {self.reject_folder}"
         )

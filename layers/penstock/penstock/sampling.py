@@ -10,11 +10,11 @@ from itertools import islice
 from penstock.errors import DestinationMissingError, InvalidTableError, TooManyRejectsError
 from penstock.limits import MIB
 from penstock.model import Job
-from penstock.parsers import WorkbookLimits, advice, parse, reasons, refuse_other_delimiter
+from penstock.parsers import WorkbookLimits, advice, lines_at, parse, reasons, refuse_other_delimiter
 from penstock.pipeline import Decoding
 from penstock.ports import RejectLog
-from penstock.records import Batch, ParseOptions, TablePlan
-from penstock.tables import Allowance, complete, tables_of
+from penstock.records import Batch, Format, ParseOptions, TablePlan
+from penstock.tables import Allowance, complete, tables_of, without_impossible_names
 
 # What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
 SAMPLE_BYTES = 1 * MIB
@@ -52,14 +52,14 @@ class Sampler:
                 sample = self._sample(plan.parse)
                 if sample and sample.rejects and not sample.rows:
                     error.add_note(self._hopeless(sample))
-                    error.hint = f"{advice(plan.parse, sample.names, sample.rejects)} {error.hint}".strip()
+                    error.hint = f"{self._advice(plan.parse, sample)} {error.hint}".strip()
             raise
 
     def _sample(self, options: ParseOptions) -> Batch | None:
         """The first records; where all are rejected, those behind them. None of an empty file."""
         with closing(self.decoding().pieces()) as pieces:
             batches = parse(pieces, options, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
-            samples = islice(batches, SAMPLES)
+            samples = map(without_impossible_names, islice(batches, SAMPLES))
             first = next(samples, None)
             return first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
 
@@ -68,11 +68,21 @@ class Sampler:
         rejects = sample.rejects
         if Allowance(plan.max_rejects).passed(len(rejects), len(rejects)):
             raise TooManyRejectsError(
-                f"{self.job.source.uri}: {self._hopeless(sample)}", hint=advice(plan.parse, sample.names, rejects)
+                f"{self.job.source.uri}: {self._hopeless(sample)}", hint=self._advice(plan.parse, sample)
             )
+
+    def _advice(self, options: ParseOptions, sample: Batch) -> str:
+        """What to do about it. The lines of header and first record are counted, for blank ones are passed over."""
+        if not sample.rejects or options.format is not Format.CSV:
+            return advice(options, sample.names, sample.rejects)
+        with closing(self.decoding().pieces()) as pieces:
+            lines = lines_at(pieces, sample.rejects[0].place.offset)
+        return advice(options, sample.names, sample.rejects, lines)
 
     def _hopeless(self, sample: Batch) -> str:
         """Why none of the first records is good; they are listed."""
         folder = self.rejects.write(self.job.id, LISTED, sample.rejects)
-        what = reasons(sample.rejects)
-        return f"none of the first {sample.count:,} records is good: {what}; they are listed in {folder}"
+        few = "the only record is not good" if sample.count == 1 else ""
+        many = f"none of the first {sample.count:,} records is good"
+        listed = "it is listed" if sample.count == 1 else "they are listed"
+        return f"{few or many}: {reasons(sample.rejects)}; {listed} in {folder}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from penstock.adapters.postgres_connect import Connection
@@ -102,6 +103,7 @@ def _is_name(name: str) -> bool:
 
 def find(connection: Connection, name: Sequence[str]) -> Relation | None:
     """The table of that name, if there is one. Raises InvalidTableError when it is a view or the like."""
+    check_names(connection, f"table {'.'.join(name)}", "the table", name)
     quoted = sql.Identifier(*name).as_string(connection)
     found = connection.execute(
         """
@@ -149,11 +151,28 @@ def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
     return {row[0]: ColumnInfo(*row) for row in rows}
 
 
+def check_names(connection: Connection, where: str, what: str, names: Iterable[str]) -> None:
+    """Raise InvalidTableError for a name with characters that the database's encoding lacks."""
+    for name in names:
+        if name.isascii():
+            continue
+        try:
+            with connection.transaction():
+                connection.execute("SELECT %s::text", [name])
+        except psycopg.errors.UntranslatableCharacter:
+            encoding = connection.info.parameter_status("server_encoding")
+            raise InvalidTableError(
+                f"{where}: {name!r} cannot be the name of {what}: the database's encoding {encoding} lacks a character",
+                hint="Declare the columns, each with another name and `from` the field's, or use a database of UTF8.",
+            ) from None
+
+
 def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
     """Make a table as the route declares it, or as its columns were inferred. The key is its primary key."""
     for column in table.columns:
         if not _is_name(column.name):
             raise InvalidTableError(f"table {table.name}: {column.name!r} cannot be the name of a column")
+    check_names(connection, f"table {table.name}", "a column", [column.name for column in table.columns])
     parts = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),

@@ -5,6 +5,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -91,6 +92,18 @@ def translating_connect(place: str) -> Iterator[None]:
         yield
     except psycopg.OperationalError as error:
         raise _not_connected(str(error).strip(), place) from error
+
+
+# The check of a staging table that stands for the partitions of its target.
+HAS_PARTITION = "has_a_partition"
+_STAGING = re.compile(r"penstock_staging_[0-9a-f_]*[0-9a-f]")
+
+
+def reason_of(error: psycopg.Error, table: str) -> str:
+    """Why a row is refused that goes into a table, or into its staging table, which nobody else knows by its name."""
+    if error.diag.constraint_name == HAS_PARTITION:
+        return f'no partition of "{table}" takes this row'
+    return _STAGING.sub(table, message_of(error))
 
 
 def message_of(error: psycopg.Error) -> str:

@@ -25,7 +25,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres_catalog import Relation, find, has_unique_index, identifiers
 from penstock.adapters.postgres_connect import Connection
-from penstock.adapters.postgres_errors import translating
+from penstock.adapters.postgres_errors import HAS_PARTITION, translating
 from penstock.adapters.postgres_halves import ROW, Halves
 from penstock.adapters.postgres_rows import ROW_NUMBER, on_conflict, same_key
 from penstock.errors import InvalidTableError
@@ -95,7 +95,7 @@ SELECT CASE WHEN bool_or(bound IS NULL) THEN NULL ELSE string_agg('(' || bound |
 FROM (SELECT pg_get_partition_constraintdef(relid) AS bound FROM pg_partition_tree(%(oid)s)
       WHERE isleaf AND relid <> %(oid)s) AS leaves
 """
-_HAS_PARTITION = sql.Identifier("has_a_partition")
+_HAS_PARTITION = sql.Identifier(HAS_PARTITION)
 
 _RULES = "SELECT FROM pg_rewrite WHERE ev_class = %s AND ev_type IN ('2', '3')"  # on update and insert
 

@@ -12,7 +12,7 @@ from psycopg import sql
 from penstock.adapters.postgres_catalog import Relation, identifiers
 from penstock.adapters.postgres_connect import Connection
 from penstock.adapters.postgres_copy import copy_text
-from penstock.adapters.postgres_errors import is_rows_fault, message_of
+from penstock.adapters.postgres_errors import is_rows_fault, reason_of
 from penstock.adapters.postgres_script import Script
 from penstock.records import Loaded, Reject, Rows, Table, Verbatim
 
@@ -222,4 +222,4 @@ def _reject(rows: Rows, row: int, error: psycopg.Error, span: int) -> Reject:
     context = COLUMN_IN_CONTEXT.search(error.diag.context or "")
     if not column and context and context[1] in rows.names:
         column = context[1]
-    return Reject(rows.place(row), message_of(error), column, span)
+    return Reject(rows.place(row), reason_of(error, rows.table.name), column, span)

@@ -14,7 +14,7 @@ from penstock.errors import InvalidRouteError
 from penstock.parsers.delimited import no_screen, open_csv, parse_csv
 from penstock.parsers.feed import Feed
 from penstock.parsers.foreign import refuse_content, refuse_name
-from penstock.parsers.hopeless import advice, reasons, refuse_other_delimiter
+from penstock.parsers.hopeless import advice, lines_at, reasons, refuse_other_delimiter
 from penstock.parsers.json_document import parse_json_document, settle_document
 from penstock.parsers.json_lines import parse_json_lines
 from penstock.parsers.xlsx import parse_xlsx_stream
@@ -27,6 +27,7 @@ __all__ = [
     "WorkbookLimits",
     "advice",
     "choose_format",
+    "lines_at",
     "outset",
     "parse",
     "reasons",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+from penstock.counted import counted
 from penstock.errors import HeaderRowError, InvalidRouteError
 from penstock.later import Later
 from penstock.parsers.batching import Fault, Piece, Spot, gather
@@ -226,7 +227,7 @@ class CsvCutter:
             spot.record.decode(self._dialect.codec)
         except UnicodeDecodeError as error:
             return self._feed.encoding.undecodable(spot.record, error, spot.offset)
-        ragged = f"expected {self._width} fields, found {len(fields)}"
+        ragged = f"expected {counted(self._width, 'field')}, found {len(fields)}"
         hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(spot.record) else ""
         return (self._dialect.stray(spot.record) or ragged) + hint
 

@@ -40,6 +40,9 @@ _LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
 
 _ASCII = bytes(range(128))
 
+# Of the units of a text, so many at least are ASCII, or one in so many.
+SOME_ZEROS, FEW = 2, 8
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -94,6 +97,22 @@ class Encoding:
             yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
             raise TruncatedSourceError("the source ends inside a character", offset=offset) from error
+
+
+def unmarked(head: bytes) -> str:
+    """UTF-16 or UTF-32 by the zeros of its ASCII characters, of which every table has some; empty where it is neither.
+
+    Bytes between zeros are at the same place of every unit: after, in little-endian ones, or before.
+    """
+    for size, bits in ((4, 32), (2, 16)):
+        columns = [head[place::size] for place in range(size)]
+        zeros = [column.count(0) for column in columns]
+        some = max(SOME_ZEROS, len(columns[-1]) // FEW)
+        if not zeros[0] and min(zeros[1:]) >= some:
+            return f"utf-{bits}-le"
+        if not zeros[-1] and min(zeros[:-1]) >= some:
+            return f"utf-{bits}-be"
+    return ""
 
 
 class Offsets:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from penstock.codecs import CODECS, foreign
 from penstock.errors import BadDocumentError
-from penstock.parsers.encoding import encoding_of
+from penstock.parsers.encoding import encoding_of, unmarked
 from penstock.records import Format, ParseOptions
 
 # Where a zip's first entries are looked for.
@@ -53,6 +53,8 @@ def _described(head: bytes, options: ParseOptions) -> tuple[str, str]:
         return ("", "") if what in ("", foreign.ZIP, foreign.XLSX, foreign.OLE) else (what, foreign.advice(what))
     if encoding_of(head, options.encoding).name.startswith(("utf-16", "utf-32")):
         return "", ""  # any two bytes may begin a text
+    if wide := unmarked(head):
+        return f"{wide} without a byte order mark", f'Set parse.encoding = "{wide}".'
     if what == foreign.XLSX:
         return what, 'Set parse.format = "xlsx".'
     again = next((codec.name for codec in CODECS.values() if codec.magic and head.startswith(codec.magic)), "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from penstock.counted import counted
 from penstock.errors import HeaderRowError
 from penstock.records import Batch, Format, ParseOptions, Reject
 
@@ -28,14 +30,29 @@ def reasons(rejects: Sequence[Reject]) -> str:
     return "; ".join(told)
 
 
-def advice(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject]) -> str:
-    """What to do about a file of this header whose first records are these rejects."""
+def lines_at(pieces: Iterable[bytes], offset: int) -> tuple[int, int]:
+    """The numbers of the first line that is not blank, and of the one that begins at this byte."""
+    before = b""
+    for piece in pieces:
+        before += piece
+        if len(before) >= offset:
+            break
+    before = before[:offset]
+    blank = before[: len(before) - len(before.lstrip(b"\r\n"))]
+    return 1 + blank.count(b"\n"), 1 + before.count(b"\n")
+
+
+def advice(
+    options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: tuple[int, int] = (1, 2)
+) -> str:
+    """What to do about a file of this header whose first records are these rejects; ``lines`` are the numbers of those
+    of the header and of the first."""
     found = [
         advise
-        for advise in (_delimiter(options, names), _encoding(options, rejects), _width(options, names, rejects))
+        for advise in (_delimiter(options, names), _encoding(options, rejects), _width(options, names, rejects, lines))
         if advise
     ]
-    if options.format is Format.JSONL:
+    if options.format is Format.JSONL and not any(_is_json(reject.place.raw) for reject in rejects[:SHOWN]):
         found.append('Each line must be one JSON value. Of a file that is one JSON document, set the format to "json".')
     return " ".join(found) or "Correct the records that are listed, or the route's parse options, and load it again."
 
@@ -64,23 +81,27 @@ def _delimiter(options: ParseOptions, names: Sequence[str]) -> str:
     return f"The header holds {others[0]!r}: set the delimiter to it, if that separates the fields."
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _encoding(options: ParseOptions, rejects: Sequence[Reject]) -> str:
     if not any(UNDECODED.search(reject.place.raw) for reject in rejects[:SHOWN]):
         return ""
     return f"The text is not {options.encoding}: set its encoding, such as cp1252 or latin-1."
 
 
-def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject]) -> str:
+def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: tuple[int, int]) -> str:
     if options.format is not Format.CSV or not rejects:
         return ""
     first = rejects[0].place
     fields = next(csv.reader([first.raw], delimiter=options.delimiter, quotechar=options.quote), [])
     if not names or len(fields) == len(names):
         return ""
-    header, record = ("line 1", f"line {first.row + 1:,}") if options.header else ("the route", f"row {first.row:,}")
-    told = f"{header} has {_fields(len(names))}, {record} has {len(fields)}".capitalize()
+    header, record = (f"line {lines[0]:,}" if options.header else "the route"), f"line {lines[1]:,}"
+    told = f"{header} has {counted(len(names), 'field')}, {record} has {len(fields)}".capitalize()
     return f"{told}: remove what stands above the header, or correct the header or the delimiter."
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count:,} fields"

@@ -151,7 +151,7 @@ class ElementCutter:
         offset = self._feed.offset
         window, last = self._feed.window(self._max_record)
         self._refuse_garbage(self._text(window, last=last), offset)
-        pass_value(self._feed)
+        pass_value(self._feed, decoded=False)
         end = self._feed.offset
         self._end(b"]" if self._single else pass_sign(self._feed, b",]"))
         hint = "; if it holds the list of records, parse.records is the path to it" if self._single else ""

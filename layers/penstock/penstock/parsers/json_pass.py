@@ -5,6 +5,7 @@ Values that lie within a window are checked by the json module at its speed; aro
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
@@ -35,12 +36,13 @@ def _refuse(constant: str) -> object:
 _SCAN = make_scanner(json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse))  # type: ignore[arg-type]
 
 
-def pass_value(feed: Feed) -> None:
+def pass_value(feed: Feed, *, decoded: bool = True) -> None:
     """Move past the value that starts here or behind blanks. Memory: one window, twice.
 
-    Raises BadDocumentError where it is none, TruncatedSourceError where the source ends first.
+    Raises BadDocumentError where it is none, or where it is ``decoded`` and not in the source's encoding;
+    TruncatedSourceError where the source ends first.
     """
-    _Walk(feed).value()
+    _Walk(feed, decoded=decoded).value()
 
 
 class Next(NamedTuple):
@@ -55,8 +57,10 @@ Step = Callable[[str], Next]
 class _Walk:
     """A window of the feed as text of one character a byte, and where in the value it stands."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, *, decoded: bool) -> None:
         self._feed = feed
+        self._decoder = codecs.getincrementaldecoder(feed.encoding.codec)() if decoded else None
+        self._window = b""
         self._text = ""
         self._at = 0
         self._last = False
@@ -69,7 +73,7 @@ class _Walk:
         step: Step | None = self._begin
         while step:
             step = step(self._sign()).following
-        self._feed.advance(self._at)
+        self._pass()
 
     def _sign(self) -> str:
         """The next character that is not blank. Raises TruncatedSourceError where there is none."""
@@ -84,10 +88,28 @@ class _Walk:
             self._refill()
 
     def _refill(self) -> None:
-        self._feed.advance(self._at)
+        self._pass()
         self._passed += self._at
-        window, self._last = self._feed.window(_WINDOW)
-        self._text, self._at = window.decode("latin-1"), 0
+        self._window, self._last = self._feed.window(_WINDOW)
+        self._text, self._at = self._window.decode("latin-1"), 0
+
+    def _pass(self) -> None:
+        """Move past what was looked at. Raises BadDocumentError where it is not in the source's encoding."""
+        passed = self._window[: self._at]
+        if self._decoder and not (passed.isascii() and not self._decoder.getstate()[0]):
+            # What the decoder holds of a character is before the window.
+            held = len(self._decoder.getstate()[0])
+            try:
+                self._decoder.decode(passed)
+            except UnicodeDecodeError as error:
+                encoding = self._feed.encoding
+                at = self._feed.offset - held + encoding.source_length(error.object[: error.start])
+                raise BadDocumentError(
+                    f"not {encoding.name}: undecodable text is passed over on the way to the records",
+                    offset=at,
+                    hint="Set parse.encoding to the encoding of the file, or correct the file.",
+                ) from error
+        self._feed.advance(self._at)
 
     def _begin(self, sign: str) -> Next:
         """A value."""

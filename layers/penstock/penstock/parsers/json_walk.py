@@ -186,7 +186,10 @@ def _key(feed: Feed) -> str:
             raise cut_off(feed)
         raise BadDocumentError("not JSON: key expected", offset=feed.offset)
     try:
-        name = str(json.loads(key[0]))
+        name = str(json.loads(key[0].decode(feed.encoding.codec)))
+    except UnicodeDecodeError as error:
+        at = feed.offset + feed.encoding.source_length(key[0][: error.start])
+        raise BadDocumentError(f"not {feed.encoding.name}", offset=at) from error
     except ValueError as error:
         raise BadDocumentError(f"not JSON: {error}", offset=feed.offset) from error
     feed.advance(key.end())

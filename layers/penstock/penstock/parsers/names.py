@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from penstock.counted import counted
 from penstock.errors import HeaderRowError
 
 
@@ -16,7 +17,7 @@ def column_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int
     if columns:
         if len(columns) != len(header):
             raise HeaderRowError(
-                f"the header row has {len(header)} columns, the route names {len(columns)}", offset=offset
+                f"the header row has {counted(len(header), 'column')}, the route names {len(columns)}", offset=offset
             )
         return columns
     nameless = [str(number) for number, name in enumerate(header, 1) if not name.strip()]

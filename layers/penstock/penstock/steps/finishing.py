@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from penstock.codecs import crc32_combine
+from penstock.counted import counted, rejected
 from penstock.delivery import UPLOADS, publish_rule
 from penstock.errors import (
     ChecksumMismatchError,
@@ -163,7 +164,9 @@ def told_of(ticket: Ticket, execution: str, state: JobState) -> dict[str, object
 def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:
     """Whether every span has delivered, and all that the source holds."""
     if missing := len(cut.numbers) - len(receipts):
-        raise IncompleteJobError(f"{ticket.job.source.uri}: {missing:,} of {len(cut.numbers):,} spans have no receipt")
+        raise IncompleteJobError(
+            f"{ticket.job.source.uri}: {missing:,} of {counted(len(cut.numbers), 'span')} have no receipt"
+        )
     delivered = sum(receipt.bytes_out for receipt in receipts) + (cut.before.bytes_out if cut.before else 0)
     if cut.spans and not cut.plan and delivered != cut.total:
         raise IncompleteJobError(f"{ticket.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
@@ -205,7 +208,7 @@ def fields_of(cut: Cut, receipts: Sequence[SpanReceipt]) -> FieldCounts:
 
 
 def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[str, ...]:
-    listed = f"{rejects:,} of {rows + rejects + dropped:,} records were rejected: see jobs/{job_id}/rejects/"
+    listed = f"{rejected(rejects, of=rows + rejects + dropped)}: see jobs/{job_id}/rejects/"
     return ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from penstock.counted import counted
 from penstock.records import Resume, TablePlan
 from penstock.spans import Span
 from penstock.steps.tables import TableSteps
@@ -28,7 +29,7 @@ def standing(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Sp
     rows = sum(resume.rows for resume in reached.values())
     told = ", ".join(f"{first:,} to {last:,}" for first, last in ranges[:SHOWN])
     more = f" and {len(ranges) - SHOWN:,} more ranges that the ledger knows" if len(ranges) > SHOWN else ""
-    return Committed(plan, f"records {told}{more} ({rows:,} rows)" if ranges else "", rows)
+    return Committed(plan, f"records {told}{more} ({counted(rows, 'row')})" if ranges else "", rows)
 
 
 def _ranges(reached: Mapping[int, Resume], first_rows: Mapping[int, int]) -> Sequence[tuple[int, int]]:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from penstock.counted import rejected
 from penstock.delivery import Attempt
 from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, TooManyRejectsError
 from penstock.fitting import begin_fitted
@@ -267,6 +268,6 @@ def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None =
 
 def _too_many(ticket: Ticket, rejects: int, limit: str) -> TooManyRejectsError:
     return TooManyRejectsError(
-        f"{ticket.job.source.uri}: {rejects:,} records were rejected, max_rejects is {limit}; "
+        f"{ticket.job.source.uri}: {rejected(rejects)}, max_rejects is {limit}; "
         f"they are listed in jobs/{ticket.job.id}/rejects/ of the work bucket"
     )

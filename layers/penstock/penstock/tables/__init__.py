@@ -19,6 +19,7 @@ from penstock.tables.fit import Storages, fit
 from penstock.tables.garbage import garbage_held_back
 from penstock.tables.infer import complete, infer
 from penstock.tables.kinds import Form
+from penstock.tables.names import without_impossible_names
 from penstock.tables.plan import Rowmaker, tables_of
 from penstock.tables.shape import Shaper
 
@@ -44,4 +45,5 @@ __all__ = [
     "table_names",
     "tables_of",
     "told_alone",
+    "without_impossible_names",
 ]

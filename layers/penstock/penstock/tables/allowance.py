@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from penstock.counted import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -22,7 +24,7 @@ class Allowance:
             return f"{self.limit:,.0f}" if rejects > self.limit else ""
         if records is None or rejects <= self.limit * records:
             return ""
-        return f"{self.limit:.2%} of {records:,} records"
+        return f"{self.limit:.2%} of {counted(records, 'record')}"
 
     def spare(self, rejects: int, records: int | None = None) -> int | None:
         """How many more there may be; None where that is not known yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from penstock.counted import counted, rejected, were
 from penstock.model import Receipt
 from penstock.records import Mode, Resume, TablePlan
 from penstock.tables.plan import tables_of
@@ -45,10 +46,10 @@ class Committed:
             return hint
         if all(table.mode is Mode.UPSERT for table in tables_of(self.plan)):
             return f"{hint} The rows that are in are then written again by their key, which doubles none.".lstrip()
+        rows = f"{counted(self.rows, 'row')} that {'is' if self.rows == 1 else 'are'} in {table_names(self.plan)}"
         return (
-            f"{hint} First delete the {self.rows:,} rows that are in {table_names(self.plan)}, or leave their records "
-            "out of the file: to load all of it again would double them. With atomic = true a file is in whole or not "
-            "at all."
+            f"{hint} First delete the {rows}, or leave their records out of the file: to load all of it again would "
+            "double them. With atomic = true a file is in whole or not at all."
         ).lstrip()
 
 
@@ -59,15 +60,16 @@ def table_names(plan: TablePlan) -> str:
 
 def dropped_warning(rows: int) -> str:
     """For a receipt."""
-    return f"{rows:,} rows were dropped by the database: a trigger or a rule of the table left them out"
+    left_out = "left it out" if rows == 1 else "left them out"
+    return f"{counted(rows, 'row')} {were(rows)} dropped by the database: a trigger or a rule of the table {left_out}"
 
 
 def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Receipt:
     """The receipt of a job of which only the end of its load is known. ``size`` is that of its source."""
     warnings: tuple[str, ...] = (LOADED,)
     if total.rejects:
-        records = total.rows + total.rejects + total.dropped
-        warnings += (f"{total.rejects:,} of {records:,} records were rejected: see jobs/{job_id}/rejects/",)
+        told = rejected(total.rejects, of=total.rows + total.rejects + total.dropped)
+        warnings += (f"{told}: see jobs/{job_id}/rejects/",)
     if total.dropped:
         warnings += (dropped_warning(total.dropped),)
     return Receipt(

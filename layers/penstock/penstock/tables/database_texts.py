@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import repeat
 
+from penstock.counted import counted
 from penstock.records import ColumnType, Storage
 from penstock.tables import literals
 from penstock.tables.intervals import IntervalKind
@@ -65,8 +66,8 @@ class LimitedTextKind(TextKind):
         stored = super().value(text)
         length = len(text.encode()) if self.in_bytes else len(text)
         if length > self.length:
-            what = "bytes" if self.in_bytes else "characters"
-            raise ValueError(f"{shown(text)} has {length:,} {what}; the column takes {self.length:,}")
+            what = "byte" if self.in_bytes else "character"
+            raise ValueError(f"{shown(text)} has {counted(length, what)}; the column takes {self.length:,}")
         return stored
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 from penstock.columns import ANY, FieldCounts
+from penstock.counted import counted
 from penstock.errors import InvalidTableError
 from penstock.records import Batch, Column, Table, TablePlan
 from penstock.tables.names import why_impossible
@@ -96,7 +97,8 @@ def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
     if counts.records:
         names = ", ".join(map(repr, counts.names))
         others = " and others" if counts.is_full else ""
-        told.append(f"{counts.records:,} records hold fields that no column takes: {names}{others}")
+        hold = f"{counted(counts.records, 'record')} {'holds' if counts.records == 1 else 'hold'} fields"
+        told.append(f"{hold} that no column takes: {names}{others}")
     absent: dict[str, list[str]] = {}
     for table, column in _not_found(plan, counts):
         absent.setdefault(table.name, []).append(column.source or column.name)

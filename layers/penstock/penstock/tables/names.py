@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from penstock.records import Batch, Reject
 from penstock.tables.kinds import check_storable
 
 
@@ -16,6 +18,22 @@ def why_impossible(name: str) -> str:
     except ValueError as error:
         return f"the name of a field {error}"
     return ""
+
+
+def without_impossible_names(batch: Batch) -> Batch:
+    """The same, records with an impossible name among its rejects."""
+    objects = [row if isinstance(row, Mapping) else {} for row in batch.rows] if not batch.names else []
+    faults = faults_of(objects) if objects else {}
+    if not faults:
+        return batch
+    rejects = [*batch.rejects, *(Reject(batch.place(position), reason) for position, reason in faults.items())]
+    kept = [position for position in range(len(batch.rows)) if position not in faults]
+    return replace(
+        batch,
+        rows=[batch.rows[position] for position in kept],
+        place=lambda row: batch.place(kept[row]),
+        rejects=tuple(sorted(rejects, key=lambda reject: reject.place.row)),
+    )
 
 
 def impossible_names(records: Sequence[Mapping[str, object]]) -> dict[str, str]:
