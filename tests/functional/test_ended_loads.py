@@ -82,7 +82,7 @@ def check(outcome: Outcome) -> None:
     assert outcome.receipt
     assert (outcome.receipt.rows, outcome.receipt.rejects) == (ROWS, 1)
     assert LOADED in outcome.receipt.warnings
-    assert any("1 of 601 records were rejected" in warning for warning in outcome.receipt.warnings)
+    assert any("1 of 601 records was rejected" in warning for warning in outcome.receipt.warnings)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
