@@ -136,6 +136,7 @@ def test_a_destination_key_of_1024_bytes_is_fine() -> None:
         ({"match": None}, "route 'r': match: is missing"),
         ({"match": []}, "route 'r': match: must be a string or a list"),
         ({"match": [1]}, "route 'r': match: must be a string or a list"),
+        ({"match": ["[" * 2049]}, "route 'r': match: a pattern has 2,049 characters; 2,048 are the most"),
         ({"destination": None}, "route 'r': destination: is missing"),
         (
             {"destination": None, "destinaton": "s3://lake/x"},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.model import Route
 from penstock.routes.covering import covers, never_taken
+from penstock.routes.patterns import tokens
 
 PATTERNS = st.lists(st.sampled_from(["*", "?", "a", "b", "/", "[ab]", "[!a]", "["]), max_size=5).map("".join)
 
@@ -34,6 +35,35 @@ def test_a_narrower_pattern_does_not(one: str, other: str) -> None:
 def test_what_is_covered_is_matched(one: str, other: str, text: str) -> None:
     if covers(one, other) and fnmatchcase(text, other):
         assert fnmatchcase(text, one)
+
+
+class Counting(str):
+    """A text that counts how far it was searched."""
+
+    __slots__ = ("gone",)
+
+    def find(self, sub: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]  # as it is called
+        found = super().find(sub, start)
+        self.gone: int = getattr(self, "gone", 0) + (found if found >= 0 else len(self)) - start
+        return found
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[" * 50_000, "[a" * 25_000, "[!" * 25_000 + "]", "[]" * 25_000, "[" * 49_999 + "]x["]
+)
+def test_a_pattern_is_gone_through_once(hostile: str) -> None:
+    pattern = Counting(hostile)
+    assert "".join(tokens(pattern)) == hostile
+    assert getattr(pattern, "gone", 0) <= len(hostile)
+
+
+@given(st.text("[]!a-b*?", max_size=9), st.text("[]!a-b", max_size=4))
+def test_a_set_is_what_fnmatch_takes_for_one(pattern: str, text: str) -> None:
+    signs = tokens(pattern)
+    assert "".join(signs) == pattern
+    if "*" not in pattern and fnmatchcase(text, pattern):
+        assert len(text) == len(signs)
+        assert all(fnmatchcase(one, sign) for one, sign in zip(text, signs, strict=True))
 
 
 @given(PATTERNS)

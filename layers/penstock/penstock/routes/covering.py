@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from penstock.model import Route
-
-# A set, or any one character; a bracket that nothing closes is a character.
-_TOKEN = re.compile(r"\[!?.[^\]]*\]|.", re.DOTALL)
+from penstock.routes.patterns import tokens
 
 
 def never_taken(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
@@ -26,7 +23,7 @@ def covers(one: str, other: str) -> bool:
 
     True is certain. False may be wrong where wildcards stand side by side, or sets overlap.
     """
-    a, b = _TOKEN.findall(one), _TOKEN.findall(other)
+    a, b = tokens(one), tokens(other)
     # reached[j]: a[:i] covers b[:j].
     reached = [True] + [False] * len(b)
     for sign in a:

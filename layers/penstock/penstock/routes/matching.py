@@ -11,6 +11,7 @@ from penstock.codecs import strip_suffix
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
 from penstock.model import Route, Source, Store, TableTarget, Target
+from penstock.routes.patterns import tokens
 
 KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour")
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -89,7 +90,7 @@ def check_target(route: Route, target: Target) -> None:
 
 def overlap(one: str, other: str) -> bool:
     """Whether some text matches both shell patterns. A ``[...]`` set counts as any one character."""
-    a, b = (re.sub(r"\[.[^\]]*\]", "?", pattern) for pattern in (one, other))
+    a, b = ("".join(sign if len(sign) == 1 else "?" for sign in tokens(pattern)) for pattern in (one, other))
     # below[j]: whether a[i+1:] and b[j:] have a text in common; row by row from the end of a.
     below = [not b[j:].strip("*") for j in range(len(b) + 1)]
     for i in reversed(range(len(a))):

@@ -31,6 +31,7 @@ from penstock.limits import S3
 from penstock.model import DEFAULT_RATIO, Route, Store
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
+from penstock.routes.patterns import LONGEST
 from penstock.routes.tables import read_plan
 
 DESTINATION = re.compile(r"s3://[^/]+/.+|(postgresql|dynamodb)(:.+)?")
@@ -69,7 +70,7 @@ def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str
     store = Store.BUCKET if destination.startswith("s3://") else Store(destination.partition(":")[0])
     route = Route(
         name=fields.text("name"),
-        match=fields.texts("match"),
+        match=_patterns(fields),
         destination=destination,
         source_bucket=fields.text("source_bucket", "*"),
         codec=fields.choice("codec", ("auto", *CODECS), "auto"),
@@ -80,6 +81,14 @@ def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str
     )
     fields.refuse_unknown()
     return route
+
+
+def _patterns(fields: Fields) -> tuple[str, ...]:
+    patterns = fields.texts("match")
+    longest = max(map(len, patterns))
+    if longest > LONGEST:
+        raise fields.complain("match", f"a pattern has {longest:,} characters; {LONGEST:,} are the most")
+    return patterns
 
 
 def _destination(fields: Fields, stack: Mapping[str, str]) -> str:
