@@ -15,6 +15,7 @@ from faults.order import Answer, Invoke
 DEFINITION = Path(__file__).parents[1] / "statemachine" / "job.asl.json"
 # Spans at once.
 WORKERS = 2
+ALL_RETRIES = 1_000
 
 State = Mapping[str, Any]
 
@@ -26,9 +27,17 @@ class _Failed(Exception):  # noqa: N818  # an answer, not a fault of this module
 
 
 class Machine:
-    """``invoke`` calls a function, ``read`` a file of the work bucket, ``wait`` lets seconds pass."""
+    """``invoke`` calls a function, ``read`` a file of the work bucket, ``wait`` lets seconds pass. ``retries`` are the
+    most that a retrier has, however many the definition gives it."""
 
-    def __init__(self, invoke: Invoke, read: Callable[[str, str], bytes], wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        invoke: Invoke,
+        read: Callable[[str, str], bytes],
+        wait: Callable[[float], None],
+        retries: int = ALL_RETRIES,
+    ) -> None:
+        self._retries = retries
         self._states: Mapping[str, State] = json.loads(DEFINITION.read_text())["States"]
         self._invoke = invoke
         self._read = read
@@ -67,7 +76,7 @@ class Machine:
             if not answer.error:
                 return answer.value
             number, retrier = next(_retriers(state, answer), (0, None))
-            if retrier is None or tries[number] >= retrier["MaxAttempts"]:
+            if retrier is None or tries[number] >= min(retrier["MaxAttempts"], self._retries):
                 raise _Failed(answer.error, json.dumps({"errorMessage": answer.message}))
             self._wait(min(retrier["IntervalSeconds"] * 2.0 ** tries[number], retrier["MaxDelaySeconds"]))
             tries[number] += 1

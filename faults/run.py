@@ -17,7 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
 from faults.aims import ANY, Aim
-from faults.machine import Machine
+from faults.machine import ALL_RETRIES, Machine
 from faults.order import DEAD, TIMED_OUT, Answer, Invocation, Order
 from faults.proxy import http_proxy
 from faults.schedule import Fault, Schedule
@@ -85,6 +85,7 @@ class Run:
     played: set[str] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
+    retries: int = ALL_RETRIES
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL
@@ -189,7 +190,7 @@ class Run:
             except stepfunctions.exceptions.ExecutionDoesNotExist:
                 continue
             self.played.add(name)
-            failed = Machine(self.invoke, self.read, self.wait).play(given)
+            failed = Machine(self.invoke, self.read, self.wait, self.retries).play(given)
             if failed:
                 # The rule on the end of executions, whatever became of the machine's own abort.
                 ending = {**given, "error": failed}
@@ -211,8 +212,9 @@ class Run:
         return swept
 
     def is_settled(self) -> bool:
-        """Whether every job has an end that is on record, and no upload is open."""
-        return all(JobState(job["state"]).final for job in self.jobs()) and not self.place.uploads()
+        """Whether every source has a job, every job has an end that is on record, and no upload is open."""
+        states = [JobState(job["state"]) for job in self.jobs()]
+        return len(states) >= len(self.sources) and all(state.final for state in states) and not self.place.uploads()
 
     def reconcile_once(self) -> int:
         """One run of the reconciler, and all that it asks for: how many uploads its sweep has ended."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from faults import outcome
+from faults.machine import ALL_RETRIES
 from faults.rights import Grant
 from faults.script import Scripted, Step, Strike
 from faults.sources import kinds
@@ -19,7 +20,7 @@ class Path:
 
     ``fresh``: nothing stands at its destination before. ``versioned``: the event names a version. ``first`` is done
     before the queue delivers its message, ``last`` at the end. ``alone``: the queue delivers no message but those that
-    the reconciler sends.
+    the reconciler sends. ``retries`` are the most that the machine has of anything.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Path:
     first: Step | None = None
     last: Step | None = None
     alone: bool = False
+    retries: int = ALL_RETRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def walk(world: World, name: str, path: Path, without: Grant | None = None) -> W
                 key, version_id = version["Key"], version["VersionId"]
                 world.client("s3").delete_object(Bucket=place.results, Key=key, VersionId=version_id)
         run = Scripted(place, kind, 0, 0.0, strikes=path.strikes, before=path.before, asides=path.asides)
+        run.retries = path.retries
         run.sources = [run.upload(file, data) for file, data in kind.files().items()]
         if not path.versioned:
             run.sources = [replace(source, version_id="") for source in run.sources]

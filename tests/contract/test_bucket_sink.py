@@ -12,6 +12,7 @@ from contract.object_backends import PLAN, ObjectBackend
 from penstock.errors import (
     ChecksumMismatchError,
     DestinationMissingError,
+    LeaseLostError,
     PublishConflictError,
     SupersededError,
     UploadConflictError,
@@ -141,6 +142,29 @@ def test_nothing_is_created_before_the_first_part_is_full_or_the_object_publishe
         assert objects.store.head(target.bucket, target.key) is None
         sink.publish(crc32=None)
     assert objects.open_uploads(target.bucket) == []
+
+
+def test_the_id_of_an_upload_is_told_once_and_only_where_there_is_one(objects: ObjectBackend, target: Target) -> None:
+    told: list[str] = []
+    for data in (SMALL, LARGE):
+        with objects.store.open_sink(target, Content(), REPLACE, told.append) as sink:
+            sink.write(data)
+            sink.publish(crc32=None)
+    assert len(told) == 1
+    assert told[0]
+
+
+def test_an_upload_that_cannot_be_noted_is_ended(objects: ObjectBackend, target: Target) -> None:
+    def lost(upload_id: str) -> None:
+        assert objects.open_uploads(target.bucket) == [target.key]
+        raise LeaseLostError("another attempt has the job")
+
+    with (
+        pytest.raises(LeaseLostError),
+        objects.store.open_sink(target, Content(), REPLACE, lost) as sink,
+    ):
+        sink.write(LARGE)
+    assert nothing_left(objects, target)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, None])

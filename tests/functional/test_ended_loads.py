@@ -10,10 +10,10 @@ import pytest
 from functional.test_redrive import Wall, WalledSink
 from machine import DeadError, Plant
 from machine_sources import in_blocks
-from penstock.errors import DestinationMissingError, PermanentError
+from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
 from penstock.jobs import Outcome
 from penstock.limits import MIB
-from penstock.model import Claim, Job, JobState, Receipt, Source, Store
+from penstock.model import Claim, Failure, Job, JobState, Receipt, Source, Store
 from penstock.ports import TableSink
 from penstock.routes import destination_of
 from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
@@ -125,6 +125,37 @@ def test_a_load_that_is_not_whole_is_none(database: Database) -> None:
     plant.now += 100
     plant.store.erase(source)
     assert plant.ingest(source).state is JobState.SUPERSEDED
+
+
+class Sleeper(Wall):
+    """A load is not heard of for a minute after so many chunks, in which another attempt fails for good."""
+
+    def __init__(self, chunks: int, meanwhile: Callable[[], None]) -> None:
+        super().__init__(chunks)
+        self.meanwhile = meanwhile
+
+    def check(self) -> None:
+        self.passed += 1
+        if self.passed == self.chunks:
+            self.meanwhile()
+
+
+def test_an_attempt_that_wakes_up_after_the_end_adds_no_chunk(database: Database) -> None:
+    plant = small(database, "append")
+    plant.clock = lambda: plant.now
+    source = plant.upload("a.csv", TEXT.encode())
+
+    def meanwhile() -> None:
+        plant.now += 61
+        claim = plant.jobs.claim(job_of(plant, source), lease=60)
+        assert isinstance(claim, Claim)
+        plant.jobs.close(claim, JobState.FAILED, failure=Failure.of(PermanentError("as it happens")))
+
+    sleeper = Sleeper(3, meanwhile)
+    add_tables(plant, database, lambda good: lambda job, span: cast("TableSink", WalledSink(good(job, span), sleeper)))
+    assert isinstance(plant.ingest(source).retry, LeaseLostError)
+    # The one that it was about to send when it fell asleep is the last.
+    assert sleeper.passed == 3
 
 
 def test_an_older_version_that_is_not_in_is_superseded_by_its_second_attempt_too(database: Database) -> None:

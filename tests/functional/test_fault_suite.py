@@ -15,6 +15,7 @@ from faults import outcome
 from faults.report import table
 from faults.run import Result, Run, run
 from faults.schedule import Fault, Schedule
+from faults.script import Script, Strike
 from faults.sources import Kind, kinds
 from faults.world import World, world
 
@@ -97,6 +98,15 @@ def test_an_upload_that_nobody_heard_of_is_ended_by_the_next_attempt_or_the_swee
 ) -> None:
     result = struck(servers, "members", "CreateUpload", fault)
     assert (result.state, result.schedule.found, result.orphans) == ("succeeded", found, left)
+
+
+def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler(servers: World) -> None:
+    """Every delivery is killed where the routes are read."""
+    with servers.place("died-unclaimed") as place:
+        one = Run(place, KINDS["append"], 0, 0.0)
+        one.schedule = Script([Strike("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
+        result = one()
+    assert (result.state, result.problems) == ("dead letter", [])
 
 
 def faults_of(seed: str, requests: list[str]) -> dict[str, list[Fault | None]]:

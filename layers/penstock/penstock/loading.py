@@ -128,6 +128,7 @@ class TableCarrier:
                     chunk = replace(
                         chunk, spare=load.allowance.spare(load.rejects + len(rejects), records), fields=load.fields
                     )
+                    load.attempt.check_end()
                     pending.begin(partial(self._settle, load, chunk, sink.submit(chunk), len(rejects)))
         load.refuse_too_many(records=load.records)
         check_paths(load.plan, load.fields)

@@ -21,6 +21,7 @@ from penstock.adapters.postgres_catalog import (
     split_name,
 )
 from penstock.adapters.postgres_connect import Connect, Connection
+from penstock.adapters.postgres_end import end_of
 from penstock.adapters.postgres_errors import is_lost_race, translated
 from penstock.adapters.postgres_ledger import Ledger
 from penstock.adapters.postgres_made import drop_made, made_anew, schemas_with_ledger, to_be_made
@@ -246,7 +247,7 @@ class PostgresSink:
         """What all of the job has loaded, if its end is in a ledger."""
 
         def look() -> LoadEnd | None:
-            ends = (self._ledger_in(schema).ended() for schema in self._schemas())
+            ends = (end_of(self._ledger_in(schema)) for schema in self._schemas())
             return next((end for end in ends if end), None)
 
         return self._transact(look, "looking for the end of the job")

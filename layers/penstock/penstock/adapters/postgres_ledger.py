@@ -24,7 +24,7 @@ from penstock.adapters.postgres_refused import (
     refused_value,
 )
 from penstock.errors import LeaseLostError
-from penstock.records import Chunk, Loaded, LoadEnd, Resume
+from penstock.records import Chunk, Loaded, Resume
 
 # As long as the jobs table knows a job.
 RETENTION_DAYS = 90
@@ -263,22 +263,6 @@ class Ledger:
         with translating(self.right):
             found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
         return Loaded(found[0], read_refused(found[1]), read_dropped(found[1])) if found else Loaded(0)
-
-    def ended(self) -> LoadEnd | None:
-        """What all of the job has loaded; None where its end is not entered."""
-        query = sql.SQL(
-            """
-            SELECT count(*) FILTER (WHERE span >= 0), max(end_offset), max(next_row), sum(rows)::bigint,
-                   sum(rejects)::bigint, sum({})::bigint
-            FROM {} WHERE job = %s AND span >= %s HAVING bool_or(span = %s)
-            """
-        ).format(DROPPED, self.table)
-        with translating(self.right):
-            found = self.connection.execute(query, [self.job_id, WHOLE_JOB, WHOLE_JOB]).fetchone()
-        if not found:
-            return None
-        chunks, offset, row, rows, rejects, dropped = found
-        return LoadEnd(Resume(chunks, offset, row, rows, rejects, dropped=dropped), self.moved())
 
     def totals(self) -> tuple[int, int, int]:
         """Rows, rejects and rows dropped of all chunks of the job."""
