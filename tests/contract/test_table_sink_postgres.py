@@ -408,6 +408,23 @@ def test_what_fields_tell_is_told_to_a_retry(database: Database) -> None:
         assert sink.begin(plan_of(SONGS)).fields == FieldCounts()
 
 
+def test_what_fields_tell_is_told_with_the_end_of_the_job(database: Database) -> None:
+    database.execute("CREATE TABLE songs (id int, title text)")
+    for span in (0, 1):
+        with database.sink(span=span) as sink:
+            sink.begin(plan_of(SONGS))
+            for number in (0, 1):
+                fields = FieldCounts(1 + number, (f"late {span}",))
+                sink.load(replace(chunk(SONGS, ("1", "a"), number=number, first=1 + number), fields=fields))
+            assert sink.ended() is None
+    with database.sink() as sink:
+        sink.begin(plan_of(SONGS))
+        sink.finish()
+        end = sink.ended()
+    assert end
+    assert (end.total.rows, end.total.fields) == (4, FieldCounts(4, ("late 0", "late 1")))
+
+
 def test_rejects_of_the_shaper_are_counted_by_the_ledger(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
     with database.sink() as sink:

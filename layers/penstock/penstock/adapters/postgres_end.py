@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from psycopg import sql
 
 from penstock.adapters.postgres_errors import translating
 from penstock.adapters.postgres_ledger import WHOLE_JOB, Ledger
-from penstock.adapters.postgres_refused import DROPPED
-from penstock.records import LoadEnd, Resume
+from penstock.adapters.postgres_refused import DROPPED, read_fields
+from penstock.records import FieldCounts, LoadEnd, Resume
 
 _END = """
 SELECT count(*) FILTER (WHERE span >= 0), max(end_offset), max(next_row), sum(rows)::bigint, sum(rejects)::bigint,
        sum({})::bigint
 FROM {} WHERE job = %s AND span >= %s HAVING bool_or(span = %s)
 """
+_LAST_CHUNKS = "SELECT DISTINCT ON (span) refused FROM {} WHERE job = %s AND span >= 0 ORDER BY span, chunk DESC"
 
 
 def end_of(ledger: Ledger) -> LoadEnd | None:
@@ -24,4 +27,13 @@ def end_of(ledger: Ledger) -> LoadEnd | None:
     if not found:
         return None
     chunks, offset, row, rows, rejects, dropped = found
-    return LoadEnd(Resume(chunks, offset, row, rows, rejects, dropped=dropped), ledger.moved())
+    total = Resume(chunks, offset, row, rows, rejects, dropped=dropped, fields=_fields(ledger))
+    return LoadEnd(total, ledger.moved())
+
+
+def _fields(ledger: Ledger) -> FieldCounts:
+    """What the fields of all records tell: that of each span stands in the entry of its last chunk."""
+    query = sql.SQL(_LAST_CHUNKS).format(ledger.table)
+    with translating(ledger.right):
+        found = ledger.connection.execute(query, [ledger.job_id]).fetchall()
+    return reduce(FieldCounts.plus, [read_fields(refused) for (refused,) in found], FieldCounts())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from penstock.counted import counted, rejected, were
 from penstock.model import Receipt
 from penstock.records import Mode, Resume, TablePlan
+from penstock.tables.field_watch import fields_left_out
 from penstock.tables.plan import tables_of
 
 # Of a job whose end nobody could note.
@@ -72,6 +73,7 @@ def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Rece
         warnings += (f"{told}: see jobs/{job_id}/rejects/",)
     if total.dropped:
         warnings += (dropped_warning(total.dropped),)
+    warnings += fields_left_out(total.fields)
     return Receipt(
         bytes_in=size,
         bytes_out=total.offset,

@@ -91,14 +91,19 @@ def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
             )
 
 
+def fields_left_out(counts: FieldCounts) -> tuple[str, ...]:
+    """The first of these: it holds whatever the plan was."""
+    if not counts.records:
+        return ()
+    names = ", ".join(map(repr, counts.names))
+    others = " and others" if counts.is_full else ""
+    hold = f"{counted(counts.records, 'record')} {'holds' if counts.records == 1 else 'hold'} fields"
+    return (f"{hold} that no column takes: {names}{others}",)
+
+
 def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
     """For a receipt: fields that were left out, and columns that no record has a field for."""
-    told = []
-    if counts.records:
-        names = ", ".join(map(repr, counts.names))
-        others = " and others" if counts.is_full else ""
-        hold = f"{counted(counts.records, 'record')} {'holds' if counts.records == 1 else 'hold'} fields"
-        told.append(f"{hold} that no column takes: {names}{others}")
+    told = [*fields_left_out(counts)]
     absent: dict[str, list[str]] = {}
     for table, column in _not_found(plan, counts):
         absent.setdefault(table.name, []).append(column.source or column.name)
