@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faults import hurry
@@ -50,11 +50,11 @@ def _ingest(event: Any, deadline: Deadline) -> list[str]:
     return list(deployed.ingest().handle(event, deadline).returned)
 
 
-def _begin_again(job: str) -> bool:
-    """What `redrive` writes; whether there was anything to begin again."""
+def _begin_again(jobs: Sequence[str]) -> int:
+    """What `redrive` writes; how many jobs there were to begin again."""
     store = deployed.build_job_store(Settings.from_environment())
-    status = store.get(job)
-    return status is not None and store.begin_again(status)
+    found = [status for status in map(store.get, jobs) if status]
+    return sum(store.begin_again(status) for status in found)
 
 
 # As functions/*/app.py have them.
@@ -68,5 +68,5 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
     "reconcile": lambda _, deadline: dict(deployed.reconcile()(deadline)),
-    "begin again": lambda job, _: _begin_again(job),
+    "begin again": lambda jobs, _: _begin_again(jobs),
 }

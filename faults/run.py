@@ -130,9 +130,8 @@ class Run:
     def redrive(self) -> None:
         """Begin every job again that has failed, and deliver all messages, calmly."""
         self.schedule.calm = True
-        for job in self.jobs():
-            if job["state"] == "failed":
-                self.invoke("begin again", job["pk"].removeprefix("job#"))
+        failed = [job["pk"].removeprefix("job#") for job in self.jobs() if job["state"] == "failed"]
+        self.invoke("begin again", failed)
         self.ahead += LONG
         self.deliver()
 
