@@ -18,7 +18,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local test contract-localstack lint types validate build bench faults audit fuzz clean
+.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build bench faults audit fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,8 +44,15 @@ local: tools ## Start the local stack and print its endpoint and names
 sam-local: tools ## Put every event of every function through `sam local invoke` and check the answers; needs Docker on Linux
 	@$(VENV)/python -m penstock_local.sam_local
 
-test: lint types validate build ## Run all checks and all tests
-	@$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup
+# Four processes on two cores: many tests wait.
+test: lint types validate ## Run all checks, and the tests in their short form, in ten minutes
+	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup
+
+verify: lint types validate build ## Run all checks, and all tests in their long form, in an hour
+	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup
+
+check: lint types ## Run what every change needs, in two minutes: style, types and unit tests
+	@$(VENV)/python -m pytest --numprocesses 2 tests/unit
 
 contract-localstack: tools ## Hold the contracts of S3 and SQS against LocalStack, which was validated against AWS
 	@$(VENV)/python -m penstock_local.tools localstack

@@ -2,22 +2,32 @@
 
 Property tests try the same examples in every run; `make fuzz` draws new ones (``--hypothesis-profile=drawn``). An
 example that ever failed stays, as an explicit ``@example``.
+
+`make test` runs the short form: tests that are marked ``long`` are left to `make verify`.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from lengths import IS_LONG, examples
+
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile(
-    "same", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "same",
+    max_examples=examples(100),
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("drawn", settings.get_profile("same"), derandomize=False)
+settings.register_profile("drawn", settings.get_profile("same"), max_examples=100, derandomize=False)
 settings.load_profile("same")
 
 # Bytes of a parameter that may be its name.
@@ -26,6 +36,21 @@ LONG = 200
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--localstack", action="store_true", help="hold the contracts against LocalStack, too")
+
+
+def pytest_configure() -> None:
+    """Tests send SIGINT. A shell that starts this in the background has it ignored, by every process below."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The short form leaves out what is marked ``long``, unless it is asked for by name."""
+    if IS_LONG or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from contract.object_backends import LOCALSTACK, Endpoint, MemoryBackend, ObjectBackend, S3Backend
+from contract.object_backends import LOCALSTACK, MOTO, Endpoint, MemoryBackend, ObjectBackend, S3Backend
 from penstock_local.account import emulator_only
 from penstock_local.localstack import localstack as localstack_only
 
@@ -36,7 +36,7 @@ def localstack(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
         yield Endpoint(account.endpoint)
 
 
-@pytest.fixture(params=["memory", "moto", "emulator", LOCALSTACK])
+@pytest.fixture(params=["memory", MOTO, "emulator", LOCALSTACK])
 def objects(request: pytest.FixtureRequest) -> ObjectBackend:
     if request.param == "memory":
         return MemoryBackend()

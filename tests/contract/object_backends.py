@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import boto3
 import pytest
 
+from lengths import long
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.s3_store import S3ObjectStore, s3_config
 from penstock.limits import KIB, MIB, Budget, PartPlan
@@ -23,6 +24,8 @@ PLAN = PartPlan(first=5 * MIB, largest=10 * MIB, growth=1)
 
 # The second opinion on what AWS answers: see conftest.
 LOCALSTACK = pytest.param("localstack", marks=pytest.mark.localstack)
+# Another emulator, written by others: what holds on both is likelier to hold on AWS.
+MOTO = long("moto")
 
 _numbers = count(1)
 

@@ -26,7 +26,7 @@ from contract.dynamodb_tables import (
     plan_of,
     rows_of,
 )
-from contract.object_backends import Endpoint
+from contract.object_backends import MOTO, Endpoint
 from penstock.adapters.dynamodb_bookmark import DynamoBookmark
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError
 from penstock.records import (
@@ -47,7 +47,7 @@ from penstock.records import (
 KB_400 = 400 * 1024
 
 
-@pytest.fixture(params=["moto", "emulator"])
+@pytest.fixture(params=[MOTO, "emulator"])
 def server(request: pytest.FixtureRequest) -> DynamoServer:
     endpoint: Endpoint = request.getfixturevalue(request.param)
     return DynamoServer(endpoint.url)

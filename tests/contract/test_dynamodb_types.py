@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from contract.dynamodb_tables import STRING_KEY, DynamoServer, Keys
-from contract.object_backends import Endpoint
+from contract.object_backends import MOTO, Endpoint
 from penstock.records import Table
 from penstock.tables import Form
 from table_loads import Done, load_into, route
@@ -20,7 +20,7 @@ LARGE = 300
 SAMPLED = "".join(f'{{"id":{n},"v":"{"x" * 4_000}"}}\n' for n in range(LARGE))
 
 
-@pytest.fixture(params=["moto", "emulator"])
+@pytest.fixture(params=[MOTO, "emulator"])
 def server(request: pytest.FixtureRequest) -> DynamoServer:
     endpoint: Endpoint = request.getfixturevalue(request.param)
     return DynamoServer(endpoint.url)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from contract.dynamodb_tables import DynamoServer, Row, chunk_of, plan_of, rows_of
 from contract.object_backends import Endpoint
+from lengths import examples
 from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.adapters.dynamodb_items import MAX_ITEM
 from penstock.adapters.dynamodb_values import encode, item_size, number_text
@@ -73,7 +74,7 @@ def kept(value: object) -> object:
 
 
 @given(rows=rows_strategy)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_every_item_comes_back_as_it_was(server: DynamoServer, table: Table, rows: list[dict[str, object]]) -> None:
     numbered: list[Row] = [{"id": str(n), **row} for n, row in enumerate(rows)]
     with server.sink() as sink:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import postgres_group_loader
+from lengths import long
 from penstock.records import Mode
 from postgres_database import Database
 from postgres_group_loader import FILES, ROWS, expected, is_alone
@@ -22,7 +23,7 @@ KILLS = 6
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+@pytest.mark.parametrize("mode", [Mode.APPEND, long(Mode.UPSERT)])
 def test_a_group_that_is_killed_again_and_again_has_every_row_in_once(database: Database, mode: Mode) -> None:
     database.execute("CREATE TABLE songs (id bigint, title text, n bigint)")
     if mode is Mode.UPSERT:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contract.object_backends import LOCALSTACK, Endpoint
+from contract.object_backends import LOCALSTACK, MOTO, Endpoint
 from penstock.adapters.sqs import SqsQueue
 from penstock.errors import RequestRefusedError
 
@@ -32,7 +32,7 @@ class Queue:
         return handle
 
 
-@pytest.fixture(params=["moto", "emulator", LOCALSTACK])
+@pytest.fixture(params=[MOTO, "emulator", LOCALSTACK])
 def queue(request: pytest.FixtureRequest) -> Queue:
     return Queue(request.getfixturevalue(request.param), f"ingest-{request.node.name.partition('[')[0][:60]}")
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
+from lengths import examples
 from penstock.adapters.postgres_catalog import TYPES
 from penstock.adapters.postgres_connect import Connection, by_dsn
 from penstock.adapters.postgres_rows import Appender
@@ -89,7 +90,7 @@ def connection(postgres_dsn: str) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("kind", list(ColumnType))
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(data=st.data())
 def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, data: st.DataObject) -> None:
     cells = data.draw(st.lists(st.none() | TEXTS[kind], min_size=1, max_size=4))

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from csv_samples import TYPES as KINDS
 from csv_samples import sources, tables
+from lengths import examples
 from penstock.adapters.postgres_catalog import TYPES
 from penstock.adapters.postgres_connect import Connection, by_dsn
 from penstock.adapters.postgres_rows import Appender
@@ -61,7 +62,7 @@ def copied(connection: Connection, chunk: Chunk) -> list[tuple[object, ...]]:
         return connection.execute("SELECT t::text FROM t ORDER BY row").fetchall()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(data=st.data())
 def test_what_arrives_is_the_same(connection: Connection, data: st.DataObject) -> None:
     table = data.draw(tables())

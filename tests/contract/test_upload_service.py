@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from contract.object_backends import LOCALSTACK, Endpoint
+from contract.object_backends import LOCALSTACK, MOTO, Endpoint
 from penstock.adapters.s3_transfer import S3UploadService
 from penstock.body import HeldBody
 from penstock.errors import DestinationMissingError, PenstockError
@@ -53,7 +53,7 @@ class Server:
         return data
 
 
-@pytest.fixture(params=["memory", "moto", "emulator", LOCALSTACK])
+@pytest.fixture(params=["memory", MOTO, "emulator", LOCALSTACK])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "memory":
         return Memory()

@@ -12,6 +12,7 @@ from benchmarks.workloads import WORKLOADS
 from penstock_local.tools import checkout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_workload_runs_and_its_results_are_right(name: str) -> None:
     kept = checkout() / ".penstock" / "bench" / f"{name}.json"

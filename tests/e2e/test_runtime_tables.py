@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from lengths import long
 from penstock_local import postgres
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Invocation
@@ -92,6 +93,7 @@ def expected() -> tuple[object, ...]:
     return ROWS, ROWS, ROWS * (ROWS - 1) // 2, distances
 
 
+@pytest.mark.long
 def test_500_000_rows_pass_through_128_mb(
     surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,7 +112,7 @@ def test_500_000_rows_pass_through_128_mb(
     assert max(done.peak_bytes, done.rss_peak_bytes) < 128 * MIB
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
+@pytest.mark.parametrize("mode", ["append", long("upsert"), long("replace")])
 def test_a_killed_load_is_finished_with_every_row_exactly_once(
     surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, mode: str
 ) -> None:

@@ -30,6 +30,7 @@ def routes(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_hostile_workbooks_fail_within_128_mb(routes: Path, tmp_path: Path) -> None:
     with postgres.running(tmp_path / "postgres") as dsn, emulator_only() as account:
         around = Surroundings(account)

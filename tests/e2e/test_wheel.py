@@ -25,7 +25,7 @@ FILES, FOLDERS = ("pyproject.toml", "README.md", "LICENSE"), ("layers", "cli", "
 ROWS = 1000
 GROUPS = {"local": ("up", "down", "status", "logs"), "routes": ("check",)}
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
 
 
 def pip(*arguments: str) -> None:

@@ -27,6 +27,7 @@ from functional.faulty_dynamodb import (
     random_faults,
     refusal,
 )
+from lengths import examples
 from penstock.adapters.backoff import Backoff
 from penstock.adapters.dynamodb_client import EncodedPuts
 from penstock.adapters.dynamodb_sink import DynamoRecordSink
@@ -80,7 +81,7 @@ def first(*faults: Fault) -> Callable[[Sequence[Item]], Fault]:
 
 
 @given(seed=st.integers(0, 2**32), share=st.sampled_from([0.2, 0.5, 0.8]), count=st.integers(1, 400))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_nothing_is_lost_however_items_are_left_and_requests_fail(seed: int, share: float, count: int) -> None:
     dynamo = FaultyDynamo(random_faults(seed, share))
     loading = Loading(dynamo)
@@ -107,7 +108,7 @@ rows = st.lists(
 
 
 @given(rows=rows, seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -> None:
     expected: dict[object, object] = {}
     bad = []

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from lengths import long
 from machine_faults import Trouble, TroubledPlant, shaken_sinks
 from machine_sources import in_blocks
 from penstock.limits import KIB
@@ -69,7 +70,7 @@ class Run:
 
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("key", ["data.csv", "data.csv.gz"])
+@pytest.mark.parametrize("key", [long("data.csv"), "data.csv.gz"])
 @pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
 def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
     database: Database, mode: str, key: str, *, begun: bool

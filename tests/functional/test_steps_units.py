@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import zstd_frame
 from fixtures.units import BGZF_END, MAKERS, bgzf, bgzf_member, pieces_of, shifted, xz, xz_block, xz_stream
+from lengths import examples
 from machine import Plant
 from penstock.limits import KIB, MIB, Budget
 from penstock.model import JobState, JobStatus
@@ -191,7 +192,7 @@ def test_a_source_that_lies_about_its_sizes_fails_and_publishes_nothing(suffix: 
 NUMBERS = st.integers(0, len(BLOCKS) - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     lies=st.lists(st.tuples(NUMBERS, NUMBERS, st.sampled_from([1, 1_000, 3_000, 4_000])), max_size=3),
     more=st.sampled_from([0, 0, 0, 1, 1 << 40]),

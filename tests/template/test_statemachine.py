@@ -239,6 +239,7 @@ class TestTheWay:
         assert days <= parameters["UnfinishedUploadDays"]["Default"]
 
 
+@pytest.mark.long
 def test_the_definition_is_in_the_amazon_states_language(
     template: dict[str, Any], machine: dict[str, Any], tmp_path: Path
 ) -> None:

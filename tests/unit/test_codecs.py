@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.encoded import ENCODERS, REFERENCES, chop
+from lengths import examples
 from penstock.codecs import CODECS, HEAD, Trace, choose
 from penstock.codecs import gzip as gzip_codec
 from penstock.codecs.engine import FASTEST, ISAL, ZLIB
@@ -82,7 +83,7 @@ def attempt(pieces: Iterator[bytes]) -> bytes | BadSourceError:
 
 
 @every_decoder
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(members=several, chunk=chunk_sizes, step=steps)
 def test_it_decodes_what_its_reference_decodes(
     codec: str, decode: Decode, members: tuple[Content, ...], chunk: int, step: int
@@ -97,7 +98,7 @@ def test_it_decodes_what_its_reference_decodes(
 
 
 @every_decoder
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(members=several, chunk=chunk_sizes, step=steps, data=st.data())
 def test_it_raises_wherever_the_source_is_cut_but_between_members(
     codec: str, decode: Decode, *, members: tuple[Content, ...], chunk: int, step: int, data: st.DataObject
@@ -120,7 +121,7 @@ def test_it_raises_wherever_the_source_is_cut_but_between_members(
 
 
 @every_decoder
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(members=several.filter(len), chunk=chunk_sizes, step=steps, data=st.data())
 def test_one_wrong_byte_raises_or_changes_nothing(
     codec: str, decode: Decode, *, members: tuple[Content, ...], chunk: int, step: int, data: st.DataObject
@@ -148,7 +149,7 @@ def test_no_wrong_bit_of_two_short_members_loses_data(codec: str, decode: Decode
 
 
 @every_decoder
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(rest=st.binary(max_size=300), chunk=chunk_sizes, step=steps, data=st.data())
 def test_any_bytes_at_all_decode_or_raise_bad_source(
     codec: str, decode: Decode, *, rest: bytes, chunk: int, step: int, data: st.DataObject

@@ -6,9 +6,10 @@ import pytest
 
 from fuzz.supervise import fuzz
 from fuzz.targets import TARGETS
+from lengths import examples
 
 SEED = 1
-EXAMPLES = 200
+EXAMPLES = examples(200)
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import chop, gzip_header, gzip_member
 from fixtures.units import BGZF_END, bgzf, bgzf_member, pieces_of
+from lengths import examples
 from penstock.codecs import Trace
 from penstock.codecs.gzip import decode
 from penstock.errors import BadSourceError, TruncatedSourceError
@@ -36,7 +37,7 @@ def walked(
     return b"".join(map(bytes, pieces)), notes, trace
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     sizes=st.lists(st.sampled_from([0, 1, 400, 2_000]), min_size=1, max_size=8),
     chunk=st.sampled_from([1, 7, 65_536]),
@@ -113,7 +114,7 @@ def test_what_follows_the_last_member_is_judged_as_by_the_decoder(after: bytes) 
     assert trace.warnings == read.warnings != []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(cut=st.data())
 def test_a_truncated_source_is_refused_with_its_length(cut: st.DataObject) -> None:
     members = [bgzf_member(piece) for piece in pieces_of(DATA, 3_000)]
@@ -125,7 +126,7 @@ def test_a_truncated_source_is_refused_with_its_length(cut: st.DataObject) -> No
     assert error.value.offset == len(data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_damage_is_found_by_the_walk_or_shows_in_the_sizes_and_checksum_that_it_tells(data: st.DataObject) -> None:
     encoded = bytearray(bgzf(pieces_of(DATA, 3_000)))
@@ -138,7 +139,7 @@ def test_damage_is_found_by_the_walk_or_shows_in_the_sizes_and_checksum_that_it_
     assert (trace.produced, trace.crc32) == (len(content), zlib.crc32(content))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_a_walk_over_damage_that_a_decoder_finds_tells_another_size_or_checksum_than_the_content_has(
     data: st.DataObject,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
+from lengths import examples
 from penstock.errors import InvalidRouteError, UnclosedQuoteError
 from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, RecordStart, boundaries_for
 from penstock.parsers import outset, parse
@@ -42,7 +43,7 @@ def starts(data: bytes, options: ParseOptions) -> list[tuple[int, int]]:
 
 
 @given(sources())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_every_mark_is_answered_with_the_first_record_at_or_after_it(source: Whole) -> None:
     for size in PIECES:
         expected = [source.first_from(mark) for mark in marks(len(source.data), size)]
@@ -50,7 +51,7 @@ def test_every_mark_is_answered_with_the_first_record_at_or_after_it(source: Who
 
 
 @given(sources())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_cut_at_any_byte_the_two_parts_have_the_records_of_the_whole(source: Whole) -> None:
     first, *others = every_mark(boundaries(source), source.data, 1)
     for other in others:
@@ -58,13 +59,13 @@ def test_cut_at_any_byte_the_two_parts_have_the_records_of_the_whole(source: Who
 
 
 @given(sources())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_cut_at_all_bytes_the_parts_have_the_records_of_the_whole(source: Whole) -> None:
     assert_parts_make_the_whole(source, every_mark(boundaries(source), source.data, 1))
 
 
 @given(sources())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_another_process_goes_on_at_any_piece(source: Whole) -> None:
     for size in PIECES:
         counting = boundaries(source)

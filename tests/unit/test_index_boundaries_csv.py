@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from penstock.index.boundaries_csv import AFTER_QUOTE, FIELD_START, IN_FIELD, IN_QUOTES, START, CsvRules
 from record_starts import CSV_PARTS
 
@@ -39,13 +40,13 @@ def assert_counted(data: bytes) -> None:
 
 
 @given(st.lists(CSV_PARTS, max_size=40).map(lambda parts: "".join(parts).encode()))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_from_every_state_any_text_is_counted_as_byte_by_byte(data: bytes) -> None:
     assert_counted(data)
 
 
 @given(st.text(',"\n', max_size=12).map(str.encode))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_signs_alone_are_counted_as_byte_by_byte(data: bytes) -> None:
     assert_counted(data)
 
@@ -73,7 +74,7 @@ def repeated(rows: list[tuple[str, int]]) -> bytes:
 
 
 @given(st.lists(st.tuples(ROW, st.integers(1, 60)), max_size=12).map(repeated))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_way_of_counting_counts_the_same(data: bytes) -> None:
     """Rows often enough for each: few quotes, many, and many line ends inside them."""
     for state in (START, IN_QUOTES):
@@ -93,7 +94,7 @@ def halves(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 @given(st.lists(CSV_PARTS, max_size=8).map(lambda parts: "".join(parts).encode()))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_two_pieces_count_as_one(data: bytes) -> None:
     end, count = RULES.step(START, data)
     for one, other in halves(data):

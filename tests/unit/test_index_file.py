@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from penstock.errors import CorruptIndexError
 from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory, read_window
 from penstock.limits import MIB
@@ -71,7 +72,7 @@ def test_no_window_takes_more_than_the_stated_bound() -> None:
     assert max(sizes) <= empty + 32_784
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(at=st.integers(0, len(SAMPLE) - 1), change=st.integers(1, 255))
 def test_a_changed_byte_is_found_before_it_is_used(at: int, change: int) -> None:
     bad = bytearray(SAMPLE)

@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fixtures.encoded import chop, gzip_header, gzip_member, gzip_trailer
+from lengths import examples
 from penstock.codecs import Trace
 from penstock.codecs.engine import ISAL, ZLIB, Engine
 from penstock.codecs.gzip import decode
@@ -153,7 +154,7 @@ def spacing_for(data: bytes, draw: int) -> int:
     return max(draw, len(data) // 30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(source=sources(), spacing=st.integers(1, 5_000), chunk=CHUNKS, step=st.sampled_from([100, 65_536]))
 def test_every_entry_gives_the_rest_bit_by_bit(
     source: tuple[bytes, bytes], spacing: int, chunk: int, step: int
@@ -166,7 +167,7 @@ def test_every_entry_gives_the_rest_bit_by_bit(
             assert entered(encoded, note, chunk=chunk, step=step, engine=engine) == decoded[note.entry.decoded :]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(source=sources(), spacing=st.integers(1, 5_000), chunk=CHUNKS, step=st.sampled_from([100, 65_536]))
 def test_a_scan_goes_on_in_another_process_as_if_it_had_never_stopped(
     source: tuple[bytes, bytes], spacing: int, chunk: int, step: int
@@ -183,7 +184,7 @@ def test_a_scan_goes_on_in_another_process_as_if_it_had_never_stopped(
         assert rest.trace == whole.trace
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(source=sources(), spacing=st.integers(1, 5_000), chunk=CHUNKS, step=st.sampled_from([100, 65_536]))
 def test_neither_chunks_nor_steps_move_an_entry(
     source: tuple[bytes, bytes], spacing: int, chunk: int, step: int
@@ -192,7 +193,7 @@ def test_neither_chunks_nor_steps_move_an_entry(
     assert scanned(encoded, spacing, chunk=chunk, step=step).notes == scanned(encoded, spacing).notes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(source=sources(), spacing=st.integers(1, 5_000), step=st.sampled_from([100, 65_536]))
 def test_entries_lie_apart_and_between_pieces(source: tuple[bytes, bytes], spacing: int, step: int) -> None:
     whole = scanned(source[0], spacing, step=step)
@@ -202,7 +203,7 @@ def test_entries_lie_apart_and_between_pieces(source: tuple[bytes, bytes], spaci
     assert {place.decoded for place in places} <= set(whole.cuts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(source=sources(), chunk=CHUNKS)
 def test_the_trace_is_that_of_decoding(source: tuple[bytes, bytes], chunk: int) -> None:
     trace = Trace()
@@ -341,7 +342,7 @@ def test_a_source_cut_anywhere_is_truncated_there(writer: str, chunk: int) -> No
         assert error.offset == cut
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     writer=st.sampled_from(sorted(WRITERS)),
     seed=st.integers(0, 1_000),

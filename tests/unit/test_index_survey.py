@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 
+from lengths import examples
 from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, text_of
 from penstock.index.survey import Survey, stitch, survey
 from penstock.records import Format
@@ -19,7 +20,7 @@ def surveys(source: Whole, size: int, *, piece: int = 3) -> list[Survey]:
 
 
 @given(sources())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_ranges_of_any_size_are_stitched_to_what_is_counted_in_order(source: Whole) -> None:
     for size in (*PIECES, 2, 5, 16):
         counted = every_mark(Boundaries(BoundariesState(source.text)), source.data, size)[:-1]
@@ -27,14 +28,14 @@ def test_ranges_of_any_size_are_stitched_to_what_is_counted_in_order(source: Who
 
 
 @given(sources())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_parts_that_begin_where_ranges_do_have_the_records_of_the_whole(source: Whole) -> None:
     if source.data:
         assert_parts_make_the_whole(source, stitch(surveys(source, 6)))
 
 
 @given(sources())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_a_survey_may_be_stored(source: Whole) -> None:
     for one in surveys(source, 6):
         assert Survey.from_json(json.loads(json.dumps(one.to_json()))) == one

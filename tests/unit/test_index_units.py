@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import chop, zstd_frame
 from fixtures.units import MAKERS, pieces_of, shifted, xz_block, xz_empty_block, xz_stream, zstd
+from lengths import examples
 from penstock.codecs import CODECS, Trace
 from penstock.errors import BadSourceError, CorruptSourceError
 from penstock.index import units, xz_tail
@@ -173,7 +174,7 @@ def test_a_truncated_source_is_refused_with_an_offset_within_it_unless_a_unit_ha
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_a_damaged_source_is_read_as_its_codec_reads_it_or_refused(maker: str, data: st.DataObject) -> None:
     codec, encoded = codec_of(maker), bytearray(MAKERS[maker](pieces_of(random.Random(3).randbytes(4_000), 900)))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import chop
 from fixtures.units import Block, pieces_of, xz, xz_block, xz_stream
+from lengths import examples
 from penstock.codecs import Trace
 from penstock.errors import BadSourceError, CorruptSourceError
 from penstock.index import xz_tail
@@ -50,7 +51,7 @@ def noted(data: bytes, spacing: int) -> list[Checkpoint]:
     return notes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     streams=st.lists(st.lists(st.sampled_from([0, 1, 300, 1_000]), max_size=5), min_size=1, max_size=4),
     padding=st.sampled_from([0, 4, 16]),
@@ -106,7 +107,7 @@ def test_a_truncated_source_is_refused_with_an_offset_within_it(kept: int) -> No
     assert 0 <= error.value.offset <= len(data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_damage_to_header_index_or_footer_is_refused(data: st.DataObject) -> None:
     whole = bytearray(xz(pieces_of(DATA[:3_000], 1_000)))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from parser_checks import BATCHES, CHUNKS, parsed, rows_of
 from penstock.errors import InvalidRouteError, PenstockError
 from penstock.parsers import choose_format, parse, resolve
@@ -87,7 +88,7 @@ OPTIONS = st.builds(
 
 
 @given(st.lists(SIGNS | TOKENS, max_size=40).map(b"".join), OPTIONS, st.sampled_from(CHUNKS), st.sampled_from(BATCHES))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_no_bytes_raise_anything_but_penstocks_errors(
     data: bytes, options: ParseOptions, chunk: int, batch_bytes: int
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from parser_checks import (
     BATCHES,
     assert_chunks_do_not_matter,
@@ -66,7 +67,7 @@ def written_tables(draw: st.DrawFn) -> tuple[bytes, ParseOptions, list[list[str]
 
 
 @given(written_tables(), st.sampled_from(BATCHES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_the_csv_module_writes_is_read_back(
     written: tuple[bytes, ParseOptions, list[list[str]]], batch_bytes: int
 ) -> None:
@@ -98,7 +99,7 @@ ANY = st.text('ab,"\n\r', max_size=40)
 
 
 @given(LF | LF.map(lambda text: text.replace("\n", "\r\n")) | ANY, st.sampled_from(BATCHES), st.sampled_from([5, 1000]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: int, max_record: int) -> None:
     data = text.encode()
     options = ParseOptions(format=Format.CSV, header=False, columns=("a", "b"), max_record=max_record)
@@ -122,7 +123,7 @@ def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: in
 
 
 @given(LF, st.sampled_from(BATCHES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_bytes_of_a_batch_hold_its_records(text: str, batch_bytes: int) -> None:
     data = (text + '"' * (text.count('"') % 2) + "\n").encode()
     try:
@@ -261,7 +262,7 @@ def escaped_tables(draw: st.DrawFn) -> tuple[bytes, ParseOptions, list[list[str]
 
 
 @given(escaped_tables(), st.sampled_from(BATCHES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_is_written_with_an_escape_is_read_back(
     written: tuple[bytes, ParseOptions, list[list[str]]], batch_bytes: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from parser_checks import (
     BATCHES,
     assert_chunks_do_not_matter,
@@ -43,7 +44,7 @@ def exact(text: str) -> object:
 
 
 @given(st.lists(values, max_size=8), indents, st.booleans(), st.sampled_from(BATCHES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_the_elements_of_a_list_are_what_json_reads(
     records: list[object], indent: int | None, ascii_only: bool, batch_bytes: int
 ) -> None:
@@ -60,7 +61,7 @@ def test_the_elements_of_a_list_are_what_json_reads(
     indents,
     st.sampled_from(BATCHES),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_path_leads_to_the_list_past_anything(
     records: list[object], before: dict[str, object], after: dict[str, object], indent: int | None, batch_bytes: int
 ) -> None:
@@ -72,7 +73,7 @@ def test_a_path_leads_to_the_list_past_anything(
 
 
 @given(st.lists(values, min_size=1, max_size=5), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_document_that_is_cut_off_is_truncated_wherever_it_is_cut(records: list[object], data: st.DataObject) -> None:
     whole = json.dumps({"data": {"items": records}}).encode()
     cut = data.draw(st.integers(1, len(whole) - 1))

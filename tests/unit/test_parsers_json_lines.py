@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from parser_checks import (
     BATCHES,
     assert_chunks_do_not_matter,
@@ -45,7 +46,7 @@ def exact(line: str) -> object:
     st.booleans(),
     st.sampled_from(BATCHES),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_json_writes_is_read_back(
     records: list[object], ascii_only: bool, between: str, ended: bool, batch_bytes: int
 ) -> None:
@@ -65,7 +66,7 @@ def test_what_json_writes_is_read_back(
     ),
     st.sampled_from(BATCHES),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_every_line_stands_for_itself(lines: list[str], batch_bytes: int) -> None:
     batches = parsed("\n".join(lines).encode(), LINES, batch_bytes=batch_bytes)
     filled = [line for line in lines if line.strip()]

@@ -19,6 +19,7 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet.worksheet import Worksheet
 
+from lengths import examples
 from parser_checks import (
     assert_chunks_do_not_matter,
     assert_every_boundary_can_be_entered,
@@ -141,7 +142,7 @@ def expected(cell: object) -> str | None:
 
 
 @given(st.lists(st.tuples(cells, cells, cells), max_size=6), st.sampled_from([1, 50, 65536]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_openpyxl_writes_is_read_back(rows: list[tuple[object, ...]], batch_bytes: int) -> None:
     rows = [tuple(f"'{cell}" if isinstance(cell, str) else cell for cell in row) for row in rows]
     data = workbook(("a", "b", "c"), *rows)
@@ -484,7 +485,7 @@ def test_a_row_or_tag_without_end_is_refused(row: str, monkeypatch: pytest.Monke
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_damaged_workbooks_raise_nothing_else(data: st.DataObject) -> None:
     good = GOOD
     damaged = bytearray(good)

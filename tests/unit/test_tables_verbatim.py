@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csv_samples import sources, tables
+from lengths import examples
 from parser_checks import chunked, seen
 from penstock.errors import UnclosedQuoteError
 from penstock.parsers import parse
@@ -39,7 +40,7 @@ def of(*columns: Column) -> Table:
     return Table("t", (*columns, Column("last")))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data(), signs=SIGNS)
 def test_what_passes_is_what_parsing_and_checking_make_of_it(data: st.DataObject, signs: tuple[str, str]) -> None:
     table = data.draw(tables())
@@ -72,7 +73,7 @@ def moment(text: str) -> datetime:
 MEANT = {T.FLOAT: lambda text: repr(float(text)), T.TIMESTAMP: moment}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(data=st.data(), chunk=st.sampled_from([1, 7, 1000]), size=st.sampled_from([1, 20, 60, 1000]))
 def test_screened_or_not_the_batches_are_the_same(data: st.DataObject, chunk: int, size: int) -> None:
     table = data.draw(tables())

@@ -58,11 +58,13 @@ def test_a_tool_is_installed_at_the_locked_version_away_from_the_project(root: P
     assert installed(environment) == "1.0"
 
 
+@pytest.mark.long
 def test_it_is_installed_only_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert tools.ensure("tiny", root) == tools.ensure("tiny", root)
     assert installations(caplog) == 1
 
 
+@pytest.mark.long
 def test_of_two_that_ask_at_the_same_time_one_installs_and_the_other_waits(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -73,12 +75,14 @@ def test_of_two_that_ask_at_the_same_time_one_installs_and_the_other_waits(
     assert installations(caplog) == 1
 
 
+@pytest.mark.long
 def test_a_changed_pin_makes_it_anew(root: Path) -> None:
     tools.ensure("tiny", root)
     pin(root, "2.0")
     assert installed(tools.ensure("tiny", root)) == "2.0"
 
 
+@pytest.mark.long
 def test_an_unfinished_environment_is_made_anew(root: Path) -> None:
     leftover = root / ".tools" / "tiny" / "bin"
     leftover.mkdir(parents=True)
@@ -86,6 +90,7 @@ def test_an_unfinished_environment_is_made_anew(root: Path) -> None:
     assert installed(tools.ensure("tiny", root)) == "1.0"
 
 
+@pytest.mark.long
 def test_an_installation_that_fails_says_what_pip_said_and_is_tried_again(root: Path) -> None:
     pin(root, "3.0")
     for _ in range(2):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengths import examples
 from penstock.errors import RequestRefusedError
 from penstock.index.boundaries import Text
 from penstock.index.survey import Survey, survey
@@ -170,7 +171,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: str(kind.__name__))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_every_value_comes_back_as_it_was(kind: type, data: st.DataObject) -> None:
     value = data.draw(VALUES[kind])
