@@ -46,10 +46,10 @@ sam-local: tools ## Put every event of every function through `sam local invoke`
 
 # Four processes on two cores: many tests wait.
 test: lint types validate ## Run all checks, and the tests in their short form, in ten minutes
-	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup
+	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build ## Run all checks, and all tests in their long form, in an hour
-	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup
+	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: lint types ## Run what every change needs, in two minutes: style, types and unit tests
 	@$(VENV)/python -m pytest --numprocesses 2 tests/unit

@@ -30,6 +30,9 @@ settings.register_profile(
 settings.register_profile("drawn", settings.get_profile("same"), max_examples=100, derandomize=False)
 settings.load_profile("same")
 
+# What takes minutes, and what takes seconds a test.
+LONGEST = ("stack", "rights", "steps-tables", "faults", "test_s3_faults")
+FOLDERS = ("e2e", "functional", "contract", "template", "unit")
 # Bytes of a parameter that may be its name.
 LONG = 200
 
@@ -44,13 +47,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The short form leaves out what is marked ``long``, unless it is asked for by name."""
-    if IS_LONG or any("::" in argument for argument in config.args):
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    """The short form leaves out what is marked ``long``, unless it is asked for by name.
+
+    The tests of a module run in one process, so that its servers start once; those that take longest begin first.
+    """
+    if not IS_LONG and not any("::" in argument for argument in config.args):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    group = item.get_closest_marker("xdist_group")
+    name = group.args[0] if group else ""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    return (
+        LONGEST.index(name) if name in LONGEST else len(LONGEST),
+        FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
+    )
 
 
 @pytest.fixture(autouse=True)
