@@ -169,6 +169,8 @@ def _initdb(install: Path, home: Path, password: str) -> None:
         ROLE,
         f"--pwfile={password_file}",
         "--auth=scram-sha-256",
+        # The password is drawn: iterations protect those that people make up, and cost 6 ms of every connection.
+        "--set=scram_iterations=1",
     ]
     options = ["--no-sync", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     done = subprocess.run(  # noqa: S603  # fixed arguments
