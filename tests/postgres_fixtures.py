@@ -19,11 +19,16 @@ from psycopg.conninfo import make_conninfo
 from penstock_local import postgres
 from postgres_database import Database
 
+# Nobody queries for long, so nobody needs statistics.
+SETTINGS = {**postgres.DISPOSABLE, "autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+
 
 @pytest.fixture(scope="session")
 def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     given = os.environ.get("PENSTOCK_TEST_POSTGRES_DSN")
-    with nullcontext(given) if given else postgres.running(tmp_path_factory.mktemp("postgres")) as dsn:
+    with (
+        nullcontext(given) if given else postgres.running(tmp_path_factory.mktemp("postgres"), settings=SETTINGS) as dsn
+    ):
         assert dsn
         name = sql.Identifier(f"penstock_test_{secrets.token_hex(4)}")
         with psycopg.connect(dsn, autocommit=True) as admin:

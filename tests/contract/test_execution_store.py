@@ -265,6 +265,7 @@ def test_a_receipt_comes_back_as_it_was_first_counted(stores: Stores) -> None:
     assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2, 3]) == {3: receipt(3)}
 
 
+@pytest.mark.long
 def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
     stores.begin()
     for span in range(1, 231):

@@ -64,17 +64,20 @@ def test_it_listens_on_loopback_and_asks_for_the_password(tmp_path: Path) -> Non
             psycopg.connect(dsn, password="wrong")
 
 
+@pytest.mark.long
 def test_each_start_begins_with_an_empty_database(tmp_path: Path) -> None:
     for _ in range(2):
         with postgres.running(tmp_path) as dsn, psycopg.connect(dsn) as connection:
             connection.execute("CREATE TABLE once ()")
 
 
+@pytest.mark.long
 def test_settings_may_be_chosen(tmp_path: Path) -> None:
     with postgres.running(tmp_path, settings={"work_mem": "7MB"}) as dsn, psycopg.connect(dsn) as connection:
         assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(LocalStackError, match="did not start"):
         postgres.start(tmp_path, settings={"no_such_setting": "1"})
@@ -82,6 +85,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     postgres.stop(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_a_server_ends_with_the_process_that_runs_it_however_that_ends(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path], stdout=subprocess.PIPE, text=True) as parent:

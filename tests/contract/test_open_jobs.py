@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from contract.object_backends import MOTO
 from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several, table_on
 from penstock.adapters.execution_store import DynamoExecutionStore
 from penstock.adapters.job_store import DynamoJobStore
@@ -69,7 +70,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "moto", "emulator"])
+@pytest.fixture(params=["memory", MOTO, "emulator"])
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     if request.param == "emulator":
         with table_on(request.getfixturevalue("emulator")) as client:

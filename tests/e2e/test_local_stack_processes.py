@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from lengths import long
 from penstock_local import process
 from penstock_local.account import Account, emulator_only
 from penstock_local.emulator import launch
@@ -156,9 +155,10 @@ def test_a_detached_stack_stays_until_it_is_taken_down(state_dir: Path) -> None:
     assert penstock(state_dir, "status").returncode == 3
 
 
+@pytest.mark.long
 @pytest.mark.stack
 @pytest.mark.xdist_group("stack")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), long(signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stack_in_the_foreground_ends_with_its_command(state_dir: Path, number: signal.Signals, code: int) -> None:
     command = [str(PENSTOCK), "local", "--state-dir", str(state_dir), "up", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:

@@ -15,6 +15,7 @@ import pytest
 from functional.test_loading import Plant as InlinePlant
 from functional.test_loading import csv as inline_csv
 from functional.test_loading import route as inline_route
+from lengths import long
 from machine import Plant
 from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
 from penstock.events import read_event
@@ -117,7 +118,7 @@ def table_plant(database: Database, mode: str, wall: Wall) -> Plant:
 
 @pytest.mark.parametrize("key", ["people.csv", "people.csv.gz"])
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-@pytest.mark.parametrize("chunks", [0, 3, 7])
+@pytest.mark.parametrize("chunks", [0, long(3), 7])
 @pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
 def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
     database: Database, key: str, mode: str, chunks: int, *, begun: bool

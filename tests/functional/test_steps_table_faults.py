@@ -71,7 +71,7 @@ class Run:
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("key", [long("data.csv"), "data.csv.gz"])
-@pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
+@pytest.mark.parametrize("begun", [long(False, id="handed over at once"), pytest.param(True, id="begun by ingest")])
 def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
     database: Database, mode: str, key: str, *, begun: bool
 ) -> None:
@@ -101,7 +101,7 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
 
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
+@pytest.mark.parametrize("begun", [long(False, id="handed over at once"), pytest.param(True, id="begun by ingest")])
 def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
     database: Database, mode: str, *, begun: bool
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_byte_that_is_a_blank_in_latin_1_does_not_end_a_value_within_a_charact
     assert list(batch.rows) == [{}]
 
 
+@pytest.mark.long
 def test_narrow_rows_of_the_widest_sheet_take_no_more_memory_than_a_slice_of_them() -> None:
     wide = '<row><c r="XFD1"><v>1</v></c></row>' * 1_000
     book = with_sheet(
