@@ -14,6 +14,8 @@ PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet
 SAM := .tools/sam/bin/sam
 
 export SAM_CLI_TELEMETRY := 0
+# Some containers set it. Without bytecode each of the thousand processes that tests start compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
