@@ -9,7 +9,7 @@ VENV := .venv/bin
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
 # Twice --quiet: errors are told, and not each index of a pip.conf that lacks a package.
-PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet
+PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet --no-compile
 # The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
 SAM := .tools/sam/bin/sam
 

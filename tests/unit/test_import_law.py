@@ -6,8 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/penstock/penstock"
 
@@ -74,8 +72,8 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
+HANDLERS = sorted((ROOT / "functions").rglob("*.py"))
 
 
 def unit_of(path: Path) -> str:
@@ -87,50 +85,52 @@ def own_units(path: Path) -> set[str]:
     return {name[1] for name in names}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
-    unit = unit_of(path)
-    if unit in {"__init__", "testing"}:
-        return
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+def allowed(unit: str) -> set[str]:
     if unit == "adapters":
-        allowed = ADAPTERS_MAY
-    else:
-        level = next(number for number, units in enumerate(LEVELS) if unit in units)
-        allowed = set().union(*LEVELS[: level + 1]) | ({"adapters"} if unit == "wiring" else set())
-    assert own_units(path) <= allowed
+        return ADAPTERS_MAY
+    level = next(number for number, units in enumerate(LEVELS) if unit in units)
+    return set().union(*LEVELS[: level + 1]) | ({"adapters"} if unit == "wiring" else set())
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_adapters_touch_the_world_outside(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert unit_of(path) == "adapters" or not roots & OUTSIDE_WORLD
+def test_a_module_imports_only_what_stands_below_it() -> None:
+    bound = [path for path in MODULES if unit_of(path) not in {"__init__", "testing"}]
+    found = {str(path): own_units(path) - allowed(unit_of(path)) for path in bound}
+    assert {path: units for path, units in found.items() if units} == {}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_clients_are_botocores_and_boto3_is_not_waited_for(path: Path) -> None:
-    assert "boto3" not in {name.split(".")[0] for name in imports(path)}
+def test_only_adapters_touch_the_world_outside() -> None:
+    assert [path for path in MODULES if unit_of(path) != "adapters" and roots(path) & OUTSIDE_WORLD] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "functions").rglob("*.py")), ids=str)
-def test_a_handler_is_thin_and_knows_no_adapter(path: Path) -> None:
-    names = set(imports(path))
-    assert not {name.split(".")[0] for name in names} & OUTSIDE_WORLD
-    assert not any(name.startswith("penstock.adapters") for name in names)
-    handler = next(
-        n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef) and n.name == "handler"
-    )
-    assert (handler.end_lineno or 0) - handler.lineno < 40
+def test_clients_are_botocores_and_boto3_is_not_waited_for() -> None:
+    assert [path for path in MODULES if "boto3" in roots(path)] == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_the_environment_is_read_in_settings_only(path: Path) -> None:
-    reads = any(
-        isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"} for n in ast.walk(ast.parse(path.read_text()))
-    )
-    assert unit_of(path) == "settings" or not reads
+def test_a_handler_is_thin_and_knows_no_adapter() -> None:
+    for path in HANDLERS:
+        names = set(imports(path))
+        assert not {name.split(".")[0] for name in names} & OUTSIDE_WORLD, path
+        assert not any(name.startswith("penstock.adapters") for name in names), path
+        tree = ast.parse(path.read_text()).body
+        handler = next(n for n in tree if isinstance(n, ast.FunctionDef) and n.name == "handler")
+        assert (handler.end_lineno or 0) - handler.lineno < 40, path
+
+
+def test_the_environment_is_read_in_settings_only() -> None:
+    readers = [path for path in MODULES if unit_of(path) != "settings" and reads_environment(path)]
+    assert readers == []
+
+
+def reads_environment(path: Path) -> bool:
+    tree = ast.walk(ast.parse(path.read_text()))
+    return any(isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"} for n in tree)
 
 
 def test_nothing_imports_functions() -> None:
     for folder in ("layers", "cli", "local"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert not any(name.split(".")[0] == "functions" for name in imports(path)), path
+            assert "functions" not in roots(path), path
