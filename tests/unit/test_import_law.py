@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +63,13 @@ ADAPTERS_MAY = {
 OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -115,7 +121,7 @@ def test_a_handler_is_thin_and_knows_no_adapter() -> None:
         names = set(imports(path))
         assert not {name.split(".")[0] for name in names} & OUTSIDE_WORLD, path
         assert not any(name.startswith("penstock.adapters") for name in names), path
-        tree = ast.parse(path.read_text()).body
+        tree = tree_of(path).body
         handler = next(n for n in tree if isinstance(n, ast.FunctionDef) and n.name == "handler")
         assert (handler.end_lineno or 0) - handler.lineno < 40, path
 
@@ -126,7 +132,7 @@ def test_the_environment_is_read_in_settings_only() -> None:
 
 
 def reads_environment(path: Path) -> bool:
-    tree = ast.walk(ast.parse(path.read_text()))
+    tree = ast.walk(tree_of(path))
     return any(isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"} for n in tree)
 
 
