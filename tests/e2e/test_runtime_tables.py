@@ -152,6 +152,7 @@ def burst(number: int, size: int) -> bytes:
     return f"id,city,started,distance,paid,note\n{lines}".encode()
 
 
+@pytest.mark.long
 def test_a_burst_of_small_files_passes_through_128_mb(
     surroundings: Surroundings, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
