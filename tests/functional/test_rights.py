@@ -64,7 +64,7 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
     ("name", "without"),
     [
         ("a small object, tried again by the queue", ("IngestRole", "s3:GetObject", "work/jobs/*")),
-        ("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest")),
+        ("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest-*")),
         ("a large object whose source has gone before index", ("IndexRole", "dynamodb:UpdateItem", "table/jobs-*")),
     ],
 )
