@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from lengths import IS_LONG
 from penstock_local.access import decisions
 from penstock_local.stack import Stack
 from postgres_switch import Switch
@@ -122,7 +123,7 @@ def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database
 @pytest.mark.usefixtures("killed")
 def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(prompt: Stack) -> None:
     """As a failover does, or an operator: once its first rows are in, every session is ended."""
-    count = 700_000
+    count = 2_000_000 if IS_LONG else 700_000
     create(prompt, "severed")
     prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="severed/a.csv", Body=rows(count))
     deadline = time.monotonic() + PATIENCE

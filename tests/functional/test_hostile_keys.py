@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import faulty_s3
 from functional.s3_lake import Lake, tree, write
 from penstock_cli.main import main
+
+pytest_plugins = ["functional.lake_fixtures"]
 
 NAME = "a\x1b[2J\x07\x01\t%41+ b\u202e\x9b"
 
 # What the server can put into the answers of CreateMultipartUpload.
 IN_XML = "a\x9b2J%41+ b\u202e"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 def harmless(result: Result) -> bool:

@@ -11,32 +11,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import faulty_s3
 from functional.s3_lake import LONG_AGO, Lake, write
 from penstock.errors import FileError, SourceGoneError
 from penstock.limits import MIB
 from penstock.sync import ObjectCache
 
+pytest_plugins = ["functional.lake_fixtures"]
+
 # Processes that a test starts import this module too.
 CONTENT = random.Random(1).randbytes(100_000)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "known"))
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 @pytest.fixture

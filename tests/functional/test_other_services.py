@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import Fault, Refusal, Request, always, faulty_s3, first
+from functional.faulty_s3 import Fault, Refusal, Request, always, first
 from functional.s3_lake import Lake, tree, write
 from penstock.limits import MIB
 from penstock_cli.main import main
+
+pytest_plugins = ["functional.lake_fixtures"]
 
 LARGE = os.urandom(21 * MIB)
 REFUSALS = pytest.mark.parametrize(
     "refusal", [Refusal(501, "NotImplemented"), Refusal(400, "InvalidArgument"), Refusal(400, "InvalidRequest")]
 )
 WAYS = pytest.mark.parametrize("command", ["run", "sync", "upload"])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 def send(lake: Lake, command: str, folder: Path) -> Result:

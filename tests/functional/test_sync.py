@@ -8,38 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from threading import Event
 
 import pytest
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import Cut, Hold, Refusal, always, faulty_s3, first
+from functional.faulty_s3 import Cut, Hold, Refusal, always, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
 from functional.terminal import terminal
 from penstock.body import PIECE
 from penstock.limits import MIB
 
+pytest_plugins = ["functional.lake_fixtures"]
+
 PARTS = [os.urandom(5 * MIB), os.urandom(5 * MIB), os.urandom(1000)]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import faulty_s3
 from functional.s3_lake import Lake, tree, write
 from functional.unsorted_s3 import Order, unsorted
+
+pytest_plugins = ["functional.lake_fixtures"]
 
 NAMES = ["a", "a-b", "a/b", "b/c/d", "b/c.d", "B", "z", "ä", "\uffff", "\U0001f600", "m", "n"]
 
@@ -29,22 +28,6 @@ ORDERS: list[Order] = [lambda found: found[::-1], shuffled, by_utf16]
 WAYS = pytest.mark.parametrize("options", [(), ("--delete",)], ids=["keep", "delete"])
 ORDERED = pytest.mark.parametrize("order", ORDERS, ids=["reversed", "shuffled", "utf16"])
 PAGED = pytest.mark.parametrize("page", [1000, 5, 1])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 @WAYS
