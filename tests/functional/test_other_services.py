@@ -51,6 +51,7 @@ def test_without_checksums_a_small_file_carries_an_md5(lake: Lake, tmp_path: Pat
     result = send(lake, command, tmp_path / "folder")
     assert result.exit_code == 0, result.stderr
     assert lake.read("a") == LARGE[:size]
+    assert len(lake.proxy.requests("PutObject")) == 2  # none that ended in the middle and was tried again
 
 
 @WAYS

@@ -81,8 +81,7 @@ class S3Sender:
         # S3 proves that what goes now is what the file held then.
         with folder.opened(file) as stream, going(_body(file, stream.fileno(), (0, file.size)), _unheard) as body:
             whole = _body(file, stream.fileno(), (0, file.size))
-            request = cast("bytearray", body)
-            put_object(self._client, target, content, {}, body=request, crc32=crc32, md5=lambda: md5_of(whole))
+            put_object(self._client, target, content, {}, body=body, crc32=crc32, md5=lambda: md5_of(whole))
 
     def _upload_parts(
         self,

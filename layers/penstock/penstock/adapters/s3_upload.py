@@ -11,11 +11,12 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, may_be_unknown_header, translating
+from penstock.adapters.part_body import PartBody
 from penstock.adapters.part_buffers import PartBuffer
 from penstock.adapters.s3_publish import Condition
 from penstock.checksum import crc32_combine
@@ -57,20 +58,22 @@ def put_object(
     content: Content,
     condition: Condition,
     *,
-    body: bytearray,
+    body: bytearray | PartBody,
     crc32: int,
     md5: Callable[[], bytes] | None = None,
 ) -> Published | None:
     """PUT under a condition; None if it does not hold. ``md5`` is for a body that is no bytearray."""
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
         request: Any = {"Bucket": target.bucket, "Key": target.key, "Body": body, **_about(content), **condition}
-        md5 = md5 or partial(_md5_of, body)
+        md5 = md5 or partial(_md5_of, cast("bytearray", body))
         try:
             try:
                 answer = client.put_object(**request, **part_proof(crc32, Proof.CRC32, md5))
             except ClientError as error:
                 if not may_be_unknown_header(error):
                     raise
+                if isinstance(body, PartBody):
+                    body.seek(0)
                 answer = client.put_object(**request, **part_proof(crc32, Proof.MD5, md5))
         except ClientError as error:
             if code_of(error) in _REFUSED:
