@@ -37,5 +37,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:
     """What the machine itself would have asked for, from a "Step Functions Execution Status Change"."""
     status = detail["status"]
-    error = {"Error": detail.get("error") or status, "Cause": detail.get("cause") or f"the execution ended as {status}"}
+    told = "somebody stopped the execution" if status == "ABORTED" else f"the execution ended as {status}"
+    error = {"Error": detail.get("error") or status, "Cause": detail.get("cause") or told}
     return {**json.loads(detail["input"]), "error": error}

@@ -252,6 +252,19 @@ def test_a_process_that_ends_in_mid_invocation_is_an_exit_error(account: Account
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"
 
 
+def test_a_process_that_ends_while_it_starts_is_an_exit_error(account: Account, failing: str) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", "import os; os._exit(3)")
+    functions = account.client("lambda")
+    functions.create_function(
+        FunctionName="stillborn", Runtime="python3.11", Handler="app.handler", Timeout=5,
+        Role=functions.get_function_configuration(FunctionName=failing)["Role"], Code={"ZipFile": archive.getvalue()},
+    )  # fmt: skip
+    answer = functions.invoke(FunctionName="stillborn", Payload=b"{}")
+    assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"
+
+
 def test_a_state_machine_catches_a_handlers_exception_by_its_class(account: Account, failing: str) -> None:
     states = account.client("stepfunctions")
     caught = {"ErrorEquals": ["CorruptSourceError"], "Next": "Caught"}

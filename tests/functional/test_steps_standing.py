@@ -84,6 +84,18 @@ def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:
     assert (failure.error, "penstock redrive" in failure.hint) == ("ABORTED", True)
 
 
+@pytest.mark.parametrize("error", ["States.ExceedToleratedFailureThreshold", "Runtime.ExitError", "Sandbox.Timedout"])
+def test_a_job_whose_step_was_killed_each_time_says_so_in_words(database: Database, error: str) -> None:
+    plant, job_id, _ = planned(database)
+    plant.aborter(job_id, job_id, {"Error": error, "Cause": "as the machine says it"})
+    status = plant.jobs.jobs[job_id]
+    assert status.failure
+    assert (status.failure.error, status.source in status.failure.message) == (error, True)
+    assert "was killed, or ran out of memory or time" in status.failure.message
+    assert "as the machine says it" in status.failure.message
+    assert all(word in status.failure.hint for word in ("logs", "MemorySize", "penstock redrive"))
+
+
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace", "atomic append"])
 def test_a_job_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(database: Database, mode: str) -> None:
     plant, job_id, _ = planned(database, mode)

@@ -12,7 +12,7 @@ from penstock.codecs import codec_by_name
 from penstock.errors import PenstockError, PermanentError
 from penstock.model import Failure, JobState, JobStatus, Receipt, Store, Target
 from penstock.ports import EventBus, ExecutionStore, ObjectStore, PartStore, WorkFiles
-from penstock.steps.blaming import failure_told, is_permanent, is_superseded
+from penstock.steps.blaming import explained, failure_told, is_permanent, is_superseded
 from penstock.steps.finishing import FAILED, SUCCEEDED, fields_of, joined, with_move
 from penstock.steps.own_result import own_result
 from penstock.steps.standing import standing
@@ -51,7 +51,7 @@ class Aborter:
         # First of all, so that no step that is still under way delivers anything behind the back of this one.
         if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
             return {"job": job_id, "state": str(JobState.SUCCEEDED)}
-        failure = self._failure(job_id, execution, error)
+        failure = self._failure(status, execution, error)
         self._end_uploads(status, folder, execution)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
         ticket = folder.find(Ticket, TICKET)
@@ -149,11 +149,13 @@ class Aborter:
         message = f"{failure.message}; {committed.told}"
         return replace(failure, message=message, hint=committed.hint(failure.hint))
 
-    def _failure(self, job_id: str, execution: str, error: Mapping[str, object]) -> Failure:
+    def _failure(self, status: JobStatus, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""
         told = failure_told(error)
-        noted = self.executions.blamed(job_id, execution)
-        return noted if noted and (is_permanent(noted.error) or told.error in _GENERAL) else told
+        noted = self.executions.blamed(status.job_id, execution)
+        if noted and (is_permanent(noted.error) or told.error in _GENERAL):
+            return noted
+        return explained(told, status.source)
 
 
 def _told(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:

@@ -35,8 +35,23 @@ class Blaming:
             raise
 
 
+# What Step Functions says of functions that were ended before they could note an error.
+_UNTOLD = {
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Sandbox.Timedout",
+    "States.ExceedToleratedFailureThreshold",
+    "States.TaskFailed",
+}
+
 # Of an execution that was stopped, or timed out, or died of what is no error of ours.
 _HINT = "Nothing is known to be wrong with the source. When the cause is gone, begin the job again: `penstock redrive`."
+
+_UNTOLD_HINT = (
+    "The logs of the functions index, work and finish tell which, at the time when the job ended. Deploy with more "
+    "MemorySize if it was memory, then begin the job again: `penstock redrive`."
+)
 
 
 def failure_told(error: Mapping[str, object]) -> Failure:
@@ -47,6 +62,17 @@ def failure_told(error: Mapping[str, object]) -> Failure:
     except (ValueError, KeyError, TypeError):
         message = cause
     return Failure(name, message, getattr(_class_of(name), "default_hint", _HINT))
+
+
+def explained(failure: Failure, source: str) -> Failure:
+    """A failure of which the machine alone tells, in words; as it is where those of an error say enough."""
+    if failure.error not in _UNTOLD:
+        return failure
+    told = (
+        f"{source}: a step failed as often as it is tried, and its function was ended before it could say why: it was "
+        f"killed, or ran out of memory or time ({failure.error}: {failure.message})"
+    )
+    return Failure(failure.error, told, _UNTOLD_HINT)
 
 
 def is_permanent(name: str) -> bool:

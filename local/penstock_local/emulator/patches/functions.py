@@ -9,6 +9,9 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-not-found]  # lives in a virtual environment of its own
 from ministack.services import lambda_svc  # type: ignore[import-not-found]  # the same
 
+# What MiniStack says of a process that has ended: in mid-invocation, and before it was ready for one.
+_ENDED = ("Worker process died", "Worker process exited immediately")
+
 
 def take_concurrency_for_a_number() -> None:
     """An event source mapping obeys the MaximumConcurrency that CloudFormation gives it.
@@ -31,7 +34,7 @@ def name_errors_by_their_class() -> None:
     """A handler's exception arrives as ``{"errorType": its class name, "errorMessage", "requestId", "stackTrace"}``.
 
     So on Invoke and as the error name of a Step Functions state, where a Catch or Retry matches it. MiniStack calls
-    them all Runtime.HandlerError. A process that ends without answering is Runtime.ExitError.
+    them all Runtime.HandlerError. A process that ends without answering is Runtime.ExitError, also while it starts.
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """
     as_text = '"error": str(e), "trace": traceback.format_exc()'
@@ -53,7 +56,7 @@ def name_errors_by_their_class() -> None:
         message = error["errorMessage"]
         if message.startswith('{"errorMessage": '):
             outcome["body"] = json.loads(message)
-        elif message == "Worker process died":
+        elif message.startswith(_ENDED):
             error["errorType"] = "Runtime.ExitError"
             error["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
         return outcome
