@@ -97,7 +97,7 @@ class Folder:
         if found is None:
             raise IncompleteJobError(
                 f"s3://{self.files.bucket}/{self.key(name)} is missing",
-                hint="Work files expire after WorkRetentionDays. `penstock redrive` begins the job again from its source.",
+                hint="Work files expire after WorkRetentionDays. `penstock redrive` makes them again from the source.",
             )
         return found
 
