@@ -469,6 +469,24 @@ def test_a_message_whose_job_is_on_record_changes_nothing(site: Site) -> None:
     assert (done["recorded"], done["deleted"], len(site.letters.bodies)) == (0, 0, 1)
 
 
+def test_a_message_that_names_its_job_makes_no_other_where_the_route_has_changed(site: Site) -> None:
+    source = site.upload()
+    job = site.killed(source)
+    site.letters.bodies = [notification(source, job_id=job.job_id)]
+    site.plant.routes_text = BUCKET.replace("{stem}", "new/{stem}")
+    done = site.run()
+    assert (done["recorded"], done["deleted"], list(site.plant.jobs.jobs)) == (0, 0, [job.job_id])
+    site.plant.jobs.change(job.job_id, state=JobState.SUPERSEDED)
+    site.pass_time(3600)
+    assert site.run()["deleted"] == 1
+
+
+def test_a_message_that_names_a_job_without_record_is_recorded(site: Site) -> None:
+    source = site.upload()
+    site.letters.bodies = [notification(source, job_id=site.job(source).id)]
+    assert site.run()["recorded"] == 1
+
+
 def test_a_call_of_abort_that_died_goes_once_its_job_has_ended(site: Site) -> None:
     source = site.upload()
     job_id = handed_over(site, source)

@@ -46,10 +46,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What a message among the dead letters is about: sources, or the job of a call of `abort` that failed."""
+    """What a message among the dead letters is about: sources, or one job, which it was to begin again or to abort."""
 
     sources: tuple[Source, ...] = ()
-    abort_of: str = ""
+    job_id: str = ""
 
 
 def read_dead_letter(body: str) -> DeadLetter:
@@ -62,8 +62,8 @@ def read_dead_letter(body: str) -> DeadLetter:
         if isinstance(letter, dict) and "requestPayload" in letter:
             letter = letter["requestPayload"]
         if isinstance(letter, dict) and "attempt" in letter and isinstance(letter.get("job"), str):
-            return DeadLetter(abort_of=letter["job"])
-        return DeadLetter(_sources(letter))
+            return DeadLetter(job_id=letter["job"])
+        return DeadLetter(_sources(letter), str(letter.get(JOB, "")))
     except (InvalidEventError, ValueError, RecursionError):
         return DeadLetter()
 

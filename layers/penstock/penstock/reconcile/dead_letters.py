@@ -51,9 +51,12 @@ class DeadLetters:
 
     def _settle(self, letter: DeadLetter) -> tuple[int, bool]:
         """How many jobs of a message were not on record, and whether it can be deleted."""
-        if letter.abort_of:
-            status = self.open_jobs.get(letter.abort_of)
-            return 0, status is None or status.state.final
+        named = self.open_jobs.get(letter.job_id) if letter.job_id else None
+        if letter.job_id and not letter.sources:
+            return 0, named is None or named.state.final
+        if named:
+            # By the routes of today its source may make another job, which nobody has begun.
+            return 0, named.state in _GOOD
         recorded, good = 0, bool(letter.sources)
         for source in letter.sources:
             job = self._job_of(source)
