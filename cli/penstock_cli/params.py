@@ -6,7 +6,9 @@ import re
 
 import click
 
+from penstock.errors import ConfigurationError
 from penstock.model import Target
+from penstock.s3_uri import split
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b?", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)([smhdw])", re.IGNORECASE)
@@ -19,12 +21,13 @@ class S3Uri(click.ParamType):
     name = "s3://bucket/key"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Target:
-        scheme, _, rest = str(value).partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not bucket:
+        uri = str(value)
+        try:
+            bucket, key = split(uri) if uri.startswith("s3://") else ("", "")
+        except ConfigurationError as error:
+            self.fail(f"{error.message}. {error.hint}", param, ctx)
+        if not bucket:
             self.fail(f"{value} is not of the form s3://bucket/key", param, ctx)
-        if bucket.startswith("arn:"):
-            self.fail(f"{value}: an ARN cannot stand for a bucket here; the access point's alias can", param, ctx)
         return Target(bucket, key)
 
 

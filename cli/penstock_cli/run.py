@@ -119,7 +119,11 @@ def run(
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
-        raise click.UsageError("Say where to: --to DST, or --routes FILE or --stack NAME.")
+        raise click.UsageError(
+            "Say where to once: --to DST, or a route of --routes FILE or --stack NAME."
+            if to
+            else "Say where to: --to DST, or --routes FILE or --stack NAME."
+        )
     if to and route_name:
         raise click.UsageError("--route is for --routes.")
     if not to and (given := table.given):

@@ -107,6 +107,18 @@ def test_a_server_that_does_not_answer_is_given_up(database: Database) -> None:
             by_dsn(make_conninfo(database.dsn, host="127.0.0.1", port=port, connect_timeout=2))()
 
 
+def test_a_port_that_is_none_is_no_trouble_of_the_network() -> None:
+    with pytest.raises(ConfigurationError, match=r'^the database on 127\.0\.0\.1: invalid port number: "99999"$'):
+        by_dsn("host=127.0.0.1 port=99999")()
+
+
+def test_what_libpq_says_over_several_lines_is_one() -> None:
+    with pytest.raises(ServiceUnavailableError) as caught:
+        by_dsn("host=127.0.0.1 port=1 dbname=shop")()
+    assert caught.value.message.startswith("database 'shop' on 127.0.0.1: connection to server")
+    assert "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize("dsn", ["postgresql://[", "host", "nonsense=1"])
 def test_a_dsn_that_is_none_is_an_error(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="the DSN is malformed"):

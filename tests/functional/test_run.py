@@ -208,7 +208,22 @@ def test_an_object_that_is_not_there_is_named(lake: Lake, tmp_path: Path) -> Non
 
 
 def test_a_bad_bucket_name_is_refused(file: Path) -> None:
-    refused(run(file, "--to", "s3://Not_A_Bucket/x"), "'Not_A_Bucket' is not a bucket name")
+    refused(run(file, "--to", "s3://Not_A_Bucket/x"), "--to s3://Not_A_Bucket/x: 'Not_A_Bucket' is not a bucket name")
+    refused(run(file, "--to", "s3://"), "'' is not a bucket name", "s3://BUCKET/KEY")
+
+
+@pytest.mark.parametrize("source", ["s3://lake", "s3://lake/", "s3://", "s3:///key"])
+def test_a_source_without_a_name_is_refused(source: str, tmp_path: Path) -> None:
+    refused(run(source, "--to", tmp_path / "out"), f"{source} names no object", "s3://BUCKET/KEY")
+    refused(run("", "--to", tmp_path / "out"), "the name of the source is empty")
+
+
+def test_a_file_may_have_a_colon_in_its_name(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(run(file, "--to", "log:1.csv"), "--to log:1.csv is no destination", "./")
+    for name in ("./log:1.csv", "12:30.csv", "a-b:c"):
+        done(run(file, "--to", name))
+        assert Path(name).read_bytes() == TEXT
 
 
 # The web.
@@ -507,7 +522,11 @@ def test_a_key_that_no_route_takes_is_told(file: Path, routes: Path) -> None:
 
 
 def test_a_destination_that_only_a_stack_knows_is_refused(file: Path, routes: Path) -> None:
-    refused(run(file, "--routes", routes, "--route", "stack"), "'destination_bucket' is not a bucket name")
+    refused(
+        run(file, "--routes", routes, "--route", "stack"),
+        "only a stack says what 'destination_bucket' is called",
+        "--stack",
+    )
 
 
 @pytest.mark.parametrize("memory", [128, 3008])

@@ -346,6 +346,29 @@ def test_a_link_out_of_the_folder_is_not_written_through(lake: Lake, folder: Pat
     assert (result.exit_code, tree(tmp_path / "outside")) == (1, {"mine": b"1"})
     assert (folder / "good").read_bytes() == b"2"
     assert "leads out of" in result.stderr
+    assert "'link' is a symbolic link, and nothing is deleted through one" in result.stderr
+
+
+def test_what_a_link_leads_to_stays_under_its_own_name(lake: Lake, folder: Path) -> None:
+    write(folder / "real" / "a", b"1")
+    (folder / "link").symlink_to("real")
+    lake.put("real/a", b"1")
+    for _ in range(2):
+        result = lake.sync(lake.uri, folder, "--delete")
+        assert (result.exit_code, result.stdout, (folder / "real" / "a").read_bytes()) == (1, "", b"1")
+        assert f"failed: {folder}/link/a: 'link' is a symbolic link" in result.stderr
+    result = lake.sync(lake.uri, folder, "--delete", "--no-follow-symlinks")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 unchanged\n")
+
+
+def test_a_link_to_a_folder_gives_way_to_a_file(lake: Lake, folder: Path) -> None:
+    write(folder / "real" / "a", b"1")
+    (folder / "link").symlink_to("real")
+    lake.put("real/a", b"1")
+    lake.put("link", b"2")
+    assert lake.sync(lake.uri, folder, "--delete").exit_code == 0
+    assert not (folder / "link").is_symlink()
+    assert tree(folder) == {"link": b"2", "real/a": b"1"}
 
 
 def test_symbolic_links_are_followed_unless_told_otherwise(lake: Lake, folder: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ LEVELS = [
         "trees",
         "errors",
         "identity",
+        "s3_uri",
         "written",
         "counted",
     },

@@ -54,7 +54,7 @@ def test_a_link_swapped_in_for_a_folder_is_not_followed_out(folder: OpenFolder, 
     for name in ("a/evil", "a/deep/er/evil"):
         with pytest.raises(FileError, match="leads out of"):
             put(folder, name)
-    with pytest.raises(FileError, match="leads out of"):
+    with pytest.raises(FileError, match="nothing is deleted through one"):
         folder.remove("a/kept")
     assert held(outside) == ["kept"]
 
@@ -82,8 +82,18 @@ def test_a_link_that_stays_inside_is_followed(folder: OpenFolder, root: Path) ->
     put(folder, "real/a")
     (root / "link").symlink_to("real")
     put(folder, "link/deep/b")
-    folder.remove("link/a")
-    assert held(root) == ["link", "real", "real/deep", "real/deep/b"]
+    assert held(root) == ["link", "real", "real/a", "real/deep", "real/deep/b"]
+
+
+def test_nothing_is_deleted_through_a_link(folder: OpenFolder, root: Path) -> None:
+    put(folder, "real/a")
+    (root / "link").symlink_to("real")
+    with pytest.raises(FileError, match="'link' is a symbolic link, and nothing is deleted through one"):
+        folder.remove("link/a")
+    folder.remove("real/a/below a file")
+    assert held(root) == ["link", "real", "real/a"]
+    folder.remove("link")
+    assert held(root) == ["real", "real/a"]
 
 
 def test_a_link_in_the_place_of_the_file_is_replaced(folder: OpenFolder, root: Path, outside: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,12 @@ from penstock.routes.tables import read_plan
 # Not one of a routes file: it takes no key, so no destination can trigger it.
 NAME = "--to"
 
+# What looks like the name of a service; a name of one letter is a drive.
+_FOREIGN = re.compile(r"(?!s3://)(?:[A-Za-z]{2,}:|[A-Za-z][\w+.-]*://)")
+_DESTINATIONS = (
+    "Write s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, - or the path of a file, "
+    "with ./ before a name that has a colon."
+)
 _TABLES = (f"{Store.POSTGRESQL}:", f"{Store.DYNAMODB}:")
 
 
@@ -34,10 +41,19 @@ class Order:
     def route(self) -> Route:
         """The route of this order alone. Raises InvalidRouteError naming the field."""
         if not self.is_table:
+            if _FOREIGN.match(self.to):
+                raise InvalidRouteError(f"--to {self.to} is no destination that there is", hint=_DESTINATIONS)
             if unused := [*self.parse, *self.table]:
                 raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, and {self.to} is none")
             return Route(NAME, (), self.to, codec=self.codec, max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
         store, _, name = self.to.partition(":")
+        if not name:
+            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {store}:TABLE.")
+        if name.startswith("//"):
+            # It may hold a password: it is not shown.
+            raise InvalidRouteError(
+                "--to names a table, and got the URI of a database", hint=f"Write --to {store}:TABLE --dsn URI."
+            )
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
         fields = Fields(given, f"--to {self.to}", "an order")
         plan = read_plan(fields, Store(store), name)

@@ -144,7 +144,7 @@ def translating(
     except TRANSPORT_FAILURES as error:
         raise ServiceUnavailableError(f"{right}: {error}") from error
     except boto.ParamValidationError as error:
-        raise RequestRefusedError(f"{right}: {error}") from error
+        raise RequestRefusedError(f"{right}: {' '.join(str(error).split())}") from error
     except boto.BotoCoreError as error:
         # Nothing was sent: no credentials, no region, no such profile, an endpoint that is none.
         raise ConfigurationError(f"{right}: {error}", hint=_CREDENTIALS_HINT) from error

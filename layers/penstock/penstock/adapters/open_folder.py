@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
@@ -45,8 +46,10 @@ class OpenFolder:
             yield fd
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a link. Raises FileError; also for a file that only a link out of the folder leads to."""
-        with file_errors(self.path(name)), suppress(FileNotFoundError), self._parent(name, make=False) as parent:
+        """Delete a file, or a link. Raises FileError for a name that leads through a link: what lies behind it may have
+        another name here, by which it is to stay."""
+        gone = suppress(FileNotFoundError, NotADirectoryError)
+        with file_errors(self.path(name)), gone, self._parent(name, make=False) as parent:
             os.unlink(name.rpartition("/")[2], dir_fd=parent)
 
     @contextmanager
@@ -81,6 +84,8 @@ class OpenFolder:
         except OSError as error:
             if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
                 raise
+        if not make and stat.S_ISLNK(os.stat(part, dir_fd=above, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, f"{part!r} is a symbolic link, and nothing is deleted through one")
         return self._followed(above, part)
 
     def _followed(self, above: int, part: str) -> int:

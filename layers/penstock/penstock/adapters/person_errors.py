@@ -53,6 +53,7 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ),
     ((boto.ProfileNotFound,), "`aws configure list-profiles` lists those that there are."),
     ((boto.HTTPClientError, boto.ConnectionError), f"Check the network and --endpoint-url, {_AGAIN}"),
+    ((boto.ParamValidationError,), "Correct what the command was given."),
     ((boto.BotoCoreError,), "Check the AWS configuration: `aws configure list`."),
 )
 

@@ -13,7 +13,7 @@ _BY_CLASS: dict[type[PenstockError], str] = {
     errors.ServiceUnavailableError: f"Check the address and the network, or wait a little, {_AGAIN}",
     errors.PublishConflictError: "Something else wrote the destination at the same moment: run the same command again.",
     errors.TruncatedSourceError: f"The file was cut short: get the whole of it, {_AGAIN}",
-    errors.CodecMismatchError: "Rename the file to what it holds, or give --codec.",
+    errors.CodecMismatchError: "Rename the file to what it holds, or give the --codec of its content.",
     errors.HeaderRowError: "Correct the header row, or name the columns with --columns.",
     errors.UnclosedQuoteError: "Close the quote, double it where it is text, or give another --quote.",
     errors.RecordsMissingError: "Correct --records or --sheet, or the file.",

@@ -127,7 +127,8 @@ def _secret_parameters(arn: str, text: str) -> Parameters:
 
 def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
     given = {**DEFAULTS, **_proof(parameters), **parameters, **FIXED}
-    place = f"database {given.get('dbname') or given.get('user') or ''!r} on {given.get('host') or 'the local socket'}"
+    name = given.get("dbname") or given.get("user")
+    place = f"{f'database {name!r}' if name else 'the database'} on {given.get('host') or 'the local socket'}"
     with translating_connect(place):
         # Without prepared statements and startup options it also works through poolers of transactions.
         connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)

@@ -135,6 +135,7 @@ def denied(right: str, detail: str = "") -> AccessDeniedError:
 
 
 def _not_connected(said: str, place: str) -> PenstockError:
+    said = " ".join(said.removeprefix("connection is bad: ").removeprefix("connection failed: ").split())
     if any(words in said for words in _REFUSED_WORDS) or all(words in said for words in _NO_ROLE_WORDS):
         return AccessDeniedError(
             f"CONNECT to {place}", detail=said, hint="Correct the secret, or let the role connect from the function."
@@ -145,4 +146,6 @@ def _not_connected(said: str, place: str) -> PenstockError:
         return ConfigurationError(
             f"{place}: {said}", hint="Give the DSN the sslmode and sslrootcert that fit the server."
         )
+    if said.startswith("invalid "):
+        return ConfigurationError(f"{place}: {said}", hint="Correct the DSN.")
     return ServiceUnavailableError(f"{place}: {said}")

@@ -97,7 +97,8 @@ class DownloadFolder:
             try:
                 self._receiving.remove(file.name)
             except FileError as error:
-                yield Trouble(file.name, self.place(file.name), error.message)
+                place = self.place(file.name)
+                yield Trouble(file.name, place, error.message.removeprefix(f"{place}: "))
             else:
                 yield file
 

@@ -33,7 +33,9 @@ class UriTexts:
         try:
             with translating(f"s3:GetObject on {uri}", missing=ConfigurationError):
                 return self._bytes(uri).decode()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigurationError(f"{uri}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
             raise ConfigurationError(f"{uri}: {error}") from error
 
     def _bytes(self, uri: str) -> bytes:

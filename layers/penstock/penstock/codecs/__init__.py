@@ -70,8 +70,8 @@ def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WI
     if promised is not IDENTITY and promised.name != found.name:
         plain = foreign.name_of(head) or f"not compressed (it starts with {head[:4].hex(' ')})"
         content = found.name if found.magic else plain
-        claim = f"its name {name!r}" if wanted == "auto" else "its route"
-        raise CodecMismatchError(f"{claim} says {promised.name}, but the content is {content}", offset=0)
+        claim = f"its name {name!r} says" if wanted == "auto" else "it was to be"
+        raise CodecMismatchError(f"{claim} {promised.name}, but the content is {content}", offset=0)
     return found
 
 

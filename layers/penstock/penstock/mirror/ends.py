@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.errors import ConfigurationError
+from penstock.s3_uri import split
 
 _SCHEME = "s3://"
 
@@ -29,10 +30,12 @@ class Folder:
 
 
 def parse(text: str) -> Prefix | Folder:
-    """Raises ConfigurationError for a URI without a bucket."""
+    """Raises ConfigurationError for a URI without a bucket, and for no name at all."""
+    if not text:
+        raise ConfigurationError("the name of a folder is empty", hint="Write . for the current folder.")
     if not text.startswith(_SCHEME):
         return Folder(text)
-    bucket, _, prefix = text.removeprefix(_SCHEME).partition("/")
+    bucket, prefix = split(text)
     if not bucket:
         raise ConfigurationError(f"{text} names no bucket", hint="Write s3://bucket or s3://bucket/prefix.")
     return Prefix(bucket, f"{prefix.removesuffix('/')}/" if prefix else "")

@@ -1,6 +1,6 @@
 """Routes: which keys they take, how those are decoded and where they go."""
 
-from penstock.routes.matching import Routes, check_target, destination_of, overlap, render_target
+from penstock.routes.matching import BUCKET_NAME, Routes, check_target, destination_of, overlap, render_target
 from penstock.routes.reading import parse_routes
 
-__all__ = ["Routes", "check_target", "destination_of", "overlap", "parse_routes", "render_target"]
+__all__ = ["BUCKET_NAME", "Routes", "check_target", "destination_of", "overlap", "parse_routes", "render_target"]

@@ -93,7 +93,7 @@ def check_part_size(part_size: int, s3: S3Limits = S3) -> None:
         raise ConfigurationError(
             f"a part size of {part_size:,} bytes is outside what S3 allows: {s3.min_part // MIB} MiB to "
             f"{s3.max_part // MIB:,} MiB",
-            hint="5,000,000 bytes are less than 5 MiB; without a part size, one that fits is chosen.",
+            hint="Choose a size within that, or leave --part-size: then one that fits is chosen.",
         )
 
 

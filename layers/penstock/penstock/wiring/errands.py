@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.adapters.local_source import PipeByteSource
-from penstock.adapters.s3_uri import split
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.model import Route, Source, Store, TableTarget, Target
 from penstock.orders import Order
-from penstock.routes import Routes, destination_of
+from penstock.routes import BUCKET_NAME, Routes, destination_of
 from penstock.running import UNKNOWN, ForeignSource
+from penstock.s3_uri import split
 from penstock.tables import tables_of
 from penstock.wiring.inlets import PIPE, Inlet, Inlets, place_of
 from penstock.wiring.person import PersonClients, read_routes, surroundings
@@ -59,7 +59,13 @@ def routed(clients: PersonClients, inlets: Inlets, text: str, as_key: str, choic
     if route is None:
         raise InvalidRouteError(f"{file}: no route takes {key!r}", hint="Choose one with --route, or a key with --as.")
     inlet = inlets.find(text, (bucket, key), _pipe(text, route))
-    return Errand(inlet, route, destination_of(route, inlet.source), routes)
+    target = destination_of(route, inlet.source)
+    if isinstance(target, Target) and target.bucket in around.names and around.names[target.bucket] == target.bucket:
+        raise InvalidRouteError(
+            f"{file}: route {route.name!r}: destination: only a stack says what {target.bucket!r} is called",
+            hint="Name the stack: --stack NAME.",
+        )
+    return Errand(inlet, route, target, routes)
 
 
 def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
@@ -71,6 +77,8 @@ def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
     to, name = route.destination, strip_suffix(posixpath.basename(source.key))
     is_object = to.startswith("s3://")
     bucket, key = split(to) if is_object else ("", "")
+    if is_object and not BUCKET_NAME.fullmatch(bucket):
+        raise InvalidRouteError(f"--to {to}: {bucket!r} is not a bucket name", hint="Write s3://BUCKET/KEY.")
     folder = not key or key.endswith("/") if is_object else to.endswith("/") or Path(to).is_dir()
     if folder and not name:
         raise InvalidRouteError(f"{source.uri} has no name that it could have in {to}", hint="Give it one: --as NAME")

@@ -11,12 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.adapters.local_source import LocalByteSource, PipeByteSource
 from penstock.adapters.person_errors import ANEW, telling
-from penstock.adapters.s3_uri import split
 from penstock.adapters.uri_source import UriByteSource
-from penstock.errors import SourceGoneError
+from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.model import ObjectHead, Source
 from penstock.ports import ByteSource, ObjectStore
 from penstock.running import UNKNOWN, ForeignSource
+from penstock.s3_uri import split
 
 PIPE = "-"
 
@@ -44,14 +44,18 @@ class Inlets:
     def find(self, text: str, place: tuple[str, str], pipe: PipeByteSource | None = None) -> Inlet:
         """Pin what ``text`` names: s3://, another URI, a path, or what comes through ``pipe`` where there is one.
 
-        ``place`` is what it is to a route: see `place_of`. Raises SourceGoneError, FileError, and what asking elsewhere
-        raises.
+        ``place`` is what it is to a route: see `place_of`. Raises ConfigurationError, SourceGoneError, FileError, and
+        what asking elsewhere raises.
         """
+        if not text:
+            raise ConfigurationError("the name of the source is empty", hint="Give a file, a URI, or - for a pipe.")
         with telling(f"s3:GetObject on {text}", again=ANEW):
             return self._object(text) if text.startswith("s3://") else _foreign(text, place, pipe)
 
     def _object(self, uri: str) -> Inlet:
         bucket, key = split(uri)
+        if not (bucket and key):
+            raise ConfigurationError(f"{uri} names no object", hint="Write s3://BUCKET/KEY.")
         head = self.objects().head(bucket, key)
         if head is None:
             raise SourceGoneError(f"{uri} does not exist", hint="Check bucket and key: aws s3 ls s3://BUCKET/PREFIX")

@@ -18,7 +18,6 @@ from penstock.adapters.person_errors import ANEW, telling
 from penstock.adapters.reject_log import S3RejectLog
 from penstock.adapters.s3_files import S3WorkFiles
 from penstock.adapters.s3_head import read_head
-from penstock.adapters.s3_uri import split
 from penstock.adapters.sqs import SqsEvents
 from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.model import JobState, JobStatus, Source
@@ -28,6 +27,7 @@ from penstock.operations.redriving import Redriver
 from penstock.operations.story import Bar, Story, Teller, timeline
 from penstock.operations.watching import Watch, follow
 from penstock.records import Reject
+from penstock.s3_uri import split
 from penstock.steps.ticket import FOLDER, REPORT
 
 __all__ = ["Access", "Bar", "Names", "Operations", "Story", "names_of", "timeline"]
