@@ -63,6 +63,8 @@ class Stack(Account):
     postgres_dsn: str
     pid: int
     log: str
+    # Empty of one that an earlier Penstock has started.
+    abort_function: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -225,6 +227,7 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         queue_url=outputs["QueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         ingest_function=outputs["IngestFunctionName"],
+        abort_function=outputs["AbortFunctionName"],
         state_machine=outputs["StateMachineArn"],
         records_table=outputs["RecordsTableName"],
         postgres_dsn=parameters.get("PostgresDsn", ""),

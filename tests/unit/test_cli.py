@@ -12,7 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from penstock.wiring.operations import Names
 from penstock_cli.main import Commands, main
+from penstock_cli.stacks import local_names
 from penstock_local import stack as stacks
 from penstock_local.errors import LocalStackError
 from penstock_local.stack import LogLine, Stack
@@ -26,12 +28,19 @@ STACK = Stack(
     queue_url="http://127.0.0.1:4566/000000000000/queue",
     dead_letter_queue_url="http://127.0.0.1:4566/000000000000/dead",
     ingest_function="the-ingest",
+    abort_function="the-abort",
     state_machine="arn:aws:states:us-east-1:000000000000:stateMachine:the-machine",
     records_table="the-records",
     postgres_dsn="postgresql://the-database",
     pid=4711,
     log="emulator.log",
 )
+
+
+def test_jobs_of_the_local_stack_are_told_by_all_of_its_names() -> None:
+    assert local_names(STACK) == Names(
+        STACK.jobs_table, STACK.work_bucket, STACK.queue_url, STACK.state_machine, STACK.abort_function
+    )
 
 
 def run(*arguments: str) -> Result:

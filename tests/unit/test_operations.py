@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_stories import BEGAN, spans, succeeded
-from penstock.errors import JobStandsError, UnknownJobError
+from penstock.adapters.functions import AbortFunction
+from penstock.errors import ConfigurationError, JobStandsError, UnknownJobError
 from penstock.events import notification, read_event
 from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
 from penstock.operations.awaiting import Awaiting
@@ -163,6 +164,19 @@ def test_a_job_that_did_not_fail_is_refused(plant: Plant, state: JobState, said:
     with pytest.raises(JobStandsError, match=said):
         plant.redrive(job)
     assert plant.queue.events == []
+
+
+def test_a_job_that_another_route_has_superseded_says_so_when_it_is_redriven(plant: Plant) -> None:
+    job = plant.end("a.gz", JobState.FAILED)
+    plant.jobs.begin_again(plant.jobs.jobs[job.id])
+    plant.jobs.supersede(job.id, "0a1b")
+    with pytest.raises(JobStandsError, match=r"was superseded: the route of its source has changed.* job 0a1b"):
+        plant.redrive(job)
+
+
+def test_what_an_execution_left_cannot_be_cleaned_up_where_the_stack_names_no_abort() -> None:
+    with pytest.raises(ConfigurationError, match="does not name its function `abort`"):
+        AbortFunction(lambda: None, "", wait=True)("0a1b", "0a1b-2", {})
 
 
 def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None:

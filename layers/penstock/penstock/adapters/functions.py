@@ -23,6 +23,12 @@ class AbortFunction:
 
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
         """
+        if not self._name:
+            raise ConfigurationError(
+                f"what execution {execution} left of job {job_id} cannot be cleaned up: the stack does not name its "
+                "function `abort`, for it was deployed by an earlier Penstock",
+                hint="Deploy it again, then redrive the job.",
+            )
         payload = json.dumps({"job": job_id, "attempt": execution, "error": dict(error)})
         with translating(f"lambda:InvokeFunction on {self._name}", missing=ConfigurationError):
             answer = self._client().invoke(FunctionName=self._name, InvocationType=self._type, Payload=payload.encode())

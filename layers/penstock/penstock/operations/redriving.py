@@ -19,7 +19,6 @@ _WHY_NOT = {
     JobState.RUNNING: "is at work",
     JobState.EXECUTING: "is at work",
     JobState.SUCCEEDED: "has succeeded",
-    JobState.SUPERSEDED: "was superseded: a newer version of its source stands",
     JobState.SKIPPED: "was skipped: no route takes its source",
 }
 
@@ -61,7 +60,7 @@ class Redriver:
         its event said.
         """
         if self._stands(status):
-            raise JobStandsError(f"job {status.job_id} {_WHY_NOT[status.state]}")
+            raise JobStandsError(f"job {status.job_id} {_why_not(status)}")
         if status.upload is None:
             raise JobStandsError(
                 f"job {status.job_id} is on record without its event: an earlier Penstock wrote it",
@@ -83,6 +82,13 @@ class Redriver:
         error = {"Error": "States.Timeout", "Cause": f"execution {status.execution} has ended without its job"}
         self.abort(status.job_id, status.execution, error)
         return self.jobs.get(status.job_id) or status
+
+
+def _why_not(status: JobStatus) -> str:
+    if status.state is JobState.SUPERSEDED:
+        # By a newer version of its source, or by a job of another route.
+        return f"was superseded: {status.failure.message}" if status.failure else "was superseded"
+    return _WHY_NOT[status.state]
 
 
 def _is_executions(status: JobStatus) -> bool:
