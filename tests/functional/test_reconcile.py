@@ -339,6 +339,15 @@ def test_a_lost_event_of_an_executions_end_and_lost_files_leave_nothing(site: Si
     assert (kind, detail["job"]) == ("Penstock Job Failed", job_id)
 
 
+def test_an_execution_that_was_stopped_says_so(site: Site) -> None:
+    source = site.plant.upload("data.csv", TEXT)
+    job_id = handed_over(site, source)
+    site.plant.machine.results[job_id] = Execution("ABORTED")
+    site.pass_time(EXECUTING_SECONDS)
+    site.run()
+    assert site.failure(source).message == f"execution {job_id} was stopped by somebody"
+
+
 def test_an_execution_that_nobody_knows_any_more_is_aborted(site: Site) -> None:
     source = site.plant.upload("data.csv", TEXT)
     job_id = handed_over(site, source)

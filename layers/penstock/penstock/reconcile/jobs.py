@@ -147,5 +147,6 @@ def _failure_of(status: JobStatus, execution: Execution | None) -> Failure:
     if execution is None:
         told = f"execution {status.execution} is not known to Step Functions any more"
         return Failure.of(ServiceUnavailableError(told))
-    told = execution.cause or f"execution {status.execution} ended as {execution.status}"
+    ended = "was stopped by somebody" if execution.status == "ABORTED" else f"ended as {execution.status}"
+    told = execution.cause or f"execution {status.execution} {ended}"
     return failure_told({"Error": execution.error or execution.status, "Cause": told})
