@@ -7,15 +7,20 @@ writes it. A line stays one line.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 import click
+
+from penstock.errors import FileError
 
 # In a document, line ends and tabs are its own; spaces and joiners are left to whoever shows it.
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,20 +51,23 @@ def styled(text: str, **style: Any) -> Safe:
 
 def echo(*lines: str, err: bool = False) -> None:
     """Print lines on stdout, or on stderr. Whatever is not ``Safe`` is escaped."""
-    for line in lines:
-        click.echo(safe(line), err=err)
+    with _written():
+        for line in lines:
+            click.echo(safe(line), err=err)
 
 
 def echo_document(text: str) -> None:
     """Print a whole text as it is, but for what could command a terminal."""
-    click.echo(safe_document(text), nl=False)
+    with _written():
+        click.echo(safe_document(text), nl=False)
 
 
 def echo_json(answer: object, *, ascii_only: bool = True) -> None:
     """Print one JSON value on a line; a program reads from it what was meant, to the character."""
     text = json.dumps(answer, ensure_ascii=ascii_only)
     # Only strings hold what cannot be printed: what json.dumps leaves of it is written as JSON escapes it.
-    click.echo(text if text.isprintable() else "".join(map(_json_printable, text)))
+    with _written():
+        click.echo(text if text.isprintable() else "".join(map(_json_printable, text)))
 
 
 def confirm(question: str) -> bool:
@@ -77,6 +85,22 @@ class SafeFormatter(logging.Formatter):
 def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A ``sys.excepthook``: what was raised may tell others' text."""
     sys.stderr.write(safe_document("".join(traceback.format_exception(kind, error, trace))))
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Raise FileError for an output that cannot be written, such as a file on a full disk. A reader that has gone, as
+    `head` does, is click's."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in its buffer would fail once more when the interpreter ends.
+        sys.stdout = sys.stdout and io.StringIO()
+        raise FileError(
+            f"standard output cannot be written: {error.strerror}", hint="What was printed is not whole."
+        ) from error
 
 
 def _printable(char: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,6 +131,8 @@ def run(
         raise click.UsageError(f"{given[0]} is for --to; a route says it itself.")
     if to == STDOUT and output.as_json:
         raise click.UsageError("--json and --to - both need standard output.")
+    if to == STDOUT and sys.stdout is None:
+        raise click.UsageError("--to - needs standard output, which is closed.")
     clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
     runner = Runner(clients, memory * MIB, dsn)
     with interrupted_once():

@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from penstock.checksum import crc32 as crc32_of
-from penstock.errors import ChecksumMismatchError
+from penstock.errors import ChecksumMismatchError, FileError
 from penstock.model import Published
 
 
 class PipeSink:
     """What goes through a descriptor. Implements ``BucketSink``. Memory: none of its own.
 
-    Raises BrokenPipeError where nobody reads any more, as `head` does, and OSError.
+    Raises BrokenPipeError where nobody reads any more, as `head` does, and FileError.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -32,9 +32,19 @@ class PipeSink:
     def write(self, chunk: bytes | memoryview) -> None:
         rest = memoryview(chunk)
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            rest = rest[self._written(rest) :]
         self._size += len(chunk)
         self._crc32 = crc32_of(chunk, self._crc32)
+
+    def _written(self, rest: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, rest)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise FileError(
+                f"standard output cannot be written: {error.strerror}", hint="What was written is not whole."
+            ) from error
 
     def publish(self, *, crc32: int | None) -> Published:
         if crc32 not in (None, self._crc32):
