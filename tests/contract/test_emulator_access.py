@@ -65,6 +65,16 @@ def test_who_may_not_list_a_bucket_does_not_learn_what_is_missing(account: Accou
     assert (status(root.get_object, Key="missing"), status(root.head_object, Key="missing")) == (404, 404)
 
 
+def test_a_wildcard_matches_a_key_with_a_line_end(account: Account) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html"""
+    for key in ("two\nlines\n", "one\n"):
+        account.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    reader = under(account, "lines", READ)
+    assert reader.get_object(Bucket=BUCKET, Key="two\nlines\n")["Body"].read() == b"x"
+    exact = under(account, "exact", ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/one"))
+    assert status(exact.get_object, Key="one\n") == 403
+
+
 def test_who_may_list_it_does(account: Account) -> None:
     s3 = under(account, "lister", READ, ("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
     assert (status(s3.get_object, Key="missing"), status(s3.head_object, Key="missing")) == (404, 404)

@@ -28,6 +28,7 @@ def apply_all() -> None:
     machines.start_no_child_in_vain()
     machines.act_under_the_machines_role()
     reads.serve_ranges_of_versions()
+    access.let_wildcards_match_line_ends()
     access.hide_missing_objects_from_strangers()
     access.name_who_began_uploads()
     checksums.accept_full_object()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ def count_loopback_as_tls() -> None:
     origin = ContextVar("origin", default=("127.0.0.1", True))
     iam_evaluator._request_origin = origin
     app.pin_request_origin = lambda address, _secure: origin.set((address, True))
+
+
+def let_wildcards_match_line_ends() -> None:
+    """``*`` in a policy stands for any characters, also for line ends, which a key may hold. MiniStack stops there.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+    original = iam_evaluator._fnmatch_compile
+
+    @cache
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        found = original(pattern, ignore_case)
+        return re.compile(found.pattern.removesuffix("$") + r"\Z", found.flags | re.DOTALL)
+
+    iam_evaluator._fnmatch_compile = compiled
 
 
 def hide_missing_objects_from_strangers() -> None:
