@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>injected</Message></Error>'
+_POSTS = {"uploads": "CreateUpload", "delete": "DeleteObjects"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Exchange(Protocol):
 
     body: bytes
     path: str
+    headers: Message
 
     def ask(self) -> None:
         """Let the server do what the request wants, and keep its answer."""
@@ -272,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
             "GET": "ListUploads" if "uploads" in query else "GetObject",
             "HEAD": "HeadObject",
             "PUT": "UploadPart" if "partNumber" in query else "PutObject",
-            "POST": "CreateUpload" if "uploads" in query else "CompleteUpload",
+            "POST": next((_POSTS[name] for name in _POSTS if name in query), "CompleteUpload"),
             "DELETE": "AbortUpload",
         }[self.command]
         return Request(operation, int(query.get("partNumber", ["0"])[0]), self.headers.get("Range", ""))

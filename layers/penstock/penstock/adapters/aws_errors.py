@@ -169,6 +169,6 @@ def _answered(  # noqa: PLR0911  # a table of answers
         return ConfigurationError(message, hint=_CREDENTIALS_HINT)
     if code in _MISSING:
         return missing(message)
-    if code in _CHANGED:
+    if code in _CHANGED or status == HTTPStatus.PRECONDITION_FAILED:
         return changed(message)
     return RequestRefusedError(message)

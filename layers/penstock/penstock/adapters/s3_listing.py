@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import status_of, translating
+from penstock.adapters.endpoint import endpoint_of
 from penstock.adapters.sorted_listing import is_sorted_by_contract, sorted_files
-from penstock.adapters.transfer_client import endpoint_of
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
 from penstock.objects import Target
 from penstock.trees import Facts, RemoteFile

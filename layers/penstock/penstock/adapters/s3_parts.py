@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from penstock.adapters.part_buffers import BufferPool, PartBuffer
+from penstock.adapters.s3_conditions import Condition
 from penstock.adapters.s3_multipart import part_count
-from penstock.adapters.s3_publish import Condition, complete_by_rule
+from penstock.adapters.s3_publish import complete_by_rule
 from penstock.adapters.s3_upload import (
     MultipartUpload,
     Part,

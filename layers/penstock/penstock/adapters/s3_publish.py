@@ -6,8 +6,9 @@ was written, or deleted, after the upload was created (ADR 13).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol
 
+from penstock.adapters.s3_conditions import Condition
 from penstock.adapters.s3_head import read_head
 from penstock.errors import PublishConflictError, SupersededError, UploadConflictError
 from penstock.objects import ObjectHead, Published, Target
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 
 # A destination that changes so often between HEAD and write is left to the next delivery of the event.
 ATTEMPTS = 4
-
-
-class Condition(TypedDict, total=False):
-    """Arguments of a conditional write: the object has this ETag still, or there still is none."""
-
-    IfMatch: str
-    IfNoneMatch: str
 
 
 class Commit(Protocol):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from penstock.adapters.aws_errors import translating
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import may_be_unknown_header, status_of, translating
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_send import S3Sender
@@ -72,9 +75,16 @@ class ReceivingPrefix:
     def _remove(self, files: Mapping[str, File]) -> Iterator[File | Trouble]:
         bucket = self._listing.target("").bucket
         with translating(f"s3:DeleteObject on {bucket}", missing=DestinationMissingError):
-            answer = self._client.delete_objects(
-                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in files], "Quiet": True}
-            )
+            try:
+                answer = self._client.delete_objects(
+                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in files], "Quiet": True}
+                )
+            except ClientError as error:
+                if not (may_be_unknown_header(error) or status_of(error) == HTTPStatus.METHOD_NOT_ALLOWED):
+                    raise
+                # A service that deletes no lists.
+                yield from map(self._remove_one, files.values())
+                return
         refused = {error.get("Key"): error.get("Code", "refused") for error in answer.get("Errors", ())}
         for key, file in files.items():
             yield Trouble(file.name, self.place(file.name), f"not deleted: {refused[key]}") if key in refused else file

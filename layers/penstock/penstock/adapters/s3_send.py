@@ -6,11 +6,14 @@ import mimetypes
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
-from penstock.adapters.aws_errors import translating
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import is_unsupported, translating
 from penstock.adapters.local_tree import LocalFolder, file_errors
 from penstock.adapters.part_body import going
+from penstock.adapters.s3_conditions import misjudges
 from penstock.adapters.s3_listing import head_of, part_size
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_upload import (
@@ -47,6 +50,13 @@ if TYPE_CHECKING:
     )
 
 Moved = Callable[[int], None]
+Answer = TypeVar("Answer")
+
+
+class SourceCondition(TypedDict, total=False):
+    """Arguments of a copy: the source has this ETag still."""
+
+    CopySourceIfMatch: str
 
 
 class S3Sender:
@@ -139,10 +149,13 @@ class S3Sender:
         if file.part_count or file.size > S3.max_part:
             self._copy_parts(file, target, moved)
             return
+        where: Any = {
+            "Bucket": target.bucket,
+            "Key": target.key,
+            "CopySource": _source(file),
+        }
         with _copying(file, target):
-            self._client.copy_object(
-                Bucket=target.bucket, Key=target.key, CopySource=_source(file), CopySourceIfMatch=f'"{file.etag}"'
-            )
+            self._copied(file, lambda condition: self._client.copy_object(**where, **condition))
         moved(file.size)
 
     def _copy_parts(self, file: RemoteFile, target: Target, moved: Moved) -> None:
@@ -153,16 +166,16 @@ class S3Sender:
 
         def copy(number: int, part: tuple[int, int]) -> CompletedPartTypeDef:
             at, size = part
+            where: Any = {
+                "Bucket": target.bucket,
+                "Key": target.key,
+                "UploadId": upload_id,
+                "PartNumber": number,
+                "CopySource": _source(file),
+                "CopySourceRange": f"bytes={at}-{at + size - 1}",
+            }
             with _copying(file, target):
-                answer = self._client.upload_part_copy(
-                    Bucket=target.bucket,
-                    Key=target.key,
-                    UploadId=upload_id,
-                    PartNumber=number,
-                    CopySource=_source(file),
-                    CopySourceIfMatch=f'"{file.etag}"',
-                    CopySourceRange=f"bytes={at}-{at + size - 1}",
-                )
+                answer = self._copied(file, lambda condition: self._client.upload_part_copy(**where, **condition))
             moved(size)
             return {"PartNumber": number, "ETag": answer["CopyPartResult"].get("ETag", "")}
 
@@ -172,6 +185,19 @@ class S3Sender:
                 self._client.complete_multipart_upload(
                     Bucket=target.bucket, Key=target.key, UploadId=upload_id, MultipartUpload={"Parts": parts}
                 )
+
+    def _copied(self, file: RemoteFile, copy: Callable[[SourceCondition], Answer]) -> Answer:
+        """A copy of the object as it was listed. Where a service misjudges the condition, HEAD before and after the
+        copy tells whether it was that object."""
+        try:
+            return copy({"CopySourceIfMatch": f'"{file.etag}"'})
+        except ClientError as error:
+            if not (is_unsupported(error) or misjudges(self._client, error)):
+                raise
+        head_of(self._client, file)
+        answer = copy({})
+        head_of(self._client, file)
+        return answer
 
 
 def _copying(file: RemoteFile, target: Target) -> AbstractContextManager[None]:

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from penstock.adapters.aws_errors import code_of, may_be_unknown_header, translating
 from penstock.adapters.part_body import PartBody
 from penstock.adapters.part_buffers import PartBuffer
-from penstock.adapters.s3_publish import Condition
+from penstock.adapters.s3_conditions import Condition, write_under
 from penstock.checksum import crc32_combine
 from penstock.errors import DestinationMissingError, PublishConflictError
 from penstock.objects import Content, Published, Target
@@ -26,14 +26,13 @@ from penstock.uploads import Proof
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CompleteMultipartUploadOutputTypeDef,
+        PutObjectOutputTypeDef,
+    )
 
-# A condition does not hold: after these, look at the destination again. NoSuchKey: If-Match met nothing.
-# ConditionalRequestConflict: another write was under way or, on completion, came after the upload was created.
-_REFUSED = frozenset({"PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"})
 _FULL_OBJECT: Any = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
-# An earlier try may have completed the upload although its answer was lost.
-_REFUSED_OR_GONE = _REFUSED | {"NoSuchUpload"}
 
 
 class Part(NamedTuple):
@@ -64,21 +63,22 @@ def put_object(
 ) -> Published | None:
     """PUT under a condition; None if it does not hold. ``md5`` is for a body that is no bytearray."""
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
-        request: Any = {"Bucket": target.bucket, "Key": target.key, "Body": body, **_about(content), **condition}
+        request: Any = {"Bucket": target.bucket, "Key": target.key, "Body": body, **_about(content)}
         md5 = md5 or partial(_md5_of, cast("bytearray", body))
-        try:
+
+        def put(condition: Condition) -> PutObjectOutputTypeDef:
             try:
-                answer = client.put_object(**request, **part_proof(crc32, Proof.CRC32, md5))
+                return client.put_object(**request, **condition, **part_proof(crc32, Proof.CRC32, md5))
             except ClientError as error:
                 if not may_be_unknown_header(error):
                     raise
                 if isinstance(body, PartBody):
                     body.seek(0)
-                answer = client.put_object(**request, **part_proof(crc32, Proof.MD5, md5))
-        except ClientError as error:
-            if code_of(error) in _REFUSED:
-                return None
-            raise
+                return client.put_object(**request, **condition, **part_proof(crc32, Proof.MD5, md5))
+
+        answer = write_under(client, target, condition, put)
+    if not answer:
+        return None
     return Published(len(body), crc32, 0, answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
 
@@ -126,21 +126,28 @@ def complete_upload(
 ) -> Published | None:
     """Complete under a condition; None if it does not hold, or if the upload is gone."""
     whole: dict[str, Any] = {"ChecksumCRC32": _encoded(crc32), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
+
+    def complete(condition: Condition) -> CompleteMultipartUploadOutputTypeDef:
+        return client.complete_multipart_upload(
+            Bucket=target.bucket,
+            Key=target.key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": [_completed(part, proof) for part in parts]},
+            **(whole if proof is Proof.CRC32 else {}),
+            **condition,
+        )
+
     # If-Match needs s3:GetObject too; the HEAD before it has proved that.
     with translating(_right("s3:PutObject", target), missing=DestinationMissingError):
         try:
-            answer = client.complete_multipart_upload(
-                Bucket=target.bucket,
-                Key=target.key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": [_completed(part, proof) for part in parts]},
-                **(whole if proof is Proof.CRC32 else {}),
-                **condition,
-            )
+            answer = write_under(client, target, condition, complete)
         except ClientError as error:
-            if code_of(error) in _REFUSED_OR_GONE:
+            # An earlier try may have completed the upload although its answer was lost.
+            if code_of(error) == "NoSuchUpload":
                 return None
             raise
+    if not answer:
+        return None
     return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
 

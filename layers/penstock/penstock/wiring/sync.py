@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.adapters.access import Access
 from penstock.adapters.digest_cache import DigestCache
+from penstock.adapters.endpoint import endpoint_of
 from penstock.adapters.local_tree import LocalFolder
 from penstock.adapters.open_folder import OpenFolder
 from penstock.adapters.s3_download import DownloadFolder
@@ -18,7 +19,7 @@ from penstock.adapters.s3_listing import S3Listing
 from penstock.adapters.s3_parts_pool import PartsPool
 from penstock.adapters.s3_receiver import ReceivingPrefix
 from penstock.adapters.s3_send import S3Sender
-from penstock.adapters.transfer_client import endpoint_of, transfer_client
+from penstock.adapters.transfer_client import transfer_client
 from penstock.errors import FileError
 from penstock.limits import MIB
 from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier

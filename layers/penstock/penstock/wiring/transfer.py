@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.adapters.access import Access
+from penstock.adapters.endpoint import endpoint_of
 from penstock.adapters.memory_limit import memory_limit
 from penstock.adapters.s3_transfer import S3UploadService
 from penstock.adapters.state_file import hold_state, read_state, states_in
-from penstock.adapters.transfer_client import endpoint_of, transfer_client
+from penstock.adapters.transfer_client import transfer_client
 from penstock.adapters.upload_source import PipeReader, named, open_file
 from penstock.errors import StateFileError
 from penstock.model import Content, Target, digest
