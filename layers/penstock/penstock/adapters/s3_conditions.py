@@ -2,7 +2,7 @@
 
 OpenStack Swift refuses most conditions with 501, and compares If-Match with an ETag of its own where objects have
 parts: 412, though the object is the one that is meant. Such a write is sent again without its condition, which leaves
-the moment since the object was looked at unguarded. Never at AWS: its 412 is the truth.
+the moment since the object was looked at unguarded. Never at AWS: there a condition is never given up.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ def write_under(
     try:
         return write(condition)
     except ClientError as error:
-        if not condition or not (_refuses(error) or is_unsupported(error)):
+        if condition and _refuses(error):
+            if not _holds_all_the_same(client, target, condition, error):
+                return None
+        elif not (condition and is_unsupported(error) and endpoint_of(client)):
             raise
-        if _refuses(error) and not _holds_all_the_same(client, target, condition, error):
-            return None
     return write({})
 
 
