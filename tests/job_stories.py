@@ -75,7 +75,7 @@ def failed() -> Story:
     done = told.spans[:9]
     failure = Failure(
         "TooManyRejectsError",
-        f"{SOURCE.uri}: 31 records were rejected, max_rejects is 3; they are listed in jobs/.../rejects/",
+        f"{SOURCE.uri}: 31 records were rejected, at most 3 may be; they are listed in jobs/.../rejects/",
         "Mend the records that are listed and upload the file again, or raise the route's max_rejects.",
     )
     status = replace(

@@ -277,6 +277,6 @@ class Load:
     def too_many(self, rejects: int, records: int | None = None) -> TooManyRejectsError:
         limit = self.allowance.passed(rejects, records)
         return TooManyRejectsError(
-            f"{self.attempt.job.source.uri}: {rejected(rejects)}, max_rejects is {limit}; "
+            f"{self.attempt.job.source.uri}: {rejected(rejects)}, at most {limit} may be; "
             f"they are listed in {self.reject_folder}"
         )

@@ -268,6 +268,6 @@ def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None =
 
 def _too_many(ticket: Ticket, rejects: int, limit: str) -> TooManyRejectsError:
     return TooManyRejectsError(
-        f"{ticket.job.source.uri}: {rejected(rejects)}, max_rejects is {limit}; "
+        f"{ticket.job.source.uri}: {rejected(rejects)}, at most {limit} may be; "
         f"they are listed in jobs/{ticket.job.id}/rejects/ of the work bucket"
     )
