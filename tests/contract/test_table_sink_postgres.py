@@ -182,7 +182,7 @@ def test_a_table_that_does_not_fit_is_one_clear_error(
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({}, "Create it, or set create = true, or correct the route."),
+        ({}, "Create it, or let Penstock do so (`create = true`, or --create in a command)."),
         ({"create": True, "guessed": True}, "Create it, or declare its columns: the file has no good record, "),
         ({"create": True, "columns": ()}, "Declare the table's columns: the file is empty, "),
     ],

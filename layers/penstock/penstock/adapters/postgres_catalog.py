@@ -37,7 +37,7 @@ TABLE_KINDS = ("r", "p", "f")
 # In pg_trigger.tgtype: for each row, before it is stored.
 BEFORE_ROW = 1 | 2
 
-_MISSING = "Create it, or set create = true, or correct the route."
+_MISSING = "Create it, or let Penstock do so (`create = true`, or --create in a command)."
 _GUESSED = "Create it, or declare its columns: the file has no good record, which would show their types."
 
 

@@ -46,8 +46,9 @@ _LOST_RACES = frozenset({"40001", "40P01"})
 _CREATED_TWICE = frozenset({"23505", "42P06", "42P07", "42710"})
 
 _MISSING_HINT = (
-    "Create it, or have it created (create = true in a route, --create of `penstock run`), or correct the destination."
+    "Create it, or let Penstock do so (`create = true`, or --create in a command), or correct the destination."
 )
+
 
 # libpq gives no SQLSTATE for a connection that was not made. These are the
 # server's words for 28P01, 28000, 3D000, and libpq's own for a certificate; anything else may be over in a moment.
