@@ -47,7 +47,7 @@ sam-local: tools ## Put every event of every function through `sam local invoke`
 	@$(VENV)/python -m penstock_local.sam_local
 
 # Four processes on two cores: many tests wait.
-test: lint types validate ## Run all checks, and the tests in their short form, in ten minutes
+test: lint types validate ## Run all checks, and the tests in their short form, in a quarter of an hour
 	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build ## Run all checks, and all tests in their long form, in an hour
