@@ -53,4 +53,4 @@ def drawn(seed: int, kinds: Mapping[str, Kind], only: str = "") -> Draw:
     fitting = [kinds[only]] if only else [kind for kind in kinds.values() if kind.store is stores[store]]
     turn, kind = divmod(turn, len(fitting))
     rate = RATES[turn % len(RATES)]
-    return Draw(fitting[kind], AIMS[aim], max(rate, AIMS[aim].least))
+    return Draw(fitting[kind], AIMS[aim], max(rate, AIMS[aim].least) * fitting[kind].share)

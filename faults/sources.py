@@ -49,6 +49,8 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
     for mode in ("append", "upsert", "replace")
 )
 
+# A small load into PostgreSQL sends some 50 messages, one after the other.
+CHATTY = 0.25
 # One record of so many cannot be loaded.
 BAD = 300
 
@@ -58,7 +60,8 @@ class Kind:
     """A kind of job. ``files`` are names and contents; ``large``: the state machine does it.
 
     ``content`` is what becomes of the one object. ``rows`` are those that must be in the table, made of so many
-    ``records``; ``rejects`` the numbers of those that cannot be. ``settings`` are of the environment.
+    ``records``; ``rejects`` the numbers of those that cannot be. ``settings`` are of the environment. ``share`` of the
+    drawn rate is what its requests meet: where an attempt makes many, few attempts would get through all of it.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Kind:
     rows: Sequence[Row] = ()
     rejects: Sequence[int] = ()
     settings: Mapping[str, int] = field(default_factory=dict)
+    share: float = 1.0
 
 
 def kinds() -> Mapping[str, Kind]:
@@ -125,6 +129,7 @@ def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -
         rows=sorted(dict(good).items()),
         rejects=[n + 1 for n in range(count) if is_bad(n)],
         settings=_sizes(1, span) if large else {},
+        share=CHATTY if store is Store.POSTGRESQL and not large else 1.0,
     )
 
 
@@ -136,7 +141,9 @@ def _group() -> Kind:
     }
     good = [(n, name_of(n)) for n in range(each * count) if not is_bad(n)]
     bad = [n % each + 1 for n in range(each * count) if is_bad(n)]
-    return Kind("group", Store.POSTGRESQL, lambda: files, records=len(good), rows=good, rejects=sorted(bad))
+    return Kind(
+        "group", Store.POSTGRESQL, lambda: files, records=len(good), rows=good, rejects=sorted(bad), share=CHATTY
+    )
 
 
 def _sizes(large: int, span: int) -> dict[str, int]:

@@ -14,14 +14,14 @@ from pathlib import Path
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import faulty_s3
 from functional.s3_lake import Lake
 from penstock.limits import MIB
 from penstock_cli.main import main
 from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
+
+pytest_plugins = ["functional.lake_fixtures"]
 
 TEXT = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
 ROUTES = """
@@ -59,21 +59,6 @@ def told(*arguments: object) -> dict[str, object]:
     assert result.exit_code == 0, result.stderr
     answer: dict[str, object] = json.loads(result.stdout)
     return answer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str) -> Iterator[Lake]:
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 @pytest.fixture

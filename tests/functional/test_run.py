@@ -16,15 +16,14 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
-from functional.faulty_s3 import Refusal, always, faulty_s3
+from functional.faulty_s3 import Refusal, always
 from functional.s3_lake import Lake
 from penstock.limits import MIB
 from penstock_cli.main import main
 from postgres_database import Database
 
-pytest_plugins = ["postgres_fixtures"]
+pytest_plugins = ["functional.lake_fixtures", "postgres_fixtures"]
 
 COMMAND = str(Path(sys.executable).with_name("penstock"))
 ROWS = 30_000
@@ -53,21 +52,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "orders.csv.gz"
     path.write_bytes(gzip.compress(TEXT))
     return path
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def lake(server: str) -> Iterator[Lake]:
-    with faulty_s3(server) as proxy:
-        yield Lake(proxy)
 
 
 # To a file.
