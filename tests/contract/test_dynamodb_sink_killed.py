@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from contract.dynamodb_loader import CHUNK, IDS, ROWS
 from contract.dynamodb_tables import DynamoServer
 from contract.object_backends import Endpoint
@@ -17,6 +19,7 @@ from contract.object_backends import Endpoint
 KILLS = 8
 
 
+@pytest.mark.long
 def test_a_loader_that_is_killed_again_and_again_loads_every_row(emulator: Endpoint, tmp_path: Path) -> None:
     server = DynamoServer(emulator.url)
     table = server.create(index=("owner", "S"))

@@ -109,6 +109,7 @@ def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
     assert max(invocation.peak_bytes, invocation.rss_peak_bytes) < 110 * MIB
 
 
+@pytest.mark.long
 def test_resource_limits_are_enough_as_well(surroundings: Surroundings, sample: Sample) -> None:
     upload = surroundings.upload("accidents.csv.gz", sample.packed)
     with surroundings.ingest(memory=128, caps="rlimit") as function:
@@ -134,6 +135,7 @@ def test_kill_9_in_mid_job_and_the_retry_make_one_result(surroundings: Surroundi
     assert open_uploads(surroundings) == []
 
 
+@pytest.mark.long
 def test_two_copies_of_an_event_at_once_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
     event = surroundings.upload("accidents.csv.gz", sample.packed).event()
     with (

@@ -19,6 +19,8 @@ from faults.script import Script, Strike
 from faults.sources import Kind, kinds
 from faults.world import World, world
 
+from lengths import long
+
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(120)]
 
 KINDS = kinds()
@@ -35,12 +37,12 @@ def servers() -> Iterator[World]:
     ("name", "seed"),
     [
         ("gzip", 1),
-        ("members", 2),
+        long("members", 2),
         ("large-plain", 3),
         ("upsert", 4),
-        ("replace", 5),
+        long("replace", 5),
         ("dynamodb", 6),
-        ("large-dynamodb", 7),
+        long("large-dynamodb", 7),
     ],
 )
 def test_a_job_ends_as_it_should_through_faults_and_kills(servers: World, name: str, seed: int) -> None:

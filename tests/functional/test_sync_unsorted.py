@@ -9,6 +9,7 @@ import pytest
 
 from functional.s3_lake import Lake, tree, write
 from functional.unsorted_s3 import Order, unsorted
+from lengths import long
 
 pytest_plugins = ["functional.lake_fixtures"]
 
@@ -27,7 +28,7 @@ def by_utf16(found: list[bytes]) -> list[bytes]:
 ORDERS: list[Order] = [lambda found: found[::-1], shuffled, by_utf16]
 WAYS = pytest.mark.parametrize("options", [(), ("--delete",)], ids=["keep", "delete"])
 ORDERED = pytest.mark.parametrize("order", ORDERS, ids=["reversed", "shuffled", "utf16"])
-PAGED = pytest.mark.parametrize("page", [1000, 5, 1])
+PAGED = pytest.mark.parametrize("page", [1000, long(5), 1])
 
 
 @WAYS
