@@ -54,7 +54,11 @@ def _key(place: Place, kind: Kind) -> str:
 
 
 def _wrong_object(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, done: bool) -> list[str]:
-    data = place.world.client("s3").get_object(Bucket=place.results, Key=_key(place, kind))["Body"].read()
+    s3 = place.world.client("s3")
+    try:
+        data = s3.get_object(Bucket=place.results, Key=_key(place, kind))["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return ["succeeded, but nothing stands there"] if done else []
     versions = len(place.versions(place.results))
     wrong = []
     if done and data != kind.content():
