@@ -20,10 +20,10 @@ from pathlib import Path
 
 from benchmarks.parsers import NAMES, Row, rows
 
-from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, Text, text_of
-from penstock.index.survey import survey
+from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, Text, text_of
+from penstock.formats.survey import survey
 from penstock.limits import MIB
-from penstock.records import Format, ParseOptions
+from penstock.model.parse_options import Format, ParseOptions
 
 RESULTS = Path(__file__).parent / "results"
 STEP = 4

@@ -18,8 +18,8 @@ from functools import partial
 import zstandard
 
 from penstock.codecs import CODECS, Trace
-from penstock.codecs import gzip as gzip_codec
 from penstock.codecs.engine import ISAL, ZLIB
+from penstock.codecs.gzip import decode as gzip_codec
 from penstock.limits import KIB, MIB
 
 CITIES = ("Los Angeles", "Houston", "Miami", "Charlotte", "Dallas", "Baton Rouge", "Sacramento", "Nashville")

@@ -5,7 +5,7 @@ its retries? The retries are those of statemachine/job.asl.json.
 
 One hot item: workers end spans of 1 s. How many spans are delivered again because their receipt could not be kept? The
 old way is one transaction for each receipt that adds to the job's item; the new way is that of
-`penstock.adapters.span_progress`. DynamoDB: 1,000 write units a second for a partition; a transaction costs two units,
+`aws.jobs_table.span_progress`. DynamoDB: 1,000 write units a second for a partition; a transaction costs two units,
 and is refused where it meets another on the same item.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.execution_store import COUNT_ATTEMPTS
-from penstock.adapters.span_progress import SHARD
+from penstock.aws.backoff import Backoff
+from penstock.aws.jobs_table.execution_store import COUNT_ATTEMPTS
+from penstock.aws.jobs_table.span_progress import SHARD
 from penstock.limits import fair_workers
 
 MACHINE = Path(__file__).parents[1] / "statemachine" / "job.asl.json"

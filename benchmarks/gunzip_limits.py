@@ -28,12 +28,14 @@ from botocore.config import Config
 from isal import isal_zlib
 from zlib_ng import zlib_ng
 
-from penstock.adapters.s3_store import S3ObjectStore, s3_client
+from penstock.aws.s3.client import s3_client
+from penstock.delivery.decoding import pour
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.ports import Verdict
 from penstock.limits import MIB, Budget, PartPlan
-from penstock.model import Receipt, Route, Source
-from penstock.objects import Content, Target
-from penstock.pipeline import pour
-from penstock.ports import Verdict
+from penstock.model.job import Receipt
+from penstock.model.object import Content, Source, Target
+from penstock.model.route import Route
 from penstock_local import samples
 from penstock_local.tools import checkout
 

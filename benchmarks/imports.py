@@ -45,7 +45,7 @@ def function(verb: str, code: str) -> Subject:
     return Subject(f"Penstock's {verb}", code.format(verb=verb), (f"functions/{verb}", "layers/penstock"))
 
 
-BEGUN = "import app; from penstock.wiring import deployed; deployed.{verb}()"
+BEGUN = "import app; from penstock.wiring import functions; functions.{verb}()"
 USUAL = Subject("boto3 and an S3 client", "import boto3; boto3.client('s3')")
 INGEST = function("ingest", BEGUN)
 SUBJECTS = (

@@ -32,12 +32,12 @@ from pathlib import Path
 import zstandard
 
 from penstock.codecs import CODECS, Trace, choose
+from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.engine import ZLIB
-from penstock.codecs.gzip import decode
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.file import pack
-from penstock.index.gzip import enter, scan
-from penstock.index.ways import ways_within
+from penstock.codecs.gzip.decode import decode
+from penstock.codecs.gzip.index import enter, scan
+from penstock.codecs.index_file import pack
+from penstock.codecs.indexers import ways_within
 from penstock.limits import KIB, MIB, MIN_WINDOW
 from penstock_local import samples
 

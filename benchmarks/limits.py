@@ -1,7 +1,7 @@
 """Objects from 1 GB to S3's largest, planned on paper: python -m benchmarks.limits [--check].
 
 Uses the planner of the deployed functions, over an index as the index pass would make it, and Lambda's, S3's, Step
-Functions' and DynamoDB's quotas, and the prices of `penstock.costs`. Fails where a quota does not hold.
+Functions' and DynamoDB's quotas, and the prices of `penstock.explain.costs`. Fails where a quota does not hold.
 ``--check`` fails where docs/limits.md does not show what this prints.
 """
 
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invocations, of_machine
-from penstock.cutting import Place, cut_parts, part_size, spacing, span_size
+from penstock.explain.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invocations, of_machine
+from penstock.large_jobs.estimate import NETWORK
+from penstock.large_jobs.span_planning import Place, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
-from penstock.spans import Entry, Span, Stored
-from penstock.steps.estimate import NETWORK
-from penstock.values import to_json
+from penstock.model.serialization import to_json
+from penstock.model.span import Entry, Span, Stored
 
 DOCUMENT = Path(__file__).parents[1] / "docs/limits.md"
 

@@ -26,10 +26,13 @@ from xml.sax.saxutils import escape
 
 from openpyxl import load_workbook
 
+from penstock.formats import parse
+from penstock.formats.csv.parser import no_screen
 from penstock.limits import KIB, MIB
-from penstock.parsers import parse
-from penstock.parsers.delimited import no_screen
-from penstock.records import Column, ColumnType, Format, ParseOptions, Screening, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Screening
+from penstock.model.table import Table, TablePlan
 from penstock.tables import Rowmaker
 
 RESULTS = Path(__file__).parent / "results"

@@ -28,16 +28,19 @@ from pathlib import Path
 import boto3
 from benchmarks.s3_server import s3_server
 
-from penstock.adapters.s3_parts import S3PartStore
-from penstock.adapters.s3_store import S3ObjectStore, s3_client
-from penstock.cutting import cut_parts, part_size, span_size
-from penstock.delivery import Attempt, ObjectCarrier
+from penstock.aws.s3.client import s3_client
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.bucket import ObjectCarrier
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.bucket.part_store import S3PartStore
+from penstock.large_jobs.index_pass import Index, IndexPass
+from penstock.large_jobs.span_planning import cut_parts, part_size, span_size
+from penstock.large_jobs.span_reader import span_bytes
 from penstock.limits import MIB, Budget
-from penstock.model import Job, ObjectHead, Source, Target
+from penstock.model.job import Job
+from penstock.model.object import ObjectHead, Source, Target
+from penstock.model.span import Stored
 from penstock.routes import destination_of, parse_routes
-from penstock.spans import Stored
-from penstock.steps.entering import span_bytes
-from penstock.steps.indexing import Index, IndexPass
 from penstock_local import samples
 from penstock_local.tools import checkout
 

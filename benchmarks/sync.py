@@ -22,7 +22,7 @@ import boto3
 from benchmarks.counting_proxy import Counts, counting_proxy
 
 from penstock.limits import KIB
-from penstock.sync import ObjectCache
+from penstock.wiring.object_cache import ObjectCache
 from penstock_local.account import emulator_only
 
 RESULTS = Path(__file__).parent / "results"

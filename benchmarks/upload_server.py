@@ -30,8 +30,8 @@ from threading import Lock, Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from penstock.checksum import crc32 as crc32_of
-from penstock.checksum import crc32_combine
+from penstock.codecs.checksum import crc32 as crc32_of
+from penstock.codecs.checksum import crc32_combine
 
 XML = "<?xml version='1.0' encoding='UTF-8'?>"
 STEP = 256 * 1024

@@ -9,13 +9,13 @@ from typing import Any
 
 from faults import hurry
 from faults.order import Answer, Order
-from penstock.adapters.session import session
+from penstock.aws.session import session
 from penstock.errors import PenstockError
-from penstock.ports import Deadline
+from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.testing import ManualDeadline
-from penstock.wiring import deployed
-from penstock.wiring import steps as wired_steps
+from penstock.wiring import functions
+from penstock.wiring import large_jobs as wired_steps
 from penstock.wiring import tables as wired_tables
 
 
@@ -47,12 +47,12 @@ def do(order: Order) -> Answer:
 
 def _ingest(event: Any, deadline: Deadline) -> list[str]:
     """The ids of the messages that must be delivered again."""
-    return list(deployed.ingest().handle(event, deadline).returned)
+    return list(functions.ingest().handle(event, deadline).returned)
 
 
 def _begin_again(jobs: Sequence[str]) -> int:
     """What `redrive` writes; how many jobs there were to begin again."""
-    store = deployed.build_job_store(Settings.from_environment())
+    store = functions.build_job_store(Settings.from_environment())
     found = [status for status in map(store.get, jobs) if status]
     return sum(store.begin_again(status) for status in found)
 
@@ -60,13 +60,13 @@ def _begin_again(jobs: Sequence[str]) -> int:
 # As functions/*/app.py have them.
 _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "ingest": _ingest,
-    "plan": lambda event, deadline: deployed.plan()(event["job"], event["attempt"], deadline),
-    "index": lambda event, deadline: deployed.index()(event["job"], event["attempt"], event.get("piece"), deadline),
-    "work": lambda event, deadline: deployed.work()(
+    "plan": lambda event, deadline: functions.plan()(event["job"], event["attempt"], deadline),
+    "index": lambda event, deadline: functions.index()(event["job"], event["attempt"], event.get("piece"), deadline),
+    "work": lambda event, deadline: functions.work()(
         event["job"], event["attempt"], event["span"], deadline, event.get("round", 0)
     ),
-    "finish": lambda event, _: deployed.finish()(event["job"], event["attempt"], event["round"]),
-    "abort": lambda event, _: deployed.abort()(event["job"], event["attempt"], event["error"]),
-    "reconcile": lambda _, deadline: dict(deployed.reconcile()(deadline)),
+    "finish": lambda event, _: functions.finish()(event["job"], event["attempt"], event["round"]),
+    "abort": lambda event, _: functions.abort()(event["job"], event["attempt"], event["error"]),
+    "reconcile": lambda _, deadline: dict(functions.reconcile()(deadline)),
     "begin again": lambda jobs, _: _begin_again(jobs),
 }

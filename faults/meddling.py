@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from faults.script import Scripted
 from faults.world import SOURCE, WORK
-from penstock.events import notification
+from penstock.jobs.events import notification
 
 # From one delivery of a message to the next.
 LATER = 1_000.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from faults.sources import Kind, Row
 from faults.world import WORK, Place
-from penstock.model import Store
+from penstock.model.route import Store
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from faults.run import Result
 from faults.schedule import Fault
-from penstock.model import Store
+from penstock.model.route import Store
 
 HEADS = (
     "job",

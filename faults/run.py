@@ -24,8 +24,10 @@ from faults.schedule import Fault, Schedule
 from faults.sources import Kind
 from faults.wire import wire
 from faults.world import SOURCE, Place, World
-from penstock.events import notification
-from penstock.model import JobState, Source, Store
+from penstock.jobs.events import notification
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
+from penstock.model.route import Store
 
 # Small jobs have few requests: each is so much likelier to meet a fault.
 SMALL = 3

@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal
 
 from penstock.limits import KIB, MIB
-from penstock.model import Store
+from penstock.model.route import Store
 
 Mode = Literal["append", "upsert", "replace"]
 Row = tuple[int, str]

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from faults.rights import Grant, Roles, make_roles
 from faults.sources import ROUTES
-from penstock.adapters.open_jobs import DynamoOpenJobs
+from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
 from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only

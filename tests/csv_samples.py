@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from penstock.records import Column, ColumnType, Storage, Table
+from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.table import Table
 from penstock.tables.spellings import SPELLINGS
 
 T = ColumnType

@@ -8,16 +8,19 @@ from typing import Any
 
 import boto3
 
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.job_index import table_schema
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.adapters.reject_log import S3RejectLog
-from penstock.adapters.s3_files import S3WorkFiles
-from penstock.model import Claim, Failure, Job, JobState, Progress, Receipt, Route, Source, Target
-from penstock.records import Place, Reject
-from penstock.spans import SpanReceipt
-from penstock.steps.ticket import REPORT, Folder
-from penstock.values import to_plain
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.time_index import table_schema
+from penstock.aws.s3.reject_log import S3RejectLog
+from penstock.aws.s3.work_files import S3WorkFiles
+from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.model.job import Claim, Failure, Job, Progress, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.object import Source, Target
+from penstock.model.record import Place, Reject
+from penstock.model.route import Route
+from penstock.model.serialization import to_plain
+from penstock.model.span import SpanReceipt
 
 STACK = "penstock-dev"
 BEGAN = 1_795_249_800.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from penstock.model import Failure, JobState, JobStatus, Phase, Progress, Receipt, Source
-from penstock.operations.story import Story
-from penstock.records import Place, Reject
-from penstock.spans import SpanReceipt
+from penstock.model.job import Failure, Progress, Receipt
+from penstock.model.job_status import JobState, JobStatus, Phase
+from penstock.model.object import Source
+from penstock.model.record import Place, Reject
+from penstock.model.span import SpanReceipt
+from penstock.operations.job_report import Story
 
 BEGAN = 1_795_249_800.0
 HOSTILE = '<script>document.title="owned"</script>&"\'\x1b[2J\u202e.csv.gz'

@@ -9,21 +9,26 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from penstock.delivery import Carrier, ObjectCarrier
+from penstock.delivery.attempt import Carrier
+from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.ports import ObjectStore
 from penstock.errors import PenstockError, RetryableError
-from penstock.jobs import Outcome, Workshop
+from penstock.jobs.runner import Outcome, Workshop
+from penstock.large_jobs.abort import Aborter
+from penstock.large_jobs.finish import Finisher
+from penstock.large_jobs.handover import Handover
+from penstock.large_jobs.index import Indexer
+from penstock.large_jobs.plan import Planner, Sizes
+from penstock.large_jobs.plan_tables import TableCutter
+from penstock.large_jobs.table_steps import TableSteps
+from penstock.large_jobs.work import Worker
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
-from penstock.model import Job, JobState, JobStatus, Receipt, Source, Store
-from penstock.ports import Deadline, ObjectStore
+from penstock.model.job import Job, Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.source import Deadline
 from penstock.routes import Routes, parse_routes
-from penstock.steps.aborting import Aborter
-from penstock.steps.cutting_tables import TableCutter
-from penstock.steps.finishing import Finisher
-from penstock.steps.handover import Handover
-from penstock.steps.index_step import Indexer
-from penstock.steps.planning import Planner, Sizes
-from penstock.steps.tables import TableSteps
-from penstock.steps.working import Worker
 from penstock.testing import (
     ManualDeadline,
     MemoryEventBus,

@@ -13,9 +13,11 @@ from random import Random
 from typing import Any
 
 from machine import DeadError, Plant
+from penstock.destinations.ports import TableSink
 from penstock.errors import PenstockError, ServiceUnavailableError
-from penstock.model import JobState, Source
-from penstock.ports import Deadline, TableSink
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
+from penstock.model.source import Deadline
 from penstock.testing import ManualDeadline
 
 # What reads nothing but memory is no place to fail at.

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from penstock.parsers import parse
-from penstock.records import Batch, ParseOptions, Reject, Resume
+from penstock.formats import parse
+from penstock.model.load import Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch, Reject
 
 CHUNKS = (1, 7, 65536)
 BATCHES = (1, 16, 100, 65536)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
 
 
 @dataclass(frozen=True)

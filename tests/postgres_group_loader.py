@@ -12,16 +12,18 @@ import sys
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
-from penstock.adapters.postgres_group import PostgresGroupSink
-from penstock.group import GroupCarrier
-from penstock.ingest import Ingest
-from penstock.jobs import Workshop
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.group_sink import PostgresGroupSink
+from penstock.destinations.postgres.sink import PostgresSink
+from penstock.jobs.ingest import Ingest
+from penstock.jobs.runner import Workshop
+from penstock.jobs.small_batches import GroupCarrier
 from penstock.limits import KIB, MIB, Budget
-from penstock.loading import TableCarrier
-from penstock.model import JobState, Source, Store
-from penstock.records import Mode
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.table import Mode
 from penstock.routes import parse_routes
 from penstock.tables import Form
 from penstock.testing import ManualDeadline, MemoryJobStore, MemoryObjectStore, MemoryQueue, MemoryRejectLog

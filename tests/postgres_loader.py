@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
-from penstock.records import Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from table_batches import rows
 

@@ -9,9 +9,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from penstock.errors import HeaderRowError, UnclosedQuoteError
-from penstock.index.boundaries import HEAD, Boundaries, RecordStart, Text, text_of
-from penstock.parsers import Within, outset, parse
-from penstock.records import Format, ParseOptions
+from penstock.formats import Within, outset, parse
+from penstock.formats.boundaries import HEAD, Boundaries, RecordStart, Text, text_of
+from penstock.model.parse_options import Format, ParseOptions
 
 PIECES = (1, 7, 65536)
 LIMITS = st.sampled_from([6, 1000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from penstock.records import Batch, Place, Reject
+from penstock.model.record import Batch, Place, Reject
 
 # Bytes that a row takes in these made-up sources.
 WIDTH = 100

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
-from penstock.delivery import Attempt
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.ports import TableSink
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.limits import MIB, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Job, JobState
-from penstock.ports import TableSink
-from penstock.records import Reject
+from penstock.model.job import Job
+from penstock.model.job_status import JobState
+from penstock.model.record import Reject
 from penstock.routes import destination_of, parse_routes
 from penstock.tables import Form
 from penstock.testing import ManualDeadline, MemoryObjectStore, MemoryRejectLog

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from machine import Plant
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
+from penstock.delivery.ports import ObjectStore
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.ports import TableSink
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
+from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import KIB, MIB, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Store
-from penstock.ports import ObjectStore, TableSink
-from penstock.steps.tables import TableSteps
+from penstock.model.route import Store
 from penstock.tables import Form
 from postgres_database import Database
 

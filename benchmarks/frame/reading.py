@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Self
 
-from penstock.costs import GB_SECOND, REQUEST
+from penstock.explain.costs import GB_SECOND, REQUEST
 
 MIB = 1024 * 1024
 GB = 1_000_000_000

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from penstock.adapters.lambda_context import LambdaContext
-from penstock.ingest import nothing_together, summarise
-from penstock.wiring import deployed
+from penstock.aws.lambda_context import LambdaContext
+from penstock.jobs.ingest import nothing_together, summarise
+from penstock.wiring import functions as deployed
 
 ingest = replace(deployed.ingest(), together=nothing_together)
 

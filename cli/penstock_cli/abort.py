@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.errors import UploadInProgressError
-from penstock.model import Target
+from penstock.model.object import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import AGE, S3_URI, human_age
@@ -15,7 +15,7 @@ from penstock_cli.places import upload_states
 from penstock_cli.uploads import as_json
 
 if TYPE_CHECKING:
-    from penstock.wiring.transfer import Known, Transfers
+    from penstock.wiring.upload import Known, Transfers
 
 
 @click.command()
@@ -34,7 +34,7 @@ def abort(
       penstock abort s3://lake/incoming/big.csv.gz
       penstock abort --older-than 7d s3://lake/incoming/
     """
-    from penstock.wiring.transfer import Transfers  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock.wiring.upload import Transfers  # noqa: PLC0415  # boto3 takes longer to import than --help may
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     if upload_id and older_than is not None:

@@ -10,8 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from penstock.counted import counted
-from penstock.model import JobStatus, Phase
+from penstock.model.job_status import JobStatus, Phase
+from penstock.model.wording import counted
 from penstock_cli import job_text
 
 # From so many columns on, names, bar, amount and spans are shown; narrower terminals lose the bar and what follows.

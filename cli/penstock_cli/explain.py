@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.limits import MIB
-from penstock.records import Column, Format
+from penstock.model.column import Column
+from penstock.model.parse_options import Format
 from penstock_cli.completion import complete_file
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
@@ -16,7 +17,7 @@ from penstock_cli.params import human_size
 from penstock_cli.stacks import local_options, local_stack
 
 if TYPE_CHECKING:
-    from penstock.explain import Forecast
+    from penstock.explain.explanation import Forecast
     from penstock.wiring.explain import Explanation
 
 CENT = 0.01
@@ -115,7 +116,7 @@ def _column(column: Column) -> str:
 
 
 def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, str]]:
-    from penstock.costs import PRICES  # noqa: PLC0415  # as above
+    from penstock.explain.costs import PRICES  # noqa: PLC0415  # as above
 
     memory = f"{found.around.memory // MIB:,} MB"
     alone = f"one invocation of {memory} would take about {_duration(expected.alone)}"

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from penstock.counted import counted
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.wording import counted
 from penstock_cli.output import safe
 from penstock_cli.params import human_size
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.output import Safe, echo, echo_json, styled
 from penstock_cli.stacks import StackOptions, stack_options

@@ -7,8 +7,8 @@ import re
 import click
 
 from penstock.errors import ConfigurationError
-from penstock.model import Target
-from penstock.s3_uri import split
+from penstock.model.object import Target
+from penstock.model.s3_uri import split
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b?", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)([smhdw])", re.IGNORECASE)

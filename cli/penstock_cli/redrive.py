@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.errors import JobStandsError
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.options import OutputOptions, output_options

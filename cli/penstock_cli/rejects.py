@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.counted import counted, rejected
 from penstock.errors import FileError
+from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_json
@@ -20,7 +20,7 @@ from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
 if TYPE_CHECKING:
-    from penstock.records import Reject
+    from penstock.model.record import Reject
 
 # Rejects in a table that are aligned with each other: a job may have a million.
 SHEET = 500

@@ -12,14 +12,14 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
-from penstock.counted import counted, rejected
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
 from penstock_cli.params import human_size
 from penstock_cli.report_timeline import timeline
 
 if TYPE_CHECKING:
-    from penstock.spans import SpanReceipt
+    from penstock.model.span import SpanReceipt
     from penstock.wiring.operations import Bar, Story
 
 _BADGES = {

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from penstock.counted import counted
-from penstock.model import JobStatus, Phase
+from penstock.model.job_status import JobStatus, Phase
+from penstock.model.wording import counted
 from penstock_cli import job_text
 from penstock_cli.params import human_size
 
 if TYPE_CHECKING:
-    from penstock.spans import SpanReceipt
+    from penstock.model.span import SpanReceipt
     from penstock.wiring.operations import Bar
 
 # Pixels: of a lane, and of all of them. Parts of the axis.

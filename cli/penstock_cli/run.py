@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.counted import counted
 from penstock.limits import MIB
+from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
@@ -18,7 +18,7 @@ from penstock_cli.params import human_size
 from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
-    from penstock.model import Progress as Far
+    from penstock.model.job import Progress as Far
     from penstock.wiring.run import Errand, Ran
     from penstock_cli.progress import Progress
 

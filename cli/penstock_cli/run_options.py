@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from penstock.orders import Order
-from penstock.records import Format, Mode
+from penstock.model.parse_options import Format
+from penstock.model.table import Mode
+from penstock.run.destination_spec import Order
 
 R = TypeVar("R")
 

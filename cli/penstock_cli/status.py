@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.counted import counted
-from penstock.model import JobStatus
+from penstock.model.job_status import JobStatus
+from penstock.model.wording import counted
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.output import Safe, echo, echo_json, safe, styled

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.errors import EmptySourceError
-from penstock.mirror.filters import Filters, Rule
-from penstock.mirror.run import Kind, Step, Summary
-from penstock.trees import Trouble
+from penstock.sync.filters import Filters, Rule
+from penstock.sync.model import Trouble
+from penstock.sync.run import Kind, Step, Summary
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import confirm, echo, echo_json

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.model import Target
+from penstock.model.object import Target
 from penstock_cli.completion import complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
@@ -21,7 +21,7 @@ from penstock_cli.places import upload_states
 from penstock_local.interrupt import sigterm_exits
 
 if TYPE_CHECKING:
-    from penstock.wiring.transfer import Sent, Transfers
+    from penstock.wiring.upload import Sent, Transfers
     from penstock_cli.progress import Progress
 
 PIPE = "-"
@@ -114,7 +114,7 @@ def _upload(
     orders: Sequence[tuple[str, Target]], wishes: Wishes, threads: int, aws: AwsOptions, output: OutputOptions
 ) -> None:
     # boto3 and rich take longer to import than `--help` may take.
-    from penstock.wiring.transfer import Transfers  # noqa: PLC0415
+    from penstock.wiring.upload import Transfers  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     progress = Progress(quiet=output.quiet)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.model import Target
+from penstock.model.object import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import Safe, echo, echo_json
 from penstock_cli.params import S3_URI, human_age
@@ -16,7 +16,7 @@ from penstock_cli.places import upload_states
 from penstock_cli.table import aligned
 
 if TYPE_CHECKING:
-    from penstock.wiring.transfer import Known
+    from penstock.wiring.upload import Known
 
 
 @click.command()
@@ -32,8 +32,8 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
       penstock uploads
       penstock uploads s3://lake/incoming/
     """
-    from penstock.transfer.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
-    from penstock.wiring.transfer import Transfers, remembered  # noqa: PLC0415
+    from penstock.upload.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock.wiring.upload import Transfers, remembered  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     mine = remembered(upload_states())

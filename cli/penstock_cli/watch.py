@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_json

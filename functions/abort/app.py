@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the cold start is over: see `deployed`
+gc.disable()  # until the cold start is over: see `wiring.functions`
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
-from penstock.wiring import deployed
+from penstock.wiring import functions
 
 logger = Logger()
 metrics = Metrics()
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """
     request = event_of_end(event["detail"]) if "detail" in event else event
     with telemetry.step(request["job"], logger, metrics):
-        return deployed.abort()(request["job"], request["attempt"], request["error"])
+        return functions.abort()(request["job"], request["attempt"], request["error"])
 
 
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:

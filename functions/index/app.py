@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the cold start is over: see `deployed`
+gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
-from penstock.wiring import deployed
+from penstock.wiring import functions
 
 logger = Logger()
 metrics = Metrics()
@@ -25,4 +25,4 @@ tracer = Tracer(auto_patch=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, that piece alone."""
     with telemetry.step(event["job"], logger, metrics):
-        return deployed.index()(event["job"], event["attempt"], event.get("piece"), deployed.deadline(context))
+        return functions.index()(event["job"], event["attempt"], event.get("piece"), functions.deadline(context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the cold start is over: see `deployed`
+gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
-from penstock.ingest import summarise
-from penstock.wiring import deployed
+from penstock.jobs.ingest import summarise
+from penstock.wiring import functions
 
 logger = Logger()
 metrics = Metrics()
@@ -25,6 +25,6 @@ tracer = Tracer(auto_patch=False)
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, object]:
     """An S3 notification, an SQS batch of them or an EventBridge event -> failed batch items, or the jobs."""
-    report = deployed.ingest().handle(event, deployed.deadline(context))
+    report = functions.ingest().handle(event, functions.deadline(context))
     telemetry.report(report, logger, metrics)
     return summarise(report)

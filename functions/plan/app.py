@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the cold start is over: see `deployed`
+gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
-from penstock.wiring import deployed
+from penstock.wiring import functions
 
 logger = Logger()
 metrics = Metrics()
@@ -28,4 +28,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     ``next`` is "index", "survey", "work" or "sequence".
     """
     with telemetry.step(event["job"], logger, metrics):
-        return deployed.plan()(event["job"], event["attempt"], deployed.deadline(context))
+        return functions.plan()(event["job"], event["attempt"], functions.deadline(context))

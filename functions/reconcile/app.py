@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the cold start is over: see `deployed`
+gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
-from penstock.wiring import deployed
+from penstock.wiring import functions
 
 logger = Logger()
 metrics = Metrics()
@@ -24,6 +24,6 @@ tracer = Tracer(auto_patch=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """EventBridge's event of a schedule -> how many jobs, uploads and dead letters there was something to do with."""
-    done = deployed.reconcile()(deployed.deadline(context))
+    done = functions.reconcile()(functions.deadline(context))
     telemetry.reconciled(done, logger, metrics)
     return dict(done)

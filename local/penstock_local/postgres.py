@@ -23,7 +23,7 @@ from typing import IO
 
 import psycopg
 
-from penstock.adapters.state_file import private
+from penstock.files.state_file import private
 from penstock_local.errors import LocalStackError
 from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, reachable_temporary_directory
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from penstock.adapters.state_file import private
+from penstock.files.state_file import private
 from penstock.routes import parse_routes
 from penstock_local import postgres, process
 from penstock_local.account import Account, emulator_only

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from contract.dynamodb_tables import DynamoServer, Row, plan_of, rows_of
-from penstock.records import Chunk, Mode, Table
+from penstock.model.load import Chunk
+from penstock.model.table import Mode, Table
 
 IDS = 1000
 ROWS = 2 * IDS

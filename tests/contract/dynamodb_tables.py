@@ -11,11 +11,14 @@ from typing import Any
 
 import boto3
 
-from penstock.adapters.dynamodb_bookmark import DynamoBookmark
-from penstock.adapters.dynamodb_client import records_config
-from penstock.adapters.dynamodb_sink import DynamoRecordSink
+from penstock.aws.dynamodb_client import records_config
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.limits import MIB
-from penstock.records import Chunk, Mode, ParseOptions, Place, Rows, Table, TablePlan
+from penstock.model.load import Chunk, Rows
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Place
+from penstock.model.table import Mode, Table, TablePlan
 
 WORKERS = 3
 STRING_KEY = (("id", "S"),)

@@ -11,11 +11,12 @@ import boto3
 import pytest
 
 from lengths import long
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.s3_store import S3ObjectStore, s3_config
+from penstock.aws.backoff import Backoff
+from penstock.aws.s3.client import s3_config
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.limits import KIB, MIB, Budget, PartPlan
-from penstock.model import Content, Source, Target
-from penstock.ports import ObjectStore
+from penstock.model.object import Content, Source, Target
 from penstock.testing import MemoryObjectStore
 
 # Ranges that a test crosses often, and parts that grow soon: 5, 10, 10 MiB.

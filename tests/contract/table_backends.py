@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from contract.dynamodb_tables import DynamoServer
-from penstock.ports import TableSink
-from penstock.records import Column, ColumnType, Mode, Table
+from penstock.destinations.ports import TableSink
+from penstock.model.column import Column, ColumnType
+from penstock.model.table import Mode, Table
 from penstock.tables import Form
 from postgres_database import Database
 

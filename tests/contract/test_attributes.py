@@ -10,8 +10,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapters.attributes import plain, typed
-from penstock.model import JobState
+from penstock.aws.jobs_table.attributes import plain, typed
+from penstock.model.job_status import JobState
 
 exact = st.text() | st.booleans() | st.none() | st.integers(-(10**37), 10**37) | st.decimals(-1000, 1000, places=3)
 values = st.recursive(exact, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))

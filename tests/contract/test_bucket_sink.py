@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from contract.object_backends import PLAN, ObjectBackend
+from penstock.destinations.ports import PublishRule, Verdict
 from penstock.errors import (
     ChecksumMismatchError,
     DestinationMissingError,
@@ -18,8 +19,7 @@ from penstock.errors import (
     UploadConflictError,
 )
 from penstock.limits import KIB, MIB
-from penstock.model import Content, Published, Target
-from penstock.ports import PublishRule, Verdict
+from penstock.model.object import Content, Published, Target
 
 STEP = 256 * KIB
 SMALL = b"a few bytes"

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from contract.object_backends import BUDGET, ObjectBackend
-from penstock.adapters.s3_source import DRAUGHTS
+from penstock.aws.s3.source import DRAUGHTS
 from penstock.errors import SourceChangedError, SourceGoneError, SupersededError
-from penstock.model import Source
+from penstock.model.object import Source
 
 DRAUGHT = BUDGET.read_chunk
 RANGE = DRAUGHTS * DRAUGHT

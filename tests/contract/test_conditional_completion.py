@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.model import Content, Target
+from penstock.model.object import Content, Target
 
 FULFILLED = ("", 200)
 STALE = ("PreconditionFailed", 412)

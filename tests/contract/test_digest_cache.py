@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from penstock.adapters.digest_cache import DigestCache
-from penstock.trees import Facts, LocalFile, RemoteFile
+from penstock.sync.digest_cache import DigestCache
+from penstock.sync.model import Facts, LocalFile, RemoteFile
 
 FILE = LocalFile("a", "/tree/\udcff", 3, 1, 2, 3, 2**64 - 1)
 OBJECT = RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5)

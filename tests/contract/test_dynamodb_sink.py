@@ -27,22 +27,12 @@ from contract.dynamodb_tables import (
     rows_of,
 )
 from contract.object_backends import MOTO, Endpoint
-from penstock.adapters.dynamodb_bookmark import DynamoBookmark
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError
-from penstock.records import (
-    Choice,
-    Chunk,
-    Column,
-    ColumnType,
-    FieldCounts,
-    Loaded,
-    LoadEnd,
-    Mode,
-    ParseOptions,
-    Resume,
-    Table,
-    TablePlan,
-)
+from penstock.model.column import Column, ColumnType, FieldCounts
+from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Choice, Mode, Table, TablePlan
 
 KB_400 = 400 * 1024
 

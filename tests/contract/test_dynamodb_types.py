@@ -9,7 +9,7 @@ import pytest
 
 from contract.dynamodb_tables import STRING_KEY, DynamoServer, Keys
 from contract.object_backends import MOTO, Endpoint
-from penstock.records import Table
+from penstock.model.table import Table
 from penstock.tables import Form
 from table_loads import Done, load_into, route
 

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from contract.dynamodb_tables import DynamoServer, Row, chunk_of, plan_of, rows_of
 from contract.object_backends import Endpoint
 from lengths import examples
-from penstock.adapters.dynamodb_client import EncodedPuts, take_encoded_puts
-from penstock.adapters.dynamodb_items import MAX_ITEM
-from penstock.adapters.dynamodb_values import encode, item_size, number_text
-from penstock.records import Loaded, Table
+from penstock.aws.dynamodb_client import EncodedPuts, take_encoded_puts
+from penstock.aws.dynamodb_values import encode, item_size, number_text
+from penstock.destinations.dynamodb.items import MAX_ITEM
+from penstock.model.load import Loaded
+from penstock.model.table import Table
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 names = texts.filter(bool)

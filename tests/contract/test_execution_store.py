@@ -14,13 +14,15 @@ from moto import mock_aws
 
 from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table, table_on
-from penstock.adapters.execution_store import COUNT_ATTEMPTS, DynamoExecutionStore
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.adapters.span_progress import ATTEMPTS
+from penstock.aws.jobs_table.execution_store import COUNT_ATTEMPTS, DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.span_progress import ATTEMPTS
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
-from penstock.model import MAX_ATTEMPTS, Claim, Failure, JobState, JobStatus, Phase, Progress, Stage
-from penstock.ports import ExecutionStore, JobStore
-from penstock.spans import SpanReceipt
+from penstock.jobs.ports import JobStore
+from penstock.large_jobs.ports import ExecutionStore
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Progress
+from penstock.model.job_status import JobState, JobStatus, Phase, Stage
+from penstock.model.span import SpanReceipt
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
 DAY = 86_400.0

@@ -13,7 +13,7 @@ import pytest
 
 import postgres_group_loader
 from lengths import long
-from penstock.records import Mode
+from penstock.model.table import Mode
 from postgres_database import Database
 from postgres_group_loader import FILES, ROWS, expected, is_alone
 

@@ -13,25 +13,15 @@ import pytest
 from moto import mock_aws
 
 from contract.object_backends import Endpoint
-from penstock.adapters.dynamodb_client import EncodedPuts
-from penstock.adapters.job_index import table_schema
-from penstock.adapters.job_store import DynamoJobStore
+from penstock.aws.dynamodb_client import EncodedPuts
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.time_index import table_schema
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError, YieldedError
-from penstock.model import (
-    MAX_ATTEMPTS,
-    Claim,
-    Failure,
-    Job,
-    JobState,
-    JobStatus,
-    Progress,
-    Receipt,
-    Route,
-    Source,
-    Store,
-    Target,
-)
-from penstock.ports import JobStore
+from penstock.jobs.ports import JobStore
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source, Target
+from penstock.model.route import Route, Store
 from penstock.testing.jobs import MemoryJobStore
 
 if TYPE_CHECKING:
@@ -368,7 +358,7 @@ def test_when_dynamodb_keeps_leaving_out_the_record_must_be_tried_again(clock: C
 
 def test_a_skipped_source_is_on_record(store: JobStore) -> None:
     store.skip(SOURCE)
-    from penstock.model import digest
+    from penstock.model.identity import digest
 
     skipped = store.get(digest(*SOURCE.identity))
     assert skipped

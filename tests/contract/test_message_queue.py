@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.object_backends import LOCALSTACK, MOTO, Endpoint
-from penstock.adapters.sqs import SqsQueue
+from penstock.aws.queue import SqsQueue
 from penstock.errors import RequestRefusedError
 
 

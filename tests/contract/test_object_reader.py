@@ -17,10 +17,10 @@ from botocore.awsrequest import AWSResponse
 from urllib3.util import wait_for_read
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.adapters.s3_small import Place, S3SmallReader
+from penstock.aws.s3.small_reader import Place, S3SmallReader
+from penstock.delivery.ports import ObjectReader
 from penstock.errors import AccessDeniedError, SourceChangedError, SourceGoneError
-from penstock.objects import Source
-from penstock.ports import ObjectReader
+from penstock.model.object import Source
 
 KEYS = ["a.json", "in/a b+c%20d%.json", "in/ünïcode-日本語~.json", "//in//x", "k" * 1024]
 

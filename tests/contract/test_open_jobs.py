@@ -11,14 +11,17 @@ from moto import mock_aws
 
 from contract.object_backends import MOTO
 from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several, table_on
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.adapters.job_times import DynamoJobTimes
-from penstock.adapters.open_jobs import DynamoOpenJobs
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.job_times import DynamoJobTimes
+from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.errors import JobInProgressError, LeaseLostError
+from penstock.jobs.ports import JobStore, OpenJobs
+from penstock.large_jobs.ports import ExecutionStore
 from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS
-from penstock.model import Claim, Job, JobState, JobStatus, Progress
-from penstock.ports import ExecutionStore, JobStore, JobTimes, OpenJobs
+from penstock.model.job import Claim, Job, Progress
+from penstock.model.job_status import JobState, JobStatus
+from penstock.operations.ports import JobTimes
 from penstock.testing import MemoryExecutionStore, MemoryJobStore, MemoryJobTimes, MemoryOpenJobs
 
 

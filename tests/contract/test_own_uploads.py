@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from penstock.adapters.own_uploads import S3OwnUploads
+from penstock.aws.s3.own_uploads import S3OwnUploads
 from penstock_local.account import Account, emulator_only
 
 TRUST = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from contract.object_backends import BUDGET, MemoryBackend, ObjectBackend, S3Backend
-from penstock.adapters.s3_parts import S3PartStore
+from penstock.destinations.bucket.part_store import S3PartStore
+from penstock.destinations.ports import PartStore, PublishRule, Verdict
 from penstock.errors import (
     ChecksumMismatchError,
     DestinationMissingError,
@@ -19,8 +20,7 @@ from penstock.errors import (
     UploadConflictError,
 )
 from penstock.limits import KIB, MIB
-from penstock.model import Content, Published, Target
-from penstock.ports import PartStore, PublishRule, Verdict
+from penstock.model.object import Content, Published, Target
 from penstock.testing import MemoryPartStore
 
 PART = 5 * MIB

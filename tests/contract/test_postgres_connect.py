@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from penstock.adapters.postgres_connect import Timeouts, by_dsn, by_iam, by_secret
+from penstock.destinations.postgres.connect import Timeouts, by_dsn, by_iam, by_secret
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from contract.test_table_sink_postgres import SONGS, chunk, plan_of
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import LeaseLostError
-from penstock.records import Mode, Table
+from penstock.model.table import Mode, Table
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]

@@ -7,7 +7,7 @@ from itertools import product
 import psycopg
 import pytest
 
-from penstock.adapters.postgres_types import storages
+from penstock.destinations.postgres.types import storages
 from penstock.tables import literals
 from penstock.tables.database_texts import text_kind
 from postgres_database import Database

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from penstock.adapters.postgres_connect import RDS_AUTHORITIES, Connect, by_dsn, by_iam
+from penstock.destinations.postgres.connect import RDS_AUTHORITIES, Connect, by_dsn, by_iam
 from penstock.errors import ConfigurationError
 from postgres_database import Database
 from postgres_tls import HOST, TlsServer, tls_before

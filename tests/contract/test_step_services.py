@@ -13,12 +13,12 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.adapters.events import SOURCE, DefaultEventBus
-from penstock.adapters.machine import StepFunctionsMachine
-from penstock.adapters.s3_files import S3WorkFiles
+from penstock.aws.event_bus import SOURCE, DefaultEventBus
+from penstock.aws.s3.work_files import S3WorkFiles
+from penstock.aws.state_machine import StepFunctionsMachine
 from penstock.errors import ConfigurationError, ServiceUnavailableError, SourceGoneError
-from penstock.ports import Machine, WorkFiles
-from penstock.spans import Stored
+from penstock.large_jobs.ports import Machine, WorkFiles
+from penstock.model.span import Stored
 from penstock.testing import MemoryEventBus, MemoryMachine, MemoryWorkFiles
 
 KEY = "jobs/1234/ünïcode +%.json"

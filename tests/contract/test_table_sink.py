@@ -10,7 +10,9 @@ from contract.dynamodb_tables import DynamoServer
 from contract.object_backends import Endpoint
 from contract.table_backends import COLUMNS, DynamoBackend, PostgresBackend, TableBackend
 from penstock.errors import DestinationMissingError, LeaseLostError
-from penstock.records import Choice, Chunk, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.model.load import Chunk, Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from postgres_database import Database
 from table_batches import WIDTH, rows

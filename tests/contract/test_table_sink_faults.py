@@ -17,10 +17,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import postgres_loader
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import Timeouts, by_dsn
+from penstock.destinations.postgres.connect import Timeouts, by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import LeaseLostError, ServiceUnavailableError
-from penstock.records import Chunk, Column, ColumnType, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Chunk, Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from postgres_database import Database
 from postgres_proxy import Wire, wire_to

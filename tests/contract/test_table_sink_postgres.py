@@ -10,21 +10,12 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from penstock.adapters import postgres_ledger
+from penstock.destinations.postgres import ledger as postgres_ledger
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError, PenstockError
-from penstock.records import (
-    Choice,
-    Chunk,
-    Column,
-    ColumnType,
-    FieldCounts,
-    Loaded,
-    Mode,
-    ParseOptions,
-    Resume,
-    Table,
-    TablePlan,
-)
+from penstock.model.column import Column, ColumnType, FieldCounts
+from penstock.model.load import Chunk, Loaded, Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from postgres_database import Database
 from table_batches import WIDTH, rows

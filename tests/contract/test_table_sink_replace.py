@@ -11,7 +11,10 @@ import psycopg
 import pytest
 
 from penstock.errors import InvalidTableError, RequestRefusedError, ServiceUnavailableError
-from penstock.records import Choice, Chunk, Column, ColumnType, Mode, ParseOptions, Resume, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Chunk, Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from postgres_database import Database
 from table_batches import rows

@@ -15,11 +15,14 @@ from psycopg import sql
 from psycopg.types.json import set_json_loads
 
 from lengths import examples
-from penstock.adapters.postgres_catalog import TYPES
-from penstock.adapters.postgres_connect import Connection, by_dsn
-from penstock.adapters.postgres_rows import Appender
-from penstock.adapters.postgres_script import Script
-from penstock.records import Column, ColumnType, Place, Rows, Table
+from penstock.destinations.postgres.catalog import TYPES
+from penstock.destinations.postgres.connect import Connection, by_dsn
+from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.rows import Appender
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Rows
+from penstock.model.record import Place
+from penstock.model.table import Table
 from penstock.tables import Form, Shaper
 from table_batches import rows
 

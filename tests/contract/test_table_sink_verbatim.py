@@ -13,13 +13,16 @@ from psycopg import sql
 from csv_samples import TYPES as KINDS
 from csv_samples import sources, tables
 from lengths import examples
-from penstock.adapters.postgres_catalog import TYPES
-from penstock.adapters.postgres_connect import Connection, by_dsn
-from penstock.adapters.postgres_rows import Appender
-from penstock.adapters.postgres_script import Script
-from penstock.parsers import parse
-from penstock.parsers.delimited import no_screen
-from penstock.records import Chunk, Column, ColumnType, Format, Loaded, Mode, ParseOptions, Table, TablePlan
+from penstock.destinations.postgres.catalog import TYPES
+from penstock.destinations.postgres.connect import Connection, by_dsn
+from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.rows import Appender
+from penstock.formats import parse
+from penstock.formats.csv.parser import no_screen
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Chunk, Loaded
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import Rowmaker
 from postgres_database import Database
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contract.object_backends import Endpoint
-from penstock.adapters.texts import MAX_BYTES, UriTexts
+from penstock.aws.text_files import MAX_BYTES, UriTexts
 from penstock.errors import ConfigurationError
 from penstock.testing import MemoryTexts
 

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import pytest
 
 from contract.object_backends import LOCALSTACK, MOTO, Endpoint
-from penstock.adapters.s3_transfer import S3UploadService
-from penstock.body import HeldBody
+from penstock.aws.s3.body import HeldBody
 from penstock.errors import DestinationMissingError, PenstockError
 from penstock.limits import MIB
-from penstock.model import Content, Target
-from penstock.ports import UploadService
-from penstock.testing.transfer import KeptProgress, MemoryUploadService
-from penstock.uploads import OpenUpload, Proof, SentPart
+from penstock.model.object import Content, Target
+from penstock.model.upload import OpenUpload, Proof, SentPart
+from penstock.testing.upload import KeptProgress, MemoryUploadService
+from penstock.upload.ports import UploadService
+from penstock.upload.s3_service import S3UploadService
 
 FIRST, LAST = os.urandom(5 * MIB), os.urandom(1000)
 _numbers = count(1)

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from e2e.conftest import ROUTES
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.events import notification
-from penstock.model import Claim, Job, JobState, JobStatus, Source, digest
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.jobs.events import notification
+from penstock.model.identity import digest
+from penstock.model.job import Claim, Job
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source
 from penstock.routes import destination_of, parse_routes
 from penstock_local.stack import Stack
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from penstock.adapters.dynamodb_client import EncodedPuts
+from penstock.aws.dynamodb_client import EncodedPuts
 
 Item = dict[str, Any]
 MAX_PUTS = 25

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.conninfo import make_conninfo
 
-from penstock.records import Column, ColumnType, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Table, TablePlan
 from penstock_cli.main import main
 from postgres_database import Database
 

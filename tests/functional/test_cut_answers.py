@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from penstock.adapters.access import Access
-from penstock.adapters.aws_errors import translating
-from penstock.adapters.s3_store import s3_config
-from penstock.adapters.session import LIGHT, session
+from penstock.aws.access import Access
+from penstock.aws.errors import translating
+from penstock.aws.s3.client import s3_config
+from penstock.aws.session import LIGHT, session
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import MIB, Budget
 

@@ -14,10 +14,11 @@ import pytest
 from botocore.config import Config
 
 from functional.tls_front import Front, tls_front
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.s3_store import S3ObjectStore, s3_config
+from penstock.aws.backoff import Backoff
+from penstock.aws.s3.client import s3_config
+from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.limits import KIB, MIB, Budget
-from penstock.model import Source
+from penstock.model.object import Source
 from penstock_local.account import Account, emulator_only
 
 BUCKET = "drops"

@@ -11,16 +11,20 @@ import pytest
 from contract.dynamodb_tables import chunk_of, plan_of, rows_of
 from functional.faulty_dynamodb import FaultyDynamo, Item, Leaves
 from machine import Plant
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.dynamodb_client import REQUEST_SECONDS, records_config
-from penstock.adapters.dynamodb_sink import DynamoRecordSink
+from penstock.aws.backoff import Backoff
+from penstock.aws.dynamodb_client import REQUEST_SECONDS, records_config
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.errors import LeaseLostError, PermanentError
+from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import KIB, LOOK_SECONDS, MIB, SETTLED_SECONDS, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Claim, Job, JobState, Source, Store
-from penstock.records import Mode, Resume, Table
+from penstock.model.job import Claim, Job
+from penstock.model.job_status import JobState
+from penstock.model.load import Resume
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.table import Mode, Table
 from penstock.routes import destination_of
-from penstock.steps.tables import TableSteps
 from penstock.tables import Form
 from penstock.testing import ManualDeadline
 

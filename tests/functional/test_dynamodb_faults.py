@@ -28,12 +28,13 @@ from functional.faulty_dynamodb import (
     refusal,
 )
 from lengths import examples
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.dynamodb_client import EncodedPuts
-from penstock.adapters.dynamodb_sink import DynamoRecordSink
+from penstock.aws.backoff import Backoff
+from penstock.aws.dynamodb_client import EncodedPuts
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
 from penstock.limits import KIB, MIB
-from penstock.records import Chunk, Loaded, Mode, Table
+from penstock.model.load import Chunk, Loaded
+from penstock.model.table import Mode, Table
 
 TABLE = Table("records", mode=Mode.UPSERT)
 # Of random delays always the longest.

@@ -10,13 +10,16 @@ import pytest
 from functional.test_redrive import Wall, WalledSink
 from machine import DeadError, Plant
 from machine_sources import in_blocks
+from penstock.destinations.ports import TableSink
 from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
-from penstock.jobs import Outcome
+from penstock.jobs.runner import Outcome
+from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket
 from penstock.limits import MIB
-from penstock.model import Claim, Failure, Job, JobState, Receipt, Source, Store
-from penstock.ports import TableSink
+from penstock.model.job import Claim, Failure, Job, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
+from penstock.model.route import Store
 from penstock.routes import destination_of
-from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
 from penstock.tables import LOADED
 from penstock.testing import ManualDeadline
 from postgres_database import Database

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from penstock.errors import InvalidTableError
-from penstock.model import JobState
+from penstock.model.job_status import JobState
 from penstock_cli.main import main
 from postgres_database import Database
 from table_loads import WAYS, Load, route, whole

@@ -15,29 +15,26 @@ from typing import ClassVar
 import pytest
 
 from functional.test_ingest import sqs
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
-from penstock.adapters.postgres_group import PostgresGroupSink
+from penstock.delivery.ports import ObjectReader
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.group_sink import PostgresGroupSink
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ServiceUnavailableError
-from penstock.group import GroupCarrier
-from penstock.ingest import Ingest, Report, nothing_together, summarise
-from penstock.jobs import Outcome, Workshop
+from penstock.jobs.ingest import Ingest, Report, nothing_together, summarise
+from penstock.jobs.runner import Outcome, Workshop
+from penstock.jobs.small_batches import GroupCarrier
+from penstock.jobs.small_sources import read_ahead
 from penstock.limits import KIB, MIB, SMALL_OBJECT, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Job, JobState, Receipt, Source, Store
-from penstock.ports import Deadline, ObjectReader
-from penstock.records import Rows, Share, Unfit
+from penstock.model.job import Job, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.load import Rows, Share, Unfit
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.source import Deadline
 from penstock.routes import parse_routes
-from penstock.small_sources import read_ahead
 from penstock.tables import Form
-from penstock.testing import (
-    ManualDeadline,
-    MemoryJobStore,
-    MemoryObjectStore,
-    MemoryQueue,
-    MemoryRejectLog,
-    slow_down,
-)
+from penstock.testing import ManualDeadline, MemoryJobStore, MemoryObjectStore, MemoryQueue, MemoryRejectLog, slow_down
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]

@@ -16,7 +16,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.delivery import MADE_BY, ORDER, ObjectCarrier
+from penstock.delivery.bucket import MADE_BY, ORDER, ObjectCarrier
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.ports import BucketSink
 from penstock.errors import (
     AccessDeniedError,
     DestinationMissingError,
@@ -24,11 +26,14 @@ from penstock.errors import (
     JobInProgressError,
     ServiceUnavailableError,
 )
-from penstock.ingest import Ingest, Report, summarise
-from penstock.jobs import Outcome, Workshop
+from penstock.jobs.ingest import Ingest, Report, summarise
+from penstock.jobs.runner import Outcome, Workshop
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
-from penstock.model import MAX_ATTEMPTS, Claim, Content, Failure, Job, JobState, Progress, Published, Source, Store
-from penstock.ports import BucketSink, ByteSource, Deadline, ObjectStore
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress
+from penstock.model.job_status import JobState
+from penstock.model.object import Content, Published, Source
+from penstock.model.route import Store
+from penstock.model.source import ByteSource, Deadline
 from penstock.routes import parse_routes, render_target
 from penstock.testing import (
     FailingSink,
@@ -482,7 +487,7 @@ def plant_job(plant: Plant, source: Source) -> Job:
 
 
 def job_origin(source: Source) -> str:
-    from penstock.delivery import origin
+    from penstock.delivery.bucket import origin
 
     return origin(source)
 

@@ -16,8 +16,10 @@ from moto import mock_aws
 
 from deployed_jobs import FAILURE, ROUTE, STACK, DeployedJobs
 from job_stories import HOSTILE
-from penstock.events import read_event
-from penstock.model import Claim, Job, JobState, Source, Target
+from penstock.jobs.events import read_event
+from penstock.model.job import Claim, Job
+from penstock.model.job_status import JobState
+from penstock.model.object import Source, Target
 from penstock_cli.main import main
 from penstock_local.stack import Stack
 

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from deployed_jobs import DeployedJobs
 from functional.terminal import CTRL_C, terminal
-from penstock.model import JobState
+from penstock.model.job_status import JobState
 
 COMMAND = shutil.which("penstock", path=str(Path(sys.executable).parent)) or "penstock"
 

@@ -12,15 +12,19 @@ from dataclasses import replace
 import openpyxl
 import pytest
 
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.ports import TableSink
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ServiceUnavailableError
-from penstock.jobs import Outcome, Workshop
+from penstock.jobs.runner import Outcome, Workshop
 from penstock.limits import KIB, MIB, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Job, JobState, Progress, Source, Store
-from penstock.ports import Deadline, TableSink
-from penstock.records import Chunk, Loaded
+from penstock.model.job import Job, Progress
+from penstock.model.job_status import JobState
+from penstock.model.load import Chunk, Loaded
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.source import Deadline
 from penstock.routes import parse_routes
 from penstock.tables import Form
 from penstock.testing import (

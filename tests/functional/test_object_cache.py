@@ -15,7 +15,7 @@ import pytest
 from functional.s3_lake import LONG_AGO, Lake, write
 from penstock.errors import FileError, SourceGoneError
 from penstock.limits import MIB
-from penstock.sync import ObjectCache
+from penstock.wiring.object_cache import ObjectCache
 
 pytest_plugins = ["functional.lake_fixtures"]
 

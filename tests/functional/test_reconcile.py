@@ -12,19 +12,20 @@ import pytest
 
 from machine import DeadError, Plant
 from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
-from penstock.events import notification, read_event
-from penstock.jobs import Outcome
+from penstock.jobs.events import notification, read_event
+from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_jobs import ABORTS, RESTARTS, SENDS, Reconciler
+from penstock.jobs.reconcile.reconciler import Reconciliation
+from penstock.jobs.reconcile.uploads import OLD_SECONDS, UploadSweep
+from penstock.jobs.runner import Outcome
 from penstock.limits import EXECUTING_SECONDS, MIB, WAITING_SECONDS, YIELDING_SECONDS
-from penstock.model import MAX_ATTEMPTS, Claim, Failure, Job, JobState, JobStatus, Progress, Source, Target
-from penstock.ports import Execution
-from penstock.reconcile.dead_letters import DeadLetters
-from penstock.reconcile.jobs import ABORTS, RESTARTS, SENDS, Reconciler
-from penstock.reconcile.run import Reconciliation
-from penstock.reconcile.uploads import OLD_SECONDS, UploadSweep
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress
+from penstock.model.job_status import Execution, JobState, JobStatus
+from penstock.model.object import Source, Target
+from penstock.model.upload import Unfinished
 from penstock.routes import destination_of
 from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryOpenJobs
 from penstock.testing.objects import MemoryBucketSink
-from penstock.uploads import Unfinished
 
 BUCKET = """
 [[route]]

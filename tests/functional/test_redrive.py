@@ -17,12 +17,14 @@ from functional.test_loading import csv as inline_csv
 from functional.test_loading import route as inline_route
 from lengths import long
 from machine import Plant
+from penstock.destinations.ports import TableSink
 from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
-from penstock.events import read_event
-from penstock.model import JobState, JobStatus, Source
+from penstock.jobs.events import read_event
+from penstock.jobs.ports import JobStore
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.load import Chunk, Loaded
+from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
-from penstock.ports import JobStore, TableSink
-from penstock.records import Chunk, Loaded
 from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryMachine
 from postgres_database import Database
 from table_machine import add_tables, route

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from job_stories import BEGAN, failed, hostile, succeeded
-from penstock.operations.story import Story, timeline
+from penstock.operations.job_report import Story, timeline
 from penstock_cli.report_page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -30,9 +30,11 @@ from functional.faulty_s3 import (
     first,
     well,
 )
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.s3_source import PIECE
-from penstock.adapters.s3_store import S3ObjectStore, s3_config
+from penstock.aws.backoff import Backoff
+from penstock.aws.s3.client import s3_config
+from penstock.aws.s3.source import PIECE
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.ports import BucketSink, Verdict
 from penstock.errors import (
     AccessDeniedError,
     PublishConflictError,
@@ -41,8 +43,7 @@ from penstock.errors import (
     SourceChangedError,
 )
 from penstock.limits import KIB, MIB, Budget, PartPlan
-from penstock.model import Content, Published, Source, Target
-from penstock.ports import BucketSink, Verdict
+from penstock.model.object import Content, Published, Source, Target
 from penstock_local.account import Account, emulator_only
 
 BUCKET = "faults"

@@ -12,11 +12,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from penstock.adapters.s3_source import DRAUGHTS
-from penstock.adapters.s3_store import S3ObjectStore, s3_config
+from penstock.aws.s3.client import s3_config
+from penstock.aws.s3.source import DRAUGHTS
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.ports import Verdict
 from penstock.limits import MIB, Budget, PartPlan
-from penstock.model import Content, Source, Target
-from penstock.ports import Verdict
+from penstock.model.object import Content, Source, Target
 
 BUDGET = Budget(read_chunk=1 * MIB, step=256 * 1024, buffer_bytes=20 * MIB, uploads=3)
 LARGE = bytes(11 * MIB)

@@ -15,8 +15,7 @@ from isal import igzip
 from machine import DeadError, Plant
 from machine_faults import Shaken, Trouble
 from machine_sources import TEXT, in_blocks, in_members
-from penstock.cutting import Place
-from penstock.delivery import MADE_BY, MADE_FROM, ORDER, origin
+from penstock.delivery.bucket import MADE_BY, MADE_FROM, ORDER, origin
 from penstock.errors import (
     AccessDeniedError,
     ChecksumMismatchError,
@@ -27,8 +26,11 @@ from penstock.errors import (
     ServiceUnavailableError,
     SupersededError,
 )
-from penstock.model import MAX_ATTEMPTS, Claim, Content, Job, JobState, JobStatus, ObjectHead, Source, Target
-from penstock.steps.planning import index_of
+from penstock.large_jobs.plan import index_of
+from penstock.large_jobs.span_planning import Place
+from penstock.model.job import MAX_ATTEMPTS, Claim, Job
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Content, ObjectHead, Source, Target
 from penstock.testing import FaultyObjectStore, FlippedBit, ManualDeadline
 
 ROUTES = """

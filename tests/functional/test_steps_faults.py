@@ -11,7 +11,7 @@ import pytest
 
 from machine_faults import Trouble, TroubledPlant
 from machine_sources import TEXT, in_blocks, in_members
-from penstock.model import JobState
+from penstock.model.job_status import JobState
 
 ROUTES = """
 [[route]]

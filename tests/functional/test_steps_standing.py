@@ -8,7 +8,7 @@ import pytest
 
 from machine import Plant
 from penstock.errors import PermanentError
-from penstock.model import JobState
+from penstock.model.job_status import JobState
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import route, table_plant

@@ -11,7 +11,7 @@ from lengths import long
 from machine_faults import Trouble, TroubledPlant, shaken_sinks
 from machine_sources import in_blocks
 from penstock.limits import KIB
-from penstock.model import JobState
+from penstock.model.job_status import JobState
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import add_tables, route

@@ -12,12 +12,15 @@ import pytest
 
 from machine import STACK, Plant
 from machine_sources import in_blocks
+from penstock.destinations.ports import TableSink
 from penstock.errors import LeaseLostError, PermanentError, ServiceUnavailableError, TimeLimitError, TooManyRejectsError
-from penstock.model import JobState, JobStatus, Receipt, Store
-from penstock.ports import TableSink
-from penstock.records import Chunk, Loaded, TablePlan
+from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket
+from penstock.model.job import Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.load import Chunk, Loaded
+from penstock.model.route import Store
+from penstock.model.table import TablePlan
 from penstock.routes import parse_routes
-from penstock.steps.ticket import CUT, TICKET, Cut, Folder, Ticket
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import OpenSink, add_tables, route, table_plant

@@ -19,7 +19,7 @@ from fixtures.units import BGZF_END, MAKERS, bgzf, bgzf_member, pieces_of, shift
 from lengths import examples
 from machine import Plant
 from penstock.limits import KIB, MIB, Budget
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock.testing import ManualDeadline
 from postgres_database import Database
 from table_machine import route, table_plant

@@ -18,7 +18,7 @@ from moto.s3.models import s3_backends
 from functional.faulty_s3 import Cut, Hold, Refusal, always, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
 from functional.terminal import terminal
-from penstock.body import PIECE
+from penstock.aws.s3.body import PIECE
 from penstock.limits import MIB
 
 pytest_plugins = ["functional.lake_fixtures"]
@@ -124,7 +124,7 @@ def test_a_second_comparison_reads_no_file(lake: Lake, folder: Path, monkeypatch
     settled(folder)
     lake.sync(folder, lake.uri)
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.adapters.local_tree.LocalFolder.chunks", None)  # no other way to a file's bytes
+        patch.setattr("penstock.sync.local_tree.LocalFolder.chunks", None)  # no other way to a file's bytes
         assert lake.sync(folder, lake.uri).stderr == "1 unchanged\n"
 
 

@@ -15,7 +15,7 @@ from benchmarks.upload_server import upload_server
 from click.testing import CliRunner, Result
 
 from functional.faulty_s3 import Fault, FaultyS3, Refusal, Request, Reset, Schedule, always, faulty_s3
-from penstock.adapters.state_file import hold_state
+from penstock.files.state_file import hold_state
 from penstock.limits import MIB
 from penstock_cli.main import main
 

@@ -118,7 +118,7 @@ def test_it_leaves_out_the_aws_sdk_and_tests(layer: Path) -> None:
 
 
 def test_it_holds_bytecode_that_the_runtime_takes_without_asking_for_the_age_of_its_source(layer: Path) -> None:
-    source = layer / "penstock" / "pipeline.py"
+    source = layer / "penstock" / "delivery" / "decoding.py"
     bytecode = Path(cache_from_source(str(source))).read_bytes()
     assert bytecode[:4] == MAGIC_NUMBER
     assert int.from_bytes(bytecode[4:8], "little") == UNCHECKED_HASH

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock import telemetry
-from penstock.adapters import job_index
+from penstock.aws.jobs_table import time_index as job_index
 from penstock.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.utils import parse_timestamp
 
-from penstock.adapters.access import Access, parse_time
+from penstock.aws.access import Access, parse_time
 from penstock.errors import ConfigurationError
 
 HERE = "http://127.0.0.1:1"

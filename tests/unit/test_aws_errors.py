@@ -14,7 +14,7 @@ from botocore.compat import HTTPHeaders
 from urllib3 import HTTPResponse
 from urllib3.exceptions import SSLError
 
-from penstock.adapters.aws_errors import translating
+from penstock.aws.errors import translating
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock import checksum
+from penstock.codecs import checksum
 
 Combine = Callable[[int, int, int], int]
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from penstock.model import Target
+from penstock.model.object import Target
 from penstock_cli.bar import time_left
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from fixtures.encoded import ENCODERS, REFERENCES, chop
 from lengths import examples
 from penstock.codecs import CODECS, HEAD, Trace, choose
-from penstock.codecs import gzip as gzip_codec
 from penstock.codecs.engine import FASTEST, ISAL, ZLIB
+from penstock.codecs.gzip import decode as gzip_codec
 from penstock.errors import BadSourceError, TruncatedSourceError
 
 Decode = Callable[[Iterable[bytes], Trace, int], Iterator[bytes]]

@@ -15,7 +15,7 @@ import pytest
 from fixtures.encoded import chop, deflate, gzip_header, gzip_member
 from penstock.codecs import Trace, crc32_combine
 from penstock.codecs.engine import ISAL, ZLIB, Engine, Inflater
-from penstock.codecs.gzip import MAX_TEXT, decode
+from penstock.codecs.gzip.decode import MAX_TEXT, decode
 from penstock.errors import (
     BadHeaderError,
     ChecksumMismatchError,

@@ -31,11 +31,11 @@ PROGRAM = """
 import gc, json, sys
 import app
 stopped = not gc.isenabled()
-from penstock.adapters.session import session
-from penstock.wiring import deployed
+from penstock.aws.session import session
+from penstock.wiring import functions
 clients, make = [], session().create_client
 session().create_client = lambda service, **how: clients.append(service) or make(service, **how)
-deployed.{verb}()
+functions.{verb}()
 print(json.dumps({{
     "modules": sorted(sys.modules), "clients": sorted(clients),
     "stopped": stopped, "started": gc.isenabled(), "kept": gc.get_freeze_count(),
@@ -70,7 +70,7 @@ def test_it_loads_no_library_that_only_some_jobs_need(verb: str) -> None:
 
 
 def test_ingest_loads_no_parser_and_no_table() -> None:
-    assert not [name for name in start("ingest").modules if name.startswith(("penstock.parsers", "penstock.tables"))]
+    assert not [name for name in start("ingest").modules if name.startswith(("penstock.formats", "penstock.tables"))]
 
 
 @every_function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.costs import Usage, index_invocations, of_idle_reconciler, of_invocation, of_machine, of_records
+from penstock.explain.costs import Usage, index_invocations, of_idle_reconciler, of_invocation, of_machine, of_records
 from penstock.limits import GIB, MIB
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from penstock.cutting import (
+from penstock.codecs.index_file import Listed
+from penstock.errors import OutputTooLargeError
+from penstock.large_jobs.span_planning import (
     LOOK_AHEAD,
     MAX_ENTRIES,
     MAX_SPANS,
@@ -22,10 +24,8 @@ from penstock.cutting import (
     spacing,
     span_size,
 )
-from penstock.errors import OutputTooLargeError
-from penstock.index.file import Listed
 from penstock.limits import GIB, MIB, S3, TIB, Budget, S3Limits
-from penstock.spans import Entry, Span, Stored
+from penstock.model.span import Entry, Span, Stored
 
 SIZES = st.one_of(
     st.integers(1, S3.max_object), st.integers(0, 50).map(lambda n: min(S3.max_object, 1 << n)), st.just(S3.max_object)

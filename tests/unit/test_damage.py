@@ -12,27 +12,21 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from penstock.errors import (
-    CorruptIndexError,
-    HeaderRowError,
-    InvalidEventError,
-    InvalidRouteError,
-    RequestRefusedError,
-)
-from penstock.events import read_event
-from penstock.index.boundaries import BoundariesState, Text
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.file import HEADER_SIZE, pack, read_directory, read_window
-from penstock.index.gzip import enter
-from penstock.index.survey import Survey, stitch, survey
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.gzip.index import enter
+from penstock.codecs.index_file import HEADER_SIZE, pack, read_directory, read_window
+from penstock.errors import CorruptIndexError, HeaderRowError, InvalidEventError, InvalidRouteError, RequestRefusedError
+from penstock.formats import parse
+from penstock.formats.boundaries import BoundariesState, Text
+from penstock.formats.survey import Survey, stitch, survey
+from penstock.jobs.events import read_event
+from penstock.large_jobs.job_files import Upload
 from penstock.limits import MIB
-from penstock.model import LONGEST_MESSAGE, Failure
-from penstock.parsers import parse
-from penstock.records import Format, ParseOptions
+from penstock.model.job import LONGEST_MESSAGE, Failure
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.serialization import from_json
+from penstock.model.span import Entry
 from penstock.routes import parse_routes
-from penstock.spans import Entry
-from penstock.steps.ticket import Upload
-from penstock.values import from_json
 
 DEEP = "[" * 5000 + "]" * 5000
 MESSAGE = {"eventSource": "aws:sqs", "messageId": "1", "body": '{"Event": "s3:TestEvent"}'}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.explain import indexing_seconds
+from penstock.explain.explanation import indexing_seconds
+from penstock.large_jobs.estimate import VCPU, bytes_per_second
 from penstock.limits import MIB
-from penstock.model import Store
-from penstock.steps.estimate import VCPU, bytes_per_second
+from penstock.model.route import Store
 
 
 @pytest.mark.parametrize(

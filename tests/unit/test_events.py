@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import InvalidEventError
-from penstock.events import Message, read_event
+from penstock.jobs.events import Message, read_event
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "penstock-dev-source-123456789012-us-east-1"

@@ -6,10 +6,14 @@ import gzip
 
 import pytest
 
-from penstock.explain import NAMES, Forecast, Seen, Surroundings, forecast, see, taken, too_long
+from penstock.explain.explanation import NAMES, Forecast, Seen, Surroundings, forecast, see, taken, too_long
 from penstock.limits import GIB, MIB, S3, Budget
-from penstock.model import Job, Route, Source, Store, TableTarget, Target
-from penstock.records import Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.job import Job
+from penstock.model.object import Source, Target
+from penstock.model.parse_options import ParseOptions
+from penstock.model.route import Route, Store, TableTarget
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.routes import Routes
 from penstock.testing import MemoryObjectStore
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.destinations.ports import Verdict
 from penstock.errors import DestinationMissingError, RequestRefusedError, RetryableError, SupersededError
 from penstock.limits import PartPlan, S3Limits
-from penstock.model import Content, Target
-from penstock.ports import Verdict
+from penstock.model.object import Content, Target
 from penstock.testing import (
     FailingSink,
     FailingSource,

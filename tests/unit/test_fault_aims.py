@@ -10,7 +10,7 @@ from faults.run import Result
 from faults.schedule import KILLS, Fault, Schedule
 from faults.sources import kinds
 
-from penstock.model import Store
+from penstock.model.route import Store
 
 LONG_FORM = 500
 KINDS = kinds()

@@ -6,9 +6,11 @@ from dataclasses import dataclass, make_dataclass
 
 import pytest
 
-from penstock.identity import identities, identity
-from penstock.model import Route
-from penstock.records import Choice, Column, ColumnType, Format, Mode, ParseOptions, Table
+from penstock.model.column import Column, ColumnType
+from penstock.model.identity import identities, identity
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.route import Route
+from penstock.model.table import Choice, Mode, Table
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,13 @@
-"""The direction of imports, and who may touch the world outside."""
+"""Imports point one way, by folder. docs/architecture.md shows the same order.
+
+1. A folder imports only folders below it (`ORDER`).
+2. A command (upload, sync, run, explain, operations) imports no other command. It may ask jobs and large_jobs.
+3. Only aws, destinations, and modules of a command called ``s3_*`` or ``uri_*`` import the clients of services
+   (botocore, psycopg, smart_open). Nothing imports boto3.
+4. Only settings reads the environment.
+5. A handler is thin: it imports wiring, and neither aws nor destinations. Nothing imports a handler.
+6. The package root holds only the modules that `ROOT_MODULES` names.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +19,26 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/penstock/penstock"
 
-# Each may import what stands at its own level or below.
-LEVELS = [
-    {
-        "model",
-        "objects",
-        "columns",
-        "later",
-        "records",
-        "spans",
-        "uploads",
-        "trees",
-        "errors",
-        "identity",
-        "s3_uri",
-        "written",
-        "counted",
-    },
-    {"ports"},
-    {"limits", "memory", "settings", "values", "checksum", "speedups", "body"},
-    {"codecs", "routes", "events", "parsers", "index", "tables"},
-    {"cutting", "costs"},
-    {"pipeline", "fitting", "sampling", "settling"},
-    {"delivery", "transfer", "mirror"},
-    {"loading", "small_sources"},
-    {"steps"},
-    {"explain", "orders", "running"},
+# From the bottom up; folders of one line do not import each other.
+ORDER = [
+    {"errors"},
+    {"limits"},
+    {"model", "settings"},
+    {"codecs"},
+    {"formats", "tables", "routes", "files"},
+    {"aws"},
+    {"destinations"},
+    {"delivery"},
+    {"large_jobs"},
     {"jobs"},
-    {"group"},
-    {"ingest"},
-    {"operations", "reconcile"},
+    {"upload", "sync", "run", "explain", "operations"},
     {"telemetry"},
     {"wiring"},
-    {"sync"},
 ]
-# The second is apart because a command that is typed should not wait for what functions import.
-ADAPTERS_MAY = {
-    "ports",
-    "model",
-    "objects",
-    "columns",
-    "records",
-    "spans",
-    "uploads",
-    "trees",
-    "errors",
-    "limits",
-    "values",
-    "checksum",
-    "body",
-    "adapters",
-}
-OUTSIDE_WORLD = {"boto3", "botocore", "psycopg", "smart_open", "s3transfer"}
+ROOT_MODULES = {"__init__", "errors", "limits", "settings", "telemetry"}
+CLIENTS = {"botocore", "psycopg", "s3transfer", "smart_open"}
+MAY_IMPORT_CLIENTS = {"aws", "destinations"}
+SERVICES = ("s3_", "uri_")
 
 
 @cache
@@ -81,6 +58,8 @@ def imports(path: Path) -> Iterator[str]:
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").rglob("*.py"))
+# The public names that packages offer are built by wiring.
+FACES = {PACKAGE / "__init__.py", PACKAGE / "sync/__init__.py"}
 
 
 def unit_of(path: Path) -> str:
@@ -97,37 +76,35 @@ def roots(path: Path) -> set[str]:
 
 
 def allowed(unit: str) -> set[str]:
-    if unit == "adapters":
-        return ADAPTERS_MAY
-    level = next(number for number, units in enumerate(LEVELS) if unit in units)
-    return set().union(*LEVELS[: level + 1]) | ({"adapters"} if unit == "wiring" else set())
+    level = next(number for number, units in enumerate(ORDER) if unit in units)
+    return {unit}.union(*ORDER[:level])
 
 
-def test_a_module_imports_only_what_stands_below_it() -> None:
-    bound = [path for path in MODULES if unit_of(path) not in {"__init__", "testing"}]
-    found = {str(path): own_units(path) - allowed(unit_of(path)) for path in bound}
+def test_a_folder_imports_only_folders_below_it() -> None:
+    bound = [path for path in MODULES if path not in FACES and unit_of(path) != "testing"]
+    found = {str(path.relative_to(PACKAGE)): own_units(path) - allowed(unit_of(path)) for path in bound}
     assert {path: units for path, units in found.items() if units} == {}
 
 
-def test_only_adapters_touch_the_world_outside() -> None:
-    assert [path for path in MODULES if unit_of(path) != "adapters" and roots(path) & OUTSIDE_WORLD] == []
-
-
-def test_clients_are_botocores_and_boto3_is_not_waited_for() -> None:
+def test_only_aws_and_destinations_import_the_clients_of_services() -> None:
+    bound = [
+        path for path in MODULES if not (unit_of(path) in MAY_IMPORT_CLIENTS or path.stem.startswith(("s3_", "uri_")))
+    ]
+    assert [path for path in bound if roots(path) & CLIENTS] == []
     assert [path for path in MODULES if "boto3" in roots(path)] == []
 
 
-def test_a_handler_is_thin_and_knows_no_adapter() -> None:
+def test_a_handler_is_thin_and_knows_no_service() -> None:
     for path in HANDLERS:
         names = set(imports(path))
-        assert not {name.split(".")[0] for name in names} & OUTSIDE_WORLD, path
-        assert not any(name.startswith("penstock.adapters") for name in names), path
+        assert not {name.split(".")[0] for name in names} & CLIENTS, path
+        assert not any(name.startswith(("penstock.aws", "penstock.destinations")) for name in names), path
         tree = tree_of(path).body
         handler = next(n for n in tree if isinstance(n, ast.FunctionDef) and n.name == "handler")
         assert (handler.end_lineno or 0) - handler.lineno < 40, path
 
 
-def test_the_environment_is_read_in_settings_only() -> None:
+def test_only_settings_reads_the_environment() -> None:
     readers = [path for path in MODULES if unit_of(path) != "settings" and reads_environment(path)]
     assert readers == []
 
@@ -141,3 +118,7 @@ def test_nothing_imports_functions() -> None:
     for folder in ("layers", "cli", "local"):
         for path in (ROOT / folder).rglob("*.py"):
             assert "functions" not in roots(path), path
+
+
+def test_the_root_holds_no_other_modules() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == ROOT_MODULES

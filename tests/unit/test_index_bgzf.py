@@ -19,10 +19,10 @@ from fixtures.encoded import chop, gzip_header, gzip_member
 from fixtures.units import BGZF_END, bgzf, bgzf_member, pieces_of
 from lengths import examples
 from penstock.codecs import Trace
-from penstock.codecs.gzip import decode
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.gzip.decode import decode
+from penstock.codecs.gzip.index import enter, scan
 from penstock.errors import BadSourceError, TruncatedSourceError
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.gzip import enter, scan
 
 DATA = random.Random(1).randbytes(5_000).hex().encode()
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 
 from lengths import examples
 from penstock.errors import InvalidRouteError, UnclosedQuoteError
-from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, RecordStart, boundaries_for
-from penstock.parsers import outset, parse
-from penstock.records import Format, ParseOptions, Resume
+from penstock.formats import outset, parse
+from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, RecordStart, boundaries_for
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
 from record_starts import (
     PIECES,
     Whole,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengths import examples
-from penstock.index.boundaries_csv import AFTER_QUOTE, FIELD_START, IN_FIELD, IN_QUOTES, START, CsvRules
+from penstock.formats.csv.boundaries import AFTER_QUOTE, FIELD_START, IN_FIELD, IN_QUOTES, START, CsvRules
 from record_starts import CSV_PARTS
 
 RULES = CsvRules(b",", b'"')

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengths import examples
+from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory, read_window
 from penstock.errors import CorruptIndexError
-from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory, read_window
 from penstock.limits import MIB
-from penstock.spans import Entry
+from penstock.model.span import Entry
 
 WINDOW = 32 * 1024
 OFFSETS = st.integers(0, 2**60 - 1)

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from fixtures.encoded import chop, gzip_header, gzip_member, gzip_trailer
 from lengths import examples
 from penstock.codecs import Trace
+from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.engine import ISAL, ZLIB, Engine
-from penstock.codecs.gzip import decode
+from penstock.codecs.gzip.decode import decode
+from penstock.codecs.gzip.index import enter, scan
+from penstock.codecs.speedups import isal_zlib
 from penstock.errors import BadSourceError, ChecksumMismatchError, TruncatedSourceError
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.gzip import enter, scan
-from penstock.spans import Entry
-from penstock.speedups import isal_zlib
+from penstock.model.span import Entry
 
 ENGINES = {"zlib": ZLIB} | ({"isal": ISAL} if ISAL else {})
 CHUNKS = st.sampled_from([1, 7, 65_536])

@@ -15,11 +15,11 @@ import zlib_ng.zlib_ng
 
 from fixtures.encoded import gzip_header, gzip_member
 from penstock.codecs import Trace
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.gzip import zlib_c
+from penstock.codecs.gzip.index import scan
+from penstock.codecs.gzip.zlib_c import Candidate, Library
 from penstock.errors import BadSourceError, ConfigurationError
-from penstock.index import zlib_c
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.gzip import scan
-from penstock.index.zlib_c import Candidate, Library
 
 ENCODED = gzip_member(b"reservoir" * 1_000) * 3
 
@@ -182,8 +182,8 @@ def refuse(name, *more):
 ctypes.CDLL = refuse
 from penstock.codecs import Trace
 from penstock.errors import ConfigurationError
-from penstock.index.gzip import enter, scan
-from penstock.spans import Entry
+from penstock.codecs.gzip.index import enter, scan
+from penstock.model.span import Entry
 pieces = scan([], Trace(), 100, spacing=100, note=print)
 print(list(enter([], Entry(0, 0), b"", 100)))
 try:

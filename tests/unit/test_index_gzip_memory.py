@@ -19,7 +19,7 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 from penstock.codecs import Trace
-from penstock.index.gzip import enter, scan
+from penstock.codecs.gzip.index import enter, scan
 
 path, growth = sys.argv[1], int(sys.argv[2])
 encoded = Path(path).read_bytes()

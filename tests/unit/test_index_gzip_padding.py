@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.encoded import deflate
 from penstock.codecs.engine import ISAL, ZLIB, Engine
-from penstock.index.padding import padded
+from penstock.codecs.gzip.padding import padded
 
 ENGINES = {"zlib": ZLIB} | ({"isal": ISAL} if ISAL else {})
 BITS = st.integers(1, 7)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 
 from lengths import examples
-from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, text_of
-from penstock.index.survey import Survey, stitch, survey
-from penstock.records import Format
+from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, text_of
+from penstock.formats.survey import Survey, stitch, survey
+from penstock.model.parse_options import Format
 from record_starts import PIECES, Whole, assert_parts_make_the_whole, every_mark, options_for, pieces_of, sources
 
 

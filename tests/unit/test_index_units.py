@@ -20,13 +20,14 @@ from fixtures.encoded import chop, zstd_frame
 from fixtures.units import MAKERS, pieces_of, shifted, xz_block, xz_empty_block, xz_stream, zstd
 from lengths import examples
 from penstock.codecs import CODECS, Trace
+from penstock.codecs import block_index as units
+from penstock.codecs.block_index import passing
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.indexers import ways_within
+from penstock.codecs.xz import tail as xz_tail
 from penstock.errors import BadSourceError, CorruptSourceError
-from penstock.index import units, xz_tail
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.units import passing
-from penstock.index.ways import ways_within
 from penstock.limits import MIB
-from penstock.spans import Entry
+from penstock.model.span import Entry
 
 WAYS = ways_within(8 * MIB)
 CHUNKS = st.sampled_from([1, 7, 65_536])

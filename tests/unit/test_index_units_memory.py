@@ -28,7 +28,7 @@ def limit(growth):
 # Scans, and enters at the last place.
 SCAN = """
 from penstock.codecs import Trace
-from penstock.index.ways import ways_within
+from penstock.codecs.indexers import ways_within
 
 path, codec, content, growth = sys.argv[1:]
 way = ways_within(8 << 20)[codec]
@@ -50,8 +50,8 @@ print(trace.produced, len(last) - 1, longest, one.entry.decoded + rest)
 
 # Lists the blocks of a stream of 400 GiB, which has a header, an index and a footer.
 TAIL = """
-from penstock.index.xz import HEADER_SIZE, number
-from penstock.index.xz_tail import tail
+from penstock.codecs.xz.index import HEADER_SIZE, number
+from penstock.codecs.xz.tail import tail
 import struct, zlib
 
 BLOCKS, ENCODED, DECODED = 400_000, 1 << 20, 1 << 24

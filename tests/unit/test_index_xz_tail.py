@@ -17,11 +17,11 @@ from fixtures.encoded import chop
 from fixtures.units import Block, pieces_of, xz, xz_block, xz_stream
 from lengths import examples
 from penstock.codecs import Trace
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.xz import tail as xz_tail
+from penstock.codecs.xz.index import enter, scan
 from penstock.errors import BadSourceError, CorruptSourceError
-from penstock.index import xz_tail
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.xz import enter, scan
-from penstock.spans import Entry
+from penstock.model.span import Entry
 
 DATA = random.Random(1).randbytes(12_000)
 

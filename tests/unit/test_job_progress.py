@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from penstock.errors import ServiceUnavailableError
-from penstock.model import JobState, JobStatus, Phase, Progress, Stage
-from penstock.steps.heartbeat import UnitHeartbeat
+from penstock.large_jobs.heartbeat import UnitHeartbeat
+from penstock.model.job import Progress
+from penstock.model.job_status import JobState, JobStatus, Phase, Stage
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
 JOB = JobStatus("job", JobState.EXECUTING, "s3://drops/a.gz", size=1000, started_at=100.0, updated_at=110.0)

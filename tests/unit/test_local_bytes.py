@@ -12,11 +12,12 @@ from threading import Thread
 
 import pytest
 
-from penstock.adapters.local_rejects import LocalRejectLog
-from penstock.adapters.local_sink import LocalFileSink
-from penstock.adapters.local_source import PIECE, LocalByteSource, PipeByteSource
 from penstock.errors import ChecksumMismatchError, DiskFullError, FileChangedError, FileError
-from penstock.records import Place, Reject, Resume
+from penstock.model.load import Resume
+from penstock.model.record import Place, Reject
+from penstock.run.file_sink import LocalFileSink
+from penstock.run.local_source import PIECE, LocalByteSource, PipeByteSource
+from penstock.run.rejects_file import LocalRejectLog
 
 DATA = bytes(range(256)) * 3000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.adapters.memory_limit import memory_limit
+from penstock.upload.memory_limit import memory_limit
 
 
 @pytest.fixture

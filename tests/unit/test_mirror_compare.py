@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from penstock.limits import MIB
-from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, Match, ObjectWithObject
-from penstock.mirror.known import Digests, KnownFacts
-from penstock.trees import Facts, LocalFile, RemoteFile, Trouble
+from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.compare import Comparison, ExactTimestamps, FileWithObject, Match, ObjectWithObject
+from penstock.sync.model import Facts, LocalFile, RemoteFile, Trouble
 
 DATA = bytes(range(250)) * 4
 OTHER = DATA[:-1] + b"!"

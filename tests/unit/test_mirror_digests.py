@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.limits import MIB
-from penstock.mirror.digests import CHECKSUMS, affordable, digest, equal_parts, etag_algorithm
+from penstock.sync.digests import CHECKSUMS, affordable, digest, equal_parts, etag_algorithm
 
 CHECK = b"123456789"
 

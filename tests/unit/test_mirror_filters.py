@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.mirror.filters import Filters, Rule
+from penstock.sync.filters import Filters, Rule
 
 
 def filters(*rules: str) -> Filters:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.mirror.names import Ancestors, refusal
+from penstock.sync.names import Ancestors, refusal
 
 TRICKS = st.lists(st.sampled_from(["..", ".", "", "a", "b c", "\\", "..\\", "\0", "é", "~", "C:", "..."]), max_size=6)
 

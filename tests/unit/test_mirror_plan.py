@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.mirror.filters import Filters, Rule
-from penstock.mirror.plan import Pair, pairs
-from penstock.trees import RemoteFile, Trouble
+from penstock.sync.filters import Filters, Rule
+from penstock.sync.model import RemoteFile, Trouble
+from penstock.sync.plan import Pair, pairs
 
 NAMES = st.sets(st.text("ab-/.é\U0001f600\uffff", min_size=1, max_size=4), max_size=10)
 

@@ -11,10 +11,12 @@ from typing import TypeVar
 
 import pytest
 
-from penstock.adapters.dynamodb_items import LastWins
-from penstock.adapters.dynamodb_table import KeyAttribute, KeySchema
-from penstock.parsers import parse
-from penstock.records import Column, ColumnType, Format, ParseOptions, Table, TablePlan
+from penstock.destinations.dynamodb.items import LastWins
+from penstock.destinations.dynamodb.table import KeyAttribute, KeySchema
+from penstock.formats import parse
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.table import Table, TablePlan
 from penstock.tables import Form, Rowmaker
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.adapters.atomic_file import AtomicFile, atomic_file
-from penstock.adapters.open_folder import OpenFolder
 from penstock.errors import FileError, NameTakenError
+from penstock.files.atomic_file import AtomicFile, atomic_file
+from penstock.files.open_folder import OpenFolder
 
 
 @pytest.fixture

@@ -11,19 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_stories import BEGAN, spans, succeeded
-from penstock.adapters.functions import AbortFunction
+from penstock.aws.abort_function import AbortFunction
 from penstock.errors import ConfigurationError, JobStandsError, UnknownJobError
-from penstock.events import notification, read_event
-from penstock.model import Claim, Failure, Job, JobState, JobStatus, Progress, Receipt, Route, Source, Target
+from penstock.jobs.events import notification, read_event
+from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.model.job import Claim, Failure, Job, Progress, Receipt
+from penstock.model.job_status import Execution, JobState, JobStatus
+from penstock.model.object import Source, Target
+from penstock.model.record import Place, Reject
+from penstock.model.route import Route
+from penstock.model.serialization import to_plain
+from penstock.model.span import SpanReceipt
 from penstock.operations.awaiting import Awaiting
 from penstock.operations.finding import find, newest
+from penstock.operations.job_report import Teller, timeline
 from penstock.operations.redriving import Redriver
-from penstock.operations.story import Teller, timeline
 from penstock.operations.watching import Watch, follow
-from penstock.ports import Execution
-from penstock.records import Place, Reject
-from penstock.spans import SpanReceipt
-from penstock.steps.ticket import REPORT, Folder
 from penstock.testing import (
     MemoryEventQueue,
     MemoryExecutionStore,
@@ -33,7 +36,6 @@ from penstock.testing import (
     MemoryRejectLog,
     MemoryWorkFiles,
 )
-from penstock.values import to_plain
 
 ROUTE = Route("decompress", ("*",), "s3://lake/{stem}")
 FAILURE = Failure("AccessDeniedError", "denied", "grant it")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lengths import examples
 from parser_checks import BATCHES, CHUNKS, parsed, rows_of
 from penstock.errors import InvalidRouteError, PenstockError
-from penstock.parsers import choose_format, parse, resolve
-from penstock.records import Format, ParseOptions
+from penstock.formats import choose_format, parse, resolve
+from penstock.model.parse_options import Format, ParseOptions
 
 
 @pytest.mark.parametrize(

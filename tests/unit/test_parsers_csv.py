@@ -28,8 +28,10 @@ from penstock.errors import (
     TruncatedSourceError,
     UnclosedQuoteError,
 )
-from penstock.parsers import parse
-from penstock.records import RAW_LIMIT, Batch, Format, ParseOptions, Resume
+from penstock.formats import parse
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import RAW_LIMIT, Batch
 
 CSV = ParseOptions(format=Format.CSV)
 AB = ParseOptions(format=Format.CSV, header=False, columns=("a", "b"))

@@ -14,8 +14,8 @@ import pytest
 from fixtures.encoded import chop, zstd_frame
 from penstock.codecs import choose
 from penstock.errors import BadDocumentError, CodecMismatchError, InvalidRouteError
-from penstock.parsers import choose_format, outset, parse
-from penstock.records import Format, ParseOptions
+from penstock.formats import choose_format, outset, parse
+from penstock.model.parse_options import Format, ParseOptions
 
 CSV = b"id,name\n1,reservoir\n"
 

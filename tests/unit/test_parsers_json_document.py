@@ -24,8 +24,9 @@ from parser_checks import (
     seen,
 )
 from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingError, TruncatedSourceError
-from penstock.parsers import parse, settle
-from penstock.records import Format, ParseOptions, Resume
+from penstock.formats import parse, settle
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
 
 DOCUMENT = ParseOptions(format=Format.JSON)
 ITEMS = ParseOptions(format=Format.JSON, records="data.items")

@@ -22,8 +22,9 @@ from parser_checks import (
     rows_of,
 )
 from penstock.errors import InvalidRouteError
-from penstock.parsers import parse
-from penstock.records import RAW_LIMIT, Batch, Format, ParseOptions
+from penstock.formats import parse
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import RAW_LIMIT, Batch
 
 LINES = ParseOptions(format=Format.JSONL)
 

@@ -37,9 +37,12 @@ from penstock.errors import (
     RecordsMissingError,
     WorkbookTooLargeError,
 )
+from penstock.formats import WorkbookLimits, parse
+from penstock.formats.xlsx import sheet as xlsx_sheet
 from penstock.limits import MIB
-from penstock.parsers import WorkbookLimits, parse, xlsx_sheet
-from penstock.records import Batch, Format, ParseOptions, Resume
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
 
 XLSX = ParseOptions(format=Format.XLSX)
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -10,10 +10,11 @@ import pytest
 
 from hostile_workbooks import BOOK, HOSTILE, MAIN, OFFICE, SHEET, STRINGS, STYLES, book, lines, sheet, strings, styles
 from penstock.errors import BadDocumentError
+from penstock.formats import WorkbookLimits, parse
+from penstock.formats.xlsx.cells import Kind, kind_of
 from penstock.limits import MIB
-from penstock.parsers import WorkbookLimits, parse
-from penstock.parsers.xlsx_cells import Kind, kind_of
-from penstock.records import Batch, Format, ParseOptions
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
 
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 XLSX = ParseOptions(format=Format.XLSX)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapters.part_buffers import BufferPool, PartBuffer
+from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
 
 
 def fill(buffer: PartBuffer, data: bytes) -> int:

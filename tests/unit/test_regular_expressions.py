@@ -42,7 +42,7 @@ def texts(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 
 def test_there_are_some() -> None:
-    assert "penstock.parsers.xlsx_cells._TOKEN" in FOUND
+    assert "penstock.formats.xlsx.cells._TOKEN" in FOUND
     assert len(FOUND) > 20
 
 

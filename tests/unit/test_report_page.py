@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from job_stories import BEGAN, HOSTILE, failed, hostile, running, spans, succeeded
-from penstock.model import JobState
-from penstock.operations.story import Story, timeline
+from penstock.model.job_status import JobState
+from penstock.operations.job_report import Story, timeline
 from penstock_cli.job_text import one_line
 from penstock_cli.report_page import page
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import DestinationLoopError, InvalidRouteError
-from penstock.model import DEFAULT_RATIO, Route, Source, Target
+from penstock.model.object import Source, Target
+from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.routes import Routes, check_target, overlap, parse_routes, render_target
 from penstock.wiring.routes import packaged_routes
 

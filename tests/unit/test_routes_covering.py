@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.model import Route
+from penstock.model.route import Route
 from penstock.routes.covering import covers, never_taken
 from penstock.routes.patterns import tokens
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import InvalidRouteError
-from penstock.model import Route, Source, Store, TableTarget
-from penstock.records import ColumnType, Format, Mode, TablePlan
+from penstock.model.column import ColumnType
+from penstock.model.object import Source
+from penstock.model.parse_options import Format
+from penstock.model.route import Route, Store, TableTarget
+from penstock.model.table import Mode, TablePlan
 from penstock.routes import destination_of, parse_routes
 
 STACK = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work", "records_table": "records-1"}

@@ -9,11 +9,14 @@ from itertools import islice
 import pytest
 
 from penstock.errors import InvalidRouteError
-from penstock.model import Job, Source, Store, TableTarget
-from penstock.orders import Order
-from penstock.records import Mode, Resume
-from penstock.running import Endless, ForeignSource, Turn, load_ids, turn
-from penstock.wiring.inlets import place_of
+from penstock.model.job import Job
+from penstock.model.load import Resume
+from penstock.model.object import Source
+from penstock.model.route import Store, TableTarget
+from penstock.model.table import Mode
+from penstock.run.destination_spec import Order
+from penstock.run.loads import Endless, ForeignSource, Turn, load_ids, turn
+from penstock.wiring.source_resolver import place_of
 
 HALF, WHOLE = Resume(chunk=3, offset=900, row=31, rows=30), Resume(chunk=9, offset=2700, row=91, rows=90)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from penstock.adapters.s3_conditions import Condition, write_under
-from penstock.objects import Target
+from penstock.aws.s3.conditions import Condition, write_under
+from penstock.model.object import Target
 
 TARGET = Target("bucket", "key")
 IF_NEW = Condition(IfNoneMatch="*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from penstock.adapters.s3_open_uploads import open_upload_pages
+from penstock.aws.s3.open_uploads import open_upload_pages
 
 
 class Pages:

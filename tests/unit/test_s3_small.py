@@ -10,8 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.session import get_session
 
-from penstock.adapters.s3_small import _url
-from penstock.adapters.s3_store import s3_config
+from penstock.aws.s3.client import s3_config
+from penstock.aws.s3.small_reader import _url
 from penstock.limits import MIN_MEMORY, Budget
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import click
 import pytest
 
 from penstock.errors import ConfigurationError
-from penstock.mirror.ends import Folder, Prefix, parse
-from penstock.s3_uri import split
+from penstock.model.s3_uri import split
+from penstock.sync.locations import Folder, Prefix, parse
 from penstock_cli.params import S3_URI
 
 ARN = "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/ap/key"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from penstock.events import read_event
-from penstock.spans import Span
-from penstock.steps.surveying import Piece
-from penstock.values import from_plain, to_plain
+from penstock.jobs.events import read_event
+from penstock.large_jobs.survey import Piece
+from penstock.model.serialization import from_plain, to_plain
+from penstock.model.span import Span
 from penstock_local.sam_local.arrivals import EXPECTED, ODD_KEY, PLAIN_KEY
 from penstock_local.sam_local.events import event_file, fitted
 from penstock_local.sam_local.story import seen

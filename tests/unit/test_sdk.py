@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import UnknownServiceError
 from botocore.session import Session
 
-from penstock.adapters.sdk import AwsSession
+from penstock.aws.sdk import AwsSession
 
 
 @pytest.mark.parametrize("service", ["s3", "dynamodb", "sqs", "stepfunctions", "events", "secretsmanager", "rds"])

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapters.sorted_listing import is_sorted_by_contract, sorted_files
 from penstock.errors import UnsortedListingError
 from penstock.limits import MIB
-from penstock.mirror.filters import Filters
-from penstock.mirror.plan import pairs
-from penstock.trees import File, RemoteFile, Trouble
+from penstock.sync.filters import Filters
+from penstock.sync.model import File, RemoteFile, Trouble
+from penstock.sync.plan import pairs
+from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
 
 
 def listed(name: str, etag: str = "e") -> RemoteFile:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from penstock.adapters.state_file import DiskStateFile, hold_state, is_held, read_state, states_in
 from penstock.errors import FileError, StateFileError, UploadInProgressError
+from penstock.files.state_file import DiskStateFile, hold_state, is_held, read_state, states_in
 
 HOLD = """
 import sys
 from pathlib import Path
-from penstock.adapters.state_file import hold_state
+from penstock.files.state_file import hold_state
 with hold_state(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     sys.stdin.read()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import CorruptSourceError, PenstockError, ServiceUnavailableError
-from penstock.wiring import deployed
+from penstock.wiring import functions
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JOB = {"job": "0a1b", "attempt": "0a1b"}
@@ -78,7 +78,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], list[Any]]:
             noted.extend(argument for argument in arguments if not hasattr(argument, "remaining"))
             return {"did": verb}
 
-        monkeypatch.setattr(deployed, verb, lambda: do)
+        monkeypatch.setattr(functions, verb, lambda: do)
         assert handler(verb)(event, Context()) == {"did": verb}
         return noted
 
@@ -130,7 +130,7 @@ def test_an_error_is_said_in_one_line_and_goes_on_to_the_machine(
     def fail(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr(deployed, "work", lambda: fail)
+    monkeypatch.setattr(functions, "work", lambda: fail)
     with pytest.raises(type(error)) as caught:
         handler("work")({**JOB, "span": {"number": 3}}, Context())
     assert caught.value is error

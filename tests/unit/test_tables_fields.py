@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.columns import LISTED, NAME_LENGTH, FieldCounts
 from penstock.errors import InvalidTableError
-from penstock.records import Choice, Column, ParseOptions, Table, TablePlan
+from penstock.model.column import LISTED, NAME_LENGTH, Column, FieldCounts
+from penstock.model.parse_options import ParseOptions
+from penstock.model.serialization import from_json, to_json
+from penstock.model.table import Choice, Table, TablePlan
 from penstock.tables import Rowmaker, check_paths, field_warnings
-from penstock.values import from_json, to_json
 from table_batches import records, rows
 
 PLAN = TablePlan(ParseOptions(), Table("t", (Column("id"), Column("city", source="user.city"), Column("a.b"))))

@@ -8,7 +8,10 @@ from decimal import Decimal
 import pytest
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Choice, Column, ColumnType, Mode, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.tables import Shaper, complete, infer
 from table_batches import records, rows
 

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import InvalidTableError
-from penstock.records import Choice, Chunk, Column, ColumnType, ParseOptions, Place, Reject, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Chunk
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Place, Reject
+from penstock.model.table import Choice, Table, TablePlan
 from penstock.tables import Form, Rowmaker, garbage_held_back, tables_of
 from table_batches import WIDTH, records, rows, with_rejects
 

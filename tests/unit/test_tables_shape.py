@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import InvalidTableError
-from penstock.records import Column, ColumnType, Table
+from penstock.model.column import Column, ColumnType
+from penstock.model.table import Table
 from penstock.tables import Form, Shaper, infer
-from penstock.tables.column_kinds import PLAIN
-from penstock.tables.kinds import Cells
+from penstock.tables.column_kinds import Cells
+from penstock.tables.kind_choice import PLAIN
 from table_batches import records, rows
 
 T = ColumnType

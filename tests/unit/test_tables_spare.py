@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from penstock.columns import ANY
-from penstock.records import Batch, Column, ColumnType, Mode, ParseOptions, Storage, Table, TablePlan
+from penstock.model.column import ANY, Column, ColumnType, Storage
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import Form, Rowmaker, fit
 from table_batches import records, rows
 

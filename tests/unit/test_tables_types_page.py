@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.records import Column, ColumnType, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import Table, TablePlan
 from penstock.tables import Rowmaker, Shaper, infer
-from penstock.tables.column_kinds import kind_of
-from penstock.tables.kinds import Cells
+from penstock.tables.column_kinds import Cells
+from penstock.tables.kind_choice import kind_of
 from penstock.tables.spellings import SPELLINGS
 from table_batches import rows
 from types_page import examples, table_below

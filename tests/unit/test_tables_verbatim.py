@@ -17,8 +17,12 @@ from csv_samples import sources, tables
 from lengths import examples
 from parser_checks import chunked, seen
 from penstock.errors import UnclosedQuoteError
-from penstock.parsers import parse
-from penstock.records import Batch, Choice, Column, ColumnType, Format, ParseOptions, Resume, Table, TablePlan, Verbatim
+from penstock.formats import parse
+from penstock.model.column import Column, ColumnType
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch, Verbatim
+from penstock.model.table import Choice, Table, TablePlan
 from penstock.tables import Form, Rowmaker
 
 T = ColumnType

@@ -8,9 +8,11 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 
 from penstock import telemetry
-from penstock.ingest import Report
-from penstock.jobs import Outcome
-from penstock.model import JobState, Receipt, Source
+from penstock.jobs.ingest import Report
+from penstock.jobs.runner import Outcome
+from penstock.model.job import Receipt
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
 
 RECEIPT = Receipt(bytes_in=10, bytes_out=50, crc32=0, parts=1, codec="gzip", rows=3, rejects=1)
 DONE = Outcome(Source("drops", "a.csv", 10, etag="e"), JobState.SUCCEEDED, "job", receipt=RECEIPT, seconds=0.5)

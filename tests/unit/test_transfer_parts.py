@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import ConfigurationError, OutputTooLargeError
 from penstock.limits import GIB, MIB, S3, TIB
-from penstock.transfer.parts import OWN_BYTES, plan_file, plan_stream
+from penstock.upload.parts import OWN_BYTES, plan_file, plan_stream
 
 
 @given(st.integers(0, S3.max_object))

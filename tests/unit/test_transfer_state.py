@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import StateFileError
-from penstock.model import Target
-from penstock.transfer.state import changes, from_text, to_text
-from penstock.uploads import FileIdentity, Proof, UploadState
+from penstock.model.object import Target
+from penstock.model.upload import FileIdentity, Proof, UploadState
+from penstock.upload.state import changes, from_text, to_text
 
 IDENTITY = FileIdentity(100, 17, 4711, ("aa", "bb"))
 STATE = UploadState("/data/a", IDENTITY, Target("lake", "a"), "", 1.5, 8, "id", Proof.CRC32)

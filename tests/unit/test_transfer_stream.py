@@ -9,11 +9,11 @@ import pytest
 
 from penstock.errors import RequestRefusedError, ServiceUnavailableError
 from penstock.limits import MIB, PartPlan
-from penstock.model import Content, Target
-from penstock.testing.transfer import KeptProgress, MemoryUploadService
-from penstock.transfer.parts import StreamPlan
-from penstock.transfer.stream import ReadInto, upload_stream
-from penstock.transfer.upload import Sent
+from penstock.model.object import Content, Target
+from penstock.testing.upload import KeptProgress, MemoryUploadService
+from penstock.upload.parts import StreamPlan
+from penstock.upload.stream import ReadInto, upload_stream
+from penstock.upload.uploader import Sent
 
 PART = 5 * MIB
 DATA = os.urandom(5 * PART)

@@ -10,7 +10,8 @@ from itertools import count
 
 import pytest
 
-from penstock.body import PIECE, HeldBody
+from penstock.aws.s3.body import PIECE, HeldBody
+from penstock.aws.s3.body_port import Body, Moved
 from penstock.errors import (
     AccessDeniedError,
     DestinationMissingError,
@@ -23,12 +24,11 @@ from penstock.errors import (
     StateFileError,
 )
 from penstock.limits import MIB
-from penstock.model import Content, Target
-from penstock.ports import Body, Moved
-from penstock.testing.transfer import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
-from penstock.transfer.state import from_text, to_text
-from penstock.transfer.upload import Order, Sent, Uploader
-from penstock.uploads import Proof, UploadState
+from penstock.model.object import Content, Target
+from penstock.model.upload import Proof, UploadState
+from penstock.testing.upload import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
+from penstock.upload.state import from_text, to_text
+from penstock.upload.uploader import Order, Sent, Uploader
 
 PART = 5 * MIB
 DATA = os.urandom(4 * PART + 100)

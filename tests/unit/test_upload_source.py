@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapters.part_body import PartBody, going
-from penstock.adapters.upload_source import SAMPLE, PipeReader, open_file
-from penstock.body import PIECE, FileBody, HeldBody
+from penstock.aws.s3.body import PIECE, FileBody, HeldBody
+from penstock.aws.s3.body_port import Body
+from penstock.aws.s3.part_body import PartBody, going
 from penstock.errors import FileChangedError, FileError
-from penstock.ports import Body
+from penstock.upload.local_source import SAMPLE, PipeReader, open_file
 
 
 @pytest.mark.parametrize("size", [0, 1, SAMPLE, 3 * SAMPLE, 10 * SAMPLE])

@@ -11,8 +11,7 @@ from types import SimpleNamespace
 import pytest
 import smart_open
 
-from penstock.adapters.backoff import Backoff
-from penstock.adapters.uri_source import PIECE, UriByteSource, shown
+from penstock.aws.backoff import Backoff
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from penstock.errors import (
     SourceChangedError,
     SourceGoneError,
 )
+from penstock.run.uri_source import PIECE, UriByteSource, shown
 
 DATA = bytes(range(256)) * 4096
 UNKNOWN = 10**12

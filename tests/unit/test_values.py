@@ -12,26 +12,21 @@ from hypothesis import strategies as st
 
 from lengths import examples
 from penstock.errors import RequestRefusedError
-from penstock.index.boundaries import Text
-from penstock.index.survey import Survey, survey
-from penstock.model import Job, ObjectHead, Route, Source, Store, TableTarget, Target
-from penstock.parsers import Within
-from penstock.records import (
-    Choice,
-    Column,
-    ColumnType,
-    Format,
-    Mode,
-    ParseOptions,
-    Table,
-    TablePlan,
-)
+from penstock.formats import Within
+from penstock.formats.boundaries import Text
+from penstock.formats.survey import Survey, survey
+from penstock.large_jobs.index_pass import IndexState
+from penstock.large_jobs.job_files import Cut, Ticket, Upload
+from penstock.large_jobs.survey import Piece
+from penstock.model.column import Column, ColumnType
+from penstock.model.job import Job
+from penstock.model.object import ObjectHead, Source, Target
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.route import Route, Store, TableTarget
+from penstock.model.serialization import from_json, from_plain, to_json, to_plain
+from penstock.model.span import Entry, Span, SpanReceipt, Stored
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.routes import parse_routes
-from penstock.spans import Entry, Span, SpanReceipt, Stored
-from penstock.steps.indexing import IndexState
-from penstock.steps.surveying import Piece
-from penstock.steps.ticket import Cut, Ticket, Upload
-from penstock.values import from_json, from_plain, to_json, to_plain
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 names = st.text("abcdefghij_", min_size=1, max_size=8)

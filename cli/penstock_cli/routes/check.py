@@ -10,7 +10,7 @@ from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_
 from penstock_cli.output import echo, echo_json
 
 if TYPE_CHECKING:
-    from penstock.model import Route
+    from penstock.model.route import Route
     from penstock.routes import Routes
 
 
@@ -32,7 +32,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
       penstock routes check s3://work-bucket/config/routes.toml --stack penstock-prod
     """
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
-    from penstock.wiring.person import PersonClients, read_routes, surroundings  # noqa: PLC0415  # as above
+    from penstock.wiring.cli import PersonClients, read_routes, surroundings  # noqa: PLC0415  # as above
 
     clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
     around = surroundings(clients, stack)
@@ -79,7 +79,7 @@ def _destination(route: Route) -> str:
 
 
 def _taken(given: str, found: Routes) -> dict[str, str | None]:
-    from penstock.model import Source  # noqa: PLC0415  # as above
+    from penstock.model.object import Source  # noqa: PLC0415  # as above
     from penstock.routes import destination_of  # noqa: PLC0415  # as above
 
     bucket, key = found.source_bucket, given

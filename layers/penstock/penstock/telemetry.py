@@ -10,11 +10,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from penstock.errors import PermanentError, RetryableError
-from penstock.ingest import Report
-from penstock.jobs import Outcome
+from penstock.jobs.ingest import Report
+from penstock.jobs.peak_memory import peak_memory
+from penstock.jobs.runner import Outcome
 from penstock.limits import MIB
-from penstock.memory import peak_memory
-from penstock.model import Failure, JobState
+from penstock.model.job import Failure
+from penstock.model.job_status import JobState
 
 STATES = {
     None: "JobsWaiting",

@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from penstock.errors import PenstockError
-from penstock.jobs import status
+from penstock.jobs.ports import JobStore
+from penstock.jobs.runner import status
 from penstock.limits import MIB
-from penstock.model import Job, JobState, JobStatus, Source, Target
-from penstock.ports import JobStore
+from penstock.model.job import Job
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source, Target
 from penstock.routes import Routes, destination_of, parse_routes
 from penstock.settings import Settings
-from penstock.wiring.deployed import build_job_store
+from penstock.wiring.functions import build_job_store
 from penstock_local.demo.inputs import ROWS, Sample, Uploaded, samples
 from penstock_local.demo.loads import LoadSample, loads, prepare
 from penstock_local.demo.screen import Progress, load_table, say, table

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock_local.demo.loads import LoadSample
 
 MB = 1e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from penstock.model import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus
 from penstock_local.demo.inputs import CHUNK, Uploaded
 from penstock_local.stack import Stack
 

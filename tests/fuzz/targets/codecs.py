@@ -15,7 +15,7 @@ from fuzz.mutation import damaged
 from fuzz.targets.sources import TOKENS, bzip2_source, chunks_of, gzip_source, xz_source, zstd_source
 from penstock.codecs import Codec, Trace, choose
 from penstock.codecs.engine import ISAL, ZLIB
-from penstock.codecs.gzip import decode as gunzip
+from penstock.codecs.gzip.decode import decode as gunzip
 from penstock.errors import BadHeaderError, BadSourceError
 
 SOURCES = {"gzip": gzip_source, "zstd": zstd_source, "xz": xz_source, "bzip2": bzip2_source}

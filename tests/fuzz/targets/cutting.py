@@ -12,10 +12,10 @@ from fuzz.targets.sources import chunks_of
 from fuzz.targets.tables import TOKENS, make_csv, make_lines
 from fuzz.targets.texts import csv_text, options_of
 from penstock.errors import UnclosedQuoteError
-from penstock.index.boundaries import HEAD, Boundaries, BoundariesState, text_of
-from penstock.index.survey import Survey, stitch, survey
-from penstock.parsers import outset, parse
-from penstock.records import Format
+from penstock.formats import outset, parse
+from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, text_of
+from penstock.formats.survey import Survey, stitch, survey
+from penstock.model.parse_options import Format
 
 
 def make(rng: Random) -> bytes:

@@ -11,7 +11,7 @@ from fuzz.mutation import damaged, damaged_tree, json_text, odd
 from fuzz.targets.tables import TOKENS, _refuse, read
 from fuzz.targets.texts import options_of
 from penstock.errors import BadDocumentError, RecordsMissingError, TruncatedSourceError
-from penstock.records import Format
+from penstock.model.parse_options import Format
 
 
 def make(rng: Random) -> bytes:

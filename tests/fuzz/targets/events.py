@@ -9,9 +9,10 @@ from typing import Any
 
 from fuzz.harness import Target
 from fuzz.mutation import damaged, damaged_tree, json_text, odd
-from penstock.events import read_event
-from penstock.model import Job, Source
-from penstock.model import Target as Object
+from penstock.jobs.events import read_event
+from penstock.model.job import Job
+from penstock.model.object import Source
+from penstock.model.object import Target as Object
 from penstock.routes import check_target, destination_of, parse_routes
 
 ROOT = Path(__file__).parents[3]

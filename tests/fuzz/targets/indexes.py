@@ -15,13 +15,13 @@ from fuzz.mutation import damaged, damaged_tree, json_text
 from fuzz.targets.codecs import MOST, SOURCES
 from fuzz.targets.sources import TOKENS, chunks_of
 from penstock.codecs import CODECS, Trace, choose
+from penstock.codecs.block_index import passing
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory, read_window
+from penstock.codecs.indexers import Way, ways_within
 from penstock.errors import BadSourceError, PenstockError
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.file import HEADER_SIZE, directory_size, pack, read_directory, read_window
-from penstock.index.units import passing
-from penstock.index.ways import Way, ways_within
 from penstock.limits import MIN_WINDOW
-from penstock.spans import Entry
+from penstock.model.span import Entry
 
 WAYS = ways_within(MIN_WINDOW)
 ENDLESS = b"<too much>"

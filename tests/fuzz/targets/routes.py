@@ -10,9 +10,9 @@ from fuzz.harness import Target
 from fuzz.mutation import damaged, damaged_tree
 from fuzz.targets.events import ROOT, STACK
 from penstock.errors import PenstockError
-from penstock.model import Source
-from penstock.model import Target as Object
-from penstock.parsers import parse, resolve
+from penstock.formats import parse, resolve
+from penstock.model.object import Source
+from penstock.model.object import Target as Object
 from penstock.routes import check_target, destination_of, parse_routes
 from penstock.routes.covering import never_taken
 from penstock.tables import Rowmaker, complete

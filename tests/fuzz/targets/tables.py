@@ -14,8 +14,9 @@ from fuzz.targets.sources import chunks_of
 from fuzz.targets.texts import CELLS, csv_text, encoded, options_of, shape
 from parser_checks import check as consistent
 from penstock.errors import UnclosedQuoteError
-from penstock.parsers import parse
-from penstock.records import Batch, Format, ParseOptions
+from penstock.formats import parse
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
 
 TOKENS = (
     *(

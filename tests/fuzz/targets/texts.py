@@ -5,7 +5,10 @@ from __future__ import annotations
 from random import Random
 
 from penstock.errors import PenstockError
-from penstock.records import Batch, Column, ColumnType, Format, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
+from penstock.model.table import Table, TablePlan
 from penstock.tables import Form, Rowmaker, complete
 
 ENCODINGS = (

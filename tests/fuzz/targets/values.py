@@ -8,16 +8,20 @@ from typing import Any
 
 from fuzz.harness import Target
 from fuzz.mutation import damaged, damaged_tree, json_text
-from penstock.index.boundaries import Text
-from penstock.model import Job, ObjectHead, Route, Source, Store, TableTarget
-from penstock.model import Target as Object
-from penstock.parsers import Within
-from penstock.records import Choice, Column, ColumnType, ParseOptions, Table, TablePlan
-from penstock.spans import Entry, Span, SpanReceipt, Stored
-from penstock.steps.indexing import IndexState
-from penstock.steps.surveying import Piece
-from penstock.steps.ticket import Cut, Ticket, Upload
-from penstock.values import from_json, to_json
+from penstock.formats import Within
+from penstock.formats.boundaries import Text
+from penstock.large_jobs.index_pass import IndexState
+from penstock.large_jobs.job_files import Cut, Ticket, Upload
+from penstock.large_jobs.survey import Piece
+from penstock.model.column import Column, ColumnType
+from penstock.model.job import Job
+from penstock.model.object import ObjectHead, Source
+from penstock.model.object import Target as Object
+from penstock.model.parse_options import ParseOptions
+from penstock.model.route import Route, Store, TableTarget
+from penstock.model.serialization import from_json, to_json
+from penstock.model.span import Entry, Span, SpanReceipt, Stored
+from penstock.model.table import Choice, Table, TablePlan
 
 SOURCE = Source("lake", "in/é.csv.gz", 10, "etag", "v1", "00AB", "2026-01-01T00:00:00Z")
 PLAN = TablePlan(

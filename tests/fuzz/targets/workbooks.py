@@ -14,7 +14,7 @@ from fuzz.harness import Target
 from fuzz.mutation import damaged
 from fuzz.targets.tables import read
 from fuzz.targets.texts import options_of
-from penstock.records import Format
+from penstock.model.parse_options import Format
 
 # As narrow as rows can be that have all columns.
 WIDE = '<row><c r="XFD1"><v>1</v></c></row>' * 2000

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from penstock.checksum import crc32, crc32_combine
-from penstock.codecs import bzip2, foreign, gzip, identity, xz, zstd
-from penstock.codecs.model import Codec, Trace
+from penstock.codecs import bzip2, identity
+from penstock.codecs import unsupported as foreign
+from penstock.codecs.checksum import crc32, crc32_combine
+from penstock.codecs.codec import Codec, Trace
+from penstock.codecs.gzip import decode as gzip
+from penstock.codecs.xz import decode as xz
+from penstock.codecs.zstd import decode as zstd
 from penstock.errors import CodecMismatchError, ConfigurationError
 from penstock.limits import MIN_WINDOW
 

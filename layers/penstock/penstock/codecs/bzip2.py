@@ -8,8 +8,8 @@ from __future__ import annotations
 from bz2 import BZ2Decompressor
 from collections.abc import Iterable, Iterator
 
+from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
-from penstock.codecs.model import Trace
 from penstock.codecs.streams import decode_streams
 
 NAME = "bzip2"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
 
-from penstock.speedups import isal_zlib
+from penstock.codecs.speedups import isal_zlib
 
 __all__ = ["FASTEST", "ISAL", "ZLIB", "Engine", "Inflater"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from penstock.codecs.model import Trace
+from penstock.codecs.codec import Trace
 from penstock.errors import TruncatedSourceError
 
 

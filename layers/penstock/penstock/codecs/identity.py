@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
-from penstock.codecs.model import Trace
 
 NAME = "identity"
 

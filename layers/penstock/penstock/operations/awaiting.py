@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from penstock.errors import UnknownJobError
-from penstock.model import JobStatus, ObjectHead, Source
+from penstock.jobs.ports import JobStore
+from penstock.model.job_status import JobStatus
+from penstock.model.object import ObjectHead, Source
+from penstock.operations.ports import JobTimes
 from penstock.operations.watching import LAG, read_jobs
-from penstock.ports import JobStore, JobTimes
 
 # Seconds. An event takes one or two from S3 to its job, unless the queue is full.
 PATIENCE = 60.0

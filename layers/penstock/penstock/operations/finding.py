@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection
 
 from penstock.errors import UnknownJobError
-from penstock.model import JobState, JobStatus
-from penstock.ports import JobStore
+from penstock.jobs.ports import JobStore
+from penstock.model.job_status import JobState, JobStatus
 
 ID = re.compile(r"[0-9a-f]{32}")
 PREFIX = re.compile(r"[0-9a-f]{1,31}")

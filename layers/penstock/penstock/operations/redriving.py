@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock.errors import JobStandsError
-from penstock.events import notification
-from penstock.model import JobState, JobStatus, Source
-from penstock.ports import EventQueue, JobStore, Machine
+from penstock.jobs.events import notification
+from penstock.jobs.ports import EventQueue, JobStore
+from penstock.large_jobs.ports import Machine
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source
 
 _WHY_NOT = {
     JobState.RUNNING: "is at work",

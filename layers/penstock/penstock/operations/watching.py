@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from penstock.errors import UnknownJobError
-from penstock.model import JobStatus
-from penstock.ports import JobStore, JobTimes
+from penstock.jobs.ports import JobStore
+from penstock.model.job_status import JobStatus
+from penstock.operations.ports import JobTimes
 
 # Seconds that the index may lag behind the jobs table, or this machine's clock run ahead of AWS's.
 LAG = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from penstock.model import Route
+from penstock.model.route import Route
 from penstock.routes.patterns import tokens
 
 

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from penstock.codecs import strip_suffix
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
-from penstock.model import Route, Source, Store, TableTarget, Target
+from penstock.model.object import Source, Target
+from penstock.model.route import Route, Store, TableTarget
 from penstock.routes.patterns import tokens
 
 KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour")

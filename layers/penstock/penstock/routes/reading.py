@@ -28,7 +28,7 @@ from typing import Any
 from penstock.codecs import CODECS
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
-from penstock.model import DEFAULT_RATIO, Route, Store
+from penstock.model.route import DEFAULT_RATIO, Route, Store
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST

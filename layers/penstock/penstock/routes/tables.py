@@ -6,8 +6,10 @@ import codecs
 import re
 from datetime import UTC, datetime
 
-from penstock.model import Store
-from penstock.records import Choice, Column, ColumnType, Format, Mode, ParseOptions, Table, TablePlan
+from penstock.model.column import Column, ColumnType
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.route import Store
+from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.routes.fields import Fields
 
 # The types whose texts a pattern of strptime describes.

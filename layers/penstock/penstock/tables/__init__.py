@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
-from penstock.tables.alone import told_alone
-from penstock.tables.choose import Chooser
+from penstock.tables.chunk_builder import Rowmaker, tables_of
+from penstock.tables.column_kinds import Form
 from penstock.tables.committed import (
     LOADED,
     Committed,
@@ -14,14 +14,14 @@ from penstock.tables.committed import (
     receipt_of_end,
     table_names,
 )
+from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
-from penstock.tables.fit import Storages, fit
-from penstock.tables.garbage import garbage_held_back
+from penstock.tables.gc_deferral import garbage_held_back
 from penstock.tables.infer import complete, infer
-from penstock.tables.kinds import Form
-from penstock.tables.names import without_impossible_names
-from penstock.tables.plan import Rowmaker, tables_of
-from penstock.tables.shape import Shaper
+from penstock.tables.row_converter import Shaper
+from penstock.tables.single_batch import told_alone
+from penstock.tables.storage_fit import Storages, fit
+from penstock.tables.table_router import Chooser
 
 __all__ = [
     "LOADED",

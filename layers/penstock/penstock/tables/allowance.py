@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from penstock.counted import counted
+from penstock.model.wording import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from penstock.records import Column, ColumnType
+from penstock.model.column import Column, ColumnType
+from penstock.tables.column_kinds import shown
 from penstock.tables.documents import write_array, write_document
-from penstock.tables.kinds import shown
 
 NUMBERS = ({int}, {Decimal}, {int, Decimal})
 TEXTS = ({str}, {str, type(None)})

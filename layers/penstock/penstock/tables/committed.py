@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from penstock.counted import counted, rejected, were
-from penstock.model import Receipt
-from penstock.records import Mode, Resume, TablePlan
+from penstock.model.job import Receipt
+from penstock.model.load import Resume
+from penstock.model.table import Mode, TablePlan
+from penstock.model.wording import counted, rejected, were
+from penstock.tables.chunk_builder import tables_of
 from penstock.tables.field_watch import fields_left_out
-from penstock.tables.plan import tables_of
 
 # Of a job whose end nobody could note.
 LOADED = "all was loaded, then the job was interrupted"

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import repeat
 
-from penstock.counted import counted
-from penstock.records import ColumnType, Storage
+from penstock.model.column import ColumnType, Storage
+from penstock.model.wording import counted
 from penstock.tables import literals
+from penstock.tables.column_kinds import Cells, TextKind, places_of, shown
 from penstock.tables.intervals import IntervalKind
-from penstock.tables.kinds import Cells, TextKind, places_of, shown
 from penstock.tables.times import DIGITS_OF_SECONDS, DateKind
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from penstock.tables.kinds import Cells, Kind, check_numeric, check_storable, shown, storable
+from penstock.tables.column_kinds import Cells, Kind, check_numeric, check_storable, shown, storable
 
 
 def parse_document(text: str) -> object:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
-from penstock.columns import ANY, FieldCounts
-from penstock.counted import counted
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Column, Table, TablePlan
-from penstock.tables.names import why_impossible
+from penstock.model.column import ANY, Column, FieldCounts
+from penstock.model.record import Batch
+from penstock.model.table import Table, TablePlan
+from penstock.model.wording import counted
+from penstock.tables.field_names import why_impossible
 
 
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:

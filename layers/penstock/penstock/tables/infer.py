@@ -12,13 +12,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from penstock.errors import InvalidTableError
-from penstock.records import Batch, Choice, Column, ColumnType, Table, TablePlan
-from penstock.tables.choose import Chooser
-from penstock.tables.column_kinds import PLAIN
-from penstock.tables.kinds import Cells, IntegerKind
-from penstock.tables.names import faults_of
+from penstock.model.column import Column, ColumnType
+from penstock.model.number import Written
+from penstock.model.record import Batch
+from penstock.model.table import Choice, Table, TablePlan
+from penstock.tables.column_kinds import Cells, IntegerKind
+from penstock.tables.field_names import faults_of
+from penstock.tables.kind_choice import PLAIN
 from penstock.tables.spellings import spellings_of
-from penstock.written import Written
+from penstock.tables.table_router import Chooser
 
 # Records of the sample that are looked at.
 SAMPLE = 10_000

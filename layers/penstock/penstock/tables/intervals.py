@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from penstock.tables.kinds import TextKind, shown
+from penstock.tables.column_kinds import TextKind, shown
 
 MONTHS: Mapping[str, int] = {"millennium": 12_000, "century": 1_200, "decade": 120, "year": 12, "month": 1}
 DAYS: Mapping[str, int] = {"week": 7, "day": 1}

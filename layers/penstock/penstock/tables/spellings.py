@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from penstock.records import ColumnType
-from penstock.tables.kinds import Cells, Kind, shown
+from penstock.model.column import ColumnType
+from penstock.tables.column_kinds import Cells, Kind, shown
 
 
 class Spelling(NamedTuple):

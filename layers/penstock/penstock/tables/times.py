@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from penstock.tables.kinds import Cells, Kind, shown
+from penstock.tables.column_kinds import Cells, Kind, shown
 
 # PostgreSQL keeps microseconds, and would round what is smaller.
 DIGITS_OF_SECONDS = 6

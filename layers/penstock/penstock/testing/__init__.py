@@ -14,16 +14,16 @@ from penstock.testing.faults import (
 )
 from penstock.testing.job_times import MemoryJobTimes
 from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
-from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
-from penstock.testing.open_jobs import MemoryOpenJobs
-from penstock.testing.rejects import MemoryRejectLog
-from penstock.testing.steps import (
+from penstock.testing.large_jobs import (
     MemoryEventBus,
     MemoryExecutionStore,
     MemoryMachine,
     MemoryPartStore,
     MemoryWorkFiles,
 )
+from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
+from penstock.testing.open_jobs import MemoryOpenJobs
+from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.texts import MemoryTexts
 
 __all__ = [

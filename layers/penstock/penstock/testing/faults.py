@@ -9,9 +9,11 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.ports import BucketSink, PublishRule, unnoted
 from penstock.errors import ServiceUnavailableError, SourceChangedError
-from penstock.model import Content, ObjectHead, Published, Source, Target
-from penstock.ports import BucketSink, ByteSource, ObjectStore, PublishRule, unnoted
+from penstock.model.object import Content, ObjectHead, Published, Source, Target
+from penstock.model.source import ByteSource
 
 
 def slow_down() -> ServiceUnavailableError:

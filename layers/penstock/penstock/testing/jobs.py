@@ -10,24 +10,12 @@ from typing import Any
 
 from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, YieldedError
 from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
-from penstock.model import (
-    MAX_ATTEMPTS,
-    Claim,
-    Failure,
-    Job,
-    JobState,
-    JobStatus,
-    Phase,
-    Progress,
-    Receipt,
-    Source,
-    Stage,
-    Store,
-    can_begin_again,
-    digest,
-    superseded_by,
-)
-from penstock.spans import delivery_of
+from penstock.model.identity import digest
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
+from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_begin_again
+from penstock.model.object import Source
+from penstock.model.route import Store
+from penstock.model.span import delivery_of
 
 
 @dataclass

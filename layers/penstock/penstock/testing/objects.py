@@ -11,6 +11,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Self
 
+from penstock.destinations.ports import PublishRule, Verdict, unnoted
 from penstock.errors import (
     ChecksumMismatchError,
     DestinationMissingError,
@@ -22,8 +23,7 @@ from penstock.errors import (
     UploadConflictError,
 )
 from penstock.limits import KIB, MIB, PartPlan
-from penstock.model import Content, ObjectHead, Published, Source, Target
-from penstock.ports import PublishRule, Verdict, unnoted
+from penstock.model.object import Content, ObjectHead, Published, Source, Target
 
 PIECE = 64 * KIB
 SMALL_PARTS = PartPlan(first=5 * MIB, largest=64 * MIB)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from penstock.model import Failure, Job, JobState, JobStatus
+from penstock.model.job import Failure, Job
+from penstock.model.job_status import JobState, JobStatus
 from penstock.testing.jobs import MemoryJobStore
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from penstock.records import Reject
+from penstock.model.record import Reject
 
 
 @dataclass

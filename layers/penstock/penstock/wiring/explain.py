@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from penstock.adapters.person_errors import ANEW, telling
-from penstock.adapters.s3_store import S3ObjectStore
+from penstock.aws.cli_errors import ANEW, telling
+from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.errors import PermanentError
-from penstock.explain import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken, too_long
-from penstock.model import Job, Source, TableTarget, Target
+from penstock.explain.explanation import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken, too_long
+from penstock.model.job import Job
+from penstock.model.object import Source, Target
+from penstock.model.route import TableTarget
 from penstock.routes import Routes, check_target, destination_of
-from penstock.running import Everywhere
-from penstock.wiring.inlets import Inlets, place_of
-from penstock.wiring.person import PersonClients, read_routes, surroundings
+from penstock.run.loads import Everywhere
+from penstock.wiring.cli import PersonClients, read_routes, surroundings
+from penstock.wiring.source_resolver import Inlets, place_of
 
 __all__ = ["Explanation", "PersonClients", "explain"]
 

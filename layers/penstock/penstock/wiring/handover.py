@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.machine import StepFunctionsMachine
-from penstock.adapters.s3_files import S3WorkFiles
-from penstock.adapters.session import stepfunctions_client
-from penstock.ports import ObjectStore
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.s3.work_files import S3WorkFiles
+from penstock.aws.session import stepfunctions_client
+from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.delivery.ports import ObjectStore
+from penstock.large_jobs.handover import Handover
 from penstock.settings import Settings
-from penstock.steps.handover import Handover
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

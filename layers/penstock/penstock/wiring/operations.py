@@ -7,28 +7,29 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from penstock.adapters.access import Access
-from penstock.adapters.deployed import read_deployed
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.functions import AbortFunction
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.adapters.job_times import DynamoJobTimes
-from penstock.adapters.machine import StepFunctionsMachine
-from penstock.adapters.person_errors import ANEW, telling
-from penstock.adapters.reject_log import S3RejectLog
-from penstock.adapters.s3_files import S3WorkFiles
-from penstock.adapters.s3_head import read_head
-from penstock.adapters.sqs import SqsEvents
+from penstock.aws.abort_function import AbortFunction
+from penstock.aws.access import Access
+from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.job_times import DynamoJobTimes
+from penstock.aws.queue import SqsEvents
+from penstock.aws.s3.head import read_head
+from penstock.aws.s3.reject_log import S3RejectLog
+from penstock.aws.s3.work_files import S3WorkFiles
+from penstock.aws.stack_outputs import read_deployed
+from penstock.aws.state_machine import StepFunctionsMachine
 from penstock.errors import ConfigurationError, SourceGoneError
-from penstock.model import JobState, JobStatus, Source
+from penstock.large_jobs.job_files import FOLDER, REPORT
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Source
+from penstock.model.record import Reject
+from penstock.model.s3_uri import split
 from penstock.operations.awaiting import Awaiting, source_of
 from penstock.operations.finding import find, newest
+from penstock.operations.job_report import Bar, Story, Teller, timeline
 from penstock.operations.redriving import Redriver
-from penstock.operations.story import Bar, Story, Teller, timeline
 from penstock.operations.watching import Watch, follow
-from penstock.records import Reject
-from penstock.s3_uri import split
-from penstock.steps.ticket import FOLDER, REPORT
 
 __all__ = ["Access", "Bar", "Names", "Operations", "Story", "names_of", "timeline"]
 

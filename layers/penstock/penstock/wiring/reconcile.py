@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from functools import cache
 
-from penstock.adapters.functions import AbortFunction
-from penstock.adapters.machine import StepFunctionsMachine
-from penstock.adapters.open_jobs import DynamoOpenJobs
-from penstock.adapters.own_uploads import S3OwnUploads
-from penstock.adapters.s3_store import s3_client
-from penstock.adapters.session import dynamodb_client, lambda_client, sqs_client, stepfunctions_client
-from penstock.adapters.sqs import SqsDeadLetters, SqsEvents
-from penstock.adapters.texts import UriTexts
+from penstock.aws.abort_function import AbortFunction
+from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
+from penstock.aws.queue import SqsDeadLetters, SqsEvents
+from penstock.aws.s3.client import s3_client
+from penstock.aws.s3.own_uploads import S3OwnUploads
+from penstock.aws.session import dynamodb_client, lambda_client, sqs_client, stepfunctions_client
+from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.aws.text_files import UriTexts
+from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_jobs import Reconciler
+from penstock.jobs.reconcile.reconciler import Reconciliation
+from penstock.jobs.reconcile.uploads import UploadSweep
 from penstock.limits import Budget
-from penstock.reconcile.dead_letters import DeadLetters
-from penstock.reconcile.jobs import Reconciler
-from penstock.reconcile.run import Reconciliation
-from penstock.reconcile.uploads import UploadSweep
 from penstock.settings import Settings
 from penstock.wiring.routes import routes_reader
 

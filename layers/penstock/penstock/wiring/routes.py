@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.ports import Texts
+from penstock.jobs.ports import Texts
 from penstock.routes import Routes, parse_routes
 from penstock.settings import Settings
 

@@ -12,30 +12,34 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from penstock.adapters.dynamodb_sink import DynamoRecordSink
-from penstock.adapters.local_rejects import LocalRejectLog
-from penstock.adapters.local_sink import LocalFileSink
-from penstock.adapters.local_source import PipeByteSource
-from penstock.adapters.person_errors import ANEW, telling
-from penstock.adapters.pipe_sink import PipeSink
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import by_dsn
-from penstock.adapters.postgres_history import earlier_loads
-from penstock.adapters.s3_store import S3ObjectStore
-from penstock.delivery import Attempt, ObjectCarrier
+from penstock.aws.cli_errors import ANEW, telling
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.decoding import pour
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.history import earlier_loads
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ConfigurationError, InvalidRouteError
+from penstock.formats import WorkbookLimits, choose_format
 from penstock.limits import Budget
-from penstock.loading import TableCarrier
-from penstock.model import Job, Progress, Receipt, Route, Source, Store, Target
-from penstock.parsers import WorkbookLimits, choose_format
-from penstock.pipeline import pour
-from penstock.records import Format, Resume
+from penstock.model.job import Job, Progress, Receipt
+from penstock.model.load import Resume
+from penstock.model.object import Source, Target
+from penstock.model.parse_options import Format
+from penstock.model.route import Route, Store
 from penstock.routes import Routes
-from penstock.running import Endless, Everywhere, ForeignSource, Turn, load_ids, mode_of, turn
+from penstock.run.file_sink import LocalFileSink
+from penstock.run.loads import Endless, Everywhere, ForeignSource, Turn, load_ids, mode_of, turn
+from penstock.run.local_source import PipeByteSource
+from penstock.run.rejects_file import LocalRejectLog
+from penstock.run.stdout_sink import PipeSink
 from penstock.tables import Form, tables_of
-from penstock.wiring.errands import Choice, Errand, routed, typed
-from penstock.wiring.inlets import PIPE, Inlet, Inlets
-from penstock.wiring.person import PersonClients
+from penstock.wiring.cli import PersonClients
+from penstock.wiring.run_request import Choice, Errand, routed, typed
+from penstock.wiring.source_resolver import PIPE, Inlet, Inlets
 
 __all__ = ["Choice", "Errand", "PersonClients", "Ran", "Runner", "Wish", "routed", "typed"]
 

@@ -9,32 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.adapters.access import Access
-from penstock.adapters.digest_cache import DigestCache
-from penstock.adapters.endpoint import endpoint_of
-from penstock.adapters.local_tree import LocalFolder
-from penstock.adapters.open_folder import OpenFolder
-from penstock.adapters.s3_download import DownloadFolder
-from penstock.adapters.s3_listing import S3Listing
-from penstock.adapters.s3_parts_pool import PartsPool
-from penstock.adapters.s3_receiver import ReceivingPrefix
-from penstock.adapters.s3_send import S3Sender
-from penstock.adapters.transfer_client import transfer_client
+from penstock.aws.access import Access
+from penstock.aws.endpoint import endpoint_of
+from penstock.aws.s3.parts_pool import PartsPool
+from penstock.aws.s3.transfer_client import transfer_client
 from penstock.errors import FileError
+from penstock.files.open_folder import OpenFolder
 from penstock.limits import MIB
-from penstock.mirror.carry import Carrier, FileCarrier, ObjectCarrier
-from penstock.mirror.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
-from penstock.mirror.ends import Folder, Prefix, check, parse
-from penstock.mirror.filters import Filters
-from penstock.mirror.known import Digests, KnownFacts
-from penstock.mirror.run import Kind, Mirror, Summary, Watcher
-from penstock.ports import Receiver, Tree
-from penstock.trees import LocalFile
+from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
+from penstock.sync.digest_cache import DigestCache
+from penstock.sync.filters import Filters
+from penstock.sync.local_tree import LocalFolder
+from penstock.sync.locations import Folder, Prefix, check, parse
+from penstock.sync.model import LocalFile
+from penstock.sync.ports import Receiver, Tree
+from penstock.sync.run import Kind, Mirror, Summary, Watcher
+from penstock.sync.s3_download import DownloadFolder
+from penstock.sync.s3_listing import S3Listing
+from penstock.sync.s3_receiver import ReceivingPrefix
+from penstock.sync.s3_send import S3Sender
+from penstock.sync.transfers import Carrier, FileCarrier, ObjectCarrier
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from penstock.mirror.cache import Cache
+    from penstock.sync.cache import Cache
 
 # What the aws command and boto3 cut uploads into: objects of any of the three get the same ETag.
 PART_SIZE = 8 * MIB
@@ -99,9 +99,9 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
 @contextmanager
 def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
     """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
-    from penstock.adapters.file_locks import FileLocks  # noqa: PLC0415  # the command has no use for these
-    from penstock.mirror.cache import Cache  # noqa: PLC0415  # as above
-    from penstock.mirror.sharing import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
+    from penstock.sync.cache import Cache  # noqa: PLC0415  # as above
+    from penstock.sync.dedup import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
+    from penstock.sync.file_locks import FileLocks  # noqa: PLC0415  # the command has no use for these
 
     with (
         _client(service, threads) as client,

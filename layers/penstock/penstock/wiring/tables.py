@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.adapters.dynamodb_bookmark import DynamoBookmark
-from penstock.adapters.dynamodb_client import records_client
-from penstock.adapters.dynamodb_sink import DynamoRecordSink
-from penstock.adapters.postgres import PostgresSink
-from penstock.adapters.postgres_connect import Connect, by_dsn, by_iam, by_secret
-from penstock.adapters.postgres_group import PostgresGroupSink
-from penstock.adapters.reject_log import S3RejectLog
-from penstock.adapters.s3_small import S3SmallReader
-from penstock.adapters.session import dynamodb_client, rds_client, secrets_client, session
+from penstock.aws.dynamodb_client import records_client
+from penstock.aws.s3.reject_log import S3RejectLog
+from penstock.aws.s3.small_reader import S3SmallReader
+from penstock.aws.session import dynamodb_client, rds_client, secrets_client, session
+from penstock.delivery.ports import ObjectStore
+from penstock.delivery.row_loader import TableCarrier
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
+from penstock.destinations.postgres.connect import Connect, by_dsn, by_iam, by_secret
+from penstock.destinations.postgres.group_sink import PostgresGroupSink
+from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ConfigurationError
-from penstock.group import GroupCarrier
+from penstock.formats import WorkbookLimits
+from penstock.jobs.ports import JobStore
+from penstock.jobs.small_batches import GroupCarrier
+from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import MIB, Budget
-from penstock.loading import TableCarrier
-from penstock.model import Store
-from penstock.parsers import WorkbookLimits
-from penstock.ports import JobStore, ObjectStore
+from penstock.model.route import Store
 from penstock.settings import Settings
-from penstock.steps.tables import TableSteps
 from penstock.tables import Form
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""AWS services: sessions, errors, S3, the jobs table, queues and events."""

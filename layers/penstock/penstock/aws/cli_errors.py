@@ -1,0 +1,88 @@
+"""What AWS refuses, told to a person at a terminal: the errors of `aws_errors`, each with a way out that fits there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as boto
+
+from penstock.aws.cli_hints import hint_for
+from penstock.aws.errors import code_of, translating
+from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
+
+_AGAIN = "then run the same command again: it goes on where it stopped."
+ANEW = "then run the same command again."
+
+_BY_CODE = {
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+        f"The credentials have expired: renew them (`aws sso login`, for instance), {_AGAIN}",
+    ),
+    **dict.fromkeys(
+        ("RequestTimeTooSkewed", "RequestInTheFuture"),
+        f"This machine's clock is wrong by more than 15 minutes: set it, {_AGAIN}",
+    ),
+    **dict.fromkeys(
+        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId"),
+        f"The access key is not valid here: check --profile, --endpoint-url and `aws configure`, {_AGAIN}",
+    ),
+    "NoSuchBucket": "Check the bucket's name and --profile, or create it: aws s3 mb s3://BUCKET",
+    "NoSuchUpload": "Somebody ended the upload. Run the same command again: it begins anew.",
+}
+_WRONG_REGION = frozenset(
+    {
+        "301",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+        "TemporaryRedirect",
+    }
+)
+# What went wrong before anything was sent; the first that fits.
+_BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((boto.SSOError, boto.TokenRetrievalError), f"Sign in again (`aws sso login`), {_AGAIN}"),
+    (
+        (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError),
+        f"Provide credentials (`aws configure`, AWS_PROFILE, or --profile NAME), {_AGAIN}",
+    ),
+    ((boto.ProfileNotFound,), "`aws configure list-profiles` lists those that there are."),
+    ((boto.HTTPClientError, boto.ConnectionError), f"Check the network and --endpoint-url, {_AGAIN}"),
+    ((boto.ParamValidationError,), "Correct what the command was given."),
+    ((boto.BotoCoreError,), "Check the AWS configuration: `aws configure list`."),
+)
+
+
+@contextmanager
+def telling(right: str, *, again: str = _AGAIN) -> Iterator[None]:
+    """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person.
+
+    ``again`` ends those that are about trying again: ANEW where nothing goes on.
+    """
+    try:
+        with translating(right, missing=DestinationMissingError):
+            yield
+    except PenstockError as error:
+        error.hint = _hint(error).replace(_AGAIN, again)
+        raise
+
+
+def _hint(error: PenstockError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, boto.ClientError):
+        return _answered(error, cause)
+    return next((hint for classes, hint in _BY_CLASS if isinstance(cause, classes)), hint_for(error))
+
+
+def _answered(error: PenstockError, cause: boto.ClientError) -> str:
+    code = code_of(cause)
+    if code in _WRONG_REGION:
+        region = cause.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
+        return f"The bucket is in another region: give --region {region or 'REGION'}, {_AGAIN}"
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if isinstance(error, AccessDeniedError):
+        return f"Ask for {error.right}, or choose other credentials with --profile; {_AGAIN}"
+    if isinstance(error, ServiceUnavailableError):
+        return f"The service is busy or failing: wait a little, {_AGAIN}"
+    return error.hint

@@ -1,0 +1,258 @@
+"""The jobs in the jobs table: who may work on one, how far it is, how it ended."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from penstock.aws.backoff import Backoff
+from penstock.aws.dynamodb_client import EncodedPuts, take_encoded_puts
+from penstock.aws.errors import translating
+from penstock.aws.jobs_table.attributes import typed
+from penstock.aws.jobs_table.items import JobsTable, Values, afresh, counted, delivered, described, job_key, status_of
+from penstock.aws.jobs_table.job_order import JobOrder
+from penstock.aws.jobs_table.span_progress import SpanProgress
+from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
+from penstock.limits import WAITING_SECONDS
+from penstock.model.identity import digest
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
+from penstock.model.job_status import JobState, JobStatus, Stage, can_begin_again
+from penstock.model.object import Source
+from penstock.model.span import delivery_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+BATCH = 25
+# At once: DynamoDB takes some 5 ms for a request, and this process as long to make one.
+REQUESTS = 4
+
+
+class DynamoJobStore:
+    """One item per job; every write of a claim's holder is one conditional UpdateItem. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        retention_days: int,
+        clock: Callable[[], float] = time.time,
+        new_attempt: Callable[[], str] = lambda: uuid.uuid4().hex,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
+        self._order = JobOrder(self._table, clock)
+        self._clock = clock
+        self._new_attempt = new_attempt
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        self._progress = SpanProgress(self._table, self._backoff, sleep)
+
+    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
+        refusal = None if self._order.note(job) else self._order.refusal(job)
+        now = self._clock()
+        attempt = self._new_attempt()
+        fields = described(job.source) | {
+            "route": job.route.name,
+            "target": job.target.uri,
+            "state": str(JobState.RUNNING),
+            "attempt": attempt,
+            "lease_until": now + lease,
+            "deadline_at": now + max(lease, seconds),
+            "memory_size": memory,
+            "yields_to": "",
+            "sends": 0,
+            "memory_peak": 0,
+            "updated_at": now,
+            **open_until(job.id, now + lease),
+        }
+        if isinstance(refusal, YieldedError):
+            fields |= self._order.yielded(job.id, refusal)
+        condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
+        open_states = (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
+        values = {f":{state}": str(state) for state in open_states} | {":now": now}
+        taken = self._table.update(
+            job_key(job.id),
+            fields,
+            once={"started_at": now},
+            add={"attempts": 1},
+            condition=condition,
+            values=values,
+        )
+        if taken is None:
+            return self._standing(job, now)
+        if isinstance(refusal, YieldedError):
+            raise refusal
+        claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal)
+        if refusal and claim.is_first:
+            self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
+            raise refusal
+        return claim
+
+    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+        now = self._clock()
+        fields = {"lease_until": now + lease, "updated_at": now, "memory_peak": memory}
+        self._write(claim, fields | counted(progress))
+
+    def note_upload(self, claim: Claim, upload_id: str) -> None:
+        # No longer open than an invocation takes: the sweep of older ones need not learn whose it is.
+        self._write(claim, {}, add={"uploads": frozenset([upload_id])})
+
+    def check_order(self, job: Job) -> None:
+        self._order.check(job)
+
+    def yield_to(self, claim: Claim, error: YieldedError) -> None:
+        self._write(claim, self._order.yielded(claim.job_id, error))
+
+    def release(self, claim: Claim, failure: Failure) -> None:
+        now = self._clock()
+        self._write(
+            claim,
+            {
+                "state": str(JobState.WAITING),
+                "lease_until": now,
+                "updated_at": now,
+                "failure": asdict(failure),
+                **open_until(claim.job_id, now + WAITING_SECONDS),
+            },
+        )
+
+    def close(
+        self,
+        claim: Claim,
+        state: JobState,
+        *,
+        receipt: Receipt | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        now = self._clock()
+        fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= ended_at(claim.job_id, now)
+        if receipt:
+            fields |= delivered(receipt)
+        self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}))
+
+    def skip(self, source: Source) -> None:
+        now, job_id = self._clock(), digest(*source.identity)
+        fields = described(source) | {"state": str(JobState.SKIPPED), "updated_at": now, "finished_at": now}
+        self._table.update(job_key(job_id), fields | ended_at(job_id, now), once={"started_at": now})
+
+    def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
+        """In requests of 25 items, the most there may be, several at once."""
+        now = self._clock()
+        times = {"started_at": now - seconds, "updated_at": now, "finished_at": now, "lease_until": now}
+        ended = times | {"state": str(JobState.SUCCEEDED), "attempts": 1, "expires_at": self._table.expiry}
+        common = {name: typed(value) for name, value in ended.items()}
+        puts = []
+        for job, receipt in done:
+            own = described(job.source) | {"route": job.route.name, "target": job.target.uri} | delivered(receipt)
+            own |= {"pk": job_key(job.id), **ended_at(job.id, now)}
+            item = common | {name: typed(value) for name, value in own.items()}
+            puts.append(_encoded({"PutRequest": {"Item": item}}))
+        take_encoded_puts(self._client)
+        batches = [puts[first : first + BATCH] for first in range(0, len(puts), BATCH)]
+        with ThreadPoolExecutor(REQUESTS, thread_name_prefix="jobs-put") as threads:
+            list(threads.map(self._put, batches))
+
+    def get(self, job_id: str) -> JobStatus | None:
+        item = self._table.item(job_key(job_id))
+        return self._status(job_id, item) if item else None
+
+    def begin_again(self, status: JobStatus) -> bool:
+        now = self._clock()
+        if not can_begin_again(status, now):
+            return False
+        fields = {
+            "state": str(JobState.WAITING),
+            # Another attempt: what the execution that failed may still do is refused.
+            "attempt": self._new_attempt(),
+            "lease_until": now,
+            "attempts_limit": status.attempts + MAX_ATTEMPTS,
+            **open_until(status.job_id, now + WAITING_SECONDS),
+        }
+        return self._table.update_unchanged(status, fields | afresh(now), add={"redrives": 1})
+
+    def supersede(self, job_id: str, by: str) -> bool:
+        now = self._clock()
+        fields = {"state": str(JobState.SUPERSEDED), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= {"failure": asdict(superseded_by(by)), **ended_at(job_id, now)}
+        written = self._table.update(
+            job_key(job_id), fields, condition="#state = :waiting", values={":waiting": str(JobState.WAITING)}
+        )
+        return written is not None
+
+    def search(self, *, prefix: str = "", source: str = "", states: Collection[JobState] = ()) -> Iterator[JobStatus]:
+        conditions, values, names = ["begins_with(pk, :prefix)"], {":prefix": typed(job_key(prefix))}, {}
+        if source:
+            names["#source"] = "source"
+            values[":source"] = typed(source)
+            conditions.append("#source = :source")
+        if states:
+            names["#state"] = "state"
+            values |= {f":{state}": typed(str(state)) for state in states}
+            conditions.append(f"#state IN ({', '.join(f':{state}' for state in states)})")
+        request: Values = {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}
+        for item in self._table.pages(request | ({"ExpressionAttributeNames": names} if names else {})):
+            yield self._status(item["pk"].removeprefix(job_key("")), item)
+
+    def _status(self, job_id: str, item: Values) -> JobStatus:
+        """A job as its item says, with what the units of its execution have done so far."""
+        status = status_of(job_id, item)
+        if not status.execution or status.state is JobState.SUCCEEDED:
+            return status
+        read = self._progress.total(status.execution, Stage.READ, int(item.get("read_units", 0)))
+        delivered = self._progress.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
+        return replace(
+            status,
+            progress=status.progress.plus(delivered.progress),
+            spans_done=status.spans_done + delivered.done,
+            indexed=read.progress.bytes_in,
+            # Time left and rates go by the last sign of life, which those of workers are.
+            updated_at=max(status.updated_at, read.updated_at, delivered.updated_at),
+        )
+
+    def _put(self, puts: Sequence[bytes]) -> None:
+        """One request, and again for what DynamoDB left out of it."""
+        right = f"dynamodb:BatchWriteItem on table {self._table.name}"
+        for failures in range(1, self._backoff.attempts + 1):
+            requests: Any = EncodedPuts(self._table.name, puts)
+            with translating(right):
+                answer = self._client.batch_write_item(RequestItems=requests)
+            puts = [_encoded(left) for left in answer.get("UnprocessedItems", {}).get(self._table.name, ())]
+            if not puts:
+                return
+            self._sleep(self._backoff.delay(failures))
+        raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
+
+    def _standing(self, job: Job, now: float) -> JobStatus:
+        item = self._table.item(job_key(job.id))
+        status = status_of(job.id, item)
+        if status.state.final or status.state is JobState.EXECUTING:
+            return status
+        wait = max(0.0, float(item.get("lease_until", now)) - now)
+        raise JobInProgressError(f"{job.source.uri}: another attempt is at work on job {job.id}", retry_after=wait)
+
+    def _write(self, claim: Claim, fields: Values, *, add: Values | None = None) -> None:
+        written = self._table.update(
+            job_key(claim.job_id),
+            fields,
+            add=add,
+            condition="attempt = :attempt AND #state = :running",
+            values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
+        )
+        if written is None:
+            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+
+
+def _encoded(put: object) -> bytes:
+    return json.dumps(put).encode()

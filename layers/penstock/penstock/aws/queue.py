@@ -1,0 +1,94 @@
+"""The queue that S3 notifies, in SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.aws.errors import code_of, translating
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# SQS refuses what would hide a message for more than 12 hours since it was received; a batch may have waited for
+# 5 minutes and been worked on for 15.
+MAX_SECONDS = 12 * 3600 - 20 * 60
+
+# The message was deleted or delivered again meanwhile: there is nothing left to postpone. InvalidParameterValue is said
+# of the receipt handle of one that was deleted; the other parameter is always valid.
+_NO_LONGER_OURS = frozenset(
+    {
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "InvalidParameterValue",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+    }
+)
+
+
+class SqsQueue:
+    """Implements ``MessageQueue``. ``connect`` makes the client when the first message has to be postponed."""
+
+    def __init__(self, connect: Callable[[], SQSClient]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        return self._connect()
+
+    def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
+        with translating(f"sqs:ChangeMessageVisibility on {queue_arn}"):
+            try:
+                self._client.change_message_visibility(
+                    QueueUrl=self._url(queue_arn),
+                    ReceiptHandle=receipt_handle,
+                    VisibilityTimeout=max(0, min(seconds, MAX_SECONDS)),
+                )
+            except ClientError as error:
+                if code_of(error) not in _NO_LONGER_OURS:
+                    raise
+
+    def _url(self, queue_arn: str) -> str:
+        """Built from arn:aws:sqs:region:account:name: to ask for it would be a call and a right more."""
+        account, name = queue_arn.split(":")[4:6]
+        return f"{self._client.meta.endpoint_url}/{account}/{name}"
+
+
+class SqsEvents:
+    """Implements ``EventQueue``."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, event: str) -> None:
+        with translating(f"sqs:SendMessage to {self._url}"):
+            self._client.send_message(QueueUrl=self._url, MessageBody=event)
+
+
+class SqsDeadLetters:
+    """Implements ``DeadLetterQueue``. What is received is hidden for as long as a run needs it."""
+
+    HIDDEN_SECONDS = 10
+
+    def __init__(self, connect: Callable[[], SQSClient], url: str) -> None:
+        self._connect = connect
+        self._url = url
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        return self._connect()
+
+    def receive(self) -> Sequence[tuple[str, str]]:
+        with translating(f"sqs:ReceiveMessage from {self._url}"):
+            answer = self._client.receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=self.HIDDEN_SECONDS
+            )
+        return [(message["Body"], message["ReceiptHandle"]) for message in answer.get("Messages", ())]
+
+    def delete(self, receipt_handle: str) -> None:
+        with translating(f"sqs:DeleteMessage from {self._url}"):
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)

@@ -1,0 +1,58 @@
+"""What HEAD says of an object."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.aws.errors import status_of, translating
+from penstock.model.object import ObjectHead
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, HeadObjectRequestTypeDef
+
+
+def read_head(
+    client: S3Client, bucket: str, key: str, *, version_id: str = "", checksum: bool = False
+) -> ObjectHead | None:
+    """What stands under a key, or one version of it, with its ``checksum`` if wanted; None where nothing does.
+
+    Raises AccessDeniedError, ServiceUnavailableError and what else ``translating`` raises.
+    """
+    request: HeadObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
+    action = "s3:GetObject"
+    if version_id:
+        request["VersionId"] = version_id
+        action = "s3:GetObjectVersion"
+    if checksum:
+        request["ChecksumMode"] = "ENABLED"
+    # Without ListBucket S3 answers 403 for what does not exist.
+    with translating(f"{action} on s3://{bucket}/{key} and s3:ListBucket on {bucket}"):
+        try:
+            head = client.head_object(**request)
+        except ClientError as error:
+            # 405: the version is a delete marker.
+            if status_of(error) in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                return None
+            raise
+    return ObjectHead(
+        size=head["ContentLength"],
+        etag=head["ETag"].strip('"'),
+        version_id=head.get("VersionId", ""),
+        content_type=head.get("ContentType", ""),
+        content_encoding=head.get("ContentEncoding", ""),
+        metadata={name.lower(): value for name, value in head["Metadata"].items()},
+        crc32=_crc32_of_all(head),
+    )
+
+
+def _crc32_of_all(head: HeadObjectOutputTypeDef) -> int | None:
+    """None for a composite one, that of the parts' checksums: it says nothing of bytes."""
+    crc32 = head.get("ChecksumCRC32", "")
+    if not crc32 or "-" in crc32 or head.get("ChecksumType") == "COMPOSITE":
+        return None
+    return int.from_bytes(b64decode(crc32), "big")

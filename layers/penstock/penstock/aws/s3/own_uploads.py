@@ -1,0 +1,46 @@
+"""Multipart uploads that the functions of this stack have begun, told by who began them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from penstock.aws.errors import translating
+from penstock.aws.s3.open_uploads import open_upload_pages
+from penstock.aws.s3.writer import abort_upload
+from penstock.model.object import Target
+from penstock.model.upload import Unfinished
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3OwnUploads:
+    """Implements ``OwnUploads`` for a bucket; ``roles`` are the names of the functions' roles.
+
+    S3 names the initiator of an upload that a role has begun as arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_MultipartUpload.html
+    """
+
+    def __init__(
+        self, client: S3Client, bucket: str, roles: Collection[str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._clock = clock
+        self._parts_of_arn = tuple(f":assumed-role/{role}/" for role in roles)
+
+    def older_than(self, seconds: float) -> Iterator[Unfinished]:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        with translating(f"s3:ListBucketMultipartUploads on {self._bucket}"):
+            for page in open_upload_pages(self._client, self._bucket, ""):
+                for upload in page.get("Uploads", ()):
+                    age = (now - upload["Initiated"]).total_seconds()
+                    initiator = upload.get("Initiator", {}).get("ID", "")
+                    if age >= seconds and any(part in initiator for part in self._parts_of_arn):
+                        yield Unfinished(Target(self._bucket, upload["Key"]), upload["UploadId"], age)
+
+    def end(self, upload: Unfinished) -> None:
+        abort_upload(self._client, upload.target, upload.id)

@@ -1,0 +1,53 @@
+"""Rejected records as JSON Lines in the work bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.aws.errors import translating
+from penstock.errors import DestinationMissingError
+from penstock.model.record import Place, Reject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Under this prefix the work bucket forgets what is old.
+PREFIX = "jobs"
+
+
+class S3RejectLog:
+    """One object per name: written again, it is the same. Implements ``RejectLog`` and ``RejectReader``.
+
+    Memory: the rejects of one chunk, each with at most RAW_LIMIT characters of raw text.
+    """
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
+        folder = f"{PREFIX}/{job_id}/rejects/"
+        key = f"{folder}{name}.jsonl"
+        body = "".join(json.dumps(reject.flat, ensure_ascii=False) + "\n" for reject in rejects)
+        with translating(f"s3:PutObject on s3://{self._bucket}/{key}", missing=DestinationMissingError):
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=body.encode(errors="replace"), ContentType="application/jsonl"
+            )
+        return f"s3://{self._bucket}/{folder}"
+
+    def read(self, job_id: str) -> Iterator[Reject]:
+        folder = f"{PREFIX}/{job_id}/rejects/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        with translating(f"s3:ListBucket on {self._bucket} and s3:GetObject on s3://{self._bucket}/{folder}"):
+            for page in pages:
+                for file in page.get("Contents", ()):
+                    answer = self._client.get_object(Bucket=self._bucket, Key=file["Key"])
+                    for line in answer["Body"].read().splitlines():
+                        yield _read(json.loads(line))
+
+
+def _read(flat: Mapping[str, Any]) -> Reject:
+    place = Place(flat["row"], flat["offset"], flat["raw"])
+    return Reject(place, flat["reason"], flat["column"], flat["span"])

@@ -1,0 +1,63 @@
+"""Sessions of botocore, quick to begin with: a cold start makes one, and so does a command.
+
+Without boto3, whose import takes as long again as a client, and which adds nothing that is used here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import DataNotFoundError, UnknownServiceError
+from botocore.loaders import JSONFileLoader, Loader
+from botocore.session import Session
+
+from penstock.aws.whole_responses import refuse_cut_answers
+
+
+class AwsSession(Session):
+    """A session of a profile; credentials, region and endpoint are found by botocore's own rules, which are boto3's.
+
+    Its clients share credentials and what was read of services, and take no answer for whole that was cut short.
+    """
+
+    def __init__(self, profile: str = "") -> None:
+        super().__init__(profile=profile or None)
+        paths = self.get_component("data_loader").search_paths
+        models = _Models(paths, file_loader=_Files(), include_default_search_paths=False)
+        self.register_component("data_loader", models)
+        refuse_cut_answers(self.register)
+
+    def client(self, service: str, **parameters: Any) -> Any:
+        """A client of one service, as boto3's sessions make it. Parameters: see ``Session.create_client``."""
+        return self.create_client(service, **parameters)
+
+
+class _Models(Loader):
+    """Finds the description of a service without looking through those of four hundred others."""
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002  # the base class looks for it
+        """Every folder: whether it describes one is seen when it is opened."""
+        return [folder.name for path in self.search_paths if Path(path).is_dir() for folder in Path(path).iterdir()]
+
+    def list_api_versions(self, service_name: str, type_name: str) -> list[str]:
+        """Raises UnknownServiceError for a folder without such a description, as one that is not listed would."""
+        try:
+            versions: list[str] = super().list_api_versions(service_name, type_name)
+        except DataNotFoundError as error:
+            raise UnknownServiceError(service_name=service_name, known_service_names="not listed") from error
+        return versions
+
+
+class _Files(JSONFileLoader):
+    """Reads descriptions into plain dicts. The base class wants ordered ones, and waits a third longer for them."""
+
+    def load_file(self, file_path: str) -> Any:
+        """What is stored neither as JSON nor as JSON in gzip is left to the base class."""
+        for suffix, decode in ((".json", bytes), (".json.gz", gzip.decompress)):
+            file = Path(file_path + suffix)
+            if file.is_file():
+                return json.loads(decode(file.read_bytes()))
+        return super().load_file(file_path)

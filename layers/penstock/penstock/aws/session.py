@@ -1,0 +1,59 @@
+"""Clients of the services that a job touches lightly. S3's has a module of its own."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+
+from penstock.aws.sdk import AwsSession
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_sqs.client import SQSClient
+
+LIGHT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=10)
+
+
+@cache
+def session() -> AwsSession:
+    """One session for all clients: they share its loader, credentials and parsed endpoint rules."""
+    return AwsSession()
+
+
+def dynamodb_client() -> DynamoDBClient:
+    """A DynamoDB client. It does not look through requests for mistakes: that takes as long as making them."""
+    client: DynamoDBClient = session().client("dynamodb", config=LIGHT.merge(Config(parameter_validation=False)))
+    return client
+
+
+def secrets_client() -> Any:
+    """A Secrets Manager client."""
+    return session().client("secretsmanager", config=LIGHT)
+
+
+def rds_client() -> Any:
+    """An RDS client: it signs tokens, and asks nothing."""
+    return session().client("rds", config=LIGHT)
+
+
+def sqs_client() -> SQSClient:
+    """An SQS client: only made when a message has to be postponed."""
+    client: SQSClient = session().client("sqs", config=LIGHT)
+    return client
+
+
+def stepfunctions_client() -> Any:
+    """A Step Functions client: only made when a job is handed over."""
+    return session().client("stepfunctions", config=LIGHT)
+
+
+def lambda_client() -> Any:
+    """A Lambda client: only made to ask for the account's quota, or to abort something."""
+    return session().client("lambda", config=LIGHT)
+
+
+def events_client() -> Any:
+    """An EventBridge client."""
+    return session().client("events", config=LIGHT)

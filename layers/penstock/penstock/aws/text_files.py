@@ -1,0 +1,64 @@
+"""Small text files from disk or S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import url2pathname
+
+from penstock.aws.errors import translating
+from penstock.errors import ConfigurationError
+from penstock.limits import MIB
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_BYTES = MIB
+
+
+class UriTexts:
+    """Implements ``Texts``. ``connect`` gives the client for ``s3://``.
+
+    Memory: the file, at most 1 MiB, twice.
+    """
+
+    def __init__(self, connect: Callable[[], S3Client]) -> None:
+        self._connect = connect
+
+    def read(self, uri: str) -> str:
+        """Raises ConfigurationError for what is missing, too large or no UTF-8, and AccessDeniedError and
+        ServiceUnavailableError when S3 says so."""
+        try:
+            with translating(f"s3:GetObject on {uri}", missing=ConfigurationError):
+                return self._bytes(uri).decode()
+        except OSError as error:
+            raise ConfigurationError(f"{uri}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{uri}: {error}") from error
+
+    def _bytes(self, uri: str) -> bytes:
+        scheme, separator, place = uri.partition("://")
+        if separator and scheme not in ("file", "s3"):
+            raise ConfigurationError(f"{uri}: neither a path nor file:// nor s3://")
+        if scheme == "s3" and separator:
+            return self._object(uri, *place.split("/", 1))
+        path = Path(url2pathname(place) if separator else uri)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        _check_size(uri, len(data))
+        return data
+
+    def _object(self, uri: str, bucket: str, key: str = "") -> bytes:
+        if not key:
+            raise ConfigurationError(f"{uri} names no object")
+        answer = self._connect().get_object(Bucket=bucket, Key=key)
+        with closing(answer["Body"]) as body:
+            _check_size(uri, answer["ContentLength"])
+            return body.read()
+
+
+def _check_size(uri: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise ConfigurationError(f"{uri} is larger than {MAX_BYTES:,} bytes")

@@ -1,0 +1,110 @@
+"""Where a source can be entered, and how a pass that looks for such places goes on from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
+
+from penstock.codecs.codec import Trace
+from penstock.errors import CorruptIndexError, RequestRefusedError
+from penstock.model.serialization import from_plain, to_plain
+from penstock.model.span import Entry
+
+V = TypeVar("V")
+
+# S3's objects take a ten-thousandth of that.
+_OFFSETS = range(1 << 60)
+_BITS = range(8)
+_CRCS = range(1 << 32)
+# Deflate looks back no further.
+LARGEST_WINDOW = 32 * 1024
+
+
+def restored(kind: type[V], plain: object) -> V:
+    """What was kept of an index by `to_plain`. Raises CorruptIndexError."""
+    try:
+        return from_plain(kind, plain)
+    except RequestRefusedError as error:
+        raise CorruptIndexError(f"what is kept of an index is damaged: {error}") from error
+
+
+def check_entry(entry: Entry, window: bytes) -> None:
+    """Raises CorruptIndexError where no scan can have noted it."""
+    placed = entry.decoded in _OFFSETS and entry.encoded in _OFFSETS and entry.bits in _BITS
+    if not placed or len(window) > LARGEST_WINDOW:
+        raise CorruptIndexError(f"an index names a place that is none: {entry}, with {len(window):,} bytes before it")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An entry, and all that a scan must know to go on from there in another process.
+
+    ``window`` is what a decoder must know of what came before: the last up to 32 KiB of a gzip member, the header of an
+    xz stream; empty at the start of one. ``crc`` and ``size`` are those of the member so far (of an xz stream: of its
+    index, and blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
+    """
+
+    entry: Entry
+    window: bytes = b""
+    crc: int = 0
+    size: int = 0
+    crc32: int | None = None
+    members: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """At most 44 KB as text, and the warnings."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: object) -> Self:
+        """Raises CorruptIndexError."""
+        one = restored(cls, plain)
+        check_entry(one.entry, one.window)
+        counted = one.size in _OFFSETS and one.members in _OFFSETS
+        if not counted or one.crc not in _CRCS or (one.crc32 or 0) not in _CRCS:
+            raise CorruptIndexError("a checkpoint of an index counts what cannot be counted")
+        return one
+
+
+Note = Callable[[Checkpoint], None]
+
+
+class Scan(Protocol):
+    """A pass over the encoded ``chunks`` of a source that notes where it can be entered.
+
+    Yields the content in pieces of at most ``step`` bytes, each valid until the next one is asked for. Without
+    ``content``, what need not be decoded for the sizes to be known is passed over, and pieces may be empty.
+
+    Entries lie at least ``spacing`` decoded bytes apart, the first at 0. One is noted after the piece that ends there
+    and before the next. With ``checkpoint``, ``chunks`` begin at its entry, and the scan goes on as if it had never
+    stopped: same entries, same checksums, offsets in the whole source. Its entry is not noted again.
+
+    Raises BadSourceError with the offset.
+    """
+
+    def __call__(
+        self,
+        chunks: Iterable[bytes],
+        trace: Trace,
+        step: int,
+        *,
+        spacing: int,
+        note: Note,
+        checkpoint: Checkpoint | None = None,
+        content: bool = True,
+    ) -> Iterator[bytes | memoryview]: ...
+
+
+class Enter(Protocol):
+    """Yields the content from ``entry`` to the end of the source, in pieces of 1 to ``step`` bytes.
+
+    ``chunks`` begin at byte ``entry.encoded``; ``window`` is what was noted with the entry. Raises BadSourceError with
+    the offset in the whole source.
+    """
+
+    def __call__(
+        self, chunks: Iterable[bytes], entry: Entry, window: bytes, step: int, *, trace: Trace | None = None
+    ) -> Iterator[bytes]: ...

@@ -1,0 +1,1 @@
+"""Delivers one source: decode, parse, check, write. In one pass or one span."""

@@ -1,0 +1,155 @@
+"""source -> codec -> sink, within a deadline, a memory budget and the route's ceilings.
+
+Memory: two read chunks, two decoded steps and the sink's part buffers (limits.Budget), whatever the size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+
+from penstock.codecs import HEAD, IDENTITY, Trace, choose
+from penstock.destinations.ports import BucketSink
+from penstock.errors import BadSourceError, ExpansionLimitError, TimeLimitError
+from penstock.limits import MIB, Budget
+from penstock.model.job import Progress, Receipt
+from penstock.model.object import Source
+from penstock.model.route import Route
+from penstock.model.source import ByteSource, Deadline
+
+# A ratio says nothing of a small file: 1 KiB of zeros is 43 bytes of gzip. Nobody is harmed below this.
+HARMLESS_BYTES = 64 * MIB
+
+
+class Decoding:
+    """A source being decoded: its pieces, and in ``trace`` and ``codec`` what is known of it so far."""
+
+    def __init__(
+        self,
+        source: Source,
+        content: ByteSource,
+        route: Route,
+        budget: Budget,
+        *,
+        deadline: Deadline | None = None,
+        margin: float = 0.0,
+    ) -> None:
+        self.trace = Trace()
+        self.codec = ""
+        self._source = source
+        self._content = content
+        self._route = route
+        self._budget = budget
+        self._deadline = deadline
+        self._margin = margin
+        self._ceiling = ceiling(source, route)
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """Decoded bytes in order, at most ``budget.step`` at once.
+
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, TimeLimitError when
+        only ``margin`` seconds are left, and what the source raises.
+        """
+        with closing(self._content.chunks()) as chunks:
+            head, whole = peek(self._in_time(chunks), HEAD)
+            codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
+            self.codec = codec.name
+            for piece in codec.decode(whole, self.trace, self._budget.step):
+                if self.trace.produced > self._ceiling:
+                    raise too_large(self._source, self._route, self.trace.consumed)
+                self.check_time()
+                yield piece
+
+    def check_time(self) -> None:
+        """Raises TimeLimitError when there is a deadline and only the margin is left of it."""
+        if self._deadline and self._deadline.remaining() <= self._margin:
+            raise TimeLimitError(
+                f"{self._source.uri}: too long for one invocation: {self.trace.consumed:,} of {self._source.size:,} "
+                f"bytes were read ({self.trace.produced:,} decoded) when time ran out"
+            )
+
+    def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """A source may decode to nothing for long (empty members): time is looked at for every chunk as well."""
+        for chunk in chunks:
+            self.check_time()
+            yield chunk
+
+
+def ceiling(source: Source, route: Route) -> int:
+    """Most decoded bytes that a route allows a source."""
+    return min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
+
+
+def too_large(source: Source, route: Route, consumed: int) -> ExpansionLimitError:
+    """The error for a source that has passed its ceiling by the time that ``consumed`` of its bytes are read."""
+    return ExpansionLimitError(
+        f"{source.uri}: {source.size:,} bytes decode to more than {ceiling(source, route):,}, "
+        f"the ceiling of route {route.name!r} (max_ratio {route.max_ratio:g}, "
+        f"max_bytes {route.max_bytes:,}); stopped at byte {consumed:,}"
+    )
+
+
+def pour(
+    source: Source,
+    content: ByteSource,
+    route: Route,
+    sink: BucketSink,
+    *,
+    budget: Budget,
+    beat: Callable[[Progress], None],
+    deadline: Deadline,
+    margin: float,
+    before_publishing: Callable[[], None] = lambda: None,
+    stored: int | None = None,
+) -> Receipt:
+    """Decode a whole source into an entered sink and publish it.
+
+    ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. What
+    ``before_publishing`` raises keeps the object from being published. ``stored`` is the CRC32 of the source, where S3
+    has it: it proves a copy. Raises BadSourceError with the source's name and
+    offset, ExpansionLimitError at the route's ceiling, TimeLimitError before time runs out, and what source and sink
+    raise.
+    """
+    decoding = Decoding(source, content, route, budget, deadline=deadline, margin=margin)
+    trace = decoding.trace
+    with naming(source):
+        with closing(decoding.pieces()) as pieces:
+            for piece in pieces:
+                sink.write(piece)
+                beat(Progress(trace.consumed, trace.produced))
+        before_publishing()
+        published = sink.publish(crc32=stored if decoding.codec == IDENTITY.name else trace.crc32)
+    return Receipt(
+        bytes_in=trace.consumed,
+        bytes_out=published.size,
+        crc32=published.crc32,
+        parts=published.parts,
+        codec=decoding.codec,
+        etag=published.etag,
+        version_id=published.version_id,
+        warnings=tuple(trace.warnings),
+    )
+
+
+@contextmanager
+def naming(source: Source) -> Iterator[None]:
+    """Codecs and parsers know offsets only: their errors get the source's name here."""
+    try:
+        yield
+    except BadSourceError as error:
+        error.source = source.uri
+        raise
+
+
+def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:
+    """The first ``size`` bytes (fewer if there are no more), and all of the chunks again."""
+    first: list[bytes] = []
+    have = 0
+    for chunk in chunks:
+        first.append(chunk)
+        have += len(chunk)
+        if have >= size:
+            break
+    head = first[0] if len(first) == 1 else b"".join(first)
+    return head[:size], chain((head,) if head else (), chunks)

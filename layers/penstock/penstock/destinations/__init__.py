@@ -1,0 +1,1 @@
+"""The kinds of places to deliver to: a folder each."""

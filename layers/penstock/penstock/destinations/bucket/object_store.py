@@ -1,0 +1,59 @@
+"""The objects of S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from penstock.aws.backoff import Backoff
+from penstock.aws.errors import translating
+from penstock.aws.s3.head import read_head
+from penstock.aws.s3.open_uploads import open_upload_pages
+from penstock.aws.s3.source import S3ByteSource
+from penstock.aws.s3.writer import abort_upload
+from penstock.destinations.bucket.sink import S3BucketSink
+from penstock.destinations.ports import PublishRule, unnoted
+from penstock.limits import Budget, PartPlan
+from penstock.model.object import Content, ObjectHead, Source, Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3ObjectStore:
+    """Implements ``ObjectStore``.
+
+    Memory: that of the sources and sinks it opens (S3ByteSource, S3BucketSink); it keeps nothing itself.
+    """
+
+    def __init__(
+        self, client: S3Client, budget: Budget, *, plan: PartPlan | None = None, backoff: Backoff | None = None
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._plan = plan or PartPlan.within(budget)
+        self._backoff = backoff or Backoff()
+
+    def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+        return read_head(self._client, bucket, key, version_id=version_id, checksum=True)
+
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> S3ByteSource:
+        return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)
+
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+    ) -> S3BucketSink:
+        return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan, created=created)
+
+    def sweep(self, target: Target) -> None:
+        right = f"s3:ListBucketMultipartUploads on {target.bucket}"
+        pages = open_upload_pages(self._client, target.bucket, target.key)
+        with translating(right):
+            open_here = [
+                upload["UploadId"]
+                for page in pages
+                for upload in page.get("Uploads", ())
+                if upload["Key"] == target.key
+            ]
+        for upload_id in open_here:
+            abort_upload(self._client, target, upload_id)

@@ -1,0 +1,138 @@
+"""Writing one object: small ones by a single PUT, others by a multipart upload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
+from penstock.aws.s3.writer import MultipartUpload, create_any_upload, joined, put_object
+from penstock.destinations.bucket.publish import complete_by_rule, put_by_rule
+from penstock.destinations.ports import PublishRule, unnoted
+from penstock.errors import ChecksumMismatchError, PenstockError
+from penstock.limits import Budget, PartPlan
+from penstock.model.object import Content, ObjectHead, Published, Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3BucketSink:
+    """One object in the making. Implements ``BucketSink``; for one writing thread.
+
+    Memory: part buffers of together at most ``budget.buffer_bytes``, and at most ``budget.uploads`` + 1 of them,
+    the one being filled included; of an object smaller than its first part, no more than its bytes.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        *,
+        budget: Budget,
+        plan: PartPlan,
+        created: Callable[[str], None] = unnoted,
+    ) -> None:
+        self._client = client
+        self._created = created
+        self._target = target
+        self._content = content
+        self._rule = rule
+        self._plan = plan
+        self._uploads = budget.uploads
+        self._pool = BufferPool(budget.buffer_bytes, budget.uploads + 1)
+        self._filling: PartBuffer | None = None
+        self._upload: MultipartUpload | None = None
+        self._sent = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        try:
+            self._abort()
+        except PenstockError as failed:
+            if error is None:
+                raise
+            error.add_note(f"Aborting the upload failed as well: {failed}")
+
+    @property
+    def allocated(self) -> int:
+        """Bytes of all part buffers."""
+        return self._pool.allocated
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        if self._upload:
+            self._upload.check()
+        rest = memoryview(chunk)
+        while rest:
+            if self._filling is None:
+                self._filling = self._next_buffer()
+            rest = rest[self._filling.fill(rest) :]
+            if self._filling.full:
+                self._send(self._filling)
+
+    def publish(self, *, crc32: int | None) -> Published:
+        publish: Callable[[S3Client, Target, PublishRule], Published | ObjectHead]
+        if self._upload:
+            if self._filling:
+                self._send(self._filling)
+            parts = self._upload.join()
+            size, whole = joined(parts)
+            complete = partial(self._upload.complete, parts=parts, size=size, crc32=whole)
+            publish = partial(complete_by_rule, commit=complete)
+        else:
+            buffer = self._filling or PartBuffer(0)
+            body, whole = buffer.body(), buffer.crc32
+            put = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
+            publish = partial(put_by_rule, commit=put)
+        if crc32 not in (None, whole):
+            raise ChecksumMismatchError(
+                f"the sender declared CRC32 {crc32:08x}, the bytes for {self._target.uri} have {whole:08x}", offset=0
+            )
+        outcome = publish(self._client, self._target, self._rule)
+        if isinstance(outcome, Published):
+            self._upload = None
+            return outcome
+        self._abort()
+        return Published(outcome.size, whole, part_count(outcome.etag), outcome.etag, outcome.version_id)
+
+    def _next_buffer(self) -> PartBuffer:
+        buffer = self._pool.take(self._plan.size(self._sent + 1))
+        if self._upload:
+            self._upload.check()
+        return buffer
+
+    def _send(self, buffer: PartBuffer) -> None:
+        if self._upload is None:
+            created = create_any_upload(self._client, self._target, self._content)
+            self._upload = MultipartUpload(
+                self._client,
+                self._target,
+                created.id,
+                threads=self._uploads,
+                give_back=self._pool.give,
+                proof=created.proof,
+            )
+            # From here on, leaving the context aborts it.
+            self._created(created.id)
+        self._sent += 1
+        self._filling = None
+        self._upload.send(self._sent, buffer)
+
+    def _abort(self) -> None:
+        if self._upload:
+            self._upload.abort()
+            self._upload = None
+
+
+def part_count(etag: str) -> int:
+    """Parts of a multipart upload, which its ETag ends with; 0 for a single PUT."""
+    _, _, count = etag.partition("-")
+    return int(count) if count.isdecimal() else 0

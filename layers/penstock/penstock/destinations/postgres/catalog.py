@@ -1,0 +1,287 @@
+"""What the database has: tables, their columns, the rights on them. And how they are made where they are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from penstock.destinations.postgres.connect import Connection
+from penstock.destinations.postgres.errors import denied, translating
+from penstock.destinations.postgres.types import mark
+from penstock.errors import DestinationMissingError, InvalidTableError
+from penstock.model.column import ColumnType
+from penstock.model.table import Mode, Table
+
+# What a loader and the loaders of other spans must not do at the same moment: create things.
+DDL_LOCK = 0x70656E73746F636B  # "penstock"
+
+TYPES: Mapping[ColumnType, sql.SQL] = {
+    ColumnType.TEXT: sql.SQL("text"),
+    ColumnType.INTEGER: sql.SQL("bigint"),
+    ColumnType.NUMERIC: sql.SQL("numeric"),
+    ColumnType.FLOAT: sql.SQL("double precision"),
+    ColumnType.BOOLEAN: sql.SQL("boolean"),
+    ColumnType.DATE: sql.SQL("date"),
+    ColumnType.TIMESTAMP: sql.SQL("timestamp with time zone"),
+    ColumnType.JSON: sql.SQL("jsonb"),
+}
+
+# Bytes of a name that PostgreSQL keeps; it cuts the rest off without an error.
+LONGEST_NAME = 63
+
+# Ordinary, partitioned and foreign tables.
+TABLE_KINDS = ("r", "p", "f")
+
+# In pg_trigger.tgtype: for each row, before it is stored.
+BEFORE_ROW = 1 | 2
+
+_MISSING = "Create it, or let Penstock do so (`create = true`, or --create in a command)."
+_GUESSED = "Create it, or declare its columns: the file has no good record, which would show their types."
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column as it is. ``type`` is SQL, collation included. ``fixed``: an identity that no UPDATE may change.
+    ``needed``: without a value for it, no row can be inserted."""
+
+    name: str
+    type: str
+    generated: bool
+    fixed: bool
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table that exists. ``may_drop``: a trigger or a rule may leave rows out, which only the count of rows tells.
+    ``may_refuse``: any trigger may refuse rows that its columns, checks and indexes would take."""
+
+    oid: int
+    schema: str
+    name: str
+    columns: Mapping[str, ColumnInfo]
+    deferred: bool = False
+    may_drop: bool = False
+    may_refuse: bool = False
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def identifiers(names: Iterable[str]) -> sql.Composed:
+    """Quoted names with commas between them."""
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def lock_ddl(connection: Connection) -> None:
+    """Until the end of the transaction, no other loader creates or drops anything."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
+
+
+def lock_job(connection: Connection, job_id: str) -> None:
+    """Until the end of the transaction, no other attempt at this job begins or finishes."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [job_id, DDL_LOCK])
+
+
+def split_name(name: str) -> tuple[str, ...]:
+    """``schema.table`` in two, ``table`` alone. Raises InvalidTableError for what is no name."""
+    parts = tuple(name.split("."))
+    if len(parts) > 2 or not all(map(_is_name, parts)):  # noqa: PLR2004  # schema and table
+        raise InvalidTableError(f"{name!r} is not the name of a table, with or without its schema")
+    return parts
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name.encode()) <= LONGEST_NAME and "\0" not in name
+
+
+def find(connection: Connection, name: Sequence[str]) -> Relation | None:
+    """The table of that name, if there is one. Raises InvalidTableError when it is a view or the like."""
+    check_names(connection, f"table {'.'.join(name)}", "the table", name)
+    quoted = sql.Identifier(*name).as_string(connection)
+    found = connection.execute(
+        """
+        SELECT c.oid, n.nspname, c.relname, c.relkind = ANY(%s),
+               EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferred),
+               EXISTS (SELECT FROM pg_class p
+                       WHERE (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+                         AND (p.relkind = 'f' OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = p.oid
+                              AND NOT g.tgisinternal AND g.tgtype & %s = %s)
+                           OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = p.oid AND w.ev_type IN ('2', '3')))),
+               EXISTS (SELECT FROM pg_trigger g WHERE NOT g.tgisinternal
+                       AND (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
+        """,
+        [list(TABLE_KINDS), BEFORE_ROW, BEFORE_ROW, quoted],
+    ).fetchone()
+    if not found:
+        return None
+    oid, schema, table, is_table, deferred, may_drop, has_triggers = found
+    if not is_table:
+        raise InvalidTableError(f"{schema}.{table} is not a table")
+    columns = _columns(connection, oid)
+    if not columns and not connection.execute("SELECT FROM pg_class WHERE oid = %s", [oid]).fetchone():
+        return find(connection, name)  # another load has swapped the table between the two queries
+    return Relation(oid, schema, table, columns, deferred, may_drop, may_drop or has_triggers)
+
+
+def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
+    rows = connection.execute(
+        """
+        SELECT a.attname,
+               format_type(a.atttypid, a.atttypmod)
+                 || CASE WHEN a.attcollation <> t.typcollation
+                    THEN (SELECT format(' COLLATE %%I.%%I', n.nspname, l.collname) FROM pg_collation l
+                          JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
+                    ELSE '' END,
+               a.attgenerated <> '', a.attidentity = 'a',
+               a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
+                 AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+        """,
+        [oid],
+    )
+    return {row[0]: ColumnInfo(*row) for row in rows}
+
+
+def check_names(connection: Connection, where: str, what: str, names: Iterable[str]) -> None:
+    """Raise InvalidTableError for a name with characters that the database's encoding lacks."""
+    for name in names:
+        if name.isascii():
+            continue
+        try:
+            with connection.transaction():
+                connection.execute("SELECT %s::text", [name])
+        except psycopg.errors.UntranslatableCharacter:
+            encoding = connection.info.parameter_status("server_encoding")
+            raise InvalidTableError(
+                f"{where}: {name!r} cannot be the name of {what}: the database's encoding {encoding} lacks a character",
+                hint="Declare the columns, each with another name and `from` the field's, or use a database of UTF8.",
+            ) from None
+
+
+def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
+    """Make a table as the route declares it, or as its columns were inferred. The key is its primary key."""
+    for column in table.columns:
+        if not _is_name(column.name):
+            raise InvalidTableError(f"table {table.name}: {column.name!r} cannot be the name of a column")
+    check_names(connection, f"table {table.name}", "a column", [column.name for column in table.columns])
+    parts = [
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(column.name),
+            TYPES[column.type],
+            sql.SQL("") if column.nullable and column.name not in table.key else sql.SQL(" NOT NULL"),
+        )
+        for column in table.columns
+    ]
+    if table.key:
+        parts.append(sql.SQL("PRIMARY KEY ({})").format(identifiers(table.key)))
+    with translating(f"CREATE on schema {_schema_of(connection, name)}"):
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*name), sql.SQL(", ").join(parts)))
+        mark(connection, name, table.columns)
+
+
+def _schema_of(connection: Connection, name: Sequence[str]) -> str:
+    if len(name) > 1:
+        return name[0]
+    found = connection.execute("SELECT current_schema()").fetchone()
+    return str(found and found[0])
+
+
+def find_table(connection: Connection, table: Table) -> Relation | None:
+    """The table, if there is one. Raises as `find`, and AccessDeniedError."""
+    name = split_name(table.name)
+    with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
+        return find(connection, name)
+
+
+def find_or_create(connection: Connection, table: Table) -> Relation:
+    """The table. Raises DestinationMissingError, and AccessDeniedError for the right to create it."""
+    name = split_name(table.name)
+    relation = find_table(connection, table)
+    # Types that no value has shown are no reason to make a table that lasts.
+    if relation is None and table.create and not table.guessed:
+        create(connection, table, name)
+        relation = find(connection, name)
+    if relation is None:
+        raise DestinationMissingError(
+            f"table {table.name} does not exist", hint=_GUESSED if table.guessed else _MISSING
+        )
+    return relation
+
+
+def check(connection: Connection, table: Table, relation: Relation) -> None:
+    """Raise InvalidTableError or AccessDeniedError, naming what the table lacks of what the route declares."""
+    _check_columns(table, relation)
+    _check_rights(connection, table, relation)
+    if table.mode is Mode.UPSERT and not has_unique_index(connection, relation, table.key):
+        raise InvalidTableError(
+            f"table {relation} has no unique index on ({', '.join(table.key)}), which upsert needs",
+            hint="Make the key the table's primary key, or add a unique index on exactly these columns.",
+        )
+
+
+def _check_columns(table: Table, relation: Relation) -> None:
+    has = ", ".join(relation.columns)
+    for column in table.columns:
+        info = relation.columns.get(column.name)
+        if info is None:
+            raise InvalidTableError(f"table {relation} has no column {column.name!r}; it has {has}")
+        if info.generated:
+            raise InvalidTableError(f"column {column.name!r} of table {relation} is generated: it cannot be loaded")
+    declared = {column.name for column in table.columns}
+    for info in relation.columns.values():
+        if info.needed and info.name not in declared:
+            raise InvalidTableError(
+                f"column {info.name!r} of table {relation} may not be null and has no default, "
+                "but the route does not load it"
+            )
+
+
+def _check_rights(connection: Connection, table: Table, relation: Relation) -> None:
+    wanted = {
+        Mode.APPEND: ("INSERT",),
+        Mode.UPSERT: ("INSERT", "SELECT", "UPDATE"),
+        Mode.REPLACE: ("INSERT", "SELECT"),
+    }[table.mode]
+    lacking = connection.execute(
+        """
+        SELECT r, c FROM unnest(%s::text[]) r, unnest(%s::text[]) c
+        WHERE NOT has_column_privilege(%s::oid, c, r) ORDER BY r, c
+        """,
+        [list(wanted), [column.name for column in table.columns], relation.oid],
+    ).fetchall()
+    if lacking:
+        right = lacking[0][0]
+        columns = [column for other, column in lacking if other == right]
+        whole = len(columns) == len(table.columns)
+        raise denied(f"{right} on table {relation}" if whole else f"{right} ({', '.join(columns)}) on table {relation}")
+
+
+def count_indexes(connection: Connection, relation: Relation) -> int:
+    """How many indexes a row of the table is entered in."""
+    found = connection.execute("SELECT count(*) FROM pg_index WHERE indrelid = %s", [relation.oid]).fetchone()
+    return int(found[0]) if found else 0
+
+
+def has_unique_index(connection: Connection, relation: Relation, key: Sequence[str]) -> bool:
+    """Whether ON CONFLICT can go by these columns: a unique index on them, whole and not deferrable."""
+    found = connection.execute(
+        """
+        SELECT EXISTS (
+          SELECT FROM pg_index i WHERE i.indrelid = %s AND i.indisunique AND i.indimmediate AND i.indisvalid
+            AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C") FROM pg_attribute a
+                 WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey[0:i.indnkeyatts - 1])) = %s)
+        """,
+        [relation.oid, sorted(key, key=str.encode)],
+    ).fetchone()
+    return bool(found and found[0])

@@ -1,0 +1,48 @@
+"""What the ledger knows of the earlier loads of one file: which have ended, and where one that has not goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from penstock.destinations.postgres.catalog import find, split_name
+from penstock.destinations.postgres.connect import Connect, Connection
+from penstock.destinations.postgres.errors import translating
+from penstock.destinations.postgres.ledger import Ledger
+from penstock.destinations.postgres.sink import LEDGER
+from penstock.model.load import Resume
+
+SPAN = 0
+
+
+def earlier_loads(connect: Connect, table: str, ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
+    """Whether the table is there; and of the loads by these ids, up to the first that the ledger does not know, whether
+    each has ended and how far it came. Reads only.
+
+    Raises InvalidTableError, AccessDeniedError, ConfigurationError and ServiceUnavailableError.
+    """
+    found = []
+    with connect() as connection:
+        with translating(f"reading the catalog for {table}"):
+            relation = find(connection, split_name(table))
+            name = (relation.schema if relation else _schema(connection, table), LEDGER)
+            if find(connection, name) is None:
+                return relation is not None, []
+        for load_id in ids:
+            ledger = Ledger(connection, name, load_id, SPAN)
+            if not ledger.is_begun():
+                break
+            resume, moved = ledger.resume(), ledger.moved()
+            rejects, dropped = resume.rejects + len(moved.rejects), resume.dropped + moved.dropped
+            resume = replace(resume, rows=resume.rows + moved.rows, rejects=rejects, dropped=dropped)
+            found.append((ledger.is_finished(), resume))
+    return relation is not None, found
+
+
+def _schema(connection: Connection, table: str) -> str:
+    """Where the table would be made."""
+    name = split_name(table)
+    if len(name) > 1:
+        return name[0]
+    answer = connection.execute("SELECT current_schema()").fetchone()
+    return str(answer[0]) if answer else ""

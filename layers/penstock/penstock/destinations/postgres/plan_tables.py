@@ -1,0 +1,30 @@
+"""The tables of a plan, as PostgreSQL can load them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penstock.errors import InvalidTableError
+from penstock.model.table import Mode, Table, TablePlan
+
+
+def checked_tables(plan: TablePlan) -> tuple[Table, ...]:
+    """The tables of a plan. Raises InvalidTableError where they cannot be loaded together, or columns are not known."""
+    tables = (plan.table,) if plan.table else tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
+    for table in tables:
+        if not table.columns:
+            raise InvalidTableError(
+                f"table {table.name}: its columns are neither declared nor inferred from a record",
+                hint="Declare the table's columns: the file is empty, so it shows none.",
+            )
+    modes = {table.mode for table in tables}
+    if Mode.REPLACE in modes and len(modes) > 1:
+        raise InvalidTableError(f"{names_of(tables)}: replace cannot go together with other modes in one route")
+    if len({table.staged for table in tables}) > 1:
+        raise InvalidTableError(f"{names_of(tables)}: set atomic for all tables of a route, or for none")
+    return tables
+
+
+def names_of(tables: Iterable[Table]) -> str:
+    """For messages."""
+    return ", ".join(dict.fromkeys(table.name for table in tables))

@@ -1,0 +1,101 @@
+"""Where each table's rows go first, and how they come from there to the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from penstock.destinations.postgres.atomic_load import MovedStaging, NumberedAppender, moving_seconds
+from penstock.destinations.postgres.catalog import Relation, count_indexes
+from penstock.destinations.postgres.connect import Connection
+from penstock.destinations.postgres.errors import translating
+from penstock.destinations.postgres.ledger import Ledger
+from penstock.destinations.postgres.replace import Staging
+from penstock.destinations.postgres.rows import Appender, TakenBack, Upserter, Writer
+from penstock.errors import InvalidTableError
+from penstock.model.load import Loaded
+from penstock.model.table import Mode, Table
+
+
+def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[Staging]:
+    """The staging tables of a plan, one for each table that has one."""
+    there = {relation.oid: relation for relation in relations.values()}
+    return [
+        _staging(connection, there[oid], table, job_id)
+        for oid, table in _by_relation(relations).items()
+        if table.staged
+    ]
+
+
+class Writers(dict[Table, Writer]):
+    """What puts rows where they go first; made when it is asked for, where rows have more columns than the plan's."""
+
+    def __init__(self, connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._relations = {table.name: relation for table, relation in relations.items()}
+        self._planned = _by_relation(relations)
+        self._job_id = job_id
+        for table in relations:
+            self[table] = self._make(table)
+
+    def __missing__(self, table: Table) -> Writer:
+        with translating(f"INSERT on table {self._relations[table.name]}"):
+            self[table] = self._make(table)
+        return self[table]
+
+    def _make(self, table: Table) -> Writer:
+        relation = self._relations[table.name]
+        names = [column.name for column in table.columns]
+        if not table.staged:
+            if table.mode is Mode.UPSERT:
+                return Upserter(self._connection, relation, table, len(self))
+            return Appender(self._connection, relation.identifier, names)
+        planned = self._planned[relation.oid]
+        staging = _staging(self._connection, relation, planned, self._job_id)
+        if isinstance(staging, MovedStaging):
+            return NumberedAppender(self._connection, staging.identifier, names, others=names != staging.names)
+        appender = NumberedAppender if staging.is_numbered else Appender
+        return appender(self._connection, staging.identifier, names)
+
+
+def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float) -> Loaded:
+    """Bring staged rows to their tables in the current transaction; answers what that changes of the counts.
+
+    Raises TakenBack where the tables refuse more rows than there may be rejects, InvalidTableError where staged rows
+    have been lost.
+    """
+    rows, rejected, dropped = ledger.totals()
+    atomic = [staging for staging in stagings if isinstance(staging, MovedStaging)]
+    if atomic and sum(staging.count() for staging in atomic) != rows:
+        raise InvalidTableError(
+            "staged rows are gone: the database server has crashed since they were loaded",
+            hint="Start the job again once it has failed: it then loads all rows anew. Nothing of it is visible.",
+        )
+    parts = [staging.publish() for staging in stagings]
+    refused = tuple(reject for part in parts for reject in part.rejects)
+    left_out = sum(part.dropped for part in parts)
+    records = rows + rejected + dropped
+    most = max_rejects * records if 0 < max_rejects < 1 else max_rejects
+    if refused and len(refused) + rejected > math.floor(most):
+        raise TakenBack(Loaded(0, refused, committed=False))
+    moved = Loaded(-len(refused) - left_out, refused, left_out)
+    if moved.rows:
+        ledger.note_move(moved)
+    return moved
+
+
+def longest_move(connection: Connection, relations: Mapping[Table, Relation], size: int) -> float:
+    """Seconds to move so many decoded bytes, were all of them one table's."""
+    indexes = {table: count_indexes(connection, there) for table, there in relations.items() if table.atomic}
+    return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
+
+
+def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> Staging:
+    kind = MovedStaging if table.atomic else Staging
+    return kind(connection, relation, table, job_id)
+
+
+def _by_relation(relations: Mapping[Table, Relation]) -> Mapping[int, Table]:
+    """What the plan has for each table; where it is there twice, the last."""
+    return {relation.oid: table for table, relation in relations.items()}

@@ -1,0 +1,1 @@
+"""Shows what would happen to a source, without changing anything."""

@@ -1,0 +1,1 @@
+"""Files of this machine: each appears whole or not at all."""

@@ -1,0 +1,153 @@
+"""Pieces of a source, each cut at the end of a record, gathered into batches of about the size that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from penstock.model.load import Resume
+from penstock.model.record import RAW_LIMIT, Batch, Place, Reject, Verbatim
+
+
+class Spot(NamedTuple):
+    """Where a record stands: which of the piece it is, its byte offset in the source, and its (readable) bytes."""
+
+    number: int
+    offset: int
+    record: bytes
+
+
+class Fault(NamedTuple):
+    """A record that is none, and why."""
+
+    spot: Spot
+    reason: str
+
+
+@dataclass(slots=True)
+class Piece:
+    """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again.
+
+    ``codec`` decodes the bytes of spots; ``verbatim`` is all of the piece where a screen let it pass.
+    """
+
+    offset: int
+    end: int
+    size: int
+    count: int
+    rows: Sequence[object]
+    spots: Callable[[], Iterable[Spot]]
+    faults: Sequence[Fault] = ()
+    codec: str = "utf-8"
+    verbatim: Verbatim | None = None
+
+
+class Cutter(Protocol):
+    """Takes a source apart, piece by piece. What it cuts depends on the source and ``limit`` alone."""
+
+    def cut(self, limit: int) -> Piece | None:
+        """Some of the next records, at most ``limit`` bytes of them; None where not even one ends within."""
+
+    def cut_long(self) -> Piece | None:
+        """The next record, found to be longer than any limit and passed over; None at the end of the source.
+
+        Raises BadSourceError where no record can be found any more.
+        """
+
+
+class CountingCutter(Cutter, Protocol):
+    """A cutter that also stops after so many records."""
+
+    def cut(self, limit: int, most: int | None = None) -> Piece | None: ...
+
+
+def gather(
+    cutter: Cutter, *, names: tuple[str, ...], resume: Resume, batch_bytes: int, max_record: int
+) -> Iterator[Batch]:
+    """Batches of at most ``batch_bytes``, or of one record of at most ``max_record``, numbered from ``resume.row``.
+
+    Names without any record come as a batch of none: whoever wants certain columns must learn of them.
+    """
+    row = resume.row
+    while True:
+        pieces = list(_pieces(cutter, batch_bytes, max_record))
+        if not pieces:
+            if names and row == 1 and not resume.chunk:
+                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), place=_Places([], 1))
+            return
+        batch = _batch(pieces, names, row)
+        if batch.count:
+            yield batch
+        row += batch.count
+
+
+def discard(cutter: CountingCutter, count: int, *, limit: int) -> None:
+    """Pass over the first ``count`` records, in pieces of at most ``limit`` bytes."""
+    while count > 0:
+        piece = cutter.cut(limit, count) or cutter.cut_long()
+        if piece is None:
+            return
+        count -= piece.count
+
+
+def _pieces(cutter: Cutter, batch_bytes: int, max_record: int) -> Iterator[Piece]:
+    room = batch_bytes = max(1, batch_bytes)
+    while room > 0:
+        # No window is larger than max_record: a longer record is rejected however large the batches are.
+        piece = cutter.cut(min(room, max_record))
+        if piece is None:
+            if room < batch_bytes:
+                return
+            piece = cutter.cut(max_record) or cutter.cut_long()
+            if piece is None:
+                return
+            room = 0
+        room -= piece.size
+        yield piece
+
+
+def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch:
+    rows, row = pieces[0].rows, first_row
+    rejects: list[Reject] = []
+    if len(pieces) > 1:
+        rows = [record for piece in pieces for record in piece.rows]
+    for piece in pieces:
+        rejects += [Reject(_place(spot, row, piece.codec), reason) for spot, reason in piece.faults]
+        row += piece.count
+    return Batch(
+        first_row=first_row,
+        offset=pieces[0].offset,
+        end=pieces[-1].end,
+        count=row - first_row,
+        names=names,
+        rows=rows,
+        place=_Places(pieces, first_row),
+        rejects=tuple(rejects),
+        verbatim=pieces[0].verbatim if len(pieces) == 1 else None,
+    )
+
+
+def _place(spot: Spot, first_row: int, codec: str) -> Place:
+    """Of the raw text, undecodable bytes are escaped and the line end is left out."""
+    raw = spot.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
+    return Place(first_row + spot.number, spot.offset, raw)
+
+
+class _Places:
+    """Finds rows again, all at once when the first is asked for. Memory: then once more the text of the batch."""
+
+    __slots__ = ("_first_row", "_pieces", "_spots")
+
+    def __init__(self, pieces: list[Piece], first_row: int) -> None:
+        self._pieces = pieces
+        self._first_row = first_row
+        self._spots: list[tuple[Spot, int, str]] = []
+
+    def __call__(self, index: int) -> Place:
+        if not self._spots:
+            row = self._first_row
+            for piece in self._pieces:
+                self._spots += [(spot, row, piece.codec) for spot in piece.spots()]
+                row += piece.count
+        return _place(*self._spots[index])

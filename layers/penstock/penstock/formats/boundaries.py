@@ -1,0 +1,196 @@
+"""Where records begin in a source that is decoded in order, counted on the way at memory speed.
+
+The parsers are the specification: a span from one record start to another, parsed on its own (see
+``penstock.formats.Within``), has the records that the whole source has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from penstock.codecs.checkpoint import restored
+from penstock.errors import CorruptIndexError
+from penstock.formats.csv.boundaries import CsvRules
+from penstock.formats.csv.escaped_boundaries import EscapedRules
+from penstock.formats.csv.parser import dialect_of
+from penstock.formats.json.line_boundaries import LineRules
+from penstock.formats.window import Feed
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.serialization import to_plain
+
+# Bytes from the start of a source that ``text_of`` needs; fewer only where the source has no more.
+HEAD = 32
+# What is counted at once. More does not stay in the processor's cache, and bounds memory less.
+_WINDOW = 256 * 1024
+
+
+class RecordStart(NamedTuple):
+    """The first record that begins at or after ``mark``: its offset, and its number (from 1, a header is 0)."""
+
+    mark: int
+    offset: int
+    row: int
+
+
+class Rules(Protocol):
+    """Which bytes begin records. States are integers, 0 at the start of a source.
+
+    ``entries`` stand for all states in which bytes from the middle of a source may have to be read.
+    """
+
+    @property
+    def entries(self) -> tuple[int, ...]: ...
+
+    def step(self, state: int, data: bytes) -> tuple[int, int]: ...
+
+    def starts(self, state: int, data: bytes) -> Iterator[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """How the records of a source are told apart; JSON-able.
+
+    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1; without the first it is JSON
+    Lines.
+    ``lead`` bytes stand before the first record: a byte order mark, and the line in which Excel names the delimiter.
+    """
+
+    delimiter: str = ""
+    quote: str = ""
+    header: bool = False
+    lead: int = 0
+    escape: str = ""
+
+    def rules(self) -> Rules:
+        if not self.delimiter:
+            return LineRules()
+        try:
+            rules = CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
+            return EscapedRules(rules, self.escape.encode("latin-1")) if self.escape else rules
+        except UnicodeEncodeError as error:
+            raise CorruptIndexError(f"what is kept of an index is damaged: {self}") from error
+
+
+def text_of(options: ParseOptions, head: bytes) -> Text | None:
+    """How to cut the source that starts with ``head`` (HEAD bytes, or all); None if it cannot be cut at bytes.
+
+    That is so for JSON documents and workbooks, for encodings that do not spell ASCII as ASCII does, and where
+    delimiter or quote take several bytes. Raises InvalidRouteError where the parser does.
+    """
+    if options.format not in (Format.CSV, Format.JSONL):
+        return None
+    feed = Feed([head], options.encoding)
+    if feed.encoding.foreign:
+        return None
+    if options.format is Format.JSONL:
+        return Text(lead=feed.offset)
+    dialect = dialect_of(feed, options)
+    if not all(
+        _is_one_byte(sign, dialect.codec) for sign in dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
+    ):
+        return None
+    return Text(
+        delimiter=dialect.delimiter_bytes.decode("latin-1"),
+        quote=dialect.quote_bytes.decode("latin-1"),
+        header=options.header,
+        lead=feed.offset,
+        escape=dialect.escape,
+    )
+
+
+def _is_one_byte(sign: str, codec: str) -> bool:
+    """Whether one byte spells the sign, and no other does: in Arabic code pages two commas look the same."""
+    return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class BoundariesState:
+    """All that another process needs to go on; JSON-able by ``to_json``. It grows with open marks alone."""
+
+    text: Text
+    offset: int = 0
+    begun: int = 0
+    state: int = 0
+    marks: tuple[int, ...] = ()
+    found: tuple[RecordStart, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: object) -> BoundariesState:
+        """Raises CorruptIndexError."""
+        return restored(cls, plain)
+
+
+class Boundaries:
+    """Sees all decoded bytes in order, and answers for each mark where the next record begins.
+
+    ``offset`` counts bytes seen, ``row`` is the number of the next record to begin. Memory: a window of 256 KiB,
+    mostly twice, at most 8 MiB where it is all quotes and line ends; records may be of any length.
+    """
+
+    def __init__(self, state: BoundariesState) -> None:
+        self._text = state.text
+        self._rules = state.text.rules()
+        self.offset = state.offset
+        self._begun = state.begun
+        self._state = state.state
+        self._marks = list(state.marks)
+        self._found = list(state.found)
+
+    @property
+    def row(self) -> int:
+        return self._begun + (not self._text.header)
+
+    @property
+    def state(self) -> BoundariesState:
+        """Open marks and answers that were not taken are part of it."""
+        return BoundariesState(
+            self._text, self.offset, self._begun, self._state, tuple(self._marks), tuple(self._found)
+        )
+
+    def feed(self, piece: bytes | memoryview) -> None:
+        view = memoryview(piece)
+        lead = min(len(view), max(0, self._text.lead - self.offset))
+        self.offset += lead
+        for at in range(lead, len(view), _WINDOW):
+            self._count(bytes(view[at : at + _WINDOW]))
+
+    def mark(self) -> None:
+        """Ask for the first record that begins at or after this offset."""
+        self._marks.append(self.offset)
+
+    def take(self) -> list[RecordStart]:
+        """What was found since the last call, in order of the marks."""
+        found, self._found = self._found, []
+        return found
+
+    def finish(self) -> None:
+        """The source has ended: marks behind the last record's start get the end, and the number after the last."""
+        self._resolve(self.offset, max(1, self.row))
+
+    def _count(self, window: bytes) -> None:
+        end, begun = self._rules.step(self._state, window)
+        if self._marks and begun:
+            for row, at in enumerate(self._rules.starts(self._state, window), self.row):
+                if row > 0:
+                    self._resolve(self.offset + at, row)
+                if not self._marks:
+                    break
+        self._state = end
+        self._begun += begun
+        self.offset += len(window)
+
+    def _resolve(self, offset: int, row: int) -> None:
+        while self._marks and self._marks[0] <= offset:
+            self._found.append(RecordStart(self._marks.pop(0), offset, row))
+
+
+def boundaries_for(options: ParseOptions, head: bytes) -> Boundaries | None:
+    """For the source that starts with ``head``, nothing of which was fed yet; else as ``text_of``."""
+    text = text_of(options, head)
+    return Boundaries(BoundariesState(text)) if text else None

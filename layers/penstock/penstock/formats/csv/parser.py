@@ -1,0 +1,278 @@
+"""CSV into batches."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from penstock.errors import HeaderRowError, InvalidRouteError
+from penstock.formats.batching import Fault, Piece, Spot, gather
+from penstock.formats.csv.records import ESCAPED_HINT, Dialect, Fields, Span
+from penstock.formats.csv.skip import RecordSkipper
+from penstock.formats.encoding import Offsets
+from penstock.formats.header import column_names
+from penstock.formats.window import Feed
+from penstock.model.lazy_sequence import Later
+from penstock.model.load import Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import RAW_LIMIT, Batch, Screen, Screening, Verbatim
+from penstock.model.span import Within
+from penstock.model.wording import counted
+
+# What Excel reads from the first line and does not show.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+
+# Nearly every header ends within; a longer one is looked for in max_record bytes.
+_HEADER = 64 * 1024
+
+
+def no_screen(names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:  # noqa: ARG001  # as Screening says
+    """Nothing passes: every record is parsed."""
+    return None
+
+
+def parse_csv(
+    chunks: Iterable[bytes],
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume,
+    screening: Screening = no_screen,
+    within: Within | None = None,
+) -> Iterator[Batch]:
+    """Rows are lists of str, as many as ``names``. Blank lines are no records.
+
+    Rejects: ragged rows, text behind a closing quote, undecodable bytes, records over ``max_record``. To go on at
+    ``resume.offset``, only the header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and
+    ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. What passes the
+    screen is parsed only when its rows are looked at.
+
+    Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
+    """
+    # The limit is global to the process and by default smaller than a record may be.
+    csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
+    feed = Feed(chunks, options.encoding, within)
+    if within:
+        dialect, names = _dialect(options, within.delimiter, feed.encoding.codec), within.names
+        resume = within.go_on(resume)
+    else:
+        dialect, names = open_csv(feed, options)
+    if not names:
+        return
+    feed.skip_to(resume.offset)
+    yield from gather(
+        CsvCutter(
+            feed,
+            dialect,
+            width=len(names),
+            row=resume.row,
+            max_record=options.max_record,
+            screen=screening(names, dialect.delimiter, dialect.quote),
+        ),
+        names=names,
+        resume=resume,
+        batch_bytes=batch_bytes,
+        max_record=options.max_record,
+    )
+
+
+def open_csv(feed: Feed, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
+    """Dialect and names of a source, whose feed moves from its start past the header. No names: it is empty."""
+    if not options.header and not options.columns:
+        raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
+    dialect = dialect_of(feed, options)
+    return dialect, _names(feed, dialect, options) if options.header else options.columns
+
+
+class CsvCutter:
+    """Cuts a feed that stands at the start of a record (see Cutter).
+
+    Guesses the end of the last record by counting quotes, parses all at once, and lets the csv module's state at
+    the end prove the guess. Where that fails, or any record is bad, it goes through the window record by record.
+    What passes the screen is proven already.
+    """
+
+    def __init__(
+        self, feed: Feed, dialect: Dialect, *, width: int, row: int, max_record: int, screen: Screen | None = None
+    ) -> None:
+        self._feed = feed
+        self._dialect = dialect
+        self._width = width
+        self._row = row
+        self._max_record = max_record
+        self._screen = screen
+
+    def cut(self, limit: int) -> Piece | None:
+        window, last = self._feed.window(limit)
+        if not window:
+            return None
+        data = window[: self._dialect.likely_end(window, last=last)]
+        piece = self._screened(data)
+        if not piece:
+            rows = self._table(data) if data else None
+            if rows is None:
+                data = window[: self._dialect.certain_end(window, last=last)]
+            if not data:
+                return None
+            if rows is not None and set(map(len, rows)) <= {self._width}:
+                piece = self._piece(data, len(rows), rows)
+            else:
+                piece = self._one_by_one(data, strict=rows is not None)
+        self._feed.advance(len(data))
+        piece.end = self._feed.offset
+        self._row += piece.count
+        return piece
+
+    def cut_long(self) -> Piece | None:
+        offset = self._feed.offset
+        start, _ = self._feed.window(4 * RAW_LIMIT)
+        if not start:
+            return None
+        skipper = RecordSkipper(self._feed, self._dialect)
+        skipper.skip(f"row {self._row:,}")
+        self._row += 1
+        quote = f"; its last quoted field begins at byte {skipper.opened:,}" if skipper.opened >= 0 else ""
+        fault = Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes{quote}")
+        return Piece(
+            offset=offset,
+            end=self._feed.offset,
+            size=0,
+            count=1,
+            rows=(),
+            spots=tuple,
+            faults=[fault],
+            codec=self._dialect.codec,
+        )
+
+    def _screened(self, data: bytes) -> Piece | None:
+        if not (self._screen and data and self._is_decodable(data)):
+            return None
+        codec = self._dialect.codec
+        if self._dialect.escapes and self._dialect.escapes.within(data):
+            return None
+        verbatim = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
+        if not verbatim:
+            return None
+        return self._piece(data, verbatim.count, Later(lambda: self._table(data) or ()), verbatim=verbatim)
+
+    def _table(self, data: bytes) -> list[Fields] | None:
+        try:
+            return self._dialect.table(data.decode(self._dialect.codec))
+        except UnicodeDecodeError:
+            return None
+
+    def _one_by_one(self, data: bytes, *, strict: bool) -> Piece:
+        """``strict``: no text follows a closing quote."""
+        strict = strict or self._dialect.table(data.decode(self._dialect.codec, "surrogateescape")) is not None
+        offsets = Offsets(self._feed.encoding, data, self._feed.offset)
+        rows: list[Fields] = []
+        faults: list[Fault] = []
+        for number, start, end, fields, bad in self._judged(data, strict=strict):
+            if bad:
+                spot = Spot(number, offsets.at(start), data[start:end])
+                faults.append(Fault(spot, self._reason(spot, fields)))
+            else:
+                rows.append(fields)
+        return self._piece(data, len(rows) + len(faults), rows, faults=faults, strict=strict)
+
+    def _piece(
+        self,
+        data: bytes,
+        count: int,
+        rows: Sequence[Fields],
+        *,
+        faults: Sequence[Fault] = (),
+        strict: bool = True,
+        verbatim: Verbatim | None = None,
+    ) -> Piece:
+        offset = self._feed.offset
+        return Piece(
+            offset=offset,
+            end=offset,
+            size=len(data),
+            count=count,
+            rows=rows,
+            spots=partial(self._spots, data, offset, strict=strict),
+            faults=faults,
+            codec=self._dialect.codec,
+            verbatim=verbatim,
+        )
+
+    def _spots(self, data: bytes, offset: int, *, strict: bool) -> Iterator[Spot]:
+        offsets = Offsets(self._feed.encoding, data, offset)
+        for number, start, end, _, bad in self._judged(data, strict=strict):
+            if not bad:
+                yield Spot(number, offsets.at(start), data[start:end])
+
+    def _judged(self, data: bytes, *, strict: bool) -> Iterator[tuple[int, int, int, Fields, bool]]:
+        """Every record of the data: its number, its bytes from and to, its fields and whether it is bad."""
+        decodable = self._is_decodable(data)
+        number = 0
+        for start, end, fields in self._dialect.spans(data, last=True):
+            if fields:
+                bad = len(fields) != self._width or not (decodable or self._is_decodable(data[start:end]))
+                bad = bad or not (strict or not self._dialect.stray(data[start:end]))
+                yield number, start, end, fields, bad
+                number += 1
+
+    def _is_decodable(self, data: bytes) -> bool:
+        try:
+            data.decode(self._dialect.codec)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _reason(self, spot: Spot, fields: Fields) -> str:
+        try:
+            spot.record.decode(self._dialect.codec)
+        except UnicodeDecodeError as error:
+            return self._feed.encoding.undecodable(spot.record, error, spot.offset)
+        ragged = f"expected {counted(self._width, 'field')}, found {len(fields)}"
+        hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(spot.record) else ""
+        return (self._dialect.stray(spot.record) or ragged) + hint
+
+
+def dialect_of(feed: Feed, options: ParseOptions) -> Dialect:
+    """How a source spells its records; the feed, at its start, moves past the line that only says so."""
+    codec = feed.encoding.codec
+    start, _ = feed.window(16)
+    line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))
+    if not line:
+        return _dialect(options, options.delimiter, codec)
+    feed.advance(len(line[0].encode(codec)))
+    return _dialect(options, line[1], codec)
+
+
+def _dialect(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
+    return Dialect(delimiter, options.quote, codec, options.escape)
+
+
+def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
+    """From the first record that is not blank; empty in an empty file."""
+    for size in (min(_HEADER, options.max_record), options.max_record):
+        window, last = feed.window(size)
+        header = next((span for span in dialect.spans(window, last=last) if span[2]), None)
+        if header:
+            return _header(feed, dialect, window, header, options.columns)
+    if last and not window.strip(b"\r\n"):
+        return ()
+    if last:
+        RecordSkipper(feed, dialect).skip("the header row")
+    raise HeaderRowError(f"the header row is longer than {options.max_record:,} bytes", offset=feed.offset)
+
+
+def _header(feed: Feed, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
+    start, end, fields = header
+    feed.advance(start)
+    offset, record = feed.offset, window[start:end]
+    try:
+        record.decode(dialect.codec)
+    except UnicodeDecodeError as error:
+        at = offset + feed.encoding.source_length(record[: error.start])
+        raise HeaderRowError(f"the header row is not {feed.encoding.name}", offset=at) from error
+    if stray := dialect.stray(record):
+        raise HeaderRowError(f"in the header row {stray}", offset=offset)
+    feed.advance(len(record))
+    return column_names(fields, columns, offset=offset)

@@ -1,0 +1,208 @@
+"""Where CSV records begin and end, and what they hold, in bytes that may be cut anywhere.
+
+The csv module decides: records are those of ``csv.reader`` over the whole text. RFC 4180, and what spreadsheet
+programs write: any line end, line ends and doubled quotes inside quotes, stray quotes inside unquoted fields. A record
+in which text follows a closing quote ends where that module says, but is none: nobody knows what its writer meant.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
+from typing import Protocol
+
+from penstock.errors import InvalidRouteError
+from penstock.formats.csv.escape import Escapes
+
+Fields = list[str]
+Span = tuple[int, int, Fields]  # bytes from and to, the line end included
+
+ESCAPED_HINT = 'Quotes seem to be escaped by backslashes: set parse.escape = "\\\\" in the route (--escape of run).'
+
+# What the csv module makes of a line that holds only a delimiter, where no quote is open before it.
+_END = ["", ""]
+# From this share of lines with quotes on, the csv module is faster on all of them.
+_MOSTLY = 0.75
+
+
+class _Reader(Iterator[Fields], Protocol):
+    @property
+    def line_num(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one source spells its records. An empty ``quote`` means that quotes are text; without ``escape`` no
+    character takes the meaning of the next."""
+
+    delimiter: str
+    quote: str
+    codec: str
+    escape: str = ""
+    escapes: Escapes | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRouteError where the csv module would guess or refuse."""
+        if len(self.delimiter) != 1 or self.delimiter in "\r\n":
+            raise InvalidRouteError(f"parse.delimiter is one character, not {self.delimiter!r}")
+        if len(self.quote) > 1 or self.quote in ("\r", "\n", self.delimiter):
+            raise InvalidRouteError(f"parse.quote is one character other than the delimiter, not {self.quote!r}")
+        try:
+            (self.delimiter + self.quote).encode(self.codec)
+        except UnicodeEncodeError as error:
+            raise InvalidRouteError(f"parse.delimiter or parse.quote does not exist in {self.codec}") from error
+        if self.escape:
+            if (
+                len(self.escape) != 1
+                or not self.escape.isascii()
+                or self.escape in ("\r", "\n", self.delimiter, self.quote)
+            ):
+                raise InvalidRouteError(
+                    f"parse.escape is one ASCII character other than delimiter and quote, not {self.escape!r}"
+                )
+            object.__setattr__(self, "escapes", Escapes(self.escape, self.delimiter, self.quote, self.codec))
+
+    @property
+    def delimiter_bytes(self) -> bytes:
+        return self.delimiter.encode(self.codec)
+
+    @property
+    def quote_bytes(self) -> bytes:
+        return self.quote.encode(self.codec)
+
+    def table(self, text: str) -> list[Fields] | None:
+        """All records of a text but for blank lines.
+
+        None where it ends inside quotes, or text follows a closing quote.
+        """
+        if self.escapes and self.escape in text:
+            rows = self._table(self.escapes.hide(text))
+            return None if rows is None else list(map(self.escapes.show, rows))
+        return self._table(text)
+
+    def _table(self, text: str) -> list[Fields] | None:
+        try:
+            rows = self._by_lines(text)
+            if rows is not None:
+                return rows
+            end = "" if text.endswith(("\n", "\r")) else "\n"
+            rows = list(self._reader(io.StringIO(text + end + self.delimiter, newline=""), strict=True))
+        except csv.Error:
+            return None
+        return [row for row in rows if row] if rows.pop() == _END else None
+
+    def _by_lines(self, text: str) -> list[Fields] | None:
+        """The same where every line is a record: lines without quotes are split, in half the time.
+
+        None where that is not so, or would not be faster.
+        """
+        line_end = _line_end_of(text)
+        if not line_end:
+            return None
+        lines = text.split(line_end)
+        quote = self.quote
+        quoted = [line for line in lines if quote in line] if quote else []
+        if quoted:
+            # Odd numbers of quotes mean records of several lines, or stray quotes: better known before parsing.
+            if len(quoted) > _MOSTLY * len(lines) or any(line.count(quote) & 1 for line in quoted):
+                return None
+            parsed = list(self._reader(iter([*quoted, self.delimiter]), strict=True))
+            # Each record takes a line at least: if they are as many, none goes on over the lines between.
+            if parsed.pop() != _END or len(parsed) != len(quoted):
+                return None
+            records = iter(parsed)
+            return [next(records) if quote in line else line.split(self.delimiter) for line in lines if line]
+        return [line.split(self.delimiter) for line in lines if line]
+
+    def spans(self, window: bytes, *, last: bool) -> Iterator[Span]:
+        """The records of a window one by one, blank lines too, up to the last that ends: slower, but says where.
+
+        ``last``: the source ends with the window. Undecodable bytes appear as lone surrogates.
+        """
+        plain = self.blank(window)
+        end = len(window) if last else _line_end(plain, len(window))
+        data = window[:end]
+        ends = list(accumulate(map(len, plain[:end].splitlines(keepends=True))))
+        text = data.decode(self.codec, "surrogateescape")
+        hiding = self.escapes if self.escapes and self.escapes.within(data) else None
+        lines = io.StringIO(hiding.hide(text) if hiding else text, newline="")
+        reader = self._reader(chain(lines, (self.delimiter,)))
+        start = 0
+        held: Span | None = None
+        for fields in reader:
+            # The last one holds the delimiter that was added: it is no record, or one that has no end.
+            if held:
+                yield held
+                start = held[1]
+            shown = hiding.show(fields) if hiding else fields
+            held = (start, ends[min(reader.line_num, len(ends)) - 1], shown) if ends else None
+
+    def blank(self, data: bytes) -> bytes:
+        """The data with text in place of what is escaped."""
+        return self.escapes.blank(data) if self.escapes else data
+
+    def looks_escaped(self, data: bytes) -> bool:
+        """Whether quotes stand behind backslashes, as some write them, though no route says so."""
+        return bool(self.quote) and not self.escape and b"\\" + self.quote_bytes in data
+
+    def stray(self, record: bytes) -> str:
+        """What is wrong with a whole record in which text follows a closing quote; empty where none does."""
+        if not self.quote or self.quote_bytes not in record:
+            return ""
+        text = self.blank(record).decode(self.codec, "surrogateescape").rstrip("\r\n")
+        quoted = re.compile("{0}[^{0}]*+(?:{0}{0}[^{0}]*+)*{0}".format(re.escape(self.quote)))
+        at, number = 0, 1
+        while at >= 0:
+            inside = quoted.match(text, at)
+            at = inside.end() if inside else at
+            if inside and text[at : at + 1] not in ("", self.delimiter):
+                return f"{text[at]!r} follows the closing quote of field {number}"
+            at = text.find(self.delimiter, at) + 1 or -1
+            number += 1
+        return ""
+
+    def likely_end(self, window: bytes, *, last: bool) -> int:
+        """Where the last record of the window ends if no quote is stray; 0 if none does."""
+        window = self.blank(window)
+        end = len(window) if last else _line_end(window, len(window))
+        quote = self.quote_bytes
+        if not quote:
+            return end
+        odd = window.count(quote, 0, end) & 1
+        while odd and end:
+            # All line ends behind the last quote are inside quotes.
+            before = _line_end(window, window.rfind(quote, 0, end))
+            odd ^= window.count(quote, before, end) & 1
+            end = before
+        return end
+
+    def certain_end(self, window: bytes, *, last: bool) -> int:
+        """Where the last record of the window ends; 0 if none does."""
+        return max((end for _, end, _ in self.spans(window, last=last)), default=0)
+
+    def _reader(self, lines: Iterator[str] | io.StringIO, *, strict: bool = False) -> _Reader:
+        if self.quote:
+            return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict)
+        return csv.reader(lines, delimiter=self.delimiter, quotechar=None, quoting=csv.QUOTE_NONE)
+
+
+def _line_end_of(text: str) -> str:
+    """The only way in which lines end here; empty where there is no such."""
+    returns = text.count("\r")
+    if not returns:
+        return "\n"
+    return "\r\n" if text.count("\r\n") == text.count("\n") == returns else ""
+
+
+def _line_end(window: bytes, before: int) -> int:
+    """Just past the last line end in ``window[:before]``; 0 if there is none.
+
+    A CR at the very end of the window is none yet: an LF may follow.
+    """
+    line_feed = window.rfind(b"\n", 0, before)
+    carriage_return = window.rfind(b"\r", line_feed + 1, min(before, len(window) - 1))
+    return max(line_feed, carriage_return) + 1

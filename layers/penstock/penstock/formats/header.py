@@ -1,0 +1,29 @@
+"""Column names from a header row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from penstock.errors import HeaderRowError
+from penstock.model.wording import counted
+
+
+def column_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int) -> tuple[str, ...]:
+    """The names in a header, or ``columns`` in their place where the route gives any.
+
+    Raises HeaderRowError when a name is missing or doubled, or when ``columns`` are more or fewer than the header's.
+    """
+    if columns:
+        if len(columns) != len(header):
+            raise HeaderRowError(
+                f"the header row has {counted(len(header), 'column')}, the route names {len(columns)}", offset=offset
+            )
+        return columns
+    nameless = [str(number) for number, name in enumerate(header, 1) if not name.strip()]
+    if nameless:
+        raise HeaderRowError(f"no name in the header row for column {', '.join(nameless)}", offset=offset)
+    doubled = [name for name, times in Counter(header).items() if times > 1]
+    if doubled:
+        raise HeaderRowError(f"doubled in the header row: {', '.join(map(repr, doubled))}", offset=offset)
+    return tuple(header)

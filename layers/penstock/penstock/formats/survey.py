@@ -1,0 +1,155 @@
+"""Where records begin in a source that can be entered anywhere, whose ranges are counted each on its own.
+
+Nobody knows in which state a range begins until all before it are counted, so each is counted from every state there
+is. Soon the states are the same, or two: one inside quotes and one outside; what is the same is counted once. When
+all ranges are counted, ``stitch`` picks from each the state that came true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from penstock.codecs.checkpoint import restored
+from penstock.errors import CorruptIndexError
+from penstock.formats.boundaries import RecordStart, Rules, Text
+from penstock.model.serialization import to_plain
+
+# What is counted at once, and what is counted first: that much costs five times as long.
+_WINDOW = 256 * 1024
+_FIRST = 4096
+# Enough starts to answer a mark: before them a header may stand, and a line that began in the range before.
+_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a range comes to that begins in the state ``entry``.
+
+    It ends in the state ``end``, ``begun`` records begin in it, the first of them at ``starts``, which count from the
+    start of the range. One below 0 began in the range before, but is known to be a record only in this one.
+    """
+
+    entry: int
+    end: int
+    begun: int
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A range of a source, seen from all states that it may begin in; JSON-able by ``to_json``, below 1 KB."""
+
+    text: Text
+    start: int
+    size: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+    def outcome(self, state: int) -> Outcome:
+        """That of a state in which the range before ends."""
+        known = {one.entry: one for one in self.outcomes}
+        if state in known:
+            return known[state]
+        if 1 not in known:
+            raise CorruptIndexError(f"what is kept of an index is damaged: a survey that has no state {state}")
+        return self._longer(known[1], state - 1)
+
+    def _longer(self, one: Outcome, more: int) -> Outcome:
+        """White space that goes on from the range before stood for one byte; it is ``more`` longer."""
+        end = one.end + more if one.end == one.entry + self.size else one.end
+        return Outcome(one.entry + more, end, one.begun, tuple(at - more if at < 0 else at for at in one.starts))
+
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: object) -> Survey:
+        """Raises CorruptIndexError."""
+        return restored(cls, plain)
+
+
+def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
+    """Count one range, which begins at byte ``start`` of the source and is all of ``pieces``.
+
+    ``text`` is that of the source (see ``text_of``). Memory: one piece, and as ``Boundaries``.
+    """
+    rules = text.rules()
+    lead = max(0, text.lead - start)
+    # Up to the first record the state is known.
+    threads = [_Thread(entry, entry) for entry in ((0,) if lead or not start else rules.entries)]
+    size = 0
+    for window in _windows(pieces):
+        skipped = min(len(window), max(0, lead - size))
+        _count(threads, rules, window[skipped:], size + skipped)
+        size += len(window)
+    return Survey(text, start, size, tuple(thread.outcome() for thread in threads))
+
+
+def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:
+    """The first record at or after the start of each range, of which ``surveys`` are all, in order.
+
+    As `Boundaries` with a mark at the start of each. Raises ValueError where a range is missing.
+    """
+    if not surveys or surveys[0].start or any(one.end != other.start for one, other in pairwise(surveys)):
+        raise ValueError("the ranges do not make up a source")
+    found: list[RecordStart] = []
+    marks: list[int] = []
+    state, row = 0, 0 if surveys[0].text.header else 1
+    for one in surveys:
+        marks.append(one.start)
+        outcome = one.outcome(state)
+        for number, at in enumerate(outcome.starts, row):
+            if number > 0:
+                found += _resolved(marks, one.start + at, number)
+        state, row = outcome.end, row + outcome.begun
+    found += _resolved(marks, surveys[-1].end, max(1, row))
+    return found
+
+
+@dataclass(slots=True)
+class _Thread:
+    """The count from one state."""
+
+    entry: int
+    state: int
+    begun: int = 0
+    starts: list[int] = field(default_factory=list)
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.entry, self.state, self.begun, tuple(self.starts))
+
+
+def _count(threads: Sequence[_Thread], rules: Rules, window: bytes, offset: int) -> None:
+    counted: dict[int, tuple[int, int]] = {}
+    for thread in threads:
+        if thread.state not in counted:
+            counted[thread.state] = rules.step(thread.state, window)
+        end, begun = counted[thread.state]
+        if begun and len(thread.starts) < _STARTS:
+            for at, _ in zip(rules.starts(thread.state, window), range(len(thread.starts), _STARTS), strict=False):
+                thread.starts.append(offset + at)
+        thread.state = end
+        thread.begun += begun
+
+
+def _windows(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    first = True
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            size = _FIRST if first else _WINDOW
+            yield piece[at : at + size]
+            at += size
+            first = False
+
+
+def _resolved(marks: list[int], offset: int, row: int) -> Iterator[RecordStart]:
+    while marks and marks[0] <= offset:
+        yield RecordStart(marks.pop(0), offset, row)

@@ -1,0 +1,86 @@
+"""A source as a window that moves forward and knows its byte offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from penstock.formats.encoding import HEAD, Encoding, encoding_of, whole_characters
+from penstock.model.span import Within
+
+
+class Feed:
+    """The readable bytes of a source (see Encoding), behind its byte order mark.
+
+    ``offset`` counts bytes of the source itself. Memory: the largest window asked for, and one chunk.
+    """
+
+    __slots__ = ("_at", "_buffer", "_chunks", "encoding", "offset")
+
+    def __init__(self, chunks: Iterable[bytes], declared: str, within: Within | None = None) -> None:
+        chunks = iter(chunks)
+        if within:
+            # What looks like a byte order mark here is text.
+            self._begin(encoding_of(b"", within.encoding), within.offset, chunks)
+            return
+        head = b""
+        for chunk in chunks:
+            head += chunk
+            if len(head) >= HEAD:
+                break
+        encoding = encoding_of(head, declared)
+        self._begin(encoding, encoding.mark, chain([head[encoding.mark :]], chunks))
+
+    def _begin(self, encoding: Encoding, offset: int, chunks: Iterable[bytes]) -> None:
+        self.encoding = encoding
+        self.offset = offset
+        self._chunks = encoding.to_readable(chunks, offset)
+        self._buffer = b""
+        self._at = 0
+
+    def window(self, size: int) -> tuple[bytes, bool]:
+        """The next ``size`` bytes, and whether the source ends with them.
+
+        Fewer at the end of the source, and up to three fewer where a foreign encoding's character would be cut.
+        """
+        self._fill(size + 1)
+        window = self._buffer[self._at : self._at + size]
+        last = len(self._buffer) - self._at <= size
+        if self.encoding.foreign and not last:
+            window = window[: whole_characters(window)]
+        return window, last
+
+    def advance(self, count: int) -> None:
+        """Move past ``count`` bytes of the window; they must be whole characters."""
+        passed = count
+        if self.encoding.foreign:
+            passed = self.encoding.source_length(self._buffer[self._at : self._at + count])
+        self.offset += passed
+        self._at += count
+
+    def skip_to(self, offset: int) -> None:
+        """Move to a byte offset of the source where a record starts. Never back, and not beyond the end."""
+        while (distance := offset - self.offset) > 0:
+            if self.encoding.foreign:
+                window, _ = self.window(256 * 1024)
+                source = self.encoding.to_source(window)[:distance]
+                count = sum(map(len, self.encoding.to_readable([source], self.offset)))
+            else:
+                self._fill(1)
+                count = min(len(self._buffer) - self._at, distance)
+            if not count:
+                return
+            self.advance(count)
+
+    def _fill(self, size: int) -> None:
+        have = len(self._buffer) - self._at
+        if have >= size:
+            return
+        pieces = [self._buffer[self._at :]]
+        self._buffer, self._at = b"", 0
+        for chunk in self._chunks:
+            pieces.append(chunk)
+            have += len(chunk)
+            if have >= size:
+                break
+        self._buffer = b"".join(pieces)

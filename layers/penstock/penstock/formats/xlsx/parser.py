@@ -1,0 +1,171 @@
+"""A worksheet of an XLSX workbook into batches."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import BinaryIO
+
+from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
+from penstock.formats.batching import Fault, Piece, Spot, discard, gather
+from penstock.formats.header import column_names
+from penstock.formats.xlsx.package import WorkbookLimits
+from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
+from penstock.formats.xlsx.strings import Strings
+from penstock.formats.xlsx.workbook import Workbook
+from penstock.limits import MIB
+from penstock.model.load import Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import RAW_LIMIT, Batch
+
+_LIMITS = WorkbookLimits()
+
+
+def parse_xlsx_stream(
+    chunks: Iterable[bytes],
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume,
+    limits: WorkbookLimits = _LIMITS,
+) -> Iterator[Batch]:
+    """As parse_xlsx, from a file in /tmp that holds all chunks: a zip is read from its end.
+
+    Raises WorkbookTooLargeError when the file is larger than the limit, or /tmp is full.
+    """
+    with tempfile.TemporaryFile() as file:
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if size > limits.file_bytes:
+                raise WorkbookTooLargeError(f"the workbook is larger than {limits.file_bytes // MIB:,} MiB")
+            try:
+                file.write(chunk)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise WorkbookTooLargeError(f"the disk is full after {size:,} bytes of the workbook") from error
+        if size:
+            file.seek(0)
+            yield from parse_xlsx(file, options, batch_bytes=batch_bytes, resume=resume, limits=limits)
+
+
+def parse_xlsx(
+    file: BinaryIO,
+    options: ParseOptions,
+    *,
+    batch_bytes: int,
+    resume: Resume,
+    limits: WorkbookLimits = _LIMITS,
+) -> Iterator[Batch]:
+    """Rows are lists of str and None (a blank cell), as many as ``names``: the texts that a CSV would hold.
+
+    Formulas count with the value that was stored with them, and errors (#N/A) with their text. Of merged cells the
+    first holds the value. Dates and times are ISO 8601, durations hours:minutes:seconds, booleans true and false,
+    numbers the shortest text of the same value. The header is the first row that holds anything; rows that hold
+    nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values beside the
+    columns of the header, formulas without stored value, rows over ``max_record`` characters.
+
+    There are no byte offsets: those of batches and places are 0, and the raw text begins with the sheet's row. To go
+    on at ``resume.row``, all rows before are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
+    a single row of up to 4 MiB), and the rows of one batch.
+
+    Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.
+    """
+    if not options.header and not options.columns:
+        raise InvalidRouteError("a sheet without header needs names", hint="Set parse.columns in the route.")
+    with Workbook(file, limits) as workbook:
+        sheet = workbook.sheet(options.sheet)
+        rows = sheet_rows(workbook, sheet.part, Strings(workbook, limits.strings_bytes), options.max_record)
+        names, left = options.columns, 0
+        if options.header:
+            header = next(rows, None)
+            if header is None:
+                return
+            left, names = _header(header, options.columns)
+        cutter = RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
+        discard(cutter, resume.row - 1, limit=options.max_record)
+        yield from gather(
+            cutter, names=names, resume=resume, batch_bytes=batch_bytes, max_record=options.max_record
+        )  # fmt: skip
+
+
+class RowCutter:
+    """Takes rows from a sheet until their texts, and a sign between them, are as long as is asked for (see Cutter)."""
+
+    def __init__(self, rows: Iterator[SheetRow], sheet: str, *, left: int, width: int, max_record: int) -> None:
+        self._rows = rows
+        self._sheet = sheet
+        self._left = left
+        self._width = width
+        self._max_record = max_record
+        self._next = next(rows, None)
+
+    def cut(self, limit: int, most: int | None = None) -> Piece | None:
+        """At most ``most`` records."""
+        taken: list[SheetRow] = []
+        room = limit
+        while self._next and len(taken) != most:
+            room -= _length(self._next)
+            if room < 0:
+                break
+            taken.append(self._next)
+            self._next = next(self._rows, None)
+        return self._piece(taken, limit - max(room, 0)) if taken else None
+
+    def cut_long(self) -> Piece | None:
+        if not self._next:
+            return None
+        row, self._next = self._next, next(self._rows, None)
+        fault = Fault(self._spot(0, row), f"longer than {self._max_record:,} characters")
+        return Piece(offset=0, end=0, size=0, count=1, rows=(), spots=tuple, faults=[fault])
+
+    def _piece(self, taken: list[SheetRow], size: int) -> Piece:
+        reasons = [self._wrong(row) for row in taken]
+        good = [(index, row) for index, (row, reason) in enumerate(zip(taken, reasons, strict=True)) if not reason]
+        return Piece(
+            offset=0,
+            end=0,
+            size=size,
+            count=len(taken),
+            rows=[self._fields(row) for _, row in good],
+            spots=partial(self._spots, good),
+            faults=[Fault(self._spot(i, taken[i]), reason) for i, reason in enumerate(reasons) if reason],
+        )
+
+    def _wrong(self, row: SheetRow) -> str:
+        if row.fault:
+            return row.fault
+        beyond = self._left + self._width
+        if (self._left and any(row.cells[: self._left])) or (len(row.cells) > beyond and any(row.cells[beyond:])):
+            return "values beside the columns of the header"
+        return ""
+
+    def _fields(self, row: SheetRow) -> list[str | None]:
+        fields = row.cells[self._left : self._left + self._width]
+        return fields + [None] * (self._width - len(fields))
+
+    def _spots(self, good: list[tuple[int, SheetRow]]) -> list[Spot]:
+        return [self._spot(index, row) for index, row in good]
+
+    def _spot(self, number: int, row: SheetRow) -> Spot:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(shown(row.cells))
+        return Spot(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
+
+
+def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """The first column of the table, and the names from there to the last that has one."""
+    if row.fault:
+        raise HeaderRowError(f"the header row cannot be read: {row.fault}", offset=0)
+    named = [column for column, text in enumerate(row.cells) if text]
+    cells = row.cells[named[0] : named[-1] + 1]
+    return named[0], column_names([text or "" for text in cells], columns, offset=0)
+
+
+def _length(row: SheetRow) -> int:
+    return len(row.cells) + sum(map(len, filter(None, row.cells)))

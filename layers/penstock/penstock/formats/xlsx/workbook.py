@@ -1,0 +1,118 @@
+"""A workbook (ECMA-376 part 1, 18.2 and 18.8): which sheets it has and what their number formats mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Self
+from xml.parsers import expat
+
+from penstock.errors import BadDocumentError, RecordsMissingError
+from penstock.formats.xlsx.cells import Kind, kind_of
+from penstock.formats.xlsx.package import RELATIONS, Package, WorkbookLimits
+from penstock.formats.xlsx.xml import MAIN, OFFICE, Tally, whole
+
+# Excel stops at 65,490 cell styles, and needs no more formats than styles.
+STYLES = 65_536
+
+_TRUE = ("1", "true")
+# Names of sheets that an error lists, and characters of each: Excel's have 31 at most.
+_LISTED = 20
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One worksheet, by the name on its tab and its part in the zip."""
+
+    name: str
+    part: str
+    visible: bool
+
+
+class Workbook:
+    """An open workbook. A context manager; the file stays the caller's.
+
+    Raises BadDocumentError where the file is none, is damaged or encrypted, ExpansionLimitError where a part
+    decompresses beyond the limits.
+    """
+
+    def __init__(self, file: BinaryIO, limits: WorkbookLimits) -> None:
+        self._package = Package(file, limits)
+        part = next(iter(self._package.related("", "officeDocument").values()), "")
+        if not part:
+            raise BadDocumentError("there is no workbook in the file", offset=0)
+        self.since_1904 = False
+        self.sheets: list[Sheet] = []
+        self._read(part)
+        self.strings_part = self._first(part, "sharedStrings")
+        self._styles_part = self._first(part, "styles")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._package.close()
+
+    def sheet(self, name: str) -> Sheet:
+        """The worksheet of a name, or the first visible one. Raises RecordsMissingError, naming some that there are."""
+        if not self.sheets:
+            raise RecordsMissingError("the workbook has no worksheet", offset=0)
+        if not name:
+            return next((sheet for sheet in self.sheets if sheet.visible), self.sheets[0])
+        found = next((sheet for sheet in self.sheets if sheet.name == name), None)
+        if not found:
+            names = ", ".join(repr(sheet.name[:_SHOWN]) for sheet in self.sheets[:_LISTED])
+            more = f" and {len(self.sheets) - _LISTED:,} more" if len(self.sheets) > _LISTED else ""
+            raise RecordsMissingError(f"there is no worksheet {name!r}, only {names}{more}", offset=0)
+        return found
+
+    def moments(self) -> dict[str, Kind]:
+        """What the cell styles (by the text of their number) that show dates and times make of a number."""
+        formats: dict[int, Kind | None] = {}
+        kinds: dict[str, Kind] = {}
+        # Spreadsheet programs open a workbook whose styles are missing, and so do we.
+        if not self._styles_part or not self._package.has(self._styles_part):
+            return kinds
+        codes, styles, count = Tally("number formats", STYLES), Tally("cell styles", STYLES), 0
+        for path, attributes in self._package.starts(
+            self._styles_part, "styleSheet", MAIN, "numFmts/numFmt", "cellXfs/xf"
+        ):
+            number = whole(attributes.get("numFmtId", "0"), "number of a format")
+            if path == "numFmts/numFmt":
+                codes.add()
+                formats[number] = kind_of(number, attributes.get("formatCode", ""))
+                continue
+            styles.add()
+            kind = formats[number] if number in formats else kind_of(number, None)
+            if kind:
+                kinds[str(count)] = kind
+            count += 1
+        return kinds
+
+    def feed(self, part: str, parser: expat.XMLParserType) -> Iterator[None]:
+        """See Package."""
+        return self._package.feed(part, parser)
+
+    def _read(self, part: str) -> None:
+        if part.lower().endswith(".bin"):
+            raise BadDocumentError(
+                "the workbook is a binary one (.xlsb)", offset=0, hint="Save it as .xlsx, and upload it again."
+            )
+        relations = self._package.related(part, "worksheet")
+        tally = Tally("sheets", RELATIONS)
+        for path, attributes in self._package.starts(part, "workbook", MAIN, "workbookPr", "sheets/sheet"):
+            if path == "workbookPr":
+                self.since_1904 = attributes.get("date1904") in _TRUE
+                continue
+            name = attributes.get("name", "")
+            tally.add(name)
+            target = next((relations[at] for base in OFFICE if (at := attributes.get(f"{base} id")) in relations), None)
+            if target:
+                self.sheets.append(Sheet(name, target, attributes.get("state", "visible") == "visible"))
+
+    def _first(self, part: str, kind: str) -> str:
+        return next(iter(self._package.related(part, kind).values()), "")

@@ -1,1 +1,0 @@
-"""Entering a source in the middle."""

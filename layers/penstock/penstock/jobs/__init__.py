@@ -1,0 +1,1 @@
+"""Jobs in one invocation: events, ingest, runner, small batches; and the reconciler."""

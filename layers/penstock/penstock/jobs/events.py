@@ -1,0 +1,225 @@
+"""What may wake `ingest`: an S3 notification, an SQS batch of them, an EventBridge event.
+
+S3 notifications carry keys in form encoding (``+`` for a blank), which is undone here, once; EventBridge
+carries them plain. ``s3:TestEvent`` and events other than the creation of an object are passed over.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+from penstock.errors import InvalidEventError
+from penstock.model.object import Source
+
+# Characters of a foreign event that an error shows.
+EXCERPT = 200
+
+# What names, in an event that Penstock has sent, the job that it is to begin again.
+JOB = "penstockJob"
+
+# What reading a field raises that is missing, or of another type or size.
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery: the sources it names, or the reason why it names none.
+
+    ``id`` and what follows are SQS's; ``id`` is empty for an event that came straight to the function.
+    """
+
+    sources: tuple[Source, ...] = ()
+    problem: InvalidEventError | None = None
+    id: str = ""
+    receipt_handle: str = ""
+    queue_arn: str = ""
+    receives: int = 1
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What a message among the dead letters is about: sources, or one job, which it was to begin again or to abort."""
+
+    sources: tuple[Source, ...] = ()
+    job_id: str = ""
+
+
+def read_dead_letter(body: str) -> DeadLetter:
+    """What died: a message of the queue, or what Lambda writes of an asynchronous call that failed.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    try:
+        letter = json.loads(body)
+        if isinstance(letter, dict) and "requestPayload" in letter:
+            letter = letter["requestPayload"]
+        if isinstance(letter, dict) and "attempt" in letter and isinstance(letter.get("job"), str):
+            return DeadLetter(job_id=letter["job"])
+        return DeadLetter(_sources(letter), str(letter.get(JOB, "")))
+    except (InvalidEventError, ValueError, RecursionError):
+        return DeadLetter()
+
+
+def notification(source: Source, *, job_id: str = "") -> str:
+    """What S3 writes into a queue when a source is created; with the job that it is to begin again.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    thing = {"key": quote_plus(source.key, safe="/"), "size": source.size, "eTag": source.etag}
+    if source.version_id:
+        thing["versionId"] = source.version_id
+    if source.sequencer:
+        thing["sequencer"] = source.sequencer
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        **({"eventTime": source.event_time} if source.event_time else {}),
+        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": source.bucket}, "object": thing},
+    }
+    return json.dumps({"Records": [record], **({JOB: job_id} if job_id else {})})
+
+
+def read_event(event: object) -> tuple[Message, ...]:
+    """The messages of an event, in order.
+
+    Raises InvalidEventError for an event of no known kind. A malformed message inside an SQS batch does not
+    spoil the others: it is returned with its ``problem``.
+    """
+    if _is_sqs_batch(event):
+        return tuple(_message(record) for record in event["Records"])  # type: ignore[index]  # checked above
+    return (Message(sources=_sources(event)),)
+
+
+def _is_sqs_batch(event: object) -> bool:
+    match event:
+        case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
+            return all(isinstance(record, Mapping) for record in records)
+    return False
+
+
+def _message(record: Mapping[str, Any]) -> Message:
+    sources: tuple[Source, ...] = ()
+    problem = None
+    job_id = ""
+    try:
+        body = json.loads(record["body"])
+        sources = _sources(body)
+        job_id = str(body.get(JOB, ""))
+    except InvalidEventError as error:
+        problem = error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = InvalidEventError(f"message {record.get('messageId')}: the body is not JSON: {error!r}")
+    return Message(
+        sources=sources,
+        problem=problem,
+        id=str(record.get("messageId", "")),
+        receipt_handle=str(record.get("receiptHandle", "")),
+        queue_arn=str(record.get("eventSourceARN", "")),
+        receives=_receives(record),
+        job_id=job_id,
+    )
+
+
+def _receives(record: Mapping[str, Any]) -> int:
+    try:
+        return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    except (AttributeError, TypeError, ArithmeticError, ValueError) as error:
+        raise InvalidEventError(f"not a message that SQS sends: {error!r}"[:EXCERPT]) from error
+
+
+def _sources(event: object) -> tuple[Source, ...]:
+    match event:
+        case {"Event": "s3:TestEvent"}:
+            return ()
+        case {"Records": [*records]} if records:
+            return tuple(_from_notification(r) for r in records if _names_creation(r))
+        case {"source": "aws.s3", "detail-type": "Object Created", "detail": _}:
+            return (_from_eventbridge(event),)
+        case {"source": "aws.s3", "detail-type": str()}:
+            return ()
+    raise InvalidEventError(f"not an event that S3 sends: {_excerpt(event)}")
+
+
+def _names_creation(record: object) -> bool:
+    match record:
+        case {"eventSource": "aws:s3", "eventName": str(name)}:
+            return name.removeprefix("s3:").startswith("ObjectCreated:")
+    raise InvalidEventError(f"not a record of an S3 notification: {_excerpt(record)}")
+
+
+def _from_notification(record: Mapping[str, Any]) -> Source:
+    try:
+        thing = record["s3"]["object"]
+        return _source(
+            bucket=record["s3"]["bucket"]["name"],
+            key=unquote_plus(thing["key"], errors="strict"),
+            size=thing.get("size", 0),
+            etag=thing.get("eTag"),
+            version_id=thing.get("versionId"),
+            sequencer=thing.get("sequencer"),
+            event_time=record.get("eventTime"),
+        )
+    except _MALFORMED as error:
+        raise InvalidEventError(f"S3 notification record lacks a field or is malformed: {error!r}") from error
+
+
+def _from_eventbridge(event: Any) -> Source:
+    try:
+        thing = event["detail"]["object"]
+        return _source(
+            bucket=event["detail"]["bucket"]["name"],
+            key=thing["key"],
+            size=thing.get("size", 0),
+            etag=thing.get("etag"),
+            version_id=thing.get("version-id"),
+            sequencer=thing.get("sequencer"),
+            event_time=event.get("time"),
+        )
+    except _MALFORMED as error:
+        raise InvalidEventError(f"EventBridge event lacks a field or is malformed: {error!r}") from error
+
+
+def _source(
+    *,
+    bucket: str,
+    key: str,
+    size: object,
+    etag: str | None,
+    version_id: str | None,
+    sequencer: str | None,
+    event_time: str | None,
+) -> Source:
+    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
+    if not all(isinstance(text, str) for text in texts) or not bucket or not key:
+        raise ValueError(f"bucket {bucket!r}, key {key!r}")
+    "".join(texts).encode()  # JSON can spell halves of characters, which no key has
+    if event_time:
+        datetime.fromisoformat(event_time).astimezone(UTC)
+    if (bytes_ := int(size)) < 0:  # type: ignore[call-overload]  # a TypeError is the caller's to translate
+        raise ValueError(f"size {bytes_}")
+    return Source(
+        bucket=bucket,
+        key=key,
+        size=bytes_,
+        etag=(etag or "").strip('"'),
+        version_id=version_id or "",
+        sequencer=sequencer or "",
+        event_time=event_time or "",
+    )
+
+
+def _excerpt(event: object) -> str:
+    try:
+        text = json.dumps(event, default=repr)
+    except RecursionError:
+        return "nested too deeply"
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."

@@ -1,0 +1,159 @@
+"""An event in, outcomes out: which sources to take, and which messages must come back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError, noting
+from penstock.jobs.events import Message, read_event
+from penstock.jobs.ports import MessageQueue
+from penstock.jobs.runner import Outcome, Workshop
+from penstock.limits import SMALL_OBJECT
+from penstock.model.job import Job
+from penstock.model.job_status import JobState
+from penstock.model.object import Source
+from penstock.model.route import Route, Store
+from penstock.model.source import Deadline
+from penstock.routes import Routes, destination_of
+
+# Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five
+# receives (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job is
+# being done elsewhere does not end among the dead letters.
+BACKOFF_SECONDS = 30
+BACKOFF_CEILING_SECONDS = 900
+
+
+Together = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
+"""Does several small jobs at once: the outcomes of those it settled, by job id."""
+
+
+def nothing_together(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:  # noqa: ARG001  # none of them
+    """Every job goes by itself."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of an event. ``returned`` are the ids of the messages that must be delivered again."""
+
+    outcomes: tuple[Outcome, ...]
+    returned: tuple[str, ...]
+    problems: tuple[InvalidEventError, ...]
+    queued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Takes every source that an event names: small ones for tables together, then one by one, the smallest first,
+    so that none waits behind a giant."""
+
+    workshop: Workshop
+    queue: MessageQueue
+    routes: Callable[[], Routes]
+    together: Together = nothing_together
+    jitter: Callable[[], float] = random.random
+
+    def handle(self, event: object, deadline: Deadline) -> Report:
+        """Do the work of an event.
+
+        An event that came straight to the function (no queue to return to) raises its first RetryableError,
+        so that Lambda calls again. Raises InvalidEventError and InvalidRouteError, which no retry mends.
+        """
+        messages = read_event(event)
+        queued = any(message.id for message in messages)
+        returned = [message.id for message in messages if message.problem]
+        problems = tuple(message.problem for message in messages if message.problem)
+        if not any(message.sources for message in messages):
+            return Report((), tuple(returned), problems, queued)
+        routes = self._routes_for(messages)
+        new = [source for message in messages for source in message.sources if not message.job_id]
+        together = self._take_together(new, routes, deadline)
+        outcomes: list[Outcome] = []
+        fresh = not together
+        for message in sorted(messages, key=_total_size):
+            done: list[Outcome] = []
+            for source in message.sources:
+                # A second message of the same source finds the job done, as it would alone.
+                outcome = together.pop(source, None) or self.workshop.take(
+                    source, routes, deadline, fresh=fresh, job_id=message.job_id, receives=message.receives
+                )
+                fresh = False
+                done.append(outcome)
+            outcomes += done
+            if retry := next((outcome.retry for outcome in done if outcome.retry), None):
+                if not queued:
+                    raise retry
+                returned.append(message.id)
+                self._postpone(message, retry)
+        return Report(tuple(outcomes), tuple(returned), problems, queued)
+
+    def _routes_for(self, messages: Iterable[Message]) -> Routes:
+        try:
+            return self.routes()
+        except ConfigurationError as error:
+            # The invocation fails, so that an alarm tells; the messages should not wait as long as after a crash.
+            for message in messages:
+                self._postpone(message, error)
+            raise
+
+    def _take_together(self, sources: Sequence[Source], routes: Routes, deadline: Deadline) -> dict[Source, Outcome]:
+        small = [source for source in sources if source.size <= SMALL_OBJECT]
+        routed = [(source, routes.find(source.bucket, source.key)) for source in small]
+        jobs = [Job(source, route, destination_of(route, source)) for source, route in routed if _is_shared(route)]
+        found = self.together(jobs, deadline) if len(jobs) > 1 else {}
+        return {outcome.source: outcome for outcome in found.values()}
+
+    def _postpone(self, message: Message, retry: PenstockError) -> None:
+        if not message.id:
+            return
+        ceiling = min(BACKOFF_SECONDS * 2 ** (message.receives - 1), BACKOFF_CEILING_SECONDS)
+        seconds = ceiling / 2 + self.jitter() * ceiling / 2
+        if isinstance(retry, JobInProgressError):
+            seconds = max(seconds, retry.retry_after + 1)
+        # The message returns all the same, only later.
+        with noting(retry, "the message could not be postponed"):
+            self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+
+
+def _is_shared(route: Route | None) -> TypeGuard[Route]:
+    return route is not None and route.store is Store.POSTGRESQL
+
+
+def summarise(report: Report) -> dict[str, object]:
+    """What the function answers: SQS wants the failures of a batch, a direct caller the jobs."""
+    if report.queued:
+        return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in report.returned]}
+    return {"jobs": [_summary(outcome) for outcome in report.outcomes]}
+
+
+def _summary(outcome: Outcome) -> dict[str, object]:
+    summary: dict[str, object] = {
+        "source": outcome.source.uri,
+        "state": str(outcome.state or JobState.WAITING),
+        "job": outcome.job_id,
+        "route": outcome.route,
+        "target": outcome.target,
+        "repeat": outcome.repeat,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if receipt := outcome.receipt:
+        summary |= {
+            "codec": receipt.codec,
+            "bytes_in": receipt.bytes_in,
+            "bytes_out": receipt.bytes_out,
+            "parts": receipt.parts,
+            "crc32": f"{receipt.crc32:08x}",
+            "warnings": list(receipt.warnings),
+        }
+        if receipt.rows or receipt.rejects:
+            summary |= {"rows": receipt.rows, "rejects": receipt.rejects}
+    if failure := outcome.failure:
+        summary |= {"error": failure.error, "message": failure.message, "hint": failure.hint}
+    return summary
+
+
+def _total_size(message: Message) -> int:
+    return sum(source.size for source in message.sources)

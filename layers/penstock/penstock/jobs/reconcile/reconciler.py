@@ -1,0 +1,49 @@
+"""One run of the reconciler: due jobs each time, uploads and dead letters now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from penstock.errors import PenstockError
+from penstock.jobs.ports import OpenJobs
+from penstock.jobs.reconcile import dead_letters, uploads
+from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_jobs import Reconciler
+from penstock.jobs.reconcile.uploads import UploadSweep
+from penstock.model.source import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What the function `reconcile` does. One part that fails does not keep the others from their work."""
+
+    open_jobs: OpenJobs
+    reconciler: Reconciler
+    sweep: UploadSweep
+    letters: DeadLetters
+
+    def __call__(self, deadline: Deadline) -> Mapping[str, int]:
+        """What was done. Raises the first error, after all else is done."""
+        done: dict[str, int] = {}
+        errors = self.reconciler(deadline, done)
+        errors += self._now_and_then("uploads", uploads.EVERY_SECONDS, lambda since: self._sweep(deadline, done, since))
+        errors += self._now_and_then("dead-letters", dead_letters.EVERY_SECONDS, lambda _: self._read(deadline, done))
+        if errors:
+            raise errors[0]
+        return done
+
+    def _now_and_then(self, task: str, seconds: float, work: Callable[[float], None]) -> list[PenstockError]:
+        try:
+            since = self.open_jobs.lock(task, seconds)
+            if since is not None:
+                work(since)
+        except PenstockError as error:
+            return [error]
+        return []
+
+    def _sweep(self, deadline: Deadline, done: dict[str, int], since: float) -> None:
+        done["uploads"] = self.sweep(deadline, since)
+
+    def _read(self, deadline: Deadline, done: dict[str, int]) -> None:
+        done["recorded"], done["deleted"] = self.letters(deadline)

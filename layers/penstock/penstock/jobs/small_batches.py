@@ -1,0 +1,277 @@
+"""Small sources together: their rows in few large statements, each job in or out by itself.
+
+A group takes what is in order. Whatever is not (a file that does not parse, a record that is rejected, a source that
+was overwritten, a row that the database refuses or drops) is left to the ordinary way, one by one, which says what is
+wrong with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
+
+Memory: what is read ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch`` and, beside them,
+those of the next source. Larger sources than that half are left to the ordinary way unread.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
+
+from penstock.delivery.ports import ObjectReader
+from penstock.destinations.ports import GroupSink
+from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
+from penstock.jobs.ports import JobStore
+from penstock.jobs.runner import Outcome
+from penstock.jobs.small_sources import Parsed, parse_whole, read_ahead
+from penstock.limits import Budget
+from penstock.model.job import Failure, Job, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.load import Chunk, Resume, Share
+from penstock.model.record import Batch, Place
+from penstock.model.route import Route, Store
+from penstock.model.source import Deadline
+from penstock.model.table import TablePlan
+from penstock.tables import Form, Rowmaker, check_paths, field_warnings, fit, garbage_held_back, tables_of
+
+Portion = Sequence[tuple[str, Parsed]]
+"""Ids of jobs whose records are of one shape, and the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCarrier:
+    """Carries the records of many small sources into the tables of their route's plan.
+
+    ``open_sink`` makes the sink of one group, ``form`` is what it wants rows in; ``margin`` is the seconds to keep
+    in hand.
+    """
+
+    reader: ObjectReader
+    open_sink: Callable[[], GroupSink]
+    jobs: JobStore
+    form: Form
+    budget: Budget
+    margin: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __call__(self, jobs: Sequence[Job], deadline: Deadline) -> dict[str, Outcome]:
+        """What became of these jobs, by id, as far as they could be done together: the others are still to be done.
+
+        A job that is answered as succeeded is in the tables, in the ledger and on record.
+        """
+        routes: dict[str, dict[str, Job]] = defaultdict(dict)
+        for job in jobs:
+            routes[job.route.digest][job.id] = job
+        outcomes: dict[str, Outcome] = {}
+        for members in routes.values():
+            plan = shared_plan(next(iter(members.values())).route)
+            if plan and len(members) > 1:
+                outcomes |= _Group(self, plan, members, deadline).carry()
+        return outcomes
+
+
+def shared_plan(route: Route) -> TablePlan | None:
+    """The plan of a route whose sources may share a transaction.
+
+    None where columns are inferred from each file, or where rows are staged.
+    """
+    if route.store is not Store.POSTGRESQL or route.plan is None:
+        return None
+    fit = all(table.columns and not table.staged for table in tables_of(route.plan))
+    return route.plan if fit else None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The jobs of one route, by id, on their way into its tables."""
+
+    carrier: GroupCarrier
+    plan: TablePlan
+    members: dict[str, Job]
+    deadline: Deadline
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    makers: dict[tuple[str, ...], Rowmaker] = field(default_factory=dict)
+    last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last = self.carrier.clock()
+
+    def carry(self) -> dict[str, Outcome]:
+        """The jobs that are done, and those that must be tried again."""
+        try:
+            with (
+                garbage_held_back(),
+                ThreadPoolExecutor(1, thread_name_prefix="record") as recorder,
+                self.carrier.open_sink() as sink,
+            ):
+                self.plan = fit(self.plan, sink.storages(self.plan))
+                self._recall(sink.begin_all(self.plan, list(self.members)))
+                with closing(self._parsed()) as parsed:
+                    # What is in is put on record while the next is loaded.
+                    record: Future[None] | None = None
+                    for portion in _portions(parsed, self._room):
+                        done = self._commit(portion, sink)
+                        if record:
+                            record.result()
+                        record = recorder.submit(self._record, done, self._lap())
+                if record:
+                    record.result()
+                sink.finish_all()
+        except RetryableError as error:
+            for job_id in self.members.keys() - self.outcomes.keys():
+                self._retry(job_id, error)
+        except PermanentError:
+            pass  # each of those that are left meets it again, alone, and its job says so
+        return self.outcomes
+
+    @property
+    def _room(self) -> int:
+        """Decoded bytes that are committed together."""
+        return self.carrier.budget.batch // 2
+
+    def _recall(self, ended: Mapping[str, Resume]) -> None:
+        """Jobs that are in already: whoever did them may have died before putting them on record."""
+        unrecorded = []
+        for job_id, known in ended.items():
+            status = self.carrier.jobs.get(job_id)
+            if status is None or not status.state.final:
+                size = self.members[job_id].source.size
+                counts = Receipt(0, 0, 0, 0, "", rows=known.rows, rejects=known.rejects, dropped=known.dropped)
+                receipt = replace(counts, bytes_in=size, bytes_out=known.offset, parts=known.chunk)
+                unrecorded.append((self.members[job_id], receipt))
+        self.carrier.jobs.record_many(unrecorded, seconds=0)
+        for job_id in ended:
+            self.outcomes[job_id] = self._outcome(job_id, JobState.SUCCEEDED, repeat=True)
+
+    def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
+        """Sources that are in order so far."""
+        carrier = self.carrier
+        # Hardly anything is smaller when it is decoded: what exceeds the room already need not be read to find out.
+        left = {
+            job.source: job_id
+            for job_id, job in self.members.items()
+            if job_id not in self.outcomes and job.source.size <= self._room
+        }
+        with closing(read_ahead(carrier.reader, left, 2 * carrier.budget.read_chunk)) as bodies:
+            for source, body in bodies:
+                if self.deadline.remaining() < 2 * carrier.margin:
+                    raise NotEnoughTimeError(f"{source.uri}: not begun: this invocation is nearly over")
+                job_id = left[source]
+                try:
+                    parsed = parse_whole(
+                        self.members[job_id], body.result(), self.plan.parse, carrier.budget, self._room
+                    )
+                except RetryableError as error:
+                    self._retry(job_id, error)
+                except PermanentError:
+                    continue
+                else:
+                    if parsed and not parsed.batch.rejects and (compared := self._compared(parsed)):
+                        yield job_id, compared
+
+    def _compared(self, parsed: Parsed) -> Parsed | None:
+        """With warnings of its fields; None where the columns refuse them, as the ordinary way then says."""
+        try:
+            fields = self._maker(parsed.batch.names).compare(parsed.batch)
+            check_paths(self.plan, fields)
+        except InvalidTableError:
+            return None
+        warnings = parsed.receipt.warnings + field_warnings(self.plan, fields)
+        return replace(parsed, receipt=replace(parsed.receipt, warnings=warnings))
+
+    def _maker(self, names: tuple[str, ...]) -> Rowmaker:
+        if names not in self.makers:
+            self.makers[names] = Rowmaker(self.plan, self.carrier.form)
+        return self.makers[names]
+
+    def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:
+        """Load what is in order in one transaction, without those whose rows the database refuses; what is in."""
+        try:
+            portion, chunk = self._shaped(portion)
+        except InvalidTableError:
+            return ()  # their common header lacks a column
+        if not portion:
+            return ()
+        rows = _rows_by_source(portion, chunk)
+        shares = [
+            Share(job_id, parsed.batch.end, parsed.batch.count + 1, count)
+            for (job_id, parsed), count in zip(portion, rows, strict=True)
+        ]
+        unfit = sink.load_all(chunk.rows, shares)
+        if unfit and unfit.dropped:
+            return ()  # of whose rows those were, the ordinary way finds out
+        if unfit:
+            owner = _owner_of(portion)
+            left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}
+            return self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in left], sink)
+        return [(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)]
+
+    def _shaped(self, portion: Portion) -> tuple[Portion, Chunk]:
+        """The sources none of whose records is rejected, and their rows."""
+        names = portion[0][1].batch.names if portion else ()
+        chunk, rejects = self._maker(names).chunk(0, _joined(portion))
+        if not rejects:
+            return portion, chunk
+        owner = _owner_of(portion)
+        spoilt = {owner(reject.place.row) for reject in rejects}
+        return self._shaped([member for number, member in enumerate(portion) if number not in spoilt])
+
+    def _lap(self) -> float:
+        """Seconds since the last time."""
+        before, self.last = self.last, self.carrier.clock()
+        return self.last - before
+
+    def _record(self, done: Sequence[tuple[str, Receipt]], seconds: float) -> None:
+        """Jobs that are in: put them on record, and only then call them so."""
+        self.carrier.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
+        for job_id, receipt in done:
+            self.outcomes[job_id] = self._outcome(
+                job_id, JobState.SUCCEEDED, receipt=receipt, seconds=seconds / len(done)
+            )
+
+    def _retry(self, job_id: str, error: RetryableError) -> None:
+        self.outcomes[job_id] = self._outcome(job_id, None, retry=error, failure=Failure.of(error))
+
+    def _outcome(self, job_id: str, state: JobState | None, **known: Any) -> Outcome:
+        job = self.members[job_id]
+        return Outcome(job.source, state, job_id, job.route.name, job.target.uri, **known)
+
+
+def _portions(parsed: Iterable[tuple[str, Parsed]], room: int) -> Iterator[Portion]:
+    """Consecutive sources with the same columns, of together at most ``room`` decoded bytes."""
+    portion: list[tuple[str, Parsed]] = []
+    size = 0
+    for member in parsed:
+        batch, more = member[1].batch, member[1].receipt.bytes_out
+        if portion and (size + more > room or batch.names != portion[0][1].batch.names):
+            yield portion
+            portion, size = [], 0
+        portion.append(member)
+        size += more
+    if portion:
+        yield portion
+
+
+def _joined(portion: Portion) -> Batch:
+    """All records as one batch, in order. A record's place is its position in it."""
+    rows = [row for _, parsed in portion for row in parsed.batch.rows]
+    names = portion[0][1].batch.names if portion else ()
+    return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: Place(position, 0, ""))
+
+
+def _owner_of(portion: Portion) -> Callable[[int], int]:
+    """Which source of the portion a position in the joined batch belongs to."""
+    ends = list(accumulate(len(parsed.batch.rows) for _, parsed in portion))
+    return lambda position: bisect_right(ends, position)
+
+
+def _rows_by_source(portion: Portion, chunk: Chunk) -> list[int]:
+    """How many rows of the chunk each source has. Records whose type is ignored have none."""
+    counts = [len(parsed.batch.rows) for _, parsed in portion]
+    if sum(rows.count for rows in chunk.rows) == sum(counts):
+        return counts
+    owner = _owner_of(portion)
+    found = Counter(owner(rows.place(row).row) for rows in chunk.rows for row in range(rows.count))
+    return [found[number] for number in range(len(portion))]

@@ -1,0 +1,89 @@
+"""Small sources, read many at once in bounded memory, each parsed by itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+from penstock.delivery.decoding import Decoding
+from penstock.delivery.ports import ObjectReader
+from penstock.formats import parse, resolve
+from penstock.limits import READERS, Budget
+from penstock.model.job import Job, Receipt
+from penstock.model.object import Source
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch
+
+# Most objects that are read ahead, however small: with what is kept around its bytes, each costs some 10 KB.
+WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """All records of a source. The receipt counts bytes; rows are for whoever loads them to count."""
+
+    batch: Batch
+    receipt: Receipt
+
+
+def read_ahead(
+    reader: ObjectReader, sources: Iterable[Source], most: int
+) -> Generator[tuple[Source, Future[bytes]], None, None]:
+    """Sources in their order, each with its bytes or the error that it met; ``most`` bytes are read ahead."""
+    waiting: deque[tuple[Source, Future[bytes]]] = deque()
+    ahead = 0
+    with ThreadPoolExecutor(READERS, thread_name_prefix="s3-small") as threads:
+        try:
+            for source in sources:
+                while waiting and (len(waiting) == WAITING or ahead + source.size > most):
+                    ahead -= waiting[0][0].size
+                    yield waiting.popleft()
+                waiting.append((source, threads.submit(reader.read, source)))
+                ahead += source.size
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, room: int) -> Parsed | None:
+    """The records of a source in one batch of at most ``room`` decoded bytes; None if there are more, or none at all.
+
+    Raises what decoding and parsing raise. Memory: two batches.
+    """
+    decoding = Decoding(job.source, _Body(body), job.route, budget)
+    with closing(decoding.pieces()) as pieces:
+        batches = parse(pieces, resolve(job.source.key, options), batch_bytes=room)
+        batch = next(batches, None)
+        # To look for the second one is to find out whether the source ends as it should.
+        if next(batches, None) or batch is None:
+            return None
+    trace = decoding.trace
+    receipt = Receipt(
+        bytes_in=job.source.size,
+        bytes_out=trace.produced,
+        crc32=trace.crc32 or 0,
+        parts=1,
+        codec=decoding.codec,
+        warnings=tuple(trace.warnings),
+    )
+    return Parsed(batch, receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """An object that is in memory already. Implements ``ByteSource``."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """All of it at once."""
+        if self.data:
+            yield self.data

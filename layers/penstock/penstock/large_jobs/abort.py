@@ -1,0 +1,174 @@
+"""`abort`: what cannot be finished leaves nothing. It may be called again, by whoever finds that a job has no end.
+
+All it needs is the job's record. The files that the steps have left tell it more: the cause, what of a table is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from penstock.codecs import codec_by_name
+from penstock.delivery.committed_result import own_result
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.ports import PartStore
+from penstock.errors import PenstockError, PermanentError
+from penstock.large_jobs.committed_spans import standing
+from penstock.large_jobs.failure_recorder import explained, failure_told, is_permanent, is_superseded
+from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
+from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket, spans_of, uploads_of
+from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.table_steps import TableSteps
+from penstock.model.job import Failure, Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import Target
+from penstock.model.route import Store
+from penstock.model.serialization import to_plain
+from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
+
+# What Step Functions says where it does not pass on what it was told.
+_GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Aborter:
+    """Ends a job that failed."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    tables: Callable[[Store], TableSteps]
+    events: EventBus
+
+    def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
+        """Abort the uploads, drop staging tables, close the job as failed or superseded, tell.
+
+        ``execution`` is whoever had the job last: an execution, or an attempt of ingest. ``error`` is what the machine
+        was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job that has succeeded is left
+        alone; one whose result stands, although nobody could note it any more, succeeds.
+        Raises LeaseLostError for a job that another has.
+        """
+        folder = Folder(self.files, job_id)
+        status = self.executions.get(job_id)
+        if status is None:
+            return self._without_record(folder, execution)
+        # First of all, so that no step that is still under way delivers anything behind the back of this one.
+        if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
+            return {"job": job_id, "state": str(JobState.SUCCEEDED)}
+        failure = self._failure(status, execution, error)
+        self._end_uploads(status, folder, execution)
+        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
+        ticket = folder.find(Ticket, TICKET)
+        receipt = self._published(status, folder) or self._loaded(status, folder, ticket, execution)
+        if receipt:
+            state = JobState.SUCCEEDED
+        elif status.store is not Store.BUCKET:
+            # The end is a fence: what is told of the tables stays true.
+            self.tables(status.store).fence(job_id, execution)
+            # Asked first: who asks makes what is missing.
+            failure = self._telling(folder, ticket, failure)
+            self.tables(status.store).abort(job_id)
+        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
+        if ended and receipt:
+            self.events.put(SUCCEEDED, _told(status, execution, state) | {"receipt": to_plain(receipt)})
+        elif ended:
+            self.events.put(FAILED, _told(status, execution, state) | {"failure": to_plain(failure)})
+        return {"job": job_id, "state": str(state), "error": failure.error}
+
+    def _without_record(self, folder: Folder, execution: str) -> dict[str, object]:
+        """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
+        ticket = folder.find(Ticket, TICKET)
+        if ticket and isinstance(ticket.job.target, Target):
+            for upload in uploads_of(folder, execution):
+                self.parts.abort(ticket.job.target, upload.upload_id)
+        return {"job": folder.job_id, "state": "unknown"}
+
+    def _end_uploads(self, status: JobStatus, folder: Folder, execution: str) -> None:
+        """All that the record names; one of an earlier Penstock is named by a file alone."""
+        target = status.object_target
+        if target is None:
+            return
+        for upload_id in {*status.uploads, *(upload.upload_id for upload in uploads_of(folder, execution))}:
+            self.parts.abort(target, upload_id)
+            if upload_id in status.uploads:
+                self.executions.forget_upload(status.job_id, upload_id)
+
+    def _published(self, status: JobStatus, folder: Folder) -> Receipt | None:
+        """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
+        found = own_result(self.objects, status.job_id, status.object_target, source=status.source, size=status.size)
+        cut = folder.find(Cut, CUT)
+        # Before there was a cut, ingest published it, and could not note it either.
+        if found is None or cut is None:
+            return found
+        crc32 = cut.crc32 or found.crc32
+        return replace(found, crc32=crc32, codec=cut.codec, warnings=cut.warnings + found.warnings)
+
+    def _loaded(self, status: JobStatus, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
+        """The receipt of a table job of which all is in, by whoever died before it could say so."""
+        if status.store is Store.BUCKET:
+            return None
+        cut = folder.find(Cut, CUT)
+        spans = self._delivered(execution, ticket, cut)
+        if spans and cut and cut.plan and not is_staged(cut.plan):
+            # Nothing is left to be made visible: neither its source nor its table needs to be there any more.
+            return replace(spans, warnings=(*spans.warnings, LOADED))
+        end = self.tables(status.store).ended(status.job_id)
+        if end is None:
+            return None
+        if spans is None:
+            codec = codec_by_name(status.source)
+            return receipt_of_end(end.total, status.job_id, codec=codec, size=status.size)
+        moved = with_move(spans, end.moved, status.job_id)
+        return replace(moved, warnings=(*moved.warnings, LOADED))
+
+    def _delivered(self, execution: str, ticket: Ticket | None, cut: Cut | None) -> Receipt | None:
+        """What all spans have loaded together, if that is all, and as much as the route wants."""
+        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+            return None
+        found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
+        receipts = [found[number] for number in cut.numbers if number in found]
+        if len(receipts) < len(cut.numbers):
+            return None
+        whole = joined(ticket, cut, receipts)
+        try:
+            self.tables(ticket.job.route.store).refuse_too_many(ticket, cut.plan, whole)
+            check_paths(cut.plan, fields_of(cut, receipts))
+        except PermanentError:
+            return None
+        return whole
+
+    def _telling(self, folder: Folder, ticket: Ticket | None, failure: Failure) -> Failure:
+        """A failure that also says what is in the tables. A source that is carried whole says so itself."""
+        cut = folder.find(Cut, CUT)
+        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+            return failure
+        try:
+            committed = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+        except PenstockError as error:
+            # A job must end also where its table has gone.
+            told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
+            return replace(failure, message=f"{failure.message}; {told}")
+        if committed is None:
+            return failure
+        message = f"{failure.message}; {committed.told}"
+        return replace(failure, message=message, hint=committed.hint(failure.hint))
+
+    def _failure(self, status: JobStatus, execution: str, error: Mapping[str, object]) -> Failure:
+        """What ended the job: what a step noted, where that explains what the machine was told."""
+        told = failure_told(error)
+        noted = self.executions.blamed(status.job_id, execution)
+        if noted and (is_permanent(noted.error) or told.error in _GENERAL):
+            return noted
+        return explained(told, status.source)
+
+
+def _told(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:
+    return {
+        "job": status.job_id,
+        "execution": execution,
+        "source": status.source,
+        "target": status.target,
+        "route": status.route,
+        "state": str(state),
+    }

@@ -1,0 +1,228 @@
+"""`finish`: what is whole becomes visible. It may be called again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from penstock.codecs import crc32_combine
+from penstock.delivery.bucket import UPLOADS, publish_rule
+from penstock.destinations.ports import PartStore
+from penstock.errors import (
+    ChecksumMismatchError,
+    IncompleteJobError,
+    LeaseLostError,
+    PublishConflictError,
+    YieldedError,
+)
+from penstock.large_jobs.job_files import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
+from penstock.large_jobs.plan import EXECUTION_SECONDS
+from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.table_steps import TableSteps
+from penstock.model.column import FieldCounts
+from penstock.model.job import Receipt
+from penstock.model.job_status import JobState, Phase
+from penstock.model.load import Loaded
+from penstock.model.object import Target
+from penstock.model.route import Store
+from penstock.model.serialization import to_plain
+from penstock.model.span import SpanReceipt
+from penstock.model.wording import counted, rejected
+from penstock.tables import check_paths, dropped_warning, field_warnings
+
+SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
+
+# What the machine does after `finish`.
+DONE, AGAIN, YIELDED = "done", "again", "yielded"
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """Publishes what all spans delivered."""
+
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    tables: Callable[[Store], TableSteps]
+    events: EventBus
+
+    def __call__(self, job_id: str, execution: str, round_: int = 0) -> dict[str, object]:
+        """Check every receipt, publish, close the job, tell; for a job that has succeeded, only tell again.
+
+        Answers what is ``next``: "done"; "again" where S3 refuses to complete the upload, so that all spans must be
+        sent again in a new one; or "yielded", where the job of a newer version comes first.
+
+        Raises IncompleteJobError when a receipt, a part or bytes are missing, ChecksumMismatchError,
+        TooManyRejectsError, InvalidTableError when no record has what a column is declared to come from,
+        LeaseLostError when the job has failed, and what publishing raises.
+        """
+        folder = Folder(self.files, job_id)
+        standing = self.executions.standing(job_id, execution)
+        if standing is JobState.SUCCEEDED:
+            return self._tell(job_id, folder.get(dict, REPORT))
+        if standing is JobState.WAITING:
+            return {"next": YIELDED}
+        if standing.final:
+            raise LeaseLostError(f"job {job_id} has ended: {standing}")
+        self.executions.enter(job_id, execution, Phase.FINISH)
+        ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
+        found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
+        receipts = [found[number] for number in cut.numbers if number in found]
+        if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, ticket, execution, round_):
+            return {"next": AGAIN}
+        _check(ticket, cut, receipts)
+        whole = joined(ticket, cut, receipts)
+        if cut.spans and cut.plan:
+            steps = self.tables(ticket.job.route.store)
+            steps.refuse_too_many(ticket, cut.plan, whole)
+            check_paths(cut.plan, fields_of(cut, receipts))
+            whole = with_move(whole, steps.finish(ticket, cut.plan, whole, holder=execution), job_id)
+        elif cut.spans:
+            upload = folder.get(Upload, upload_name(execution, round_))
+            published = self._publish(_Delivery(ticket, execution, round_, upload), whole)
+            if isinstance(published, str):
+                return {"next": published}
+            whole = published
+        report = told_of(ticket, execution, JobState.SUCCEEDED) | {
+            "receipt": to_plain(whole),
+            "spans": [to_plain(receipt) for receipt in receipts],
+        }
+        folder.put(REPORT, report)
+        # Closed before it is told: what stands is a success.
+        self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=whole)
+        return self._tell(job_id, report)
+
+    def _has_begun_anew(self, folder: Folder, ticket: Ticket, execution: str, round_: int) -> bool:
+        """Whether a span has found the upload of its round gone, so that there is another round."""
+        if self.executions.confirm(ticket.job.id, execution, lease=EXECUTION_SECONDS) <= round_:
+            return False
+        if isinstance(ticket.job.target, Target):
+            self.parts.abort(ticket.job.target, folder.get(Upload, upload_name(execution, round_)).upload_id)
+        return True
+
+    def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
+        self.events.put(SUCCEEDED, {name: value for name, value in report.items() if name != "spans"})
+        return {"job": job_id, "state": str(JobState.SUCCEEDED), "next": DONE}
+
+    def _publish(self, delivery: _Delivery, whole: Receipt) -> Receipt | str:
+        """What was published; or what must come next."""
+        job, execution, upload = delivery.ticket.job, delivery.execution, delivery.upload
+        target = job.target
+        if not isinstance(target, Target):
+            raise TypeError(f"not an object: {target}")
+        try:
+            self.executions.check_order(job)
+            published = self.parts.complete(
+                target,
+                upload.upload_id,
+                parts=whole.parts,
+                size=whole.bytes_out,
+                crc32=whole.crc32,
+                rule=publish_rule(job),
+            )
+        except YieldedError as error:
+            self.parts.abort(target, upload.upload_id)
+            self.executions.yield_to(job.id, execution, error)
+            return YIELDED
+        except PublishConflictError:
+            # The upload can never be completed; or it is gone, for an earlier try of this has come as far as here.
+            if delivery.round_ >= UPLOADS:
+                raise
+            self.executions.begin_round(job.id, execution, delivery.round_ + 1)
+            self.parts.abort(target, upload.upload_id)
+            return AGAIN
+        return Receipt(
+            whole.bytes_in,
+            whole.bytes_out,
+            whole.crc32,
+            whole.parts,
+            whole.codec,
+            published.etag,
+            published.version_id,
+            whole.warnings + upload.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """What the spans of a round have filled."""
+
+    ticket: Ticket
+    execution: str
+    round_: int
+    upload: Upload
+
+
+def told_of(ticket: Ticket, execution: str, state: JobState) -> dict[str, object]:
+    """What an event says of a job, whatever became of it."""
+    return {
+        "job": ticket.job.id,
+        "execution": execution,
+        "source": ticket.job.source.uri,
+        "target": ticket.job.target.uri,
+        "route": ticket.job.route.name,
+        "state": str(state),
+    }
+
+
+def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:
+    """Whether every span has delivered, and all that the source holds."""
+    if missing := len(cut.numbers) - len(receipts):
+        raise IncompleteJobError(
+            f"{ticket.job.source.uri}: {missing:,} of {counted(len(cut.numbers), 'span')} have no receipt"
+        )
+    delivered = sum(receipt.bytes_out for receipt in receipts) + (cut.before.bytes_out if cut.before else 0)
+    if cut.spans and not cut.plan and delivered != cut.total:
+        raise IncompleteJobError(f"{ticket.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
+
+
+def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt:
+    """The receipt of the whole job. Raises ChecksumMismatchError when its bytes are not those that were indexed."""
+    crc32 = 0
+    for receipt in receipts:
+        crc32 = crc32_combine(crc32, receipt.crc32, receipt.bytes_out)
+    if cut.crc32 is not None and not cut.plan and crc32 != cut.crc32:
+        raise ChecksumMismatchError(
+            f"the spans delivered bytes of CRC32 {crc32:08x}, the source declares {cut.crc32:08x}",
+            offset=ticket.job.source.size,
+            source=ticket.job.source.uri,
+        )
+    everything = [cut.before, *receipts] if cut.before else receipts
+    rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
+    dropped = sum(receipt.dropped for receipt in everything)
+    told = _told_of_rows(ticket.job.id, rows, rejects, dropped) if cut.spans else ()
+    if cut.spans and cut.plan:
+        told += field_warnings(cut.plan, fields_of(cut, receipts))
+    return Receipt(
+        bytes_in=ticket.job.source.size,
+        bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
+        crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
+        parts=sum(receipt.chunks for receipt in everything),
+        codec=cut.codec,
+        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings) + told,
+        rows=rows,
+        rejects=rejects,
+        dropped=dropped,
+    )
+
+
+def fields_of(cut: Cut, receipts: Sequence[SpanReceipt]) -> FieldCounts:
+    """What the fields of all records tell."""
+    return reduce(FieldCounts.plus, [receipt.fields for receipt in ([cut.before] if cut.before else []) + [*receipts]])
+
+
+def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[str, ...]:
+    listed = f"{rejected(rejects, of=rows + rejects + dropped)}: see jobs/{job_id}/rejects/"
+    return ((listed,) if rejects else ()) + ((dropped_warning(dropped),) if dropped else ())
+
+
+def with_move(whole: Receipt, moved: Loaded, job_id: str) -> Receipt:
+    """The receipt after the rows of an atomic load were moved."""
+    if not moved.rows:
+        return whole
+    rows, rejects, dropped = whole.rows + moved.rows, whole.rejects + len(moved.rejects), whole.dropped + moved.dropped
+    before = _told_of_rows(job_id, whole.rows, whole.rejects, whole.dropped)
+    others = tuple(warning for warning in whole.warnings if warning not in before)
+    warnings = others + _told_of_rows(job_id, rows, rejects, dropped)
+    return replace(whole, rows=rows, rejects=rejects, dropped=dropped, warnings=warnings)

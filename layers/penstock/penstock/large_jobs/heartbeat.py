@@ -1,0 +1,45 @@
+"""How far a unit of an execution is, told while it goes on: a span, a piece of a survey, an index pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from penstock.errors import ServiceUnavailableError
+from penstock.large_jobs.ports import ExecutionStore
+from penstock.model.job import Progress
+from penstock.model.job_status import Stage
+
+# Often enough for somebody who watches; 10,000 workers make 2,000 writes a second, each to an item of 32 of them.
+HEARTBEAT_SECONDS = 5.0
+# Who has just begun to watch sees that something moves.
+FIRST_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class UnitHeartbeat:
+    """Notes the progress that it is called with: after ``first`` seconds, then every ``every`` seconds."""
+
+    executions: ExecutionStore
+    execution: str
+    stage: Stage
+    unit: int
+    every: float = HEARTBEAT_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    first: float = FIRST_SECONDS
+    _last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A unit that is done by then needs no write but that of its receipt.
+        self._last = self.clock() - self.every + self.first
+
+    def __call__(self, progress: Progress) -> None:
+        if self.clock() - self._last < self.every:
+            return
+        self._last = self.clock()
+        try:
+            self.executions.note(self.execution, self.stage, self.unit, progress)
+        except ServiceUnavailableError:
+            # The work is worth more than its progress, which the next heartbeat notes.
+            return

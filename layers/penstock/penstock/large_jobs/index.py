@@ -1,0 +1,53 @@
+"""`index`: a stretch of the pass over a compressed source, or the survey of one piece of a plain one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.delivery.decoding import naming
+from penstock.delivery.ports import ObjectStore
+from penstock.formats.boundaries import Text
+from penstock.large_jobs import survey as surveying
+from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
+from penstock.large_jobs.index_pass import IndexPass
+from penstock.large_jobs.job_files import TEXT, TICKET, Folder, Ticket
+from penstock.large_jobs.plan import Sizes, codec_of, index_of
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.survey import Piece
+from penstock.model.job import Progress
+from penstock.model.job_status import Stage
+from penstock.model.serialization import from_plain
+from penstock.model.source import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Counts what a plan needs to know, as far as the time reaches. ``margin`` in seconds."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    sizes: Sizes
+    margin: float
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+
+    def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
+        """Go on with the index, or survey the piece ``item`` where there is one; answers whether it is done."""
+        folder = Folder(self.files, job_id)
+        ticket = folder.get(Ticket, TICKET)
+        job = ticket.job
+        piece = None if item is None else from_plain(Piece, item)
+        unit = 0 if piece is None else piece.number
+        heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds)
+        with naming(job.source):
+            if piece is not None:
+                surveying.answer(self.objects, folder, piece, heartbeat)
+                self.executions.note(execution, Stage.READ, unit, Progress(piece.end - piece.start))
+                return {"done": True}
+            codec = codec_of(self.objects, ticket, self.sizes)
+            index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
+            stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
+            done = stretch.run()
+            if done:
+                self.executions.note(execution, Stage.READ, unit, Progress(job.source.size))
+            return {"done": done}

@@ -1,0 +1,262 @@
+"""`index`: one pass over a source that notes where it can be entered, as far as the time reaches.
+
+What it finds lies under ``jobs/index-<digest>/``, by the source's version and by how its records are found: every job
+on that version uses it.
+
+segment-<at>-<n>   n entries from decoded offset ``at`` on, and their windows (see index/file.py), each written before
+                   the state that names it
+state.json         the segments, and how to go on after the last entry of the last one
+
+So a pass that is killed, or out of time, goes on from the last state; what it found after that, it finds again. The
+name of a segment tells its content: two passes at once, of which each overwrites the other's state, do no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from penstock.codecs import Trace
+from penstock.codecs.block_index import START
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory
+from penstock.codecs.indexers import Way, ways_within
+from penstock.codecs.xz.tail import Found
+from penstock.delivery.decoding import ceiling, naming, too_large
+from penstock.delivery.ports import ObjectStore
+from penstock.errors import BadSourceError, TimeLimitError
+from penstock.formats.boundaries import Boundaries, BoundariesState, Text
+from penstock.large_jobs.job_files import FOLDER
+from penstock.large_jobs.ports import WorkFiles
+from penstock.large_jobs.span_planning import Place, place
+from penstock.limits import Budget
+from penstock.model.identity import digest
+from penstock.model.job import Progress
+from penstock.model.object import Source
+from penstock.model.route import Route
+from penstock.model.serialization import from_json, to_json, to_plain
+from penstock.model.source import Deadline
+from penstock.model.span import Stored
+
+# Entries of a segment: 8 MiB of windows at most are held until it is written.
+SEGMENT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How far an index is. ``segments`` are names; ``checkpoint`` and ``counter`` belong to the last entry of the last.
+
+    ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``. ``whole``: there is but one
+    place to enter it, so it is not to be cut.
+    """
+
+    segments: tuple[str, ...] = ()
+    entries: int = 0
+    done: bool = False
+    whole: bool = False
+    total: int = 0
+    crc32: int | None = None
+    warnings: tuple[str, ...] = ()
+    checkpoint: str = ""
+    counter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The index of one source. ``text`` is how its records are told apart; None where they are not counted."""
+
+    files: WorkFiles
+    source: Source
+    codec: str
+    spacing: int
+    text: Text | None = None
+
+    @property
+    def folder(self) -> str:
+        counted = json.dumps(to_plain(self.text), separators=(",", ":"), ensure_ascii=False) if self.text else ""
+        return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
+
+    def state(self) -> IndexState:
+        """How far it is."""
+        text = self.files.read(f"{self.folder}/state.json")
+        return from_json(IndexState, text) if text else IndexState()
+
+    def write(self, state: IndexState) -> None:
+        """Remember how far it is."""
+        self.files.write(f"{self.folder}/state.json", to_json(state).encode())
+
+    def key(self, segment: str) -> str:
+        """The key of a segment."""
+        return f"{self.folder}/{segment}"
+
+    def places(self) -> Iterator[Place]:
+        """All entries of an index that is done, without their windows."""
+        for segment in self.state().segments:
+            key = self.key(segment)
+            head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
+            for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
+                yield place(listed, key)
+
+
+@dataclass(slots=True)
+class _Noted:
+    """An entry that waits to be written: first for its record to be found, then for its segment to be full."""
+
+    checkpoint: Checkpoint
+    counter: str
+
+
+@dataclass(slots=True)
+class IndexPass:
+    """One stretch of the pass, for a job of this ``route``. Memory: what a scan takes, and a segment of entries."""
+
+    index: Index
+    route: Route
+    objects: ObjectStore
+    budget: Budget
+    deadline: Deadline
+    margin: float
+    heartbeat: Callable[[Progress], None]
+    _waiting: deque[_Noted] = field(default_factory=deque)
+    _ready: list[_Noted] = field(default_factory=list)
+
+    def run(self) -> bool:
+        """Go on until the source ends (True) or only the margin is left (False).
+
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling; TimeLimitError when not
+        one entry was found in all the time.
+        """
+        state = self.index.state()
+        if state.done:
+            return True
+        with naming(self.index.source):
+            found = None if state.segments else self._tail()
+            if found and (len(found.entries) == 1 or not self.index.text):
+                return self._take(state, found)
+            return self._scan(state)
+
+    @property
+    def _way(self) -> Way:
+        return ways_within(self.budget.window)[self.index.codec]
+
+    def _tail(self) -> Found | None:
+        """What a source says of itself at its end, where its codec makes it do so."""
+        source, tail = self.index.source, self._way.tail
+        if tail is None:
+            return None
+        try:
+            return tail(self._open, source.size, self.index.spacing)
+        except BadSourceError:
+            # Damage, or garbage that was appended: whoever reads it from the start finds out which.
+            return Found([START], 0)
+
+    def _open(self, start: int, end: int | None = None) -> Generator[bytes, None, None]:
+        return self.objects.open_source(self.index.source, start=start, end=end).chunks()
+
+    def _take(self, state: IndexState, found: Found) -> bool:
+        self._limit(found.total, self.index.source.size)
+        for entry in found.entries:
+            self._note(entry, None)
+            if len(self._ready) >= SEGMENT:
+                state = self._flush(state)
+        return self._end(state, Trace(produced=found.total, warnings=list(found.warnings)))
+
+    def _scan(self, state: IndexState) -> bool:
+        began = state.segments
+        checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
+        counter = self._counter(state)
+        trace = Trace()
+        with closing(self._open(checkpoint.entry.encoded if checkpoint else 0)) as chunks:
+            pieces = self._way.scan(
+                chunks,
+                trace,
+                self.budget.step,
+                spacing=self.index.spacing,
+                note=lambda noted: self._note(noted, counter),
+                checkpoint=checkpoint,
+                content=counter is not None,
+            )
+            for piece in pieces:
+                self._limit(trace.produced, trace.consumed)
+                self.heartbeat(Progress(trace.consumed))
+                if counter:
+                    counter.feed(piece)
+                    self._resolve(counter)
+                if len(self._ready) >= SEGMENT:
+                    state = self._flush(state)
+                if self.deadline.remaining() <= self.margin:
+                    return self._pause(state, trace, began)
+        if counter:
+            counter.finish()
+            self._resolve(counter)
+        return self._end(state, trace)
+
+    def _limit(self, decoded: int, encoded: int) -> None:
+        if decoded > ceiling(self.index.source, self.route):
+            raise too_large(self.index.source, self.route, encoded)
+
+    def _end(self, state: IndexState, trace: Trace) -> bool:
+        state = self._flush(state)
+        self.index.write(
+            replace(
+                state,
+                done=True,
+                whole=self._way.exact and state.entries == 1,
+                total=trace.produced,
+                crc32=trace.crc32,
+                warnings=tuple(trace.warnings),
+            )
+        )
+        return True
+
+    def _counter(self, state: IndexState) -> Boundaries | None:
+        if self.index.text is None:
+            return None
+        if not state.counter:
+            return Boundaries(BoundariesState(self.index.text))
+        return Boundaries(BoundariesState.from_json(json.loads(state.counter)))
+
+    def _note(self, checkpoint: Checkpoint, counter: Boundaries | None) -> None:
+        if counter is None:
+            self._ready.append(_Noted(checkpoint, ""))
+            return
+        # Of the entry alone: those before it that still wait for their records are not asked for again.
+        state = replace(counter.state, marks=(), found=())
+        self._waiting.append(_Noted(checkpoint, json.dumps(state.to_json())))
+        counter.mark()
+
+    def _resolve(self, counter: Boundaries) -> None:
+        for _, record, row in counter.take():
+            noted = self._waiting.popleft()
+            entry = replace(noted.checkpoint.entry, record=record, row=row)
+            noted.checkpoint = replace(noted.checkpoint, entry=entry)
+            self._ready.append(noted)
+
+    def _flush(self, state: IndexState) -> IndexState:
+        if not self._ready:
+            return state
+        entries = [(noted.checkpoint.entry, noted.checkpoint.window) for noted in self._ready]
+        segment = f"segment-{entries[0][0].decoded:016x}-{len(entries)}"
+        self.index.files.write(self.index.key(segment), pack(entries))
+        last = self._ready[-1]
+        self._ready.clear()
+        state = replace(
+            state,
+            segments=(*state.segments, segment),
+            entries=state.entries + len(entries),
+            checkpoint=json.dumps(last.checkpoint.to_json()),
+            counter=last.counter,
+        )
+        self.index.write(state)
+        return state
+
+    def _pause(self, state: IndexState, trace: Trace, began: tuple[str, ...]) -> bool:
+        if self._flush(state).segments == began:
+            raise TimeLimitError(
+                f"{self.index.source.uri}: no place to enter it was found in one invocation "
+                f"({trace.consumed:,} bytes read)"
+            )
+        return False

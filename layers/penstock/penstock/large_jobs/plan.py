@@ -1,0 +1,229 @@
+"""`plan`: looks at what there is of a job, and says what comes next: index, survey, work or sequence.
+
+Called again after each of them. Whatever it decides it leaves in the job's folder, once: a second call finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from penstock.codecs import HEAD, choose
+from penstock.codecs.indexers import ways_within
+from penstock.delivery.bucket import describe
+from penstock.delivery.decoding import ceiling, naming, peek, too_large
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.ports import PartStore
+from penstock.errors import PenstockError, noting
+from penstock.formats.boundaries import Text
+from penstock.large_jobs.estimate import bytes_per_second
+from penstock.large_jobs.index_pass import Index
+from penstock.large_jobs.job_files import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.span_planning import PART, Place, cut_parts, part_size, spacing, span_size
+from penstock.large_jobs.survey import pieces_of
+from penstock.limits import MIB, Budget
+from penstock.model.job_status import Phase
+from penstock.model.object import Source, Target
+from penstock.model.route import Store
+from penstock.model.serialization import to_json
+from penstock.model.source import Deadline
+from penstock.model.span import Entry, Span
+from penstock.routes import Routes, check_target
+from penstock.tables import is_staged
+
+# As long as the machine's own limit: an execution that dies without a word is given up then.
+EXECUTION_SECONDS = 7 * 86_400.0
+
+# A worker may be this much slower than its estimate before a span is too long for it.
+_HASTE = 4
+# However little time there is: below, entering a span costs more than its bytes.
+_LEAST = 16 * MIB
+
+IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a plan goes by. ``workers`` carry a span each; 0 leaves ``span_bytes`` and ``index_spacing`` to it.
+
+    ``memory`` is a worker's, in bytes. ``part_bytes`` are those of a part, unless there would be too many.
+    """
+
+    budget: Budget
+    memory: int
+    workers: int
+    span_bytes: int = 0
+    index_spacing: int = 0
+    part_bytes: int = PART
+
+    def part(self, total: int) -> int:
+        """Bytes of a part. Raises OutputTooLargeError."""
+        return part_size(total, self.budget, least=self.part_bytes)
+
+    def span(self, total: int, codec: str, store: Store, seconds: float) -> int:
+        """Decoded bytes of a span, of which a worker has so many ``seconds``: a quarter of them should do."""
+        if self.span_bytes:
+            return self.span_bytes
+        fitting = int(bytes_per_second(codec, store, self.memory) * seconds / _HASTE)
+        return min(span_size(total, self.workers), max(fitting, _LEAST))
+
+    def spacing(self, size: int) -> int:
+        """Decoded bytes between two entries of an index."""
+        return self.index_spacing or spacing(size)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cut, and its spans, of which it does not yet say how many there are."""
+
+    cut: Cut
+    spans: Iterable[Span]
+
+
+Decision = Draft | str
+"""How a job is cut; or the step that must come before that is known."""
+
+CutTable = Callable[[Ticket, Folder, str, Deadline], Decision]
+"""Decides for a table job, by ticket, folder and codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Decides how jobs are cut, and opens the upload that the spans of an execution fill."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    cut_table: CutTable
+    routes: Callable[[], Routes]
+    sizes: Sizes
+    margin: float
+
+    def __call__(self, job_id: str, execution: str, deadline: Deadline) -> dict[str, object]:
+        """What comes next, and where the Map finds its items.
+
+        Raises DestinationLoopError, ExpansionLimitError, OutputTooLargeError, and what reading the source and asking
+        the database raise.
+        """
+        folder = Folder(self.files, job_id)
+        ticket = folder.get(Ticket, TICKET)
+        round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
+        self.executions.enter(job_id, execution, Phase.PLAN)
+        cut = _standing(folder, execution)
+        if cut is None:
+            with naming(ticket.job.source):
+                decision = self._decide(ticket, folder, deadline)
+            if isinstance(decision, str):
+                phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
+                self.executions.enter(job_id, execution, phase, units=pieces_of(folder) or 1)
+                return self._answer(decision, folder.key(PIECES), self.sizes.workers)
+            if decision.cut.total > ceiling(ticket.job.source, ticket.job.route):
+                raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
+            cut = _write(folder, decision, execution)
+        if cut.spans and not cut.plan:
+            self._open_upload(ticket, folder, execution, round_)
+        self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
+        self.executions.enter(job_id, execution, Phase.SPANS)
+        return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
+
+    def _answer(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
+        return {
+            "next": following,
+            "round": round_,
+            "manifest": {"bucket": self.files.bucket, "key": manifest},
+            "concurrency": workers,
+        }
+
+    def _decide(self, ticket: Ticket, folder: Folder, deadline: Deadline) -> Decision:
+        source = ticket.job.source
+        codec = codec_of(self.objects, ticket, self.sizes)
+        if ticket.job.route.plan:
+            return self.cut_table(ticket, folder, codec, deadline)
+        if codec == IDENTITY:
+            return self._in_parts(Cut(codec, WHOLE, source.size, ticket.head.crc32), [], source, deadline)
+        if codec not in ways_within(self.sizes.budget.window):
+            return Draft(Cut(codec, WHOLE), [whole(source)])
+        index = index_of(self.files, source, codec, self.sizes)
+        state = index.state()
+        if not state.done:
+            return "index"
+        if state.whole:
+            return Draft(Cut(codec, WHOLE), [whole(source)])
+        cut = Cut(codec, WHOLE, state.total, state.crc32, state.warnings)
+        return self._in_parts(cut, list(index.places()), source, deadline)
+
+    def _in_parts(self, cut: Cut, places: Sequence[Place], source: Source, deadline: Deadline) -> Draft:
+        part = self.sizes.part(cut.total)
+        span = self.sizes.span(cut.total, cut.codec, Store.BUCKET, deadline.remaining() - self.margin)
+        size = max(1, -(-span // part)) * part
+        at = places or [Place(Entry(start, start)) for start in range(0, max(1, source.size), size)]
+        return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
+
+    def _open_upload(self, ticket: Ticket, folder: Folder, execution: str, round_: int) -> None:
+        """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
+        target, name = ticket.job.target, upload_name(execution, round_)
+        if not isinstance(target, Target):
+            raise TypeError(f"not an object: {target}")
+        if folder.find(Upload, name):
+            return
+        self.routes().refuse_loop(ticket.job.route, ticket.job.source, target)
+        check_target(ticket.job.route, target)
+        content, warnings = describe(ticket.job, target, ticket.head)
+        ours = Upload(self.parts.create(target, content), warnings)
+        try:
+            self.executions.note_upload(ticket.job.id, execution, ours.upload_id)
+        except PenstockError as error:
+            # Nobody else knows of it.
+            with noting(error, "its upload could not be aborted"):
+                self.parts.abort(target, ours.upload_id)
+            raise
+        if folder.put_once(Upload, name, ours) != ours:
+            self.parts.abort(target, ours.upload_id)
+
+
+def codec_of(objects: ObjectStore, ticket: Ticket, sizes: Sizes) -> str:
+    """The codec of a job's source, by its first bytes. Raises CodecMismatchError, and what reading them raises."""
+    source = ticket.job.source
+    with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
+        head, _ = peek(chunks, HEAD)
+    return choose(head, source.key, ticket.job.route.codec, window=sizes.budget.window).name
+
+
+def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: Text | None = None) -> Index:
+    """The index of a source; ``text`` says how its records are told apart, where they are to be counted."""
+    return Index(files, source, codec, sizes.spacing(source.size), text)
+
+
+def whole(source: Source) -> Span:
+    """A source that cannot be cut."""
+    return Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)
+
+
+def _standing(folder: Folder, execution: str) -> Cut | None:
+    """The cut that an execution goes by, an earlier one's if there was one: what that has committed goes by it, too.
+
+    Not where it staged: that was dropped when it ended, what ingest had loaded before it included.
+    """
+    cut = folder.find(Cut, CUT)
+    if cut and cut.plan and cut.execution != execution:
+        return None if is_staged(cut.plan) else cut
+    return cut
+
+
+def _write(folder: Folder, draft: Draft, execution: str) -> Cut:
+    """The manifest first: what says that there is one comes last."""
+    last = WHOLE
+    lines = []
+    for span in draft.spans:
+        last = span.number
+        lines.append(to_json(span).encode() + b"\n")
+    folder.files.write(folder.key(MANIFEST), b"".join(lines))
+    cut = replace(draft.cut, spans=last, execution=execution)
+    standing = folder.put_once(Cut, CUT, cut)
+    if standing.execution == execution:
+        return standing
+    folder.put(CUT, cut)
+    return cut

@@ -1,0 +1,77 @@
+"""The decoded bytes of one span, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+
+from penstock.codecs import Trace
+from penstock.codecs.block_index import passing
+from penstock.codecs.index_file import read_window
+from penstock.codecs.indexers import ways_within
+from penstock.delivery.ports import ObjectStore
+from penstock.errors import CorruptSourceError, NotEnoughTimeError, TruncatedSourceError
+from penstock.large_jobs.ports import WorkFiles
+from penstock.limits import Budget
+from penstock.model.object import Source
+from penstock.model.source import Deadline
+from penstock.model.span import Span
+
+
+def span_bytes(
+    objects: ObjectStore,
+    files: WorkFiles,
+    source: Source,
+    span: Span,
+    *,
+    codec: str,
+    budget: Budget,
+    deadline: Deadline,
+    margin: float,
+) -> Generator[bytes, None, None]:
+    """The decoded bytes of a span, in pieces of at most ``budget.step``.
+
+    Raises TruncatedSourceError where the source has fewer, CorruptSourceError where it has more than all spans together
+    or is not to be entered where the next span enters, NotEnoughTimeError when only ``margin`` seconds are left, and
+    what decoding raises. Memory: as `delivery.decoding`.
+    """
+    window = read_window(files.read_part(span.window)) if span.window else b""
+    content = objects.open_source(source, start=span.entry.encoded, end=span.encoded_end)
+    skip, left = span.start - span.entry.decoded, span.size
+    with closing(content.chunks()) as chunks:
+        pieces = _entered(chunks, span, window, codec, budget)
+        while left:
+            piece = next(pieces, None)
+            if piece is None:
+                raise TruncatedSourceError(
+                    f"span {span.number} ends {left:,} bytes early: the index does not fit the source",
+                    offset=span.encoded_end,
+                )
+            if deadline.remaining() <= margin:
+                raise NotEnoughTimeError(
+                    f"{source.uri}: span {span.number}: {left:,} of {span.size:,} bytes are left",
+                    hint="Give the functions more memory (CPU grows with it), or set SpanBytes to less.",
+                )
+            if skip:
+                skipped = min(skip, len(piece))
+                piece, skip = piece[skipped:], skip - skipped
+            if piece:
+                piece = piece[:left]
+                left -= len(piece)
+                yield piece
+        if span.following is None and next(pieces, None) is not None:
+            raise CorruptSourceError("the content goes on where the index says that it ends", offset=span.encoded_end)
+
+
+def _entered(chunks: Iterable[bytes], span: Span, window: bytes, codec: str, budget: Budget) -> Iterator[bytes]:
+    way, trace = ways_within(budget.window).get(codec), Trace()
+    if way is None:
+        return _stepped(chunks, budget.step)
+    pieces = way.enter(chunks, span.entry, window, budget.step, trace=trace)
+    return passing(pieces, trace, span.following) if way.exact and span.following else pieces
+
+
+def _stepped(chunks: Iterable[bytes], step: int) -> Generator[bytes, None, None]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), step):
+            yield chunk[start : start + step]

@@ -1,0 +1,196 @@
+"""`work`: one span, delivered and counted. Done again, it does no harm; counted already, it is not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from penstock.delivery.attempt import Attempt, Carrier
+from penstock.delivery.bucket import UPLOADS
+from penstock.delivery.decoding import naming
+from penstock.delivery.ports import ObjectStore
+from penstock.destinations.ports import PartStore
+from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
+from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
+from penstock.large_jobs.job_files import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.span_reader import span_bytes
+from penstock.large_jobs.table_steps import TableSteps
+from penstock.limits import Budget
+from penstock.model.job import Progress
+from penstock.model.job_status import Stage
+from penstock.model.object import Target
+from penstock.model.route import Store
+from penstock.model.serialization import from_plain
+from penstock.model.source import Deadline
+from penstock.model.span import Span, SpanReceipt, delivery_of
+from penstock.routes import Routes
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Carries spans. ``carriers`` are ingest's, for a source that cannot be cut. Times in seconds, ``now`` of Unix."""
+
+    objects: ObjectStore
+    files: WorkFiles
+    executions: ExecutionStore
+    parts: PartStore
+    tables: Callable[[Store], TableSteps]
+    carriers: Mapping[Store, Carrier]
+    routes: Callable[[], Routes]
+    budget: Budget
+    margin: float
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+    def __call__(
+        self, job_id: str, execution: str, item: object, deadline: Deadline, round_: int = 0
+    ) -> dict[str, object]:
+        """Deliver a span of the manifest, unless its receipt is there; without one, all that have none, in order, as
+        far as the time reaches. Answers whether it is done.
+
+        Raises LeaseLostError when the job has ended, NotEnoughTimeError, and what sources and sinks raise.
+        """
+        folder = Folder(self.files, job_id)
+        ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
+        spans = spans_of(folder) if item is None else [from_plain(Span, item)]
+        there = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
+        left = [span for span in spans if span.number not in there]
+        for number, span in enumerate(left):
+            try:
+                self._carry(_Task(folder, ticket, cut, span, execution, round_, deadline))
+            except NotEnoughTimeError:
+                if not number:
+                    raise
+                return {"done": False}
+        return {"done": True}
+
+    def _carry(self, task: _Task) -> None:
+        uri = task.ticket.job.source.uri
+        # Not for parts of an upload, which is gone with its job: 10,000 workers would read the one item of it.
+        if (task.cut.plan or task.span.number == WHOLE) and self._ended(task):
+            raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
+        try:
+            with naming(task.ticket.job.source):
+                receipt = self._deliver(task)
+        except PublishConflictError:
+            if task.span.number == WHOLE or task.cut.plan or task.round_ >= UPLOADS:
+                raise
+            # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
+            self.executions.begin_round(task.ticket.job.id, task.execution, task.round_ + 1)
+            return
+        self.executions.count(task.ticket.job.id, task.execution, receipt, round_=task.round_)
+
+    def _deliver(self, task: _Task) -> SpanReceipt:
+        began, at = self.clock(), self.now()
+        if task.span.number == WHOLE:
+            receipt = self._whole(task)
+        else:
+            pieces = span_bytes(
+                self.objects,
+                self.files,
+                task.ticket.job.source,
+                task.span,
+                codec=task.cut.codec,
+                budget=self.budget,
+                deadline=task.deadline,
+                margin=self.margin,
+            )
+            with closing(pieces):
+                carry = self._load if task.cut.plan else self._upload
+                receipt = carry(task, pieces, self._heartbeat(task))
+        return replace(receipt, seconds=self.clock() - began, began=at)
+
+    def _ended(self, task: _Task) -> bool:
+        return self.executions.standing(task.ticket.job.id, task.execution).final
+
+    def _heartbeat(self, task: _Task) -> UnitHeartbeat:
+        return UnitHeartbeat(
+            self.executions,
+            delivery_of(task.execution, task.round_),
+            Stage.DELIVER,
+            task.span.number,
+            self.heartbeat_seconds,
+            self.clock,
+        )
+
+    def _upload(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
+        span, target = task.span, task.ticket.job.target
+        if not isinstance(target, Target):
+            raise TypeError(f"not an object: {target}")
+        upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
+        with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
+            written = 0
+            for piece in pieces:
+                sink.write(piece)
+                written += len(piece)
+                heartbeat(Progress(span.bytes_in * written // span.size, written))
+            parts, size, crc32 = sink.finish()
+        return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
+
+    def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
+        span = task.span
+        steps = self.tables(task.ticket.job.route.store)
+        tally = steps.load(
+            task.ticket,
+            task.cut,
+            span,
+            pieces,
+            holder=task.execution,
+            ended=lambda: self._ended(task),
+            heartbeat=heartbeat,
+        )
+        return SpanReceipt(
+            span.number,
+            span.bytes_in,
+            span.size,
+            rows=tally.rows,
+            rejects=tally.rejects,
+            chunks=tally.chunks,
+            dropped=tally.dropped,
+            fields=tally.fields,
+        )
+
+    def _whole(self, task: _Task) -> SpanReceipt:
+        """The whole source, as ingest would, with all the time of an invocation."""
+        ticket = task.ticket
+        attempt = Attempt(
+            ticket.job,
+            ticket.head,
+            2,
+            self.routes(),
+            self._heartbeat(task),
+            task.deadline,
+            self.margin,
+            ended=lambda: self._ended(task),
+            holder=task.execution,
+            note_upload=lambda upload_id: self.executions.note_upload(ticket.job.id, task.execution, upload_id),
+        )
+        receipt = self.carriers[ticket.job.route.store](attempt)
+        return SpanReceipt(
+            WHOLE,
+            ticket.job.source.size,
+            receipt.bytes_out,
+            receipt.crc32,
+            receipt.rows,
+            receipt.rejects,
+            receipt.parts,
+            warnings=receipt.warnings,
+            dropped=receipt.dropped,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A span, and all that is known of its job."""
+
+    folder: Folder
+    ticket: Ticket
+    cut: Cut
+    span: Span
+    execution: str
+    round_: int
+    deadline: Deadline

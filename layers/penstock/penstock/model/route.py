@@ -1,0 +1,55 @@
+"""Routes: which keys are taken, how they are decoded and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from penstock.model.identity import digest, identities
+from penstock.model.table import TablePlan
+
+# Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
+DEFAULT_RATIO = 250.0
+
+
+class Store(StrEnum):
+    """Where a route delivers to."""
+
+    BUCKET = "bucket"
+    POSTGRESQL = "postgresql"
+    DYNAMODB = "dynamodb"
+
+
+@dataclass(frozen=True, slots=True)
+class TableTarget:
+    """A table that records go to; ``table`` is empty where a choice names several."""
+
+    store: Store
+    table: str
+
+    @property
+    def uri(self) -> str:
+        return f"{self.store}:{self.table}" if self.table else str(self.store)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule of ``routes.toml``. ``destination`` is a template; ceilings are per object; ``plan`` is for tables.
+
+    ``digest`` changes when anything that may change the outcome changes. It is made once: with a plan it takes a
+    millisecond, and each of a thousand small jobs asks for it.
+    """
+
+    name: str
+    match: tuple[str, ...]
+    destination: str
+    source_bucket: str = "*"
+    codec: str = "auto"
+    max_ratio: float = DEFAULT_RATIO
+    max_bytes: int = 50_000 * 1024**3
+    store: Store = Store.BUCKET
+    plan: TablePlan | None = None
+    digest: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", digest(*identities(self)))

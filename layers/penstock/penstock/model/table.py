@@ -1,0 +1,65 @@
+"""Destination tables as routes declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.model.column import Column
+from penstock.model.parse_options import ParseOptions
+
+
+class Mode(StrEnum):
+    """APPEND adds rows; UPSERT inserts or updates by key; REPLACE swaps the whole content at the end."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
+    header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
+    where its columns are ``guessed``, for no record has shown their types. ``atomic``: append or upsert all rows in
+    one transaction at the end. ``inferred``: its columns are those of a sample; ``spare`` are
+    others that the table has, for fields that come behind the sample."""
+
+    name: str
+    columns: tuple[Column, ...] = ()
+    mode: Mode = Mode.APPEND
+    key: tuple[str, ...] = ()
+    create: bool = False
+    nulls: tuple[str, ...] = ("",)
+    guessed: bool = False
+    atomic: bool = False
+    inferred: bool = False
+    spare: tuple[Column, ...] = ()
+
+    @property
+    def staged(self) -> bool:
+        """Whether nothing of a load is visible until all of it is."""
+        return self.atomic or self.mode is Mode.REPLACE
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Records routed by a field: ``tables`` maps its values to tables; the row lies under ``payload`` (empty:
+    the record itself). Values without a table are rejected, or ignored where ``ignore_unknown``."""
+
+    field: str
+    tables: Mapping[str, Table]
+    payload: str = ""
+    ignore_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What a route does with records: into one table, or by choice into several. ``max_rejects`` below 1 is a
+    share of the records, else a count."""
+
+    parse: ParseOptions
+    table: Table | None = None
+    choice: Choice | None = None
+    max_rejects: float = 0

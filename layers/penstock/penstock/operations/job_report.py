@@ -1,0 +1,85 @@
+"""All that is known of one job, for a report: how it stands, what its spans delivered and when, some of its rejects."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.model.job import Receipt
+from penstock.model.job_status import JobStatus
+from penstock.model.record import Reject
+from penstock.model.serialization import from_plain
+from penstock.model.span import SpanReceipt
+from penstock.operations.ports import RejectReader
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A job, the receipt of the whole where the machine left one, its spans' and the first of its rejects."""
+
+    status: JobStatus
+    receipt: Receipt | None
+    spans: tuple[SpanReceipt, ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Collects stories."""
+
+    files: WorkFiles
+    executions: ExecutionStore
+    rejects: RejectReader
+
+    def __call__(self, status: JobStatus, *, sample: int) -> Story:
+        """The story of a job with at most so many rejects. Work files that have expired are missing from it."""
+        told = self._report(status)
+        receipt = from_plain(Receipt, told["receipt"]) if told else None
+        if told:
+            listed = told["spans"]
+            spans = tuple(from_plain(SpanReceipt, span) for span in listed) if isinstance(listed, list) else ()
+        else:
+            spans = self._receipts(status)
+        return Story(status, receipt, spans, tuple(islice(self.rejects.read(status.job_id), sample)))
+
+    def _report(self, status: JobStatus) -> dict[str, object] | None:
+        """What finish left, unless it is about an earlier execution."""
+        report = Folder(self.files, status.job_id).find(dict, REPORT) if status.execution else None
+        return report if report and report["execution"] == status.execution else None
+
+    def _receipts(self, status: JobStatus) -> tuple[SpanReceipt, ...]:
+        """Of a job that has not succeeded: those that are there. A source that is not cut is span 0."""
+        if not status.execution:
+            return ()
+        found = self.executions.receipts(status.job_id, status.execution, range(status.spans + 1))
+        return tuple(found[number] for number in sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One span on a timeline: its lane from 0, and seconds from the first beginning."""
+
+    span: SpanReceipt
+    lane: int
+    begin: float
+    end: float
+
+
+def timeline(spans: Sequence[SpanReceipt]) -> tuple[Bar, ...]:
+    """Spans that were at work at once in lanes of their own, as few as there can be. Without times, none."""
+    timed = sorted((span for span in spans if span.began), key=lambda span: (span.began, span.span))
+    free: list[int] = []
+    busy: list[tuple[float, int]] = []
+    bars = []
+    for span in timed:
+        while busy and busy[0][0] <= span.began:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        lane = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (span.began + span.seconds, lane))
+        begin = span.began - timed[0].began
+        bars.append(Bar(span, lane, begin, begin + span.seconds))
+    return tuple(bars)

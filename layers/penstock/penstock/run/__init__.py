@@ -1,0 +1,1 @@
+"""Runs a job without Lambda: from a file, a pipe or a URI."""

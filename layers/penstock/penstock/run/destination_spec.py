@@ -1,0 +1,70 @@
+"""What a person orders on a command line, as a route: where something goes, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from penstock.errors import InvalidRouteError
+from penstock.limits import S3
+from penstock.model.route import DEFAULT_RATIO, Route, Store
+from penstock.routes.fields import Fields
+from penstock.routes.tables import read_plan
+
+# Not one of a routes file: it takes no key, so no destination can trigger it.
+NAME = "--to"
+
+# What looks like the name of a service; a name of one letter is a drive.
+_FOREIGN = re.compile(r"(?!s3://)(?:[A-Za-z]{2,}:|[A-Za-z][\w+.-]*://)")
+_DESTINATIONS = (
+    "Write s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, - or the path of a file, "
+    "with ./ before a name that has a colon."
+)
+_TABLES = (f"{Store.POSTGRESQL}:", f"{Store.DYNAMODB}:")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A destination and, for a table, the fields of a route's ``parse`` and ``table`` that were given."""
+
+    to: str
+    codec: str = "auto"
+    max_rejects: str = "0"
+    parse: Mapping[str, object] = field(default_factory=dict)
+    table: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_table(self) -> bool:
+        return self.to.startswith(_TABLES)
+
+    def route(self) -> Route:
+        """The route of this order alone. Raises InvalidRouteError naming the field."""
+        if not self.is_table:
+            if _FOREIGN.match(self.to):
+                raise InvalidRouteError(f"--to {self.to} is no destination that there is", hint=_DESTINATIONS)
+            if unused := [*self.parse, *self.table]:
+                raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, and {self.to} is none")
+            return Route(NAME, (), self.to, codec=self.codec, max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
+        store, _, name = self.to.partition(":")
+        if not name:
+            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {store}:TABLE.")
+        if name.startswith("//"):
+            # It may hold a password: it is not shown.
+            raise InvalidRouteError(
+                "--to names a table, and got the URI of a database", hint=f"Write --to {store}:TABLE --dsn URI."
+            )
+        given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
+        fields = Fields(given, f"--to {self.to}", "an order")
+        plan = read_plan(fields, Store(store), name)
+        return Route(NAME, (), self.to, codec=self.codec, store=Store(store), plan=plan)
+
+
+def _allowance(text: str) -> object:
+    """As routes.toml has it: a count, or a share as a number or with a percent sign."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,171 @@
+"""A folder that objects are downloaded into."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
+
+from penstock.aws.backoff import Backoff
+from penstock.aws.errors import TRANSPORT_FAILURES, translating
+from penstock.aws.s3.parts_pool import PartsPool
+from penstock.aws.s3.source import PIECE
+from penstock.errors import FileError, ServiceUnavailableError, SourceChangedError, SourceGoneError
+from penstock.files.atomic_file import AtomicFile
+from penstock.files.open_folder import OpenFolder
+from penstock.sync.local_tree import LocalFolder
+from penstock.sync.model import MTIME, NANOSECONDS, File, LocalFile, RemoteFile, Trouble
+from penstock.sync.s3_listing import md5_etag
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
+
+Moved = Callable[[int], None]
+
+
+class DownloadFolder:
+    """Implements ``CacheFolder``: receives objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
+
+    ``receiving`` is the same folder, to be written to.
+
+    Files get the mtime in the object's metadata where there is one, else that of the object, as with the aws command;
+    with ``object_times`` always that of the object.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        folder: LocalFolder,
+        receiving: OpenFolder,
+        pool: PartsPool,
+        *,
+        object_times: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client = client
+        self._folder = folder
+        self._receiving = receiving
+        self._pool = pool
+        self._object_times = object_times
+        self._backoff = backoff or Backoff()
+
+    def walk(self) -> Iterator[LocalFile | Trouble]:
+        return self._folder.walk()
+
+    def place(self, name: str) -> str:
+        return self._folder.place(name)
+
+    @property
+    def root(self) -> str:
+        return self._folder.root
+
+    def chunks(self, file: LocalFile) -> Iterator[bytes]:
+        return self._folder.chunks(file)
+
+    def look(self, name: str) -> LocalFile | None:
+        return self._folder.look(name)
+
+    def clone(self, file: LocalFile, name: str) -> None:
+        with AtomicFile(self._receiving, name) as making:
+            at = 0
+            for chunk in self._folder.chunks(file):
+                making.write(at, chunk)
+                at += len(chunk)
+            making.publish(file.mtime_ns)
+
+    def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:  # noqa: ARG002  # for objects
+        if not isinstance(file, RemoteFile):
+            raise TypeError("downloads objects")
+        with AtomicFile(self._receiving, name) as making:
+            ranges = self._pool.ranges(file.size)
+            if len(ranges) > 1:
+                answer = self._pool.each(lambda _, one: self._fetch(file, making, one, moved), ranges)[0]
+            else:
+                answer = self._fetch(file, making, (0, file.size), moved)
+            digest = "" if md5_etag(answer) else _sha256(making)
+            making.publish(self._mtime_ns(answer))
+        return digest
+
+    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+        for file in files:
+            try:
+                self._receiving.remove(file.name)
+            except FileError as error:
+                place = self.place(file.name)
+                yield Trouble(file.name, place, error.message.removeprefix(f"{place}: "))
+            else:
+                yield file
+
+    def _mtime_ns(self, answer: GetObjectOutputTypeDef) -> int:
+        told = None if self._object_times else _parsed(answer["Metadata"].get(MTIME, ""))
+        return int(answer["LastModified"].timestamp()) * NANOSECONDS if told is None else told
+
+    def _fetch(
+        self, file: RemoteFile, making: AtomicFile, part: tuple[int, int], moved: Moved
+    ) -> GetObjectOutputTypeDef:
+        """One range, over as many connections as it takes; answers what came with the first byte."""
+        begin, size = part
+        at, end, failures, damages = begin, begin + size, 0, 0
+        while True:
+            try:
+                answer = self._open(file, at, end)
+                with closing(answer["Body"]) as body:
+                    while piece := body.read(PIECE):
+                        making.write(at, piece)
+                        at += len(piece)
+                        failures = 0
+                        moved(len(piece))
+                if at == end:
+                    return answer
+                raise IncompleteReadError(actual_bytes=at - begin, expected_bytes=size)
+            except TRANSPORT_FAILURES as error:
+                failures += 1
+                self._wait(file, failures, error)
+            except FlexibleChecksumError as error:
+                damages += 1
+                self._wait(file, damages, error)
+                moved(begin - at)
+                at = begin
+
+    def _wait(self, file: RemoteFile, failures: int, error: Exception) -> None:
+        """Before another attempt. Raises ServiceUnavailableError if there have been enough."""
+        if failures >= self._backoff.attempts:
+            raise ServiceUnavailableError(f"{file.uri}: {failures} times in a row: {error}") from error
+        time.sleep(self._backoff.delay(failures))
+
+    def _open(self, file: RemoteFile, at: int, end: int) -> GetObjectOutputTypeDef:
+        request: GetObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+        if end - at < file.size:
+            request["Range"] = f"bytes={at}-{end - 1}"
+        else:
+            # With it, botocore proves the bytes by the checksum that S3 has stored.
+            request["ChecksumMode"] = "ENABLED"
+        with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
+            answer = self._client.get_object(**request)
+        if answer["ContentLength"] != end - at:
+            answer["Body"].close()
+            raise SourceChangedError(f"{file.uri}: {answer['ContentLength']:,} bytes instead of {end - at:,}")
+        return answer
+
+
+def _parsed(mtime: str) -> int | None:
+    """Unix seconds with a fraction, in nanoseconds; None for anything else: any client may write metadata."""
+    try:
+        found = int(Decimal(mtime) * NANOSECONDS)
+    except (ArithmeticError, ValueError):
+        return None
+    # What a file system can be told: about the years 1678 to 2262.
+    return found if -(2**63) <= found < 2**63 else None
+
+
+def _sha256(making: AtomicFile) -> str:
+    state = hashlib.sha256()
+    for chunk in making.read():
+        state.update(chunk)
+    return state.hexdigest()

@@ -1,0 +1,162 @@
+"""A prefix of a bucket as a tree: listed 1,000 objects a request, and what HEAD adds."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.aws.endpoint import endpoint_of
+from penstock.aws.errors import status_of, translating
+from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
+from penstock.model.object import Target
+from penstock.sync.model import Facts, RemoteFile
+from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        GetObjectOutputTypeDef,
+        HeadObjectOutputTypeDef,
+        HeadObjectRequestTypeDef,
+        ObjectTypeDef,
+    )
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef as Page
+
+# How services answer that know no HEAD of a part.
+_NO_PARTS = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+
+
+class S3Listing:
+    """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``.
+
+    Memory: two pages, and 2 MiB where the service keeps no order: such a listing is read whole and sorted first.
+
+    ``prefix`` is empty or ends with ``/``: names are relative to it. Empty folder markers (keys that end with ``/``,
+    of size 0) are no files.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def walk(self) -> Iterator[RemoteFile]:
+        """Raises DestinationMissingError, AccessDeniedError, ConfigurationError, ServiceUnavailableError."""
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="s3-list")
+        # Now, not when the first file is asked for: another tree is looked at meanwhile.
+        files = self._files(pages, ahead, ahead.submit(next, pages, None))
+        return files if is_sorted_by_contract(endpoint_of(self._client), self._bucket) else sorted_files(files)
+
+    def _files(
+        self, pages: Iterator[Page], ahead: ThreadPoolExecutor, coming: Future[Page | None]
+    ) -> Iterator[RemoteFile]:
+        with ahead:
+            while page := self._page(coming):
+                # S3 takes its time for each page: the next is asked for while this one is compared.
+                coming = ahead.submit(next, pages, None)
+                for found in page.get("Contents", ()):
+                    if found["Size"] or not found["Key"].endswith("/"):
+                        yield self._file(found)
+
+    def _page(self, coming: Future[Page | None]) -> Page | None:
+        with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
+            return coming.result()
+
+    def _file(self, found: ObjectTypeDef) -> RemoteFile:
+        key, etag = found["Key"], found["ETag"].strip('"')
+        name = key[len(self._prefix) :]
+        return RemoteFile(name, self._bucket, key, found["Size"], etag, found["LastModified"].timestamp())
+
+    def place(self, name: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{name}"
+
+    def look(self, name: str) -> RemoteFile | None:
+        """One object, without listing; None where there is none."""
+        try:
+            head = _head(self._client, {"Bucket": self._bucket, "Key": self._prefix + name})
+        except SourceGoneError:
+            return None
+        return RemoteFile(
+            name,
+            self._bucket,
+            self._prefix + name,
+            head["ContentLength"],
+            head["ETag"].strip('"'),
+            head["LastModified"].timestamp(),
+        )
+
+    def target(self, name: str) -> Target:
+        return Target(self._bucket, self._prefix + name)
+
+    def facts(self, file: RemoteFile) -> Facts:
+        head = _head(self._client, {**_pinned(file), "ChecksumMode": "ENABLED"})
+        checksums = {
+            "crc32": head.get("ChecksumCRC32"),
+            "crc32c": head.get("ChecksumCRC32C"),
+            "crc64nvme": head.get("ChecksumCRC64NVME"),
+            "sha1": head.get("ChecksumSHA1"),
+            "sha256": head.get("ChecksumSHA256"),
+        }
+        # A composite checksum is none of the content; services that do not tell the type show it by "-", too.
+        full = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        return Facts(
+            md5_etag=md5_etag(head),
+            checksums={
+                algorithm: b64decode(value).hex()
+                for algorithm, value in checksums.items()
+                if full and value and "-" not in value
+            },
+            metadata={name.lower(): value for name, value in head["Metadata"].items()},
+        )
+
+    def part_size(self, file: RemoteFile, number: int) -> int:
+        return part_size(self._client, file, number)
+
+
+def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
+    """Whether the ETag of a HEAD or GET is made of MD5s: not with keys of KMS or the customer's own."""
+    return answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer
+
+
+def part_size(client: S3Client, file: RemoteFile, number: int) -> int:
+    """Bytes of a part, counted from 1; 0 from a service that does not tell, or answers for the whole object instead.
+
+    Not pinned: services disagree on whose ETag a condition means there. Raises SourceGoneError.
+    """
+    request: HeadObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "PartNumber": number}
+    with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
+        try:
+            head = client.head_object(**request)
+        except ClientError as error:
+            if status_of(error) in _NO_PARTS:
+                return 0
+            raise
+    return head["ContentLength"] if "PartsCount" in head else 0
+
+
+def head_of(client: S3Client, file: RemoteFile) -> HeadObjectOutputTypeDef:
+    """HEAD of an object as it was listed.
+
+    Raises SourceGoneError, and SourceChangedError for an object that is no longer the one that was listed.
+    """
+    return _head(client, _pinned(file))
+
+
+def _head(client: S3Client, request: HeadObjectRequestTypeDef) -> HeadObjectOutputTypeDef:
+    uri = f"s3://{request['Bucket']}/{request['Key']}"
+    with translating(f"s3:GetObject on {uri}", missing=SourceGoneError, changed=SourceChangedError):
+        return client.head_object(**request)
+
+
+def _pinned(file: RemoteFile) -> HeadObjectRequestTypeDef:
+    return {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+
+
+def _no_such_bucket(message: str) -> DestinationMissingError:
+    return DestinationMissingError(message, hint="Create the bucket, or correct its name.")

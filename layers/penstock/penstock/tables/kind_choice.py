@@ -1,0 +1,48 @@
+"""Which kind reads a column: by its type, its formats, its spellings, and how an existing table holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.model.column import Column, ColumnType
+from penstock.tables.column_kinds import BooleanKind, FloatKind, IntegerKind, Kind, NumericKind, TextKind
+from penstock.tables.documents import JsonKind
+from penstock.tables.spellings import ANY_SPELLING, SpelledKind
+from penstock.tables.stored_kinds import stored_kind
+from penstock.tables.times import DateKind, FormattedDateKind, FormattedTimestampKind, TimestampKind
+
+PLAIN: Mapping[ColumnType, Kind] = {
+    ColumnType.TEXT: TextKind(),
+    ColumnType.INTEGER: IntegerKind(),
+    ColumnType.NUMERIC: NumericKind(),
+    ColumnType.FLOAT: FloatKind(),
+    ColumnType.BOOLEAN: BooleanKind(),
+    ColumnType.DATE: DateKind(),
+    ColumnType.TIMESTAMP: TimestampKind(),
+    ColumnType.JSON: JsonKind(),
+}
+FORMATTED = {ColumnType.DATE: FormattedDateKind, ColumnType.TIMESTAMP: FormattedTimestampKind}
+
+
+def is_formatted(column: Column) -> bool:
+    """Whether the formats of the route say how it is read."""
+    return bool(column.formats) and column.type in FORMATTED
+
+
+def is_spelled(column: Column) -> bool:
+    """Whether it was inferred, and takes no other forms of text than the sample's."""
+    return bool(column.spellings) and column.type not in ANY_SPELLING
+
+
+def stays_verbatim(column: Column) -> bool:
+    """Whether a text that is found to be in order is stored as it is: in a column of texts, however it was declared."""
+    held = column.storage
+    return held is not None and held.type is ColumnType.TEXT and not is_formatted(column)
+
+
+def kind_of(column: Column) -> Kind:
+    """What reads the texts of a column."""
+    kind = FORMATTED[column.type](column.formats) if is_formatted(column) else PLAIN[column.type]
+    if is_spelled(column):
+        kind = SpelledKind(kind, column.spellings)
+    return stored_kind(kind, column.storage) if column.storage else kind

@@ -1,0 +1,189 @@
+"""A batch of records to checked rows, column by column.
+
+A column that is in order is looked at as a whole, at the speed of C, and passed on by reference; only one that is
+not is walked value by value, to find the records at fault and to bring unusual forms into the common one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from typing import cast
+
+from penstock.errors import InvalidTableError
+from penstock.model.column import Column, ColumnType
+from penstock.model.lazy_sequence import Later
+from penstock.model.load import Rows
+from penstock.model.record import Batch, Reject
+from penstock.model.table import Table
+from penstock.tables.cells import as_texts, getter
+from penstock.tables.column_kinds import Cells, Form
+from penstock.tables.field_names import faults_of
+from penstock.tables.field_watch import path_of
+from penstock.tables.kind_choice import kind_of, stays_verbatim
+
+# Characters of a message that lists a header.
+MESSAGE = 1000
+
+MISSING = "is null, but may not be"
+
+
+@dataclass(slots=True)
+class Faults:
+    """Why records are rejected, by their position in the batch: the first reason of each counts."""
+
+    reasons: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, position: int, column: str, reason: str) -> None:
+        self.reasons.setdefault(position, (column, reason))
+
+    def rejects(self, batch: Batch) -> Iterator[Reject]:
+        """In the order of the records."""
+        for position, (column, reason) in sorted(self.reasons.items()):
+            yield Reject(batch.place(position), reason, column)
+
+
+class Shaper:
+    """Checks and types the records of one table.
+
+    ``names``: the columns of the header, or empty where records are JSON objects. Fields that no column asks for
+    are left to `FieldWatch`. A JSON record finds a column's ``source`` by path (keys joined by dots), and what it lacks
+    is null; numbers and booleans are taken as their JSON text, so a text column may hold them. Null tokens apply to
+    JSON's values too, but the empty text stays one in a text column: JSON has a null of its own.
+    Columns of the key are never null.
+
+    Raises InvalidTableError when the header lacks a column or names one twice.
+    """
+
+    def __init__(self, table: Table, names: Sequence[str], form: Form = Form.TEXT) -> None:
+        self.table = table
+        self.form = form
+        self.names = tuple(column.name for column in table.columns)
+        if not table.columns:
+            raise InvalidTableError(f"table {table.name}: its columns are not known yet")
+        self.positions = [_position(table, column, names) for column in table.columns] if names else []
+        self.getters = [getter(path_of(column)) for column in table.columns]
+        self.readers = [_Reader(column, table, form, json=not names) for column in table.columns]
+
+    def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
+        """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
+        if batch.verbatim:
+            parsed = Later(lambda: self.shape(replace(batch, verbatim=None))[0].columns)
+            return Rows(
+                self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.verbatim, batch.first_row
+            ), ()
+        faults = Faults()
+        found = self._columns(batch.rows, faults)
+        columns, full = [], []
+        for position, (reader, texts) in enumerate(zip(self.readers, found, strict=True)):
+            column, is_full = reader.read(texts, faults)
+            columns.append(column)
+            if is_full:
+                full.append(position)
+        kept: Sequence[int] = range(len(batch.rows))
+        if faults.reasons:
+            keep = [position not in faults.reasons for position in kept]
+            columns = [list(compress(column, keep)) for column in columns]
+            kept = list(compress(kept, keep))
+        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]), frozenset(full))
+        if len(kept) == batch.count:
+            rows = replace(rows, first_row=batch.first_row)
+        return rows, tuple(faults.rejects(batch))
+
+    def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+        if not self.positions:
+            yield from self._fields(rows, faults)
+        elif rows:
+            columns = list(zip(*rows))  # noqa: B905  # every row is as wide as the header; `strict` doubles the time
+            yield from (columns[position] for position in self.positions)
+        else:
+            yield from ((),) * len(self.positions)
+
+    def _fields(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+        records = cast("Sequence[Mapping[str, object]]", rows)
+        if not set(map(type, rows)) <= {dict}:
+            for position, row in enumerate(rows):
+                if not isinstance(row, Mapping):
+                    faults.add(position, "", "is not an object")
+            records = [row if isinstance(row, Mapping) else {} for row in rows]
+        for position, reason in faults_of(records).items():
+            faults.add(position, "", reason)
+        for column, get in zip(self.table.columns, self.getters, strict=True):
+            texts, wrong = as_texts(list(map(get, records)), column)
+            for position, reason in wrong.items():
+                faults.add(position, column.name, reason)
+            yield texts
+
+
+class _Reader:
+    """Reads one column."""
+
+    def __init__(self, column: Column, table: Table, form: Form, *, json: bool) -> None:
+        self.name = column.name
+        self.required = column.name in table.key or not column.nullable
+        self.nulls = frozenset(column.nulls)
+        if json and column.type is ColumnType.TEXT:
+            self.nulls -= {""}
+        self.kind = kind_of(column)
+        self.verbatim = stays_verbatim(column)
+        # Null tokens that the column would be in order with, so that they must be looked for.
+        self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
+        self.form = form
+
+    def read(self, texts: Sequence[str | None], faults: Faults) -> tuple[Sequence[object], bool]:
+        """The column in the wanted form, and whether it is known to hold no None. Positions at fault hold one, and
+        are reported."""
+        if any(token in texts for token in self.plausible):
+            texts = self._without_nulls(texts)
+        cells = self._accepted(texts)
+        if not cells and self.nulls:
+            texts = self._without_nulls(texts)
+            cells = self._accepted(texts)
+        if not cells:
+            return [self._one(position, text, faults) for position, text in enumerate(texts)], False
+        full = cells.texts is texts
+        if self.form is Form.TEXT:
+            return texts, full
+        values = iter(self.kind.values(cells.texts))
+        return list(values) if full else [None if text is None else next(values) for text in texts], full
+
+    def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
+        """What of the column is not null, if that is in the common form."""
+        try:
+            cells = Cells(cast("Sequence[str]", texts))
+        except TypeError:  # nothing finds a None as fast
+            if self.required:
+                return None
+            cells = Cells([text for text in texts if text is not None])
+        return cells if not cells.texts or self.kind.accepts(cells) else None
+
+    def _without_nulls(self, texts: Sequence[str | None]) -> Sequence[str | None]:
+        return [None if text in self.nulls else text for text in texts]
+
+    def _one(self, position: int, text: str | None, faults: Faults) -> object:
+        try:
+            value = None if text is None else self.kind.value(text)
+            written = value if text is None or value is None else self._written(text, value)
+        except ValueError as error:
+            faults.add(position, self.name, str(error))
+            return None
+        if value is None and self.required:
+            faults.add(position, self.name, MISSING)
+        return written
+
+    def _written(self, text: str, value: object) -> object:
+        if self.form is Form.VALUE:
+            return value
+        return text if self.verbatim else self.kind.written(text, value)
+
+
+def _position(table: Table, column: Column, names: Sequence[str]) -> int:
+    source = column.source or column.name
+    found = [position for position, name in enumerate(names) if name == source]
+    if len(found) == 1:
+        return found[0]
+    message = f"table {table.name}, column {column.name!r}: the header "
+    if found:
+        raise InvalidTableError(f"{message}has {source!r} {len(found)} times")
+    raise InvalidTableError(f"{message}lacks {source!r}; it has {', '.join(map(repr, names))}"[:MESSAGE])

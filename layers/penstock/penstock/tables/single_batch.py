@@ -1,0 +1,20 @@
+"""Sources of one batch only: what is wrong at their end is known before anything of them is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from penstock.model.record import Batch
+
+
+def told_alone(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Batches, each with whether it is the only one. The first is held until there is a second, or none: what is wrong
+    at the end of a source of one batch is found before that is loaded."""
+    rest = iter(batches)
+    held = list(islice(rest, 2))
+    for batch in held:
+        yield batch, len(held) == 1
+    held.clear()
+    for batch in rest:
+        yield batch, False

@@ -1,0 +1,79 @@
+"""A plan's columns as existing tables hold them: the table knows better than a sample, and than a column without type.
+
+A column that was inferred, or declared as text, takes the type of the table's column. One that was declared otherwise
+is read as declared, and stored as the table has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.table import Table, TablePlan
+from penstock.tables.spellings import SPELLINGS
+
+NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
+
+Storages = Mapping[str, Storage]
+"""How a table holds its columns, by their names."""
+
+
+def fit(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
+    """The plan with its columns as the ``existing`` tables, by name, hold them; the others stay as they are."""
+
+    def fitted(table: Table) -> Table:
+        storages = existing.get(table.name, {})
+        columns = tuple(fit_column(column, storages.get(column.name)) for column in table.columns)
+        return replace(table, columns=columns, spare=_spare(table, storages))
+
+    if plan.table:
+        return replace(plan, table=fitted(plan.table))
+    if plan.choice:
+        tables = {value: fitted(table) for value, table in plan.choice.tables.items()}
+        return replace(plan, choice=replace(plan.choice, tables=tables))
+    return plan
+
+
+def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
+    """What the table has besides inferred columns."""
+    if not table.inferred:
+        return ()
+    own = {column.name for column in table.columns}
+    return tuple(
+        fit_column(Column(name, nulls=table.nulls), held)
+        for name, held in storages.items()
+        if name not in own and not held.filled
+    )
+
+
+def fit_column(column: Column, held: Storage | None) -> Column:
+    """The column as an existing table holds it; as it is where the table has none of its name."""
+    if held is None:
+        return column
+    if not is_declared(column) and is_made_by_inference(held):
+        return replace(column, type=held.type or ColumnType.TEXT, spellings=held.spellings, storage=held)
+    return replace(column, type=_type_of(column, held), spellings=(), storage=held)
+
+
+def is_made_by_inference(held: Storage) -> bool:
+    """Whether Penstock made the column of a sample, and nobody has altered its type since."""
+    known = all(name in SPELLINGS and SPELLINGS[name].type is held.type for name in held.spellings)
+    return bool(held.spellings) and known and held == Storage(held.type, spellings=held.spellings)
+
+
+def is_declared(column: Column) -> bool:
+    """Whether the route says more of the column's type than that it comes as text."""
+    return not column.spellings and column.type is not ColumnType.TEXT
+
+
+def _type_of(column: Column, held: Storage) -> ColumnType:
+    if held.type is None:
+        return column.type if is_declared(column) else ColumnType.TEXT
+    if not is_declared(column):
+        return held.type
+    both = {column.type, held.type}
+    if both <= NUMBERS:
+        return ColumnType.INTEGER if ColumnType.INTEGER in both else held.type
+    # A time of day must not get lost on its way to a date.
+    return held.type if column.type is ColumnType.TIMESTAMP and held.type is ColumnType.DATE else column.type

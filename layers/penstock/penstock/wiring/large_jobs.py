@@ -1,0 +1,113 @@
+"""The steps of the state machine: each a function of job, execution and what the step is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from penstock.aws.event_bus import DefaultEventBus
+from penstock.aws.lambda_quota import lambda_concurrency
+from penstock.aws.s3.client import s3_client
+from penstock.aws.s3.work_files import S3WorkFiles
+from penstock.aws.session import dynamodb_client, events_client, lambda_client
+from penstock.aws.text_files import UriTexts
+from penstock.delivery.attempt import Carrier
+from penstock.delivery.bucket import ObjectCarrier
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.destinations.bucket.part_store import S3PartStore
+from penstock.large_jobs.abort import Aborter
+from penstock.large_jobs.finish import Finisher
+from penstock.large_jobs.index import Indexer
+from penstock.large_jobs.plan import Planner, Sizes
+from penstock.large_jobs.plan_tables import TableCutter
+from penstock.large_jobs.work import Worker
+from penstock.limits import Budget, fair_workers
+from penstock.model.route import Store
+from penstock.settings import Settings
+from penstock.wiring.handover import execution_store
+from penstock.wiring.routes import routes_reader
+
+if TYPE_CHECKING:
+    from penstock.large_jobs.table_steps import TableSteps
+
+
+class Steps:
+    """What the steps of one environment are made of; each part is made when a step first needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.budget = Budget.of(settings.memory)
+        self.s3 = s3_client(self.budget)
+        self.objects = S3ObjectStore(self.s3, self.budget)
+        self.files = S3WorkFiles(self.s3, settings.work_bucket)
+        self.executions = execution_store(settings, dynamodb_client())
+        self.parts = S3PartStore(self.s3, self.budget)
+
+    @cached_property
+    def workers(self) -> int:
+        """Spans that are worked on at once. The account's quota is asked for once for an execution environment."""
+        return self.settings.map_concurrency or fair_workers(lambda_concurrency(lambda_client))
+
+    def sizes(self, *, workers: int) -> Sizes:
+        """What jobs are cut by."""
+        settings = self.settings
+        return Sizes(self.budget, settings.memory, workers, settings.span_bytes, settings.index_spacing)
+
+    def tables(self, store: Store) -> TableSteps:
+        """The part of the steps that is about tables, for one store."""
+        from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
+
+        return tables.table_steps(self.settings, store, self.objects, self.s3, self.budget)
+
+    def plan(self) -> Planner:
+        """`plan` of this environment."""
+        routes = routes_reader(self.settings, UriTexts(lambda: self.s3))
+        sizes = self.sizes(workers=self.workers)
+        return Planner(
+            self.objects,
+            self.files,
+            self.executions,
+            self.parts,
+            TableCutter(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
+            routes,
+            sizes,
+            self.settings.margin_seconds,
+        )
+
+    def index(self) -> Indexer:
+        return Indexer(self.objects, self.files, self.executions, self.sizes(workers=1), self.settings.margin_seconds)
+
+    def work(self) -> Worker:
+        return Worker(
+            self.objects,
+            self.files,
+            self.executions,
+            self.parts,
+            self.tables,
+            self._carriers(),
+            routes_reader(self.settings, UriTexts(lambda: self.s3)),
+            self.budget,
+            self.settings.margin_seconds,
+        )
+
+    def finish(self) -> Finisher:
+        return Finisher(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
+
+    def abort(self) -> Aborter:
+        return Aborter(
+            self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
+        )
+
+    def _carriers(self) -> Mapping[Store, Carrier]:
+        return {
+            Store.BUCKET: ObjectCarrier(self.objects, self.budget),
+            Store.POSTGRESQL: lambda attempt: self.tables(Store.POSTGRESQL).carrier(attempt),
+            Store.DYNAMODB: lambda attempt: self.tables(Store.DYNAMODB).carrier(attempt),
+        }
+
+
+@cache
+def steps() -> Steps:
+    """The steps of this environment, built once per execution environment."""
+    return Steps(Settings.from_environment())

@@ -1,0 +1,114 @@
+"""What a run is asked to do: from where, by which route, to where."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.codecs import strip_suffix
+from penstock.errors import InvalidRouteError
+from penstock.model.object import Source, Target
+from penstock.model.route import Route, Store, TableTarget
+from penstock.model.s3_uri import split
+from penstock.routes import BUCKET_NAME, Routes, destination_of
+from penstock.run.destination_spec import Order
+from penstock.run.loads import UNKNOWN, ForeignSource
+from penstock.run.local_source import PipeByteSource
+from penstock.tables import tables_of
+from penstock.wiring.cli import PersonClients, read_routes, surroundings
+from penstock.wiring.source_resolver import PIPE, Inlet, Inlets, place_of
+
+STDIN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """From where, by which route, to where. ``routes`` are those of a file; None for what was typed."""
+
+    inlet: Inlet
+    route: Route
+    target: Target | TableTarget | Path
+    routes: Routes | None = None
+
+
+def typed(inlets: Inlets, text: str, as_key: str, order: Order) -> Errand:
+    """By a destination that was typed. Raises InvalidRouteError, and what finding the source raises."""
+    route = order.route()
+    bucket, key = place_of(text, "")
+    inlet = inlets.find(text, (bucket, as_key or key), _pipe(text, route))
+    return Errand(inlet, route, target_of(route, inlet.source))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A routes file, or that of a deployed stack; of it the route of that ``name``, else the one that takes the key."""
+
+    file: str
+    stack: str = ""
+    name: str = ""
+
+
+def routed(clients: PersonClients, inlets: Inlets, text: str, as_key: str, choice: Choice) -> Errand:
+    """By a route of a file. Raises InvalidRouteError, and what reading routes and finding the source raise."""
+    around = surroundings(clients, choice.stack)
+    file, routes = read_routes(clients, choice.file or around.routes_uri, around.names)
+    bucket, key = place_of(text, routes.source_bucket)
+    key = as_key or key
+    route = _named(routes, choice.name, file) if choice.name else routes.find(bucket, key)
+    if route is None:
+        raise InvalidRouteError(f"{file}: no route takes {key!r}", hint="Choose one with --route, or a key with --as.")
+    inlet = inlets.find(text, (bucket, key), _pipe(text, route))
+    target = destination_of(route, inlet.source)
+    if isinstance(target, Target) and target.bucket in around.names and around.names[target.bucket] == target.bucket:
+        raise InvalidRouteError(
+            f"{file}: route {route.name!r}: destination: only a stack says what {target.bucket!r} is called",
+            hint="Name the stack: --stack NAME.",
+        )
+    return Errand(inlet, route, target, routes)
+
+
+def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
+    """Where a source goes by a destination that was typed: a folder takes its name. Raises InvalidRouteError."""
+    if route.store is not Store.BUCKET:
+        return destination_of(route, source)
+    if route.destination == PIPE:
+        return Path(PIPE)
+    to, name = route.destination, strip_suffix(posixpath.basename(source.key))
+    is_object = to.startswith("s3://")
+    bucket, key = split(to) if is_object else ("", "")
+    if is_object and not BUCKET_NAME.fullmatch(bucket):
+        raise InvalidRouteError(f"--to {to}: {bucket!r} is not a bucket name", hint="Write s3://BUCKET/KEY.")
+    folder = not key or key.endswith("/") if is_object else to.endswith("/") or Path(to).is_dir()
+    if folder and not name:
+        raise InvalidRouteError(f"{source.uri} has no name that it could have in {to}", hint="Give it one: --as NAME")
+    target = Target(bucket, key + name if folder else key) if is_object else Path(to, name) if folder else Path(to)
+    if _same(source, target):
+        raise InvalidRouteError(f"{to} would replace its own source", hint="Choose another destination.")
+    return target
+
+
+def _same(source: Source, target: Target | Path) -> bool:
+    if isinstance(target, Target):
+        return source.uri == target.uri
+    return (
+        isinstance(source, ForeignSource)
+        and target.exists()
+        and os.path.realpath(source.place) == str(target.resolve())
+    )
+
+
+def _named(routes: Routes, name: str, file: str) -> Route:
+    found = next((route for route in routes.routes if route.name == name), None)
+    if found is None:
+        raise InvalidRouteError(f"{file}: no route is named {name!r}", hint="penstock routes check lists them.")
+    return found
+
+
+def _pipe(text: str, route: Route) -> PipeByteSource | None:
+    """Standard input; read twice where columns are inferred from its beginning."""
+    if text != PIPE:
+        return None
+    inferred = route.plan is not None and not all(table.columns for table in tables_of(route.plan))
+    return PipeByteSource(STDIN, UNKNOWN, replay=inferred)

@@ -1,0 +1,157 @@
+"""Uploads from a person's machine: the use cases of `penstock.upload` on S3 and on this machine's files."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from penstock.aws.access import Access
+from penstock.aws.endpoint import endpoint_of
+from penstock.aws.s3.transfer_client import transfer_client
+from penstock.errors import StateFileError
+from penstock.files.state_file import hold_state, read_state, states_in
+from penstock.model.identity import digest
+from penstock.model.object import Content, Target
+from penstock.model.upload import UploadState
+from penstock.upload.local_source import PipeReader, named, open_file
+from penstock.upload.memory_limit import memory_limit
+from penstock.upload.parts import FileParts, plan_file, plan_stream
+from penstock.upload.ports import TransferProgress
+from penstock.upload.s3_service import S3UploadService
+from penstock.upload.state import from_text
+from penstock.upload.stream import upload_stream
+from penstock.upload.unfinished import Known, abort, choose, merge
+from penstock.upload.uploader import Order, Sent, Uploader, check_key
+
+__all__ = ["Known", "Remembered", "Sent", "Transfers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What this machine knows of unfinished uploads, and the files that cannot be read, with the reason."""
+
+    states: dict[Path, UploadState] = field(default_factory=dict)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+
+
+class Transfers:
+    """One person's uploads: to which service, remembered in which folder.
+
+    Raises ConfigurationError for a profile or an endpoint that is none. Nothing is sent before a method is called.
+    """
+
+    def __init__(
+        self,
+        progress: TransferProgress,
+        *,
+        states: Path,
+        profile: str = "",
+        region: str = "",
+        endpoint_url: str = "",
+        threads: int = 1,
+    ) -> None:
+        client = transfer_client(Access(profile, region, endpoint_url), threads, send_seconds=20)
+        self._endpoint = endpoint_of(client)
+        self._service = S3UploadService(client)
+        self._progress = progress
+        self._threads = threads
+        self._states = states
+        self._uploader = Uploader(self._service, progress, threads=threads, endpoint=self._endpoint)
+        self._stand: list[Path] = []
+
+    def plan(self, path: Path, target: Target, *, part_size: int = 0) -> FileParts:
+        """How a file would be sent. Raises FileError, and the errors of a size, a part size or a key that cannot be."""
+        check_key(target)
+        with open_file(path) as source:
+            return plan_file(source.identity.size, part_size=part_size)
+
+    def state_of(self, path: Path, target: Target) -> Path:
+        """The file that remembers an upload, unless another is chosen."""
+        return self._states / f"{digest(str(named(path)), self._endpoint, target.uri)}.json"
+
+    def send(
+        self,
+        path: Path,
+        target: Target,
+        *,
+        state: Path | None = None,
+        part_size: int = 0,
+        restart: bool = False,
+        one_of_several: bool = False,
+    ) -> Sent:
+        """Send a file, or go on with it: `Uploader.upload`. One of several stays remembered until `forget`."""
+        state = state or self.state_of(path, target)
+        with open_file(path) as source, hold_state(state, f"{path} to {target.uri}") as held:
+            order = Order(source, target, _content(target), part_size, restart)
+            sent = self._uploader.upload(order, held, keep_state=one_of_several)
+        if one_of_several:
+            self._stand.append(state)
+        return sent
+
+    def send_pipe(self, descriptor: int, target: Target, *, part_size: int = 0) -> Sent:
+        """Send what comes through a pipe, to its end: `upload_stream`."""
+        return upload_stream(
+            PipeReader(descriptor),
+            target,
+            _content(target),
+            service=self._service,
+            progress=self._progress,
+            plan=plan_stream(self._threads, part_size=part_size, memory=memory_limit()),
+        )
+
+    def forget(self) -> None:
+        """All files of a command stand: what was remembered of them is of no use any more."""
+        for state in self._stand:
+            state.unlink(missing_ok=True)
+
+    def unfinished(self, below: Target) -> list[Known]:
+        """Every unfinished upload under a prefix, as the service lists it and as this machine remembers it."""
+        listed = self._service.unfinished(below.bucket, below.key)
+        states = [
+            state
+            for state in remembered(self._states).states.values()
+            if state.target.bucket == below.bucket
+            and state.target.key.startswith(below.key)
+            and state.endpoint == self._endpoint
+        ]
+        return merge(listed, states, time.time())
+
+    def find(self, target: Target, upload_id: str) -> Known:
+        """The one unfinished upload to this very key. With its id, nothing is listed: that may not be allowed."""
+        if upload_id:
+            mine = remembered(self._states).states.values()
+            state = next((state for state in mine if state.upload_id == upload_id), None)
+            return Known(target, upload_id, 0.0, state)
+        return choose(self.unfinished(target), target)
+
+    def abort(self, known: Known) -> None:
+        """End an upload and forget it. Raises UploadInProgressError while a process on this machine works on it."""
+        file = next((p for p, s in remembered(self._states).states.items() if s.upload_id == known.id), None)
+        if file is None:
+            abort(self._service, known)
+            return
+        with hold_state(file, f"{known.state.source if known.state else file} to {known.target.uri}") as held:
+            abort(self._service, known)
+            held.remove()
+
+
+def remembered(folder: Path) -> Remembered:
+    """Every state file of a folder whose upload is not done."""
+    found = Remembered()
+    for path in states_in(folder):
+        try:
+            text = read_state(path)
+            state = from_text(text, str(path)) if text is not None else None
+        except StateFileError as error:
+            found.unreadable[path] = str(error)
+        else:
+            if state and not state.etag:
+                found.states[path] = state
+    return found
+
+
+def _content(target: Target) -> Content:
+    guessed, encoding = mimetypes.guess_type(target.key)
+    return Content(guessed) if guessed and not encoding else Content()
