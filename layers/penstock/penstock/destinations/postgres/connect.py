@@ -46,7 +46,7 @@ DEFAULTS: Parameters = {
 }
 # RDS, Aurora and RDS Proxy, whose certificates lead to the authorities in the file (its head says where it is from).
 RDS_HOSTS = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
-RDS_AUTHORITIES = Path(__file__).parents[1] / "rds-ca.pem"
+RDS_AUTHORITIES = Path(__file__).parents[2] / "rds-ca.pem"
 # Without these the loader would not write what it was given.
 FIXED: Parameters = {"client_encoding": "UTF8"}
 
