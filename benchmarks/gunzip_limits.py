@@ -86,7 +86,7 @@ def penstock(store: S3ObjectStore, source: Source, target: Target, budget: Budge
             Route("limits", ("*",), "s3://" + target.bucket),
             sink,
             budget=budget,
-            beat=lambda _: None,
+            heartbeat=lambda _: None,
             deadline=_Hours(),
             margin=1.0,
         )

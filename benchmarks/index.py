@@ -37,13 +37,13 @@ from penstock.codecs.engine import ZLIB
 from penstock.codecs.gzip.decode import decode
 from penstock.codecs.gzip.index import enter, scan
 from penstock.codecs.index_file import pack
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.limits import KIB, MIB, MIN_WINDOW
 from penstock_local import samples
 
 RESULTS = Path(__file__).parent / "results"
 CHUNK, STEP = 2 * MIB, 256 * KIB
-WAYS = ways_within(MIN_WINDOW)
+WAYS = indexers_within(MIN_WINDOW)
 SAMPLES = Path(__file__).parents[1] / ".penstock" / "samples"
 
 

@@ -133,17 +133,17 @@ def put(stack: Stack, path: Path, key: str) -> tuple[dict[str, Any], str]:
     if job["state"] != "succeeded":
         sys.exit(f"{key}: {job}")
     seconds = float(job["finished_at"]) - float(job["started_at"])
-    story = (
+    job_report = (
         f"{int(job['size']) / GB:.2f} GB of gzip, {int(job['bytes_out']) / GB:.2f} GB decoded, {job['spans']} spans, "
         f"{states_of(stack, job).get('Index', 0)} index invocations, {seconds:.0f} s"
     )
-    return job, story
+    return job, job_report
 
 
 def bucket(stack: Stack, folder: Path, size: int) -> str:
     path = folder / "large"
     sha, _ = compress(lines(size), path)
-    _, story = put(stack, path, "large.txt.gz")
+    _, job_report = put(stack, path, "large.txt.gz")
     path.unlink()
     digest = hashlib.sha256()
     for chunk in (
@@ -152,7 +152,7 @@ def bucket(stack: Stack, folder: Path, size: int) -> str:
         digest.update(chunk)
     if digest.hexdigest() != sha:
         sys.exit("the object differs from what was compressed")
-    return f"into a bucket: {story}; identical by SHA-256"
+    return f"into a bucket: {job_report}; identical by SHA-256"
 
 
 def table(stack: Stack, folder: Path, size: int) -> str:
@@ -160,7 +160,7 @@ def table(stack: Stack, folder: Path, size: int) -> str:
     bad = {1, count // 3, count // 2 + 1, count}
     path = folder / "rows"
     compress(rows(count, bad), path)
-    job, story = put(stack, path, "large.rows.csv.gz")
+    job, job_report = put(stack, path, "large.rows.csv.gz")
     path.unlink()
     ids = count * (count + 1) // 2 - sum(bad)
     with psycopg.connect(stack.postgres_dsn) as database:
@@ -169,7 +169,7 @@ def table(stack: Stack, folder: Path, size: int) -> str:
         sys.exit(f"the table holds {found}, not {count - len(bad)} rows of sum {ids}")
     if rejected(stack, job) != sorted(bad):
         sys.exit(f"rejects name rows {rejected(stack, job)}, not {sorted(bad)}")
-    return f"into PostgreSQL: {story}; {count - len(bad):,} rows, each once; rejects name rows {sorted(bad)}"
+    return f"into PostgreSQL: {job_report}; {count - len(bad):,} rows, each once; rejects name rows {sorted(bad)}"
 
 
 def rejected(stack: Stack, job: dict[str, Any]) -> list[int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from penstock.explain.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invocations, of_machine
 from penstock.large_jobs.estimate import NETWORK
-from penstock.large_jobs.span_planning import Place, cut_parts, part_size, spacing, span_size
+from penstock.large_jobs.span_planning import SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
 from penstock.model.serialization import to_json
 from penstock.model.span import Entry, Span, Stored
@@ -71,11 +71,11 @@ class Simulation:
     def part(self) -> int:
         return part_size(self.total, Budget.of(self.memory))
 
-    def entries(self) -> Iterator[Place]:
+    def entries(self) -> Iterator[SpanBoundary]:
         gap = spacing(self.source)
         for number, decoded in enumerate(range(0, self.total, gap)):
             window = Stored(f"jobs/index/segment-{number // 256:05d}", 0, ENTRY_BYTES)
-            yield Place(Entry(decoded, decoded // RATIO, raw=True), window)
+            yield SpanBoundary(Entry(decoded, decoded // RATIO, raw=True), window)
 
     def spans(self) -> list[Span]:
         size = span_size(self.total, self.workers)

@@ -27,13 +27,13 @@ from xml.sax.saxutils import escape
 from openpyxl import load_workbook
 
 from penstock.formats import parse
-from penstock.formats.csv.parser import no_screen
+from penstock.formats.csv.parser import no_validator
 from penstock.limits import KIB, MIB
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.record import Screening
+from penstock.model.record import CsvValidatorFactory
 from penstock.model.table import Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 
 RESULTS = Path(__file__).parent / "results"
 T = ColumnType
@@ -140,16 +140,20 @@ def write_xlsx(path: Path, count: int) -> None:
         book.writestr("[Content_Types].xml", f'<Types xmlns="{package}/content-types">{types}</Types>')
 
 
-def penstock(path: Path, batch: int, options: ParseOptions, screening: Screening = no_screen) -> int:
+def penstock(
+    path: Path, batch: int, options: ParseOptions, validator_factory: CsvValidatorFactory = no_validator
+) -> int:
     with path.open("rb") as file:
         chunks = iter(partial(file.read, 256 * KIB), b"")
-        return sum(each.count for each in parse(chunks, options, batch_bytes=batch, screening=screening))
+        return sum(
+            each.count for each in parse(chunks, options, batch_bytes=batch, validator_factory=validator_factory)
+        )
 
 
 def screened(path: Path, batch: int) -> int:
     """As a load into PostgreSQL does: what is seen to be in order for the table is not parsed."""
     options = ParseOptions(format=Format.CSV)
-    return penstock(path, batch, options, Rowmaker(TablePlan(options, Table("people", COLUMNS))).screen)
+    return penstock(path, batch, options, ChunkBuilder(TablePlan(options, Table("people", COLUMNS))).screen)
 
 
 def csv_module(path: Path, _: int) -> int:

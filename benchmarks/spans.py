@@ -30,7 +30,7 @@ from benchmarks.s3_server import s3_server
 
 from penstock.aws.s3.client import s3_client
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.bucket import BucketDelivery
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
 from penstock.large_jobs.index_pass import Index, IndexPass
@@ -100,7 +100,7 @@ class Rig:
         job = Job(self.source, self.route, destination_of(self.route, self.source))
         head = ObjectHead(self.source.size, self.source.etag)
         attempt = Attempt(job, head, 1, self.routes, lambda _: None, Forever(), 10.0)
-        ObjectCarrier(self.objects, self.budget)(attempt)
+        BucketDelivery(self.objects, self.budget)(attempt)
 
     def make_index(self) -> None:
         assert IndexPass(self.index, self.route, self.objects, self.budget, Forever(), 10.0, lambda _: None).run()

@@ -179,8 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         """All of them, however many are asked for; ``delimiter`` is left to the client."""
         bucket = self.key.strip("/")
         with self.server.lock:
-            standing = sorted(self.server.objects.items())
-        found = ((path.removeprefix(f"/{bucket}/"), kept) for path, kept in standing if path.startswith(f"/{bucket}/"))
+            existing = sorted(self.server.objects.items())
+        found = ((path.removeprefix(f"/{bucket}/"), kept) for path, kept in existing if path.startswith(f"/{bucket}/"))
         listed = [
             f"<Contents><Key>{escape(key)}</Key><LastModified>{_stamp(kept.modified)}</LastModified>"
             f"<ETag>&quot;{kept.etag}&quot;</ETag><Size>{kept.size}</Size></Contents>"

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from faults.aims import drawn
 from faults.report import counts, lacking, table
 from faults.run import Result, run
+from faults.scenario_run import walk
 from faults.scenarios import SCENARIOS
 from faults.sources import kinds
-from faults.walking import walk
+from faults.targets import drawn
 from faults.world import World, world
 
 # So many runs must bring every kind of trouble to every destination.

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from faults import hurry
-from faults.order import Answer, Order
+from faults import fast_clock
+from faults.invocation_request import Answer, Order
 from penstock.aws.session import session
 from penstock.errors import PenstockError
 from penstock.model.source import Deadline
@@ -36,7 +36,7 @@ def do(order: Order) -> Answer:
     """Do what is ordered."""
     os.environ.clear()
     os.environ.update(order.environment)
-    hurry.move(order.ahead)
+    fast_clock.move(order.ahead)
     try:
         return Answer(_VERBS[order.verb](order.event, ManualDeadline(order.seconds, order.per_look)))
     except PenstockError as error:
@@ -54,7 +54,7 @@ def _begin_again(jobs: Sequence[str]) -> int:
     """What `redrive` writes; how many jobs there were to begin again."""
     store = functions.build_job_store(Settings.from_environment())
     found = [status for status in map(store.get, jobs) if status]
-    return sum(store.begin_again(status) for status in found)
+    return sum(store.reopen(status) for status in found)
 
 
 # As functions/*/app.py have them.

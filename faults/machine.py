@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from faults.order import Answer, Invoke
+from faults.invocation_request import Answer, Invoke
 
 DEFINITION = Path(__file__).parents[1] / "statemachine" / "job.asl.json"
 # Spans at once.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from faults import meddling
+from faults import interference
+from faults.scenario_run import Path
 from faults.scenarios import SCENARIOS
 from faults.schedule import Fault
 from faults.script import Strike
-from faults.walking import Path
 
 PATHS: Mapping[str, Path] = {
     "a small object, the first of its name": Path("gzip", fresh=True),
@@ -23,7 +23,7 @@ PATHS: Mapping[str, Path] = {
     "a small object, failed and redriven": Path(
         "gzip", strikes=[Strike("GetObject /drops", Fault.FLIPPED_DOWN)], redrive=True
     ),
-    "a small object whose source has gone": Path("gzip", "superseded", before={"ingest": meddling.without_source}),
+    "a small object whose source has gone": Path("gzip", "superseded", before={"ingest": interference.without_source}),
     "a small load into PostgreSQL": Path("append"),
     "a burst of small loads into PostgreSQL": Path("group"),
     "a small load into DynamoDB, taken over": Path(
@@ -32,7 +32,7 @@ PATHS: Mapping[str, Path] = {
     "a large object whose event names no version, planned twice and published unheard": Path(
         "large-gzip",
         strikes=[Strike("CompleteUpload", Fault.KILL_AFTER)],
-        asides={"PutObject /work/jobs/.*/upload-": meddling.plan_twice},
+        asides={"PutObject /work/jobs/.*/upload-": interference.plan_twice},
         fresh=True,
         versioned=False,
     ),
@@ -43,29 +43,29 @@ PATHS: Mapping[str, Path] = {
         "large-whole", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], fresh=True
     ),
     "a large object whose source has gone before plan": Path(
-        "large-gzip", "superseded", before={"plan": meddling.without_source}, fresh=True
+        "large-gzip", "superseded", before={"plan": interference.without_source}, fresh=True
     ),
     "a large object whose source has gone before index": Path(
-        "large-gzip", "superseded", before={"index": meddling.without_source}
+        "large-gzip", "superseded", before={"index": interference.without_source}
     ),
     "a small object whose attempt died, found by the reconciler": Path(
-        "members", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], first=meddling.dies, last=meddling.buried
+        "members", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], first=interference.dies, last=interference.buried
     ),
     "a large object whose execution died, found by the reconciler and redriven": Path(
-        "large-plain", first=meddling.dies, redrive=True
+        "large-plain", first=interference.dies, redrive=True
     ),
     "a large load into PostgreSQL": Path("large-append"),
     "a large load into PostgreSQL that may not be finished": Path(
-        "large-append", "failed", before={"finish": meddling.without_cut}
+        "large-append", "failed", before={"finish": interference.without_cut}
     ),
     "a large load into DynamoDB, its worker killed": Path(
         "large-dynamodb", strikes=[Strike("DynamoDB.BatchWriteItem", Fault.KILL_BEFORE)]
     ),
     "a large load into DynamoDB whose source has gone": Path(
-        "large-dynamodb", "superseded", before={"work": meddling.without_source}
+        "large-dynamodb", "superseded", before={"work": interference.without_source}
     ),
     "a large load into DynamoDB whose cut has gone": Path(
-        "large-dynamodb", "failed", before={"work": meddling.without_cut}
+        "large-dynamodb", "failed", before={"work": interference.without_cut}
     ),
     **SCENARIOS,
 }

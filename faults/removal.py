@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from faults.paths import PATHS
 from faults.rights import Grant
-from faults.walking import walk
+from faults.scenario_run import walk
 from faults.world import World, world
 
 

@@ -16,12 +16,12 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
-from faults.aims import ANY, Aim
+from faults.invocation_request import DEAD, TIMED_OUT, Answer, Invocation, Order
 from faults.machine import ALL_RETRIES, Machine
-from faults.order import DEAD, TIMED_OUT, Answer, Invocation, Order
 from faults.proxy import http_proxy
 from faults.schedule import Fault, Schedule
 from faults.sources import Kind
+from faults.targets import ANY, Aim
 from faults.wire import wire
 from faults.world import SOURCE, Place, World
 from penstock.jobs.events import notification

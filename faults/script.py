@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from faults.order import Answer
+from faults.invocation_request import Answer
 from faults.run import Run
 from faults.schedule import Fault, Schedule
 

@@ -13,11 +13,11 @@ from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.time_index import table_schema
 from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.work_files import S3WorkFiles
-from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.large_jobs.job_files import REPORT, JobFolder
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.object import Source, Target
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 from penstock.model.route import Route
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
@@ -81,7 +81,7 @@ class DeployedJobs:
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=replace(receipt, **changes))
         return job
 
-    def carry(self, key: str = "in/large.csv.gz") -> Job:
+    def deliver(self, key: str = "in/large.csv.gz") -> Job:
         """A job that an execution has; two of its three spans are in."""
         job, claim = self.begin(key)
         self.executions.hand_over(claim, job.id, lease=60)
@@ -94,7 +94,7 @@ class DeployedJobs:
         return job
 
     def finish(self, job: Job) -> None:
-        """The end of a job that `carry` began."""
+        """The end of a job that `deliver` began."""
         self.now += 2
         self.executions.count(job.id, job.id, SpanReceipt(2, 500, 4_000_000, 7, 20_000, seconds=2.0, began=self.now))
         receipt = Receipt(1000, 12_000_000, 7, 15, "gzip", rows=60_000, rejects=2)
@@ -104,18 +104,18 @@ class DeployedJobs:
             "receipt": to_plain(receipt),
             "spans": [to_plain(receipts[span]) for span in (1, 2, 3)],
         }
-        Folder(S3WorkFiles(self.client("s3"), self.names["WorkBucketName"]), job.id).put(REPORT, report)
+        JobFolder(S3WorkFiles(self.client("s3"), self.names["WorkBucketName"]), job.id).put(REPORT, report)
         self.executions.end(job.id, job.id, JobState.SUCCEEDED, receipt=receipt)
 
     def reject(self, job: Job, count: int, *, raw: str = "1,not a date", name: str = "00001-000000") -> None:
         """Keep some rejects of a job."""
-        kept = [Reject(Place(n, n * 10, raw), "not a date", "born", 1) for n in range(1, count + 1)]
+        kept = [Reject(RecordPosition(n, n * 10, raw), "not a date", "born", 1) for n in range(1, count + 1)]
         self.rejects.write(job.id, name, kept)
 
     def progress(self, claim: Claim, share: float) -> None:
         """So much of a source was consumed."""
         self.now += 1
-        self.jobs.beat(claim, Progress(int(1000 * share), int(8_000_000 * share)), lease=60)
+        self.jobs.heartbeat(claim, Progress(int(1000 * share), int(8_000_000 * share)), lease=60)
 
     @property
     def messages(self) -> list[str]:

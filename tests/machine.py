@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from penstock.delivery.attempt import Carrier
-from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.attempt import Delivery
+from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import PenstockError, RetryableError
-from penstock.jobs.runner import Outcome, Workshop
+from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.abort import Aborter
 from penstock.large_jobs.finish import Finisher
 from penstock.large_jobs.handover import Handover
-from penstock.large_jobs.index import Indexer
+from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
-from penstock.large_jobs.plan_tables import TableCutter
+from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.large_jobs.work import Worker
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
@@ -34,10 +34,10 @@ from penstock.testing import (
     MemoryEventBus,
     MemoryExecutionStore,
     MemoryJobStore,
-    MemoryMachine,
     MemoryObjectStore,
     MemoryPartStore,
     MemoryRejectLog,
+    MemoryStateMachine,
     MemoryWorkFiles,
 )
 
@@ -65,7 +65,7 @@ class Plant:
     large_bytes: int = 1
     budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=1 * KIB, batch=1 * KIB))
     tables: Callable[[Store], TableSteps] = no_tables
-    table_carriers: Mapping[Store, Carrier] = field(default_factory=dict)
+    table_carriers: Mapping[Store, Delivery] = field(default_factory=dict)
     loads: Mapping[Store, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
@@ -81,7 +81,7 @@ class Plant:
         self.jobs = MemoryJobStore(lambda: self.now)
         self.executions = MemoryExecutionStore(self.jobs)
         self.parts = MemoryPartStore(self.store)
-        self.machine = MemoryMachine()
+        self.machine = MemoryStateMachine()
         self.bus = MemoryEventBus()
         self.rejects = MemoryRejectLog()
         self.random = Random(self.seed)
@@ -109,18 +109,18 @@ class Plant:
     def ingest(
         self, source: Source, deadline: Deadline | None = None, *, job_id: str = "", receives: int = 1
     ) -> Outcome:
-        workshop = Workshop(
+        runner = JobRunner(
             objects=self.objects,
             jobs=self.jobs,
-            carriers=self.carriers,
+            deliveries=self.deliveries,
             lease=60.0,
-            beat_every=2.0,
+            heartbeat_every=2.0,
             margin=10.0,
             clock=self.clock,
             handover=self.handover,
             loads=self.loads,
         )
-        return workshop.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
+        return runner.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
 
     def died(self, source: Source) -> None:
         """The attempt that has done the job was killed before it could say so."""
@@ -134,8 +134,8 @@ class Plant:
         )
 
     @property
-    def carriers(self) -> Mapping[Store, Carrier]:
-        return {Store.BUCKET: ObjectCarrier(self.objects, self.budget), **self.table_carriers}
+    def deliveries(self) -> Mapping[Store, Delivery]:
+        return {Store.BUCKET: BucketDelivery(self.objects, self.budget), **self.table_carriers}
 
     def run(self, source: Source) -> JobStatus:
         """From upload to the end of the execution."""
@@ -213,14 +213,14 @@ class Plant:
 
     @property
     def planner(self) -> Planner:
-        cutter = TableCutter(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
+        cutter = TableSpanPlanner(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
         return Planner(
             self.objects, self.files, self.executions, self.parts, cutter, lambda: self.routes, self.sizes, 10.0
         )
 
     @property
-    def indexer(self) -> Indexer:
-        return Indexer(self.objects, self.files, self.executions, self.sizes, 10.0)
+    def indexer(self) -> IndexStep:
+        return IndexStep(self.objects, self.files, self.executions, self.sizes, 10.0)
 
     @property
     def worker(self) -> Worker:
@@ -230,7 +230,7 @@ class Plant:
             self.executions,
             self.parts,
             self.tables,
-            self.carriers,
+            self.deliveries,
             lambda: self.routes,
             self.budget,
             10.0,

@@ -178,7 +178,7 @@ class TroubledPlant(Plant):
         """Begin a job again that has failed, without trouble but for copies of what the first execution did."""
         self.trouble.kinds = ("copy",)
         self.trouble.rate = 0.1
-        assert self.jobs.begin_again(self.jobs.jobs[job_id])
+        assert self.jobs.reopen(self.jobs.jobs[job_id])
         self.run_through(source)
         self.run_copies()
 

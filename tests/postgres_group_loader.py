@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.jobs.ingest import Ingest
-from penstock.jobs.runner import Workshop
-from penstock.jobs.small_batches import GroupCarrier
+from penstock.jobs.runner import JobRunner
+from penstock.jobs.small_batches import SmallBatchLoader
 from penstock.limits import KIB, MIB, Budget
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
@@ -91,13 +91,13 @@ def main(dsn: str, mode: Mode) -> None:
     store, jobs = MemoryObjectStore("drops"), MemoryJobStore(lambda: 0.0)
     # Two files are half a batch: some two hundred transactions.
     budget = Budget(1 * MIB, 256 * KIB, 1 * MIB, 1, batch=4 * 300)
-    carrier = TableCarrier(store, MemoryRejectLog(), lambda job: PostgresSink(by_dsn(dsn), job.id), Form.TEXT, budget)
-    workshop = Workshop(store, jobs, {Store.POSTGRESQL: carrier}, 60, 2, 10, lambda: 0.0)
-    group = GroupCarrier(store, lambda: PostgresGroupSink(by_dsn(dsn)), jobs, Form.TEXT, budget, margin=10)
+    delivery = TableDelivery(store, MemoryRejectLog(), lambda job: PostgresSink(by_dsn(dsn), job.id), Form.TEXT, budget)
+    runner = JobRunner(store, jobs, {Store.POSTGRESQL: delivery}, 60, 2, 10, lambda: 0.0)
+    group = SmallBatchLoader(store, lambda: PostgresGroupSink(by_dsn(dsn)), jobs, Form.TEXT, budget, margin=10)
     routes = parse_routes(ROUTE.format(mode=mode), "routes.toml", {"source_bucket": "drops"})
     sources = [store.put("drops", f"{number:04d}.jsonl", file_of(mode, number)) for number in range(FILES)]
     print("begun", flush=True)  # noqa: T201  # to the test
-    report = Ingest(workshop, MemoryQueue(), lambda: routes, group).handle(event_of(sources), ManualDeadline(900))
+    report = Ingest(runner, MemoryQueue(), lambda: routes, group).handle(event_of(sources), ManualDeadline(900))
     assert {outcome.state for outcome in report.outcomes} == {JobState.SUCCEEDED}
     known = [jobs.jobs[outcome.job_id].progress for outcome in report.outcomes]
     counts = sum(each.rows for each in known), sum(each.rejects for each in known)

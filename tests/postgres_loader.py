@@ -13,7 +13,7 @@ from penstock.destinations.postgres.sink import PostgresSink
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from table_batches import rows
 
 NAMES = ("id", "title", "n")
@@ -37,7 +37,7 @@ def source(mode: Mode, first: int, last: int) -> list[tuple[str, str, str]]:
 def main(dsn: str, mode: Mode, first: int, last: int, span: int) -> None:
     records = source(mode, first, last)
     plan = plan_of(mode)
-    maker = Rowmaker(plan)
+    maker = ChunkBuilder(plan)
     with PostgresSink(by_dsn(dsn), "job", span) as sink:
         resume = sink.begin(plan)
         print("begun", flush=True)  # noqa: T201  # to the test

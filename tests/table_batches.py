@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from penstock.model.record import Batch, Place, Reject
+from penstock.model.record import Batch, RecordPosition, Reject
 
 # Bytes that a row takes in these made-up sources.
 WIDTH = 100
@@ -27,9 +27,9 @@ def with_rejects(batch: Batch, *rejects: Reject) -> Batch:
 
 
 def _batch(names: tuple[str, ...], values: Sequence[object], first: int) -> Batch:
-    def place(position: int) -> Place:
+    def place(position: int) -> RecordPosition:
         row = first + position
-        return Place(row, (row - 1) * WIDTH, raw_of(values[position]))
+        return RecordPosition(row, (row - 1) * WIDTH, raw_of(values[position]))
 
     return Batch(
         first_row=first,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
@@ -63,8 +63,8 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
     job = Job(source, routes.routes[0], destination_of(routes.routes[0], source))
     head = store.head("drops", key)
     assert head
-    carrier = TableCarrier(store, log, open_sink, form, Budget.of(128 * MIB))
-    receipt = carrier(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
+    delivery = TableDelivery(store, log, open_sink, form, Budget.of(128 * MIB))
+    receipt = delivery(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
     return Done(receipt.rows, _told(log.all), receipt.warnings)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from machine import Plant
 from penstock.delivery.ports import ObjectStore
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
@@ -31,11 +31,11 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
 
     open_sink = wrap(postgres)
     objects: ObjectStore = plant.objects
-    carrier = TableCarrier(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
-    steps = TableSteps(carrier, open_sink, plant.rejects, Form.TEXT, BUDGET)
+    delivery = TableDelivery(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
+    steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET)
     plant.tables = lambda store: steps
-    plant.table_carriers = {Store.POSTGRESQL: carrier}
-    plant.loads = {Store.POSTGRESQL: carrier.ended}
+    plant.table_carriers = {Store.POSTGRESQL: delivery}
+    plant.loads = {Store.POSTGRESQL: delivery.ended}
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:

@@ -1,4 +1,4 @@
-"""The table of benchmarks/sightings.py as Python values, which drivers with binary protocols want."""
+"""The table of benchmarks/sample_csv.py as Python values, which drivers with binary protocols want."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.aws.lambda_context import LambdaContext
-from penstock.jobs.ingest import nothing_together, summarise
+from penstock.jobs.ingest import no_small_batches, summarise
 from penstock.wiring import functions as deployed
 
-ingest = replace(deployed.ingest(), together=nothing_together)
+ingest = replace(deployed.ingest(), together=no_small_batches)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:

@@ -15,14 +15,14 @@ from benchmarks.frame.functions import cold_and_warm, peer
 from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import present, take_turns
+from benchmarks.frame.rounds import present, take_turns
 from benchmarks.s3_server import s3_server
 from benchmarks.workloads.tables import VCPU, none_failed
 from benchmarks.workloads.tables_server import Database, database
 
 from penstock_local.account import Account
 from penstock_local.runtime import Function
-from penstock_local.runtime.surroundings import Surroundings
+from penstock_local.runtime.environment import Surroundings
 from penstock_local.tools import checkout
 
 FILES, RECORDS = 500, 10  # 0.6 MB

@@ -16,13 +16,13 @@ from benchmarks.frame.functions import cold_and_warm, peer
 from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import MIB, Reading, Readings, cpu
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import present, take_turns
+from benchmarks.frame.rounds import present, take_turns
 from benchmarks.s3_server import s3_server
 
 from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Function
-from penstock_local.runtime.surroundings import DESTINATION, Surroundings
+from penstock_local.runtime.environment import DESTINATION, Surroundings
 from penstock_local.tools import checkout
 
 ROWS = 500_000  # 34 MB of gzip, 187 MB decoded

@@ -10,7 +10,7 @@ from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import Run, present, take_turns
+from benchmarks.frame.rounds import Run, present, take_turns
 from benchmarks.transfer_peers import S5CMD_MODULE, installed, penstock, s5cmd
 
 from penstock.limits import KIB

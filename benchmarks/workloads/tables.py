@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from benchmarks import sightings
+from benchmarks import sample_csv
 from benchmarks.dynamodb_server import light_server
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
 from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import MIB, Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import present, take_turns
+from benchmarks.frame.rounds import present, take_turns
 from benchmarks.s3_server import s3_server
 from benchmarks.workloads.tables_server import Database, database
 
 from penstock_local.account import Account
 from penstock_local.runtime import Function
-from penstock_local.runtime.surroundings import Surroundings
+from penstock_local.runtime.environment import Surroundings
 from penstock_local.tools import checkout
 
 LATENCY = 0.005  # seconds, of the jobs table
@@ -106,7 +106,7 @@ class Bench:
         self._tables = tables
         self._sample = sample
         self._give_up = give_up
-        self._upload = surroundings.upload(f"{work.route}/sightings.csv", sample.read_bytes())
+        self._upload = surroundings.upload(f"{work.route}/sample_csv.csv", sample.read_bytes())
         self._expected = _loaded(tables, sample)
         tables.execute(work.prepare)
 
@@ -137,7 +137,7 @@ class Bench:
 
 def _loaded(tables: Database, sample: Path) -> object:
     """The content that is right."""
-    tables.execute(sightings.DDL)
+    tables.execute(sample_csv.DDL)
     with (
         psycopg.connect(tables.dsn) as connection,
         connection.cursor() as cursor,
@@ -164,7 +164,7 @@ def upsert(form: Form) -> Result:
 
 def _measure(work: Work, form: Form) -> Result:
     rows = round(work.rows * form.scale)
-    sample = sightings.sample(rows, checkout() / ".penstock" / "samples")
+    sample = sample_csv.sample(rows, checkout() / ".penstock" / "samples")
     size = sample.stat().st_size
     machine = Machine.here("boto3", "psycopg", "pandas", "sqlalchemy", "awswrangler", "pg8000", "asyncpg", "awscli")
     contenders = present((OURS, *work.modules))

@@ -20,7 +20,7 @@ from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import MIB, Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import present, take_turns
+from benchmarks.frame.rounds import present, take_turns
 from benchmarks.transfer_peers import S5CMD_MODULE, environment, installed, penstock, s5cmd
 from benchmarks.upload_server import upload_server
 

@@ -11,8 +11,8 @@ from penstock.model.object import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import AGE, S3_URI, human_age
-from penstock_cli.places import upload_states
 from penstock_cli.uploads import as_json
+from penstock_cli.user_dirs import upload_states
 
 if TYPE_CHECKING:
     from penstock.wiring.upload import Known, Transfers

@@ -58,15 +58,15 @@ def explain(
     bytes, where it goes, whether one invocation does it or the state machine, in how many spans, how long it takes and
     what it costs. Time and cost are estimates: of text, and without storage and transfer.
     """
-    from penstock.wiring.explain import PersonClients  # noqa: PLC0415  # boto3: not for --help
+    from penstock.wiring.explain import CliClients  # noqa: PLC0415  # boto3: not for --help
     from penstock.wiring.explain import explain as find_out  # noqa: PLC0415  # as above
 
-    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
     if local:
         from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # only who asks for it
 
         here = local_stack(state_dir)
-        clients = PersonClients("", here.region, here.endpoint, here.access_key_id, here.secret_access_key)
+        clients = CliClients("", here.region, here.endpoint, here.access_key_id, here.secret_access_key)
         stack = STACK_NAME
     found = find_out(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
     if output.as_json:
@@ -80,7 +80,7 @@ def explain(
 
 
 def _lines(found: Explanation) -> list[tuple[str, str]]:
-    taken, target = found.taken, found.target
+    taken, target = found.match, found.target
     if taken is None or target is None:
         names = ", ".join(route.name for route in found.routes.routes)
         return [("route", f"none of {found.file} takes it ({names}): it would be recorded as skipped")]
@@ -161,10 +161,10 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "source": found.source.uri,
         "size": found.source.size,
         "routes": found.file,
-        "route": found.taken.route.name if found.taken else None,
-        "pattern": found.taken.pattern if found.taken else None,
-        "not_by": [route.name for route in found.taken.before]
-        if found.taken
+        "route": found.match.route.name if found.match else None,
+        "pattern": found.match.pattern if found.match else None,
+        "not_by": [route.name for route in found.match.before]
+        if found.match
         else [one.name for one in found.routes.routes],
         "target": found.target.uri if found.target else None,
         "codec": found.seen.codec or None,

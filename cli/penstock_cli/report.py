@@ -48,9 +48,9 @@ def report(*, job: str, output: str | None, sample: int, stack: StackOptions) ->
     from penstock_cli.report_page import page  # noqa: PLC0415  # as above
 
     operations = stack.operations()
-    story = operations.story(operations.find(job), sample=sample)
-    job_id = story.status.job_id
-    text = page(story, timeline(story.spans), rejects_at=operations.rejects_folder(job_id), now=time.time())
+    job_report = operations.job_report(operations.find(job), sample=sample)
+    job_id = job_report.status.job_id
+    text = page(job_report, timeline(job_report.spans), rejects_at=operations.rejects_folder(job_id), now=time.time())
     if output == _STDOUT:
         echo_document(text)
         return

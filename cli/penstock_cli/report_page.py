@@ -20,7 +20,7 @@ from penstock_cli.report_timeline import timeline
 
 if TYPE_CHECKING:
     from penstock.model.span import SpanReceipt
-    from penstock.wiring.operations import Bar, Story
+    from penstock.wiring.operations import JobReport, TimelineBar
 
 _BADGES = {
     JobState.SUCCEEDED: "good",
@@ -31,18 +31,18 @@ _BADGES = {
 }
 
 
-def page(story: Story, bars: Sequence[Bar], *, rejects_at: str, now: float) -> str:
+def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str, now: float) -> str:
     """The whole file. ``bars`` are the story's spans on a timeline, ``rejects_at`` is where all rejects are."""
-    status = story.status
+    status = job_report.status
     parts = [
         _header(status),
         _failure(status),
         _warnings(status),
         _tiles(status),
-        _integrity(story),
+        _integrity(job_report),
         _section("Timeline", picture) if (picture := timeline(status, bars)) else "",
-        _spans(story.spans),
-        _rejects(story, rejects_at),
+        _spans(job_report.spans),
+        _rejects(job_report, rejects_at),
         _facts(status),
         f"<footer>As of {_text(job_text.moment(now))}. Written by <code>penstock report</code>.</footer>",
     ]
@@ -120,8 +120,8 @@ def _share(status: JobStatus) -> str:
     return "all of it" if whole else f"{job_text.percent(status)} of {human_size(status.size)}"
 
 
-def _integrity(story: Story) -> str:
-    status, receipt = story.status, story.receipt
+def _integrity(job_report: JobReport) -> str:
+    status, receipt = job_report.status, job_report.receipt
     rows = []
     if upload := status.upload:
         version = f", version {upload.version_id}" if upload.version_id else ""
@@ -163,15 +163,16 @@ def _spans(spans: Sequence[SpanReceipt]) -> str:
     return f'<section class="long"><details><summary>{counted(len(spans), "span")}</summary>{table}</details></section>'
 
 
-def _rejects(story: Story, rejects_at: str) -> str:
-    count = story.status.progress.rejects
-    if not story.rejects and not count:
+def _rejects(job_report: JobReport, rejects_at: str) -> str:
+    count = job_report.status.progress.rejects
+    if not job_report.rejects and not count:
         return ""
-    if not story.rejects:
+    if not job_report.rejects:
         return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
     head = ("Row", "Byte", "Column", "Reason", "Record")
     rows = [
-        (f"{one.place.row:,}", f"{one.place.offset:,}", one.column, one.reason, one.place.raw) for one in story.rejects
+        (f"{one.place.row:,}", f"{one.place.offset:,}", one.column, one.reason, one.place.raw)
+        for one in job_report.rejects
     ]
     shown = len(rows)
     more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"

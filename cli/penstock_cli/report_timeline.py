@@ -13,7 +13,7 @@ from penstock_cli.params import human_size
 
 if TYPE_CHECKING:
     from penstock.model.span import SpanReceipt
-    from penstock.wiring.operations import Bar
+    from penstock.wiring.operations import TimelineBar
 
 # Pixels: of a lane, and of all of them. Parts of the axis.
 LANE = 16.0
@@ -21,7 +21,7 @@ LANES = 480.0
 GRID = 5
 
 
-def timeline(status: JobStatus, bars: Sequence[Bar]) -> str:
+def timeline(status: JobStatus, bars: Sequence[TimelineBar]) -> str:
     """A picture with its axis and key; empty where nothing is known of the time."""
     phases = _phases(status)
     total = max(_last(status, bars) - status.started_at, 0.001)
@@ -66,7 +66,7 @@ def _phases(status: JobStatus) -> list[tuple[Phase, float, float]]:
     ]
 
 
-def _last(status: JobStatus, bars: Sequence[Bar]) -> float:
+def _last(status: JobStatus, bars: Sequence[TimelineBar]) -> float:
     known = [status.finished_at, *(bar.span.began + bar.span.seconds for bar in bars)]
     return max(known if status.finished_at else [*known, status.updated_at])
 

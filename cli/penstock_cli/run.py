@@ -19,7 +19,7 @@ from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
     from penstock.model.job import Progress as Far
-    from penstock.wiring.run import Errand, Ran
+    from penstock.wiring.run import RunRequest, RunResult
     from penstock_cli.progress import Progress
 
 # That of the functions, unless a stack is deployed with another: one vCPU's.
@@ -116,7 +116,14 @@ def run(
     A load into PostgreSQL that was cut short goes on where it stopped when it is run again, and one that is in already
     is not loaded twice. What is rejected is listed, with row, offset and reason.
     """
-    from penstock.wiring.run import Choice, PersonClients, Runner, Wish, routed, typed  # noqa: PLC0415  # boto3
+    from penstock.wiring.run import (  # noqa: PLC0415  # boto3
+        CliClients,
+        RouteChoice,
+        Runner,
+        RunOptions,
+        request_by_destination,
+        request_by_route,
+    )
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
@@ -133,18 +140,20 @@ def run(
         raise click.UsageError("--json and --to - both need standard output.")
     if to == STDOUT and sys.stdout is None:
         raise click.UsageError("--to - needs standard output, which is closed.")
-    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
+    clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
     runner = Runner(clients, memory * MIB, dsn)
     with interrupted_once():
         if to:
-            errand = typed(runner.inlets, source, as_key, table.order(to, codec))
+            request = request_by_destination(runner.resolver, source, as_key, table.order(to, codec))
         else:
-            errand = routed(clients, runner.inlets, source, as_key, Choice(routes_uri, stack, route_name))
+            request = request_by_route(
+                clients, runner.resolver, source, as_key, RouteChoice(routes_uri, stack, route_name)
+            )
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
-                ran = runner.run(errand, Wish(again, rejects), _Beat(progress, errand))
+                ran = runner.run(request, RunOptions(again, rejects), _Beat(progress, request))
             except KeyboardInterrupt:
-                progress.tell(_interrupted(errand))
+                progress.tell(_interrupted(request))
                 raise
     _tell(ran, progress, output, to_stdout=to == STDOUT)
 
@@ -152,11 +161,11 @@ def run(
 class _Beat:
     """Passes on how far it is."""
 
-    def __init__(self, progress: Progress, errand: Errand) -> None:
+    def __init__(self, progress: Progress, request: RunRequest) -> None:
         self._bar = progress
-        self._name = errand.inlet.source.uri.rpartition("/")[2]
+        self._name = request.resolved.source.uri.rpartition("/")[2]
         self._done = 0
-        progress.total = errand.inlet.size
+        progress.total = request.resolved.size
         progress.description = self._name
 
     def __call__(self, far: Far) -> None:
@@ -166,21 +175,21 @@ class _Beat:
         self._done = far.bytes_in
 
 
-def _interrupted(errand: Errand) -> str:
-    route, target = errand.route, errand.target
+def _interrupted(request: RunRequest) -> str:
+    route, target = request.route, request.target
     table = route.plan.table if route.plan else None
     if route.plan is None:
         kind = "stdout" if route.destination == STDOUT else "object"
     elif route.store == "dynamodb":
         kind = "items"
-    elif errand.inlet.source.uri == "standard input":
+    elif request.resolved.source.uri == "standard input":
         kind = "pipe"
     else:
         kind = "staged" if table and table.staged else str(table.mode) if table else "append"
     return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
 
 
-def _tell(ran: Ran, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
+def _tell(ran: RunResult, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
     if output.as_json:
         echo_json(_as_json(ran))
         return
@@ -190,7 +199,7 @@ def _tell(ran: Ran, progress: Progress, output: OutputOptions, *, to_stdout: boo
     say(_line(ran))
 
 
-def _line(ran: Ran) -> str:
+def _line(ran: RunResult) -> str:
     receipt = ran.receipt
     if ran.stood:
         return f"{ran.source} is in {ran.target} already ({counted(receipt.rows, 'row')}): --again loads it once more"
@@ -209,7 +218,7 @@ def _line(ran: Ran) -> str:
     return f"run: {ran.source} to {ran.target} ({', '.join(about)})"
 
 
-def _as_json(ran: Ran) -> dict[str, object]:
+def _as_json(ran: RunResult) -> dict[str, object]:
     receipt = ran.receipt
     return {
         "source": ran.source,

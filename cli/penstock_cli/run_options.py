@@ -11,7 +11,7 @@ import click
 
 from penstock.model.parse_options import Format
 from penstock.model.table import Mode
-from penstock.run.destination_spec import Order
+from penstock.run.destination_spec import DestinationSpec
 
 R = TypeVar("R")
 
@@ -41,7 +41,7 @@ class TableOptions:
         """The options that were typed."""
         return [f"--{one.name.replace('_', '-')}" for one in fields(self) if getattr(self, one.name)]
 
-    def order(self, to: str, codec: str) -> Order:
+    def order(self, to: str, codec: str) -> DestinationSpec:
         """With these a destination is an order."""
         parse: dict[str, object] = {
             "format": self.format,
@@ -61,7 +61,7 @@ class TableOptions:
             "atomic": self.atomic or None,
             "nulls": ["", *self.null] if self.null else None,
         }
-        return Order(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
+        return DestinationSpec(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
 
 
 def table_options(command: Callable[..., R]) -> Callable[..., R]:

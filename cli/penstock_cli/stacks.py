@@ -13,7 +13,7 @@ import click
 from penstock_cli.options import AwsOptions, aws_options
 
 if TYPE_CHECKING:
-    from penstock.wiring.operations import Names, Operations
+    from penstock.wiring.operations import Operations, StackNames
     from penstock_local.stack import Stack
 
 R = TypeVar("R")
@@ -33,11 +33,11 @@ class StackOptions:
 
     def operations(self) -> Operations:
         """What can be done with its jobs. Raises LocalStackError where no local stack is up, ConfigurationError."""
-        from penstock.wiring.operations import Access, Operations, names_of  # noqa: PLC0415  # imports botocore
+        from penstock.wiring.operations import Access, Operations, stack_names  # noqa: PLC0415  # imports botocore
 
         if not self.local:
             access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)
-            return Operations(access, names_of(access, self.name))
+            return Operations(access, stack_names(access, self.name))
 
         stack = local_stack(self.state_dir)
         return Operations(
@@ -46,11 +46,11 @@ class StackOptions:
         )
 
 
-def local_names(stack: Stack) -> Names:
-    """What `names_of` finds of a stack that is deployed."""
-    from penstock.wiring.operations import Names  # noqa: PLC0415  # imports botocore
+def local_names(stack: Stack) -> StackNames:
+    """What `stack_names` finds of a stack that is deployed."""
+    from penstock.wiring.operations import StackNames  # noqa: PLC0415  # imports botocore
 
-    return Names(stack.jobs_table, stack.work_bucket, stack.queue_url, stack.state_machine, stack.abort_function)
+    return StackNames(stack.jobs_table, stack.work_bucket, stack.queue_url, stack.state_machine, stack.abort_function)
 
 
 def local_stack(state_dir: Path | None) -> Stack:

@@ -14,8 +14,8 @@ import click
 
 from penstock.errors import EmptySourceError
 from penstock.sync.filters import Filters, Rule
-from penstock.sync.model import Trouble
-from penstock.sync.run import Kind, Step, Summary
+from penstock.sync.model import SyncError
+from penstock.sync.run import Step, StepKind, Summary
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import confirm, echo, echo_json
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 _COLLECT_EVERY = (100_000, 50, 100)
 
 _ORDER = "penstock.sync.order"
-_PAST = {Kind.UPLOAD: "uploaded", Kind.DOWNLOAD: "downloaded", Kind.COPY: "copied", Kind.DELETE: "deleted"}
+_PAST = {
+    StepKind.UPLOAD: "uploaded",
+    StepKind.DOWNLOAD: "downloaded",
+    StepKind.COPY: "copied",
+    StepKind.DELETE: "deleted",
+}
 
 
 class _InOrder(click.Command):
@@ -49,7 +54,7 @@ class _Teller:
         self._output = output
         self._lock = Lock()
         self.steps: list[Step] = []
-        self.troubles: list[Trouble] = []
+        self.troubles: list[SyncError] = []
 
     def planned(self, size: int) -> None:
         if self._progress:
@@ -73,7 +78,7 @@ class _Teller:
         if step.unproven:
             self.tell(f"{step.source}: nothing proves what it holds, so it was transferred")
 
-    def failed(self, trouble: Trouble) -> None:
+    def failed(self, trouble: SyncError) -> None:
         if self._output.as_json:
             self.troubles.append(trouble)
         self._above_bar(f"failed: {trouble}", err=True)
@@ -89,7 +94,7 @@ class _Teller:
             "dry_run": dry_run,
             "steps": [asdict(step) for step in self.steps],
             "failed": [asdict(trouble) for trouble in self.troubles],
-            "counts": {kind: summary.counts[kind] for kind in Kind},
+            "counts": {kind: summary.counts[kind] for kind in StepKind},
             "bytes": summary.size,
             "unchanged": summary.equal,
             "not_deleted": summary.kept,
@@ -215,7 +220,7 @@ def _bar(output: OutputOptions) -> Iterator[Progress | None]:
 
 
 def _told(summary: Summary, *, dry_run: bool) -> str:
-    done = [f"{summary.counts[kind]:,} {_PAST[kind]}" for kind in Kind if summary.counts[kind]]
+    done = [f"{summary.counts[kind]:,} {_PAST[kind]}" for kind in StepKind if summary.counts[kind]]
     failed = [f"{summary.troubles:,} failed"] if summary.troubles else []
     told = ", ".join([*done, *failed, f"{summary.equal:,} unchanged"])
     return f"would be: {told}" if dry_run else told

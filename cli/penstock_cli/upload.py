@@ -17,11 +17,11 @@ from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import S3_URI, SIZE, human_size
-from penstock_cli.places import upload_states
+from penstock_cli.user_dirs import upload_states
 from penstock_local.interrupt import sigterm_exits
 
 if TYPE_CHECKING:
-    from penstock.wiring.upload import Sent, Transfers
+    from penstock.wiring.upload import Transfers, UploadResult
     from penstock_cli.progress import Progress
 
 PIPE = "-"
@@ -174,7 +174,7 @@ def stdin_descriptor() -> int:
     return sys.stdin.fileno()
 
 
-def _line(file: str, sent: Sent) -> str:
+def _line(file: str, sent: UploadResult) -> str:
     about = [human_size(sent.size)]
     if sent.parts:
         about.append(f"{sent.parts} parts")
@@ -183,7 +183,7 @@ def _line(file: str, sent: Sent) -> str:
     return f"upload: {file} to {sent.target.uri} ({', '.join(about)})"
 
 
-def _told(file: str, sent: Sent) -> dict[str, object]:
+def _told(file: str, sent: UploadResult) -> dict[str, object]:
     return {
         "source": file,
         "target": sent.target.uri,

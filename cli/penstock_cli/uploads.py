@@ -12,8 +12,8 @@ from penstock.model.object import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import Safe, echo, echo_json
 from penstock_cli.params import S3_URI, human_age
-from penstock_cli.places import upload_states
 from penstock_cli.table import aligned
+from penstock_cli.user_dirs import upload_states
 
 if TYPE_CHECKING:
     from penstock.wiring.upload import Known
@@ -33,10 +33,10 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
       penstock uploads s3://lake/incoming/
     """
     from penstock.upload.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
-    from penstock.wiring.upload import Transfers, remembered  # noqa: PLC0415
+    from penstock.wiring.upload import Transfers, upload_records  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
-    mine = remembered(upload_states())
+    mine = upload_records(upload_states())
     if below:
         transfers = Transfers(
             Progress(quiet=True),

@@ -116,7 +116,7 @@ class _Lines:
         """Nothing is held."""
 
     def show(self, found: list[JobStatus]) -> None:
-        from penstock_cli.board import line  # noqa: PLC0415  # rich takes a tenth of a second
+        from penstock_cli.watch_view import line  # noqa: PLC0415  # rich takes a tenth of a second
 
         for status in found:
             stands = (status.state, status.progress, status.indexed, status.phases, status.spans_done, status.attempts)
@@ -150,7 +150,7 @@ class _Live:
         self._live.stop()
 
     def show(self, found: list[JobStatus]) -> None:
-        from penstock_cli.board import Board  # noqa: PLC0415  # as above
+        from penstock_cli.watch_view import Board  # noqa: PLC0415  # as above
 
         ended = [status for status in found if status.state.final]
         going = [status for status in found if not status.state.final]

@@ -17,7 +17,7 @@ from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.limits import MIB
 from penstock.model.load import Chunk, Rows
 from penstock.model.parse_options import ParseOptions
-from penstock.model.record import Place
+from penstock.model.record import RecordPosition
 from penstock.model.table import Mode, Table, TablePlan
 
 WORKERS = 3
@@ -30,9 +30,9 @@ Keys = Sequence[tuple[str, str]]
 _numbers = count(1)
 
 
-def place(row: int) -> Place:
+def place(row: int) -> RecordPosition:
     """Where row ``row``, counted from 0, of a file of ten bytes a line stands."""
-    return Place(row + 1, row * 10, f"line {row + 1}")
+    return RecordPosition(row + 1, row * 10, f"line {row + 1}")
 
 
 def rows_of(rows: Sequence[Row], table: Table, places: Sequence[int] | None = None) -> Rows:

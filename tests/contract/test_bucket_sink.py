@@ -28,7 +28,7 @@ LARGE = random.Random(1).randbytes(MIB) * 26
 
 
 def answer(verdict: Verdict) -> PublishRule:
-    return lambda standing: verdict
+    return lambda existing: verdict
 
 
 REPLACE = answer(Verdict.REPLACE)
@@ -205,11 +205,11 @@ def test_a_rule_sees_the_standing_metadata_and_may_let_it_be_replaced(
     target = Target(objects.versioned if versions else objects.plain, "key")
     seen: list[Mapping[str, str]] = []
 
-    def rule(standing: Mapping[str, str]) -> Verdict:
-        seen.append(dict(standing))
+    def rule(existing: Mapping[str, str]) -> Verdict:
+        seen.append(dict(existing))
         return Verdict.REPLACE
 
-    objects.put(target.bucket, target.key, b"standing", {"penstock-job": "before"})
+    objects.put(target.bucket, target.key, b"existing", {"penstock-job": "before"})
     deliver(objects, target, data, rule)
     assert seen == [{"penstock-job": "before"}]
     assert objects.read(target.bucket, target.key) == data
@@ -238,7 +238,7 @@ def meanwhile(action: Callable[[], object], verdict: Verdict = Verdict.REPLACE) 
     """A rule that lets something happen to the destination after it was looked at, but before it is written."""
     asked: list[Verdict] = []
 
-    def rule(standing: Mapping[str, str]) -> Verdict:
+    def rule(existing: Mapping[str, str]) -> Verdict:
         asked.append(verdict)
         if len(asked) == 1:
             action()
@@ -252,7 +252,7 @@ def meanwhile(action: Callable[[], object], verdict: Verdict = Verdict.REPLACE) 
 def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
     objects: ObjectBackend, target: Target, data: bytes
 ) -> None:
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
     rule, asked = meanwhile(lambda: objects.put(target.bucket, target.key, b"newer"), Verdict.SUPERSEDED)
     with pytest.raises(SupersededError):
         deliver(objects, target, data, rule)
@@ -265,7 +265,7 @@ def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
 def test_a_destination_that_changed_meanwhile_is_written_by_a_put(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
     rule, _ = meanwhile(changes(objects, target)[change])
     deliver(objects, target, SMALL, rule)
     assert objects.read(target.bucket, target.key) == SMALL
@@ -277,7 +277,7 @@ def test_a_destination_that_changed_meanwhile_wants_a_new_upload(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
     """S3 completes no upload once its key has changed after it was created: see test_conditional_completion."""
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
     rule, asked = meanwhile(changes(objects, target)[change])
     with pytest.raises(UploadConflictError):
         deliver(objects, target, LARGE, rule)
@@ -292,7 +292,7 @@ def test_a_destination_that_changed_meanwhile_wants_a_new_upload(
 def test_a_destination_that_changed_while_the_upload_was_open_wants_a_new_one(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
 
     def attempt() -> None:
         with objects.store.open_sink(target, Content(), REPLACE) as sink:
@@ -316,12 +316,12 @@ def changes(objects: ObjectBackend, target: Target) -> Mapping[str, Callable[[],
 def test_a_destination_that_keeps_changing_is_a_conflict(objects: ObjectBackend, target: Target, data: bytes) -> None:
     changes: list[bytes] = []
 
-    def rule(standing: Mapping[str, str]) -> Verdict:
+    def rule(existing: Mapping[str, str]) -> Verdict:
         changes.append(f"change {len(changes)}".encode())
         objects.put(target.bucket, target.key, changes[-1])
         return Verdict.REPLACE
 
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
     with pytest.raises(PublishConflictError):
         deliver(objects, target, data, rule)
     assert objects.read(target.bucket, target.key) == changes[-1]
@@ -335,13 +335,13 @@ def test_of_two_that_publish_at_once_one_finds_the_other(objects: ObjectBackend,
     class Rival:
         """Publishes between the look and the write of the other."""
 
-        def __call__(self, standing: Mapping[str, str]) -> Verdict:
+        def __call__(self, existing: Mapping[str, str]) -> Verdict:
             if not rivals:
                 rivals.append(deliver(objects, target, data))
                 return Verdict.REPLACE
             return Verdict.DUPLICATE
 
-    objects.put(target.bucket, target.key, b"standing")
+    objects.put(target.bucket, target.key, b"existing")
     assert deliver(objects, target, data, Rival()) == rivals[0]
     assert objects.open_uploads(target.bucket) == []
 

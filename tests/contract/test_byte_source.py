@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from contract.object_backends import BUDGET, ObjectBackend
-from penstock.aws.s3.source import DRAUGHTS
+from penstock.aws.s3.source import READ_AHEAD
 from penstock.errors import SourceChangedError, SourceGoneError, SupersededError
 from penstock.model.object import Source
 
 DRAUGHT = BUDGET.read_chunk
-RANGE = DRAUGHTS * DRAUGHT
+RANGE = READ_AHEAD * DRAUGHT
 SIZES = [1, DRAUGHT - 1, DRAUGHT, DRAUGHT + 1, RANGE - 1, RANGE, RANGE + 1, RANGE + 3 * DRAUGHT + 12_345]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from penstock.sync.digest_cache import DigestCache
-from penstock.sync.model import Facts, LocalFile, RemoteFile
+from penstock.sync.model import LocalFile, ObjectMetadata, RemoteFile
 
 FILE = LocalFile("a", "/tree/\udcff", 3, 1, 2, 3, 2**64 - 1)
 OBJECT = RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5)
-FACTS = Facts(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "mé"}, part_sizes=(2, 1))
+FACTS = ObjectMetadata(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "mé"}, part_sizes=(2, 1))
 
 
 @pytest.fixture

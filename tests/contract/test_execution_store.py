@@ -94,7 +94,7 @@ def test_whoever_handed_over_holds_the_job_no_more(stores: Stores) -> None:
     claim = stores.claim()
     stores.executions.hand_over(claim, EXECUTION, lease=60)
     with pytest.raises(LeaseLostError):
-        stores.jobs.beat(claim, Progress(1, 1), lease=60)
+        stores.jobs.heartbeat(claim, Progress(1, 1), lease=60)
     with pytest.raises(LeaseLostError):
         stores.jobs.close(claim, JobState.FAILED, failure=FAILURE)
     with pytest.raises(LeaseLostError):
@@ -311,7 +311,7 @@ def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> 
     stores.executions.yield_to(JOB.id, EXECUTION, caught.value)
     assert (stores.status.state, stores.status.yields_to) == (JobState.WAITING, newer.id)
     assert stores.status.attempts_limit - stores.status.attempts == MAX_ATTEMPTS
-    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.WAITING
+    assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.WAITING
     with pytest.raises(LeaseLostError):
         stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
     with pytest.raises(LeaseLostError):
@@ -344,7 +344,7 @@ def test_a_job_is_counted_only_for_the_execution_that_has_it(stores: Stores) -> 
         lambda: stores.executions.confirm(JOB.id, "another", lease=DAY),
         lambda: stores.executions.expect(JOB.id, "another", spans=1, size=1),
         lambda: stores.executions.end(JOB.id, "another", JobState.FAILED, failure=FAILURE),
-        lambda: stores.executions.standing(JOB.id, "another"),
+        lambda: stores.executions.job_state(JOB.id, "another"),
         lambda: stores.executions.revoke(JOB.id, "another"),
     ):
         with pytest.raises(LeaseLostError):
@@ -392,15 +392,15 @@ def test_a_job_that_an_execution_has_ended_is_never_claimed_again(stores: Stores
 
 def test_a_job_stands_as_executing_until_it_ends(stores: Stores) -> None:
     stores.begin()
-    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.EXECUTING
+    assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.EXECUTING
     stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT)
-    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.SUCCEEDED
+    assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.SUCCEEDED
 
 
 def test_a_revoked_job_can_only_be_ended(stores: Stores) -> None:
     stores.begin()
     assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.EXECUTING
-    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.FAILED
+    assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.FAILED
     assert stores.status.state is JobState.EXECUTING
     with pytest.raises(LeaseLostError):
         stores.executions.expect(JOB.id, EXECUTION, spans=1, size=1)
@@ -416,19 +416,19 @@ def test_to_revoke_a_job_that_has_succeeded_changes_nothing(stores: Stores) -> N
     stores.begin()
     stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT)
     assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.SUCCEEDED
-    assert stores.executions.standing(JOB.id, EXECUTION) is JobState.SUCCEEDED
+    assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.SUCCEEDED
 
 
 def test_what_a_step_was_blamed_for_is_kept_with_its_execution(stores: Stores, clock: Clock) -> None:
     stores.begin("first")
-    assert stores.executions.blamed(JOB.id, "first") is None
-    stores.executions.blame(JOB.id, "first", FAILURE)
-    assert stores.executions.blamed(JOB.id, "first") == FAILURE
-    stores.executions.blame(JOB.id, "first", Failure("Later", "m", ""))
-    assert stores.executions.blamed(JOB.id, "first") == Failure("Later", "m", "")
+    assert stores.executions.recorded_failure(JOB.id, "first") is None
+    stores.executions.record_failure(JOB.id, "first", FAILURE)
+    assert stores.executions.recorded_failure(JOB.id, "first") == FAILURE
+    stores.executions.record_failure(JOB.id, "first", Failure("Later", "m", ""))
+    assert stores.executions.recorded_failure(JOB.id, "first") == Failure("Later", "m", "")
     clock.now += DAY
     stores.begin("second")
-    assert stores.executions.blamed(JOB.id, "second") is None
+    assert stores.executions.recorded_failure(JOB.id, "second") is None
 
 
 class Throttled:

@@ -88,8 +88,8 @@ def claimed(store: JobStore, job: Job = JOB, *, lease: float = 60) -> Claim:
     return claim
 
 
-def begin_again(store: JobStore, job: Job = JOB) -> bool:
-    return store.begin_again(status(store, job))
+def reopen(store: JobStore, job: Job = JOB) -> bool:
+    return store.reopen(status(store, job))
 
 
 def status(store: JobStore, job: Job = JOB) -> JobStatus:
@@ -130,7 +130,7 @@ def test_a_dead_attempt_is_taken_over_when_its_lease_ends(store: JobStore, clock
     living = claimed(store)
     assert living.number == 2
     with pytest.raises(LeaseLostError):
-        store.beat(dead, Progress(1, 1), lease=60)
+        store.heartbeat(dead, Progress(1, 1), lease=60)
     with pytest.raises(LeaseLostError):
         store.close(dead, JobState.SUCCEEDED, receipt=RECEIPT)
     with pytest.raises(LeaseLostError):
@@ -141,7 +141,7 @@ def test_a_dead_attempt_is_taken_over_when_its_lease_ends(store: JobStore, clock
 def test_a_beat_records_progress_and_renews_the_lease(store: JobStore, clock: Clock) -> None:
     claim = claimed(store, lease=60)
     clock.now += 59
-    store.beat(claim, Progress(250, 900), lease=60)
+    store.heartbeat(claim, Progress(250, 900), lease=60)
     clock.now += 59
     with pytest.raises(JobInProgressError):
         store.claim(JOB, lease=60)
@@ -238,7 +238,7 @@ def test_an_older_version_that_is_being_delivered_learns_of_a_newer_one(store: J
         store.check_order(JOB)
     store.yield_to(older, caught.value)
     with pytest.raises(LeaseLostError):
-        store.beat(older, Progress(1, 1), lease=60)
+        store.heartbeat(older, Progress(1, 1), lease=60)
     assert (status(store).state, status(store).yields_to) == (JobState.WAITING, newer(JOB).id)
     store.close(newest, JobState.SUCCEEDED, receipt=RECEIPT)
     with pytest.raises(SupersededError):
@@ -377,10 +377,10 @@ def test_the_upload_is_on_record_as_its_event_told_it(store: JobStore) -> None:
 
 def test_a_failed_job_begins_again_where_nothing_has_been_done(store: JobStore, clock: Clock) -> None:
     claim = claimed(store)
-    store.beat(claim, Progress(250, 900, 3, 1), lease=60)
+    store.heartbeat(claim, Progress(250, 900, 3, 1), lease=60)
     store.close(claim, JobState.FAILED, failure=FAILURE)
     clock.now += 1000
-    assert begin_again(store)
+    assert reopen(store)
     waiting = status(store)
     assert (waiting.state, waiting.redrives, waiting.progress) == (JobState.WAITING, 1, Progress())
     assert (waiting.started_at, waiting.finished_at, waiting.seconds) == (clock.now, 0, 0)
@@ -392,12 +392,12 @@ def test_a_job_that_begins_again_is_claimed_at_once_and_the_claim_knows(store: J
         claim = claimed(store)
         assert (claim.redrives, claim.number) == (redrives, redrives + 1)
         store.close(claim, JobState.FAILED, failure=FAILURE)
-        assert begin_again(store)
+        assert reopen(store)
 
 
 def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(store: JobStore, clock: Clock) -> None:
     failed(store)
-    begin_again(store)
+    reopen(store)
     claimed(store, lease=60)
     clock.now += 60
     assert claimed(store).redrives == 1
@@ -406,7 +406,7 @@ def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(s
 def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
     claim = claimed(store)
     store.close(claim, JobState.FAILED, failure=FAILURE)
-    begin_again(store)
+    reopen(store)
     with pytest.raises(LeaseLostError):
         store.close(claim, JobState.SUCCEEDED, receipt=RECEIPT)
 
@@ -414,25 +414,25 @@ def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.SUPERSEDED])
 def test_a_job_that_ended_otherwise_does_not_begin_again(store: JobStore, state: JobState) -> None:
     store.close(claimed(store), state)
-    assert not begin_again(store)
+    assert not reopen(store)
     assert status(store).state is state
 
 
 def test_a_job_that_is_at_work_waits_or_is_unknown_does_not_begin_again(store: JobStore) -> None:
-    assert not store.begin_again(JobStatus(JOB.id, JobState.FAILED, SOURCE.uri))
+    assert not store.reopen(JobStatus(JOB.id, JobState.FAILED, SOURCE.uri))
     assert store.get(JOB.id) is None
     failed(store)
-    assert begin_again(store)
-    assert not begin_again(store)
+    assert reopen(store)
+    assert not reopen(store)
     claimed(store)
-    assert not begin_again(store)
+    assert not reopen(store)
     assert status(store).redrives == 1
 
 
 def test_a_newer_version_that_was_claimed_meanwhile_comes_before_the_redrive(store: JobStore) -> None:
     failed(store)
     newest = claimed(store, newer(JOB))
-    begin_again(store)
+    reopen(store)
     with pytest.raises(YieldedError):
         store.claim(JOB, lease=60)
     assert status(store).state is JobState.WAITING
@@ -501,7 +501,7 @@ def test_a_record_says_who_holds_the_job_how_long_and_in_how_much_memory(store: 
     assert (found.holder, found.lease_until, found.deadline_at) == (claim.attempt, clock.now + 60, clock.now + 900)
     assert (found.memory_size, found.memory_peak, found.attempts_limit) == (128, 0, MAX_ATTEMPTS)
     clock.now += 50
-    store.beat(claim, Progress(1, 1), lease=60, memory=100)
+    store.heartbeat(claim, Progress(1, 1), lease=60, memory=100)
     assert (status(store).memory_peak, status(store).lease_until) == (100, clock.now + 60)
     assert status(store).deadline_at == clock.now + 850
 
@@ -509,15 +509,15 @@ def test_a_record_says_who_holds_the_job_how_long_and_in_how_much_memory(store: 
 def test_a_job_that_begins_again_has_as_many_attempts_again(store: JobStore) -> None:
     store.release(claimed(store), FAILURE)
     failed(store)
-    assert begin_again(store)
+    assert reopen(store)
     assert (status(store).attempts, status(store).attempts_limit) == (2, 2 + MAX_ATTEMPTS)
 
 
 def test_a_job_nobody_works_on_begins_again_once_its_lease_is_over(store: JobStore, clock: Clock) -> None:
     dead = claimed(store, lease=60)
-    assert not begin_again(store)
+    assert not reopen(store)
     clock.now += 60
-    assert begin_again(store)
+    assert reopen(store)
     with pytest.raises(LeaseLostError):
         store.close(dead, JobState.SUCCEEDED, receipt=RECEIPT)
 
@@ -528,7 +528,7 @@ def test_a_job_that_was_taken_since_it_was_read_does_not_begin_again(store: JobS
     seen = status(store)
     claimed(store, lease=60)
     clock.now += 60
-    assert not store.begin_again(seen)
+    assert not store.reopen(seen)
     assert status(store).state is JobState.RUNNING
 
 

@@ -87,7 +87,7 @@ def test_a_claimed_job_is_due_when_its_lease_is_over_whatever_its_heartbeats(sto
     claim = stores.claim()
     clock.now += 59
     assert stores.due() == []
-    stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    stores.jobs.heartbeat(claim, Progress(1, 1), lease=60)
     clock.now += 1
     (status,) = stores.open_jobs.due(10)
     assert (status, status.lease_until > clock.now) == (stores.status(), True)
@@ -143,7 +143,7 @@ def test_a_restarted_job_waits_and_its_attempt_has_lost_it(stores: Stores, clock
     assert stores.open_jobs.restart(stores.status(), clock.now + 900)
     assert (stores.status().state, stores.status().sends, stores.due()) == (JobState.WAITING, 1, [])
     with pytest.raises(LeaseLostError):
-        stores.jobs.beat(claim, Progress(1, 1), lease=60)
+        stores.jobs.heartbeat(claim, Progress(1, 1), lease=60)
     assert stores.claim().number == 2
     assert stores.status().sends == 0
 
@@ -161,7 +161,7 @@ def test_nothing_is_written_behind_the_back_of_whoever_has_the_job(stores: Store
     claim = stores.claim()
     clock.now += 60
     seen = stores.status()
-    stores.jobs.beat(claim, Progress(1, 1), lease=60)
+    stores.jobs.heartbeat(claim, Progress(1, 1), lease=60)
     assert not stores.open_jobs.restart(seen, clock.now)
     assert not stores.open_jobs.look_again(seen, clock.now)
     assert not stores.open_jobs.begin_abort(seen, clock.now, FAILURE)
@@ -196,7 +196,7 @@ def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores:
     found = stores.status()
     assert (found.state, found.failure, found.upload, found.route) == (JobState.FAILED, FAILURE, SOURCE, "decompress")
     assert not stores.open_jobs.fail_unrecorded(JOB, FAILURE)
-    assert stores.jobs.begin_again(found)
+    assert stores.jobs.reopen(found)
     assert stores.claim().redrives == 1
 
 

@@ -29,9 +29,9 @@ MADE_BY = "penstock-job"
 OURS = Content("text/csv", {MADE_BY: "ours"})
 
 
-def rule(standing: Any) -> Verdict:
+def rule(existing: Any) -> Verdict:
     """Ours is not replaced by ours, and a newer one not at all."""
-    made_by = standing.get(MADE_BY)
+    made_by = existing.get(MADE_BY)
     return {"ours": Verdict.DUPLICATE, "newer": Verdict.SUPERSEDED}.get(made_by, Verdict.REPLACE)
 
 
@@ -179,10 +179,10 @@ def test_where_another_attempt_has_published_its_object_stays_and_no_upload_does
 ) -> None:
     write_all(parts, target, upload)
     objects.put(target.bucket, target.key, DATA, OURS.metadata)
-    standing = objects.store.head(target.bucket, target.key)
-    assert standing
+    existing = objects.store.head(target.bucket, target.key)
+    assert existing
     published = complete(parts, target, upload)
-    assert (published.etag, published.version_id) == (standing.etag, standing.version_id)
+    assert (published.etag, published.version_id) == (existing.etag, existing.version_id)
     assert objects.open_uploads(target.bucket) == []
 
 
@@ -260,11 +260,11 @@ def test_what_is_published_between_the_look_and_the_completion_is_looked_at(
     write_all(parts, target, upload)
     seen: list[object] = []
 
-    def overtaken(standing: Any) -> Verdict:
+    def overtaken(existing: Any) -> Verdict:
         if not seen:
             objects.put(target.bucket, target.key, b"newer", {MADE_BY: "newer"})
-        seen.append(standing)
-        return rule(standing)
+        seen.append(existing)
+        return rule(existing)
 
     with pytest.raises(SupersededError):
         complete(parts, target, upload, rule=overtaken)

@@ -15,11 +15,11 @@ from moto import mock_aws
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
 from penstock.aws.event_bus import SOURCE, DefaultEventBus
 from penstock.aws.s3.work_files import S3WorkFiles
-from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.errors import ConfigurationError, ServiceUnavailableError, SourceGoneError
-from penstock.large_jobs.ports import Machine, WorkFiles
+from penstock.large_jobs.ports import StateMachine, WorkFiles
 from penstock.model.span import Stored
-from penstock.testing import MemoryEventBus, MemoryMachine, MemoryWorkFiles
+from penstock.testing import MemoryEventBus, MemoryStateMachine, MemoryWorkFiles
 
 KEY = "jobs/1234/ünïcode +%.json"
 
@@ -65,8 +65,8 @@ def test_what_is_written_once_stays(files: WorkFiles, first: bytes) -> None:
 
 def test_of_several_who_write_once_at_the_same_time_all_get_the_same(files: WorkFiles) -> None:
     with ThreadPoolExecutor(6) as threads:
-        standing = set(threads.map(lambda n: files.write_once(KEY, b"%d" % n), range(12)))
-    assert standing == {files.read(KEY)}
+        existing = set(threads.map(lambda n: files.write_once(KEY, b"%d" % n), range(12)))
+    assert existing == {files.read(KEY)}
 
 
 class Conflicting:
@@ -128,10 +128,10 @@ def stepfunctions() -> Iterator[tuple[Any, str]]:
 
 
 @pytest.fixture(params=["memory", "moto"])
-def machine(request: pytest.FixtureRequest) -> tuple[Machine, Any]:
+def machine(request: pytest.FixtureRequest) -> tuple[StateMachine, Any]:
     """A machine, and how to list what it runs: names and inputs."""
     if request.param == "memory":
-        fake = MemoryMachine()
+        fake = MemoryStateMachine()
         return fake, lambda: fake.started
     client, arn = request.getfixturevalue("stepfunctions")
 
@@ -140,10 +140,10 @@ def machine(request: pytest.FixtureRequest) -> tuple[Machine, Any]:
         arns = {one["name"]: one["executionArn"] for one in executions}
         return {name: client.describe_execution(executionArn=one)["input"] for name, one in arns.items()}
 
-    return StepFunctionsMachine(lambda: client, arn), started
+    return StepFunctionsStateMachine(lambda: client, arn), started
 
 
-def test_an_execution_is_started_once_by_its_name(machine: tuple[Machine, Any]) -> None:
+def test_an_execution_is_started_once_by_its_name(machine: tuple[StateMachine, Any]) -> None:
     started = machine[1]
     machine[0].start("one", '{"job": "1"}')
     machine[0].start("one", '{"job": "1"}')
@@ -153,7 +153,7 @@ def test_an_execution_is_started_once_by_its_name(machine: tuple[Machine, Any]) 
 
 def test_an_execution_that_has_ended_is_not_started_again(stepfunctions: tuple[Any, str]) -> None:
     client, arn = stepfunctions
-    machine = StepFunctionsMachine(lambda: client, arn)
+    machine = StepFunctionsStateMachine(lambda: client, arn)
     assert machine.start("one", "{}")
     (execution,) = client.list_executions(stateMachineArn=arn)["executions"]
     client.stop_execution(executionArn=execution["executionArn"])
@@ -177,7 +177,7 @@ class Refusing:
 )
 def test_a_machine_that_cannot_be_started_says_why(code: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="states:StartExecution on arn:job"):
-        StepFunctionsMachine(lambda: Refusing(code), "arn:job").start("one", "{}")
+        StepFunctionsStateMachine(lambda: Refusing(code), "arn:job").start("one", "{}")
 
 
 # The event bus

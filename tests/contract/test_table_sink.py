@@ -13,7 +13,7 @@ from penstock.errors import DestinationMissingError, LeaseLostError
 from penstock.model.load import Chunk, Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from postgres_database import Database
 from table_batches import WIDTH, rows
 
@@ -65,7 +65,7 @@ def plan_of(table: Table) -> TablePlan:
 
 
 def chunk(backend: TableBackend, table: Table, *cells: Row, number: int = 0, first: int = 1) -> Chunk:
-    made, rejects = Rowmaker(plan_of(table), backend.form).chunk(number, rows(NAMES, *cells, first=first))
+    made, rejects = ChunkBuilder(plan_of(table), backend.form).chunk(number, rows(NAMES, *cells, first=first))
     assert rejects == ()
     return made
 
@@ -245,7 +245,7 @@ def test_records_of_several_tables_are_in_one_chunk(backend: TableBackend) -> No
     songs, apps = backend.table(Mode.UPSERT), backend.table(Mode.UPSERT)
     plan = TablePlan(ParseOptions(), choice=Choice("type", {"song": songs, "app": apps}))
     cells = [("song", "a", "1"), ("app", "b", "2"), ("song", "c", "3")]
-    made, _ = Rowmaker(plan, backend.form).chunk(0, rows(("type", *NAMES), *cells))
+    made, _ = ChunkBuilder(plan, backend.form).chunk(0, rows(("type", *NAMES), *cells))
     with backend.sink() as sink:
         sink.begin(plan)
         assert sink.load(made).rows == 3

@@ -24,7 +24,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.load import Chunk, Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from postgres_database import Database
 from postgres_proxy import Wire, wire_to
 from table_batches import rows
@@ -44,7 +44,7 @@ def plan_of(table: Table) -> TablePlan:
 
 
 def chunk(table: Table, cells: Sequence[Sequence[str | None]], number: int = 0, first: int = 1) -> Chunk:
-    return Rowmaker(plan_of(table)).chunk(number, rows(["id", "title"], *cells, first=first))[0]
+    return ChunkBuilder(plan_of(table)).chunk(number, rows(["id", "title"], *cells, first=first))[0]
 
 
 def count(database: Database) -> object:

@@ -16,7 +16,7 @@ from penstock.model.column import Column, ColumnType, FieldCounts
 from penstock.model.load import Chunk, Loaded, Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from postgres_database import Database
 from table_batches import WIDTH, rows
 
@@ -32,7 +32,7 @@ def plan_of(table: Table) -> TablePlan:
 
 def chunk(table: Table, *cells: Sequence[str | None], number: int = 0, first: int = 1) -> Chunk:
     names = [column.name for column in table.columns]
-    made, rejects = Rowmaker(plan_of(table)).chunk(number, rows(names, *cells, first=first))
+    made, rejects = ChunkBuilder(plan_of(table)).chunk(number, rows(names, *cells, first=first))
     assert rejects == ()
     return made
 
@@ -420,7 +420,7 @@ def test_rejects_of_the_shaper_are_counted_by_the_ledger(database: Database) -> 
     database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(SONGS))
-        made, rejects = Rowmaker(plan_of(SONGS)).chunk(0, rows(["id", "title"], ("x", "a"), ("1", "b"), ("1", "c")))
+        made, rejects = ChunkBuilder(plan_of(SONGS)).chunk(0, rows(["id", "title"], ("x", "a"), ("1", "b"), ("1", "c")))
         assert len(rejects) == 1
         sink.load(made)
         assert sink.begin(plan_of(SONGS)).rejects == 2
@@ -468,7 +468,7 @@ def test_two_kinds_of_records_may_go_to_one_table(database: Database) -> None:
     batch = rows(
         ["type", "id", "title", "version"], ("song", "1", "a", ""), ("app", "2", "", "v"), ("app", "1", "", "w")
     )
-    made, _ = Rowmaker(plan).chunk(0, batch)
+    made, _ = ChunkBuilder(plan).chunk(0, batch)
     with database.sink() as sink:
         sink.begin(plan)
         sink.load(made)

@@ -15,7 +15,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.load import Chunk, Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from postgres_database import Database
 from table_batches import rows
 
@@ -62,7 +62,7 @@ def plan_of(table: Table) -> TablePlan:
 
 
 def chunk(table: Table, *cells: Sequence[str | None], number: int = 0, first: int = 1) -> Chunk:
-    return Rowmaker(plan_of(table)).chunk(number, rows(["id", "title"], *cells, first=first))[0]
+    return ChunkBuilder(plan_of(table)).chunk(number, rows(["id", "title"], *cells, first=first))[0]
 
 
 def fill(database: Database, table: Table, *cells: Sequence[str | None], job: str = "job") -> None:
@@ -221,7 +221,7 @@ def test_several_tables_are_replaced_at_once_or_not_at_all(database: Database) -
     )
     choice = Choice("type", {"song": SONGS, "app": replace(SONGS, name="apps")})
     plan = TablePlan(ParseOptions(), choice=choice)
-    made, _ = Rowmaker(plan).chunk(0, rows(["type", "id", "title"], ("song", "1", "new"), ("app", "2", "b")))
+    made, _ = ChunkBuilder(plan).chunk(0, rows(["type", "id", "title"], ("song", "1", "new"), ("app", "2", "b")))
     with database.sink() as sink:
         sink.begin(plan)
         sink.load(made)

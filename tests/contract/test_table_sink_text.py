@@ -17,13 +17,13 @@ from psycopg.types.json import set_json_loads
 from lengths import examples
 from penstock.destinations.postgres.catalog import TYPES
 from penstock.destinations.postgres.connect import Connection, by_dsn
-from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.rows import Appender
 from penstock.model.column import Column, ColumnType
 from penstock.model.load import Rows
-from penstock.model.record import Place
+from penstock.model.record import RecordPosition
 from penstock.model.table import Table
-from penstock.tables import Form, Shaper
+from penstock.tables import Form, RowConverter
 from table_batches import rows
 
 pytest_plugins = ["postgres_fixtures"]
@@ -99,8 +99,8 @@ def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, dat
     cells = data.draw(st.lists(st.none() | TEXTS[kind], min_size=1, max_size=4))
     batch = rows(["x"], *([cell] for cell in cells))
     table = Table("t", (Column("x", kind, nulls=()),))
-    texts, text_rejects = Shaper(table, batch.names, Form.TEXT).shape(batch)
-    values, value_rejects = Shaper(table, batch.names, Form.VALUE).shape(batch)
+    texts, text_rejects = RowConverter(table, batch.names, Form.TEXT).shape(batch)
+    values, value_rejects = RowConverter(table, batch.names, Form.VALUE).shape(batch)
     assert text_rejects == value_rejects
     assert copied(connection, kind, texts.columns[0]) == list(map(comparable, values.columns[0]))
     assert not (texts.full and None in texts.columns[0])
@@ -141,8 +141,8 @@ def copied(connection: Connection, kind: ColumnType, texts: Sequence[object]) ->
 
 
 def write(connection: Connection, writer: Appender, columns: Sequence[Sequence[object]]) -> None:
-    script = Script(connection, writer.statements(0))
-    rows = Rows(Table("t"), (), columns, len(columns[0]), lambda row: Place(row, 0, ""))
+    script = PipelinedTransaction(connection, writer.statements(0))
+    rows = Rows(Table("t"), (), columns, len(columns[0]), lambda row: RecordPosition(row, 0, ""))
     script.start([writer.text(rows, 0, rows.count)])
     script.finish()
 

@@ -74,15 +74,15 @@ def begin(backend: Backend, key: str = "key") -> OpenUpload:
 def test_parts_become_the_object_when_they_are_completed(backend: Backend) -> None:
     upload = begin(backend)
     parts = [send(backend, upload, 1, FIRST), send(backend, upload, 2, LAST)]
-    assert backend.service.standing(upload.target) is None
+    assert backend.service.existing(upload.target) is None
     published = backend.service.complete(upload, parts, crc32=zlib.crc32(FIRST + LAST))
     assert published
     assert (published.size, published.parts, published.etag[-2:]) == (len(FIRST + LAST), 2, "-2")
     assert backend.read("key") == FIRST + LAST
-    standing = backend.service.standing(upload.target)
-    assert standing
-    assert (standing.size, standing.etag) == (published.size, published.etag)
-    assert standing.crc32 in (None, zlib.crc32(FIRST + LAST))
+    existing = backend.service.existing(upload.target)
+    assert existing
+    assert (existing.size, existing.etag) == (published.size, published.etag)
+    assert existing.crc32 in (None, zlib.crc32(FIRST + LAST))
 
 
 def test_parts_are_listed_with_what_tells_them_apart(backend: Backend) -> None:
@@ -111,7 +111,7 @@ def test_an_upload_that_is_gone_is_not_an_error_to_ask_for_or_to_abort(backend: 
     backend.service.abort(upload)
     backend.service.abort(upload)
     assert backend.service.parts(upload) is None
-    assert backend.service.standing(upload.target) is None
+    assert backend.service.existing(upload.target) is None
     assert part.size == len(LAST)
 
 
@@ -166,7 +166,7 @@ def test_an_object_of_which_the_whole_is_not_as_declared_is_refused(
     part = send(backend, upload, 1, LAST)
     with pytest.raises(PenstockError, match="BadDigest"):
         backend.service.complete(upload, [part], crc32=part.crc32 ^ 1)
-    assert backend.service.standing(upload.target) is None
+    assert backend.service.existing(upload.target) is None
 
 
 def test_a_service_without_checksums_of_the_whole_proves_each_part_by_its_md5(backend: Backend) -> None:

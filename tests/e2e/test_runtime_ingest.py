@@ -17,7 +17,7 @@ from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import CapsUnavailableError, Invocation
 from penstock_local.runtime.caps import Size, cap
-from penstock_local.runtime.surroundings import DESTINATION, Surroundings
+from penstock_local.runtime.environment import DESTINATION, Surroundings
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024

@@ -16,7 +16,7 @@ from lengths import long
 from penstock_local import postgres
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Invocation
-from penstock_local.runtime.surroundings import Surroundings
+from penstock_local.runtime.environment import Surroundings
 
 MIB = 1024 * 1024
 ROWS = 500_000

@@ -9,7 +9,7 @@ import pytest
 from hostile_workbooks import HOSTILE
 from penstock_local import postgres
 from penstock_local.account import emulator_only
-from penstock_local.runtime.surroundings import Surroundings
+from penstock_local.runtime.environment import Surroundings
 
 MIB = 1024 * 1024
 ROUTE = """

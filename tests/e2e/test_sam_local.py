@@ -35,8 +35,8 @@ def site() -> Iterator[Site]:
 def test_every_function_answers_right_in_lambdas_image(site: Site, tmp_path: Path) -> None:
     functions = Functions(site.account, build(), tmp_path, site.variables)
     called = set()
-    for story in SHORT:
-        for one in story(site, functions):
+    for job_report in SHORT:
+        for one in job_report(site, functions):
             assert not one.problem, one
             called.add(one.name)
     assert called >= set(FUNCTIONS)

@@ -14,7 +14,7 @@ from botocore.config import Config
 from penstock.aws.access import Access
 from penstock.aws.errors import translating
 from penstock.aws.s3.client import s3_config
-from penstock.aws.session import LIGHT, session
+from penstock.aws.session import DEFAULT_CONFIG, session
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import MIB, Budget
 
@@ -71,7 +71,7 @@ def serving(body: bytes, kept: int, cuts: int) -> Iterator[Server]:
 
 
 def client(service: str, server: Server) -> Any:
-    config = s3_config(Budget.of(128 * MIB)) if service == "s3" else LIGHT
+    config = s3_config(Budget.of(128 * MIB)) if service == "s3" else DEFAULT_CONFIG
     url = f"http://127.0.0.1:{server.server_port}"
     return session().client(service, endpoint_url=url, config=config.merge(HURRY))
 

@@ -13,7 +13,7 @@ from functional.faulty_dynamodb import FaultyDynamo, Item, Leaves
 from machine import Plant
 from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import REQUEST_SECONDS, records_config
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.errors import LeaseLostError, PermanentError
 from penstock.large_jobs.table_steps import TableSteps
@@ -82,13 +82,13 @@ class Site:
 
     def __post_init__(self) -> None:
         self.dynamo = FaultyDynamo(self.answer)
-        carrier = TableCarrier(
+        delivery = TableDelivery(
             self.plant.store, self.plant.rejects, lambda job: self.sink(job.id, 0), Form.VALUE, BUDGET
         )
-        steps = TableSteps(carrier, self.sink, self.plant.rejects, Form.VALUE, BUDGET)
+        steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET)
         self.plant.tables = lambda store: steps
-        self.plant.table_carriers = {Store.DYNAMODB: carrier}
-        self.plant.loads = {Store.DYNAMODB: carrier.ended}
+        self.plant.table_carriers = {Store.DYNAMODB: delivery}
+        self.plant.loads = {Store.DYNAMODB: delivery.ended}
         self.plant.clock = lambda: self.plant.now
 
     def answer(self, items: Sequence[Item]) -> Leaves | None:

@@ -13,7 +13,7 @@ from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
 from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
 from penstock.jobs.runner import Outcome
-from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket
+from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
 from penstock.limits import MIB
 from penstock.model.job import Claim, Failure, Job, Receipt
 from penstock.model.job_status import JobState
@@ -189,11 +189,11 @@ def all_in(database: Database, mode: str) -> tuple[Plant, str, Source]:
 
 def finish(plant: Plant, job_id: str) -> None:
     """What `finish` commits before it is killed."""
-    folder = Folder(plant.files, job_id)
-    plan = folder.get(Cut, CUT).plan
+    folder = JobFolder(plant.files, job_id)
+    plan = folder.get(SpanPlan, SPAN_PLAN).plan
     assert plan
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
-    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), plan, whole, holder=job_id)
+    plant.tables(Store.POSTGRESQL).finish(folder.get(JobSpec, JOB_SPEC), plan, whole, holder=job_id)
 
 
 @pytest.mark.parametrize("trouble", [erased, renamed, changed])

@@ -16,7 +16,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.delivery.bucket import MADE_BY, ORDER, ObjectCarrier
+from penstock.delivery.bucket import MADE_BY, ORDER, BucketDelivery
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.ports import BucketSink
 from penstock.errors import (
@@ -27,7 +27,7 @@ from penstock.errors import (
     ServiceUnavailableError,
 )
 from penstock.jobs.ingest import Ingest, Report, summarise
-from penstock.jobs.runner import Outcome, Workshop
+from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress
 from penstock.model.job_status import JobState
@@ -89,16 +89,16 @@ class Plant:
 
     def ingest(self) -> Ingest:
         budget = Budget.of(128 * MIB)
-        workshop = Workshop(
+        runner = JobRunner(
             objects=self.objects,
             jobs=self.jobs,
-            carriers={Store.BUCKET: ObjectCarrier(self.objects, budget)},
+            deliveries={Store.BUCKET: BucketDelivery(self.objects, budget)},
             lease=60,
-            beat_every=2,
+            heartbeat_every=2,
             margin=10,
             clock=self.clock,
         )
-        return Ingest(workshop, self.queue, lambda: parse_routes(self.routes, "routes.toml", STACK), jitter=lambda: 0.5)
+        return Ingest(runner, self.queue, lambda: parse_routes(self.routes, "routes.toml", STACK), jitter=lambda: 0.5)
 
     def drop(self, key: str, data: bytes, content: Content | None = None) -> Source:
         return self.store.put("drops", key, data, content=content)
@@ -419,9 +419,9 @@ def test_a_stalled_older_job_does_not_overwrite_the_newer_result(plant: Plant) -
 
     def newer_result_appears(good):  # type: ignore[no-untyped-def]  # a sink in, a sink out
         job = plant_job(plant, older)
-        standing = Content("text/csv", {"penstock-from": job_origin(older), ORDER: newer_order, MADE_BY: "other"})
+        existing = Content("text/csv", {"penstock-from": job_origin(older), ORDER: newer_order, MADE_BY: "other"})
         assert job.id != "other"
-        plant.store.put("lake", "in/a.csv", b"new", content=standing)
+        plant.store.put("lake", "in/a.csv", b"new", content=existing)
         return good
 
     plant.objects = FaultyObjectStore(plant.store, sink=newer_result_appears)
@@ -598,7 +598,7 @@ class Unwritable(MemoryJobStore):
     def release(self, claim: Claim, failure: Failure) -> None:
         raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+    def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
 
 
@@ -675,16 +675,16 @@ def test_one_bad_file_of_a_batch_fails_alone(plant: Plant) -> None:
 
 def test_progress_is_exact_and_written_by_time_not_by_part(plant: Plant) -> None:
     source = plant.drop("in/a.csv.gz", GOOD)
-    beats = []
-    beat = plant.jobs.beat
+    heartbeats = []
+    heartbeat = plant.jobs.heartbeat
 
     def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
-        beats.append(progress)
-        beat(claim, progress, lease=lease, memory=memory)
+        heartbeats.append(progress)
+        heartbeat(claim, progress, lease=lease, memory=memory)
 
-    plant.jobs.beat = noticing  # type: ignore[method-assign]  # a spy
+    plant.jobs.heartbeat = noticing  # type: ignore[method-assign]  # a spy
     plant.one(source)
-    assert beats == []
+    assert heartbeats == []
 
     class Ticking(ManualDeadline):
         def remaining(self) -> float:
@@ -693,9 +693,9 @@ def test_progress_is_exact_and_written_by_time_not_by_part(plant: Plant) -> None
 
     again = plant.drop("in/b.csv.gz", GOOD)
     plant.handle(again, deadline=Ticking(900))
-    assert beats
-    assert all(0 < progress.bytes_in <= again.size for progress in beats)
-    assert [p.bytes_in for p in beats] == sorted(p.bytes_in for p in beats)
+    assert heartbeats
+    assert all(0 < progress.bytes_in <= again.size for progress in heartbeats)
+    assert [p.bytes_in for p in heartbeats] == sorted(p.bytes_in for p in heartbeats)
 
 
 def test_a_direct_event_raises_what_lambda_should_retry(plant: Plant) -> None:

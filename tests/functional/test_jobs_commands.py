@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from deployed_jobs import FAILURE, ROUTE, STACK, DeployedJobs
-from job_stories import HOSTILE
+from job_reports import HOSTILE
 from penstock.jobs.events import read_event
 from penstock.model.job import Claim, Job
 from penstock.model.job_status import JobState
@@ -88,7 +88,7 @@ def test_the_status_of_a_failed_job_says_why_and_what_to_do(deployed: DeployedJo
 
 
 def test_the_status_of_a_job_that_many_workers_carry_counts_their_spans(deployed: DeployedJobs) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     lines = run("status", job.id).stdout.splitlines()
     for line in (
         "state       executing",
@@ -108,7 +108,7 @@ def test_the_status_of_a_job_that_many_workers_carry_counts_their_spans(deployed
 
 
 def test_the_status_of_a_success_says_what_was_delivered_and_where_more_is(deployed: DeployedJobs) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     deployed.finish(job)
     lines = run("status", job.id).stdout.splitlines()
     assert "integrity   CRC32 00000007, codec gzip, 15 parts" in lines
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_written_is_said_so(deployed: DeployedJobs, tmp_pa
 
 
 def test_rejects_that_have_expired_are_said_so(deployed: DeployedJobs) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     result = run("rejects", job.id)
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "2 records were rejected; their files have expired.\n"
@@ -238,7 +238,7 @@ def test_a_job_that_has_succeeded_is_not_redriven(deployed: DeployedJobs, option
 
 
 def test_a_job_is_watched_in_a_pipe_line_by_line_to_its_end(deployed: DeployedJobs) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     deployed.finish(job)
     result = run("watch", job.id)
     assert result.exit_code == 0
@@ -289,7 +289,7 @@ def test_a_superseded_job_ends_a_watch_with_1(deployed: DeployedJobs) -> None:
 
 
 def test_a_report_is_written_under_the_jobs_name(deployed: DeployedJobs, tmp_path: Path) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     deployed.reject(job, 60)
     deployed.finish(job)
     with CliRunner().isolated_filesystem(tmp_path):

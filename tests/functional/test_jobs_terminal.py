@@ -49,7 +49,7 @@ def command(*arguments: str) -> list[str]:
 def test_a_wide_terminal_shows_a_bar_and_all_figures_until_the_end(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     with terminal(command(job.id), environment, columns=120) as running:
         running.wait_for(
             rf"{job.id[:8]} executing [━█▌▍▎▏▋▊▉ ]+ 50\.0% 40,000 rows +2\.0 MB/s 4\.00 s left 2/3 spans large"
@@ -73,7 +73,7 @@ def test_a_wide_terminal_shows_a_bar_and_all_figures_until_the_end(
 def test_a_narrow_terminal_shows_what_fits_on_one_line(
     deployed: DeployedJobs, environment: Mapping[str, str], columns: int, shown: str
 ) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     with terminal(command(job.id), environment, columns=columns) as running:
         running.wait_for(shown)
         deployed.finish(job)
@@ -82,7 +82,7 @@ def test_a_narrow_terminal_shows_what_fits_on_one_line(
 
 
 def test_it_follows_the_width_of_the_terminal(deployed: DeployedJobs, environment: Mapping[str, str]) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     with terminal(command(job.id), environment, columns=120) as running:
         running.wait_for("2/3 spans")
         running.resize(32)
@@ -102,7 +102,7 @@ def test_a_failed_job_ends_with_1_and_says_why_below(deployed: DeployedJobs, env
 def test_ctrl_c_ends_with_130_and_leaves_a_whole_terminal(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
-    job = deployed.carry()
+    job = deployed.deliver()
     with terminal(command(job.id), environment, columns=60) as running:
         running.wait_for("executing")
         running.press(CTRL_C)

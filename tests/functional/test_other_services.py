@@ -147,10 +147,10 @@ class Overtaken:
         exchange.refuse(412, "InvalidRequest")
 
 
-@pytest.mark.parametrize("standing", [None, b"before"])
-def test_a_refusal_that_is_true_stands_also_elsewhere(lake: Lake, tmp_path: Path, standing: bytes | None) -> None:
-    if standing:
-        lake.put("a", standing)
+@pytest.mark.parametrize("existing", [None, b"before"])
+def test_a_refusal_that_is_true_stands_also_elsewhere(lake: Lake, tmp_path: Path, existing: bytes | None) -> None:
+    if existing:
+        lake.put("a", existing)
     write(tmp_path / "folder" / "a", LARGE)
     lake.proxy.schedule = first(1, "CompleteUpload", Overtaken(lake))
     result = send(lake, "run", tmp_path / "folder")

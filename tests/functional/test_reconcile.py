@@ -112,7 +112,7 @@ class Site:
         claim = self.plant.jobs.claim(self.job(source), lease=60, seconds=900, memory=128 * MIB)
         assert isinstance(claim, Claim)
         self.plant.now += at
-        self.plant.jobs.beat(claim, Progress(bytes_in=100), lease=60, memory=memory)
+        self.plant.jobs.heartbeat(claim, Progress(bytes_in=100), lease=60, memory=memory)
         return claim
 
     def upload(self, key: str = "data.csv.gz") -> Source:
@@ -162,7 +162,7 @@ def test_a_job_at_work_is_left_alone(site: Site) -> None:
     claim = site.killed(source)
     for _ in range(20):
         site.pass_time(50)
-        site.plant.jobs.beat(claim, Progress(bytes_in=100), lease=60)
+        site.plant.jobs.heartbeat(claim, Progress(bytes_in=100), lease=60)
         assert site.run()["restarted"] == 0
     assert site.status(source).state is JobState.RUNNING
 
@@ -464,7 +464,7 @@ def test_a_message_that_died_unclaimed_is_recorded_and_stays_until_its_job_succe
     site.letters.bodies = [notification(source)]
     assert site.run()["recorded"] == 1
     assert (site.status(source).state, len(site.letters.bodies)) == (JobState.FAILED, 1)
-    assert site.plant.jobs.begin_again(site.status(source))
+    assert site.plant.jobs.reopen(site.status(source))
     site.plant.ingest(source)
     site.pass_time(3600)
     assert site.run()["deleted"] == 1

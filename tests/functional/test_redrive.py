@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import pytest
 
-from functional.test_loading import Plant as InlinePlant
-from functional.test_loading import csv as inline_csv
-from functional.test_loading import route as inline_route
+from functional.test_row_loader import Plant as InlinePlant
+from functional.test_row_loader import csv as inline_csv
+from functional.test_row_loader import route as inline_route
 from lengths import long
 from machine import Plant
 from penstock.destinations.ports import TableSink
@@ -25,7 +25,7 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded
 from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
-from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryMachine
+from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryStateMachine
 from postgres_database import Database
 from table_machine import add_tables, route
 
@@ -41,14 +41,14 @@ class Wall:
 
     chunks: int
     passed: int = 0
-    standing: bool = True
+    existing: bool = True
     deadline: ManualDeadline | None = None
 
     def check(self) -> None:
         self.passed += 1
         if self.deadline:
             self.deadline.pass_time(300)
-        if self.standing and self.passed > self.chunks:
+        if self.existing and self.passed > self.chunks:
             raise AccessDeniedError(DENIED)
 
 
@@ -79,7 +79,7 @@ class WalledSink:
 def redriven(jobs: JobStore, status: JobStatus) -> Source:
     """Begin a job again; the source as ingest reads it from the event."""
     queue = MemoryEventQueue()
-    Redriver(jobs, queue, MemoryMachine(), lambda job_id, execution, error: None)(status)
+    Redriver(jobs, queue, MemoryStateMachine(), lambda job_id, execution, error: None)(status)
     (message,) = read_event({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": queue.events[0]}]})
     return message.sources[0]
 
@@ -104,7 +104,7 @@ def test_a_load_in_one_invocation_goes_on_behind_what_the_ledger_knows(
     # A load that fails before a row is in drops the table that it made.
     loaded = len(plant.ids()) if "people" in database.tables() else 0
     assert (loaded > 0) == (chunks > 0 and mode != "replace")
-    wall.standing, wall.passed = False, 0
+    wall.existing, wall.passed = False, 0
     second = plant.take(redriven(plant.jobs, plant.jobs.jobs[first.job_id]), inline_route(mode=mode))
     assert (second.state, second.job_id) == (JobState.SUCCEEDED, first.job_id)
     assert second.receipt
@@ -141,7 +141,7 @@ def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
     assert failed.failure
     assert (failed.state, failed.failure.error) == (JobState.FAILED, "AccessDeniedError")
 
-    wall.standing = False
+    wall.existing = False
     plant.large_bytes = 1
     again = plant.ingest(redriven(plant.jobs, failed))
     assert (again.state, again.job_id) == (JobState.EXECUTING, first.job_id)
@@ -160,7 +160,7 @@ def test_what_was_cut_once_stays_the_machines_even_if_it_would_not_be_large_any_
     plant = table_plant(database, mode, wall)
     first = plant.ingest(plant.upload("people.csv", csv()))
     assert not plant.execute(first.job_id)
-    wall.standing = False
+    wall.existing = False
     plant.large_bytes = 1_000_000_000
     assert plant.ingest(redriven(plant.jobs, plant.jobs.jobs[first.job_id])).state is JobState.EXECUTING
     assert plant.execute(f"{first.job_id}-2")
@@ -173,7 +173,7 @@ def test_an_append_whose_cut_is_forgotten_is_not_cut_anew(database: Database) ->
     first = plant.ingest(plant.upload("people.csv", csv()))
     assert not plant.execute(first.job_id)
     there = ids(database)
-    wall.standing = False
+    wall.existing = False
     plant.files.files.clear()
     plant.span_bytes = 1024
     plant.ingest(redriven(plant.jobs, plant.jobs.jobs[first.job_id]))
@@ -255,7 +255,7 @@ def test_each_redrive_is_an_execution_of_its_own() -> None:
 
 
 @dataclass
-class DeafMachine(MemoryMachine):
+class DeafMachine(MemoryStateMachine):
     """Hears only the second call."""
 
     deaf: bool = True

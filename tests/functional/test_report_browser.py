@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from job_stories import BEGAN, failed, hostile, succeeded
-from penstock.operations.job_report import Story, timeline
+from job_reports import BEGAN, failed, hostile, succeeded
+from penstock.operations.job_report import JobReport, timeline
 from penstock_cli.report_page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -56,13 +56,15 @@ class Browser:
         ]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def show(self, story: Story) -> str:
+    def show(self, job_report: JobReport) -> str:
         file = self.folder / "page.html"
-        file.write_text(page(story, timeline(story.spans), rejects_at="s3://work/jobs/3f9a/rejects/", now=BEGAN))
+        file.write_text(
+            page(job_report, timeline(job_report.spans), rejects_at="s3://work/jobs/3f9a/rejects/", now=BEGAN)
+        )
         return file.as_uri()
 
-    def probe(self, story: Story, *options: str, width: int) -> dict[str, str]:
-        self.show(story)
+    def probe(self, job_report: JobReport, *options: str, width: int) -> dict[str, str]:
+        self.show(job_report)
         probe = self.folder / "probe.html"
         probe.write_text(PROBE.replace("WIDTH", str(width)))
         dom = self.run("--virtual-time-budget=2000", *options, "--dump-dom", url=probe.as_uri())
@@ -84,8 +86,8 @@ def test_it_is_shown_with_all_its_bars(browser: Browser) -> None:
 
 @pytest.mark.parametrize("story", [succeeded, failed, hostile], ids=lambda make: str(make.__name__))
 @pytest.mark.parametrize("width", [320, 390])
-def test_it_fits_a_phone(browser: Browser, story: Callable[[], Story], width: int) -> None:
-    assert int(browser.probe(story(), width=width)["wide"]) <= width
+def test_it_fits_a_phone(browser: Browser, job_report: Callable[[], JobReport], width: int) -> None:
+    assert int(browser.probe(job_report(), width=width)["wide"]) <= width
 
 
 def test_texts_of_an_attacker_run_nothing(browser: Browser) -> None:

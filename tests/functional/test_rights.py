@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from faults.paths import PATHS
 from faults.rights import UNSEEN, Grant
-from faults.walking import Walked, walk
+from faults.scenario_run import Walked, walk
 from faults.world import World, world
 
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]

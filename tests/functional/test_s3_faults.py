@@ -136,8 +136,8 @@ def read(store: S3ObjectStore, source: Source) -> bytes:
     return b"".join(store.open_source(source).chunks())
 
 
-def own_result_is_a_duplicate(standing: Mapping[str, str]) -> Verdict:
-    return Verdict.DUPLICATE if standing == CONTENT.metadata else Verdict.REPLACE
+def own_result_is_a_duplicate(existing: Mapping[str, str]) -> Verdict:
+    return Verdict.DUPLICATE if existing == CONTENT.metadata else Verdict.REPLACE
 
 
 def deliver(store: S3ObjectStore, data: bytes, target: Target = TARGET) -> Published:

@@ -13,7 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from penstock.aws.s3.client import s3_config
-from penstock.aws.s3.source import DRAUGHTS
+from penstock.aws.s3.source import READ_AHEAD
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.ports import Verdict
 from penstock.limits import MIB, Budget, PartPlan
@@ -60,7 +60,7 @@ def client(endpoint: str) -> Iterator[Any]:
 def deliver(client: Any, data: bytes) -> Wire:
     wire = Wire(client)
     store = S3ObjectStore(client, BUDGET, plan=PartPlan(first=5 * MIB, largest=10 * MIB))
-    with store.open_sink(Target("lake", "out"), Content(), lambda standing: Verdict.REPLACE) as sink:
+    with store.open_sink(Target("lake", "out"), Content(), lambda existing: Verdict.REPLACE) as sink:
         sink.write(data)
         sink.publish(crc32=zlib.crc32(data))
     return wire
@@ -110,7 +110,7 @@ def test_every_range_is_pinned(client: Any) -> None:
     put = client.put_object(Bucket="lake", Key="in", Body=bytes(2 * MIB + 1))
     wire = Wire(client)
     source = Source("lake", "in", 2 * MIB + 1, put["ETag"].strip('"'), put["VersionId"])
-    store = S3ObjectStore(client, replace(BUDGET, read_chunk=MIB // DRAUGHTS))
+    store = S3ObjectStore(client, replace(BUDGET, read_chunk=MIB // READ_AHEAD))
     assert sum(map(len, store.open_source(source).chunks())) == source.size
     requests = wire.sent["GetObject"]
     assert [headers["range"] for headers in requests] == [

@@ -420,4 +420,4 @@ def test_behind_the_sample_a_json_value_of_another_type_is_a_reject(database: Da
     assert whole(database, "t.jsonl", text).rejected == [MANY + 1]
 
 
-# Many small files, and DynamoDB: tests/functional/test_group.py, tests/contract/test_dynamodb_sink.py
+# Many small files, and DynamoDB: tests/functional/test_small_batches.py, tests/contract/test_dynamodb_sink.py

@@ -12,7 +12,7 @@ from benchmarks.frame.machine import Machine
 from benchmarks.frame.reading import MIB, TIMED_OUT, Reading, Readings, Spread, cpu, wall
 from benchmarks.frame.report import markdown
 from benchmarks.frame.result import Goal, Result, at_most
-from benchmarks.frame.turns import present, take_turns
+from benchmarks.frame.rounds import present, take_turns
 
 OURS, PEER = Contender("ours", Role.OURS), Contender("cat | gzip")
 

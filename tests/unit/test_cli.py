@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from penstock.wiring.operations import Names
+from penstock.wiring.operations import StackNames
 from penstock_cli.main import Commands, main
 from penstock_cli.stacks import local_names
 from penstock_local import stack as stacks
@@ -38,7 +38,7 @@ STACK = Stack(
 
 
 def test_jobs_of_the_local_stack_are_told_by_all_of_its_names() -> None:
-    assert local_names(STACK) == Names(
+    assert local_names(STACK) == StackNames(
         STACK.jobs_table, STACK.work_bucket, STACK.queue_url, STACK.state_machine, STACK.abort_function
     )
 
@@ -53,7 +53,7 @@ def empty(tmp_path: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def standing(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+def existing(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     """A state directory whose lock is held, as a running emulator holds it."""
     noted = {"stack": STACK.as_json(), "routes": "", "parameters": {}}
     (tmp_path / "local.json").write_text(json.dumps(noted))
@@ -137,8 +137,8 @@ def test_wrong_routes_are_refused_before_anything_starts(empty: tuple[str, ...],
     assert [path.name for path in tmp_path.iterdir()] == ["routes.toml"]
 
 
-def test_json_is_one_object_with_everything_a_program_needs(standing: tuple[str, ...]) -> None:
-    result = run(*standing, "up", "--json")
+def test_json_is_one_object_with_everything_a_program_needs(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "up", "--json")
     assert result.exit_code == 0
     assert result.stdout.count("\n") == 1
     answer = json.loads(result.stdout)
@@ -146,30 +146,30 @@ def test_json_is_one_object_with_everything_a_program_needs(standing: tuple[str,
     assert {"endpoint", "source_bucket", "destination_bucket", "work_bucket", "jobs_table"} < set(answer)
 
 
-def test_up_leaves_a_stack_that_is_up_as_it_is(standing: tuple[str, ...]) -> None:
-    result = run(*standing, "up", "--detach")
+def test_up_leaves_a_stack_that_is_up_as_it_is(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "up", "--detach")
     assert result.exit_code == 0
     assert result.stdout.startswith("Already up at http://127.0.0.1:4566")
 
 
-def test_up_accepts_the_port_that_the_stack_already_has(standing: tuple[str, ...]) -> None:
-    assert run(*standing, "up", "--port", "4566").exit_code == 0
+def test_up_accepts_the_port_that_the_stack_already_has(existing: tuple[str, ...]) -> None:
+    assert run(*existing, "up", "--port", "4566").exit_code == 0
 
 
-def test_up_refuses_to_move_a_stack_to_another_port(standing: tuple[str, ...]) -> None:
-    result = run(*standing, "up", "--port", "4567")
+def test_up_refuses_to_move_a_stack_to_another_port(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "up", "--port", "4567")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "already up at http://127.0.0.1:4566" in result.stderr
 
 
-def test_up_refuses_parameters_for_a_stack_that_is_up(standing: tuple[str, ...]) -> None:
-    result = run(*standing, "up", "--parameter", "SpanBytes=33554432")
+def test_up_refuses_parameters_for_a_stack_that_is_up(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "up", "--parameter", "SpanBytes=33554432")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "penstock local down" in result.stderr
 
 
-def test_status_shows_what_to_type_next(standing: tuple[str, ...]) -> None:
-    result = run(*standing, "status")
+def test_status_shows_what_to_type_next(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "status")
     assert result.exit_code == 0
     for line in (
         "  export AWS_ENDPOINT_URL=http://127.0.0.1:4566",
@@ -179,9 +179,9 @@ def test_status_shows_what_to_type_next(standing: tuple[str, ...]) -> None:
         assert line in result.stdout.splitlines()
 
 
-def test_a_stack_that_is_only_half_up_is_neither_up_nor_down(standing: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_stack_that_is_only_half_up_is_neither_up_nor_down(existing: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "local.json").unlink()
-    result = run(*standing, "status")
+    result = run(*existing, "status")
     assert result.exit_code == 1
     assert "being started" in result.stderr
 
@@ -190,20 +190,20 @@ def logged(*functions: str) -> list[LogLine]:
     return [LogLine(at, f"{name}/{at}", name, f"line {at}") for at, name in enumerate(functions)]
 
 
-def test_logs_say_whose_each_line_is(standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_say_whose_each_line_is(existing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "function_logs", lambda stack, functions: logged(*functions))
-    assert run(*standing, "logs").stdout.splitlines()[:3] == ["ingest line 0", "plan   line 1", "index  line 2"]
-    chosen = run(*standing, "logs", "--function", "work", "--function", "abort")
+    assert run(*existing, "logs").stdout.splitlines()[:3] == ["ingest line 0", "plan   line 1", "index  line 2"]
+    chosen = run(*existing, "logs", "--function", "work", "--function", "abort")
     assert chosen.stdout == "work   line 0\nabort  line 1\n"
 
 
-def test_logs_of_one_function_are_its_lines_alone(standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_of_one_function_are_its_lines_alone(existing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "function_logs", lambda stack, functions: logged(*functions))
-    assert run(*standing, "logs", "--function", "work").stdout == "line 0\n"
+    assert run(*existing, "logs", "--function", "work").stdout == "line 0\n"
 
 
 def test_logs_that_are_followed_show_each_line_once_even_if_it_comes_late(
-    standing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    existing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = [logged("ingest", "work")[1:], logged("ingest", "work"), logged("ingest", "work", "work")]
 
@@ -214,5 +214,5 @@ def test_logs_that_are_followed_show_each_line_once_even_if_it_comes_late(
 
     monkeypatch.setattr(stacks, "function_logs", next_page)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    result = run(*standing, "logs", "--follow")
+    result = run(*existing, "logs", "--follow")
     assert (result.exit_code, result.stdout) == (130, "work   line 1\ningest line 0\nwork   line 2\n")

@@ -6,7 +6,16 @@ import gzip
 
 import pytest
 
-from penstock.explain.explanation import NAMES, Forecast, Seen, Surroundings, forecast, see, taken, too_long
+from penstock.explain.explanation import (
+    NAMES,
+    Forecast,
+    SourcePreview,
+    StackEnvironment,
+    forecast,
+    match_route,
+    preview,
+    too_long,
+)
 from penstock.limits import GIB, MIB, S3, Budget
 from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
@@ -17,7 +26,7 @@ from penstock.model.table import Mode, Table, TablePlan
 from penstock.routes import Routes
 from penstock.testing import MemoryObjectStore
 
-AROUND = Surroundings({name: name for name in NAMES})
+AROUND = StackEnvironment({name: name for name in NAMES})
 BUDGET = Budget.of(1769 * MIB)
 DECOMPRESS = Route("decompress", ("*.gz", "*.bz2"), "s3://lake/{stem}")
 COPY = Route("copy", ("*",), "s3://lake/{key}")
@@ -29,21 +38,21 @@ def table(mode: Mode = Mode.APPEND, store: Store = Store.POSTGRESQL) -> Route:
     return Route("orders", ("*",), f"{store}:orders", store=store, plan=plan)
 
 
-def foretold(size: int, codec: str, route: Route = COPY, around: Surroundings = AROUND, **seen: object) -> Forecast:
+def foretold(size: int, codec: str, route: Route = COPY, around: StackEnvironment = AROUND, **seen: object) -> Forecast:
     suffix = {"gzip": ".gz", "identity": "", "bzip2": ".bz2"}[codec]
     target = TableTarget(route.store, "orders") if route.plan else Target("lake", "key")
     job = Job(Source("drops", f"key.csv{suffix}", size, "etag"), route, target)
-    return forecast(job, Seen(codec, route.plan, **seen), around)  # type: ignore[arg-type]  # fields of Seen
+    return forecast(job, SourcePreview(codec, route.plan, **seen), around)  # type: ignore[arg-type]  # fields of Seen
 
 
 def test_the_first_pattern_that_matches_is_named_and_the_routes_before_it() -> None:
-    found = taken(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.bz2")
+    found = match_route(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.bz2")
     assert found
     assert (found.route, found.pattern, found.before) == (DECOMPRESS, "*.bz2", ())
-    found = taken(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.csv")
+    found = match_route(Routes((DECOMPRESS, COPY), "drops"), "drops", "in/a.csv")
     assert found
     assert (found.route, found.pattern, found.before) == (COPY, "*", (DECOMPRESS,))
-    assert taken(Routes((DECOMPRESS,), "drops"), "drops", "in/a.csv") is None
+    assert match_route(Routes((DECOMPRESS,), "drops"), "drops", "in/a.csv") is None
 
 
 def test_a_small_object_is_done_by_ingest() -> None:
@@ -91,7 +100,7 @@ def test_each_item_of_a_dynamodb_table_is_a_write() -> None:
 
 
 def test_a_stack_may_say_from_which_size_on_the_machine_takes_over() -> None:
-    around = Surroundings(AROUND.names, large_bytes=1000, span_bytes=16 * MIB)
+    around = StackEnvironment(AROUND.names, large_bytes=1000, span_bytes=16 * MIB)
     assert not foretold(999, "identity", around=around).machine
     expected = foretold(64 * MIB, "identity", around=around)
     assert (expected.machine, expected.spans) == (True, 4)
@@ -99,7 +108,7 @@ def test_a_stack_may_say_from_which_size_on_the_machine_takes_over() -> None:
 
 def test_less_memory_takes_longer() -> None:
     alone = [
-        foretold(GIB, "identity", around=Surroundings(AROUND.names, memory=memory * MIB)).alone
+        foretold(GIB, "identity", around=StackEnvironment(AROUND.names, memory=memory * MIB)).alone
         for memory in (128, 192, 1769, 10_240)
     ]
     assert alone[0] == pytest.approx(alone[1] * 192 / 128)
@@ -109,7 +118,7 @@ def test_less_memory_takes_longer() -> None:
 
 def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
     objects = MemoryObjectStore("drops")
-    seen = see(objects, objects.put("drops", "a.csv.gz", gzip.compress(CSV)), table(), BUDGET)
+    seen = preview(objects, objects.put("drops", "a.csv.gz", gzip.compress(CSV)), table(), BUDGET)
     assert (seen.codec, seen.cut, seen.problem) == ("gzip", True, "")
     assert seen.plan
     assert seen.plan.table
@@ -131,7 +140,7 @@ def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
 )
 def test_what_would_make_the_job_fail_is_foreseen(key: str, data: bytes, route: Route, problem: str) -> None:
     objects = MemoryObjectStore("drops")
-    seen = see(objects, objects.put("drops", key, data), route, BUDGET)
+    seen = preview(objects, objects.put("drops", key, data), route, BUDGET)
     assert problem in seen.problem
     assert seen.problem
 

@@ -27,7 +27,7 @@ TARGET = Target("lake", "out")
 TINY = PartPlan(first=100, largest=400, growth=2, s3=S3Limits(min_part=100))
 
 
-def replace(standing: object) -> Verdict:
+def replace(existing: object) -> Verdict:
     return Verdict.REPLACE
 
 

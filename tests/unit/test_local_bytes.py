@@ -14,10 +14,10 @@ import pytest
 
 from penstock.errors import ChecksumMismatchError, DiskFullError, FileChangedError, FileError
 from penstock.model.load import Resume
-from penstock.model.record import Place, Reject
-from penstock.run.file_sink import LocalFileSink
-from penstock.run.local_source import PIECE, LocalByteSource, PipeByteSource
-from penstock.run.rejects_file import LocalRejectLog
+from penstock.model.record import RecordPosition, Reject
+from penstock.run.file_sink import FileSink
+from penstock.run.local_source import PIECE, FileSource, PipeSource
+from penstock.run.rejects_file import RejectsFile
 
 DATA = bytes(range(256)) * 3000
 
@@ -53,19 +53,19 @@ def through() -> Iterator[int]:
 
 
 def test_a_file_is_read_as_often_as_it_is_asked(file: Path) -> None:
-    source = LocalByteSource(file)
+    source = FileSource(file)
     assert (source.size, b"".join(source.chunks()), b"".join(source.chunks())) == (len(DATA), DATA, DATA)
     assert max(map(len, source.chunks())) <= PIECE
 
 
 def test_a_file_that_was_written_to_has_another_version(file: Path) -> None:
-    before = LocalByteSource(file).version
+    before = FileSource(file).version
     os.utime(file, ns=(1, 1))
-    assert LocalByteSource(file).version != before
+    assert FileSource(file).version != before
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(file: Path) -> None:
-    chunks = LocalByteSource(file).chunks()
+    chunks = FileSource(file).chunks()
     next(chunks)
     with file.open("ab") as stream:
         stream.write(b"more")
@@ -74,14 +74,14 @@ def test_a_file_that_grows_while_it_is_read_is_refused(file: Path) -> None:
 
 
 def test_a_file_that_changed_between_two_readings_is_refused(file: Path) -> None:
-    source = LocalByteSource(file)
+    source = FileSource(file)
     os.utime(file, ns=(1, 1))
     with pytest.raises(FileChangedError):
         next(source.chunks())
 
 
 def test_a_file_that_vanished_is_named(file: Path) -> None:
-    source = LocalByteSource(file)
+    source = FileSource(file)
     file.unlink()
     with pytest.raises(FileError, match=r"source\.bin: No such file"):
         next(source.chunks())
@@ -89,21 +89,21 @@ def test_a_file_that_vanished_is_named(file: Path) -> None:
 
 def test_a_folder_and_a_device_are_no_sources(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="is a folder"):
-        LocalByteSource(tmp_path)
+        FileSource(tmp_path)
     with pytest.raises(FileError, match="not a regular file"):
-        LocalByteSource(Path("/dev/null"))
+        FileSource(Path("/dev/null"))
 
 
 # Pipes.
 
 
 def test_a_pipe_is_read_to_its_end(through: int) -> None:
-    assert b"".join(PipeByteSource(through, 10**9).chunks()) == DATA
+    assert b"".join(PipeSource(through, 10**9).chunks()) == DATA
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 2, 10**6])
 def test_a_pipe_is_read_twice_where_that_was_asked_for(through: int, pieces: int) -> None:
-    source = PipeByteSource(through, 10**9, replay=True)
+    source = PipeSource(through, 10**9, replay=True)
     first = source.chunks()
     begun = b"".join(piece for piece, _ in zip(first, range(pieces), strict=False))
     first.close()
@@ -116,7 +116,7 @@ def test_a_pipe_is_read_twice_where_that_was_asked_for(through: int, pieces: int
 
 def test_a_file_appears_whole_and_with_its_checksum(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "out"
-    with LocalFileSink(path) as sink:
+    with FileSink(path) as sink:
         sink.write(DATA)
         sink.write(memoryview(b"end"))
         assert not path.exists()
@@ -128,7 +128,7 @@ def test_a_file_appears_whole_and_with_its_checksum(tmp_path: Path) -> None:
 
 def test_what_the_sender_did_not_declare_is_not_published(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"before")
-    with LocalFileSink(tmp_path / "out") as sink:
+    with FileSink(tmp_path / "out") as sink:
         sink.write(DATA)
         with pytest.raises(ChecksumMismatchError, match="declared CRC32 00000001"):
             sink.publish(crc32=1)
@@ -136,13 +136,13 @@ def test_what_the_sender_did_not_declare_is_not_published(tmp_path: Path) -> Non
 
 
 def test_without_publishing_nothing_is_left(tmp_path: Path) -> None:
-    with LocalFileSink(tmp_path / "out") as sink:
+    with FileSink(tmp_path / "out") as sink:
         sink.write(DATA)
     assert names(tmp_path) == []
 
 
 def test_a_device_is_not_replaced() -> None:
-    with pytest.raises(FileError, match="/dev/null is not a regular file"), LocalFileSink(Path("/dev/null")):
+    with pytest.raises(FileError, match="/dev/null is not a regular file"), FileSink(Path("/dev/null")):
         pass
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with LocalFileSink(tmp_path / "out") as sink:
+    with FileSink(tmp_path / "out") as sink:
         monkeypatch.setattr("os.pwrite", full)
         with pytest.raises(DiskFullError, match="No space left") as raised:
             sink.write(DATA)
@@ -162,7 +162,7 @@ def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def rejects(*rows: int) -> list[Reject]:
-    return [Reject(Place(row, row * 10, f"raw {row}"), "is wrong", "column") for row in rows]
+    return [Reject(RecordPosition(row, row * 10, f"raw {row}"), "is wrong", "column") for row in rows]
 
 
 def listed(path: Path) -> list[int]:
@@ -171,7 +171,7 @@ def listed(path: Path) -> list[int]:
 
 def test_rejects_are_lines_that_say_everything(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
-    assert LocalRejectLog(path, Resume()).write("job", "00000-000000", rejects(7)) == str(path)
+    assert RejectsFile(path, Resume()).write("job", "00000-000000", rejects(7)) == str(path)
     (line,) = path.read_text().splitlines()
     assert json.loads(line) == {
         "span": 0,
@@ -184,14 +184,14 @@ def test_rejects_are_lines_that_say_everything(tmp_path: Path) -> None:
 
 
 def test_without_rejects_there_is_no_file(tmp_path: Path) -> None:
-    LocalRejectLog(tmp_path / "rejects.jsonl", Resume())
+    RejectsFile(tmp_path / "rejects.jsonl", Resume())
     assert names(tmp_path) == []
 
 
 def test_rejects_of_an_earlier_load_are_replaced(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
-    LocalRejectLog(path, Resume()).write("job", "a", rejects(1, 2, 3))
-    log = LocalRejectLog(path, Resume())
+    RejectsFile(path, Resume()).write("job", "a", rejects(1, 2, 3))
+    log = RejectsFile(path, Resume())
     log.write("job", "a", rejects(4))
     log.write("job", "b", rejects(5))
     assert listed(path) == [4, 5]
@@ -199,11 +199,11 @@ def test_rejects_of_an_earlier_load_are_replaced(tmp_path: Path) -> None:
 
 def test_a_load_that_goes_on_lists_each_reject_once(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
-    LocalRejectLog(path, Resume()).write("job", "a", rejects(1, 5, 12))
+    RejectsFile(path, Resume()).write("job", "a", rejects(1, 5, 12))
     with path.open("a") as file:
         file.write('{"row": 13, "reas')  # the process was killed here
     resume = Resume(chunk=1, row=10, refused=tuple(rejects(5)))
-    log = LocalRejectLog(path, resume)
+    log = RejectsFile(path, resume)
     log.write("job", "00000-000000-refused", rejects(5))
     log.write("job", "00000-000001", rejects(12, 13))
     assert listed(path) == [1, 5, 12, 13]

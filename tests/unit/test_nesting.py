@@ -17,7 +17,7 @@ from penstock.formats import parse
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.table import Table, TablePlan
-from penstock.tables import Form, Rowmaker
+from penstock.tables import ChunkBuilder, Form
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def test_a_record_that_is_nested_too_deeply_is_a_reject(
     plan = TablePlan(ParseOptions(format=form), Table("t", (Column("id"), Column("value", ColumnType.JSON))))
     for depth in DEPTHS:
         (batch,) = parse([file(nest(depth, leaf)).encode()], plan.parse, batch_bytes=100_000)
-        chunk, rejects = Rowmaker(plan, wanted).chunk(0, batch)
+        chunk, rejects = ChunkBuilder(plan, wanted).chunk(0, batch)
         (rows,) = chunk.rows
         if wanted is Form.VALUE:
             items = LastWins(KEY, [rows])

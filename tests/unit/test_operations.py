@@ -10,30 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_stories import BEGAN, spans, succeeded
+from job_reports import BEGAN, spans, succeeded
 from penstock.aws.abort_function import AbortFunction
 from penstock.errors import ConfigurationError, JobStandsError, UnknownJobError
 from penstock.jobs.events import notification, read_event
-from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.large_jobs.job_files import REPORT, JobFolder
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import Execution, JobState, JobStatus
 from penstock.model.object import Source, Target
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 from penstock.model.route import Route
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
-from penstock.operations.awaiting import Awaiting
+from penstock.operations.awaiting import JobWaiter
 from penstock.operations.finding import find, newest
-from penstock.operations.job_report import Teller, timeline
+from penstock.operations.job_report import JobReportBuilder, timeline
 from penstock.operations.redriving import Redriver
-from penstock.operations.watching import Watch, follow
+from penstock.operations.watching import JobWatcher, follow
 from penstock.testing import (
     MemoryEventQueue,
     MemoryExecutionStore,
     MemoryJobStore,
     MemoryJobTimes,
-    MemoryMachine,
     MemoryRejectLog,
+    MemoryStateMachine,
     MemoryWorkFiles,
 )
 
@@ -47,7 +47,7 @@ class Plant:
         self.now = BEGAN
         self.jobs = MemoryJobStore(lambda: self.now)
         self.queue = MemoryEventQueue()
-        self.machine = MemoryMachine()
+        self.machine = MemoryStateMachine()
         self.aborted: list[str] = []
         self.found = JobState.FAILED
 
@@ -152,7 +152,7 @@ def test_a_failed_job_waits_and_its_event_is_sent(plant: Plant) -> None:
 
 def test_a_redrive_that_died_before_its_event_was_sent_is_made_good_by_another(plant: Plant) -> None:
     job = plant.end("a.gz", JobState.FAILED)
-    plant.jobs.begin_again(plant.jobs.jobs[job.id])
+    plant.jobs.reopen(plant.jobs.jobs[job.id])
     plant.redrive(job)
     assert plant.jobs.jobs[job.id].redrives == 1
     assert plant.queue.events == [notification(job.source, job_id=job.id)]
@@ -170,7 +170,7 @@ def test_a_job_that_did_not_fail_is_refused(plant: Plant, state: JobState, said:
 
 def test_a_job_that_another_route_has_superseded_says_so_when_it_is_redriven(plant: Plant) -> None:
     job = plant.end("a.gz", JobState.FAILED)
-    plant.jobs.begin_again(plant.jobs.jobs[job.id])
+    plant.jobs.reopen(plant.jobs.jobs[job.id])
     plant.jobs.supersede(job.id, "0a1b")
     with pytest.raises(JobStandsError, match=r"was superseded: the route of its source has changed.* job 0a1b"):
         plant.redrive(job)
@@ -185,7 +185,7 @@ def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None
     job, claim = plant.begin("a.gz")
     with pytest.raises(JobStandsError, match="is at work"):
         plant.redrive(job)
-    carry(plant, job, claim)
+    deliver(plant, job, claim)
     with pytest.raises(JobStandsError, match="is at work"):
         plant.redrive(job)
     plant.jobs.skip(job.source)
@@ -194,7 +194,7 @@ def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None
     assert plant.queue.events == []
 
 
-def carry(plant: Plant, job: Job, claim: Claim) -> None:
+def deliver(plant: Plant, job: Job, claim: Claim) -> None:
     """The job is in the hands of an execution that runs."""
     executions = MemoryExecutionStore(plant.jobs)
     executions.hand_over(claim, job.id, lease=60)
@@ -213,7 +213,7 @@ def test_a_job_that_was_killed_begins_again_once_its_lease_is_over(plant: Plant)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_job_whose_execution_ended_without_it_is_cleaned_up_and_begins_again(plant: Plant, *, known: bool) -> None:
     job, claim = plant.begin("a.gz")
-    carry(plant, job, claim)
+    deliver(plant, job, claim)
     if known:
         plant.machine.results[job.id] = Execution("ABORTED")
     else:
@@ -225,7 +225,7 @@ def test_a_job_whose_execution_ended_without_it_is_cleaned_up_and_begins_again(p
 
 def test_a_job_whose_execution_turns_out_to_have_succeeded_is_not_begun_again(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
-    carry(plant, job, claim)
+    deliver(plant, job, claim)
     plant.machine.results[job.id] = Execution("TIMED_OUT")
     plant.found = JobState.SUCCEEDED
     with pytest.raises(JobStandsError, match="has succeeded"):
@@ -235,7 +235,7 @@ def test_a_job_whose_execution_turns_out_to_have_succeeded_is_not_begun_again(pl
 
 def test_a_dry_run_aborts_nothing(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
-    carry(plant, job, claim)
+    deliver(plant, job, claim)
     plant.machine.results[job.id] = Execution("FAILED")
     assert plant.redriver.check(plant.jobs.jobs[job.id]) == job.source
     assert plant.aborted == []
@@ -261,7 +261,7 @@ def test_a_job_whose_event_is_not_on_record_is_refused(plant: Plant) -> None:
 def test_a_job_is_followed_to_its_end(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
     acts: list[Callable[[], None]] = [
-        lambda: plant.jobs.beat(claim, Progress(50, 200), lease=60),
+        lambda: plant.jobs.heartbeat(claim, Progress(50, 200), lease=60),
         lambda: None,
         lambda: plant.jobs.close(claim, JobState.SUCCEEDED, receipt=RECEIPT),
     ]
@@ -281,8 +281,8 @@ def test_a_job_that_vanishes_while_it_is_followed_is_unknown(plant: Plant) -> No
         list(follow(plant.jobs, "gone", interval=1))
 
 
-def watch_of(plant: Plant, *, rescan: float = 0, clock: Callable[[], float] = lambda: 0.0) -> Watch:
-    return Watch(plant.jobs, MemoryJobTimes(plant.jobs), rescan, clock, lambda: plant.now)
+def watch_of(plant: Plant, *, rescan: float = 0, clock: Callable[[], float] = lambda: 0.0) -> JobWatcher:
+    return JobWatcher(plant.jobs, MemoryJobTimes(plant.jobs), rescan, clock, lambda: plant.now)
 
 
 def test_all_open_jobs_are_watched_and_those_that_end_are_shown_once_more(plant: Plant) -> None:
@@ -341,7 +341,7 @@ class Arriving:
         self.seconds = 0.0
         self._plant = plant
         times = MemoryJobTimes(plant.jobs)
-        self._awaiting = Awaiting(plant.jobs, times, source, lambda: self.seconds, lambda: plant.now, self._sleep)
+        self._awaiting = JobWaiter(plant.jobs, times, source, lambda: self.seconds, lambda: plant.now, self._sleep)
 
     def __call__(self) -> JobStatus:
         return self._awaiting(interval=1, on_wait=self._wait)
@@ -411,8 +411,8 @@ class Told:
         for span in (3, 1):
             self.executions.count(self.job.id, self.job.id, SpanReceipt(span, 10, 50, began=BEGAN + span, seconds=1))
 
-    def teller(self) -> Teller:
-        return Teller(self.files, self.executions, self.rejects)
+    def teller(self) -> JobReportBuilder:
+        return JobReportBuilder(self.files, self.executions, self.rejects)
 
     def report(self, execution: str) -> None:
         told = {
@@ -420,44 +420,44 @@ class Told:
             "receipt": to_plain(RECEIPT),
             "spans": [to_plain(SpanReceipt(n, 1, 2, began=BEGAN)) for n in (1, 2, 3)],
         }
-        Folder(self.files, self.job.id).put(REPORT, told)
+        JobFolder(self.files, self.job.id).put(REPORT, told)
 
 
 def test_a_job_at_work_is_told_by_the_receipts_that_there_are(plant: Plant) -> None:
     told = Told(plant)
-    story = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
-    assert [span.span for span in story.spans] == [1, 3]
-    assert story.receipt is None
+    job_report = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
+    assert [span.span for span in job_report.spans] == [1, 3]
+    assert job_report.receipt is None
 
 
 def test_a_job_that_was_published_is_told_by_its_report(plant: Plant) -> None:
     told = Told(plant)
     told.report(told.job.id)
-    story = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
-    assert [span.span for span in story.spans] == [1, 2, 3]
-    assert story.receipt == RECEIPT
+    job_report = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
+    assert [span.span for span in job_report.spans] == [1, 2, 3]
+    assert job_report.receipt == RECEIPT
 
 
 def test_the_report_of_an_earlier_execution_is_not_this_ones(plant: Plant) -> None:
     told = Told(plant)
     told.report("another")
-    story = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
-    assert [span.span for span in story.spans] == [1, 3]
+    job_report = told.teller()(plant.jobs.jobs[told.job.id], sample=5)
+    assert [span.span for span in job_report.spans] == [1, 3]
 
 
 def test_a_job_done_in_one_invocation_has_no_spans(plant: Plant) -> None:
     job = plant.end("whole.gz", JobState.SUCCEEDED)
-    story = Told(plant).teller()(plant.jobs.jobs[job.id], sample=5)
-    assert (story.spans, story.receipt, story.rejects) == ((), None, ())
+    job_report = Told(plant).teller()(plant.jobs.jobs[job.id], sample=5)
+    assert (job_report.spans, job_report.receipt, job_report.rejects) == ((), None, ())
 
 
 def test_of_the_rejects_the_first_are_told(plant: Plant) -> None:
     told = Told(plant)
     for chunk in (1, 0):
-        kept = [Reject(Place(chunk * 10 + n, 0, "raw"), "bad") for n in range(10)]
+        kept = [Reject(RecordPosition(chunk * 10 + n, 0, "raw"), "bad") for n in range(10)]
         told.rejects.write(told.job.id, f"00001-{chunk:06d}", kept)
-    story = told.teller()(plant.jobs.jobs[told.job.id], sample=12)
-    assert [reject.place.row for reject in story.rejects] == list(range(12))
+    job_report = told.teller()(plant.jobs.jobs[told.job.id], sample=12)
+    assert [reject.place.row for reject in job_report.rejects] == list(range(12))
 
 
 def test_a_timeline_has_as_many_lanes_as_there_were_spans_at_once() -> None:

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from job_stories import BEGAN, HOSTILE, failed, hostile, running, spans, succeeded
+from job_reports import BEGAN, HOSTILE, failed, hostile, running, spans, succeeded
 from penstock.model.job_status import JobState
-from penstock.operations.job_report import Story, timeline
+from penstock.operations.job_report import JobReport, timeline
 from penstock_cli.job_text import one_line
 from penstock_cli.report_page import page
 
@@ -46,13 +46,13 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def read(story: Story) -> Reader:
-    return Reader(page(story, timeline(story.spans), rejects_at=REJECTS, now=BEGAN + 100))
+def read(job_report: JobReport) -> Reader:
+    return Reader(page(job_report, timeline(job_report.spans), rejects_at=REJECTS, now=BEGAN + 100))
 
 
 @pytest.mark.parametrize("story", [succeeded, failed, running, hostile], ids=lambda make: str(make.__name__))
-def test_every_element_is_closed_and_nothing_is_loaded_or_run(story: object) -> None:
-    found = read(story())  # type: ignore[operator]  # one of the makers above
+def test_every_element_is_closed_and_nothing_is_loaded_or_run(job_report: object) -> None:
+    found = read(job_report())  # type: ignore[operator]  # one of the makers above
     assert found.open == []
     assert not {"script", "link", "img", "iframe", "object", "base", "a"} & {name for name, _ in found.elements}
     for _, attributes in found.elements:

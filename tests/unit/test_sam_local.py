@@ -14,7 +14,7 @@ from penstock.model.serialization import from_plain, to_plain
 from penstock.model.span import Span
 from penstock_local.sam_local.arrivals import EXPECTED, ODD_KEY, PLAIN_KEY
 from penstock_local.sam_local.events import event_file, fitted
-from penstock_local.sam_local.story import seen
+from penstock_local.sam_local.job_report import seen
 from penstock_local.tools import checkout
 
 HEADS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from penstock.errors import UnsortedListingError
 from penstock.limits import MIB
 from penstock.sync.filters import Filters
-from penstock.sync.model import File, RemoteFile, Trouble
+from penstock.sync.model import File, RemoteFile, SyncError
 from penstock.sync.plan import pairs
 from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
 
@@ -59,7 +59,7 @@ def test_a_long_listing_takes_little_memory() -> None:
 
 @pytest.mark.parametrize("unsorted", ["source", "destination"])
 def test_a_walk_that_is_not_sorted_ends_the_comparison(unsorted: str) -> None:
-    files: dict[str, list[File | Trouble]] = {
+    files: dict[str, list[File | SyncError]] = {
         "source": [listed("a"), listed("b")],
         "destination": [listed("a"), listed("b")],
     }

@@ -11,7 +11,7 @@ from penstock.model.column import LISTED, NAME_LENGTH, Column, FieldCounts
 from penstock.model.parse_options import ParseOptions
 from penstock.model.serialization import from_json, to_json
 from penstock.model.table import Choice, Table, TablePlan
-from penstock.tables import Rowmaker, check_paths, field_warnings
+from penstock.tables import ChunkBuilder, check_paths, field_warnings
 from table_batches import records, rows
 
 PLAN = TablePlan(ParseOptions(), Table("t", (Column("id"), Column("city", source="user.city"), Column("a.b"))))
@@ -19,20 +19,20 @@ CITY, DOTS = ("t", "city"), ("t", "a.b")
 
 
 def test_fields_are_compared_by_their_outermost_names() -> None:
-    fields = Rowmaker(PLAN).compare(records({"id": 1, "user": {"zip": 2}, "x": 1}, {"a": {"b": 1}}, {"a.b": 1}))
+    fields = ChunkBuilder(PLAN).compare(records({"id": 1, "user": {"zip": 2}, "x": 1}, {"a": {"b": 1}}, {"a.b": 1}))
     assert fields == FieldCounts(2, ("a", "x"), (CITY,), ("t",))
     with pytest.raises(InvalidTableError, match=r"table t, column 'city': no record has 'user\.city'"):
         check_paths(PLAN, fields)
 
 
 def test_a_field_that_is_null_is_there() -> None:
-    fields = Rowmaker(PLAN).compare(records({"id": None, "user": {"city": None}, "a.b": None}))
+    fields = ChunkBuilder(PLAN).compare(records({"id": None, "user": {"city": None}, "a.b": None}))
     assert fields == FieldCounts(0, (), (), ("t",))
     assert field_warnings(PLAN, fields) == ()
 
 
 def test_what_one_batch_lacks_another_may_have() -> None:
-    maker = Rowmaker(PLAN)
+    maker = ChunkBuilder(PLAN)
     maker.chunk(0, records({"id": 1}, {"x": 1}))
     assert maker.fields.missing == (CITY, DOTS)
     maker.chunk(1, records({"user": {"city": "Ulm"}, "y": 1}))
@@ -45,36 +45,36 @@ def test_what_one_batch_lacks_another_may_have() -> None:
 
 
 def test_without_records_nothing_is_missing() -> None:
-    check_paths(PLAN, Rowmaker(PLAN).compare(records()))
-    check_paths(PLAN, Rowmaker(PLAN).compare(records(1, [])))
+    check_paths(PLAN, ChunkBuilder(PLAN).compare(records()))
+    check_paths(PLAN, ChunkBuilder(PLAN).compare(records(1, [])))
 
 
 def test_where_some_records_are_not_known_any_more_nothing_is_missing() -> None:
-    found = FieldCounts().plus(Rowmaker(PLAN).compare(records({"x": 1})))
+    found = FieldCounts().plus(ChunkBuilder(PLAN).compare(records({"x": 1})))
     assert found == FieldCounts(1, ("x",), (), ("t",))
 
 
 def test_inferred_columns_are_those_of_records() -> None:
     plan = TablePlan(ParseOptions(), Table("t", (Column("id"),), inferred=True))
-    assert Rowmaker(plan).compare(records({"late": 1})) == FieldCounts(1, ("late",), (), ("t",))
+    assert ChunkBuilder(plan).compare(records({"late": 1})) == FieldCounts(1, ("late",), (), ("t",))
 
 
 def test_a_header_is_checked_by_whoever_reads_its_rows() -> None:
-    fields = Rowmaker(TablePlan(ParseOptions(), Table("t", (Column("n", source="No."),)))).compare(
+    fields = ChunkBuilder(TablePlan(ParseOptions(), Table("t", (Column("n", source="No."),)))).compare(
         rows(["No.", "x"], ("1", "2"), ("3", "4"))
     )
     assert fields == FieldCounts(2, ("x",), (), ("t",))
 
 
 def test_names_of_rejected_records_are_not_told() -> None:
-    fields = Rowmaker(PLAN).compare(records({"\udfaa": 1}, {"": 1}, {"a\0": 1}))
+    fields = ChunkBuilder(PLAN).compare(records({"\udfaa": 1}, {"": 1}, {"a\0": 1}))
     assert (fields.records, fields.names) == (0, ())
 
 
 def test_what_chooses_a_table_is_asked_for() -> None:
     tables = {"a": Table("a", (Column("id", source="key"),)), "b": Table("b", (Column("id", source="key"),))}
     plan = TablePlan(ParseOptions(), choice=Choice("meta.type", tables))
-    fields = Rowmaker(plan).compare(records({"meta": {"type": "a"}, "key": 1}, {"meta": {"type": "a"}, "z": 1}))
+    fields = ChunkBuilder(plan).compare(records({"meta": {"type": "a"}, "key": 1}, {"meta": {"type": "a"}, "z": 1}))
     # No record goes to b: nobody knows what those would have.
     assert fields == FieldCounts(1, ("z",), (("b", "id"),), ("a",))
     check_paths(plan, fields)

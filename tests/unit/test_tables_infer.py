@@ -12,7 +12,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import Choice, Mode, Table, TablePlan
-from penstock.tables import Shaper, complete, infer
+from penstock.tables import RowConverter, complete, infer
 from table_batches import records, rows
 
 T = ColumnType
@@ -61,7 +61,7 @@ def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType
     sample = rows(["Any name"], *([cell] for cell in cells))
     columns = infer(sample)
     assert typed(columns) == (Column("Any name", kind),)
-    _, rejects = Shaper(Table("t", columns), sample.names).shape(sample)
+    _, rejects = RowConverter(Table("t", columns), sample.names).shape(sample)
     assert rejects == ()
 
 
@@ -88,7 +88,7 @@ def test_a_field_has_the_type_that_all_its_values_have(kind: ColumnType, values:
     sample = records(*({"field": value} for value in values))
     columns = infer(sample)
     assert typed(columns) == (Column("field", kind),)
-    _, rejects = Shaper(Table("t", columns), ()).shape(sample)
+    _, rejects = RowConverter(Table("t", columns), ()).shape(sample)
     assert rejects == ()
 
 

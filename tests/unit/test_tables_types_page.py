@@ -7,7 +7,7 @@ import pytest
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Table, TablePlan
-from penstock.tables import Rowmaker, Shaper, infer
+from penstock.tables import ChunkBuilder, RowConverter, infer
 from penstock.tables.column_kinds import Cells
 from penstock.tables.kind_choice import kind_of
 from penstock.tables.spellings import SPELLINGS
@@ -29,7 +29,7 @@ def test_every_spelling_is_listed() -> None:
 
 def passes(table: Table, text: str) -> bool:
     """Whether a CSV may be loaded as it is."""
-    screen = Rowmaker(TablePlan(ParseOptions(), table)).screen(("x", "y"), ",", '"')
+    screen = ChunkBuilder(TablePlan(ParseOptions(), table)).screen(("x", "y"), ",", '"')
     return bool(screen and screen(text.encode()))
 
 
@@ -40,11 +40,11 @@ def test_a_column_takes_what_is_listed_and_nothing_else(
     column = Column("x", kind, spellings=(spelling,))
     table = Table("t", (column, Column("y")))
     for text in good:
-        shaped, rejects = Shaper(table, ("x", "y")).shape(rows(["x", "y"], (text, "")))
+        shaped, rejects = RowConverter(table, ("x", "y")).shape(rows(["x", "y"], (text, "")))
         assert (list(shaped.columns[0]), rejects) == ([text], ())
         assert kind is ColumnType.JSON or passes(table, f'"{text}",y\n{text},y\n')
     for text in bad:
-        _, rejects = Shaper(table, ("x", "y")).shape(rows(["x", "y"], (text, ""), (good[0], "")))
+        _, rejects = RowConverter(table, ("x", "y")).shape(rows(["x", "y"], (text, ""), (good[0], "")))
         assert [(reject.place.row, reject.column) for reject in rejects] == [(1, "x")]
         assert not kind_of(column).accepts(Cells([text]))
         assert not passes(table, f'"{text}",y\n')

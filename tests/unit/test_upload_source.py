@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.aws.s3.body import PIECE, FileBody, HeldBody
 from penstock.aws.s3.body_port import Body
-from penstock.aws.s3.part_body import PartBody, going
+from penstock.aws.s3.part_body import PartBody, progress_body
 from penstock.errors import FileChangedError, FileError
 from penstock.upload.local_source import SAMPLE, PipeReader, open_file
 
@@ -109,7 +109,7 @@ def test_a_body_that_does_not_arrive_has_not_moved() -> None:
     moved = list[int]()
 
     def send() -> None:
-        with going(HeldBody(bytearray(2 * PIECE)), moved.append) as body:
+        with progress_body(HeldBody(bytearray(2 * PIECE)), moved.append) as body:
             body.read()
             raise ConnectionError
 
@@ -136,7 +136,7 @@ def test_a_file_that_changes_on_its_way_is_told_of_at_once_and_not_tried_again(t
     def try_to_send() -> None:
         with (
             open_file(path) as source,
-            going(FileBody(source.read_into, 0, 2 * PIECE, bytearray(PIECE)), moved.append) as body,
+            progress_body(FileBody(source.read_into, 0, 2 * PIECE, bytearray(PIECE)), moved.append) as body,
         ):
             send(body)
 

@@ -57,13 +57,13 @@ def up(
     Stays until Ctrl-C and ends the stack then, unless --detach is given. A stack that is up already is left as it
     is, or deployed again if --routes are new.
     """
-    if standing := stacks.find(state_dir):
-        _refuse_other_port(standing, port)
+    if existing := stacks.find(state_dir):
+        _refuse_other_port(existing, port)
         if parameters:
             raise LocalStackError("parameters are for a start", hint="End the stack first: `penstock local down`.")
         if routes:
-            standing = stacks.change_routes(standing, routes, state_dir=state_dir)
-        show(standing, as_json=as_json, lead="Already up")
+            existing = stacks.change_routes(existing, routes, state_dir=state_dir)
+        show(existing, as_json=as_json, lead="Already up")
         return
     check_parameters(dict(parameters))
     with sigterm_exits():
@@ -78,8 +78,8 @@ def up(
             stacks.wait(directory)
 
 
-def _refuse_other_port(standing: stacks.Stack, port: int | None) -> None:
-    if port and standing.port != port:
+def _refuse_other_port(existing: stacks.Stack, port: int | None) -> None:
+    if port and existing.port != port:
         raise LocalStackError(
-            f"the stack is already up at {standing.endpoint}", hint="End it first: `penstock local down`."
+            f"the stack is already up at {existing.endpoint}", hint="End it first: `penstock local down`."
         )

@@ -32,10 +32,10 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
       penstock routes check s3://work-bucket/config/routes.toml --stack penstock-prod
     """
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
-    from penstock.wiring.cli import PersonClients, read_routes, surroundings  # noqa: PLC0415  # as above
+    from penstock.wiring.cli import CliClients, read_routes, stack_environment  # noqa: PLC0415  # as above
 
-    clients = PersonClients(aws.profile, aws.region, aws.endpoint_url)
-    around = surroundings(clients, stack)
+    clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
+    around = stack_environment(clients, stack)
     where, found = read_routes(clients, file or around.routes_uri, around.names)
     warnings = [
         f"route {route.name!r} never gets a key: route {before.name!r} before it takes them all"

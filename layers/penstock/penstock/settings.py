@@ -30,7 +30,7 @@ class Settings:
     job_retention_days: int = 90
     # Long enough to sit out S3's retries between two beats, short enough that a killed job is taken over soon.
     lease_seconds: float = 60.0
-    beat_seconds: float = 2.0
+    heartbeat_seconds: float = 2.0
     # What an abort or a completion may need at the end: S3 completes thousands of parts within seconds.
     margin_seconds: float = 10.0
     # ARN of the state machine that takes jobs which do not fit one invocation; empty where there is none.
@@ -114,7 +114,7 @@ class Settings:
             postgres_iam=environment.get("PENSTOCK_POSTGRES_IAM", "") == "true",
             job_retention_days=number("PENSTOCK_JOB_RETENTION_DAYS", int, 90),
             lease_seconds=number("PENSTOCK_LEASE_SECONDS", float, 60.0),
-            beat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
+            heartbeat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
             margin_seconds=number("PENSTOCK_MARGIN_SECONDS", float, 10.0),
             state_machine=environment.get("PENSTOCK_STATE_MACHINE", ""),
             map_concurrency=number("PENSTOCK_MAP_CONCURRENCY", int, 0),

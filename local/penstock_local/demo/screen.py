@@ -29,11 +29,11 @@ class Progress:
         self._drawn = 0
         self._told: dict[str, str] = {}
 
-    def show(self, standing: Sequence[tuple[str, JobStatus | None]]) -> None:
+    def show(self, existing: Sequence[tuple[str, JobStatus | None]]) -> None:
         if self._live:
-            self._redraw([_bar(key, status) for key, status in standing])
+            self._redraw([_bar(key, status) for key, status in existing])
         else:
-            self._tell(standing)
+            self._tell(existing)
 
     def _redraw(self, lines: list[str]) -> None:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
@@ -41,8 +41,8 @@ class Progress:
         sys.stdout.flush()
         self._drawn = len(lines)
 
-    def _tell(self, standing: Sequence[tuple[str, JobStatus | None]]) -> None:
-        for key, status in standing:
+    def _tell(self, existing: Sequence[tuple[str, JobStatus | None]]) -> None:
+        for key, status in existing:
             # A line for each tenth, not for each look.
             state = f"{status.state} {status.percent // 10 * 10:.0f} %" if status else "queued"
             if self._told.get(key) != state:

@@ -15,8 +15,8 @@ from penstock_local.interrupt import sigterm_exits
 from penstock_local.sam_local.arrivals import arrivals
 from penstock_local.sam_local.executions import EXECUTIONS
 from penstock_local.sam_local.functions import Functions, bridge_address
+from penstock_local.sam_local.job_report import Story
 from penstock_local.sam_local.site import furnish
-from penstock_local.sam_local.story import Story
 from penstock_local.tools import checkout
 
 STORIES: tuple[Story, ...] = (arrivals, *EXECUTIONS)
@@ -42,9 +42,9 @@ def _try_all(directory: Path) -> int:
     with emulator_only(bridge) as account:
         site = furnish(account)
         functions = Functions(account, template, directory, site.variables)
-        for story in STORIES:
-            logger.info("\n%s", story.__doc__)
-            for one in story(site, functions):
+        for job_report in STORIES:
+            logger.info("\n%s", job_report.__doc__)
+            for one in job_report(site, functions):
                 logger.info("%s\n  %s\n  %s", one.name, _shown(one.found), one.problem or "right")
                 sent.add(one.name)
                 if one.problem:

@@ -9,8 +9,8 @@ from typing import Any
 
 from penstock_local.sam_local.events import event_file, fitted
 from penstock_local.sam_local.functions import Functions
+from penstock_local.sam_local.job_report import Seen
 from penstock_local.sam_local.site import Site
-from penstock_local.sam_local.story import Seen
 
 PLAIN_KEY, ODD_KEY = "in/accidents.csv", "in/naïve café 100% a+b.csv"
 FOREIGN_MESSAGE = "059f36b4-87a3-44ab-83d2-661970000003"

@@ -13,8 +13,8 @@ from urllib.parse import quote_plus
 
 from penstock_local.sam_local.events import event_file, fitted
 from penstock_local.sam_local.functions import Functions
+from penstock_local.sam_local.job_report import Seen, Story, seen
 from penstock_local.sam_local.site import WORK, Site
-from penstock_local.sam_local.story import Seen, Story, seen
 
 # Spans of an object are whole parts of 8 MiB: this is two, the second of them small.
 TWO_SPANS = 9 * 1024**2

@@ -18,12 +18,12 @@ from penstock.codecs import CODECS, Trace, choose
 from penstock.codecs.block_index import passing
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory, read_window
-from penstock.codecs.indexers import Way, ways_within
+from penstock.codecs.indexers import Indexer, indexers_within
 from penstock.errors import BadSourceError, PenstockError
 from penstock.limits import MIN_WINDOW
 from penstock.model.span import Entry
 
-WAYS = ways_within(MIN_WINDOW)
+WAYS = indexers_within(MIN_WINDOW)
 ENDLESS = b"<too much>"
 SAMPLES = 30
 
@@ -70,12 +70,12 @@ def check(data: bytes, rng: Random) -> None:
         tail(way, data, spacing, step)
 
 
-def enter_some(way: Way, data: bytes, noted: Sequence[Checkpoint], step: int, rng: Random) -> None:
+def enter_some(way: Indexer, data: bytes, noted: Sequence[Checkpoint], step: int, rng: Random) -> None:
     for one in rng.sample(noted, min(2, len(noted))):
         _refusing(way.enter([data[one.entry.encoded :]], one.entry, one.window, step))
 
 
-def tail(way: Way, data: bytes, spacing: int, step: int) -> None:
+def tail(way: Indexer, data: bytes, spacing: int, step: int) -> None:
     def read(start: int, end: int) -> Generator[bytes, None, None]:
         assert 0 <= start <= end <= len(data)
         yield data[start:end]

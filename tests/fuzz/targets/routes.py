@@ -15,7 +15,7 @@ from penstock.model.object import Source
 from penstock.model.object import Target as Object
 from penstock.routes import check_target, destination_of, parse_routes
 from penstock.routes.covering import never_taken
-from penstock.tables import Rowmaker, complete
+from penstock.tables import ChunkBuilder, complete
 
 TOKENS = tuple(
     text.encode()
@@ -170,7 +170,7 @@ def load(plan: Any, rng: Random) -> None:
     )
     name = rng.choice(("a.csv", "a.jsonl", "a.tsv.gz", "a"))
     for batch in parse([file], resolve(name, plan.parse), batch_bytes=1000):
-        Rowmaker(complete(plan, batch)).chunk(0, batch)
+        ChunkBuilder(complete(plan, batch)).chunk(0, batch)
 
 
 def _try(step: Any) -> None:

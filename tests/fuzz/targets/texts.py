@@ -9,7 +9,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
-from penstock.tables import Form, Rowmaker, complete
+from penstock.tables import ChunkBuilder, Form, complete
 
 ENCODINGS = (
     *("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp1252", "latin-1", "shift_jis"),
@@ -124,7 +124,7 @@ def shape(rng: Random, options: ParseOptions, batch: Batch) -> None:
     plan = TablePlan(options, table)
     for form in Form:
         try:
-            maker = Rowmaker(complete(plan, batch), form)
+            maker = ChunkBuilder(complete(plan, batch), form)
             chunk, rejects = maker.chunk(0, batch)
         except PenstockError:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 
-from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.sdk import AwsSession
 from penstock.errors import ConfigurationError
 
@@ -32,7 +32,7 @@ class Access:
 
     def client(self, service: str, config: Config = _CONFIG) -> Any:
         """A client of one service. Raises ConfigurationError for a profile, region or endpoint that is none."""
-        with telling(f"the {service} client", again=ANEW):
+        with cli_errors(f"the {service} client", again=RUN_AGAIN):
             try:
                 return self._session.create_client(
                     service,

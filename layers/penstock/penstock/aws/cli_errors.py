@@ -12,7 +12,7 @@ from penstock.aws.errors import code_of, translating
 from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
 
 _AGAIN = "then run the same command again: it goes on where it stopped."
-ANEW = "then run the same command again."
+RUN_AGAIN = "then run the same command again."
 
 _BY_CODE = {
     **dict.fromkeys(
@@ -54,7 +54,7 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 @contextmanager
-def telling(right: str, *, again: str = _AGAIN) -> Iterator[None]:
+def cli_errors(right: str, *, again: str = _AGAIN) -> Iterator[None]:
     """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person.
 
     ``again`` ends those that are about trying again: ANEW where nothing goes on.

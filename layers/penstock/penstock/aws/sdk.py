@@ -14,7 +14,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
-from penstock.aws.whole_responses import refuse_cut_answers
+from penstock.aws.whole_responses import refuse_cut_responses
 
 
 class AwsSession(Session):
@@ -28,7 +28,7 @@ class AwsSession(Session):
         paths = self.get_component("data_loader").search_paths
         models = _Models(paths, file_loader=_Files(), include_default_search_paths=False)
         self.register_component("data_loader", models)
-        refuse_cut_answers(self.register)
+        refuse_cut_responses(self.register)
 
     def client(self, service: str, **parameters: Any) -> Any:
         """A client of one service, as boto3's sessions make it. Parameters: see ``Session.create_client``."""

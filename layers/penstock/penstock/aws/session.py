@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_sqs.client import SQSClient
 
-LIGHT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=10)
+DEFAULT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=10)
 
 
 @cache
@@ -24,36 +24,38 @@ def session() -> AwsSession:
 
 def dynamodb_client() -> DynamoDBClient:
     """A DynamoDB client. It does not look through requests for mistakes: that takes as long as making them."""
-    client: DynamoDBClient = session().client("dynamodb", config=LIGHT.merge(Config(parameter_validation=False)))
+    client: DynamoDBClient = session().client(
+        "dynamodb", config=DEFAULT_CONFIG.merge(Config(parameter_validation=False))
+    )
     return client
 
 
 def secrets_client() -> Any:
     """A Secrets Manager client."""
-    return session().client("secretsmanager", config=LIGHT)
+    return session().client("secretsmanager", config=DEFAULT_CONFIG)
 
 
 def rds_client() -> Any:
     """An RDS client: it signs tokens, and asks nothing."""
-    return session().client("rds", config=LIGHT)
+    return session().client("rds", config=DEFAULT_CONFIG)
 
 
 def sqs_client() -> SQSClient:
     """An SQS client: only made when a message has to be postponed."""
-    client: SQSClient = session().client("sqs", config=LIGHT)
+    client: SQSClient = session().client("sqs", config=DEFAULT_CONFIG)
     return client
 
 
 def stepfunctions_client() -> Any:
     """A Step Functions client: only made when a job is handed over."""
-    return session().client("stepfunctions", config=LIGHT)
+    return session().client("stepfunctions", config=DEFAULT_CONFIG)
 
 
 def lambda_client() -> Any:
     """A Lambda client: only made to ask for the account's quota, or to abort something."""
-    return session().client("lambda", config=LIGHT)
+    return session().client("lambda", config=DEFAULT_CONFIG)
 
 
 def events_client() -> Any:
     """An EventBridge client."""
-    return session().client("events", config=LIGHT)
+    return session().client("events", config=DEFAULT_CONFIG)

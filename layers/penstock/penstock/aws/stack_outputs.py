@@ -13,14 +13,14 @@ from penstock.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class StackOutputs:
     """Parameters and outputs of a stack, by name."""
 
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
 
 
-def read_deployed(client: Any, stack: str) -> Deployed:
+def read_stack_outputs(client: Any, stack: str) -> StackOutputs:
     """Raises ConfigurationError where there is no such stack, AccessDeniedError and ServiceUnavailableError."""
     with translating(f"cloudformation:DescribeStacks on stack {stack}"):
         try:
@@ -31,7 +31,7 @@ def read_deployed(client: Any, stack: str) -> Deployed:
             raise ConfigurationError(
                 f"there is no stack {stack} in {client.meta.region_name}", hint="Check --stack, --region and --profile."
             ) from error
-    return Deployed(
+    return StackOutputs(
         {one["ParameterKey"]: one["ParameterValue"] for one in described.get("Parameters", ())},
         {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", ())},
     )

@@ -12,7 +12,7 @@ from penstock.errors import ConfigurationError
 from penstock.model.job_status import Execution
 
 
-class StepFunctionsMachine:
+class StepFunctionsStateMachine:
     """Implements ``Machine``. ``arn`` is the state machine's; the client is made for the first job that needs it."""
 
     def __init__(self, client: Callable[[], Any], arn: str) -> None:

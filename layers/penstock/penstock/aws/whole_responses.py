@@ -20,7 +20,7 @@ _TIMEOUT = {
 }
 
 
-def refuse_cut_answers(register: Callable[[str, Callable[..., None]], object]) -> None:
+def refuse_cut_responses(register: Callable[[str, Callable[..., None]], object]) -> None:
     """Have a session's clients treat an answer that was cut short as the error RequestTimeout; in protocols that none
     of ours speaks, as IncompleteReadError. ``register`` takes an event of botocore's and its handler."""
     register("before-parse", _refuse)

@@ -15,7 +15,7 @@ from penstock.codecs.zstd import index as zstd
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Indexer:
     """``tail`` finds the entries of a source without reading all of it. ``exact``: entries lie where something ends
     that is checked as a whole, so whoever passes one can tell (see `penstock.codecs.block_index.passing`)."""
 
@@ -25,12 +25,12 @@ class Way:
     exact: bool = True
 
 
-def ways_within(window: int) -> Mapping[str, Way]:
+def indexers_within(window: int) -> Mapping[str, Indexer]:
     """All ways by the codec's name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
     return MappingProxyType(
         {
-            "gzip": Way(gzip.scan, gzip.enter, exact=False),
-            "zstd": Way(partial(zstd.scan, largest=window), partial(zstd.enter, largest=window)),
-            "xz": Way(partial(xz.scan, largest=window), partial(xz.enter, largest=window), xz_tail.tail),
+            "gzip": Indexer(gzip.scan, gzip.enter, exact=False),
+            "zstd": Indexer(partial(zstd.scan, largest=window), partial(zstd.enter, largest=window)),
+            "xz": Indexer(partial(xz.scan, largest=window), partial(xz.enter, largest=window), xz_tail.tail),
         }
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.destinations.ports import unnoted
+from penstock.destinations.ports import ignore_upload
 from penstock.errors import LeaseLostError
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.object import ObjectHead
@@ -17,25 +17,25 @@ from penstock.routes import Routes
 class Attempt:
     """One attempt at a job: the source pinned to ``head``, and what it must keep to.
 
-    ``number`` counts attempts from 1, ``beat`` hears of progress, ``margin`` is the seconds to keep in hand. ``ended``
-    tells whether the job has ended without this attempt, which then must leave nothing. ``check_order`` raises
-    YieldedError or SupersededError where the job of a newer version comes first. ``rereadable``: the source can
-    be read more than once. ``holder`` is the claim's attempt, or the execution, that has the job. ``note_upload`` hears
-    of multipart uploads that are opened for it.
+    ``number`` counts attempts from 1. ``heartbeat`` is called with the progress. ``margin`` is the number of seconds to
+    keep in reserve. ``ended`` tells whether the job has ended without this attempt; then the attempt leaves nothing.
+    ``check_order`` raises YieldedError or SupersededError when the job of a newer version comes first. ``rereadable``:
+    the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``note_upload`` is
+    called with the id of each multipart upload.
     """
 
     job: Job
     head: ObjectHead
     number: int
     routes: Routes
-    beat: Callable[[Progress], None]
+    heartbeat: Callable[[Progress], None]
     deadline: Deadline
     margin: float
     ended: Callable[[], bool] = lambda: False
     rereadable: bool = True
     check_order: Callable[[], None] = lambda: None
     holder: str = ""
-    note_upload: Callable[[str], None] = unnoted
+    note_upload: Callable[[str], None] = ignore_upload
 
     def check_publishing(self) -> None:
         """Raises what keeps an attempt from publishing."""
@@ -48,7 +48,7 @@ class Attempt:
             raise LeaseLostError(f"{self.job.source.uri}: this attempt comes after the end of its job")
 
 
-Carrier = Callable[[Attempt], Receipt]
+Delivery = Callable[[Attempt], Receipt]
 
 
 """Carries one source to its destination, whole or not at all; raises PenstockError."""

@@ -37,7 +37,7 @@ UPLOADS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectCarrier:
+class BucketDelivery:
     """Decodes a source into an object of a bucket. Memory: that of `pour`.
 
     Where S3 refuses to complete the upload, all is sent again in a new one, if what is left of the time allows it.
@@ -74,7 +74,7 @@ class ObjectCarrier:
                 job.route,
                 sink,
                 budget=self.budget,
-                beat=attempt.beat,
+                heartbeat=attempt.heartbeat,
                 deadline=attempt.deadline,
                 margin=attempt.margin,
                 before_publishing=attempt.check_publishing,
@@ -89,11 +89,11 @@ def publish_rule(job: Job) -> PublishRule:
     A result of the same source that S3 saw later stays; anything else is replaced, as a copy would.
     """
 
-    def rule(standing: Mapping[str, str]) -> Verdict:
-        if standing.get(MADE_BY) == job.id:
+    def rule(existing: Mapping[str, str]) -> Verdict:
+        if existing.get(MADE_BY) == job.id:
             return Verdict.DUPLICATE
-        same_source = standing.get(MADE_FROM) == origin(job.source)
-        if same_source and standing.get(ORDER, "") > job.source.order:
+        same_source = existing.get(MADE_FROM) == origin(job.source)
+        if same_source and existing.get(ORDER, "") > job.source.order:
             return Verdict.SUPERSEDED
         return Verdict.REPLACE
 

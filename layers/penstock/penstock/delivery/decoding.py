@@ -97,7 +97,7 @@ def pour(
     sink: BucketSink,
     *,
     budget: Budget,
-    beat: Callable[[Progress], None],
+    heartbeat: Callable[[Progress], None],
     deadline: Deadline,
     margin: float,
     before_publishing: Callable[[], None] = lambda: None,
@@ -105,7 +105,7 @@ def pour(
 ) -> Receipt:
     """Decode a whole source into an entered sink and publish it.
 
-    ``margin`` is the seconds to keep for clearing up. ``beat`` hears of progress after every step. What
+    ``margin`` is the seconds to keep for clearing up. ``heartbeat`` hears of progress after every step. What
     ``before_publishing`` raises keeps the object from being published. ``stored`` is the CRC32 of the source, where S3
     has it: it proves a copy. Raises BadSourceError with the source's name and
     offset, ExpansionLimitError at the route's ceiling, TimeLimitError before time runs out, and what source and sink
@@ -117,7 +117,7 @@ def pour(
         with closing(decoding.pieces()) as pieces:
             for piece in pieces:
                 sink.write(piece)
-                beat(Progress(trace.consumed, trace.produced))
+                heartbeat(Progress(trace.consumed, trace.produced))
         before_publishing()
         published = sink.publish(crc32=stored if decoding.codec == IDENTITY.name else trace.crc32)
     return Receipt(

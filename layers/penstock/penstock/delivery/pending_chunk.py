@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 
-class Settling:
+class PendingChunk:
     """The one chunk that the database is working on. Left in any way, it is waited for: it is in, or it is not."""
 
     def __init__(self) -> None:

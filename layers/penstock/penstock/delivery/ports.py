@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from penstock.destinations.ports import BucketSink, PublishRule, unnoted
+from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
 from penstock.model.object import Content, ObjectHead, Source, Target
 from penstock.model.record import Reject
 from penstock.model.source import ByteSource
@@ -31,7 +31,7 @@ class ObjectStore(Protocol):
         """Read a source, or its bytes ``start`` to ``end``, pinned to its version id or else its ETag."""
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> BucketSink:
         """Start an object. Nothing is created before the first part is full or the object is published.
 

@@ -15,7 +15,7 @@ from functools import partial
 from penstock.codecs import codec_by_name
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, naming
-from penstock.delivery.pending_chunk import Settling
+from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.ports import ObjectStore, RejectLog
 from penstock.delivery.sampling import Sampler
 from penstock.delivery.storage_fit import begin_fitted
@@ -32,17 +32,17 @@ from penstock.model.table import TablePlan
 from penstock.model.wording import counted, rejected
 from penstock.tables import (
     Allowance,
+    ChunkBuilder,
     Committed,
     Form,
-    Rowmaker,
     check_paths,
     dropped_warning,
     field_warnings,
-    garbage_held_back,
+    gc_deferred,
     is_staged,
     receipt_of_end,
+    single_batch,
     tables_of,
-    told_alone,
 )
 
 # A job that is loaded in one go is one span.
@@ -50,7 +50,7 @@ SPAN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class TableCarrier:
+class TableDelivery:
     """Carries the records of a source into the tables of its route's plan.
 
     ``open_sink`` makes the sink of one job; ``form`` is what it wants rows in.
@@ -76,7 +76,7 @@ class TableCarrier:
                 sink.hold(attempt.holder, attempt.ended)
                 with self.explaining(attempt, sampled):
                     plan, resume = begin_fitted(sink, sampled)
-                load = Load(attempt, plan, resume, self.decoding(attempt))
+                load = RowLoader(attempt, plan, resume, self.decoding(attempt))
                 if attempt.ended():
                     # What `abort` has dropped may have been staged anew just now.
                     sink.abort()
@@ -106,21 +106,21 @@ class TableCarrier:
         codec = codec_by_name(job.source.key)
         return receipt_of_end(end.total, job.id, codec=codec, size=job.source.size) if end else None
 
-    def _run(self, load: Load, sink: TableSink) -> None:
-        maker = Rowmaker(load.plan, self.form)
+    def _run(self, load: RowLoader, sink: TableSink) -> None:
+        maker = ChunkBuilder(load.plan, self.form)
         # What the database refused of the last chunk that is in: its attempt may have died before writing it down.
         self._keep(load, f"{SPAN:05d}-{load.resume.chunk - 1:06d}-refused", load.resume.refused)
-        with garbage_held_back(), closing(load.pieces()) as pieces:
+        with gc_deferred(), closing(load.pieces()) as pieces:
             batches = parse(
                 pieces,
                 load.plan.parse,
                 batch_bytes=self.budget.batch,
                 resume=load.resume,
                 workbook=self.workbook,
-                screening=maker.screen,
+                validator_factory=maker.screen,
             )
-            with Settling() as pending:
-                for number, (batch, alone) in enumerate(told_alone(batches), start=load.resume.chunk):
+            with PendingChunk() as pending:
+                for number, (batch, alone) in enumerate(single_batch(batches), start=load.resume.chunk):
                     load.decoding.check_time()
                     chunk, rejects = maker.chunk(number, batch)
                     load.fields = load.resume.fields_with(maker.fields)
@@ -138,7 +138,7 @@ class TableCarrier:
         load.refuse_too_many(records=load.records)
         check_paths(load.plan, load.fields)
 
-    def _settle(self, load: Load, chunk: Chunk, settled: Callable[[], Loaded], rejects: int) -> None:
+    def _settle(self, load: RowLoader, chunk: Chunk, settled: Callable[[], Loaded], rejects: int) -> None:
         loaded = settled()
         self._keep(load, f"{SPAN:05d}-{chunk.number:06d}-refused", loaded.rejects)
         if not loaded.committed:
@@ -146,7 +146,7 @@ class TableCarrier:
         load.count(chunk, loaded, rejects)
         load.refuse_too_many()
 
-    def _settle_move(self, load: Load, sink: TableSink) -> None:
+    def _settle_move(self, load: RowLoader, sink: TableSink) -> None:
         """Of a staged load, what the table refused or left out is known only now. Raises TooManyRejectsError: nothing
         is in then."""
         if not is_staged(load.plan):
@@ -159,7 +159,7 @@ class TableCarrier:
         load.rejects += len(moved.rejects)
         load.dropped += moved.dropped
 
-    def _keep(self, load: Load, name: str, rejects: tuple[Reject, ...]) -> None:
+    def _keep(self, load: RowLoader, name: str, rejects: tuple[Reject, ...]) -> None:
         if rejects:
             load.reject_folder = self.rejects.write(load.attempt.job.id, name, rejects)
 
@@ -197,7 +197,7 @@ class TableCarrier:
 
 
 @dataclass(slots=True)
-class Load:
+class RowLoader:
     """How far one attempt has come, and what it may not pass."""
 
     attempt: Attempt
@@ -248,7 +248,7 @@ class Load:
         while self._marks and self._marks[0][0] <= chunk.end:
             # A decoder that ends gives back the few bytes that it had looked ahead.
             self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
-        self.attempt.beat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects, self.dropped))
+        self.attempt.heartbeat(Progress(self._acknowledged, chunk.end, self.rows, self.rejects, self.dropped))
 
     @property
     def committed(self) -> Committed:

@@ -27,7 +27,7 @@ PublishRule = Callable[[Mapping[str, str]], Verdict]
 """Decides, from the metadata of the object that stands at the destination, what publishing may do."""
 
 
-def unnoted(upload_id: str) -> None:
+def ignore_upload(upload_id: str) -> None:
     """Nobody but the sink has to know of its upload."""
 
 

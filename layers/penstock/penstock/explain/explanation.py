@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.codecs import HEAD, choose, codec_by_name
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import Decoding, peek
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.sampling import SAMPLE_BYTES
@@ -29,7 +29,7 @@ from penstock.model.route import Route, Store
 from penstock.model.table import Mode, TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
-from penstock.tables import Rowmaker, complete, field_warnings, tables_of
+from penstock.tables import ChunkBuilder, complete, field_warnings, tables_of
 
 # The names that a routes file may use. Where no stack is asked they stand for themselves: S3 allows no such bucket.
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
@@ -43,7 +43,7 @@ _READ = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StackEnvironment:
     """What a deployment decides of how jobs are done (see `penstock.settings`). Memory in bytes, times in seconds."""
 
     names: Mapping[str, str]
@@ -65,7 +65,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RouteMatch:
     """By which route a key goes: the first with a ``pattern`` that matches; those before it do not."""
 
     route: Route
@@ -74,7 +74,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SourcePreview:
     """What the beginning of a source tells. ``plan`` has the columns, if they are known; ``record`` is the mean size of
     one in bytes, 0 where it is not. ``cut``: records can be told apart at bytes. ``problem``: why the job would fail.
     ``warnings``: what of the sample's fields and the columns has no counterpart.
@@ -106,22 +106,22 @@ class Forecast:
     usage: Usage
 
 
-def taken(routes: Routes, bucket: str, key: str) -> Taken | None:
+def match_route(routes: Routes, bucket: str, key: str) -> RouteMatch | None:
     """Which route takes a key, and why."""
     for number, route in enumerate(routes.routes):
         pattern = pattern_for(route, bucket, key)
         if pattern is not None:
-            return Taken(route, pattern, routes.routes[:number])
+            return RouteMatch(route, pattern, routes.routes[:number])
     return None
 
 
-def see(objects: ObjectStore, source: Source, route: Route, budget: Budget) -> Seen:
+def preview(objects: ObjectStore, source: Source, route: Route, budget: Budget) -> SourcePreview:
     """Read the beginning of a source: the first bytes, and for a table a sample of its records."""
-    seen = Seen()
+    seen = SourcePreview()
     try:
         with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
             head, _ = peek(chunks, HEAD)
-        seen = Seen(choose(head, source.key, route.codec, window=budget.window).name)
+        seen = SourcePreview(choose(head, source.key, route.codec, window=budget.window).name)
         if route.plan is None:
             return seen
         seen = replace(seen, plan=replace(route.plan, parse=resolve(source.key, route.plan.parse)), cut=False)
@@ -135,7 +135,7 @@ def see(objects: ObjectStore, source: Source, route: Route, budget: Budget) -> S
         return replace(seen, problem=str(error))
 
 
-def _sampled(seen: Seen, decoded: Callable[[], Generator[bytes, None, None]], *, size: int) -> Seen:
+def _sampled(seen: SourcePreview, decoded: Callable[[], Generator[bytes, None, None]], *, size: int) -> SourcePreview:
     """The same with what a sample of the records tells."""
     plan = seen.plan
     if plan is None or (plan.parse.format is Format.XLSX and size > _SMALL_WORKBOOK):
@@ -149,10 +149,10 @@ def _sampled(seen: Seen, decoded: Callable[[], Generator[bytes, None, None]], *,
         return seen
     record = (sample.end - sample.offset) / sample.count if sample.count else 0.0
     plan = complete(plan, sample)
-    return replace(seen, plan=plan, record=record, warnings=field_warnings(plan, Rowmaker(plan).compare(sample)))
+    return replace(seen, plan=plan, record=record, warnings=field_warnings(plan, ChunkBuilder(plan).compare(sample)))
 
 
-def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:
+def forecast(job: Job, seen: SourcePreview, around: StackEnvironment) -> Forecast:
     """Go through the functions' own rules. ``seen`` is of the job's source. Raises OutputTooLargeError."""
     machine = is_large(job, around.timeout, memory=around.memory, large_bytes=around.large_bytes)
     seen = replace(seen, codec=seen.codec or codec_by_name(job.source.key))
@@ -198,7 +198,7 @@ def forecast(job: Job, seen: Seen, around: Surroundings) -> Forecast:
     )
 
 
-def too_long(expected: Forecast, route: Route, around: Surroundings) -> str:
+def too_long(expected: Forecast, route: Route, around: StackEnvironment) -> str:
     """Why an object that is carried whole would probably not be done in time; empty where it would."""
     seconds = around.timeout - MARGIN
     if route.plan or not expected.machine or expected.spans or expected.alone <= seconds:
@@ -211,9 +211,9 @@ def indexing_seconds(size: int, decoded: int, memory: int) -> float:
     return max(decoded / (INDEXED * min(1.0, memory / VCPU)), size / NETWORK)
 
 
-def _spans(job: Job, seen: Seen, around: Surroundings, decoded: int) -> tuple[int, int]:
+def _spans(job: Job, seen: SourcePreview, around: StackEnvironment, decoded: int) -> tuple[int, int]:
     """How many spans of how many decoded bytes; 0 for what cannot be cut."""
-    known = seen.codec == IDENTITY or seen.codec in ways_within(around.budget.window)
+    known = seen.codec == IDENTITY or seen.codec in indexers_within(around.budget.window)
     if not (known and seen.cut and decoded):
         return 0, 0
     sizes = around.sizes

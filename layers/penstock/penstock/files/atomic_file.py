@@ -13,7 +13,7 @@ from typing import Self
 
 from penstock.files.errors import READ, file_errors
 from penstock.files.open_folder import OpenFolder, clear_empty_folder
-from penstock.files.temporary_names import MAKING
+from penstock.files.temporary_names import TEMPORARY_PREFIX
 
 # What the user's umask leaves of it, as for any new file.
 _NEW_FILE = 0o666
@@ -28,7 +28,7 @@ class AtomicFile:
     def __init__(self, folder: OpenFolder, name: str) -> None:
         self._path = folder.path(name)
         self._name = name.rpartition("/")[2]
-        self._temporary = f"{MAKING}{secrets.token_hex(8)}"
+        self._temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         with ExitStack() as opened:
             self._parent = opened.enter_context(folder.parent_of(name))
             with file_errors(self._path):
@@ -71,14 +71,14 @@ class AtomicFile:
 
     def _create(self) -> int:
         # Before anything is fetched: what is in the way shows now, and what a private file becomes is private at once.
-        mode = self._mode_of(self._standing())
+        mode = self._mode_of(self._existing())
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(self._temporary, flags, _NEW_FILE if mode is None else mode, dir_fd=self._parent)
         if mode is not None:
             os.fchmod(fd, mode)
         return fd
 
-    def _standing(self) -> os.stat_result | None:
+    def _existing(self) -> os.stat_result | None:
         """What has the name now, and is to be replaced."""
         with suppress(FileNotFoundError):
             status = os.stat(self._name, dir_fd=self._parent, follow_symlinks=False)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 
 from penstock.files.errors import file_errors, identity
-from penstock.files.temporary_names import in_making
+from penstock.files.temporary_names import is_temporary
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -105,7 +105,7 @@ def clear_empty_folder(name: str, parent: int) -> None:
 
     Raises IsADirectoryError for a folder that holds anything else.
     """
-    if any(not in_making(file) for _, _, files, _ in os.fwalk(name, dir_fd=parent) for file in files):
+    if any(not is_temporary(file) for _, _, files, _ in os.fwalk(name, dir_fd=parent) for file in files):
         raise IsADirectoryError(errno.EISDIR, "a folder that holds files stands there")
     try:
         for _, folders, files, fd in os.fwalk(name, topdown=False, dir_fd=parent):

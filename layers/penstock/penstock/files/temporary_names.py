@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 # Files in the making are called so, and 16 hexadecimal digits more.
-MAKING = ".penstock-making-"
+TEMPORARY_PREFIX = ".penstock-making-"
 
 
-_IN_MAKING = re.compile(rf"{re.escape(MAKING)}[0-9a-f]{{16}}", re.ASCII)
+_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", re.ASCII)
 
 
-def in_making(name: str) -> bool:
+def is_temporary(name: str) -> bool:
     """Whether a name, or the last part of one, is that of a file in the making. No other name is taken for one."""
-    return _IN_MAKING.fullmatch(name.rpartition("/")[2]) is not None
+    return _TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None

@@ -11,17 +11,17 @@ from dataclasses import replace
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
-from penstock.formats.csv.parser import no_screen, open_csv, parse_csv
+from penstock.formats.csv.parser import no_validator, open_csv, parse_csv
 from penstock.formats.diagnosis import advice, lines_at, reasons, refuse_other_delimiter
 from penstock.formats.json.document import parse_json_document, settle_document
 from penstock.formats.json.lines import parse_json_lines
 from penstock.formats.unsupported import refuse_content, refuse_name
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 from penstock.formats.xlsx.package import WorkbookLimits
 from penstock.formats.xlsx.parser import parse_xlsx_stream
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.record import Batch, Screening
+from penstock.model.record import Batch, CsvValidatorFactory
 from penstock.model.span import Within
 
 __all__ = [
@@ -90,7 +90,7 @@ def parse(
     batch_bytes: int,
     resume: Resume = _START,
     workbook: WorkbookLimits = _LIMITS,
-    screening: Screening = no_screen,
+    validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
 ) -> Iterator[Batch]:
     """The records of a decoded source, of which ``chunks`` are all bytes from the first.
@@ -109,7 +109,12 @@ def parse(
     match options.format:
         case Format.CSV:
             return parse_csv(
-                chunks, options, batch_bytes=batch_bytes, resume=resume, screening=screening, within=within
+                chunks,
+                options,
+                batch_bytes=batch_bytes,
+                resume=resume,
+                validator_factory=validator_factory,
+                within=within,
             )
         case Format.JSONL:
             return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume, within=within)
@@ -129,7 +134,7 @@ def outset(chunks: Iterable[bytes], options: ParseOptions) -> Within:
     Takes no more chunks than the header needs. To parse from one record on, replace ``offset`` and ``row`` by its
     own. Raises what ``parse`` does of a header.
     """
-    feed = Feed(refuse_content(chunks, options), options.encoding)
+    feed = Window(refuse_content(chunks, options), options.encoding)
     if options.format is not Format.CSV:
         return Within(feed.offset, 1, feed.encoding.name)
     dialect, names = open_csv(feed, options)

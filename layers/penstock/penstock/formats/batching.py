@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from penstock.model.load import Resume
-from penstock.model.record import RAW_LIMIT, Batch, Place, Reject, Verbatim
+from penstock.model.record import RAW_LIMIT, Batch, RawCsv, RecordPosition, Reject
 
 
-class Spot(NamedTuple):
+class RecordSpan(NamedTuple):
     """Where a record stands: which of the piece it is, its byte offset in the source, and its (readable) bytes."""
 
     number: int
@@ -21,7 +21,7 @@ class Spot(NamedTuple):
 class Fault(NamedTuple):
     """A record that is none, and why."""
 
-    spot: Spot
+    spot: RecordSpan
     reason: str
 
 
@@ -29,7 +29,7 @@ class Fault(NamedTuple):
 class Piece:
     """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again.
 
-    ``codec`` decodes the bytes of spots; ``verbatim`` is all of the piece where a screen let it pass.
+    ``codec`` decodes the bytes of spots; ``raw_csv`` is all of the piece where a screen let it pass.
     """
 
     offset: int
@@ -37,10 +37,10 @@ class Piece:
     size: int
     count: int
     rows: Sequence[object]
-    spots: Callable[[], Iterable[Spot]]
+    spots: Callable[[], Iterable[RecordSpan]]
     faults: Sequence[Fault] = ()
     codec: str = "utf-8"
-    verbatim: Verbatim | None = None
+    raw_csv: RawCsv | None = None
 
 
 class Cutter(Protocol):
@@ -124,14 +124,14 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
         rows=rows,
         place=_Places(pieces, first_row),
         rejects=tuple(rejects),
-        verbatim=pieces[0].verbatim if len(pieces) == 1 else None,
+        raw_csv=pieces[0].raw_csv if len(pieces) == 1 else None,
     )
 
 
-def _place(spot: Spot, first_row: int, codec: str) -> Place:
+def _place(spot: RecordSpan, first_row: int, codec: str) -> RecordPosition:
     """Of the raw text, undecodable bytes are escaped and the line end is left out."""
     raw = spot.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
-    return Place(first_row + spot.number, spot.offset, raw)
+    return RecordPosition(first_row + spot.number, spot.offset, raw)
 
 
 class _Places:
@@ -142,9 +142,9 @@ class _Places:
     def __init__(self, pieces: list[Piece], first_row: int) -> None:
         self._pieces = pieces
         self._first_row = first_row
-        self._spots: list[tuple[Spot, int, str]] = []
+        self._spots: list[tuple[RecordSpan, int, str]] = []
 
-    def __call__(self, index: int) -> Place:
+    def __call__(self, index: int) -> RecordPosition:
         if not self._spots:
             row = self._first_row
             for piece in self._pieces:

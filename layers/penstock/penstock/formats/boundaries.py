@@ -16,7 +16,7 @@ from penstock.formats.csv.boundaries import CsvRules
 from penstock.formats.csv.escaped_boundaries import EscapedRules
 from penstock.formats.csv.parser import dialect_of
 from penstock.formats.json.line_boundaries import LineRules
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import to_plain
 
@@ -81,7 +81,7 @@ def text_of(options: ParseOptions, head: bytes) -> Text | None:
     """
     if options.format not in (Format.CSV, Format.JSONL):
         return None
-    feed = Feed([head], options.encoding)
+    feed = Window([head], options.encoding)
     if feed.encoding.foreign:
         return None
     if options.format is Format.JSONL:

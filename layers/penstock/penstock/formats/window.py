@@ -9,7 +9,7 @@ from penstock.formats.encoding import HEAD, Encoding, encoding_of, whole_charact
 from penstock.model.span import Within
 
 
-class Feed:
+class Window:
     """The readable bytes of a source (see Encoding), behind its byte order mark.
 
     ``offset`` counts bytes of the source itself. Memory: the largest window asked for, and one chunk.

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError, noting
 from penstock.jobs.events import Message, read_event
 from penstock.jobs.ports import MessageQueue
-from penstock.jobs.runner import Outcome, Workshop
+from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import SMALL_OBJECT
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
@@ -26,11 +26,11 @@ BACKOFF_SECONDS = 30
 BACKOFF_CEILING_SECONDS = 900
 
 
-Together = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
+LoadTogether = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
 """Does several small jobs at once: the outcomes of those it settled, by job id."""
 
 
-def nothing_together(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:  # noqa: ARG001  # none of them
+def no_small_batches(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:  # noqa: ARG001  # none of them
     """Every job goes by itself."""
     return {}
 
@@ -50,10 +50,10 @@ class Ingest:
     """Takes every source that an event names: small ones for tables together, then one by one, the smallest first,
     so that none waits behind a giant."""
 
-    workshop: Workshop
+    runner: JobRunner
     queue: MessageQueue
     routes: Callable[[], Routes]
-    together: Together = nothing_together
+    together: LoadTogether = no_small_batches
     jitter: Callable[[], float] = random.random
 
     def handle(self, event: object, deadline: Deadline) -> Report:
@@ -77,7 +77,7 @@ class Ingest:
             done: list[Outcome] = []
             for source in message.sources:
                 # A second message of the same source finds the job done, as it would alone.
-                outcome = together.pop(source, None) or self.workshop.take(
+                outcome = together.pop(source, None) or self.runner.take(
                     source, routes, deadline, fresh=fresh, job_id=message.job_id, receives=message.receives
                 )
                 fresh = False

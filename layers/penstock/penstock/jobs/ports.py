@@ -32,7 +32,7 @@ class JobStore(Protocol):
         """Let the job wait until the newer one has ended: whoever looks after unfinished jobs begins it again should
         that fail. It uses up no attempt."""
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+    def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         """Record progress and the most bytes of memory that were used, and renew the lease."""
 
     def note_upload(self, claim: Claim, upload_id: str) -> None:
@@ -59,7 +59,7 @@ class JobStore(Protocol):
 
     def get(self, job_id: str) -> JobStatus | None: ...
 
-    def begin_again(self, status: JobStatus) -> bool:
+    def reopen(self, status: JobStatus) -> bool:
         """Let a job that has failed, or that nobody works on, wait for another delivery of its event; False if it is
         another's, or has changed since it was read. Whether its execution has ended the caller must know.
 

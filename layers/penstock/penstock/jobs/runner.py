@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from penstock.delivery.attempt import Attempt, Carrier
+from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import (
@@ -56,7 +56,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class JobRunner:
     """What jobs are done with: one carrier for each kind of destination. Times in seconds, ``memory`` in bytes.
 
     ``loads`` answer, for each kind of table, the receipt of a job that is in as a whole already.
@@ -64,9 +64,9 @@ class Workshop:
 
     objects: ObjectStore
     jobs: JobStore
-    carriers: Mapping[Store, Carrier]
+    deliveries: Mapping[Store, Delivery]
     lease: float
-    beat_every: float
+    heartbeat_every: float
     margin: float
     clock: Callable[[], float] = time.monotonic
     handover: Handover | None = None
@@ -124,18 +124,18 @@ class Workshop:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
-        pulse = Pulse(self.jobs, claim, self.lease, self.beat_every, self.clock, asked)
+        heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
         try:
             # A burst of small jobs is loaded without a claim: then the message alone tells of an earlier attempt.
             receipt = self._delivered(job) if repeated or not claim.is_first else None
             if receipt is None and claim.refusal:
                 raise claim.refusal
-            receipt = receipt or self._deliver(job, claim, routes, pulse, deadline, fresh=fresh)
+            receipt = receipt or self._deliver(job, claim, routes, heartbeat, deadline, fresh=fresh)
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
             with noting(error, "its progress could not be noted"):
-                pulse.write()
+                heartbeat.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             self.jobs.close(claim, state, failure=Failure.of(error))
             return replace(outcome, state=state, failure=Failure.of(error))
@@ -165,7 +165,7 @@ class Workshop:
         return receipt
 
     def _deliver(
-        self, job: Job, claim: Claim, routes: Routes, pulse: Pulse, deadline: Deadline, *, fresh: bool
+        self, job: Job, claim: Claim, routes: Routes, heartbeat: Heartbeat, deadline: Deadline, *, fresh: bool
     ) -> Receipt | None:
         """The receipt; None where the job was handed over to the state machine."""
         head = self._pin(job)
@@ -178,16 +178,16 @@ class Workshop:
             head,
             claim.number,
             routes,
-            pulse.beat,
+            heartbeat.heartbeat,
             deadline,
             self.margin,
-            ended=pulse.has_ended,
+            ended=heartbeat.has_ended,
             check_order=lambda: self.jobs.check_order(job),
             holder=claim.attempt,
             note_upload=lambda upload_id: self.jobs.note_upload(claim, upload_id),
         )
         try:
-            return self.carriers[job.route.store](attempt)
+            return self.deliveries[job.route.store](attempt)
         except (TimeLimitError, NotEnoughTimeError) as error:
             if fresh and self.handover:
                 # The estimate was wrong. What a load has committed stays: the machine goes on behind it.
@@ -214,7 +214,7 @@ class Workshop:
 
 
 @dataclass(slots=True)
-class Pulse:
+class Heartbeat:
     """Passes progress on to the jobs table, and renews the lease, every ``every`` seconds. ``last`` is when the lease
     was asked for last."""
 
@@ -226,7 +226,7 @@ class Pulse:
     last: float
     progress: Progress = field(default_factory=Progress)
 
-    def beat(self, progress: Progress) -> None:
+    def heartbeat(self, progress: Progress) -> None:
         """Note progress; write it if it is time to."""
         self.progress = progress
         if self.clock() - self.last >= self.every:
@@ -245,7 +245,7 @@ class Pulse:
     def write(self) -> None:
         """Write what was noted last. What cannot be written renews nothing."""
         asked = self.clock()
-        self.jobs.beat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
+        self.jobs.heartbeat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
         self.last = asked
 
 

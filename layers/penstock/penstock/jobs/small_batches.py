@@ -30,18 +30,18 @@ from penstock.limits import Budget
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.load import Chunk, Resume, Share
-from penstock.model.record import Batch, Place
+from penstock.model.record import Batch, RecordPosition
 from penstock.model.route import Route, Store
 from penstock.model.source import Deadline
 from penstock.model.table import TablePlan
-from penstock.tables import Form, Rowmaker, check_paths, field_warnings, fit, garbage_held_back, tables_of
+from penstock.tables import ChunkBuilder, Form, check_paths, field_warnings, fit, gc_deferred, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records are of one shape, and the records."""
 
 
 @dataclass(frozen=True, slots=True)
-class GroupCarrier:
+class SmallBatchLoader:
     """Carries the records of many small sources into the tables of their route's plan.
 
     ``open_sink`` makes the sink of one group, ``form`` is what it wants rows in; ``margin`` is the seconds to keep
@@ -68,7 +68,7 @@ class GroupCarrier:
         for members in routes.values():
             plan = shared_plan(next(iter(members.values())).route)
             if plan and len(members) > 1:
-                outcomes |= _Group(self, plan, members, deadline).carry()
+                outcomes |= _Group(self, plan, members, deadline).deliver()
         return outcomes
 
 
@@ -87,24 +87,24 @@ def shared_plan(route: Route) -> TablePlan | None:
 class _Group:
     """The jobs of one route, by id, on their way into its tables."""
 
-    carrier: GroupCarrier
+    delivery: SmallBatchLoader
     plan: TablePlan
     members: dict[str, Job]
     deadline: Deadline
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    makers: dict[tuple[str, ...], Rowmaker] = field(default_factory=dict)
+    makers: dict[tuple[str, ...], ChunkBuilder] = field(default_factory=dict)
     last: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.last = self.carrier.clock()
+        self.last = self.delivery.clock()
 
-    def carry(self) -> dict[str, Outcome]:
+    def deliver(self) -> dict[str, Outcome]:
         """The jobs that are done, and those that must be tried again."""
         try:
             with (
-                garbage_held_back(),
+                gc_deferred(),
                 ThreadPoolExecutor(1, thread_name_prefix="record") as recorder,
-                self.carrier.open_sink() as sink,
+                self.delivery.open_sink() as sink,
             ):
                 self.plan = fit(self.plan, sink.storages(self.plan))
                 self._recall(sink.begin_all(self.plan, list(self.members)))
@@ -129,39 +129,39 @@ class _Group:
     @property
     def _room(self) -> int:
         """Decoded bytes that are committed together."""
-        return self.carrier.budget.batch // 2
+        return self.delivery.budget.batch // 2
 
     def _recall(self, ended: Mapping[str, Resume]) -> None:
         """Jobs that are in already: whoever did them may have died before putting them on record."""
         unrecorded = []
         for job_id, known in ended.items():
-            status = self.carrier.jobs.get(job_id)
+            status = self.delivery.jobs.get(job_id)
             if status is None or not status.state.final:
                 size = self.members[job_id].source.size
                 counts = Receipt(0, 0, 0, 0, "", rows=known.rows, rejects=known.rejects, dropped=known.dropped)
                 receipt = replace(counts, bytes_in=size, bytes_out=known.offset, parts=known.chunk)
                 unrecorded.append((self.members[job_id], receipt))
-        self.carrier.jobs.record_many(unrecorded, seconds=0)
+        self.delivery.jobs.record_many(unrecorded, seconds=0)
         for job_id in ended:
             self.outcomes[job_id] = self._outcome(job_id, JobState.SUCCEEDED, repeat=True)
 
     def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
         """Sources that are in order so far."""
-        carrier = self.carrier
+        delivery = self.delivery
         # Hardly anything is smaller when it is decoded: what exceeds the room already need not be read to find out.
         left = {
             job.source: job_id
             for job_id, job in self.members.items()
             if job_id not in self.outcomes and job.source.size <= self._room
         }
-        with closing(read_ahead(carrier.reader, left, 2 * carrier.budget.read_chunk)) as bodies:
+        with closing(read_ahead(delivery.reader, left, 2 * delivery.budget.read_chunk)) as bodies:
             for source, body in bodies:
-                if self.deadline.remaining() < 2 * carrier.margin:
+                if self.deadline.remaining() < 2 * delivery.margin:
                     raise NotEnoughTimeError(f"{source.uri}: not begun: this invocation is nearly over")
                 job_id = left[source]
                 try:
                     parsed = parse_whole(
-                        self.members[job_id], body.result(), self.plan.parse, carrier.budget, self._room
+                        self.members[job_id], body.result(), self.plan.parse, delivery.budget, self._room
                     )
                 except RetryableError as error:
                     self._retry(job_id, error)
@@ -181,9 +181,9 @@ class _Group:
         warnings = parsed.receipt.warnings + field_warnings(self.plan, fields)
         return replace(parsed, receipt=replace(parsed.receipt, warnings=warnings))
 
-    def _maker(self, names: tuple[str, ...]) -> Rowmaker:
+    def _maker(self, names: tuple[str, ...]) -> ChunkBuilder:
         if names not in self.makers:
-            self.makers[names] = Rowmaker(self.plan, self.carrier.form)
+            self.makers[names] = ChunkBuilder(self.plan, self.delivery.form)
         return self.makers[names]
 
     def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:
@@ -220,12 +220,12 @@ class _Group:
 
     def _lap(self) -> float:
         """Seconds since the last time."""
-        before, self.last = self.last, self.carrier.clock()
+        before, self.last = self.last, self.delivery.clock()
         return self.last - before
 
     def _record(self, done: Sequence[tuple[str, Receipt]], seconds: float) -> None:
         """Jobs that are in: put them on record, and only then call them so."""
-        self.carrier.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
+        self.delivery.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
         for job_id, receipt in done:
             self.outcomes[job_id] = self._outcome(
                 job_id, JobState.SUCCEEDED, receipt=receipt, seconds=seconds / len(done)
@@ -258,7 +258,7 @@ def _joined(portion: Portion) -> Batch:
     """All records as one batch, in order. A record's place is its position in it."""
     rows = [row for _, parsed in portion for row in parsed.batch.rows]
     names = portion[0][1].batch.names if portion else ()
-    return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: Place(position, 0, ""))
+    return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: RecordPosition(position, 0, ""))
 
 
 def _owner_of(portion: Portion) -> Callable[[int], int]:

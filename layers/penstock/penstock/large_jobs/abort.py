@@ -13,10 +13,10 @@ from penstock.delivery.committed_result import own_result
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, PermanentError
-from penstock.large_jobs.committed_spans import standing
-from penstock.large_jobs.failure_recorder import explained, failure_told, is_permanent, is_superseded
+from penstock.large_jobs.committed_spans import committed_spans
+from penstock.large_jobs.failure_recorder import explained, failure_of_step, is_permanent, is_superseded
 from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
-from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket, spans_of, uploads_of
+from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan, spans_of, uploads_of
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
@@ -49,7 +49,7 @@ class Aborter:
         alone; one whose result stands, although nobody could note it any more, succeeds.
         Raises LeaseLostError for a job that another has.
         """
-        folder = Folder(self.files, job_id)
+        folder = JobFolder(self.files, job_id)
         status = self.executions.get(job_id)
         if status is None:
             return self._without_record(folder, execution)
@@ -59,15 +59,15 @@ class Aborter:
         failure = self._failure(status, execution, error)
         self._end_uploads(status, folder, execution)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
-        ticket = folder.find(Ticket, TICKET)
-        receipt = self._published(status, folder) or self._loaded(status, folder, ticket, execution)
+        spec = folder.find(JobSpec, JOB_SPEC)
+        receipt = self._published(status, folder) or self._loaded(status, folder, spec, execution)
         if receipt:
             state = JobState.SUCCEEDED
         elif status.store is not Store.BUCKET:
             # The end is a fence: what is told of the tables stays true.
             self.tables(status.store).fence(job_id, execution)
             # Asked first: who asks makes what is missing.
-            failure = self._telling(folder, ticket, failure)
+            failure = self._telling(folder, spec, failure)
             self.tables(status.store).abort(job_id)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
@@ -76,15 +76,15 @@ class Aborter:
             self.events.put(FAILED, _told(status, execution, state) | {"failure": to_plain(failure)})
         return {"job": job_id, "state": str(state), "error": failure.error}
 
-    def _without_record(self, folder: Folder, execution: str) -> dict[str, object]:
+    def _without_record(self, folder: JobFolder, execution: str) -> dict[str, object]:
         """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
-        ticket = folder.find(Ticket, TICKET)
-        if ticket and isinstance(ticket.job.target, Target):
+        spec = folder.find(JobSpec, JOB_SPEC)
+        if spec and isinstance(spec.job.target, Target):
             for upload in uploads_of(folder, execution):
-                self.parts.abort(ticket.job.target, upload.upload_id)
+                self.parts.abort(spec.job.target, upload.upload_id)
         return {"job": folder.job_id, "state": "unknown"}
 
-    def _end_uploads(self, status: JobStatus, folder: Folder, execution: str) -> None:
+    def _end_uploads(self, status: JobStatus, folder: JobFolder, execution: str) -> None:
         """All that the record names; one of an earlier Penstock is named by a file alone."""
         target = status.object_target
         if target is None:
@@ -94,22 +94,22 @@ class Aborter:
             if upload_id in status.uploads:
                 self.executions.forget_upload(status.job_id, upload_id)
 
-    def _published(self, status: JobStatus, folder: Folder) -> Receipt | None:
+    def _published(self, status: JobStatus, folder: JobFolder) -> Receipt | None:
         """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
         found = own_result(self.objects, status.job_id, status.object_target, source=status.source, size=status.size)
-        cut = folder.find(Cut, CUT)
+        cut = folder.find(SpanPlan, SPAN_PLAN)
         # Before there was a cut, ingest published it, and could not note it either.
         if found is None or cut is None:
             return found
         crc32 = cut.crc32 or found.crc32
         return replace(found, crc32=crc32, codec=cut.codec, warnings=cut.warnings + found.warnings)
 
-    def _loaded(self, status: JobStatus, folder: Folder, ticket: Ticket | None, execution: str) -> Receipt | None:
+    def _loaded(self, status: JobStatus, folder: JobFolder, spec: JobSpec | None, execution: str) -> Receipt | None:
         """The receipt of a table job of which all is in, by whoever died before it could say so."""
         if status.store is Store.BUCKET:
             return None
-        cut = folder.find(Cut, CUT)
-        spans = self._delivered(execution, ticket, cut)
+        cut = folder.find(SpanPlan, SPAN_PLAN)
+        spans = self._delivered(execution, spec, cut)
         if spans and cut and cut.plan and not is_staged(cut.plan):
             # Nothing is left to be made visible: neither its source nor its table needs to be there any more.
             return replace(spans, warnings=(*spans.warnings, LOADED))
@@ -122,29 +122,29 @@ class Aborter:
         moved = with_move(spans, end.moved, status.job_id)
         return replace(moved, warnings=(*moved.warnings, LOADED))
 
-    def _delivered(self, execution: str, ticket: Ticket | None, cut: Cut | None) -> Receipt | None:
+    def _delivered(self, execution: str, spec: JobSpec | None, cut: SpanPlan | None) -> Receipt | None:
         """What all spans have loaded together, if that is all, and as much as the route wants."""
-        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+        if spec is None or cut is None or cut.plan is None or not cut.spans:
             return None
-        found = self.executions.receipts(ticket.job.id, execution, cut.numbers)
+        found = self.executions.receipts(spec.job.id, execution, cut.numbers)
         receipts = [found[number] for number in cut.numbers if number in found]
         if len(receipts) < len(cut.numbers):
             return None
-        whole = joined(ticket, cut, receipts)
+        whole = joined(spec, cut, receipts)
         try:
-            self.tables(ticket.job.route.store).refuse_too_many(ticket, cut.plan, whole)
+            self.tables(spec.job.route.store).refuse_too_many(spec, cut.plan, whole)
             check_paths(cut.plan, fields_of(cut, receipts))
         except PermanentError:
             return None
         return whole
 
-    def _telling(self, folder: Folder, ticket: Ticket | None, failure: Failure) -> Failure:
+    def _telling(self, folder: JobFolder, spec: JobSpec | None, failure: Failure) -> Failure:
         """A failure that also says what is in the tables. A source that is carried whole says so itself."""
-        cut = folder.find(Cut, CUT)
-        if ticket is None or cut is None or cut.plan is None or not cut.spans:
+        cut = folder.find(SpanPlan, SPAN_PLAN)
+        if spec is None or cut is None or cut.plan is None or not cut.spans:
             return failure
         try:
-            committed = standing(self.tables(ticket.job.route.store), ticket.job.id, cut.plan, spans_of(folder))
+            committed = committed_spans(self.tables(spec.job.route.store), spec.job.id, cut.plan, spans_of(folder))
         except PenstockError as error:
             # A job must end also where its table has gone.
             told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
@@ -156,8 +156,8 @@ class Aborter:
 
     def _failure(self, status: JobStatus, execution: str, error: Mapping[str, object]) -> Failure:
         """What ended the job: what a step noted, where that explains what the machine was told."""
-        told = failure_told(error)
-        noted = self.executions.blamed(status.job_id, execution)
+        told = failure_of_step(error)
+        noted = self.executions.recorded_failure(status.job_id, execution)
         if noted and (is_permanent(noted.error) or told.error in _GENERAL):
             return noted
         return explained(told, status.source)

@@ -16,7 +16,7 @@ from penstock.tables import Committed, is_staged
 SHOWN = 20
 
 
-def standing(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Span]) -> Committed | None:
+def committed_spans(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Span]) -> Committed | None:
     """Which records of the job are in, as ranges of rows; None where only the items themselves can tell.
 
     Raises what asking the database raises.

@@ -17,7 +17,7 @@ from penstock.model.job import Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Blaming:
+class FailureRecorder:
     """A step, a function of job, execution and more, whose errors are noted with the job."""
 
     executions: ExecutionStore
@@ -29,9 +29,9 @@ class Blaming:
             return self.step(job_id, execution, *request)
         except PenstockError as error:
             with noting(error, "it could not be noted"):
-                before = self.executions.blamed(job_id, execution)
+                before = self.executions.recorded_failure(job_id, execution)
                 if before is None or not is_permanent(before.error):
-                    self.executions.blame(job_id, execution, Failure.of(error))
+                    self.executions.record_failure(job_id, execution, Failure.of(error))
             raise
 
 
@@ -54,7 +54,7 @@ _UNTOLD_HINT = (
 )
 
 
-def failure_told(error: Mapping[str, object]) -> Failure:
+def failure_of_step(error: Mapping[str, object]) -> Failure:
     """What the machine was told of an error: ``Error``, its class, and ``Cause``, Lambda's JSON of it or a text."""
     name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
     try:

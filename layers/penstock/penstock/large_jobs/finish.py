@@ -16,7 +16,7 @@ from penstock.errors import (
     PublishConflictError,
     YieldedError,
 )
-from penstock.large_jobs.job_files import CUT, REPORT, TICKET, Cut, Folder, Ticket, Upload, upload_name
+from penstock.large_jobs.job_files import JOB_SPEC, REPORT, SPAN_PLAN, JobFolder, JobSpec, SpanPlan, Upload, upload_name
 from penstock.large_jobs.plan import EXECUTION_SECONDS
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
 from penstock.large_jobs.table_steps import TableSteps
@@ -57,34 +57,34 @@ class Finisher:
         TooManyRejectsError, InvalidTableError when no record has what a column is declared to come from,
         LeaseLostError when the job has failed, and what publishing raises.
         """
-        folder = Folder(self.files, job_id)
-        standing = self.executions.standing(job_id, execution)
-        if standing is JobState.SUCCEEDED:
+        folder = JobFolder(self.files, job_id)
+        existing = self.executions.job_state(job_id, execution)
+        if existing is JobState.SUCCEEDED:
             return self._tell(job_id, folder.get(dict, REPORT))
-        if standing is JobState.WAITING:
+        if existing is JobState.WAITING:
             return {"next": YIELDED}
-        if standing.final:
-            raise LeaseLostError(f"job {job_id} has ended: {standing}")
+        if existing.final:
+            raise LeaseLostError(f"job {job_id} has ended: {existing}")
         self.executions.enter(job_id, execution, Phase.FINISH)
-        ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
+        spec, cut = folder.get(JobSpec, JOB_SPEC), folder.get(SpanPlan, SPAN_PLAN)
         found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
         receipts = [found[number] for number in cut.numbers if number in found]
-        if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, ticket, execution, round_):
+        if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, spec, execution, round_):
             return {"next": AGAIN}
-        _check(ticket, cut, receipts)
-        whole = joined(ticket, cut, receipts)
+        _check(spec, cut, receipts)
+        whole = joined(spec, cut, receipts)
         if cut.spans and cut.plan:
-            steps = self.tables(ticket.job.route.store)
-            steps.refuse_too_many(ticket, cut.plan, whole)
+            steps = self.tables(spec.job.route.store)
+            steps.refuse_too_many(spec, cut.plan, whole)
             check_paths(cut.plan, fields_of(cut, receipts))
-            whole = with_move(whole, steps.finish(ticket, cut.plan, whole, holder=execution), job_id)
+            whole = with_move(whole, steps.finish(spec, cut.plan, whole, holder=execution), job_id)
         elif cut.spans:
             upload = folder.get(Upload, upload_name(execution, round_))
-            published = self._publish(_Delivery(ticket, execution, round_, upload), whole)
+            published = self._publish(_Delivery(spec, execution, round_, upload), whole)
             if isinstance(published, str):
                 return {"next": published}
             whole = published
-        report = told_of(ticket, execution, JobState.SUCCEEDED) | {
+        report = told_of(spec, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(whole),
             "spans": [to_plain(receipt) for receipt in receipts],
         }
@@ -93,12 +93,12 @@ class Finisher:
         self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=whole)
         return self._tell(job_id, report)
 
-    def _has_begun_anew(self, folder: Folder, ticket: Ticket, execution: str, round_: int) -> bool:
+    def _has_begun_anew(self, folder: JobFolder, spec: JobSpec, execution: str, round_: int) -> bool:
         """Whether a span has found the upload of its round gone, so that there is another round."""
-        if self.executions.confirm(ticket.job.id, execution, lease=EXECUTION_SECONDS) <= round_:
+        if self.executions.confirm(spec.job.id, execution, lease=EXECUTION_SECONDS) <= round_:
             return False
-        if isinstance(ticket.job.target, Target):
-            self.parts.abort(ticket.job.target, folder.get(Upload, upload_name(execution, round_)).upload_id)
+        if isinstance(spec.job.target, Target):
+            self.parts.abort(spec.job.target, folder.get(Upload, upload_name(execution, round_)).upload_id)
         return True
 
     def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
@@ -107,7 +107,7 @@ class Finisher:
 
     def _publish(self, delivery: _Delivery, whole: Receipt) -> Receipt | str:
         """What was published; or what must come next."""
-        job, execution, upload = delivery.ticket.job, delivery.execution, delivery.upload
+        job, execution, upload = delivery.spec.job, delivery.execution, delivery.upload
         target = job.target
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
@@ -148,36 +148,36 @@ class Finisher:
 class _Delivery:
     """What the spans of a round have filled."""
 
-    ticket: Ticket
+    spec: JobSpec
     execution: str
     round_: int
     upload: Upload
 
 
-def told_of(ticket: Ticket, execution: str, state: JobState) -> dict[str, object]:
+def told_of(spec: JobSpec, execution: str, state: JobState) -> dict[str, object]:
     """What an event says of a job, whatever became of it."""
     return {
-        "job": ticket.job.id,
+        "job": spec.job.id,
         "execution": execution,
-        "source": ticket.job.source.uri,
-        "target": ticket.job.target.uri,
-        "route": ticket.job.route.name,
+        "source": spec.job.source.uri,
+        "target": spec.job.target.uri,
+        "route": spec.job.route.name,
         "state": str(state),
     }
 
 
-def _check(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> None:
+def _check(spec: JobSpec, cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> None:
     """Whether every span has delivered, and all that the source holds."""
     if missing := len(cut.numbers) - len(receipts):
         raise IncompleteJobError(
-            f"{ticket.job.source.uri}: {missing:,} of {counted(len(cut.numbers), 'span')} have no receipt"
+            f"{spec.job.source.uri}: {missing:,} of {counted(len(cut.numbers), 'span')} have no receipt"
         )
     delivered = sum(receipt.bytes_out for receipt in receipts) + (cut.before.bytes_out if cut.before else 0)
     if cut.spans and not cut.plan and delivered != cut.total:
-        raise IncompleteJobError(f"{ticket.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
+        raise IncompleteJobError(f"{spec.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
 
 
-def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt:
+def joined(spec: JobSpec, cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> Receipt:
     """The receipt of the whole job. Raises ChecksumMismatchError when its bytes are not those that were indexed."""
     crc32 = 0
     for receipt in receipts:
@@ -185,17 +185,17 @@ def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt
     if cut.crc32 is not None and not cut.plan and crc32 != cut.crc32:
         raise ChecksumMismatchError(
             f"the spans delivered bytes of CRC32 {crc32:08x}, the source declares {cut.crc32:08x}",
-            offset=ticket.job.source.size,
-            source=ticket.job.source.uri,
+            offset=spec.job.source.size,
+            source=spec.job.source.uri,
         )
     everything = [cut.before, *receipts] if cut.before else receipts
     rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
     dropped = sum(receipt.dropped for receipt in everything)
-    told = _told_of_rows(ticket.job.id, rows, rejects, dropped) if cut.spans else ()
+    told = _told_of_rows(spec.job.id, rows, rejects, dropped) if cut.spans else ()
     if cut.spans and cut.plan:
         told += field_warnings(cut.plan, fields_of(cut, receipts))
     return Receipt(
-        bytes_in=ticket.job.source.size,
+        bytes_in=spec.job.source.size,
         bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
         crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
         parts=sum(receipt.chunks for receipt in everything),
@@ -207,7 +207,7 @@ def joined(ticket: Ticket, cut: Cut, receipts: Sequence[SpanReceipt]) -> Receipt
     )
 
 
-def fields_of(cut: Cut, receipts: Sequence[SpanReceipt]) -> FieldCounts:
+def fields_of(cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> FieldCounts:
     """What the fields of all records tell."""
     return reduce(FieldCounts.plus, [receipt.fields for receipt in ([cut.before] if cut.before else []) + [*receipts]])
 

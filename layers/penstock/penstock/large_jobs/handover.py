@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import PermanentError, noting
 from penstock.large_jobs.estimate import estimated_seconds
-from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket
-from penstock.large_jobs.ports import ExecutionStore, Machine, WorkFiles
+from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
+from penstock.large_jobs.ports import ExecutionStore, StateMachine, WorkFiles
 from penstock.model.job import Claim, Job
 from penstock.model.object import ObjectHead, Target
 from penstock.model.serialization import to_json
@@ -28,7 +28,7 @@ class Handover:
     objects: ObjectStore
     files: WorkFiles
     executions: ExecutionStore
-    machine: Machine
+    machine: StateMachine
     memory: int
     large_bytes: int = 0
 
@@ -38,7 +38,7 @@ class Handover:
         """
         if is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes):
             return True
-        cut = Folder(self.files, job.id).find(Cut, CUT) if claim.number > 1 else None
+        cut = JobFolder(self.files, job.id).find(SpanPlan, SPAN_PLAN) if claim.number > 1 else None
         return cut is not None and cut.spans > 0
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
@@ -51,7 +51,7 @@ class Handover:
         if claim.number > 1 and isinstance(job.target, Target):
             self.objects.sweep(job.target)
         execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
-        Folder(self.files, job.id).put(TICKET, Ticket(job, head))
+        JobFolder(self.files, job.id).put(JOB_SPEC, JobSpec(job, head))
         if not self._start(job, claim, execution):
             self._start(job, replace(claim, attempt=execution), f"{execution}-{claim.number}")
 

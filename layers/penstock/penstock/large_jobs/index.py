@@ -10,7 +10,7 @@ from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.index_pass import IndexPass
-from penstock.large_jobs.job_files import TEXT, TICKET, Folder, Ticket
+from penstock.large_jobs.job_files import JOB_SPEC, TEXT, JobFolder, JobSpec
 from penstock.large_jobs.plan import Sizes, codec_of, index_of
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.survey import Piece
@@ -21,7 +21,7 @@ from penstock.model.source import Deadline
 
 
 @dataclass(frozen=True, slots=True)
-class Indexer:
+class IndexStep:
     """Counts what a plan needs to know, as far as the time reaches. ``margin`` in seconds."""
 
     objects: ObjectStore
@@ -33,9 +33,9 @@ class Indexer:
 
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
         """Go on with the index, or survey the piece ``item`` where there is one; answers whether it is done."""
-        folder = Folder(self.files, job_id)
-        ticket = folder.get(Ticket, TICKET)
-        job = ticket.job
+        folder = JobFolder(self.files, job_id)
+        spec = folder.get(JobSpec, JOB_SPEC)
+        job = spec.job
         piece = None if item is None else from_plain(Piece, item)
         unit = 0 if piece is None else piece.number
         heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds)
@@ -44,7 +44,7 @@ class Indexer:
                 surveying.answer(self.objects, folder, piece, heartbeat)
                 self.executions.note(execution, Stage.READ, unit, Progress(piece.end - piece.start))
                 return {"done": True}
-            codec = codec_of(self.objects, ticket, self.sizes)
+            codec = codec_of(self.objects, spec, self.sizes)
             index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
             stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
             done = stretch.run()

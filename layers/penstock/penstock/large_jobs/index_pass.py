@@ -23,7 +23,7 @@ from penstock.codecs import Trace
 from penstock.codecs.block_index import START
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory
-from penstock.codecs.indexers import Way, ways_within
+from penstock.codecs.indexers import Indexer, indexers_within
 from penstock.codecs.xz.tail import Found
 from penstock.delivery.decoding import ceiling, naming, too_large
 from penstock.delivery.ports import ObjectStore
@@ -31,7 +31,7 @@ from penstock.errors import BadSourceError, TimeLimitError
 from penstock.formats.boundaries import Boundaries, BoundariesState, Text
 from penstock.large_jobs.job_files import FOLDER
 from penstock.large_jobs.ports import WorkFiles
-from penstock.large_jobs.span_planning import Place, place
+from penstock.large_jobs.span_planning import SpanBoundary, span_boundary
 from penstock.limits import Budget
 from penstock.model.identity import digest
 from penstock.model.job import Progress
@@ -92,13 +92,13 @@ class Index:
         """The key of a segment."""
         return f"{self.folder}/{segment}"
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[SpanBoundary]:
         """All entries of an index that is done, without their windows."""
         for segment in self.state().segments:
             key = self.key(segment)
             head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
             for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
-                yield place(listed, key)
+                yield span_boundary(listed, key)
 
 
 @dataclass(slots=True)
@@ -139,8 +139,8 @@ class IndexPass:
             return self._scan(state)
 
     @property
-    def _way(self) -> Way:
-        return ways_within(self.budget.window)[self.index.codec]
+    def _way(self) -> Indexer:
+        return indexers_within(self.budget.window)[self.index.codec]
 
     def _tail(self) -> Found | None:
         """What a source says of itself at its end, where its codec makes it do so."""

@@ -36,7 +36,7 @@ FOLDER = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class JobSpec:
     """A job whose source is pinned, and what its source's head said."""
 
     job: Job
@@ -44,7 +44,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SpanPlan:
     """How a job is cut: into so many spans, numbered from 1, or not at all: then the whole source is span 0.
 
     ``total`` and ``crc32`` are of the decoded source, as far as its encoding or its index tells. ``plan`` is that of a
@@ -77,7 +77,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class JobFolder:
     """The files of one job."""
 
     files: WorkFiles
@@ -111,11 +111,11 @@ class Folder:
         return from_json(kind, self.files.write_once(self.key(name), to_json(value).encode()))
 
 
-TICKET, CUT, TEXT, REPORT = "ticket.json", "cut.json", "text.json", "report.json"
+JOB_SPEC, SPAN_PLAN, TEXT, REPORT = "ticket.json", "cut.json", "text.json", "report.json"
 MANIFEST, PIECES = "manifest.jsonl", "pieces.jsonl"
 
 
-def spans_of(folder: Folder) -> list[Span]:
+def spans_of(folder: JobFolder) -> list[Span]:
     """All spans of a job's manifest, in order: some 300 bytes each."""
     lines = folder.files.read(folder.key(MANIFEST)) or b""
     return [from_json(Span, line) for line in lines.splitlines()]
@@ -126,7 +126,7 @@ def upload_name(execution: str, round_: int = 0) -> str:
     return f"upload-{delivery_of(execution, round_)}.json"
 
 
-def uploads_of(folder: Folder, execution: str) -> Iterator[Upload]:
+def uploads_of(folder: JobFolder, execution: str) -> Iterator[Upload]:
     """Those of all rounds of an execution."""
     for round_ in count():
         upload = folder.find(Upload, upload_name(execution, round_))

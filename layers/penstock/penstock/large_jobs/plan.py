@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.codecs import HEAD, choose
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.delivery.bucket import describe
 from penstock.delivery.decoding import ceiling, naming, peek, too_large
 from penstock.delivery.ports import ObjectStore
@@ -19,9 +19,20 @@ from penstock.errors import PenstockError, noting
 from penstock.formats.boundaries import Text
 from penstock.large_jobs.estimate import bytes_per_second
 from penstock.large_jobs.index_pass import Index
-from penstock.large_jobs.job_files import CUT, MANIFEST, PIECES, TICKET, WHOLE, Cut, Folder, Ticket, Upload, upload_name
+from penstock.large_jobs.job_files import (
+    JOB_SPEC,
+    MANIFEST,
+    PIECES,
+    SPAN_PLAN,
+    WHOLE,
+    JobFolder,
+    JobSpec,
+    SpanPlan,
+    Upload,
+    upload_name,
+)
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
-from penstock.large_jobs.span_planning import PART, Place, cut_parts, part_size, spacing, span_size
+from penstock.large_jobs.span_planning import PART, SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import Phase
@@ -75,17 +86,17 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SpanPlanDraft:
     """A cut, and its spans, of which it does not yet say how many there are."""
 
-    cut: Cut
+    cut: SpanPlan
     spans: Iterable[Span]
 
 
-Decision = Draft | str
+Decision = SpanPlanDraft | str
 """How a job is cut; or the step that must come before that is known."""
 
-CutTable = Callable[[Ticket, Folder, str, Deadline], Decision]
+PlanTableSpans = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
 """Decides for a table job, by ticket, folder and codec."""
 
 
@@ -97,7 +108,7 @@ class Planner:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    cut_table: CutTable
+    cut_table: PlanTableSpans
     routes: Callable[[], Routes]
     sizes: Sizes
     margin: float
@@ -108,24 +119,24 @@ class Planner:
         Raises DestinationLoopError, ExpansionLimitError, OutputTooLargeError, and what reading the source and asking
         the database raise.
         """
-        folder = Folder(self.files, job_id)
-        ticket = folder.get(Ticket, TICKET)
+        folder = JobFolder(self.files, job_id)
+        spec = folder.get(JobSpec, JOB_SPEC)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
         self.executions.enter(job_id, execution, Phase.PLAN)
-        cut = _standing(folder, execution)
+        cut = _existing(folder, execution)
         if cut is None:
-            with naming(ticket.job.source):
-                decision = self._decide(ticket, folder, deadline)
+            with naming(spec.job.source):
+                decision = self._decide(spec, folder, deadline)
             if isinstance(decision, str):
                 phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
                 self.executions.enter(job_id, execution, phase, units=pieces_of(folder) or 1)
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
-            if decision.cut.total > ceiling(ticket.job.source, ticket.job.route):
-                raise too_large(ticket.job.source, ticket.job.route, ticket.job.source.size)
+            if decision.cut.total > ceiling(spec.job.source, spec.job.route):
+                raise too_large(spec.job.source, spec.job.route, spec.job.source.size)
             cut = _write(folder, decision, execution)
         if cut.spans and not cut.plan:
-            self._open_upload(ticket, folder, execution, round_)
-        self.executions.expect(job_id, execution, spans=len(cut.numbers), size=ticket.job.source.size)
+            self._open_upload(spec, folder, execution, round_)
+        self.executions.expect(job_id, execution, spans=len(cut.numbers), size=spec.job.source.size)
         self.executions.enter(job_id, execution, Phase.SPANS)
         return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
 
@@ -137,44 +148,46 @@ class Planner:
             "concurrency": workers,
         }
 
-    def _decide(self, ticket: Ticket, folder: Folder, deadline: Deadline) -> Decision:
-        source = ticket.job.source
-        codec = codec_of(self.objects, ticket, self.sizes)
-        if ticket.job.route.plan:
-            return self.cut_table(ticket, folder, codec, deadline)
+    def _decide(self, spec: JobSpec, folder: JobFolder, deadline: Deadline) -> Decision:
+        source = spec.job.source
+        codec = codec_of(self.objects, spec, self.sizes)
+        if spec.job.route.plan:
+            return self.cut_table(spec, folder, codec, deadline)
         if codec == IDENTITY:
-            return self._in_parts(Cut(codec, WHOLE, source.size, ticket.head.crc32), [], source, deadline)
-        if codec not in ways_within(self.sizes.budget.window):
-            return Draft(Cut(codec, WHOLE), [whole(source)])
+            return self._in_parts(SpanPlan(codec, WHOLE, source.size, spec.head.crc32), [], source, deadline)
+        if codec not in indexers_within(self.sizes.budget.window):
+            return SpanPlanDraft(SpanPlan(codec, WHOLE), [whole(source)])
         index = index_of(self.files, source, codec, self.sizes)
         state = index.state()
         if not state.done:
             return "index"
         if state.whole:
-            return Draft(Cut(codec, WHOLE), [whole(source)])
-        cut = Cut(codec, WHOLE, state.total, state.crc32, state.warnings)
+            return SpanPlanDraft(SpanPlan(codec, WHOLE), [whole(source)])
+        cut = SpanPlan(codec, WHOLE, state.total, state.crc32, state.warnings)
         return self._in_parts(cut, list(index.places()), source, deadline)
 
-    def _in_parts(self, cut: Cut, places: Sequence[Place], source: Source, deadline: Deadline) -> Draft:
+    def _in_parts(
+        self, cut: SpanPlan, places: Sequence[SpanBoundary], source: Source, deadline: Deadline
+    ) -> SpanPlanDraft:
         part = self.sizes.part(cut.total)
         span = self.sizes.span(cut.total, cut.codec, Store.BUCKET, deadline.remaining() - self.margin)
         size = max(1, -(-span // part)) * part
-        at = places or [Place(Entry(start, start)) for start in range(0, max(1, source.size), size)]
-        return Draft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
+        at = places or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.size), size)]
+        return SpanPlanDraft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
 
-    def _open_upload(self, ticket: Ticket, folder: Folder, execution: str, round_: int) -> None:
+    def _open_upload(self, spec: JobSpec, folder: JobFolder, execution: str, round_: int) -> None:
         """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
-        target, name = ticket.job.target, upload_name(execution, round_)
+        target, name = spec.job.target, upload_name(execution, round_)
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
         if folder.find(Upload, name):
             return
-        self.routes().refuse_loop(ticket.job.route, ticket.job.source, target)
-        check_target(ticket.job.route, target)
-        content, warnings = describe(ticket.job, target, ticket.head)
+        self.routes().refuse_loop(spec.job.route, spec.job.source, target)
+        check_target(spec.job.route, target)
+        content, warnings = describe(spec.job, target, spec.head)
         ours = Upload(self.parts.create(target, content), warnings)
         try:
-            self.executions.note_upload(ticket.job.id, execution, ours.upload_id)
+            self.executions.note_upload(spec.job.id, execution, ours.upload_id)
         except PenstockError as error:
             # Nobody else knows of it.
             with noting(error, "its upload could not be aborted"):
@@ -184,12 +197,12 @@ class Planner:
             self.parts.abort(target, ours.upload_id)
 
 
-def codec_of(objects: ObjectStore, ticket: Ticket, sizes: Sizes) -> str:
+def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
     """The codec of a job's source, by its first bytes. Raises CodecMismatchError, and what reading them raises."""
-    source = ticket.job.source
+    source = spec.job.source
     with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
         head, _ = peek(chunks, HEAD)
-    return choose(head, source.key, ticket.job.route.codec, window=sizes.budget.window).name
+    return choose(head, source.key, spec.job.route.codec, window=sizes.budget.window).name
 
 
 def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: Text | None = None) -> Index:
@@ -202,18 +215,18 @@ def whole(source: Source) -> Span:
     return Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)
 
 
-def _standing(folder: Folder, execution: str) -> Cut | None:
+def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:
     """The cut that an execution goes by, an earlier one's if there was one: what that has committed goes by it, too.
 
     Not where it staged: that was dropped when it ended, what ingest had loaded before it included.
     """
-    cut = folder.find(Cut, CUT)
+    cut = folder.find(SpanPlan, SPAN_PLAN)
     if cut and cut.plan and cut.execution != execution:
         return None if is_staged(cut.plan) else cut
     return cut
 
 
-def _write(folder: Folder, draft: Draft, execution: str) -> Cut:
+def _write(folder: JobFolder, draft: SpanPlanDraft, execution: str) -> SpanPlan:
     """The manifest first: what says that there is one comes last."""
     last = WHOLE
     lines = []
@@ -222,8 +235,8 @@ def _write(folder: Folder, draft: Draft, execution: str) -> Cut:
         lines.append(to_json(span).encode() + b"\n")
     folder.files.write(folder.key(MANIFEST), b"".join(lines))
     cut = replace(draft.cut, spans=last, execution=execution)
-    standing = folder.put_once(Cut, CUT, cut)
-    if standing.execution == execution:
-        return standing
-    folder.put(CUT, cut)
+    existing = folder.put_once(SpanPlan, SPAN_PLAN, cut)
+    if existing.execution == execution:
+        return existing
+    folder.put(SPAN_PLAN, cut)
     return cut

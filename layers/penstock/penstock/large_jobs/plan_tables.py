@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.delivery.attempt import Attempt
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
-from penstock.large_jobs.job_files import TEXT, WHOLE, Cut, Folder, Ticket
-from penstock.large_jobs.plan import IDENTITY, Decision, Draft, Sizes, index_of, whole
+from penstock.large_jobs.job_files import TEXT, WHOLE, JobFolder, JobSpec, SpanPlan
+from penstock.large_jobs.plan import IDENTITY, Decision, Sizes, SpanPlanDraft, index_of, whole
 from penstock.large_jobs.ports import WorkFiles
-from penstock.large_jobs.span_planning import Place, cut_records
-from penstock.large_jobs.table_steps import Outline, TableSteps
+from penstock.large_jobs.span_planning import SpanBoundary, cut_records
+from penstock.large_jobs.table_steps import TablePreview, TableSteps
 from penstock.model.job import Progress
 from penstock.model.object import Source
 from penstock.model.route import Store
@@ -25,7 +25,7 @@ from penstock.tables import tables_of
 
 
 @dataclass(frozen=True, slots=True)
-class TableCutter:
+class TableSpanPlanner:
     """Decides for table jobs: plain text is surveyed, what can be entered indexed, anything else carried whole."""
 
     files: WorkFiles
@@ -34,39 +34,41 @@ class TableCutter:
     sizes: Sizes
     margin: float
 
-    def __call__(self, ticket: Ticket, folder: Folder, codec: str, deadline: Deadline) -> Decision:
+    def __call__(self, spec: JobSpec, folder: JobFolder, codec: str, deadline: Deadline) -> Decision:
         """The cut; or what must be done before. Raises what reading the source and asking the database raise."""
-        steps = self.tables(ticket.job.route.store)
-        attempt = Attempt(ticket.job, ticket.head, 1, self.routes(), _unheard, deadline, self.margin)
+        steps = self.tables(spec.job.route.store)
+        attempt = Attempt(spec.job, spec.head, 1, self.routes(), ignore_progress, deadline, self.margin)
         outline = steps.outline(attempt)
         seconds = deadline.remaining() - self.margin
-        counted = self._counted(ticket, folder, codec, outline, seconds)
+        counted = self._counted(spec, folder, codec, outline, seconds)
         if counted is None:
-            return Draft(Cut(codec, WHOLE, plan=outline.plan), [whole(ticket.job.source)])
+            return SpanPlanDraft(SpanPlan(codec, WHOLE, plan=outline.plan), [whole(spec.job.source)])
         if isinstance(counted, str):
             return counted
         cut, places = counted
-        return self._at_records(ticket, cut, places, steps, seconds)
+        return self._at_records(spec, cut, places, steps, seconds)
 
     def _counted(
-        self, ticket: Ticket, folder: Folder, codec: str, outline: Outline, seconds: float
-    ) -> tuple[Cut, list[Place]] | str | None:
+        self, spec: JobSpec, folder: JobFolder, codec: str, outline: TablePreview, seconds: float
+    ) -> tuple[SpanPlan, list[SpanBoundary]] | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
-        source = ticket.job.source
+        source = spec.job.source
         if outline.text is None or outline.loaded or not source.size:
             return None
-        cut = Cut(codec, WHOLE, plan=outline.plan, within=outline.within)
+        cut = SpanPlan(codec, WHOLE, plan=outline.plan, within=outline.within)
         if codec != IDENTITY:
             return self._indexed(source, folder, cut, outline.text)
         places = surveying.collect(folder)
         if places is None:
-            piece = self.sizes.span(source.size, codec, ticket.job.route.store, seconds)
+            piece = self.sizes.span(source.size, codec, spec.job.route.store, seconds)
             surveying.ask(folder, outline.text, size=source.size, piece=piece)
             return "survey"
         return replace(cut, total=source.size), places
 
-    def _indexed(self, source: Source, folder: Folder, cut: Cut, text: Text) -> tuple[Cut, list[Place]] | str | None:
-        if cut.codec not in ways_within(self.sizes.budget.window):
+    def _indexed(
+        self, source: Source, folder: JobFolder, cut: SpanPlan, text: Text
+    ) -> tuple[SpanPlan, list[SpanBoundary]] | str | None:
+        if cut.codec not in indexers_within(self.sizes.budget.window):
             return None
         folder.put(TEXT, text)
         index = index_of(self.files, source, cut.codec, self.sizes, text)
@@ -77,18 +79,20 @@ class TableCutter:
             return None
         return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
 
-    def _at_records(self, ticket: Ticket, cut: Cut, places: list[Place], steps: TableSteps, seconds: float) -> Draft:
+    def _at_records(
+        self, spec: JobSpec, cut: SpanPlan, places: list[SpanBoundary], steps: TableSteps, seconds: float
+    ) -> SpanPlanDraft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""
         if cut.plan is None:
-            raise TypeError(f"not a table job: {ticket.job.source.uri}")
-        resume = steps.take_over(ticket.job.id, cut.plan, cut.total, seconds)
-        size = self.sizes.span(cut.total, cut.codec, ticket.job.route.store, seconds)
+            raise TypeError(f"not a table job: {spec.job.source.uri}")
+        resume = steps.take_over(spec.job.id, cut.plan, cut.total, seconds)
+        size = self.sizes.span(cut.total, cut.codec, spec.job.route.store, seconds)
         begun = resume.offset > 0
         first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
-        spans = list(cut_records(places, first=first, total=cut.total, source_size=ticket.job.source.size, span=size))
+        spans = list(cut_records(places, first=first, total=cut.total, source_size=spec.job.source.size, span=size))
         if not spans:
             # No record is left: what ingest would do of it is check the header, and finish.
-            return Draft(cut, [whole(ticket.job.source)])
+            return SpanPlanDraft(cut, [whole(spec.job.source)])
         before = SpanReceipt(
             WHOLE,
             0,
@@ -102,8 +106,8 @@ class TableCutter:
         # The last row of a key wins: spans that write by key go one after the other.
         # Those of an atomic load are put in order when they are moved.
         ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(cut.plan))
-        return Draft(replace(cut, before=before if begun else None, ordered=ordered), spans)
+        return SpanPlanDraft(replace(cut, before=before if begun else None, ordered=ordered), spans)
 
 
-def _unheard(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """Planning delivers nothing."""

@@ -29,7 +29,7 @@ class WorkFiles(Protocol):
         """Write a file unless it is there; answers what then stands there."""
 
 
-class Machine(Protocol):
+class StateMachine(Protocol):
     """The state machine."""
 
     def describe(self, execution: str) -> Execution | None:
@@ -68,7 +68,7 @@ class ExecutionStore(Protocol):
     def begin_round(self, job_id: str, execution: str, round_: int) -> None:
         """All spans are sent again, in round ``round_``, and progress begins anew; does nothing where it has begun."""
 
-    def standing(self, job_id: str, execution: str) -> JobState:
+    def job_state(self, job_id: str, execution: str) -> JobState:
         """How the job stands for the steps of this execution: in their hands, or ended; FAILED once it is revoked.
 
         Raises LeaseLostError where another has it.
@@ -114,10 +114,10 @@ class ExecutionStore(Protocol):
     ) -> Mapping[int, SpanReceipt]:
         """The receipts that there are, of these spans in a round."""
 
-    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+    def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         """Note what went wrong in a step."""
 
-    def blamed(self, job_id: str, execution: str) -> Failure | None:
+    def recorded_failure(self, job_id: str, execution: str) -> Failure | None:
         """What was noted last."""
 
     def end(

@@ -32,7 +32,7 @@ LOOK_AHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SpanBoundary:
     """An entry of an index, and where its window is stored."""
 
     entry: Entry
@@ -44,9 +44,9 @@ def spacing(size: int) -> int:
     return max(MIN_SPACING, size * _RATIO // MAX_ENTRIES)
 
 
-def place(listed: Listed, key: str) -> Place:
+def span_boundary(listed: Listed, key: str) -> SpanBoundary:
     """An entry as a segment lists it, which is stored under ``key``."""
-    return Place(listed.entry, Stored(key, listed.start, listed.size) if listed.size else None)
+    return SpanBoundary(listed.entry, Stored(key, listed.start, listed.size) if listed.size else None)
 
 
 def part_size(total: int, budget: Budget, s3: S3Limits = S3, *, least: int = PART) -> int:
@@ -71,7 +71,7 @@ def span_size(total: int, workers: int) -> int:
     return max(MIN_SPAN, min(MAX_SPAN, total // (workers * WAVES)), -(-total // MAX_SPANS))
 
 
-def cut_parts(places: Sequence[Place], *, total: int, source_size: int, part: int, span: int) -> Iterator[Span]:
+def cut_parts(places: Sequence[SpanBoundary], *, total: int, source_size: int, part: int, span: int) -> Iterator[Span]:
     """Spans of whole parts; ``span`` is rounded up to them. An empty source is one span without a byte.
 
     No two spans are entered at the same place: where those lie far apart, spans are larger.
@@ -85,7 +85,7 @@ def cut_parts(places: Sequence[Place], *, total: int, source_size: int, part: in
 
 
 def cut_records(
-    places: Sequence[Place], *, first: tuple[int, int], total: int, source_size: int, span: int
+    places: Sequence[SpanBoundary], *, first: tuple[int, int], total: int, source_size: int, span: int
 ) -> Iterator[Span]:
     """Spans of whole records, from ``first`` (offset and row) on: to the first record of an entry that lies at least
     ``span`` bytes behind the one before."""
@@ -104,7 +104,7 @@ def cut_records(
             yield replace(one, first_row=borders[one.number - 1][1])
 
 
-def _entered(places: Iterable[Place], ranges: Sequence[tuple[int, int]], source_size: int) -> Iterator[Span]:
+def _entered(places: Iterable[SpanBoundary], ranges: Sequence[tuple[int, int]], source_size: int) -> Iterator[Span]:
     """A span for each range of decoded bytes."""
     ahead = _Ahead(places)
     entered = ahead.before(ranges[0][0])
@@ -132,12 +132,12 @@ def _entered(places: Iterable[Place], ranges: Sequence[tuple[int, int]], source_
 class _Ahead:
     """Entries in ascending order, asked for in ascending order: one and the next are held."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[SpanBoundary]) -> None:
         self._rest = iter(places)
         self._last = next(self._rest)
         self._next = next(self._rest, None)
 
-    def before(self, offset: int) -> Place:
+    def before(self, offset: int) -> SpanBoundary:
         """The last entry at or before a decoded offset."""
         while self._next and self._next.entry.decoded <= offset:
             self._last, self._next = self._next, next(self._rest, None)

@@ -8,7 +8,7 @@ from contextlib import closing
 from penstock.codecs import Trace
 from penstock.codecs.block_index import passing
 from penstock.codecs.index_file import read_window
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import CorruptSourceError, NotEnoughTimeError, TruncatedSourceError
 from penstock.large_jobs.ports import WorkFiles
@@ -64,7 +64,7 @@ def span_bytes(
 
 
 def _entered(chunks: Iterable[bytes], span: Span, window: bytes, codec: str, budget: Budget) -> Iterator[bytes]:
-    way, trace = ways_within(budget.window).get(codec), Trace()
+    way, trace = indexers_within(budget.window).get(codec), Trace()
     if way is None:
         return _stepped(chunks, budget.step)
     pieces = way.enter(chunks, span.entry, window, budget.step, trace=trace)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from penstock.delivery.ports import ObjectStore
 from penstock.formats.boundaries import Text
 from penstock.formats.survey import Survey, stitch, survey
-from penstock.large_jobs.job_files import PIECES, TICKET, Folder, Ticket
-from penstock.large_jobs.span_planning import Place
+from penstock.large_jobs.job_files import JOB_SPEC, PIECES, JobFolder, JobSpec
+from penstock.large_jobs.span_planning import SpanBoundary
 from penstock.model.job import Progress
 from penstock.model.serialization import to_json
 from penstock.model.span import Entry
@@ -26,7 +26,7 @@ class Piece:
     text: Text
 
 
-def ask(folder: Folder, text: Text, *, size: int, piece: int) -> None:
+def ask(folder: JobFolder, text: Text, *, size: int, piece: int) -> None:
     """Leave a list of pieces of ``piece`` bytes of a source of ``size`` bytes. One that is there stays: some of its
     pieces may be answered."""
     starts = range(0, size, piece)
@@ -34,14 +34,14 @@ def ask(folder: Folder, text: Text, *, size: int, piece: int) -> None:
     folder.files.write_once(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
 
 
-def pieces_of(folder: Folder) -> int:
+def pieces_of(folder: JobFolder) -> int:
     """How many pieces there are; 0 where none was asked for."""
     return len((folder.files.read(folder.key(PIECES)) or b"").splitlines())
 
 
-def answer(objects: ObjectStore, folder: Folder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
+def answer(objects: ObjectStore, folder: JobFolder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
     """Survey one piece, and leave what was found. Memory: that of reading, and of `survey`."""
-    source = folder.get(Ticket, TICKET).job.source
+    source = folder.get(JobSpec, JOB_SPEC).job.source
     with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
         found = survey(_counted(chunks, heartbeat), piece.text, start=piece.start)
     folder.put(f"survey/{piece.number:05d}.json", found)
@@ -55,7 +55,7 @@ def _counted(chunks: Iterable[bytes], heartbeat: Callable[[Progress], None]) -> 
         heartbeat(Progress(read))
 
 
-def collect(folder: Folder) -> list[Place] | None:
+def collect(folder: JobFolder) -> list[SpanBoundary] | None:
     """The places that the pieces' beginnings are; None while there are no pieces, or any is unanswered."""
     asked = folder.files.read(folder.key(PIECES))
     if asked is None:
@@ -66,4 +66,4 @@ def collect(folder: Folder) -> list[Place] | None:
         if found is None:
             return None
         surveys.append(found)
-    return [Place(Entry(start, start, record=record, row=row)) for start, record, row in stitch(surveys)]
+    return [SpanBoundary(Entry(start, start, record=record, row=row)) for start, record, row in stitch(surveys)]

@@ -9,15 +9,15 @@ from functools import partial
 
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import peek
-from penstock.delivery.pending_chunk import Settling
+from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.ports import RejectLog
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.destinations.ports import TableSink
 from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, TooManyRejectsError
 from penstock.formats import Within, outset, parse
 from penstock.formats.boundaries import HEAD, Text, text_of
-from penstock.large_jobs.job_files import WHOLE, Cut, Ticket
+from penstock.large_jobs.job_files import WHOLE, JobSpec, SpanPlan
 from penstock.limits import Budget
 from penstock.model.column import FieldCounts
 from penstock.model.job import Progress, Receipt
@@ -28,15 +28,15 @@ from penstock.model.table import Mode, TablePlan
 from penstock.model.wording import rejected
 from penstock.tables import (
     Allowance,
+    ChunkBuilder,
     Form,
-    Rowmaker,
     check_paths,
-    garbage_held_back,
+    gc_deferred,
     is_atomic,
     is_staged,
+    single_batch,
     table_names,
     tables_of,
-    told_alone,
 )
 
 # Seconds for the one statement that makes a large load visible: as long as a function may run.
@@ -44,7 +44,7 @@ FINISHING = 840.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class TablePreview:
     """The plan of a job, its format chosen and its columns known. ``text``: how its records are told apart, and
     ``within``: what each of its spans has to be told; None where it cannot be cut at records. ``loaded``: all of it
     is in, and whoever loaded it died before saying so."""
@@ -56,7 +56,7 @@ class Outline:
 
 
 @dataclass(slots=True)
-class Tally:
+class LoadCounts:
     """What a span has loaded so far, earlier attempts at it included, and how many rejects there may be."""
 
     rows: int = 0
@@ -69,26 +69,26 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class TableSteps:
-    """Table jobs of one store. ``open_sink`` makes the sink of one span of a job; ``carrier`` is ingest's."""
+    """Table jobs of one store. ``open_sink`` makes the sink of one span of a job; ``delivery`` is ingest's."""
 
-    carrier: TableCarrier
+    delivery: TableDelivery
     open_sink: Callable[[str, int], TableSink]
     rejects: RejectLog
     form: Form
     budget: Budget
 
-    def outline(self, attempt: Attempt) -> Outline:
+    def outline(self, attempt: Attempt) -> TablePreview:
         """What the beginning of a source tells. Raises BadSourceError where its header is bad."""
-        plan = self.carrier.plan(attempt)
+        plan = self.delivery.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
             # A table that is missing should be told of before an index is made.
-            with self.carrier.explaining(attempt, plan):
+            with self.delivery.explaining(attempt, plan):
                 plan, _ = begin_fitted(sink, plan)
             loaded = sink.is_finished()
-        with closing(self.carrier.decoding(attempt).pieces()) as pieces:
+        with closing(self.delivery.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
-            return Outline(plan, text, outset(chunks, plan.parse) if text else None, loaded)
+            return TablePreview(plan, text, outset(chunks, plan.parse) if text else None, loaded)
 
     def take_over(self, job_id: str, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more.
@@ -113,15 +113,15 @@ class TableSteps:
 
     def load(
         self,
-        ticket: Ticket,
-        cut: Cut,
+        spec: JobSpec,
+        cut: SpanPlan,
         span: Span,
         pieces: Iterable[bytes],
         *,
         holder: str,
         ended: Callable[[], bool],
         heartbeat: Callable[[Progress], None],
-    ) -> Tally:
+    ) -> LoadCounts:
         """Load the records of a span, behind those that the ledger knows.
 
         ``ended`` tells whether the execution has ended meanwhile: then LeaseLostError is raised. Raises
@@ -129,58 +129,58 @@ class TableSteps:
         """
         plan, within = cut.plan, cut.within
         if plan is None or within is None:
-            raise TypeError(f"not cut at records: {ticket.job.source.uri}")
+            raise TypeError(f"not cut at records: {spec.job.source.uri}")
         allowance = Allowance(plan.max_rejects)
-        maker = Rowmaker(plan, self.form)
-        with self.open_sink(ticket.job.id, span.number) as sink:
+        maker = ChunkBuilder(plan, self.form)
+        with self.open_sink(spec.job.id, span.number) as sink:
             sink.hold(holder, ended)
             resume = sink.begin(plan)
             if ended():
                 # What `abort` has dropped may have been staged anew just now.
                 sink.abort()
-                raise LeaseLostError(f"{ticket.job.source.uri}: span {span.number} comes after the end of its job")
-            tally = Tally(
+                raise LeaseLostError(f"{spec.job.source.uri}: span {span.number} comes after the end of its job")
+            counts = LoadCounts(
                 resume.rows, resume.rejects, resume.chunk, resume.dropped, resume.fields_with(maker.fields), allowance
             )
-            self._keep(ticket, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
+            self._keep(spec, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
             batches = parse(
                 pieces,
                 plan.parse,
                 batch_bytes=self.budget.batch,
                 resume=resume,
-                screening=maker.screen,
+                validator_factory=maker.screen,
                 within=replace(within, offset=span.start, row=span.first_row),
             )
-            with garbage_held_back(), Settling() as pending:
-                for number, (batch, alone) in enumerate(told_alone(batches), start=resume.chunk):
+            with gc_deferred(), PendingChunk() as pending:
+                for number, (batch, alone) in enumerate(single_batch(batches), start=resume.chunk):
                     chunk, rejects = maker.chunk(number, batch)
-                    tally.fields = resume.fields_with(maker.fields)
+                    counts.fields = resume.fields_with(maker.fields)
                     pending.settle()
                     if ended():
-                        raise LeaseLostError(f"{ticket.job.source.uri}: chunk {number} comes after the end of its job")
-                    self._keep(ticket, span, f"{number:06d}", rejects)
+                        raise LeaseLostError(f"{spec.job.source.uri}: chunk {number} comes after the end of its job")
+                    self._keep(spec, span, f"{number:06d}", rejects)
                     records = batch.count if alone and not number and cut.spans == 1 else None
-                    _refuse(ticket, plan, tally.rejects + len(rejects), records)
+                    _refuse(spec, plan, counts.rejects + len(rejects), records)
                     if records is not None:
-                        check_paths(plan, tally.fields)
-                    spare = allowance.spare(tally.rejects + len(rejects), records)
-                    chunk = replace(chunk, spare=spare, fields=tally.fields)
-                    pending.begin(partial(self._settle, ticket, span, chunk, sink.submit(chunk), tally))
-                    heartbeat(_share(span, batch.offset, tally))
-            _refuse(ticket, plan, tally.rejects)
-        return tally
+                        check_paths(plan, counts.fields)
+                    spare = allowance.spare(counts.rejects + len(rejects), records)
+                    chunk = replace(chunk, spare=spare, fields=counts.fields)
+                    pending.begin(partial(self._settle, spec, span, chunk, sink.submit(chunk), counts))
+                    heartbeat(_share(span, batch.offset, counts))
+            _refuse(spec, plan, counts.rejects)
+        return counts
 
-    def refuse_too_many(self, ticket: Ticket, plan: TablePlan, whole: Receipt) -> None:
+    def refuse_too_many(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
         """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
-        _refuse(ticket, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
+        _refuse(spec, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
-    def finish(self, ticket: Ticket, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
+    def finish(self, spec: JobSpec, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
         """Make visible what is staged; nothing more can be loaded after it. Answers what that changes of the counts.
 
         Raises LeaseLostError where what was loaded has been dropped, TooManyRejectsError where the tables refuse too
         many of the rows of an atomic load: none of them is in then.
         """
-        job_id = ticket.job.id
+        job_id = spec.job.id
         with self.open_sink(job_id, WHOLE) as sink:
             sink.hold(holder)
             if not sink.begin(plan).chunk:  # not even what `take_over` entered
@@ -193,7 +193,7 @@ class TableSteps:
         if not moved.committed:
             rejects = whole.rejects + len(moved.rejects)
             records = whole.rows + whole.rejects + whole.dropped
-            raise _too_many(ticket, rejects, Allowance(plan.max_rejects).passed(rejects, records))
+            raise _too_many(spec, rejects, Allowance(plan.max_rejects).passed(rejects, records))
         return moved
 
     def ended(self, job_id: str) -> LoadEnd | None:
@@ -218,21 +218,23 @@ class TableSteps:
         with self.open_sink(job_id, WHOLE) as sink:
             sink.abort()
 
-    def _settle(self, ticket: Ticket, span: Span, chunk: Chunk, settled: Callable[[], Loaded], tally: Tally) -> None:
+    def _settle(
+        self, spec: JobSpec, span: Span, chunk: Chunk, settled: Callable[[], Loaded], counts: LoadCounts
+    ) -> None:
         loaded = settled()
-        self._keep(ticket, span, f"{chunk.number:06d}-refused", loaded.rejects)
+        self._keep(spec, span, f"{chunk.number:06d}-refused", loaded.rejects)
         if not loaded.committed:
-            rejects = tally.rejects + chunk.rejects + len(loaded.rejects)
-            raise _too_many(ticket, rejects, tally.allowance.passed(rejects, chunk.records))
-        tally.rows += loaded.rows
-        tally.rejects += chunk.rejects + len(loaded.rejects)
-        tally.dropped += loaded.dropped
-        tally.chunks += 1
+            rejects = counts.rejects + chunk.rejects + len(loaded.rejects)
+            raise _too_many(spec, rejects, counts.allowance.passed(rejects, chunk.records))
+        counts.rows += loaded.rows
+        counts.rejects += chunk.rejects + len(loaded.rejects)
+        counts.dropped += loaded.dropped
+        counts.chunks += 1
 
-    def _keep(self, ticket: Ticket, span: Span, name: str, rejects: Sequence[Reject]) -> None:
+    def _keep(self, spec: JobSpec, span: Span, name: str, rejects: Sequence[Reject]) -> None:
         if rejects:
             there = [replace(reject, span=span.number) for reject in rejects]
-            self.rejects.write(ticket.job.id, f"{span.number:05d}-{name}", there)
+            self.rejects.write(spec.job.id, f"{span.number:05d}-{name}", there)
 
 
 def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: float) -> None:
@@ -258,20 +260,20 @@ def _total(whole: Receipt) -> Resume:
     )
 
 
-def _share(span: Span, offset: int, tally: Tally) -> Progress:
+def _share(span: Span, offset: int, counts: LoadCounts) -> Progress:
     """What a span has done that has come to this byte of the decoded source."""
     done = offset - span.start
-    return Progress(span.bytes_in * done // span.size, done, tally.rows, tally.rejects, tally.dropped)
+    return Progress(span.bytes_in * done // span.size, done, counts.rows, counts.rejects, counts.dropped)
 
 
-def _refuse(ticket: Ticket, plan: TablePlan, rejects: int, records: int | None = None) -> None:
+def _refuse(spec: JobSpec, plan: TablePlan, rejects: int, records: int | None = None) -> None:
     """Raises TooManyRejectsError when the route does not allow so many rejects, a share only of all ``records``."""
     if limit := Allowance(plan.max_rejects).passed(rejects, records):
-        raise _too_many(ticket, rejects, limit)
+        raise _too_many(spec, rejects, limit)
 
 
-def _too_many(ticket: Ticket, rejects: int, limit: str) -> TooManyRejectsError:
+def _too_many(spec: JobSpec, rejects: int, limit: str) -> TooManyRejectsError:
     return TooManyRejectsError(
-        f"{ticket.job.source.uri}: {rejected(rejects)}, at most {limit} may be; "
-        f"they are listed in jobs/{ticket.job.id}/rejects/ of the work bucket"
+        f"{spec.job.source.uri}: {rejected(rejects)}, at most {limit} may be; "
+        f"they are listed in jobs/{spec.job.id}/rejects/ of the work bucket"
     )

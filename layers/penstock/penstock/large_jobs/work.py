@@ -7,14 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.delivery.attempt import Attempt, Carrier
+from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.decoding import naming
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.ports import PartStore
 from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
-from penstock.large_jobs.job_files import CUT, TICKET, WHOLE, Cut, Folder, Ticket, Upload, spans_of, upload_name
+from penstock.large_jobs.job_files import (
+    JOB_SPEC,
+    SPAN_PLAN,
+    WHOLE,
+    JobFolder,
+    JobSpec,
+    SpanPlan,
+    Upload,
+    spans_of,
+    upload_name,
+)
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.span_reader import span_bytes
 from penstock.large_jobs.table_steps import TableSteps
@@ -31,14 +41,14 @@ from penstock.routes import Routes
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Carries spans. ``carriers`` are ingest's, for a source that cannot be cut. Times in seconds, ``now`` of Unix."""
+    """Delivers spans. ``deliveries`` are those of ingest, for a source that cannot be cut. Times are in seconds."""
 
     objects: ObjectStore
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
     tables: Callable[[Store], TableSteps]
-    carriers: Mapping[Store, Carrier]
+    deliveries: Mapping[Store, Delivery]
     routes: Callable[[], Routes]
     budget: Budget
     margin: float
@@ -54,35 +64,35 @@ class Worker:
 
         Raises LeaseLostError when the job has ended, NotEnoughTimeError, and what sources and sinks raise.
         """
-        folder = Folder(self.files, job_id)
-        ticket, cut = folder.get(Ticket, TICKET), folder.get(Cut, CUT)
+        folder = JobFolder(self.files, job_id)
+        spec, cut = folder.get(JobSpec, JOB_SPEC), folder.get(SpanPlan, SPAN_PLAN)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
         there = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
         left = [span for span in spans if span.number not in there]
         for number, span in enumerate(left):
             try:
-                self._carry(_Task(folder, ticket, cut, span, execution, round_, deadline))
+                self._deliver_whole(_Task(folder, spec, cut, span, execution, round_, deadline))
             except NotEnoughTimeError:
                 if not number:
                     raise
                 return {"done": False}
         return {"done": True}
 
-    def _carry(self, task: _Task) -> None:
-        uri = task.ticket.job.source.uri
+    def _deliver_whole(self, task: _Task) -> None:
+        uri = task.spec.job.source.uri
         # Not for parts of an upload, which is gone with its job: 10,000 workers would read the one item of it.
         if (task.cut.plan or task.span.number == WHOLE) and self._ended(task):
             raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
         try:
-            with naming(task.ticket.job.source):
+            with naming(task.spec.job.source):
                 receipt = self._deliver(task)
         except PublishConflictError:
             if task.span.number == WHOLE or task.cut.plan or task.round_ >= UPLOADS:
                 raise
             # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
-            self.executions.begin_round(task.ticket.job.id, task.execution, task.round_ + 1)
+            self.executions.begin_round(task.spec.job.id, task.execution, task.round_ + 1)
             return
-        self.executions.count(task.ticket.job.id, task.execution, receipt, round_=task.round_)
+        self.executions.count(task.spec.job.id, task.execution, receipt, round_=task.round_)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
         began, at = self.clock(), self.now()
@@ -92,7 +102,7 @@ class Worker:
             pieces = span_bytes(
                 self.objects,
                 self.files,
-                task.ticket.job.source,
+                task.spec.job.source,
                 task.span,
                 codec=task.cut.codec,
                 budget=self.budget,
@@ -100,12 +110,12 @@ class Worker:
                 margin=self.margin,
             )
             with closing(pieces):
-                carry = self._load if task.cut.plan else self._upload
-                receipt = carry(task, pieces, self._heartbeat(task))
+                deliver = self._load if task.cut.plan else self._upload
+                receipt = deliver(task, pieces, self._heartbeat(task))
         return replace(receipt, seconds=self.clock() - began, began=at)
 
     def _ended(self, task: _Task) -> bool:
-        return self.executions.standing(task.ticket.job.id, task.execution).final
+        return self.executions.job_state(task.spec.job.id, task.execution).final
 
     def _heartbeat(self, task: _Task) -> UnitHeartbeat:
         return UnitHeartbeat(
@@ -118,7 +128,7 @@ class Worker:
         )
 
     def _upload(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
-        span, target = task.span, task.ticket.job.target
+        span, target = task.span, task.spec.job.target
         if not isinstance(target, Target):
             raise TypeError(f"not an object: {target}")
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
@@ -133,9 +143,9 @@ class Worker:
 
     def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span = task.span
-        steps = self.tables(task.ticket.job.route.store)
-        tally = steps.load(
-            task.ticket,
+        steps = self.tables(task.spec.job.route.store)
+        counts = steps.load(
+            task.spec,
             task.cut,
             span,
             pieces,
@@ -147,19 +157,19 @@ class Worker:
             span.number,
             span.bytes_in,
             span.size,
-            rows=tally.rows,
-            rejects=tally.rejects,
-            chunks=tally.chunks,
-            dropped=tally.dropped,
-            fields=tally.fields,
+            rows=counts.rows,
+            rejects=counts.rejects,
+            chunks=counts.chunks,
+            dropped=counts.dropped,
+            fields=counts.fields,
         )
 
     def _whole(self, task: _Task) -> SpanReceipt:
         """The whole source, as ingest would, with all the time of an invocation."""
-        ticket = task.ticket
+        spec = task.spec
         attempt = Attempt(
-            ticket.job,
-            ticket.head,
+            spec.job,
+            spec.head,
             2,
             self.routes(),
             self._heartbeat(task),
@@ -167,12 +177,12 @@ class Worker:
             self.margin,
             ended=lambda: self._ended(task),
             holder=task.execution,
-            note_upload=lambda upload_id: self.executions.note_upload(ticket.job.id, task.execution, upload_id),
+            note_upload=lambda upload_id: self.executions.note_upload(spec.job.id, task.execution, upload_id),
         )
-        receipt = self.carriers[ticket.job.route.store](attempt)
+        receipt = self.deliveries[spec.job.route.store](attempt)
         return SpanReceipt(
             WHOLE,
-            ticket.job.source.size,
+            spec.job.source.size,
             receipt.bytes_out,
             receipt.crc32,
             receipt.rows,
@@ -187,9 +197,9 @@ class Worker:
 class _Task:
     """A span, and all that is known of its job."""
 
-    folder: Folder
-    ticket: Ticket
-    cut: Cut
+    folder: JobFolder
+    spec: JobSpec
+    cut: SpanPlan
     span: Span
     execution: str
     round_: int

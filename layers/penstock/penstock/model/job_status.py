@@ -163,7 +163,7 @@ class JobStatus:
         return 2 * self.size if indexing else self.size
 
 
-def can_begin_again(status: JobStatus, now: float) -> bool:
+def can_redrive(status: JobStatus, now: float) -> bool:
     """Whether a job has failed, or nobody works on it any more; of an execution's job, only Step Functions knows."""
     match status.state:
         case JobState.FAILED | JobState.EXECUTING:

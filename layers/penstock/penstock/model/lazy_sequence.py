@@ -8,7 +8,7 @@ from typing import TypeVar, overload
 T = TypeVar("T")
 
 
-class Later(Sequence[T]):
+class LazySequence(Sequence[T]):
     """A sequence that is made when it is first looked into: what needs it is rare."""
 
     __slots__ = ("_made", "_make")

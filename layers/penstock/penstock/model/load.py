@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from penstock.model.column import FieldCounts
-from penstock.model.record import Place, Reject, Verbatim
+from penstock.model.record import RawCsv, RecordPosition, Reject
 from penstock.model.table import Table
 
 
@@ -16,7 +16,7 @@ class Rows:
 
     In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
     values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
-    ``full`` are the positions of columns that are known to hold no None. ``verbatim`` is the same rows once more,
+    ``full`` are the positions of columns that are known to hold no None. ``raw_csv`` is the same rows once more,
     where they came in a form that PostgreSQL reads alike; ``columns`` are then only made if somebody looks.
     ``first_row`` is the number of their first record where they are consecutive ones, else 0.
     """
@@ -25,9 +25,9 @@ class Rows:
     names: tuple[str, ...]
     columns: Sequence[Sequence[object]]
     count: int
-    place: Callable[[int], Place]
+    place: Callable[[int], RecordPosition]
     full: frozenset[int] = frozenset()
-    verbatim: Verbatim | None = None
+    raw_csv: RawCsv | None = None
     first_row: int = 0
 
 

@@ -11,7 +11,7 @@ RAW_LIMIT = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPosition:
     """Where a record stands: its number from 1 (a header does not count), the byte offset of its start in the
     decoded source, and its raw text, cut to RAW_LIMIT characters."""
 
@@ -24,7 +24,7 @@ class Place:
 class Reject:
     """A record that could not be loaded. ``column`` is empty where the whole record is at fault."""
 
-    place: Place
+    place: RecordPosition
     reason: str
     column: str = ""
     span: int = 0
@@ -43,7 +43,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Verbatim:
+class RawCsv:
     """Rows as CSV in which every value is in order (see `tables.verbatim`), for PostgreSQL to read as it is.
 
     UTF-8, without a header, each of the ``count`` rows ends with LF. ``names`` are columns of the table, one for each
@@ -57,13 +57,13 @@ class Verbatim:
     quote: str
 
 
-Screen: TypeAlias = Callable[[bytes], Verbatim | None]
+CsvValidator: TypeAlias = Callable[[bytes], RawCsv | None]
 
 
 """Recognises whole records, in UTF-8, that may be loaded as they are; None where any might not."""
 
 
-Screening: TypeAlias = Callable[[tuple[str, ...], str, str], Screen | None]
+CsvValidatorFactory: TypeAlias = Callable[[tuple[str, ...], str, str], CsvValidator | None]
 
 
 """The screen for a CSV of these names, delimiter and quote; None where there is none."""
@@ -77,7 +77,7 @@ class Batch:
     the decoded source: parsing can go on from there. For CSV and XLSX ``names`` are the columns and every row
     has as many fields; for JSON ``names`` is empty and rows are mappings (or any JSON value: the shaper rejects
     those). ``rejects`` are records that were no records (ragged, bad JSON, too long): not in ``rows``, but
-    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again. ``verbatim`` is all of the
+    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again. ``raw_csv`` is all of the
     batch where a screen let it pass.
     """
 
@@ -87,6 +87,6 @@ class Batch:
     count: int
     names: tuple[str, ...]
     rows: Sequence[Sequence[str | None]] | Sequence[object]
-    place: Callable[[int], Place]
+    place: Callable[[int], RecordPosition]
     rejects: tuple[Reject, ...] = ()
-    verbatim: Verbatim | None = None
+    raw_csv: RawCsv | None = None

@@ -25,6 +25,8 @@ V = TypeVar("V")
 _MESSAGE = 500
 
 KIND, VERSION = "kind", "version"
+# Classes that were renamed since the first release: documents keep the first name.
+_FIRST_NAMES = {"JobSpec": "Ticket", "SpanPlan": "Cut"}
 # Of every form there is.
 CURRENT_VERSION = 1
 
@@ -48,7 +50,7 @@ def to_json(value: object) -> str:
     """A value as one line of JSON; that of a dataclass says its kind and version."""
     plain = to_plain(value)
     if is_dataclass(value):
-        plain = {KIND: type(value).__name__, VERSION: CURRENT_VERSION} | plain
+        plain = {KIND: kind_name(type(value)), VERSION: CURRENT_VERSION} | plain
     return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -58,7 +60,7 @@ def from_plain(kind: type[V], plain: object) -> V:
         _check_document(kind, plain)
         return cast("V", _build(kind, plain))
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise RequestRefusedError(f"not a {kind.__name__}: {error}"[:_MESSAGE]) from error
+        raise RequestRefusedError(f"not a {kind_name(kind)}: {error}"[:_MESSAGE]) from error
 
 
 def from_json(kind: type[V], text: str | bytes) -> V:
@@ -66,8 +68,13 @@ def from_json(kind: type[V], text: str | bytes) -> V:
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RequestRefusedError(f"not the JSON of a {kind.__name__}: {error}") from error
+        raise RequestRefusedError(f"not the JSON of a {kind_name(kind)}: {error}") from error
     return from_plain(kind, plain)
+
+
+def kind_name(kind: type) -> str:
+    """The name of a class in documents. It never changes."""
+    return _FIRST_NAMES.get(kind.__name__, kind.__name__)
 
 
 def _field(value: object, name: str) -> Any:
@@ -75,7 +82,7 @@ def _field(value: object, name: str) -> Any:
     inner = getattr(value, name)
     plain = to_plain(inner)
     if is_dataclass(inner) and len(_members(_hints(cast("type", type(value)))[name])) > 1:
-        return {KIND: type(inner).__name__} | plain
+        return {KIND: kind_name(type(inner))} | plain
     return plain
 
 
@@ -83,7 +90,7 @@ def _check_document(kind: Any, plain: Any) -> None:
     """What says that it is of another kind, or of a later form, is refused."""
     if not is_dataclass(kind) or not isinstance(plain, Mapping):
         return
-    name = cast("type", kind).__name__
+    name = kind_name(cast("type", kind))
     named, version = plain.get(KIND, name), plain.get(VERSION, CURRENT_VERSION)
     if named != name:
         raise TypeError(f"it is a {named}")
@@ -137,7 +144,7 @@ def _member(union: Any, plain: Any) -> Any:
     if len(candidates) == 1:
         return candidates[0]
     for kind in _members(union):
-        if plain[KIND] == kind.__name__ if KIND in plain else _has_fields(kind, set(plain)):
+        if plain[KIND] == kind_name(kind) if KIND in plain else _has_fields(kind, set(plain)):
             return kind
     raise TypeError(f"{plain!r} is none of {kinds}")
 

@@ -35,7 +35,7 @@ class OpenUpload:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingPart:
+class ExistingPart:
     """A part as the service lists it; ``crc32`` is None where it lists none."""
 
     size: int
@@ -54,7 +54,7 @@ class SentPart:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingObject:
+class ExistingObject:
     """What stands at a destination; ``crc32`` is that of all its bytes, None where the service stores none."""
 
     size: int

@@ -14,7 +14,7 @@ from penstock.operations.ports import JobTimes
 from penstock.operations.watching import LAG, read_jobs
 
 # Seconds. An event takes one or two from S3 to its job, unless the queue is full.
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 # What S3 calls the version of an object that was put while versioning was off; events leave it out.
 UNVERSIONED = ("", "null")
@@ -26,7 +26,7 @@ def source_of(bucket: str, key: str, head: ObjectHead) -> Source:
 
 
 @dataclass
-class Awaiting:
+class JobWaiter:
     """Finds the newest job of one version of a source, and never that of another version."""
 
     jobs: JobStore
@@ -37,7 +37,7 @@ class Awaiting:
     sleep: Callable[[float], None] = time.sleep
     _others: set[str] = field(default_factory=set)
 
-    def __call__(self, *, interval: float, on_wait: Callable[[], None], patience: float = PATIENCE) -> JobStatus:
+    def __call__(self, *, interval: float, on_wait: Callable[[], None], patience: float = WAIT_SECONDS) -> JobStatus:
         """Wait for it. ``on_wait`` is called once where it is not there yet.
 
         Raises UnknownJobError where none has come after ``patience`` seconds.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from penstock.large_jobs.job_files import REPORT, Folder
+from penstock.large_jobs.job_files import REPORT, JobFolder
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobStatus
@@ -18,7 +18,7 @@ from penstock.operations.ports import RejectReader
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class JobReport:
     """A job, the receipt of the whole where the machine left one, its spans' and the first of its rejects."""
 
     status: JobStatus
@@ -28,14 +28,14 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class JobReportBuilder:
     """Collects stories."""
 
     files: WorkFiles
     executions: ExecutionStore
     rejects: RejectReader
 
-    def __call__(self, status: JobStatus, *, sample: int) -> Story:
+    def __call__(self, status: JobStatus, *, sample: int) -> JobReport:
         """The story of a job with at most so many rejects. Work files that have expired are missing from it."""
         told = self._report(status)
         receipt = from_plain(Receipt, told["receipt"]) if told else None
@@ -44,11 +44,11 @@ class Teller:
             spans = tuple(from_plain(SpanReceipt, span) for span in listed) if isinstance(listed, list) else ()
         else:
             spans = self._receipts(status)
-        return Story(status, receipt, spans, tuple(islice(self.rejects.read(status.job_id), sample)))
+        return JobReport(status, receipt, spans, tuple(islice(self.rejects.read(status.job_id), sample)))
 
     def _report(self, status: JobStatus) -> dict[str, object] | None:
         """What finish left, unless it is about an earlier execution."""
-        report = Folder(self.files, status.job_id).find(dict, REPORT) if status.execution else None
+        report = JobFolder(self.files, status.job_id).find(dict, REPORT) if status.execution else None
         return report if report and report["execution"] == status.execution else None
 
     def _receipts(self, status: JobStatus) -> tuple[SpanReceipt, ...]:
@@ -60,7 +60,7 @@ class Teller:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TimelineBar:
     """One span on a timeline: its lane from 0, and seconds from the first beginning."""
 
     span: SpanReceipt
@@ -69,7 +69,7 @@ class Bar:
     end: float
 
 
-def timeline(spans: Sequence[SpanReceipt]) -> tuple[Bar, ...]:
+def timeline(spans: Sequence[SpanReceipt]) -> tuple[TimelineBar, ...]:
     """Spans that were at work at once in lanes of their own, as few as there can be. Without times, none."""
     timed = sorted((span for span in spans if span.began), key=lambda span: (span.began, span.span))
     free: list[int] = []
@@ -81,5 +81,5 @@ def timeline(spans: Sequence[SpanReceipt]) -> tuple[Bar, ...]:
         lane = heapq.heappop(free) if free else len(busy)
         heapq.heappush(busy, (span.began + span.seconds, lane))
         begin = span.began - timed[0].began
-        bars.append(Bar(span, lane, begin, begin + span.seconds))
+        bars.append(TimelineBar(span, lane, begin, begin + span.seconds))
     return tuple(bars)

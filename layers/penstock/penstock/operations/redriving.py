@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from penstock.errors import JobStandsError
 from penstock.jobs.events import notification
 from penstock.jobs.ports import EventQueue, JobStore
-from penstock.large_jobs.ports import Machine
+from penstock.large_jobs.ports import StateMachine
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 
@@ -34,7 +34,7 @@ class Redriver:
 
     jobs: JobStore
     queue: EventQueue
-    machine: Machine
+    machine: StateMachine
     abort: Abort
     clock: Callable[[], float] = time.time
 
@@ -49,7 +49,7 @@ class Redriver:
         if _is_executions(status):
             status = self._aborted(status)
             upload = self.check(status)
-        if status.state is not JobState.WAITING and not self.jobs.begin_again(status):
+        if status.state is not JobState.WAITING and not self.jobs.reopen(status):
             raise JobStandsError(f"job {status.job_id} was begun again by somebody else", hint="`penstock watch` it.")
         # A crash before this leaves a job that waits: redriven again, its event is sent.
         self.queue.send(notification(upload, job_id=status.job_id))

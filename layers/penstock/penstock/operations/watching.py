@@ -41,7 +41,7 @@ def read_jobs(jobs: JobStore, ids: Collection[str]) -> list[JobStatus]:
 
 
 @dataclass
-class Watch:
+class JobWatcher:
     """All jobs that have not ended, and those that end. New ones, however short, are looked for every ``rescan``
     seconds. ``now`` gives Unix seconds."""
 

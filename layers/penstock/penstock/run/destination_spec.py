@@ -25,7 +25,7 @@ _TABLES = (f"{Store.POSTGRESQL}:", f"{Store.DYNAMODB}:")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DestinationSpec:
     """A destination and, for a table, the fields of a route's ``parse`` and ``table`` that were given."""
 
     to: str

@@ -17,7 +17,7 @@ from penstock.files.errors import file_errors
 from penstock.model.object import Published
 
 
-class LocalFileSink:
+class FileSink:
     """One file in the making, beside the one that it will be. Implements ``BucketSink``. Memory: none of its own.
 
     Folders on the way are made. Raises FileError, and DiskFullError.

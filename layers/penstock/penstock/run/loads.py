@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from penstock.delivery.ports import ObjectStore
-from penstock.destinations.ports import BucketSink, PublishRule, Verdict, unnoted
+from penstock.destinations.ports import BucketSink, PublishRule, Verdict, ignore_upload
 from penstock.limits import S3
 from penstock.model.identity import digest, identity
 from penstock.model.job import Job
@@ -26,7 +26,7 @@ UNKNOWN = S3.max_object
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignSource(Source):
+class ExternalSource(Source):
     """What is no object of S3: a file, standard input, what a URI names. Its ``etag`` is empty where nothing tells two
     versions of it apart. ``place`` tells it from all others, ``shown`` is its name for people."""
 
@@ -42,7 +42,7 @@ class ForeignSource(Source):
         return "", self.place, self.etag
 
 
-class Endless:
+class NoDeadline:
     """Implements ``Deadline``: nobody ends a run but a person."""
 
     def remaining(self) -> float:
@@ -50,8 +50,8 @@ class Endless:
 
 
 @dataclass(frozen=True, slots=True)
-class Everywhere:
-    """Implements ``ObjectStore``. A `ForeignSource` is read from ``content``, all else is S3's, asked for once needed.
+class RoutedObjectStore:
+    """Implements ``ObjectStore``. A `ExternalSource` is read from ``content``, all else is S3's, asked for once needed.
 
     A person's order replaces what stands at its destination, also where that is of a later event.
     """
@@ -64,17 +64,17 @@ class Everywhere:
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
         """Of a foreign source always all: it is read no further than it is asked for."""
-        if isinstance(source, ForeignSource) and self.content:
+        if isinstance(source, ExternalSource) and self.content:
             return self.content
         return self.objects().open_source(source, start=start, end=end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> BucketSink:
         return self.objects().open_sink(
             target,
             content,
-            lambda standing: Verdict.DUPLICATE if rule(standing) is Verdict.DUPLICATE else Verdict.REPLACE,
+            lambda existing: Verdict.DUPLICATE if rule(existing) is Verdict.DUPLICATE else Verdict.REPLACE,
             created,
         )
 
@@ -83,7 +83,7 @@ class Everywhere:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LoadResumption:
     """What a run is to the ledger: its id, and where it goes on. ``ended``: nothing is left to do."""
 
     load_id: str
@@ -104,7 +104,9 @@ def load_ids(job: Job) -> Iterator[str]:
         yield digest(base, str(number)) if number else base
 
 
-def turn(ids: Iterator[str], earlier: Sequence[tuple[bool, Resume]], *, again: bool, exists: bool, mode: Mode) -> Turn:
+def resume_load(
+    ids: Iterator[str], earlier: Sequence[tuple[bool, Resume]], *, again: bool, exists: bool, mode: Mode
+) -> LoadResumption:
     """Which load it is: one that was cut short goes on, one that has ended stands, unless it is to be done ``again``.
 
     ``earlier`` are the loads that the ledger knows, by the first of the ids; without a table they count for nothing.
@@ -114,8 +116,8 @@ def turn(ids: Iterator[str], earlier: Sequence[tuple[bool, Resume]], *, again: b
     if known and exists and not again:
         ended, resume = earlier[-1]
         if not ended or mode is not Mode.REPLACE:
-            return Turn(known[-1], resume, ended)
-    return Turn(next(ids), Resume())
+            return LoadResumption(known[-1], resume, ended)
+    return LoadResumption(next(ids), Resume())
 
 
 def mode_of(plan: TablePlan) -> Mode:

@@ -18,7 +18,7 @@ PIECE = 256 * KIB
 REPLAYED = 8 * MIB
 
 
-class LocalByteSource:
+class FileSource:
     """A file, as it is now. Implements ``ByteSource``, as often as it is asked. Memory: a piece of 256 KiB.
 
     Raises FileError for what is no regular file or cannot be read, FileChangedError when it is not what it was.
@@ -57,7 +57,7 @@ class LocalByteSource:
             raise FileChangedError(f"{self._shown}: changed while it was being read")
 
 
-class PipeByteSource:
+class PipeSource:
     """What comes through a descriptor. Implements ``ByteSource``; ``size`` is the most that it may be.
 
     ``replay``: what the first reading has read is kept, in a temporary file if it is long, for the second one, which

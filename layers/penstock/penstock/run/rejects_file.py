@@ -13,7 +13,7 @@ from penstock.model.load import Resume
 from penstock.model.record import Reject
 
 
-class LocalRejectLog:
+class RejectsFile:
     """Implements ``RejectLog``. The file is made when there is a reject; one of an earlier load is replaced.
 
     ``resume`` is where a load goes on: of the file, the rejects of what is in already are kept, but for those that will

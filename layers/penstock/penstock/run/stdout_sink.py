@@ -11,7 +11,7 @@ from penstock.errors import ChecksumMismatchError, FileError
 from penstock.model.object import Published
 
 
-class PipeSink:
+class StdoutSink:
     """What goes through a descriptor. Implements ``BucketSink``. Memory: none of its own.
 
     Raises BrokenPipeError where nobody reads any more, as `head` does, and FileError.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from penstock.errors import FileError, SourceGoneError
 from penstock.sync.compare import FileWithObject, Match
-from penstock.sync.dedup import Counts, SharingDownloads, SharingUploads
+from penstock.sync.dedup import Counts, DedupDownloads, DedupUploads
 from penstock.sync.model import LocalFile
 from penstock.sync.names import refusal
 from penstock.sync.ports import CacheFolder, ContentIndex, RemoteTree
-from penstock.sync.run import Kind, Mirror, Summary, Watcher
+from penstock.sync.run import Observer, StepKind, Summary, Synchronizer
 
 Moved = Callable[[int], None]
 
@@ -23,8 +23,8 @@ class Cache:
     folder: CacheFolder
     remote: RemoteTree
     comparison: FileWithObject
-    downloads: SharingDownloads
-    uploads: SharingUploads
+    downloads: DedupDownloads
+    uploads: DedupUploads
     index: ContentIndex
     counts: Counts
 
@@ -39,26 +39,26 @@ class Cache:
             self.counts.add(hits=1)
             self.downloads.noted(remote, name)
             return local
-        self.downloads.carry(remote, name, moved)
-        return self._standing(name)
+        self.downloads.deliver(remote, name, moved)
+        return self._existing(name)
 
     def upload(self, name: str, moved: Moved) -> None:
         """Make the object hold what the file holds. Raises FileError, FileChangedError and what requests raise."""
         checked(name)
-        local = self._standing(name)
+        local = self._existing(name)
         remote = self.remote.look(name)
         if remote and self.comparison.fully(local, remote) is Match.EQUAL:
             self.counts.add(hits=1)
         else:
-            self.uploads.carry(local, name, moved)
+            self.uploads.deliver(local, name, moved)
             remote = self.remote.look(name)
         if remote:
             self.downloads.noted(remote, name)
 
-    def sync(self, watcher: Watcher, threads: int) -> Summary:
-        """Download all that differs. Raises what ``Mirror.run`` raises."""
-        mirror = Mirror(
-            self.remote, self.folder, Kind.DOWNLOAD, self.comparison, self.downloads, watcher, threads=threads
+    def sync(self, watcher: Observer, threads: int) -> Summary:
+        """Download all that differs. Raises what ``Synchronizer.run`` raises."""
+        mirror = Synchronizer(
+            self.remote, self.folder, StepKind.DOWNLOAD, self.comparison, self.downloads, watcher, threads=threads
         )
         summary = mirror.run()
         self.counts.add(hits=summary.equal)
@@ -74,7 +74,7 @@ class Cache:
         self.index.forget_names(root)
         return len(files)
 
-    def _standing(self, name: str) -> LocalFile:
+    def _existing(self, name: str) -> LocalFile:
         local = self.folder.look(name)
         if local is None:
             raise FileError(f"{self.folder.place(name)}: no such file")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from penstock.sync.digests import digest
-from penstock.sync.model import NANOSECONDS, Facts, LocalFile, RemoteFile
-from penstock.sync.ports import DigestStore, FactStore, LocalTree, RemoteReader
+from penstock.sync.model import NANOSECONDS, LocalFile, ObjectMetadata, RemoteFile
+from penstock.sync.ports import DigestStore, LocalTree, MetadataStore, RemoteReader
 
 # A file may be written again within the same tick of its clock, up to 2 s on some file systems: what was hashed so
 # soon after a change is not proof (git's documentation calls such an index racy).
@@ -39,18 +39,18 @@ class Digests:
         return found
 
 
-class KnownFacts:
+class CachedMetadata:
     """Facts about objects, asked for once per version of an object."""
 
-    def __init__(self, remote: RemoteReader, store: FactStore) -> None:
+    def __init__(self, remote: RemoteReader, store: MetadataStore) -> None:
         self._remote = remote
         self._store = store
 
-    def known(self, file: RemoteFile) -> Facts | None:
+    def known(self, file: RemoteFile) -> ObjectMetadata | None:
         """What was asked before; None if nothing was."""
         return self._store.facts(file)
 
-    def of(self, file: RemoteFile) -> Facts:
+    def of(self, file: RemoteFile) -> ObjectMetadata:
         """Raises SourceGoneError, SourceChangedError, and what a HEAD raises."""
         known = self.known(file)
         if known is None:

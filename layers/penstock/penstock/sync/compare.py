@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from penstock.limits import MIB
-from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.cached_digests import CachedMetadata, Digests
 from penstock.sync.digests import CHECKSUMS, affordable, equal_parts, etag_algorithm
 from penstock.sync.model import NANOSECONDS, SHA256, File, LocalFile, RemoteFile
 
@@ -57,7 +57,7 @@ class FileWithObject(Comparison):
     """A local file and an object, either way round."""
 
     digests: Digests
-    facts: KnownFacts
+    facts: CachedMetadata
 
     def quickly(self, source: File, destination: File) -> Match | None:
         if source.size != destination.size:
@@ -115,7 +115,7 @@ class FileWithObject(Comparison):
 class ObjectWithObject(Comparison):
     """Two objects; no byte of either is read."""
 
-    facts: KnownFacts
+    facts: CachedMetadata
 
     def quickly(self, source: File, destination: File) -> Match | None:
         if source.size != destination.size:

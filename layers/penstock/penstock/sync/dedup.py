@@ -10,7 +10,7 @@ from penstock.errors import SourceChangedError, SourceGoneError
 from penstock.sync.compare import FileWithObject, Match
 from penstock.sync.model import File, LocalFile, RemoteFile
 from penstock.sync.ports import CacheFolder, ContentIndex, Locks, Receiver, RemoteTree
-from penstock.sync.transfers import Carrier
+from penstock.sync.transfers import Transfer
 
 Moved = Callable[[int], None]
 
@@ -32,24 +32,24 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class SharingDownloads:
-    """A ``Carrier``: downloads what no file of the folder holds."""
+class DedupDownloads:
+    """A ``Transfer``: downloads what no file of the folder holds."""
 
     folder: CacheFolder
     comparison: FileWithObject
     index: ContentIndex
     locks: Locks
-    carrier: Carrier
+    delivery: Transfer
     counts: Counts
 
-    def carry(self, file: File, name: str, moved: Moved) -> None:
+    def deliver(self, file: File, name: str, moved: Moved) -> None:
         if not isinstance(file, RemoteFile):
             raise TypeError("carries objects")
         # Whoever wants the same content waits, and then finds it.
         with self.locks.held(content_of(file)):
             twin = self._twin(file, name)
             if twin is None:
-                self.carrier.carry(file, name, moved)
+                self.delivery.deliver(file, name, moved)
                 self.counts.add(misses=1)
             elif twin.name == name:
                 self.counts.add(hits=1)
@@ -73,8 +73,8 @@ class SharingDownloads:
 
 
 @dataclass(frozen=True)
-class SharingUploads:
-    """A ``Carrier``: uploads what no object under the prefix holds."""
+class DedupUploads:
+    """A ``Transfer``: uploads what no object under the prefix holds."""
 
     bucket: str
     prefix: str
@@ -83,17 +83,17 @@ class SharingUploads:
     comparison: FileWithObject
     index: ContentIndex
     locks: Locks
-    carrier: Carrier
+    delivery: Transfer
     counts: Counts
 
-    def carry(self, file: File, name: str, moved: Moved) -> None:
+    def deliver(self, file: File, name: str, moved: Moved) -> None:
         if not isinstance(file, LocalFile):
             raise TypeError("carries local files")
         with self.locks.held(self.comparison.digests.of(file, "sha256")):
             if self._copied(file, name, moved):
                 self.counts.add(copies=1)
             else:
-                self.carrier.carry(file, name, moved)
+                self.delivery.deliver(file, name, moved)
                 self.counts.add(misses=1)
 
     def _copied(self, file: LocalFile, name: str, moved: Moved) -> bool:

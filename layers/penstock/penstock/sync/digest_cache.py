@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from penstock.files.state_file import private
-from penstock.sync.model import Facts, LocalFile, RemoteFile
+from penstock.sync.model import LocalFile, ObjectMetadata, RemoteFile
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +68,14 @@ class DigestCache:
     def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None:
         self._run("REPLACE INTO digests VALUES (?, ?, ?, ?)", (os.fsencode(file.path), algorithm, file.state, digest))
 
-    def facts(self, file: RemoteFile) -> Facts | None:
+    def facts(self, file: RemoteFile) -> ObjectMetadata | None:
         rows = self._run("SELECT facts FROM facts WHERE uri = ? AND version = ?", (self._uri(file), file.version))
         for (text,) in rows:
             found = json.loads(str(text))
-            return Facts(**{**found, "part_sizes": tuple(found["part_sizes"])})
+            return ObjectMetadata(**{**found, "part_sizes": tuple(found["part_sizes"])})
         return None
 
-    def remember_facts(self, file: RemoteFile, facts: Facts) -> None:
+    def remember_facts(self, file: RemoteFile, facts: ObjectMetadata) -> None:
         self._run("REPLACE INTO facts VALUES (?, ?, ?)", (self._uri(file), file.version, json.dumps(asdict(facts))))
 
     def names(self, root: str, content: str) -> Sequence[str]:

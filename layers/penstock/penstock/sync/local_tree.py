@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from penstock.errors import FileChangedError, FileError
 from penstock.files.errors import READ, file_errors, identity
-from penstock.files.temporary_names import in_making
-from penstock.sync.model import LocalFile, Trouble
+from penstock.files.temporary_names import is_temporary
+from penstock.sync.model import LocalFile, SyncError
 
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -31,7 +31,7 @@ class LocalFolder:
         self._follow = follow
         self._must_exist = must_exist
 
-    def walk(self) -> Iterator[LocalFile | Trouble]:
+    def walk(self) -> Iterator[LocalFile | SyncError]:
         """Raises FileError where the folder itself cannot be read."""
         if not self._must_exist and not os.path.lexists(self.root):
             return
@@ -58,7 +58,7 @@ class LocalFolder:
                 found = _file(name, path, os.stat(path))  # noqa: PTH116  # as above
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        if isinstance(found, Trouble):
+        if isinstance(found, SyncError):
             raise FileError(str(found))
         return found
 
@@ -78,21 +78,21 @@ class LocalFolder:
     def _exists(self) -> bool:
         return os.path.lexists(self.root)
 
-    def _folder(self, path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile | Trouble]:
+    def _folder(self, path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile | SyncError]:
         found: list[tuple[bytes, os.DirEntry[str], os.stat_result | OSError]] = []
         try:
             with os.scandir(path) as entries:
                 found += [_looked_at(entry) for entry in entries if self._takes(entry)]
         except OSError as error:
-            yield Trouble(prefix, path, error.strerror or str(error))
+            yield SyncError(prefix, path, error.strerror or str(error))
         # A folder sorts as its files' names do: with the slash.
         for _, entry, status in sorted(found, key=lambda one: one[0]):
             name = prefix + entry.name
             if isinstance(status, OSError):
-                yield Trouble(name, entry.path, _why(entry, status))
+                yield SyncError(name, entry.path, _why(entry, status))
             elif stat.S_ISDIR(status.st_mode):
                 yield from self._subfolder(entry.path, name, above, identity(status))
-            elif not in_making(name):  # what a killed run has left is no file of anybody's
+            elif not is_temporary(name):  # what a killed run has left is no file of anybody's
                 yield _file(name, entry.path, status)
 
     def _takes(self, entry: os.DirEntry[str]) -> bool:
@@ -100,9 +100,9 @@ class LocalFolder:
 
     def _subfolder(
         self, path: str, name: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]
-    ) -> Iterator[LocalFile | Trouble]:
+    ) -> Iterator[LocalFile | SyncError]:
         if identity in above:
-            yield Trouble(f"{name}/", path, "the symbolic link leads back to a folder that it stands in")
+            yield SyncError(f"{name}/", path, "the symbolic link leads back to a folder that it stands in")
         else:
             yield from self._folder(path, f"{name}/", (*above, identity))
 
@@ -116,13 +116,13 @@ def _looked_at(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.sta
     return os.fsencode(entry.name) + slash, entry, status
 
 
-def _file(name: str, path: str, status: os.stat_result) -> LocalFile | Trouble:
+def _file(name: str, path: str, status: os.stat_result) -> LocalFile | SyncError:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return Trouble(name, ascii(path), "the name is not UTF-8, no key can be called so")
+        return SyncError(name, ascii(path), "the name is not UTF-8, no key can be called so")
     if not stat.S_ISREG(status.st_mode):
-        return Trouble(name, path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, passed by")
+        return SyncError(name, path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, passed by")
     return LocalFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
 
 

@@ -69,7 +69,7 @@ File: TypeAlias = LocalFile | RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ObjectMetadata:
     """What HEAD adds to a listing; never changes for one version of an object.
 
     ``checksums`` are those of the full object that S3 has stored, by algorithm (``crc32``, ``crc32c``, ``crc64nvme``,
@@ -84,7 +84,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class SyncError:
     """Something of a tree that could not be read or written; the rest goes on.
 
     ``name`` is relative to the tree, ``place`` the path or URI that a person looks for.

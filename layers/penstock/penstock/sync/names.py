@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from penstock.files.temporary_names import in_making
+from penstock.files.temporary_names import is_temporary
 
 # POSIX allows a backslash in names, and so keeps it; on Windows it separates, as a drive's colon does.
 _SEPARATING = frozenset("\\:") if os.sep == "\\" else frozenset()
@@ -25,7 +25,7 @@ def refusal(name: str, separating: Iterable[str] = _SEPARATING) -> str:
         ("." in parts, "the key holds '.' as a folder"),
         (parts[-1] == "", "the key ends with '/', which only an empty folder marker may"),
         ("" in parts, "the key holds '//', a folder without a name"),
-        (in_making(name), "Penstock calls files so while it writes them; leave the key out with --exclude"),
+        (is_temporary(name), "Penstock calls files so while it writes them; leave the key out with --exclude"),
     )
     return next((reason for applies, reason in objections if applies), "")
 

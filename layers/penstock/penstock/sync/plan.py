@@ -9,7 +9,7 @@ from itertools import groupby
 
 from penstock.errors import UnsortedListingError
 from penstock.sync.filters import Filters
-from penstock.sync.model import File, Trouble
+from penstock.sync.model import File, SyncError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Pair:
 
 
 def pairs(
-    source: Iterator[File | Trouble], destination: Iterator[File | Trouble], filters: Filters
-) -> Iterator[Pair | Trouble]:
+    source: Iterator[File | SyncError], destination: Iterator[File | SyncError], filters: Filters
+) -> Iterator[Pair | SyncError]:
     """Every name of either tree that the filters accept. Both walks must go by the UTF-8 bytes of their names.
 
     Raises UnsortedListingError where one does not: what stands in both would be taken for missing.
@@ -36,13 +36,13 @@ def pairs(
         name = next(iter(files.values())).name
         if filters.accept(name):
             ours, theirs = files.get(True), files.get(False)
-            if isinstance(ours, Trouble) or isinstance(theirs, Trouble):
-                yield from (file for file in files.values() if isinstance(file, Trouble))
+            if isinstance(ours, SyncError) or isinstance(theirs, SyncError):
+                yield from (file for file in files.values() if isinstance(file, SyncError))
             else:
                 yield Pair(name, ours, theirs)
 
 
-def in_order(walk: Iterator[File | Trouble]) -> Iterator[File | Trouble]:
+def in_order(walk: Iterator[File | SyncError]) -> Iterator[File | SyncError]:
     """The walk, as long as it is sorted. Raises UnsortedListingError."""
     last = b""
     for file in walk:
@@ -53,5 +53,5 @@ def in_order(walk: Iterator[File | Trouble]) -> Iterator[File | Trouble]:
         yield file
 
 
-def _order(found: tuple[bool, File | Trouble]) -> bytes:
+def _order(found: tuple[bool, File | SyncError]) -> bytes:
     return found[1].name.encode(errors="surrogateescape")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from penstock.aws.s3.body_port import Moved
-from penstock.sync.model import Facts, File, LocalFile, RemoteFile, Trouble
+from penstock.sync.model import File, LocalFile, ObjectMetadata, RemoteFile, SyncError
 
 
 class DigestStore(Protocol):
@@ -19,18 +19,18 @@ class DigestStore(Protocol):
     def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None: ...
 
 
-class FactStore(Protocol):
+class MetadataStore(Protocol):
     """Facts about objects, for as long as their ``version`` is the same. Used by several threads and processes."""
 
-    def facts(self, file: RemoteFile) -> Facts | None: ...
+    def facts(self, file: RemoteFile) -> ObjectMetadata | None: ...
 
-    def remember_facts(self, file: RemoteFile, facts: Facts) -> None: ...
+    def remember_facts(self, file: RemoteFile, facts: ObjectMetadata) -> None: ...
 
 
 class RemoteReader(Protocol):
     """What can be asked about an object beyond its listing. One request each."""
 
-    def facts(self, file: RemoteFile) -> Facts:
+    def facts(self, file: RemoteFile) -> ObjectMetadata:
         """Everything but part sizes. Raises SourceGoneError, SourceChangedError where another object stands now."""
 
     def part_size(self, file: RemoteFile, number: int) -> int:
@@ -43,7 +43,7 @@ class RemoteReader(Protocol):
 class Tree(Protocol):
     """A folder or a prefix. ``walk`` goes through its files in the order of their names' UTF-8 bytes."""
 
-    def walk(self) -> Iterator[File | Trouble]:
+    def walk(self) -> Iterator[File | SyncError]:
         """What cannot be read comes as trouble, and the walk goes on. Raises where the whole tree is out of reach."""
 
     def place(self, name: str) -> str:
@@ -68,7 +68,7 @@ class Receiver(Tree, Protocol):
         SourceChangedError, and what the service's refusals are.
         """
 
-    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+    def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
         """Delete files of this tree; answers each that is gone, or why it is not."""
 
 

@@ -17,14 +17,14 @@ from penstock.errors import (
     PenstockError,
     ServiceUnavailableError,
 )
-from penstock.files.temporary_names import in_making
+from penstock.files.temporary_names import is_temporary
 from penstock.sync.compare import Comparison, Match
 from penstock.sync.filters import Filters
-from penstock.sync.model import File, Trouble
+from penstock.sync.model import File, SyncError
 from penstock.sync.names import Ancestors, refusal
 from penstock.sync.plan import Pair, pairs
 from penstock.sync.ports import Receiver, Tree
-from penstock.sync.transfers import Carrier
+from penstock.sync.transfers import Transfer
 
 # So many files for each thread wait their turn: never the whole tree.
 _WAITING = 5
@@ -33,7 +33,7 @@ _WAITING = 5
 _UNANSWERED = 16
 
 
-class Kind(StrEnum):
+class StepKind(StrEnum):
     """What is done with a file; the words of the aws command."""
 
     UPLOAD = "upload"
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 class Step:
     """One thing that is done. ``unproven``: transferred because nothing proves the two equal or different."""
 
-    kind: Kind
+    kind: StepKind
     name: str
     source: str
     destination: str = ""
@@ -67,14 +67,14 @@ class Summary:
     deleted because some of the source could not be seen.
     """
 
-    counts: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[StepKind] = field(default_factory=Counter)
     size: int = 0
     equal: int = 0
     troubles: int = 0
     kept: int = 0
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """Is told how it goes; by one thread, but for ``moved``."""
 
     def planned(self, size: int) -> None:
@@ -85,7 +85,7 @@ class Watcher(Protocol):
 
     def done(self, step: Step) -> None: ...
 
-    def failed(self, trouble: Trouble) -> None: ...
+    def failed(self, trouble: SyncError) -> None: ...
 
 
 class Stopped(Exception):  # noqa: N818  # says what happened, never reaches a user
@@ -93,7 +93,7 @@ class Stopped(Exception):  # noqa: N818  # says what happened, never reaches a u
 
 
 @dataclass(frozen=True)
-class Mirror:
+class Synchronizer:
     """One run. ``threads`` files are compared or transferred at once.
 
     What concerns one file is trouble and does not stop the others; a full disk, credentials that no longer hold and
@@ -103,10 +103,10 @@ class Mirror:
 
     source: Tree
     destination: Receiver
-    kind: Kind
+    kind: StepKind
     comparison: Comparison
-    carrier: Carrier
-    watcher: Watcher
+    delivery: Transfer
+    watcher: Observer
     filters: Filters = field(default_factory=Filters)
     threads: int = 8
     delete: bool = False
@@ -122,7 +122,7 @@ class Mirror:
 
 
 class _Run:
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Synchronizer) -> None:
         self._mirror = mirror
         self._summary = Summary()
         self._stop = Event()
@@ -152,9 +152,9 @@ class _Run:
                 raise
         return self._summary
 
-    def _begin(self, one: Pair | Trouble, threads: ThreadPoolExecutor) -> None:
+    def _begin(self, one: Pair | SyncError, threads: ThreadPoolExecutor) -> None:
         mirror = self._mirror
-        if isinstance(one, Trouble):
+        if isinstance(one, SyncError):
             self._overlooked = True
             self._failed(one)
             return
@@ -163,13 +163,13 @@ class _Run:
             return
         self._seen = True
         if reason := self._refusal(one.name):
-            self._failed(Trouble(one.name, mirror.source.place(one.name), reason))
+            self._failed(SyncError(one.name, mirror.source.place(one.name), reason))
             return
         self._submit(one, threads)
 
     def _deletes(self, name: str) -> bool:
         """A folder's walk passes by what is in the making: that says nothing of an object of such a name."""
-        return self._mirror.delete and not (self._mirror.kind is Kind.UPLOAD and in_making(name))
+        return self._mirror.delete and not (self._mirror.kind is StepKind.UPLOAD and is_temporary(name))
 
     def _submit(self, pair: Pair, threads: ThreadPoolExecutor) -> None:
         match = self._quickly(pair)
@@ -186,7 +186,7 @@ class _Run:
         return self._mirror.comparison.quickly(pair.source, pair.destination)
 
     def _refusal(self, name: str) -> str:
-        if self._mirror.kind is not Kind.DOWNLOAD:
+        if self._mirror.kind is not StepKind.DOWNLOAD:
             return ""
         above = self._ancestors.file_above(name)
         return f"{above!r} is an object too, and cannot be both file and folder" if above else refusal(name)
@@ -202,7 +202,7 @@ class _Run:
             return None
         if not mirror.dry_run:
             mirror.watcher.planned(source.size)
-            mirror.carrier.carry(source, pair.name, self._moved)
+            mirror.delivery.deliver(source, pair.name, self._moved)
         return Step(
             mirror.kind,
             pair.name,
@@ -236,7 +236,7 @@ class _Run:
                 self._unanswered += isinstance(error, ServiceUnavailableError)
                 if self._unanswered > _UNANSWERED:
                     raise
-                self._failed(Trouble(pair.name, self._mirror.source.place(pair.name), str(error)))
+                self._failed(SyncError(pair.name, self._mirror.source.place(pair.name), str(error)))
             else:
                 self._unanswered = 0
                 self._took(step)
@@ -246,7 +246,7 @@ class _Run:
         if self._mirror.delete and not self._deleted:
             self._blocked.append(pair)
         else:
-            self._failed(Trouble(pair.name, self._mirror.source.place(pair.name), str(error)))
+            self._failed(SyncError(pair.name, self._mirror.source.place(pair.name), str(error)))
 
     def _took(self, step: Step | None) -> None:
         if step is None:
@@ -270,15 +270,15 @@ class _Run:
             )
         gone = self._surplus if self._mirror.dry_run else destination.remove(self._surplus)
         for one in gone:
-            if isinstance(one, Trouble):
+            if isinstance(one, SyncError):
                 self._failed(one)
             else:
-                self._done(Step(Kind.DELETE, one.name, destination.place(one.name)))
+                self._done(Step(StepKind.DELETE, one.name, destination.place(one.name)))
 
     def _done(self, step: Step) -> None:
         self._summary.counts[step.kind] += 1
         self._mirror.watcher.done(step)
 
-    def _failed(self, trouble: Trouble) -> None:
+    def _failed(self, trouble: SyncError) -> None:
         self._summary.troubles += 1
         self._mirror.watcher.failed(trouble)

@@ -19,7 +19,7 @@ from penstock.errors import FileError, ServiceUnavailableError, SourceChangedErr
 from penstock.files.atomic_file import AtomicFile
 from penstock.files.open_folder import OpenFolder
 from penstock.sync.local_tree import LocalFolder
-from penstock.sync.model import MTIME, NANOSECONDS, File, LocalFile, RemoteFile, Trouble
+from penstock.sync.model import MTIME, NANOSECONDS, File, LocalFile, RemoteFile, SyncError
 from penstock.sync.s3_listing import md5_etag
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DownloadFolder:
         self._object_times = object_times
         self._backoff = backoff or Backoff()
 
-    def walk(self) -> Iterator[LocalFile | Trouble]:
+    def walk(self) -> Iterator[LocalFile | SyncError]:
         return self._folder.walk()
 
     def place(self, name: str) -> str:
@@ -92,13 +92,13 @@ class DownloadFolder:
             making.publish(self._mtime_ns(answer))
         return digest
 
-    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+    def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
         for file in files:
             try:
                 self._receiving.remove(file.name)
             except FileError as error:
                 place = self.place(file.name)
-                yield Trouble(file.name, place, error.message.removeprefix(f"{place}: "))
+                yield SyncError(file.name, place, error.message.removeprefix(f"{place}: "))
             else:
                 yield file
 

@@ -14,7 +14,7 @@ from penstock.aws.endpoint import endpoint_of
 from penstock.aws.errors import status_of, translating
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
 from penstock.model.object import Target
-from penstock.sync.model import Facts, RemoteFile
+from penstock.sync.model import ObjectMetadata, RemoteFile
 from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class S3Listing:
     def target(self, name: str) -> Target:
         return Target(self._bucket, self._prefix + name)
 
-    def facts(self, file: RemoteFile) -> Facts:
+    def facts(self, file: RemoteFile) -> ObjectMetadata:
         head = _head(self._client, {**_pinned(file), "ChecksumMode": "ENABLED"})
         checksums = {
             "crc32": head.get("ChecksumCRC32"),
@@ -105,7 +105,7 @@ class S3Listing:
         }
         # A composite checksum is none of the content; services that do not tell the type show it by "-", too.
         full = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        return Facts(
+        return ObjectMetadata(
             md5_etag=md5_etag(head),
             checksums={
                 algorithm: b64decode(value).hex()

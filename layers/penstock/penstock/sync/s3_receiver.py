@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from penstock.aws.errors import may_be_unknown_header, status_of, translating
 from penstock.errors import DestinationMissingError, RequestRefusedError
 from penstock.sync.local_tree import LocalFolder
-from penstock.sync.model import File, RemoteFile, Trouble
+from penstock.sync.model import File, RemoteFile, SyncError
 from penstock.sync.s3_listing import S3Listing
 from penstock.sync.s3_send import S3Sender
 
@@ -53,7 +53,7 @@ class ReceivingPrefix:
             self._sender.upload(self._folder, file, target, metadata, moved)
         return ""
 
-    def remove(self, files: Sequence[File]) -> Iterator[File | Trouble]:
+    def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
         # XML cannot hold every key: such ones go into no list.
         plain = [file for file in files if not _NOT_XML.search(file.name)]
         for first in range(0, len(plain), _DELETE_AT_ONCE):
@@ -63,16 +63,16 @@ class ReceivingPrefix:
             if _NOT_XML.search(file.name):
                 yield self._remove_one(file)
 
-    def _remove_one(self, file: File) -> File | Trouble:
+    def _remove_one(self, file: File) -> File | SyncError:
         target = self._listing.target(file.name)
         try:
             with translating(f"s3:DeleteObject on {target.uri}"):
                 self._client.delete_object(Bucket=target.bucket, Key=target.key)
         except RequestRefusedError as error:
-            return Trouble(file.name, self.place(file.name), f"not deleted: {error.message}")
+            return SyncError(file.name, self.place(file.name), f"not deleted: {error.message}")
         return file
 
-    def _remove(self, files: Mapping[str, File]) -> Iterator[File | Trouble]:
+    def _remove(self, files: Mapping[str, File]) -> Iterator[File | SyncError]:
         bucket = self._listing.target("").bucket
         with translating(f"s3:DeleteObject on {bucket}", missing=DestinationMissingError):
             try:
@@ -87,4 +87,6 @@ class ReceivingPrefix:
                 return
         refused = {error.get("Key"): error.get("Code", "refused") for error in answer.get("Errors", ())}
         for key, file in files.items():
-            yield Trouble(file.name, self.place(file.name), f"not deleted: {refused[key]}") if key in refused else file
+            yield (
+                SyncError(file.name, self.place(file.name), f"not deleted: {refused[key]}") if key in refused else file
+            )

@@ -14,7 +14,7 @@ from penstock.aws.errors import is_unsupported, translating
 from penstock.aws.s3.body import PIECE, FileBody, crc32_of, md5_of
 from penstock.aws.s3.body_port import Body
 from penstock.aws.s3.conditions import misjudges
-from penstock.aws.s3.part_body import going
+from penstock.aws.s3.part_body import progress_body
 from penstock.aws.s3.parts_pool import PartsPool
 from penstock.aws.s3.writer import (
     CreatedUpload,
@@ -90,7 +90,10 @@ class S3Sender:
         with folder.opened(file) as stream:
             crc32 = crc32_of(_body(file, stream.fileno(), (0, file.size)))
         # S3 proves that what goes now is what the file held then.
-        with folder.opened(file) as stream, going(_body(file, stream.fileno(), (0, file.size)), _unheard) as body:
+        with (
+            folder.opened(file) as stream,
+            progress_body(_body(file, stream.fileno(), (0, file.size)), ignore_progress) as body,
+        ):
             whole = _body(file, stream.fileno(), (0, file.size))
             put_object(self._client, target, content, {}, body=body, crc32=crc32, md5=lambda: md5_of(whole))
 
@@ -122,7 +125,7 @@ class S3Sender:
 
     def _part(self, target: Target, upload: CreatedUpload, number: int, body: Body) -> Part:
         crc32, right = crc32_of(body), f"s3:PutObject on {target.uri}"
-        with translating(right, missing=DestinationMissingError), going(body, _unheard) as part:
+        with translating(right, missing=DestinationMissingError), progress_body(body, ignore_progress) as part:
             answer = self._client.upload_part(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -244,5 +247,5 @@ def _body(file: LocalFile, fd: int, part: tuple[int, int]) -> Body:
     return FileBody(read_into, *part, bytearray(PIECE))
 
 
-def _unheard(size: int) -> None:
+def ignore_progress(size: int) -> None:
     """Progress is told of whole parts."""

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.cached_digests import CachedMetadata, Digests
 from penstock.sync.model import MTIME, SHA256, File, LocalFile, RemoteFile
 from penstock.sync.ports import Receiver
 
 
-class Carrier(Protocol):
-    """Puts files into a tree. ``carry`` raises what ``Receiver.put`` raises."""
+class Transfer(Protocol):
+    """Puts files into a tree. ``deliver`` raises what ``Receiver.put`` raises."""
 
-    def carry(self, file: File, name: str, moved: Callable[[int], None]) -> None: ...
+    def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None: ...
 
 
 @dataclass(frozen=True)
-class FileCarrier:
+class FileTransfer:
     """Uploads, with the mtime and a digest that holds under any encryption."""
 
     receiver: Receiver
     digests: Digests
 
-    def carry(self, file: File, name: str, moved: Callable[[int], None]) -> None:
+    def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None:
         if not isinstance(file, LocalFile):
             raise TypeError("carries local files")
         metadata = {MTIME: f"{Decimal(file.mtime_ns).scaleb(-9):f}", SHA256: self.digests.of(file, "sha256")}
@@ -33,13 +33,13 @@ class FileCarrier:
 
 
 @dataclass(frozen=True)
-class ObjectCarrier:
+class ObjectTransfer:
     """Downloads, or copies."""
 
     receiver: Receiver
-    facts: KnownFacts
+    facts: CachedMetadata
 
-    def carry(self, file: File, name: str, moved: Callable[[int], None]) -> None:
+    def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None:
         if not isinstance(file, RemoteFile):
             raise TypeError("carries objects")
         sha256 = self.receiver.put(file, name, {}, moved)

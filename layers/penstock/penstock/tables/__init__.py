@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
-from penstock.tables.chunk_builder import Rowmaker, tables_of
+from penstock.tables.chunk_builder import ChunkBuilder, tables_of
 from penstock.tables.column_kinds import Form
 from penstock.tables.committed import (
     LOADED,
@@ -16,34 +16,34 @@ from penstock.tables.committed import (
 )
 from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
-from penstock.tables.gc_deferral import garbage_held_back
+from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer
-from penstock.tables.row_converter import Shaper
-from penstock.tables.single_batch import told_alone
+from penstock.tables.row_converter import RowConverter
+from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit
-from penstock.tables.table_router import Chooser
+from penstock.tables.table_router import TableRouter
 
 __all__ = [
     "LOADED",
     "Allowance",
-    "Chooser",
+    "ChunkBuilder",
     "Committed",
     "Form",
-    "Rowmaker",
-    "Shaper",
+    "RowConverter",
     "Storages",
+    "TableRouter",
     "check_paths",
     "complete",
     "dropped_warning",
     "field_warnings",
     "fit",
-    "garbage_held_back",
+    "gc_deferred",
     "infer",
     "is_atomic",
     "is_staged",
     "receipt_of_end",
+    "single_batch",
     "table_names",
     "tables_of",
-    "told_alone",
     "without_impossible_names",
 ]

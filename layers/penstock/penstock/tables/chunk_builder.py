@@ -7,14 +7,14 @@ from operator import attrgetter
 
 from penstock.model.column import FieldCounts
 from penstock.model.load import Chunk
-from penstock.model.record import Batch, Reject, Screen
+from penstock.model.record import Batch, CsvValidator, Reject
 from penstock.model.table import Table, TablePlan
 from penstock.tables.column_kinds import Form
 from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.late_columns import SpareColumns
-from penstock.tables.raw_csv import screen_of
-from penstock.tables.row_converter import Shaper
-from penstock.tables.table_router import Chooser
+from penstock.tables.raw_csv import csv_validator
+from penstock.tables.row_converter import RowConverter
+from penstock.tables.table_router import TableRouter
 
 
 def tables_of(plan: TablePlan) -> tuple[Table, ...]:
@@ -33,7 +33,7 @@ def beside_of(plan: TablePlan) -> tuple[str, ...]:
     return choice.field, choice.field.split(".")[0]
 
 
-class Rowmaker:
+class ChunkBuilder:
     """Makes chunks out of the batches of one file, by a plan whose columns are known (see `complete`).
 
     ``fields`` tells of the fields of all these batches.
@@ -43,19 +43,19 @@ class Rowmaker:
 
     def __init__(self, plan: TablePlan, form: Form = Form.TEXT) -> None:
         self.table = plan.table
-        self.chooser = Chooser(plan.choice) if plan.choice else None
+        self.chooser = TableRouter(plan.choice) if plan.choice else None
         self.form = form
-        self.shapers: dict[Table, Shaper] = {}
+        self.shapers: dict[Table, RowConverter] = {}
         self.watches = {table: FieldWatch(table, beside_of(plan)) for table in tables_of(plan)}
         self.spares = {table: SpareColumns(table) for table in tables_of(plan) if table.spare}
         self.unseen = FieldCounts(missing=declared_columns(tables_of(plan)))
         self.fields = self.unseen
 
-    def screen(self, names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:
-        """What recognises batches of a CSV that need not be parsed (see `verbatim`); None where there is nothing."""
+    def screen(self, names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:
+        """What recognises batches of a CSV that need not be parsed (see `raw_csv`); None where there is nothing."""
         if not self.table or self.form is not Form.TEXT:
             return None
-        return screen_of(self.table, names, delimiter, quote)
+        return csv_validator(self.table, names, delimiter, quote)
 
     def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
         """The ``number``-th chunk of its span, and all rejects in the order of the records, the parser's included."""
@@ -84,7 +84,7 @@ class Rowmaker:
 
     def _compared(self, parts: Mapping[Table, Batch], known: FieldCounts) -> FieldCounts:
         for table, part in parts.items():
-            if part.verbatim or part.rows:
+            if part.raw_csv or part.rows:
                 known = known.plus(self.watches[table].look(part, known.missing))
         return known
 
@@ -96,9 +96,9 @@ class Rowmaker:
     def _sorts(self, table: Table, part: Batch) -> Sequence[tuple[Table, Batch]]:
         return self.spares[table].split(part) if table.spare else [(table, part)]
 
-    def _shaper(self, table: Table, batch: Batch) -> Shaper:
+    def _shaper(self, table: Table, batch: Batch) -> RowConverter:
         if table not in self.watches:  # of one batch, with more columns
-            return Shaper(table, batch.names, self.form)
+            return RowConverter(table, batch.names, self.form)
         if table not in self.shapers:
-            self.shapers[table] = Shaper(table, batch.names, self.form)
+            self.shapers[table] = RowConverter(table, batch.names, self.form)
         return self.shapers[table]

@@ -57,7 +57,7 @@ class Cells:
         return set(self.shape.split(b"\n"))
 
 
-class Kind(ABC):
+class ColumnKind(ABC):
     """One column type."""
 
     @abstractmethod
@@ -105,7 +105,7 @@ def storable(joined: str) -> bool:
     return True
 
 
-class TextKind(Kind):
+class TextKind(ColumnKind):
     """Any text that PostgreSQL can hold."""
 
     def accepts(self, cells: Cells) -> bool:
@@ -119,7 +119,7 @@ class TextKind(Kind):
         return text
 
 
-class IntegerKind(Kind):
+class IntegerKind(ColumnKind):
     """64 bits, decimal. ``12.0`` is the integer that some writers make of a column with gaps."""
 
     least, most = -(2**63), 2**63 - 1
@@ -150,7 +150,7 @@ class IntegerKind(Kind):
         return int(digits)
 
 
-class NumericKind(Kind):
+class NumericKind(ColumnKind):
     """Exact decimals, within what PostgreSQL's numeric holds."""
 
     pattern = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
@@ -199,7 +199,7 @@ def places_of(number: Decimal) -> int:
     return -(cast("int", exponent) + zeros)
 
 
-class FloatKind(Kind):
+class FloatKind(ColumnKind):
     """Double precision, with NaN and infinities."""
 
     special = re.compile(r"\s*[+-]?(?:nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE)
@@ -230,7 +230,7 @@ class FloatKind(Kind):
         return number
 
 
-class BooleanKind(Kind):
+class BooleanKind(ColumnKind):
     """PostgreSQL's words for true and false."""
 
     truths: ClassVar = {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from penstock.tables.column_kinds import Cells, Kind, check_numeric, check_storable, shown, storable
+from penstock.tables.column_kinds import Cells, ColumnKind, check_numeric, check_storable, shown, storable
 
 
 def parse_document(text: str) -> object:
@@ -82,7 +82,7 @@ def _strings(value: object) -> Iterator[str]:
                 yield from _strings(inner)
 
 
-class JsonKind(Kind):
+class JsonKind(ColumnKind):
     """A JSON text. ``null`` is SQL's NULL."""
 
     def accepts(self, cells: Cells) -> bool:

@@ -15,7 +15,7 @@ ENOUGH = 250_000
 
 
 @contextmanager
-def garbage_held_back() -> Iterator[None]:
+def gc_deferred() -> Iterator[None]:
     """Let the collector wait for so many new containers; what others leave behind in cycles is collected still."""
     thresholds = gc.get_threshold()
     gc.set_threshold(ENOUGH, *thresholds[1:])

@@ -20,7 +20,7 @@ from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import faults_of
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.spellings import spellings_of
-from penstock.tables.table_router import Chooser
+from penstock.tables.table_router import TableRouter
 
 # Records of the sample that are looked at.
 SAMPLE = 10_000
@@ -52,7 +52,7 @@ def complete(plan: TablePlan, sample: Batch) -> TablePlan:
 
 
 def _with_tables(choice: Choice, sample: Batch) -> Choice:
-    parts, _ = Chooser(choice).split(sample)
+    parts, _ = TableRouter(choice).split(sample)
     tables = {value: _with_columns(table, parts[table]) for value, table in choice.tables.items()}
     return replace(choice, tables=tables)
 

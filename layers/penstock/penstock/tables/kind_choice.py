@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock.model.column import Column, ColumnType
-from penstock.tables.column_kinds import BooleanKind, FloatKind, IntegerKind, Kind, NumericKind, TextKind
+from penstock.tables.column_kinds import BooleanKind, ColumnKind, FloatKind, IntegerKind, NumericKind, TextKind
 from penstock.tables.documents import JsonKind
 from penstock.tables.spellings import ANY_SPELLING, SpelledKind
 from penstock.tables.stored_kinds import stored_kind
 from penstock.tables.times import DateKind, FormattedDateKind, FormattedTimestampKind, TimestampKind
 
-PLAIN: Mapping[ColumnType, Kind] = {
+PLAIN: Mapping[ColumnType, ColumnKind] = {
     ColumnType.TEXT: TextKind(),
     ColumnType.INTEGER: IntegerKind(),
     ColumnType.NUMERIC: NumericKind(),
@@ -34,13 +34,13 @@ def is_spelled(column: Column) -> bool:
     return bool(column.spellings) and column.type not in ANY_SPELLING
 
 
-def stays_verbatim(column: Column) -> bool:
+def stays_raw(column: Column) -> bool:
     """Whether a text that is found to be in order is stored as it is: in a column of texts, however it was declared."""
     held = column.storage
     return held is not None and held.type is ColumnType.TEXT and not is_formatted(column)
 
 
-def kind_of(column: Column) -> Kind:
+def kind_of(column: Column) -> ColumnKind:
     """What reads the texts of a column."""
     kind = FORMATTED[column.type](column.formats) if is_formatted(column) else PLAIN[column.type]
     if is_spelled(column):

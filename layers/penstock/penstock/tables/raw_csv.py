@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from penstock.model.column import Column, ColumnType
-from penstock.model.record import Screen, Verbatim
+from penstock.model.record import CsvValidator, RawCsv
 from penstock.model.table import Table
 from penstock.tables.column_kinds import BooleanKind
 from penstock.tables.database_texts import is_checked
@@ -71,7 +71,7 @@ _INFERRED: Mapping[str, str] = {
 }
 
 
-def screen_of(table: Table, names: Sequence[str], delimiter: str, quote: str) -> Screen | None:
+def csv_validator(table: Table, names: Sequence[str], delimiter: str, quote: str) -> CsvValidator | None:
     """Recognises rows of ``table`` under the header ``names``; None where the conditions above do not hold."""
     columns = _in_order(table, names)
     signs = len(delimiter) == len(quote) == 1 and delimiter in DELIMITERS and quote in QUOTES
@@ -83,15 +83,15 @@ def screen_of(table: Table, names: Sequence[str], delimiter: str, quote: str) ->
 
 
 class _Recognised:
-    """A `Screen`. A file is seldom out of order in one place only: each batch in a row that is held back lets twice
-    as many after it go unseen, so that such a file costs hardly more than without a screen."""
+    """A `CsvValidator`. Errors are seldom alone: each refused batch in a row doubles the number of batches that are then
+    skipped unchecked. Such a file costs hardly more than without a validator."""
 
     def __init__(self, row: re.Pattern[bytes], names: tuple[str, ...], delimiter: str, quote: str) -> None:
         self._row = row
         self._form = (names, delimiter, quote)
         self._unseen = self._pause = 0
 
-    def __call__(self, text: bytes) -> Verbatim | None:
+    def __call__(self, text: bytes) -> RawCsv | None:
         if self._unseen:
             self._unseen -= 1
             return None
@@ -100,7 +100,7 @@ class _Recognised:
         self._unseen = self._pause
         return rows
 
-    def _recognised(self, text: bytes) -> Verbatim | None:
+    def _recognised(self, text: bytes) -> RawCsv | None:
         with_cr = b"\r" in text
         if with_cr:
             text = text.replace(b"\r\n", b"\n")
@@ -112,7 +112,7 @@ class _Recognised:
         # A line end inside quotes is part of a value, CR and all.
         if rest or (with_cr and count < text.count(b"\n")):
             return None
-        return Verbatim(text, count, *self._form)
+        return RawCsv(text, count, *self._form)
 
 
 def _in_order(table: Table, names: Sequence[str]) -> list[Column]:

@@ -13,7 +13,7 @@ from typing import cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
-from penstock.model.lazy_sequence import Later
+from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
@@ -21,7 +21,7 @@ from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import Cells, Form
 from penstock.tables.field_names import faults_of
 from penstock.tables.field_watch import path_of
-from penstock.tables.kind_choice import kind_of, stays_verbatim
+from penstock.tables.kind_choice import kind_of, stays_raw
 
 # Characters of a message that lists a header.
 MESSAGE = 1000
@@ -44,7 +44,7 @@ class Faults:
             yield Reject(batch.place(position), reason, column)
 
 
-class Shaper:
+class RowConverter:
     """Checks and types the records of one table.
 
     ``names``: the columns of the header, or empty where records are JSON objects. Fields that no column asks for
@@ -68,10 +68,10 @@ class Shaper:
 
     def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
         """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
-        if batch.verbatim:
-            parsed = Later(lambda: self.shape(replace(batch, verbatim=None))[0].columns)
+        if batch.raw_csv:
+            parsed = LazySequence(lambda: self.shape(replace(batch, raw_csv=None))[0].columns)
             return Rows(
-                self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.verbatim, batch.first_row
+                self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.raw_csv, batch.first_row
             ), ()
         faults = Faults()
         found = self._columns(batch.rows, faults)
@@ -126,7 +126,7 @@ class _Reader:
         if json and column.type is ColumnType.TEXT:
             self.nulls -= {""}
         self.kind = kind_of(column)
-        self.verbatim = stays_verbatim(column)
+        self.raw_csv = stays_raw(column)
         # Null tokens that the column would be in order with, so that they must be looked for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
@@ -175,7 +175,7 @@ class _Reader:
     def _written(self, text: str, value: object) -> object:
         if self.form is Form.VALUE:
             return value
-        return text if self.verbatim else self.kind.written(text, value)
+        return text if self.raw_csv else self.kind.written(text, value)
 
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from itertools import islice
 from penstock.model.record import Batch
 
 
-def told_alone(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+def single_batch(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
     """Batches, each with whether it is the only one. The first is held until there is a second, or none: what is wrong
     at the end of a source of one batch is found before that is loaded."""
     rest = iter(batches)

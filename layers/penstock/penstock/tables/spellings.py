@@ -12,7 +12,7 @@ from itertools import product
 from typing import NamedTuple
 
 from penstock.model.column import ColumnType
-from penstock.tables.column_kinds import Cells, Kind, shown
+from penstock.tables.column_kinds import Cells, ColumnKind, shown
 
 
 class Spelling(NamedTuple):
@@ -23,7 +23,7 @@ class Spelling(NamedTuple):
     examples: str
 
 
-# Repeats that cannot be taken back (``++``) stand only behind single characters: see `verbatim`.
+# Repeats that cannot be taken back (``++``) stand only behind single characters: see `raw_csv`.
 WHOLE = r"(?:0|[1-9][0-9]*+)"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 CLOCKS = {"hh:mm": r"[0-9]{2}:[0-9]{2}", "hh:mm:ss": r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6}+)?"}
@@ -75,10 +75,10 @@ def spellings_of(kind: ColumnType, texts: Sequence[str]) -> tuple[str, ...]:
     return () if left else tuple(found)
 
 
-class SpelledKind(Kind):
+class SpelledKind(ColumnKind):
     """Another kind, but only in these spellings. What is written is the text itself."""
 
-    def __init__(self, kind: Kind, spellings: tuple[str, ...]) -> None:
+    def __init__(self, kind: ColumnKind, spellings: tuple[str, ...]) -> None:
         self.kind = kind
         self.pattern = re.compile(pattern_of(spellings))
         self.type = SPELLINGS[spellings[0]].type

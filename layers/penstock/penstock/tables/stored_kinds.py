@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import ClassVar
 
 from penstock.model.column import ColumnType, Storage
-from penstock.tables.column_kinds import Cells, Kind, NumericKind, TextKind, places_of, shown
+from penstock.tables.column_kinds import Cells, ColumnKind, NumericKind, TextKind, places_of, shown
 from penstock.tables.database_texts import is_checked, text_kind
 from penstock.tables.times import DIGITS_OF_SECONDS
 
 
-def stored_kind(kind: Kind, storage: Storage) -> Kind:
+def stored_kind(kind: ColumnKind, storage: Storage) -> ColumnKind:
     """``kind``, within what the column holds."""
     match storage.type:
         case ColumnType.NUMERIC if storage.places is not None:
@@ -32,10 +32,10 @@ def stored_kind(kind: Kind, storage: Storage) -> Kind:
     return kind
 
 
-class Within(Kind):
+class Within(ColumnKind):
     """Another kind, within limits."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: ColumnKind) -> None:
         self.kind = kind
 
     def values(self, texts: Sequence[str]) -> Iterable[object]:
@@ -51,7 +51,7 @@ class Within(Kind):
 class BothKind(Within):
     """A kind that the route declares, for a column that keeps the text: it must be in the order of both."""
 
-    def __init__(self, kind: Kind, texts: TextKind) -> None:
+    def __init__(self, kind: ColumnKind, texts: TextKind) -> None:
         super().__init__(kind)
         self.texts = texts
 
@@ -68,7 +68,7 @@ class RoundingKind(Within):
     """A number with at most so many digits behind the point; of zeros there may be more. Fewer than none: it ends in
     so many zeros."""
 
-    def __init__(self, kind: Kind, places: int) -> None:
+    def __init__(self, kind: ColumnKind, places: int) -> None:
         super().__init__(kind)
         self.places = places
         self.too_many = b"." + b"0" * (max(places, 0) + 1)
@@ -91,7 +91,7 @@ class MomentKind(Within):
 
     offset: ClassVar = re.compile(r":[0-9.]+[+-]")
 
-    def __init__(self, kind: Kind, storage: Storage) -> None:
+    def __init__(self, kind: ColumnKind, storage: Storage) -> None:
         super().__init__(kind)
         self.zoned = storage.zoned
         self.places = DIGITS_OF_SECONDS if storage.places is None else storage.places

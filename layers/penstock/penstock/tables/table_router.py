@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from penstock.errors import InvalidTableError
-from penstock.model.record import Batch, Place, Reject
+from penstock.model.record import Batch, RecordPosition, Reject
 from penstock.model.table import Choice, Table
 from penstock.tables.cells import getter
 from penstock.tables.column_kinds import shown
@@ -15,7 +15,7 @@ from penstock.tables.column_kinds import shown
 Row = Mapping[str, object] | Sequence[str | None]
 
 
-class Chooser:
+class TableRouter:
     """Splits batches by the value of ``choice.field``; see `Choice`.
 
     Records may be JSON objects, or rows of a CSV or a sheet if they have no payload.
@@ -88,7 +88,7 @@ class _Unfit(Exception):  # noqa: N818  # says why a record is rejected; never l
 def part_of(batch: Batch, found: Sequence[tuple[int, object]]) -> Batch:
     """A batch of some records of another, each with its position in that."""
 
-    def place(row: int) -> Place:
+    def place(row: int) -> RecordPosition:
         return batch.place(found[row][0])
 
     return replace(batch, rows=[row for _, row in found], count=len(found), place=place, rejects=(), first_row=0)

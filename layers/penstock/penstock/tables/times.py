@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from penstock.tables.column_kinds import Cells, Kind, shown
+from penstock.tables.column_kinds import Cells, ColumnKind, shown
 
 # PostgreSQL keeps microseconds, and would round what is smaller.
 DIGITS_OF_SECONDS = 6
@@ -26,7 +26,7 @@ def not_iso(text: str, what: str, example: str) -> ValueError:
     return ValueError(f"{shown(text)} is not {what}")
 
 
-class FormattedKind(Kind):
+class FormattedKind(ColumnKind):
     """In the formats of the route, the first that fits: patterns of strptime."""
 
     def __init__(self, formats: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ class FormattedKind(Kind):
         raise ValueError(f"{shown(text)} is not in the format {' or '.join(map(repr, self.formats))}")
 
 
-class DateKind(Kind):
+class DateKind(ColumnKind):
     """A day; a timestamp at midnight will do."""
 
     pattern = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
@@ -95,7 +95,7 @@ def zoned(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class TimestampKind(Kind):
+class TimestampKind(ColumnKind):
     """With time zone; without one in the text it is UTC."""
 
     common = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,6})?)?(?:Z|([+-]00(?::?00)?))?)?")

@@ -17,8 +17,8 @@ from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.large_jobs import (
     MemoryEventBus,
     MemoryExecutionStore,
-    MemoryMachine,
     MemoryPartStore,
+    MemoryStateMachine,
     MemoryWorkFiles,
 )
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
@@ -38,12 +38,12 @@ __all__ = [
     "MemoryExecutionStore",
     "MemoryJobStore",
     "MemoryJobTimes",
-    "MemoryMachine",
     "MemoryObjectStore",
     "MemoryOpenJobs",
     "MemoryPartStore",
     "MemoryQueue",
     "MemoryRejectLog",
+    "MemoryStateMachine",
     "MemoryTexts",
     "MemoryWorkFiles",
     "Moment",

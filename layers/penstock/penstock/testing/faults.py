@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock.delivery.ports import ObjectStore
-from penstock.destinations.ports import BucketSink, PublishRule, unnoted
+from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
 from penstock.errors import ServiceUnavailableError, SourceChangedError
 from penstock.model.object import Content, ObjectHead, Published, Source, Target
 from penstock.model.source import ByteSource
@@ -150,7 +150,7 @@ class FaultyObjectStore:
         return self.source(self.inner.open_source(source, start=start, end=end))
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> BucketSink:
         return self.sink(self.inner.open_sink(target, content, rule, created))
 

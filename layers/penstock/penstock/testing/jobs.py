@@ -12,7 +12,7 @@ from penstock.errors import JobInProgressError, LeaseLostError, SupersededError,
 from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
-from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_begin_again
+from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive
 from penstock.model.object import Source
 from penstock.model.route import Store
 from penstock.model.span import delivery_of
@@ -36,13 +36,13 @@ class MemoryJobStore:
     def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
         now = self.clock()
         refusal = None if self._note_order(job) else self._refusal(job)
-        standing = self.jobs.get(job.id)
-        until = standing.lease_until if standing else 0.0
-        if standing and (standing.state.final or (standing.state is JobState.EXECUTING and until > now)):
-            return standing
-        if standing and until > now:
+        existing = self.jobs.get(job.id)
+        until = existing.lease_until if existing else 0.0
+        if existing and (existing.state.final or (existing.state is JobState.EXECUTING and until > now)):
+            return existing
+        if existing and until > now:
             raise JobInProgressError(f"{job.source.uri}: another attempt is at work", retry_after=until - now)
-        before = standing or JobStatus(job.id, JobState.WAITING, "", started_at=now)
+        before = existing or JobStatus(job.id, JobState.WAITING, "", started_at=now)
         status = replace(
             before,
             state=JobState.RUNNING,
@@ -72,7 +72,7 @@ class MemoryJobStore:
             raise refusal
         return claim
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+    def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         self._check(claim)
         now = self.clock()
         self.change(claim.job_id, progress=progress, memory_peak=memory, updated_at=now, lease_until=now + lease)
@@ -149,9 +149,9 @@ class MemoryJobStore:
         status = self.jobs.get(job_id)
         return self._with_units(status) if status else None
 
-    def begin_again(self, status: JobStatus) -> bool:
+    def reopen(self, status: JobStatus) -> bool:
         now, job_id = self.clock(), status.job_id
-        if not can_begin_again(status, now) or not self.is_unchanged(status):
+        if not can_redrive(status, now) or not self.is_unchanged(status):
             return False
         self.change(
             job_id,

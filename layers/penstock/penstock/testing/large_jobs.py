@@ -184,7 +184,7 @@ class MemoryExecutionStore:
         self._check(job_id, execution)
         self.jobs.wait_for(job_id, error, holder=_yielded(execution))
 
-    def standing(self, job_id: str, execution: str) -> JobState:
+    def job_state(self, job_id: str, execution: str) -> JobState:
         state = self.jobs.jobs[job_id].state
         if self.jobs.holder(job_id) == _yielded(execution):
             return state
@@ -234,11 +234,11 @@ class MemoryExecutionStore:
         delivery = delivery_of(execution, round_)
         return {span: self.kept[delivery, span] for span in spans if (delivery, span) in self.kept}
 
-    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+    def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         self._check(job_id, execution)
         self.noted[execution] = failure
 
-    def blamed(self, job_id: str, execution: str) -> Failure | None:  # noqa: ARG002  # as above
+    def recorded_failure(self, job_id: str, execution: str) -> Failure | None:  # noqa: ARG002  # as above
         return self.noted.get(execution)
 
     def end(
@@ -279,7 +279,7 @@ def _yielded(execution: str) -> str:
 
 
 @dataclass
-class MemoryMachine:
+class MemoryStateMachine:
     """Remembers which executions were started, and with what; a test says which have ``ended``, with what ``results``.
     Implements ``Machine``."""
 

@@ -11,7 +11,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Self
 
-from penstock.destinations.ports import PublishRule, Verdict, unnoted
+from penstock.destinations.ports import PublishRule, Verdict, ignore_upload
 from penstock.errors import (
     ChecksumMismatchError,
     DestinationMissingError,
@@ -142,19 +142,19 @@ class MemoryObjectStore:
 
     def read(self, source: Source) -> bytes:
         """Implements ``ObjectReader``."""
-        standing = self.get(source.bucket, source.key)
-        if standing is None:
+        existing = self.get(source.bucket, source.key)
+        if existing is None:
             raise SourceGoneError(f"{source.uri} is gone")
-        found = (standing.head.etag, standing.head.version_id, standing.head.size)
+        found = (existing.head.etag, existing.head.version_id, existing.head.size)
         if found != (source.etag, source.version_id, source.size):
             raise SourceChangedError(f"{source.uri} has changed")
-        return standing.data
+        return existing.data
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> MemoryObjectSource:
         return MemoryObjectSource(self, source, self._piece, start, source.size if end is None else end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> MemoryBucketSink:
         return MemoryBucketSink(self, target, content, rule, created)
 
@@ -187,8 +187,8 @@ class MemoryObjectStore:
     def put_if(self, etag: str, target: Target, content: Content, data: bytes, *, parts: int = 0) -> Published | None:
         """Store an object if its key still holds this ETag, or, for an empty one, still nothing; None if not."""
         with self._lock:
-            standing = self.get(target.bucket, target.key)
-            if (standing.head.etag if standing else "") != etag:
+            existing = self.get(target.bucket, target.key)
+            if (existing.head.etag if existing else "") != etag:
                 return None
             self.put(target.bucket, target.key, data, content=content, parts=parts)
             stored = self.get(target.bucket, target.key)

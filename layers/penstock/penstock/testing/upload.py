@@ -13,7 +13,7 @@ from penstock.aws.s3.body_port import Body, Moved
 from penstock.errors import DestinationMissingError, FileChangedError, RequestRefusedError
 from penstock.limits import S3
 from penstock.model.object import Content, Published, Target
-from penstock.model.upload import FileIdentity, OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
+from penstock.model.upload import ExistingObject, ExistingPart, FileIdentity, OpenUpload, Proof, SentPart, Unfinished
 
 Before = Callable[[str], None]
 
@@ -125,14 +125,14 @@ class MemoryUploadService:
         self.after("begin")
         return upload
 
-    def parts(self, upload: OpenUpload) -> Mapping[int, StandingPart] | None:
+    def parts(self, upload: OpenUpload) -> Mapping[int, ExistingPart] | None:
         self.before("parts")
         with self._lock:
             if upload.id not in self.uploads:
                 return None
             crc32 = zlib.crc32 if self.proof is Proof.CRC32 else lambda _data: None
             return {
-                number: StandingPart(len(data), self._etag(data), crc32(data))
+                number: ExistingPart(len(data), self._etag(data), crc32(data))
                 for number, data in self.uploads[upload.id].parts.items()
             }
 
@@ -153,10 +153,10 @@ class MemoryUploadService:
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
         self.before("complete")
         with self._lock:
-            standing = self.uploads.get(upload.id)
-            if standing is None:
+            existing = self.uploads.get(upload.id)
+            if existing is None:
                 return None
-            bodies = [standing.parts.get(part.number, b"") for part in parts]
+            bodies = [existing.parts.get(part.number, b"") for part in parts]
             if [self._etag(body) for body in bodies] != [part.etag for part in parts]:
                 raise RequestRefusedError("InvalidPart")
             if any(len(body) < S3.min_part for body in bodies[:-1]):
@@ -166,7 +166,7 @@ class MemoryUploadService:
                 raise RequestRefusedError("BadDigest")
             digests = b"".join(md5(body, usedforsecurity=False).digest() for body in bodies)
             etag = f"{self._etag(digests)}-{len(parts)}"
-            self.objects[upload.target] = MemoryObject(data, etag, standing.content)
+            self.objects[upload.target] = MemoryObject(data, etag, existing.content)
             del self.uploads[upload.id]
         self.after("complete")
         return Published(len(data), crc32, len(parts), etag)
@@ -188,14 +188,14 @@ class MemoryUploadService:
         moved(len(data))
         return Published(len(data), crc32, 0, self._etag(data))
 
-    def standing(self, target: Target) -> StandingObject | None:
-        self.before("standing")
+    def existing(self, target: Target) -> ExistingObject | None:
+        self.before("existing")
         with self._lock:
             one = self.objects.get(target)
             if one is None:
                 return None
             crc32 = zlib.crc32(one.data) if self.proof is Proof.CRC32 else None
-            return StandingObject(len(one.data), one.etag, crc32=crc32)
+            return ExistingObject(len(one.data), one.etag, crc32=crc32)
 
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
         with self._lock:

@@ -9,13 +9,13 @@ from penstock.aws.s3.body import PIECE, FileBody, md5_of
 from penstock.aws.s3.body_port import Body
 from penstock.codecs.checksum import crc32 as crc32_of_bytes
 from penstock.codecs.checksum import crc32_combine
-from penstock.model.upload import SentPart, StandingObject, StandingPart
+from penstock.model.upload import ExistingObject, ExistingPart, SentPart
 from penstock.upload.parts import FileParts
 from penstock.upload.ports import LocalSource
-from penstock.upload.worker_pool import Buffer, Crew
+from penstock.upload.worker_pool import Buffer, WorkerPool
 
 
-def same_part(part: StandingPart, body: Body, crc32: int) -> bool:
+def same_part(part: ExistingPart, body: Body, crc32: int) -> bool:
     """Whether a part that stands is made of these bytes: by its CRC32 where it is listed, else by its ETag.
 
     An ETag is the MD5 of the part, but not under SSE-KMS or SSE-C.
@@ -27,13 +27,13 @@ def same_part(part: StandingPart, body: Body, crc32: int) -> bool:
     return part.etag == md5_of(body).hex()
 
 
-def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, threads: int) -> int | None:
+def same_object(existing: ExistingObject, source: LocalSource, plan: FileParts, threads: int) -> int | None:
     """The CRC32 of the file if an object is made of its bytes, by its own CRC32 or by the ETag of these parts; else
     None. Reads the whole file.
 
     The ETag of parts is the MD5 of their MD5s, https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
     """
-    if standing.size != plan.size:
+    if existing.size != plan.size:
         return None
     digests: dict[int, bytes] = {}
     parts: list[SentPart] = []
@@ -49,10 +49,10 @@ def same_object(standing: StandingObject, source: LocalSource, plan: FileParts, 
             digests[number] = digest.digest()
             parts.append(SentPart(number, len(body), "", crc32))
 
-    Crew(min(threads, plan.count)).run(work, range(1, plan.count + 1))
+    WorkerPool(min(threads, plan.count)).run(work, range(1, plan.count + 1))
     crc32 = joined(parts)
     whole = md5(b"".join(digests[number] for number in sorted(digests)), usedforsecurity=False)
-    same = standing.crc32 == crc32 or standing.etag == f"{whole.hexdigest()}-{plan.count}"
+    same = existing.crc32 == crc32 or existing.etag == f"{whole.hexdigest()}-{plan.count}"
     return crc32 if same else None
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from penstock.aws.s3.body_port import Body, Moved
 from penstock.model.object import Content, Published, Target
-from penstock.model.upload import FileIdentity, OpenUpload, SentPart, StandingObject, StandingPart, Unfinished
+from penstock.model.upload import ExistingObject, ExistingPart, FileIdentity, OpenUpload, SentPart, Unfinished
 
 
 class LocalSource(Protocol):
@@ -36,7 +36,7 @@ class UploadService(Protocol):
     def begin(self, target: Target, content: Content) -> OpenUpload:
         """Open an upload; where the service cannot prove the whole by its CRC32, each part is proven by its MD5."""
 
-    def parts(self, upload: OpenUpload) -> Mapping[int, StandingPart] | None:
+    def parts(self, upload: OpenUpload) -> Mapping[int, ExistingPart] | None:
         """Every part that the service has, by number; None when the upload was completed, aborted or has expired."""
 
     def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
@@ -51,7 +51,7 @@ class UploadService(Protocol):
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         """Send a small object in one request."""
 
-    def standing(self, target: Target) -> StandingObject | None:
+    def existing(self, target: Target) -> ExistingObject | None:
         """What stands at a destination; None where nothing does."""
 
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:

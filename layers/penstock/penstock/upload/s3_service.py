@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from penstock.aws.cli_errors import telling
+from penstock.aws.cli_errors import cli_errors
 from penstock.aws.errors import code_of, may_be_unknown_header, status_of
 from penstock.aws.s3.body import md5_of
 from penstock.aws.s3.body_port import Body, Moved
 from penstock.aws.s3.open_uploads import open_upload_pages
-from penstock.aws.s3.part_body import going
+from penstock.aws.s3.part_body import progress_body
 from penstock.model.object import Content, Published, Target
-from penstock.model.upload import OpenUpload, Proof, SentPart, StandingObject, StandingPart, Unfinished
+from penstock.model.upload import ExistingObject, ExistingPart, OpenUpload, Proof, SentPart, Unfinished
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,7 +32,7 @@ class S3UploadService:
 
     def begin(self, target: Target, content: Content) -> OpenUpload:
         about = _about(target, content)
-        with telling(f"s3:PutObject on {target.uri}"):
+        with cli_errors(f"s3:PutObject on {target.uri}"):
             try:
                 answer = self._client.create_multipart_upload(
                     **about, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
@@ -45,12 +45,12 @@ class S3UploadService:
         proof = Proof.CRC32 if answer.get("ChecksumType") == "FULL_OBJECT" else Proof.MD5
         return OpenUpload(target, answer["UploadId"], proof)
 
-    def parts(self, upload: OpenUpload) -> Mapping[int, StandingPart] | None:
+    def parts(self, upload: OpenUpload) -> Mapping[int, ExistingPart] | None:
         pages = self._client.get_paginator("list_parts").paginate(**_named(upload))
-        with telling(f"s3:ListMultipartUploadParts on {upload.target.uri}"):
+        with cli_errors(f"s3:ListMultipartUploadParts on {upload.target.uri}"):
             try:
                 return {
-                    part["PartNumber"]: StandingPart(
+                    part["PartNumber"]: ExistingPart(
                         part["Size"], part["ETag"].strip('"'), _decoded(part.get("ChecksumCRC32"))
                     )
                     for page in pages
@@ -63,7 +63,7 @@ class S3UploadService:
 
     def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
         proof = _crc32(crc32) if upload.proof is Proof.CRC32 else _md5(body)
-        with telling(f"s3:PutObject on {upload.target.uri}"), going(body, moved) as part:
+        with cli_errors(f"s3:PutObject on {upload.target.uri}"), progress_body(body, moved) as part:
             answer = self._client.upload_part(
                 **_named(upload),
                 PartNumber=number,
@@ -85,7 +85,7 @@ class S3UploadService:
             }
             for part in parts
         ]
-        with telling(f"s3:PutObject on {upload.target.uri}"):
+        with cli_errors(f"s3:PutObject on {upload.target.uri}"):
             try:
                 answer = self._client.complete_multipart_upload(
                     **_named(upload), MultipartUpload={"Parts": listed}, **whole
@@ -98,7 +98,7 @@ class S3UploadService:
         return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
     def abort(self, upload: OpenUpload) -> None:
-        with telling(f"s3:AbortMultipartUpload on {upload.target.uri}"):
+        with cli_errors(f"s3:AbortMultipartUpload on {upload.target.uri}"):
             try:
                 self._client.abort_multipart_upload(**_named(upload))
             except ClientError as error:
@@ -107,19 +107,19 @@ class S3UploadService:
 
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         about = _about(target, content)
-        with telling(f"s3:PutObject on {target.uri}"):
+        with cli_errors(f"s3:PutObject on {target.uri}"):
             try:
-                with going(body, moved) as whole:
+                with progress_body(body, moved) as whole:
                     answer = self._client.put_object(**about, **_crc32(crc32), Body=cast("Any", whole))
             except ClientError as error:
                 if not may_be_unknown_header(error):
                     raise
-                with going(body, moved) as whole:
+                with progress_body(body, moved) as whole:
                     answer = self._client.put_object(**about, **_md5(body), Body=cast("Any", whole))
         return Published(len(body), crc32, 0, answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
-    def standing(self, target: Target) -> StandingObject | None:
-        with telling(f"s3:GetObject on {target.uri} and s3:ListBucket on {target.bucket}"):
+    def existing(self, target: Target) -> ExistingObject | None:
+        with cli_errors(f"s3:GetObject on {target.uri} and s3:ListBucket on {target.bucket}"):
             try:
                 head = self._client.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED")
             except ClientError as error:
@@ -127,7 +127,7 @@ class S3UploadService:
                     return None
                 raise
         composite = head.get("ChecksumType") == "COMPOSITE"
-        return StandingObject(
+        return ExistingObject(
             size=head["ContentLength"],
             etag=head["ETag"].strip('"'),
             version_id=head.get("VersionId", ""),
@@ -137,7 +137,7 @@ class S3UploadService:
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
         found = []
         pages = open_upload_pages(self._client, bucket, prefix)
-        with telling(f"s3:ListBucketMultipartUploads on {bucket}"):
+        with cli_errors(f"s3:ListBucketMultipartUploads on {bucket}"):
             for page in pages:
                 now = _now(page["ResponseMetadata"]["HTTPHeaders"])
                 for upload in page.get("Uploads", ()):

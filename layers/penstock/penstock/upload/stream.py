@@ -15,8 +15,8 @@ from penstock.model.upload import OpenUpload, SentPart
 from penstock.upload.content import joined
 from penstock.upload.parts import StreamPlan
 from penstock.upload.ports import TransferProgress, UploadService
-from penstock.upload.uploader import Sent, check_key
-from penstock.upload.worker_pool import Buffer, Crew
+from penstock.upload.uploader import UploadResult, check_key
+from penstock.upload.worker_pool import Buffer, WorkerPool
 
 ReadInto = Callable[[memoryview], int]
 """Fills a buffer as far as the stream goes; the number of bytes, less than asked for only at its end."""
@@ -30,7 +30,7 @@ def upload_stream(
     service: UploadService,
     progress: TransferProgress,
     plan: StreamPlan,
-) -> Sent:
+) -> UploadResult:
     """Send a stream to its end: in one request if it is no longer than the first part. Memory: threads x largest part.
 
     Whatever interrupts it aborts the upload: it cannot go on. Raises as `Uploader.upload` does.
@@ -42,7 +42,7 @@ def upload_stream(
     if size < len(first):
         del first[size:]
         made = service.put(target, content, HeldBody(first), crc32=crc32_of(first), moved=progress.add)
-        return Sent(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
+        return UploadResult(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
     upload = service.begin(target, content)
     try:
         parts = _Stream(read_into, first, plan.parts).send(upload, service, progress, plan.threads)
@@ -56,7 +56,7 @@ def upload_stream(
             f"the upload to {target.uri} was ended by somebody else", hint="Run the same command again."
         )
     size = sum(part.size for part in parts)
-    return Sent(target, size, size, len(parts), 0, published.etag, published.version_id, crc32)
+    return UploadResult(target, size, size, len(parts), 0, published.etag, published.version_id, crc32)
 
 
 def _abort(service: UploadService, upload: OpenUpload, cause: BaseException) -> None:
@@ -89,7 +89,7 @@ class _Stream:
                 etag = service.send(upload, number, HeldBody(body), crc32=crc32, moved=progress.add)
                 parts.append(SentPart(number, len(body), etag, crc32))
 
-        Crew(threads).run(work, self._turns())
+        WorkerPool(threads).run(work, self._turns())
         return sorted(parts, key=lambda part: part.number)
 
     def _turns(self) -> Iterator[int]:

@@ -23,16 +23,16 @@ from penstock.errors import (
 )
 from penstock.limits import S3
 from penstock.model.object import Content, Target
-from penstock.model.upload import Proof, SentPart, StandingPart, UploadState
+from penstock.model.upload import ExistingPart, Proof, SentPart, UploadState
 from penstock.upload.content import joined, same_object, same_part
 from penstock.upload.parts import FileParts, plan_file
 from penstock.upload.ports import LocalSource, StateFile, TransferProgress, UploadService
 from penstock.upload.state import changes, from_text, to_text
-from penstock.upload.worker_pool import Buffer, Crew
+from penstock.upload.worker_pool import Buffer, WorkerPool
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class UploadRequest:
     """What to send where. ``part_size`` 0 chooses; ``restart`` gives up what was begun before."""
 
     source: LocalSource
@@ -43,7 +43,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class UploadResult:
     """What became of a file of ``size`` bytes, of which ``sent`` went over the network now.
 
     ``parts`` is 0 for a single PUT; ``kept`` of them were there before.
@@ -81,7 +81,7 @@ class Uploader:
         self._clock = clock
         self._told_weaker = False
 
-    def upload(self, order: Order, file: StateFile, *, keep_state: bool = False) -> Sent:
+    def upload(self, order: UploadRequest, file: StateFile, *, keep_state: bool = False) -> UploadResult:
         """Send a file, or go on with what the state ``file`` remembers of it.
 
         ``keep_state`` leaves the state of a finished upload for the caller to remove, so that a command of several
@@ -106,7 +106,7 @@ class Uploader:
             file.remove()
         return sent
 
-    def _remembered(self, order: Order, file: StateFile) -> UploadState | None:
+    def _remembered(self, order: UploadRequest, file: StateFile) -> UploadState | None:
         """What was begun, if it is of this file as it is now."""
         text = file.load()
         if text is None:
@@ -138,24 +138,24 @@ class Uploader:
             self._progress.tell(f"{error}; `penstock uploads` lists what it may have left")
         file.remove()
 
-    def _done_before(self, state: UploadState) -> Sent | None:
+    def _done_before(self, state: UploadState) -> UploadResult | None:
         """The object that an earlier run of the command has left, if it still stands."""
-        standing = self._service.standing(state.target)
-        if standing is None or standing.etag != state.etag:
+        existing = self._service.existing(state.target)
+        if existing is None or existing.etag != state.etag:
             return None
-        self._progress.skip(standing.size)
-        return Sent(state.target, standing.size, 0, 0, 0, standing.etag, standing.version_id, standing.crc32)
+        self._progress.skip(existing.size)
+        return UploadResult(state.target, existing.size, 0, 0, 0, existing.etag, existing.version_id, existing.crc32)
 
-    def _put(self, order: Order) -> Sent:
+    def _put(self, order: UploadRequest) -> UploadResult:
         body = FileBody(order.source.read_into, 0, order.source.identity.size, bytearray(PIECE))
         crc32 = crc32_of(body)
         order.source.check()
         made = self._service.put(order.target, order.content, body, crc32=crc32, moved=self._progress.add)
-        return Sent(order.target, made.size, made.size, 0, 0, made.etag, made.version_id, made.crc32)
+        return UploadResult(order.target, made.size, made.size, 0, 0, made.etag, made.version_id, made.crc32)
 
-    def _go_on(self, order: Order, file: StateFile, plan: FileParts, state: UploadState | None) -> Sent:
-        standing = self._service.parts(state.upload) if state else None
-        if state and standing is None:
+    def _go_on(self, order: UploadRequest, file: StateFile, plan: FileParts, state: UploadState | None) -> UploadResult:
+        existing = self._service.parts(state.upload) if state else None
+        if state and existing is None:
             if found := self._completed_before(order.source, state):
                 self._progress.skip(plan.size)
                 return found
@@ -170,7 +170,7 @@ class Uploader:
         if state.proof is Proof.MD5 and not self._told_weaker:
             self._told_weaker = True
             self._progress.tell("this service takes no CRC32 of the whole object: each part goes with its MD5")
-        parts, kept = self._send_parts(order.source, state, standing or {})
+        parts, kept = self._send_parts(order.source, state, existing or {})
         sent = sum(part.size for part in parts if part.number not in kept)
         made = self._service.complete(state.upload, parts, crc32=joined(parts))
         if made is None:
@@ -180,9 +180,11 @@ class Uploader:
             raise PublishConflictError(
                 f"the upload to {order.target.uri} was ended by somebody else", hint="Run the same command again."
             )
-        return Sent(order.target, made.size, sent, made.parts, len(kept), made.etag, made.version_id, made.crc32)
+        return UploadResult(
+            order.target, made.size, sent, made.parts, len(kept), made.etag, made.version_id, made.crc32
+        )
 
-    def _begin(self, order: Order, file: StateFile, plan: FileParts) -> UploadState:
+    def _begin(self, order: UploadRequest, file: StateFile, plan: FileParts) -> UploadState:
         upload = self._service.begin(order.target, order.content)
         state = self._state(order, plan, upload.id, upload.proof)
         try:
@@ -192,7 +194,9 @@ class Uploader:
             raise
         return state
 
-    def _state(self, order: Order, plan: FileParts, upload_id: str, proof: Proof, *, etag: str = "") -> UploadState:
+    def _state(
+        self, order: UploadRequest, plan: FileParts, upload_id: str, proof: Proof, *, etag: str = ""
+    ) -> UploadState:
         return UploadState(
             source=order.source.path,
             identity=order.source.identity,
@@ -206,7 +210,7 @@ class Uploader:
         )
 
     def _send_parts(
-        self, source: LocalSource, state: UploadState, standing: Mapping[int, StandingPart]
+        self, source: LocalSource, state: UploadState, existing: Mapping[int, ExistingPart]
     ) -> tuple[list[SentPart], set[int]]:
         """Every part of the file in order, and the numbers of those that were there."""
         plan = FileParts(source.identity.size, state.part_size)
@@ -216,7 +220,7 @@ class Uploader:
         def work(number: int, buffer: Buffer) -> None:
             body = FileBody(source.read_into, plan.offset(number), plan.length(number), buffer.of(PIECE))
             crc32 = crc32_of(body)
-            there = standing.get(number)
+            there = existing.get(number)
             if there and same_part(there, body, crc32):
                 etag = there.etag
                 kept.add(number)
@@ -225,22 +229,24 @@ class Uploader:
                 etag = self._service.send(state.upload, number, body, crc32=crc32, moved=self._progress.add)
             parts.append(SentPart(number, len(body), etag, crc32))
 
-        Crew(min(self._threads, plan.count)).run(work, range(1, plan.count + 1))
+        WorkerPool(min(self._threads, plan.count)).run(work, range(1, plan.count + 1))
         source.check()
         return sorted(parts, key=lambda part: part.number), kept
 
-    def _completed_before(self, source: LocalSource, state: UploadState) -> Sent | None:
+    def _completed_before(self, source: LocalSource, state: UploadState) -> UploadResult | None:
         """The object, if it already is what this upload was to make: it was completed, but not noted here."""
         try:
-            standing = self._service.standing(state.target)
+            existing = self._service.existing(state.target)
         except AccessDeniedError:
             return None  # who may only write cannot know; the file is sent once more
         plan = FileParts(source.identity.size, state.part_size)
-        crc32 = same_object(standing, source, plan, self._threads) if standing else None
-        if standing is None or crc32 is None:
+        crc32 = same_object(existing, source, plan, self._threads) if existing else None
+        if existing is None or crc32 is None:
             return None
         source.check()
-        return Sent(state.target, plan.size, 0, plan.count, plan.count, standing.etag, standing.version_id, crc32)
+        return UploadResult(
+            state.target, plan.size, 0, plan.count, plan.count, existing.etag, existing.version_id, crc32
+        )
 
 
 def check_key(target: Target) -> None:

@@ -24,7 +24,7 @@ class Buffer:
 Work: TypeAlias = Callable[[int, Buffer], None]
 
 
-class Crew:
+class WorkerPool:
     """So many threads, each with one buffer of its own: memory is threads x what they ask for.
 
     They are daemons: a part under way does not keep a process alive that was told to end.

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from penstock.aws.cli_errors import ANEW, telling
-from penstock.aws.stack_outputs import read_deployed
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
+from penstock.aws.stack_outputs import read_stack_outputs
 from penstock.aws.text_files import UriTexts
-from penstock.explain.explanation import NAMES, Surroundings
+from penstock.explain.explanation import NAMES, StackEnvironment
 from penstock.limits import MIB, MOST_WORKERS, Budget
 from penstock.routes import Routes, parse_routes
-from penstock.wiring.cli_clients import PersonClients
+from penstock.wiring.cli_clients import CliClients
 from penstock.wiring.routes import packaged_routes
 
-__all__ = ["PersonClients", "Surroundings", "read_routes", "surroundings"]
+__all__ = ["CliClients", "StackEnvironment", "read_routes", "stack_environment"]
 
 
-def surroundings(clients: PersonClients, stack: str = "", memory: int = 0) -> Surroundings:
+def stack_environment(clients: CliClients, stack: str = "", memory: int = 0) -> StackEnvironment:
     """Those of a stack, or the template's defaults; ``memory`` overrules."""
     if not stack:
-        return Surroundings({name: name for name in NAMES}, memory=memory or 1769 * MIB)
-    with telling(f"cloudformation:DescribeStacks on {stack}", again=ANEW):
-        deployed = read_deployed(clients.cloudformation(), stack)
+        return StackEnvironment({name: name for name in NAMES}, memory=memory or 1769 * MIB)
+    with cli_errors(f"cloudformation:DescribeStacks on {stack}", again=RUN_AGAIN):
+        deployed = read_stack_outputs(clients.cloudformation(), stack)
 
     def number(name: str, default: int) -> int:
         return int(deployed.parameters.get(name) or default)
 
     outputs = {name: _output(name) for name in NAMES}
-    return Surroundings(
+    return StackEnvironment(
         names={name: deployed.outputs.get(output, name) for name, output in outputs.items()},
         memory=memory or number("MemorySize", 1769) * MIB,
         timeout=number("Timeout", 900),
@@ -39,13 +39,13 @@ def surroundings(clients: PersonClients, stack: str = "", memory: int = 0) -> Su
     )
 
 
-def read_routes(clients: PersonClients, uri: str, names: Mapping[str, str]) -> tuple[str, Routes]:
+def read_routes(clients: CliClients, uri: str, names: Mapping[str, str]) -> tuple[str, Routes]:
     """The routes of a file, a path or s3://; of the packaged one where ``uri`` is empty. Also answers which it was.
 
     Raises InvalidRouteError naming file, route and field, ConfigurationError where it cannot be read.
     """
     where = uri or str(packaged_routes())
-    with telling(f"s3:GetObject on {where}", again=ANEW):
+    with cli_errors(f"s3:GetObject on {where}", again=RUN_AGAIN):
         text = UriTexts(lambda: clients.s3(Budget.of(128 * MIB))).read(where)
     return where, parse_routes(text, where, names)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.aws.access import Access
 from penstock.aws.dynamodb_client import records_config
 from penstock.aws.s3.client import s3_config
-from penstock.aws.session import LIGHT
+from penstock.aws.session import DEFAULT_CONFIG
 from penstock.limits import Budget
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class PersonClients(Access):
+class CliClients(Access):
     """Raises ConfigurationError for a profile or endpoint that is none."""
 
     def s3(self, budget: Budget) -> S3Client:
@@ -29,4 +29,4 @@ class PersonClients(Access):
         return client
 
     def cloudformation(self) -> Any:
-        return self.client("cloudformation", LIGHT)
+        return self.client("cloudformation", DEFAULT_CONFIG)

@@ -4,53 +4,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.errors import PermanentError
-from penstock.explain.explanation import NAMES, Forecast, Seen, Surroundings, Taken, forecast, see, taken, too_long
+from penstock.explain.explanation import (
+    NAMES,
+    Forecast,
+    RouteMatch,
+    SourcePreview,
+    StackEnvironment,
+    forecast,
+    match_route,
+    preview,
+    too_long,
+)
 from penstock.model.job import Job
 from penstock.model.object import Source, Target
 from penstock.model.route import TableTarget
 from penstock.routes import Routes, check_target, destination_of
-from penstock.run.loads import Everywhere
-from penstock.wiring.cli import PersonClients, read_routes, surroundings
-from penstock.wiring.source_resolver import Inlets, place_of
+from penstock.run.loads import RoutedObjectStore
+from penstock.wiring.cli import CliClients, read_routes, stack_environment
+from penstock.wiring.source_resolver import SourceResolver, bucket_and_key
 
-__all__ = ["Explanation", "PersonClients", "explain"]
+__all__ = ["CliClients", "Explanation", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found out. ``file`` holds the routes; without ``taken`` no route takes the source, and nothing else is
+    """What was found out. ``file`` holds the routes; without ``match`` no route takes the source, and nothing else is
     known. ``problems`` are why the job would fail."""
 
     source: Source
     file: str
     routes: Routes
-    around: Surroundings
-    taken: Taken | None = None
+    around: StackEnvironment
+    match: RouteMatch | None = None
     target: Target | TableTarget | None = None
-    seen: Seen = field(default_factory=Seen)
+    seen: SourcePreview = field(default_factory=SourcePreview)
     forecast: Forecast | None = None
     problems: tuple[str, ...] = ()
 
 
-def explain(clients: PersonClients, text: str, *, as_key: str, file: str, stack: str, memory: int) -> Explanation:
+def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: str, memory: int) -> Explanation:
     """``text`` is s3://, another URI or a path. ``memory`` in bytes overrules that of the stack, or the template's.
 
     Raises InvalidRouteError for bad routes, SourceGoneError, and what asking S3 and CloudFormation raises.
     """
-    around = surroundings(clients, stack, memory)
+    around = stack_environment(clients, stack, memory)
     where, routes = read_routes(clients, file or around.routes_uri, around.names)
     objects = S3ObjectStore(clients.s3(around.budget), around.budget)
-    bucket, key = place_of(text, routes.source_bucket)
-    inlet = Inlets(lambda: objects).find(text, (bucket, as_key or key))
-    source = inlet.source
-    found = taken(routes, source.bucket, as_key or source.key)
+    bucket, key = bucket_and_key(text, routes.source_bucket)
+    resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
+    source = resolved.source
+    found = match_route(routes, source.bucket, as_key or source.key)
     if found is None:
         return Explanation(source, where, routes, around)
-    with telling(f"s3:GetObject on {source.uri}", again=ANEW):
-        seen = see(Everywhere(lambda: objects, inlet.content), source, found.route, around.budget)
+    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
+        seen = preview(RoutedObjectStore(lambda: objects, resolved.content), source, found.route, around.budget)
     target = destination_of(found.route, source)
     problems = [problem for problem in (seen.problem, _refused(routes, found, source, target)) if problem]
     expected = None
@@ -62,7 +72,7 @@ def explain(clients: PersonClients, text: str, *, as_key: str, file: str, stack:
     return Explanation(source, where, routes, around, found, target, seen, expected, tuple(problems))
 
 
-def _refused(routes: Routes, found: Taken, source: Source, target: Target | TableTarget) -> str:
+def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target | TableTarget) -> str:
     """Why the destination would be refused; a name that only a stack knows is no reason."""
     if not isinstance(target, Target) or target.bucket in NAMES:
         return ""

@@ -15,12 +15,12 @@ from penstock.aws.queue import SqsQueue
 from penstock.aws.s3.client import s3_client
 from penstock.aws.session import dynamodb_client, sqs_client
 from penstock.aws.text_files import UriTexts
-from penstock.delivery.attempt import Attempt, Carrier
-from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.attempt import Attempt, Delivery
+from penstock.delivery.bucket import BucketDelivery
 from penstock.destinations.bucket.object_store import S3ObjectStore
-from penstock.jobs.ingest import Ingest, Together
-from penstock.jobs.runner import Outcome, Workshop
-from penstock.large_jobs.failure_recorder import Blaming
+from penstock.jobs.ingest import Ingest, LoadTogether
+from penstock.jobs.runner import JobRunner, Outcome
+from penstock.large_jobs.failure_recorder import FailureRecorder
 from penstock.limits import Budget
 from penstock.model.job import Job, Receipt
 from penstock.model.route import Store
@@ -32,7 +32,7 @@ from penstock.wiring.routes import routes_reader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from penstock.delivery.row_loader import TableCarrier
+    from penstock.delivery.row_loader import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
     from penstock.wiring.large_jobs import Steps
@@ -45,24 +45,24 @@ def ingest() -> Ingest:
         return build_ingest(Settings.from_environment())
 
 
-def plan() -> Blaming:
+def plan() -> FailureRecorder:
     """The plan step of this environment."""
-    return Blaming(_steps().executions, _steps().plan())
+    return FailureRecorder(_steps().executions, _steps().plan())
 
 
-def index() -> Blaming:
+def index() -> FailureRecorder:
     """The index step."""
-    return Blaming(_steps().executions, _steps().index())
+    return FailureRecorder(_steps().executions, _steps().index())
 
 
-def work() -> Blaming:
+def work() -> FailureRecorder:
     """The work step."""
-    return Blaming(_steps().executions, _steps().work())
+    return FailureRecorder(_steps().executions, _steps().work())
 
 
-def finish() -> Blaming:
+def finish() -> FailureRecorder:
     """The finish step."""
-    return Blaming(_steps().executions, _steps().finish())
+    return FailureRecorder(_steps().executions, _steps().finish())
 
 
 def abort() -> Aborter:
@@ -95,21 +95,21 @@ def build_ingest(settings: Settings) -> Ingest:
         Store.POSTGRESQL: cache(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
         Store.DYNAMODB: cache(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
     }
-    workshop = Workshop(
+    runner = JobRunner(
         objects=objects,
         jobs=jobs,
-        carriers={Store.BUCKET: ObjectCarrier(objects, budget)}
-        | {store: _later(carrier) for store, carrier in tables.items()},
-        loads={store: _later_look(carrier) for store, carrier in tables.items()},
+        deliveries={Store.BUCKET: BucketDelivery(objects, budget)}
+        | {store: _later(delivery) for store, delivery in tables.items()},
+        loads={store: _later_look(delivery) for store, delivery in tables.items()},
         lease=settings.lease_seconds,
-        beat_every=settings.beat_seconds,
+        heartbeat_every=settings.heartbeat_seconds,
         margin=settings.margin_seconds,
         handover=handover(settings, objects, s3, dynamodb),
         memory=settings.memory,
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
     together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
-    return Ingest(workshop, SqsQueue(sqs_client), routes, together)
+    return Ingest(runner, SqsQueue(sqs_client), routes, together)
 
 
 def build_job_store(settings: Settings, client: DynamoDBClient | None = None) -> DynamoJobStore:
@@ -117,28 +117,28 @@ def build_job_store(settings: Settings, client: DynamoDBClient | None = None) ->
     return DynamoJobStore(client or dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
 
 
-def _later(made: Callable[[], TableCarrier]) -> Carrier:
+def _later(made: Callable[[], TableDelivery]) -> Delivery:
     """A carrier that is made for its first job: a cold start should not pay for what it may never need."""
 
-    def carry(attempt: Attempt) -> Receipt:
+    def deliver(attempt: Attempt) -> Receipt:
         return made()(attempt)
 
-    return carry
+    return deliver
 
 
-def _later_look(made: Callable[[], TableCarrier]) -> Callable[[Job], Receipt | None]:
+def _later_look(made: Callable[[], TableDelivery]) -> Callable[[Job], Receipt | None]:
     """What it says of a job that is in already."""
     return lambda job: made().ended(job)
 
 
-def _later_together(make: Callable[[], Together]) -> Together:
+def _later_together(make: Callable[[], LoadTogether]) -> LoadTogether:
     """The same for jobs that are done together."""
     made = cache(make)
 
-    def carry(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:
+    def deliver(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:
         return made()(jobs, deadline)
 
-    return carry
+    return deliver
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.session import stepfunctions_client
-from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.delivery.ports import ObjectStore
 from penstock.large_jobs.handover import Handover
 from penstock.settings import Settings
@@ -30,7 +30,7 @@ def handover(settings: Settings, objects: ObjectStore, s3: S3Client, dynamodb: D
         objects,
         S3WorkFiles(s3, settings.work_bucket),
         execution_store(settings, dynamodb),
-        StepFunctionsMachine(stepfunctions_client, settings.state_machine),
+        StepFunctionsStateMachine(stepfunctions_client, settings.state_machine),
         settings.memory,
         settings.large_bytes,
     )

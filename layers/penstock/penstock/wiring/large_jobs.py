@@ -12,15 +12,15 @@ from penstock.aws.s3.client import s3_client
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.session import dynamodb_client, events_client, lambda_client
 from penstock.aws.text_files import UriTexts
-from penstock.delivery.attempt import Carrier
-from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.attempt import Delivery
+from penstock.delivery.bucket import BucketDelivery
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
 from penstock.large_jobs.abort import Aborter
 from penstock.large_jobs.finish import Finisher
-from penstock.large_jobs.index import Indexer
+from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
-from penstock.large_jobs.plan_tables import TableCutter
+from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.work import Worker
 from penstock.limits import Budget, fair_workers
 from penstock.model.route import Store
@@ -69,14 +69,14 @@ class Steps:
             self.files,
             self.executions,
             self.parts,
-            TableCutter(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
+            TableSpanPlanner(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
             routes,
             sizes,
             self.settings.margin_seconds,
         )
 
-    def index(self) -> Indexer:
-        return Indexer(self.objects, self.files, self.executions, self.sizes(workers=1), self.settings.margin_seconds)
+    def index(self) -> IndexStep:
+        return IndexStep(self.objects, self.files, self.executions, self.sizes(workers=1), self.settings.margin_seconds)
 
     def work(self) -> Worker:
         return Worker(
@@ -85,7 +85,7 @@ class Steps:
             self.executions,
             self.parts,
             self.tables,
-            self._carriers(),
+            self._deliveries(),
             routes_reader(self.settings, UriTexts(lambda: self.s3)),
             self.budget,
             self.settings.margin_seconds,
@@ -99,11 +99,11 @@ class Steps:
             self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
         )
 
-    def _carriers(self) -> Mapping[Store, Carrier]:
+    def _deliveries(self) -> Mapping[Store, Delivery]:
         return {
-            Store.BUCKET: ObjectCarrier(self.objects, self.budget),
-            Store.POSTGRESQL: lambda attempt: self.tables(Store.POSTGRESQL).carrier(attempt),
-            Store.DYNAMODB: lambda attempt: self.tables(Store.DYNAMODB).carrier(attempt),
+            Store.BUCKET: BucketDelivery(self.objects, self.budget),
+            Store.POSTGRESQL: lambda attempt: self.tables(Store.POSTGRESQL).delivery(attempt),
+            Store.DYNAMODB: lambda attempt: self.tables(Store.DYNAMODB).delivery(attempt),
         }
 
 

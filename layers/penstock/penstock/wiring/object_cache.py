@@ -20,7 +20,7 @@ from typing import Any, Self, TypeAlias
 from penstock.errors import FileError
 from penstock.sync.cache import Cache, checked
 from penstock.sync.locations import Prefix, parse
-from penstock.sync.model import Trouble
+from penstock.sync.model import SyncError
 from penstock.sync.run import Step, Summary
 from penstock.wiring.sync import Service, file_outside, object_cache
 
@@ -193,7 +193,7 @@ class _Watcher:
 
     def __init__(self, moved: Callable[[int], None]) -> None:
         self.moved = moved
-        self.troubles: list[Trouble] = []
+        self.troubles: list[SyncError] = []
 
     def planned(self, size: int) -> None:
         """Bytes are told of as they arrive."""
@@ -201,5 +201,5 @@ class _Watcher:
     def done(self, step: Step) -> None:
         """Counts tell it."""
 
-    def failed(self, trouble: Trouble) -> None:
+    def failed(self, trouble: SyncError) -> None:
         self.troubles.append(trouble)

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from penstock.aws.abort_function import AbortFunction
 from penstock.aws.access import Access
-from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.job_times import DynamoJobTimes
@@ -17,28 +17,28 @@ from penstock.aws.queue import SqsEvents
 from penstock.aws.s3.head import read_head
 from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.work_files import S3WorkFiles
-from penstock.aws.stack_outputs import read_deployed
-from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.aws.stack_outputs import read_stack_outputs
+from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.large_jobs.job_files import FOLDER, REPORT
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 from penstock.model.record import Reject
 from penstock.model.s3_uri import split
-from penstock.operations.awaiting import Awaiting, source_of
+from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
-from penstock.operations.job_report import Bar, Story, Teller, timeline
+from penstock.operations.job_report import JobReport, JobReportBuilder, TimelineBar, timeline
 from penstock.operations.redriving import Redriver
-from penstock.operations.watching import Watch, follow
+from penstock.operations.watching import JobWatcher, follow
 
-__all__ = ["Access", "Bar", "Names", "Operations", "Story", "names_of", "timeline"]
+__all__ = ["Access", "JobReport", "Operations", "StackNames", "TimelineBar", "stack_names", "timeline"]
 
 # As the template sets it. Only what a redrive writes goes by it, and ingest puts it right when it claims the job.
 RETENTION_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class StackNames:
     """What a stack consists of, as far as its jobs are concerned."""
 
     jobs_table: str
@@ -48,13 +48,13 @@ class Names:
     abort_function: str = ""
 
 
-def names_of(access: Access, stack: str) -> Names:
+def stack_names(access: Access, stack: str) -> StackNames:
     """By the outputs of a CloudFormation stack. Raises ConfigurationError where it is none of Penstock's."""
-    with telling(f"stack {stack}"):
-        outputs = read_deployed(access.client("cloudformation"), stack).outputs
+    with cli_errors(f"stack {stack}"):
+        outputs = read_stack_outputs(access.client("cloudformation"), stack).outputs
     try:
         # The last two are asked for large jobs alone, and the second is younger than some stacks.
-        return Names(
+        return StackNames(
             outputs["JobsTableName"],
             outputs["WorkBucketName"],
             outputs["QueueUrl"],
@@ -68,7 +68,7 @@ def names_of(access: Access, stack: str) -> Names:
 class Operations:
     """The jobs of one stack. Every method raises AccessDeniedError, ServiceUnavailableError and ConfigurationError."""
 
-    def __init__(self, access: Access, names: Names) -> None:
+    def __init__(self, access: Access, names: StackNames) -> None:
         self._access = access
         self._names = names
 
@@ -90,72 +90,72 @@ class Operations:
         return Redriver(
             self._jobs,
             SqsEvents(access.client("sqs"), names.queue_url),
-            StepFunctionsMachine(cache(lambda: access.client("stepfunctions")), names.state_machine),
+            StepFunctionsStateMachine(cache(lambda: access.client("stepfunctions")), names.state_machine),
             AbortFunction(cache(lambda: access.client("lambda")), names.abort_function, wait=True),
         )
 
     def newest(self, *, limit: int, states: Collection[JobState] = ()) -> list[JobStatus]:
         """`finding.newest`."""
-        with telling("the jobs table"):
+        with cli_errors("the jobs table"):
             return newest(self._jobs, limit=limit, states=states)
 
     def find(self, name: str) -> JobStatus:
         """`finding.find`."""
-        with telling("the jobs table"):
+        with cli_errors("the jobs table"):
             return find(self._jobs, name)
 
     def follow(self, job_id: str, *, interval: float) -> Iterator[JobStatus]:
         """`watching.follow`."""
-        with telling("the jobs table"):
+        with cli_errors("the jobs table"):
             yield from follow(self._jobs, job_id, interval=interval)
 
     def await_job(self, uri: str, *, interval: float, on_wait: Callable[[], None]) -> JobStatus:
-        """`awaiting.Awaiting`: the job of the version that stands at an ``s3://`` URI now.
+        """`awaiting.JobWaiter`: the job of the version that stands at an ``s3://`` URI now.
 
         Raises SourceGoneError where nothing stands there, UnknownJobError where no job comes.
         """
         bucket, key = split(uri)
-        with telling(f"s3:GetObject on {uri}", again=ANEW):
+        with cli_errors(f"s3:GetObject on {uri}", again=RUN_AGAIN):
             head = read_head(self._access.client("s3"), bucket, key)
         if head is None:
             raise SourceGoneError(f"{uri} does not exist", hint="Check bucket and key: aws s3 ls s3://BUCKET/PREFIX")
-        with telling("the jobs table", again=ANEW):
+        with cli_errors("the jobs table", again=RUN_AGAIN):
             source = source_of(bucket, key, head)
-            return Awaiting(self._jobs, self._times, source)(interval=interval, on_wait=on_wait)
+            return JobWaiter(self._jobs, self._times, source)(interval=interval, on_wait=on_wait)
 
     def recent(self, *, within: float) -> list[str]:
         """The ids of jobs that are unfinished, and of those that ended within so many seconds, the latest first."""
-        with telling("the jobs table"):
+        with cli_errors("the jobs table"):
             ended = self._times.ended_since(time.time() - within)
             return [*self._times.unfinished(), *sorted(ended, key=lambda job_id: ended[job_id], reverse=True)]
 
     def watch(self, *, rescan: float) -> Iterator[list[JobStatus]]:
-        """`watching.Watch`: a look each time."""
-        watched = Watch(self._jobs, self._times, rescan)
+        """`watching.JobWatcher`: a look each time."""
+        watched = JobWatcher(self._jobs, self._times, rescan)
         while True:
-            with telling("the jobs table"):
+            with cli_errors("the jobs table"):
                 found = watched.look()
             yield found
 
     def rejects(self, job_id: str) -> Iterator[Reject]:
         """What was rejected, while its files have not expired."""
-        with telling("the work bucket"):
+        with cli_errors("the work bucket"):
             yield from self._rejects.read(job_id)
 
     def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
         """`redriving.Redriver`; of a dry run only what it refuses."""
-        with telling("the queue"):
+        with cli_errors("the queue"):
             redriver = self._redriver
             return redriver.check(status) if dry_run else redriver(status)
 
-    def story(self, status: JobStatus, *, sample: int) -> Story:
-        """`story.Teller`."""
-        with telling("the work bucket"):
+    def job_report(self, status: JobStatus, *, sample: int) -> JobReport:
+        """`job_report.JobReportBuilder`."""
+        with cli_errors("the work bucket"):
             files = S3WorkFiles(self._access.client("s3"), self._names.work_bucket)
             executions = DynamoExecutionStore(
                 self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS
             )
-            return Teller(files, executions, self._rejects)(status, sample=sample)
+            return JobReportBuilder(files, executions, self._rejects)(status, sample=sample)
 
     def rejects_folder(self, job_id: str) -> str:
         """Where rejects are kept, if there are any."""

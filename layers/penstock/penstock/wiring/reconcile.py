@@ -11,7 +11,7 @@ from penstock.aws.queue import SqsDeadLetters, SqsEvents
 from penstock.aws.s3.client import s3_client
 from penstock.aws.s3.own_uploads import S3OwnUploads
 from penstock.aws.session import dynamodb_client, lambda_client, sqs_client, stepfunctions_client
-from penstock.aws.state_machine import StepFunctionsMachine
+from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.aws.text_files import UriTexts
 from penstock.jobs.reconcile.dead_letters import DeadLetters
 from penstock.jobs.reconcile.due_jobs import Reconciler
@@ -32,7 +32,7 @@ def build_reconciliation(settings: Settings) -> Reconciliation:
         Reconciler(
             open_jobs,
             SqsEvents(sqs_client(), settings.queue_url),
-            StepFunctionsMachine(cache(stepfunctions_client), settings.state_machine),
+            StepFunctionsStateMachine(cache(stepfunctions_client), settings.state_machine),
             AbortFunction(cache(lambda_client), settings.abort_function),
             time.time,
         ),

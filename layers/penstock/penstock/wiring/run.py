@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from penstock.aws.cli_errors import ANEW, telling
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.bucket import ObjectCarrier
+from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.decoding import pour
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.destinations.postgres.connect import by_dsn
@@ -31,24 +31,41 @@ from penstock.model.object import Source, Target
 from penstock.model.parse_options import Format
 from penstock.model.route import Route, Store
 from penstock.routes import Routes
-from penstock.run.file_sink import LocalFileSink
-from penstock.run.loads import Endless, Everywhere, ForeignSource, Turn, load_ids, mode_of, turn
-from penstock.run.local_source import PipeByteSource
-from penstock.run.rejects_file import LocalRejectLog
-from penstock.run.stdout_sink import PipeSink
+from penstock.run.file_sink import FileSink
+from penstock.run.loads import (
+    ExternalSource,
+    LoadResumption,
+    NoDeadline,
+    RoutedObjectStore,
+    load_ids,
+    mode_of,
+    resume_load,
+)
+from penstock.run.local_source import PipeSource
+from penstock.run.rejects_file import RejectsFile
+from penstock.run.stdout_sink import StdoutSink
 from penstock.tables import Form, tables_of
-from penstock.wiring.cli import PersonClients
-from penstock.wiring.run_request import Choice, Errand, routed, typed
-from penstock.wiring.source_resolver import PIPE, Inlet, Inlets
+from penstock.wiring.cli import CliClients
+from penstock.wiring.run_request import RouteChoice, RunRequest, request_by_destination, request_by_route
+from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, SourceResolver
 
-__all__ = ["Choice", "Errand", "PersonClients", "Ran", "Runner", "Wish", "routed", "typed"]
+__all__ = [
+    "CliClients",
+    "RouteChoice",
+    "RunOptions",
+    "RunRequest",
+    "RunResult",
+    "Runner",
+    "request_by_destination",
+    "request_by_route",
+]
 
 
 STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunOptions:
     """What to do besides: ``again`` though it is in already; where to list ``rejects``."""
 
     again: bool = False
@@ -56,7 +73,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunResult:
     """How it went. ``stood``: all of it was in already; ``before``: rows of it that were. ``rejects`` is the file that
     lists them, if there are any; ``target`` and ``source`` as a person knows them."""
 
@@ -76,7 +93,7 @@ class Runner:
     Raises PenstockError, with hints for a person.
     """
 
-    clients: PersonClients
+    clients: CliClients
     memory: int
     dsn: str = ""
     budget: Budget = field(init=False)
@@ -90,82 +107,99 @@ class Runner:
         return S3ObjectStore(self.clients.s3(self.budget), self.budget)
 
     @property
-    def inlets(self) -> Inlets:
+    def resolver(self) -> SourceResolver:
         """Where sources are found."""
-        return Inlets(lambda: self.objects)
+        return SourceResolver(lambda: self.objects)
 
-    def run(self, errand: Errand, wish: Wish, beat: Callable[[Progress], None]) -> Ran:
+    def run(self, request: RunRequest, wish: RunOptions, heartbeat: Callable[[Progress], None]) -> RunResult:
         """Carry a source to its destination, whole or not at all; rows of a table in chunks that stay.
 
-        ``beat`` hears of progress.
+        ``heartbeat`` hears of progress.
         """
         began = time.monotonic()
-        target = errand.target
-        with telling(f"running {errand.inlet.source.uri}", again=ANEW):
+        target = request.target
+        with cli_errors(f"running {request.resolved.source.uri}", again=RUN_AGAIN):
             if isinstance(target, Path):
-                ran = self._into_file(errand.inlet, errand.route, target, beat)
+                ran = self._into_file(request.resolved, request.route, target, heartbeat)
             elif isinstance(target, Target):
-                ran = self._into_bucket(errand, target, beat)
+                ran = self._into_bucket(request, target, heartbeat)
             else:
-                ran = self._into_table(errand.inlet, Job(errand.inlet.source, errand.route, target), wish, beat)
+                ran = self._into_table(
+                    request.resolved, Job(request.resolved.source, request.route, target), wish, heartbeat
+                )
         return replace(ran, seconds=time.monotonic() - began)
 
-    def _into_file(self, inlet: Inlet, route: Route, path: Path, beat: Callable[[Progress], None]) -> Ran:
-        content = inlet.content or self.objects.open_source(inlet.source)
-        with PipeSink(STDOUT) if route.destination == PIPE else LocalFileSink(path) as sink:
+    def _into_file(
+        self, resolved: ResolvedSource, route: Route, path: Path, heartbeat: Callable[[Progress], None]
+    ) -> RunResult:
+        content = resolved.content or self.objects.open_source(resolved.source)
+        with StdoutSink(STDOUT) if route.destination == STANDARD_INPUT else FileSink(path) as sink:
             receipt = pour(
-                inlet.source, content, route, sink, budget=self.budget, beat=beat, deadline=Endless(), margin=0.0
+                resolved.source,
+                content,
+                route,
+                sink,
+                budget=self.budget,
+                heartbeat=heartbeat,
+                deadline=NoDeadline(),
+                margin=0.0,
             )
-        return Ran(inlet.source.uri, "standard output" if route.destination == PIPE else str(path), receipt, 0.0)
+        return RunResult(
+            resolved.source.uri, "standard output" if route.destination == STANDARD_INPUT else str(path), receipt, 0.0
+        )
 
-    def _into_bucket(self, errand: Errand, target: Target, beat: Callable[[Progress], None]) -> Ran:
-        inlet, route = errand.inlet, errand.route
+    def _into_bucket(self, request: RunRequest, target: Target, heartbeat: Callable[[Progress], None]) -> RunResult:
+        resolved, route = request.resolved, request.route
         # A file may change though its size and time do not: only its own result is taken for a duplicate.
-        source = replace(inlet.source, etag=secrets.token_hex(16)) if inlet.content else inlet.source
-        carrier = ObjectCarrier(Everywhere(lambda: self.objects, inlet.content), self.budget)
-        attempt = _attempt(inlet, Job(source, route, target), beat, errand.routes)
-        return Ran(source.uri, target.uri, carrier(attempt), 0.0)
+        source = replace(resolved.source, etag=secrets.token_hex(16)) if resolved.content else resolved.source
+        delivery = BucketDelivery(RoutedObjectStore(lambda: self.objects, resolved.content), self.budget)
+        attempt = _attempt(resolved, Job(source, route, target), heartbeat, request.routes)
+        return RunResult(source.uri, target.uri, delivery(attempt), 0.0)
 
-    def _into_table(self, inlet: Inlet, job: Job, wish: Wish, beat: Callable[[Progress], None]) -> Ran:
+    def _into_table(
+        self, resolved: ResolvedSource, job: Job, wish: RunOptions, heartbeat: Callable[[Progress], None]
+    ) -> RunResult:
         _need_format(job)
         mine = self._turn(job, again=wish.again)
         target = job.target.uri
         if mine.ended:
-            size, resume = inlet.size or 0, mine.resume
+            size, resume = resolved.size or 0, mine.resume
             receipt = Receipt(size, resume.offset, 0, resume.chunk, "", rows=resume.rows, rejects=resume.rejects)
             receipt = replace(receipt, dropped=resume.dropped)
-            return Ran(job.source.uri, target, receipt, 0.0, stood=True, before=resume.rows)
-        log = LocalRejectLog(wish.rejects or _rejects_beside(inlet.source), mine.resume)
+            return RunResult(job.source.uri, target, receipt, 0.0, stood=True, before=resume.rows)
+        log = RejectsFile(wish.rejects or _rejects_beside(resolved.source), mine.resume)
         last = Progress()
 
         def noted(progress: Progress) -> None:
             nonlocal last
             last = progress
-            beat(progress)
+            heartbeat(progress)
 
-        receipt = self._table_carrier(inlet, job, mine, log)(_attempt(inlet, job, noted, None))
-        receipt = receipt if inlet.size is not None else replace(receipt, bytes_in=last.bytes_in)
+        receipt = self._table_carrier(resolved, job, mine, log)(_attempt(resolved, job, noted, None))
+        receipt = receipt if resolved.size is not None else replace(receipt, bytes_in=last.bytes_in)
         rejects = str(log.path) if receipt.rejects else ""
-        return Ran(job.source.uri, target, receipt, 0.0, before=mine.resume.rows, rejects=rejects)
+        return RunResult(job.source.uri, target, receipt, 0.0, before=mine.resume.rows, rejects=rejects)
 
-    def _turn(self, job: Job, *, again: bool) -> Turn:
+    def _turn(self, job: Job, *, again: bool) -> LoadResumption:
         """DynamoDB has no ledger: items carry their keys, and a load that is done again changes nothing."""
         plan = job.route.plan
         if job.route.store is not Store.POSTGRESQL or plan is None:
-            return Turn(job.id, Resume())
+            return LoadResumption(job.id, Resume())
         exists, earlier = earlier_loads(by_dsn(self._dsn()), tables_of(plan)[0].name, load_ids(job))
-        return turn(load_ids(job), earlier, again=again, exists=exists, mode=mode_of(plan))
+        return resume_load(load_ids(job), earlier, again=again, exists=exists, mode=mode_of(plan))
 
-    def _table_carrier(self, inlet: Inlet, job: Job, mine: Turn, log: LocalRejectLog) -> TableCarrier:
-        objects = Everywhere(lambda: self.objects, inlet.content)
+    def _table_carrier(
+        self, resolved: ResolvedSource, job: Job, mine: LoadResumption, log: RejectsFile
+    ) -> TableDelivery:
+        objects = RoutedObjectStore(lambda: self.objects, resolved.content)
         workbook = WorkbookLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
         if job.route.store is Store.POSTGRESQL:
             connect = by_dsn(self._dsn())
-            return TableCarrier(
+            return TableDelivery(
                 objects, log, lambda _: PostgresSink(connect, mine.load_id), Form.TEXT, self.budget, workbook
             )
         client, budget = self.clients.dynamodb(self.budget.uploads), self.budget
-        return TableCarrier(
+        return TableDelivery(
             objects,
             log,
             lambda _: DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads),
@@ -180,9 +214,13 @@ class Runner:
         return self.dsn
 
 
-def _attempt(inlet: Inlet, job: Job, beat: Callable[[Progress], None], routes: Routes | None) -> Attempt:
-    once = isinstance(inlet.content, PipeByteSource)
-    return Attempt(job, inlet.head, 1, routes or Routes((job.route,), ""), beat, Endless(), 0.0, rereadable=not once)
+def _attempt(
+    resolved: ResolvedSource, job: Job, heartbeat: Callable[[Progress], None], routes: Routes | None
+) -> Attempt:
+    once = isinstance(resolved.content, PipeSource)
+    return Attempt(
+        job, resolved.head, 1, routes or Routes((job.route,), ""), heartbeat, NoDeadline(), 0.0, rereadable=not once
+    )
 
 
 def _need_format(job: Job) -> None:
@@ -196,6 +234,6 @@ def _need_format(job: Job) -> None:
 
 def _rejects_beside(source: Source) -> Path:
     """Beside a file of this machine; else where the command is run."""
-    local = isinstance(source, ForeignSource) and source.place.startswith("/")
-    beside = source.place if local and isinstance(source, ForeignSource) else posixpath.basename(source.key) or "stdin"
+    local = isinstance(source, ExternalSource) and source.place.startswith("/")
+    beside = source.place if local and isinstance(source, ExternalSource) else posixpath.basename(source.key) or "stdin"
     return Path(f"{beside}.rejects.jsonl")

@@ -13,36 +13,36 @@ from penstock.model.object import Source, Target
 from penstock.model.route import Route, Store, TableTarget
 from penstock.model.s3_uri import split
 from penstock.routes import BUCKET_NAME, Routes, destination_of
-from penstock.run.destination_spec import Order
-from penstock.run.loads import UNKNOWN, ForeignSource
-from penstock.run.local_source import PipeByteSource
+from penstock.run.destination_spec import DestinationSpec
+from penstock.run.loads import UNKNOWN, ExternalSource
+from penstock.run.local_source import PipeSource
 from penstock.tables import tables_of
-from penstock.wiring.cli import PersonClients, read_routes, surroundings
-from penstock.wiring.source_resolver import PIPE, Inlet, Inlets, place_of
+from penstock.wiring.cli import CliClients, read_routes, stack_environment
+from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, SourceResolver, bucket_and_key
 
 STDIN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class RunRequest:
     """From where, by which route, to where. ``routes`` are those of a file; None for what was typed."""
 
-    inlet: Inlet
+    resolved: ResolvedSource
     route: Route
     target: Target | TableTarget | Path
     routes: Routes | None = None
 
 
-def typed(inlets: Inlets, text: str, as_key: str, order: Order) -> Errand:
+def request_by_destination(resolver: SourceResolver, text: str, as_key: str, order: DestinationSpec) -> RunRequest:
     """By a destination that was typed. Raises InvalidRouteError, and what finding the source raises."""
     route = order.route()
-    bucket, key = place_of(text, "")
-    inlet = inlets.find(text, (bucket, as_key or key), _pipe(text, route))
-    return Errand(inlet, route, target_of(route, inlet.source))
+    bucket, key = bucket_and_key(text, "")
+    resolved = resolver.find(text, (bucket, as_key or key), _pipe(text, route))
+    return RunRequest(resolved, route, target_of(route, resolved.source))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RouteChoice:
     """A routes file, or that of a deployed stack; of it the route of that ``name``, else the one that takes the key."""
 
     file: str
@@ -50,31 +50,33 @@ class Choice:
     name: str = ""
 
 
-def routed(clients: PersonClients, inlets: Inlets, text: str, as_key: str, choice: Choice) -> Errand:
+def request_by_route(
+    clients: CliClients, resolver: SourceResolver, text: str, as_key: str, choice: RouteChoice
+) -> RunRequest:
     """By a route of a file. Raises InvalidRouteError, and what reading routes and finding the source raise."""
-    around = surroundings(clients, choice.stack)
+    around = stack_environment(clients, choice.stack)
     file, routes = read_routes(clients, choice.file or around.routes_uri, around.names)
-    bucket, key = place_of(text, routes.source_bucket)
+    bucket, key = bucket_and_key(text, routes.source_bucket)
     key = as_key or key
     route = _named(routes, choice.name, file) if choice.name else routes.find(bucket, key)
     if route is None:
         raise InvalidRouteError(f"{file}: no route takes {key!r}", hint="Choose one with --route, or a key with --as.")
-    inlet = inlets.find(text, (bucket, key), _pipe(text, route))
-    target = destination_of(route, inlet.source)
+    resolved = resolver.find(text, (bucket, key), _pipe(text, route))
+    target = destination_of(route, resolved.source)
     if isinstance(target, Target) and target.bucket in around.names and around.names[target.bucket] == target.bucket:
         raise InvalidRouteError(
             f"{file}: route {route.name!r}: destination: only a stack says what {target.bucket!r} is called",
             hint="Name the stack: --stack NAME.",
         )
-    return Errand(inlet, route, target, routes)
+    return RunRequest(resolved, route, target, routes)
 
 
 def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
     """Where a source goes by a destination that was typed: a folder takes its name. Raises InvalidRouteError."""
     if route.store is not Store.BUCKET:
         return destination_of(route, source)
-    if route.destination == PIPE:
-        return Path(PIPE)
+    if route.destination == STANDARD_INPUT:
+        return Path(STANDARD_INPUT)
     to, name = route.destination, strip_suffix(posixpath.basename(source.key))
     is_object = to.startswith("s3://")
     bucket, key = split(to) if is_object else ("", "")
@@ -93,7 +95,7 @@ def _same(source: Source, target: Target | Path) -> bool:
     if isinstance(target, Target):
         return source.uri == target.uri
     return (
-        isinstance(source, ForeignSource)
+        isinstance(source, ExternalSource)
         and target.exists()
         and os.path.realpath(source.place) == str(target.resolve())
     )
@@ -106,9 +108,9 @@ def _named(routes: Routes, name: str, file: str) -> Route:
     return found
 
 
-def _pipe(text: str, route: Route) -> PipeByteSource | None:
+def _pipe(text: str, route: Route) -> PipeSource | None:
     """Standard input; read twice where columns are inferred from its beginning."""
-    if text != PIPE:
+    if text != STANDARD_INPUT:
         return None
     inferred = route.plan is not None and not all(table.columns for table in tables_of(route.plan))
-    return PipeByteSource(STDIN, UNKNOWN, replay=inferred)
+    return PipeSource(STDIN, UNKNOWN, replay=inferred)

@@ -16,7 +16,7 @@ from penstock.aws.s3.transfer_client import transfer_client
 from penstock.errors import FileError
 from penstock.files.open_folder import OpenFolder
 from penstock.limits import MIB
-from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.cached_digests import CachedMetadata, Digests
 from penstock.sync.compare import Comparison, ExactTimestamps, FileWithObject, ObjectWithObject
 from penstock.sync.digest_cache import DigestCache
 from penstock.sync.filters import Filters
@@ -24,12 +24,12 @@ from penstock.sync.local_tree import LocalFolder
 from penstock.sync.locations import Folder, Prefix, check, parse
 from penstock.sync.model import LocalFile
 from penstock.sync.ports import Receiver, Tree
-from penstock.sync.run import Kind, Mirror, Summary, Watcher
+from penstock.sync.run import Observer, StepKind, Summary, Synchronizer
 from penstock.sync.s3_download import DownloadFolder
 from penstock.sync.s3_listing import S3Listing
 from penstock.sync.s3_receiver import ReceivingPrefix
 from penstock.sync.s3_send import S3Sender
-from penstock.sync.transfers import Carrier, FileCarrier, ObjectCarrier
+from penstock.sync.transfers import FileTransfer, ObjectTransfer, Transfer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -63,7 +63,7 @@ class SyncOptions:
     threads: int = 8
 
 
-def sync(source: str, destination: str, service: Service, options: SyncOptions, watcher: Watcher) -> Summary:
+def sync(source: str, destination: str, service: Service, options: SyncOptions, watcher: Observer) -> Summary:
     """Make ``destination`` equal to ``source``; either is a folder or ``s3://bucket/prefix``, not both a folder.
 
     ``force``: delete everything, too, where the source is empty.
@@ -80,13 +80,13 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
         PartsPool(options.threads, PART_SIZE) as pool,
         ExitStack() as opened,
     ):
-        tree, receiver, comparison, carrier, kind = _Parts(client, known, pool, options, opened).between(*ends)
-        return Mirror(
+        tree, receiver, comparison, delivery, kind = _Parts(client, known, pool, options, opened).between(*ends)
+        return Synchronizer(
             tree,
             receiver,
             kind,
             Comparison() if options.size_only else comparison,
-            carrier,
+            delivery,
             watcher,
             options.filters,
             threads=options.threads,
@@ -100,7 +100,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
 def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
     """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
     from penstock.sync.cache import Cache  # noqa: PLC0415  # as above
-    from penstock.sync.dedup import Counts, SharingDownloads, SharingUploads  # noqa: PLC0415  # as above
+    from penstock.sync.dedup import Counts, DedupDownloads, DedupUploads  # noqa: PLC0415  # as above
     from penstock.sync.file_locks import FileLocks  # noqa: PLC0415  # the command has no use for these
 
     with (
@@ -111,7 +111,7 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
     ):
         folder, listing, counts = LocalFolder(path, must_exist=False), S3Listing(client, bucket, prefix), Counts()
         receiving = opened.enter_context(closing(OpenFolder(path)))
-        facts, digests = KnownFacts(listing, known), Digests(folder, known)
+        facts, digests = CachedMetadata(listing, known), Digests(folder, known)
         comparison, locks = FileWithObject(digests, facts), FileLocks(user_cache() / "locks")
         down = DownloadFolder(client, folder, receiving, pool)
         up = ReceivingPrefix(client, listing, S3Sender(client, pool), folder)
@@ -119,8 +119,8 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
             down,
             listing,
             comparison,
-            SharingDownloads(down, comparison, known, locks, ObjectCarrier(down, facts), counts),
-            SharingUploads(bucket, prefix, listing, up, comparison, known, locks, FileCarrier(up, digests), counts),
+            DedupDownloads(down, comparison, known, locks, ObjectTransfer(down, facts), counts),
+            DedupUploads(bucket, prefix, listing, up, comparison, known, locks, FileTransfer(up, digests), counts),
             known,
             counts,
         )
@@ -161,8 +161,8 @@ class _Between(NamedTuple):
     tree: Tree
     receiver: Receiver
     comparison: Comparison
-    carrier: Carrier
-    kind: Kind
+    delivery: Transfer
+    kind: StepKind
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,8 @@ class _Parts:
         listing = self._listing(destination)
         receiver = ReceivingPrefix(self.client, listing, S3Sender(self.client, self.pool), tree)
         digests = Digests(tree, self.known)
-        comparison = FileWithObject(digests, KnownFacts(listing, self.known))
-        return _Between(tree, receiver, comparison, FileCarrier(receiver, digests), Kind.UPLOAD)
+        comparison = FileWithObject(digests, CachedMetadata(listing, self.known))
+        return _Between(tree, receiver, comparison, FileTransfer(receiver, digests), StepKind.UPLOAD)
 
     def _down(self, source: Prefix, destination: Folder) -> _Between:
         exact = self.options.exact_timestamps
@@ -196,15 +196,15 @@ class _Parts:
         folder = LocalFolder(destination.path, follow=self.options.follow_symlinks, must_exist=False)
         receiving = self.opened.enter_context(closing(OpenFolder(destination.path)))
         receiver = DownloadFolder(self.client, folder, receiving, self.pool, object_times=exact)
-        facts = KnownFacts(tree, self.known)
+        facts = CachedMetadata(tree, self.known)
         comparison = ExactTimestamps() if exact else FileWithObject(Digests(folder, self.known), facts)
-        return _Between(tree, receiver, comparison, ObjectCarrier(receiver, facts), Kind.DOWNLOAD)
+        return _Between(tree, receiver, comparison, ObjectTransfer(receiver, facts), StepKind.DOWNLOAD)
 
     def _across(self, source: Prefix, destination: Prefix) -> _Between:
         tree = self._listing(source)
         receiver = ReceivingPrefix(self.client, self._listing(destination), S3Sender(self.client, self.pool))
-        facts = KnownFacts(tree, self.known)
-        return _Between(tree, receiver, ObjectWithObject(facts), ObjectCarrier(receiver, facts), Kind.COPY)
+        facts = CachedMetadata(tree, self.known)
+        return _Between(tree, receiver, ObjectWithObject(facts), ObjectTransfer(receiver, facts), StepKind.COPY)
 
     def _listing(self, prefix: Prefix) -> S3Listing:
         return S3Listing(self.client, prefix.bucket, prefix.prefix)

@@ -9,7 +9,7 @@ from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.small_reader import S3SmallReader
 from penstock.aws.session import dynamodb_client, rds_client, secrets_client, session
 from penstock.delivery.ports import ObjectStore
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.destinations.postgres.connect import Connect, by_dsn, by_iam, by_secret
@@ -18,7 +18,7 @@ from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ConfigurationError
 from penstock.formats import WorkbookLimits
 from penstock.jobs.ports import JobStore
-from penstock.jobs.small_batches import GroupCarrier
+from penstock.jobs.small_batches import SmallBatchLoader
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import MIB, Budget
 from penstock.model.route import Store
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 TMP_BYTES = 512 * MIB
 
 
-def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
+def postgres_delivery(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableDelivery:
     """Records into PostgreSQL. Raises ConfigurationError when no database is named."""
     connect = _connector(settings)
-    return TableCarrier(
+    return TableDelivery(
         objects,
         S3RejectLog(s3, settings.work_bucket),
         lambda job: PostgresSink(connect, job.id),
@@ -45,9 +45,9 @@ def postgres_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, bud
     )
 
 
-def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> GroupCarrier:
+def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> SmallBatchLoader:
     """Many small sources into PostgreSQL at once."""
-    return GroupCarrier(
+    return SmallBatchLoader(
         S3SmallReader(s3, session().get_credentials(), session().get_config_variable("ca_bundle")),
         lambda: PostgresGroupSink(_connector(settings)),
         jobs,
@@ -57,10 +57,10 @@ def postgres_group(settings: Settings, s3: S3Client, jobs: JobStore, budget: Bud
     )
 
 
-def dynamodb_carrier(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableCarrier:
+def dynamodb_delivery(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableDelivery:
     """Records into DynamoDB."""
     client, jobs = records_client(budget.uploads), dynamodb_client()
-    return TableCarrier(
+    return TableDelivery(
         objects,
         S3RejectLog(s3, settings.work_bucket),
         lambda job: DynamoRecordSink(
@@ -93,13 +93,15 @@ def table_steps(settings: Settings, store: Store, objects: ObjectStore, s3: S3Cl
     rejects = S3RejectLog(s3, settings.work_bucket)
     if store is Store.POSTGRESQL:
         connect = _connector(settings)
-        carrier = postgres_carrier(settings, objects, s3, budget)
-        return TableSteps(carrier, lambda job_id, span: PostgresSink(connect, job_id, span), rejects, Form.TEXT, budget)
+        delivery = postgres_delivery(settings, objects, s3, budget)
+        return TableSteps(
+            delivery, lambda job_id, span: PostgresSink(connect, job_id, span), rejects, Form.TEXT, budget
+        )
     client, jobs = records_client(budget.uploads), dynamodb_client()
-    carrier = dynamodb_carrier(settings, objects, s3, budget)
+    delivery = dynamodb_delivery(settings, objects, s3, budget)
 
     def open_sink(job_id: str, span: int) -> DynamoRecordSink:
         bookmark = DynamoBookmark(jobs, settings.jobs_table, job_id, span, retention_days=settings.job_retention_days)
         return DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads, bookmark=bookmark)
 
-    return TableSteps(carrier, open_sink, rejects, Form.VALUE, budget)
+    return TableSteps(delivery, open_sink, rejects, Form.VALUE, budget)

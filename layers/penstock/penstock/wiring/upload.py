@@ -23,13 +23,13 @@ from penstock.upload.s3_service import S3UploadService
 from penstock.upload.state import from_text
 from penstock.upload.stream import upload_stream
 from penstock.upload.unfinished import Known, abort, choose, merge
-from penstock.upload.uploader import Order, Sent, Uploader, check_key
+from penstock.upload.uploader import Uploader, UploadRequest, UploadResult, check_key
 
-__all__ = ["Known", "Remembered", "Sent", "Transfers"]
+__all__ = ["Known", "Transfers", "UploadRecord", "UploadResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class UploadRecord:
     """What this machine knows of unfinished uploads, and the files that cannot be read, with the reason."""
 
     states: dict[Path, UploadState] = field(default_factory=dict)
@@ -80,17 +80,17 @@ class Transfers:
         part_size: int = 0,
         restart: bool = False,
         one_of_several: bool = False,
-    ) -> Sent:
+    ) -> UploadResult:
         """Send a file, or go on with it: `Uploader.upload`. One of several stays remembered until `forget`."""
         state = state or self.state_of(path, target)
         with open_file(path) as source, hold_state(state, f"{path} to {target.uri}") as held:
-            order = Order(source, target, _content(target), part_size, restart)
+            order = UploadRequest(source, target, _content(target), part_size, restart)
             sent = self._uploader.upload(order, held, keep_state=one_of_several)
         if one_of_several:
             self._stand.append(state)
         return sent
 
-    def send_pipe(self, descriptor: int, target: Target, *, part_size: int = 0) -> Sent:
+    def send_pipe(self, descriptor: int, target: Target, *, part_size: int = 0) -> UploadResult:
         """Send what comes through a pipe, to its end: `upload_stream`."""
         return upload_stream(
             PipeReader(descriptor),
@@ -111,7 +111,7 @@ class Transfers:
         listed = self._service.unfinished(below.bucket, below.key)
         states = [
             state
-            for state in remembered(self._states).states.values()
+            for state in upload_records(self._states).states.values()
             if state.target.bucket == below.bucket
             and state.target.key.startswith(below.key)
             and state.endpoint == self._endpoint
@@ -121,14 +121,14 @@ class Transfers:
     def find(self, target: Target, upload_id: str) -> Known:
         """The one unfinished upload to this very key. With its id, nothing is listed: that may not be allowed."""
         if upload_id:
-            mine = remembered(self._states).states.values()
+            mine = upload_records(self._states).states.values()
             state = next((state for state in mine if state.upload_id == upload_id), None)
             return Known(target, upload_id, 0.0, state)
         return choose(self.unfinished(target), target)
 
     def abort(self, known: Known) -> None:
         """End an upload and forget it. Raises UploadInProgressError while a process on this machine works on it."""
-        file = next((p for p, s in remembered(self._states).states.items() if s.upload_id == known.id), None)
+        file = next((p for p, s in upload_records(self._states).states.items() if s.upload_id == known.id), None)
         if file is None:
             abort(self._service, known)
             return
@@ -137,9 +137,9 @@ class Transfers:
             held.remove()
 
 
-def remembered(folder: Path) -> Remembered:
+def upload_records(folder: Path) -> UploadRecord:
     """Every state file of a folder whose upload is not done."""
-    found = Remembered()
+    found = UploadRecord()
     for path in states_in(folder):
         try:
             text = read_state(path)

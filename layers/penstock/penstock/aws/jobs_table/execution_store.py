@@ -105,7 +105,7 @@ class DynamoExecutionStore:
         note_owner(self._table, upload_id, job_id)
         self._write(job_id, execution, {}, add={"uploads": frozenset([upload_id])})
 
-    def standing(self, job_id: str, execution: str) -> JobState:
+    def job_state(self, job_id: str, execution: str) -> JobState:
         state, revoked = self._state(job_id, execution)
         return JobState.FAILED if revoked and not state.final else state
 
@@ -165,7 +165,7 @@ class DynamoExecutionStore:
         )
         return {receipt.span: receipt for receipt in found}
 
-    def blame(self, job_id: str, execution: str, failure: Failure) -> None:
+    def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         self._table.update(
             job_key(job_id),
             {"updated_at": self._clock(), "blame": asdict(failure) | {"execution": execution}},
@@ -173,7 +173,7 @@ class DynamoExecutionStore:
             values=_fence(execution),
         )
 
-    def blamed(self, job_id: str, execution: str) -> Failure | None:
+    def recorded_failure(self, job_id: str, execution: str) -> Failure | None:
         noted = dict(self._table.item(job_key(job_id)).get("blame", {}))
         return Failure(**noted) if noted.pop("execution", None) == execution else None
 

@@ -22,7 +22,7 @@ from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailab
 from penstock.limits import WAITING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
-from penstock.model.job_status import JobState, JobStatus, Stage, can_begin_again
+from penstock.model.job_status import JobState, JobStatus, Stage, can_redrive
 from penstock.model.object import Source
 from penstock.model.span import delivery_of
 
@@ -90,7 +90,7 @@ class DynamoJobStore:
             values=values,
         )
         if taken is None:
-            return self._standing(job, now)
+            return self._existing(job, now)
         if isinstance(refusal, YieldedError):
             raise refusal
         claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal)
@@ -99,7 +99,7 @@ class DynamoJobStore:
             raise refusal
         return claim
 
-    def beat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
+    def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         now = self._clock()
         fields = {"lease_until": now + lease, "updated_at": now, "memory_peak": memory}
         self._write(claim, fields | counted(progress))
@@ -168,9 +168,9 @@ class DynamoJobStore:
         item = self._table.item(job_key(job_id))
         return self._status(job_id, item) if item else None
 
-    def begin_again(self, status: JobStatus) -> bool:
+    def reopen(self, status: JobStatus) -> bool:
         now = self._clock()
-        if not can_begin_again(status, now):
+        if not can_redrive(status, now):
             return False
         fields = {
             "state": str(JobState.WAITING),
@@ -234,7 +234,7 @@ class DynamoJobStore:
             self._sleep(self._backoff.delay(failures))
         raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
 
-    def _standing(self, job: Job, now: float) -> JobStatus:
+    def _existing(self, job: Job, now: float) -> JobStatus:
         item = self._table.item(job_key(job.id))
         status = status_of(job.id, item)
         if status.state.final or status.state is JobState.EXECUTING:

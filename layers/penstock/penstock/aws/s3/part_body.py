@@ -62,7 +62,7 @@ class PartBody:
 
 
 @contextmanager
-def going(body: Body, moved: Moved) -> Iterator[PartBody]:
+def progress_body(body: Body, moved: Moved) -> Iterator[PartBody]:
     """A body on its way; an error in the block means that nothing of it has moved.
 
     Raises what reading it raises, at once.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.aws.errors import translating
 from penstock.errors import DestinationMissingError
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,5 +49,5 @@ class S3RejectLog:
 
 
 def _read(flat: Mapping[str, Any]) -> Reject:
-    place = Place(flat["row"], flat["offset"], flat["raw"])
+    place = RecordPosition(flat["row"], flat["offset"], flat["raw"])
     return Reject(place, flat["reason"], flat["column"], flat["span"])

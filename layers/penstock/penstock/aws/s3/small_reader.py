@@ -51,7 +51,7 @@ class S3SmallReader:
         self._client = client
         self._credentials = credentials
         self._ca_bundle = ca_bundle
-        self._places: dict[str, Place | None] = {}
+        self._places: dict[str, S3Endpoint | None] = {}
 
     def read(self, source: Source) -> bytes:
         signer = self._credentials and source.etag and self._credentials.get_frozen_credentials()
@@ -73,10 +73,10 @@ class S3SmallReader:
             return None
         return None if answer.status != HTTPStatus.OK or _doubtful(source, answer.headers, len(body)) else body
 
-    def _place(self, bucket: str) -> Place | None:
+    def _place(self, bucket: str) -> S3Endpoint | None:
         if bucket not in self._places:
             url = _url(self._client, bucket)
-            self._places[bucket] = None if get_environ_proxies(url) else Place(url, self._ca_bundle)
+            self._places[bucket] = None if get_environ_proxies(url) else S3Endpoint(url, self._ca_bundle)
         return self._places[bucket]
 
     def _by_client(self, source: Source) -> bytes:
@@ -118,7 +118,7 @@ def _url(client: S3Client, bucket: str) -> str:
     return urls[0]
 
 
-class Place:
+class S3Endpoint:
     """Where the keys of a bucket are, as the client says by the URL of the key ``-``: the server and the path before
     them. Connections are kept; as many are open as there are callers at once."""
 

@@ -28,7 +28,7 @@ PIECE = 256 * KIB
 
 # A request costs as much CPU as receiving 4 MiB, so a range is longer than what is held of it: the rest waits at S3.
 # Not without end, because what the network has brought when a source is closed early was for nothing.
-DRAUGHTS = 8
+READ_AHEAD = 8
 
 
 class S3ByteSource:
@@ -164,7 +164,7 @@ class _Reader:
 
     def _piece(self, end: int) -> bytes:
         if self._body is None:
-            self._body_end = min(self._at + DRAUGHTS * self._size, self._end)
+            self._body_end = min(self._at + READ_AHEAD * self._size, self._end)
             self._body = self._open_range(self._at, self._body_end)
         piece: bytes = self._body.read(min(PIECE, end - self._at))
         if not piece:

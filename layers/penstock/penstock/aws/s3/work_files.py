@@ -55,9 +55,9 @@ class S3WorkFiles:
             if self._create(key, data):
                 return data
             # A conflict with another who writes it now: nothing stands until one of them has.
-            standing = self.read(key)
-            if standing is not None:
-                return standing
+            existing = self.read(key)
+            if existing is not None:
+                return existing
         raise ServiceUnavailableError(f"s3://{self.bucket}/{key}: {ATTEMPTS} writes in a row met others")
 
     def _create(self, key: str, data: bytes) -> bool:

@@ -12,7 +12,7 @@ from penstock.aws.s3.open_uploads import open_upload_pages
 from penstock.aws.s3.source import S3ByteSource
 from penstock.aws.s3.writer import abort_upload
 from penstock.destinations.bucket.sink import S3BucketSink
-from penstock.destinations.ports import PublishRule, unnoted
+from penstock.destinations.ports import PublishRule, ignore_upload
 from penstock.limits import Budget, PartPlan
 from penstock.model.object import Content, ObjectHead, Source, Target
 
@@ -41,7 +41,7 @@ class S3ObjectStore:
         return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = unnoted
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> S3BucketSink:
         return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan, created=created)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
 from penstock.aws.s3.writer import MultipartUpload, create_any_upload, joined, put_object
 from penstock.destinations.bucket.publish import complete_by_rule, put_by_rule
-from penstock.destinations.ports import PublishRule, unnoted
+from penstock.destinations.ports import PublishRule, ignore_upload
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
 from penstock.model.object import Content, ObjectHead, Published, Target
@@ -35,7 +35,7 @@ class S3BucketSink:
         *,
         budget: Budget,
         plan: PartPlan,
-        created: Callable[[str], None] = unnoted,
+        created: Callable[[str], None] = ignore_upload,
     ) -> None:
         self._client = client
         self._created = created

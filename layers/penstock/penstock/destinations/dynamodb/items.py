@@ -13,7 +13,7 @@ from penstock.destinations.dynamodb.table import Key, KeySchema
 from penstock.errors import InvalidTableError
 from penstock.limits import KIB
 from penstock.model.load import Rows
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 
 MAX_ITEM = 400 * KIB
 
@@ -129,6 +129,6 @@ class LastWins:
         self.rejects.append(Reject(_place(origin), reason, column))
 
 
-def _place(origin: Origin) -> Place:
+def _place(origin: Origin) -> RecordPosition:
     maker, row = origin
     return maker.rows.place(row)

@@ -15,7 +15,7 @@ from penstock.errors import LeaseLostError
 from penstock.limits import LOOK_SECONDS
 
 
-class Permit:
+class JobFence:
     """For all threads that write items of one job. ``ended`` looks whether the job has ended without its writer."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,7 +13,7 @@ from penstock.aws.errors import translating
 from penstock.destinations.dynamodb.batches import BatchWriter
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.items import LastWins, Put
-from penstock.destinations.dynamodb.permit import Permit
+from penstock.destinations.dynamodb.permit import JobFence
 from penstock.destinations.dynamodb.table import KeySchema, missing_table
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import SETTLED_SECONDS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 # Without any progress, 9 s of waiting on average; then the message returns to the queue.
-PATIENCE = Backoff(attempts=10, base=0.05, cap=5.0)
+RETRY_POLICY = Backoff(attempts=10, base=0.05, cap=5.0)
 
 
 class DynamoRecordSink:
@@ -48,12 +48,12 @@ class DynamoRecordSink:
         budget_bytes: int,
         workers: int,
         bookmark: DynamoBookmark | None = None,
-        backoff: Backoff = PATIENCE,
+        backoff: Backoff = RETRY_POLICY,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._permit = Permit(clock)
+        self._permit = JobFence(clock)
         self._bookmark = bookmark
         self._backoff = backoff
         self._sleep = sleep

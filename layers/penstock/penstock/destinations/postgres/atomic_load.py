@@ -17,11 +17,11 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from penstock.destinations.postgres.bisection import ROW, Halves
+from penstock.destinations.postgres.bisection import ROW, Bisection
 from penstock.destinations.postgres.catalog import Relation, find, identifiers
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
-from penstock.destinations.postgres.replace import Staging
+from penstock.destinations.postgres.replace import ReplaceStaging
 from penstock.destinations.postgres.rows import ROW_NUMBER, Appender, on_conflict
 from penstock.model.load import Loaded, Rows
 from penstock.model.table import Mode, Table
@@ -65,7 +65,7 @@ def _numbers(rows: Rows, first: int, end: int) -> list[str]:
     return [str(rows.place(row).row) for row in range(first, end)]
 
 
-class MovedStaging(Staging):
+class AtomicStaging(ReplaceStaging):
     """The staging table of one atomic job for one table."""
 
     def __init__(self, connection: Connection, target: Relation, table: Table, job_id: str) -> None:
@@ -88,7 +88,7 @@ class MovedStaging(Staging):
 
     def publish(self) -> Loaded:
         """Move all rows in the current transaction; answers those that are refused, and how many are dropped."""
-        halves = Halves(self.connection, self.name, self.names)
+        halves = Bisection(self.connection, self.name, self.names)
         sorts = self._sorts()
 
         def insert(first: int, end: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import is_rows_fault, message_of
 from penstock.destinations.postgres.rows import ROW_NUMBER
 from penstock.model.load import Loaded
-from penstock.model.record import RAW_LIMIT, Place, Reject
+from penstock.model.record import RAW_LIMIT, RecordPosition, Reject
 
 ROW = sql.Identifier(ROW_NUMBER)
 
@@ -27,19 +27,19 @@ UNKNOWN = -1
 # A move ends at the end of the job: its rejects are those of no span.
 SPAN = 0
 
-Insert = Callable[[int, int], tuple[int, int]]
+InsertRows = Callable[[int, int], tuple[int, int]]
 """Moves the rows of so many records, from the first to before the end; answers how many are stored, and dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
+class Bisection:
     """The rows of a staging table, ``name`` (schema and name), of which ``shown`` are the columns that a reject has."""
 
     connection: Connection
     name: Sequence[str]
     shown: Sequence[str]
 
-    def move(self, insert: Insert) -> Loaded:
+    def move(self, insert: InsertRows) -> Loaded:
         """Move all rows in the current transaction; answers the rows stored, those refused, and those dropped."""
         stored, dropped, rejects = 0, 0, list[Reject]()
         halves = [self._bounds()]
@@ -88,4 +88,4 @@ class Halves:
             )
         ).fetchone()
         raw = str(found[0])[:RAW_LIMIT] if found else ""
-        return Reject(Place(row, UNKNOWN, raw), message_of(error), error.diag.column_name or "", SPAN)
+        return Reject(RecordPosition(row, UNKNOWN, raw), message_of(error), error.diag.column_name or "", SPAN)

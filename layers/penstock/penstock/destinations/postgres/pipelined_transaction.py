@@ -23,7 +23,7 @@ PIECE = 256 * 1024
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
-class Script:
+class PipelinedTransaction:
     """One message of statements. From `start` to `finish`, nothing else may use the connection.
 
     When a statement fails, the ones after it are not executed, and a transaction that was begun is left failed.

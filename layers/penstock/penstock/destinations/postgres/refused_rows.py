@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from penstock.destinations.field_counts import fields_of, text_of
 from penstock.model.column import FieldCounts
 from penstock.model.load import Loaded
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 
 # As psycopg reads it; a list is of an earlier Penstock.
 Refused: TypeAlias = Mapping[str, object] | Sequence[object] | None
@@ -42,7 +42,7 @@ def read_refused(refused: Refused) -> tuple[Reject, ...]:
     """The rejects of `refused_value`."""
     listed: Any = json.loads(str(refused.get("rejects", "[]"))) if isinstance(refused, Mapping) else refused or ()
     return tuple(
-        Reject(Place(one["row"], one["offset"], one["raw"]), one["reason"], one["column"], one["span"])
+        Reject(RecordPosition(one["row"], one["offset"], one["raw"]), one["reason"], one["column"], one["span"])
         for one in listed
     )
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from penstock.destinations.postgres.bisection import ROW, Halves
+from penstock.destinations.postgres.bisection import ROW, Bisection
 from penstock.destinations.postgres.catalog import Relation, find, has_unique_index, identifiers
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import HAS_PARTITION, translating
@@ -119,7 +119,7 @@ def drop_stagings(connection: Connection, job_id: str) -> set[str]:
     return {schema for schema, _ in found}
 
 
-class Staging:
+class ReplaceStaging:
     """The staging table of one job for one table, beside it in its schema."""
 
     def __init__(self, connection: Connection, target: Relation, table: Table, job_id: str) -> None:
@@ -227,7 +227,7 @@ class Staging:
         if ROW_NUMBER not in every:
             _, dropped = self.insert(rows, names, end, staying=staying)
             return Loaded(0, dropped=dropped)
-        halves = Halves(self.connection, self.name, [column.name for column in self.table.columns])
+        halves = Bisection(self.connection, self.name, [column.name for column in self.table.columns])
 
         def insert(first: int, last: int) -> tuple[int, int]:
             some = rows + sql.SQL(" WHERE ") + halves.between(first, last)

@@ -13,9 +13,9 @@ from penstock.destinations.postgres.catalog import Relation, identifiers
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.copy import copy_text
 from penstock.destinations.postgres.errors import is_rows_fault, reason_of
-from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.model.load import Loaded, Rows
-from penstock.model.record import Reject, Verbatim
+from penstock.model.record import RawCsv, Reject
 from penstock.model.table import Table
 
 ROW_NUMBER = "penstock_row"
@@ -65,9 +65,9 @@ class Appender:
         self.copy = COPY.format(target, identifiers(names)).as_bytes(connection)
 
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
-        if not rows.verbatim:
+        if not rows.raw_csv:
             return self.statements(0), self.text(rows, 0, rows.count)
-        return (copy_verbatim(self.target, rows.verbatim, self.connection),), rows.verbatim.text
+        return (copy_verbatim(self.target, rows.raw_csv, self.connection),), rows.raw_csv.text
 
     def statements(self, first: int) -> Sequence[bytes]:  # noqa: ARG002  # their order is that of the table
         return (self.copy,)
@@ -128,9 +128,9 @@ class Upserter:
 
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
         copy, *merge = self.statements(0)
-        if not rows.verbatim:
+        if not rows.raw_csv:
             return (copy, *merge), self.text(rows, 0, rows.count)
-        return (copy_verbatim(self.rows, rows.verbatim, self.connection), *merge), rows.verbatim.text
+        return (copy_verbatim(self.rows, rows.raw_csv, self.connection), *merge), rows.raw_csv.text
 
     def statements(self, first: int) -> Sequence[bytes]:
         keys = ((b"%d" % first).join(self.keys),) if self.keys else ()
@@ -157,7 +157,7 @@ def _keys_to_store(
     return sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {key} FROM {rows} WHERE {order} >= ").format(**parts), end
 
 
-def copy_verbatim(target: sql.Identifier, rows: Verbatim, connection: Connection) -> bytes:
+def copy_verbatim(target: sql.Identifier, rows: RawCsv, connection: Connection) -> bytes:
     """The COPY that reads rows as they came."""
     names = identifiers(rows.names)
     form = AS_CSV.format(sql.Literal(rows.delimiter), sql.Literal(rows.quote), names)
@@ -199,7 +199,7 @@ def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> Loaded
         first, end = halves.pop()
         try:
             with connection.transaction():
-                script = Script(connection, writer.statements(first))
+                script = PipelinedTransaction(connection, writer.statements(first))
                 script.start([writer.text(rows, first, end)])
                 dropped += writer.dropped(end - first, script.finish())
         except psycopg.Error as error:

@@ -25,9 +25,9 @@ from penstock.destinations.postgres.created_tables import drop_made, made_anew, 
 from penstock.destinations.postgres.errors import is_lost_race, translated
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_end import end_of
-from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
-from penstock.destinations.postgres.replace import Staging, drop_stagings
+from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
 from penstock.destinations.postgres.rows import TakenBack, Writer, put
 from penstock.destinations.postgres.staging import Writers, longest_move, publish_all, stagings_of
 from penstock.destinations.postgres.types import storages
@@ -78,7 +78,7 @@ class PostgresSink:
         self._sleep = sleep
         self._holder = ""
         self._writers: Mapping[Table, Writer] = {}
-        self._stagings: Sequence[Staging] = ()
+        self._stagings: Sequence[ReplaceStaging] = ()
         self._relations: Mapping[Table, Relation] = {}
         self._max_rejects = 0.0
         self._moved: Loaded | None = None
@@ -158,7 +158,7 @@ class PostgresSink:
         # Where a trigger may leave rows out, the ledger is corrected before the commit.
         end = [] if self._may_drop else [COMMIT]
         before = [BEGIN, *self._ledger.fence.statements, self._ledger.entry(chunk, count)]
-        script = Script(self._connection, [*before, *copies, *end])
+        script = PipelinedTransaction(self._connection, [*before, *copies, *end])
         try:
             script.start([text for _, text in scripts])
         except psycopg.Error as error:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from penstock.destinations.postgres.atomic_load import MovedStaging, NumberedAppender, moving_seconds
+from penstock.destinations.postgres.atomic_load import AtomicStaging, NumberedAppender, moving_seconds
 from penstock.destinations.postgres.catalog import Relation, count_indexes
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.ledger import Ledger
-from penstock.destinations.postgres.replace import Staging
+from penstock.destinations.postgres.replace import ReplaceStaging
 from penstock.destinations.postgres.rows import Appender, TakenBack, Upserter, Writer
 from penstock.errors import InvalidTableError
 from penstock.model.load import Loaded
 from penstock.model.table import Mode, Table
 
 
-def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[Staging]:
+def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[ReplaceStaging]:
     """The staging tables of a plan, one for each table that has one."""
     there = {relation.oid: relation for relation in relations.values()}
     return [
@@ -53,20 +53,20 @@ class Writers(dict[Table, Writer]):
             return Appender(self._connection, relation.identifier, names)
         planned = self._planned[relation.oid]
         staging = _staging(self._connection, relation, planned, self._job_id)
-        if isinstance(staging, MovedStaging):
+        if isinstance(staging, AtomicStaging):
             return NumberedAppender(self._connection, staging.identifier, names, others=names != staging.names)
         appender = NumberedAppender if staging.is_numbered else Appender
         return appender(self._connection, staging.identifier, names)
 
 
-def publish_all(stagings: Sequence[Staging], ledger: Ledger, max_rejects: float) -> Loaded:
+def publish_all(stagings: Sequence[ReplaceStaging], ledger: Ledger, max_rejects: float) -> Loaded:
     """Bring staged rows to their tables in the current transaction; answers what that changes of the counts.
 
     Raises TakenBack where the tables refuse more rows than there may be rejects, InvalidTableError where staged rows
     have been lost.
     """
     rows, rejected, dropped = ledger.totals()
-    atomic = [staging for staging in stagings if isinstance(staging, MovedStaging)]
+    atomic = [staging for staging in stagings if isinstance(staging, AtomicStaging)]
     if atomic and sum(staging.count() for staging in atomic) != rows:
         raise InvalidTableError(
             "staged rows are gone: the database server has crashed since they were loaded",
@@ -91,8 +91,8 @@ def longest_move(connection: Connection, relations: Mapping[Table, Relation], si
     return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
 
 
-def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> Staging:
-    kind = MovedStaging if table.atomic else Staging
+def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> ReplaceStaging:
+    kind = AtomicStaging if table.atomic else ReplaceStaging
     return kind(connection, relation, table, job_id)
 
 

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from penstock.errors import HeaderRowError, InvalidRouteError
-from penstock.formats.batching import Fault, Piece, Spot, gather
+from penstock.formats.batching import Fault, Piece, RecordSpan, gather
 from penstock.formats.csv.records import ESCAPED_HINT, Dialect, Fields, Span
 from penstock.formats.csv.skip import RecordSkipper
 from penstock.formats.encoding import Offsets
 from penstock.formats.header import column_names
-from penstock.formats.window import Feed
-from penstock.model.lazy_sequence import Later
+from penstock.formats.window import Window
+from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
-from penstock.model.record import RAW_LIMIT, Batch, Screen, Screening, Verbatim
+from penstock.model.record import RAW_LIMIT, Batch, CsvValidator, CsvValidatorFactory, RawCsv
 from penstock.model.span import Within
 from penstock.model.wording import counted
 
@@ -28,7 +28,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNOR
 _HEADER = 64 * 1024
 
 
-def no_screen(names: tuple[str, ...], delimiter: str, quote: str) -> Screen | None:  # noqa: ARG001  # as Screening says
+def no_validator(names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:  # noqa: ARG001  # as Screening says
     """Nothing passes: every record is parsed."""
     return None
 
@@ -39,7 +39,7 @@ def parse_csv(
     *,
     batch_bytes: int,
     resume: Resume,
-    screening: Screening = no_screen,
+    validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
 ) -> Iterator[Batch]:
     """Rows are lists of str, as many as ``names``. Blank lines are no records.
@@ -53,7 +53,7 @@ def parse_csv(
     """
     # The limit is global to the process and by default smaller than a record may be.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
-    feed = Feed(chunks, options.encoding, within)
+    feed = Window(chunks, options.encoding, within)
     if within:
         dialect, names = _dialect(options, within.delimiter, feed.encoding.codec), within.names
         resume = within.go_on(resume)
@@ -69,7 +69,7 @@ def parse_csv(
             width=len(names),
             row=resume.row,
             max_record=options.max_record,
-            screen=screening(names, dialect.delimiter, dialect.quote),
+            screen=validator_factory(names, dialect.delimiter, dialect.quote),
         ),
         names=names,
         resume=resume,
@@ -78,7 +78,7 @@ def parse_csv(
     )
 
 
-def open_csv(feed: Feed, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
+def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
     """Dialect and names of a source, whose feed moves from its start past the header. No names: it is empty."""
     if not options.header and not options.columns:
         raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
@@ -95,7 +95,14 @@ class CsvCutter:
     """
 
     def __init__(
-        self, feed: Feed, dialect: Dialect, *, width: int, row: int, max_record: int, screen: Screen | None = None
+        self,
+        feed: Window,
+        dialect: Dialect,
+        *,
+        width: int,
+        row: int,
+        max_record: int,
+        screen: CsvValidator | None = None,
     ) -> None:
         self._feed = feed
         self._dialect = dialect
@@ -134,7 +141,7 @@ class CsvCutter:
         skipper.skip(f"row {self._row:,}")
         self._row += 1
         quote = f"; its last quoted field begins at byte {skipper.opened:,}" if skipper.opened >= 0 else ""
-        fault = Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes{quote}")
+        fault = Fault(RecordSpan(0, offset, start), f"longer than {self._max_record:,} bytes{quote}")
         return Piece(
             offset=offset,
             end=self._feed.offset,
@@ -152,10 +159,10 @@ class CsvCutter:
         codec = self._dialect.codec
         if self._dialect.escapes and self._dialect.escapes.within(data):
             return None
-        verbatim = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
-        if not verbatim:
+        raw_csv = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
+        if not raw_csv:
             return None
-        return self._piece(data, verbatim.count, Later(lambda: self._table(data) or ()), verbatim=verbatim)
+        return self._piece(data, raw_csv.count, LazySequence(lambda: self._table(data) or ()), raw_csv=raw_csv)
 
     def _table(self, data: bytes) -> list[Fields] | None:
         try:
@@ -171,7 +178,7 @@ class CsvCutter:
         faults: list[Fault] = []
         for number, start, end, fields, bad in self._judged(data, strict=strict):
             if bad:
-                spot = Spot(number, offsets.at(start), data[start:end])
+                spot = RecordSpan(number, offsets.at(start), data[start:end])
                 faults.append(Fault(spot, self._reason(spot, fields)))
             else:
                 rows.append(fields)
@@ -185,7 +192,7 @@ class CsvCutter:
         *,
         faults: Sequence[Fault] = (),
         strict: bool = True,
-        verbatim: Verbatim | None = None,
+        raw_csv: RawCsv | None = None,
     ) -> Piece:
         offset = self._feed.offset
         return Piece(
@@ -197,14 +204,14 @@ class CsvCutter:
             spots=partial(self._spots, data, offset, strict=strict),
             faults=faults,
             codec=self._dialect.codec,
-            verbatim=verbatim,
+            raw_csv=raw_csv,
         )
 
-    def _spots(self, data: bytes, offset: int, *, strict: bool) -> Iterator[Spot]:
+    def _spots(self, data: bytes, offset: int, *, strict: bool) -> Iterator[RecordSpan]:
         offsets = Offsets(self._feed.encoding, data, offset)
         for number, start, end, _, bad in self._judged(data, strict=strict):
             if not bad:
-                yield Spot(number, offsets.at(start), data[start:end])
+                yield RecordSpan(number, offsets.at(start), data[start:end])
 
     def _judged(self, data: bytes, *, strict: bool) -> Iterator[tuple[int, int, int, Fields, bool]]:
         """Every record of the data: its number, its bytes from and to, its fields and whether it is bad."""
@@ -224,7 +231,7 @@ class CsvCutter:
             return False
         return True
 
-    def _reason(self, spot: Spot, fields: Fields) -> str:
+    def _reason(self, spot: RecordSpan, fields: Fields) -> str:
         try:
             spot.record.decode(self._dialect.codec)
         except UnicodeDecodeError as error:
@@ -234,7 +241,7 @@ class CsvCutter:
         return (self._dialect.stray(spot.record) or ragged) + hint
 
 
-def dialect_of(feed: Feed, options: ParseOptions) -> Dialect:
+def dialect_of(feed: Window, options: ParseOptions) -> Dialect:
     """How a source spells its records; the feed, at its start, moves past the line that only says so."""
     codec = feed.encoding.codec
     start, _ = feed.window(16)
@@ -249,7 +256,7 @@ def _dialect(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
     return Dialect(delimiter, options.quote, codec, options.escape)
 
 
-def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
+def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
     """From the first record that is not blank; empty in an empty file."""
     for size in (min(_HEADER, options.max_record), options.max_record):
         window, last = feed.window(size)
@@ -263,7 +270,7 @@ def _names(feed: Feed, dialect: Dialect, options: ParseOptions) -> tuple[str, ..
     raise HeaderRowError(f"the header row is longer than {options.max_record:,} bytes", offset=feed.offset)
 
 
-def _header(feed: Feed, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
+def _header(feed: Window, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
     start, end, fields = header
     feed.advance(start)
     offset, record = feed.offset, window[start:end]

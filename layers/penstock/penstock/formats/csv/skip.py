@@ -8,7 +8,7 @@ from enum import Enum, auto
 from penstock.errors import UnclosedQuoteError
 from penstock.formats.csv.records import ESCAPED_HINT, Dialect
 from penstock.formats.encoding import whole_characters
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 
 WINDOW = 256 * 1024
 
@@ -27,7 +27,7 @@ class RecordSkipper:
     ``looks_escaped``: whether there were quotes behind backslashes, which here escape nothing.
     """
 
-    def __init__(self, feed: Feed, dialect: Dialect) -> None:
+    def __init__(self, feed: Window, dialect: Dialect) -> None:
         self.opened = -1
         self.looks_escaped = False
         self._feed = feed

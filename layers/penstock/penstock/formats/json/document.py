@@ -12,11 +12,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from penstock.errors import BadDocumentError, BadSourceError, RecordsMissingError
-from penstock.formats.batching import Fault, Piece, Spot, discard, gather
+from penstock.formats.batching import Fault, Piece, RecordSpan, discard, gather
 from penstock.formats.json.skip import pass_value
 from penstock.formats.json.values import DECODER, SCANS, UNDECODABLE, spelling_of, why_not
 from penstock.formats.json.walk import ValueEnd, cut_off, find_records, finish, last_of_doubled, next_sign, pass_sign
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch
@@ -40,7 +40,7 @@ def parse_json_document(
     Raises RecordsMissingError when there is no list, TruncatedSourceError when the source ends too early,
     BadDocumentError where it is no JSON; the last two after the batches before were delivered.
     """
-    feed = Feed(chunks, options.encoding)
+    feed = Window(chunks, options.encoding)
     if not next_sign(feed):
         return
     if not options.records_at:
@@ -59,11 +59,11 @@ def settle_document(chunks: Iterable[bytes], options: ParseOptions) -> ParseOpti
     """
     if not options.records:
         return options
-    feed = Feed(chunks, options.encoding)
+    feed = Window(chunks, options.encoding)
     return replace(options, records_at=last_of_doubled(feed, _path(options))) if next_sign(feed) else options
 
 
-def _settled_within(feed: Feed, options: ParseOptions, size: int) -> ParseOptions:
+def _settled_within(feed: Window, options: ParseOptions, size: int) -> ParseOptions:
     """The same for a document that lies within ``size`` bytes; what is wrong with it is found on the second look."""
     window, last = feed.window(size)
     if not (last and options.records):
@@ -91,7 +91,7 @@ class _Element(NamedTuple):
 class ElementCutter:
     """Cuts a document between the elements of its list (see Cutter). It holds no more than a window."""
 
-    def __init__(self, feed: Feed, options: ParseOptions) -> None:
+    def __init__(self, feed: Window, options: ParseOptions) -> None:
         self._feed = feed
         self._max_record = options.max_record
         self._opened = find_records(feed, _path(options), options.records_at)
@@ -157,7 +157,7 @@ class ElementCutter:
         end = self._feed.offset
         self._end(b"]" if self._single else pass_sign(self._feed, b",]"))
         hint = "; if it holds the list of records, parse.records is the path to it" if self._single else ""
-        fault = Fault(Spot(0, offset, window[: 4 * RAW_LIMIT]), f"longer than {self._max_record:,} bytes{hint}")
+        fault = Fault(RecordSpan(0, offset, window[: 4 * RAW_LIMIT]), f"longer than {self._max_record:,} bytes{hint}")
         return Piece(
             offset=offset,
             end=end,
@@ -198,18 +198,18 @@ class ElementCutter:
     def _bytes(self, text: str) -> bytes:
         return text.encode(self._feed.encoding.codec, "surrogateescape")
 
-    def _located(self, data: bytes, offset: int) -> Iterator[Spot]:
+    def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
         """Where the elements of the data stand, which starts at ``offset``."""
         text = self._text(data, last=True)
         passed = 0
         for number, element in enumerate(_elements(text, single=self._single)):
             offset += self._feed.encoding.source_length(self._bytes(text[passed : element.start]))
             passed = element.start
-            yield Spot(number, offset, self._bytes(text[element.start : element.end]))
+            yield RecordSpan(number, offset, self._bytes(text[element.start : element.end]))
 
     # Which elements are bad was found once: where more of the stack is in use, nesting may end a second look earlier.
 
-    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[Spot]:
+    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
         return (spot for spot in self._located(data, offset) if spot.number not in bad)
 
     def _faults(self, data: bytes, offset: int, reasons: Mapping[int, str]) -> Iterator[Fault]:

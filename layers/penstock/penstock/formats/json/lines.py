@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
-from penstock.formats.batching import Fault, Piece, Spot, gather
+from penstock.formats.batching import Fault, Piece, RecordSpan, gather
 from penstock.formats.json.values import DECODERS, UNDECODABLE, decoders, spelling_of, why_not
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch
@@ -37,7 +37,7 @@ def parse_json_lines(
     times the window (the larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of
     one batch.
     """
-    feed = Feed(chunks, options.encoding, within)
+    feed = Window(chunks, options.encoding, within)
     resume = within.go_on(resume) if within else resume
     feed.skip_to(resume.offset)
     yield from gather(
@@ -52,7 +52,7 @@ def parse_json_lines(
 class LineCutter:
     """Cuts a feed at newlines (see Cutter)."""
 
-    def __init__(self, feed: Feed, max_record: int) -> None:
+    def __init__(self, feed: Window, max_record: int) -> None:
         self._feed = feed
         self._codec = feed.encoding.codec
         self._max_record = max_record
@@ -94,7 +94,7 @@ class LineCutter:
             ended = last or line_end > 0
             blank = blank and not window[: line_end or len(window)].strip(_BLANK)
             self._feed.advance(line_end or len(window))
-        faults = [] if blank else [Fault(Spot(0, offset, start), f"longer than {self._max_record:,} bytes")]
+        faults = [] if blank else [Fault(RecordSpan(0, offset, start), f"longer than {self._max_record:,} bytes")]
         return Piece(
             offset=offset,
             end=self._feed.offset,
@@ -119,19 +119,19 @@ class LineCutter:
         complete = len(between) == text.count("\n") == between.count(_BETWEEN)
         return values[::2] if complete else None
 
-    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[Spot]:
+    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
         return (spot for spot in self._located(data, offset) if spot.number not in bad)
 
-    def _located(self, data: bytes, offset: int) -> Iterator[Spot]:
+    def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
         """Every line of the data that is not blank."""
         number = 0
         for line in data.split(b"\n"):
             if line.strip(_BLANK):
-                yield Spot(number, offset, line)
+                yield RecordSpan(number, offset, line)
                 number += 1
             offset += self._feed.encoding.source_length(line + b"\n")
 
-    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[Spot, object, str]]:
+    def _judged(self, data: bytes, offset: int) -> Iterator[tuple[RecordSpan, object, str]]:
         """The same, each with its value and what is wrong with it."""
         for spot in self._located(data, offset):
             value, reason = self._value(spot.record, spot.offset)

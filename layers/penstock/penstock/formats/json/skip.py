@@ -13,7 +13,7 @@ from json.scanner import make_scanner
 from typing import NamedTuple
 
 from penstock.errors import BadDocumentError, TruncatedSourceError
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 
 _WINDOW = 256 * 1024
 # How far to go sign by sign after the json module has failed on a value: so no byte is scanned often.
@@ -36,7 +36,7 @@ def _refuse(constant: str) -> object:
 _SCAN = make_scanner(json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse))  # type: ignore[arg-type]
 
 
-def pass_value(feed: Feed, *, decoded: bool = True) -> None:
+def pass_value(feed: Window, *, decoded: bool = True) -> None:
     """Move past the value that starts here or behind blanks. Memory: one window, twice.
 
     Raises BadDocumentError where it is none, or where it is ``decoded`` and not in the source's encoding;
@@ -57,7 +57,7 @@ Step = Callable[[str], Next]
 class _Walk:
     """A window of the feed as text of one character a byte, and where in the value it stands."""
 
-    def __init__(self, feed: Feed, *, decoded: bool) -> None:
+    def __init__(self, feed: Window, *, decoded: bool) -> None:
         self._feed = feed
         self._decoder = codecs.getincrementaldecoder(feed.encoding.codec)() if decoded else None
         self._window = b""

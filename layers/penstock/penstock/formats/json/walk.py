@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from penstock.errors import BadDocumentError, RecordsMissingError, TruncatedSourceError
 from penstock.formats.json.skip import pass_value
-from penstock.formats.window import Feed
+from penstock.formats.window import Window
 
 BLANK = " \t\r\n"
 
@@ -66,7 +66,7 @@ class ValueEnd:
         return at, False
 
 
-def next_sign(feed: Feed) -> bytes:
+def next_sign(feed: Window) -> bytes:
     """The next byte that is not blank, not yet passed; empty at the end of the source."""
     while True:
         window, last = feed.window(4096)
@@ -76,7 +76,7 @@ def next_sign(feed: Feed) -> bytes:
             return rest[:1]
 
 
-def members(feed: Feed) -> Iterator[str]:
+def members(feed: Window) -> Iterator[str]:
     """The keys of an object whose bracket was passed. Each time the value must be passed before going on."""
     if next_sign(feed) == b"}":
         feed.advance(1)
@@ -87,7 +87,7 @@ def members(feed: Feed) -> Iterator[str]:
         sign = pass_sign(feed, b",}")
 
 
-def last_of_doubled(feed: Feed, path: Sequence[str]) -> tuple[int, ...]:
+def last_of_doubled(feed: Window, path: Sequence[str]) -> tuple[int, ...]:
     """For each key of a path, how many of the same name come before the last. Moves past the whole value.
 
     It ends where the path does in the document. Raises BadDocumentError and TruncatedSourceError.
@@ -113,7 +113,7 @@ class OpenObject(NamedTuple):
     taken: str
 
 
-def find_records(feed: Feed, path: Sequence[str], doubled: Sequence[int]) -> list[OpenObject]:
+def find_records(feed: Window, path: Sequence[str], doubled: Sequence[int]) -> list[OpenObject]:
     """Move to the value at a path; answers the objects that are open there, from the outermost.
 
     ``doubled``: how many keys of each name to pass over (see `last_of_doubled`). Raises RecordsMissingError where there
@@ -141,7 +141,7 @@ def find_records(feed: Feed, path: Sequence[str], doubled: Sequence[int]) -> lis
     return opened
 
 
-def finish(feed: Feed, opened: Sequence[OpenObject]) -> None:
+def finish(feed: Window, opened: Sequence[OpenObject]) -> None:
     """Move through what follows the records to the end of the source.
 
     Raises BadDocumentError where a key is there again of which these were taken to be the last.
@@ -159,7 +159,7 @@ def finish(feed: Feed, opened: Sequence[OpenObject]) -> None:
         )
 
 
-def pass_sign(feed: Feed, expected: bytes) -> bytes:
+def pass_sign(feed: Window, expected: bytes) -> bytes:
     """Move past one of the expected signs and answer it."""
     sign = next_sign(feed)
     if not sign:
@@ -171,12 +171,12 @@ def pass_sign(feed: Feed, expected: bytes) -> bytes:
     return sign
 
 
-def cut_off(feed: Feed) -> TruncatedSourceError:
+def cut_off(feed: Window) -> TruncatedSourceError:
     """What to raise at the end of the source."""
     return TruncatedSourceError("the source ends inside the JSON document", offset=feed.offset)
 
 
-def _key(feed: Feed) -> str:
+def _key(feed: Window) -> str:
     next_sign(feed)
     window, last = feed.window(_MAX_KEY)
     key = _STRING.match(window)

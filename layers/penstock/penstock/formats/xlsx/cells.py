@@ -27,7 +27,7 @@ _ELAPSED = ({"h"}, {"m"}, {"s"})
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
-class Kind(Enum):
+class CellType(Enum):
     """What a number format makes of a serial number."""
 
     DATE = auto()
@@ -38,13 +38,13 @@ class Kind(Enum):
 
 # Formats that files refer to by number alone; 27 to 58 are those of East Asian versions.
 _KNOWN = (
-    dict.fromkeys([*range(14, 18), *range(27, 32), 36, *range(50, 55), 57, 58], Kind.DATE)
-    | dict.fromkeys([*range(18, 22), *range(32, 36), 45, 47, 55, 56], Kind.TIME)
-    | {22: Kind.TIMESTAMP, 46: Kind.DURATION}
+    dict.fromkeys([*range(14, 18), *range(27, 32), 36, *range(50, 55), 57, 58], CellType.DATE)
+    | dict.fromkeys([*range(18, 22), *range(32, 36), 45, 47, 55, 56], CellType.TIME)
+    | {22: CellType.TIMESTAMP, 46: CellType.DURATION}
 )  # fmt: skip
 
 
-def kind_of(number: int, code: str | None) -> Kind | None:
+def cell_type_of(number: int, code: str | None) -> CellType | None:
     """What a format, by its number and the code that the file gives it, shows; None: a plain number."""
     if code is None:
         return _KNOWN.get(number)
@@ -52,7 +52,7 @@ def kind_of(number: int, code: str | None) -> Kind | None:
     for token in _TOKEN.finditer(code):
         bracket, sign = token.groups()
         if bracket and set(bracket.lower()) in _ELAPSED:
-            return Kind.DURATION
+            return CellType.DURATION
         if sign == ";":
             break
         if sign:
@@ -60,8 +60,8 @@ def kind_of(number: int, code: str | None) -> Kind | None:
     has_time = bool(tokens & set("hs"))
     has_date = bool(tokens & set("yd")) or ("m" in tokens and not has_time)
     if has_date and has_time:
-        return Kind.TIMESTAMP
-    return Kind.DATE if has_date else Kind.TIME if has_time else None
+        return CellType.TIMESTAMP
+    return CellType.DATE if has_date else CellType.TIME if has_time else None
 
 
 def number_text(text: str) -> str:
@@ -74,25 +74,25 @@ def number_text(text: str) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < _EXPONENT else repr(value)
 
 
-def moment_text(text: str, kind: Kind, *, since_1904: bool) -> str:
+def moment_text(text: str, kind: CellType, *, since_1904: bool) -> str:
     """A serial number as ISO 8601 (durations as hours:minutes:seconds), or as a number where it is no such moment."""
     value = _number(text)
     if value is None or not math.isfinite(value * _DAY):
         return text if value is None else number_text(text)
     milliseconds = round(value * _DAY)
-    if kind is Kind.DURATION:
+    if kind is CellType.DURATION:
         return _duration(milliseconds)
     days, rest = divmod(milliseconds, _DAY)
     clock = _clock(rest)
     if days == 0 and not since_1904:
         # Day 0 is no day: what has no whole day is a time.
-        return clock if rest or kind is Kind.TIME else number_text(text)
+        return clock if rest or kind is CellType.TIME else number_text(text)
     day = _day(days, since_1904=since_1904)
     if day is None:
         return number_text(text)
-    if kind is Kind.TIME and days == 0:
+    if kind is CellType.TIME and days == 0:
         return clock
-    return day.isoformat() if kind is Kind.DATE and not rest else f"{day.isoformat()}T{clock}"
+    return day.isoformat() if kind is CellType.DATE and not rest else f"{day.isoformat()}T{clock}"
 
 
 def plain_text(text: str) -> str:

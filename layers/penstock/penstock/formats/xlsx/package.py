@@ -13,7 +13,16 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError, ExpansionLimitError
-from penstock.formats.xlsx.xml import OFFICE, PACKAGE, TAG_BYTES, Attributes, StartTags, Tally, check_names, new_parser
+from penstock.formats.xlsx.xml import (
+    OFFICE,
+    PACKAGE,
+    TAG_BYTES,
+    Attributes,
+    ByteCount,
+    StartTags,
+    check_names,
+    new_parser,
+)
 from penstock.limits import GIB, MIB, RUNTIME_BYTES
 from penstock.model.route import DEFAULT_RATIO
 
@@ -77,12 +86,12 @@ class Package:
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         types = {f"{base}/{kind}" for base in OFFICE}
-        tally = Tally("relations", RELATIONS)
+        counts = ByteCount("relations", RELATIONS)
         found: dict[str, str] = {}
         for _, attributes in self.starts(relations, "Relationships", PACKAGE, "Relationship"):
             if attributes.get("Type") in types and attributes.get("TargetMode") != "External":
                 name, target = attributes.get("Id", ""), attributes.get("Target", "").replace("\\", "/")
-                tally.add(name, target)
+                counts.add(name, target)
                 found[name] = posixpath.normpath(posixpath.join("/", folder, target))[1:]
         return found
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import BinaryIO
 
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
-from penstock.formats.batching import Fault, Piece, Spot, discard, gather
+from penstock.formats.batching import Fault, Piece, RecordSpan, discard, gather
 from penstock.formats.header import column_names
 from penstock.formats.xlsx.package import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
@@ -149,13 +149,13 @@ class RowCutter:
         fields = row.cells[self._left : self._left + self._width]
         return fields + [None] * (self._width - len(fields))
 
-    def _spots(self, good: list[tuple[int, SheetRow]]) -> list[Spot]:
+    def _spots(self, good: list[tuple[int, SheetRow]]) -> list[RecordSpan]:
         return [self._spot(index, row) for index, row in good]
 
-    def _spot(self, number: int, row: SheetRow) -> Spot:
+    def _spot(self, number: int, row: SheetRow) -> RecordSpan:
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow(shown(row.cells))
-        return Spot(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
+        return RecordSpan(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
 
 
 def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:

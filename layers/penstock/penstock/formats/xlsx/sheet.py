@@ -13,7 +13,7 @@ from typing import NamedTuple
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError
-from penstock.formats.xlsx.cells import Kind, moment_text, number_text, plain_text
+from penstock.formats.xlsx.cells import CellType, moment_text, number_text, plain_text
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Workbook
 from penstock.formats.xlsx.xml import MAIN, Attributes, Skipper, namespace_of, new_parser, whole
@@ -81,7 +81,7 @@ class _RowReader:
         part: str,
         parser: expat.XMLParserType,
         strings: Strings,
-        moments: Mapping[str, Kind],
+        moments: Mapping[str, CellType],
         max_record: int,
         *,
         since_1904: bool,

@@ -9,9 +9,9 @@ from typing import BinaryIO, Self
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError, RecordsMissingError
-from penstock.formats.xlsx.cells import Kind, kind_of
+from penstock.formats.xlsx.cells import CellType, cell_type_of
 from penstock.formats.xlsx.package import RELATIONS, Package, WorkbookLimits
-from penstock.formats.xlsx.xml import MAIN, OFFICE, Tally, whole
+from penstock.formats.xlsx.xml import MAIN, OFFICE, ByteCount, whole
 
 # Excel stops at 65,490 cell styles, and needs no more formats than styles.
 STYLES = 65_536
@@ -70,24 +70,24 @@ class Workbook:
             raise RecordsMissingError(f"there is no worksheet {name!r}, only {names}{more}", offset=0)
         return found
 
-    def moments(self) -> dict[str, Kind]:
+    def moments(self) -> dict[str, CellType]:
         """What the cell styles (by the text of their number) that show dates and times make of a number."""
-        formats: dict[int, Kind | None] = {}
-        kinds: dict[str, Kind] = {}
+        formats: dict[int, CellType | None] = {}
+        kinds: dict[str, CellType] = {}
         # Spreadsheet programs open a workbook whose styles are missing, and so do we.
         if not self._styles_part or not self._package.has(self._styles_part):
             return kinds
-        codes, styles, count = Tally("number formats", STYLES), Tally("cell styles", STYLES), 0
+        codes, styles, count = ByteCount("number formats", STYLES), ByteCount("cell styles", STYLES), 0
         for path, attributes in self._package.starts(
             self._styles_part, "styleSheet", MAIN, "numFmts/numFmt", "cellXfs/xf"
         ):
             number = whole(attributes.get("numFmtId", "0"), "number of a format")
             if path == "numFmts/numFmt":
                 codes.add()
-                formats[number] = kind_of(number, attributes.get("formatCode", ""))
+                formats[number] = cell_type_of(number, attributes.get("formatCode", ""))
                 continue
             styles.add()
-            kind = formats[number] if number in formats else kind_of(number, None)
+            kind = formats[number] if number in formats else cell_type_of(number, None)
             if kind:
                 kinds[str(count)] = kind
             count += 1
@@ -103,13 +103,13 @@ class Workbook:
                 "the workbook is a binary one (.xlsb)", offset=0, hint="Save it as .xlsx, and upload it again."
             )
         relations = self._package.related(part, "worksheet")
-        tally = Tally("sheets", RELATIONS)
+        counts = ByteCount("sheets", RELATIONS)
         for path, attributes in self._package.starts(part, "workbook", MAIN, "workbookPr", "sheets/sheet"):
             if path == "workbookPr":
                 self.since_1904 = attributes.get("date1904") in _TRUE
                 continue
             name = attributes.get("name", "")
-            tally.add(name)
+            counts.add(name)
             target = next((relations[at] for base in OFFICE if (at := attributes.get(f"{base} id")) in relations), None)
             if target:
                 self.sheets.append(Sheet(name, target, attributes.get("state", "visible") == "visible"))

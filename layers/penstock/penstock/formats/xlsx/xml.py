@@ -139,7 +139,7 @@ class Skipper:
             parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = self._handlers
 
 
-class Tally:
+class ByteCount:
     """Bounds a table that is built from a workbook: its entries, and the characters in them."""
 
     # Together a few MB in the smallest function, also where each character takes four bytes.

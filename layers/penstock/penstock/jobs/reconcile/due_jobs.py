@@ -16,8 +16,8 @@ from penstock.errors import PenstockError, ServiceUnavailableError
 from penstock.jobs.events import notification
 from penstock.jobs.ports import EventQueue, OpenJobs
 from penstock.jobs.reconcile.causes import cause_of, left_behind
-from penstock.large_jobs.failure_recorder import failure_told
-from penstock.large_jobs.ports import Machine
+from penstock.large_jobs.failure_recorder import failure_of_step
+from penstock.large_jobs.ports import StateMachine
 from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.job import Failure
 from penstock.model.job_status import Execution, JobState, JobStatus
@@ -44,7 +44,7 @@ class Reconciler:
 
     open_jobs: OpenJobs
     queue: EventQueue
-    machine: Machine
+    machine: StateMachine
     abort: Abort
     clock: Callable[[], float]
     margin: float = 10.0
@@ -152,4 +152,4 @@ def _failure_of(status: JobStatus, execution: Execution | None) -> Failure:
         return Failure.of(ServiceUnavailableError(told))
     ended = "was stopped by somebody" if execution.status == "ABORTED" else f"ended as {execution.status}"
     told = execution.cause or f"execution {status.execution} {ended}"
-    return failure_told({"Error": execution.error or execution.status, "Cause": told})
+    return failure_of_step({"Error": execution.error or execution.status, "Cause": told})

@@ -15,15 +15,15 @@ from csv_samples import sources, tables
 from lengths import examples
 from penstock.destinations.postgres.catalog import TYPES
 from penstock.destinations.postgres.connect import Connection, by_dsn
-from penstock.destinations.postgres.pipelined_transaction import Script
+from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.rows import Appender
 from penstock.formats import parse
-from penstock.formats.csv.parser import no_screen
+from penstock.formats.csv.parser import no_validator
 from penstock.model.column import Column, ColumnType
 from penstock.model.load import Chunk, Loaded
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Rowmaker
+from penstock.tables import ChunkBuilder
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]
@@ -35,10 +35,10 @@ SONGS = Table("songs", (Column("id", T.INTEGER), Column("title"), Column("n", T.
 
 def chunk_of(plan: TablePlan, text: bytes, *, screened: bool) -> Chunk:
     """All of a CSV."""
-    maker = Rowmaker(plan)
-    screening = maker.screen if screened else no_screen
-    (batch,) = parse([text], plan.parse, batch_bytes=len(text), screening=screening)
-    assert bool(batch.verbatim) is screened
+    maker = ChunkBuilder(plan)
+    validator_factory = maker.screen if screened else no_validator
+    (batch,) = parse([text], plan.parse, batch_bytes=len(text), validator_factory=validator_factory)
+    assert bool(batch.raw_csv) is screened
     chunk, rejects = maker.chunk(0, batch)
     assert rejects == ()
     return chunk
@@ -59,7 +59,7 @@ def copied(connection: Connection, chunk: Chunk) -> list[tuple[object, ...]]:
     with connection.transaction(force_rollback=True):
         connection.execute(sql.SQL("CREATE TEMPORARY TABLE t ({}, row serial)").format(types))
         statements, text = Appender(connection, sql.Identifier("t"), rows.names).script(rows)
-        script = Script(connection, statements)
+        script = PipelinedTransaction(connection, statements)
         script.start([text])
         script.finish()
         return connection.execute("SELECT t::text FROM t ORDER BY row").fetchall()
@@ -73,7 +73,7 @@ def test_what_arrives_is_the_same(connection: Connection, data: st.DataObject) -
     signs = data.draw(st.sampled_from([(",", '"'), (";", "'"), ("\t", '"')]))
     text = data.draw(sources(table, *signs))
     plan = TablePlan(replace(CSV, header=False, columns=names, delimiter=signs[0], quote=signs[1]), table)
-    screen = Rowmaker(plan).screen(names, *signs)
+    screen = ChunkBuilder(plan).screen(names, *signs)
     assert screen
     assume(screen(text))
     assert copied(connection, chunk_of(plan, text, screened=True)) == copied(

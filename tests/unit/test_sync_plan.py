@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.sync.filters import Filters, Rule
-from penstock.sync.model import RemoteFile, Trouble
+from penstock.sync.model import RemoteFile, SyncError
 from penstock.sync.plan import Pair, pairs
 
 NAMES = st.sets(st.text("ab-/.é\U0001f600\uffff", min_size=1, max_size=4), max_size=10)
 
 
-def walk(names: set[str]) -> list[RemoteFile | Trouble]:
+def walk(names: set[str]) -> list[RemoteFile | SyncError]:
     return [RemoteFile(name, "lake", name, 1, "e", 0) for name in sorted(names, key=lambda name: name.encode())]
 
 
@@ -32,6 +32,6 @@ def test_filters_hold_for_both_trees() -> None:
 
 
 def test_what_is_in_trouble_in_one_tree_is_no_pair() -> None:
-    trouble = Trouble("b", "/tree/b", "permission denied")
+    trouble = SyncError("b", "/tree/b", "permission denied")
     found = list(pairs(iter([trouble]), iter(walk({"a", "b", "c"})), Filters()))
-    assert [one if isinstance(one, Trouble) else one.name for one in found] == ["a", trouble, "c"]
+    assert [one if isinstance(one, SyncError) else one.name for one in found] == ["a", trouble, "c"]

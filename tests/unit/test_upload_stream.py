@@ -13,7 +13,7 @@ from penstock.model.object import Content, Target
 from penstock.testing.upload import KeptProgress, MemoryUploadService
 from penstock.upload.parts import StreamPlan
 from penstock.upload.stream import ReadInto, upload_stream
-from penstock.upload.uploader import Sent
+from penstock.upload.uploader import UploadResult
 
 PART = 5 * MIB
 DATA = os.urandom(5 * PART)
@@ -21,7 +21,7 @@ TARGET = Target("lake", "pipe")
 PLAN = PartPlan(first=PART, largest=2 * PART, growth=1)
 
 
-def send(service: MemoryUploadService, read_into: ReadInto, threads: int = 3, plan: PartPlan = PLAN) -> Sent:
+def send(service: MemoryUploadService, read_into: ReadInto, threads: int = 3, plan: PartPlan = PLAN) -> UploadResult:
     return upload_stream(
         read_into, TARGET, Content(), service=service, progress=KeptProgress(), plan=StreamPlan(plan, threads)
     )

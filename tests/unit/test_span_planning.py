@@ -16,12 +16,12 @@ from penstock.large_jobs.span_planning import (
     MAX_ENTRIES,
     MAX_SPANS,
     PART,
-    Place,
+    SpanBoundary,
     cut_parts,
     cut_records,
     part_size,
-    place,
     spacing,
+    span_boundary,
     span_size,
 )
 from penstock.limits import GIB, MIB, S3, TIB, Budget, S3Limits
@@ -34,23 +34,23 @@ LARGE = Budget.of(10_240 * MIB)
 
 
 @st.composite
-def indexes(draw: st.DrawFn) -> tuple[list[Place], int, int]:
+def indexes(draw: st.DrawFn) -> tuple[list[SpanBoundary], int, int]:
     """Entries with their records, and the decoded and the encoded size of their source."""
     total, source_size = draw(st.integers(0, 2000)), draw(st.integers(30, 900))
     decoded = [0, *sorted(draw(st.sets(st.integers(1, total), max_size=12)))] if total else [0]
     encoded = sorted(draw(st.lists(st.integers(0, source_size - 20), min_size=len(decoded), max_size=len(decoded))))
-    places: list[Place] = []
+    places: list[SpanBoundary] = []
     for at, (start, there) in enumerate(zip(decoded, encoded, strict=True)):
         # A record may be longer than the distance of several entries: they then have the same one.
         record = max(min(total, start + draw(st.integers(0, 400))), places[-1].entry.record if places else 0)
         row = places[-1].entry.row + (record > places[-1].entry.record) * draw(st.integers(1, 9)) if places else 1
         window = Stored("segment", at * 100, 100) if at % 2 else None
         bits = draw(st.integers(0, 7)) if at % 2 else 0
-        places.append(Place(Entry(start, there, bits, raw=bool(at % 2), record=record, row=row), window))
+        places.append(SpanBoundary(Entry(start, there, bits, raw=bool(at % 2), record=record, row=row), window))
     return places, total, source_size
 
 
-def check_entries(spans: Sequence[Span], places: Sequence[Place], source_size: int) -> None:
+def check_entries(spans: Sequence[Span], places: Sequence[SpanBoundary], source_size: int) -> None:
     """Each span is entered where the index says, not behind its start, and reads as far as it must and no more."""
     known = {one.entry: one.window for one in places}
     for span in spans:
@@ -67,7 +67,7 @@ def check_entries(spans: Sequence[Span], places: Sequence[Place], source_size: i
 
 
 @given(indexes(), st.integers(1, 60), st.integers(1, 700))
-def test_spans_of_parts_tile_the_source(index: tuple[list[Place], int, int], part: int, size: int) -> None:
+def test_spans_of_parts_tile_the_source(index: tuple[list[SpanBoundary], int, int], part: int, size: int) -> None:
     places, total, source_size = index
     spans = list(cut_parts(places, total=total, source_size=source_size, part=part, span=size))
     assert [span.number for span in spans] == list(range(1, len(spans) + 1))
@@ -78,7 +78,7 @@ def test_spans_of_parts_tile_the_source(index: tuple[list[Place], int, int], par
 
 @given(indexes(), st.integers(1, 60), st.integers(1, 700))
 def test_parts_are_numbered_from_one_without_a_gap_and_only_the_last_is_short(
-    index: tuple[list[Place], int, int], part: int, size: int
+    index: tuple[list[SpanBoundary], int, int], part: int, size: int
 ) -> None:
     places, total, source_size = index
     spans = list(cut_parts(places, total=total, source_size=source_size, part=part, span=size))
@@ -94,7 +94,7 @@ def test_parts_are_numbered_from_one_without_a_gap_and_only_the_last_is_short(
 
 @given(indexes(), st.integers(1, 60), st.integers(1, 700))
 def test_no_two_spans_of_parts_are_entered_at_one_place(
-    index: tuple[list[Place], int, int], part: int, size: int
+    index: tuple[list[SpanBoundary], int, int], part: int, size: int
 ) -> None:
     places, total, source_size = index
     spans = list(cut_parts(places, total=total, source_size=source_size, part=part, span=size))
@@ -102,13 +102,13 @@ def test_no_two_spans_of_parts_are_entered_at_one_place(
 
 
 def test_an_empty_source_is_one_span_without_a_byte() -> None:
-    (span,) = cut_parts([Place(Entry(0, 0))], total=0, source_size=20, part=8, span=8)
+    (span,) = cut_parts([SpanBoundary(Entry(0, 0))], total=0, source_size=20, part=8, span=8)
     assert (span.size, span.first_part, span.bytes_in) == (0, 1, 20)
 
 
 @given(indexes(), st.integers(1, 700))
 def test_spans_of_records_tile_the_source_from_its_first_record_on(
-    index: tuple[list[Place], int, int], size: int
+    index: tuple[list[SpanBoundary], int, int], size: int
 ) -> None:
     places, total, source_size = index
     first = places[0].entry.record, places[0].entry.row
@@ -125,7 +125,7 @@ def test_spans_of_records_tile_the_source_from_its_first_record_on(
 
 @given(indexes(), st.integers(1, 700))
 def test_every_span_of_records_begins_with_a_record_whose_row_is_known(
-    index: tuple[list[Place], int, int], size: int
+    index: tuple[list[SpanBoundary], int, int], size: int
 ) -> None:
     places, total, source_size = index
     rows = {one.entry.record: one.entry.row for one in places}
@@ -136,7 +136,7 @@ def test_every_span_of_records_begins_with_a_record_whose_row_is_known(
 
 @given(indexes(), st.integers(1, 700), st.data())
 def test_what_was_loaded_before_is_in_no_span(
-    index: tuple[list[Place], int, int], size: int, data: st.DataObject
+    index: tuple[list[SpanBoundary], int, int], size: int, data: st.DataObject
 ) -> None:
     places, total, source_size = index
     first = data.draw(st.integers(places[0].entry.record, total))
@@ -152,7 +152,9 @@ def test_what_was_loaded_before_is_in_no_span(
 @given(st.integers(1, 500), st.integers(1, 40), st.data())
 def test_entries_a_span_apart_begin_a_span_each(span: int, count: int, data: st.DataObject) -> None:
     delays = [0, *data.draw(st.lists(st.integers(0, span - 1), min_size=count, max_size=count))]
-    places = [Place(Entry(at * span, at * span, record=at * span + late, row=at)) for at, late in enumerate(delays)]
+    places = [
+        SpanBoundary(Entry(at * span, at * span, record=at * span + late, row=at)) for at, late in enumerate(delays)
+    ]
     total = (count + 1) * span
     spans = list(cut_records(places, first=(0, 0), total=total, source_size=total, span=span))
     assert [one.start for one in spans] == [place_.entry.record for place_ in places]
@@ -160,7 +162,7 @@ def test_entries_a_span_apart_begin_a_span_each(span: int, count: int, data: st.
 
 @given(indexes(), st.integers(1, 700))
 def test_there_are_no_more_spans_of_records_than_the_size_asks_for(
-    index: tuple[list[Place], int, int], size: int
+    index: tuple[list[SpanBoundary], int, int], size: int
 ) -> None:
     places, total, source_size = index
     first = places[0].entry.record, places[0].entry.row
@@ -169,13 +171,15 @@ def test_there_are_no_more_spans_of_records_than_the_size_asks_for(
 
 
 def test_a_record_longer_than_a_span_stays_in_one_piece() -> None:
-    long = [Place(Entry(at, at, record=record, row=row)) for at, record, row in ((0, 0, 1), (10, 95, 2), (20, 95, 2))]
+    long = [
+        SpanBoundary(Entry(at, at, record=record, row=row)) for at, record, row in ((0, 0, 1), (10, 95, 2), (20, 95, 2))
+    ]
     spans = list(cut_records(long, first=(0, 1), total=100, source_size=100, span=5))
     assert [(span.start, span.end, span.first_row) for span in spans] == [(0, 95, 1), (95, 100, 2)]
 
 
 def test_entries_without_a_record_behind_them_begin_no_span() -> None:
-    places = [Place(Entry(0, 0, record=0, row=1)), Place(Entry(90, 90, record=100, row=9))]
+    places = [SpanBoundary(Entry(0, 0, record=0, row=1)), SpanBoundary(Entry(90, 90, record=100, row=9))]
     (span,) = cut_records(places, first=(0, 1), total=100, source_size=100, span=5)
     assert (span.start, span.end) == (0, 100)
 
@@ -225,5 +229,5 @@ def test_an_index_never_has_more_entries_than_a_plan_can_hold(size: int) -> None
 
 def test_a_place_knows_where_its_window_lies() -> None:
     entry = Entry(5, 3, raw=True)
-    assert place(Listed(entry, 40, 7), "segment") == Place(entry, Stored("segment", 40, 7))
-    assert place(Listed(entry, 40, 0), "segment") == Place(entry)
+    assert span_boundary(Listed(entry, 40, 7), "segment") == SpanBoundary(entry, Stored("segment", 40, 7))
+    assert span_boundary(Listed(entry, 40, 0), "segment") == SpanBoundary(entry)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from faults.aims import AIMS, drawn
 from faults.report import LEAST, counts, lacking
 from faults.run import Result
 from faults.schedule import KILLS, Fault, Schedule
 from faults.sources import kinds
+from faults.targets import AIMS, drawn
 
 from penstock.model.route import Store
 

@@ -16,7 +16,7 @@ from penstock.formats import Within
 from penstock.formats.boundaries import Text
 from penstock.formats.survey import Survey, survey
 from penstock.large_jobs.index_pass import IndexState
-from penstock.large_jobs.job_files import Cut, Ticket, Upload
+from penstock.large_jobs.job_files import JobSpec, SpanPlan, Upload
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
@@ -133,7 +133,7 @@ spans = st.builds(
 )
 texts_of_records = st.builds(Text, delimiter=texts, quote=texts, header=st.booleans(), lead=counts)
 cuts = st.builds(
-    Cut,
+    SpanPlan,
     codec=names,
     spans=counts,
     total=st.integers(-1, 2**62),
@@ -145,8 +145,8 @@ cuts = st.builds(
     ordered=st.booleans(),
 )
 VALUES = {
-    Ticket: st.builds(Ticket, job=jobs, head=heads),
-    Cut: cuts,
+    JobSpec: st.builds(JobSpec, job=jobs, head=heads),
+    SpanPlan: cuts,
     Span: spans,
     SpanReceipt: receipts,
     Upload: st.builds(Upload, upload_id=texts, warnings=st.lists(texts, max_size=2).map(tuple)),
@@ -237,7 +237,8 @@ def test_what_a_later_release_added_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"), [({"kind": "Cut"}, "it is a Cut"), ({"version": 2}, "a later release wrote it, in form 2")]
+    ("change", "reason"),
+    [({"kind": "Cut"}, "it is a Cut"), ({"version": 2}, "a later release wrote it, in form 2")],
 )
 def test_a_document_of_another_kind_or_a_later_form_is_refused(change: dict[str, object], reason: str) -> None:
     with pytest.raises(RequestRefusedError, match=reason):
@@ -252,18 +253,18 @@ def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
 
 
 def test_a_value_of_an_older_release_gets_what_is_new_by_default() -> None:
-    plain = to_plain(Cut("gzip", 3))
-    for name in {one.name for one in dataclasses.fields(Cut)} - {"codec", "spans", "total"}:
+    plain = to_plain(SpanPlan("gzip", 3))
+    for name in {one.name for one in dataclasses.fields(SpanPlan)} - {"codec", "spans", "total"}:
         del plain[name]
-    assert from_plain(Cut, plain) == Cut("gzip", 3)
+    assert from_plain(SpanPlan, plain) == SpanPlan("gzip", 3)
 
 
 # Work files as release 0.1 wrote them, before documents said their kind.
 OLD = Path(__file__).parents[1] / "fixtures" / "release_0_1"
 OLD_KINDS = {
-    "ticket_bucket": Ticket,
-    "ticket_table": Ticket,
-    "cut": Cut,
+    "ticket_bucket": JobSpec,
+    "ticket_table": JobSpec,
+    "cut": SpanPlan,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,
@@ -301,4 +302,4 @@ def assert_holds(new: object, old: object) -> None:
 )
 def test_a_job_of_the_first_release_keeps_its_id(name: str, job_id: str) -> None:
     """Else its ledger, its claim and its work files would be those of another job, and its rows come twice."""
-    assert from_json(Ticket, (OLD / f"{name}.json").read_text()).job.id == job_id
+    assert from_json(JobSpec, (OLD / f"{name}.json").read_text()).job.id == job_id

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from penstock.limits import MIB
-from penstock.sync.cached_digests import Digests, KnownFacts
+from penstock.sync.cached_digests import CachedMetadata, Digests
 from penstock.sync.compare import Comparison, ExactTimestamps, FileWithObject, Match, ObjectWithObject
-from penstock.sync.model import Facts, LocalFile, RemoteFile, Trouble
+from penstock.sync.model import LocalFile, ObjectMetadata, RemoteFile, SyncError
 
 DATA = bytes(range(250)) * 4
 OTHER = DATA[:-1] + b"!"
@@ -27,7 +27,7 @@ class Disk:
     data: bytes
     reads: int = 0
 
-    def walk(self) -> Iterator[LocalFile | Trouble]:
+    def walk(self) -> Iterator[LocalFile | SyncError]:
         yield local(self.data)
 
     def place(self, name: str) -> str:
@@ -42,11 +42,11 @@ class Disk:
 class Service:
     """Answers HEADs, and counts them."""
 
-    known: Mapping[str, Facts] = field(default_factory=dict)
+    known: Mapping[str, ObjectMetadata] = field(default_factory=dict)
     parts: Mapping[str, list[int]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def facts(self, file: RemoteFile) -> Facts:
+    def facts(self, file: RemoteFile) -> ObjectMetadata:
         self.asked.append("facts")
         return self.known[file.key]
 
@@ -60,7 +60,7 @@ class Memory:
     """What a digest cache keeps."""
 
     of_files: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    of_objects: dict[tuple[str, str], Facts] = field(default_factory=dict)
+    of_objects: dict[tuple[str, str], ObjectMetadata] = field(default_factory=dict)
 
     def digests(self, file: LocalFile) -> Mapping[str, str]:
         return self.of_files.get((file.path, file.state), {})
@@ -68,10 +68,10 @@ class Memory:
     def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None:
         self.of_files.setdefault((file.path, file.state), {})[algorithm] = digest
 
-    def facts(self, file: RemoteFile) -> Facts | None:
+    def facts(self, file: RemoteFile) -> ObjectMetadata | None:
         return self.of_objects.get((file.uri, file.version))
 
-    def remember_facts(self, file: RemoteFile, facts: Facts) -> None:
+    def remember_facts(self, file: RemoteFile, facts: ObjectMetadata) -> None:
         self.of_objects[file.uri, file.version] = facts
 
 
@@ -98,14 +98,14 @@ def parted(data: bytes, sizes: list[int]) -> str:
 class World:
     """A comparison, and what it asked for."""
 
-    def __init__(self, data: bytes = DATA, facts: Facts | None = None, parts: list[int] | None = None) -> None:
+    def __init__(self, data: bytes = DATA, facts: ObjectMetadata | None = None, parts: list[int] | None = None) -> None:
         self.disk = Disk(data)
         self.memory = Memory()
         self.service = Service({"a": facts} if facts else {}, {"a": parts or []})
         self.comparison = self.next_run()
 
     def next_run(self) -> FileWithObject:
-        known = KnownFacts(self.service, self.memory)
+        known = CachedMetadata(self.service, self.memory)
         return FileWithObject(Digests(self.disk, self.memory, lambda: LATER), known)
 
     def compare(self, etag: str) -> Match:
@@ -141,11 +141,11 @@ def test_the_second_comparison_reads_nothing() -> None:
 
 
 def test_another_md5_is_a_difference_where_the_etag_is_one() -> None:
-    assert World(facts=Facts(md5_etag=True)).compare(md5(OTHER)) is Match.DIFFERENT
+    assert World(facts=ObjectMetadata(md5_etag=True)).compare(md5(OTHER)) is Match.DIFFERENT
 
 
 def test_an_md5_outweighs_a_weak_checksum() -> None:
-    collision = Facts(md5_etag=True, checksums={"crc32": f"{zlib.crc32(DATA):08x}"})
+    collision = ObjectMetadata(md5_etag=True, checksums={"crc32": f"{zlib.crc32(DATA):08x}"})
     assert World(facts=collision).compare(md5(OTHER)) is Match.DIFFERENT
 
 
@@ -153,14 +153,14 @@ def test_an_md5_outweighs_a_weak_checksum() -> None:
 def test_a_multipart_object_is_equal_whatever_the_part_size(part: int) -> None:
     sizes = [part] * (1000 // part) + [1000 % part]
     sizes = [size for size in sizes if size]
-    world = World(facts=Facts(md5_etag=True), parts=sizes)
+    world = World(facts=ObjectMetadata(md5_etag=True), parts=sizes)
     assert world.compare(parted(DATA, sizes)) is Match.EQUAL
     assert world.service.asked == ["facts", "part 1"]
 
 
 def test_a_multipart_object_of_unequal_parts_is_equal() -> None:
     sizes = [100, 500, 50, 350]
-    world = World(facts=Facts(md5_etag=True), parts=sizes)
+    world = World(facts=ObjectMetadata(md5_etag=True), parts=sizes)
     assert world.compare(parted(DATA, sizes)) is Match.EQUAL
     # The last part is what the others leave.
     assert world.service.asked == ["facts", "part 1", "part 2", "part 3"]
@@ -168,27 +168,27 @@ def test_a_multipart_object_of_unequal_parts_is_equal() -> None:
 
 def test_unequal_parts_that_look_equal_are_seen() -> None:
     sizes = [400, 200, 400]
-    assert World(facts=Facts(md5_etag=True), parts=sizes).compare(parted(DATA, sizes)) is Match.EQUAL
+    assert World(facts=ObjectMetadata(md5_etag=True), parts=sizes).compare(parted(DATA, sizes)) is Match.EQUAL
 
 
 def test_where_part_sizes_are_not_told_the_usual_ones_prove_equality_and_none_a_difference() -> None:
     data = bytes(16 * MIB + 5)
-    world = World(data, Facts(md5_etag=True), parts=[0, 0, 0])
+    world = World(data, ObjectMetadata(md5_etag=True), parts=[0, 0, 0])
     there = remote(parted(data, [8 * MIB, 8 * MIB, 5]), size=len(data))
     assert world.comparison.fully(local(data), there) is Match.EQUAL
-    world = World(data, Facts(md5_etag=True), parts=[0, 0, 0])
+    world = World(data, ObjectMetadata(md5_etag=True), parts=[0, 0, 0])
     there = remote(parted(data, [9 * MIB, 7 * MIB, 5]), size=len(data))
     assert world.comparison.fully(local(data), there) is Match.UNKNOWN
 
 
 def test_other_content_in_the_same_parts_differs() -> None:
     sizes = [400, 400, 200]
-    assert World(facts=Facts(md5_etag=True), parts=sizes).compare(parted(OTHER, sizes)) is Match.DIFFERENT
+    assert World(facts=ObjectMetadata(md5_etag=True), parts=sizes).compare(parted(OTHER, sizes)) is Match.DIFFERENT
 
 
 def test_a_multipart_object_is_asked_for_once_and_read_for_once() -> None:
     sizes = [400, 400, 200]
-    world = World(facts=Facts(md5_etag=True), parts=sizes)
+    world = World(facts=ObjectMetadata(md5_etag=True), parts=sizes)
     world.compare(parted(DATA, sizes))
     reads, asked = world.disk.reads, list(world.service.asked)
     assert world.next_run().fully(local(), remote(parted(DATA, sizes))) is Match.EQUAL
@@ -202,30 +202,30 @@ def test_a_stored_checksum_decides_where_the_etag_says_nothing(
     algorithm: str, data: bytes, match: Match, etag: str
 ) -> None:
     value = f"{zlib.crc32(data):08x}" if algorithm == "crc32" else hashlib.new(algorithm, data).hexdigest()
-    world = World(facts=Facts(md5_etag=False, checksums={algorithm: value}))
+    world = World(facts=ObjectMetadata(md5_etag=False, checksums={algorithm: value}))
     assert world.compare(etag) is match
     assert world.service.asked == ["facts"]
 
 
 def test_a_stored_checksum_spares_the_question_for_part_sizes() -> None:
-    world = World(facts=Facts(md5_etag=True, checksums={"crc32": f"{zlib.crc32(DATA):08x}"}))
+    world = World(facts=ObjectMetadata(md5_etag=True, checksums={"crc32": f"{zlib.crc32(DATA):08x}"}))
     assert world.compare("whatever-3") is Match.EQUAL
     assert world.service.asked == ["facts"]
 
 
 @pytest.mark.parametrize(("data", "match"), [(DATA, Match.EQUAL), (OTHER, Match.DIFFERENT)])
 def test_the_digest_in_the_metadata_decides_where_nothing_else_does(data: bytes, match: Match) -> None:
-    facts = Facts(md5_etag=False, metadata={"penstock-sha256": hashlib.sha256(data).hexdigest()})
+    facts = ObjectMetadata(md5_etag=False, metadata={"penstock-sha256": hashlib.sha256(data).hexdigest()})
     assert World(facts=facts).compare("opaque") is match
 
 
 @pytest.mark.parametrize("etag", ["opaque", "opaque-3"])
 def test_what_nothing_tells_is_unknown_and_never_guessed(etag: str) -> None:
-    assert World(facts=Facts(md5_etag=False)).compare(etag) is Match.UNKNOWN
+    assert World(facts=ObjectMetadata(md5_etag=False)).compare(etag) is Match.UNKNOWN
 
 
 def test_a_digest_that_was_noted_of_an_object_makes_it_known() -> None:
-    world = World(facts=Facts(md5_etag=False))
+    world = World(facts=ObjectMetadata(md5_etag=False))
     world.comparison.facts.add_checksum(remote("opaque"), "sha256", hashlib.sha256(DATA).hexdigest())
     assert world.compare("opaque") is Match.EQUAL
 
@@ -266,18 +266,20 @@ def test_exact_timestamps_look_at_size_and_second(size: int, seconds: float, mat
     assert ExactTimestamps().quickly(there, local(mtime_ns=LONG_AGO + 999_999_999)) is match
 
 
-def between(one: Facts, other: Facts, etags: tuple[str, str], parts: Mapping[str, list[int]] | None = None) -> Match:
+def between(
+    one: ObjectMetadata, other: ObjectMetadata, etags: tuple[str, str], parts: Mapping[str, list[int]] | None = None
+) -> Match:
     service = Service({"a": one, "b": other}, parts or {})
-    comparison = ObjectWithObject(KnownFacts(service, Memory()))
+    comparison = ObjectWithObject(CachedMetadata(service, Memory()))
     return comparison.fully(remote(etags[0], "a"), remote(etags[1], "b"))
 
 
-PLAIN, OPAQUE = Facts(md5_etag=True), Facts(md5_etag=False)
+PLAIN, OPAQUE = ObjectMetadata(md5_etag=True), ObjectMetadata(md5_etag=False)
 
 
 def test_objects_of_equal_etags_are_equal_and_not_asked_for() -> None:
     service = Service()
-    assert ObjectWithObject(KnownFacts(service, Memory())).quickly(remote("e"), remote("e", "b")) is Match.EQUAL
+    assert ObjectWithObject(CachedMetadata(service, Memory())).quickly(remote("e"), remote("e", "b")) is Match.EQUAL
     assert service.asked == []
 
 
@@ -297,16 +299,16 @@ def test_objects_in_other_parts_cannot_be_told_by_their_etags() -> None:
 
 @pytest.mark.parametrize(("values", "match"), [(("1", "1"), Match.EQUAL), (("1", "2"), Match.DIFFERENT)])
 def test_a_checksum_of_both_decides(values: tuple[str, str], match: Match) -> None:
-    one, other = (Facts(md5_etag=False, checksums={"crc32": value}) for value in values)
+    one, other = (ObjectMetadata(md5_etag=False, checksums={"crc32": value}) for value in values)
     assert between(one, other, ("x", "y-2")) is match
 
 
 @pytest.mark.parametrize(("values", "match"), [(("1", "1"), Match.EQUAL), (("1", "2"), Match.DIFFERENT)])
 def test_the_digest_in_the_metadata_of_both_decides(values: tuple[str, str], match: Match) -> None:
-    one, other = (Facts(md5_etag=False, metadata={"penstock-sha256": value}) for value in values)
+    one, other = (ObjectMetadata(md5_etag=False, metadata={"penstock-sha256": value}) for value in values)
     assert between(one, other, ("x", "y")) is match
 
 
 def test_opaque_objects_without_a_common_checksum_are_unknown() -> None:
-    with_crc = Facts(md5_etag=False, checksums={"crc32": "1"})
+    with_crc = ObjectMetadata(md5_etag=False, checksums={"crc32": "1"})
     assert between(OPAQUE, with_crc, ("x", "y")) is Match.UNKNOWN

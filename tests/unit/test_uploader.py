@@ -28,7 +28,7 @@ from penstock.model.object import Content, Target
 from penstock.model.upload import Proof, UploadState
 from penstock.testing.upload import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
 from penstock.upload.state import from_text, to_text
-from penstock.upload.uploader import Order, Sent, Uploader
+from penstock.upload.uploader import Uploader, UploadRequest, UploadResult
 
 PART = 5 * MIB
 DATA = os.urandom(4 * PART + 100)
@@ -44,9 +44,11 @@ class Setting:
         self.state = MemoryStateFile()
         self.progress = KeptProgress()
 
-    def run(self, *, restart: bool = False, keep_state: bool = False, part_size: int = PART, threads: int = 1) -> Sent:
+    def run(
+        self, *, restart: bool = False, keep_state: bool = False, part_size: int = PART, threads: int = 1
+    ) -> UploadResult:
         uploader = Uploader(self.service, self.progress, threads=threads, clock=lambda: 0.0)
-        order = Order(self.file, TARGET, Content(), part_size, restart)
+        order = UploadRequest(self.file, TARGET, Content(), part_size, restart)
         return uploader.upload(order, self.state, keep_state=keep_state)
 
     def interrupted_after(self, parts: int) -> None:
@@ -174,7 +176,7 @@ def test_an_upload_that_is_gone_begins_anew(setting: Setting, other: bytes | Non
 def test_who_may_only_write_begins_anew_too(setting: Setting) -> None:
     setting.interrupted_after(2)
     setting.service.uploads.clear()
-    setting.failing_at("standing", 0, AccessDeniedError("s3:GetObject")).run()
+    setting.failing_at("existing", 0, AccessDeniedError("s3:GetObject")).run()
     assert setting.service.objects[TARGET].data == DATA
 
 
@@ -255,7 +257,7 @@ def test_a_service_that_cannot_prove_the_whole_is_told_of_once() -> None:
     setting = Setting(proof=Proof.MD5)
     uploader = Uploader(setting.service, setting.progress, threads=2)
     for _ in range(2):
-        uploader.upload(Order(setting.file, TARGET, Content(), PART), setting.state)
+        uploader.upload(UploadRequest(setting.file, TARGET, Content(), PART), setting.state)
     assert len(setting.progress.lines) == 1
     assert "MD5" in setting.progress.lines[0]
 
@@ -282,7 +284,7 @@ def test_a_file_that_stood_and_has_changed_is_simply_sent() -> None:
 @pytest.mark.parametrize(("length", "fits"), [(1024, True), (1025, False)])
 def test_a_key_that_s3_cannot_have_is_refused_first(setting: Setting, length: int, fits: bool) -> None:
     key = "ü" * (length // 2) + "x" * (length % 2)
-    order = Order(setting.file, Target("lake", key), Content(), PART)
+    order = UploadRequest(setting.file, Target("lake", key), Content(), PART)
     uploader = Uploader(setting.service, setting.progress, threads=1)
     if fits:
         assert uploader.upload(order, setting.state).size == len(DATA)

@@ -64,7 +64,7 @@ class Run:
         return [int(str(n)) for (n,) in self.database.execute("SELECT id FROM people ORDER BY id")]
 
     @property
-    def story(self) -> object:
+    def job_report(self) -> object:
         return self.plant.jobs.jobs[self.job_id], self.trouble.happened, self.plant.calls
 
 
@@ -87,14 +87,14 @@ def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
         machined += "plan" in run.plant.calls
         old = [] if mode == "replace" else [-1]
         if state is JobState.SUCCEEDED:
-            assert run.ids == old + GOOD, run.story
+            assert run.ids == old + GOOD, run.job_report
             status = run.plant.jobs.jobs[run.job_id]
-            assert (status.progress.rows, status.progress.rejects) == (len(GOOD), ROWS - len(GOOD)), run.story
+            assert (status.progress.rows, status.progress.rejects) == (len(GOOD), ROWS - len(GOOD)), run.job_report
         else:
-            assert state is JobState.FAILED, run.story
-            assert run.ids == [-1] if mode in MODES[2:] else set(run.ids) <= {-1, *GOOD}, run.story
-            assert len(set(run.ids)) == len(run.ids), run.story
-        assert run.database.tables() == run.tables, run.story
+            assert state is JobState.FAILED, run.job_report
+            assert run.ids == [-1] if mode in MODES[2:] else set(run.ids) <= {-1, *GOOD}, run.job_report
+            assert len(set(run.ids)) == len(run.ids), run.job_report
+        assert run.database.tables() == run.tables, run.job_report
     assert machined
     assert ended[JobState.SUCCEEDED]
 
@@ -111,7 +111,7 @@ def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
         if run.load("data.csv.gz", in_blocks(csv())) is JobState.FAILED:
             failed += 1
             run.plant.redrive(run.source, run.job_id)
-            assert run.plant.jobs.jobs[run.job_id].state is JobState.SUCCEEDED, run.story
-            assert run.ids == ([] if mode == "replace" else [-1]) + GOOD, run.story
-            assert run.database.tables() == run.tables, run.story
+            assert run.plant.jobs.jobs[run.job_id].state is JobState.SUCCEEDED, run.job_report
+            assert run.ids == ([] if mode == "replace" else [-1]) + GOOD, run.job_report
+            assert run.database.tables() == run.tables, run.job_report
     assert failed

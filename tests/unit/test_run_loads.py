@@ -14,19 +14,19 @@ from penstock.model.load import Resume
 from penstock.model.object import Source
 from penstock.model.route import Store, TableTarget
 from penstock.model.table import Mode
-from penstock.run.destination_spec import Order
-from penstock.run.loads import Endless, ForeignSource, Turn, load_ids, turn
-from penstock.wiring.source_resolver import place_of
+from penstock.run.destination_spec import DestinationSpec
+from penstock.run.loads import ExternalSource, LoadResumption, NoDeadline, load_ids, resume_load
+from penstock.wiring.source_resolver import bucket_and_key
 
 HALF, WHOLE = Resume(chunk=3, offset=900, row=31, rows=30), Resume(chunk=9, offset=2700, row=91, rows=90)
 
 
-def order(**options: str) -> Order:
-    return Order("postgresql:orders", **options)  # type: ignore[arg-type]  # of its text fields
+def order(**options: str) -> DestinationSpec:
+    return DestinationSpec("postgresql:orders", **options)  # type: ignore[arg-type]  # of its text fields
 
 
-def job(order: Order, etag: str = "3000-17") -> Job:
-    source = ForeignSource("", "orders.csv", 3000, etag, place="/data/orders.csv", shown="orders.csv")
+def job(order: DestinationSpec, etag: str = "3000-17") -> Job:
+    source = ExternalSource("", "orders.csv", 3000, etag, place="/data/orders.csv", shown="orders.csv")
     return Job(source, order.route(), TableTarget(Store.POSTGRESQL, "orders"))
 
 
@@ -34,43 +34,45 @@ def first_id(job: Job) -> str:
     return next(load_ids(job))
 
 
-def decide(*earlier: tuple[bool, Resume], again: bool = False, exists: bool = True, mode: Mode = Mode.APPEND) -> Turn:
-    return turn(iter("abcdef"), earlier, again=again, exists=exists, mode=mode)
+def decide(
+    *earlier: tuple[bool, Resume], again: bool = False, exists: bool = True, mode: Mode = Mode.APPEND
+) -> LoadResumption:
+    return resume_load(iter("abcdef"), earlier, again=again, exists=exists, mode=mode)
 
 
 def test_what_was_never_loaded_begins() -> None:
-    assert decide() == Turn("a", Resume())
+    assert decide() == LoadResumption("a", Resume())
 
 
 def test_what_was_cut_short_goes_on() -> None:
-    assert decide((False, HALF)) == Turn("a", HALF)
+    assert decide((False, HALF)) == LoadResumption("a", HALF)
 
 
 def test_what_has_ended_stands() -> None:
-    assert decide((True, WHOLE)) == Turn("a", WHOLE, ended=True)
+    assert decide((True, WHOLE)) == LoadResumption("a", WHOLE, ended=True)
 
 
 def test_again_is_another_load_whatever_became_of_the_last() -> None:
-    assert decide((True, WHOLE), again=True) == Turn("b", Resume())
-    assert decide((False, HALF), again=True) == Turn("b", Resume())
+    assert decide((True, WHOLE), again=True) == LoadResumption("b", Resume())
+    assert decide((False, HALF), again=True) == LoadResumption("b", Resume())
 
 
 def test_a_second_load_that_was_cut_short_goes_on_without_again() -> None:
-    assert decide((True, WHOLE), (False, HALF)) == Turn("b", HALF)
+    assert decide((True, WHOLE), (False, HALF)) == LoadResumption("b", HALF)
 
 
 def test_a_replacement_is_made_again_each_time() -> None:
-    assert decide((True, WHOLE), mode=Mode.REPLACE) == Turn("b", Resume())
-    assert decide((False, HALF), mode=Mode.REPLACE) == Turn("a", HALF)
+    assert decide((True, WHOLE), mode=Mode.REPLACE) == LoadResumption("b", Resume())
+    assert decide((False, HALF), mode=Mode.REPLACE) == LoadResumption("a", HALF)
 
 
 def test_without_the_table_nothing_is_in() -> None:
-    assert decide((True, WHOLE), exists=False) == Turn("b", Resume())
+    assert decide((True, WHOLE), exists=False) == LoadResumption("b", Resume())
 
 
 def test_the_same_file_is_the_same_load_however_many_rejects_are_allowed() -> None:
     assert first_id(job(order())) == first_id(job(order(max_rejects="1%")))
-    made = Order("postgresql:orders", table={"create": True})
+    made = DestinationSpec("postgresql:orders", table={"create": True})
     assert first_id(job(order())) == first_id(job(made))
 
 
@@ -79,8 +81,8 @@ def test_the_same_file_is_the_same_load_however_many_rejects_are_allowed() -> No
     [
         job(order(), etag="3000-18"),
         job(order(codec="gzip")),
-        job(Order("postgresql:orders", parse={"delimiter": ";"})),
-        job(Order("postgresql:orders", table={"mode": "upsert", "key": "id"})),
+        job(DestinationSpec("postgresql:orders", parse={"delimiter": ";"})),
+        job(DestinationSpec("postgresql:orders", table={"mode": "upsert", "key": "id"})),
     ],
 )
 def test_what_loads_other_rows_is_another_load(other: Job) -> None:
@@ -98,7 +100,7 @@ def test_a_foreign_source_is_called_what_the_person_calls_it() -> None:
 
 
 def test_a_run_has_all_the_time_in_the_world() -> None:
-    assert Endless().remaining() > 1e300
+    assert NoDeadline().remaining() > 1e300
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_a_run_has_all_the_time_in_the_world() -> None:
 )
 def test_an_order_that_cannot_be_meant_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidRouteError, match=message):
-        Order(**options).route()  # type: ignore[arg-type]  # as given above
+        DestinationSpec(**options).route()  # type: ignore[arg-type]  # as given above
 
 
 @pytest.mark.parametrize(("text", "allowed"), [("3", 3), ("1%", 0.01), ("0.5", 0.5)])
@@ -142,7 +144,7 @@ def test_rejects_are_allowed_by_count_or_share(text: str, allowed: float) -> Non
     ],
 )
 def test_a_route_sees_a_source_as_an_object_of_the_bucket(text: str, place: tuple[str, str]) -> None:
-    assert place_of(text, "lake") == place
+    assert bucket_and_key(text, "lake") == place
 
 
 def test_an_s3_object_has_its_own_identity() -> None:

@@ -27,7 +27,7 @@ from penstock.errors import (
     SupersededError,
 )
 from penstock.large_jobs.plan import index_of
-from penstock.large_jobs.span_planning import Place
+from penstock.large_jobs.span_planning import SpanBoundary
 from penstock.model.job import MAX_ATTEMPTS, Claim, Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Content, ObjectHead, Source, Target
@@ -160,11 +160,11 @@ def test_the_result_says_where_it_came_from(plant: Plant) -> None:
 # The index
 
 
-def places(plant: Plant, source: Source) -> list[Place]:
+def places(plant: Plant, source: Source) -> list[SpanBoundary]:
     return list(index_of(plant.files, source, "gzip", plant.sizes).places())
 
 
-def entries(places: list[Place]) -> list[object]:
+def entries(places: list[SpanBoundary]) -> list[object]:
     return [one.entry for one in places]
 
 

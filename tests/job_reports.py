@@ -8,9 +8,9 @@ from dataclasses import replace
 from penstock.model.job import Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
 from penstock.model.object import Source
-from penstock.model.record import Place, Reject
+from penstock.model.record import RecordPosition, Reject
 from penstock.model.span import SpanReceipt
-from penstock.operations.job_report import Story
+from penstock.operations.job_report import JobReport
 
 BEGAN = 1_795_249_800.0
 HOSTILE = '<script>document.title="owned"</script>&"\'\x1b[2J\u202e.csv.gz'
@@ -32,7 +32,7 @@ def spans(count: int = 24, workers: int = 6, *, rejecting: int = 5) -> tuple[Spa
     return tuple(done)
 
 
-def succeeded() -> Story:
+def succeeded() -> JobReport:
     done = spans()
     ended = max(span.began + span.seconds for span in done) + 1.5
     status = JobStatus(
@@ -65,14 +65,19 @@ def succeeded() -> Story:
     )
     receipt = Receipt(SOURCE.size, 384_000_000, 0x8D1F00AA, 744, "gzip", rows=6_000_000, rejects=3)
     rejects = (
-        Reject(Place(1_000_231, 64_014_784, "1000231,Zoë O'Neill,not a date,12.50"), "not a date", "born", 5),
-        Reject(Place(1_000_977, 64_062_528, '1000977,"Smith, J.",,99999999999999999999'), "out of range", "total", 5),
-        Reject(Place(1_100_004, 70_400_256, "1100004,only,three"), "3 fields where 4 are expected", "", 5),
+        Reject(RecordPosition(1_000_231, 64_014_784, "1000231,Zoë O'Neill,not a date,12.50"), "not a date", "born", 5),
+        Reject(
+            RecordPosition(1_000_977, 64_062_528, '1000977,"Smith, J.",,99999999999999999999'),
+            "out of range",
+            "total",
+            5,
+        ),
+        Reject(RecordPosition(1_100_004, 70_400_256, "1100004,only,three"), "3 fields where 4 are expected", "", 5),
     )
-    return Story(status, receipt, done, rejects)
+    return JobReport(status, receipt, done, rejects)
 
 
-def failed() -> Story:
+def failed() -> JobReport:
     told = succeeded()
     done = told.spans[:9]
     failure = Failure(
@@ -94,18 +99,18 @@ def failed() -> Story:
         progress=Progress(35_000_000, 144_000_000, 2_250_000, 31),
         phases=told.status.phases[:3],
     )
-    return Story(status, None, done, told.rejects)
+    return JobReport(status, None, done, told.rejects)
 
 
-def running() -> Story:
+def running() -> JobReport:
     told = failed()
     status = replace(
         told.status, state=JobState.EXECUTING, failure=None, finished_at=0.0, progress=Progress(35_000_000)
     )
-    return Story(status, None, told.spans, ())
+    return JobReport(status, None, told.spans, ())
 
 
-def hostile() -> Story:
+def hostile() -> JobReport:
     """Every text that somebody else chooses is an attack."""
     told = failed()
     uri = f"s3://drops/in/{HOSTILE}"
@@ -120,6 +125,6 @@ def hostile() -> Story:
         failure=Failure(HOSTILE, HOSTILE, HOSTILE),
         upload=replace(SOURCE, key=f"in/{HOSTILE}", etag=HOSTILE, version_id=HOSTILE),
     )
-    rejects = (Reject(Place(1, 0, HOSTILE + "\ud800\x00"), HOSTILE, HOSTILE),)
+    rejects = (Reject(RecordPosition(1, 0, HOSTILE + "\ud800\x00"), HOSTILE, HOSTILE),)
     receipt = Receipt(1, 1, 1, 1, HOSTILE, etag=HOSTILE, version_id=HOSTILE)
-    return Story(status, receipt, told.spans, rejects)
+    return JobReport(status, receipt, told.spans, rejects)

@@ -14,7 +14,7 @@ from machine import STACK, Plant
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
 from penstock.errors import LeaseLostError, PermanentError, ServiceUnavailableError, TimeLimitError, TooManyRejectsError
-from penstock.large_jobs.job_files import CUT, TICKET, Cut, Folder, Ticket
+from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded
@@ -515,11 +515,11 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     plant, job_id, items = planned
     for item in items:
         plant.worker(job_id, job_id, item, ManualDeadline(900))
-    folder = Folder(plant.files, job_id)
-    cut = folder.get(Cut, CUT)
+    folder = JobFolder(plant.files, job_id)
+    cut = folder.get(SpanPlan, SPAN_PLAN)
     assert cut.plan
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
-    plant.tables(Store.POSTGRESQL).finish(folder.get(Ticket, TICKET), cut.plan, whole, holder=job_id)
+    plant.tables(Store.POSTGRESQL).finish(folder.get(JobSpec, JOB_SPEC), cut.plan, whole, holder=job_id)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)

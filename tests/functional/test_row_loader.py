@@ -12,12 +12,12 @@ from dataclasses import replace
 import openpyxl
 import pytest
 
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ServiceUnavailableError
-from penstock.jobs.runner import Outcome, Workshop
+from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import KIB, MIB, Budget
 from penstock.model.job import Job, Progress
 from penstock.model.job_status import JobState
@@ -71,34 +71,34 @@ class Plant:
         self.jobs = MemoryJobStore(lambda: self.now)
         self.rejects = MemoryRejectLog()
         self.wrap: Callable[[TableSink], TableSink] = lambda sink: sink
-        self.beats: list[Progress] = []
+        self.heartbeats: list[Progress] = []
 
     def take(self, source: Source, route: str, deadline: Deadline | None = None) -> Outcome:
         def open_sink(job: Job) -> TableSink:
             return self.wrap(PostgresSink(by_dsn(self.database.dsn), job.id))
 
-        carrier = TableCarrier(self.objects, self.rejects, open_sink, Form.TEXT, SMALL)
-        workshop = Workshop(
+        delivery = TableDelivery(self.objects, self.rejects, open_sink, Form.TEXT, SMALL)
+        runner = JobRunner(
             objects=self.objects,
             jobs=self.jobs,
-            carriers={Store.POSTGRESQL: carrier},
+            deliveries={Store.POSTGRESQL: delivery},
             lease=60,
-            beat_every=0,
+            heartbeat_every=0,
             margin=10,
             clock=lambda: self.now,
         )
-        beat = self.jobs.beat
+        heartbeat = self.jobs.heartbeat
 
         def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
-            self.beats.append(progress)
-            beat(claim, progress, lease=lease, memory=memory)
+            self.heartbeats.append(progress)
+            heartbeat(claim, progress, lease=lease, memory=memory)
 
-        self.jobs.beat = noticing  # type: ignore[method-assign]  # a spy
+        self.jobs.heartbeat = noticing  # type: ignore[method-assign]  # a spy
         try:
             routes = parse_routes(route, "routes.toml", STACK)
-            return workshop.take(source, routes, deadline or ManualDeadline(900))
+            return runner.take(source, routes, deadline or ManualDeadline(900))
         finally:
-            self.jobs.beat = beat  # type: ignore[method-assign]
+            self.jobs.heartbeat = heartbeat  # type: ignore[method-assign]
 
     def drop(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
@@ -360,10 +360,10 @@ def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) ->
 def test_progress_counts_only_what_the_database_has_acknowledged(plant: Plant) -> None:
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     plant.take(source, route())
-    assert [p.rows for p in plant.beats] == sorted({p.rows for p in plant.beats})
-    assert all(0 < p.bytes_in <= source.size for p in plant.beats)
-    assert [p.bytes_in for p in plant.beats] == sorted(p.bytes_in for p in plant.beats)
-    assert plant.beats[-1].rows == 3000
+    assert [p.rows for p in plant.heartbeats] == sorted({p.rows for p in plant.heartbeats})
+    assert all(0 < p.bytes_in <= source.size for p in plant.heartbeats)
+    assert [p.bytes_in for p in plant.heartbeats] == sorted(p.bytes_in for p in plant.heartbeats)
+    assert plant.heartbeats[-1].rows == 3000
 
 
 @pytest.mark.parametrize("data", [b"", HEADER.encode()])

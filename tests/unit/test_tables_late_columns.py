@@ -6,7 +6,7 @@ from penstock.model.column import ANY, Column, ColumnType, Storage
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Form, Rowmaker, fit
+from penstock.tables import ChunkBuilder, Form, fit
 from table_batches import records, rows
 
 HELD = {"id": Storage(ColumnType.INTEGER), "a": Storage(), "b": Storage(ColumnType.DATE), "g": Storage(filled=True)}
@@ -18,7 +18,7 @@ def plan(*, mode: Mode = Mode.APPEND, atomic: bool = False, inferred: bool = Tru
 
 
 def parts(fitted: TablePlan, batch: Batch, form: Form = Form.TEXT) -> list[tuple[tuple[str, ...], list[object]]]:
-    chunk, _ = Rowmaker(fitted, form).chunk(0, batch)
+    chunk, _ = ChunkBuilder(fitted, form).chunk(0, batch)
     return [(part.names, list(zip(*part.columns, strict=True))) for part in chunk.rows]
 
 
@@ -45,7 +45,7 @@ def test_records_are_split_by_the_columns_that_they_have_fields_for() -> None:
 
 def test_rejects_are_in_the_order_of_the_records() -> None:
     batch = records({"id": 1, "b": "x"}, {"id": "y"}, [], {"id": 4, "b": "2024-02-30"})
-    _, rejects = Rowmaker(fit(plan(), {"t": HELD})).chunk(0, batch)
+    _, rejects = ChunkBuilder(fit(plan(), {"t": HELD})).chunk(0, batch)
     assert [(reject.place.row, reject.column) for reject in rejects] == [(1, "b"), (2, "id"), (3, ""), (4, "b")]
 
 
@@ -67,7 +67,7 @@ def test_parts_are_few_however_many_sorts_of_records_there_are() -> None:
 def test_where_any_field_is_taken_each_part_has_what_its_records_hold() -> None:
     fitted = fit(plan(mode=Mode.UPSERT), {"t": {"id": HELD["id"], ANY: Storage(ColumnType.JSON)}})
     batch = records({"id": 1, "x": "1"}, {"id": 2}, {"id": 1, "y": {"z": [True]}}, {"id": 3, "": 1})
-    maker = Rowmaker(fitted, Form.VALUE)
+    maker = ChunkBuilder(fitted, Form.VALUE)
     _, rejects = maker.chunk(0, batch)
     assert [reject.place.row for reject in rejects] == [4]
     assert maker.fields.records == 0

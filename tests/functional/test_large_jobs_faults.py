@@ -34,15 +34,15 @@ def check(plant: TroubledPlant, job_id: str) -> JobState:
     """The state of a job that has ended, if all is as it must be."""
     status = plant.jobs.jobs[job_id]
     stored = plant.store.get("out", "result")
-    story = (status, plant.trouble.happened, plant.calls)
+    job_report = (status, plant.trouble.happened, plant.calls)
     if status.state is JobState.SUCCEEDED:
-        assert stored is not None, story
-        assert stored.data == TEXT, story
+        assert stored is not None, job_report
+        assert stored.data == TEXT, job_report
     else:
-        assert status.state in {JobState.FAILED, JobState.SUPERSEDED}, story
-        assert status.failure, story
-        assert stored is None, story
-    assert plant.trouble.orphans or not plant.store.uploads, story
+        assert status.state in {JobState.FAILED, JobState.SUPERSEDED}, job_report
+        assert status.failure, job_report
+        assert stored is None, job_report
+    assert plant.trouble.orphans or not plant.store.uploads, job_report
     return status.state
 
 

@@ -21,9 +21,9 @@ from penstock.formats import parse
 from penstock.model.column import Column, ColumnType
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.record import Batch, Verbatim
+from penstock.model.record import Batch, RawCsv
 from penstock.model.table import Choice, Table, TablePlan
-from penstock.tables import Form, Rowmaker
+from penstock.tables import ChunkBuilder, Form
 
 T = ColumnType
 CSV = ParseOptions(format=Format.CSV, header=False)
@@ -34,8 +34,8 @@ def names_of(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns)
 
 
-def passed(table: Table, text: bytes, names: tuple[str, ...] = (), delimiter: str = ",") -> Verbatim | None:
-    screen = Rowmaker(TablePlan(CSV, table)).screen(names or names_of(table), delimiter, '"')
+def passed(table: Table, text: bytes, names: tuple[str, ...] = (), delimiter: str = ",") -> RawCsv | None:
+    screen = ChunkBuilder(TablePlan(CSV, table)).screen(names or names_of(table), delimiter, '"')
     assert screen
     return screen(text)
 
@@ -49,19 +49,19 @@ def of(*columns: Column) -> Table:
 def test_what_passes_is_what_parsing_and_checking_make_of_it(data: st.DataObject, signs: tuple[str, str]) -> None:
     table = data.draw(tables())
     text = data.draw(sources(table, *signs))
-    maker = Rowmaker(TablePlan(CSV, table))
+    maker = ChunkBuilder(TablePlan(CSV, table))
     screen = maker.screen(names_of(table), *signs)
     assert screen
-    verbatim = screen(text)
-    if not verbatim:
+    raw_csv = screen(text)
+    if not raw_csv:
         return
     options = replace(CSV, columns=names_of(table), delimiter=signs[0], quote=signs[1])
     (batch,) = parse([text], options, batch_bytes=len(text))
     chunk, rejects = maker.chunk(0, batch)
     assert rejects == ()
-    assert verbatim.count == batch.count
-    fields = list(csv.reader(io.StringIO(verbatim.text.decode(), newline=""), delimiter=signs[0], quotechar=signs[1]))
-    assert verbatim.count == len(fields)
+    assert raw_csv.count == batch.count
+    fields = list(csv.reader(io.StringIO(raw_csv.text.decode(), newline=""), delimiter=signs[0], quotechar=signs[1]))
+    assert raw_csv.count == len(fields)
     for column, cells, texts in zip(table.columns, chunk.rows[0].columns, zip(*fields, strict=True), strict=True):
         expected = [text or None for text in texts]
         meant = MEANT.get(column.type, str)
@@ -83,9 +83,11 @@ def test_screened_or_not_the_batches_are_the_same(data: st.DataObject, chunk: in
     table = data.draw(tables())
     text = data.draw(sources(table))
     options = replace(CSV, columns=names_of(table))
-    maker = Rowmaker(TablePlan(options, table))
+    maker = ChunkBuilder(TablePlan(options, table))
     plain, broken = until_broken(parse(chunked(text, chunk), options, batch_bytes=size))
-    screened, broken_too = until_broken(parse(chunked(text, chunk), options, batch_bytes=size, screening=maker.screen))
+    screened, broken_too = until_broken(
+        parse(chunked(text, chunk), options, batch_bytes=size, validator_factory=maker.screen)
+    )
     assert broken == broken_too
     for one, other in zip(plain, screened, strict=True):
         assert seen([one]) == seen([other])
@@ -137,8 +139,8 @@ def test_a_day_passes_exactly_if_there_is_one(century: str) -> None:
 )
 def test_plain_spellings_pass(kind: ColumnType, text: str) -> None:
     table = of(Column("x", kind))
-    verbatim = passed(table, f"{text},a\n,b\n".encode())
-    assert verbatim == Verbatim(f"{text},a\n,b\n".encode(), 2, ("x", "last"), ",", '"')
+    raw_csv = passed(table, f"{text},a\n,b\n".encode())
+    assert raw_csv == RawCsv(f"{text},a\n,b\n".encode(), 2, ("x", "last"), ",", '"')
 
 
 @pytest.mark.parametrize(
@@ -187,16 +189,16 @@ def test_lines_that_are_no_records_hold_the_batch_back(text: str) -> None:
 
 @pytest.mark.parametrize("text", [b"1,a\r\n2,b\r\n", b"1,a\r\n2,b", b"1,a\n2,b"])
 def test_lines_end_as_postgresql_wants_them(text: bytes) -> None:
-    verbatim = passed(of(Column("x", T.INTEGER)), text)
-    assert verbatim
-    assert verbatim.text == b"1,a\n2,b\n"
+    raw_csv = passed(of(Column("x", T.INTEGER)), text)
+    assert raw_csv
+    assert raw_csv.text == b"1,a\n2,b\n"
 
 
 def test_columns_stand_in_the_order_of_the_file() -> None:
     table = Table("t", (Column("id", T.INTEGER, source="number"), Column("name"), Column("day", T.DATE)))
-    verbatim = passed(table, b"2024-01-01,7,x\n", ("day", "number", "name"))
-    assert verbatim
-    assert verbatim.names == ("day", "id", "name")
+    raw_csv = passed(table, b"2024-01-01,7,x\n", ("day", "number", "name"))
+    assert raw_csv
+    assert raw_csv.names == ("day", "id", "name")
 
 
 TWO = (Column("a"), Column("b"))
@@ -221,19 +223,19 @@ TWO = (Column("a"), Column("b"))
 def test_where_postgresql_might_read_otherwise_there_is_no_screen(
     columns: tuple[Column, ...], names: tuple[str, ...], signs: str
 ) -> None:
-    maker = Rowmaker(TablePlan(CSV, Table("t", columns)))
+    maker = ChunkBuilder(TablePlan(CSV, Table("t", columns)))
     assert maker.screen(names, signs[0], signs[1:]) is None
 
 
 def test_values_and_rows_for_several_tables_are_never_screened() -> None:
     plan = TablePlan(CSV, Table("t", TWO))
     choice = TablePlan(CSV, choice=Choice("a", {"x": Table("t", TWO)}))
-    assert Rowmaker(plan, Form.VALUE).screen(("a", "b"), ",", '"') is None
-    assert Rowmaker(choice).screen(("a", "b"), ",", '"') is None
+    assert ChunkBuilder(plan, Form.VALUE).screen(("a", "b"), ",", '"') is None
+    assert ChunkBuilder(choice).screen(("a", "b"), ",", '"') is None
 
 
 def test_a_file_that_is_often_out_of_order_is_seldom_looked_at() -> None:
-    screen = Rowmaker(TablePlan(CSV, Table("t", TWO))).screen(("a", "b"), ",", '"')
+    screen = ChunkBuilder(TablePlan(CSV, Table("t", TWO))).screen(("a", "b"), ",", '"')
     assert screen
     assert screen(b"1,2\n")
     held_back = [screen(text) is None for text in [b"1\n", *[b"1,2\n"] * 3]]
@@ -244,27 +246,27 @@ def test_a_file_that_is_often_out_of_order_is_seldom_looked_at() -> None:
 
 def test_undecodable_bytes_hold_the_batch_back() -> None:
     options = replace(CSV, columns=("a", "b"))
-    maker = Rowmaker(TablePlan(options, Table("t", TWO)))
-    (batch,) = parse([b"a,b\n\xff,b\n"], options, batch_bytes=100, screening=maker.screen)
-    assert batch.verbatim is None
+    maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
+    (batch,) = parse([b"a,b\n\xff,b\n"], options, batch_bytes=100, validator_factory=maker.screen)
+    assert batch.raw_csv is None
     assert [reject.place.row for reject in batch.rejects] == [2]
 
 
 def test_other_encodings_pass_as_utf_8() -> None:
     options = replace(CSV, columns=("a", "b"), encoding="cp1252")
-    maker = Rowmaker(TablePlan(options, Table("t", TWO)))
-    (batch,) = parse(["é,€\n".encode("cp1252")], options, batch_bytes=100, screening=maker.screen)
-    assert batch.verbatim
-    assert batch.verbatim.text == "é,€\n".encode()
+    maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
+    (batch,) = parse(["é,€\n".encode("cp1252")], options, batch_bytes=100, validator_factory=maker.screen)
+    assert batch.raw_csv
+    assert batch.raw_csv.text == "é,€\n".encode()
 
 
 def test_entered_in_the_middle_a_file_is_screened_too() -> None:
     options = replace(CSV, columns=("a", "b"))
-    maker = Rowmaker(TablePlan(options, Table("t", TWO)))
+    maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
     resume = Resume(chunk=1, offset=4, row=2)
-    (batch,) = parse([b"a,b\nc,d\n"], options, batch_bytes=100, resume=resume, screening=maker.screen)
-    assert batch.verbatim
-    assert batch.verbatim.text == b"c,d\n"
+    (batch,) = parse([b"a,b\nc,d\n"], options, batch_bytes=100, resume=resume, validator_factory=maker.screen)
+    assert batch.raw_csv
+    assert batch.raw_csv.text == b"c,d\n"
     chunk, _ = maker.chunk(1, batch)
     assert [list(column) for column in chunk.rows[0].columns] == [["c"], ["d"]]
     assert chunk.rows[0].place(0).row == 2

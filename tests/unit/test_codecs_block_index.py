@@ -23,13 +23,13 @@ from penstock.codecs import CODECS, Trace
 from penstock.codecs import block_index as units
 from penstock.codecs.block_index import passing
 from penstock.codecs.checkpoint import Checkpoint
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 from penstock.codecs.xz import tail as xz_tail
 from penstock.errors import BadSourceError, CorruptSourceError
 from penstock.limits import MIB
 from penstock.model.span import Entry
 
-WAYS = ways_within(8 * MIB)
+WAYS = indexers_within(8 * MIB)
 CHUNKS = st.sampled_from([1, 7, 65_536])
 
 

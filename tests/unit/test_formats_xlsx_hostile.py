@@ -11,7 +11,7 @@ import pytest
 from hostile_workbooks import BOOK, HOSTILE, MAIN, OFFICE, SHEET, STRINGS, STYLES, book, lines, sheet, strings, styles
 from penstock.errors import BadDocumentError
 from penstock.formats import WorkbookLimits, parse
-from penstock.formats.xlsx.cells import Kind, kind_of
+from penstock.formats.xlsx.cells import CellType, cell_type_of
 from penstock.limits import MIB
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch
@@ -59,22 +59,22 @@ def test_a_long_row_is_rejected_within_memory() -> None:
         ("[" * 200_000, None),
         ('"' * 199_999, None),
         ("[h" * 100_000, None),
-        ("\\" * 200_000 + "d", Kind.DATE),
+        ("\\" * 200_000 + "d", CellType.DATE),
         ("_", None),
-        ("[hh]:mm", Kind.DURATION),
-        ("[H]", Kind.DURATION),
+        ("[hh]:mm", CellType.DURATION),
+        ("[H]", CellType.DURATION),
         ("[hm]", None),
         ('"[h]" 0', None),
-        ('"a;b" yyyy', Kind.DATE),
+        ('"a;b" yyyy', CellType.DATE),
         ("0;[h]", None),
-        ("[Red]yyyy", Kind.DATE),
-        ("[$-409]d/m/yyyy h:mm", Kind.TIMESTAMP),
-        ("\\\nyyyy", Kind.DATE),
+        ("[Red]yyyy", CellType.DATE),
+        ("[$-409]d/m/yyyy h:mm", CellType.TIMESTAMP),
+        ("\\\nyyyy", CellType.DATE),
     ],
     ids=range(14),
 )
-def test_a_format_code_is_read_once_from_left_to_right(code: str, kind: Kind | None) -> None:
-    assert kind_of(200, code) is kind
+def test_a_format_code_is_read_once_from_left_to_right(code: str, kind: CellType | None) -> None:
+    assert cell_type_of(200, code) is kind
 
 
 def test_as_many_formats_and_styles_as_excel_makes_are_read() -> None:

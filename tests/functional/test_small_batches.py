@@ -16,14 +16,14 @@ import pytest
 
 from functional.test_ingest import sqs
 from penstock.delivery.ports import ObjectReader
-from penstock.delivery.row_loader import TableCarrier
+from penstock.delivery.row_loader import TableDelivery
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ServiceUnavailableError
-from penstock.jobs.ingest import Ingest, Report, nothing_together, summarise
-from penstock.jobs.runner import Outcome, Workshop
-from penstock.jobs.small_batches import GroupCarrier
+from penstock.jobs.ingest import Ingest, Report, no_small_batches, summarise
+from penstock.jobs.runner import JobRunner, Outcome
+from penstock.jobs.small_batches import SmallBatchLoader
 from penstock.jobs.small_sources import read_ahead
 from penstock.limits import KIB, MIB, SMALL_OBJECT, Budget
 from penstock.model.job import Job, Receipt
@@ -147,13 +147,13 @@ class Plant:
             self.alone.append(job.source.key)
             return PostgresSink(by_dsn(self.database.dsn), job.id)
 
-        carrier = TableCarrier(self.store, self.rejects, open_alone, Form.TEXT, self.budget)
-        workshop = Workshop(self.store, self.jobs, {Store.POSTGRESQL: carrier}, 60, 2, 10, lambda: self.now)
-        group = GroupCarrier(
+        delivery = TableDelivery(self.store, self.rejects, open_alone, Form.TEXT, self.budget)
+        runner = JobRunner(self.store, self.jobs, {Store.POSTGRESQL: delivery}, 60, 2, 10, lambda: self.now)
+        group = SmallBatchLoader(
             self.reader, lambda: Sink(self.database.dsn, self), self.jobs, Form.TEXT, self.budget, margin=10
         )
         routes = parse_routes(self.routes, "routes.toml", STACK)
-        return Ingest(workshop, self.queue, lambda: routes, group if together else nothing_together, lambda: 0.5)
+        return Ingest(runner, self.queue, lambda: routes, group if together else no_small_batches, lambda: 0.5)
 
     def drop(self, key: str, data: bytes) -> Source:
         return self.store.put("drops", key, data)
@@ -468,7 +468,7 @@ class TestExactlyOnce:
 
         def overtake(sink: Sink) -> None:
             plant.before = nothing
-            plant.ingest(together=False).workshop.take(
+            plant.ingest(together=False).runner.take(
                 sources[1], parse_routes(plant.routes, "routes.toml", STACK), ManualDeadline(900)
             )
 
