@@ -52,7 +52,7 @@ match = ["*"]
 destination = "s3://{destination_bucket}/{stem}"
 """
 RESULTS = Path(__file__).parent / "results"
-PATIENCE = 3600.0
+WAIT_SECONDS = 3600.0
 
 
 def lines(size: int) -> Iterator[bytes]:
@@ -104,13 +104,13 @@ def compress(blocks: Iterator[bytes], path: Path) -> tuple[str, int]:
 
 def job_of(stack: Stack, key: str) -> dict[str, Any]:
     """The item of the job of a key, once it has ended."""
-    table, deadline = stack.client("dynamodb"), time.monotonic() + PATIENCE
+    table, deadline = stack.client("dynamodb"), time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         for item in table.scan(TableName=stack.jobs_table)["Items"]:
             if item.get("source", {}).get("S", "").endswith(f"/{key}") and "finished_at" in item:
                 return {name: next(iter(value.values())) for name, value in item.items()}
         time.sleep(1)
-    sys.exit(f"{key} did not end within {PATIENCE:.0f} s")
+    sys.exit(f"{key} did not end within {WAIT_SECONDS:.0f} s")
 
 
 def states_of(stack: Stack, job: dict[str, Any]) -> dict[str, int]:

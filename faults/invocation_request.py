@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 # Longer than anything that is tried here may take.
-PATIENCE = 120.0
+WAIT_SECONDS = 120.0
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["faults.hurry", "faults.function"])
@@ -39,7 +39,7 @@ class Answer:
 
 TIMED_OUT = Answer(error="Sandbox.Timedout", message="the process was killed at its deadline")
 DEAD = Answer(error="Runtime.ExitError", message="the process was killed")
-HUNG = Answer(error="Sandbox.Timedout", message=f"no answer within {PATIENCE:.0f} s", ours=False)
+HUNG = Answer(error="Sandbox.Timedout", message=f"no answer within {WAIT_SECONDS:.0f} s", ours=False)
 
 
 class Invocation:
@@ -63,7 +63,7 @@ class Invocation:
             self._process.start()
             sending.close()
             try:
-                answer: Answer = receiving.recv() if receiving.poll(PATIENCE) else HUNG
+                answer: Answer = receiving.recv() if receiving.poll(WAIT_SECONDS) else HUNG
             except EOFError:
                 answer = self._fate
         if answer is HUNG:

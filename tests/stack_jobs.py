@@ -12,18 +12,18 @@ from penstock_cli.main import main
 from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 Item = dict[str, Any]
 
 
-def job_of(stack: Stack, key: str, patience: float = PATIENCE) -> Item:
+def job_of(stack: Stack, key: str, patience: float = WAIT_SECONDS) -> Item:
     """The item of the jobs table for a key, once its job has ended."""
     return wait_for(stack, key, lambda item: "finished_at" in item, "end", patience)
 
 
-def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, patience: float = PATIENCE) -> Item:
+def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, patience: float = WAIT_SECONDS) -> Item:
     """The item of the jobs table for a key, once something holds of it."""
     dynamodb, uri = stack.client("dynamodb"), f"s3://{stack.source_bucket}/{key}"
     deadline = time.monotonic() + patience
@@ -46,13 +46,13 @@ def command(stack: Stack, *arguments: str, code: int = 0) -> Result:
 def job_of_version(stack: Stack, version: str, *states: str) -> dict[str, Any]:
     """The item of the jobs table for a version, once its job is in one of these states."""
     dynamodb = stack.client("dynamodb")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
             if item.get("version", {}).get("S") == version and item["state"]["S"] in states:
                 return dict(item)
         time.sleep(0.1)
-    raise AssertionError(f"the job of version {version} is in none of {states} within {PATIENCE} s")
+    raise AssertionError(f"the job of version {version} is in none of {states} within {WAIT_SECONDS} s")
 
 
 def upload(stack: Stack, key: str, body: bytes) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from penstock_local.tools import checkout
 
 FILES, RECORDS = 500, 10  # 0.6 MB
 S3_LATENCY, JOBS_LATENCY = 0.02, 0.005  # seconds
-PATIENCE = 10.0  # seconds
+WAIT_SECONDS = 10.0  # seconds
 MEDIA = checkout() / "examples" / "media"
 
 OURS = Contender("Penstock", Role.OURS)
@@ -135,11 +135,11 @@ def measure(form: Form) -> Result:
         surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server(S3_LATENCY)))
         tables = stack.enter_context(database(content=CONTENT, clear=CLEAR))
         bench = Bench(surroundings, tables, files, form)
-        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=PATIENCE)))
+        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name="documents",
         title="A burst of small JSON files into PostgreSQL",
-        about=ABOUT.format(files=files, records=RECORDS, size=bench.size / 1e6, patience=PATIENCE),
+        about=ABOUT.format(files=files, records=RECORDS, size=bench.size / 1e6, patience=WAIT_SECONDS),
         size=bench.size,
         per="of JSON",
         contenders=tuple(contenders),

@@ -27,7 +27,7 @@ from penstock_local.runtime.environment import Surroundings
 
 ITEMS = 5_000  # 0.8 MB
 LATENCY = 0.005  # seconds
-PATIENCE = 30.0  # seconds
+WAIT_SECONDS = 30.0  # seconds
 ROUTES = Path(__file__).with_name("items.toml")
 TABLE = "records"
 
@@ -136,11 +136,11 @@ def measure(form: Form) -> Result:
         dynamodb = stack.enter_context(light_server(LATENCY))
         surroundings = Surroundings(Account(dynamodb), s3_endpoint=stack.enter_context(s3_server()))
         bench = Bench(surroundings, dynamodb, items, form.give_up)
-        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=PATIENCE)))
+        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name="items",
         title="A CSV into DynamoDB",
-        about=ABOUT.format(items=items, size=bench.size / 1e6, patience=PATIENCE),
+        about=ABOUT.format(items=items, size=bench.size / 1e6, patience=WAIT_SECONDS),
         size=bench.size,
         per="of CSV",
         contenders=tuple(contenders),

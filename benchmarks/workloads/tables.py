@@ -25,7 +25,7 @@ from penstock_local.runtime.environment import Surroundings
 from penstock_local.tools import checkout
 
 LATENCY = 0.005  # seconds, of the jobs table
-PATIENCE, GIVE_UP = 15.0, 75.0  # seconds
+WAIT_SECONDS, GIVE_UP = 15.0, 75.0  # seconds
 ROUTES = Path(__file__).with_name("tables.toml")
 VCPU = 1769  # MB
 PEAK = 110 * MIB  # of the smallest function
@@ -173,12 +173,12 @@ def _measure(work: Work, form: Form) -> Result:
         surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server()))
         tables = stack.enter_context(database(content=CONTENT, clear=work.clear))
         bench = Bench(work, surroundings, tables, sample, min(form.give_up, GIVE_UP))
-        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=PATIENCE)))
+        readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name=work.name,
         title=work.title,
         about=ABOUT.format(
-            rows=rows, size=size / 1e6, table=work.table, patience=PATIENCE, give_up=GIVE_UP, limit=work.limit
+            rows=rows, size=size / 1e6, table=work.table, patience=WAIT_SECONDS, give_up=GIVE_UP, limit=work.limit
         ),
         size=size,
         per="of CSV",

@@ -47,7 +47,7 @@ class _InOrder(click.Command):
 
 
 class _Teller:
-    """Implements ``Watcher``. Lines of what is done go to stdout, of what is not to stderr."""
+    """Implements ``Observer``. Lines of what is done go to stdout, of what is not to stderr."""
 
     def __init__(self, progress: Progress | None, output: OutputOptions) -> None:
         self._progress = progress

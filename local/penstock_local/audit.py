@@ -23,7 +23,7 @@ IN_ORDER, BAD, UNKNOWN = 0, 1, 3
 
 # Databases that pip-audit can ask, one after the other.
 SERVICES = ("pypi", "osv")
-PATIENCE = 120
+WAIT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def _ask(environment: Path, service: str, pins: str) -> dict[str, Any]:
     options = ["--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off", "--timeout", "20"]
     asked = [str(environment / "bin" / "pip-audit"), "-r", pins, "-s", service, *options]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=PATIENCE)  # noqa: S603  # fixed arguments
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)  # noqa: S603  # fixed arguments
         report: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        say(f"{service}: no answer within {PATIENCE} s")
+        say(f"{service}: no answer within {WAIT_SECONDS} s")
         return {}
     except ValueError:
         say(f"{service}: {(done.stderr.strip().splitlines() or ['no report'])[-1][:300]}")

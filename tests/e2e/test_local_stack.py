@@ -8,7 +8,7 @@ import time
 import pytest
 
 from penstock_local.stack import Stack
-from stack_jobs import PATIENCE, keys, result, upload
+from stack_jobs import WAIT_SECONDS, keys, result, upload
 
 ROW = b"A-1,Source2,3,2023-01-01 00:00:00,Right lane blocked due to accident.\n"
 
@@ -59,7 +59,7 @@ def test_no_message_is_left_once_its_job_has_ended(stack: Stack) -> None:
     upload(stack, "last.csv.gz", gzip.compress(ROW))
     sqs = stack.client("sqs")
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         queues = (stack.queue_url, stack.dead_letter_queue_url)
         waiting = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"] for url in queues]

@@ -20,12 +20,12 @@ from penstock_local.account import Account, emulator_only
 from penstock_local.emulator import launch
 from penstock_local.errors import LocalStackError
 
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 PENSTOCK = Path(sys.executable).with_name("penstock")
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -165,6 +165,6 @@ def test_a_stack_in_the_foreground_ends_with_its_command(state_dir: Path, number
         assert up.stdout
         stack = json.loads(up.stdout.readline())
         up.send_signal(number)
-        assert up.wait(PATIENCE) == code
+        assert up.wait(WAIT_SECONDS) == code
     assert eventually(lambda: group_is_gone(stack["pid"]))
     assert process.pid(state_dir) is None

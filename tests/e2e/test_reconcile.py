@@ -21,7 +21,7 @@ from penstock_local.stack import Stack
 
 TEXT = b"".join(b"%d,some text\n" % n for n in range(5_000))
 # The schedule is a minute, and the emulator looks at schedules every ten seconds.
-PATIENCE = 240.0
+WAIT_SECONDS = 240.0
 AN_HOUR = 3600.0
 
 
@@ -42,7 +42,7 @@ def jobs_of(stack: Stack, ago: float = 0.0) -> DynamoJobStore:
 
 def wait_for(stack: Stack, find: Callable[[DynamoJobStore], JobStatus | None], state: JobState) -> JobStatus:
     found = None
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         found = find(jobs_of(stack))
         if found and found.state is state:

@@ -16,7 +16,7 @@ from penstock_local.stack import Stack, function_logs
 
 ROWS = 420_000
 BAD = frozenset({7, 200_000, 419_999})
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 def run(stack: Stack, *arguments: str, code: int = 0) -> Result:
@@ -28,7 +28,7 @@ def run(stack: Stack, *arguments: str, code: int = 0) -> Result:
 
 def seen(stack: Stack, source: str) -> str:
     """The id of the job of a source, once there is one."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         result = CliRunner(mix_stderr=False).invoke(
             main, ["status", source, "--json", "--stack", STACK_NAME], env=stack.environment
@@ -36,7 +36,7 @@ def seen(stack: Stack, source: str) -> str:
         if result.exit_code == 0:
             return str(json.loads(result.stdout)["job"])
         time.sleep(0.1)
-    raise AssertionError(f"{source} was not taken within {PATIENCE} s")
+    raise AssertionError(f"{source} was not taken within {WAIT_SECONDS} s")
 
 
 @pytest.fixture

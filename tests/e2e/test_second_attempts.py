@@ -23,7 +23,7 @@ from postgres_switch import Switch
 from stack_jobs import Item, command, job_of, result, upload, wait_for
 
 # A lease of a minute, what comes after it, and a slow machine.
-PATIENCE = 240.0
+WAIT_SECONDS = 240.0
 AWAY = 25.0
 DRAW = random.Random(12)
 KILLED = "killed.csv.bz2"
@@ -115,7 +115,7 @@ def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database
         assert not has_succeeded(wait_for(prompt, "away/a.csv", lambda item: True, "be on record"))
     finally:
         database.open()
-    job = job_of(prompt, "away/a.csv", PATIENCE)
+    job = job_of(prompt, "away/a.csv", WAIT_SECONDS)
     assert job["state"]["S"] == "succeeded", job
     assert found(prompt, "away") == whole(count)
 
@@ -126,7 +126,7 @@ def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(pro
     count = 2_000_000 if IS_LONG else 700_000
     create(prompt, "severed")
     prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="severed/a.csv", Body=rows(count))
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     with psycopg.connect(prompt.postgres_dsn, autocommit=True) as database:
         while not database.execute("SELECT 1 FROM severed LIMIT 1").fetchall():
             assert time.monotonic() < deadline, "nothing was loaded"
@@ -135,7 +135,7 @@ def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(pro
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchall()
-    job = job_of(prompt, "severed/a.csv", PATIENCE)
+    job = job_of(prompt, "severed/a.csv", WAIT_SECONDS)
     assert ended
     assert job["state"]["S"] == "succeeded", job
     assert found(prompt, "severed") == whole(count)
@@ -165,7 +165,7 @@ def test_an_object_that_was_forbidden_is_redriven(prompt: Stack, content: bytes,
     assert ("execution" in job) == (copies > 1)
     prompt.client("s3").put_bucket_policy(Bucket=prompt.destination_bucket, Policy=json.dumps(before))
     redrive(prompt, job)
-    wait_for(prompt, key, has_succeeded, "succeed", PATIENCE)
+    wait_for(prompt, key, has_succeeded, "succeed", WAIT_SECONDS)
     assert result(prompt, key.removesuffix(".gz")) == content * copies
 
 
@@ -175,7 +175,7 @@ def test_a_load_whose_table_was_missing_is_redriven(prompt: Stack) -> None:
     assert job["failure"]["M"]["error"]["S"] == "DestinationMissingError", job
     create(prompt, "later")
     redrive(prompt, job)
-    wait_for(prompt, "later/a.csv", has_succeeded, "succeed", PATIENCE)
+    wait_for(prompt, "later/a.csv", has_succeeded, "succeed", WAIT_SECONDS)
     assert found(prompt, "later") == whole(1_000)
 
 
@@ -187,7 +187,7 @@ def redrive(stack: Stack, job: Item) -> None:
 def test_a_job_whose_function_was_killed_is_done_by_the_next_attempt(
     prompt: Stack, killed: str, content: bytes
 ) -> None:
-    job = job_of(prompt, killed, PATIENCE)
+    job = job_of(prompt, killed, WAIT_SECONDS)
     assert state(job)[0] == "succeeded", job
     assert state(job)[1] > 1
     assert result(prompt, killed.removesuffix(".bz2")) == content

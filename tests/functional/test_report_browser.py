@@ -84,7 +84,7 @@ def test_it_is_shown_with_all_its_bars(browser: Browser) -> None:
     assert (found["bars"], found["scripts"]) == ("24", "0")
 
 
-@pytest.mark.parametrize("story", [succeeded, failed, hostile], ids=lambda make: str(make.__name__))
+@pytest.mark.parametrize("job_report", [succeeded, failed, hostile], ids=lambda make: str(make.__name__))
 @pytest.mark.parametrize("width", [320, 390])
 def test_it_fits_a_phone(browser: Browser, job_report: Callable[[], JobReport], width: int) -> None:
     assert int(browser.probe(job_report(), width=width)["wide"]) <= width

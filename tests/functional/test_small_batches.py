@@ -143,7 +143,7 @@ class Plant:
         self.alone: list[str] = []
 
     def ingest(self, *, together: bool = True) -> Ingest:
-        def open_alone(job):  # type: ignore[no-untyped-def]  # as TableCarrier.open_sink
+        def open_alone(job):  # type: ignore[no-untyped-def]  # as TableDelivery.open_sink
             self.alone.append(job.source.key)
             return PostgresSink(by_dsn(self.database.dsn), job.id)
 

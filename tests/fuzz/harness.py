@@ -17,7 +17,7 @@ from typing import Any
 from penstock.errors import PenstockError
 
 # CPU seconds for one example. The slowest take a tenth of one.
-PATIENCE = 10
+WAIT_SECONDS = 10
 # Findings that are kept of one run: by then it is known that something is wrong.
 ENOUGH = 20
 
@@ -89,7 +89,7 @@ def patience(seconds: float) -> Iterator[None]:
 def attempt(target: Target, data: bytes, options: int) -> PenstockError | None:
     """What refused the input, if anything did. Raises whatever else came of it."""
     try:
-        with patience(PATIENCE):
+        with patience(WAIT_SECONDS):
             target.check(data, Random(options))
     except PenstockError as error:
         str(error)

@@ -10,14 +10,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from fuzz.harness import PATIENCE, Finding, Summary
+from fuzz.harness import WAIT_SECONDS, Finding, Summary
 
 ROOT = Path(__file__).parents[2]
 
 # Above what a worker has before its first example. The smallest function has some 60 MB left.
 MEGABYTES = 256
 # An example may use up its CPU seconds on a machine that others use too.
-GRACE = 12 * PATIENCE
+GRACE = 12 * WAIT_SECONDS
 NUMBER_SIZE = 8
 
 

@@ -28,10 +28,10 @@ def limit(growth):
 # Scans, and enters at the last place.
 SCAN = """
 from penstock.codecs import Trace
-from penstock.codecs.indexers import ways_within
+from penstock.codecs.indexers import indexers_within
 
 path, codec, content, growth = sys.argv[1:]
-way = ways_within(8 << 20)[codec]
+way = indexers_within(8 << 20)[codec]
 encoded = Path(path).read_bytes()
 limit(int(growth))
 

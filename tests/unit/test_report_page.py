@@ -50,7 +50,7 @@ def read(job_report: JobReport) -> Reader:
     return Reader(page(job_report, timeline(job_report.spans), rejects_at=REJECTS, now=BEGAN + 100))
 
 
-@pytest.mark.parametrize("story", [succeeded, failed, running, hostile], ids=lambda make: str(make.__name__))
+@pytest.mark.parametrize("job_report", [succeeded, failed, running, hostile], ids=lambda make: str(make.__name__))
 def test_every_element_is_closed_and_nothing_is_loaded_or_run(job_report: object) -> None:
     found = read(job_report())  # type: ignore[operator]  # one of the makers above
     assert found.open == []

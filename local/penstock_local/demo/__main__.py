@@ -31,7 +31,7 @@ from penstock_local.tools import checkout
 
 ROUTES = checkout() / "examples" / "demo" / "routes.toml"
 MEMORY = 128  # MB: the smallest function there is
-PATIENCE = 180.0  # seconds for all jobs together; they take a tenth of it
+WAIT_SECONDS = 180.0  # seconds for all jobs together; they take a tenth of it
 LOOK_EVERY = 0.25
 INTERRUPTED = 130
 
@@ -130,7 +130,7 @@ def load(stack: Stack, routes: Routes, store: JobStore, sample: LoadSample) -> t
 
 def wait(job_ids: Sequence[str], store: JobStore) -> list[JobStatus]:
     """The jobs that have ended once all have, or once patience has."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     ended: dict[str, JobStatus] = {}
     while len(ended) < len(job_ids) and time.monotonic() < deadline:
         looked = {job_id: status(store, job_id) for job_id in job_ids if job_id not in ended}
@@ -142,7 +142,7 @@ def wait(job_ids: Sequence[str], store: JobStore) -> list[JobStatus]:
 def watch(uploaded: Sequence[Uploaded], store: JobStore) -> list[JobStatus | None]:
     """Show the jobs until all have ended or patience has."""
     progress = Progress()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         found = [status(store, one.job_id) for one in uploaded]
         progress.show([(one.sample.key, known) for one, known in zip(uploaded, found, strict=True)])

@@ -57,7 +57,7 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 def cli_errors(right: str, *, again: str = _AGAIN) -> Iterator[None]:
     """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person.
 
-    ``again`` ends those that are about trying again: ANEW where nothing goes on.
+    ``again`` ends those that are about trying again: RUN_AGAIN where nothing goes on.
     """
     try:
         with translating(right, missing=DestinationMissingError):

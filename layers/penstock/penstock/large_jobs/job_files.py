@@ -1,7 +1,7 @@
 """What the steps of a job know of it, and where they leave it for each other: files under ``jobs/`` of the work bucket.
 
-jobs/<job>/ticket.json       Ticket: the job, as ingest handed it over
-jobs/<job>/cut.json          Cut: how it is cut; with it, planning is over
+jobs/<job>/ticket.json       JobSpec: the job, as ingest handed it over
+jobs/<job>/cut.json          SpanPlan: how it is cut; with it, planning is over
 jobs/<job>/manifest.jsonl    its spans, one a line
 jobs/<job>/text.json         Text: how records are told apart, for the index
 jobs/<job>/pieces.jsonl      pieces of a plain source to survey, one a line

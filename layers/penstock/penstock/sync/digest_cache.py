@@ -37,7 +37,7 @@ _BUSY_SECONDS = 10.0
 
 
 class DigestCache:
-    """Implements ``DigestStore``, ``FactStore`` and ``ContentIndex``; a context manager.
+    """Implements ``DigestStore``, ``MetadataStore`` and ``ContentIndex``; a context manager.
 
     Processes share the file; threads share the connection. It is only a cache: one that cannot be opened, read or
     written is done without, and one that is damaged is made anew. ``service`` tells buckets of different endpoints

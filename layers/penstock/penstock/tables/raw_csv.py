@@ -1,6 +1,6 @@
 """Batches of CSV that go to PostgreSQL as they are, because a single regular expression has seen all of them.
 
-Parsing, checking (`Shaper`) and writing the text of COPY decide what is loaded. Here stands only a proof that, for
+Parsing, checking (`RowConverter`) and writing the text of COPY decide what is loaded. Here is only a proof that, for
 the bytes at hand, PostgreSQL's own CSV comes to the same, at a quarter of the CPU. So the expression takes only plain
 spellings, which PostgreSQL reads as `Kind.value` does, and it need not take everything: a batch that it does not take
 whole is parsed.
@@ -83,8 +83,8 @@ def csv_validator(table: Table, names: Sequence[str], delimiter: str, quote: str
 
 
 class _Recognised:
-    """A `CsvValidator`. Errors are seldom alone: each refused batch in a row doubles the number of batches that are then
-    skipped unchecked. Such a file costs hardly more than without a validator."""
+    """A `CsvValidator`. Errors are seldom alone: each refused batch in a row doubles the number of batches that are
+    then skipped unchecked. Such a file costs hardly more than without a validator."""
 
     def __init__(self, row: re.Pattern[bytes], names: tuple[str, ...], delimiter: str, quote: str) -> None:
         self._row = row

@@ -135,7 +135,7 @@ class ObjectCache:
 
         Raises FileError at the end where single objects could not be brought; all others then were.
         """
-        watcher = _Watcher(lambda size: self._tell("", size))
+        watcher = _Observer(lambda size: self._tell("", size))
         summary = self._opened().sync(watcher, self._threads)
         if watcher.troubles:
             raise FileError("\n".join(map(str, watcher.troubles)))
@@ -188,8 +188,8 @@ class ObjectCache:
 _PICKLED = {"bucket", "prefix", "path", "_service", "_threads"}
 
 
-class _Watcher:
-    """Implements ``Watcher``."""
+class _Observer:
+    """Implements ``Observer``."""
 
     def __init__(self, moved: Callable[[int], None]) -> None:
         self.moved = moved
