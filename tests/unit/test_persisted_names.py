@@ -25,36 +25,43 @@ from moto import mock_aws
 from machine import Plant
 from machine_sources import TEXT, in_blocks
 from penstock import errors, telemetry
-from penstock.adapters.digest_cache import DigestCache
-from penstock.adapters.dynamodb_bookmark import DynamoBookmark
-from penstock.adapters.execution_store import DynamoExecutionStore
-from penstock.adapters.field_counts import fields_of, text_of
-from penstock.adapters.job_index import table_schema
-from penstock.adapters.job_store import DynamoJobStore
-from penstock.adapters.open_jobs import DynamoOpenJobs
-from penstock.adapters.postgres_refused import read_dropped, read_fields, read_refused, refused_value
-from penstock.columns import ColumnType
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
+from penstock.aws.jobs_table.time_index import table_schema
+from penstock.codecs.checkpoint import Checkpoint
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
+from penstock.destinations.field_counts import fields_of, text_of
+from penstock.destinations.postgres.refused_rows import read_dropped, read_fields, read_refused, refused_value
 from penstock.errors import PermanentError, RetryableError, YieldedError
-from penstock.index.boundaries import BoundariesState
-from penstock.index.boundaries import Text as RecordText
-from penstock.index.checkpoint import Checkpoint
-from penstock.index.survey import Survey
-from penstock.ingest import Report, summarise
-from penstock.jobs import Outcome
-from penstock.model import Claim, Failure, Job, JobState, Phase, Progress, Receipt, Source, Stage, Store
-from penstock.records import FieldCounts, Format, Loaded, Mode, Place, Reject, Resume
+from penstock.files.temporary_names import is_temporary
+from penstock.formats.boundaries import BoundariesState
+from penstock.formats.boundaries import Text as RecordText
+from penstock.formats.survey import Survey
+from penstock.jobs.ingest import Report, summarise
+from penstock.jobs.runner import Outcome
+from penstock.large_jobs.index_pass import IndexState
+from penstock.large_jobs.job_files import JobSpec, SpanPlan, Upload
+from penstock.large_jobs.survey import Piece
+from penstock.model.column import ColumnType, FieldCounts
+from penstock.model.job import Claim, Failure, Job, Progress, Receipt
+from penstock.model.job_status import JobState, Phase, Stage
+from penstock.model.load import Loaded, Resume
+from penstock.model.object import Source
+from penstock.model.parse_options import Format
+from penstock.model.record import RecordPosition, Reject
+from penstock.model.route import Store
+from penstock.model.serialization import from_json, to_json
+from penstock.model.span import Span, SpanReceipt
+from penstock.model.table import Mode
+from penstock.model.upload import Proof
 from penstock.routes import destination_of, parse_routes
-from penstock.running import load_ids
+from penstock.run.loads import load_ids
 from penstock.settings import Settings
-from penstock.spans import Span, SpanReceipt
-from penstock.steps.indexing import IndexState
-from penstock.steps.surveying import Piece
-from penstock.steps.ticket import Cut, Ticket, Upload
+from penstock.sync.digest_cache import DigestCache
+from penstock.sync.model import LocalFile, ObjectMetadata, RemoteFile
 from penstock.testing import ManualDeadline
-from penstock.transfer.state import from_text, to_text
-from penstock.trees import Facts, LocalFile, RemoteFile, in_making
-from penstock.uploads import Proof
-from penstock.values import from_json, to_json
+from penstock.upload.state import from_text, to_text
 
 ROOT = Path(__file__).parents[2]
 KEPT = Path(__file__).parents[1] / "fixtures" / "persisted"
@@ -107,10 +114,10 @@ def test_a_route_that_was_written_and_read_keeps_its_digest(route: str) -> None:
 # Documents: read, and written again just as they were.
 
 DOCUMENTS = {
-    "ticket_bucket": Ticket,
-    "ticket_table": Ticket,
-    "ticket_choice": Ticket,
-    "cut": Cut,
+    "ticket_bucket": JobSpec,
+    "ticket_table": JobSpec,
+    "ticket_choice": JobSpec,
+    "cut": SpanPlan,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,
@@ -149,7 +156,7 @@ def test_the_rejects_and_fields_of_a_ledger_entry_are_read_and_written_as_they_w
 
 
 def test_a_line_of_the_reject_log_says_what_it_said() -> None:
-    assert Reject(Place(1, 2, "raw"), "reason", "column", 3).flat == NAMES["reject"]
+    assert Reject(RecordPosition(1, 2, "raw"), "reason", "column", 3).flat == NAMES["reject"]
 
 
 # What enums are stored as, and errors by name.
@@ -228,7 +235,7 @@ def do_everything(client: Any) -> None:
         return claimed
 
     held = claim(first)
-    store.beat(held, Progress(1, 2, 3, 4, 5), lease=60, memory=1)
+    store.heartbeat(held, Progress(1, 2, 3, 4, 5), lease=60, memory=1)
     store.note_upload(held, "upload")
     store.release(held, FAILURE)
     waiting = store.get(first.id)
@@ -248,7 +255,7 @@ def do_everything(client: Any) -> None:
     executions.note(third.id, Stage.READ, 0, Progress(1))
     executions.count(third.id, third.id, SpanReceipt(1, 1, 1))
     executions.expect(third.id, third.id, spans=1, size=1)
-    executions.blame(third.id, third.id, FAILURE)
+    executions.record_failure(third.id, third.id, FAILURE)
     executions.begin_round(third.id, third.id, 1)
     executing = store.get(third.id)
     assert executing
@@ -256,7 +263,7 @@ def do_everything(client: Any) -> None:
     executions.end(third.id, third.id, JobState.SUCCEEDED, receipt=RECEIPT)
     failed = store.get(job_of("items").id)
     assert failed
-    store.begin_again(failed)
+    store.reopen(failed)
     DynamoBookmark(client, "jobs", third.id).note(Resume(1, 2, 3, 4, 5, fields=FieldCounts(1, ("a",))))
 
 
@@ -393,7 +400,7 @@ def cache_left(path: Path) -> list[str]:
         cache.remember_digest(LocalFile("a", "/tree/a", 3, 1, 2, 3, 4), "md5", "1")
         cache.remember_facts(
             RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5),
-            Facts(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "me"}, part_sizes=(2, 1)),
+            ObjectMetadata(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "me"}, part_sizes=(2, 1)),
         )
         cache.remember_name("/tree", "content", "a")
         cache.remember_object(RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5))
@@ -409,7 +416,7 @@ def test_the_cache_of_digests_is_written_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_making_is_known_by_its_name() -> None:
-    assert in_making("folder/.penstock-making-0123456789abcdef")
+    assert is_temporary("folder/.penstock-making-0123456789abcdef")
 
 
 # What a deployment is told.
