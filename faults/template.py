@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -58,7 +58,7 @@ class Resolver:
             return [found for one in value if (found := self.resolve(one)) is not NOTHING]
         if not isinstance(value, dict):
             return value
-        function, argument = next(iter(value.items())) if len(value) == 1 else ("", None)
+        function, argument = next(iter(value.items())) if len(value) == 1 else ("", cast("Any", None))
         if function == "Fn::If":
             condition, then, otherwise = argument
             return self.resolve(then if condition in self.holding else otherwise)

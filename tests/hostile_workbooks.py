@@ -32,7 +32,8 @@ def book(parts: dict[str, str | bytes], entries: int = 0) -> bytes:
         SHEET: sheet('<row r="2"><c r="A2"><v>1</v></c></row>'),
         STYLES: f'<styleSheet xmlns="{MAIN}"/>',
         STRINGS: f'<sst xmlns="{MAIN}"/>',
-    } | parts
+        **parts,
+    }
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in whole.items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import awswrangler as wr
-import pg8000  # type: ignore[import-untyped]  # without stubs; requirements/bench.txt
+import pg8000
 from benchmarks.peers.where import ends
 
 FRAME = 10_000  # rows
@@ -17,7 +17,8 @@ INSERT = 1_000  # rows of one INSERT
 
 def frames(event: dict[str, Any]) -> Iterator[Any]:
     bucket, key, *_ = ends(event)
-    return wr.s3.read_csv([f"s3://{bucket}/{key}"], chunksize=FRAME, parse_dates=["seen_at", "reported_on"])
+    read = wr.s3.read_csv([f"s3://{bucket}/{key}"], chunksize=FRAME, parse_dates=["seen_at", "reported_on"])
+    return cast("Iterator[Any]", read)
 
 
 def connect() -> Any:

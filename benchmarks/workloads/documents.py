@@ -88,7 +88,9 @@ class Bench:
         dsn, routes = self._tables.dsn, str(MEDIA / "routes.toml")
         if contender is OURS:
             return self._surroundings.ingest(
-                memory=memory, timeout=self._give_up, PENSTOCK_POSTGRES_DSN=dsn, PENSTOCK_ROUTES_URI=routes
+                memory=memory,
+                timeout=self._give_up,
+                env={"PENSTOCK_POSTGRES_DSN": dsn, "PENSTOCK_ROUTES_URI": routes},
             )
         environment = {
             **self._surroundings.environment,

@@ -70,7 +70,8 @@ class Bench:
 
     def _function(self, contender: Contender, memory: int) -> Function:
         if contender is OURS:
-            return self._surroundings.ingest(memory=memory, timeout=self._give_up, PENSTOCK_ROUTES_URI=str(ROUTES))
+            routes = {"PENSTOCK_ROUTES_URI": str(ROUTES)}
+            return self._surroundings.ingest(memory=memory, timeout=self._give_up, env=routes)
         return peer(MODULES[contender], memory, self._give_up, self._surroundings.environment)
 
     def _event(self) -> object:

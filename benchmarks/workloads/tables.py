@@ -121,8 +121,7 @@ class Bench:
             return self._surroundings.ingest(
                 memory=memory,
                 timeout=self._give_up,
-                PENSTOCK_POSTGRES_DSN=dsn,
-                PENSTOCK_ROUTES_URI=str(ROUTES),
+                env={"PENSTOCK_POSTGRES_DSN": dsn, "PENSTOCK_ROUTES_URI": str(ROUTES)},
             )
         environment = {**self._surroundings.environment, "PENSTOCK_POSTGRES_DSN": dsn}
         return peer(self._work.modules[contender], memory, self._give_up, environment)

@@ -520,9 +520,9 @@ def test_an_upload_that_has_ended_is_off_the_record_also_after_the_end(stores: S
     stores.executions.forget_upload(JOB.id, "u1")
     stores.executions.forget_upload(JOB.id, "unknown")
     stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
-    assert stores.status.uploads == ("u2",)
+    assert list(stores.status.uploads) == ["u2"]
     stores.executions.forget_upload(JOB.id, "u2")
-    assert stores.status.uploads == ()
+    assert list(stores.status.uploads) == []
 
 
 def test_an_upload_of_a_job_without_a_record_makes_none(stores: Stores) -> None:

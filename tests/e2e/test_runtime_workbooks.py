@@ -35,7 +35,7 @@ def test_hostile_workbooks_fail_within_128_mb(routes: Path, tmp_path: Path) -> N
     with postgres.running(tmp_path / "postgres") as dsn, emulator_only() as account:
         around = Surroundings(account)
         environment = {"PENSTOCK_ROUTES_URI": str(routes), "PENSTOCK_POSTGRES_DSN": dsn}
-        with around.ingest(memory=128, vcpus=1.0, **environment) as function:
+        with around.ingest(memory=128, vcpus=1.0, env=environment) as function:
             for name, make in HOSTILE.items():
                 done = function.invoke(around.upload(f"{name}.xlsx", make()).event())
                 assert done.ok, f"{name}: {done.error_type}: {done.error_message}\n{done.log}"

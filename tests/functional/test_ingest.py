@@ -678,7 +678,7 @@ def test_progress_is_exact_and_written_by_time_not_by_part(plant: Plant) -> None
     heartbeats = []
     heartbeat = plant.jobs.heartbeat
 
-    def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
+    def noticing(claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         heartbeats.append(progress)
         heartbeat(claim, progress, lease=lease, memory=memory)
 

@@ -477,10 +477,10 @@ def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
     good = plant.executions.note_upload
     refused = [ServiceUnavailableError("slow down")]
 
-    def note_upload(*given: str) -> None:
+    def note_upload(job_id: str, execution: str, upload_id: str) -> None:
         if refused:
             raise refused.pop()
-        good(*given)
+        good(job_id, execution, upload_id)
 
     plant.executions.note_upload = note_upload  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailableError):

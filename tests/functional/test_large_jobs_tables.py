@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import openpyxl
 import pytest
@@ -17,7 +17,7 @@ from penstock.errors import LeaseLostError, PermanentError, ServiceUnavailableEr
 from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.load import Chunk, Loaded
+from penstock.model.load import Chunk, Loaded, Resume
 from penstock.model.route import Store
 from penstock.model.table import TablePlan
 from penstock.routes import parse_routes
@@ -384,11 +384,11 @@ def test_a_job_of_which_ingest_has_loaded_all_but_the_end_counts_every_row_once(
     source = plant.upload("a.csv", FILES["a.csv"])
 
     class Endless(Sleeping):
-        def finish(self) -> None:
+        def finish(self, whole: Resume | None = None) -> None:
             raise ZeroDivisionError
 
     def endless(good: OpenSink) -> OpenSink:
-        return lambda job, span: Endless(good(job, span), -1, lambda: None)
+        return lambda job, span: cast("TableSink", Endless(good(job, span), -1, lambda: None))
 
     add_tables(plant, database, endless)
     plant.large_bytes = 10_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,9 +44,10 @@ class MemoryOwnUploads:
     plant: Plant
     age: float = OLD_SECONDS
 
-    def older_than(self, seconds: float) -> list[Unfinished]:
+    def older_than(self, seconds: float) -> Iterator[Unfinished]:
         there = list(self.plant.store.uploads.items())
-        return [Unfinished(upload.target, upload_id, self.age) for upload_id, upload in there if self.age >= seconds]
+        if self.age >= seconds:
+            yield from [Unfinished(upload.target, upload_id, self.age) for upload_id, upload in there]
 
     def end(self, upload: Unfinished) -> None:
         self.plant.store.abort_upload(upload.id)
@@ -627,7 +628,7 @@ def test_ingest_notes_its_upload_so_that_abort_ends_it_by_its_id(site: Site) -> 
     def killed(upload_id: str, data: bytes) -> None:
         raise DeadError("in the middle of a part")
 
-    exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign,assignment]  # the dead clean nothing up
+    exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign]  # the dead clean nothing up
     send, store.upload_part = store.upload_part, killed  # type: ignore[method-assign]
     try:
         with pytest.raises(DeadError):

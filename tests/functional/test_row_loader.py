@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Self
 
 import openpyxl
 import pytest
@@ -19,7 +20,7 @@ from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import ServiceUnavailableError
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import KIB, MIB, Budget
-from penstock.model.job import Job, Progress
+from penstock.model.job import Claim, Job, Progress
 from penstock.model.job_status import JobState
 from penstock.model.load import Chunk, Loaded
 from penstock.model.object import Source
@@ -89,7 +90,7 @@ class Plant:
         )
         heartbeat = self.jobs.heartbeat
 
-        def noticing(claim, progress, *, lease, memory):  # type: ignore[no-untyped-def]  # as MemoryJobStore.beat
+        def noticing(claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
             self.heartbeats.append(progress)
             heartbeat(claim, progress, lease=lease, memory=memory)
 
@@ -163,8 +164,7 @@ def test_columns_are_inferred_from_the_first_records_that_can_be_read(plant: Pla
 def test_json_lines_and_documents_and_workbooks_load_the_same_rows(plant: Plant) -> None:
     rows = [{"id": n, "name": f"name, {n}", "born": "1999-01-02"} for n in range(300)]
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
+    sheet: Any = book.active
     for row in [list(rows[0]), *(list(row.values()) for row in rows)]:
         sheet.append(row)
     xlsx = io.BytesIO()
@@ -249,14 +249,14 @@ class Wrapped:
     def __init__(self, inner: TableSink) -> None:
         self.inner = inner
 
-    def __enter__(self) -> Wrapped:
+    def __enter__(self) -> Self:
         self.inner.__enter__()
         return self
 
     def __exit__(self, *given: object) -> None:
         self.inner.__exit__(*given)  # type: ignore[arg-type]  # passed on as they came
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 
@@ -375,8 +375,7 @@ def test_a_file_without_records_is_a_load_of_none(plant: Plant, data: bytes) -> 
 
 def workbook(*rows: list[object]) -> bytes:
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
+    sheet: Any = book.active
     for row in rows:
         sheet.append(row)
     file = io.BytesIO()

@@ -21,16 +21,20 @@ AWS = [
 OTHER = "http://127.0.0.1:8080"
 
 
+def answer(status: int, code: str) -> Any:
+    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
 class Service:
     """Refuses every write that has a condition."""
 
     def __init__(self, url: str, status: int, code: str) -> None:
         self.meta = SimpleNamespace(endpoint_url=url)
-        self.answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        self.answer = answer(status, code)
         self.written: list[Condition] = []
 
     def head_object(self, **_: Any) -> Any:
-        raise ClientError({"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
+        raise ClientError(answer(404, "404"), "HeadObject")
 
     def write(self, condition: Condition) -> str:
         self.written.append(condition)

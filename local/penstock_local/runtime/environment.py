@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -86,7 +88,13 @@ class Surroundings:
         return Upload(key, len(body), answer["ETag"].strip('"'))
 
     def ingest(
-        self, *, memory: int = 128, vcpus: float | None = None, timeout: float = 900.0, caps: Kind = "auto", **env: str
+        self,
+        *,
+        memory: int = 128,
+        vcpus: float | None = None,
+        timeout: float = 900.0,
+        caps: Kind = "auto",
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> Function:
         """The checkout's ingest function; ``env`` is added to its environment."""
         root = checkout()
