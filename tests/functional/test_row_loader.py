@@ -293,7 +293,7 @@ def test_a_lost_connection_loses_and_doubles_nothing(plant: Plant, mode: str, *,
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000), "x,bad,2001-01-01\n")))
     text = route(mode=mode, more="max_rejects = 1")
     for at in (1, 3):
-        plant.wrap = lambda sink, at=at: Interrupted(sink, at, committed=committed)  # type: ignore[misc,assignment]
+        plant.wrap = lambda sink, at=at: Interrupted(sink, at, committed=committed)  # type: ignore[misc]
         assert plant.take(source, text).retry
     plant.wrap = lambda sink: sink
     outcome = plant.take(source, text)
@@ -327,7 +327,7 @@ def test_what_the_fields_of_records_tell_is_kept_over_attempts(plant: Plant, mod
     data = (first + "".join(f'{{"id":{n}}}\n' for n in range(3000)) + '{"id":-3,"v":1}\n').encode()
     source, text = plant.drop("people.jsonl", data), route(DECLARED, mode=mode)
     for at in (1, 3):
-        plant.wrap = lambda sink, at=at: Interrupted(sink, at, committed=committed)  # type: ignore[misc,assignment]
+        plant.wrap = lambda sink, at=at: Interrupted(sink, at, committed=committed)  # type: ignore[misc]
         assert plant.take(source, text).retry
     plant.wrap = lambda sink: sink
     outcome = plant.take(source, text)
@@ -337,7 +337,7 @@ def test_what_the_fields_of_records_tell_is_kept_over_attempts(plant: Plant, mod
 
 def test_a_path_that_no_record_has_fails_a_later_attempt_too(plant: Plant) -> None:
     source = plant.drop("people.jsonl", "".join(f'{{"id":{n}}}\n' for n in range(3000)).encode())
-    plant.wrap = lambda sink: Interrupted(sink, 3, committed=True)  # type: ignore[assignment]
+    plant.wrap = lambda sink: Interrupted(sink, 3, committed=True)
     assert plant.take(source, route(DECLARED)).retry
     plant.wrap = lambda sink: sink
     outcome = plant.take(source, route(DECLARED))
@@ -350,7 +350,7 @@ def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) ->
     outcomes: list[Outcome] = []
     while not outcomes or outcomes[-1].retry:
         deadline = ManualDeadline(100)
-        plant.wrap = lambda sink, deadline=deadline: Slow(sink, deadline)  # type: ignore[misc,assignment]
+        plant.wrap = lambda sink, deadline=deadline: Slow(sink, deadline)  # type: ignore[misc]
         outcomes.append(plant.take(source, route(), deadline))
     assert len(outcomes) > 2
     assert outcomes[-1].state is JobState.SUCCEEDED
