@@ -1,0 +1,271 @@
+"""An account and a database as a deployment has them, and the functions in it.
+
+Nothing here knows code of Penstock: functions are called by their handlers, and settings are environment variables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from penstock_local.account import Account, emulator_only
+
+ROOT = Path(__file__).parents[1]
+CHILD = Path(__file__).with_name("function_process.py")
+
+DROPS, LAKE, WORK = BUCKETS = ("drops", "lake", "work")
+TABLES = ("jobs", "records")
+ROUTES = "routes.toml"
+# How the jobs table is in template.yaml; taken from there, not from the code.
+JOBS_SCHEMA: Mapping[str, Any] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in (("pk", "S"), ("index_key", "S"), ("index_time", "N"))
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "by_time",
+            "KeySchema": [
+                {"AttributeName": "index_key", "KeyType": "HASH"},
+                {"AttributeName": "index_time", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+}
+RECORDS_SCHEMA: Mapping[str, Any] = {
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+}
+# An execution that goes on for as long as a test does: tests take its steps themselves.
+WAITING = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
+
+
+class KilledError(Exception):
+    """The process of a function is gone."""
+
+
+class FunctionError(Exception):
+    """What a function has raised."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+
+
+@dataclass
+class Functions:
+    """The functions in a process of their own, and the requests that they have sent."""
+
+    environment: Mapping[str, str]
+    die_at: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    _process: subprocess.Popen[str] | None = None
+
+    def __call__(self, verb: str, event: object = None, **more: object) -> Any:
+        if self._process is None:
+            command = [sys.executable, str(CHILD), str(ROOT / "functions"), *([self.die_at] if self.die_at else [])]
+            self._process = subprocess.Popen(
+                command,
+                env=dict(self.environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"verb": verb, "event": event, **more}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            self.close()
+            raise KilledError(verb)
+        answer = json.loads(line)
+        self.requests += answer["requests"]
+        if "error" in answer:
+            raise FunctionError(answer["error"], answer["message"])
+        return answer["answer"]
+
+    def sent(self, operation: str) -> list[dict[str, Any]]:
+        return [request for request in self.requests if request["operation"] == operation]
+
+    def close(self) -> None:
+        if self._process:
+            assert self._process.stdin
+            assert self._process.stdout
+            self._process.stdin.close()
+            self._process.wait(30)
+            self._process.stdout.close()
+            self._process = None
+
+
+@dataclass
+class Deployment:
+    """Three buckets, the tables and a state machine of an account, and perhaps a database."""
+
+    account: Account
+    machine: str
+    dsn: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in self.account.isolated(os.environ).items() if "PENSTOCK_" not in name},
+            "POWERTOOLS_SERVICE_NAME": "penstock",
+            "POWERTOOLS_METRICS_NAMESPACE": "Penstock",
+            "POWERTOOLS_TRACE_DISABLED": "true",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "PENSTOCK_JOBS_TABLE": "jobs",
+            "PENSTOCK_RECORDS_TABLE": "records",
+            "PENSTOCK_SOURCE_BUCKET": DROPS,
+            "PENSTOCK_DESTINATION_BUCKET": LAKE,
+            "PENSTOCK_WORK_BUCKET": WORK,
+            "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES}",
+            "PENSTOCK_STATE_MACHINE": self.machine,
+            "PENSTOCK_POSTGRES_DSN": self.dsn,
+            "PENSTOCK_MAP_CONCURRENCY": "2",
+            # Samples are kept for longer than jobs.
+            "PENSTOCK_JOB_RETENTION_DAYS": "36500",
+            **self.settings,
+        }
+
+    @contextmanager
+    def functions(self, die_at: str = "") -> Iterator[Functions]:
+        functions = Functions(self.environment, die_at)
+        try:
+            yield functions
+        finally:
+            functions.close()
+
+    @property
+    def s3(self) -> Any:
+        return self.account.client("s3")
+
+    def put(self, bucket: str, key: str, data: bytes, **more: Any) -> None:
+        self.s3.put_object(Bucket=bucket, Key=key, Body=data, **more)
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        if key not in self.keys(bucket):
+            return None
+        data: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    def keys(self, bucket: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [found["Key"] for page in pages for found in page.get("Contents", ())]
+
+    def open_uploads(self) -> list[str]:
+        return [
+            upload["Key"]
+            for bucket in BUCKETS
+            for upload in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
+        ]
+
+    def event(self, key: str, sequencer: str = "0A01") -> dict[str, Any]:
+        """The notification of a source that is there."""
+        head = self.s3.head_object(Bucket=DROPS, Key=key)
+        thing = {"key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "sequencer": sequencer}
+        record = {
+            "eventVersion": "2.3",
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "eventTime": "2026-11-01T00:00:00.000Z",
+            "s3": {"bucket": {"name": DROPS}, "object": thing},
+        }
+        return {"Records": [record]}
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        pages = self.account.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        found = [item for page in pages for item in page["Items"]]
+        return sorted(found, key=lambda item: json.dumps(item, sort_keys=True))
+
+    def item(self, key: str) -> dict[str, Any]:
+        """An item of the jobs table."""
+        found = self.account.client("dynamodb").get_item(TableName="jobs", Key={"pk": {"S": key}}, ConsistentRead=True)
+        return dict(found.get("Item", {}))
+
+    def change(self, table: str, item: Mapping[str, Any]) -> None:
+        self.account.client("dynamodb").put_item(TableName=table, Item=item)
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def started(self) -> list[dict[str, str]]:
+        """The executions that were started: name and input."""
+        states = self.account.client("stepfunctions")
+        found = states.list_executions(stateMachineArn=self.machine)["executions"]
+        described = [states.describe_execution(executionArn=one["executionArn"]) for one in found]
+        return sorted(({"name": one["name"], "input": one["input"]} for one in described), key=lambda one: one["name"])
+
+
+@contextmanager
+def deployment(dsn: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Deployment]:
+    """An empty one, for as long as the block runs."""
+    with emulator_only() as account:
+        for bucket in BUCKETS:
+            account.client("s3").create_bucket(Bucket=bucket)
+        for table, schema in zip(TABLES, (JOBS_SCHEMA, RECORDS_SCHEMA), strict=True):
+            account.client("dynamodb").create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **schema)
+        trusted = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        role = account.client("iam").create_role(
+            RoleName="machine",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
+        )["Role"]["Arn"]
+        machine = account.client("stepfunctions").create_state_machine(
+            name="job", definition=json.dumps(WAITING), roleArn=role
+        )["stateMachineArn"]
+        yield Deployment(account, machine, dsn, settings or {})
+
+
+# The state machine, step by step, as statemachine/job.asl.json has it.
+
+
+def items_of(there: Deployment, answer: Mapping[str, Any]) -> list[Any]:
+    """The items that a Map state reads."""
+    data = there.read(answer["manifest"]["bucket"], answer["manifest"]["key"])
+    assert data
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def planned(there: Deployment, call: Functions, job: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is to do, once everything before it is done."""
+    while (answer := call("plan", job))["next"] in ("index", "survey"):
+        if answer["next"] == "survey":
+            for piece in items_of(there, answer):
+                call("index", {**job, "piece": piece})
+        else:
+            while not call("index", job)["done"]:
+                pass
+    found: dict[str, Any] = answer
+    return found
+
+
+def work(call: Functions, job: Mapping[str, Any], answer: Mapping[str, Any], spans: Sequence[Any]) -> None:
+    for span in spans:
+        call("work", {**job, "round": answer["round"], "span": span})
+
+
+def run(there: Deployment, call: Functions, job: Mapping[str, Any]) -> str:
+    """An execution from wherever it is to its end; what `finish` says comes next."""
+    answer = planned(there, call, job)
+    if answer["next"] == "sequence":
+        while not call("work", {**job, "span": None})["done"]:
+            pass
+    else:
+        work(call, job, answer, items_of(there, answer))
+    return str(call("finish", {**job, "round": answer["round"]})["next"])
