@@ -92,8 +92,8 @@ def build_ingest(settings: Settings) -> Ingest:
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {
-        Store.POSTGRESQL: cache(lambda: _tables().postgres_carrier(settings, objects, s3, budget)),
-        Store.DYNAMODB: cache(lambda: _tables().dynamodb_carrier(settings, objects, s3, budget)),
+        Store.POSTGRESQL: cache(lambda: _tables().postgres_delivery(settings, objects, s3, budget)),
+        Store.DYNAMODB: cache(lambda: _tables().dynamodb_delivery(settings, objects, s3, budget)),
     }
     runner = JobRunner(
         objects=objects,
