@@ -99,7 +99,7 @@ def passing(path: Path, spacing: int, *, content: bool) -> Run:
     way, trace, noted = WAYS[codec(path)], Trace(), list[Checkpoint]()
     before, started = peak(), time.process_time()
     if way.tail and not content:
-        found = way.tail(lambda start, end: part(path, start, end), path.stat().st_size, spacing)
+        found = way.tail(FileRanges(path), spacing)
         noted, trace.produced = found.entries, found.total
     else:
         for _ in way.scan(chunks(path), trace, STEP, spacing=spacing, note=noted.append, content=content):
@@ -109,10 +109,20 @@ def passing(path: Path, spacing: int, *, content: bool) -> Run:
     return Run(trace.produced, cpu, peak() - before, len(noted), len(index) / trace.produced)
 
 
-def part(path: Path, start: int, end: int) -> Generator[bytes, None, None]:
-    with path.open("rb") as file:
-        file.seek(start)
-        yield file.read(end - start)
+@dataclass(frozen=True, slots=True)
+class FileRanges:
+    """Implements ``RangeReader``."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        with self.path.open("rb") as file:
+            file.seek(start)
+            yield file.read(end - start)
 
 
 def plain_zlib(path: Path, _: int) -> Run:

@@ -70,19 +70,22 @@ sizes = struct.pack("<I", index // 4 - 1) + flags
 footer = struct.pack("<I", zlib.crc32(sizes)) + sizes + b"YZ"
 total = HEADER_SIZE + BLOCKS * ENCODED + index + len(footer)
 
-def read(start, end):
-    if start == 0:
-        yield header
-    elif end == total:
-        yield bytes(end - start - len(footer)) + footer
-    else:
-        yield head
-        for _ in range(BLOCKS // 1000):
-            yield record * 1000
-        yield padding + check
+class Ranges:
+    size = total
+
+    def read(self, start, end):
+        if start == 0:
+            yield header
+        elif end == total:
+            yield bytes(end - start - len(footer)) + footer
+        else:
+            yield head
+            for _ in range(BLOCKS // 1000):
+                yield record * 1000
+            yield padding + check
 
 limit(int(sys.argv[1]))
-found = tail(read, total, DECODED)
+found = tail(Ranges(), DECODED)
 print(len(found.entries), found.total)
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from random import Random
@@ -17,11 +17,13 @@ from fuzz.targets.sources import TOKENS, chunks_of
 from penstock.codecs import CODECS, Trace, choose
 from penstock.codecs.block_index import passing
 from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.codec import Indexer
 from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory, read_window
-from penstock.codecs.indexers import Indexer, indexers_within
+from penstock.codecs.indexers import indexers_within
 from penstock.errors import BadSourceError, PenstockError
 from penstock.limits import MIN_WINDOW
 from penstock.model.span import Entry
+from penstock.testing import MemoryRanges
 
 WAYS = indexers_within(MIN_WINDOW)
 ENDLESS = b"<too much>"
@@ -76,12 +78,8 @@ def enter_some(way: Indexer, data: bytes, noted: Sequence[Checkpoint], step: int
 
 
 def tail(way: Indexer, data: bytes, spacing: int, step: int) -> None:
-    def read(start: int, end: int) -> Generator[bytes, None, None]:
-        assert 0 <= start <= end <= len(data)
-        yield data[start:end]
-
     assert way.tail
-    found = way.tail(read, len(data), spacing)
+    found = way.tail(MemoryRanges(data), spacing)
     for one, other in zip(found.entries, found.entries[1:], strict=False):
         trace = Trace()
         chunks = [data[one.entry.encoded :]]

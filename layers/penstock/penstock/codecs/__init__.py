@@ -1,21 +1,23 @@
-"""Bytes in, bytes out: which codec a source needs, and what each does.
+"""Which codec a source needs, and what each codec declares.
 
 A codec is a generator over ``Iterable[bytes]``. It does no I/O, and its output and memory are bounded per step.
+docs/extend/codec.md says how to add one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from types import MappingProxyType
 
-from penstock.codecs import bzip2, identity
-from penstock.codecs import unsupported as foreign
+from penstock.codecs import bzip2, identity, unsupported
 from penstock.codecs.checksum import crc32, crc32_combine
-from penstock.codecs.codec import Codec, Trace
-from penstock.codecs.gzip import decode as gzip
-from penstock.codecs.xz import decode as xz
-from penstock.codecs.zstd import decode as zstd
+from penstock.codecs.codec import Codec
+from penstock.codecs.gzip import codec as gzip
+from penstock.codecs.trace import Trace
+from penstock.codecs.xz import codec as xz
+from penstock.codecs.zstd import codec as zstd
 from penstock.errors import CodecMismatchError, ConfigurationError
 from penstock.limits import MIN_WINDOW
 
@@ -30,28 +32,52 @@ __all__ = [
     "codecs_within",
     "crc32",
     "crc32_combine",
+    "registered",
     "strip_suffix",
 ]
 
-IDENTITY = Codec(identity.NAME, (), (), identity.decode)
+Describe = Callable[[int], Codec]
+"""Describes a codec that accepts windows (dictionaries) of at most so many bytes."""
+
+# The registry: one line for each codec.
+_REGISTRY: list[Describe] = [
+    gzip.describe,
+    bzip2.describe,
+    xz.describe,
+    zstd.describe,
+    identity.describe,
+]
 
 
+@lru_cache(maxsize=8)
 def codecs_within(window: int) -> Mapping[str, Codec]:
     """All codecs by name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
-    codecs = (
-        Codec(gzip.NAME, gzip.MAGIC, (".gz", ".gzip", ".bgz", ".tgz"), gzip.decode),
-        Codec(bzip2.NAME, bzip2.MAGIC, (".bz2", ".bzip2", ".tbz2", ".tbz"), bzip2.decode),
-        Codec(xz.NAME, xz.MAGIC, (".xz", ".txz"), partial(xz.decode, window=window)),
-        Codec(zstd.NAME, zstd.MAGIC, (".zst", ".zstd", ".tzst"), partial(zstd.decode, window=window)),
-        IDENTITY,
-    )
-    return MappingProxyType({codec.name: codec for codec in codecs})
+    return MappingProxyType({codec.name: codec for codec in (describe(window) for describe in _REGISTRY)})
 
 
-CODECS = codecs_within(MIN_WINDOW)
+_default = dict(codecs_within(MIN_WINDOW))
+CODECS: Mapping[str, Codec] = MappingProxyType(_default)
+"""All codecs by name, as a function of the least memory has them."""
+
+IDENTITY = CODECS[identity.NAME]
 
 # Bytes from the start of a source that ``choose`` needs; fewer only where the source has no more.
 HEAD = max(len(magic) for codec in CODECS.values() for magic in codec.magic)
+
+
+@contextmanager
+def registered(describe: Describe) -> Iterator[None]:
+    """Adds a codec as long as the context lasts, to try it out. Its magic is at most HEAD bytes long."""
+    name = describe(MIN_WINDOW).name
+    _REGISTRY.insert(0, describe)
+    _default[name] = describe(MIN_WINDOW)
+    codecs_within.cache_clear()
+    try:
+        yield
+    finally:
+        _REGISTRY.remove(describe)
+        del _default[name]
+        codecs_within.cache_clear()
 
 
 def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WINDOW) -> Codec:
@@ -72,7 +98,7 @@ def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WI
     found = next((codec for codec in codecs.values() if codec.magic and head.startswith(codec.magic)), IDENTITY)
     promised = _promised(name) if wanted == "auto" else codecs[wanted]
     if promised is not IDENTITY and promised.name != found.name:
-        plain = foreign.name_of(head) or f"not compressed (it starts with {head[:4].hex(' ')})"
+        plain = unsupported.name_of(head) or f"not compressed (it starts with {head[:4].hex(' ')})"
         content = found.name if found.magic else plain
         claim = f"its name {name!r} says" if wanted == "auto" else "it was to be"
         raise CodecMismatchError(f"{claim} {promised.name}, but the content is {content}", offset=0)

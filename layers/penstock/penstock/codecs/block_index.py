@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from penstock.codecs.checkpoint import Checkpoint, Note
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
+from penstock.codecs.trace import Trace
 from penstock.errors import CorruptSourceError
 from penstock.limits import GIB
 from penstock.model.span import Entry

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
-from penstock.codecs.codec import Trace
+from penstock.codecs.trace import Trace
 from penstock.errors import CorruptIndexError, RequestRefusedError
 from penstock.model.serialization import from_plain, to_plain
 from penstock.model.span import Entry

@@ -1,37 +1,68 @@
-"""What a codec is, and what it tells the pipeline while it works."""
+"""What a codec declares: how its content is recognised, decoded and indexed, and how fast."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from penstock.codecs.checkpoint import Checkpoint, Enter, Scan
+from penstock.codecs.trace import Trace
+from penstock.model.source import RangeReader
 
-@dataclass(slots=True)
-class Trace:
-    """What a decoder has learned so far. The decoder writes it; the pipeline reads it between pieces.
+# Decoded bytes that one vCPU indexes in a second (benchmarks/results/index.md).
+INDEX_SPEED = 450e6
 
-    ``consumed``: source bytes worked through, never more than were fed. Exact at the end of every member; within
-    one, isal is up to 8 bytes ahead, and bzip2 and xz up to 16 KiB behind. ``produced``: decoded bytes yielded.
-    ``members``: complete gzip members, bzip2 and xz streams, zstd frames. ``crc32``: checksum of all decoded bytes
-    as the source's own trailers declare it; None where the format declares none.
+
+@dataclass(frozen=True, slots=True)
+class TailIndex:
+    """What a source declares about itself at its end: entries, the first at 0, and the size of its content.
+
+    A source with too many streams to look at has the first entry only.
     """
 
-    consumed: int = 0
-    produced: int = 0
-    members: int = 0
-    crc32: int | None = None
-    warnings: list[str] = field(default_factory=list)
+    entries: list[Checkpoint]
+    total: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """How a source is indexed: ``scan`` finds the entries, ``enter`` decodes from one of them.
+
+    ``tail(reader, spacing)`` finds the entries without reading the whole source; None where the codec declares
+    none. ``exact``: an entry lies where a checked unit ends, so a span that reaches an entry verifies it (see
+    `penstock.codecs.block_index.passing`).
+    """
+
+    scan: Scan
+    enter: Enter
+    tail: Callable[[RangeReader, int], TailIndex] | None = None
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Bytes in, bytes out. ``magic``: how its content starts; ``suffixes``: how its names end, in lower case.
+    """Bytes in, bytes out.
 
-    ``decode(chunks, trace, step)`` yields pieces of 1 to ``step`` bytes and raises BadSourceError, with the offset,
-    when the bytes are wrong; whatever ``chunks`` raises passes through. ``step`` is at least 1.
+    ``magic``: how its content starts. ``suffixes``: how its names end, in lower case.
+
+    ``decode(chunks, trace, step)`` yields pieces of 1 to ``step`` bytes and raises BadSourceError with the offset
+    when the bytes are wrong. What ``chunks`` raises passes through. ``step`` is at least 1.
+
+    ``speed``: decoded bytes that one vCPU delivers to a bucket in a second (`python -m benchmarks gunzip append`,
+    `python -m benchmarks.codec_speed`). ``typical_ratio``: decoded bytes for one byte of a compressed text file.
+    ``worst_ratio``: the most that the format allows, as zeros reach it.
+
+    ``indexer`` loads the indexer; None where a source can only be decoded from its start. ``index_speed``: decoded
+    bytes that one vCPU indexes in a second.
     """
 
     name: str
     magic: tuple[bytes, ...]
     suffixes: tuple[str, ...]
-    decode: Callable[[Iterable[bytes], Trace, int], Iterator[bytes]]
+    decode: Callable[[Iterable[bytes], Trace, int], Iterator[bytes]] = field(repr=False)
+    speed: float
+    typical_ratio: int
+    worst_ratio: int
+    indexer: Callable[[], Indexer] | None = field(default=None, repr=False)
+    index_speed: float = INDEX_SPEED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from penstock.codecs.codec import Trace
+from penstock.codecs.trace import Trace
 from penstock.errors import TruncatedSourceError
 
 

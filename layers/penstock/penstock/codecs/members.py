@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
+from penstock.codecs.trace import Trace
 from penstock.errors import BadHeaderError, CorruptSourceError
 
 # A file of a million padded members must not fill memory, or an item of the jobs table, with a million warnings.

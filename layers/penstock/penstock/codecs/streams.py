@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
+from penstock.codecs.trace import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
 
 # A slice counts as consumed once the decoder asks for the next, so this is how far progress may lag.

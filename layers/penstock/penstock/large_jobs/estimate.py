@@ -5,16 +5,14 @@ An estimate only decides who does a job: one that proves wrong in the middle of 
 
 from __future__ import annotations
 
-from penstock.codecs import codec_by_name
+from penstock.codecs import CODECS, codec_by_name
 from penstock.limits import MIB
 from penstock.model.job import Job
 from penstock.model.route import Store
 
-# Decoded bytes that one vCPU delivers in a second (`python -m benchmarks gunzip append`, `benchmarks.codec_speed`), and
-# how many come out of one byte of a text file.
-_DELIVERED = {"gzip": 250e6, "zstd": 250e6, "identity": 300e6, "xz": 80e6, "bzip2": 30e6}
+# Decoded bytes of records that one vCPU loads into a table in a second (`python -m benchmarks append`). What a codec
+# delivers in a second, and its ratio, the codec declares.
 _LOADED = 25e6
-_RATIO = {"gzip": 6, "zstd": 6, "xz": 10, "bzip2": 8, "identity": 1}
 # Bytes that pass a function's network in a second, whatever its memory: 600 Mbit/s, as others have measured.
 # AWS publishes no figure.
 NETWORK = 75e6
@@ -30,7 +28,7 @@ def estimated_seconds(job: Job, memory: int) -> float:
 
 def expected_bytes(codec: str, size: int) -> int:
     """How many decoded bytes so many encoded ones hold, if they are text."""
-    return size * _RATIO[codec]
+    return size * CODECS[codec].typical_ratio
 
 
 def bytes_per_second(codec: str, store: Store, memory: int) -> float:
@@ -38,5 +36,6 @@ def bytes_per_second(codec: str, store: Store, memory: int) -> float:
 
     CPU follows memory, of which one vCPU is used. Of what is delivered, the encoded bytes came in and all goes out.
     """
-    rate = _DELIVERED[codec] if store is Store.BUCKET else min(_DELIVERED[codec], _LOADED)
-    return min(rate * min(1.0, memory / VCPU), NETWORK / (1 + 1 / _RATIO[codec]))
+    declared = CODECS[codec]
+    rate = declared.speed if store is Store.BUCKET else min(declared.speed, _LOADED)
+    return min(rate * min(1.0, memory / VCPU), NETWORK / (1 + 1 / declared.typical_ratio))

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from penstock.codecs import Trace
 from penstock.codecs.block_index import START
 from penstock.codecs.checkpoint import Checkpoint
+from penstock.codecs.codec import Indexer, TailIndex
 from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory
-from penstock.codecs.indexers import Indexer, indexers_within
-from penstock.codecs.xz.tail import Found
+from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import ceiling, naming, too_large
 from penstock.delivery.ports import ObjectStore
+from penstock.delivery.ranges import SourceRanges
 from penstock.errors import BadSourceError, TimeLimitError
 from penstock.formats.boundaries import Boundaries, BoundariesState, Text
 from penstock.large_jobs.job_files import FOLDER
@@ -142,21 +143,18 @@ class IndexPass:
     def _way(self) -> Indexer:
         return indexers_within(self.budget.window)[self.index.codec]
 
-    def _tail(self) -> Found | None:
+    def _tail(self) -> TailIndex | None:
         """What a source says of itself at its end, where its codec makes it do so."""
         source, tail = self.index.source, self._way.tail
         if tail is None:
             return None
         try:
-            return tail(self._open, source.size, self.index.spacing)
+            return tail(SourceRanges(self.objects, source), self.index.spacing)
         except BadSourceError:
             # Damage, or garbage that was appended: whoever reads it from the start finds out which.
-            return Found([START], 0)
+            return TailIndex([START], 0)
 
-    def _open(self, start: int, end: int | None = None) -> Generator[bytes, None, None]:
-        return self.objects.open_source(self.index.source, start=start, end=end).chunks()
-
-    def _take(self, state: IndexState, found: Found) -> bool:
+    def _take(self, state: IndexState, found: TailIndex) -> bool:
         self._limit(found.total, self.index.source.size)
         for entry in found.entries:
             self._note(entry, None)
@@ -169,7 +167,8 @@ class IndexPass:
         checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
         counter = self._counter(state)
         trace = Trace()
-        with closing(self._open(checkpoint.entry.encoded if checkpoint else 0)) as chunks:
+        start = checkpoint.entry.encoded if checkpoint else 0
+        with closing(self.objects.open_source(self.index.source, start=start).chunks()) as chunks:
             pieces = self._way.scan(
                 chunks,
                 trace,

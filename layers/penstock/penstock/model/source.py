@@ -26,3 +26,17 @@ class ByteSource(Protocol):
 
     def chunks(self) -> Generator[bytes, None, None]:
         """Non-empty pieces of the source. Closing the generator releases its connection and threads."""
+
+
+class RangeReader(Protocol):
+    """Any range of the bytes of one pinned source, for what is not read from its start: archives, workbooks, indexes.
+
+    Raises what `ByteSource` raises.
+    """
+
+    @property
+    def size(self) -> int:
+        """Encoded size in bytes."""
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        """Bytes ``start`` to ``end`` in non-empty chunks. Closing the generator releases its connection."""

@@ -23,6 +23,7 @@ from penstock.testing.large_jobs import (
 )
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
 from penstock.testing.open_jobs import MemoryOpenJobs
+from penstock.testing.ranges import MemoryRanges
 from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.texts import MemoryTexts
 
@@ -42,6 +43,7 @@ __all__ = [
     "MemoryOpenJobs",
     "MemoryPartStore",
     "MemoryQueue",
+    "MemoryRanges",
     "MemoryRejectLog",
     "MemoryStateMachine",
     "MemoryTexts",

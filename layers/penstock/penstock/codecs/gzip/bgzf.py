@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 
 from penstock.codecs.checksum import crc32_combine
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
 from penstock.codecs.gzip.decode import MAGIC, extra_field
+from penstock.codecs.trace import Trace
 
 _HEADER = struct.Struct("<3sB6xH")
 _TRAILER = struct.Struct("<II")

@@ -10,10 +10,10 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from penstock.codecs.checksum import crc32, crc32_combine
-from penstock.codecs.codec import Trace
 from penstock.codecs.engine import FASTEST, Engine
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
+from penstock.codecs.trace import Trace
 from penstock.errors import BadHeaderError, ChecksumMismatchError, CorruptSourceError, TruncatedSourceError
 
 NAME = "gzip"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from penstock.codecs.checkpoint import Checkpoint, Note, check_entry
 from penstock.codecs.checksum import crc32
-from penstock.codecs.codec import Trace
 from penstock.codecs.engine import FASTEST, Engine
 from penstock.codecs.feed import Feed
 from penstock.codecs.gzip import bgzf
@@ -14,6 +13,7 @@ from penstock.codecs.gzip.decode import MAGIC, NAME, EndMarker, end_member, infl
 from penstock.codecs.gzip.padding import padded
 from penstock.codecs.gzip.zlib_c import BlockInflater, DeflateError
 from penstock.codecs.members import at_member
+from penstock.codecs.trace import Trace
 from penstock.errors import CorruptSourceError, TruncatedSourceError
 from penstock.model.span import Entry
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from lzma import FORMAT_XZ, LZMADecompressor, LZMAError, is_check_supported
 
 from penstock.codecs.checksum import crc32
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
 from penstock.codecs.streams import Decompressor, decode_streams
+from penstock.codecs.trace import Trace
 from penstock.codecs.window_limit import check_window
 from penstock.errors import BadHeaderError
 from penstock.limits import MIB, MIN_WINDOW

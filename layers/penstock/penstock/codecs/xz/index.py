@@ -13,9 +13,9 @@ from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
 from penstock.codecs.block_index import enter_units, feed_from, scan_units
 from penstock.codecs.checkpoint import Checkpoint, Note
 from penstock.codecs.checksum import crc32
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
+from penstock.codecs.trace import Trace
 from penstock.codecs.xz.decode import MAGIC, NAME, OVERHEAD, check_block, read_number, warn_of_check
 from penstock.errors import BadHeaderError, CorruptSourceError
 from penstock.limits import MIN_WINDOW

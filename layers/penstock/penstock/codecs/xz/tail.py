@@ -1,27 +1,25 @@
-"""Where an xz source can be entered, by the index at the end of each stream: nothing else is read.
+"""Finds the entries of an xz source from the index at the end of each stream. Nothing else is read.
 
-It is not believed: whoever decodes the content finds each entry that is used to be a place where a block ends, or not
-(see `penstock.codecs.block_index.passing`).
+The index is not trusted: a span that decodes up to an entry verifies that a block ends there (see
+`penstock.codecs.block_index.passing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 
 from penstock.codecs.block_index import START
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.checksum import crc32
-from penstock.codecs.codec import Trace
+from penstock.codecs.codec import TailIndex
 from penstock.codecs.feed import Feed
+from penstock.codecs.trace import Trace
 from penstock.codecs.xz.decode import read_number, unverified
 from penstock.codecs.xz.index import FOOTER_SIZE, HEADER_SIZE, read_footer, stream_header
 from penstock.errors import CorruptSourceError
+from penstock.model.source import RangeReader
 from penstock.model.span import Entry
-
-Read = Callable[[int, int], Generator[bytes, None, None]]
-"""Bytes of the source, from one offset to another."""
 
 # Each takes three requests of 25 ms or so. Sources of more streams, appended by the thousand, have small ones.
 MAX_STREAMS = 200
@@ -35,15 +33,6 @@ _LONGEST = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Entries, the first at 0; none beyond it where there are more streams than are looked for."""
-
-    entries: list[Checkpoint]
-    total: int
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Stream:
     """``ends`` are those of blocks, decoded and encoded, counted from the start of the stream."""
 
@@ -53,19 +42,19 @@ class _Stream:
     decoded: int
 
 
-def tail(read: Read, size: int, spacing: int) -> Found:
-    """The entries of a source of ``size`` bytes, at least ``spacing`` decoded bytes apart, and its decoded bytes.
+def tail(reader: RangeReader, spacing: int) -> TailIndex:
+    """The entries of a source, at least ``spacing`` decoded bytes apart, and its decoded size.
 
     Raises CorruptSourceError, BadHeaderError and TruncatedSourceError with the offset where the source does not end
     with a whole stream, or streams do not follow one another. Memory: an index is read in slices; 32,768 entries at
     most are kept for each spacing, which grows with the content.
     """
     streams: list[_Stream] = []
-    end = size
+    end = reader.size
     while end:
         if len(streams) == MAX_STREAMS:
-            return Found([START], 0)
-        streams.append(_stream(read, _content_end(read, end), spacing))
+            return TailIndex([START], 0)
+        streams.append(_stream(reader, _content_end(reader, end), spacing))
         end = streams[-1].start
     total = sum(stream.decoded for stream in streams)
     entries, before = [START], 0
@@ -76,12 +65,12 @@ def tail(read: Read, size: int, spacing: int) -> Found:
                 entries.append(Checkpoint(Entry(at, stream.start + encoded), stream.header))
         before += stream.decoded
     warnings = dict.fromkeys(unverified(stream.header) for stream in reversed(streams))
-    return Found(entries, total, tuple(filter(None, warnings)))
+    return TailIndex(entries, total, tuple(filter(None, warnings)))
 
 
-def _content_end(read: Read, end: int) -> int:
+def _content_end(reader: RangeReader, end: int) -> int:
     """Where the stream ends that stands before ``end``; between them are zeros, in fours."""
-    data = _bytes(read, max(0, end - _PADDING), end)
+    data = _bytes(reader, max(0, end - _PADDING), end)
     content = data.rstrip(b"\0")
     zeros = len(data) - len(content)
     if zeros % 4 or (zeros and not content):
@@ -89,22 +78,22 @@ def _content_end(read: Read, end: int) -> int:
     return end - zeros
 
 
-def _stream(read: Read, end: int, spacing: int) -> _Stream:
+def _stream(reader: RangeReader, end: int, spacing: int) -> _Stream:
     if end < HEADER_SIZE + FOOTER_SIZE:
         raise CorruptSourceError("the source is too short for an xz stream", offset=0)
     footer_at = end - FOOTER_SIZE
-    flags, size = read_footer(_bytes(read, footer_at, end), footer_at)
+    flags, size = read_footer(_bytes(reader, footer_at, end), footer_at)
     index_at = footer_at - size
     if index_at < HEADER_SIZE:
         raise CorruptSourceError(f"xz index of {size:,} bytes is larger than the source", offset=footer_at)
-    with closing(read(index_at, footer_at)) as chunks:
+    with closing(reader.read(index_at, footer_at)) as chunks:
         feed = Feed(chunks, Trace())
         feed.position = index_at
         ends, decoded, encoded = _ends(feed, footer_at, spacing)
     start = index_at - encoded
     if start < 0:
         raise CorruptSourceError("xz index lists more than stands before it", offset=index_at)
-    with closing(read(start, start + HEADER_SIZE)) as chunks:
+    with closing(reader.read(start, start + HEADER_SIZE)) as chunks:
         feed = Feed(chunks, Trace())
         feed.position = start
         header = stream_header(feed)
@@ -170,6 +159,6 @@ class _Numbers:
             raise CorruptSourceError("xz index does not match its checksum", offset=start)
 
 
-def _bytes(read: Read, start: int, end: int) -> bytes:
-    with closing(read(start, end)) as chunks:
+def _bytes(reader: RangeReader, start: int, end: int) -> bytes:
+    with closing(reader.read(start, end)) as chunks:
         return b"".join(chunks)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import zstandard
 
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
 from penstock.codecs.members import at_member
+from penstock.codecs.trace import Trace
 from penstock.codecs.window_limit import check_window
 from penstock.errors import BadHeaderError, ChecksumMismatchError, CorruptSourceError
 from penstock.limits import KIB, MIN_WINDOW

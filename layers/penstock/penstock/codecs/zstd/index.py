@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from penstock.codecs.block_index import enter_units, feed_from, scan_units
 from penstock.codecs.checkpoint import Checkpoint, Note
-from penstock.codecs.codec import Trace
 from penstock.codecs.feed import Feed
+from penstock.codecs.trace import Trace
 from penstock.codecs.zstd.decode import Frames, Header
 from penstock.limits import MIN_WINDOW
 from penstock.model.span import Entry
