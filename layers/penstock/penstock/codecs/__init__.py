@@ -70,8 +70,8 @@ def registered(describe: Describe) -> Iterator[None]:
     """Adds a codec as long as the context lasts, to try it out. Its magic is at most HEAD bytes long."""
     name = describe(MIN_WINDOW).name
     _REGISTRY.insert(0, describe)
-    _default[name] = describe(MIN_WINDOW)
     codecs_within.cache_clear()
+    _default[name] = codecs_within(MIN_WINDOW)[name]
     try:
         yield
     finally:

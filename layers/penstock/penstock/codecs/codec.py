@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from penstock.codecs.checkpoint import Checkpoint, Enter, Scan
 from penstock.codecs.trace import Trace
+from penstock.model.member import Members, one_member
 from penstock.model.source import RangeReader
 
 # Decoded bytes that one vCPU indexes in a second (benchmarks/results/index.md).
@@ -55,6 +56,8 @@ class Codec:
 
     ``indexer`` loads the indexer; None where a source can only be decoded from its start. ``index_speed``: decoded
     bytes that one vCPU indexes in a second.
+
+    ``members`` splits the decoded bytes into the files of an archive.
     """
 
     name: str
@@ -66,3 +69,4 @@ class Codec:
     worst_ratio: int
     indexer: Callable[[], Indexer] | None = field(default=None, repr=False)
     index_speed: float = INDEX_SPEED
+    members: Members = field(default=one_member, repr=False)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 
-from penstock.codecs import HEAD, IDENTITY, Trace, choose
+from penstock.codecs import HEAD, IDENTITY, Codec, Trace, choose
 from penstock.destinations.ports import BucketSink
-from penstock.errors import BadSourceError, ExpansionLimitError, TimeLimitError
+from penstock.errors import BadDocumentError, BadSourceError, ExpansionLimitError, TimeLimitError
 from penstock.limits import MIB, Budget
 from penstock.model.job import Progress, Receipt
+from penstock.model.member import Member
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import ByteSource, Deadline
@@ -46,7 +47,22 @@ class Decoding:
         self._ceiling = ceiling(source, route)
 
     def pieces(self) -> Generator[bytes, None, None]:
-        """Decoded bytes in order, at most ``budget.step`` at once.
+        """Decoded bytes of the only member in order, at most ``budget.step`` at once.
+
+        Raises BadDocumentError where the source has more than one member, and what `members` raises.
+        """
+        with closing(self.members()) as members:
+            for member, pieces in members:
+                if member.number > 1:
+                    raise BadDocumentError(
+                        f"the source holds several files; the second is {member.name!r}",
+                        offset=self.trace.consumed,
+                        hint="Send each file as an object of its own.",
+                    )
+                yield from pieces
+
+    def members(self) -> Generator[tuple[Member, Iterator[bytes]], None, None]:
+        """The members of the source in order, each with its decoded bytes. Read each to its end before the next.
 
         Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, TimeLimitError when
         only ``margin`` seconds are left, and what the source raises.
@@ -55,11 +71,14 @@ class Decoding:
             head, whole = peek(self._in_time(chunks), HEAD)
             codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
             self.codec = codec.name
-            for piece in codec.decode(whole, self.trace, self._budget.step):
-                if self.trace.produced > self._ceiling:
-                    raise too_large(self._source, self._route, self.trace.consumed)
-                self.check_time()
-                yield piece
+            yield from codec.members(self._decoded(codec, whole))
+
+    def _decoded(self, codec: Codec, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in codec.decode(chunks, self.trace, self._budget.step):
+            if self.trace.produced > self._ceiling:
+                raise too_large(self._source, self._route, self.trace.consumed)
+            self.check_time()
+            yield piece
 
     def check_time(self) -> None:
         """Raises TimeLimitError when there is a deadline and only the margin is left of it."""
