@@ -6,8 +6,11 @@ The samples are what that release left: see ``tests/fixtures/previous_release/ca
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 
 from postgres_database import Database
 from release_backend import LAKE, WORK, Deployment, Functions, run
-from release_samples import load, source_text
+from release_samples import dump_database, load, source_text
 
 pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.xdist_group("previous-release")
@@ -208,6 +211,14 @@ def test_columns_that_were_inferred_keep_their_spellings(with_tables: Load) -> N
             raise_failure(call("ingest", there.event("more.csv")))
 
 
+def test_ledger_and_inferred_columns_are_made_as_they_were(with_tables: Load, database: Database) -> None:
+    with with_tables("postgres_inferred") as (there, call, sample):
+        there.execute("DROP TABLE people, penstock_ledger")
+        there.put("drops", "again.csv", there.read("drops", sample["source"]) or b"")
+        call("ingest", there.event("again.csv"))
+        assert dump_database(database.dsn)["make"] == sample["database"]["make"]
+
+
 def raise_failure(answer: Any) -> None:
     (done,) = answer["jobs"]
     raise RuntimeError(f"{done['state']}: {done.get('error')}")
@@ -227,3 +238,76 @@ def test_a_load_into_dynamodb_goes_on_from_its_bookmark() -> None:
         assert before > int(bookmark["rows"]["N"]) > 0
         assert written < 400 - int(bookmark["rows"]["N"]) + 25 * 5
         check_success(there, call, sample)
+
+
+# The reconciler.
+
+
+def reconciled(there: Deployment) -> list[Any]:
+    """The events that it sends for jobs that nobody works on, as a queue delivers them."""
+    queues = there.account.client("sqs")
+    urls = {name: queues.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "dead")}
+    more = {
+        "PENSTOCK_QUEUE_URL": urls["events"],
+        "PENSTOCK_DEAD_LETTER_QUEUE_URL": urls["dead"],
+        "PENSTOCK_ABORT_FUNCTION": "abort",
+    }
+    with replace(there, settings={**there.settings, **more}).functions() as call:
+        call("reconcile", {})
+    messages = queues.receive_message(QueueUrl=urls["events"], MaxNumberOfMessages=10).get("Messages", ())
+    return [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSource": "aws:sqs",
+        }
+        for message in messages
+    ]
+
+
+def test_a_job_whose_lease_is_over_is_found_by_the_reconciler() -> None:
+    with loaded("small_killed") as (there, call, sample):
+        records = reconciled(there)
+        assert (len(records), state_of(there)) == (1, ["waiting"])
+        assert call("ingest", {"Records": records}) == {"batchItemFailures": []}
+        check_success(there, call, sample)
+        check_object(there, sample)
+
+
+# What a person began.
+
+
+def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path) -> None:
+    with load((SAMPLES / "upload.json").read_text()) as (there, sample):
+        file = tmp_path / "data.txt"
+        content = source_text(there, sample["source"])
+        file.write_bytes(content)
+        text = sample["state"].replace("{FOLDER}", str(tmp_path)).replace("{ENDPOINT}", there.account.endpoint)
+        state = json.loads(text)
+        os.utime(file, ns=(state["identity"]["mtime_ns"],) * 2)
+        names = json.dumps([str(file), there.account.endpoint, "s3://lake/up/data.txt"])
+        kept = tmp_path / sample["state_folder"] / f"{sha256(names.encode()).hexdigest()[:32]}.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_text(text)
+        with replace(there, settings={"XDG_DATA_HOME": str(tmp_path)}).functions() as call:
+            call("command", arguments=[*sample["command"], str(file), "s3://lake/up/data.txt"])
+            assert [request["PartNumber"] for request in call.sent("UploadPart")] == [3, 4]
+            assert call.sent("CreateMultipartUpload") == []
+        assert there.read(LAKE, "up/data.txt") == content
+        assert (there.open_uploads(), kept.exists()) == ([], False)
+
+
+def test_a_run_into_a_table_goes_on_behind_the_chunks_that_are_in(database: Database, tmp_path: Path) -> None:
+    with loaded("run_table", database.dsn) as (there, call, sample):
+        rejects = tmp_path / "rejects.jsonl"
+        rejects.write_text(sample["rejects"])
+        entered = there.execute("SELECT job, chunk, end_offset, rows FROM penstock_ledger")
+        more = ["--dsn", database.dsn, "--rejects", str(rejects)]
+        for _ in range(2):
+            for key in (sample["source"], "first.csv"):
+                call("command", arguments=[*sample["command"], f"s3://drops/{key}", *more])
+            assert rows(there) == [*named([row for row in range(600) if row != 7]), (5000, "another")]
+            assert [json.loads(line)["row"] for line in rejects.read_text().splitlines()] == [8]
+        assert set(entered) <= set(there.execute("SELECT job, chunk, end_offset, rows FROM penstock_ledger"))

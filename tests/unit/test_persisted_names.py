@@ -395,12 +395,15 @@ def test_the_function_ingest_answers_what_it_did() -> None:
 # What this machine remembers.
 
 
+KNOWN = ObjectMetadata(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "me"}, part_sizes=(2, 1))
+
+
 def cache_left(path: Path) -> list[str]:
     with DigestCache(path, "service") as cache:
         cache.remember_digest(LocalFile("a", "/tree/a", 3, 1, 2, 3, 4), "md5", "1")
         cache.remember_facts(
             RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5),
-            ObjectMetadata(md5_etag=True, checksums={"crc32": "01"}, metadata={"who": "me"}, part_sizes=(2, 1)),
+            KNOWN,
         )
         cache.remember_name("/tree", "content", "a")
         cache.remember_object(RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5))
@@ -413,6 +416,18 @@ def cache_left(path: Path) -> list[str]:
 
 def test_the_cache_of_digests_is_written_as_it_was(tmp_path: Path) -> None:
     assert cache_left(tmp_path / "cache.sqlite") == NAMES["digest_cache"]
+
+
+def test_the_cache_of_digests_is_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    base = sqlite3.connect(path)
+    base.executescript("\n".join(NAMES["digest_cache"]))
+    base.close()
+    with DigestCache(path, "service") as cache:
+        kept = RemoteFile("a", "lake", "data/a", 3, "etag-2", 1.5)
+        assert cache.digests(LocalFile("a", "/tree/a", 3, 1, 2, 3, 4)) == {"md5": "1"}
+        assert cache.facts(kept) == KNOWN
+        assert (cache.names("/tree", "content"), cache.objects("lake", "data/", 3)) == (["a"], [kept])
 
 
 def test_a_file_in_the_making_is_known_by_its_name() -> None:
