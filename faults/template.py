@@ -36,9 +36,25 @@ TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
 def read_template() -> dict[str, Any]:
-    """The template of this checkout."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), TemplateLoader)  # it is a SafeLoader
+    """The template of this checkout, with the files that it includes."""
+    loaded: dict[str, Any] = with_includes(
+        yaml.load(TEMPLATE.read_text(encoding="utf-8"), TemplateLoader)
+    )  # a SafeLoader
     return loaded
+
+
+def with_includes(value: Any) -> Any:
+    """A value of the template with AWS::Include expanded as CloudFormation does it: the keys of the file go in place of
+    ``Fn::Transform``. The file has to do without short forms."""
+    if isinstance(value, list):
+        return [with_includes(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    own = {key: with_includes(one) for key, one in value.items() if key != "Fn::Transform"}
+    if "Fn::Transform" not in value:
+        return own
+    location = TEMPLATE.parent / value["Fn::Transform"]["Parameters"]["Location"]
+    return own | yaml.safe_load(location.read_text(encoding="utf-8"))
 
 
 NOTHING = object()

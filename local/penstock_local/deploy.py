@@ -28,7 +28,7 @@ STACK_NAME = "penstock-local"
 ARTIFACTS = "penstock-local-artifacts"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # functions run on the interpreter at hand
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-INPUTS = ("template.yaml", "functions", "layers", "statemachine")
+INPUTS = ("template.yaml", "deploy", "functions", "layers", "statemachine")
 KEPT_BUILDS = 3
 POLL_SECONDS = "0.2"  # how often sam asks CloudFormation for news; its five seconds are for the real one
 

@@ -6,7 +6,9 @@ import gzip
 import time
 
 import pytest
+import yaml
 
+from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 from stack_jobs import WAIT_SECONDS, keys, result, upload
 
@@ -67,3 +69,12 @@ def test_no_message_is_left_once_its_job_has_ended(stack: Stack) -> None:
             break
         time.sleep(0.1)
     assert [set(numbers.values()) for numbers in waiting] == [{"0"}, {"0"}]
+
+
+def test_cloudformation_gets_a_template_without_aliases_and_makes_what_it_includes(stack: Stack) -> None:
+    cloudformation = stack.client("cloudformation")
+    sent = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")["TemplateBody"]
+    assert not [event for event in yaml.parse(sent, yaml.SafeLoader) if isinstance(event, yaml.AliasEvent)]
+    made = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    types = [one["ResourceType"] for one in made]
+    assert (types.count("AWS::CloudWatch::Alarm"), types.count("AWS::CloudWatch::Dashboard")) == (8, 1)

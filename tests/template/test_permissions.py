@@ -98,6 +98,14 @@ def test_the_role_of_the_state_machine_is_for_step_functions_of_this_account(res
 
 
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
+def test_a_function_writes_to_its_own_log_group_alone(resources: Resources, role: str) -> None:
+    logging = [statement for statement in statements_of(resources[role]) if "logs:" in str(statement["Action"])]
+    assert [statement["Resource"] for statement in logging] == [
+        {"Fn::GetAtt": [f"{role.removesuffix('Role')}LogGroup", "Arn"]}
+    ]
+
+
+@pytest.mark.parametrize("role", FUNCTION_ROLES)
 def test_a_function_shares_only_policies_of_this_template(resources: Resources, role: str) -> None:
     database = {"Fn::If": ["UseDatabaseRights", {"Ref": "DatabasePolicy"}, {"Ref": "AWS::NoValue"}]}
     shared: list[Any] = [{"Ref": "FunctionPolicy"}]
