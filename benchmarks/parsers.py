@@ -1,6 +1,6 @@
-"""Parsing alone, beside the module that everybody uses: rows and MB per second of CPU, and peak memory.
+"""Parsing alone, compared with the libraries of the field: rows and MB per second of CPU, and peak memory.
 
-    python -m benchmarks.parsers [--rows N] [--repeat K] [--batch-kib K]
+    python -m benchmarks.parsers [--rows N] [--repeat K] [--batch-kib K] [--only NAME]
 
 Rows of 12 columns, 500,000 of them 66 MB of CSV, made up once for a run. Each run is a fresh process that reads a file
 in chunks of 256 KiB; contenders take turns and the best run counts, as other work on the machine only ever adds.
@@ -24,10 +24,13 @@ from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import ijson
 from openpyxl import load_workbook
+from python_calamine import CalamineWorkbook
 
+from penstock.destinations.postgres.copy import copy_text
 from penstock.formats import parse
-from penstock.formats.csv.parser import no_validator
+from penstock.formats.format import no_validator
 from penstock.limits import KIB, MIB
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
@@ -150,10 +153,26 @@ def penstock(
         )
 
 
-def screened(path: Path, batch: int) -> int:
-    """As a load into PostgreSQL does: what is seen to be in order for the table is not parsed."""
+def validated(path: Path, batch: int) -> int:
+    """As a load into PostgreSQL does: a batch that is valid for the table is not parsed."""
     options = ParseOptions(format=Format.CSV)
     return penstock(path, batch, options, ChunkBuilder(TablePlan(options, Table("people", COLUMNS))).screen)
+
+
+def to_copy(path: Path, batch: int, *, validate: bool) -> int:
+    """Checked rows, up to the bytes that COPY takes; without ``validate`` every value is parsed and typed."""
+    options = ParseOptions(format=Format.CSV)
+    builder = ChunkBuilder(TablePlan(options, Table("people", COLUMNS)))
+    count = 0
+    with path.open("rb") as file:
+        chunks = iter(partial(file.read, 256 * KIB), b"")
+        factory = builder.screen if validate else no_validator
+        for number, each in enumerate(parse(chunks, options, batch_bytes=batch, validator_factory=factory)):
+            chunk, _ = builder.chunk(number, each)
+            for rows in chunk.rows:
+                assert len(rows.raw_csv.text if rows.raw_csv else copy_text(rows.columns, rows.full))
+                count += rows.count
+    return count
 
 
 def csv_module(path: Path, _: int) -> int:
@@ -164,6 +183,15 @@ def csv_module(path: Path, _: int) -> int:
 def json_module(path: Path, _: int) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in map(json.loads, file))
+
+
+def ijson_items(path: Path, _: int) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in ijson.items(file, "items.item", buf_size=256 * KIB))
+
+
+def calamine(path: Path, _: int) -> int:
+    return sum(1 for _ in CalamineWorkbook.from_path(path).get_sheet_by_index(0).iter_rows()) - 1
 
 
 def openpyxl(path: Path, _: int) -> int:
@@ -178,15 +206,26 @@ def of(form: Format, records: str = "") -> Callable[[Path, int], int]:
 
 # What is measured: the file, how it is written, a share of the rows, and who reads it.
 Case = tuple[str, Callable[[Path, int], None], float, dict[str, Callable[[Path, int], int]]]
-OURS, SCREENED = "Penstock", "Penstock, screened"
+OURS, VALIDATED = "Penstock", "Penstock, validated"
 CASES: list[Case] = [
-    ("CSV", write_csv, 1, {OURS: of(Format.CSV), SCREENED: screened, "csv.reader": csv_module}),
+    ("CSV", write_csv, 1, {OURS: of(Format.CSV), VALIDATED: validated, "csv.reader": csv_module}),
+    (
+        "CSV to COPY",
+        write_csv,
+        1,
+        {OURS: partial(to_copy, validate=False), VALIDATED: partial(to_copy, validate=True)},
+    ),
     ("CSV without quotes", partial(write_csv, quotes=False), 1, {OURS: of(Format.CSV), "csv.reader": csv_module}),
-    ("CSV, 1 row in 100 rejected", partial(write_csv, bad=100), 1, {OURS: of(Format.CSV), SCREENED: screened}),
+    ("CSV, 1 row in 100 rejected", partial(write_csv, bad=100), 1, {OURS: of(Format.CSV), VALIDATED: validated}),
     ("CSV in UTF-16", partial(write_csv, encoding="utf-16"), 1, {OURS: of(Format.CSV)}),
     ("JSON Lines", partial(write_json, lines=True), 0.4, {OURS: of(Format.JSONL), "json.loads": json_module}),
-    ("JSON document", partial(write_json, lines=False), 0.4, {OURS: of(Format.JSON, records="items")}),
-    ("XLSX", write_xlsx, 0.1, {OURS: of(Format.XLSX), "openpyxl": openpyxl}),
+    (
+        "JSON document",
+        partial(write_json, lines=False),
+        0.4,
+        {OURS: of(Format.JSON, records="items"), f"ijson, {ijson.backend}": ijson_items},
+    ),
+    ("XLSX", write_xlsx, 0.1, {OURS: of(Format.XLSX), "openpyxl": openpyxl, "python-calamine": calamine}),
 ]
 
 
@@ -213,8 +252,10 @@ def peak() -> int:
     return next(int(line.split()[1]) * KIB for line in status if line.startswith("VmHWM:"))
 
 
-def measure(folder: Path, count: int, repeat: int, batch: int) -> Iterator[str]:
+def measure(folder: Path, count: int, repeat: int, batch: int, only: str) -> Iterator[str]:
     for number, (name, write, share, contenders) in enumerate(CASES):
+        if not name.startswith(only):
+            continue
         path = folder / "source.xlsx"  # openpyxl goes by the suffix
         write(path, int(count * share))
         best: dict[str, Run] = {}
@@ -238,6 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=500_000, help="rows of the CSV files (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each contender (default: %(default)s)")
     parser.add_argument("--batch-kib", type=int, default=512, help="batch_bytes, in KiB (default: %(default)s)")
+    parser.add_argument("--only", default="", help="sources whose name starts with this; the results are not kept")
     options = parser.parse_args(argv)
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     lines = [
@@ -248,9 +290,11 @@ def main(argv: list[str] | None = None) -> int:
     ]
     print("\n".join(lines))
     with tempfile.TemporaryDirectory() as folder:
-        for line in measure(Path(folder), options.rows, options.repeat, options.batch_kib * KIB):
+        for line in measure(Path(folder), options.rows, options.repeat, options.batch_kib * KIB, options.only):
             print(line, flush=True)
             lines.append(line)
+    if options.only:
+        return 0
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "parsers.md").write_text("\n".join(lines) + "\n")
     return 0

@@ -9,7 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from penstock.errors import HeaderRowError, UnclosedQuoteError
-from penstock.formats import Within, outset, parse
+from penstock.formats import Within, open_source, parse
 from penstock.formats.boundaries import HEAD, Boundaries, RecordStart, Text, text_of
 from penstock.model.parse_options import Format, ParseOptions
 
@@ -66,7 +66,7 @@ def whole(data: bytes, options: ParseOptions) -> Whole:
     """A quote that is left open is closed; draws of which not even the header can be read are dropped."""
     for text in (data, data + options.quote.encode() + b"\n"):
         try:
-            return Whole(text, options, outset([text], options), records_of([text], options))
+            return Whole(text, options, open_source([text], options), records_of([text], options))
         except UnclosedQuoteError:
             continue
         except HeaderRowError:

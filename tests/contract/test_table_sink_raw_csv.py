@@ -18,7 +18,7 @@ from penstock.destinations.postgres.connect import Connection, by_dsn
 from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.rows import Appender
 from penstock.formats import parse
-from penstock.formats.csv.parser import no_validator
+from penstock.formats.format import no_validator
 from penstock.model.column import Column, ColumnType
 from penstock.model.load import Chunk, Loaded
 from penstock.model.parse_options import Format, ParseOptions

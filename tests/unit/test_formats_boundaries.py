@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from lengths import examples
 from penstock.errors import InvalidRouteError, UnclosedQuoteError
-from penstock.formats import outset, parse
+from penstock.formats import open_source, parse
 from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, RecordStart, boundaries_for
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
@@ -121,7 +121,7 @@ def test_blank_lines_are_none_however_long_they_are() -> None:
 
 def test_what_looks_like_the_start_of_a_source_is_text_in_the_middle() -> None:
     data = b"a,b\n1,2\nsep=;\n\xef\xbb\xbf3,4\n5;6\n"
-    source = Whole(data, CSV, outset([data], CSV), records_of([data], CSV))
+    source = Whole(data, CSV, open_source([data], CSV), records_of([data], CSV))
     assert len(source.records) == 4
     assert_parts_make_the_whole(source, every_mark(boundaries(source), data, 1))
 
@@ -129,7 +129,7 @@ def test_what_looks_like_the_start_of_a_source_is_text_in_the_middle() -> None:
 def test_a_part_knows_encoding_delimiter_and_names_of_its_source() -> None:
     data = "\ufeffsep=;\nname;n\nZürich;1\nBern;2\n".encode()
     declared = ParseOptions(format=Format.CSV, encoding="cp1252")
-    within = replace(outset(pieces_of(data, 3), declared), offset=data.index(b"Bern"), row=2)
+    within = replace(open_source(pieces_of(data, 3), declared), offset=data.index(b"Bern"), row=2)
     (batch,) = parse([data[within.offset :]], declared, batch_bytes=100, within=within)
     assert (batch.names, batch.rows, batch.first_row) == (("name", "n"), [["Bern", "2"]], 2)
     assert (batch.offset, batch.end) == (within.offset, len(data))
@@ -137,7 +137,7 @@ def test_a_part_knows_encoding_delimiter_and_names_of_its_source() -> None:
 
 def test_a_part_goes_on_after_its_last_chunk() -> None:
     data = b"a,b\n1,2\n3,4\n5,6\n"
-    within = replace(outset([data], CSV), offset=8, row=2)
+    within = replace(open_source([data], CSV), offset=8, row=2)
     resume = Resume(chunk=1, offset=12, row=3)
     (batch,) = parse([data[8:]], CSV, batch_bytes=100, within=within, resume=resume)
     assert (batch.first_row, batch.offset, batch.rows) == (3, 12, [["5", "6"]])
@@ -147,7 +147,7 @@ def test_an_open_quote_is_found_in_the_last_part_at_its_place_in_the_source() ->
     data = b'1,2\n3,"4\n5,6\n'
     found = starts(data, AB)
     assert found[5:] == [(len(data), 3)] * 9
-    within = replace(outset([data], AB), offset=4, row=2)
+    within = replace(open_source([data], AB), offset=4, row=2)
     with pytest.raises(UnclosedQuoteError, match="row 2") as raised:
         records_of([data[4:]], AB, within)
     assert raised.value.offset == 6
@@ -158,7 +158,7 @@ def test_a_document_is_never_cut(form: Format) -> None:
     options = ParseOptions(format=form)
     assert boundaries_for(options, b"[1]") is None
     with pytest.raises(InvalidRouteError, match="cannot be entered in the middle"):
-        parse([b"[1]"], options, batch_bytes=10, within=outset([b"1"], LINES))
+        parse([b"[1]"], options, batch_bytes=10, within=open_source([b"1"], LINES))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from fixtures.encoded import chop, zstd_frame
 from penstock.codecs import choose
 from penstock.errors import BadDocumentError, CodecMismatchError, InvalidRouteError
-from penstock.formats import choose_format, outset, parse
+from penstock.formats import choose_format, open_source, parse
 from penstock.model.parse_options import Format, ParseOptions
 
 CSV = b"id,name\n1,reservoir\n"
@@ -73,7 +73,7 @@ def test_a_text_that_is_something_else_is_named_with_a_way_out(what: str, wanted
 
 def test_spans_ask_the_same_of_the_start() -> None:
     with pytest.raises(BadDocumentError, match="this is a Parquet file, not csv"):
-        outset([CONTENTS["a Parquet file"]], ParseOptions(format=Format.CSV))
+        open_source([CONTENTS["a Parquet file"]], ParseOptions(format=Format.CSV))
 
 
 @pytest.mark.parametrize("what", ["an ODS spreadsheet", "an XLSB workbook", "a 7z archive", "a Parquet file"])

@@ -12,7 +12,7 @@ from fuzz.targets.sources import chunks_of
 from fuzz.targets.tables import TOKENS, make_csv, make_lines
 from fuzz.targets.texts import csv_text, options_of
 from penstock.errors import UnclosedQuoteError
-from penstock.formats import outset, parse
+from penstock.formats import open_source, parse
 from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, text_of
 from penstock.formats.survey import Survey, stitch, survey
 from penstock.model.parse_options import Format
@@ -42,7 +42,7 @@ def check(data: bytes, rng: Random) -> None:
     whole = replace(options, max_record=1 << 20)
     try:
         rows = [row for batch in parse([data], whole, batch_bytes=1 << 20) for row in batch.rows]
-        within = outset([data], whole)
+        within = open_source([data], whole)
         for one in rng.sample(answers, min(3, len(answers))):
             part = replace(within, offset=one.offset, row=one.row)
             found = [

@@ -21,12 +21,12 @@ from penstock.delivery.sampling import Sampler
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.destinations.ports import TableSink
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, TooManyRejectsError, noting
-from penstock.formats import WorkbookLimits, parse, resolve, settle
+from penstock.formats import WorkbookLimits, is_settled, parse, resolve, settle
 from penstock.limits import Budget
 from penstock.model.column import FieldCounts
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.load import Chunk, Loaded, Resume
-from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Reject
 from penstock.model.table import TablePlan
 from penstock.model.wording import counted, rejected
@@ -182,7 +182,7 @@ class TableDelivery:
 
     def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
         """A JSON document whose records lie somewhere within is read once before: the last of doubled keys counts."""
-        if options.format is not Format.JSON or not options.records:
+        if is_settled(options):
             return options
         with closing(self.decoding(attempt).pieces()) as pieces:
             return settle(pieces, options)

@@ -10,10 +10,10 @@ from itertools import islice
 from penstock.delivery.decoding import Decoding
 from penstock.delivery.ports import RejectLog
 from penstock.errors import DestinationMissingError, InvalidTableError, TooManyRejectsError
-from penstock.formats import WorkbookLimits, advice, lines_at, parse, reasons, refuse_other_delimiter
+from penstock.formats import WorkbookLimits, advice, check_sample, lines_at, parse, reasons
 from penstock.limits import MIB
 from penstock.model.job import Job
-from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import TablePlan
 from penstock.tables import Allowance, complete, tables_of, without_impossible_names
@@ -40,7 +40,7 @@ class Sampler:
         if sample and not sample.rows:
             self._refuse_hopeless(plan, sample)
         elif sample:
-            refuse_other_delimiter(plan.parse, sample)
+            check_sample(plan.parse, sample)
         with self.explaining(plan):
             return complete(plan, sample) if sample else plan
 
@@ -75,10 +75,11 @@ class Sampler:
 
     def _advice(self, options: ParseOptions, sample: Batch) -> str:
         """What to do about it. The lines of header and first record are counted, for blank ones are passed over."""
-        if not sample.rejects or options.format is not Format.CSV:
-            return advice(options, sample.names, sample.rejects)
-        with closing(self.decoding().pieces()) as pieces:
-            lines = lines_at(pieces, sample.rejects[0].place.offset)
+
+        def lines() -> tuple[int, int]:
+            with closing(self.decoding().pieces()) as pieces:
+                return lines_at(pieces, sample.rejects[0].place.offset)
+
         return advice(options, sample.names, sample.rejects, lines)
 
     def _hopeless(self, sample: Batch) -> str:

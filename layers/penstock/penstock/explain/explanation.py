@@ -16,7 +16,7 @@ from penstock.delivery.ports import ObjectStore
 from penstock.delivery.sampling import SAMPLE_BYTES
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, INDEXED, Usage, index_invocations, of_invocation, of_machine
-from penstock.formats import parse, resolve
+from penstock.formats import needs_whole_source, parse, resolve
 from penstock.formats.boundaries import text_of
 from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
 from penstock.large_jobs.handover import is_large
@@ -24,7 +24,6 @@ from penstock.large_jobs.plan import IDENTITY, Sizes
 from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.job import Job
 from penstock.model.object import Source
-from penstock.model.parse_options import Format
 from penstock.model.route import Route, Store
 from penstock.model.table import Mode, TablePlan
 from penstock.routes import Routes
@@ -37,8 +36,8 @@ NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
 # What is kept in hand at the end of an invocation (`penstock.settings`).
 MARGIN = 10.0
 
-# A workbook has to be read whole before its first record is known.
-_SMALL_WORKBOOK = 8 * MIB
+# A workbook is read whole before its first record is known. A larger one is not looked into.
+_SMALL_SOURCE = 8 * MIB
 _READ = 256 * KIB
 
 
@@ -138,7 +137,7 @@ def preview(objects: ObjectStore, source: Source, route: Route, budget: Budget) 
 def _sampled(seen: SourcePreview, decoded: Callable[[], Generator[bytes, None, None]], *, size: int) -> SourcePreview:
     """The same with what a sample of the records tells."""
     plan = seen.plan
-    if plan is None or (plan.parse.format is Format.XLSX and size > _SMALL_WORKBOOK):
+    if plan is None or (needs_whole_source(plan.parse) and size > _SMALL_SOURCE):
         return seen
     with closing(decoded()) as pieces:
         head, _ = peek(pieces, HEAD)

@@ -1,54 +1,50 @@
-"""Bytes in, records out: which format a source has, and what each finds in it.
+"""Bytes in, records out: which format a source has, and what a parser finds in it.
 
 A parser is a generator over ``Iterable[bytes]``. Its batches depend on the source and on ``batch_bytes``, not on how
-the source was chunked, and parsing can go on after any of them.
+the source was chunked, and parsing can go on after any of them. docs/extend/format.md says how to add a format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
-from penstock.formats.csv.parser import no_validator, open_csv, parse_csv
-from penstock.formats.diagnosis import advice, lines_at, reasons, refuse_other_delimiter
-from penstock.formats.json.document import parse_json_document, settle_document
-from penstock.formats.json.lines import parse_json_lines
+from penstock.formats.diagnosis import lines_at, reasons
+from penstock.formats.format import ParseSettings, RecordFormat, no_validator
+from penstock.formats.registry import all_suffixes, format_by_suffix, format_named, registered
 from penstock.formats.unsupported import refuse_content, refuse_name
 from penstock.formats.window import Window
-from penstock.formats.xlsx.package import WorkbookLimits
-from penstock.formats.xlsx.parser import parse_xlsx_stream
+from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.record import Batch, CsvValidatorFactory
+from penstock.model.record import Batch, CsvValidatorFactory, Reject
 from penstock.model.span import Within
 
 __all__ = [
+    "ParseSettings",
+    "RecordFormat",
     "Within",
     "WorkbookLimits",
     "advice",
+    "check_sample",
     "choose_format",
+    "is_settled",
     "lines_at",
-    "outset",
+    "needs_whole_source",
+    "open_source",
     "parse",
     "reasons",
-    "refuse_other_delimiter",
+    "registered",
     "resolve",
     "settle",
 ]
 
-_SUFFIXES = {
-    "csv": Format.CSV,
-    "tsv": Format.CSV,
-    "jsonl": Format.JSONL,
-    "ndjson": Format.JSONL,
-    "json": Format.JSON,
-    "xlsx": Format.XLSX,
-}
-
 _START = Resume()
 _LIMITS = WorkbookLimits()
+_DEFAULTS = {field.name: field.default for field in fields(ParseOptions)}
 
 
 def choose_format(name: str, options: ParseOptions) -> Format:
@@ -56,31 +52,47 @@ def choose_format(name: str, options: ParseOptions) -> Format:
 
     Raises InvalidRouteError when neither says, BadDocumentError where the name says a format that is not read.
     """
-    refuse_name(strip_suffix(name), options, _SUFFIXES)
+    refuse_name(strip_suffix(name), options)
     if options.format is not Format.AUTO:
         return options.format
-    suffix = _suffix(name)
-    if suffix not in _SUFFIXES:
+    found = format_by_suffix(_suffix(name))
+    if found is None:
         raise InvalidRouteError(
             f"the name {name!r} does not say what its records are",
-            hint=f"Set parse.format in the route, or use one of the suffixes {', '.join(_SUFFIXES)}.",
+            hint=f"Set parse.format in the route, or use one of the suffixes {', '.join(all_suffixes())}.",
         )
-    return _SUFFIXES[suffix]
+    return found.name
 
 
 def resolve(name: str, options: ParseOptions) -> ParseOptions:
-    """Options whose format is chosen, and whose delimiter is a tab where only the name ``.tsv`` says so."""
+    """Options with the format chosen, and with what a suffix implies where only the name says the format.
+
+    ``.tsv`` implies a tab as the delimiter.
+    """
     chosen = choose_format(name, options)
-    tabs = options.format is Format.AUTO and _suffix(name) == "tsv" and options.delimiter == ","
-    return replace(options, format=chosen, delimiter="\t" if tabs else options.delimiter)
+    implied = format_named(chosen).suffixes.get(_suffix(name), {}) if options.format is Format.AUTO else {}
+    unset: dict[str, Any] = {
+        option: value for option, value in implied.items() if getattr(options, option) == _DEFAULTS[option]
+    }
+    return replace(options, format=chosen, **unset)
+
+
+def is_settled(options: ParseOptions) -> bool:
+    """Whether the options are complete. If not, `settle` completes them."""
+    return format_named(options.format).is_settled(options)
 
 
 def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
-    """The options with what only the whole of a source tells; most sources are not looked at.
+    """The options with what only the whole of a source tells.
 
     Raises BadSourceError. Memory: as `parse`, for one batch.
     """
-    return settle_document(chunks, options) if options.format is Format.JSON else options
+    return format_named(options.format).settle(chunks, options)
+
+
+def needs_whole_source(options: ParseOptions) -> bool:
+    """Whether the first record is known only when the whole source is there."""
+    return format_named(options.format).random_access
 
 
 def parse(
@@ -96,49 +108,49 @@ def parse(
     """The records of a decoded source, of which ``chunks`` are all bytes from the first.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
-    before ``resume`` are left out. With ``within`` (see ``outset``) the chunks are all bytes of a part that begins
+    before ``resume`` are left out. With ``within`` (see `open_source`) the chunks are all bytes of a part that begins
     there and ends with a record: offsets and rows are still those of the whole source. A source without records has
-    no batches; or, where columns have names, one of none.
+    no batches. If its columns have names, it has one batch without rows.
 
-    Memory: see parse_csv, parse_json_lines, parse_json_document and parse_xlsx. Raises BadSourceError when no
-    record can be found from an offset on, InvalidRouteError when the options do not hold together (the format must
-    be chosen: see ``resolve``), WorkbookTooLargeError and ExpansionLimitError for workbooks.
+    Memory: see the parser of each format. Raises BadSourceError when no record can be found from an offset on,
+    InvalidRouteError when the options contradict each other (the format must be chosen: see `resolve`),
+    WorkbookTooLargeError and ExpansionLimitError for workbooks.
     """
+    declared = format_named(options.format)
+    if within and declared.open is None:
+        raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
     if not within:
         chunks = refuse_content(chunks, options)
-    match options.format:
-        case Format.CSV:
-            return parse_csv(
-                chunks,
-                options,
-                batch_bytes=batch_bytes,
-                resume=resume,
-                validator_factory=validator_factory,
-                within=within,
-            )
-        case Format.JSONL:
-            return parse_json_lines(chunks, options, batch_bytes=batch_bytes, resume=resume, within=within)
-        case Format.JSON | Format.XLSX if within:
-            raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
-        case Format.JSON:
-            return parse_json_document(chunks, options, batch_bytes=batch_bytes, resume=resume)
-        case Format.XLSX:
-            return parse_xlsx_stream(chunks, options, batch_bytes=batch_bytes, resume=resume, limits=workbook)
-        case _:
-            raise InvalidRouteError("the format of the records is not chosen", hint="Set parse.format in the route.")
+    return declared.parse(chunks, options, ParseSettings(batch_bytes, resume, within, workbook, validator_factory))
 
 
-def outset(chunks: Iterable[bytes], options: ParseOptions) -> Within:
-    """What the start of a CSV or JSON Lines source says of all its parts; itself it stands for all of the records.
+def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:
+    """What a span needs to know of the start of a source: encoding, delimiter and column names.
 
-    Takes no more chunks than the header needs. To parse from one record on, replace ``offset`` and ``row`` by its
-    own. Raises what ``parse`` does of a header.
+    Takes no more chunks than the header needs. As it is, it stands for all of the records; to parse from one record
+    on, replace ``offset`` and ``row`` by its own. Raises what `parse` raises for a header, and InvalidRouteError for a
+    format that cannot be entered.
     """
-    feed = Window(refuse_content(chunks, options), options.encoding)
-    if options.format is not Format.CSV:
-        return Within(feed.offset, 1, feed.encoding.name)
-    dialect, names = open_csv(feed, options)
-    return Within(feed.offset, 1, feed.encoding.name, dialect.delimiter, names)
+    declared = format_named(options.format)
+    if declared.open is None:
+        raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
+    return declared.open(Window(refuse_content(chunks, options), options.encoding), options)
+
+
+def check_sample(options: ParseOptions, sample: Batch) -> None:
+    """Raises HeaderRowError where the first records show that an option is wrong."""
+    format_named(options.format).check_sample(options, sample)
+
+
+def advice(
+    options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Callable[[], tuple[int, int]]
+) -> str:
+    """What to do about a file whose first records are these rejects.
+
+    ``lines`` reads the line numbers of the header and of the first reject, where a format needs them.
+    """
+    found = format_named(options.format).advise(options, names, rejects, lines)
+    return " ".join(found) or "Correct the records that are listed, or the route's parse options, and load it again."
 
 
 def _suffix(name: str) -> str:

@@ -6,17 +6,14 @@ The parsers are the specification: a span from one record start to another, pars
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from penstock.codecs.checkpoint import restored
 from penstock.errors import CorruptIndexError
-from penstock.formats.csv.boundaries import CsvRules
-from penstock.formats.csv.escaped_boundaries import EscapedRules
-from penstock.formats.csv.parser import dialect_of
-from penstock.formats.json.line_boundaries import LineRules
-from penstock.formats.window import Window
+from penstock.formats.registry import format_named
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import to_plain
 
@@ -52,9 +49,9 @@ class Rules(Protocol):
 class Text:
     """How the records of a source are told apart; JSON-able.
 
-    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1; without the first it is JSON
-    Lines.
-    ``lead`` bytes stand before the first record: a byte order mark, and the line in which Excel names the delimiter.
+    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes stand before the
+    first record: a byte order mark, and the line in which Excel names the delimiter. ``format`` is empty for CSV, and
+    for JSON Lines, which has no delimiter: the first release did not write it.
     """
 
     delimiter: str = ""
@@ -62,47 +59,30 @@ class Text:
     header: bool = False
     lead: int = 0
     escape: str = ""
+    format: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What the folder of an index is named by. It is the same in every release."""
+        plain = to_plain(self)
+        if not self.format:
+            del plain["format"]
+        return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
 
     def rules(self) -> Rules:
-        if not self.delimiter:
-            return LineRules()
-        try:
-            rules = CsvRules(self.delimiter.encode("latin-1"), self.quote.encode("latin-1"))
-            return EscapedRules(rules, self.escape.encode("latin-1")) if self.escape else rules
-        except UnicodeEncodeError as error:
-            raise CorruptIndexError(f"what is kept of an index is damaged: {self}") from error
+        """The rules of the format. Raises CorruptIndexError where there is none of that name."""
+        rules = format_named(self.format or (Format.CSV if self.delimiter else Format.JSONL)).rules
+        if rules is None:
+            raise CorruptIndexError(f"an index file is damaged: {self}")
+        return rules(self)
 
 
 def text_of(options: ParseOptions, head: bytes) -> Text | None:
     """How to cut the source that starts with ``head`` (HEAD bytes, or all); None if it cannot be cut at bytes.
 
-    That is so for JSON documents and workbooks, for encodings that do not spell ASCII as ASCII does, and where
-    delimiter or quote take several bytes. Raises InvalidRouteError where the parser does.
+    Raises InvalidRouteError where the parser does.
     """
-    if options.format not in (Format.CSV, Format.JSONL):
-        return None
-    feed = Window([head], options.encoding)
-    if feed.encoding.foreign:
-        return None
-    if options.format is Format.JSONL:
-        return Text(lead=feed.offset)
-    dialect = dialect_of(feed, options)
-    if not all(
-        _is_one_byte(sign, dialect.codec) for sign in dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
-    ):
-        return None
-    return Text(
-        delimiter=dialect.delimiter_bytes.decode("latin-1"),
-        quote=dialect.quote_bytes.decode("latin-1"),
-        header=options.header,
-        lead=feed.offset,
-        escape=dialect.escape,
-    )
-
-
-def _is_one_byte(sign: str, codec: str) -> bool:
-    """Whether one byte spells the sign, and no other does: in Arabic code pages two commas look the same."""
-    return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
+    return format_named(options.format).text(options, head)
 
 
 @dataclass(frozen=True, slots=True)

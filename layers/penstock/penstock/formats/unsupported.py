@@ -1,14 +1,14 @@
-"""Sources that are none of the formats that parsers read: refused by the name of what they are."""
+"""Refuses sources in a format that Penstock does not read, and names that format."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
 
-from penstock.codecs import CODECS
-from penstock.codecs import unsupported as foreign
+from penstock.codecs import CODECS, unsupported
 from penstock.errors import BadDocumentError
 from penstock.formats.encoding import encoding_of, unmarked
+from penstock.formats.registry import format_by_suffix, format_named
 from penstock.model.parse_options import Format, ParseOptions
 
 # Where a zip's first entries are looked for.
@@ -18,18 +18,18 @@ _COMPRESSED_AGAIN = "Compress it once only."
 _BROTLI = "br"
 
 
-def refuse_name(name: str, options: ParseOptions, suffixes: Iterable[str]) -> None:
+def refuse_name(name: str, options: ParseOptions) -> None:
     """Raises BadDocumentError where a name (compression suffix aside) says a format that is not read.
 
     A format that the route sets overrules it, but for brotli around a name that is known: ``x.csv.br``.
     """
-    what = foreign.promised(name)
+    what = unsupported.promised(name)
     stem, _, suffix = name.rpartition(".")
     inner = stem.rpartition(".")[2].lower()
-    certain = suffix.lower() == _BROTLI and inner in suffixes
+    certain = suffix.lower() == _BROTLI and format_by_suffix(inner) is not None
     if what and (options.format is Format.AUTO or certain):
         raise BadDocumentError(
-            f"by its name {name!r} this is {what}, which is not read", offset=0, hint=foreign.advice(what)
+            f"by its name {name!r} this is {what}, which is not read", offset=0, hint=unsupported.advice(what)
         )
 
 
@@ -37,7 +37,7 @@ def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[b
     """The same chunks. Raises BadDocumentError where they start like something else than ``options.format``."""
     rest = iter(chunks)
     first: list[bytes] = []
-    while sum(map(len, first)) < foreign.HEAD and (chunk := next(rest, None)) is not None:
+    while sum(map(len, first)) < unsupported.HEAD and (chunk := next(rest, None)) is not None:
         first.append(chunk)
     head = b"".join(first)[:_HEAD]
     what, hint = _described(head, options)
@@ -48,17 +48,22 @@ def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[b
 
 def _described(head: bytes, options: ParseOptions) -> tuple[str, str]:
     """What the content is, and what to do about it; empty where it may be what it should."""
-    what = foreign.name_of(head)
-    if options.format is Format.XLSX:
-        # The parser of workbooks knows more of these.
-        return ("", "") if what in ("", foreign.ZIP, foreign.XLSX, foreign.OLE) else (what, foreign.advice(what))
+    what = unsupported.name_of(head)
+    declared = format_named(options.format)
+    if what in declared.accepts:
+        return "", ""
+    return _described_text(what, head, options) if declared.text_based else (what, unsupported.advice(what))
+
+
+def _described_text(what: str, head: bytes, options: ParseOptions) -> tuple[str, str]:
+    """The same where a text is expected; ``what`` is what the content starts like."""
     if encoding_of(head, options.encoding).name.startswith(("utf-16", "utf-32")):
         return "", ""  # any two bytes may begin a text
     if wide := unmarked(head):
         return f"{wide} without a byte order mark", f'Set parse.encoding = "{wide}".'
-    if what == foreign.XLSX:
+    if what == unsupported.XLSX:
         return what, 'Set parse.format = "xlsx".'
     again = next((codec.name for codec in CODECS.values() if codec.magic and head.startswith(codec.magic)), "")
     if again:
         return f"{again} once its codec is undone", _COMPRESSED_AGAIN
-    return what, foreign.advice(what)
+    return what, unsupported.advice(what)

@@ -15,7 +15,7 @@ from penstock.delivery.row_loader import TableDelivery
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.destinations.ports import TableSink
 from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, TooManyRejectsError
-from penstock.formats import Within, outset, parse
+from penstock.formats import Within, open_source, parse
 from penstock.formats.boundaries import HEAD, Text, text_of
 from penstock.large_jobs.job_files import WHOLE, JobSpec, SpanPlan
 from penstock.limits import Budget
@@ -88,7 +88,7 @@ class TableSteps:
         with closing(self.delivery.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
-            return TablePreview(plan, text, outset(chunks, plan.parse) if text else None, loaded)
+            return TablePreview(plan, text, open_source(chunks, plan.parse) if text else None, loaded)
 
     def take_over(self, job_id: str, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more.

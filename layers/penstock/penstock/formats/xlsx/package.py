@@ -7,12 +7,12 @@ import posixpath
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import unquote
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError, ExpansionLimitError
+from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.xml import (
     OFFICE,
     PACKAGE,
@@ -23,8 +23,7 @@ from penstock.formats.xlsx.xml import (
     check_names,
     new_parser,
 )
-from penstock.limits import GIB, MIB, RUNTIME_BYTES
-from penstock.model.route import DEFAULT_RATIO
+from penstock.limits import MIB
 
 # The zip's directory, of which zipfile makes an object for each entry: an entry takes 46 bytes and its name, so there
 # are at most 22,795, in 20 MB. A workbook with 10,000 pictures has as many entries, in 0.9 MiB.
@@ -44,23 +43,6 @@ _SMALL = 1 * MIB
 
 # What reading a damaged member raises; NotImplementedError where flags say that it is none of ours.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, expat.ExpatError)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkbookLimits:
-    """``file_bytes``: the file itself, in /tmp. ``strings_bytes``: shared strings in memory, their UTF-8 and 8 bytes
-    each. ``expanded_bytes`` and ``ratio``: any one part, decompressed. By default, what fits the smallest function.
-    """
-
-    file_bytes: int = 400 * MIB
-    strings_bytes: int = 24 * MIB
-    expanded_bytes: int = 16 * GIB
-    ratio: float = DEFAULT_RATIO
-
-    @classmethod
-    def within(cls, memory: int, disk: int) -> WorkbookLimits:
-        """For a function of so many bytes of memory and of /tmp, some of which others have left full."""
-        return cls(file_bytes=disk * 3 // 4, strings_bytes=max(cls().strings_bytes, (memory - RUNTIME_BYTES) // 2))
 
 
 class Package:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, gather
 from penstock.formats.header import column_names
-from penstock.formats.xlsx.package import WorkbookLimits
+from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Workbook

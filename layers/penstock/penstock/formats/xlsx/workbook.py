@@ -10,7 +10,8 @@ from xml.parsers import expat
 
 from penstock.errors import BadDocumentError, RecordsMissingError
 from penstock.formats.xlsx.cells import CellType, cell_type_of
-from penstock.formats.xlsx.package import RELATIONS, Package, WorkbookLimits
+from penstock.formats.xlsx.limits import WorkbookLimits
+from penstock.formats.xlsx.package import RELATIONS, Package
 from penstock.formats.xlsx.xml import MAIN, OFFICE, ByteCount, whole
 
 # Excel stops at 65,490 cell styles, and needs no more formats than styles.

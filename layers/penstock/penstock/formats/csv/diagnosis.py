@@ -1,0 +1,56 @@
+"""Why none of the first records of a CSV is good."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+
+from penstock.errors import HeaderRowError
+from penstock.formats.diagnosis import encoding_advice
+from penstock.formats.format import Lines
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch, Reject
+from penstock.model.wording import counted
+
+# Records that are looked at.
+SAMPLED = 100
+DELIMITERS = ";\t|,"
+
+
+def advise(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
+    """Another delimiter, another encoding, or a title above the header."""
+    return [*_delimiter(options, names), *encoding_advice(options, rejects), *_width(options, names, rejects, lines)]
+
+
+def refuse_other_delimiter(options: ParseOptions, sample: Batch) -> None:  # noqa: ARG001  # as RecordFormat says
+    """Raises HeaderRowError where the header is one column, and holds a delimiter as often as each of the first
+    records does."""
+    if len(sample.names) != 1:
+        return
+    name = sample.names[0]
+    texts = [str(row[0] or "") for row in sample.rows[:SAMPLED] if isinstance(row, Sequence)]
+    for sign in DELIMITERS:
+        times = name.count(sign)
+        if times and texts and all(text.count(sign) == times for text in texts):
+            raise HeaderRowError(
+                f"the header row is one column, {name[:SAMPLED]!r}, and each record holds {sign!r} as often as it does",
+                offset=0,
+                hint=f"Set the delimiter to {sign!r}; or name the one column (parse.columns), if it is one.",
+            )
+
+
+def _delimiter(options: ParseOptions, names: Sequence[str]) -> list[str]:
+    others = [sign for sign in DELIMITERS if sign != options.delimiter and any(sign in name for name in names)]
+    return [f"The header holds {others[0]!r}: set the delimiter to it, if that separates the fields."] if others else []
+
+
+def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
+    if not rejects:
+        return []
+    fields = next(csv.reader([rejects[0].place.raw], delimiter=options.delimiter, quotechar=options.quote), [])
+    if not names or len(fields) == len(names):
+        return []
+    header_line, record_line = lines()
+    header = f"line {header_line:,}" if options.header else "the route"
+    widths = f"{header} has {counted(len(names), 'field')}, line {record_line:,} has {len(fields)}".capitalize()
+    return [f"{widths}: remove what stands above the header, or correct the header or the delimiter."]

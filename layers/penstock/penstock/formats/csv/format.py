@@ -1,0 +1,79 @@
+"""What CSV declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from penstock.errors import CorruptIndexError
+from penstock.formats.boundaries import Rules, Text
+from penstock.formats.csv.boundaries import CsvRules
+from penstock.formats.csv.diagnosis import advise, refuse_other_delimiter
+from penstock.formats.csv.escaped_boundaries import EscapedRules
+from penstock.formats.csv.parser import dialect_of, open_csv, parse_csv
+from penstock.formats.format import ParseSettings, RecordFormat
+from penstock.formats.window import Window
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
+from penstock.model.span import Within
+
+
+def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettings) -> Iterator[Batch]:
+    return parse_csv(
+        chunks,
+        options,
+        batch_bytes=settings.batch_bytes,
+        resume=settings.resume,
+        validator_factory=settings.validator_factory,
+        within=settings.within,
+    )
+
+
+def _text(options: ParseOptions, head: bytes) -> Text | None:
+    """None for encodings that do not spell ASCII as ASCII does, and where a sign takes several bytes.
+
+    Raises InvalidRouteError where the parser does.
+    """
+    window = Window([head], options.encoding)
+    if window.encoding.foreign:
+        return None
+    dialect = dialect_of(window, options)
+    signs = dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
+    if not all(_is_one_byte(sign, dialect.codec) for sign in signs):
+        return None
+    return Text(
+        delimiter=dialect.delimiter_bytes.decode("latin-1"),
+        quote=dialect.quote_bytes.decode("latin-1"),
+        header=options.header,
+        lead=window.offset,
+        escape=dialect.escape,
+    )
+
+
+def _is_one_byte(sign: str, codec: str) -> bool:
+    """Whether one byte spells the sign, and no other does: in Arabic code pages two commas look the same."""
+    return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
+
+
+def _rules(text: Text) -> Rules:
+    try:
+        rules = CsvRules(text.delimiter.encode("latin-1"), text.quote.encode("latin-1"))
+        return EscapedRules(rules, text.escape.encode("latin-1")) if text.escape else rules
+    except UnicodeEncodeError as error:
+        raise CorruptIndexError(f"an index file is damaged: {text}") from error
+
+
+def _open(window: Window, options: ParseOptions) -> Within:
+    dialect, names = open_csv(window, options)
+    return Within(window.offset, 1, window.encoding.name, dialect.delimiter, names)
+
+
+FORMAT = RecordFormat(
+    Format.CSV,
+    {"csv": {}, "tsv": {"delimiter": "\t"}},
+    _parse,
+    text=_text,
+    rules=_rules,
+    open=_open,
+    check_sample=refuse_other_delimiter,
+    advise=advise,
+)

@@ -1,0 +1,106 @@
+"""What a format declares: how its names end, how it is parsed, and whether it can be cut at records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from penstock.formats.boundaries import Rules, Text
+from penstock.formats.diagnosis import encoding_advice
+from penstock.formats.window import Window
+from penstock.formats.xlsx.limits import WorkbookLimits
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch, CsvValidator, CsvValidatorFactory, Reject
+from penstock.model.span import Within
+
+
+def no_validator(names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:  # noqa: ARG001  # as CsvValidatorFactory says
+    """No validator: every record is parsed."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseSettings:
+    """How a caller wants records: see `penstock.formats.parse`. A format uses what concerns it."""
+
+    batch_bytes: int
+    resume: Resume = field(default_factory=Resume)
+    within: Within | None = None
+    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    validator_factory: CsvValidatorFactory = no_validator
+
+
+Parse: TypeAlias = Callable[[Iterable[bytes], ParseOptions, ParseSettings], Iterator[Batch]]
+Lines: TypeAlias = Callable[[], tuple[int, int]]
+"""The line numbers of the header and of the first reject. Reads the source."""
+
+
+def never_cut(options: ParseOptions, head: bytes) -> Text | None:  # noqa: ARG001  # as RecordFormat says
+    """Records cannot be told apart at bytes."""
+    return None
+
+
+def is_settled(options: ParseOptions) -> bool:  # noqa: ARG001  # as RecordFormat says
+    """The options need nothing of the source."""
+    return True
+
+
+def keep(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:  # noqa: ARG001  # as RecordFormat says
+    """The options as they are."""
+    return options
+
+
+def accept_sample(options: ParseOptions, sample: Batch) -> None:
+    """Every sample is accepted."""
+
+
+def advise_on_encoding(
+    options: ParseOptions,
+    names: Sequence[str],  # noqa: ARG001  # as RecordFormat says
+    rejects: Sequence[Reject],
+    lines: Lines,  # noqa: ARG001  # as RecordFormat says
+) -> list[str]:
+    """Only the encoding may be wrong."""
+    return encoding_advice(options, rejects)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFormat:
+    """Bytes in, records out.
+
+    ``name``: what routes call it. ``suffixes``: how its names end, in lower case and without a dot, each with the
+    options that it implies where the route leaves them at their defaults.
+
+    ``parse(chunks, options, settings)`` yields batches. It raises BadSourceError with the offset where no record can
+    be found any more, and InvalidRouteError where the options contradict each other.
+
+    **Cutting.** ``text(options, head)`` says how records are told apart at bytes; None where they cannot be. ``rules``
+    are the rules of such a text. ``open(window, options)`` reads the header and says what a span needs of it. Without
+    ``open`` a source is always parsed from its start.
+
+    **Settling.** ``is_settled(options)`` is False where ``settle(chunks, options)`` has to read the source to complete
+    the options.
+
+    **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
+    `penstock.codecs.unsupported`) that the parser itself judges. ``random_access``: the source must be there as a
+    whole before the first record is known.
+
+    **Diagnosis.** ``check_sample`` raises where the first records show that an option is wrong. ``advise`` says what to
+    do where none of the first records is good.
+    """
+
+    name: Format
+    suffixes: Mapping[str, Mapping[str, Any]]
+    parse: Parse
+    text: Callable[[ParseOptions, bytes], Text | None] = never_cut
+    rules: Callable[[Text], Rules] | None = None
+    open: Callable[[Window, ParseOptions], Within] | None = None
+    is_settled: Callable[[ParseOptions], bool] = is_settled
+    settle: Callable[[Iterable[bytes], ParseOptions], ParseOptions] = keep
+    text_based: bool = True
+    accepts: tuple[str, ...] = ()
+    random_access: bool = False
+    check_sample: Callable[[ParseOptions, Batch], None] = accept_sample
+    advise: Callable[[ParseOptions, Sequence[str], Sequence[Reject], Lines], list[str]] = advise_on_encoding

@@ -1,0 +1,1 @@
+"""JSON Lines: a JSON value on each line."""

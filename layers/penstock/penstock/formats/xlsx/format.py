@@ -1,0 +1,28 @@
+"""What XLSX declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from penstock.codecs import unsupported
+from penstock.formats.format import ParseSettings, RecordFormat
+from penstock.formats.xlsx.parser import parse_xlsx_stream
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.record import Batch
+
+
+def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettings) -> Iterator[Batch]:
+    return parse_xlsx_stream(
+        chunks, options, batch_bytes=settings.batch_bytes, resume=settings.resume, limits=settings.workbook
+    )
+
+
+FORMAT = RecordFormat(
+    Format.XLSX,
+    {"xlsx": {}},
+    _parse,
+    text_based=False,
+    # The parser's own errors say more about these.
+    accepts=(unsupported.ZIP, unsupported.XLSX, unsupported.OLE),
+    random_access=True,
+)
