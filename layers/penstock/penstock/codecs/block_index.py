@@ -1,6 +1,6 @@
-"""Sources made of units that are decoded each on its own: zstd's frames, the blocks of xz.
+"""Sources made of units that are each decoded on their own: zstd frames and xz blocks.
 
-A unit is entered at its border: where the last unit before it that had content has ended.
+A unit is entered at its border: the end of the last unit before it that had content.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from penstock.errors import CorruptSourceError
 from penstock.limits import GIB
 from penstock.model.span import Entry
 
-# Whoever writes units to be decoded apart makes them smaller (pzstd, pixz and the like: 1 to 200 MiB). A source that
-# begins with a larger one is taken to have no other: it is not worth another reading to find out.
+# Tools that write units for parallel decoding make them smaller (pzstd, pixz and others: 1 to 200 MiB). A source that
+# begins with a larger unit is assumed to have no other. Reading all of it to find out is not worth the time.
 LARGEST = 1 * GIB
 
 START = Checkpoint(Entry(0, 0))
@@ -26,20 +26,20 @@ class Units(Protocol):
     """The units of a source, in order: `at_unit`, then `pieces`. They count in the trace. Raise BadSourceError."""
 
     def at_unit(self) -> bool:
-        """Whether another one follows; what lies between units is passed over."""
+        """Whether another unit follows. What lies between units is skipped."""
 
     def declared(self) -> int:
         """Decoded bytes of the unit as its head declares them; 0 where it does not."""
 
     def pieces(self, step: int, *, content: bool) -> Iterator[bytes]:
-        """The unit, its last piece once all of it is checked. Without ``content`` pieces may be empty."""
+        """The content of the unit; its last piece comes after the checks. Without ``content`` pieces may be empty."""
 
     def border(self) -> Checkpoint:
         """The end of the unit."""
 
 
 def feed_from(checkpoint: Checkpoint, chunks: Iterable[bytes], trace: Trace) -> Feed:
-    """A feed and a trace that stand where ``chunks`` begin: at the checkpoint's entry."""
+    """A feed and a trace positioned where ``chunks`` begin: at the checkpoint's entry."""
     feed = Feed(chunks, trace)
     feed.position = trace.consumed = checkpoint.entry.encoded
     trace.produced, trace.members, trace.crc32 = checkpoint.entry.decoded, checkpoint.members, checkpoint.crc32
@@ -82,16 +82,15 @@ def enter_units(units: Units, step: int) -> Iterator[bytes]:
 
 
 def passing(pieces: Iterable[bytes], trace: Trace, border: Entry) -> Iterator[bytes]:
-    """The same pieces, of units, while they last: raises CorruptSourceError unless one ends at ``border``.
+    """The same pieces. Raises CorruptSourceError if they pass ``border`` and no unit ends there.
 
-    So what is said of a source, by its heads or an index of its own, is believed by nobody: whoever decodes the content
-    up to a place finds it to be there, or not.
+    Declared boundaries, in headers or in an index of the source, are verified by the span that reaches them.
     """
     for piece in pieces:
         reached = trace.produced, trace.consumed
         if reached[0] - len(piece) < border.decoded <= reached[0] and reached != (border.decoded, border.encoded):
             raise CorruptSourceError(
-                f"byte {border.decoded:,} of the content was said to follow here, which is not so",
+                f"byte {border.decoded:,} of the content was declared to follow here, but does not",
                 offset=border.encoded,
             )
         yield piece

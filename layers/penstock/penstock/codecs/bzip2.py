@@ -1,4 +1,4 @@
-"""bzip2: streams in a row. bz2 checks each block and stream.
+"""bzip2: consecutive streams. bz2 checks each block and stream.
 
 Memory: one chunk of the source, a slice of 16 KiB, 4 MB for blocks of 900 kB, and twice a step of output.
 """

@@ -1,4 +1,4 @@
-"""Where a source can be entered, and how a pass that looks for such places goes on from one."""
+"""Where a source can be entered, and how an index pass resumes from there."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ LARGEST_WINDOW = 32 * 1024
 
 
 def restored(kind: type[V], plain: object) -> V:
-    """What was kept of an index by `to_plain`. Raises CorruptIndexError."""
+    """A value of an index file, as `to_plain` wrote it. Raises CorruptIndexError."""
     try:
         return from_plain(kind, plain)
     except RequestRefusedError as error:
-        raise CorruptIndexError(f"what is kept of an index is damaged: {error}") from error
+        raise CorruptIndexError(f"an index file is damaged: {error}") from error
 
 
 def check_entry(entry: Entry, window: bytes) -> None:
-    """Raises CorruptIndexError where no scan can have noted it."""
+    """Raises CorruptIndexError for an entry that no scan can have noted."""
     placed = entry.decoded in _OFFSETS and entry.encoded in _OFFSETS and entry.bits in _BITS
     if not placed or len(window) > LARGEST_WINDOW:
-        raise CorruptIndexError(f"an index names a place that is none: {entry}, with {len(window):,} bytes before it")
+        raise CorruptIndexError(f"index entry is out of range: {entry}, with a window of {len(window):,} bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An entry, and all that a scan must know to go on from there in another process.
+    """An entry, and what a scan needs to resume there in another process.
 
-    ``window`` is what a decoder must know of what came before: the last up to 32 KiB of a gzip member, the header of an
-    xz stream; empty at the start of one. ``crc`` and ``size`` are those of the member so far (of an xz stream: of its
+    ``window`` is what a decoder needs of the content before it: the last up to 32 KiB of a gzip member, the header of
+    an xz stream; empty at the start of one. ``crc`` and ``size`` are those of the member so far (of an xz stream: of its
     index, and blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
     """
 
@@ -61,12 +61,12 @@ class Checkpoint:
     @classmethod
     def from_json(cls, plain: object) -> Self:
         """Raises CorruptIndexError."""
-        one = restored(cls, plain)
-        check_entry(one.entry, one.window)
-        counted = one.size in _OFFSETS and one.members in _OFFSETS
-        if not counted or one.crc not in _CRCS or (one.crc32 or 0) not in _CRCS:
-            raise CorruptIndexError("a checkpoint of an index counts what cannot be counted")
-        return one
+        checkpoint = restored(cls, plain)
+        check_entry(checkpoint.entry, checkpoint.window)
+        counted = checkpoint.size in _OFFSETS and checkpoint.members in _OFFSETS
+        if not counted or checkpoint.crc not in _CRCS or (checkpoint.crc32 or 0) not in _CRCS:
+            raise CorruptIndexError("index checkpoint has invalid counters")
+        return checkpoint
 
 
 Note = Callable[[Checkpoint], None]
@@ -75,12 +75,12 @@ Note = Callable[[Checkpoint], None]
 class Scan(Protocol):
     """A pass over the encoded ``chunks`` of a source that notes where it can be entered.
 
-    Yields the content in pieces of at most ``step`` bytes, each valid until the next one is asked for. Without
-    ``content``, what need not be decoded for the sizes to be known is passed over, and pieces may be empty.
+    Yields the content in pieces of at most ``step`` bytes. A piece is valid until the next one is requested. Without
+    ``content``, the scan skips what it need not decode to know the sizes, and pieces may be empty.
 
-    Entries lie at least ``spacing`` decoded bytes apart, the first at 0. One is noted after the piece that ends there
-    and before the next. With ``checkpoint``, ``chunks`` begin at its entry, and the scan goes on as if it had never
-    stopped: same entries, same checksums, offsets in the whole source. Its entry is not noted again.
+    Entries lie at least ``spacing`` decoded bytes apart, the first at 0. An entry is noted after the piece that ends
+    there and before the next. With ``checkpoint``, ``chunks`` begin at its entry, and the scan resumes: same entries,
+    same checksums, offsets in the whole source. The entry of the checkpoint is not noted again.
 
     Raises BadSourceError with the offset.
     """

@@ -1,4 +1,4 @@
-"""The one seam between isal, which is three times as fast, and zlib, which is everywhere."""
+"""Chooses between isal, which is three times as fast, and zlib, which is always installed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Inflater(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Something that inflates raw deflate (RFC 1951), and the one error it raises for bad data.
+    """A library that inflates raw deflate (RFC 1951), and the error it raises for bad data.
 
-    ``inflater`` takes ``zdict``, the up to 32 KiB that came before, to go on in the middle of a stream.
+    ``inflater`` takes ``zdict``, the up to 32 KiB of content before, to start in the middle of a stream.
     """
 
     inflater: Callable[..., Inflater]
@@ -43,8 +43,8 @@ class Engine:
 
 ZLIB = Engine(partial(zlib.decompressobj, _RAW_DEFLATE), zlib.error)
 
-# Of isal's two interfaces this one is up to 25 % faster at 256 KiB a step than IgzipDecompressor, and the only one
-# that tells how much input it used. It copies the unused input on every call, so it must be fed in slices.
+# This interface of isal is up to 25 % faster at 256 KiB a step than IgzipDecompressor, and the only one that reports
+# how much input it used. It copies the unused input on every call, so it must be fed in slices.
 ISAL = (
     Engine(partial(isal_zlib.decompressobj, _RAW_DEFLATE), cast("type[Exception]", isal_zlib.error))
     if isal_zlib

@@ -1,4 +1,4 @@
-"""Chunks of any size as one stream that is taken in slices, and given back where a decoder took too much."""
+"""Chunks of any size as one stream. A decoder takes slices of it, and gives back what it did not use."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from penstock.errors import TruncatedSourceError
 class Feed:
     """Memory: one chunk of the source. ``position``: offset in the source of the next byte; so is ``trace.consumed``.
 
-    Chunks may be as large as ranged GETs (8 MiB). Decoders are fed small slices of them because each of them
-    copies the part of its input that it did not need, on every call.
+    Chunks may be as large as ranged GETs (8 MiB). Decoders get small slices, because each decoder copies the unused
+    part of its input on every call.
     """
 
     __slots__ = ("_at", "_chunk", "_chunks", "_set_aside", "_trace", "position")
@@ -28,7 +28,7 @@ class Feed:
     def take(self, limit: int) -> bytes:
         """1 to ``limit`` bytes, as many as one chunk has left; empty only at the end of the source."""
         while self._at == len(self._chunk):
-            # Let go of the spent chunk first: fetching the next must not keep two.
+            # Release the spent chunk first: fetching the next one must not keep two in memory.
             self._chunk, self._at = b"", 0
             if self._set_aside:
                 self._chunk, self._at = self._set_aside.pop()
@@ -72,7 +72,7 @@ class Feed:
         return data
 
     def skip(self, count: int, what: str) -> None:
-        """Pass over ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
+        """Skip ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
         while count:
             passed = min(count, len(self._chunk) - self._at)
             self._at += passed

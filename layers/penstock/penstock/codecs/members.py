@@ -1,4 +1,4 @@
-"""What follows a member: another one, padding, garbage, or the end."""
+"""What follows a member: another member, padding, garbage, or the end of the source."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ _SLICE = 64 * 1024
 def at_member(
     feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, padding: int = 0, proven: bool = True
 ) -> bool:
-    """Whether a member starts here. False is the proper end; what had to be ignored is in ``trace.warnings``.
+    """Whether a member starts here. False means a valid end; what was ignored is in ``trace.warnings``.
 
     Zero bytes between and after members are skipped with a warning, unless they come in multiples of ``padding``.
     (gzip(1) drops a member that follows zeros; Python's gzip reads it. Losing data with a mere warning is worse.)
-    Anything else after a complete member is garbage and ignored with a warning, unread, as gzip(1) and bzip2(1) do;
-    unless the member is not ``proven`` by a checksum: then it may as well be the rest of a damaged one.
+    Anything else after a complete member is garbage. It is ignored with a warning, unread, as gzip(1) and bzip2(1) do.
+    If the member is not ``proven`` by a checksum, garbage is an error: it may be the rest of a damaged member.
 
-    A magic that is cut short, or of which a third is wrong, counts as a member, so that its decoder rejects it: a
-    damaged byte never turns the rest of a source into garbage. gzip(1) does so for a wrong method after 1f 8b.
+    A magic that is cut short, or in which at most a third of the bytes is wrong, counts as a member, so that its
+    decoder rejects it: a damaged byte never turns the rest of a source into garbage. gzip(1) does the same for a wrong
+    method after 1f 8b.
 
-    ``magic`` are of equal length. Raises BadHeaderError where the very first bytes are none of them, and
-    CorruptSourceError for garbage after what is not proven.
+    All ``magic`` are of equal length. Raises BadHeaderError if the source begins with none of them, and
+    CorruptSourceError for garbage after a member that is not proven.
     """
     if _starts_member(feed, magic):
         return True

@@ -1,4 +1,4 @@
-"""What is faster than the standard library, where it is installed: None where there is no wheel for this machine."""
+"""Libraries that are faster than the standard library. None where no wheel exists for this machine."""
 
 from __future__ import annotations
 

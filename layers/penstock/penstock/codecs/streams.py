@@ -1,4 +1,4 @@
-"""Streams in a row, for the decoders of the standard library that buffer their own input: bz2 and lzma."""
+"""Consecutive streams, for the decoders of the standard library that buffer their own input: bz2 and lzma."""
 
 from __future__ import annotations
 

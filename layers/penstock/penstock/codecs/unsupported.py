@@ -1,4 +1,4 @@
-"""Formats that Penstock does not read, recognised by how they start: so that an error can name them."""
+"""Recognises formats that Penstock does not read, by how they start, so that an error can name them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ HEAD = 512
 
 ZIP, XLSX, OLE = "a zip archive", "an XLSX workbook", "an XLS workbook, or an encrypted one"
 
-# What each starts with, and what it is. Where the first bytes could be text, as many follow as tell it from text.
+# What each starts with, and its name. Where the first bytes could be text, enough bytes follow to exclude text.
 _MAGIC = (
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -31,7 +31,7 @@ _MAGIC = (
     (b"\x1f\x9d", "compress (.Z)"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),
 )
-# What a zip's first entries are called says what it is; ODF puts its type first, for this purpose.
+# The names of the first entries of a zip say what it is. ODF puts its type first for this purpose.
 _ZIPS = (
     (b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "an ODS spreadsheet"),
     (b"xl/workbook.bin", "an XLSB workbook"),
@@ -64,7 +64,7 @@ SUFFIXES = {
 
 
 def name_of(head: bytes) -> str:
-    """What a source that starts with ``head`` is, as a message names it; empty where it is not known."""
+    """The format of a source that starts with ``head``, as a message names it; empty if it is unknown."""
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
     if found == ZIP:
         return next((name for mark, name in _ZIPS if mark in head), found)
@@ -72,13 +72,13 @@ def name_of(head: bytes) -> str:
 
 
 def promised(name: str) -> str:
-    """What the last suffix of a name says that Penstock does not read; empty where it says no such thing."""
+    """The unsupported format that the last suffix of a name stands for; empty if it stands for none."""
     _, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return SUFFIXES.get(suffix.lower(), "") if dot else ""
 
 
 def advice(name: str) -> str:
-    """What to do about a source that is such a thing."""
+    """What to do about a source in such a format."""
     if "workbook" in name or "spreadsheet" in name:
         return "Save it as XLSX or CSV."
     if "archive" in name:

@@ -1,4 +1,4 @@
-"""Streams that ask for more memory than the function has are refused before any of it is taken."""
+"""Refuses streams that need more memory than the function has, before the memory is allocated."""
 
 from __future__ import annotations
 

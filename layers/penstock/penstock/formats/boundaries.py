@@ -6,16 +6,15 @@ The parsers are the specification: a span from one record start to another, pars
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from penstock.codecs.checkpoint import restored
 from penstock.errors import CorruptIndexError
 from penstock.formats.registry import format_named
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.serialization import to_plain
+from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
 # Bytes from the start of a source that ``text_of`` needs; fewer only where the source has no more.
 HEAD = 32
@@ -59,15 +58,7 @@ class Text:
     header: bool = False
     lead: int = 0
     escape: str = ""
-    format: str = ""
-
-    @property
-    def identity(self) -> str:
-        """What the folder of an index is named by. It is the same in every release."""
-        plain = to_plain(self)
-        if not self.format:
-            del plain["format"]
-        return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+    format: str = field(default="", metadata=OMIT_DEFAULT)
 
     def rules(self) -> Rules:
         """The rules of the format. Raises CorruptIndexError where there is none of that name."""

@@ -38,7 +38,7 @@ from penstock.model.identity import digest
 from penstock.model.job import Progress
 from penstock.model.object import Source
 from penstock.model.route import Route
-from penstock.model.serialization import from_json, to_json
+from penstock.model.serialization import from_json, to_json, to_plain
 from penstock.model.source import Deadline
 from penstock.model.span import Stored
 
@@ -77,7 +77,7 @@ class Index:
 
     @property
     def folder(self) -> str:
-        counted = self.text.identity if self.text else ""
+        counted = json.dumps(to_plain(self.text), separators=(",", ":"), ensure_ascii=False) if self.text else ""
         return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
 
     def state(self) -> IndexState:

@@ -12,7 +12,7 @@ import base64
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -29,12 +29,14 @@ KIND, VERSION = "kind", "version"
 _FIRST_NAMES = {"JobSpec": "Ticket", "SpanPlan": "Cut"}
 # Of every form there is.
 CURRENT_VERSION = 1
+# Metadata of a field that is written only where it is not the default: documents stay as the first release wrote them.
+OMIT_DEFAULT = {"omit_default": True}
 
 
 def to_plain(value: object) -> Any:
     """A value of dataclasses, enums, tuples, mappings, bytes and scalars as what json can write."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _field(value, one.name) for one in fields(value) if one.init}
+        return {one.name: _field(value, one.name) for one in fields(value) if one.init and not _is_omitted(value, one)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -75,6 +77,10 @@ def from_json(kind: type[V], text: str | bytes) -> V:
 def kind_name(kind: type) -> str:
     """The name of a class in documents. It never changes."""
     return _FIRST_NAMES.get(kind.__name__, kind.__name__)
+
+
+def _is_omitted(value: object, one: Field[Any]) -> bool:
+    return "omit_default" in one.metadata and getattr(value, one.name) == one.default
 
 
 def _field(value: object, name: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
 from penstock.tables.chunk_builder import ChunkBuilder, tables_of
-from penstock.tables.column_kinds import Form
 from penstock.tables.committed import (
     LOADED,
     Committed,
@@ -16,6 +15,7 @@ from penstock.tables.committed import (
 )
 from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
+from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer
 from penstock.tables.row_converter import RowConverter
@@ -24,12 +24,14 @@ from penstock.tables.storage_fit import Storages, fit
 from penstock.tables.table_router import TableRouter
 
 __all__ = [
+    "FORMS",
     "LOADED",
     "Allowance",
     "ChunkBuilder",
     "Committed",
     "Form",
     "RowConverter",
+    "RowForm",
     "Storages",
     "TableRouter",
     "check_paths",

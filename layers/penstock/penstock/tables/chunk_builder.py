@@ -9,8 +9,8 @@ from penstock.model.column import FieldCounts
 from penstock.model.load import Chunk
 from penstock.model.record import Batch, CsvValidator, Reject
 from penstock.model.table import Table, TablePlan
-from penstock.tables.column_kinds import Form
 from penstock.tables.field_watch import FieldWatch, declared_columns
+from penstock.tables.forms import FORMS, Form
 from penstock.tables.late_columns import SpareColumns
 from penstock.tables.raw_csv import csv_validator
 from penstock.tables.row_converter import RowConverter
@@ -53,7 +53,7 @@ class ChunkBuilder:
 
     def screen(self, names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:
         """What recognises batches of a CSV that need not be parsed (see `raw_csv`); None where there is nothing."""
-        if not self.table or self.form is not Form.TEXT:
+        if not self.table or not FORMS[self.form].raw_csv:
             return None
         return csv_validator(self.table, names, delimiter, quote)
 

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from functools import cached_property
 from math import isinf
 from typing import ClassVar, cast
@@ -21,13 +20,6 @@ _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 # Characters of a bad value that a reject's reason quotes.
 SHOWN = 60
-
-
-class Form(StrEnum):
-    """What checked rows hold: texts as PostgreSQL reads them, or Python values."""
-
-    TEXT = "text"
-    VALUE = "value"
 
 
 class Cells:

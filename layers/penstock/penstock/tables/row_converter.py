@@ -18,9 +18,10 @@ from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.tables.cells import as_texts, getter
-from penstock.tables.column_kinds import Cells, Form
+from penstock.tables.column_kinds import Cells
 from penstock.tables.field_names import faults_of
 from penstock.tables.field_watch import path_of
+from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
 
 # Characters of a message that lists a header.
@@ -58,13 +59,13 @@ class RowConverter:
 
     def __init__(self, table: Table, names: Sequence[str], form: Form = Form.TEXT) -> None:
         self.table = table
-        self.form = form
+        self.form = FORMS[form]
         self.names = tuple(column.name for column in table.columns)
         if not table.columns:
             raise InvalidTableError(f"table {table.name}: its columns are not known yet")
         self.positions = [_position(table, column, names) for column in table.columns] if names else []
         self.getters = [getter(path_of(column)) for column in table.columns]
-        self.readers = [_Reader(column, table, form, json=not names) for column in table.columns]
+        self.readers = [_Reader(column, table, self.form, json=not names) for column in table.columns]
 
     def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
         """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
@@ -89,7 +90,7 @@ class RowConverter:
         rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]), frozenset(full))
         if len(kept) == batch.count:
             rows = replace(rows, first_row=batch.first_row)
-        return rows, tuple(faults.rejects(batch))
+        return self.form.finish(rows), tuple(faults.rejects(batch))
 
     def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
         if not self.positions:
@@ -119,14 +120,14 @@ class RowConverter:
 class _Reader:
     """Reads one column."""
 
-    def __init__(self, column: Column, table: Table, form: Form, *, json: bool) -> None:
+    def __init__(self, column: Column, table: Table, form: RowForm, *, json: bool) -> None:
         self.name = column.name
         self.required = column.name in table.key or not column.nullable
         self.nulls = frozenset(column.nulls)
         if json and column.type is ColumnType.TEXT:
             self.nulls -= {""}
         self.kind = kind_of(column)
-        self.raw_csv = stays_raw(column)
+        self.as_written = stays_raw(column)
         # Null tokens that the column would be in order with, so that they must be looked for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
@@ -143,9 +144,9 @@ class _Reader:
         if not cells:
             return [self._one(position, text, faults) for position, text in enumerate(texts)], False
         full = cells.texts is texts
-        if self.form is Form.TEXT:
+        if self.form.values is None:
             return texts, full
-        values = iter(self.kind.values(cells.texts))
+        values = iter(self.form.values(self.kind, cells.texts))
         return list(values) if full else [None if text is None else next(values) for text in texts], full
 
     def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
@@ -164,7 +165,7 @@ class _Reader:
     def _one(self, position: int, text: str | None, faults: Faults) -> object:
         try:
             value = None if text is None else self.kind.value(text)
-            written = value if text is None or value is None else self._written(text, value)
+            written = value if text is None or value is None else self._in_form(text, value)
         except ValueError as error:
             faults.add(position, self.name, str(error))
             return None
@@ -172,10 +173,8 @@ class _Reader:
             faults.add(position, self.name, MISSING)
         return written
 
-    def _written(self, text: str, value: object) -> object:
-        if self.form is Form.VALUE:
-            return value
-        return text if self.raw_csv else self.kind.written(text, value)
+    def _in_form(self, text: str, value: object) -> object:
+        return self.form.value(self.kind, text, value, self.as_written)
 
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:

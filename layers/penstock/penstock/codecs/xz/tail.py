@@ -21,12 +21,12 @@ from penstock.errors import CorruptSourceError
 from penstock.model.source import RangeReader
 from penstock.model.span import Entry
 
-# Each takes three requests of 25 ms or so. Sources of more streams, appended by the thousand, have small ones.
+# Each stream takes three requests of some 25 ms. Sources with more streams, appended by the thousand, have small ones.
 MAX_STREAMS = 200
-# More would fill memory: every other is dropped then.
+# More entries would fill memory: then every second entry is dropped.
 _MOST = 32_768
 
-# More padding than this is none.
+# Longer padding is refused.
 _PADDING = 4096
 _SLICE = 16 * 1024
 _LONGEST = 9
@@ -34,7 +34,7 @@ _LONGEST = 9
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """``ends`` are those of blocks, decoded and encoded, counted from the start of the stream."""
+    """``ends``: the ends of blocks, decoded and encoded, counted from the start of the stream."""
 
     start: int
     header: bytes
@@ -69,12 +69,12 @@ def tail(reader: RangeReader, spacing: int) -> TailIndex:
 
 
 def _content_end(reader: RangeReader, end: int) -> int:
-    """Where the stream ends that stands before ``end``; between them are zeros, in fours."""
+    """The end of the last stream before ``end``. Between them is padding: zeros, a multiple of four."""
     data = _bytes(reader, max(0, end - _PADDING), end)
     content = data.rstrip(b"\0")
     zeros = len(data) - len(content)
     if zeros % 4 or (zeros and not content):
-        raise CorruptSourceError(f"{zeros:,} zero bytes are no padding of xz", offset=end - zeros)
+        raise CorruptSourceError(f"{zeros:,} zero bytes are not valid xz padding", offset=end - zeros)
     return end - zeros
 
 
@@ -92,13 +92,13 @@ def _stream(reader: RangeReader, end: int, spacing: int) -> _Stream:
         ends, decoded, encoded = _ends(feed, footer_at, spacing)
     start = index_at - encoded
     if start < 0:
-        raise CorruptSourceError("xz index lists more than stands before it", offset=index_at)
+        raise CorruptSourceError("xz index lists more bytes than come before it", offset=index_at)
     with closing(reader.read(start, start + HEADER_SIZE)) as chunks:
         feed = Feed(chunks, Trace())
         feed.position = start
         header = stream_header(feed)
     if header[6:8] != flags:
-        raise CorruptSourceError("xz footer does not fit its stream", offset=footer_at)
+        raise CorruptSourceError("xz footer does not match its stream header", offset=footer_at)
     return _Stream(start, header, ends, decoded)
 
 
@@ -107,7 +107,7 @@ def _ends(feed: Feed, end: int, spacing: int) -> tuple[list[tuple[int, int]], in
     start = feed.position
     numbers = _Numbers(feed)
     if numbers.byte():
-        raise CorruptSourceError("no xz index stands where the footer says", offset=start)
+        raise CorruptSourceError("no xz index at the offset that the footer declares", offset=start)
     ends: list[tuple[int, int]] = []
     decoded, encoded, kept, last = 0, HEADER_SIZE, 0, (0, HEADER_SIZE)
     for _ in range(numbers.next()):
@@ -128,7 +128,7 @@ def _ends(feed: Feed, end: int, spacing: int) -> tuple[list[tuple[int, int]], in
 
 
 class _Numbers:
-    """The numbers of an index, in slices, and what its checksum covers of them."""
+    """Reads the numbers of an index in slices, and computes the checksum over them."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed

@@ -1,0 +1,63 @@
+"""The forms in which checked rows travel to a destination: a destination names one, and the registry says what it is.
+
+Rows travel in columns. A form decides what a column holds: texts, Python values, or later an Arrow array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from penstock.model.load import Rows
+
+if TYPE_CHECKING:
+    from penstock.tables.column_kinds import ColumnKind
+
+
+class Form(StrEnum):
+    """The name of a form. TEXT: texts as PostgreSQL reads them. VALUE: Python values."""
+
+    TEXT = "text"
+    VALUE = "value"
+
+
+def unchanged(rows: Rows) -> Rows:
+    """The rows as they are."""
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class RowForm:
+    """What checked rows hold.
+
+    ``values(kind, texts)``: the column of texts that are all in the common form. None: the texts themselves travel, by
+    reference. ``value(kind, text, value, as_written)``: one value that was read from ``text``. With ``as_written``, its
+    column stores the text as it is. ``raw_csv``: rows may also travel as valid CSV (see `penstock.tables.raw_csv`).
+    ``finish`` completes the rows of a batch, for example columns to one Arrow batch.
+    """
+
+    value: Callable[[ColumnKind, str, object, bool], object]
+    values: Callable[[ColumnKind, Sequence[str]], Iterable[object]] | None = None
+    raw_csv: bool = False
+    finish: Callable[[Rows], Rows] = unchanged
+
+
+def _text(kind: ColumnKind, text: str, value: object, as_written: bool) -> object:  # as RowForm says
+    return text if as_written else kind.written(text, value)
+
+
+def _value(kind: ColumnKind, text: str, value: object, as_written: bool) -> object:  # noqa: ARG001  # as RowForm says
+    return value
+
+
+def _values(kind: ColumnKind, texts: Sequence[str]) -> Iterable[object]:
+    return kind.values(texts)
+
+
+# The registry: one line for each form.
+FORMS: dict[Form, RowForm] = {
+    Form.TEXT: RowForm(_text, raw_csv=True),
+    Form.VALUE: RowForm(_value, _values),
+}
