@@ -41,8 +41,8 @@ class Checkpoint:
     """An entry, and what a scan needs to resume there in another process.
 
     ``window`` is what a decoder needs of the content before it: the last up to 32 KiB of a gzip member, the header of
-    an xz stream; empty at the start of one. ``crc`` and ``size`` are those of the member so far (of an xz stream: of its
-    index, and blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
+    an xz stream; empty at the start of either. ``crc`` and ``size`` are those of the member so far (of an xz stream:
+    of its index, and blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
     """
 
     entry: Entry
