@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,7 @@ class Deployment:
     """Three buckets, the tables and a state machine of an account, and perhaps a database."""
 
     account: Account
+    clients: Mapping[str, Any]
     machine: str
     dsn: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +154,7 @@ class Deployment:
 
     @property
     def s3(self) -> Any:
-        return self.account.client("s3")
+        return self.clients["s3"]
 
     def put(self, bucket: str, key: str, data: bytes, **more: Any) -> None:
         self.s3.put_object(Bucket=bucket, Key=key, Body=data, **more)
@@ -188,17 +190,17 @@ class Deployment:
         return {"Records": [record]}
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        pages = self.account.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        pages = self.clients["dynamodb"].get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         found = [item for page in pages for item in page["Items"]]
         return sorted(found, key=lambda item: json.dumps(item, sort_keys=True))
 
     def item(self, key: str) -> dict[str, Any]:
         """An item of the jobs table."""
-        found = self.account.client("dynamodb").get_item(TableName="jobs", Key={"pk": {"S": key}}, ConsistentRead=True)
+        found = self.clients["dynamodb"].get_item(TableName="jobs", Key={"pk": {"S": key}}, ConsistentRead=True)
         return dict(found.get("Item", {}))
 
     def change(self, table: str, item: Mapping[str, Any]) -> None:
-        self.account.client("dynamodb").put_item(TableName=table, Item=item)
+        self.clients["dynamodb"].put_item(TableName=table, Item=item)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
@@ -207,29 +209,56 @@ class Deployment:
 
     def started(self) -> list[dict[str, str]]:
         """The executions that were started: name and input."""
-        states = self.account.client("stepfunctions")
+        states = self.clients["stepfunctions"]
         found = states.list_executions(stateMachineArn=self.machine)["executions"]
         described = [states.describe_execution(executionArn=one["executionArn"]) for one in found]
         return sorted(({"name": one["name"], "input": one["input"]} for one in described), key=lambda one: one["name"])
 
 
+_numbers = count(1)
+
+
 @contextmanager
-def deployment(dsn: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Deployment]:
-    """An empty one, for as long as the block runs."""
-    with emulator_only() as account:
+def deployment(
+    dsn: str = "", settings: Mapping[str, str] | None = None, *, account: Account | None = None
+) -> Iterator[Deployment]:
+    """An empty one, for as long as the block runs, in this account or one of its own."""
+    with nullcontext(account) if account else emulator_only() as there:
+        assert there
+        clients = {service: there.client(service) for service in ("s3", "dynamodb", "stepfunctions")}
         for bucket in BUCKETS:
-            account.client("s3").create_bucket(Bucket=bucket)
+            clients["s3"].create_bucket(Bucket=bucket)
         for table, schema in zip(TABLES, (JOBS_SCHEMA, RECORDS_SCHEMA), strict=True):
-            account.client("dynamodb").create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **schema)
-        trusted = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        role = account.client("iam").create_role(
-            RoleName="machine",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
-        )["Role"]["Arn"]
-        machine = account.client("stepfunctions").create_state_machine(
-            name="job", definition=json.dumps(WAITING), roleArn=role
+            clients["dynamodb"].create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **schema)
+        name = f"job-{next(_numbers)}"
+        machine = clients["stepfunctions"].create_state_machine(
+            name=name, definition=json.dumps(WAITING), roleArn=_role(there, name)
         )["stateMachineArn"]
-        yield Deployment(account, machine, dsn, settings or {})
+        made = Deployment(there, clients, machine, dsn, settings or {})
+        try:
+            yield made
+        finally:
+            if account:
+                _remove(made)
+
+
+def _role(account: Account, name: str) -> str:
+    """The ARN of a role that a state machine may take."""
+    trusted = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    made = account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    return str(made["Role"]["Arn"])
+
+
+def _remove(made: Deployment) -> None:
+    for bucket in BUCKETS:
+        for upload in made.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            made.s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        for key in made.keys(bucket):
+            made.s3.delete_object(Bucket=bucket, Key=key)
+        made.s3.delete_bucket(Bucket=bucket)
+    for table in TABLES:
+        made.clients["dynamodb"].delete_table(TableName=table)
 
 
 # The state machine, step by step, as statemachine/job.asl.json has it.

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from penstock_local.account import Account
 from release_backend import BUCKETS, DROPS, LAKE, TABLES, WORK, Deployment, deployment
 
 
@@ -150,10 +151,10 @@ def source_text(there: Deployment, key: str) -> bytes:
 
 
 @contextmanager
-def load(text: str, dsn: str = "") -> Iterator[tuple[Deployment, dict[str, Any]]]:
+def load(account: Account, text: str, dsn: str = "") -> Iterator[tuple[Deployment, dict[str, Any]]]:
     """A deployment that keeps what a sample says, and the sample."""
     kept = json.loads(text)
-    with deployment(dsn, kept["settings"]) as there:
+    with deployment(dsn, kept["settings"], account=account) as there:
         for one in kept["objects"]:
             more = {"Metadata": one["Metadata"], "ContentType": one["ContentType"]}
             there.put(one["bucket"], one["key"], _unpacked(one), **more)
@@ -173,7 +174,7 @@ def load(text: str, dsn: str = "") -> Iterator[tuple[Deployment, dict[str, Any]]
             for item in items:
                 there.change(table, item)
         for one in kept["executions"]:
-            there.account.client("stepfunctions").start_execution(
+            there.clients["stepfunctions"].start_execution(
                 stateMachineArn=there.machine, name=one["name"], input=one["input"]
             )
         if "database" in kept:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from penstock_local.account import Account, emulator_only
 from postgres_database import Database
 from release_backend import LAKE, WORK, Deployment, Functions, run
 from release_samples import dump_database, load, source_text
@@ -30,16 +31,27 @@ Load = Callable[[str], AbstractContextManager[tuple[Deployment, Functions, Sampl
 Row = tuple[Any, ...]
 
 
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with emulator_only() as account:
+        yield account
+
+
 @contextmanager
-def loaded(name: str, dsn: str = "") -> Iterator[tuple[Deployment, Functions, Sample]]:
+def found(account: Account, name: str, dsn: str = "") -> Iterator[tuple[Deployment, Functions, Sample]]:
     """What a sample says, as the functions of today find it."""
-    with load((SAMPLES / f"{name}.json").read_text(), dsn) as (there, sample), there.functions() as call:
+    with load(account, (SAMPLES / f"{name}.json").read_text(), dsn) as (there, sample), there.functions() as call:
         yield there, call, sample
 
 
 @pytest.fixture
-def with_tables(database: Database) -> Load:
-    return lambda name: loaded(name, database.dsn)
+def loaded(account: Account) -> Load:
+    return lambda name: found(account, name)
+
+
+@pytest.fixture
+def with_tables(account: Account, database: Database) -> Load:
+    return lambda name: found(account, name, database.dsn)
 
 
 def state_of(there: Deployment) -> list[str]:
@@ -66,7 +78,7 @@ def check_object(there: Deployment, sample: Sample) -> None:
 # Into a bucket.
 
 
-def test_spans_that_are_left_go_into_the_upload_that_was_open() -> None:
+def test_spans_that_are_left_go_into_the_upload_that_was_open(loaded: Load) -> None:
     with loaded("gzip_spans") as (there, call, sample):
         assert run(there, call, sample["job"]) == "done"
         assert sorted(request["PartNumber"] for request in call.sent("UploadPart")) == [2, 4, 5]
@@ -75,14 +87,14 @@ def test_spans_that_are_left_go_into_the_upload_that_was_open() -> None:
         check_object(there, sample)
 
 
-def test_a_job_that_is_aborted_leaves_nothing() -> None:
+def test_a_job_that_is_aborted_leaves_nothing(loaded: Load) -> None:
     with loaded("gzip_spans") as (there, call, sample):
         assert call("abort", {**sample["job"], "error": {"Error": "States.Timeout", "Cause": ""}})["state"] == "failed"
         assert (there.open_uploads(), there.keys(LAKE), state_of(there)) == ([], [], ["failed"])
         assert told(call) == ["Penstock Job Failed"]
 
 
-def test_an_object_that_was_published_is_not_published_again() -> None:
+def test_an_object_that_was_published_is_not_published_again(loaded: Load) -> None:
     with loaded("gzip_finish") as (there, call, sample):
         assert call("finish", {**sample["job"], "round": 0})["next"] == "done"
         assert call.sent("CompleteMultipartUpload") == call.sent("UploadPart") == []
@@ -90,7 +102,7 @@ def test_an_object_that_was_published_is_not_published_again() -> None:
         check_object(there, sample)
 
 
-def test_an_index_pass_goes_on_from_its_checkpoint() -> None:
+def test_an_index_pass_goes_on_from_its_checkpoint(loaded: Load) -> None:
     with loaded("index_checkpoint") as (there, call, sample):
         (state_key,) = [key for key in there.keys(WORK) if key.endswith("/state.json")]
         before = json.loads(there.read(WORK, state_key) or b"")["segments"]
@@ -104,7 +116,7 @@ def test_an_index_pass_goes_on_from_its_checkpoint() -> None:
 
 
 @pytest.mark.parametrize(("name", "writes"), [("small_killed", 1), ("small_published", 0)])
-def test_a_small_object_whose_lease_is_over_is_delivered_once(name: str, writes: int) -> None:
+def test_a_small_object_whose_lease_is_over_is_delivered_once(name: str, writes: int, loaded: Load) -> None:
     with loaded(name) as (there, call, sample):
         (done,) = call("ingest", sample["event"])["jobs"]
         assert (done["state"], done["repeat"]) == ("succeeded", False)
@@ -115,7 +127,7 @@ def test_a_small_object_whose_lease_is_over_is_delivered_once(name: str, writes:
         assert done["repeat"]
 
 
-def test_an_older_version_that_waits_is_superseded_once_the_newer_one_is_delivered() -> None:
+def test_an_older_version_that_waits_is_superseded_once_the_newer_one_is_delivered(loaded: Load) -> None:
     with loaded("yielding") as (there, call, sample):
         assert run(there, call, sample["job"]) == "done"
         (older,) = call("ingest", sample["event"])["jobs"]
@@ -227,7 +239,7 @@ def raise_failure(answer: Any) -> None:
 # Into DynamoDB.
 
 
-def test_a_load_into_dynamodb_goes_on_from_its_bookmark() -> None:
+def test_a_load_into_dynamodb_goes_on_from_its_bookmark(loaded: Load) -> None:
     with loaded("dynamodb_bookmark") as (there, call, sample):
         before = len(there.items("records"))
         (bookmark,) = [item for item in there.items("jobs") if item["pk"]["S"].startswith("load#")]
@@ -267,7 +279,7 @@ def reconciled(there: Deployment) -> list[Any]:
     ]
 
 
-def test_a_job_whose_lease_is_over_is_found_by_the_reconciler() -> None:
+def test_a_job_whose_lease_is_over_is_found_by_the_reconciler(loaded: Load) -> None:
     with loaded("small_killed") as (there, call, sample):
         records = reconciled(there)
         assert (len(records), state_of(there)) == (1, ["waiting"])
@@ -279,8 +291,8 @@ def test_a_job_whose_lease_is_over_is_found_by_the_reconciler() -> None:
 # What a person began.
 
 
-def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path) -> None:
-    with load((SAMPLES / "upload.json").read_text()) as (there, sample):
+def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path, loaded: Load) -> None:
+    with loaded("upload") as (there, _, sample):
         file = tmp_path / "data.txt"
         content = source_text(there, sample["source"])
         file.write_bytes(content)
@@ -299,8 +311,10 @@ def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path) -> No
         assert (there.open_uploads(), kept.exists()) == ([], False)
 
 
-def test_a_run_into_a_table_goes_on_behind_the_chunks_that_are_in(database: Database, tmp_path: Path) -> None:
-    with loaded("run_table", database.dsn) as (there, call, sample):
+def test_a_run_into_a_table_goes_on_behind_the_chunks_that_are_in(
+    with_tables: Load, database: Database, tmp_path: Path
+) -> None:
+    with with_tables("run_table") as (there, call, sample):
         rejects = tmp_path / "rejects.jsonl"
         rejects.write_text(sample["rejects"])
         entered = there.execute("SELECT job, chunk, end_offset, rows FROM penstock_ledger")
