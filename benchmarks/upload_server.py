@@ -22,13 +22,14 @@ import xml.etree.ElementTree as ET
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from benchmarks.upload_state import Counts, Kept, Part, Upload
 
 from penstock.codecs.checksum import crc32 as crc32_of
 from penstock.codecs.checksum import crc32_combine
@@ -37,45 +38,6 @@ XML = "<?xml version='1.0' encoding='UTF-8'?>"
 STEP = 256 * 1024
 MIN_PART = 5 * 1024 * 1024
 UNPROVEN = "unproven"
-
-
-@dataclass
-class Part:
-    body: bytearray
-    etag: str
-    crc32: int
-
-
-@dataclass
-class Upload:
-    path: str
-    whole: bool
-    begun: float
-    metadata: dict[str, str]
-    parts: dict[int, Part] = field(default_factory=dict)
-
-
-@dataclass
-class Kept:
-    """An object. ``metadata`` are headers, ``modified`` is in seconds."""
-
-    etag: str
-    crc32: int
-    pieces: list[bytearray]
-    metadata: dict[str, str]
-    modified: float = field(default_factory=time.time)
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.pieces))
-
-
-@dataclass
-class Counts:
-    """``received``: bytes of objects and parts, broken-off ones included. ``operations``: requests by S3's name."""
-
-    received: int = 0
-    operations: dict[str, int] = field(default_factory=dict)
 
 
 class _Server(ThreadingHTTPServer):

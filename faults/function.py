@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faults import fast_clock
-from faults.invocation_request import Answer, Order
+from faults.invocation_request import Answer, InvocationRequest
 from penstock.aws.session import session
 from penstock.errors import PenstockError
 from penstock.model.source import Deadline
@@ -32,7 +32,7 @@ _warm_up()
 PRELOADED = (wired_steps, wired_tables)
 
 
-def do(order: Order) -> Answer:
+def do(order: InvocationRequest) -> Answer:
     """Do what is ordered."""
     os.environ.clear()
     os.environ.update(order.environment)

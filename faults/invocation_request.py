@@ -16,7 +16,7 @@ _processes.set_forkserver_preload(["faults.hurry", "faults.function"])
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class InvocationRequest:
     """What to call, in which environment, at what time. ``seconds`` are left, ``per_look`` fewer after each look."""
 
     verb: str
@@ -55,7 +55,7 @@ class Invocation:
         self._process.kill()
         self._process.join()
 
-    def run(self, order: Order) -> Answer:
+    def run(self, order: InvocationRequest) -> Answer:
         """Do it, and wait for its answer."""
         receiving, sending = _processes.Pipe(duplex=False)
         with receiving:
@@ -73,7 +73,7 @@ class Invocation:
         return answer
 
 
-def _serve(answers: Connection, order: Order) -> None:
+def _serve(answers: Connection, order: InvocationRequest) -> None:
     from faults import function  # noqa: PLC0415  # it must not be imported where waits are to be waits
 
     answers.send(function.do(order))

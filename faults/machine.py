@@ -26,7 +26,7 @@ class _Failed(Exception):  # noqa: N818  # an answer, not a fault of this module
         self.told = {"Error": error, "Cause": cause}
 
 
-class Machine:
+class StateMachineRunner:
     """``invoke`` calls a function, ``read`` a file of the work bucket, ``wait`` lets seconds pass. ``retries`` are the
     most that a retrier has, however many the definition gives it."""
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from faults.sources import Kind, Row
-from faults.world import WORK, Place
+from faults.sources import JobKind, Row
+from faults.world import WORK, Destination
 from penstock.model.route import Store
 
 BEFORE = b"what stood there before"
@@ -16,7 +16,7 @@ OLD: Row = (-1, "before")
 LEDGER = "penstock_ledger"
 
 
-def prepare(place: Place, kind: Kind) -> None:
+def prepare(place: Destination, kind: JobKind) -> None:
     """Have something stand at the destination."""
     if kind.store is Store.BUCKET:
         place.world.client("s3").put_object(Bucket=place.results, Key=_key(place, kind), Body=BEFORE)
@@ -26,7 +26,7 @@ def prepare(place: Place, kind: Kind) -> None:
         place.execute("INSERT INTO people VALUES (-1, 'before')")
 
 
-def problems(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, whole: bool) -> list[str]:
+def problems(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, whole: bool) -> list[str]:
     """What is not as it must be; ``whole``: only success is."""
     states = Counter(job["state"] for job in jobs)
     wrong = [f"job {job['pk']} is {job['state']}: {job.get('failure')}" for job in jobs if _is_wrong(job, whole=whole)]
@@ -49,11 +49,11 @@ def _is_wrong(job: Mapping[str, Any], *, whole: bool) -> bool:
     return job["state"] != "succeeded" if whole else job["state"] in ("superseded", "skipped")
 
 
-def _key(place: Place, kind: Kind) -> str:
+def _key(place: Destination, kind: JobKind) -> str:
     return f"{place.name}/{next(iter(kind.files())).removesuffix('.gz').removesuffix('.xz')}"
 
 
-def _wrong_object(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *, done: bool) -> list[str]:
+def _wrong_object(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, done: bool) -> list[str]:
     s3 = place.world.client("s3")
     try:
         data = s3.get_object(Bucket=place.results, Key=_key(place, kind))["Body"].read()
@@ -75,7 +75,7 @@ def _wrong_object(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]], *
     return wrong
 
 
-def _wrong_rows(place: Place, kind: Kind, *, done: bool) -> list[str]:
+def _wrong_rows(place: Destination, kind: JobKind, *, done: bool) -> list[str]:
     found: list[Row] = sorted(place.execute("SELECT id, name FROM people"))
     old = [] if kind.mode == "replace" and done else [OLD]
     if done:
@@ -89,14 +89,14 @@ def _wrong_rows(place: Place, kind: Kind, *, done: bool) -> list[str]:
     return [f"{sum(strange.values()):,} rows twice, or of nobody's"] if strange else []
 
 
-def _wrong_items(place: Place, kind: Kind, *, done: bool) -> list[str]:
+def _wrong_items(place: Destination, kind: JobKind, *, done: bool) -> list[str]:
     found = sorted((int(item["id"]["S"]), item["name"]["S"]) for item in place.items(place.records))
     if done:
         return [] if found == kind.rows else [f"{len(found):,} items, not the {len(kind.rows):,}"]
     return [] if {n for n, _ in found} <= {n for n, _ in kind.rows} else ["items that nobody has sent"]
 
 
-def _wrong_counts(place: Place, kind: Kind, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _wrong_counts(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is on record of rows and rejects."""
     counts = sum(int(job["rows"]) for job in jobs), sum(int(job["rejects"]) for job in jobs)
     wrong = []

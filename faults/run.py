@@ -16,14 +16,14 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
-from faults.invocation_request import DEAD, TIMED_OUT, Answer, Invocation, Order
-from faults.machine import ALL_RETRIES, Machine
+from faults.invocation_request import DEAD, TIMED_OUT, Answer, Invocation, InvocationRequest
+from faults.machine import ALL_RETRIES, StateMachineRunner
 from faults.proxy import http_proxy
 from faults.schedule import Fault, Schedule
-from faults.sources import Kind
+from faults.sources import JobKind
 from faults.targets import ANY, Aim
 from faults.wire import wire
-from faults.world import SOURCE, Place, World
+from faults.world import SOURCE, Destination, World
 from penstock.jobs.events import notification
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
@@ -74,8 +74,8 @@ class Result:
 class Run:
     """One run at its place."""
 
-    place: Place
-    kind: Kind
+    place: Destination
+    kind: JobKind
     seed: int
     rate: float
     aim: Aim = ANY
@@ -191,7 +191,7 @@ class Run:
             except stepfunctions.exceptions.ExecutionDoesNotExist:
                 continue
             self.played.add(name)
-            failed = Machine(self.invoke, self.read, self.wait, self.retries).play(given)
+            failed = StateMachineRunner(self.invoke, self.read, self.wait, self.retries).play(given)
             if failed:
                 # The rule on the end of executions, whatever became of the machine's own abort.
                 ending = {**given, "error": failed}
@@ -250,7 +250,7 @@ class Run:
             wire(self.place.dsn, self.schedule, end) as dsn,
         ):
             environment = self.place.environment(verb, endpoint, dsn, self.kind.settings)
-            answer = invocation.run(Order(verb, event, environment, self.ahead, seconds, per_look))
+            answer = invocation.run(InvocationRequest(verb, event, environment, self.ahead, seconds, per_look))
         self.invocations += 1
         if not answer.ours:
             self.problems.append(f"{verb} raised {answer.error}: {answer.message}")
@@ -275,7 +275,7 @@ class Run:
         self.problems += outcome.problems(self.place, self.kind, self.jobs(), whole=whole)
 
 
-def run(world: World, kind: Kind, seed: int, rate: float, aim: Aim = ANY) -> Result:
+def run(world: World, kind: JobKind, seed: int, rate: float, aim: Aim = ANY) -> Result:
     """One run."""
     with world.place(f"{kind.name}-{seed}") as place:
         return Run(place, kind, seed, rate, aim)()

@@ -29,7 +29,7 @@ class Strike:
         return request.startswith(self.operation) and not request.endswith("bytes=0-9")
 
 
-class Script(Schedule):
+class FaultScript(Schedule):
     """``asides`` are done once, while a request waits that fits the pattern of each. ``called`` are functions."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Scripted(Run):
     last: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.schedule = Script(
+        self.schedule = FaultScript(
             self.strikes, {pattern: self._bound(step) for pattern, step in self.asides.items()}, self.called
         )
 

@@ -56,7 +56,7 @@ BAD = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class JobKind:
     """A kind of job. ``files`` are names and contents; ``large``: the state machine does it.
 
     ``content`` is what becomes of the one object. ``rows`` are those that must be in the table, made of so many
@@ -77,17 +77,19 @@ class Kind:
     share: float = 1.0
 
 
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs there are."""
     found = [*_buckets(), *_tables(), _group()]
     return {kind.name: kind for kind in found}
 
 
-def _buckets() -> list[Kind]:
-    def kind(name: str, file: str, content: Callable[[], bytes], pack: Callable[[bytes], bytes]) -> Kind:
+def _buckets() -> list[JobKind]:
+    def kind(name: str, file: str, content: Callable[[], bytes], pack: Callable[[bytes], bytes]) -> JobKind:
         packed = cache(lambda: {file: pack(content())})
         large = name.startswith("large")
-        return Kind(name, Store.BUCKET, packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB))
+        return JobKind(
+            name, Store.BUCKET, packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB)
+        )
 
     return [
         kind("gzip", "bucket-a.csv.gz", lambda: text(300 * KIB), in_blocks),
@@ -101,7 +103,7 @@ def _buckets() -> list[Kind]:
     ]
 
 
-def _tables() -> list[Kind]:
+def _tables() -> list[JobKind]:
     found = []
     for large in (False, True):
         count = 20_000
@@ -112,14 +114,14 @@ def _tables() -> list[Kind]:
     return found
 
 
-def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -> Kind:
+def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -> JobKind:
     short = "dynamodb" if store is Store.DYNAMODB else mode
     # In an upsert the last row of a key wins.
     ids = count // 3 if mode == "upsert" else count
     good = [(n % ids, name_of(n)) for n in range(count) if not is_bad(n)]
     data = csv(range(count), ids, store)
     span = 8 * KIB if store is Store.DYNAMODB else 128 * KIB
-    return Kind(
+    return JobKind(
         ("large-" if large else "") + short,
         store,
         cache(lambda: {f"{short}-a.csv.gz": in_blocks(data, 2_000)} if zipped else {f"{short}-a.csv": data}),
@@ -133,7 +135,7 @@ def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -
     )
 
 
-def _group() -> Kind:
+def _group() -> JobKind:
     """Many small files that share transactions, some with a record that cannot be loaded."""
     each, count = 40, 30
     files = {
@@ -141,7 +143,7 @@ def _group() -> Kind:
     }
     good = [(n, name_of(n)) for n in range(each * count) if not is_bad(n)]
     bad = [n % each + 1 for n in range(each * count) if is_bad(n)]
-    return Kind(
+    return JobKind(
         "group", Store.POSTGRESQL, lambda: files, records=len(good), rows=good, rejects=sorted(bad), share=CHATTY
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from faults.schedule import Fault
-from faults.sources import Kind
+from faults.sources import JobKind
 
 # Shares of requests that meet a fault. The last is so bad that many jobs fail.
 RATES = (0.01, 0.02, 0.04, 0.08)
@@ -40,12 +40,12 @@ AIMS = (
 class Draw:
     """What a seed stands for."""
 
-    kind: Kind
+    kind: JobKind
     aim: Aim
     rate: float
 
 
-def drawn(seed: int, kinds: Mapping[str, Kind], only: str = "") -> Draw:
+def drawn(seed: int, kinds: Mapping[str, JobKind], only: str = "") -> Draw:
     """The kind of job, the aim and the rate of a seed: destinations in turn, then aims, then kinds, then rates."""
     stores = list(dict.fromkeys(kind.store for kind in kinds.values()))
     turn, store = divmod(seed, len(stores))

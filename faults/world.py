@@ -66,9 +66,9 @@ class World:
         """A client that nothing happens to."""
         return self.clients[service]
 
-    def place(self, name: str, without: Grant | None = None) -> Place:
+    def place(self, name: str, without: Grant | None = None) -> Destination:
         """What a run has of its own."""
-        return Place(self, name, without)
+        return Destination(self, name, without)
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _keep_versions(s3: Any, bucket: str) -> None:
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Keys, a bucket, queues, tables and a schema of one run, all under its name. Its functions lack the right
     ``without``."""
 
@@ -105,7 +105,7 @@ class Place:
     without: Grant | None = None
     assumed: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Destination:
         dynamodb = self.world.client("dynamodb")
         dynamodb.create_table(
             TableName=self.jobs,

@@ -34,7 +34,7 @@ _OPENING = {
 
 
 @dataclass
-class Trouble:
+class FaultPlan:
     """When what happens. ``rate`` is the share of calls at which something does."""
 
     random: Random
@@ -84,7 +84,7 @@ class Trouble:
 class Shaken:
     """A port, or what it answers, at whose calls there may be trouble."""
 
-    def __init__(self, inner: Any, trouble: Trouble) -> None:
+    def __init__(self, inner: Any, trouble: FaultPlan) -> None:
         self._inner = inner
         self._trouble = trouble
 
@@ -131,7 +131,7 @@ class Shaken:
 class TroubledPlant(Plant):
     """A plant of which every port is shaken, and whose steps are done twice now and then."""
 
-    def __init__(self, routes: str, trouble: Trouble, **options: Any) -> None:
+    def __init__(self, routes: str, trouble: FaultPlan, **options: Any) -> None:
         super().__init__(routes, **options)
         self.trouble = trouble
         self.random = trouble.random
@@ -183,7 +183,7 @@ class TroubledPlant(Plant):
         self.run_copies()
 
 
-def shaken_sinks(open_sink: Callable[[str, int], TableSink], trouble: Trouble) -> Callable[[str, int], TableSink]:
+def shaken_sinks(open_sink: Callable[[str, int], TableSink], trouble: FaultPlan) -> Callable[[str, int], TableSink]:
     """Sinks of a table at whose calls there may be trouble."""
 
     def opened(job_id: str, span: int) -> TableSink:

@@ -14,7 +14,7 @@ from penstock_local.runtime.caps import Size, cap
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Host:
     """``load`` is what others did when the run began, in processes; ``versions`` are those of the peers."""
 
     date: str

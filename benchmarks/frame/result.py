@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.frame import plot, report
 from benchmarks.frame.contender import Contender, Form, Role
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import Reading, Readings
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -35,7 +35,7 @@ class Result:
     per: str
     contenders: tuple[Contender, ...]
     form: Form
-    machine: Machine
+    machine: Host
     readings: Readings
     goals: tuple[Goal, ...] = ()
 

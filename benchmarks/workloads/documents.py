@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.dynamodb_server import light_server
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import present, take_turns
@@ -130,7 +130,7 @@ def _loaded(tables: Database, records: list[dict[str, Any]]) -> object:
 
 def measure(form: Form) -> Result:
     files = round(FILES * form.scale)
-    machine = Machine.here("boto3", "psycopg", "aiohttp", "asyncpg")
+    machine = Host.here("boto3", "psycopg", "aiohttp", "asyncpg")
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         account = Account(stack.enter_context(light_server(JOBS_LATENCY)))

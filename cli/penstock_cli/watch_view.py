@@ -22,7 +22,7 @@ ID = 8
 BAR = 20
 
 
-class Board:
+class WatchView:
     """What the jobs look like now, as wide as the terminal is at the moment, and no higher."""
 
     def __init__(self, found: Sequence[JobStatus]) -> None:

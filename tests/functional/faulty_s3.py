@@ -80,7 +80,7 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CutResponse:
     """The connection ends properly after so many bytes of a longer body."""
 
     after: int

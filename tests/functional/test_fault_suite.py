@@ -15,8 +15,8 @@ from faults import outcome
 from faults.report import table
 from faults.run import Result, Run, run
 from faults.schedule import Fault, Schedule
-from faults.script import Script, Strike
-from faults.sources import Kind, kinds
+from faults.script import FaultScript, Strike
+from faults.sources import JobKind, kinds
 from faults.world import World, world
 
 from lengths import long
@@ -106,7 +106,7 @@ def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler
     """Every delivery is killed where the routes are read."""
     with servers.place("died-unclaimed") as place:
         one = Run(place, KINDS["append"], 0, 0.0)
-        one.schedule = Script([Strike("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
+        one.schedule = FaultScript([Strike("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
         result = one()
     assert (result.state, result.problems) == ("dead letter", [])
 
@@ -137,7 +137,7 @@ def test_the_names_of_jobs_and_a_calm_have_no_say_in_it() -> None:
     assert {ours.draw("HeadObject", EVERY) for _ in range(50)} == {None}
 
 
-def ended(servers: World, kind: Kind) -> Iterator[Run]:
+def ended(servers: World, kind: JobKind) -> Iterator[Run]:
     """A run without faults."""
     with servers.place(f"checked-{kind.name}") as place:
         one = Run(place, kind, 0, 0.0)

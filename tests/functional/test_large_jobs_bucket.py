@@ -13,7 +13,7 @@ import pytest
 from isal import igzip
 
 from machine import DeadError, Plant
-from machine_faults import Shaken, Trouble
+from machine_faults import FaultPlan, Shaken
 from machine_sources import TEXT, in_blocks, in_members
 from penstock.delivery.bucket import MADE_BY, MADE_FROM, ORDER, origin
 from penstock.errors import (
@@ -192,7 +192,7 @@ def test_a_pass_that_runs_out_of_time_again_and_again_makes_the_same_index(
     assert plant.calls.count("index") > (1 if pieces < 50 else 0)
 
 
-class Dying(Trouble):
+class Dying(FaultPlan):
     """Dies at the n-th call of a port, once."""
 
     def __init__(self, at: int) -> None:

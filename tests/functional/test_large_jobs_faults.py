@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from machine_faults import Trouble, TroubledPlant
+from machine_faults import FaultPlan, TroubledPlant
 from machine_sources import TEXT, in_blocks, in_members
 from penstock.model.job_status import JobState
 
@@ -51,7 +51,7 @@ def check(plant: TroubledPlant, job_id: str) -> JobState:
 def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
     ended: Counter[JobState] = Counter()
     for seed in range(RUNS):
-        plant = TroubledPlant(ROUTES, Trouble(random.Random(f"{key} {rate} {seed}"), rate))
+        plant = TroubledPlant(ROUTES, FaultPlan(random.Random(f"{key} {rate} {seed}"), rate))
         job_id = plant.run_through(plant.upload(key, SOURCES[key]))
         plant.run_copies()
         ended[check(plant, job_id)] += 1
@@ -63,7 +63,7 @@ def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
 @pytest.mark.parametrize("key", SOURCES)
 def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key: str) -> None:
     for seed in range(RUNS):
-        trouble = Trouble(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
+        trouble = FaultPlan(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
         plant = TroubledPlant(ROUTES, trouble)
         source = plant.upload(key, SOURCES[key])
         trouble.erase = partial(plant.store.erase, source)
@@ -76,7 +76,7 @@ def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key
 def test_a_job_that_failed_is_whole_once_it_is_begun_again(key: str) -> None:
     failed = 0
     for seed in range(RUNS):
-        plant = TroubledPlant(ROUTES, Trouble(random.Random(f"{key} {seed}"), 0.1))
+        plant = TroubledPlant(ROUTES, FaultPlan(random.Random(f"{key} {seed}"), 0.1))
         source = plant.upload(key, SOURCES[key])
         job_id = plant.run_through(source)
         if plant.jobs.jobs[job_id].state is JobState.FAILED:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from lengths import long
-from machine_faults import Trouble, TroubledPlant, shaken_sinks
+from machine_faults import FaultPlan, TroubledPlant, shaken_sinks
 from machine_sources import in_blocks
 from penstock.limits import KIB
 from penstock.model.job_status import JobState
@@ -41,7 +41,7 @@ class Run:
     def __init__(self, database: Database, mode: str, seed: str, rate: float, *, begun: bool) -> None:
         self.database = database
         database.execute("DROP TABLE IF EXISTS people, penstock_ledger")
-        self.trouble = Trouble(random.Random(seed), 0.0)
+        self.trouble = FaultPlan(random.Random(seed), 0.0)
         text = route(mode=mode, more="max_rejects = 20")
         self.plant = TroubledPlant(text, self.trouble, span_bytes=4 * KIB)
         add_tables(self.plant, database, lambda good: shaken_sinks(good, self.trouble))

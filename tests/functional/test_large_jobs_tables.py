@@ -383,12 +383,12 @@ def test_a_job_of_which_ingest_has_loaded_all_but_the_end_counts_every_row_once(
     plant = table_plant(database, route(mode=mode))
     source = plant.upload("a.csv", FILES["a.csv"])
 
-    class Endless(Sleeping):
+    class NeverFinished(Sleeping):
         def finish(self, whole: Resume | None = None) -> None:
             raise ZeroDivisionError
 
     def endless(good: OpenSink) -> OpenSink:
-        return lambda job, span: cast("TableSink", Endless(good(job, span), -1, lambda: None))
+        return lambda job, span: cast("TableSink", NeverFinished(good(job, span), -1, lambda: None))
 
     add_tables(plant, database, endless)
     plant.large_bytes = 10_000_000

@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from functional.faulty_s3 import (
-    Cut,
+    CutResponse,
     Damage,
     Fault,
     FaultyS3,
@@ -153,8 +153,8 @@ BROKEN_READS: dict[str, Fault] = {
     "reset before the answer": Reset(),
     "reset in mid-body": Reset(after=700_000),
     "reset before the first byte of the body": Reset(after=0),
-    "body cut short": Cut(after=700_000),
-    "body cut before its first byte": Cut(after=0),
+    "body cut short": CutResponse(after=700_000),
+    "body cut before its first byte": CutResponse(after=0),
     "500": Refusal(500, "InternalError"),
     "503": Refusal(503, "SlowDown"),
     "no answer in time": Stall(),
@@ -170,7 +170,7 @@ def test_a_read_that_breaks_is_continued(proxy: FaultyS3, store: S3ObjectStore, 
 
 def test_it_is_continued_at_the_offset_reached(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     source = upload(behind)
-    proxy.schedule = first(1, "GetObject", Cut(after=3 * PIECE))
+    proxy.schedule = first(1, "GetObject", CutResponse(after=3 * PIECE))
     assert read(store, source) == SOURCE_DATA
     ranges = [request.range for request in proxy.requests("GetObject")]
     assert ranges[:2] == [f"bytes=0-{len(SOURCE_DATA) - 1}", f"bytes={3 * PIECE}-{len(SOURCE_DATA) - 1}"]
@@ -178,13 +178,13 @@ def test_it_is_continued_at_the_offset_reached(proxy: FaultyS3, store: S3ObjectS
 
 def test_connections_that_bring_a_little_each_get_there(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     source = upload(behind)
-    proxy.schedule = always("GetObject", Cut(after=PIECE))
+    proxy.schedule = always("GetObject", CutResponse(after=PIECE))
     assert read(store, source) == SOURCE_DATA
 
 
 def test_connections_that_bring_nothing_are_given_up_on(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     source = upload(behind)
-    proxy.schedule = always("GetObject", Cut(after=0))
+    proxy.schedule = always("GetObject", CutResponse(after=0))
     with pytest.raises(ServiceUnavailableError, match="3 connections in a row"):
         read(store, source)
     # An earlier test's read-ahead may still arrive: only those of this source's start count.
@@ -209,7 +209,7 @@ def test_a_source_overwritten_while_its_connection_broke_has_changed(
 
     def schedule(request: Request) -> Fault | None:
         if request.range.startswith("bytes=0-"):
-            return Cut(after=PIECE)
+            return CutResponse(after=PIECE)
         upload(behind, SOURCE_DATA[::-1])
         return None
 
@@ -228,7 +228,7 @@ def test_a_denied_read_names_the_right(proxy: FaultyS3, store: S3ObjectStore, be
 
 def test_closing_while_a_connection_stalls_leaves_no_thread(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     source = upload(behind)
-    proxy.schedule = lambda request: Cut(after=MIB) if request.range.startswith("bytes=0-") else Stall()
+    proxy.schedule = lambda request: CutResponse(after=MIB) if request.range.startswith("bytes=0-") else Stall()
     chunks = store.open_source(source).chunks()
     next(chunks)
     chunks.close()
@@ -448,7 +448,7 @@ class Weather:
     """Any fault at any request but an abort, now and then; the same ones for the same seed and order."""
 
     MENU = (Reset(), Reset(done=True), Refusal(500, "InternalError"), Refusal(500, "InternalError", done=True))
-    READS = (Reset(after=PIECE), Reset(after=0), Cut(after=2 * PIECE), Cut(after=0))
+    READS = (Reset(after=PIECE), Reset(after=0), CutResponse(after=2 * PIECE), CutResponse(after=0))
     # One whose creation is done but not answered is left to the sweep, which has a test of its own.
     CREATION = (Reset(), Refusal(500, "InternalError"))
 

@@ -15,7 +15,7 @@ from threading import Event
 import pytest
 from moto.s3.models import s3_backends
 
-from functional.faulty_s3 import Cut, Hold, Refusal, always, first
+from functional.faulty_s3 import CutResponse, Hold, Refusal, always, first
 from functional.s3_lake import LONG_AGO, Lake, tree, write
 from functional.terminal import terminal
 from penstock.aws.s3.body import PIECE
@@ -515,7 +515,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(lake: Lake, folder: Path
     data = os.urandom(1 * MIB)
     lake.put("a", data)
     # The first GET is the listing.
-    lake.proxy.schedule = lambda _: Cut(after=400 * 1024) if len(lake.proxy.log) == 1 else None
+    lake.proxy.schedule = lambda _: CutResponse(after=400 * 1024) if len(lake.proxy.log) == 1 else None
     assert lake.sync(lake.uri, folder).exit_code == 0
     assert tree(folder) == {"a": data}
     assert len(lake.requests) == 3

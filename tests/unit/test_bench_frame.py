@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from benchmarks.frame import commands
 from benchmarks.frame.contender import LONG, Contender, Form, Role
-from benchmarks.frame.machine import Machine
+from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import MIB, TIMED_OUT, Reading, Readings, Spread, cpu, wall
 from benchmarks.frame.report import markdown
 from benchmarks.frame.result import Goal, Result, at_most
@@ -22,7 +22,7 @@ def reading(contender: str, repetition: int, seconds: float, error: str = "") ->
 
 
 def result(*readings: Reading, goals: tuple[Goal, ...] = ()) -> Result:
-    machine = Machine("2026-01-01", "a processor", 2, "3.11", "cgroup v1", 0.5, {"boto3": "1"})
+    machine = Host("2026-01-01", "a processor", 2, "3.11", "cgroup v1", 0.5, {"boto3": "1"})
     form = Form((512,), 2, 1.0, 300.0)
     return Result(
         "copy", "Copy", "About.", 500_000_000, "copied", (OURS, PEER), form, machine, Readings(readings), goals

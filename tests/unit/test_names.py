@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,22 +15,7 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 
-# Classes and functions: what each was called, and why it is not any more: see docs/adr/0019.
-CLASSES = """
-Aborting Beat Blaming Board Carrier Chooser Crew Cut Draft Endless Errand Everywhere Facts FileCarrier GroupCarrier Halves
-Inlet Inlets KnownFacts Later LocalFileSink Making Mirror MovedStaging ObjectCarrier Outline PersonClients PipeByteSource
-PipeSink Pulse Ran Rowmaker Screen Screening Script Settling Shaper SharingDownloads SharingUploads Sighting Spot
-StandingObject StandingPart Story TableCarrier TableCutter Tally Teller Ticket Trouble Turn Verbatim Watcher Way Wish
-Workshop
-""".split()
-FUNCTIONS = """
-blame blamed can_begin_again carry garbage_held_back going hurry in_making sift standing telling told_alone ways_within
-""".split()
-MODULES = """
-adapters blaming boards carry crew cutting entering errands garbage hopeless hurry inlets known mirror orders places
-person person_clients person_errors person_hints ports_all records running settling sharing sightings standing story ticket
-trees turns utils values verbatim ways
-""".split()
+RETIRED = tomllib.loads((Path(__file__).parent / "retired_names.toml").read_text())
 
 
 def defined(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> set[str]:
@@ -42,15 +28,15 @@ def defined(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "banned"), [(ast.ClassDef, CLASSES), ((ast.FunctionDef, ast.AsyncFunctionDef), FUNCTIONS)]
+    ("kind", "list_"), [(ast.ClassDef, "classes"), ((ast.FunctionDef, ast.AsyncFunctionDef), "functions")]
 )
-def test_no_definition_has_a_name_of_the_past(kind: type[ast.AST], banned: list[str]) -> None:
-    assert sorted(defined(kind) & set(banned)) == []
+def test_no_definition_has_a_name_of_the_past(kind: type[ast.AST], list_: str) -> None:
+    assert sorted(defined(kind) & set(RETIRED[list_])) == []
 
 
 def test_no_module_has_a_name_of_the_past() -> None:
-    assert sorted({path.stem for path in SOURCES} & set(MODULES)) == []
-    assert sorted({part for path in SOURCES for part in path.relative_to(ROOT).parts} & set(MODULES)) == []
+    assert sorted({path.stem for path in SOURCES} & set(RETIRED["modules"])) == []
+    assert sorted({part for path in SOURCES for part in path.relative_to(ROOT).parts} & set(RETIRED["modules"])) == []
 
 
 def test_files_are_short() -> None:

@@ -1,10 +1,10 @@
 """What is fuzzed, by name."""
 
 from fuzz.harness import Target
-from fuzz.targets import codecs, cutting, documents, events, indexes, routes, tables, values, workbooks
+from fuzz.targets import codecs, documents, events, indexes, routes, serialization, span_planning, tables, workbooks
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (events, routes, codecs, indexes, cutting, tables, documents, workbooks, values)
+    for module in (events, routes, codecs, indexes, span_planning, tables, documents, workbooks, serialization)
     for target in module.TARGETS
 }
