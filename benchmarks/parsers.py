@@ -118,25 +118,24 @@ def write_xlsx(path: Path, count: int) -> None:
         return f'<Relationships xmlns="{package}/relationships">{"".join(links)}</Relationships>'
 
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    overrides = (("workbook", "sheet.main"), ("sheet", "worksheet"), ("strings", "sharedStrings"))
+    overrides = (("workbook", "sheet.main"), ("worksheets/sheet1", "worksheet"), ("sharedStrings", "sharedStrings"))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
-        with book.open("xl/sheet.xml", "w", force_zip64=True) as sheet:
+        with book.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
             sheet.write(f'<worksheet xmlns="{namespace}"><sheetData>'.encode())
             for number, row in enumerate((NAMES, *rows(count)), 1):
                 cells = "".join(cell(column, number, value) for column, value in enumerate(row))
                 sheet.write(f'<row r="{number}">{cells}</row>'.encode())
             sheet.write(b"</sheetData></worksheet>")
         texts = "".join(f"<si><t>{escape(text)}</t></si>" for text in numbers)
-        book.writestr("xl/strings.xml", f'<sst xmlns="{namespace}">{texts}</sst>')
+        book.writestr("xl/sharedStrings.xml", f'<sst xmlns="{namespace}">{texts}</sst>')
         book.writestr(
             "xl/workbook.xml",
             f'<workbook xmlns="{namespace}"><sheets><sheet name="Data" sheetId="1" r:id="r0" xmlns:r="{office}"/>'
             "</sheets></workbook>",
         )
         book.writestr("_rels/.rels", related(("officeDocument", "xl/workbook.xml")))
-        book.writestr(
-            "xl/_rels/workbook.xml.rels", related(("worksheet", "sheet.xml"), ("sharedStrings", "strings.xml"))
-        )
+        parts = ("worksheet", "worksheets/sheet1.xml"), ("sharedStrings", "sharedStrings.xml")
+        book.writestr("xl/_rels/workbook.xml.rels", related(*parts))
         types = "".join(
             f'<Override PartName="/xl/{part}.xml" ContentType="{kind}.{name}+xml"/>' for part, name in overrides
         )
@@ -156,7 +155,7 @@ def penstock(
 def validated(path: Path, batch: int) -> int:
     """As a load into PostgreSQL does: a batch that is valid for the table is not parsed."""
     options = ParseOptions(format=Format.CSV)
-    return penstock(path, batch, options, ChunkBuilder(TablePlan(options, Table("people", COLUMNS))).screen)
+    return penstock(path, batch, options, ChunkBuilder(TablePlan(options, Table("people", COLUMNS))).validator)
 
 
 def to_copy(path: Path, batch: int, *, validate: bool) -> int:
@@ -166,7 +165,7 @@ def to_copy(path: Path, batch: int, *, validate: bool) -> int:
     count = 0
     with path.open("rb") as file:
         chunks = iter(partial(file.read, 256 * KIB), b"")
-        factory = builder.screen if validate else no_validator
+        factory = builder.validator if validate else no_validator
         for number, each in enumerate(parse(chunks, options, batch_bytes=batch, validator_factory=factory)):
             chunk, _ = builder.chunk(number, each)
             for rows in chunk.rows:

@@ -33,12 +33,12 @@ CSV = ParseOptions(format=Format.CSV)
 SONGS = Table("songs", (Column("id", T.INTEGER), Column("title"), Column("n", T.INTEGER)), key=("id",))
 
 
-def chunk_of(plan: TablePlan, text: bytes, *, screened: bool) -> Chunk:
+def chunk_of(plan: TablePlan, text: bytes, *, validated: bool) -> Chunk:
     """All of a CSV."""
     maker = ChunkBuilder(plan)
-    validator_factory = maker.screen if screened else no_validator
+    validator_factory = maker.validator if validated else no_validator
     (batch,) = parse([text], plan.parse, batch_bytes=len(text), validator_factory=validator_factory)
-    assert bool(batch.raw_csv) is screened
+    assert bool(batch.raw_csv) is validated
     chunk, rejects = maker.chunk(0, batch)
     assert rejects == ()
     return chunk
@@ -73,11 +73,11 @@ def test_what_arrives_is_the_same(connection: Connection, data: st.DataObject) -
     signs = data.draw(st.sampled_from([(",", '"'), (";", "'"), ("\t", '"')]))
     text = data.draw(sources(table, *signs))
     plan = TablePlan(replace(CSV, header=False, columns=names, delimiter=signs[0], quote=signs[1]), table)
-    screen = ChunkBuilder(plan).screen(names, *signs)
-    assert screen
-    assume(screen(text))
-    assert copied(connection, chunk_of(plan, text, screened=True)) == copied(
-        connection, chunk_of(plan, text, screened=False)
+    validator = ChunkBuilder(plan).validator(names, *signs)
+    assert validator
+    assume(validator(text))
+    assert copied(connection, chunk_of(plan, text, validated=True)) == copied(
+        connection, chunk_of(plan, text, validated=False)
     )
 
 
@@ -89,7 +89,7 @@ def test_every_type_goes_as_it_came(connection: Connection) -> None:
         '"","",,,"",,""',
     )
     plan = TablePlan(CSV, table)
-    found = copied(connection, chunk_of(plan, "\r\n".join(lines).encode(), screened=True))
+    found = copied(connection, chunk_of(plan, "\r\n".join(lines).encode(), validated=True))
     assert found == [
         ('("say ""hi"", \\\\N",-1,1.50,0.0025,t,2024-02-29,"2024-02-29 10:30:00+00",1)',),
         ("(,,,,,,,2)",),
@@ -125,6 +125,6 @@ def load(database: Database, table: Table, text: bytes) -> Loaded:
     plan = TablePlan(CSV, table)
     with database.sink() as sink:
         sink.begin(plan)
-        loaded = sink.load(chunk_of(plan, text, screened=True))
+        loaded = sink.load(chunk_of(plan, text, validated=True))
         sink.finish()
     return loaded

@@ -99,8 +99,8 @@ def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, dat
     cells = data.draw(st.lists(st.none() | TEXTS[kind], min_size=1, max_size=4))
     batch = rows(["x"], *([cell] for cell in cells))
     table = Table("t", (Column("x", kind, nulls=()),))
-    texts, text_rejects = RowConverter(table, batch.names, Form.TEXT).shape(batch)
-    values, value_rejects = RowConverter(table, batch.names, Form.VALUE).shape(batch)
+    texts, text_rejects = RowConverter(table, batch.names, Form.TEXT).convert(batch)
+    values, value_rejects = RowConverter(table, batch.names, Form.VALUE).convert(batch)
     assert text_rejects == value_rejects
     assert copied(connection, kind, texts.columns[0]) == list(map(comparable, values.columns[0]))
     assert not (texts.full and None in texts.columns[0])

@@ -40,8 +40,8 @@ class PairCutter:
         lines = data.splitlines()
         self._window.advance(len(data))
         rows = [dict(pair.split("=", 1) for pair in line.decode().split(";")) for line in lines]
-        spots = [RecordSpan(number, offset, line) for number, line in enumerate(lines)]
-        return Piece(offset, self._window.offset, len(data), len(rows), rows, lambda: spots)
+        spans = [RecordSpan(number, offset, line) for number, line in enumerate(lines)]
+        return Piece(offset, self._window.offset, len(data), len(rows), rows, lambda: spans)
 
     def cut_long(self) -> Piece | None:
         return None

@@ -327,7 +327,7 @@ def test_values_beside_the_header_cost_their_row() -> None:
         sheet(book).append(row)
     batch = one(saved(book))
     assert batch.rows == [["1", "2"]]
-    assert rejects_of([batch]) == [(row, "values beside the columns of the header") for row in (2, 3)]
+    assert rejects_of([batch]) == [(row, "values outside the columns of the header") for row in (2, 3)]
 
 
 def test_headers_are_checked_as_those_of_a_csv() -> None:

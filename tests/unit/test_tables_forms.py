@@ -35,7 +35,7 @@ def as_arrays(rows: Rows) -> Rows:
 
 def columns_of(data: bytes, form: Form) -> list[object]:
     builder = ChunkBuilder(PLAN, form)
-    (batch,) = parse([data], CSV, batch_bytes=1_000, validator_factory=builder.screen)
+    (batch,) = parse([data], CSV, batch_bytes=1_000, validator_factory=builder.validator)
     return list(builder.chunk(0, batch)[0].rows[0].columns)
 
 
@@ -57,4 +57,4 @@ def test_rows_come_in_the_form_that_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_only_a_form_of_texts_takes_raw_csv() -> None:
     assert [form for form in Form if FORMS[form].raw_csv] == [Form.TEXT]
-    assert ChunkBuilder(PLAN, Form.VALUE).screen(("n", "s"), ",", '"') is None
+    assert ChunkBuilder(PLAN, Form.VALUE).validator(("n", "s"), ",", '"') is None

@@ -61,7 +61,7 @@ def test_a_column_has_the_type_that_all_its_texts_have_and_keep(kind: ColumnType
     sample = rows(["Any name"], *([cell] for cell in cells))
     columns = infer(sample)
     assert typed(columns) == (Column("Any name", kind),)
-    _, rejects = RowConverter(Table("t", columns), sample.names).shape(sample)
+    _, rejects = RowConverter(Table("t", columns), sample.names).convert(sample)
     assert rejects == ()
 
 
@@ -88,7 +88,7 @@ def test_a_field_has_the_type_that_all_its_values_have(kind: ColumnType, values:
     sample = records(*({"field": value} for value in values))
     columns = infer(sample)
     assert typed(columns) == (Column("field", kind),)
-    _, rejects = RowConverter(Table("t", columns), ()).shape(sample)
+    _, rejects = RowConverter(Table("t", columns), ()).convert(sample)
     assert rejects == ()
 
 

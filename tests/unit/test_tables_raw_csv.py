@@ -35,9 +35,9 @@ def names_of(table: Table) -> tuple[str, ...]:
 
 
 def passed(table: Table, text: bytes, names: tuple[str, ...] = (), delimiter: str = ",") -> RawCsv | None:
-    screen = ChunkBuilder(TablePlan(CSV, table)).screen(names or names_of(table), delimiter, '"')
-    assert screen
-    return screen(text)
+    validator = ChunkBuilder(TablePlan(CSV, table)).validator(names or names_of(table), delimiter, '"')
+    assert validator
+    return validator(text)
 
 
 def of(*columns: Column) -> Table:
@@ -50,9 +50,9 @@ def test_what_passes_is_what_parsing_and_checking_make_of_it(data: st.DataObject
     table = data.draw(tables())
     text = data.draw(sources(table, *signs))
     maker = ChunkBuilder(TablePlan(CSV, table))
-    screen = maker.screen(names_of(table), *signs)
-    assert screen
-    raw_csv = screen(text)
+    validator = maker.validator(names_of(table), *signs)
+    assert validator
+    raw_csv = validator(text)
     if not raw_csv:
         return
     options = replace(CSV, columns=names_of(table), delimiter=signs[0], quote=signs[1])
@@ -85,11 +85,11 @@ def test_screened_or_not_the_batches_are_the_same(data: st.DataObject, chunk: in
     options = replace(CSV, columns=names_of(table))
     maker = ChunkBuilder(TablePlan(options, table))
     plain, broken = until_broken(parse(chunked(text, chunk), options, batch_bytes=size))
-    screened, broken_too = until_broken(
-        parse(chunked(text, chunk), options, batch_bytes=size, validator_factory=maker.screen)
+    validated, broken_too = until_broken(
+        parse(chunked(text, chunk), options, batch_bytes=size, validator_factory=maker.validator)
     )
     assert broken == broken_too
-    for one, other in zip(plain, screened, strict=True):
+    for one, other in zip(plain, validated, strict=True):
         assert seen([one]) == seen([other])
         assert [one.place(row) for row in range(len(one.rows))] == [other.place(row) for row in range(len(other.rows))]
 
@@ -224,30 +224,30 @@ def test_where_postgresql_might_read_otherwise_there_is_no_screen(
     columns: tuple[Column, ...], names: tuple[str, ...], signs: str
 ) -> None:
     maker = ChunkBuilder(TablePlan(CSV, Table("t", columns)))
-    assert maker.screen(names, signs[0], signs[1:]) is None
+    assert maker.validator(names, signs[0], signs[1:]) is None
 
 
 def test_values_and_rows_for_several_tables_are_never_screened() -> None:
     plan = TablePlan(CSV, Table("t", TWO))
     choice = TablePlan(CSV, choice=Choice("a", {"x": Table("t", TWO)}))
-    assert ChunkBuilder(plan, Form.VALUE).screen(("a", "b"), ",", '"') is None
-    assert ChunkBuilder(choice).screen(("a", "b"), ",", '"') is None
+    assert ChunkBuilder(plan, Form.VALUE).validator(("a", "b"), ",", '"') is None
+    assert ChunkBuilder(choice).validator(("a", "b"), ",", '"') is None
 
 
 def test_a_file_that_is_often_out_of_order_is_seldom_looked_at() -> None:
-    screen = ChunkBuilder(TablePlan(CSV, Table("t", TWO))).screen(("a", "b"), ",", '"')
-    assert screen
-    assert screen(b"1,2\n")
-    held_back = [screen(text) is None for text in [b"1\n", *[b"1,2\n"] * 3]]
+    validator = ChunkBuilder(TablePlan(CSV, Table("t", TWO))).validator(("a", "b"), ",", '"')
+    assert validator
+    assert validator(b"1,2\n")
+    held_back = [validator(text) is None for text in [b"1\n", *[b"1,2\n"] * 3]]
     assert held_back == [True, True, False, False]
-    assert [screen(b"1\n") for _ in range(1 + 1 + 1 + 3 + 1 + 7 + 1 + 15 + 1 + 15)] == [None] * 46
-    assert screen(b"1,2\n")
+    assert [validator(b"1\n") for _ in range(1 + 1 + 1 + 3 + 1 + 7 + 1 + 15 + 1 + 15)] == [None] * 46
+    assert validator(b"1,2\n")
 
 
 def test_undecodable_bytes_hold_the_batch_back() -> None:
     options = replace(CSV, columns=("a", "b"))
     maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
-    (batch,) = parse([b"a,b\n\xff,b\n"], options, batch_bytes=100, validator_factory=maker.screen)
+    (batch,) = parse([b"a,b\n\xff,b\n"], options, batch_bytes=100, validator_factory=maker.validator)
     assert batch.raw_csv is None
     assert [reject.place.row for reject in batch.rejects] == [2]
 
@@ -255,7 +255,7 @@ def test_undecodable_bytes_hold_the_batch_back() -> None:
 def test_other_encodings_pass_as_utf_8() -> None:
     options = replace(CSV, columns=("a", "b"), encoding="cp1252")
     maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
-    (batch,) = parse(["é,€\n".encode("cp1252")], options, batch_bytes=100, validator_factory=maker.screen)
+    (batch,) = parse(["é,€\n".encode("cp1252")], options, batch_bytes=100, validator_factory=maker.validator)
     assert batch.raw_csv
     assert batch.raw_csv.text == "é,€\n".encode()
 
@@ -264,7 +264,7 @@ def test_entered_in_the_middle_a_file_is_screened_too() -> None:
     options = replace(CSV, columns=("a", "b"))
     maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
     resume = Resume(chunk=1, offset=4, row=2)
-    (batch,) = parse([b"a,b\nc,d\n"], options, batch_bytes=100, resume=resume, validator_factory=maker.screen)
+    (batch,) = parse([b"a,b\nc,d\n"], options, batch_bytes=100, resume=resume, validator_factory=maker.validator)
     assert batch.raw_csv
     assert batch.raw_csv.text == b"c,d\n"
     chunk, _ = maker.chunk(1, batch)

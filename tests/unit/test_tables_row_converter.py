@@ -27,14 +27,14 @@ EAST = timezone(timedelta(hours=2))
 
 def read(column: Column, *cells: str | None, form: Form = Form.VALUE) -> tuple[Sequence[object], list[tuple[int, str]]]:
     """The values of a CSV column, and (row, reason) of its rejects."""
-    shaped, rejects = RowConverter(Table("t", (column,)), [column.name], form).shape(rows([column.name], *zip(cells)))
+    shaped, rejects = RowConverter(Table("t", (column,)), [column.name], form).convert(rows([column.name], *zip(cells)))
     return shaped.columns[0], [(reject.place.row, reject.reason) for reject in rejects]
 
 
 def read_json(column: Column, *values: object, form: Form = Form.VALUE) -> tuple[Sequence[object], list[str]]:
     """The values of one field of JSON records, and the reasons of its rejects."""
     batch = records(*({"x": value} for value in values))
-    shaped, rejects = RowConverter(Table("t", (column,)), (), form).shape(batch)
+    shaped, rejects = RowConverter(Table("t", (column,)), (), form).convert(batch)
     return shaped.columns[0], [reject.reason for reject in rejects]
 
 
@@ -128,7 +128,7 @@ def test_a_bad_value_is_a_reject_that_quotes_it(form: Form, kind: ColumnType, te
 def test_a_reject_names_place_and_column() -> None:
     table = Table("t", (Column("id", T.INTEGER), Column("day", T.DATE)))
     batch = rows(["day", "id"], ("2024-01-01", "1"), ("2024-02-30", "2"), ("2024-01-03", "3"))
-    shaped, (reject,) = RowConverter(table, batch.names).shape(batch)
+    shaped, (reject,) = RowConverter(table, batch.names).convert(batch)
     assert (reject.column, reject.place.row, reject.place.offset, reject.place.raw) == ("day", 2, 100, "2024-02-30,2")
     assert shaped.columns == [["1", "3"], ["2024-01-01", "2024-01-03"]]
     assert [shaped.place(row).row for row in range(shaped.count)] == [1, 3]
@@ -136,7 +136,7 @@ def test_a_reject_names_place_and_column() -> None:
 
 def test_a_record_with_several_faults_is_one_reject_for_the_first_column() -> None:
     table = Table("t", (Column("a", T.INTEGER), Column("b", T.DATE)))
-    _, rejects = RowConverter(table, ("a", "b")).shape(rows(["a", "b"], ("x", "y")))
+    _, rejects = RowConverter(table, ("a", "b")).convert(rows(["a", "b"], ("x", "y")))
     assert [(reject.column, reject.reason) for reject in rejects] == [("a", "'x' is not an integer")]
 
 
@@ -162,7 +162,7 @@ def test_null_where_none_may_be_is_a_reject() -> None:
 
 
 def test_the_key_is_never_null() -> None:
-    shaped, rejects = RowConverter(Table("t", (Column("x"),), key=("x",)), ("x",)).shape(rows(["x"], ("",), ("a",)))
+    shaped, rejects = RowConverter(Table("t", (Column("x"),), key=("x",)), ("x",)).convert(rows(["x"], ("",), ("a",)))
     assert (shaped.columns, rejects[0].reason) == ([["a"]], "is null, but may not be")
 
 
@@ -187,7 +187,7 @@ def test_timestamps_come_in_the_formats_of_the_route_with_or_without_zone() -> N
 
 def test_columns_are_found_by_their_source_whatever_the_order() -> None:
     table = Table("t", (Column("title", source="Name of song"), Column("id", T.INTEGER)))
-    shaped, _ = RowConverter(table, ("id", "other", "Name of song")).shape(
+    shaped, _ = RowConverter(table, ("id", "other", "Name of song")).convert(
         rows(["id", "other", "Name of song"], ("1", "-", "Yesterday"))
     )
     assert (shaped.names, shaped.columns) == (("title", "id"), [("Yesterday",), ("1",)])
@@ -206,7 +206,7 @@ def test_a_header_that_has_the_column_twice_is_an_error() -> None:
 
 
 def test_no_rows_are_no_rows() -> None:
-    shaped, rejects = RowConverter(Table("t", (Column("a"), Column("b", T.INTEGER))), ("a", "b")).shape(
+    shaped, rejects = RowConverter(Table("t", (Column("a"), Column("b", T.INTEGER))), ("a", "b")).convert(
         rows(["a", "b"])
     )
     assert (shaped.count, [len(column) for column in shaped.columns], rejects) == (0, [0, 0], ())
@@ -218,7 +218,7 @@ def test_no_rows_are_no_rows() -> None:
 def test_a_field_of_a_record_is_found_by_path_and_null_where_it_is_missing() -> None:
     table = Table("t", (Column("city", source="address.city"), Column("a.b", T.INTEGER)))
     batch = records({"address": {"city": "Bern"}, "a.b": 1, "more": []}, {"address": "?"}, {})
-    shaped, rejects = RowConverter(table, ()).shape(batch)
+    shaped, rejects = RowConverter(table, ()).convert(batch)
     assert (shaped.columns, rejects) == ([["Bern", None, None], ["1", None, None]], ())
 
 
@@ -269,7 +269,7 @@ def test_a_json_value_of_the_wrong_type_is_a_reject(kind: ColumnType, value: obj
 
 def test_what_is_no_object_is_a_reject() -> None:
     table = Table("t", (Column("x", T.INTEGER, nullable=False),))
-    shaped, rejects = RowConverter(table, ()).shape(records([1], {"x": 1}, None, "x"))
+    shaped, rejects = RowConverter(table, ()).convert(records([1], {"x": 1}, None, "x"))
     assert shaped.columns == [["1"]]
     assert [(reject.place.row, reject.column, reject.reason) for reject in rejects] == [
         (1, "", "is not an object"),
@@ -325,6 +325,6 @@ def test_a_record_with_an_impossible_name_is_a_reject_and_teaches_no_column(name
     batch = records({"a": 1}, {name: 2}, {"a": 3})
     columns = infer(batch)
     assert [column.name for column in columns] == ["a"]
-    found, rejects = RowConverter(Table("t", columns), (), form).shape(batch)
+    found, rejects = RowConverter(Table("t", columns), (), form).convert(batch)
     assert found.count == 2
     assert [(reject.place.row, reject.column, reject.reason) for reject in rejects] == [(2, "", reason)]

@@ -29,8 +29,8 @@ def test_every_spelling_is_listed() -> None:
 
 def passes(table: Table, text: str) -> bool:
     """Whether a CSV may be loaded as it is."""
-    screen = ChunkBuilder(TablePlan(ParseOptions(), table)).screen(("x", "y"), ",", '"')
-    return bool(screen and screen(text.encode()))
+    validator = ChunkBuilder(TablePlan(ParseOptions(), table)).validator(("x", "y"), ",", '"')
+    return bool(validator and validator(text.encode()))
 
 
 @pytest.mark.parametrize(("kind", "spelling", "good", "bad"), LISTED, ids=[spelling for _, spelling, _, _ in LISTED])
@@ -40,11 +40,11 @@ def test_a_column_takes_what_is_listed_and_nothing_else(
     column = Column("x", kind, spellings=(spelling,))
     table = Table("t", (column, Column("y")))
     for text in good:
-        shaped, rejects = RowConverter(table, ("x", "y")).shape(rows(["x", "y"], (text, "")))
+        shaped, rejects = RowConverter(table, ("x", "y")).convert(rows(["x", "y"], (text, "")))
         assert (list(shaped.columns[0]), rejects) == ([text], ())
         assert kind is ColumnType.JSON or passes(table, f'"{text}",y\n{text},y\n')
     for text in bad:
-        _, rejects = RowConverter(table, ("x", "y")).shape(rows(["x", "y"], (text, ""), (good[0], "")))
+        _, rejects = RowConverter(table, ("x", "y")).convert(rows(["x", "y"], (text, ""), (good[0], "")))
         assert [(reject.place.row, reject.column) for reject in rejects] == [(1, "x")]
         assert not kind_of(column).accepts(Cells([text]))
         assert not passes(table, f'"{text}",y\n')

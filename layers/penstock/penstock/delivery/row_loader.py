@@ -88,13 +88,13 @@ class TableDelivery:
                     self._settle_move(load, sink)
                 except TimeLimitError as error:
                     if load.chunks:
-                        raise NotEnoughTimeError(f"{error.message}; {load.committed.told}") from error
+                        raise NotEnoughTimeError(f"{error.message}; {load.committed.summary}") from error
                     raise
                 except PermanentError as error:
                     # Where it may work later, the next attempt meets this error again, and drops what is staged.
                     with noting(error, "what is staged could not be dropped", PermanentError):
                         sink.abort()
-                    error.add_note(load.committed.told)
+                    error.add_note(load.committed.summary)
                     error.hint = load.committed.hint(error.hint)
                     raise
         return load.receipt
@@ -117,7 +117,7 @@ class TableDelivery:
                 batch_bytes=self.budget.batch,
                 resume=load.resume,
                 workbook=self.workbook,
-                validator_factory=maker.screen,
+                validator_factory=maker.validator,
             )
             with PendingChunk() as pending:
                 for number, (batch, alone) in enumerate(single_batch(batches), start=load.resume.chunk):

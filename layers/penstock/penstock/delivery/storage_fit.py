@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock.destinations.ports import TableSink
 from penstock.model.load import Resume
 from penstock.model.table import TablePlan
-from penstock.tables import fit, tables_of
+from penstock.tables import fit_to_storage, tables_of
 
 
 def begin_fitted(sink: TableSink, plan: TablePlan) -> tuple[TablePlan, Resume]:
@@ -13,10 +13,10 @@ def begin_fitted(sink: TableSink, plan: TablePlan) -> tuple[TablePlan, Resume]:
 
     A table that is missing may be made by `begin`, or meanwhile by another load that has seen another sample.
     """
-    fitted = fit(plan, sink.storages(plan))
+    fitted = fit_to_storage(plan, sink.storages(plan))
     resume = sink.begin(fitted)
     if any(table.create for table in tables_of(plan)):
-        settled = fit(plan, sink.storages(plan))
+        settled = fit_to_storage(plan, sink.storages(plan))
         if settled != fitted:
             return settled, sink.begin(settled)
     return fitted, resume

@@ -1,4 +1,4 @@
-"""Pieces of a source, each cut at the end of a record, gathered into batches of about the size that is asked for."""
+"""Gathers pieces of a source, each of whole records, into batches of about the requested size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.model.record import RAW_LIMIT, Batch, RawCsv, RecordPosition, Reje
 
 
 class RecordSpan(NamedTuple):
-    """Where a record stands: which of the piece it is, its byte offset in the source, and its (readable) bytes."""
+    """One record: its number in the piece, its byte offset in the source, and its (readable) bytes."""
 
     number: int
     offset: int
@@ -19,17 +19,17 @@ class RecordSpan(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A record that is none, and why."""
+    """A record that cannot be parsed, and why."""
 
-    spot: RecordSpan
+    span: RecordSpan
     reason: str
 
 
 @dataclass(slots=True)
 class Piece:
-    """Consecutive whole records. ``size`` is what they take of a batch, ``spots`` finds ``rows`` again.
+    """Consecutive whole records. ``size``: their share of a batch. ``spans`` finds the records of ``rows`` again.
 
-    ``codec`` decodes the bytes of spots; ``raw_csv`` is all of the piece where a screen let it pass.
+    ``codec`` decodes the bytes of spans. ``raw_csv``: the whole piece, if the validator accepted it.
     """
 
     offset: int
@@ -37,27 +37,27 @@ class Piece:
     size: int
     count: int
     rows: Sequence[object]
-    spots: Callable[[], Iterable[RecordSpan]]
+    spans: Callable[[], Iterable[RecordSpan]]
     faults: Sequence[Fault] = ()
     codec: str = "utf-8"
     raw_csv: RawCsv | None = None
 
 
 class Cutter(Protocol):
-    """Takes a source apart, piece by piece. What it cuts depends on the source and ``limit`` alone."""
+    """Divides a source into pieces. They depend on the source and ``limit`` alone."""
 
     def cut(self, limit: int) -> Piece | None:
-        """Some of the next records, at most ``limit`` bytes of them; None where not even one ends within."""
+        """The next whole records, at most ``limit`` bytes; None if the first of them is longer."""
 
     def cut_long(self) -> Piece | None:
-        """The next record, found to be longer than any limit and passed over; None at the end of the source.
+        """Skip the next record, which is longer than any limit; None at the end of the source.
 
-        Raises BadSourceError where no record can be found any more.
+        Raises BadSourceError if no further record can be found.
         """
 
 
 class CountingCutter(Cutter, Protocol):
-    """A cutter that also stops after so many records."""
+    """A cutter that also stops after ``most`` records."""
 
     def cut(self, limit: int, most: int | None = None) -> Piece | None: ...
 
@@ -67,7 +67,7 @@ def gather(
 ) -> Iterator[Batch]:
     """Batches of at most ``batch_bytes``, or of one record of at most ``max_record``, numbered from ``resume.row``.
 
-    Names without any record come as a batch of none: whoever wants certain columns must learn of them.
+    A header without rows yields one empty batch, so that columns are still checked.
     """
     row = resume.row
     while True:
@@ -83,7 +83,7 @@ def gather(
 
 
 def discard(cutter: CountingCutter, count: int, *, limit: int) -> None:
-    """Pass over the first ``count`` records, in pieces of at most ``limit`` bytes."""
+    """Skip the first ``count`` records, in pieces of at most ``limit`` bytes."""
     while count > 0:
         piece = cutter.cut(limit, count) or cutter.cut_long()
         if piece is None:
@@ -113,7 +113,7 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
     if len(pieces) > 1:
         rows = [record for piece in pieces for record in piece.rows]
     for piece in pieces:
-        rejects += [Reject(_place(spot, row, piece.codec), reason) for spot, reason in piece.faults]
+        rejects += [Reject(_place(span, row, piece.codec), reason) for span, reason in piece.faults]
         row += piece.count
     return Batch(
         first_row=first_row,
@@ -128,26 +128,26 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
     )
 
 
-def _place(spot: RecordSpan, first_row: int, codec: str) -> RecordPosition:
-    """Of the raw text, undecodable bytes are escaped and the line end is left out."""
-    raw = spot.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
-    return RecordPosition(first_row + spot.number, spot.offset, raw)
+def _place(span: RecordSpan, first_row: int, codec: str) -> RecordPosition:
+    """In the raw text, undecodable bytes are escaped and the line end is removed."""
+    raw = span.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
+    return RecordPosition(first_row + span.number, span.offset, raw)
 
 
 class _Places:
-    """Finds rows again, all at once when the first is asked for. Memory: then once more the text of the batch."""
+    """Finds the records of rows again, all at once on first use. Memory: then the text of the batch once more."""
 
-    __slots__ = ("_first_row", "_pieces", "_spots")
+    __slots__ = ("_first_row", "_pieces", "_spans")
 
     def __init__(self, pieces: list[Piece], first_row: int) -> None:
         self._pieces = pieces
         self._first_row = first_row
-        self._spots: list[tuple[RecordSpan, int, str]] = []
+        self._spans: list[tuple[RecordSpan, int, str]] = []
 
     def __call__(self, index: int) -> RecordPosition:
-        if not self._spots:
+        if not self._spans:
             row = self._first_row
             for piece in self._pieces:
-                self._spots += [(spot, row, piece.codec) for spot in piece.spots()]
+                self._spans += [(span, row, piece.codec) for span in piece.spans()]
                 row += piece.count
-        return _place(*self._spots[index])
+        return _place(*self._spans[index])

@@ -1,7 +1,7 @@
-"""Where records begin in a source that is decoded in order, counted on the way at memory speed.
+"""Finds where records begin in a source that is decoded in order, at memory speed.
 
-The parsers are the specification: a span from one record start to another, parsed on its own (see
-``penstock.formats.Within``), has the records that the whole source has there.
+The parsers are the specification. A span from one record start to another, parsed on its own (see
+``penstock.formats.Within``), has the same records as that part of the whole source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
 # Bytes from the start of a source that ``text_of`` needs; fewer only where the source has no more.
 HEAD = 32
-# What is counted at once. More does not stay in the processor's cache, and bounds memory less.
+# Bytes that are counted at once. More do not fit the processor's cache.
 _WINDOW = 256 * 1024
 
 
@@ -33,7 +33,7 @@ class RecordStart(NamedTuple):
 class Rules(Protocol):
     """Which bytes begin records. States are integers, 0 at the start of a source.
 
-    ``entries`` stand for all states in which bytes from the middle of a source may have to be read.
+    ``entries`` represent all states in which a range in the middle of a source can begin.
     """
 
     @property
@@ -46,7 +46,7 @@ class Rules(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """How the records of a source are told apart; JSON-able.
+    """How the records of a source are separated; JSON-able.
 
     ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes stand before the
     first record: a byte order mark, and the line in which Excel names the delimiter. ``format`` is empty for CSV, and
@@ -78,7 +78,7 @@ def text_of(options: ParseOptions, head: bytes) -> Text | None:
 
 @dataclass(frozen=True, slots=True)
 class BoundariesState:
-    """All that another process needs to go on; JSON-able by ``to_json``. It grows with open marks alone."""
+    """What another process needs to resume; JSON-able by ``to_json``. It grows with open marks alone."""
 
     text: Text
     offset: int = 0
@@ -98,7 +98,7 @@ class BoundariesState:
 
 
 class Boundaries:
-    """Sees all decoded bytes in order, and answers for each mark where the next record begins.
+    """Reads all decoded bytes in order, and answers for each mark where the next record begins.
 
     ``offset`` counts bytes seen, ``row`` is the number of the next record to begin. Memory: a window of 256 KiB,
     mostly twice, at most 8 MiB where it is all quotes and line ends; records may be of any length.

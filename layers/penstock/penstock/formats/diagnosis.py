@@ -1,4 +1,4 @@
-"""Why none of the first records of a source is good. What only one format knows stands in its folder."""
+"""Why none of the first records of a source is good. What concerns one format is in its folder."""
 
 from __future__ import annotations
 

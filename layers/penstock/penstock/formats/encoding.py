@@ -1,4 +1,4 @@
-"""How the bytes of a text source spell characters.
+"""How the bytes of a text source encode characters.
 
 Parsers cut text at ASCII signs (newlines, quotes, brackets) without decoding it first. That is safe in UTF-8 and in
 single-byte supersets of ASCII; sources in any other encoding are turned into UTF-8 on the way in.
@@ -31,7 +31,7 @@ _ASIAN = (
     *("big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr"),
     *("gb18030", "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"),
 )
-# In these no record can be entered without what stands before it, and lengths are not exact.
+# In these encodings a record depends on the bytes before it, and lengths are not exact.
 _STATEFUL = ("hz", "idna", "iso2022", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7")
 
 _CONTINUATION = range(0x80, 0xC0)
@@ -40,13 +40,13 @@ _LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
 
 _ASCII = bytes(range(128))
 
-# Of the units of a text, so many at least are ASCII, or one in so many.
+# At least this many units of a text are ASCII, or one in this many.
 SOME_ZEROS, FEW = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """``codec`` decodes readable bytes. ``foreign`` is the source's own encoding where that is another one.
+    """``codec`` decodes readable bytes. ``foreign`` is the encoding of the source, if it is a different one.
 
     What ``foreign`` cannot decode reaches the readable bytes as lone surrogates, which are no valid UTF-8: records
     with undecodable bytes are found in one way, and ``source_length`` still counts exactly. ``mark`` is the length
@@ -116,7 +116,7 @@ def unmarked(head: bytes) -> str:
 
 
 class Offsets:
-    """Offsets in the source of places in readable bytes that stand at ``offset``. Asked for in ascending order."""
+    """Converts positions in readable bytes, which begin at ``offset``, to offsets in the source, in ascending order."""
 
     __slots__ = ("_at", "_encoding", "_offset", "_readable")
 

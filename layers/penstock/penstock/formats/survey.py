@@ -1,8 +1,8 @@
-"""Where records begin in a source that can be entered anywhere, whose ranges are counted each on its own.
+"""Finds where records begin in a source that can be entered anywhere. Its ranges are counted independently.
 
-Nobody knows in which state a range begins until all before it are counted, so each is counted from every state there
-is. Soon the states are the same, or two: one inside quotes and one outside; what is the same is counted once. When
-all ranges are counted, ``stitch`` picks from each the state that came true.
+The state in which a range begins is unknown until all ranges before it are counted. So each range is counted from
+every possible state. The states soon merge into one, or into two: inside and outside of quotes. Equal states are
+counted once. When all ranges are counted, ``stitch`` picks the outcome of the true state from each.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from penstock.errors import CorruptIndexError
 from penstock.formats.boundaries import RecordStart, Rules, Text
 from penstock.model.serialization import to_plain
 
-# What is counted at once, and what is counted first: that much costs five times as long.
+# Bytes that are counted at once, and the bytes that are counted first: those take five times as long each.
 _WINDOW = 256 * 1024
 _FIRST = 4096
-# Enough starts to answer a mark: before them a header may stand, and a line that began in the range before.
+# Enough starts to answer a mark: a header may come first, and a line that began in the range before.
 _STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a range comes to that begins in the state ``entry``.
+    """The outcome of a range that begins in the state ``entry``.
 
     It ends in the state ``end``, ``begun`` records begin in it, the first of them at ``starts``, which count from the
     start of the range. One below 0 began in the range before, but is known to be a record only in this one.
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A range of a source, seen from all states that it may begin in; JSON-able by ``to_json``, below 1 KB."""
+    """A range of a source, counted from all states that it may begin in; JSON-able by ``to_json``, below 1 KB."""
 
     text: Text
     start: int
@@ -52,16 +52,16 @@ class Survey:
         return self.start + self.size
 
     def outcome(self, state: int) -> Outcome:
-        """That of a state in which the range before ends."""
+        """The outcome for the state in which the range before ends."""
         known = {one.entry: one for one in self.outcomes}
         if state in known:
             return known[state]
         if 1 not in known:
-            raise CorruptIndexError(f"what is kept of an index is damaged: a survey that has no state {state}")
+            raise CorruptIndexError(f"an index file is damaged: a survey without state {state}")
         return self._longer(known[1], state - 1)
 
     def _longer(self, one: Outcome, more: int) -> Outcome:
-        """White space that goes on from the range before stood for one byte; it is ``more`` longer."""
+        """White space that continues from the range before was counted as one byte; it is ``more`` bytes longer."""
         end = one.end + more if one.end == one.entry + self.size else one.end
         return Outcome(one.entry + more, end, one.begun, tuple(at - more if at < 0 else at for at in one.starts))
 

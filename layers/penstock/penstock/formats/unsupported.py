@@ -14,7 +14,7 @@ from penstock.model.parse_options import Format, ParseOptions
 # Where a zip's first entries are looked for.
 _HEAD = 64 * 1024
 _COMPRESSED_AGAIN = "Compress it once only."
-# It starts like nothing in particular: only the name tells.
+# It has no magic: only the name says so.
 _BROTLI = "br"
 
 

@@ -34,7 +34,7 @@ from penstock.model.record import Batch, RecordPosition
 from penstock.model.route import Route, Store
 from penstock.model.source import Deadline
 from penstock.model.table import TablePlan
-from penstock.tables import ChunkBuilder, Form, check_paths, field_warnings, fit, gc_deferred, tables_of
+from penstock.tables import ChunkBuilder, Form, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records are of one shape, and the records."""
@@ -106,7 +106,7 @@ class _Group:
                 ThreadPoolExecutor(1, thread_name_prefix="record") as recorder,
                 self.delivery.open_sink() as sink,
             ):
-                self.plan = fit(self.plan, sink.storages(self.plan))
+                self.plan = fit_to_storage(self.plan, sink.storages(self.plan))
                 self._recall(sink.begin_all(self.plan, list(self.members)))
                 with closing(self._parsed()) as parsed:
                     # What is in is put on record while the next is loaded.

@@ -151,7 +151,7 @@ class Aborter:
             return replace(failure, message=f"{failure.message}; {told}")
         if committed is None:
             return failure
-        message = f"{failure.message}; {committed.told}"
+        message = f"{failure.message}; {committed.summary}"
         return replace(failure, message=message, hint=committed.hint(failure.hint))
 
     def _failure(self, status: JobStatus, execution: str, error: Mapping[str, object]) -> Failure:

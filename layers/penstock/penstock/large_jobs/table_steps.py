@@ -148,7 +148,7 @@ class TableSteps:
                 plan.parse,
                 batch_bytes=self.budget.batch,
                 resume=resume,
-                validator_factory=maker.screen,
+                validator_factory=maker.validator,
                 within=replace(within, offset=span.start, row=span.first_row),
             )
             with gc_deferred(), PendingChunk() as pending:

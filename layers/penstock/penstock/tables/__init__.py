@@ -20,7 +20,7 @@ from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
-from penstock.tables.storage_fit import Storages, fit
+from penstock.tables.storage_fit import Storages, fit_to_storage
 from penstock.tables.table_router import TableRouter
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "complete",
     "dropped_warning",
     "field_warnings",
-    "fit",
+    "fit_to_storage",
     "gc_deferred",
     "infer",
     "is_atomic",

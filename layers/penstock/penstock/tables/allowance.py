@@ -10,7 +10,7 @@ from penstock.model.wording import counted
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """``limit`` as `TablePlan.max_rejects`: below 1 a share, which the whole load is measured by; 0 is none."""
+    """``limit`` as in `TablePlan.max_rejects`: below 1 it is a share of the whole load; 0 allows no reject."""
 
     limit: float
 
@@ -27,7 +27,7 @@ class Allowance:
         return f"{self.limit:.2%} of {counted(records, 'record')}"
 
     def spare(self, rejects: int, records: int | None = None) -> int | None:
-        """How many more there may be; None where that is not known yet."""
+        """How many more rejects are allowed; None while that is not known."""
         if self.is_share and records is None:
             return None
         most = self.limit * (records or 0) if self.is_share else self.limit

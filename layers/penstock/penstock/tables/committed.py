@@ -1,4 +1,4 @@
-"""What of a load that failed is in its tables, and how to go on from there without loading anything twice."""
+"""What a failed load has committed, and how to resume without loading anything twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.model.wording import counted, rejected, were
 from penstock.tables.chunk_builder import tables_of
 from penstock.tables.field_watch import fields_left_out
 
-# Of a job whose end nobody could note.
+# For a job whose end could not be recorded.
 LOADED = "all was loaded, then the job was interrupted"
 
 
@@ -34,7 +34,7 @@ class Committed:
     rows: int
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """For a message."""
         if is_staged(self.plan):
             return f"nothing of it is visible in {table_names(self.plan)}"
@@ -67,11 +67,11 @@ def dropped_warning(rows: int) -> str:
 
 
 def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Receipt:
-    """The receipt of a job of which only the end of its load is known. ``size`` is that of its source."""
+    """The receipt of a job of which only the end of the load is known. ``size``: bytes of the source."""
     warnings: tuple[str, ...] = (LOADED,)
     if total.rejects:
-        told = rejected(total.rejects, of=total.rows + total.rejects + total.dropped)
-        warnings += (f"{told}: see jobs/{job_id}/rejects/",)
+        counts = rejected(total.rejects, of=total.rows + total.rejects + total.dropped)
+        warnings += (f"{counts}: see jobs/{job_id}/rejects/",)
     if total.dropped:
         warnings += (dropped_warning(total.dropped),)
     warnings += fields_left_out(total.fields)

@@ -1,4 +1,4 @@
-"""Names of fields that no table can have: JSON spells anything between two quotes."""
+"""Field names that no table can have. JSON allows any text as a name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from penstock.model.record import Batch, Reject
 from penstock.tables.column_kinds import check_storable
 
 
-def why_impossible(name: str) -> str:
-    """What is wrong with the name of a field; empty where it may be one."""
+def name_problem(name: str) -> str:
+    """What is wrong with a field name; empty if it is valid."""
     if not name:
         return "a field has an empty name"
     try:
@@ -21,9 +21,9 @@ def why_impossible(name: str) -> str:
 
 
 def without_impossible_names(batch: Batch) -> Batch:
-    """The same, records with an impossible name among its rejects."""
+    """The batch with records that have an impossible name moved to its rejects."""
     objects = [row if isinstance(row, Mapping) else {} for row in batch.rows] if not batch.names else []
-    faults = faults_of(objects) if objects else {}
+    faults = name_problems(objects) if objects else {}
     if not faults:
         return batch
     rejects = [*batch.rejects, *(Reject(batch.place(position), reason) for position, reason in faults.items())]
@@ -36,15 +36,15 @@ def without_impossible_names(batch: Batch) -> Batch:
     )
 
 
-def impossible_names(records: Sequence[Mapping[str, object]]) -> dict[str, str]:
-    """Why some of the names in these records are impossible."""
+def _impossible_names(records: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """The impossible names in these records, and what is wrong with each."""
     names: Iterable[str] = set[str]().union(*records)
-    return {name: why for name in names if (why := why_impossible(name))}
+    return {name: why for name in names if (why := name_problem(name))}
 
 
-def faults_of(records: Sequence[Mapping[str, object]]) -> dict[int, str]:
-    """Records with an impossible name, by position, and what is wrong with each."""
-    impossible = impossible_names(records)
+def name_problems(records: Sequence[Mapping[str, object]]) -> dict[int, str]:
+    """What is wrong with records that have an impossible name, by position."""
+    impossible = _impossible_names(records)
     if not impossible:
         return {}
     return {

@@ -10,7 +10,7 @@ from penstock.model.column import ANY, Column, FieldCounts
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.model.wording import counted
-from penstock.tables.field_names import why_impossible
+from penstock.tables.field_names import name_problem
 
 
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
@@ -23,19 +23,19 @@ def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
 class FieldWatch:
     """Compares the fields of records with the columns of their table.
 
-    ``beside``: fields that are no column, but that the route asks for. Only the outermost names of a JSON record count:
-    what lies within an object is the choice of whoever asks for a part of it.
+    ``also_used``: fields that are not columns, but that the route uses. Only the top-level names of a JSON record
+    count. A column may take a part of an object and leave the rest.
     """
 
-    def __init__(self, table: Table, beside: Collection[str] = ()) -> None:
+    def __init__(self, table: Table, also_used: Collection[str] = ()) -> None:
         self.table = table
         spare = {column.name for column in table.spare}
         self.takes_any = ANY in spare
-        self.taken = {path_of(column)[0] for column in table.columns} | spare | {*beside}
-        self.headers = {column.source or column.name for column in table.columns} | {*beside}
+        self.taken = {path_of(column)[0] for column in table.columns} | spare | {*also_used}
+        self.headers = {column.source or column.name for column in table.columns} | {*also_used}
 
     def look(self, batch: Batch, missing: Collection[tuple[str, str]]) -> FieldCounts:
-        """What these records tell; ``missing`` are the columns for which no field has been found so far."""
+        """The field counts of these records. ``missing``: the columns for which no field has been found so far."""
         if batch.names:
             # Its shaper refuses a header that lacks a column.
             others = [name for name in batch.names if name not in self.headers]
@@ -46,7 +46,7 @@ class FieldWatch:
             return FieldCounts(missing=tuple(missing))
         names: set[str] = set[str]().union(*records)
         unknown = set[str]() if self.takes_any else names - self.taken
-        others = sorted(name for name in unknown if not why_impossible(name))
+        others = sorted(name for name in unknown if not name_problem(name))
         other = frozenset(others)
         count = sum(not other.isdisjoint(record) for record in records) if other else 0
         return FieldCounts.of(count, others, self._missing(records, names, missing), (self.table.name,))
@@ -70,7 +70,7 @@ class FieldWatch:
 
 
 def path_of(column: Column) -> tuple[str, ...]:
-    """Where a JSON record has a column's field. One without ``source`` is found by its own name, dots and all."""
+    """The path of a column's field in a JSON record. Without ``source`` it is the name, dots included."""
     return tuple(column.source.split(".")) if column.source else (column.name,)
 
 
@@ -104,15 +104,15 @@ def fields_left_out(counts: FieldCounts) -> tuple[str, ...]:
 
 def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
     """For a receipt: fields that were left out, and columns that no record has a field for."""
-    told = [*fields_left_out(counts)]
+    warnings = [*fields_left_out(counts)]
     absent: dict[str, list[str]] = {}
     for table, column in _not_found(plan, counts):
         absent.setdefault(table.name, []).append(column.source or column.name)
     for name, columns in absent.items():
         listed = FieldCounts.of(0, columns)
         names = ", ".join(map(repr, listed.names))
-        told.append(f"no record has a field for these columns of table {name}: {names}")
-    return tuple(told)
+        warnings.append(f"no record has a field for these columns of table {name}: {names}")
+    return tuple(warnings)
 
 
 def _not_found(plan: TablePlan, counts: FieldCounts) -> list[tuple[Table, Column]]:

@@ -17,12 +17,12 @@ from penstock.model.number import Written
 from penstock.model.record import Batch
 from penstock.model.table import Choice, Table, TablePlan
 from penstock.tables.column_kinds import Cells, IntegerKind
-from penstock.tables.field_names import faults_of
+from penstock.tables.field_names import name_problems
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.spellings import spellings_of
 from penstock.tables.table_router import TableRouter
 
-# Records of the sample that are looked at.
+# Records of the sample that columns are inferred from.
 SAMPLE = 10_000
 
 Inferred = tuple[ColumnType, tuple[str, ...]]
@@ -62,7 +62,7 @@ def _with_columns(table: Table, sample: Batch) -> Table:
         return table
     columns = infer(sample, table.nulls)
     if not columns:
-        faults = faults_of([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
+        faults = name_problems([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
         why = "".join(f"; {fault}" for fault in dict.fromkeys(faults.values()))
         raise InvalidTableError(
             f"table {table.name}: there is no good record to infer its columns from{why}",
@@ -89,7 +89,7 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
             for name, column in zip(sample.names, cells, strict=True)
         )
     records = [row for row in rows if isinstance(row, Mapping)]
-    if bad := faults_of(records):
+    if bad := name_problems(records):
         records = [record for position, record in enumerate(records) if position not in bad]
     names = dict.fromkeys(name for record in records for name in record)
     return tuple(_column(name, _of_values([record.get(name) for record in records], nulls), nulls) for name in names)
@@ -121,7 +121,7 @@ def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Infe
 
 
 def _fit(kind: ColumnType, texts: Sequence[str]) -> bool:
-    """Whether texts that are spelled as a type should are values of it."""
+    """Whether texts in a valid spelling of a type are also values of it."""
     if kind is ColumnType.INTEGER:
         return max(map(len, texts)) <= LONGEST_INTEGER
     if PLAIN[kind].accepts(Cells(texts)):

@@ -72,7 +72,7 @@ class IntervalKind(TextKind):
             # PostgreSQL knows more forms; without a limit, it keeps what they say.
             lost = False
             if self.is_limited or "." in text:
-                raise ValueError(f"{shown(text)} is not in a form that is known, such as 1 day 02:03:04") from None
+                raise ValueError(f"{shown(text)} is not in a known form, such as 1 day 02:03:04") from None
         if lost:
             raise ValueError(f"{shown(text)} would be rounded: the column keeps nothing smaller than {self._kept}")
         return super().value(text)

@@ -35,7 +35,7 @@ def is_spelled(column: Column) -> bool:
 
 
 def stays_raw(column: Column) -> bool:
-    """Whether a text that is found to be in order is stored as it is: in a column of texts, however it was declared."""
+    """Whether a valid text is stored as it is: the table holds the column as text, whatever the route declares."""
     held = column.storage
     return held is not None and held.type is ColumnType.TEXT and not is_formatted(column)
 

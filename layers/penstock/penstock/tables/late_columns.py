@@ -1,7 +1,7 @@
-"""Columns that a table has and the sample did not show: a record that has a field for one brings it along.
+"""Late columns: columns of the table that the sample had no field for.
 
-A record that has none leaves the column alone, which keeps its default, or what is there. So the records of a batch are
-split by the columns that they have fields for.
+A record with a field for a late column writes it. A record without one leaves the column at its default, or at its
+present value. So the records of a batch are split by the late columns that they have fields for.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from penstock.model.column import ANY
 from penstock.model.record import Batch
 from penstock.model.table import Mode, Table
 from penstock.tables.cells import getter
-from penstock.tables.field_names import why_impossible
+from penstock.tables.field_names import name_problem
 from penstock.tables.field_watch import path_of
 from penstock.tables.table_router import part_of
 
-# Statements that a chunk is worth. Of more sorts of records, those with any such field go together.
+# Statements for one chunk, at most. With more combinations of late columns, all records with any of them share one.
 MOST_SORTS = 16
 
 Sorts = Mapping[frozenset[str], Sequence[int]]
 """Positions of records, by the spare columns that they have fields for."""
 
 
-class SpareColumns:
+class LateColumns:
     """Splits the records of one table; JSON objects only, for a header is the same for all records."""
 
     def __init__(self, table: Table) -> None:
@@ -34,8 +34,8 @@ class SpareColumns:
         self.key = [getter(path_of(column)) for column in table.columns if column.name in table.key]
 
     def split(self, batch: Batch) -> list[tuple[Table, Batch]]:
-        """The parts of a batch, each with the table and the columns that it is for. Of one key, all are in one part,
-        unless the destination puts them in order itself."""
+        """The parts of a batch, each with its table and columns. Records of one key are in one part, unless the
+        destination keeps their order itself."""
         late = self._late(batch)
         if not late:
             return [(self.table, batch)]
@@ -50,7 +50,7 @@ class SpareColumns:
             return frozenset()
         found = set[str]().union(*(row for row in batch.rows if isinstance(row, Mapping))) - self.own
         if ANY in self.spare:
-            return frozenset(name for name in found if not why_impossible(name))
+            return frozenset(name for name in found if not name_problem(name))
         return frozenset(found & self.spare.keys())
 
     def _sorts(self, batch: Batch, late: frozenset[str]) -> Sorts:
@@ -69,7 +69,7 @@ class SpareColumns:
         return sorts
 
     def _share_keys(self, batch: Batch, sorts: Collection[Sequence[int]]) -> bool:
-        """Whether one key is in several of these."""
+        """Whether several of these groups contain the same key."""
         seen: set[tuple[str, ...]] = set()
         for positions in sorts:
             rows = (batch.rows[position] for position in positions)

@@ -1,11 +1,11 @@
 """Batches of CSV that go to PostgreSQL as they are, because a single regular expression has seen all of them.
 
-Parsing, checking (`RowConverter`) and writing the text of COPY decide what is loaded. Here is only a proof that, for
-the bytes at hand, PostgreSQL's own CSV comes to the same, at a quarter of the CPU. So the expression takes only plain
-spellings, which PostgreSQL reads as `Kind.value` does, and it need not take everything: a batch that it does not take
-whole is parsed.
+Parsing, checking (`RowConverter`) and writing the text of COPY decide what is loaded. The validator only proves that,
+for the bytes at hand, PostgreSQL's own CSV parser has the same result, at a third of the CPU (docs/adr/0016). So the
+expression accepts only plain spellings, which PostgreSQL reads as `ColumnKind.value` does. It need not accept every
+valid batch: a batch that it does not accept is parsed.
 
-Besides, each of these must hold, or there is no screen:
+Besides, each of these must hold, or there is no validator:
 - rows are wanted as texts, and all go to one table;
 - every field of the file belongs to exactly one column, and there are several: an empty line is then no row;
 - delimiter and quote are among those that no number, date or word contains;

@@ -1,7 +1,7 @@
-"""A batch of records to checked rows, column by column.
+"""Turns a batch of records into checked rows, column by column.
 
-A column that is in order is looked at as a whole, at the speed of C, and passed on by reference; only one that is
-not is walked value by value, to find the records at fault and to bring unusual forms into the common one.
+A column in the common form is checked as a whole, at the speed of C, and passed on by reference. Any other column is
+read value by value, to find the bad records and to convert unusual forms to the common one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import Cells
-from penstock.tables.field_names import faults_of
+from penstock.tables.field_names import name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
@@ -31,8 +31,8 @@ MISSING = "is null, but may not be"
 
 
 @dataclass(slots=True)
-class Faults:
-    """Why records are rejected, by their position in the batch: the first reason of each counts."""
+class RejectReasons:
+    """Why records are rejected, by their position in the batch. The first reason of each record counts."""
 
     reasons: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -48,11 +48,10 @@ class Faults:
 class RowConverter:
     """Checks and types the records of one table.
 
-    ``names``: the columns of the header, or empty where records are JSON objects. Fields that no column asks for
-    are left to `FieldWatch`. A JSON record finds a column's ``source`` by path (keys joined by dots), and what it lacks
-    is null; numbers and booleans are taken as their JSON text, so a text column may hold them. Null tokens apply to
-    JSON's values too, but the empty text stays one in a text column: JSON has a null of its own.
-    Columns of the key are never null.
+    ``names``: the columns of the header; empty where records are JSON objects. `FieldWatch` counts fields without a
+    column. In a JSON record, a column's ``source`` is a path (keys joined by dots); a missing field is null. Numbers
+    and booleans keep their JSON text, so a text column may hold them. Null tokens apply to JSON values too, except the
+    empty text in a text column: JSON has a null of its own. Key columns are never null.
 
     Raises InvalidTableError when the header lacks a column or names one twice.
     """
@@ -67,14 +66,14 @@ class RowConverter:
         self.getters = [getter(path_of(column)) for column in table.columns]
         self.readers = [_Reader(column, table, self.form, json=not names) for column in table.columns]
 
-    def shape(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
-        """The good rows, and why the others are none. What passed a screen is only parsed if somebody looks."""
+    def convert(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
+        """The good rows, and the rejects. A batch that the validator accepted is parsed only if its rows are read."""
         if batch.raw_csv:
-            parsed = LazySequence(lambda: self.shape(replace(batch, raw_csv=None))[0].columns)
+            parsed = LazySequence(lambda: self.convert(replace(batch, raw_csv=None))[0].columns)
             return Rows(
                 self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.raw_csv, batch.first_row
             ), ()
-        faults = Faults()
+        faults = RejectReasons()
         found = self._columns(batch.rows, faults)
         columns, full = [], []
         for position, (reader, texts) in enumerate(zip(self.readers, found, strict=True)):
@@ -92,7 +91,7 @@ class RowConverter:
             rows = replace(rows, first_row=batch.first_row)
         return self.form.finish(rows), tuple(faults.rejects(batch))
 
-    def _columns(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+    def _columns(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Sequence[str | None]]:
         if not self.positions:
             yield from self._fields(rows, faults)
         elif rows:
@@ -101,14 +100,14 @@ class RowConverter:
         else:
             yield from ((),) * len(self.positions)
 
-    def _fields(self, rows: Sequence[object], faults: Faults) -> Iterator[Sequence[str | None]]:
+    def _fields(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Sequence[str | None]]:
         records = cast("Sequence[Mapping[str, object]]", rows)
         if not set(map(type, rows)) <= {dict}:
             for position, row in enumerate(rows):
                 if not isinstance(row, Mapping):
                     faults.add(position, "", "is not an object")
             records = [row if isinstance(row, Mapping) else {} for row in rows]
-        for position, reason in faults_of(records).items():
+        for position, reason in name_problems(records).items():
             faults.add(position, "", reason)
         for column, get in zip(self.table.columns, self.getters, strict=True):
             texts, wrong = as_texts(list(map(get, records)), column)
@@ -128,13 +127,13 @@ class _Reader:
             self.nulls -= {""}
         self.kind = kind_of(column)
         self.as_written = stays_raw(column)
-        # Null tokens that the column would be in order with, so that they must be looked for.
+        # Null tokens that are also valid values of the column. They must be searched for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
 
-    def read(self, texts: Sequence[str | None], faults: Faults) -> tuple[Sequence[object], bool]:
-        """The column in the wanted form, and whether it is known to hold no None. Positions at fault hold one, and
-        are reported."""
+    def read(self, texts: Sequence[str | None], faults: RejectReasons) -> tuple[Sequence[object], bool]:
+        """The column in the wanted form, and whether it is known to hold no None. Bad positions hold None, and are
+        reported."""
         if any(token in texts for token in self.plausible):
             texts = self._without_nulls(texts)
         cells = self._accepted(texts)
@@ -150,7 +149,7 @@ class _Reader:
         return list(values) if full else [None if text is None else next(values) for text in texts], full
 
     def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
-        """What of the column is not null, if that is in the common form."""
+        """The values that are not null, if all are in the common form."""
         try:
             cells = Cells(cast("Sequence[str]", texts))
         except TypeError:  # nothing finds a None as fast
@@ -162,7 +161,7 @@ class _Reader:
     def _without_nulls(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         return [None if text in self.nulls else text for text in texts]
 
-    def _one(self, position: int, text: str | None, faults: Faults) -> object:
+    def _one(self, position: int, text: str | None, faults: RejectReasons) -> object:
         try:
             value = None if text is None else self.kind.value(text)
             written = value if text is None or value is None else self._in_form(text, value)

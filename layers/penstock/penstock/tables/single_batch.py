@@ -1,4 +1,4 @@
-"""Sources of one batch only: what is wrong at their end is known before anything of them is loaded."""
+"""Sources of one batch: an error at their end is known before any row is loaded."""
 
 from __future__ import annotations
 

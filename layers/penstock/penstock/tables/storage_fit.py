@@ -19,7 +19,7 @@ Storages = Mapping[str, Storage]
 """How a table holds its columns, by their names."""
 
 
-def fit(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
+def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
     """The plan with its columns as the ``existing`` tables, by name, hold them; the others stay as they are."""
 
     def fitted(table: Table) -> Table:

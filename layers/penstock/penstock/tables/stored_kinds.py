@@ -118,4 +118,4 @@ class MomentKind(Within):
         try:
             return self.text(value)
         except OverflowError:
-            raise ValueError(f"{shown(text)} lies in a year, in UTC, that there is none of") from None
+            raise ValueError(f"{shown(text)} is in a year that does not exist in UTC") from None

@@ -40,10 +40,10 @@ def parse_csv(
 ) -> Iterator[Batch]:
     """Rows are lists of str, as many as ``names``. Blank lines are no records.
 
-    Rejects: ragged rows, text behind a closing quote, undecodable bytes, records over ``max_record``. To go on at
+    Rejects: ragged rows, text after a closing quote, undecodable bytes, records over ``max_record``. To resume at
     ``resume.offset``, only the header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and
-    ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. What passes the
-    screen is parsed only when its rows are looked at.
+    ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. A batch
+    that the validator accepts is parsed only when its rows are read.
 
     Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
     """
@@ -65,7 +65,7 @@ def parse_csv(
             width=len(names),
             row=resume.row,
             max_record=options.max_record,
-            screen=validator_factory(names, dialect.delimiter, dialect.quote),
+            validator=validator_factory(names, dialect.delimiter, dialect.quote),
         ),
         names=names,
         resume=resume,
@@ -75,7 +75,7 @@ def parse_csv(
 
 
 def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
-    """Dialect and names of a source, whose feed moves from its start past the header. No names: it is empty."""
+    """Dialect and names of a source, whose window moves from its start past the header. No names: it is empty."""
     if not options.header and not options.columns:
         raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
     dialect = dialect_of(feed, options)
@@ -83,11 +83,11 @@ def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, .
 
 
 class CsvCutter:
-    """Cuts a feed that stands at the start of a record (see Cutter).
+    """Cuts a window that begins at the start of a record (see Cutter).
 
     Guesses the end of the last record by counting quotes, parses all at once, and lets the csv module's state at
     the end prove the guess. Where that fails, or any record is bad, it goes through the window record by record.
-    What passes the screen is proven already.
+    What the validator accepts is proven already.
     """
 
     def __init__(
@@ -98,21 +98,21 @@ class CsvCutter:
         width: int,
         row: int,
         max_record: int,
-        screen: CsvValidator | None = None,
+        validator: CsvValidator | None = None,
     ) -> None:
         self._feed = feed
         self._dialect = dialect
         self._width = width
         self._row = row
         self._max_record = max_record
-        self._screen = screen
+        self._validator = validator
 
     def cut(self, limit: int) -> Piece | None:
         window, last = self._feed.window(limit)
         if not window:
             return None
         data = window[: self._dialect.likely_end(window, last=last)]
-        piece = self._screened(data)
+        piece = self._validated(data)
         if not piece:
             rows = self._table(data) if data else None
             if rows is None:
@@ -144,18 +144,18 @@ class CsvCutter:
             size=0,
             count=1,
             rows=(),
-            spots=tuple,
+            spans=tuple,
             faults=[fault],
             codec=self._dialect.codec,
         )
 
-    def _screened(self, data: bytes) -> Piece | None:
-        if not (self._screen and data and self._is_decodable(data)):
+    def _validated(self, data: bytes) -> Piece | None:
+        if not (self._validator and data and self._is_decodable(data)):
             return None
         codec = self._dialect.codec
         if self._dialect.escapes and self._dialect.escapes.within(data):
             return None
-        raw_csv = self._screen(data if codec == "utf-8" else data.decode(codec).encode())
+        raw_csv = self._validator(data if codec == "utf-8" else data.decode(codec).encode())
         if not raw_csv:
             return None
         return self._piece(data, raw_csv.count, LazySequence(lambda: self._table(data) or ()), raw_csv=raw_csv)
@@ -174,8 +174,8 @@ class CsvCutter:
         faults: list[Fault] = []
         for number, start, end, fields, bad in self._judged(data, strict=strict):
             if bad:
-                spot = RecordSpan(number, offsets.at(start), data[start:end])
-                faults.append(Fault(spot, self._reason(spot, fields)))
+                span = RecordSpan(number, offsets.at(start), data[start:end])
+                faults.append(Fault(span, self._reason(span, fields)))
             else:
                 rows.append(fields)
         return self._piece(data, len(rows) + len(faults), rows, faults=faults, strict=strict)
@@ -197,13 +197,13 @@ class CsvCutter:
             size=len(data),
             count=count,
             rows=rows,
-            spots=partial(self._spots, data, offset, strict=strict),
+            spans=partial(self._spans, data, offset, strict=strict),
             faults=faults,
             codec=self._dialect.codec,
             raw_csv=raw_csv,
         )
 
-    def _spots(self, data: bytes, offset: int, *, strict: bool) -> Iterator[RecordSpan]:
+    def _spans(self, data: bytes, offset: int, *, strict: bool) -> Iterator[RecordSpan]:
         offsets = Offsets(self._feed.encoding, data, offset)
         for number, start, end, _, bad in self._judged(data, strict=strict):
             if not bad:
@@ -227,18 +227,18 @@ class CsvCutter:
             return False
         return True
 
-    def _reason(self, spot: RecordSpan, fields: Fields) -> str:
+    def _reason(self, span: RecordSpan, fields: Fields) -> str:
         try:
-            spot.record.decode(self._dialect.codec)
+            span.record.decode(self._dialect.codec)
         except UnicodeDecodeError as error:
-            return self._feed.encoding.undecodable(spot.record, error, spot.offset)
+            return self._feed.encoding.undecodable(span.record, error, span.offset)
         ragged = f"expected {counted(self._width, 'field')}, found {len(fields)}"
-        hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(spot.record) else ""
-        return (self._dialect.stray(spot.record) or ragged) + hint
+        hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(span.record) else ""
+        return (self._dialect.stray(span.record) or ragged) + hint
 
 
 def dialect_of(feed: Window, options: ParseOptions) -> Dialect:
-    """How a source spells its records; the feed, at its start, moves past the line that only says so."""
+    """The dialect of a source. The window, at its start, moves past a line that only names the delimiter."""
     codec = feed.encoding.codec
     start, _ = feed.window(16)
     line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))

@@ -134,7 +134,7 @@ class ElementCutter:
             size=len(data),
             count=len(rows) + len(reasons),
             rows=rows,
-            spots=partial(self._spots, data, offset, reasons.keys()),
+            spans=partial(self._spans, data, offset, reasons.keys()),
             faults=list(self._faults(data, offset, reasons)) if reasons else (),
             codec=self._feed.encoding.codec,
         )
@@ -164,7 +164,7 @@ class ElementCutter:
             size=0,
             count=1,
             rows=(),
-            spots=tuple,
+            spans=tuple,
             faults=[fault],
             codec=self._feed.encoding.codec,
         )
@@ -209,19 +209,19 @@ class ElementCutter:
 
     # Which elements are bad was found once: where more of the stack is in use, nesting may end a second look earlier.
 
-    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
-        return (spot for spot in self._located(data, offset) if spot.number not in bad)
+    def _spans(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
+        return (span for span in self._located(data, offset) if span.number not in bad)
 
     def _faults(self, data: bytes, offset: int, reasons: Mapping[int, str]) -> Iterator[Fault]:
         encoding = self._feed.encoding
-        for spot in self._located(data, offset):
-            if spot.number in reasons:
+        for span in self._located(data, offset):
+            if span.number in reasons:
                 try:
-                    spot.record.decode(encoding.codec)
+                    span.record.decode(encoding.codec)
                 except UnicodeDecodeError as error:
-                    yield Fault(spot, encoding.undecodable(spot.record, error, offset=spot.offset))
+                    yield Fault(span, encoding.undecodable(span.record, error, offset=span.offset))
                 else:
-                    yield Fault(spot, reasons[spot.number])
+                    yield Fault(span, reasons[span.number])
 
 
 def _elements(text: str, *, single: bool) -> Iterator[_Element]:

@@ -1,4 +1,4 @@
-"""JSON values as records: exact numbers, and in plain words why a text is none (RFC 8259)."""
+"""JSON values as records: exact numbers, and why a text is not JSON (RFC 8259)."""
 
 from __future__ import annotations
 

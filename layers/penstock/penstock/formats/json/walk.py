@@ -1,6 +1,6 @@
 """Walking through a JSON document without holding it: to where its records lie, past values, to its end.
 
-What is passed over is checked to be JSON (see `json_pass`). Of a doubled key the last value stands.
+Skipped values are checked to be JSON (see `penstock.formats.json.skip`). Of a doubled key the last value stands.
 """
 
 from __future__ import annotations

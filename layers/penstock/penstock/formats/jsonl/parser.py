@@ -68,7 +68,7 @@ class LineCutter:
         if rows is None:
             judged = list(self._judged(data, offset))
             rows = [value for _, value, reason in judged if not reason]
-            faults = [Fault(spot, reason) for spot, _, reason in judged if reason]
+            faults = [Fault(span, reason) for span, _, reason in judged if reason]
         self._feed.advance(len(data))
         return Piece(
             offset=offset,
@@ -77,7 +77,7 @@ class LineCutter:
             count=len(rows) + len(faults),
             rows=rows,
             # Which lines are bad was found once: with more of the stack in use, nesting may end a second look earlier.
-            spots=partial(self._spots, data, offset, {fault.spot.number for fault in faults}),
+            spans=partial(self._spans, data, offset, {fault.span.number for fault in faults}),
             faults=faults,
             codec=self._codec,
         )
@@ -101,7 +101,7 @@ class LineCutter:
             size=0,
             count=len(faults),
             rows=(),
-            spots=tuple,
+            spans=tuple,
             faults=faults,
             codec=self._codec,
         )
@@ -119,8 +119,8 @@ class LineCutter:
         complete = len(between) == text.count("\n") == between.count(_BETWEEN)
         return values[::2] if complete else None
 
-    def _spots(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
-        return (spot for spot in self._located(data, offset) if spot.number not in bad)
+    def _spans(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
+        return (span for span in self._located(data, offset) if span.number not in bad)
 
     def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
         """Every line of the data that is not blank."""
@@ -133,9 +133,9 @@ class LineCutter:
 
     def _judged(self, data: bytes, offset: int) -> Iterator[tuple[RecordSpan, object, str]]:
         """The same, each with its value and what is wrong with it."""
-        for spot in self._located(data, offset):
-            value, reason = self._value(spot.record, spot.offset)
-            yield spot, value, reason
+        for span in self._located(data, offset):
+            value, reason = self._value(span.record, span.offset)
+            yield span, value, reason
 
     def _value(self, line: bytes, offset: int) -> tuple[object, str]:
         try:

@@ -121,8 +121,8 @@ class RowCutter:
         if not self._next:
             return None
         row, self._next = self._next, next(self._rows, None)
-        fault = Fault(self._spot(0, row), f"longer than {self._max_record:,} characters")
-        return Piece(offset=0, end=0, size=0, count=1, rows=(), spots=tuple, faults=[fault])
+        fault = Fault(self._span(0, row), f"longer than {self._max_record:,} characters")
+        return Piece(offset=0, end=0, size=0, count=1, rows=(), spans=tuple, faults=[fault])
 
     def _piece(self, taken: list[SheetRow], size: int) -> Piece:
         reasons = [self._wrong(row) for row in taken]
@@ -133,8 +133,8 @@ class RowCutter:
             size=size,
             count=len(taken),
             rows=[self._fields(row) for _, row in good],
-            spots=partial(self._spots, good),
-            faults=[Fault(self._spot(i, taken[i]), reason) for i, reason in enumerate(reasons) if reason],
+            spans=partial(self._spans, good),
+            faults=[Fault(self._span(i, taken[i]), reason) for i, reason in enumerate(reasons) if reason],
         )
 
     def _wrong(self, row: SheetRow) -> str:
@@ -142,17 +142,17 @@ class RowCutter:
             return row.fault
         beyond = self._left + self._width
         if (self._left and any(row.cells[: self._left])) or (len(row.cells) > beyond and any(row.cells[beyond:])):
-            return "values beside the columns of the header"
+            return "values outside the columns of the header"
         return ""
 
     def _fields(self, row: SheetRow) -> list[str | None]:
         fields = row.cells[self._left : self._left + self._width]
         return fields + [None] * (self._width - len(fields))
 
-    def _spots(self, good: list[tuple[int, SheetRow]]) -> list[RecordSpan]:
-        return [self._spot(index, row) for index, row in good]
+    def _spans(self, good: list[tuple[int, SheetRow]]) -> list[RecordSpan]:
+        return [self._span(index, row) for index, row in good]
 
-    def _spot(self, number: int, row: SheetRow) -> RecordSpan:
+    def _span(self, number: int, row: SheetRow) -> RecordSpan:
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow(shown(row.cells))
         return RecordSpan(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())

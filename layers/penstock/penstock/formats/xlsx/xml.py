@@ -162,7 +162,7 @@ class ByteCount:
 
 
 def whole(text: str, what: str) -> int:
-    """A number of XML (xsd:unsignedInt). Raises BadDocumentError where the text is none."""
+    """A number of XML (xsd:unsignedInt). Raises BadDocumentError where the text is not a number."""
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
         raise BadDocumentError(f"{text[:40]!r} is no {what}", offset=0)
