@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.explain.costs import COLD_SECONDS, INDEXED, INVOCATION_SECONDS, index_invocations, of_machine
+from penstock.codecs.codec import INDEX_SPEED
+from penstock.explain.costs import COLD_SECONDS, INVOCATION_SECONDS, index_invocations, of_machine
 from penstock.large_jobs.estimate import NETWORK
 from penstock.large_jobs.span_planning import SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
@@ -85,7 +86,7 @@ class Simulation:
 
     @property
     def index_seconds(self) -> float:
-        return max(self.total / INDEXED, self.source / NETWORK)
+        return max(self.total / INDEX_SPEED, self.source / NETWORK)
 
     @property
     def index_invocations(self) -> int:

@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count as count_from
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -95,8 +96,9 @@ def write_json(path: Path, count: int, *, lines: bool) -> None:
     path.write_text("\n".join(records) if lines else '{"items": [' + ",\n".join(records) + "]}")
 
 
-def write_xlsx(path: Path, count: int) -> None:
-    """As Excel writes it: texts shared, every cell with its reference."""
+def write_xlsx(path: Path, count: int, *, reach: int = 0) -> None:
+    """As Excel writes it: texts shared, every cell with its reference. ``reach``: the number of the last row."""
+    gap = max(1, (reach - 1) // count)
     numbers: dict[str, int] = {}
 
     def cell(column: int, row: int, value: object) -> str:
@@ -122,7 +124,7 @@ def write_xlsx(path: Path, count: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
         with book.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
             sheet.write(f'<worksheet xmlns="{namespace}"><sheetData>'.encode())
-            for number, row in enumerate((NAMES, *rows(count)), 1):
+            for number, row in zip(count_from(1, gap), (NAMES, *rows(count)), strict=False):
                 cells = "".join(cell(column, number, value) for column, value in enumerate(row))
                 sheet.write(f'<row r="{number}">{cells}</row>'.encode())
             sheet.write(b"</sheetData></worksheet>")
@@ -193,6 +195,12 @@ def calamine(path: Path, _: int) -> int:
     return sum(1 for _ in CalamineWorkbook.from_path(path).get_sheet_by_index(0).iter_rows()) - 1
 
 
+def calamine_filled(path: Path, _: int) -> int:
+    """Rows that hold anything."""
+    sheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
+    return sum(1 for row in sheet.iter_rows() if any(cell != "" for cell in row)) - 1
+
+
 def openpyxl(path: Path, _: int) -> int:
     sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     sheet.reset_dimensions()
@@ -225,6 +233,12 @@ CASES: list[Case] = [
         {OURS: of(Format.JSON, records="items"), f"ijson, {ijson.backend}": ijson_items},
     ),
     ("XLSX", write_xlsx, 0.1, {OURS: of(Format.XLSX), "openpyxl": openpyxl, "python-calamine": calamine}),
+    (
+        "XLSX, rows far apart",
+        partial(write_xlsx, reach=1_000_000),
+        0.0002,
+        {OURS: of(Format.XLSX), "python-calamine": calamine_filled},
+    ),
 ]
 
 

@@ -87,17 +87,17 @@ def _lines(found: Explanation) -> list[tuple[str, str]]:
     lines = [("route", f"{taken.route.name}, by {taken.pattern} of {found.file}")]
     if taken.before:
         lines.append(("not by", "; ".join(f"{route.name} ({' '.join(route.match)})" for route in taken.before)))
-    lines += [("codec", found.seen.codec)] if found.seen.codec else []
+    lines += [("codec", found.preview.codec)] if found.preview.codec else []
     lines.append(("destination", target.uri))
     lines += _table_lines(found)
     if found.forecast:
         lines += _forecast_lines(found, found.forecast)
-    lines += [("warning", warning) for warning in found.seen.warnings]
+    lines += [("warning", warning) for warning in found.preview.warnings]
     return [*lines, *(("problem", problem) for problem in found.problems)]
 
 
 def _table_lines(found: Explanation) -> list[tuple[str, str]]:
-    plan = found.seen.plan
+    plan = found.preview.plan
     if plan is None:
         return []
     lines = [("records", str(plan.parse.format))] if plan.parse.format is not Format.AUTO else []
@@ -118,10 +118,10 @@ def _column(column: Column) -> str:
 def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, str]]:
     from penstock.explain.costs import PRICES  # noqa: PLC0415  # as above
 
-    memory = f"{found.around.memory // MIB:,} MB"
-    alone = f"one invocation of {memory} would take about {_duration(expected.alone)}"
-    lines = [("done by", f"the state machine: {alone}" if expected.machine else f"ingest: {alone}")]
-    if expected.machine:
+    memory = f"{found.environment.memory // MIB:,} MB"
+    alone = f"one invocation of {memory} would take about {_duration(expected.single_seconds)}"
+    lines = [("done by", f"the state machine: {alone}" if expected.by_state_machine else f"ingest: {alone}")]
+    if expected.by_state_machine:
         lines.append(("spans", _spans(found, expected)))
     lines.append(("decoded", f"about {human_size(expected.decoded)}, were it text"))
     lines.append(("time", f"about {_duration(expected.seconds)}"))
@@ -135,7 +135,7 @@ def _spans(found: Explanation, expected: Forecast) -> str:
     how = (
         "one after the other, for the last row of a key to win"
         if expected.ordered
-        else f"{found.around.workers} at once"
+        else f"{found.environment.workers} at once"
     )
     return f"about {expected.spans:,} of {human_size(expected.span_bytes)}, {how}"
 
@@ -154,7 +154,7 @@ def _duration(seconds: float) -> str:
 
 
 def _as_json(found: Explanation) -> dict[str, object]:
-    plan = found.seen.plan
+    plan = found.preview.plan
     tables = [plan.table] if plan and plan.table else list(plan.choice.tables.values()) if plan and plan.choice else []
     expected = found.forecast
     return {
@@ -167,7 +167,7 @@ def _as_json(found: Explanation) -> dict[str, object]:
         if found.match
         else [one.name for one in found.routes.routes],
         "target": found.target.uri if found.target else None,
-        "codec": found.seen.codec or None,
+        "codec": found.preview.codec or None,
         "format": plan.parse.format if plan else None,
         "tables": [
             {
@@ -178,8 +178,8 @@ def _as_json(found: Explanation) -> dict[str, object]:
             }
             for table in tables
         ],
-        "memory": found.around.memory,
-        "machine": expected.machine if expected else None,
+        "memory": found.environment.memory,
+        "machine": expected.by_state_machine if expected else None,
         "spans": expected.spans if expected else None,
         "span_bytes": expected.span_bytes if expected else None,
         "index_invocations": expected.index_invocations if expected else None,
@@ -187,6 +187,6 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "seconds": round(expected.seconds, 1) if expected else None,
         "lambda_seconds": round(expected.usage.seconds, 1) if expected else None,
         "dollars": expected.usage.dollars if expected else None,
-        "warnings": found.seen.warnings,
+        "warnings": found.preview.warnings,
         "problems": found.problems,
     }

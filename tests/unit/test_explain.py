@@ -13,7 +13,7 @@ from penstock.explain.explanation import (
     StackEnvironment,
     forecast,
     match_route,
-    preview,
+    read_preview,
     too_long,
 )
 from penstock.limits import GIB, MIB, S3, Budget
@@ -38,11 +38,13 @@ def table(mode: Mode = Mode.APPEND, store: Store = Store.POSTGRESQL) -> Route:
     return Route("orders", ("*",), f"{store}:orders", store=store, plan=plan)
 
 
-def foretold(size: int, codec: str, route: Route = COPY, around: StackEnvironment = AROUND, **seen: object) -> Forecast:
+def foretold(
+    size: int, codec: str, route: Route = COPY, environment: StackEnvironment = AROUND, **preview: object
+) -> Forecast:
     suffix = {"gzip": ".gz", "identity": "", "bzip2": ".bz2"}[codec]
     target = TableTarget(route.store, "orders") if route.plan else Target("lake", "key")
     job = Job(Source("drops", f"key.csv{suffix}", size, "etag"), route, target)
-    return forecast(job, SourcePreview(codec, route.plan, **seen), around)  # type: ignore[arg-type]  # fields of Seen
+    return forecast(job, SourcePreview(codec, route.plan, **preview), environment)  # type: ignore[arg-type]  # fields of Seen
 
 
 def test_the_first_pattern_that_matches_is_named_and_the_routes_before_it() -> None:
@@ -57,17 +59,17 @@ def test_the_first_pattern_that_matches_is_named_and_the_routes_before_it() -> N
 
 def test_a_small_object_is_done_by_ingest() -> None:
     expected = foretold(10 * MIB, "gzip")
-    assert (expected.machine, expected.spans, expected.decoded) == (False, 0, 60 * MIB)
+    assert (expected.by_state_machine, expected.spans, expected.decoded) == (False, 0, 60 * MIB)
     assert expected.usage.dollars < 0.001
 
 
 def test_a_large_object_is_cut_by_the_machine() -> None:
     expected = foretold(20 * GIB, "gzip")
-    assert expected.machine
+    assert expected.by_state_machine
     assert expected.spans > AROUND.workers
     assert expected.spans * expected.span_bytes >= expected.decoded
     assert expected.index_invocations == 1
-    assert expected.seconds < expected.alone
+    assert expected.seconds < expected.single_seconds
 
 
 def test_plain_bytes_need_no_index() -> None:
@@ -76,7 +78,7 @@ def test_plain_bytes_need_no_index() -> None:
 
 def test_what_cannot_be_cut_is_carried_whole_and_may_be_too_long() -> None:
     expected = foretold(2 * GIB, "bzip2")
-    assert (expected.machine, expected.spans) == (True, 0)
+    assert (expected.by_state_machine, expected.spans) == (True, 0)
     assert too_long(expected, COPY, AROUND) == ""
     expected = foretold(200 * GIB, "bzip2")
     assert "it cannot be cut" in too_long(expected, COPY, AROUND)
@@ -90,7 +92,7 @@ def test_spans_of_an_upsert_go_one_after_the_other() -> None:
 
 
 def test_records_that_cannot_be_told_apart_are_carried_whole() -> None:
-    assert foretold(20 * GIB, "identity", table(), cut=False).spans == 0
+    assert foretold(20 * GIB, "identity", table(), splittable=False).spans == 0
 
 
 def test_each_item_of_a_dynamodb_table_is_a_write() -> None:
@@ -100,15 +102,15 @@ def test_each_item_of_a_dynamodb_table_is_a_write() -> None:
 
 
 def test_a_stack_may_say_from_which_size_on_the_machine_takes_over() -> None:
-    around = StackEnvironment(AROUND.names, large_bytes=1000, span_bytes=16 * MIB)
-    assert not foretold(999, "identity", around=around).machine
-    expected = foretold(64 * MIB, "identity", around=around)
-    assert (expected.machine, expected.spans) == (True, 4)
+    environment = StackEnvironment(AROUND.names, large_bytes=1000, span_bytes=16 * MIB)
+    assert not foretold(999, "identity", environment=environment).by_state_machine
+    expected = foretold(64 * MIB, "identity", environment=environment)
+    assert (expected.by_state_machine, expected.spans) == (True, 4)
 
 
 def test_less_memory_takes_longer() -> None:
     alone = [
-        foretold(GIB, "identity", around=StackEnvironment(AROUND.names, memory=memory * MIB)).alone
+        foretold(GIB, "identity", environment=StackEnvironment(AROUND.names, memory=memory * MIB)).single_seconds
         for memory in (128, 192, 1769, 10_240)
     ]
     assert alone[0] == pytest.approx(alone[1] * 192 / 128)
@@ -118,15 +120,15 @@ def test_less_memory_takes_longer() -> None:
 
 def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
     objects = MemoryObjectStore("drops")
-    seen = preview(objects, objects.put("drops", "a.csv.gz", gzip.compress(CSV)), table(), BUDGET)
-    assert (seen.codec, seen.cut, seen.problem) == ("gzip", True, "")
-    assert seen.plan
-    assert seen.plan.table
-    assert seen.plan.table.columns == (
+    preview = read_preview(objects, objects.put("drops", "a.csv.gz", gzip.compress(CSV)), table(), BUDGET)
+    assert (preview.codec, preview.splittable, preview.problem) == ("gzip", True, "")
+    assert preview.plan
+    assert preview.plan.table
+    assert preview.plan.table.columns == (
         Column("id", ColumnType.INTEGER, spellings=("integer",)),
         Column("name", spellings=("text",)),
     )
-    assert seen.record == pytest.approx((len(CSV) - 8) / 1000)
+    assert preview.record == pytest.approx((len(CSV) - 8) / 1000)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +142,9 @@ def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
 )
 def test_what_would_make_the_job_fail_is_foreseen(key: str, data: bytes, route: Route, problem: str) -> None:
     objects = MemoryObjectStore("drops")
-    seen = preview(objects, objects.put("drops", key, data), route, BUDGET)
-    assert problem in seen.problem
-    assert seen.problem
+    preview = read_preview(objects, objects.put("drops", key, data), route, BUDGET)
+    assert problem in preview.problem
+    assert preview.problem
 
 
 def test_an_object_that_s3_could_not_hold_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What a job costs, from what it uses. On paper: storage and transfer are not in it, nor is a free tier."""
+"""The list price of a job, by what it uses. Storage, transfer and the free tier are not included."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ PRICES = "us-east-1, x86, 2026"
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
 TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 0.625 / 1e6
 
-# DynamoDB's write request units of a job that ingest does alone, and of one in a burst: its order, its claim and its
-# end, each an item of less than 1 KB; and what the index `by_time` adds. An entry that moves to another key is two.
+# DynamoDB write request units of a job that ingest does alone, and of one in a burst: its order, its claim and its end,
+# each an item of less than 1 KB; and what the index `by_time` adds. An entry that moves to another key counts twice.
 RECORD_WRITES, INDEX_WRITES = 3, 3
 BURST_RECORD_WRITES, BURST_INDEX_WRITES = 1, 1
-# A month of the reconciler with nothing to do: eight queries and two refused writes a minute, 0.2 s of 512 MB.
+# A month of an idle reconciler: eight queries and two refused writes a minute, 0.2 s of 512 MB.
 READ = 0.125 / 1e6
 MINUTES = 30 * 24 * 60
 IDLE_READS, IDLE_WRITES, IDLE_SECONDS, RECONCILER_BYTES = 8 * 0.5, 2, 0.2, 512 * MIB
 
-# What one vCPU does in a second while it indexes (benchmarks/results/index.md), and a cold start.
-INDEXED = 450e6
+# Seconds of a cold start.
 COLD_SECONDS = 0.6
 
 # Lambda's longest invocation, less the margin.
@@ -34,7 +33,7 @@ _READ = 4 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is billed. ``memory`` in bytes, ``seconds`` are Lambda's; ``writes`` are DynamoDB's."""
+    """What is billed. ``memory`` in bytes; ``seconds`` of Lambda; ``writes`` to DynamoDB."""
 
     memory: int
     seconds: float
@@ -87,12 +86,12 @@ def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage
 
 
 def of_records(jobs: int, *, burst: bool = False) -> tuple[float, float]:
-    """Dollars that the records of so many small jobs cost, and the part of it that is the index's."""
+    """The price of the records of so many small jobs, in dollars, and the share of the index `by_time`."""
     records, index = (BURST_RECORD_WRITES, BURST_INDEX_WRITES) if burst else (RECORD_WRITES, INDEX_WRITES)
     return jobs * (records + index) * WRITE, jobs * index * WRITE
 
 
 def of_idle_reconciler() -> float:
-    """Dollars that a month of the reconciler costs that finds nothing to do."""
+    """The price of a month of an idle reconciler, in dollars."""
     lambdas = Usage(RECONCILER_BYTES, MINUTES * IDLE_SECONDS, MINUTES, writes=MINUTES * IDLE_WRITES)
     return lambdas.dollars + MINUTES * IDLE_READS * READ

@@ -15,7 +15,7 @@ from penstock.explain.explanation import (
     StackEnvironment,
     forecast,
     match_route,
-    preview,
+    read_preview,
     too_long,
 )
 from penstock.model.job import Job
@@ -37,10 +37,10 @@ class Explanation:
     source: Source
     file: str
     routes: Routes
-    around: StackEnvironment
+    environment: StackEnvironment
     match: RouteMatch | None = None
     target: Target | TableTarget | None = None
-    seen: SourcePreview = field(default_factory=SourcePreview)
+    preview: SourcePreview = field(default_factory=SourcePreview)
     forecast: Forecast | None = None
     problems: tuple[str, ...] = ()
 
@@ -50,26 +50,28 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
 
     Raises InvalidRouteError for bad routes, SourceGoneError, and what asking S3 and CloudFormation raises.
     """
-    around = stack_environment(clients, stack, memory)
-    where, routes = read_routes(clients, file or around.routes_uri, around.names)
-    objects = S3ObjectStore(clients.s3(around.budget), around.budget)
+    environment = stack_environment(clients, stack, memory)
+    where, routes = read_routes(clients, file or environment.routes_uri, environment.names)
+    objects = S3ObjectStore(clients.s3(environment.budget), environment.budget)
     bucket, key = bucket_and_key(text, routes.source_bucket)
     resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
     source = resolved.source
     found = match_route(routes, source.bucket, as_key or source.key)
     if found is None:
-        return Explanation(source, where, routes, around)
+        return Explanation(source, where, routes, environment)
     with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
-        seen = preview(RoutedObjectStore(lambda: objects, resolved.content), source, found.route, around.budget)
+        preview = read_preview(
+            RoutedObjectStore(lambda: objects, resolved.content), source, found.route, environment.budget
+        )
     target = destination_of(found.route, source)
-    problems = [problem for problem in (seen.problem, _refused(routes, found, source, target)) if problem]
+    problems = [problem for problem in (preview.problem, _refused(routes, found, source, target)) if problem]
     expected = None
     try:
-        expected = forecast(Job(source, found.route, target), seen, around)
-        problems += [problem for problem in (too_long(expected, found.route, around),) if problem]
+        expected = forecast(Job(source, found.route, target), preview, environment)
+        problems += [problem for problem in (too_long(expected, found.route, environment),) if problem]
     except PermanentError as error:
         problems.append(str(error))
-    return Explanation(source, where, routes, around, found, target, seen, expected, tuple(problems))
+    return Explanation(source, where, routes, environment, found, target, preview, expected, tuple(problems))
 
 
 def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target | TableTarget) -> str:
