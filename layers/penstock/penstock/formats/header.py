@@ -10,7 +10,7 @@ from penstock.model.wording import counted
 
 
 def column_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int) -> tuple[str, ...]:
-    """The names in a header, or ``columns`` in their place where the route gives any.
+    """The names in a header, or ``columns`` if the route names them.
 
     Raises HeaderRowError when a name is missing or doubled, or when ``columns`` are more or fewer than the header's.
     """

@@ -21,7 +21,7 @@ _BROTLI = "br"
 def refuse_name(name: str, options: ParseOptions) -> None:
     """Raises BadDocumentError where a name (compression suffix aside) says a format that is not read.
 
-    A format that the route sets overrules it, but for brotli around a name that is known: ``x.csv.br``.
+    A format that the route sets overrides the name, except for brotli around a known suffix: ``x.csv.br``.
     """
     what = unsupported.promised(name)
     stem, _, suffix = name.rpartition(".")
@@ -34,7 +34,7 @@ def refuse_name(name: str, options: ParseOptions) -> None:
 
 
 def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[bytes]:
-    """The same chunks. Raises BadDocumentError where they start like something else than ``options.format``."""
+    """The same chunks. Raises BadDocumentError if they start like another format than ``options.format``."""
     rest = iter(chunks)
     first: list[bytes] = []
     while sum(map(len, first)) < unsupported.HEAD and (chunk := next(rest, None)) is not None:
@@ -47,7 +47,7 @@ def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[b
 
 
 def _described(head: bytes, options: ParseOptions) -> tuple[str, str]:
-    """What the content is, and what to do about it; empty where it may be what it should."""
+    """The name of the content's format, and what to do about it; empty if it may be the expected format."""
     what = unsupported.name_of(head)
     declared = format_named(options.format)
     if what in declared.accepts:

@@ -10,7 +10,7 @@ from penstock.model.span import Within
 
 
 class Window:
-    """The readable bytes of a source (see Encoding), behind its byte order mark.
+    """The readable bytes of a source (see Encoding), after its byte order mark.
 
     ``offset`` counts bytes of the source itself. Memory: the largest window asked for, and one chunk.
     """

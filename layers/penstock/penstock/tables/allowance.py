@@ -19,7 +19,8 @@ class Allowance:
         return 0 < self.limit < 1
 
     def passed(self, rejects: int, records: int | None = None) -> str:
-        """What so many rejects pass, in words; empty where they may be. Without ``records`` a share passes all."""
+        """The limit that so many rejects exceed, in words; empty if they are allowed. Without ``records``, a share
+        allows any number."""
         if not self.is_share:
             return f"{self.limit:,.0f}" if rejects > self.limit else ""
         if records is None or rejects <= self.limit * records:

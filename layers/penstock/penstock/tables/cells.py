@@ -1,4 +1,4 @@
-"""Records to columns of texts. What a kind then reads does not depend on where a record came from."""
+"""Turns records into columns of texts. Column kinds read the same texts whatever the format of the source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXTS = ({str}, {str, type(None)})
 
 
 def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
-    """What finds a field of a JSON record, None where it is missing. ``path``: keys, outermost first."""
+    """A function that finds a field of a JSON record; None if it is missing. ``path``: keys, outermost first."""
     if len(path) == 1:
         name = path[0]
         return lambda record: record.get(name)
@@ -31,7 +31,7 @@ def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
 
 
 def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | None], dict[int, str]]:
-    """A column of JSON values as texts, and why some (by position) have none."""
+    """A column of JSON values as texts, and why some values (by position) have no text."""
     kind = column.type
     if kind is not ColumnType.JSON:
         kinds = set(map(type, values))

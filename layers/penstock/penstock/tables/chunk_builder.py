@@ -29,7 +29,7 @@ def routing_fields(plan: TablePlan) -> tuple[str, ...]:
     choice = plan.choice
     if choice is None or choice.payload:
         return ()
-    # Of a CSV it is the name of a column, of JSON a path.
+    # In a CSV it is the name of a column, in JSON a path.
     return choice.field, choice.field.split(".")[0]
 
 
@@ -99,7 +99,7 @@ class ChunkBuilder:
         return self.late[table].split(part) if table.spare else [(table, part)]
 
     def _converter(self, table: Table, batch: Batch) -> RowConverter:
-        if table not in self.watches:  # of one batch, with more columns
+        if table not in self.watches:  # a table for one batch, with late columns
             return RowConverter(table, batch.names, self.form)
         if table not in self.converters:
             self.converters[table] = RowConverter(table, batch.names, self.form)

@@ -23,7 +23,7 @@ SHOWN = 60
 
 
 class Cells:
-    """The texts of a column that are not null, and ways to look at all of them at once.
+    """The texts of a column that are not null, and checks of all of them at once.
 
     ``joined`` has newlines between them; ``shape`` is the same in bytes, every digit a zero. Raises TypeError when
     a text is None.
@@ -38,7 +38,7 @@ class Cells:
         return self.joined.encode("utf-8", "surrogatepass").translate(_DIGITS_TO_ZERO)
 
     def made_of(self, characters: bytes) -> bool:
-        """Whether there is nothing but these (ASCII) characters in any text."""
+        """Whether all texts consist of these (ASCII) characters."""
         return self.shape.translate(None, characters) == b"\n" * (len(self.texts) - 1)
 
     def shapes(self) -> set[bytes]:
@@ -62,14 +62,14 @@ class ColumnKind(ABC):
 
     @abstractmethod
     def value(self, text: str) -> object:
-        """The value of one text in any form; None where it says null. Raises ValueError with a reject's reason."""
+        """The value of one text in any form; None if the text means null. Raises ValueError with a reject's reason."""
 
     def text(self, value: object) -> str:
         """What PostgreSQL reads as ``value``."""
         return str(value)
 
     def written(self, text: str, value: object) -> str:  # noqa: ARG002  # some write the text itself
-        """What PostgreSQL reads as ``value``, which ``text`` has: the same whatever stands beside it."""
+        """What PostgreSQL reads as the ``value`` of ``text``. It does not depend on the other values of the column."""
         return self.text(value)
 
 
@@ -89,7 +89,7 @@ def check_storable(text: str) -> None:
 
 
 def storable(joined: str) -> bool:
-    """Whether `check_storable` has nothing to say."""
+    """Whether `check_storable` raises nothing."""
     try:
         check_storable(joined)
     except ValueError:
@@ -112,7 +112,7 @@ class TextKind(ColumnKind):
 
 
 class IntegerKind(ColumnKind):
-    """64 bits, decimal. ``12.0`` is the integer that some writers make of a column with gaps."""
+    """64 bits, decimal. ``12.0`` counts as an integer: some writers write it in a column with nulls."""
 
     least, most = -(2**63), 2**63 - 1
     pattern = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*", re.ASCII)
@@ -120,7 +120,7 @@ class IntegerKind(ColumnKind):
     too_long = b"0" * 19
 
     def accepts(self, cells: Cells) -> bool:
-        # One sign at most, in front of a digit; a digit at least and not too many.
+        # At most one sign, before a digit; at least one digit, and not too many.
         lines = b"\n" + cells.shape + b"\n"
         return (
             cells.made_of(b"0-")
@@ -169,7 +169,7 @@ class NumericKind(ColumnKind):
             raise ValueError(f"{shown(text)} is not a number")
         try:
             number = Decimal(text)
-        except InvalidOperation as error:  # an exponent beyond all measure
+        except InvalidOperation as error:  # an exponent that Decimal cannot hold
             raise ValueError(f"{shown(text)} does not fit a numeric") from error
         check_numeric(number)
         return number
@@ -185,7 +185,7 @@ def check_numeric(number: Decimal) -> None:
 
 
 def places_of(number: Decimal) -> int:
-    """Digits behind the point, without zeros at the end; fewer than none for 100."""
+    """Digits after the point, without trailing zeros; negative for numbers such as 100."""
     _, digits, exponent = number.as_tuple()
     zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
     return -(cast("int", exponent) + zeros)

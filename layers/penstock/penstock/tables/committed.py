@@ -16,18 +16,18 @@ LOADED = "all was loaded, then the job was interrupted"
 
 
 def is_staged(plan: TablePlan) -> bool:
-    """Whether nothing of a load is visible until all of it is. A plan stages for all of its tables, or for none."""
+    """Whether the rows of a load become visible all at once. A plan stages for all of its tables, or for none."""
     return any(table.staged for table in tables_of(plan))
 
 
 def is_atomic(plan: TablePlan) -> bool:
-    """Whether its rows are staged, and then moved by one statement."""
+    """Whether the rows are staged, and then moved by one statement."""
     return any(table.atomic for table in tables_of(plan))
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """``records`` says which are in, as ranges: empty where none is. ``rows`` of them are."""
+    """``records``: the ranges of records that are committed, empty if there are none. ``rows``: how many rows."""
 
     plan: TablePlan
     records: str
@@ -43,7 +43,7 @@ class Committed:
         return f"{self.records} are in {table_names(self.plan)}"
 
     def hint(self, hint: str) -> str:
-        """What to do, where ``hint`` says how the cause is removed."""
+        """What to do; ``hint`` says how to remove the cause."""
         if not self.records or is_staged(self.plan):
             return hint
         if all(table.mode is Mode.UPSERT for table in tables_of(self.plan)):

@@ -1,4 +1,4 @@
-"""Texts that only the database reads, or parts of them: what it would cut, round or guess instead of refusing it.
+"""Texts that only the database reads: finds what it would cut, round or guess instead of refusing.
 
 A list, a range and a row are looked at part by part, each by the rules of its own type. Texts are stored as they are.
 """
@@ -19,7 +19,7 @@ from penstock.tables.times import DIGITS_OF_SECONDS, DateKind
 
 
 def text_kind(held: Storage) -> TextKind:
-    """What takes the texts that a column, or a part of its values, keeps as they are."""
+    """The kind that accepts the texts that a column, or a part of its values, keeps unchanged."""
     if held.type is None:
         return _other_kind(held)
     match held.type:
@@ -35,7 +35,7 @@ def text_kind(held: Storage) -> TextKind:
 
 
 def _other_kind(held: Storage) -> TextKind:
-    """Of a type that only the database reads."""
+    """The kind of a type that only the database reads."""
     kinds: tuple[tuple[bool, Callable[[], TextKind]], ...] = (
         (any(map(is_checked, held.parts)), lambda: PartsKind(held)),
         (bool(held.smallest), lambda: IntervalKind(held.smallest, held.places or 0)),
@@ -47,12 +47,12 @@ def _other_kind(held: Storage) -> TextKind:
 
 
 def is_checked(held: Storage) -> bool:
-    """Whether the database would take texts that it does not keep as they are."""
+    """Whether the database accepts texts that it does not keep unchanged."""
     return type(text_kind(held)) is not TextKind
 
 
 class LimitedTextKind(TextKind):
-    """A text of so many characters, or bytes of UTF-8: blanks at its end count too."""
+    """A text of at most so many characters, or bytes of UTF-8. Trailing blanks count too."""
 
     def __init__(self, length: int, *, in_bytes: bool = False) -> None:
         self.length = length
@@ -76,7 +76,7 @@ class UnsignedKind(TextKind):
 
     number = re.compile(r"\s*+\+?(?:0|[1-9][0-9]*+)(?:\s++\+?(?:0|[1-9][0-9]*+))*\s*+")
 
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself
+    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each text is checked on its own
         return False
 
     def value(self, text: str) -> object:
@@ -121,7 +121,7 @@ class TimesKind(FractionsKind):
         super().__init__(DIGITS_OF_SECONDS if storage.places is None else storage.places)
         self.zoned = storage.zoned
 
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself
+    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each text is checked on its own
         return False
 
     def value(self, text: str) -> object:
@@ -143,7 +143,7 @@ class DayKind(TextKind):
 
     infinite = frozenset({"infinity", "-infinity"})
 
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself
+    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each text is checked on its own
         return False
 
     def value(self, text: str) -> object:
@@ -159,7 +159,7 @@ class PartsKind(TextKind):
         self.form = held.form
         self.kinds = [text_kind(part) for part in held.parts]
 
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is looked at by itself
+    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each text is checked on its own
         return False
 
     def value(self, text: str) -> object:

@@ -1,4 +1,4 @@
-"""JSON values, exact: numbers keep every digit, and what jsonb cannot hold is refused before it gets there."""
+"""Exact JSON values: numbers keep every digit, and values that jsonb cannot hold are refused."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class JsonKind(ColumnKind):
     """A JSON text. ``null`` is SQL's NULL."""
 
     def accepts(self, cells: Cells) -> bool:
-        # An escape may spell out what no text may hold.
+        # An escape may encode a character that a text cannot hold.
         if "\\u" in cells.joined or not storable(cells.joined):
             return False
         try:

@@ -1,4 +1,4 @@
-"""What records hold that no column takes, and which declared columns no record has a field for."""
+"""Counts fields without a column, and declared columns without a field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FieldWatch:
     def look(self, batch: Batch, missing: Collection[tuple[str, str]]) -> FieldCounts:
         """The field counts of these records. ``missing``: the columns for which no field has been found so far."""
         if batch.names:
-            # Its shaper refuses a header that lacks a column.
+            # `RowConverter` refuses a header that lacks a column.
             others = [name for name in batch.names if name not in self.headers]
             left = tuple(each for each in missing if each[0] != self.table.name)
             return FieldCounts.of(batch.count if others else 0, others, left, (self.table.name,))
@@ -83,7 +83,7 @@ def _has(record: object, path: tuple[str, ...]) -> bool:
 
 
 def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
-    """Raise InvalidTableError where the route says from where a column comes, and no record has that."""
+    """Raise InvalidTableError if a column's declared ``source`` is in no record."""
     for table, column in _not_found(plan, counts):
         if column.source:
             raise InvalidTableError(
@@ -93,7 +93,7 @@ def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
 
 
 def fields_left_out(counts: FieldCounts) -> tuple[str, ...]:
-    """The first of these: it holds whatever the plan was."""
+    """The warnings that hold whatever the plan is: fields that were left out."""
     if not counts.records:
         return ()
     names = ", ".join(map(repr, counts.names))

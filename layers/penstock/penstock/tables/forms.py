@@ -1,4 +1,4 @@
-"""The forms in which checked rows travel to a destination: a destination names one, and the registry says what it is.
+"""The forms in which checked rows travel to a destination. A destination names a form; the registry defines it.
 
 Rows travel in columns. A form decides what a column holds: texts, Python values, or later an Arrow array.
 """

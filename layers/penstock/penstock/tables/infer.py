@@ -31,11 +31,11 @@ Inferred = tuple[ColumnType, tuple[str, ...]]
 TEXT: Inferred = (ColumnType.TEXT, ("text",))
 JSON: Inferred = (ColumnType.JSON, ("json",))
 
-# In this order: what is spelled as an integer is spelled as a numeric too.
+# The order matters: a valid integer is also a valid numeric.
 TYPES = (ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE, ColumnType.TIMESTAMP)
 OF_NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC)
 OF_TIMES = (ColumnType.DATE, ColumnType.TIMESTAMP)
-# Of longer ones, the next may not fit.
+# A longer integer makes the column numeric: the next one may not fit 64 bits.
 LONGEST_INTEGER = len(str(IntegerKind.most)) - 1
 
 
@@ -111,7 +111,7 @@ def _check_header(names: Sequence[str]) -> None:
 
 
 def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Inferred:
-    """The first of some types that all texts have and keep, with their spellings; else text."""
+    """The first of these types whose values all texts are, unchanged, with their spellings; else text."""
     if texts:
         for kind in among:
             spellings = spellings_of(kind, texts)

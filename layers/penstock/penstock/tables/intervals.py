@@ -1,4 +1,4 @@
-"""Intervals: what PostgreSQL would cut off or round, because the column keeps less, is found before.
+"""Intervals: finds what PostgreSQL would cut off or round because of the column's precision.
 
 https://www.postgresql.org/docs/current/datatype-datetime.html#DATATYPE-INTERVAL-INPUT
 """
@@ -62,14 +62,14 @@ class IntervalKind(TextKind):
         self.step = 10 ** (6 - places) if smallest == "second" else TIMES.get(smallest, 0)
         self.is_limited = self.step != 1
 
-    def accepts(self, cells: object) -> bool:  # noqa: ARG002  # each is looked at by itself
+    def accepts(self, cells: object) -> bool:  # noqa: ARG002  # each text is checked on its own
         return False
 
     def value(self, text: str) -> object:
         try:
             lost = self._loses(list(_parts(text.strip())))
         except UnknownFormError:
-            # PostgreSQL knows more forms; without a limit, it keeps what they say.
+            # PostgreSQL reads more forms. Without a limit, it keeps their values.
             lost = False
             if self.is_limited or "." in text:
                 raise ValueError(f"{shown(text)} is not in a known form, such as 1 day 02:03:04") from None

@@ -1,4 +1,4 @@
-"""Which kind reads a column: by its type, its formats, its spellings, and how an existing table holds it."""
+"""Chooses the kind that reads a column, by its type, formats, spellings, and its type in an existing table."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FORMATTED = {ColumnType.DATE: FormattedDateKind, ColumnType.TIMESTAMP: Formatted
 
 
 def is_formatted(column: Column) -> bool:
-    """Whether the formats of the route say how it is read."""
+    """Whether the column is read by the formats of the route."""
     return bool(column.formats) and column.type in FORMATTED
 
 
 def is_spelled(column: Column) -> bool:
-    """Whether it was inferred, and takes no other forms of text than the sample's."""
+    """Whether the column was inferred, and accepts only the spellings of the sample."""
     return bool(column.spellings) and column.type not in ANY_SPELLING
 
 
@@ -41,7 +41,7 @@ def stays_raw(column: Column) -> bool:
 
 
 def kind_of(column: Column) -> ColumnKind:
-    """What reads the texts of a column."""
+    """The kind that reads the texts of a column."""
     kind = FORMATTED[column.type](column.formats) if is_formatted(column) else PLAIN[column.type]
     if is_spelled(column):
         kind = SpelledKind(kind, column.spellings)

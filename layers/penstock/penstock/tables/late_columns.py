@@ -21,11 +21,11 @@ from penstock.tables.table_router import part_of
 MOST_SORTS = 16
 
 Sorts = Mapping[frozenset[str], Sequence[int]]
-"""Positions of records, by the spare columns that they have fields for."""
+"""Positions of records, by the late columns that they have fields for."""
 
 
 class LateColumns:
-    """Splits the records of one table; JSON objects only, for a header is the same for all records."""
+    """Splits the records of one table. Only JSON objects are split: a header is the same for all records."""
 
     def __init__(self, table: Table) -> None:
         self.table = table

@@ -1,4 +1,4 @@
-"""What PostgreSQL's texts of arrays, composite types, ranges and multiranges hold.
+"""Reads PostgreSQL's texts of arrays, composite types, ranges and multiranges.
 
 https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
 https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX
@@ -38,7 +38,7 @@ class _Reader:
         self.at = self._end(_BLANKS)
 
     def take(self, signs: str) -> str:
-        """The next sign, which is one of these."""
+        """The next sign, which must be one of these."""
         sign = self.sign
         if not sign or sign not in signs:
             raise NotWellFormedError

@@ -1,11 +1,11 @@
-"""Batches of CSV that go to PostgreSQL as they are, because a single regular expression has seen all of them.
+"""Recognises batches of CSV that PostgreSQL can read unchanged, by one regular expression over the whole batch.
 
 Parsing, checking (`RowConverter`) and writing the text of COPY decide what is loaded. The validator only proves that,
 for the bytes at hand, PostgreSQL's own CSV parser has the same result, at a third of the CPU (docs/adr/0016). So the
 expression accepts only plain spellings, which PostgreSQL reads as `ColumnKind.value` does. It need not accept every
 valid batch: a batch that it does not accept is parsed.
 
-Besides, each of these must hold, or there is no validator:
+Each of these must hold, or there is no validator:
 - rows are wanted as texts, and all go to one table;
 - every field of the file belongs to exactly one column, and there are several: an empty line is then no row;
 - delimiter and quote are among those that no number, date or word contains;
@@ -30,11 +30,11 @@ from penstock.tables.spellings import ZONES
 
 SEVERAL = 2
 LONGEST_PAUSE = 15  # batches
-# Alone on a line, it ended the data before version 18.
+# Alone on a line, it ended the data before PostgreSQL 18.
 END_OF_DATA, BACKSLASH = b"\n\\.", b"\\"
 DELIMITERS, QUOTES = ",;|\t", "\"'"
 
-# Repeats that cannot be taken back (``++``) stand only behind single characters: around groups, Python before 3.11.5
+# Possessive repeats (``++``) are used only after single characters: around groups, Python before 3.11.5
 # lets them match what they should not.
 _UNSIGNED = r"[0-9]{1,100}+(?:\.[0-9]{1,100}+)?"
 _DATE = (
@@ -55,7 +55,7 @@ SPELLINGS: Mapping[ColumnType, str] = {
     ColumnType.TIMESTAMP: f"(?:{_DATE})(?:[T ]{_TIME}(?:{_OFFSET})?)?",
 }
 
-# Of columns that were inferred: as `spellings`, where PostgreSQL reads it alike.
+# For inferred columns: as `spellings`, where PostgreSQL reads them alike.
 _CLOCKS = {"hh:mm": _MINUTES, "hh:mm:ss": f"{_MINUTES}:[0-5][0-9]{_FRACTION}"}
 _INFERRED: Mapping[str, str] = {
     "integer": r"-?[1-9][0-9]{0,17}+|0",
@@ -106,17 +106,17 @@ class _Recognised:
             text = text.replace(b"\r\n", b"\n")
         if not text.endswith(b"\n"):
             text += b"\n"
-        if BACKSLASH in text and END_OF_DATA in text:  # a single byte is found fifteen times as fast
+        if BACKSLASH in text and END_OF_DATA in text:  # a search for one byte is fifteen times as fast
             return None
         rest, count = self._row.subn(b"", text)
-        # A line end inside quotes is part of a value, CR and all.
+        # A line end inside quotes is part of a value, CR included.
         if rest or (with_cr and count < text.count(b"\n")):
             return None
         return RawCsv(text, count, *self._form)
 
 
 def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
-    """The column of every field; empty where a field has none, or a column no field."""
+    """The column of every field; empty if a field has no column, or a column no field."""
     columns = {column.source or column.name: column for column in table.columns}
     if len(columns) < len(table.columns) or sorted(columns) != sorted(names):
         return []
@@ -131,7 +131,7 @@ def _is_converted(column: Column) -> bool:
 
 
 def _spelling(column: Column) -> str:
-    """What a value of the column may look like, as an expression."""
+    """The expression that matches a value of the column."""
     if is_spelled(column):
         return "|".join(f"(?:{_INFERRED[name]})" for name in column.spellings)
     held = column.storage
@@ -147,7 +147,7 @@ def _spelling(column: Column) -> str:
 
 def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:
     """One field with or without quotes. None of the column's null tokens but the empty one, and that only if it may
-    be null: they are left to who knows what to do about them."""
+    be null: the parser handles the others."""
     optional = "" in column.nulls and column.nullable and not required
     tokens = [token for token in column.nulls if token]
     bare = _unless(tokens, f"[{delimiter}\n]")

@@ -9,8 +9,8 @@ from penstock.model.record import Batch
 
 
 def single_batch(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
-    """Batches, each with whether it is the only one. The first is held until there is a second, or none: what is wrong
-    at the end of a source of one batch is found before that is loaded."""
+    """Batches, each with whether it is the only one. The first is held until a second one comes, or the source ends: an
+    error at the end of a source of one batch is found before the batch is loaded."""
     rest = iter(batches)
     held = list(islice(rest, 2))
     for batch in held:

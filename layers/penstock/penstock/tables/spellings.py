@@ -1,4 +1,4 @@
-"""How inferred columns are spelled: the forms of text that the sample has shown, and no others.
+"""The spellings of inferred columns: the forms of text in the sample, and no others.
 
 A sample is a guess. What comes behind it must not change by the guess: ``02134`` is no integer, ``1`` no word for true
 where the words are true and false. docs/types.md lists the names and what each takes; tests read that list.
@@ -23,7 +23,7 @@ class Spelling(NamedTuple):
     examples: str
 
 
-# Repeats that cannot be taken back (``++``) stand only behind single characters: see `raw_csv`.
+# Possessive repeats (``++``) are used only after single characters: see `raw_csv`.
 WHOLE = r"(?:0|[1-9][0-9]*+)"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 CLOCKS = {"hh:mm": r"[0-9]{2}:[0-9]{2}", "hh:mm:ss": r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6}+)?"}
@@ -48,7 +48,7 @@ SPELLINGS: Mapping[str, Spelling] = {
     **_MOMENTS,
     "json": Spelling(ColumnType.JSON, r"(?s:.*)", "any JSON value"),
 }
-# Types whose values do not depend on how they are spelled: nothing has to be remembered of them.
+# Types whose values do not depend on the spelling: it need not be kept.
 ANY_SPELLING = frozenset({ColumnType.TEXT, ColumnType.JSON})
 
 # Behind a line end, which is quickly found.
@@ -57,12 +57,12 @@ _LEADING_ZERO_OF_NUMBER = re.compile(r"\n-?0[0-9]")
 
 
 def pattern_of(spellings: Iterable[str]) -> str:
-    """What any of the spellings matches."""
+    """An expression that matches any of the spellings."""
     return "|".join(f"(?:{SPELLINGS[name].pattern})" for name in spellings)
 
 
 def spellings_of(kind: ColumnType, texts: Sequence[str]) -> tuple[str, ...]:
-    """The spellings of one type that texts have, as few as there are; empty where one text has none."""
+    """The fewest spellings of one type that match all texts; empty if a text matches none."""
     found = []
     left = texts
     for name, spelling in SPELLINGS.items():
@@ -76,7 +76,7 @@ def spellings_of(kind: ColumnType, texts: Sequence[str]) -> tuple[str, ...]:
 
 
 class SpelledKind(ColumnKind):
-    """Another kind, but only in these spellings. What is written is the text itself."""
+    """Another kind, restricted to these spellings. The text itself is stored."""
 
     def __init__(self, kind: ColumnKind, spellings: tuple[str, ...]) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""A plan's columns as existing tables hold them: the table knows better than a sample, and than a column without type.
+"""Adapts a plan's columns to existing tables: the table overrides a sample, and a column without type.
 
 A column that was inferred, or declared as text, takes the type of the table's column. One that was declared otherwise
 is read as declared, and stored as the table has it.
@@ -20,7 +20,7 @@ Storages = Mapping[str, Storage]
 
 
 def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePlan:
-    """The plan with its columns as the ``existing`` tables, by name, hold them; the others stay as they are."""
+    """The plan with the columns as the ``existing`` tables, by name, hold them. Other tables are unchanged."""
 
     def fitted(table: Table) -> Table:
         storages = existing.get(table.name, {})
@@ -36,7 +36,7 @@ def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePl
 
 
 def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
-    """What the table has besides inferred columns."""
+    """The columns of the table that are not in the plan."""
     if not table.inferred:
         return ()
     own = {column.name for column in table.columns}
@@ -48,7 +48,7 @@ def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
 
 
 def fit_column(column: Column, held: Storage | None) -> Column:
-    """The column as an existing table holds it; as it is where the table has none of its name."""
+    """The column as an existing table holds it; unchanged if the table has none of its name."""
     if held is None:
         return column
     if not is_declared(column) and is_made_by_inference(held):
@@ -57,13 +57,13 @@ def fit_column(column: Column, held: Storage | None) -> Column:
 
 
 def is_made_by_inference(held: Storage) -> bool:
-    """Whether Penstock made the column of a sample, and nobody has altered its type since."""
+    """Whether Penstock created the column from a sample, and its type is unchanged since."""
     known = all(name in SPELLINGS and SPELLINGS[name].type is held.type for name in held.spellings)
     return bool(held.spellings) and known and held == Storage(held.type, spellings=held.spellings)
 
 
 def is_declared(column: Column) -> bool:
-    """Whether the route says more of the column's type than that it comes as text."""
+    """Whether the route declares a type other than text."""
     return not column.spellings and column.type is not ColumnType.TEXT
 
 
@@ -75,5 +75,5 @@ def _type_of(column: Column, held: Storage) -> ColumnType:
     both = {column.type, held.type}
     if both <= NUMBERS:
         return ColumnType.INTEGER if ColumnType.INTEGER in both else held.type
-    # A time of day must not get lost on its way to a date.
+    # A date column would drop a time of day.
     return held.type if column.type is ColumnType.TIMESTAMP and held.type is ColumnType.DATE else column.type

@@ -1,4 +1,4 @@
-"""What the column of an existing table takes, where the database itself would change a value instead of refusing it.
+"""The limits of columns of existing tables, where the database would change a value instead of refusing it.
 
 PostgreSQL rounds a number to the scale of its column and a time to its precision, cuts blanks off to the length of a
 varchar, forgets the zone of a time where the column has none, and reads ``03.04.05`` by the session's DateStyle. Each
@@ -20,7 +20,7 @@ from penstock.tables.times import DIGITS_OF_SECONDS
 
 
 def stored_kind(kind: ColumnKind, storage: Storage) -> ColumnKind:
-    """``kind``, within what the column holds."""
+    """``kind`` within the limits of the column."""
     match storage.type:
         case ColumnType.NUMERIC if storage.places is not None:
             return RoundingKind(kind, storage.places)
@@ -49,7 +49,7 @@ class Within(ColumnKind):
 
 
 class BothKind(Within):
-    """A kind that the route declares, for a column that keeps the text: it must be in the order of both."""
+    """A kind that the route declares, for a column that keeps the text: the text must be valid for both."""
 
     def __init__(self, kind: ColumnKind, texts: TextKind) -> None:
         super().__init__(kind)

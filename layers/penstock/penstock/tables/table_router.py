@@ -69,7 +69,7 @@ class TableRouter:
         return value, cast("Row", payload)
 
     def _known(self, value: object) -> str | None:
-        """What says where the record goes; None where it is ignored."""
+        """The value that names the table; None if the record is ignored."""
         if isinstance(value, str) and value in self.choice.tables:
             return value
         if self.choice.ignore_unknown:

@@ -20,7 +20,7 @@ REMEMBERED = 16_384
 
 
 def not_iso(text: str, what: str, example: str) -> ValueError:
-    """The reason for a text that may be a date or a time, but in which form is for the route to say."""
+    """The reject reason of a text that may be a date or a time in a form that the route must declare."""
     if any(character.isdigit() for character in text):
         return ValueError(f"{shown(text)} is not {what} of ISO 8601, such as {example}: declare the column's format")
     return ValueError(f"{shown(text)} is not {what}")
@@ -91,7 +91,7 @@ class FormattedDateKind(FormattedKind):
 
 
 def zoned(moment: datetime) -> datetime:
-    """A timestamp without zone is taken for UTC."""
+    """A timestamp without zone is UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -51,7 +51,7 @@ def members(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[byt
 
 
 class EndMarker:
-    """Whether a BGZF source ends with an empty member, as its writers do: cut between two members, it has none."""
+    """Whether a BGZF source ends with an empty member, as its writers do. A source cut between two members has none."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -64,7 +64,7 @@ class EndMarker:
         self._before = self._trace.produced
 
     def check(self) -> None:
-        """The source has ended, of which the last member was told."""
+        """The source has ended after the last member that was noted."""
         if self._is_bgzf and self._trace.produced > self._before:
             self._trace.warnings.append("no BGZF end-of-file marker: the source may be cut short between two blocks")
 

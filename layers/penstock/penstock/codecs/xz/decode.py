@@ -37,7 +37,7 @@ _FILTERS = {
     _LZMA2: "lzma2",
 }
 
-# What liblzma needs besides the dictionary, generously: 0.1 MiB was seen.
+# Memory that liblzma needs besides the dictionary; 0.1 MiB was measured.
 OVERHEAD = 1 * MIB
 
 

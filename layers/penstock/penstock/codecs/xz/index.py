@@ -39,7 +39,7 @@ _SLICE = 16 * 1024
 class Blocks:
     """Blocks as units. ``header`` is that of the stream in which the feed stands, empty between streams.
 
-    ``index``: the CRC32 of the records that its index must have so far, and how many; None where nobody knows.
+    ``index``: the CRC32 of the records that its index must have so far, and how many; None if unknown.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Blocks:
         at = feed.position
         flags, length = read_footer(feed.exactly(FOOTER_SIZE, "an xz footer"), at)
         if (flags, length) != (self._header[6:8], size):
-            raise CorruptSourceError("xz footer does not fit its stream", offset=at)
+            raise CorruptSourceError("xz footer does not match its stream header", offset=at)
         self._header = b""
         self._trace.members += 1
 
@@ -157,7 +157,7 @@ class _Decoder:
         return self._decompressor.eof
 
     def give(self, data: bytes, offset: int) -> Iterator[bytes]:
-        """What comes of it. Raises CorruptSourceError with the offset of what stands there in the source."""
+        """Its content. Raises CorruptSourceError with the offset of what stands there in the source."""
         decompressor = self._decompressor
         more = True
         while more:

@@ -1,4 +1,4 @@
-"""Counting CSV records at memory speed, by the rules of the csv module.
+"""Counts CSV records at memory speed, by the rules of the csv module.
 
 What a quote does depends on the byte before it alone, once adjacent quotes have cancelled each other:
 
@@ -56,7 +56,7 @@ class CsvRules:
         return byte not in (self._delimiter, self._quote, _LINE_END, b"\r")
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
-        """The state behind the data, and how many records begin in it."""
+        """The state after the data, and how many records begin in it."""
         quoted = self._quote in data if self._quote else False
         if not data or (state == IN_QUOTES and not quoted):
             return state, 0
@@ -95,7 +95,7 @@ class CsvRules:
                 return at
 
     def _is_dense(self, text: bytes) -> bool:
-        """Whether going line by line is faster than looking at each quote."""
+        """Whether counting by lines is faster than by quotes."""
         lines = text.count(_LINE_END, 0, _SAMPLE) + text.count(self._pair, 0, _SAMPLE)
         return text.count(self._quote, 0, _SAMPLE) > _DENSE * lines
 
@@ -185,7 +185,7 @@ class CsvRules:
         return _line_ends(text) - _line_ends(outside), closed
 
     def _after(self, state: int, text: bytes) -> int:
-        """The state behind any text whose line ends are LF."""
+        """The state after any text whose line ends are LF."""
         if not text:
             return state
         if not self._quote:
@@ -203,7 +203,7 @@ class CsvRules:
         return AFTER_QUOTE if odd == (state == IN_QUOTES) else IN_QUOTES
 
     def _outside(self, text: bytes) -> int:
-        """The state behind a text that ends outside quotes, and with none."""
+        """The state after a text that ends outside quotes, and not with a quote."""
         if text.endswith(_LINE_END):
             return START
         return FIELD_START if text.endswith(self._delimiter) else IN_FIELD

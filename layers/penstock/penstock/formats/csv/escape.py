@@ -1,4 +1,4 @@
-"""Escape characters of a CSV: what follows one is text, whatever it is.
+"""Escape characters of a CSV: the character after one is always text.
 
 So a pair of an escape and a character is taken out of sight before quotes, delimiters and line ends are looked for, in
 bytes and in texts alike; all other rules then hold as they do without. An escape at the very end of a source is text.

@@ -1,4 +1,4 @@
-"""Counting CSV records where an escape character takes the meaning of what follows it."""
+"""Counts CSV records in a source with an escape character."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EscapedRules:
         self._text = next(bytes([sign]) for sign in _TEXT if bytes([sign]) != escape and rules.is_text(bytes([sign])))
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
-        """The state behind the data, and how many records begin in it."""
+        """The state after the data, and how many records begin in it."""
         if not data:
             return state, 0
         state, plain, is_open = self._plain(state, data)

@@ -1,8 +1,8 @@
-"""Where CSV records begin and end, and what they hold, in bytes that may be cut anywhere.
+"""Finds where CSV records begin and end, and their fields, in bytes that may be cut anywhere.
 
 The csv module decides: records are those of ``csv.reader`` over the whole text. RFC 4180, and what spreadsheet
 programs write: any line end, line ends and doubled quotes inside quotes, stray quotes inside unquoted fields. A record
-in which text follows a closing quote ends where that module says, but is none: nobody knows what its writer meant.
+in which text follows a closing quote ends where that module says, but is a reject: its meaning is unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Reader(Iterator[Fields], Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one source spells its records. An empty ``quote`` means that quotes are text; without ``escape`` no
+    """The CSV dialect of one source. An empty ``quote`` means that quotes are text; without ``escape`` no
     character takes the meaning of the next."""
 
     delimiter: str
@@ -146,11 +146,11 @@ class Dialect:
         return self.escapes.blank(data) if self.escapes else data
 
     def looks_escaped(self, data: bytes) -> bool:
-        """Whether quotes stand behind backslashes, as some write them, though no route says so."""
+        """Whether quotes seem to be escaped by backslashes, though the route declares no escape."""
         return bool(self.quote) and not self.escape and b"\\" + self.quote_bytes in data
 
     def stray(self, record: bytes) -> str:
-        """What is wrong with a whole record in which text follows a closing quote; empty where none does."""
+        """What is wrong with a record in which text follows a closing quote; empty if there is no such text."""
         if not self.quote or self.quote_bytes not in record:
             return ""
         text = self.blank(record).decode(self.codec, "surrogateescape").rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""Passing over a CSV record that is too long to be held."""
+"""Skips a CSV record that is too long for memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RecordSkipper:
             )
 
     def _stop(self, window: bytes, *, last: bool) -> int:
-        """How far the window can be looked at: characters and pairs that it cuts are left for the next."""
+        """The part of the window that can be read: characters and pairs that it cuts are left for the next window."""
         if last:
             return len(window)
         stop = whole_characters(window[: -self._hold])

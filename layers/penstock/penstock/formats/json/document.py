@@ -1,4 +1,4 @@
-"""A JSON document that holds a list of records, into batches, without ever holding the document."""
+"""Parses a JSON document that holds a list of records into batches, without holding the document in memory."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def parse_json_document(
 ) -> Iterator[Batch]:
     """Rows are the elements of the list at ``options.records``, decoded; an object in its place is one record.
 
-    Floats are Decimal, and their text is the file's. Of a doubled key the last value stands. Rejects: elements with
-    numbers that are none, nested beyond the interpreter's stack, undecodable or over ``max_record``. To go on at
+    Floats are Decimal, and their text is the file's. Of a doubled key the last value counts. Rejects: elements with
+    numbers that are none, nested beyond the interpreter's stack, undecodable or over ``max_record``. To resume at
     ``resume.row``, all elements before are parsed again. Memory: five times the window (the larger of ``batch_bytes``
     and ``max_record``, at most their sum), one chunk, and the rows of one batch.
 
@@ -64,7 +64,7 @@ def settle_document(chunks: Iterable[bytes], options: ParseOptions) -> ParseOpti
 
 
 def _settled_within(feed: Window, options: ParseOptions, size: int) -> ParseOptions:
-    """The same for a document that lies within ``size`` bytes; what is wrong with it is found on the second look."""
+    """The same for a document of at most ``size`` bytes. Its errors are raised when it is parsed."""
     window, last = feed.window(size)
     if not (last and options.records):
         return options
@@ -199,7 +199,7 @@ class ElementCutter:
         return text.encode(self._feed.encoding.codec, "surrogateescape")
 
     def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
-        """Where the elements of the data stand, which starts at ``offset``."""
+        """The position of each element of the data, which starts at ``offset``."""
         text = self._text(data, last=True)
         passed = 0
         for number, element in enumerate(_elements(text, single=self._single)):
@@ -254,13 +254,13 @@ def _past_blanks(text: str, at: int) -> int:
 
 
 def _value_end(text: str, start: int) -> int:
-    """Where the value that starts here ends; -1 if it goes on beyond the text."""
+    """Where the value that starts here ends; -1 if it continues beyond the text."""
     end, ended = ValueEnd().find(text, start)
     return end if ended else -1
 
 
 def _syntax_error(text: str) -> json.JSONDecodeError | None:
-    """What is wrong with the value that the text begins with, but for being cut off inside a string."""
+    """What is wrong with the value that the text begins with, except a string that is cut off."""
     try:
         DECODER.raw_decode(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Passing over a JSON value of any size, checked to be one (RFC 8259).
+"""Skips a JSON value of any size, and validates it (RFC 8259).
 
 Values that lie within a window are checked by the json module at its speed; around those that do not, sign by sign.
 """
@@ -46,7 +46,7 @@ def pass_value(feed: Window, *, decoded: bool = True) -> None:
 
 
 class Next(NamedTuple):
-    """What takes the next sign; None behind the value."""
+    """The handler of the next sign; None after the value."""
 
     following: Step | None
 
@@ -94,7 +94,7 @@ class _Walk:
         self._text, self._at = self._window.decode("latin-1"), 0
 
     def _pass(self) -> None:
-        """Move past what was looked at. Raises BadDocumentError where it is not in the source's encoding."""
+        """Move past the text that was read. Raises BadDocumentError if it is not in the source's encoding."""
         passed = self._window[: self._at]
         if self._decoder and not (passed.isascii() and not self._decoder.getstate()[0]):
             # What the decoder holds of a character is before the window.
@@ -170,7 +170,7 @@ class _Walk:
         return self._after()
 
     def _after(self) -> Next:
-        """What follows a value; nothing where it was the one to pass."""
+        """What follows a value; nothing if it was the value to skip."""
         return Next(self._separator if self._open else None)
 
     def _separator(self, sign: str) -> Next:
@@ -200,7 +200,7 @@ class _Walk:
             self._refill()
 
     def _long_number(self) -> None:
-        """A number that does not end within the window. Of one that long only the characters are looked at."""
+        """A number that does not end within the window. Only its characters are checked."""
         is_long = False
         while True:
             end = self._digits_end(self._at)

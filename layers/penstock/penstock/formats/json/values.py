@@ -18,7 +18,7 @@ UNDECODABLE = (ValueError, RecursionError, decimal.InvalidOperation)
 
 
 class NotANumberError(ValueError):
-    """NaN or an infinity: Python and JavaScript libraries write them, JSON does not know them."""
+    """NaN or an infinity: Python and JavaScript libraries write them, JSON does not allow them."""
 
 
 def _refuse(constant: str) -> object:
@@ -30,7 +30,7 @@ def _integer(text: str) -> object:
 
 
 class Spelling(IntEnum):
-    """How numbers of a text are spelled: some only as the decoder of their row keeps them, which takes longer."""
+    """The spelling of a text's numbers. Some need a slower decoder to keep their text."""
 
     PLAIN = 0
     EXPONENTS = 1
@@ -57,7 +57,7 @@ _MINUS_ZERO = re.compile(rb"-0(?:[\s,\]}]|$)")
 
 
 def spelling_of(data: bytes) -> Spelling:
-    """How its numbers may be spelled: to find out for certain takes longer than to decode them."""
+    """The spelling that its numbers may have. An exact check would take longer than decoding."""
     if b"-0" in data and _MINUS_ZERO.search(data):
         return Spelling.MINUS_ZERO
     shape = data.translate(_DIGITS_TO_ZERO)

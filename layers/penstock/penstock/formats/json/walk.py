@@ -1,6 +1,6 @@
-"""Walking through a JSON document without holding it: to where its records lie, past values, to its end.
+"""Walks through a JSON document without holding it: to its records, past values, to its end.
 
-Skipped values are checked to be JSON (see `penstock.formats.json.skip`). Of a doubled key the last value stands.
+Skipped values are checked to be JSON (see `penstock.formats.json.skip`). Of a doubled key the last value counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counting the records of JSON Lines: lines that hold more than white space."""
+"""Counts the records of JSON Lines: lines that hold more than white space."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BEFORE_BLANK = re.compile(rb"\n(?=[ \t\r]*+\n)")
 
 
 class LineRules:
-    """Counts lines; a record begins where its line does, be it with white space."""
+    """Counts lines. A record begins where its line begins, leading white space included."""
 
     entries = (LINE, _SOME_SPACE, RECORD)
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
-        """The state behind the data, and how many lines in it are found to be records."""
+        """The state after the data, and how many of its lines are records."""
         first, last = data.find(_LINE_END) + 1, data.rfind(_LINE_END) + 1
         if not first:
             return _within(state, data, 0, len(data))
@@ -45,7 +45,7 @@ class LineRules:
 
 
 def _within(state: int, data: bytes, start: int, end: int) -> tuple[int, int]:
-    """The state behind a part of one line, and whether it made a record of it."""
+    """The state after a part of one line, and whether the line became a record in it."""
     if state == RECORD:
         return RECORD, 0
     if _TEXT.search(data, start, end):

@@ -16,7 +16,7 @@ from penstock.model.span import Within
 _WINDOW = 256 * 1024
 _BLANK = b" \t\r\n"
 
-# NaN stands between two lines when a piece is decoded at once: no valid line can hold it or close what another
+# NaN is put between two lines when a piece is decoded at once: no valid line can hold it or close what another
 # has opened across it. That saves a quarter to a third of the time, and lines share the strings of their keys.
 _BETWEEN = object()
 _JOINED = decoders(lambda _: _BETWEEN)
@@ -32,7 +32,7 @@ def parse_json_lines(
 ) -> Iterator[Batch]:
     """Rows are whatever the lines hold, decoded: mappings if they are records. Blank lines are no records.
 
-    Floats are Decimal, and their text is the file's. Of a doubled key the last value stands. Rejects: lines that are
+    Floats are Decimal, and their text is the file's. Of a doubled key the last value counts. Rejects: lines that are
     not JSON (NaN and infinities are not), nested beyond the interpreter's stack, or over ``max_record``. Memory: three
     times the window (the larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of
     one batch.

@@ -1,4 +1,4 @@
-"""What the cells of a workbook mean (ECMA-376 part 1, 18.3.1.4, 18.8.30 and 18.17.4), as the texts a CSV would hold."""
+"""Cell values of a workbook (ECMA-376 part 1, 18.3.1.4, 18.8.30 and 18.17.4) as the texts that a CSV would hold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 class CellType(Enum):
-    """What a number format makes of a serial number."""
+    """What a number format shows a serial number as."""
 
     DATE = auto()
     TIME = auto()
@@ -101,7 +101,7 @@ def plain_text(text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """None where it is none, or none that a spreadsheet can hold. Python also knows 1_000, digits of other scripts."""
+    """The number; None if it is not one that a spreadsheet can hold. (Python also reads 1_000 and other digits.)"""
     if "_" in text or not text.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""The zip that a workbook is (ECMA-376 part 2): its parts, and which of them refers to which."""
+"""The zip package of a workbook (ECMA-376 part 2): its parts, and the relationships between them."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _ENCRYPTED = 0x1
 # zlib's header, checksums and block overhead count for nothing here; a part below this size cannot hurt.
 _SMALL = 1 * MIB
 
-# What reading a damaged member raises; NotImplementedError where flags say that it is none of ours.
+# What reading a damaged member raises; NotImplementedError for flags that zipfile does not support.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, expat.ExpatError)
 
 
 class Package:
-    """An open workbook's parts. The file stays the caller's.
+    """The parts of an open workbook. The caller closes the file.
 
-    Raises BadDocumentError where it is none, is damaged or encrypted, ExpansionLimitError where a part decompresses
-    beyond the limits.
+    Raises BadDocumentError if the file is not a workbook, is damaged or encrypted, ExpansionLimitError if a part
+    decompresses beyond the limits.
     """
 
     def __init__(self, file: BinaryIO, limits: WorkbookLimits) -> None:
@@ -136,7 +136,7 @@ class Package:
 
 
 class _ShortReads(io.RawIOBase):
-    """A file of which no more may be asked for at once than a directory may take: zipfile reads one whole."""
+    """A file that limits one read to the largest directory: zipfile reads the directory in one call."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

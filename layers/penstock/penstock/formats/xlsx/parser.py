@@ -1,4 +1,4 @@
-"""A worksheet of an XLSX workbook into batches."""
+"""Parses a worksheet of an XLSX workbook into batches."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def parse_xlsx(
     Formulas count with the value that was stored with them, and errors (#N/A) with their text. Of merged cells the
     first holds the value. Dates and times are ISO 8601, durations hours:minutes:seconds, booleans true and false,
     numbers the shortest text of the same value. The header is the first row that holds anything; rows that hold
-    nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values beside the
+    nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values outside the
     columns of the header, formulas without stored value, rows over ``max_record`` characters.
 
     There are no byte offsets: those of batches and places are 0, and the raw text begins with the sheet's row. To go
@@ -95,7 +95,7 @@ def parse_xlsx(
 
 
 class RowCutter:
-    """Takes rows from a sheet until their texts, and a sign between them, are as long as is asked for (see Cutter)."""
+    """Takes rows from a sheet up to the requested length of their texts, with a sign between them (see Cutter)."""
 
     def __init__(self, rows: Iterator[SheetRow], sheet: str, *, left: int, width: int, max_record: int) -> None:
         self._rows = rows

@@ -29,7 +29,7 @@ _LETTERS = 3
 
 
 class SheetRow(NamedTuple):
-    """``number`` counts from 1. ``cells`` begin with column A; ``fault`` says why the row cannot be taken."""
+    """``number`` counts from 1. ``cells`` begin with column A. ``fault``: why the row is rejected."""
 
     number: int
     cells: list[str | None]
@@ -136,7 +136,7 @@ class _RowReader:
         return None
 
     def _starts_rarely(self, name: str, within: str) -> bool:
-        """Whether it is another element that means something here."""
+        """Whether the element has a meaning here."""
         if name is self._t and (within is self._is or within is self._r):
             self._text.clear()
             self._outer = within
@@ -190,7 +190,7 @@ class _RowReader:
             self.rows.append(SheetRow(self._number, self._cells, self._fault))
 
     def _let_go(self) -> None:
-        """What a row holds that is too long is kept no longer than it can be shown."""
+        """Of a row that is too long, only what a reject shows is kept."""
         if sum(len(cell) for cell in self._cells if cell) > self._max_record:
             self._fault = f"longer than {self._max_record:,} characters"
             self._cells = shown(self._cells)

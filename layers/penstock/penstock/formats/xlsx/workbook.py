@@ -33,9 +33,9 @@ class Sheet:
 
 
 class Workbook:
-    """An open workbook. A context manager; the file stays the caller's.
+    """An open workbook. A context manager; the caller closes the file.
 
-    Raises BadDocumentError where the file is none, is damaged or encrypted, ExpansionLimitError where a part
+    Raises BadDocumentError if the file is not a workbook, is damaged or encrypted, ExpansionLimitError where a part
     decompresses beyond the limits.
     """
 

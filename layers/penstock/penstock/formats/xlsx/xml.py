@@ -45,7 +45,7 @@ Attributes = Mapping[str, str]
 
 
 def new_parser(part: str) -> expat.XMLParserType:
-    """A parser that refuses what no workbook holds. Raises BadDocumentError."""
+    """A parser that refuses XML that no workbook holds. Raises BadDocumentError."""
     parser = expat.ParserCreate(namespace_separator=" ", intern={})
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse_dtd
@@ -111,7 +111,7 @@ class StartTags:
 
 
 class Skipper:
-    """Passes over elements that mean nothing here, with all that they hold."""
+    """Skips elements without a meaning here, with their content."""
 
     def __init__(self, part: str, parser: expat.XMLParserType) -> None:
         self._part = part
