@@ -1,7 +1,7 @@
 """Recognises batches of CSV that PostgreSQL can read unchanged, by one regular expression over the whole batch.
 
 Parsing, checking (`RowConverter`) and writing the text of COPY decide what is loaded. The validator only proves that,
-for the bytes at hand, PostgreSQL's own CSV parser has the same result, at a third of the CPU (docs/adr/0016). So the
+for the bytes at hand, PostgreSQL's own CSV parser has the same result, at a third of the CPU (docs/adr/0017). So the
 expression accepts only plain spellings, which PostgreSQL reads as `ColumnKind.value` does. It need not accept every
 valid batch: a batch that it does not accept is parsed.
 
