@@ -12,7 +12,6 @@ from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import AGE, S3_URI, human_age
 from penstock_cli.uploads import as_json
-from penstock_cli.user_dirs import upload_states
 
 if TYPE_CHECKING:
     from penstock.wiring.upload import Known, Transfers
@@ -34,7 +33,7 @@ def abort(
       penstock abort s3://lake/incoming/big.csv.gz
       penstock abort --older-than 7d s3://lake/incoming/
     """
-    from penstock.wiring.upload import Transfers  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415  # boto3 takes longer to import than --help may
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     if upload_id and older_than is not None:

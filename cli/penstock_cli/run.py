@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.limits import MIB
 from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
@@ -116,14 +115,7 @@ def run(
     A load into PostgreSQL that was cut short goes on where it stopped when it is run again, and one that is in already
     is not loaded twice. What is rejected is listed, with row, offset and reason.
     """
-    from penstock.wiring.run import (  # noqa: PLC0415  # boto3
-        CliClients,
-        RouteChoice,
-        Runner,
-        RunOptions,
-        request_by_destination,
-        request_by_route,
-    )
+    from penstock.wiring.api import prepare_run  # noqa: PLC0415  # only who runs something
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
@@ -140,26 +132,35 @@ def run(
         raise click.UsageError("--json and --to - both need standard output.")
     if to == STDOUT and sys.stdout is None:
         raise click.UsageError("--to - needs standard output, which is closed.")
-    clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
-    runner = Runner(clients, memory * MIB, dsn)
     with interrupted_once():
-        if to:
-            request = request_by_destination(runner.resolver, source, as_key, table.order(to, codec))
-        else:
-            request = request_by_route(
-                clients, runner.resolver, source, as_key, RouteChoice(routes_uri, stack, route_name)
-            )
+        prepared = prepare_run(
+            source,
+            to=to,
+            routes=routes_uri,
+            route=route_name,
+            stack=stack,
+            as_key=as_key,
+            codec=codec,
+            dsn=dsn,
+            again=again,
+            rejects=rejects,
+            memory=memory,
+            profile=aws.profile,
+            region=aws.region,
+            endpoint_url=aws.endpoint_url,
+            **(table.options if to else {}),
+        )
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
-                ran = runner.run(request, RunOptions(again, rejects), _Beat(progress, request))
+                ran = prepared.run(_Progress(progress, prepared.request))
             except KeyboardInterrupt:
-                progress.tell(_interrupted(request))
+                progress.tell(_interrupted(prepared.request))
                 raise
     _tell(ran, progress, output, to_stdout=to == STDOUT)
 
 
-class _Beat:
-    """Passes on how far it is."""
+class _Progress:
+    """Shows how far the run is."""
 
     def __init__(self, progress: Progress, request: RunRequest) -> None:
         self._bar = progress

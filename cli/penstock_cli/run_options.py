@@ -11,7 +11,6 @@ import click
 
 from penstock.model.parse_options import Format
 from penstock.model.table import Mode
-from penstock.run.destination_spec import DestinationSpec
 
 R = TypeVar("R")
 
@@ -41,27 +40,26 @@ class TableOptions:
         """The options that were typed."""
         return [f"--{one.name.replace('_', '-')}" for one in fields(self) if getattr(self, one.name)]
 
-    def order(self, to: str, codec: str) -> DestinationSpec:
-        """With these a destination is an order."""
-        parse: dict[str, object] = {
+    @property
+    def options(self) -> dict[str, Any]:
+        """The same as options of `penstock.run`."""
+        return {
             "format": self.format,
             "delimiter": {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter),
             "quote": self.quote,
             "escape": self.escape,
             "encoding": self.encoding,
-            "header": False if self.no_header else None,
-            "columns": self.columns.split(",") if self.columns else None,
+            "header": not self.no_header,
+            "columns": self.columns.split(",") if self.columns else (),
             "records": self.records,
             "sheet": self.sheet,
-        }
-        table: dict[str, object] = {
             "mode": self.mode,
-            "key": [name for names in self.key for name in names.split(",")] or None,
-            "create": self.create or None,
-            "atomic": self.atomic or None,
-            "nulls": ["", *self.null] if self.null else None,
+            "key": [name for names in self.key for name in names.split(",")],
+            "create": self.create,
+            "atomic": self.atomic,
+            "nulls": self.null,
+            "max_rejects": self.max_rejects or 0,
         }
-        return DestinationSpec(to, codec, self.max_rejects or "0", _without_none(parse), _without_none(table))
 
 
 def table_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -90,7 +88,3 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
         return command(table=TableOptions(**chosen), **kwargs)
 
     return with_table
-
-
-def _without_none(values: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -17,7 +17,6 @@ from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import S3_URI, SIZE, human_size
-from penstock_cli.user_dirs import upload_states
 from penstock_local.interrupt import sigterm_exits
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def _upload(
     orders: Sequence[tuple[str, Target]], wishes: Wishes, threads: int, aws: AwsOptions, output: OutputOptions
 ) -> None:
     # boto3 and rich take longer to import than `--help` may take.
-    from penstock.wiring.upload import Transfers  # noqa: PLC0415
+    from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     progress = Progress(quiet=output.quiet)

@@ -13,7 +13,6 @@ from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_
 from penstock_cli.output import Safe, echo, echo_json
 from penstock_cli.params import S3_URI, human_age
 from penstock_cli.table import aligned
-from penstock_cli.user_dirs import upload_states
 
 if TYPE_CHECKING:
     from penstock.wiring.upload import Known
@@ -33,7 +32,7 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
       penstock uploads s3://lake/incoming/
     """
     from penstock.upload.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
-    from penstock.wiring.upload import Transfers, upload_records  # noqa: PLC0415
+    from penstock.wiring.upload import Transfers, upload_records, upload_states  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     mine = upload_records(upload_states())

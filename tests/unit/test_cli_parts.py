@@ -145,7 +145,7 @@ def test_only_the_first_ctrl_c_interrupts() -> None:
 def test_help_is_quick_because_it_imports_no_rich_and_no_wiring() -> None:
     code = (
         "import sys; import penstock_cli.upload, penstock_cli.uploads, penstock_cli.abort;"
-        "print(sorted({'boto3', 'rich', 'platformdirs', 'penstock.wiring'} & set(sys.modules)))"
+        "print(sorted({'boto3', 'botocore', 'rich', 'platformdirs', 'penstock.wiring.upload'} & set(sys.modules)))"
     )
     import subprocess
 

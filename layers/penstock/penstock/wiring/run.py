@@ -51,6 +51,7 @@ from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, Sour
 
 __all__ = [
     "CliClients",
+    "PreparedRun",
     "RouteChoice",
     "RunOptions",
     "RunRequest",
@@ -212,6 +213,23 @@ class Runner:
         if not self.dsn:
             raise ConfigurationError("no database is named", hint="Give --dsn, or set PENSTOCK_POSTGRES_DSN.")
         return self.dsn
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run whose source and destination are known."""
+
+    runner: Runner
+    request: RunRequest
+    options: RunOptions
+
+    def run(self, on_progress: Callable[[Progress], None] | None = None) -> RunResult:
+        """Deliver the source: `Runner.run`."""
+        return self.runner.run(self.request, self.options, on_progress or ignore_progress)
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Nobody is told."""
 
 
 def _attempt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,6 +136,30 @@ class Transfers:
         with hold_state(file, f"{known.state.source if known.state else file} to {known.target.uri}") as held:
             abort(self._service, known)
             held.remove()
+
+
+class CallbackProgress:
+    """Implements ``TransferProgress`` by a function that is called with the number of bytes sent."""
+
+    def __init__(self, moved: Callable[[int], None] | None) -> None:
+        self._moved = moved
+
+    def add(self, size: int) -> None:
+        if self._moved:
+            self._moved(size)
+
+    def skip(self, size: int) -> None:
+        self.add(size)
+
+    def tell(self, line: str) -> None:
+        """Lines are for a terminal."""
+
+
+def upload_states() -> Path:
+    """The folder of the states of unfinished uploads, in the user's data directory."""
+    from platformdirs import user_data_path  # noqa: PLC0415  # the command's, not in the layer
+
+    return user_data_path("penstock", appauthor=False) / "uploads"
 
 
 def upload_records(folder: Path) -> UploadRecord:

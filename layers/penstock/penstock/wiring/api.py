@@ -1,0 +1,278 @@
+"""The functions of ``import penstock``: `run`, `explain` and `upload`. The commands of the same names call them too.
+
+Nothing heavy is imported before a function is called, so that ``import penstock`` takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from penstock.model.job import Progress
+    from penstock.upload.uploader import UploadResult
+    from penstock.wiring.explain import Explanation
+    from penstock.wiring.run import PreparedRun, RunResult
+
+MIB = 1024 * 1024
+# The memory of the deployed functions, one vCPU's.
+MEMORY = 1769
+# As many as the aws command uses.
+THREADS = 10
+
+Name: TypeAlias = "str | os.PathLike[str]"
+OnProgress: TypeAlias = "Callable[[Progress], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one run delivered.
+
+    ``source`` and ``target`` are URIs or paths. ``bytes_in`` counts encoded bytes, ``bytes_out`` decoded ones;
+    ``crc32`` covers all of those. ``rows`` are in the table, ``rows_before`` of them from an earlier run. ``rejects``
+    and ``dropped`` count records that the table does not hold. ``already``: all of it was loaded before, and nothing
+    was done. ``rejects_file`` lists the rejects, as JSON Lines; None where there are none.
+    """
+
+    source: str
+    target: str
+    codec: str
+    bytes_in: int
+    bytes_out: int
+    crc32: int
+    parts: int
+    etag: str
+    version_id: str
+    rows: int
+    rows_before: int
+    rejects: int
+    dropped: int
+    already: bool
+    rejects_file: Path | None
+    warnings: tuple[str, ...]
+    seconds: float
+
+    def rejected(self) -> Iterator[dict[str, Any]]:
+        """Each rejected record: ``row``, ``offset``, ``column``, ``reason`` and ``raw``, in the order of the source.
+
+        Reads the file line by line. Raises OSError when somebody has removed it.
+        """
+        if self.rejects_file is not None:
+            with self.rejects_file.open(encoding="utf-8") as lines:
+                yield from map(json.loads, lines)
+
+    @classmethod
+    def of(cls, result: RunResult) -> Receipt:
+        """The public form of a result."""
+        receipt = result.receipt
+        return cls(
+            source=result.source,
+            target=result.target,
+            codec=receipt.codec,
+            bytes_in=receipt.bytes_in,
+            bytes_out=receipt.bytes_out,
+            crc32=receipt.crc32,
+            parts=receipt.parts,
+            etag=receipt.etag,
+            version_id=receipt.version_id,
+            rows=receipt.rows,
+            rows_before=result.before,
+            rejects=receipt.rejects,
+            dropped=receipt.dropped,
+            already=result.stood,
+            rejects_file=Path(result.rejects) if result.rejects else None,
+            warnings=receipt.warnings,
+            seconds=result.seconds,
+        )
+
+
+def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) -> Receipt:
+    """Deliver a source on this machine, without Lambda.
+
+    ``options`` are those of `prepare_run`: ``to`` or ``routes``, and how the source is read and loaded. A file or an
+    object appears whole or not at all. A load into PostgreSQL that was interrupted resumes when it runs again, and one
+    that is complete is not repeated. ``on_progress`` is called with the `Progress` so far: encoded and decoded bytes,
+    rows and rejects.
+
+    Raises PenstockError: PermanentError for what must be corrected first, RetryableError for what may be tried again.
+
+    >>> import gzip, pathlib, tempfile
+    >>> import penstock
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "trips.csv.gz").write_bytes(gzip.compress(b"id,km\\n1,7.5\\n"))
+    >>> receipt = penstock.run(folder / "trips.csv.gz", to=folder / "trips.csv")
+    >>> receipt.codec, receipt.bytes_out, (folder / "trips.csv").read_text()
+    ('gzip', 12, 'id,km\\n1,7.5\\n')
+    """
+    return Receipt.of(prepare_run(source, **options).run(on_progress))
+
+
+def prepare_run(
+    source: Name,
+    *,
+    to: Name = "",
+    routes: Name = "",
+    route: str = "",
+    stack: str = "",
+    as_key: str = "",
+    codec: str = "auto",
+    format: Literal["auto", "csv", "jsonl", "json", "xlsx"] | None = None,  # noqa: A002  # the field's word
+    delimiter: str | None = None,
+    quote: str | None = None,
+    escape: str | None = None,
+    encoding: str | None = None,
+    header: bool = True,
+    columns: Sequence[str] = (),
+    records: str | None = None,
+    sheet: str | None = None,
+    mode: Literal["append", "upsert", "replace"] | None = None,
+    key: Sequence[str] = (),
+    create: bool = False,
+    atomic: bool = False,
+    nulls: Sequence[str] = (),
+    max_rejects: float | str = 0,
+    dsn: str = "",
+    again: bool = False,
+    rejects: Name | None = None,
+    memory: int = MEMORY,
+    profile: str = "",
+    region: str = "",
+    endpoint_url: str = "",
+) -> PreparedRun:
+    """Check what `run` is asked for, and find the source.
+
+    ``source`` is a path, ``s3://BUCKET/KEY``, any URI that smart_open reads, or ``-`` for standard input. ``to`` is a
+    path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE`` or ``-`` for standard output; or else
+    ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack``
+    names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` loads a complete
+    load once more. The other options are those of docs/routes.md and need a table as ``to``.
+
+    Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
+    """
+    from penstock.errors import InvalidRouteError  # noqa: PLC0415
+    from penstock.run.destination_spec import DestinationSpec  # noqa: PLC0415
+    from penstock.wiring import run as runs  # noqa: PLC0415  # botocore
+
+    if bool(to) == bool(routes or stack):
+        raise InvalidRouteError("a run needs one destination", hint="Give `to`, or `routes`, or `stack`.")
+    clients = runs.CliClients(profile, region, endpoint_url)
+    runner = runs.Runner(clients, memory * MIB, dsn)
+    options = runs.RunOptions(again, Path(rejects) if rejects else None)
+    text = os.fspath(source)
+    if not to:
+        choice = runs.RouteChoice(os.fspath(routes), stack, route)
+        return runs.PreparedRun(runner, runs.request_by_route(clients, runner.resolver, text, as_key, choice), options)
+    parse = {
+        "format": format,
+        "delimiter": delimiter,
+        "quote": quote,
+        "escape": escape,
+        "encoding": encoding,
+        "header": None if header else False,
+        "columns": list(columns) or None,
+        "records": records,
+        "sheet": sheet,
+    }
+    table = {
+        "mode": mode,
+        "key": list(key) or None,
+        "create": create or None,
+        "atomic": atomic or None,
+        "nulls": ["", *nulls] if nulls else None,
+    }
+    spec = DestinationSpec(os.fspath(to), codec, str(max_rejects), _given(parse), _given(table))
+    return runs.PreparedRun(runner, runs.request_by_destination(runner.resolver, text, as_key, spec), options)
+
+
+def explain(
+    source: Name,
+    *,
+    routes: Name = "",
+    stack: str = "",
+    as_key: str = "",
+    memory: int = 0,
+    profile: str = "",
+    region: str = "",
+    endpoint_url: str = "",
+) -> Explanation:
+    """Show what would happen to a source, without changing anything.
+
+    The answer names the route and the pattern that match, the target, the codec, the columns of a table by the first
+    records, a forecast (duration, spans, cost) and the problems that would make the job fail. ``memory`` is in MB;
+    0 means the stack's, or the template's default.
+
+    Raises InvalidRouteError for a routes file with errors, SourceGoneError, FileError, ConfigurationError.
+
+    >>> import pathlib, tempfile
+    >>> import penstock
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "in" / "trips.csv"
+    >>> path.parent.mkdir()
+    >>> _ = path.write_text("id,km\\n1,7.5\\n")
+    >>> routes = path.with_name("routes.toml")
+    >>> _ = routes.write_text('''
+    ... [[route]]
+    ... name = "copy"
+    ... match = ["in/*"]
+    ... destination = "s3://{destination_bucket}/{key}"
+    ... ''')
+    >>> found = penstock.explain(path, routes=routes, as_key="in/trips.csv")
+    >>> found.match.route.name, found.problems
+    ('copy', ())
+    """
+    from penstock.wiring.explain import CliClients  # noqa: PLC0415  # botocore
+    from penstock.wiring.explain import explain as find_out  # noqa: PLC0415
+
+    clients = CliClients(profile, region, endpoint_url)
+    file = os.fspath(routes)
+    return find_out(clients, os.fspath(source), as_key=as_key, file=file, stack=stack, memory=memory * MIB)
+
+
+def upload(
+    file: Name,
+    to: str,
+    *,
+    threads: int = THREADS,
+    part_size: int = 0,
+    state: Name | None = None,
+    restart: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    profile: str = "",
+    region: str = "",
+    endpoint_url: str = "",
+) -> UploadResult:
+    """Upload a file to ``s3://BUCKET/KEY``, in parts and in parallel; interrupted anywhere, the same call resumes.
+
+    A ``to`` that ends in ``/`` takes the file's name. ``part_size`` is in bytes; 0 chooses one. ``state`` is the file
+    that remembers the upload until it is complete. ``restart`` discards what was sent before. ``on_progress`` is
+    called with the number of bytes sent, by several threads; negative when bytes must be sent again.
+
+    Raises FileError, FileChangedError, UploadInProgressError, AccessDeniedError, DestinationMissingError,
+    ServiceUnavailableError, ConfigurationError.
+    """
+    from penstock.errors import ConfigurationError  # noqa: PLC0415
+    from penstock.model.object import Target  # noqa: PLC0415
+    from penstock.model.s3_uri import split  # noqa: PLC0415
+    from penstock.wiring.upload import CallbackProgress, Transfers, upload_states  # noqa: PLC0415  # botocore
+
+    if not to.startswith("s3://"):
+        raise ConfigurationError(f"{to} is not an object", hint="Write s3://BUCKET/KEY.")
+    bucket, key = split(to)
+    path = Path(file)
+    target = Target(bucket, key if key and not key.endswith("/") else key + path.name)
+    transfers = Transfers(
+        CallbackProgress(on_progress),
+        states=upload_states(),
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        threads=threads,
+    )
+    return transfers.send(path, target, state=Path(state) if state else None, part_size=part_size, restart=restart)
+
+
+def _given(options: dict[str, Any]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
