@@ -1,6 +1,6 @@
 """Penstock: S3 objects of any size into a bucket or a table, inside Lambda limits.
 
-The public names are those of ``__all__``: `run`, `explain`, `upload`, `ObjectCache`, `Receipt` and the errors. A function
+Public are `run`, `explain`, `upload`, `ObjectCache`, `Receipt` and the errors. A function
 imports what it needs when it is called, so that importing this package takes milliseconds.
 """
 
