@@ -1,4 +1,4 @@
-"""`index`: reads a source, or one piece of it, to find where it can be entered."""
+"""`index`: reads a source, or one piece of it, and notes where it can be entered."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from penstock import telemetry
 from penstock.wiring import functions
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer(auto_patch=False)
+from penstock.wiring.handlers import step_handler
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics
+@step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, that piece alone."""
-    with telemetry.step(event["job"], logger, metrics):
-        return functions.index()(event["job"], event["attempt"], event.get("piece"), functions.deadline(context))
+    """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, it reads that piece only."""
+    return functions.index()(event["job"], event["attempt"], event.get("piece"), functions.deadline(context))

@@ -1,4 +1,4 @@
-"""`plan`: what comes next for a job in the state machine."""
+"""`plan`: decides the next step of a job in the state machine."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ gc.disable()  # until the cold start is over: see `wiring.functions`
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from penstock import telemetry
 from penstock.wiring import functions
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer(auto_patch=False)
+from penstock.wiring.handlers import step_handler
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics
+@step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt"}`` -> ``{"next", "round", "manifest", "concurrency"}``.
 
     ``next`` is "index", "survey", "work" or "sequence".
     """
-    with telemetry.step(event["job"], logger, metrics):
-        return functions.plan()(event["job"], event["attempt"], functions.deadline(context))
+    return functions.plan()(event["job"], event["attempt"], functions.deadline(context))
