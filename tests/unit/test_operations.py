@@ -181,6 +181,14 @@ def test_what_an_execution_left_cannot_be_cleaned_up_where_the_stack_names_no_ab
         AbortFunction(lambda: None, "", wait=True)("0a1b", "0a1b-2", {})
 
 
+def test_a_refused_redrive_of_a_leased_job_says_when_its_lease_ends(plant: Plant) -> None:
+    job, _ = plant.begin("a.gz")
+    plant.jobs.jobs[job.id] = replace(plant.jobs.jobs[job.id], lease_until=4_102_444_800.0)
+    with pytest.raises(JobStandsError, match="is at work") as refused:
+        plant.redrive(job)
+    assert refused.value.hint == "Its lease ends at 2100-01-01 00:00:00 UTC. If it is still running then, redrive it."
+
+
 def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
     with pytest.raises(JobStandsError, match="is at work"):

@@ -250,7 +250,7 @@ class WorkbookTooLargeError(PermanentError):
 
 
 class SupersededError(PermanentError):
-    default_hint = "Nothing to do: the newer event's job stands."
+    default_hint = "The job of the newer event decides the result. If that job failed, redrive it."
 
 
 class SourceGoneError(SupersededError):

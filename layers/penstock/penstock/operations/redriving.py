@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from penstock.errors import JobStandsError
 from penstock.jobs.events import notification
@@ -62,7 +63,7 @@ class Redriver:
         its event said.
         """
         if self._stands(status):
-            raise JobStandsError(f"job {status.job_id} {_why_not(status)}")
+            raise JobStandsError(f"job {status.job_id} {_why_not(status)}", hint=_what_to_do(status))
         if status.upload is None:
             raise JobStandsError(
                 f"job {status.job_id} is on record without its event: an earlier Penstock wrote it",
@@ -91,6 +92,17 @@ def _why_not(status: JobStatus) -> str:
         # By a newer version of its source, or by a job of another route.
         return f"was superseded: {status.failure.message}" if status.failure else "was superseded"
     return _WHY_NOT[status.state]
+
+
+def _what_to_do(status: JobStatus) -> str:
+    """What to do about a job that is at work; empty for the error's own hint.
+
+    Nothing tells a function that was killed from one at work until its lease ends.
+    """
+    if status.state is not JobState.RUNNING or _is_executions(status):
+        return ""
+    until = datetime.fromtimestamp(status.lease_until, UTC)
+    return f"Its lease ends at {until:%Y-%m-%d %H:%M:%S} UTC. If it is still running then, redrive it."
 
 
 def _is_executions(status: JobStatus) -> bool:
