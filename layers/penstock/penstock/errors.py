@@ -5,43 +5,43 @@
     │   ├── ServiceUnavailableError  S3, DynamoDB or SQS throttled, failed or did not answer
     │   ├── JobInProgressError       another attempt holds the lease of this job
     │   ├── LeaseLostError           this attempt was taken over; its work is discarded
-    │   ├── UploadInProgressError    another process sends the same file to the same place
+    │   ├── UploadInProgressError    another process uploads the same file to the same key
     │   ├── PublishConflictError     the destination changed while the result was being published
-    │   │   └── UploadConflictError  this upload can no longer be completed: make a new one and send every part again
-    │   ├── YieldedError             a newer version of the source is unfinished: its job comes first
-    │   └── NotEnoughTimeError       this invocation is nearly over; a fresh one may do it
-    └── PermanentError               the same call fails again until somebody changes something
+    │   │   └── UploadConflictError  this upload can no longer be completed: create a new one, upload all parts again
+    │   ├── YieldedError             a newer version of the source is unfinished; its job runs first
+    │   └── NotEnoughTimeError       this invocation is nearly over; a new one may succeed
+    └── PermanentError               the same call fails again until something is changed
         ├── BadSourceError           the bytes are wrong; carries the byte offset in the source
         │   ├── BadHeaderError
         │   ├── CorruptSourceError
         │   ├── TruncatedSourceError
         │   ├── ChecksumMismatchError
-        │   ├── CodecMismatchError   the content is not what its name or its route says
+        │   ├── CodecMismatchError   the content does not match its name or its route
         │   ├── HeaderRowError       column names that are missing, doubled or unreadable
-        │   ├── UnclosedQuoteError   a CSV field that never ends: the rest of the file was taken for its text
-        │   ├── BadDocumentError     not the JSON or the workbook it should be
+        │   ├── UnclosedQuoteError   a quoted CSV field never ends, so the rest of the file became its text
+        │   ├── BadDocumentError     the content is not valid JSON or not a valid workbook
         │   └── RecordsMissingError  no records at the path, or no sheet of the name, that the route says
         ├── ExpansionLimitError      the decoded size or ratio passed the route's ceiling
         ├── WorkbookTooLargeError    an XLSX that does not fit /tmp or memory
-        ├── SupersededError          a newer version of the source stands; nothing to do
+        ├── SupersededError          a newer version of the source decides the result
         │   ├── SourceGoneError
         │   └── SourceChangedError
         ├── AccessDeniedError        names the missing right
         ├── DestinationMissingError
         ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
         ├── TooManyRejectsError      more records were rejected than the route allows
-        ├── AttemptsExhaustedError   the function was killed, or its event came to nothing, as often as may be
-        ├── IncompleteJobError       receipts, parts or bytes are missing when a job is to be finished
+        ├── AttemptsExhaustedError   the function was killed, or its event failed, as often as is allowed
+        ├── IncompleteJobError       receipts, parts or bytes are missing when a job finishes
         ├── RequestRefusedError      the service refused the request for another reason
         ├── FileError                a local file or folder cannot be read or written
-        │   ├── FileChangedError     somebody wrote to it meanwhile
-        │   ├── NameTakenError       a folder stands where a file is to be, or a file where a folder is
+        │   ├── FileChangedError     another process wrote to it in the meantime
+        │   ├── NameTakenError       a folder has the name that a file needs, or a file that of a folder
         │   └── DiskFullError
         ├── TimeLimitError           the work does not fit a whole invocation
         ├── OutputTooLargeError      more output than a multipart upload can hold
-        ├── CorruptIndexError        what is kept of an index is not what was written
-        ├── UnknownJobError          no job, or more than one, is of that name
-        ├── JobStandsError           only a job that has failed is begun again
+        ├── CorruptIndexError        the stored index is damaged
+        ├── UnknownJobError          no job, or more than one, has that name
+        ├── JobStandsError           the job cannot be redriven in its state
         ├── UnsortedListingError     a service promises sorted listings and sends others
         └── ConfigurationError
             ├── EmptySourceError     --delete would delete everything
