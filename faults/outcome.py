@@ -9,7 +9,6 @@ from typing import Any
 
 from faults.sources import JobKind, Row
 from faults.world import WORK, Destination
-from penstock.model.route import Store
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")
@@ -18,9 +17,9 @@ LEDGER = "penstock_ledger"
 
 def prepare(place: Destination, kind: JobKind) -> None:
     """Have something stand at the destination."""
-    if kind.store is Store.BUCKET:
+    if kind.store == "bucket":
         place.world.client("s3").put_object(Bucket=place.results, Key=_key(place, kind), Body=BEFORE)
-    elif kind.store is Store.POSTGRESQL:
+    elif kind.store == "postgresql":
         unique = "PRIMARY KEY" if kind.mode == "upsert" else "NOT NULL"
         place.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
         place.execute("INSERT INTO people VALUES (-1, 'before')")
@@ -33,9 +32,9 @@ def problems(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]
     if len(jobs) != len(kind.files()) and whole:
         wrong.append(f"{len(jobs)} jobs for {len(kind.files())} files")
     done = set(states) == {"succeeded"} and len(jobs) == len(kind.files())
-    if kind.store is Store.BUCKET:
+    if kind.store == "bucket":
         return wrong + _wrong_object(place, kind, jobs, done=done)
-    if kind.store is Store.POSTGRESQL:
+    if kind.store == "postgresql":
         wrong += _wrong_rows(place, kind, done=done)
         left = place.tables() - {"people", LEDGER}
         if left and set(states) <= {"succeeded", "failed"}:

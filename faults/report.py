@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from faults.run import Result
 from faults.schedule import Fault
-from penstock.model.route import Store
 
 HEADS = (
     "job",
@@ -37,7 +36,7 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", f"Faults: {faults}."])
 
 
-def tried(results: Sequence[Result]) -> Mapping[Store, Mapping[str, int]]:
+def tried(results: Sequence[Result]) -> Mapping[str, Mapping[str, int]]:
     """How often each destination met what jobs fail of."""
     found = {}
     for store in dict.fromkeys(result.store for result in results):

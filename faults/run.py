@@ -27,7 +27,6 @@ from faults.world import SOURCE, Destination, World
 from penstock.jobs.events import notification
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
-from penstock.model.route import Store
 
 # Small jobs have few requests: each is so much likelier to meet a fault.
 SMALL = 3
@@ -52,7 +51,7 @@ class Result:
 
     seed: int
     kind: str
-    store: Store
+    store: str
     rate: float
     state: str
     schedule: Schedule

@@ -11,7 +11,6 @@ from random import Random
 from typing import Literal
 
 from penstock.limits import KIB, MIB
-from penstock.model.route import Store
 
 Mode = Literal["append", "upsert", "replace"]
 Row = tuple[int, str]
@@ -65,7 +64,7 @@ class JobKind:
     """
 
     name: str
-    store: Store
+    store: str
     files: Callable[[], Mapping[str, bytes]]
     large: bool = False
     mode: Mode = "append"
@@ -87,9 +86,7 @@ def _buckets() -> list[JobKind]:
     def kind(name: str, file: str, content: Callable[[], bytes], pack: Callable[[bytes], bytes]) -> JobKind:
         packed = cache(lambda: {file: pack(content())})
         large = name.startswith("large")
-        return JobKind(
-            name, Store.BUCKET, packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB)
-        )
+        return JobKind(name, "bucket", packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB))
 
     return [
         kind("gzip", "bucket-a.csv.gz", lambda: text(300 * KIB), in_blocks),
@@ -109,18 +106,18 @@ def _tables() -> list[JobKind]:
         count = 20_000
         for mode in ("append", "upsert", "replace"):
             zipped = large and mode != "append"
-            found.append(_table(Store.POSTGRESQL, mode, count, large=large, zipped=zipped))
-        found.append(_table(Store.DYNAMODB, "upsert", 900, large=large, zipped=large))
+            found.append(_table("postgresql", mode, count, large=large, zipped=zipped))
+        found.append(_table("dynamodb", "upsert", 900, large=large, zipped=large))
     return found
 
 
-def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -> JobKind:
-    short = "dynamodb" if store is Store.DYNAMODB else mode
+def _table(store: str, mode: Mode, count: int, *, large: bool, zipped: bool) -> JobKind:
+    short = "dynamodb" if store == "dynamodb" else mode
     # In an upsert the last row of a key wins.
     ids = count // 3 if mode == "upsert" else count
     good = [(n % ids, name_of(n)) for n in range(count) if not is_bad(n)]
     data = csv(range(count), ids, store)
-    span = 8 * KIB if store is Store.DYNAMODB else 128 * KIB
+    span = 8 * KIB if store == "dynamodb" else 128 * KIB
     return JobKind(
         ("large-" if large else "") + short,
         store,
@@ -131,7 +128,7 @@ def _table(store: Store, mode: Mode, count: int, *, large: bool, zipped: bool) -
         rows=sorted(dict(good).items()),
         rejects=[n + 1 for n in range(count) if is_bad(n)],
         settings=_sizes(1, span) if large else {},
-        share=CHATTY if store is Store.POSTGRESQL and not large else 1.0,
+        share=CHATTY if store == "postgresql" and not large else 1.0,
     )
 
 
@@ -139,12 +136,12 @@ def _group() -> JobKind:
     """Many small files that share transactions, some with a record that cannot be loaded."""
     each, count = 40, 30
     files = {
-        f"append-{n:02}.csv": csv(range(n * each, (n + 1) * each), each * count, Store.POSTGRESQL) for n in range(count)
+        f"append-{n:02}.csv": csv(range(n * each, (n + 1) * each), each * count, "postgresql") for n in range(count)
     }
     good = [(n, name_of(n)) for n in range(each * count) if not is_bad(n)]
     bad = [n % each + 1 for n in range(each * count) if is_bad(n)]
     return JobKind(
-        "group", Store.POSTGRESQL, lambda: files, records=len(good), rows=good, rejects=sorted(bad), share=CHATTY
+        "group", "postgresql", lambda: files, records=len(good), rows=good, rejects=sorted(bad), share=CHATTY
     )
 
 
@@ -162,9 +159,9 @@ def name_of(n: int) -> str:
     return f"name\n{n}" if n % 7 == 0 else f"name {n}"
 
 
-def csv(numbers: range, ids: int, store: Store) -> bytes:
+def csv(numbers: range, ids: int, store: str) -> bytes:
     """Records of an id, of which there are ``ids``, and a name; those for DynamoDB have a number besides."""
-    dynamo = store is Store.DYNAMODB
+    dynamo = store == "dynamodb"
     lines = ["id,name,n\n" if dynamo else "id,name\n"]
     for n in numbers:
         if dynamo:

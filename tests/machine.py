@@ -26,7 +26,6 @@ from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import Job, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.source import Deadline
 from penstock.routes import Routes, parse_routes
 from penstock.testing import (
@@ -50,7 +49,7 @@ class DeadError(Exception):
     """What a killed function looks like from outside: none of ours."""
 
 
-def no_tables(store: Store) -> TableSteps:
+def no_tables(store: str) -> TableSteps:
     raise AssertionError(f"no tables of {store} here")
 
 
@@ -64,9 +63,9 @@ class Plant:
     part_bytes: int = 4 * KIB
     large_bytes: int = 1
     budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=1 * KIB, batch=1 * KIB))
-    tables: Callable[[Store], TableSteps] = no_tables
-    table_carriers: Mapping[Store, Delivery] = field(default_factory=dict)
-    loads: Mapping[Store, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    tables: Callable[[str], TableSteps] = no_tables
+    table_carriers: Mapping[str, Delivery] = field(default_factory=dict)
+    loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
     deadlines: Callable[[], Deadline] = lambda: ManualDeadline(900.0)
@@ -134,8 +133,8 @@ class Plant:
         )
 
     @property
-    def deliveries(self) -> Mapping[Store, Delivery]:
-        return {Store.BUCKET: BucketDelivery(self.objects, self.budget), **self.table_carriers}
+    def deliveries(self) -> Mapping[str, Delivery]:
+        return {"bucket": BucketDelivery(self.objects, self.budget), **self.table_carriers}
 
     def run(self, source: Source) -> JobStatus:
         """From upload to the end of the execution."""

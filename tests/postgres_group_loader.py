@@ -22,7 +22,6 @@ from penstock.jobs.small_batches import SmallBatchLoader
 from penstock.limits import KIB, MIB, Budget
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.table import Mode
 from penstock.routes import parse_routes
 from penstock.tables import Form
@@ -92,8 +91,8 @@ def main(dsn: str, mode: Mode) -> None:
     # Two files are half a batch: some two hundred transactions.
     budget = Budget(1 * MIB, 256 * KIB, 1 * MIB, 1, batch=4 * 300)
     delivery = TableDelivery(store, MemoryRejectLog(), lambda job: PostgresSink(by_dsn(dsn), job.id), Form.TEXT, budget)
-    runner = JobRunner(store, jobs, {Store.POSTGRESQL: delivery}, 60, 2, 10, lambda: 0.0)
-    group = SmallBatchLoader(store, lambda: PostgresGroupSink(by_dsn(dsn)), jobs, Form.TEXT, budget, margin=10)
+    runner = JobRunner(store, jobs, {"postgresql": delivery}, 60, 2, 10, lambda: 0.0)
+    group = SmallBatchLoader(store, lambda _: PostgresGroupSink(by_dsn(dsn)), jobs, budget, margin=10)
     routes = parse_routes(ROUTE.format(mode=mode), "routes.toml", {"source_bucket": "drops"})
     sources = [store.put("drops", f"{number:04d}.jsonl", file_of(mode, number)) for number in range(FILES)]
     print("begun", flush=True)  # noqa: T201  # to the test

@@ -14,7 +14,6 @@ from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import KIB, MIB, Budget
-from penstock.model.route import Store
 from penstock.tables import Form
 from postgres_database import Database
 
@@ -34,8 +33,8 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
     delivery = TableDelivery(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
     steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET)
     plant.tables = lambda store: steps
-    plant.table_carriers = {Store.POSTGRESQL: delivery}
-    plant.loads = {Store.POSTGRESQL: delivery.ended}
+    plant.table_carriers = {"postgresql": delivery}
+    plant.loads = {"postgresql": delivery.ended}
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.destinations import destination_named
 from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
@@ -181,7 +182,7 @@ def _interrupted(request: RunRequest) -> str:
     table = route.plan.table if route.plan else None
     if route.plan is None:
         kind = "stdout" if route.destination == STDOUT else "object"
-    elif route.store == "dynamodb":
+    elif not destination_named(route.store).has_ledger:
         kind = "items"
     elif request.resolved.source.uri == "standard input":
         kind = "pipe"

@@ -21,7 +21,7 @@ from penstock.jobs.ports import JobStore
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source, Target
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.testing.jobs import MemoryJobStore
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_an_older_version_is_superseded_once_a_newer_one_has_succeeded(store: Jo
 
 
 def test_an_older_version_for_a_table_is_superseded_once_a_newer_one_was_claimed(store: JobStore) -> None:
-    job = replace(JOB, route=replace(ROUTE, store=Store.POSTGRESQL))
+    job = replace(JOB, route=replace(ROUTE, store="postgresql"))
     claimed(store, newer(job))
     with pytest.raises(SupersededError):
         store.claim(job, lease=60)
@@ -445,7 +445,7 @@ def test_a_newer_version_that_was_claimed_meanwhile_comes_before_the_redrive(sto
 
 
 def test_an_older_version_for_a_table_may_have_been_loaded_by_an_attempt_before(store: JobStore, clock: Clock) -> None:
-    job = replace(JOB, route=replace(ROUTE, store=Store.POSTGRESQL))
+    job = replace(JOB, route=replace(ROUTE, store="postgresql"))
     claimed(store, job)
     claimed(store, newer(job))
     clock.now += 60

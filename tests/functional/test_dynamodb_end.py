@@ -22,7 +22,6 @@ from penstock.model.job import Claim, Job
 from penstock.model.job_status import JobState
 from penstock.model.load import Resume
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.table import Mode, Table
 from penstock.routes import destination_of
 from penstock.tables import Form
@@ -87,8 +86,8 @@ class Site:
         )
         steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET)
         self.plant.tables = lambda store: steps
-        self.plant.table_carriers = {Store.DYNAMODB: delivery}
-        self.plant.loads = {Store.DYNAMODB: delivery.ended}
+        self.plant.table_carriers = {"dynamodb": delivery}
+        self.plant.loads = {"dynamodb": delivery.ended}
         self.plant.clock = lambda: self.plant.now
 
     def answer(self, items: Sequence[Item]) -> Leaves | None:

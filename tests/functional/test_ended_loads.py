@@ -18,7 +18,6 @@ from penstock.limits import MIB
 from penstock.model.job import Claim, Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.routes import destination_of
 from penstock.tables import LOADED
 from penstock.testing import ManualDeadline
@@ -193,7 +192,7 @@ def finish(plant: Plant, job_id: str) -> None:
     plan = folder.get(SpanPlan, SPAN_PLAN).plan
     assert plan
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
-    plant.tables(Store.POSTGRESQL).finish(folder.get(JobSpec, JOB_SPEC), plan, whole, holder=job_id)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan, whole, holder=job_id)
 
 
 @pytest.mark.parametrize("trouble", [erased, renamed, changed])

@@ -32,7 +32,6 @@ from penstock.limits import MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress
 from penstock.model.job_status import JobState
 from penstock.model.object import Content, Published, Source
-from penstock.model.route import Store
 from penstock.model.source import ByteSource, Deadline
 from penstock.routes import parse_routes, render_target
 from penstock.testing import (
@@ -92,7 +91,7 @@ class Plant:
         runner = JobRunner(
             objects=self.objects,
             jobs=self.jobs,
-            deliveries={Store.BUCKET: BucketDelivery(self.objects, budget)},
+            deliveries={"bucket": BucketDelivery(self.objects, budget)},
             lease=60,
             heartbeat_every=2,
             margin=10,

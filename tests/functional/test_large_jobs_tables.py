@@ -18,7 +18,6 @@ from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpe
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded, Resume
-from penstock.model.route import Store
 from penstock.model.table import TablePlan
 from penstock.routes import parse_routes
 from penstock.testing import ManualDeadline
@@ -162,9 +161,9 @@ def test_rows_that_a_trigger_drops_in_spans_are_counted(database: Database) -> N
 
 def test_a_move_that_no_function_has_time_for_is_refused_before_anything_is_loaded(database: Database) -> None:
     plant = table_plant(database, route(mode="atomic append"))
-    plant.tables(Store.POSTGRESQL).take_over("a job", plan_of(plant), 1_000_000, 900.0)
+    plant.tables("postgresql").take_over("a job", plan_of(plant), 1_000_000, 900.0)
     with pytest.raises(TimeLimitError, match="decoded bytes would take about 2,000,000 s to move into people"):
-        plant.tables(Store.POSTGRESQL).take_over("a job", plan_of(plant), 10**13, 900.0)
+        plant.tables("postgresql").take_over("a job", plan_of(plant), 10**13, 900.0)
 
 
 @pytest.mark.parametrize("mode", ["upsert", "atomic upsert"])
@@ -519,7 +518,7 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     cut = folder.get(SpanPlan, SPAN_PLAN)
     assert cut.plan
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
-    plant.tables(Store.POSTGRESQL).finish(folder.get(JobSpec, JOB_SPEC), cut.plan, whole, holder=job_id)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), cut.plan, whole, holder=job_id)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)

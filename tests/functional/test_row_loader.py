@@ -24,7 +24,6 @@ from penstock.model.job import Claim, Job, Progress
 from penstock.model.job_status import JobState
 from penstock.model.load import Chunk, Loaded
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.source import Deadline
 from penstock.routes import parse_routes
 from penstock.tables import Form
@@ -82,7 +81,7 @@ class Plant:
         runner = JobRunner(
             objects=self.objects,
             jobs=self.jobs,
-            deliveries={Store.POSTGRESQL: delivery},
+            deliveries={"postgresql": delivery},
             lease=60,
             heartbeat_every=0,
             margin=10,

@@ -30,7 +30,6 @@ from penstock.model.job import Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.load import Rows, Share, Unfit
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.source import Deadline
 from penstock.routes import parse_routes
 from penstock.tables import Form
@@ -148,9 +147,9 @@ class Plant:
             return PostgresSink(by_dsn(self.database.dsn), job.id)
 
         delivery = TableDelivery(self.store, self.rejects, open_alone, Form.TEXT, self.budget)
-        runner = JobRunner(self.store, self.jobs, {Store.POSTGRESQL: delivery}, 60, 2, 10, lambda: self.now)
+        runner = JobRunner(self.store, self.jobs, {"postgresql": delivery}, 60, 2, 10, lambda: self.now)
         group = SmallBatchLoader(
-            self.reader, lambda: Sink(self.database.dsn, self), self.jobs, Form.TEXT, self.budget, margin=10
+            self.reader, lambda _: Sink(self.database.dsn, self), self.jobs, self.budget, margin=10
         )
         routes = parse_routes(self.routes, "routes.toml", STACK)
         return Ingest(runner, self.queue, lambda: routes, group if together else no_small_batches, lambda: 0.5)

@@ -20,7 +20,7 @@ from penstock.large_jobs.estimate import VCPU, bytes_per_second, expected_bytes
 from penstock.limits import MIB, MIN_WINDOW, Budget
 from penstock.model.member import Member
 from penstock.model.object import Source
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.testing import MemoryByteSource
 
 MAGIC = b"FLIP\0"
@@ -51,7 +51,7 @@ def test_a_toy_codec_is_chosen_by_content_and_name_decoded_and_estimated() -> No
         assert b"".join(CODECS["flip"].decode([encoded], trace, 3)) == b"a,b\n1,2\n"
         assert trace.produced == 8
         assert expected_bytes("flip", 100) == 200
-        assert bytes_per_second("flip", Store.BUCKET, VCPU // 100) == pytest.approx(5e6)
+        assert bytes_per_second("flip", VCPU // 100, parsed=False) == pytest.approx(5e6)
         assert "flip" not in indexers_within(MIN_WINDOW)
     assert choose(encoded, "a.csv") is IDENTITY
     assert "flip" not in CODECS

@@ -11,7 +11,7 @@ from penstock.errors import InvalidRouteError
 from penstock.model.column import ColumnType
 from penstock.model.object import Source
 from penstock.model.parse_options import Format
-from penstock.model.route import Route, Store, TableTarget
+from penstock.model.route import Route, TableTarget
 from penstock.model.table import Mode, TablePlan
 from penstock.routes import destination_of, parse_routes
 
@@ -32,7 +32,7 @@ def plan(body: str, destination: str = "postgresql:public.orders") -> TablePlan:
 
 def test_a_table_needs_nothing_but_its_name() -> None:
     route = one("")
-    assert route.store is Store.POSTGRESQL
+    assert route.store == "postgresql"
     assert route.plan
     assert route.plan.table
     assert (route.plan.table.name, route.plan.table.mode, route.plan.table.columns) == (
@@ -45,16 +45,14 @@ def test_a_table_needs_nothing_but_its_name() -> None:
 
 
 def test_the_target_is_the_table() -> None:
-    assert destination_of(one(""), Source("drops", "a.csv.gz", 1, "e")) == TableTarget(
-        Store.POSTGRESQL, "public.orders"
-    )
+    assert destination_of(one(""), Source("drops", "a.csv.gz", 1, "e")) == TableTarget("postgresql", "public.orders")
 
 
 def test_the_stack_s_own_dynamodb_table_has_a_name() -> None:
     route = one("", "dynamodb:{records_table}")
     assert route.plan
     assert route.plan.table
-    assert (route.store, route.plan.table.name, route.plan.table.mode) == (Store.DYNAMODB, "records-1", Mode.UPSERT)
+    assert (route.store, route.plan.table.name, route.plan.table.mode) == ("dynamodb", "records-1", Mode.UPSERT)
 
 
 def test_columns_are_typed_renamed_and_formatted() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengths import examples
+from penstock.destinations import DESTINATIONS
 from penstock.errors import RequestRefusedError
 from penstock.formats import Within
 from penstock.formats.boundaries import Text
@@ -22,7 +23,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
 from penstock.model.object import ObjectHead, Source, Target
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.route import Route, Store, TableTarget
+from penstock.model.route import Route, TableTarget
 from penstock.model.serialization import from_json, from_plain, to_json, to_plain
 from penstock.model.span import Entry, Span, SpanReceipt, Stored
 from penstock.model.table import Choice, Mode, Table, TablePlan
@@ -75,14 +76,14 @@ routes = st.builds(
     codec=texts,
     max_ratio=shares,
     max_bytes=counts,
-    store=st.sampled_from(Store),
+    store=st.sampled_from(sorted(DESTINATIONS)),
     plan=st.none() | plans,
 )
 sources = st.builds(
     Source, bucket=names, key=texts, size=counts, etag=texts, version_id=texts, sequencer=texts, event_time=texts
 )
 targets = st.builds(Target, bucket=names, key=texts) | st.builds(
-    TableTarget, store=st.sampled_from(Store), table=names | st.just("")
+    TableTarget, store=st.sampled_from(sorted(DESTINATIONS)), table=names | st.just("")
 )
 jobs = st.builds(Job, source=sources, route=routes, target=targets)
 heads = st.builds(

@@ -18,7 +18,7 @@ from penstock.model.job import Job
 from penstock.model.object import ObjectHead, Source
 from penstock.model.object import Target as Object
 from penstock.model.parse_options import ParseOptions
-from penstock.model.route import Route, Store, TableTarget
+from penstock.model.route import Route, TableTarget
 from penstock.model.serialization import from_json, to_json
 from penstock.model.span import Entry, Span, SpanReceipt, Stored
 from penstock.model.table import Choice, Table, TablePlan
@@ -28,7 +28,7 @@ PLAN = TablePlan(
     ParseOptions(), Table("t", (Column("a", ColumnType.DATE, formats=("%Y",)),), key=("a",)), max_rejects=0.5
 )
 CHOICE = TablePlan(ParseOptions(), choice=Choice("kind", {"a": Table("t")}))
-LOAD = Route("load", ("*",), "postgresql:t", store=Store.POSTGRESQL, plan=PLAN)
+LOAD = Route("load", ("*",), "postgresql:t", store="postgresql", plan=PLAN)
 COPY = Route("copy", ("*", "b"), "s3://out/{key}")
 HEAD = ObjectHead(10, "etag", "v1", "text/csv", metadata={"by": "é"})
 
@@ -41,7 +41,7 @@ def samples() -> list[Any]:
         SpanPlan("gzip", 3, 100, 7, ("w",), PLAN, Within(3, 1, "utf-8", ",", ("a",)), receipt, ordered=True),
         SpanPlan("gzip", 3, plan=CHOICE),
         IndexState(("segment-0-1",), 1, total=10, crc32=3, checkpoint="{}", counter="{}"),
-        JobSpec(Job(SOURCE, LOAD, TableTarget(Store.POSTGRESQL, "t")), HEAD),
+        JobSpec(Job(SOURCE, LOAD, TableTarget("postgresql", "t")), HEAD),
         JobSpec(Job(SOURCE, COPY, Object("out", "é")), HEAD),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -127,6 +127,20 @@ class TableSink(Protocol):
 
     def abort(self) -> None:
         """Drop staging; append and upsert keep what is committed. Idempotent."""
+
+
+class TableStore(Protocol):
+    """A destination that takes rows, opened. Holds clients or the way to connect, and no connection."""
+
+    def open_sink(self, load_id: str, span: int = 0) -> TableSink:
+        """The sink of a load, or of one span of it. Nothing is asked of the service before it is entered."""
+
+    def open_group(self) -> GroupSink:
+        """Where commits may be shared, a sink for several loads. Raises ConfigurationError elsewhere."""
+
+    def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
+        """Where there is a ledger: whether the table exists; and of the loads by these ids, up to the first unknown
+        one, whether each is complete and where it resumes. Raises ConfigurationError elsewhere."""
 
 
 class GroupSink(Protocol):

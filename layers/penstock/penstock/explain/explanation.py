@@ -15,6 +15,7 @@ from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import Decoding, peek
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.sampling import SAMPLE_BYTES
+from penstock.destinations import destination_named
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_invocation, of_machine
 from penstock.formats import needs_whole_source, parse, resolve
@@ -25,7 +26,7 @@ from penstock.large_jobs.plan import IDENTITY, Sizes
 from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.job import Job
 from penstock.model.object import Source
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.model.table import Mode, TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
@@ -164,9 +165,9 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
     machine = is_large(job, environment.timeout, memory=environment.memory, large_bytes=environment.large_bytes)
     preview = replace(preview, codec=preview.codec or codec_by_name(job.source.key))
     decoded = expected_bytes(preview.codec, job.source.size)
-    rate = bytes_per_second(preview.codec, job.route.store, environment.memory)
+    rate = bytes_per_second(preview.codec, environment.memory, parsed=job.route.plan is not None)
     alone = decoded / rate
-    rows = int(decoded / preview.record) if preview.record and job.route.store is Store.DYNAMODB else 0
+    rows = int(decoded / preview.record) if preview.record and destination_named(job.route.store).charges_rows else 0
     if not machine:
         parts = 0 if preview.plan else decoded // PartPlan.within(environment.budget).first
         usage = of_invocation(memory=environment.memory, source=job.source.size, busy=alone, parts=parts)
@@ -225,7 +226,7 @@ def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, deco
     if not (known and preview.splittable and decoded):
         return 0, 0
     sizes = environment.sizes
-    size = sizes.span(decoded, preview.codec, job.route.store, environment.timeout - MARGIN)
+    size = sizes.span(decoded, preview.codec, environment.timeout - MARGIN, parsed=job.route.plan is not None)
     if preview.plan is None:
         part = sizes.part(decoded)
         size = max(1, -(-size // part)) * part

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from penstock.destinations import destination_named
 from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError, noting
 from penstock.jobs.events import Message, read_event
 from penstock.jobs.ports import MessageQueue
@@ -15,7 +16,7 @@ from penstock.limits import SMALL_OBJECT
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
 
@@ -119,7 +120,7 @@ class Ingest:
 
 
 def _is_shared(route: Route | None) -> TypeGuard[Route]:
-    return route is not None and route.store is Store.POSTGRESQL
+    return route is not None and destination_named(route.store).shares_commits
 
 
 def summarise(report: Report) -> dict[str, object]:

@@ -30,7 +30,6 @@ from penstock.model.identity import digest
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import ObjectHead, Source, Target
-from penstock.model.route import Store
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
 
@@ -64,14 +63,14 @@ class JobRunner:
 
     objects: ObjectStore
     jobs: JobStore
-    deliveries: Mapping[Store, Delivery]
+    deliveries: Mapping[str, Delivery]
     lease: float
     heartbeat_every: float
     margin: float
     clock: Callable[[], float] = time.monotonic
     handover: Handover | None = None
     memory: int = 0
-    loads: Mapping[Store, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
 
     def take(
         self,
@@ -206,7 +205,7 @@ class JobRunner:
             raise SourceGoneError(f"{source.uri}: was deleted before it was read")
         changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
         if changed and (source.version_id or source.etag):
-            kept = job.route.store is Store.BUCKET and source.version_id
+            kept = job.route.plan is None and source.version_id
             if kept and (before := self.objects.head(source.bucket, source.key, version_id=source.version_id)):
                 return before
             raise SourceChangedError(f"{source.uri}: was overwritten before it was read")

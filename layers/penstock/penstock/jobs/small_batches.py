@@ -21,6 +21,7 @@ from itertools import accumulate
 from typing import Any
 
 from penstock.delivery.ports import ObjectReader
+from penstock.destinations import destination_named
 from penstock.destinations.ports import GroupSink
 from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
 from penstock.jobs.ports import JobStore
@@ -31,7 +32,7 @@ from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.load import Chunk, Resume, Share
 from penstock.model.record import Batch, RecordPosition
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.model.source import Deadline
 from penstock.model.table import TablePlan
 from penstock.tables import ChunkBuilder, Form, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
@@ -44,14 +45,13 @@ Portion = Sequence[tuple[str, Parsed]]
 class SmallBatchLoader:
     """Carries the records of many small sources into the tables of their route's plan.
 
-    ``open_sink`` makes the sink of one group, ``form`` is what it wants rows in; ``margin`` is the seconds to keep
-    in hand.
+    ``open_sink`` makes the sink of one group by the name of its destination. ``margin`` is the seconds to keep in
+    reserve.
     """
 
     reader: ObjectReader
-    open_sink: Callable[[], GroupSink]
+    open_sink: Callable[[str], GroupSink]
     jobs: JobStore
-    form: Form
     budget: Budget
     margin: float
     clock: Callable[[], float] = time.monotonic
@@ -66,9 +66,10 @@ class SmallBatchLoader:
             routes[job.route.digest][job.id] = job
         outcomes: dict[str, Outcome] = {}
         for members in routes.values():
-            plan = shared_plan(next(iter(members.values())).route)
+            route = next(iter(members.values())).route
+            plan = shared_plan(route)
             if plan and len(members) > 1:
-                outcomes |= _Group(self, plan, members, deadline).deliver()
+                outcomes |= _Group(self, route.store, plan, members, deadline).deliver()
         return outcomes
 
 
@@ -77,7 +78,7 @@ def shared_plan(route: Route) -> TablePlan | None:
 
     None where columns are inferred from each file, or where rows are staged.
     """
-    if route.store is not Store.POSTGRESQL or route.plan is None:
+    if route.plan is None or not destination_named(route.store).shares_commits:
         return None
     fit = all(table.columns and not table.staged for table in tables_of(route.plan))
     return route.plan if fit else None
@@ -88,6 +89,7 @@ class _Group:
     """The jobs of one route, by id, on their way into its tables."""
 
     delivery: SmallBatchLoader
+    store: str
     plan: TablePlan
     members: dict[str, Job]
     deadline: Deadline
@@ -104,7 +106,7 @@ class _Group:
             with (
                 gc_deferred(),
                 ThreadPoolExecutor(1, thread_name_prefix="record") as recorder,
-                self.delivery.open_sink() as sink,
+                self.delivery.open_sink(self.store) as sink,
             ):
                 self.plan = fit_to_storage(self.plan, sink.storages(self.plan))
                 self._recall(sink.begin_all(self.plan, list(self.members)))
@@ -183,7 +185,7 @@ class _Group:
 
     def _maker(self, names: tuple[str, ...]) -> ChunkBuilder:
         if names not in self.makers:
-            self.makers[names] = ChunkBuilder(self.plan, self.delivery.form)
+            self.makers[names] = ChunkBuilder(self.plan, destination_named(self.store).form or Form.TEXT)
         return self.makers[names]
 
     def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:

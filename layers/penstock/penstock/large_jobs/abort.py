@@ -22,7 +22,6 @@ from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Target
-from penstock.model.route import Store
 from penstock.model.serialization import to_plain
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 
@@ -38,7 +37,7 @@ class Aborter:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    tables: Callable[[Store], TableSteps]
+    tables: Callable[[str], TableSteps]
     events: EventBus
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
@@ -63,7 +62,7 @@ class Aborter:
         receipt = self._published(status, folder) or self._loaded(status, folder, spec, execution)
         if receipt:
             state = JobState.SUCCEEDED
-        elif status.store is not Store.BUCKET:
+        elif status.object_target is None:
             # The end is a fence: what is told of the tables stays true.
             self.tables(status.store).fence(job_id, execution)
             # Asked first: who asks makes what is missing.
@@ -106,7 +105,7 @@ class Aborter:
 
     def _loaded(self, status: JobStatus, folder: JobFolder, spec: JobSpec | None, execution: str) -> Receipt | None:
         """The receipt of a table job of which all is in, by whoever died before it could say so."""
-        if status.store is Store.BUCKET:
+        if status.object_target:
             return None
         cut = folder.find(SpanPlan, SPAN_PLAN)
         spans = self._delivered(execution, spec, cut)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from penstock.codecs import CODECS, codec_by_name
 from penstock.limits import MIB
 from penstock.model.job import Job
-from penstock.model.route import Store
 
 # Decoded bytes of records that one vCPU loads into a table in a second (`python -m benchmarks append`). What a codec
 # delivers in a second, and its ratio, the codec declares.
@@ -23,7 +22,7 @@ VCPU = 1769 * MIB
 def estimated_seconds(job: Job, memory: int) -> float:
     """How long one invocation of so many bytes of memory would take for a job, going by its source's name and size."""
     codec = codec_by_name(job.source.key)
-    return expected_bytes(codec, job.source.size) / bytes_per_second(codec, job.route.store, memory)
+    return expected_bytes(codec, job.source.size) / bytes_per_second(codec, memory, parsed=job.route.plan is not None)
 
 
 def expected_bytes(codec: str, size: int) -> int:
@@ -31,11 +30,12 @@ def expected_bytes(codec: str, size: int) -> int:
     return size * CODECS[codec].typical_ratio
 
 
-def bytes_per_second(codec: str, store: Store, memory: int) -> float:
-    """Decoded bytes that an invocation delivers in a second: as CPU or network allow, whichever takes longer.
+def bytes_per_second(codec: str, memory: int, *, parsed: bool) -> float:
+    """Decoded bytes that an invocation delivers in a second: what CPU or network allow, whichever is less.
 
-    CPU follows memory, of which one vCPU is used. Of what is delivered, the encoded bytes came in and all goes out.
+    ``parsed``: into rows. CPU follows memory; one vCPU of it is used. The network carries the encoded bytes in and all
+    decoded bytes out.
     """
     declared = CODECS[codec]
-    rate = declared.speed if store is Store.BUCKET else min(declared.speed, _LOADED)
+    rate = min(declared.speed, _LOADED) if parsed else declared.speed
     return min(rate * min(1.0, memory / VCPU), NETWORK / (1 + 1 / declared.typical_ratio))

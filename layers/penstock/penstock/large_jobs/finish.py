@@ -25,7 +25,6 @@ from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, Phase
 from penstock.model.load import Loaded
 from penstock.model.object import Target
-from penstock.model.route import Store
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
 from penstock.model.wording import counted, rejected
@@ -44,7 +43,7 @@ class Finisher:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    tables: Callable[[Store], TableSteps]
+    tables: Callable[[str], TableSteps]
     events: EventBus
 
     def __call__(self, job_id: str, execution: str, round_: int = 0) -> dict[str, object]:

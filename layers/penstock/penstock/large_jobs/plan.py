@@ -37,7 +37,6 @@ from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import Phase
 from penstock.model.object import Source, Target
-from penstock.model.route import Store
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
 from penstock.model.span import Entry, Span
@@ -73,11 +72,11 @@ class Sizes:
         """Bytes of a part. Raises OutputTooLargeError."""
         return part_size(total, self.budget, least=self.part_bytes)
 
-    def span(self, total: int, codec: str, store: Store, seconds: float) -> int:
+    def span(self, total: int, codec: str, seconds: float, *, parsed: bool) -> int:
         """Decoded bytes of a span, of which a worker has so many ``seconds``: a quarter of them should do."""
         if self.span_bytes:
             return self.span_bytes
-        fitting = int(bytes_per_second(codec, store, self.memory) * seconds / _HASTE)
+        fitting = int(bytes_per_second(codec, self.memory, parsed=parsed) * seconds / _HASTE)
         return min(span_size(total, self.workers), max(fitting, _LEAST))
 
     def spacing(self, size: int) -> int:
@@ -170,7 +169,7 @@ class Planner:
         self, cut: SpanPlan, places: Sequence[SpanBoundary], source: Source, deadline: Deadline
     ) -> SpanPlanDraft:
         part = self.sizes.part(cut.total)
-        span = self.sizes.span(cut.total, cut.codec, Store.BUCKET, deadline.remaining() - self.margin)
+        span = self.sizes.span(cut.total, cut.codec, deadline.remaining() - self.margin, parsed=False)
         size = max(1, -(-span // part)) * part
         at = places or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.size), size)]
         return SpanPlanDraft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))

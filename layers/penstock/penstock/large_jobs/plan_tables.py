@@ -16,7 +16,6 @@ from penstock.large_jobs.span_planning import SpanBoundary, cut_records
 from penstock.large_jobs.table_steps import TablePreview, TableSteps
 from penstock.model.job import Progress
 from penstock.model.object import Source
-from penstock.model.route import Store
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
 from penstock.model.table import Mode
@@ -29,7 +28,7 @@ class TableSpanPlanner:
     """Decides for table jobs: plain text is surveyed, what can be entered indexed, anything else carried whole."""
 
     files: WorkFiles
-    tables: Callable[[Store], TableSteps]
+    tables: Callable[[str], TableSteps]
     routes: Callable[[], Routes]
     sizes: Sizes
     margin: float
@@ -60,7 +59,7 @@ class TableSpanPlanner:
             return self._indexed(source, folder, cut, outline.text)
         places = surveying.collect(folder)
         if places is None:
-            piece = self.sizes.span(source.size, codec, spec.job.route.store, seconds)
+            piece = self.sizes.span(source.size, codec, seconds, parsed=True)
             surveying.ask(folder, outline.text, size=source.size, piece=piece)
             return "survey"
         return replace(cut, total=source.size), places
@@ -86,7 +85,7 @@ class TableSpanPlanner:
         if cut.plan is None:
             raise TypeError(f"not a table job: {spec.job.source.uri}")
         resume = steps.take_over(spec.job.id, cut.plan, cut.total, seconds)
-        size = self.sizes.span(cut.total, cut.codec, spec.job.route.store, seconds)
+        size = self.sizes.span(cut.total, cut.codec, seconds, parsed=True)
         begun = resume.offset > 0
         first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
         spans = list(cut_records(places, first=first, total=cut.total, source_size=spec.job.source.size, span=size))

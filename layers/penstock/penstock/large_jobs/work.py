@@ -32,7 +32,6 @@ from penstock.limits import Budget
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
 from penstock.model.object import Target
-from penstock.model.route import Store
 from penstock.model.serialization import from_plain
 from penstock.model.source import Deadline
 from penstock.model.span import Span, SpanReceipt, delivery_of
@@ -47,8 +46,8 @@ class Worker:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    tables: Callable[[Store], TableSteps]
-    deliveries: Mapping[Store, Delivery]
+    tables: Callable[[str], TableSteps]
+    deliveries: Mapping[str, Delivery]
     routes: Callable[[], Routes]
     budget: Budget
     margin: float

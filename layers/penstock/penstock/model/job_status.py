@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.object import Source, Target
-from penstock.model.route import Store
+from penstock.model.route import BUCKET
 
 
 class Execution(NamedTuple):
@@ -107,9 +107,9 @@ class JobStatus:
     indexed: int = 0
 
     @property
-    def store(self) -> Store:
-        """What kind of destination its target is."""
-        return Store.BUCKET if self.object_target else Store(self.target.partition(":")[0])
+    def store(self) -> str:
+        """The name of its destination."""
+        return BUCKET if self.object_target else self.target.partition(":")[0]
 
     @property
     def object_target(self) -> Target | None:

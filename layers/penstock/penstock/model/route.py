@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from penstock.model.identity import digest, identities
 from penstock.model.table import TablePlan
@@ -11,30 +10,26 @@ from penstock.model.table import TablePlan
 # Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
 DEFAULT_RATIO = 250.0
 
-
-class Store(StrEnum):
-    """Where a route delivers to."""
-
-    BUCKET = "bucket"
-    POSTGRESQL = "postgresql"
-    DYNAMODB = "dynamodb"
+# The destination of routes that name an object.
+BUCKET = "bucket"
 
 
 @dataclass(frozen=True, slots=True)
 class TableTarget:
-    """A table that records go to; ``table`` is empty where a choice names several."""
+    """A table that records go to. ``store`` names the destination. ``table`` is empty when a choice names several."""
 
-    store: Store
+    store: str
     table: str
 
     @property
     def uri(self) -> str:
-        return f"{self.store}:{self.table}" if self.table else str(self.store)
+        return f"{self.store}:{self.table}" if self.table else self.store
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One rule of ``routes.toml``. ``destination`` is a template; ceilings are per object; ``plan`` is for tables.
+    ``store`` names the destination (`penstock.destinations`).
 
     ``digest`` changes when anything that may change the outcome changes. It is made once: with a plan it takes a
     millisecond, and each of a thousand small jobs asks for it.
@@ -47,7 +42,7 @@ class Route:
     codec: str = "auto"
     max_ratio: float = DEFAULT_RATIO
     max_bytes: int = 50_000 * 1024**3
-    store: Store = Store.BUCKET
+    store: str = BUCKET
     plan: TablePlan | None = None
     digest: str = field(init=False, repr=False, compare=False)
 

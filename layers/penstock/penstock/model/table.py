@@ -10,6 +10,13 @@ from penstock.model.column import Column
 from penstock.model.parse_options import ParseOptions
 
 
+class Form(StrEnum):
+    """The name of a form. TEXT: texts as PostgreSQL reads them. VALUE: Python values."""
+
+    TEXT = "text"
+    VALUE = "value"
+
+
 class Mode(StrEnum):
     """APPEND adds rows; UPSERT inserts or updates by key; REPLACE swaps the whole content at the end."""
 

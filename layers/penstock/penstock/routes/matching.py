@@ -11,7 +11,7 @@ from penstock.codecs import strip_suffix
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
 from penstock.model.object import Source, Target
-from penstock.model.route import Route, Store, TableTarget
+from penstock.model.route import Route, TableTarget
 from penstock.routes.patterns import tokens
 
 KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour")
@@ -52,7 +52,7 @@ def pattern_for(route: Route, bucket: str, key: str) -> str | None:
 
 def destination_of(route: Route, source: Source) -> Target | TableTarget:
     """Where this source goes."""
-    if route.store is Store.BUCKET:
+    if route.plan is None:
         return render_target(route, source)
     return TableTarget(route.store, route.destination.partition(":")[2])
 

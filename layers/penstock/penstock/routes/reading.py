@@ -26,15 +26,14 @@ from string import Formatter
 from typing import Any
 
 from penstock.codecs import CODECS
+from penstock.destinations import Destination, examples, find_destination
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
-from penstock.model.route import DEFAULT_RATIO, Route, Store
+from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST
 from penstock.routes.tables import read_plan
-
-DESTINATION = re.compile(r"s3://[^/]+/.+|(postgresql|dynamodb)(:.+)?")
 
 
 def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
@@ -57,7 +56,7 @@ def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InvalidRouteError(f"{where}: two routes are named {min(repeated)!r}")
     for route in routes:
-        if route.store is Store.BUCKET:
+        if route.plan is None:
             _refuse_possible_loop(route, routes, where, stack["source_bucket"])
     return Routes(routes, stack["source_bucket"])
 
@@ -66,8 +65,7 @@ def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str
     name = table.get("name")
     label = f"{where}: route {name!r}" if isinstance(name, str) and name else f"{where}: route {number}"
     fields = Fields(table, label, "a route")
-    destination = _destination(fields, stack)
-    store = Store.BUCKET if destination.startswith("s3://") else Store(destination.partition(":")[0])
+    destination, kind = _destination(fields, stack)
     route = Route(
         name=fields.text("name"),
         match=_patterns(fields),
@@ -76,8 +74,8 @@ def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str
         codec=fields.choice("codec", ("auto", *CODECS), "auto"),
         max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
         max_bytes=fields.size("max_bytes", S3.max_object),
-        store=store,
-        plan=None if store is Store.BUCKET else read_plan(fields, store, destination.partition(":")[2]),
+        store=kind.name,
+        plan=read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None,
     )
     fields.refuse_unknown()
     return route
@@ -91,14 +89,13 @@ def _patterns(fields: Fields) -> tuple[str, ...]:
     return patterns
 
 
-def _destination(fields: Fields, stack: Mapping[str, str]) -> str:
-    """The template with the stack's names filled in; what is left are KEY_FIELDS."""
+def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destination]:
+    """The template with the stack's names filled in, and its kind; the fields that are left are KEY_FIELDS."""
     value = fields.text("destination")
-    if not DESTINATION.fullmatch(value):
-        raise fields.complain(
-            "destination", f"must look like s3://bucket/key, postgresql:table or dynamodb:table, not {value!r}"
-        )
-    known = (KEY_FIELDS if value.startswith("s3://") else ()) + tuple(stack)
+    found = find_destination(value)
+    if found is None or not found.is_whole(value):
+        raise fields.complain("destination", f"must look like {examples()}, not {value!r}")
+    known = (() if found.takes_rows else KEY_FIELDS) + tuple(stack)
     try:
         pieces = list(Formatter().parse(value))
     except ValueError as error:
@@ -108,7 +105,7 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> str:
             raise fields.complain("destination", f"unknown field {{{name}}}; known are {', '.join(known)}")
     for name, meaning in stack.items():
         value = value.replace(f"{{{name}}}", meaning)
-    return value
+    return value, found
 
 
 def _refuse_possible_loop(route: Route, routes: Iterable[Route], where: str, source_bucket: str) -> None:

@@ -6,9 +6,9 @@ import codecs
 import re
 from datetime import UTC, datetime
 
+from penstock.destinations import Destination
 from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.route import Store
 from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.routes.fields import Fields
 
@@ -21,8 +21,8 @@ _EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
 _YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
 
-def read_plan(route: Fields, store: Store, name: str) -> TablePlan:
-    """``parse``, ``table`` or ``choice``, and ``max_rejects`` of a route to ``name`` in ``store``.
+def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
+    """``parse``, ``table`` or ``choice``, and ``max_rejects`` of a route to ``name`` in ``destination``.
 
     Raises InvalidRouteError naming the field.
     """
@@ -30,11 +30,12 @@ def read_plan(route: Fields, store: Store, name: str) -> TablePlan:
     max_rejects = route.allowance("max_rejects")
     if route.has("choice"):
         if name or route.has("table"):
-            raise route.complain("choice", f"names the tables itself: use destination = {str(store)!r}, without table")
-        return TablePlan(parse, choice=_choice(route.table("choice", "a choice"), store), max_rejects=max_rejects)
+            use = f"use destination = {destination.name!r}, without table"
+            raise route.complain("choice", f"names the tables itself: {use}")
+        return TablePlan(parse, choice=_choice(route.table("choice", "a choice"), destination), max_rejects=max_rejects)
     if not name:
-        raise route.complain("destination", f"names no table: {store}:table, or add a [route.choice]")
-    return TablePlan(parse, table=_table(route.table("table", "a table"), name, store), max_rejects=max_rejects)
+        raise route.complain("destination", f"names no table: {destination.example}, or add a [route.choice]")
+    return TablePlan(parse, table=_table(route.table("table", "a table"), name, destination), max_rejects=max_rejects)
 
 
 def _parse_options(fields: Fields) -> ParseOptions:
@@ -69,10 +70,10 @@ def _character(fields: Fields, field: str, default: str) -> str:
     return value
 
 
-def _choice(fields: Fields, store: Store) -> Choice:
+def _choice(fields: Fields, destination: Destination) -> Choice:
     tables = {}
     for value, inner in fields.named_tables("tables", "a table").items():
-        tables[value] = _table(inner, inner.text("name"), store)
+        tables[value] = _table(inner, inner.text("name"), destination)
     if not tables:
         raise fields.complain("tables", "names no table")
     choice = Choice(
@@ -85,38 +86,32 @@ def _choice(fields: Fields, store: Store) -> Choice:
     return choice
 
 
-def _table(fields: Fields, name: str, store: Store) -> Table:
+def _table(fields: Fields, name: str, destination: Destination) -> Table:
     nulls = fields.texts("nulls", ("",), empty=True)
     table = Table(
         name=name,
         columns=tuple(_column(inner, nulls) for inner in fields.tables("columns", "a column")),
-        mode=Mode(fields.choice("mode", list(Mode), Mode.UPSERT if store is Store.DYNAMODB else Mode.APPEND)),
+        mode=Mode(fields.choice("mode", list(Mode), destination.default_mode)),
         key=fields.texts("key", ()),
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
         nulls=nulls,
         atomic=fields.flag("atomic", False),  # noqa: FBT003  (the default)
     )
     fields.refuse_unknown()
-    _check(fields, table, store)
+    _check(fields, table, destination)
     return table
 
 
-def _check(fields: Fields, table: Table, store: Store) -> None:
+def _check(fields: Fields, table: Table, destination: Destination) -> None:
     names = [column.name for column in table.columns]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise fields.complain("columns", f"name {min(repeated)!r} twice")
-    if table.mode is Mode.UPSERT and store is Store.POSTGRESQL and not table.key:
-        raise fields.complain("key", "is needed to upsert")
     if names and (strange := set(table.key) - set(names)):
         raise fields.complain("key", f"{min(strange)!r} is not among the columns")
-    if store is Store.DYNAMODB and table.mode is not Mode.UPSERT:
-        raise fields.complain("mode", "must be upsert: DynamoDB writes items by their key")
-    if table.atomic and store is Store.DYNAMODB:
-        raise fields.complain("atomic", "is for PostgreSQL: DynamoDB has no transaction for a whole file")
     if table.atomic and table.mode is Mode.REPLACE:
         raise fields.complain("atomic", "is for append and upsert: replace shows nothing until all is loaded, anyway")
-    if store is Store.DYNAMODB and table.create:
-        raise fields.complain("create", "is for PostgreSQL; DynamoDB tables belong to a template")
+    if problem := destination.check(table):
+        raise fields.complain(*problem)
 
 
 def _column(fields: Fields, nulls: tuple[str, ...]) -> Column:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from penstock.destinations import find_destination
 from penstock.errors import InvalidRouteError
 from penstock.limits import S3
-from penstock.model.route import DEFAULT_RATIO, Route, Store
+from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.routes.fields import Fields
 from penstock.routes.tables import read_plan
 
@@ -21,7 +22,6 @@ _DESTINATIONS = (
     "Write s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, - or the path of a file, "
     "with ./ before a name that has a colon."
 )
-_TABLES = (f"{Store.POSTGRESQL}:", f"{Store.DYNAMODB}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class DestinationSpec:
 
     @property
     def is_table(self) -> bool:
-        return self.to.startswith(_TABLES)
+        found = find_destination(self.to)
+        return found is not None and found.takes_rows and self.to != found.name
 
     def route(self) -> Route:
         """The route of this order alone. Raises InvalidRouteError naming the field."""
@@ -46,18 +47,20 @@ class DestinationSpec:
             if unused := [*self.parse, *self.table]:
                 raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, and {self.to} is none")
             return Route(NAME, (), self.to, codec=self.codec, max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
-        store, _, name = self.to.partition(":")
+        name = self.to.partition(":")[2]
+        kind = find_destination(self.to)
+        assert kind is not None  # noqa: S101  # for mypy: is_table
         if not name:
-            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {store}:TABLE.")
+            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {kind.prefix}TABLE.")
         if name.startswith("//"):
             # It may hold a password: it is not shown.
             raise InvalidRouteError(
-                "--to names a table, and got the URI of a database", hint=f"Write --to {store}:TABLE --dsn URI."
+                "--to names a table, and got the URI of a database", hint=f"Write --to {kind.prefix}TABLE --dsn URI."
             )
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
         fields = Fields(given, f"--to {self.to}", "an order")
-        plan = read_plan(fields, Store(store), name)
-        return Route(NAME, (), self.to, codec=self.codec, store=Store(store), plan=plan)
+        plan = read_plan(fields, kind, name)
+        return Route(NAME, (), self.to, codec=self.codec, store=kind.name, plan=plan)
 
 
 def _allowance(text: str) -> object:

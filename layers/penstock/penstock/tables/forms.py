@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from penstock.model.load import Rows
+from penstock.model.table import Form as Form  # noqa: PLC0414  # mypy wants an alias on what is passed on
 
 if TYPE_CHECKING:
     from penstock.tables.column_kinds import ColumnKind
-
-
-class Form(StrEnum):
-    """The name of a form. TEXT: texts as PostgreSQL reads them. VALUE: Python values."""
-
-    TEXT = "text"
-    VALUE = "value"
 
 
 def unchanged(rows: Rows) -> Rows:

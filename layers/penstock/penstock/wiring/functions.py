@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,14 @@ from penstock.aws.session import dynamodb_client, sqs_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
+from penstock.destinations import DESTINATIONS
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.jobs.ingest import Ingest, LoadTogether
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.failure_recorder import FailureRecorder
 from penstock.limits import Budget
 from penstock.model.job import Job, Receipt
-from penstock.model.route import Store
+from penstock.model.route import BUCKET
 from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.wiring.handover import handover
@@ -31,6 +32,7 @@ from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
     from penstock.delivery.row_loader import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
@@ -92,13 +94,14 @@ def build_ingest(settings: Settings) -> Ingest:
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {
-        Store.POSTGRESQL: cache(lambda: _tables().postgres_delivery(settings, objects, s3, budget)),
-        Store.DYNAMODB: cache(lambda: _tables().dynamodb_delivery(settings, objects, s3, budget)),
+        name: cache(partial(_table_delivery, settings, name, objects, s3, budget))
+        for name, destination in DESTINATIONS.items()
+        if destination.takes_rows
     }
     runner = JobRunner(
         objects=objects,
         jobs=jobs,
-        deliveries={Store.BUCKET: BucketDelivery(objects, budget)}
+        deliveries={BUCKET: BucketDelivery(objects, budget)}
         | {store: _later(delivery) for store, delivery in tables.items()},
         loads={store: _later_look(delivery) for store, delivery in tables.items()},
         lease=settings.lease_seconds,
@@ -108,7 +111,7 @@ def build_ingest(settings: Settings) -> Ingest:
         memory=settings.memory,
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
-    together = _later_together(lambda: _tables().postgres_group(settings, s3, jobs, budget))
+    together = _later_together(lambda: _tables().small_batches(settings, s3, jobs, budget))
     return Ingest(runner, SqsQueue(sqs_client), routes, together)
 
 
@@ -162,6 +165,13 @@ def _for_good() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _table_delivery(
+    settings: Settings, store: str, objects: S3ObjectStore, s3: S3Client, budget: Budget
+) -> TableDelivery:
+    delivery: TableDelivery = _tables().table_delivery(settings, store, objects, s3, budget)
+    return delivery
 
 
 def _tables() -> ModuleType:

@@ -14,6 +14,7 @@ from penstock.aws.session import dynamodb_client, events_client, lambda_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
+from penstock.destinations import DESTINATIONS
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
 from penstock.large_jobs.abort import Aborter
@@ -23,7 +24,7 @@ from penstock.large_jobs.plan import Planner, Sizes
 from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.work import Worker
 from penstock.limits import Budget, fair_workers
-from penstock.model.route import Store
+from penstock.model.route import BUCKET
 from penstock.settings import Settings
 from penstock.wiring.handover import execution_store
 from penstock.wiring.routes import routes_reader
@@ -54,7 +55,7 @@ class Steps:
         settings = self.settings
         return Sizes(self.budget, settings.memory, workers, settings.span_bytes, settings.index_spacing)
 
-    def tables(self, store: Store) -> TableSteps:
+    def tables(self, store: str) -> TableSteps:
         """The part of the steps that is about tables, for one store."""
         from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
 
@@ -99,12 +100,14 @@ class Steps:
             self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
         )
 
-    def _deliveries(self) -> Mapping[Store, Delivery]:
+    def _deliveries(self) -> Mapping[str, Delivery]:
         return {
-            Store.BUCKET: BucketDelivery(self.objects, self.budget),
-            Store.POSTGRESQL: lambda attempt: self.tables(Store.POSTGRESQL).delivery(attempt),
-            Store.DYNAMODB: lambda attempt: self.tables(Store.DYNAMODB).delivery(attempt),
+            BUCKET: BucketDelivery(self.objects, self.budget),
+            **{name: self._rows_into(name) for name, found in DESTINATIONS.items() if found.takes_rows},
         }
+
+    def _rows_into(self, store: str) -> Delivery:
+        return lambda attempt: self.tables(store).delivery(attempt)
 
 
 @cache

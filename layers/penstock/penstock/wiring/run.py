@@ -17,19 +17,18 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.decoding import pour
 from penstock.delivery.row_loader import TableDelivery
+from penstock.destinations import destination_named, open_tables
 from penstock.destinations.bucket.object_store import S3ObjectStore
-from penstock.destinations.dynamodb.sink import DynamoRecordSink
-from penstock.destinations.postgres.connect import by_dsn
-from penstock.destinations.postgres.history import earlier_loads
-from penstock.destinations.postgres.sink import PostgresSink
-from penstock.errors import ConfigurationError, InvalidRouteError
+from penstock.destinations.environment import Environment
+from penstock.destinations.ports import TableStore
+from penstock.errors import InvalidRouteError
 from penstock.formats import WorkbookLimits, choose_format
 from penstock.limits import Budget
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.load import Resume
 from penstock.model.object import Source, Target
 from penstock.model.parse_options import Format
-from penstock.model.route import Route, Store
+from penstock.model.route import Route
 from penstock.routes import Routes
 from penstock.run.file_sink import FileSink
 from penstock.run.loads import (
@@ -161,7 +160,7 @@ class Runner:
         self, resolved: ResolvedSource, job: Job, wish: RunOptions, heartbeat: Callable[[Progress], None]
     ) -> RunResult:
         _need_format(job)
-        mine = self._turn(job, again=wish.again)
+        mine = self._resumption(job, again=wish.again)
         target = job.target.uri
         if mine.ended:
             size, resume = resolved.size or 0, mine.resume
@@ -176,43 +175,41 @@ class Runner:
             last = progress
             heartbeat(progress)
 
-        receipt = self._table_carrier(resolved, job, mine, log)(_attempt(resolved, job, noted, None))
+        receipt = self._table_delivery(resolved, job, mine, log)(_attempt(resolved, job, noted, None))
         receipt = receipt if resolved.size is not None else replace(receipt, bytes_in=last.bytes_in)
         rejects = str(log.path) if receipt.rejects else ""
         return RunResult(job.source.uri, target, receipt, 0.0, before=mine.resume.rows, rejects=rejects)
 
-    def _turn(self, job: Job, *, again: bool) -> LoadResumption:
-        """DynamoDB has no ledger: items carry their keys, and a load that is done again changes nothing."""
+    def _resumption(self, job: Job, *, again: bool) -> LoadResumption:
+        """Where a load resumes; from the start where the destination has no ledger."""
         plan = job.route.plan
-        if job.route.store is not Store.POSTGRESQL or plan is None:
+        if plan is None or not destination_named(job.route.store).has_ledger:
             return LoadResumption(job.id, Resume())
-        exists, earlier = earlier_loads(by_dsn(self._dsn()), tables_of(plan)[0].name, load_ids(job))
+        exists, earlier = self._tables(job).earlier_loads(tables_of(plan)[0].name, load_ids(job))
         return resume_load(load_ids(job), earlier, again=again, exists=exists, mode=mode_of(plan))
 
-    def _table_carrier(
+    def _table_delivery(
         self, resolved: ResolvedSource, job: Job, mine: LoadResumption, log: RejectsFile
     ) -> TableDelivery:
-        objects = RoutedObjectStore(lambda: self.objects, resolved.content)
         workbook = WorkbookLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
-        if job.route.store is Store.POSTGRESQL:
-            connect = by_dsn(self._dsn())
-            return TableDelivery(
-                objects, log, lambda _: PostgresSink(connect, mine.load_id), Form.TEXT, self.budget, workbook
-            )
-        client, budget = self.clients.dynamodb(self.budget.uploads), self.budget
+        tables, kind = self._tables(job), destination_named(job.route.store)
         return TableDelivery(
-            objects,
+            RoutedObjectStore(lambda: self.objects, resolved.content),
             log,
-            lambda _: DynamoRecordSink(client, budget_bytes=budget.buffer_bytes, workers=budget.uploads),
-            Form.VALUE,
-            budget,
+            lambda _: tables.open_sink(mine.load_id),
+            kind.form or Form.TEXT,
+            self.budget,
             workbook,
         )
 
-    def _dsn(self) -> str:
-        if not self.dsn:
-            raise ConfigurationError("no database is named", hint="Give --dsn, or set PENSTOCK_POSTGRES_DSN.")
-        return self.dsn
+    def _tables(self, job: Job) -> TableStore:
+        environment = Environment(
+            self.budget,
+            self.clients.dynamodb,
+            dsn=self.dsn,
+            no_database=("no database is named", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
+        )
+        return open_tables(destination_named(job.route.store), environment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.model.object import Source, Target
-from penstock.model.route import Route, Store, TableTarget
+from penstock.model.route import Route, TableTarget
 from penstock.model.s3_uri import split
 from penstock.routes import BUCKET_NAME, Routes, destination_of
 from penstock.run.destination_spec import DestinationSpec
@@ -73,7 +73,7 @@ def request_by_route(
 
 def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
     """Where a source goes by a destination that was typed: a folder takes its name. Raises InvalidRouteError."""
-    if route.store is not Store.BUCKET:
+    if route.plan is not None:
         return destination_of(route, source)
     if route.destination == STANDARD_INPUT:
         return Path(STANDARD_INPUT)

@@ -17,7 +17,6 @@ from penstock.limits import YIELDING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Failure, Job
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.route import Store
 
 
 class JobOrder:
@@ -45,7 +44,7 @@ class JobOrder:
 
         What tables hold of an older version nobody can tell from the newer one's: there the newest alone counts.
         """
-        if job.route.store is not Store.BUCKET:
+        if job.route.plan is not None:
             return SupersededError(f"{job.source.uri}: a newer version was claimed before this event came")
         newer = self._newer(job)
         if newer is None:

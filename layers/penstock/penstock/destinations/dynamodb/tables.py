@@ -1,0 +1,48 @@
+"""Opens DynamoDB as a destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
+from penstock.destinations.environment import Environment
+from penstock.destinations.ports import GroupSink
+from penstock.errors import ConfigurationError
+from penstock.model.load import Resume
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoTables:
+    """Implements ``TableStore``. ``jobs`` keeps bookmarks; None where loads have no record."""
+
+    client: DynamoDBClient
+    environment: Environment
+    jobs: DynamoDBClient | None
+
+    def open_sink(self, load_id: str, span: int = 0) -> DynamoRecordSink:
+        budget, table = self.environment.budget, self.environment.jobs_table
+        days = self.environment.retention_days
+        bookmark = DynamoBookmark(self.jobs, table, load_id, span, retention_days=days) if self.jobs else None
+        return DynamoRecordSink(
+            self.client, budget_bytes=budget.buffer_bytes, workers=budget.uploads, bookmark=bookmark
+        )
+
+    def open_group(self) -> GroupSink:
+        raise ConfigurationError("DynamoDB has no transaction that several jobs could share")
+
+    def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
+        """No ledger: items carry their keys, and a load that runs again changes nothing."""
+        raise ConfigurationError(f"{table}: DynamoDB keeps no ledger of loads {list(load_ids)}")
+
+
+def open_tables(environment: Environment) -> DynamoTables:
+    """One client for all sinks."""
+    client = environment.item_client(environment.budget.uploads)
+    jobs = environment.jobs_client() if environment.jobs_table and environment.jobs_client else None
+    return DynamoTables(client, environment, jobs)

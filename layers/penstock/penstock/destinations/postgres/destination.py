@@ -1,0 +1,25 @@
+"""PostgreSQL takes rows as texts for COPY. A ledger knows every chunk."""
+
+from __future__ import annotations
+
+from penstock.destinations.declaration import Destination
+from penstock.model.table import Form, Mode, Table
+
+
+def check(table: Table) -> tuple[str, str] | None:
+    """An upsert goes by a key."""
+    if table.mode is Mode.UPSERT and not table.key:
+        return "key", "is needed to upsert"
+    return None
+
+
+POSTGRESQL = Destination(
+    name="postgresql",
+    prefix="postgresql:",
+    example="postgresql:table",
+    form=Form.TEXT,
+    check=check,
+    has_ledger=True,
+    shares_commits=True,
+    tables="penstock.destinations.postgres.tables",
+)
