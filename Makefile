@@ -8,6 +8,7 @@ PENSTOCK_ARCHITECTURE ?= x86_64
 VENV := .venv/bin
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
+DOCS := .tools/docs/installed
 # Twice --quiet: errors are told, and not each index of a pip.conf that lacks a package.
 PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet --no-compile
 # The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
@@ -20,7 +21,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build bench faults audit fuzz clean
+.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build docs bench faults audit fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -50,7 +51,7 @@ sam-local: tools ## Put every event of every function through `sam local invoke`
 test: lint types validate ## Run all checks, and the tests in their short form, in a quarter of an hour
 	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-verify: lint types validate build ## Run all checks, and all tests in their long form, in an hour
+verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour
 	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: lint types ## Run what every change needs, in two minutes: style, types and unit tests
@@ -78,6 +79,15 @@ $(BENCH): $(INSTALLED) requirements/bench.txt
 	@$(PIP_INSTALL) --requirement requirements/bench.txt --constraint requirements/dev.lock
 	@touch $@
 
+$(DOCS): requirements/docs.txt
+	@echo "Installing MkDocs into .tools/docs (once)"
+	@$(PYTHON) -m venv .tools/docs
+	@.tools/docs/bin/python -m pip install --quiet --quiet --requirement requirements/docs.txt
+	@touch $@
+
+docs: $(DOCS) ## Build the documentation site into site/; broken links are errors
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --strict --quiet
+
 # In an hour: make bench. In minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
 BENCH_FORM ?=
 bench: tools $(BENCH) ## Measure time, CPU, memory and dollars beside what people use, at Lambda's sizes
@@ -97,5 +107,5 @@ fuzz: $(INSTALLED) ## Damage everything that is read from outside, see whether i
 	@$(VENV)/python -m pytest --numprocesses 2 -m hypothesis --hypothesis-profile=drawn
 
 clean: ## Remove all that was built or installed
-	rm -rf .venv .tools .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	rm -rf .venv .tools site .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
