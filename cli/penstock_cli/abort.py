@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target", type=S3_URI, metavar="s3://BUCKET/KEY")
-@click.option("--upload-id", default="", metavar="ID", help="Which of several uploads to the same key.")
-@click.option("--older-than", type=AGE, metavar="AGE", help="All under this prefix that are older, such as 12h or 7d.")
-@click.option("--dry-run", is_flag=True, help="Say what would be aborted; abort nothing.")
+@click.option("--upload-id", default="", metavar="ID", help="Id of the upload, if several have the same key.")
+@click.option(
+    "--older-than",
+    type=AGE,
+    metavar="AGE",
+    help="Abort all uploads under this prefix that are older, such as 12h or 7d.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be aborted, without aborting it.")
 @aws_options
 @output_options
 def abort(
     *, target: Target, upload_id: str, older_than: float | None, dry_run: bool, aws: AwsOptions, output: OutputOptions
 ) -> None:
-    """End an unfinished upload, or all older than an age: S3 deletes their parts.
+    """Abort an unfinished upload, or all that are older than an age. S3 deletes their parts.
 
     \b
       penstock abort s3://lake/incoming/big.csv.gz

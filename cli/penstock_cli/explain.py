@@ -33,10 +33,16 @@ Examples:
 """
 )
 @click.argument("source", metavar="SRC", shell_complete=complete_file)
-@click.option("--routes", "routes_uri", default="", metavar="FILE", help="Also s3://.  [default: the packaged one]")
-@click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, routes and sizes hold.")
-@click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
-@click.option("--memory", type=click.IntRange(128, 10_240), help="MB of a function.  [default: the stack's, else 1769]")
+@click.option(
+    "--routes", "routes_uri", default="", metavar="FILE", help="A routes.toml; also s3://.  [default: the packaged one]"
+)
+@click.option("--stack", default="", metavar="NAME", help="Use the names, routes and sizes of this deployed stack.")
+@click.option("--as", "as_key", default="", metavar="KEY", help="Treat SRC as an object with this key.")
+@click.option(
+    "--memory",
+    type=click.IntRange(128, 10_240),
+    help="Memory of a function in MB.  [default: that of the stack, else 1769]",
+)
 @aws_options
 @local_options
 @output_options
@@ -52,11 +58,11 @@ def explain(
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
-    """Tell what would become of SRC, and touch nothing.
+    """Show what would happen to SRC, without changing anything.
 
-    SRC is s3://BUCKET/KEY, or a file of this machine. Which route takes it and why, codec and columns by its first
-    bytes, where it goes, whether one invocation does it or the state machine, in how many spans, how long it takes and
-    what it costs. Time and cost are estimates: of text, and without storage and transfer.
+    SRC is s3://BUCKET/KEY or a local file. The answer shows the matching route, the codec and the columns by the first
+    bytes, the destination, whether one invocation or the state machine runs the job, the number of spans, the duration
+    and the cost. Duration and cost are estimates for text, without storage and transfer.
     """
     from penstock.wiring.explain import CliClients  # noqa: PLC0415  # boto3: not for --help
     from penstock.wiring.explain import explain as find_out  # noqa: PLC0415  # as above

@@ -29,16 +29,16 @@ Examples:
     "states",
     type=click.Choice([str(state) for state in JobState]),
     multiple=True,
-    help="Only those in this state. May be given several times.",
+    help="List only jobs in this state. May be given several times.",
 )
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Maximum number of jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @stack_options
 def jobs(*, states: tuple[str, ...], limit: int, as_json: bool, stack: StackOptions) -> None:
-    """List jobs, the newest first.
+    """List jobs, newest first.
 
-    The jobs table is read from end to end, whatever the options: about 0.13 million read units, or 2 US cents, for a
-    million jobs. `penstock status JOB` with a whole id reads one item.
+    The command reads the whole jobs table, whatever the options: about 0.13 million read units, or 2 US cents, for a
+    million jobs. `penstock status JOB` with a complete id reads one item.
     """
     found = stack.operations().newest(limit=limit, states=[JobState(state) for state in states])
     if as_json:

@@ -32,9 +32,14 @@ class OutputOptions:
 def aws_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add --profile, --region and --endpoint-url; the command gets them as ``aws: AwsOptions``."""
 
-    @click.option("--profile", default="", metavar="NAME", help="Profile of the AWS configuration.")
+    @click.option("--profile", default="", metavar="NAME", help="Profile in the AWS configuration.")
     @click.option("--region", default="", metavar="REGION", help="AWS region.")
-    @click.option("--endpoint-url", default="", metavar="URL", help="Another S3-compatible service, or a local one.")
+    @click.option(
+        "--endpoint-url",
+        default="",
+        metavar="URL",
+        help="Endpoint of another S3-compatible service, or of a local one.",
+    )
     @wraps(command)
     def with_aws(profile: str, region: str, endpoint_url: str, **kwargs: Any) -> R:
         kwargs["aws"] = AwsOptions(profile, region, endpoint_url)
@@ -46,7 +51,7 @@ def aws_options(command: Callable[..., R]) -> Callable[..., R]:
 def output_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add --quiet and --json; the command gets them as ``output: OutputOptions``."""
 
-    @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("--quiet", is_flag=True, help="Print errors only.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @wraps(command)
     def with_output(quiet: bool, as_json: bool, **kwargs: Any) -> R:

@@ -31,22 +31,22 @@ Examples:
 """
 )
 @click.argument("job", required=False, shell_complete=complete_job)
-@click.option("--failed", is_flag=True, help="All jobs that have failed, instead of one.")
-@click.option("--dry-run", is_flag=True, help="Say what would be begun again; begin nothing.")
+@click.option("--failed", is_flag=True, help="Retry all failed jobs.")
+@click.option("--dry-run", is_flag=True, help="Show what would be retried, without retrying it.")
 @stack_options
 @output_options
 @click.pass_context
 def redrive(
     ctx: click.Context, *, job: str | None, failed: bool, dry_run: bool, stack: StackOptions, output: OutputOptions
 ) -> None:
-    """Begin a failed job again, once what made it fail is mended: a right, a table, a bucket.
+    """Retry a failed job after its cause is fixed: a right, a table, a bucket.
 
-    The event of its upload is sent to the queue once more, and what is already in a table is not loaded again. Bytes
-    that were wrong are wrong again: upload them anew instead, and after a change of the route, too: that is a new job.
-    JOB as for `penstock status`. A job that waits is sent its event again. Exit code 1 if any could not be begun.
+    The event of the upload is sent to the queue again. Rows that are already in a table are not loaded again. If the
+    source itself is wrong, or the route has changed, upload the source again instead: that is a new job. JOB as for
+    `penstock status`. The event of a waiting job is sent again too. Exit code 1 if a job could not be retried.
     """
     if failed == bool(job):
-        raise click.UsageError("Give JOB, or --failed for all that have failed.")
+        raise click.UsageError("Give JOB, or --failed for all failed jobs.")
     operations = stack.operations()
     told, refused = [], 0
     for status in _chosen(operations, job):

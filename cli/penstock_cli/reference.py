@@ -13,10 +13,10 @@ WIDTH = 100
 
 HEAD = """# The `penstock` command
 
-This page is made of the command's own help (`python -m penstock_cli.reference > docs/cli.md`); a test compares them.
+This page is generated from the help texts (`python -m penstock_cli.reference > docs/cli.md`); a test compares them.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running (`local status`), 130 interrupted. An error is told on
-stderr: what happened, and a line on what to do. Answers go to stdout; bars are drawn on stderr, and only on a terminal.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running (`local status`), 130 interrupted. Errors go to
+stderr: what happened, and what to do. Answers go to stdout. Progress bars go to stderr, and only on a terminal.
 
 Shell completion: `eval "$(_PENSTOCK_COMPLETE=bash_source penstock)"`, likewise with `zsh_source` and `fish_source`.
 """

@@ -34,20 +34,20 @@ Examples:
   penstock rejects 3f9a41c2
   penstock rejects s3://drops/orders.csv.gz --limit 5
   penstock rejects 3f9a41c2 --output rejects.jsonl
-  penstock rejects 3f9a41c2 | jq -r .raw > to-mend.csv
+  penstock rejects 3f9a41c2 | jq -r .raw > to-fix.csv
 """
 )
 @click.argument("job", shell_complete=complete_job)
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the first ones.")
+@click.option("--limit", type=click.IntRange(min=1), help="Print only the first records, up to this number.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JSON Lines to this file."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines on a terminal, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines on a terminal too.")
 @stack_options
 def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions) -> None:
-    """Print the records of a job that were rejected, with row, byte offset, column, reason and raw text.
+    """Print the rejected records of a job, with row, byte offset, column, reason and raw text.
 
-    A table on a terminal, JSON Lines elsewhere. JOB as for `penstock status`. They are kept for WorkRetentionDays.
+    A table on a terminal, JSON Lines elsewhere. JOB as for `penstock status`. Rejects are kept for WorkRetentionDays.
     """
     operations = stack.operations()
     found = operations.find(job)

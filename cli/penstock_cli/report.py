@@ -27,7 +27,7 @@ Examples:
     "--output",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
     metavar="FILE",
-    help="Where to write it; - for stdout.  [default: penstock-JOB.html]",
+    help="Output file; - for stdout.  [default: penstock-JOB.html]",
 )
 @click.option(
     "--rejects",
@@ -36,13 +36,13 @@ Examples:
     default=50,
     show_default=True,
     metavar="COUNT",
-    help="Show at most so many rejects.",
+    help="Maximum number of rejects in the report.",
 )
 @stack_options
 def report(*, job: str, output: str | None, sample: int, stack: StackOptions) -> None:
-    """Write all that is known of a job as one HTML file: outcome, figures, integrity, timeline, rejects, what to do.
+    """Write a report of a job as one HTML file: outcome, figures, integrity, timeline, rejects, what to do.
 
-    It needs no network and holds no scripts: mail it, print it, keep it. JOB as for `penstock status`.
+    The file needs no network and contains no scripts. JOB as for `penstock status`.
     """
     from penstock.wiring.operations import timeline  # noqa: PLC0415  # boto3 takes longer to import than --help may
     from penstock_cli.report_page import page  # noqa: PLC0415  # as above

@@ -31,13 +31,13 @@ STDOUT = "-"
 INTERRUPTED = {
     **dict.fromkeys(
         ("append", "upsert"),
-        "rows of whole chunks are in {target}. Run the same command again, without --again, to go on behind them.",
+        "complete chunks are in {target}. Run the same command again, without --again, to resume after them.",
     ),
-    "staged": "nothing of it is visible in {target}. Run the same command again, without --again, to go on.",
-    "items": "what was written to {target} stays. Run the same command again: writing it twice changes nothing.",
-    "object": "nothing was left at {target}. Run the same command again to begin anew.",
-    "stdout": "what went to standard output is not whole.",
-    "pipe": "rows of whole chunks may be in {target}, and standard input cannot be read again.",
+    "staged": "nothing is visible in {target} yet. Run the same command again, without --again, to resume.",
+    "items": "the items written to {target} stay. Run the same command again; writing an item twice changes nothing.",
+    "object": "nothing was written to {target}. Run the same command again.",
+    "stdout": "standard output is incomplete.",
+    "pipe": "complete chunks may be in {target}, and standard input cannot be read again.",
 }
 
 
@@ -65,11 +65,18 @@ Examples:
     default="",
     metavar="FILE",
     shell_complete=complete_file,
-    help="A routes.toml, also s3://, that says where to.",
+    help="A routes.toml that names the destination; also s3://.",
 )
-@click.option("--route", "route_name", default="", metavar="NAME", help="Of it this route, whatever it matches.")
-@click.option("--stack", default="", metavar="NAME", help="The deployed stack whose names, and routes, are meant.")
-@click.option("--as", "as_key", default="", metavar="KEY", help="Take SRC for an object of this key.")
+@click.option(
+    "--route", "route_name", default="", metavar="NAME", help="Use the route with this name, whatever its pattern."
+)
+@click.option(
+    "--stack",
+    default="",
+    metavar="NAME",
+    help="Use the names, and without --routes the routes, of this deployed stack.",
+)
+@click.option("--as", "as_key", default="", metavar="KEY", help="Treat SRC as an object with this key.")
 @click.option(
     "--codec",
     default="auto",
@@ -79,14 +86,14 @@ Examples:
 )
 @table_options
 @click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
-@click.option("--again", is_flag=True, help="Load what is in already once more.")
+@click.option("--again", is_flag=True, help="Repeat a load that is complete.")
 @click.option(
     "--rejects",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to list rejected records.  [default: SRC.rejects.jsonl]",
+    help="File that lists rejected records.  [default: SRC.rejects.jsonl]",
 )
 @click.option(
-    "--memory", type=click.IntRange(128, 10_240), default=MEMORY, show_default=True, help="MB to do it within."
+    "--memory", type=click.IntRange(128, 10_240), default=MEMORY, show_default=True, help="Memory limit in MB."
 )
 @aws_options
 @output_options
@@ -107,28 +114,28 @@ def run(
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
-    """Carry SRC through the pipeline on this machine, without Lambda.
+    """Deliver SRC on this machine, without Lambda.
 
-    SRC is a file, s3://BUCKET/KEY, any URI that smart_open reads, or - for standard input. It is decoded and goes into
-    a file, an object or, parsed and checked, a table. A file or an object appears whole or not at all; what went to
-    standard output is whole if the exit code is 0, and what is told goes to stderr then.
+    SRC is a file, s3://BUCKET/KEY, any URI that smart_open reads, or - for standard input. It is decoded into a file or
+    an object, or parsed, checked and loaded into a table. A file or an object appears whole or not at all. Standard
+    output is complete if the exit code is 0; messages then go to stderr.
 
-    A load into PostgreSQL that was cut short goes on where it stopped when it is run again, and one that is in already
-    is not loaded twice. What is rejected is listed, with row, offset and reason.
+    An interrupted load into PostgreSQL resumes when the same command runs again. A complete load is not repeated.
+    Rejected records are listed with row, offset and reason.
     """
     from penstock.wiring.api import prepare_run  # noqa: PLC0415  # only who runs something
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
         raise click.UsageError(
-            "Say where to once: --to DST, or a route of --routes FILE or --stack NAME."
+            "Give one destination: either --to DST, or --routes FILE or --stack NAME."
             if to
-            else "Say where to: --to DST, or --routes FILE or --stack NAME."
+            else "Give a destination: --to DST, --routes FILE or --stack NAME."
         )
     if to and route_name:
-        raise click.UsageError("--route is for --routes.")
+        raise click.UsageError("--route needs --routes or --stack, not --to.")
     if not to and (given := table.given):
-        raise click.UsageError(f"{given[0]} is for --to; a route says it itself.")
+        raise click.UsageError(f"{given[0]} needs --to; with a route, the route sets it.")
     if to == STDOUT and output.as_json:
         raise click.UsageError("--json and --to - both need standard output.")
     if to == STDOUT and sys.stdout is None:
@@ -204,14 +211,15 @@ def _tell(ran: RunResult, progress: Progress, output: OutputOptions, *, to_stdou
 def _line(ran: RunResult) -> str:
     receipt = ran.receipt
     if ran.stood:
-        return f"{ran.source} is in {ran.target} already ({counted(receipt.rows, 'row')}): --again loads it once more"
+        rows = counted(receipt.rows, "row")
+        return f"{ran.source} is already loaded into {ran.target} ({rows}). To repeat it, use --again."
     speed = receipt.bytes_out / ran.seconds if ran.seconds else 0
     about = [f"{human_size(receipt.bytes_in)} of {receipt.codec}"] if receipt.codec != "identity" else []
     about.append(human_size(receipt.bytes_out))
     if ":" in ran.target and not ran.target.startswith("s3://"):
         about.append(counted(receipt.rows, "row"))
     if ran.before:
-        about.append(f"{ran.before:,} of them in before")
+        about.append(f"{ran.before:,} of them loaded before")
     if receipt.rejects:
         about.append(f"{receipt.rejects:,} rejected")
     if receipt.dropped:

@@ -65,23 +65,34 @@ class TableOptions:
 def table_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add them; the command gets them as ``table: TableOptions``."""
 
-    @click.option("--mode", type=click.Choice(list(Mode)), help="How rows go into the table.  [default: append]")
-    @click.option("--key", multiple=True, metavar="COLUMN", help="Of the key that upsert goes by; several, or A,B.")
-    @click.option("--create", is_flag=True, help="Make the table where it is missing.")
-    @click.option("--atomic", is_flag=True, help="Append or upsert all rows in one transaction at the end.")
-    @click.option("--format", type=click.Choice(list(Format)), help="Of the records.  [default: by the name]")
-    @click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV; \\t for a tab.  [default: ,]")
-    @click.option("--quote", metavar="CHAR", help='Around the fields of a CSV.  [default: "]')
+    @click.option("--mode", type=click.Choice(list(Mode)), help="How rows are written to the table.  [default: append]")
     @click.option(
-        "--escape", metavar="CHAR", help="What follows it in a CSV is text: \\\\ for a backslash.  [default: none]"
+        "--key", multiple=True, metavar="COLUMN", help="Key column for upsert. May be given several times, or as A,B."
     )
-    @click.option("--encoding", metavar="NAME", help="Of the text.  [default: utf-8]")
-    @click.option("--no-header", is_flag=True, help="The CSV begins with a record; --columns names the fields.")
-    @click.option("--columns", metavar="A,B,...", help="Names of the fields of a CSV, instead of its header's.")
-    @click.option("--records", metavar="PATH", help="Where in a JSON document the list of records is: data.items.")
-    @click.option("--sheet", metavar="NAME", help="Of a workbook.  [default: the first]")
-    @click.option("--null", multiple=True, metavar="TEXT", help="A text that means null, as an empty one does.")
-    @click.option("--max-rejects", metavar="N|N%", help="So many bad records are left out and listed.  [default: 0]")
+    @click.option("--create", is_flag=True, help="Create the table if it does not exist.")
+    @click.option("--atomic", is_flag=True, help="Append or upsert all rows in one transaction at the end.")
+    @click.option(
+        "--format", type=click.Choice(list(Format)), help="Format of the records.  [default: by the name of SRC]"
+    )
+    @click.option("--delimiter", metavar="CHAR", help="Field separator of a CSV; \\t for a tab.  [default: ,]")
+    @click.option("--quote", metavar="CHAR", help='Quote character of a CSV.  [default: "]')
+    @click.option("--escape", metavar="CHAR", help="Escape character of a CSV: \\\\ for a backslash.  [default: none]")
+    @click.option("--encoding", metavar="NAME", help="Text encoding.  [default: utf-8]")
+    @click.option("--no-header", is_flag=True, help="The CSV has no header row; --columns names the fields.")
+    @click.option("--columns", metavar="A,B,...", help="Field names of a CSV; they replace those of the header.")
+    @click.option(
+        "--records", metavar="PATH", help="Path to the list of records in a JSON document, such as data.items."
+    )
+    @click.option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first]")
+    @click.option(
+        "--null",
+        multiple=True,
+        metavar="TEXT",
+        help="Text that means null, like an empty field. May be given several times.",
+    )
+    @click.option(
+        "--max-rejects", metavar="N|N%", help="Number or share of records that may be rejected.  [default: 0]"
+    )
     @wraps(command)
     def with_table(**kwargs: Any) -> R:
         chosen = {one.name: kwargs.pop(one.name) for one in fields(TableOptions)}

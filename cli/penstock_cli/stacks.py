@@ -70,11 +70,11 @@ def local_options(command: Callable[..., R]) -> Callable[..., R]:
     For commands that have --stack and `aws_options`, which contradict ``local``; a directory implies it.
     """
 
-    @click.option("--local", is_flag=True, help="The stack that `penstock local up` has started.")
+    @click.option("--local", is_flag=True, help="Use the stack that `penstock local up` started.")
     @click.option(
         "--state-dir",
         type=click.Path(file_okay=False, path_type=Path),
-        help="That of `penstock local --state-dir`; implies --local.",
+        help="Directory given to `penstock local --state-dir`; implies --local.",
     )
     @wraps(command)
     def with_local(local: bool, state_dir: Path | None, aws: AwsOptions, **kwargs: Any) -> R:

@@ -33,10 +33,10 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @stack_options
 def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
-    """Say all that is known of a job.
+    """Show the state of a job.
 
-    JOB is its id, the beginning of it, or its source as s3://BUCKET/KEY: then the newest job of that source. A whole
-    id reads one item of the jobs table, anything else all of it.
+    JOB is an id, the start of one, or s3://BUCKET/KEY: the newest job of that source. A complete id reads one item of
+    the jobs table; anything else reads the whole table.
     """
     operations = stack.operations()
     found = operations.find(job)

@@ -112,23 +112,32 @@ Examples:
 )
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
-@click.option("--delete", is_flag=True, help="Delete what DST has and SRC has not; never what filters exclude.")
+@click.option(
+    "--delete", is_flag=True, help="Delete files that DST has and SRC lacks. Excluded files are never deleted."
+)
 @click.option(
     "--force", is_flag=True, help="With --delete: delete everything, too, where SRC holds no file; ask nothing."
 )
-@click.option("--dry-run", "--dryrun", is_flag=True, help="Print what would be done, and do nothing.")
-@click.option("--include", multiple=True, metavar="PATTERN", help="Take what matches. Of all filters, the last wins.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave what matches. * matches / too.")
-@click.option("--size-only", is_flag=True, help="Take files of the same size for equal.")
+@click.option("--dry-run", "--dryrun", is_flag=True, help="Print what would be done, without doing it.")
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="Include files that match. The last matching filter wins."
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Exclude files that match. * also matches /.")
+@click.option("--size-only", is_flag=True, help="Treat files of the same size as equal.")
 @click.option(
     "--exact-timestamps",
     is_flag=True,
     help="When downloading, take files of the same size for equal if, and only if, their times are.",
 )
 @click.option(
-    "--follow-symlinks/--no-follow-symlinks", default=True, show_default=True, help="What to do with symbolic links."
+    "--follow-symlinks/--no-follow-symlinks",
+    default=True,
+    show_default=True,
+    help="Follow symbolic links, or skip them.",
 )
-@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Files and parts at once.")
+@click.option(
+    "--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Number of files and parts in parallel."
+)
 @aws_options
 @output_options
 @click.pass_context
@@ -149,15 +158,15 @@ def sync(
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
-    """Make DST equal to SRC by content. One is s3://bucket/prefix; the other too, or a folder.
+    """Make DST equal to SRC by content. One is s3://bucket/prefix; the other is too, or a folder.
 
-    Only what differs is moved, whatever size and time say: objects are compared by their ETag, whatever parts they
-    were uploaded in, by the checksum that S3 has stored, or by the one that Penstock adds. Local digests are
-    remembered: what has not changed is not read again.
+    Only what differs in content is moved, whatever its size and time. Objects are compared by their ETag, whatever
+    their part size, by the checksum that S3 has stored, or by the one that Penstock adds. Local digests are remembered:
+    unchanged files are not read again.
 
-    Files keep their time: it travels in the object's metadata, else the object's own is taken.
+    Files keep their modification time. It is stored in the object's metadata; without it, the object's own time counts.
 
-    Exit code 1 if anything could not be moved; everything else is moved all the same.
+    The exit code is 1 if a file could not be moved; all other files are moved.
     """
     gc.set_threshold(*_COLLECT_EVERY)
     from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it

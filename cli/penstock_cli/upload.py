@@ -27,8 +27,10 @@ PIPE = "-"
 # As many as the aws command uses: where the network limits each connection, fewer would be slower.
 THREADS = 10
 
-INTERRUPTED = "Interrupted: what was sent is kept. Run the same command again to go on."
-PIPE_INTERRUPTED = "Interrupted: nothing was published, and standard input cannot be read again. Start anew."
+INTERRUPTED = "Interrupted: the parts sent are kept. Run the same command again to resume."
+PIPE_INTERRUPTED = (
+    "Interrupted: no object was created, and standard input cannot be read again. Start from the beginning."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,27 @@ class Wishes:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.argument("destination", type=S3_URI, metavar="s3://BUCKET/KEY")
-@click.option("--threads", type=click.IntRange(1, 256), default=THREADS, show_default=True, help="Parts sent at once.")
-@click.option("--part-size", type=SIZE, default=0, metavar="SIZE", help="Of each part, 5MiB or more.  [default: fits]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=THREADS,
+    show_default=True,
+    help="Number of parts sent in parallel.",
+)
+@click.option(
+    "--part-size",
+    type=SIZE,
+    default=0,
+    metavar="SIZE",
+    help="Size of each part, 5MiB or more.  [default: chosen by the size of the file]",
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to remember the upload until it is done.  [default: in the user's data directory]",
+    help="File that remembers the upload until it is complete.  [default: in the user's data directory]",
 )
-@click.option("--restart", is_flag=True, help="Give up what was sent before and begin anew.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent; send nothing.")
+@click.option("--restart", is_flag=True, help="Discard the parts sent before and start from the beginning.")
+@click.option("--dry-run", is_flag=True, help="Show what would be uploaded, without uploading it.")
 @aws_options
 @output_options
 def upload(
@@ -67,10 +81,10 @@ def upload(
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
-    """Send files to S3, in parts and in parallel.
+    """Upload files to S3, in parts and in parallel.
 
-    Interrupted by whatever, the same command goes on where it stopped: parts that S3 has are not sent again.
-    A destination that is a bucket or ends in / takes the files' names. FILE may be - for standard input.
+    After an interruption, the same command resumes the upload: parts that S3 has are not sent again.
+    If the destination is a bucket or ends in /, the files keep their names. FILE may be - for standard input.
 
     \b
       penstock upload big.csv.gz s3://lake/incoming/

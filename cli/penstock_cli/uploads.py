@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @aws_options
 @output_options
 def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> None:
-    """List unfinished uploads: those that this machine remembers and, given a URI, those that S3 lists.
+    """List unfinished uploads: those started on this machine and, with a URI, those that S3 lists.
 
-    Their parts are paid for until they are completed or aborted.
+    S3 charges for their parts until they are completed or aborted.
 
     \b
       penstock uploads

@@ -39,20 +39,20 @@ Examples:
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Between two looks at a job.",
+    help="Seconds between two updates.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per change, for programs.")
 @stack_options
 @click.pass_context
 def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool, stack: StackOptions) -> None:
-    """Watch a job until it has ended, or all that are at work until Ctrl-C.
+    """Watch a job until it ends, or all running jobs until Ctrl-C.
 
-    Live on a terminal, else one line per change. JOB is an id, the beginning of one, or s3://BUCKET/KEY: the job of
-    the version that stands there now, for which it waits up to a minute, and never that of an older one. Exit code 0
-    if it succeeded or was skipped, else 1; 1 also where no job came.
+    Live on a terminal, otherwise one line per change. JOB is an id, the start of one, or s3://BUCKET/KEY: the job of
+    the current version of that object; the command waits up to a minute for it. Exit code 0 if the job succeeded or
+    was skipped, otherwise 1; also 1 if no job appears.
 
-    Of a large object, the bytes count that the index reads and those that workers deliver, every five seconds. Without
-    JOB, new jobs are looked for every two seconds; one that has ended by then is shown too.
+    The progress of a large object counts the bytes that the index reads and those that workers deliver, every five
+    seconds. Without JOB, the command looks for new jobs every two seconds and also shows those that have just ended.
     """
     operations = stack.operations()
     last = None

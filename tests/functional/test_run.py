@@ -340,7 +340,9 @@ def test_a_file_is_loaded_with_types_inferred_from_it(file: Path, database: Data
 def test_a_file_that_is_in_already_is_not_loaded_twice_unless_again(file: Path, database: Database) -> None:
     done(load(database, file, "--to", "postgresql:orders", "--create"))
     result = done(load(database, file, "--to", "postgresql:orders"))
-    assert result.stdout == f"{file} is in postgresql:orders already (30,000 rows): --again loads it once more\n"
+    assert (
+        result.stdout == f"{file} is already loaded into postgresql:orders (30,000 rows). To repeat it, use --again.\n"
+    )
     assert count(database) == ROWS
     assert json.loads(load(database, file, "--to", "postgresql:orders", "--json").stdout)["already"] is True
     done(load(database, file, "--to", "postgresql:orders", "--again"))
@@ -372,7 +374,7 @@ def test_too_many_rejects_are_listed_and_the_load_goes_on_once_they_are_allowed(
     before = count(database, "bad")
     assert 0 < before < 200_000
     result = done(load(database, path, "--to", "postgresql:bad", "--max-rejects", "1"))
-    assert f"{before:,} of them in before" in result.stdout
+    assert f"{before:,} of them loaded before" in result.stdout
     assert count(database, "bad") == 200_000
     (line,) = Path(f"{path}.rejects.jsonl").read_text().splitlines()
     assert json.loads(line)["row"] == 200_001
@@ -594,5 +596,5 @@ def test_a_file_that_changed_is_loaded_also_with_size_and_time_unchanged(tmp_pat
     path.write_bytes(b"id\n2\n")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     done(load(database, *order))
-    assert "--again loads it once more" in done(load(database, *order)).stdout
+    assert "To repeat it, use --again." in done(load(database, *order)).stdout
     assert database.execute("SELECT id FROM same_time ORDER BY id") == [(1,), (2,)]

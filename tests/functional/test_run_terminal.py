@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_nothing_partial_and_says_so(web: tuple[str, Event], tmp_p
         for _ in range(3):
             running.press(CTRL_C)
         assert running.wait() == 130
-    assert running.text.count("Interrupted: nothing was left at") == 1
+    assert running.text.count("Interrupted: nothing was written to") == 1
     assert "Traceback" not in running.text
     assert "\x1b[?25h" in running.raw
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out", b"before")]
@@ -113,11 +113,11 @@ def test_ctrl_c_keeps_whole_chunks_and_says_how_to_go_on(web: tuple[str, Event],
         running.wait_for(r"[1-9][\d,]+ rows .*\d+%")
         running.press(CTRL_C)
         assert running.wait() == 130
-    assert "to go on behind them" in running.text
+    assert "to resume after them" in running.text
     assert "Traceback" not in running.text
     may_end.set()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "of them in before" in done.stdout
+    assert "of them loaded before" in done.stdout
     assert database.execute("SELECT count(*), count(DISTINCT id) FROM orders") == [(SIZE // len(ROW), SIZE // len(ROW))]
 
 

@@ -15,6 +15,7 @@ from benchmarks.upload_kills import COMMAND, counted
 from benchmarks.upload_server import upload_server
 
 from functional.terminal import CTRL_C, Terminal, terminal
+from penstock_cli.upload import PIPE_INTERRUPTED
 
 MB = 1_000_000
 SIZE = 32 * MB
@@ -67,7 +68,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(endpoint: str, file: Path, t
         running.wait_for(r"[5-8]\d% ")  # more than two parts, so one of them is whole
         running.press(CTRL_C)
         assert running.wait() == 130
-    assert "Run the same command again to go on" in running.lines[-1]
+    assert "Run the same command again to resume" in running.lines[-1]
     assert "Traceback" not in running.text
     assert "\x1b[?25h" in running.raw
     with terminal(command(file, target), environment(endpoint, tmp_path), columns=100) as running:
@@ -109,7 +110,7 @@ def test_ctrl_c_while_a_pipe_is_read_leaves_nothing_behind(endpoint: str, tmp_pa
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         told = process.stderr.read().decode()
-    assert told.endswith("Interrupted: nothing was published, and standard input cannot be read again. Start anew.\n")
+    assert told.endswith(f"{PIPE_INTERRUPTED}\n")
     left = subprocess.run([COMMAND, "uploads", "s3://lake/piped"], env=env, capture_output=True, text=True, check=True)
     assert left.stdout == "No unfinished uploads.\n"
 

@@ -16,7 +16,7 @@ from penstock_cli.local.up import up
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the stack keeps its state; stacks that run at once need one each.  [default: .penstock]",
+    help="Folder for the state of the stack. Stacks that run at the same time need one each.  [default: .penstock]",
 )
 @click.pass_context
 def local(ctx: click.Context, state_dir: Path | None) -> None:

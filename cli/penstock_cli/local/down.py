@@ -13,5 +13,5 @@ from penstock_local import stack as stacks
 @click.command()
 @click.pass_obj
 def down(state_dir: Path | None) -> None:
-    """End the stack, with all that is in it. It is no error if none is up."""
+    """Stop the stack and delete everything in it. Succeeds if no stack is running."""
     echo("The local stack has ended." if stacks.stop(state_dir) else "No local stack is up.")

@@ -13,17 +13,17 @@ from penstock_local.errors import LocalStackError
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Print new lines until Ctrl-C.")
 @click.option(
     "--function",
     "functions",
     type=click.Choice(stacks.FUNCTIONS),
     multiple=True,
-    help="Only this one's lines. May be given several times.",
+    help="Print only the logs of this function. May be given several times.",
 )
 @click.pass_obj
 def logs(state_dir: Path | None, follow: bool, functions: tuple[str, ...]) -> None:
-    """Print what the functions have logged. The lines of an invocation appear when it ends."""
+    """Print the logs of the functions. The lines of an invocation appear when it ends."""
     stack = stacks.find(state_dir)
     if stack is None:
         raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")

@@ -17,7 +17,7 @@ NOT_UP = 3
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Say whether the stack is up: exit code 0 if it is, 3 if it is not."""
+    """Show whether the stack is running: exit code 0 if it is, 3 if it is not."""
     state_dir: Path | None = ctx.obj
     stack = stacks.find(state_dir)
     if as_json:

@@ -27,7 +27,7 @@ class NameValue(click.ParamType):
 
 
 @click.command()
-@click.option("--detach", is_flag=True, help="Return at once; `penstock local down` ends the stack.")
+@click.option("--detach", is_flag=True, help="Return at once; `penstock local down` stops the stack.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
 @click.option(
     "--routes",
@@ -54,8 +54,8 @@ def up(
 ) -> None:
     """Start the stack and print its endpoint and names.
 
-    Stays until Ctrl-C and ends the stack then, unless --detach is given. A stack that is up already is left as it
-    is, or deployed again if --routes are new.
+    The command runs until Ctrl-C and then stops the stack, unless --detach is given. A running stack is kept; with
+    other --routes, it is deployed again.
     """
     if existing := stacks.find(state_dir):
         _refuse_other_port(existing, port)

@@ -9,7 +9,7 @@ from penstock_cli.routes.check import check
 
 @click.group()
 def routes() -> None:
-    """Look at routes before they are deployed."""
+    """Check routes before they are deployed."""
 
 
 routes.add_command(check)

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", required=False, metavar="[FILE]")
-@click.option("--key", "keys", multiple=True, metavar="KEY", help="Tell which route takes it; also s3://BUCKET/KEY.")
-@click.option("--stack", default="", metavar="NAME", help="Fill in the names of this deployed stack.")
+@click.option(
+    "--key", "keys", multiple=True, metavar="KEY", help="Show which route takes this key; also s3://BUCKET/KEY."
+)
+@click.option("--stack", default="", metavar="NAME", help="Use the names of this deployed stack.")
 @aws_options
 @output_options
 def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOptions, output: OutputOptions) -> None:
-    """Read and check a routes.toml: a path, s3://BUCKET/KEY, or by default the one that is packaged.
+    """Read and check a routes.toml: a path, s3://BUCKET/KEY, or by default the packaged one.
 
-    What is wrong is told with file, route and field, and ends with exit code 1. A route that never gets a key, because
-    one before it takes them all, is warned of.
+    An error names file, route and field; the exit code is then 1. A route that never gets a key, because an earlier
+    one takes them all, causes a warning.
 
     \b
       penstock routes check
