@@ -14,6 +14,7 @@ from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive
 from penstock.model.object import Source
+from penstock.model.route import BUCKET
 from penstock.model.span import delivery_of
 
 
@@ -290,7 +291,7 @@ class MemoryJobStore:
         if not job.source.order or noted <= job.source.order:
             return None
         newer = self.jobs.get(newest)
-        if job.route.plan is not None or (newer and newer.state is JobState.SUCCEEDED):
+        if job.route.store != BUCKET or (newer and newer.state is JobState.SUCCEEDED):
             return SupersededError(f"{job.source.uri}: job {newest} is of a newer version")
         if newer is None or newer.state.final or job.id in self._awaited:
             return None

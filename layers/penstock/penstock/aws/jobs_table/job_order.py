@@ -17,6 +17,7 @@ from penstock.limits import YIELDING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Failure, Job
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.route import BUCKET
 
 
 class JobOrder:
@@ -44,7 +45,7 @@ class JobOrder:
 
         What tables hold of an older version nobody can tell from the newer one's: there the newest alone counts.
         """
-        if job.route.plan is not None:
+        if job.route.store != BUCKET:
             return SupersededError(f"{job.source.uri}: a newer version was claimed before this event came")
         newer = self._newer(job)
         if newer is None:
