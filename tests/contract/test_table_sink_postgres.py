@@ -478,6 +478,24 @@ def test_two_kinds_of_records_may_go_to_one_table(database: Database) -> None:
 # The ledger
 
 
+def test_a_span_is_on_disk_at_its_end_even_if_its_only_chunk_failed_at_once(database: Database) -> None:
+    database.execute("CREATE TABLE songs (id int CHECK (id < 10), title text)")
+    apps = replace(SONGS, name="apps", create=True)
+    plan = TablePlan(ParseOptions(), choice=Choice("type", {"song": SONGS, "app": apps}))
+    # The second COPY is never reached: the refusal of the first one is noticed while the chunk is sent.
+    parts = (*chunk(SONGS, ("10", "a"), ("2", "b")).rows, *chunk(apps, ("1", "c")).rows)
+    with database.sink() as sink:
+        sink.begin(plan)
+        loaded = sink.load(Chunk(0, 100, 4, records=3, rows=parts))
+    assert (loaded.rows, len(loaded.rejects)) == (2, 1)
+    # The session commits asynchronously. A later transaction has touched the ledger, and waited for the disk.
+    touched_later = """
+        SELECT ledger.xmin::text::bigint > apps.xmin::text::bigint FROM penstock_ledger AS ledger, apps
+        WHERE ledger.span = 0 AND ledger.chunk = 0
+    """
+    assert database.execute(touched_later) == [(True,)]
+
+
 def test_the_ledger_forgets_jobs_that_ended_long_ago(database: Database) -> None:
     table = replace(SONGS, create=True)
     load(database, table, ("1", "a"), job="old")

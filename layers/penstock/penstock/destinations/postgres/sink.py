@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,16 +18,17 @@ from penstock.destinations.postgres.catalog import (
     lock_job,
     split_name,
 )
+from penstock.destinations.postgres.chunk_loader import ChunkLoader
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.created_tables import drop_made, made_anew, schemas_with_ledger, to_be_made
-from penstock.destinations.postgres.errors import is_lost_race, translated
+from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_end import end_of
-from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
-from penstock.destinations.postgres.rows import TakenBack, Writer, put
+from penstock.destinations.postgres.rows import TakenBack, Writer
 from penstock.destinations.postgres.staging import Writers, longest_move, publish_all, stagings_of
+from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
 from penstock.errors import LeaseLostError
 from penstock.model.column import Storage
@@ -38,13 +37,7 @@ from penstock.model.table import Table, TablePlan
 
 T = TypeVar("T")
 
-BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
-
 LEDGER = "penstock_ledger"
-
-# A deadlock takes PostgreSQL a second to notice; with these pauses eight loaders of the same keys get through.
-ATTEMPTS = 8
-PAUSE = 0.05  # seconds, doubled each time, of which a random part is slept
 
 # Seconds for the one statement that makes a large ``replace`` visible: as long as a function may run.
 FINISHING = 840.0
@@ -55,7 +48,8 @@ class PostgresSink:
 
     append    COPY into the table
     upsert    COPY into a temporary table, then one INSERT ... ON CONFLICT
-    replace   COPY into a staging table, made visible by `finish` (see `postgres_replace`); atomic: `postgres_move`
+    replace   COPY into a staging table, made visible by `finish` (see `replace`)
+    atomic    the same, moved row by row (see `atomic_load`)
 
     One connection, from ``connect``, for as long as the context is entered. Memory: about twice a chunk's text.
     """
@@ -82,7 +76,7 @@ class PostgresSink:
         self._relations: Mapping[Table, Relation] = {}
         self._max_rejects = 0.0
         self._moved: Loaded | None = None
-        self._deferred = self._may_drop = False
+        self._deferred = False
         self._flushed = True
 
     def __enter__(self) -> Self:
@@ -135,7 +129,15 @@ class PostgresSink:
             self._writers = Writers(self._connection, relations, self._job_id)
             self._relations = relations
             self._deferred = any(relation.deferred for relation in relations.values())
-            self._may_drop = any(relation.may_drop for relation in relations.values())
+            self._loader = ChunkLoader(
+                self._connection,
+                self._ledger,
+                self._writers,
+                self._span,
+                deferred=self._deferred,
+                may_drop=any(relation.may_drop for relation in relations.values()),
+                transact=self._transact,
+            )
             return self._ledger.resume()
 
         return self._transact(prepare, f"preparing {names_of(tables)}", creating=True)
@@ -150,79 +152,13 @@ class PostgresSink:
         return self.submit(chunk)()
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """Begin to load a chunk; what is answered waits for its end, as `load` does, and must be called before
-        anything else is done with the sink. The database works meanwhile."""
-        count = sum(rows.count for rows in chunk.rows)
-        scripts = [self._writers[rows.table].script(rows) for rows in chunk.rows]
-        copies = [statement for statements, _ in scripts for statement in statements]
-        # Where a trigger may leave rows out, the ledger is corrected before the commit.
-        end = [] if self._may_drop else [COMMIT]
-        before = [BEGIN, *self._ledger.fence.statements, self._ledger.entry(chunk, count)]
-        script = PipelinedTransaction(self._connection, [*before, *copies, *end])
-        try:
-            script.start([text for _, text in scripts])
-        except psycopg.Error as error:
-            self._recover(error)
-            return lambda: self._sift(chunk)
+        """Start to load a chunk. The callable that it returns waits for the end, as `load` does.
 
-        def settle() -> Loaded:
-            try:
-                answers = script.finish()
-                return self._end(chunk, answers[len(before) :]) if self._may_drop else Loaded(count)
-            except psycopg.Error as error:
-                self._recover(error)
-                return self._sift(chunk)
-
+        Call it before anything else uses the sink. The database works meanwhile.
+        """
+        # Also a chunk that fails at once may be committed by what follows.
         self._flushed = False
-        return settle
-
-    def _end(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
-        """End the transaction of a chunk whose statements have answered, rows that were left out counted."""
-        rows = dropped = 0
-        for part in chunk.rows:
-            writer = self._writers[part.table]
-            mine, answers = answers[: writer.answers], answers[writer.answers :]
-            rows += part.count
-            dropped += writer.dropped(part.count, mine)
-        loaded = Loaded(rows - dropped, dropped=dropped)
-        if dropped:
-            self._ledger.amend(chunk, loaded)
-        self._connection.execute(COMMIT)
-        return loaded
-
-    def _recover(self, error: psycopg.Error) -> None:
-        """After a failed script, make the connection fit for use. Raises ServiceUnavailableError when it is lost."""
-        try:
-            self._connection.rollback()
-        except psycopg.Error:
-            raise translated(error, f"INSERT on table {names_of(self._writers)}") from error
-
-    def _sift(self, chunk: Chunk) -> Loaded:
-        """Load a chunk with which something is wrong, and find out what."""
-
-        def commit() -> Loaded:
-            count = sum(rows.count for rows in chunk.rows)
-            known = self._ledger.enter(chunk, count)
-            if known:
-                return known
-            if self._deferred:
-                self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            loaded = self._put(chunk)
-            if chunk.spare is not None and len(loaded.rejects) > chunk.spare:
-                raise TakenBack(replace(loaded, rows=0, dropped=0, committed=False))
-            if loaded.rows < count:
-                self._ledger.amend(chunk, loaded)
-            return loaded
-
-        try:
-            return self._transact(commit, f"INSERT on table {names_of(self._writers)}")
-        except TakenBack as back:
-            return back.loaded
-
-    def _put(self, chunk: Chunk) -> Loaded:
-        parts = [put(self._connection, self._writers[rows.table], rows, self._span) for rows in chunk.rows]
-        rejects = tuple(reject for part in parts for reject in part.rejects)
-        return Loaded(sum(part.rows for part in parts), rejects, sum(part.dropped for part in parts))
+        return self._loader.submit(chunk)
 
     def finish(self, whole: Resume | None = None) -> None:  # noqa: ARG002  # the ledger has all spans
         """Make a ``replace`` visible and enter the job's end in the ledger: no chunk is loaded after it."""
@@ -320,14 +256,8 @@ class PostgresSink:
         return Ledger(self._connection, name, self._job_id, self._span, holder=self._holder)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
-        """Do ``work`` in a transaction, again where it lost against others. ``right`` begins an error's message."""
-        attempt = 1
-        while True:
-            try:
-                with self._connection.transaction():
-                    return work()
-            except psycopg.Error as error:
-                if attempt == ATTEMPTS or not is_lost_race(error, creating=creating):
-                    raise made_anew(translated(error, right), self._writers) from error
-            self._sleep(PAUSE * 2**attempt * random.random())
-            attempt += 1
+        """Do ``work`` in a transaction, and retry it. ``right`` begins an error's message."""
+        try:
+            return transact(self._connection, work, self._sleep, creating=creating)
+        except psycopg.Error as error:
+            raise made_anew(translated(error, right), self._writers) from error

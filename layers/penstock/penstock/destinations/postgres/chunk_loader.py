@@ -1,0 +1,120 @@
+"""Loading chunks: each is one transaction, with its entry in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import psycopg
+
+from penstock.destinations.postgres.connect import Connection
+from penstock.destinations.postgres.errors import translated
+from penstock.destinations.postgres.ledger import Ledger
+from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
+from penstock.destinations.postgres.plan_tables import names_of
+from penstock.destinations.postgres.rows import TakenBack, Writer, put
+from penstock.model.load import Chunk, Loaded
+from penstock.model.table import Table
+
+BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
+
+
+class Transact(Protocol):
+    """Does work in a transaction, and retries it. ``right`` begins an error's message."""
+
+    def __call__(self, work: Callable[[], Loaded], right: str, /) -> Loaded: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLoader:
+    """Loads the chunks of one span.
+
+    ``deferred``: a table has constraints that are checked at the commit.
+    ``may_drop``: a trigger or a rule may leave rows out.
+    """
+
+    connection: Connection
+    ledger: Ledger
+    writers: Mapping[Table, Writer]
+    span: int
+    deferred: bool
+    may_drop: bool
+    transact: Transact
+
+    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
+        """Send a chunk in one message. The callable that it returns waits for the end."""
+        count = sum(rows.count for rows in chunk.rows)
+        scripts = [self.writers[rows.table].script(rows) for rows in chunk.rows]
+        copies = [statement for statements, _ in scripts for statement in statements]
+        # Where a trigger may leave rows out, the ledger is corrected before the commit.
+        end = [] if self.may_drop else [COMMIT]
+        before = [BEGIN, *self.ledger.fence.statements, self.ledger.entry(chunk, count)]
+        script = PipelinedTransaction(self.connection, [*before, *copies, *end])
+        try:
+            script.start([text for _, text in scripts])
+        except psycopg.Error as error:
+            self._recover(error)
+            return lambda: self._load_finding_rejects(chunk)
+
+        def settle() -> Loaded:
+            try:
+                answers = script.finish()
+                return self._commit(chunk, answers[len(before) :]) if self.may_drop else Loaded(count)
+            except psycopg.Error as error:
+                self._recover(error)
+                return self._load_finding_rejects(chunk)
+
+        return settle
+
+    def _commit(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
+        """Count the rows that were left out, by what the statements answered; correct the ledger, and commit."""
+        rows = dropped = 0
+        for part in chunk.rows:
+            writer = self.writers[part.table]
+            own, answers = answers[: writer.answers], answers[writer.answers :]
+            rows += part.count
+            dropped += writer.dropped(part.count, own)
+        loaded = Loaded(rows - dropped, dropped=dropped)
+        if dropped:
+            self.ledger.amend(chunk, loaded)
+        self.connection.execute(COMMIT)
+        return loaded
+
+    def _recover(self, error: psycopg.Error) -> None:
+        """Make the connection usable after a failed script. Raises ServiceUnavailableError when it is lost."""
+        try:
+            self.connection.rollback()
+        except psycopg.Error:
+            raise translated(error, self._right) from error
+
+    def _load_finding_rejects(self, chunk: Chunk) -> Loaded:
+        """Load a chunk that failed as a whole, and find the rows that the database refuses."""
+
+        def commit() -> Loaded:
+            count = sum(rows.count for rows in chunk.rows)
+            known = self.ledger.enter(chunk, count)
+            if known:
+                return known
+            if self.deferred:
+                self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            loaded = self._put(chunk)
+            if chunk.spare is not None and len(loaded.rejects) > chunk.spare:
+                raise TakenBack(replace(loaded, rows=0, dropped=0, committed=False))
+            if loaded.rows < count:
+                self.ledger.amend(chunk, loaded)
+            return loaded
+
+        try:
+            return self.transact(commit, self._right)
+        except TakenBack as back:
+            return back.loaded
+
+    def _put(self, chunk: Chunk) -> Loaded:
+        parts = [put(self.connection, self.writers[rows.table], rows, self.span) for rows in chunk.rows]
+        rejects = tuple(reject for part in parts for reject in part.rejects)
+        return Loaded(sum(part.rows for part in parts), rejects, sum(part.dropped for part in parts))
+
+    @property
+    def _right(self) -> str:
+        return f"INSERT on table {names_of(self.writers)}"
