@@ -48,21 +48,20 @@ class BucketDelivery:
 
     def __call__(self, attempt: Attempt) -> Receipt:
         job = attempt.job
-        if not isinstance(job.target, Target):
-            raise TypeError(f"not an object: {job.target}")
-        attempt.routes.refuse_loop(job.route, job.source, job.target)
-        check_target(job.route, job.target)
+        target = job.need_object()
+        attempt.routes.refuse_loop(job.route, job.source, target)
+        check_target(job.route, target)
         if attempt.number > 1:
-            self.objects.sweep(job.target)
+            self.objects.sweep(target)
         for _ in range(UPLOADS):
             before = attempt.deadline.remaining()
             try:
-                return self._upload(attempt, job.target)
+                return self._upload(attempt, target)
             except UploadConflictError:
                 left = attempt.deadline.remaining()
                 if not attempt.rereadable or left - attempt.margin < before - left:
                     raise
-        raise PublishConflictError(f"{job.target.uri} changed during each of {UPLOADS} uploads")
+        raise PublishConflictError(f"{target.uri} changed during each of {UPLOADS} uploads")
 
     def _upload(self, attempt: Attempt, target: Target) -> Receipt:
         job = attempt.job

@@ -165,9 +165,7 @@ class TableDelivery:
 
     def plan(self, attempt: Attempt) -> TablePlan:
         """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""
-        plan = attempt.job.route.plan
-        if plan is None:
-            raise TypeError(f"not a table route: {attempt.job.route.name}")
+        plan = attempt.job.need_plan()
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
         if all(table.columns for table in tables_of(plan)):
             return plan

@@ -29,7 +29,7 @@ from penstock.limits import SETTLED_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.object import ObjectHead, Source, Target
+from penstock.model.object import ObjectHead, Source
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
 
@@ -154,13 +154,14 @@ class JobRunner:
 
         What other attempts have left open is ended; where that fails, the reconciler's sweep does it.
         """
-        if not isinstance(job.target, Target):
+        target = job.object_target
+        if target is None:
             look = self.loads.get(job.route.store)
             return look(job) if look else None
-        receipt = own_result(self.objects, job.id, job.target, source=job.source.key, size=job.source.size)
+        receipt = own_result(self.objects, job.id, target, source=job.source.key, size=job.source.size)
         if receipt:
             with suppress(PenstockError):
-                self.objects.sweep(job.target)
+                self.objects.sweep(target)
         return receipt
 
     def _deliver(

@@ -21,7 +21,6 @@ from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.object import Target
 from penstock.model.serialization import to_plain
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 
@@ -78,9 +77,9 @@ class Aborter:
     def _without_record(self, folder: JobFolder, execution: str) -> dict[str, object]:
         """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
         spec = folder.find(JobSpec, JOB_SPEC)
-        if spec and isinstance(spec.job.target, Target):
+        if spec and (target := spec.job.object_target):
             for upload in uploads_of(folder, execution):
-                self.parts.abort(spec.job.target, upload.upload_id)
+                self.parts.abort(target, upload.upload_id)
         return {"job": folder.job_id, "state": "unknown"}
 
     def _end_uploads(self, status: JobStatus, folder: JobFolder, execution: str) -> None:

@@ -24,7 +24,6 @@ from penstock.model.column import FieldCounts
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, Phase
 from penstock.model.load import Loaded
-from penstock.model.object import Target
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
 from penstock.model.wording import counted, rejected
@@ -96,8 +95,8 @@ class Finisher:
         """Whether a span has found the upload of its round gone, so that there is another round."""
         if self.executions.confirm(spec.job.id, execution, lease=EXECUTION_SECONDS) <= round_:
             return False
-        if isinstance(spec.job.target, Target):
-            self.parts.abort(spec.job.target, folder.get(Upload, upload_name(execution, round_)).upload_id)
+        if target := spec.job.object_target:
+            self.parts.abort(target, folder.get(Upload, upload_name(execution, round_)).upload_id)
         return True
 
     def _tell(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
@@ -107,9 +106,7 @@ class Finisher:
     def _publish(self, delivery: _Delivery, whole: Receipt) -> Receipt | str:
         """What was published; or what must come next."""
         job, execution, upload = delivery.spec.job, delivery.execution, delivery.upload
-        target = job.target
-        if not isinstance(target, Target):
-            raise TypeError(f"not an object: {target}")
+        target = job.need_object()
         try:
             self.executions.check_order(job)
             published = self.parts.complete(

@@ -10,7 +10,7 @@ from penstock.large_jobs.estimate import estimated_seconds
 from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
 from penstock.large_jobs.ports import ExecutionStore, StateMachine, WorkFiles
 from penstock.model.job import Claim, Job
-from penstock.model.object import ObjectHead, Target
+from penstock.model.object import ObjectHead
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
 
@@ -48,8 +48,8 @@ class Handover:
 
         What dead attempts of ingest have uploaded is swept: nobody else knows of it.
         """
-        if claim.number > 1 and isinstance(job.target, Target):
-            self.objects.sweep(job.target)
+        if claim.number > 1 and (target := job.object_target):
+            self.objects.sweep(target)
         execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
         JobFolder(self.files, job.id).put(JOB_SPEC, JobSpec(job, head))
         if not self._start(job, claim, execution):

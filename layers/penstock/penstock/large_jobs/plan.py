@@ -36,7 +36,7 @@ from penstock.large_jobs.span_planning import PART, SpanBoundary, cut_parts, par
 from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import Phase
-from penstock.model.object import Source, Target
+from penstock.model.object import Source
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
 from penstock.model.span import Entry, Span
@@ -176,9 +176,7 @@ class Planner:
 
     def _open_upload(self, spec: JobSpec, folder: JobFolder, execution: str, round_: int) -> None:
         """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
-        target, name = spec.job.target, upload_name(execution, round_)
-        if not isinstance(target, Target):
-            raise TypeError(f"not an object: {target}")
+        target, name = spec.job.need_object(), upload_name(execution, round_)
         if folder.find(Upload, name):
             return
         self.routes().refuse_loop(spec.job.route, spec.job.source, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from penstock.codecs.indexers import indexers_within
 from penstock.delivery.attempt import Attempt
@@ -18,9 +19,12 @@ from penstock.model.job import Progress
 from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
-from penstock.model.table import Mode
+from penstock.model.table import Mode, TablePlan
 from penstock.routes import Routes
 from penstock.tables import tables_of
+
+# How a source is cut as a whole, and the boundaries between its records.
+CountedRecords: TypeAlias = tuple[SpanPlan, list[SpanBoundary]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,11 @@ class TableSpanPlanner:
             return SpanPlanDraft(SpanPlan(codec, WHOLE, plan=outline.plan), [whole(spec.job.source)])
         if isinstance(counted, str):
             return counted
-        cut, places = counted
-        return self._at_records(spec, cut, places, steps, seconds)
+        return self._at_records(spec, counted, outline.plan, steps, seconds)
 
     def _counted(
         self, spec: JobSpec, folder: JobFolder, codec: str, outline: TablePreview, seconds: float
-    ) -> tuple[SpanPlan, list[SpanBoundary]] | str | None:
+    ) -> CountedRecords | str | None:
         """The records' places, or the step that finds them; None where there is no telling records apart."""
         source = spec.job.source
         if outline.text is None or outline.loaded or not source.size:
@@ -64,9 +67,7 @@ class TableSpanPlanner:
             return "survey"
         return replace(cut, total=source.size), places
 
-    def _indexed(
-        self, source: Source, folder: JobFolder, cut: SpanPlan, text: Text
-    ) -> tuple[SpanPlan, list[SpanBoundary]] | str | None:
+    def _indexed(self, source: Source, folder: JobFolder, cut: SpanPlan, text: Text) -> CountedRecords | str | None:
         if cut.codec not in indexers_within(self.sizes.budget.window):
             return None
         folder.put(TEXT, text)
@@ -79,12 +80,11 @@ class TableSpanPlanner:
         return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
 
     def _at_records(
-        self, spec: JobSpec, cut: SpanPlan, places: list[SpanBoundary], steps: TableSteps, seconds: float
+        self, spec: JobSpec, counted: CountedRecords, plan: TablePlan, steps: TableSteps, seconds: float
     ) -> SpanPlanDraft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""
-        if cut.plan is None:
-            raise TypeError(f"not a table job: {spec.job.source.uri}")
-        resume = steps.take_over(spec.job.id, cut.plan, cut.total, seconds)
+        cut, places = counted
+        resume = steps.take_over(spec.job.id, plan, cut.total, seconds)
         size = self.sizes.span(cut.total, cut.codec, seconds, parsed=True)
         begun = resume.offset > 0
         first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
@@ -104,7 +104,7 @@ class TableSpanPlanner:
         )
         # The last row of a key wins: spans that write by key go one after the other.
         # Those of an atomic load are put in order when they are moved.
-        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(cut.plan))
+        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan))
         return SpanPlanDraft(replace(cut, before=before if begun else None, ordered=ordered), spans)
 
 

@@ -31,7 +31,6 @@ from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import Budget
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
-from penstock.model.object import Target
 from penstock.model.serialization import from_plain
 from penstock.model.source import Deadline
 from penstock.model.span import Span, SpanReceipt, delivery_of
@@ -127,9 +126,7 @@ class Worker:
         )
 
     def _upload(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
-        span, target = task.span, task.spec.job.target
-        if not isinstance(target, Target):
-            raise TypeError(f"not an object: {target}")
+        span, target = task.span, task.spec.job.need_object()
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
         with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
             written = 0

@@ -9,6 +9,7 @@ from penstock.errors import PenstockError
 from penstock.model.identity import digest
 from penstock.model.object import Source, Target
 from penstock.model.route import Route, TableTarget
+from penstock.model.table import TablePlan
 
 # Some messages list what a file holds, and a header alone may be 1 MiB; an item of the jobs table is 400 KB at most.
 LONGEST_MESSAGE = 10_000
@@ -26,6 +27,23 @@ class Job:
     def id(self) -> str:
         """32 hex digits: the same for every delivery of the same upload."""
         return digest(*self.source.identity, self.route.digest)
+
+    @property
+    def object_target(self) -> Target | None:
+        """The object that it writes; None for a job that loads tables."""
+        return self.target if isinstance(self.target, Target) else None
+
+    def need_object(self) -> Target:
+        """The object that it writes, where no other job may come. Raises TypeError for a job that loads tables."""
+        if target := self.object_target:
+            return target
+        raise TypeError(f"{self.source.uri}: the job loads {self.target.uri}, which is not an object")
+
+    def need_plan(self) -> TablePlan:
+        """The plan of its route, where no other job may come. Raises TypeError for a job that writes an object."""
+        if plan := self.route.plan:
+            return plan
+        raise TypeError(f"{self.source.uri}: the job writes {self.target.uri}, which is not a table")
 
 
 @dataclass(frozen=True, slots=True)

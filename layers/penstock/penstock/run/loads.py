@@ -96,10 +96,8 @@ def load_ids(job: Job) -> Iterator[str]:
 
     What does not change which rows are loaded is left out: whoever allows more rejects goes on with the same load.
     """
-    plan = job.route.plan
-    if plan is None:
-        raise TypeError(f"not a table job: {job.target.uri}")
-    base = digest(*job.source.identity, job.target.uri, identity(_rows_of(plan)), job.route.codec)
+    rows = identity(_rows_of(job.need_plan()))
+    base = digest(*job.source.identity, job.target.uri, rows, job.route.codec)
     for number in count():
         yield digest(base, str(number)) if number else base
 
