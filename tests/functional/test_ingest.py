@@ -16,8 +16,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.delivery.bucket import MADE_BY, ORDER, BucketDelivery
+from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations.bucket.result_metadata import MADE_BY, ORDER
 from penstock.destinations.ports import BucketSink
 from penstock.errors import (
     AccessDeniedError,
@@ -486,7 +487,7 @@ def plant_job(plant: Plant, source: Source) -> Job:
 
 
 def job_origin(source: Source) -> str:
-    from penstock.delivery.bucket import origin
+    from penstock.destinations.bucket.result_metadata import origin
 
     return origin(source)
 

@@ -15,7 +15,7 @@ from isal import igzip
 from machine import DeadError, Plant
 from machine_faults import FaultPlan, Shaken
 from machine_sources import TEXT, in_blocks, in_members
-from penstock.delivery.bucket import MADE_BY, MADE_FROM, ORDER, origin
+from penstock.destinations.bucket.result_metadata import MADE_BY, MADE_FROM, ORDER, origin
 from penstock.errors import (
     AccessDeniedError,
     ChecksumMismatchError,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from penstock.codecs import codec_by_name
-from penstock.delivery.bucket import MADE_BY
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.model.job import Receipt
 from penstock.model.object import ObjectHead, Target
 

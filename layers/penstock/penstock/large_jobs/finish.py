@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from penstock.codecs import crc32_combine
-from penstock.delivery.bucket import UPLOADS, publish_rule
+from penstock.delivery.bucket import UPLOADS
+from penstock.destinations.bucket.result_metadata import publish_rule
 from penstock.destinations.ports import PartStore
 from penstock.errors import (
     ChecksumMismatchError,

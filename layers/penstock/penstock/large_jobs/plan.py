@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from penstock.codecs import HEAD, choose
 from penstock.codecs.indexers import indexers_within
-from penstock.delivery.bucket import describe
 from penstock.delivery.decoding import ceiling, naming, peek, too_large
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations.bucket.result_metadata import describe
 from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, noting
 from penstock.formats.boundaries import Text

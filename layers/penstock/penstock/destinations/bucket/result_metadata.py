@@ -1,0 +1,65 @@
+"""What an object that a job wrote says of itself, and which objects a job may replace."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from penstock.codecs import strip_suffix
+from penstock.destinations.ports import PublishRule, Verdict
+from penstock.limits import S3
+from penstock.model.identity import digest
+from penstock.model.job import Job
+from penstock.model.object import Content, ObjectHead, Source, Target
+
+# User metadata that every result carries: which job made it, from which object, in which order S3 saw that.
+MADE_BY = "penstock-job"
+MADE_FROM = "penstock-from"
+ORDER = "penstock-order"
+SOURCE = "penstock-source"
+
+
+def publish_rule(job: Job) -> PublishRule:
+    """What this job may do with the object that is at its destination.
+
+    A result of the same source that S3 saw later is kept. Anything else is replaced, as a copy would.
+    """
+
+    def rule(existing: Mapping[str, str]) -> Verdict:
+        if existing.get(MADE_BY) == job.id:
+            return Verdict.DUPLICATE
+        same_source = existing.get(MADE_FROM) == origin(job.source)
+        if same_source and existing.get(ORDER, "") > job.source.order:
+            return Verdict.SUPERSEDED
+        return Verdict.REPLACE
+
+    return rule
+
+
+def origin(source: Source) -> str:
+    """A source's bucket and key in 32 hex digits: a key itself may not fit into metadata."""
+    return digest(source.bucket, source.key)
+
+
+def describe(job: Job, target: Target, head: ObjectHead) -> tuple[Content, tuple[str, ...]]:
+    """Content type by the inner name, the sender's metadata and where it came from; with warnings.
+
+    S3 takes 2 KiB of user metadata. What does not fit is left out: first the source's name, then the sender's.
+    """
+    guessed, encoding = mimetypes.guess_type(strip_suffix(target.key))
+    content_type = guessed if guessed and not encoding else "application/octet-stream"
+    ours = {MADE_BY: job.id, MADE_FROM: origin(job.source), ORDER: job.source.order}
+    theirs = {name: value for name, value in head.metadata.items() if not name.startswith("penstock-")}
+    named = {SOURCE: quote(job.source.uri, safe=":/")}
+    if _metadata_bytes(ours | theirs | named) <= S3.max_metadata:
+        return Content(content_type, ours | theirs | named), ()
+    if _metadata_bytes(ours | theirs) <= S3.max_metadata:
+        return Content(content_type, ours | theirs), ()
+    return Content(content_type, ours | named if _metadata_bytes(ours | named) <= S3.max_metadata else ours), (
+        f"the source's user metadata was left out: with Penstock's own it would exceed {S3.max_metadata:,} bytes",
+    )
+
+
+def _metadata_bytes(metadata: Mapping[str, str]) -> int:
+    return sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
