@@ -70,3 +70,11 @@ def test_an_unknown_destination_is_an_error_that_names_the_known_ones() -> None:
         parse_routes(text, "routes.toml", {"source_bucket": "drops"})
     with pytest.raises(penstock.ConfigurationError, match="unknown destination 'redshift'"):
         destination_named("redshift")
+    with pytest.raises(penstock.InvalidRouteError) as refused:
+        penstock.run("songs.csv", to="redshift:songs")
+    assert "dynamodb:table or kept:table" in refused.value.hint
+
+
+def test_a_destination_that_takes_objects_has_no_form_of_rows() -> None:
+    with pytest.raises(penstock.ConfigurationError, match="bucket takes objects, not rows"):
+        _ = destination_named("bucket").row_form

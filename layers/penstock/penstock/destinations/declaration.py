@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from penstock.errors import ConfigurationError
 from penstock.model.table import Form, Mode, Table
 
 
@@ -54,3 +55,10 @@ class Destination:
     def takes_rows(self) -> bool:
         """Whether records are parsed for it."""
         return self.form is not None
+
+    @property
+    def row_form(self) -> Form:
+        """The form of its rows. Raises ConfigurationError for a destination that takes objects."""
+        if self.form is None:
+            raise ConfigurationError(f"{self.name} takes objects, not rows")
+        return self.form

@@ -35,7 +35,7 @@ from penstock.model.record import Batch, RecordPosition
 from penstock.model.route import Route
 from penstock.model.source import Deadline
 from penstock.model.table import TablePlan
-from penstock.tables import ChunkBuilder, Form, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
+from penstock.tables import ChunkBuilder, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records are of one shape, and the records."""
@@ -185,7 +185,7 @@ class _Group:
 
     def _maker(self, names: tuple[str, ...]) -> ChunkBuilder:
         if names not in self.makers:
-            self.makers[names] = ChunkBuilder(self.plan, destination_named(self.store).form or Form.TEXT)
+            self.makers[names] = ChunkBuilder(self.plan, destination_named(self.store).row_form)
         return self.makers[names]
 
     def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.destinations import find_destination
+from penstock.destinations import examples, find_destination
 from penstock.errors import InvalidRouteError
 from penstock.limits import S3
 from penstock.model.route import DEFAULT_RATIO, Route
@@ -18,10 +18,7 @@ NAME = "--to"
 
 # What looks like the name of a service; a name of one letter is a drive.
 _FOREIGN = re.compile(r"(?!s3://)(?:[A-Za-z]{2,}:|[A-Za-z][\w+.-]*://)")
-_DESTINATIONS = (
-    "Write s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, - or the path of a file, "
-    "with ./ before a name that has a colon."
-)
+_OR_A_FILE = "For a file, write its path, with ./ before a name that has a colon; for standard output, write -."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,9 @@ class DestinationSpec:
         """The route of this order alone. Raises InvalidRouteError naming the field."""
         if not self.is_table:
             if _FOREIGN.match(self.to):
-                raise InvalidRouteError(f"--to {self.to} is no destination that there is", hint=_DESTINATIONS)
+                raise InvalidRouteError(
+                    f"--to {self.to} is no destination that there is", hint=f"Write {examples()}. {_OR_A_FILE}"
+                )
             if unused := [*self.parse, *self.table]:
                 raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, and {self.to} is none")
             return Route(NAME, (), self.to, codec=self.codec, max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)

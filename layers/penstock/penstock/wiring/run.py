@@ -43,7 +43,7 @@ from penstock.run.loads import (
 from penstock.run.local_source import PipeSource
 from penstock.run.rejects_file import RejectsFile
 from penstock.run.stdout_sink import StdoutSink
-from penstock.tables import Form, tables_of
+from penstock.tables import tables_of
 from penstock.wiring.cli import CliClients
 from penstock.wiring.run_request import RouteChoice, RunRequest, request_by_destination, request_by_route
 from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, SourceResolver
@@ -197,7 +197,7 @@ class Runner:
             RoutedObjectStore(lambda: self.objects, resolved.content),
             log,
             lambda _: tables.open_sink(mine.load_id),
-            kind.form or Form.TEXT,
+            kind.row_form,
             self.budget,
             workbook,
         )

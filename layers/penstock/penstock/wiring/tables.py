@@ -66,7 +66,7 @@ def table_steps(settings: Settings, store: str, objects: ObjectStore, s3: S3Clie
 
 def form_of(store: str) -> Form:
     """The form of a destination's rows."""
-    return destination_named(store).form or Form.TEXT
+    return destination_named(store).row_form
 
 
 def tables_of_stack(settings: Settings, store: str, budget: Budget) -> TableStore:
