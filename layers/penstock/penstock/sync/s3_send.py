@@ -5,65 +5,42 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from penstock.aws.errors import is_unsupported, translating
-from penstock.aws.s3.body import PIECE, FileBody, crc32_of, md5_of
+from penstock.aws.s3.body import PIECE, FileBody, crc32_of
 from penstock.aws.s3.body_port import Body
-from penstock.aws.s3.conditions import misjudges
-from penstock.aws.s3.part_body import progress_body
+from penstock.aws.s3.copier import CopySource, copy_object, copy_part, create_copy
 from penstock.aws.s3.parts_pool import PartsPool
 from penstock.aws.s3.writer import (
-    CreatedUpload,
     Part,
     abort_upload,
     complete_upload,
     create_any_upload,
     joined,
-    part_proof,
     put_object,
+    upload_part,
 )
 from penstock.codecs.checksum import crc32 as crc32_of_bytes
-from penstock.errors import (
-    DestinationMissingError,
-    FileChangedError,
-    PublishConflictError,
-    SourceChangedError,
-    SourceGoneError,
-)
+from penstock.errors import FileChangedError, PublishConflictError
 from penstock.files.errors import file_errors
 from penstock.limits import S3
-from penstock.model.object import Content, Target
+from penstock.model.object import Content, Published, Target
+from penstock.model.upload import Proof
 from penstock.sync.local_tree import LocalFolder
 from penstock.sync.model import LocalFile, RemoteFile
 from penstock.sync.s3_listing import head_of, part_size
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import (
-        CompletedPartTypeDef,
-        CopySourceTypeDef,
-        CreateMultipartUploadRequestTypeDef,
-        HeadObjectOutputTypeDef,
-    )
 
 Moved = Callable[[int], None]
-Answer = TypeVar("Answer")
-
-
-class SourceCondition(TypedDict, total=False):
-    """Arguments of a copy: the source has this ETag still."""
-
-    CopySourceIfMatch: str
 
 
 class S3Sender:
-    """Uploads and copies. Memory: one piece a thread, as files are read twice: to hash, to send.
+    """Uploads and copies. Memory: one piece for each thread. Files are read twice: to compute the CRC32, and to send.
 
-    Every request carries the CRC32 of its bytes, and a multipart upload that of all of them: S3 proves and keeps it.
+    Every request carries the CRC32 of its bytes, and a multipart upload that of all of them. S3 verifies and stores it.
     """
 
     def __init__(self, client: S3Client, pool: PartsPool) -> None:
@@ -89,13 +66,10 @@ class S3Sender:
     def _put_in_pieces(self, folder: LocalFolder, file: LocalFile, target: Target, content: Content) -> None:
         with folder.opened(file) as stream:
             crc32 = crc32_of(_body(file, stream.fileno(), (0, file.size)))
-        # S3 proves that what goes now is what the file held then.
-        with (
-            folder.opened(file) as stream,
-            progress_body(_body(file, stream.fileno(), (0, file.size)), ignore_progress) as body,
-        ):
-            whole = _body(file, stream.fileno(), (0, file.size))
-            put_object(self._client, target, content, {}, body=body, crc32=crc32, md5=lambda: md5_of(whole))
+        # S3 verifies that what is sent now is what the file held then.
+        with folder.opened(file) as stream:
+            body = _body(file, stream.fileno(), (0, file.size))
+            put_object(self._client, target, content, {}, body=body, crc32=crc32)
 
     def _upload_parts(
         self,
@@ -111,7 +85,11 @@ class S3Sender:
                 fd = stream.fileno()
 
                 def send(number: int, part: tuple[int, int]) -> Part:
-                    sent = self._part(target, created, number, _body(file, fd, part))
+                    body = _body(file, fd, part)
+                    crc32 = crc32_of(body)
+                    sent = upload_part(
+                        self._client, target, created.id, number=number, body=body, crc32=crc32, proof=created.proof
+                    )
                     moved(sent.size)
                     return sent
 
@@ -120,25 +98,11 @@ class S3Sender:
             published = complete_upload(
                 self._client, target, created.id, {}, parts=parts, size=size, crc32=crc32, proof=created.proof
             )
-        if not published:
-            raise PublishConflictError(f"{target.uri}: somebody else ended the upload")
-
-    def _part(self, target: Target, upload: CreatedUpload, number: int, body: Body) -> Part:
-        crc32, right = crc32_of(body), f"s3:PutObject on {target.uri}"
-        with translating(right, missing=DestinationMissingError), progress_body(body, ignore_progress) as part:
-            answer = self._client.upload_part(
-                Bucket=target.bucket,
-                Key=target.key,
-                UploadId=upload.id,
-                PartNumber=number,
-                Body=cast("Any", part),
-                **part_proof(crc32, upload.proof, lambda: md5_of(body)),
-            )
-        return Part(number, answer["ETag"], crc32, len(body))
+        _check(published, target)
 
     @contextmanager
     def _aborted(self, target: Target, upload_id: str) -> Iterator[None]:
-        """Leave no parts behind, whatever happens."""
+        """Abort the upload on any failure, so that no parts stay."""
         try:
             yield
         except BaseException:
@@ -150,87 +114,38 @@ class S3Sender:
 
         Raises SourceGoneError, SourceChangedError, and what the requests raise.
         """
+        source = CopySource(Target(file.bucket, file.key), file.etag, lambda: head_of(self._client, file))
         if file.part_count or file.size > S3.max_part:
-            self._copy_parts(file, target, moved)
+            self._copy_parts(file, source, target, moved)
             return
-        where: Any = {
-            "Bucket": target.bucket,
-            "Key": target.key,
-            "CopySource": _source(file),
-        }
-        with _copying(file, target):
-            self._copied(file, lambda condition: self._client.copy_object(**where, **condition))
+        copy_object(self._client, source, target)
         moved(file.size)
 
-    def _copy_parts(self, file: RemoteFile, target: Target, moved: Moved) -> None:
+    def _copy_parts(self, file: RemoteFile, source: CopySource, target: Target, moved: Moved) -> None:
         head = head_of(self._client, file)
         ranges = self._pool.ranges(file.size, part_size(self._client, file, 1) if file.part_count else 0)
-        with translating(f"s3:PutObject on {target.uri}", missing=DestinationMissingError):
-            upload_id = self._client.create_multipart_upload(**_as_it_was(head, target))["UploadId"]
+        upload_id = create_copy(self._client, head, target)
 
-        def copy(number: int, part: tuple[int, int]) -> CompletedPartTypeDef:
-            at, size = part
-            where: Any = {
-                "Bucket": target.bucket,
-                "Key": target.key,
-                "UploadId": upload_id,
-                "PartNumber": number,
-                "CopySource": _source(file),
-                "CopySourceRange": f"bytes={at}-{at + size - 1}",
-            }
-            with _copying(file, target):
-                answer = self._copied(file, lambda condition: self._client.upload_part_copy(**where, **condition))
+        def copy(number: int, part: tuple[int, int]) -> Part:
+            start, size = part
+            copied = copy_part(self._client, source, target, upload_id, number=number, start=start, size=size)
             moved(size)
-            return {"PartNumber": number, "ETag": answer["CopyPartResult"].get("ETag", "")}
+            return copied
 
         with self._aborted(target, upload_id):
             parts = self._pool.each(copy, ranges)
-            with translating(f"s3:PutObject on {target.uri}", changed=PublishConflictError):
-                self._client.complete_multipart_upload(
-                    Bucket=target.bucket, Key=target.key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-                )
-
-    def _copied(self, file: RemoteFile, copy: Callable[[SourceCondition], Answer]) -> Answer:
-        """A copy of the object as it was listed. Where a service misjudges the condition, HEAD before and after the
-        copy tells whether it was that object."""
-        try:
-            return copy({"CopySourceIfMatch": f'"{file.etag}"'})
-        except ClientError as error:
-            if not (is_unsupported(error) or misjudges(self._client, error)):
-                raise
-        head_of(self._client, file)
-        answer = copy({})
-        head_of(self._client, file)
-        return answer
+            # S3 copies bytes that it has verified: no checksum is sent, and the source's own is not known here.
+            published = complete_upload(
+                self._client, target, upload_id, {}, parts=parts, size=file.size, crc32=0, proof=Proof.MD5
+            )
+        _check(published, target)
 
 
-def _copying(file: RemoteFile, target: Target) -> AbstractContextManager[None]:
-    return translating(
-        f"s3:GetObject on {file.uri} and s3:PutObject on {target.uri}",
-        missing=SourceGoneError,
-        changed=SourceChangedError,
-    )
-
-
-def _source(file: RemoteFile) -> CopySourceTypeDef:
-    return {"Bucket": file.bucket, "Key": file.key}
-
-
-def _as_it_was(head: HeadObjectOutputTypeDef, target: Target) -> CreateMultipartUploadRequestTypeDef:
-    """What CopyObject would keep by itself."""
-    request: CreateMultipartUploadRequestTypeDef = {"Bucket": target.bucket, "Key": target.key}
-    request["Metadata"] = head["Metadata"]
-    for name in (
-        "CacheControl",
-        "ContentDisposition",
-        "ContentEncoding",
-        "ContentLanguage",
-        "ContentType",
-        "WebsiteRedirectLocation",
-    ):
-        if name in head:
-            request[name] = head[name]
-    return request
+def _check(published: Published | None, target: Target) -> None:
+    if not published:
+        raise PublishConflictError(
+            f"{target.uri}: another process ended the upload", hint="Run the same command again."
+        )
 
 
 def _body(file: LocalFile, fd: int, part: tuple[int, int]) -> Body:
@@ -245,7 +160,3 @@ def _body(file: LocalFile, fd: int, part: tuple[int, int]) -> Body:
             at, piece = at + read, piece[read:]
 
     return FileBody(read_into, *part, bytearray(PIECE))
-
-
-def ignore_progress(size: int) -> None:
-    """Progress is told of whole parts."""

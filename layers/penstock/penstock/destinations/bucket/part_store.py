@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from penstock.aws.s3.conditions import Condition
+from penstock.aws.s3.multipart_upload import MultipartUpload
 from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
 from penstock.aws.s3.writer import (
-    MultipartUpload,
     Part,
     abort_upload,
     complete_upload,

@@ -7,8 +7,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from penstock.aws.s3.multipart_upload import MultipartUpload
 from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
-from penstock.aws.s3.writer import MultipartUpload, create_any_upload, joined, put_object
+from penstock.aws.s3.writer import create_any_upload, joined, put_object
 from penstock.destinations.bucket.publish import complete_by_rule, put_by_rule
 from penstock.destinations.ports import PublishRule, ignore_upload
 from penstock.errors import ChecksumMismatchError, PenstockError

@@ -1,0 +1,110 @@
+"""Copies within S3, part of the write engine: one CopyObject, or a multipart upload of ranges of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from botocore.exceptions import ClientError
+
+from penstock.aws.errors import is_unsupported, translating
+from penstock.aws.s3.conditions import misjudges
+from penstock.aws.s3.writer import Part, destination_errors
+from penstock.errors import SourceChangedError, SourceGoneError
+from penstock.model.object import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CreateMultipartUploadRequestTypeDef, HeadObjectOutputTypeDef
+
+Answer = TypeVar("Answer")
+
+# What CopyObject keeps by itself.
+_KEPT = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "WebsiteRedirectLocation",
+)
+
+
+class SourceCondition(TypedDict, total=False):
+    """Arguments of a copy: the source still has this ETag."""
+
+    CopySourceIfMatch: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """The object to copy, as it was listed. ``check`` sends a HEAD, and raises if another object is found."""
+
+    location: Target
+    etag: str
+    check: Callable[[], object]
+
+
+def copy_object(client: S3Client, source: CopySource, target: Target) -> None:
+    """Copy in one request. Raises SourceGoneError, SourceChangedError, and what the request raises."""
+    request: Any = _request(source, target)
+    with _copy_errors(source, target):
+        _copied(client, source, lambda condition: client.copy_object(**request, **condition))
+
+
+def create_copy(client: S3Client, head: HeadObjectOutputTypeDef, target: Target) -> str:
+    """Create an upload with the attributes that CopyObject would keep; answers its id."""
+    request: CreateMultipartUploadRequestTypeDef = {"Bucket": target.bucket, "Key": target.key}
+    request["Metadata"] = head["Metadata"]
+    for name in _KEPT:
+        if name in head:
+            request[name] = head[name]  # type: ignore[literal-required]  # names of both
+    with destination_errors(f"s3:PutObject on {target.uri}"):
+        return client.create_multipart_upload(**request)["UploadId"]
+
+
+def copy_part(
+    client: S3Client, source: CopySource, target: Target, upload_id: str, *, number: int, start: int, size: int
+) -> Part:
+    """Copy one range as a part. Raises as `copy_object`."""
+    request: Any = {
+        **_request(source, target),
+        "UploadId": upload_id,
+        "PartNumber": number,
+        "CopySourceRange": f"bytes={start}-{start + size - 1}",
+    }
+    with _copy_errors(source, target):
+        answer = _copied(client, source, lambda condition: client.upload_part_copy(**request, **condition))
+    return Part(number, answer["CopyPartResult"].get("ETag", ""), None, size)
+
+
+def _copied(client: S3Client, source: CopySource, copy: Callable[[SourceCondition], Answer]) -> Answer:
+    """Copy the object as it was listed. Where a service misjudges the condition, a HEAD before and one after the copy
+    show whether it was that object."""
+    try:
+        return copy({"CopySourceIfMatch": f'"{source.etag}"'})
+    except ClientError as error:
+        if not (is_unsupported(error) or misjudges(client, error)):
+            raise
+    source.check()
+    answer = copy({})
+    source.check()
+    return answer
+
+
+def _copy_errors(source: CopySource, target: Target) -> AbstractContextManager[None]:
+    return translating(
+        f"s3:GetObject on {source.location.uri} and s3:PutObject on {target.uri}",
+        missing=SourceGoneError,
+        changed=SourceChangedError,
+    )
+
+
+def _request(source: CopySource, target: Target) -> Any:
+    return {
+        "Bucket": target.bucket,
+        "Key": target.key,
+        "CopySource": {"Bucket": source.location.bucket, "Key": source.location.key},
+    }
