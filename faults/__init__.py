@@ -1,14 +1,19 @@
-"""Whole jobs of every kind, as deployed, while connections break, services fail and functions are killed: by seed.
+"""Runs whole jobs of every kind, as deployed, while connections break, services fail and functions are killed.
 
-python -m faults --runs 300 --seed 1     one line a run, then a table
-python -m faults --seed 17               the run of one seed again, with all that happened
+python -m faults --runs 300 --seed 1     one line per run, then a table
+python -m faults --seed 17               repeats the run of one seed and prints every fault
 
-schedule   which request meets which fault
-proxy      the one before S3, DynamoDB and the like
-wire       the one before PostgreSQL
-hurry      waits cost nothing, and time passes as the suite says
-function   one invocation of a function, in a process of its own
-sources    what is uploaded, and what must come of it
-machine    the state machine's definition, played
-run        one job from its upload to its end, and what is then wrong
+schedule             which request meets which fault
+run_plans            what a seed stands for: kind of job, fault profile, rate
+http_proxy           injects faults between a function and S3, DynamoDB, Step Functions, EventBridge and SQS
+postgres_proxy       injects faults between a function and PostgreSQL
+fast_clock           shortens waits and shifts the clock
+function             one invocation of a function, in a process of its own
+sources              what is uploaded, and the expected result
+machine              runs the state machine's definition
+run                  one job from its upload to its end, and what is wrong with the result
+outcome              checks the destination, the job records and what is left over
+scripted_run         a run whose faults are written down instead of drawn
+scenarios            scripted runs; role_scenarios adds those that use every permission of the functions' roles
+permissions          what each role may do; permission_removal shows that every permission is needed
 """

@@ -1,32 +1,32 @@
-"""Makes waits short and lets time pass as the suite says. Only for the processes that functions are forked from.
+"""Shortens waits and shifts the clock. Only for the processes that functions are forked from.
 
-botocore's retries and the adapters' have the number that is deployed, but no patience: their delays, of seconds
-together, cannot be set from outside. Leases are as long as they are deployed, but the clock is moved to their end.
-Imported before anything else: defaults of parameters keep what `time` holds when they are defined.
+botocore and the adapters retry as often as when deployed, but without their delays, which cannot be configured and
+add up to seconds. Leases are as long as when deployed; the clock is shifted to their end.
+This module is imported first, because parameter defaults keep the `time` functions of their definition.
 """
 
 from __future__ import annotations
 
 import time
 
-LONGEST = 0.005  # seconds
+MAX_SLEEP = 0.005  # seconds
 
 _sleep, _time = time.sleep, time.time
-_ahead = [0.0]
+_offset = [0.0]
 
 
-def move(seconds: float) -> None:
-    """Let it be so many seconds later than it is."""
-    _ahead[0] = seconds
+def set_offset(seconds: float) -> None:
+    """Shift the clock by this many seconds."""
+    _offset[0] = seconds
 
 
-def _briefly(seconds: float) -> None:
-    _sleep(min(seconds, LONGEST))
+def _short_sleep(seconds: float) -> None:
+    _sleep(min(seconds, MAX_SLEEP))
 
 
-def _later() -> float:
-    return _time() + _ahead[0]
+def _shifted_time() -> float:
+    return _time() + _offset[0]
 
 
-time.sleep = _briefly  # type: ignore[assignment]  # whatever may be waited for
-time.time = _later
+time.sleep = _short_sleep  # type: ignore[assignment]  # accepts every argument of time.sleep
+time.time = _shifted_time

@@ -1,4 +1,4 @@
-"""What a function does, in the process of its own that may be killed. Imports `hurry`: not for other processes."""
+"""Runs a function's code in a process that may be killed. Imports `fast_clock`: not for other processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faults import fast_clock
-from faults.invocation_request import Answer, InvocationRequest
+from faults.invocation_request import InvocationRequest, InvocationResult
 from penstock.aws.session import session
 from penstock.errors import PenstockError
 from penstock.model.source import Deadline
@@ -20,7 +20,7 @@ from penstock.wiring import tables as wired_tables
 
 
 def _warm_up() -> None:
-    """Have botocore parse its descriptions of the services once, for all processes that are forked from this one."""
+    """Have botocore parse its service models once, for all processes forked from this one."""
     for service in ("s3", "dynamodb", "stepfunctions", "events", "sqs", "lambda"):
         session().client(
             service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
@@ -28,36 +28,38 @@ def _warm_up() -> None:
 
 
 _warm_up()
-# 60 MB of modules, which each process would otherwise import for itself.
+# 60 MB of modules, which each process would otherwise import itself.
 PRELOADED = (wired_steps, wired_tables)
 
 
-def do(order: InvocationRequest) -> Answer:
-    """Do what is ordered."""
+def handle(request: InvocationRequest) -> InvocationResult:
+    """Run the requested function."""
     os.environ.clear()
-    os.environ.update(order.environment)
-    fast_clock.move(order.ahead)
+    os.environ.update(request.environment)
+    fast_clock.set_offset(request.clock_offset)
     try:
-        return Answer(_VERBS[order.verb](order.event, ManualDeadline(order.seconds, order.per_look)))
+        return InvocationResult(
+            _VERBS[request.verb](request.event, ManualDeadline(request.seconds, request.seconds_per_check))
+        )
     except PenstockError as error:
-        return Answer(error=type(error).__name__, message=str(error))
-    except Exception as error:  # noqa: BLE001  # what is none of ours is what the suite looks for
-        return Answer(error=type(error).__name__, message=traceback.format_exc(), ours=False)
+        return InvocationResult(error=type(error).__name__, message=str(error))
+    except Exception as error:  # noqa: BLE001  # an error other than Penstock's is a finding of the suite
+        return InvocationResult(error=type(error).__name__, message=traceback.format_exc(), is_penstock_error=False)
 
 
 def _ingest(event: Any, deadline: Deadline) -> list[str]:
-    """The ids of the messages that must be delivered again."""
+    """Return the ids of the messages that the queue must deliver again."""
     return list(functions.ingest().handle(event, deadline).returned)
 
 
-def _begin_again(jobs: Sequence[str]) -> int:
-    """What `redrive` writes; how many jobs there were to begin again."""
+def _redrive(jobs: Sequence[str]) -> int:
+    """Reopen jobs as `penstock jobs redrive` does; return the number of jobs reopened."""
     store = functions.build_job_store(Settings.from_environment())
     found = [status for status in map(store.get, jobs) if status]
     return sum(store.reopen(status) for status in found)
 
 
-# As functions/*/app.py have them.
+# The same calls as in functions/*/app.py.
 _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "ingest": _ingest,
     "plan": lambda event, deadline: functions.plan()(event["job"], event["attempt"], deadline),
@@ -68,5 +70,5 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "finish": lambda event, _: functions.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: functions.abort()(event["job"], event["attempt"], event["error"]),
     "reconcile": lambda _, deadline: dict(functions.reconcile()(deadline)),
-    "begin again": lambda jobs, _: _begin_again(jobs),
+    "redrive": lambda jobs, _: _redrive(jobs),
 }

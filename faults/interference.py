@@ -1,99 +1,103 @@
-"""What happens to a run from outside: its source goes, its files expire, somebody else does something."""
+"""Changes to a run from outside: its source is deleted, its files expire, another writer changes the destination."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from faults.script import Scripted
-from faults.world import SOURCE, WORK
+from faults.scripted_run import ScriptedRun
+from faults.servers import SOURCE, WORK
 from penstock.jobs.events import notification
 
-# From one delivery of a message to the next.
-LATER = 1_000.0
+# Seconds from one delivery of a message to the next.
+NEXT_DELIVERY = 1_000.0
 
 
-def without_source(run: Scripted) -> None:
-    """The source goes, with all its versions."""
-    for version in run.place.versions(SOURCE):
-        run.place.world.client("s3").delete_object(Bucket=SOURCE, Key=version["Key"], VersionId=version["VersionId"])
+def delete_source(run: ScriptedRun) -> None:
+    """Delete the source with all its versions."""
+    for version in run.resources.versions(SOURCE):
+        run.resources.servers.client("s3").delete_object(
+            Bucket=SOURCE, Key=version["Key"], VersionId=version["VersionId"]
+        )
 
 
-def without_cut(run: Scripted) -> None:
-    """The work files expire, but for the ticket."""
+def delete_plan(run: ScriptedRun) -> None:
+    """Delete the span plan (cut.json); the job specification stays."""
     for job in run.jobs():
         key = f"jobs/{job['pk'].removeprefix('job#')}/cut.json"
-        run.place.world.client("s3").delete_object(Bucket=WORK, Key=key)
+        run.resources.servers.client("s3").delete_object(Bucket=WORK, Key=key)
 
 
-def without_both(run: Scripted) -> None:
-    """Both go."""
-    without_cut(run)
-    without_source(run)
+def delete_source_and_plan(run: ScriptedRun) -> None:
+    """Delete the source and the span plan."""
+    delete_plan(run)
+    delete_source(run)
 
 
-def plan_twice(run: Scripted) -> None:
-    """Another `plan` of the same execution does all of it meanwhile."""
+def plan_twice(run: ScriptedRun) -> None:
+    """Run `plan` a second time for the same execution, while the first one runs."""
     run.invoke_once("plan", run.last["plan"])
 
 
-def first_attempt(run: Scripted) -> None:
-    """The message is delivered for the first time, and time passes."""
+def first_attempt(run: ScriptedRun) -> None:
+    """Deliver the message for the first time, and let time pass until the next delivery."""
     run.invoke("ingest", run.batch({"0": notification(run.sources[0])}, 1))
-    run.ahead += LATER
+    run.clock_offset += NEXT_DELIVERY
     run.called.add("first attempt")
 
 
-def then_without_source(run: Scripted) -> None:
-    """The same; then the source goes."""
+def first_attempt_then_delete_source(run: ScriptedRun) -> None:
+    """Deliver the message for the first time, then delete the source."""
     first_attempt(run)
-    without_source(run)
+    delete_source(run)
 
 
-def dies(run: Scripted) -> None:
-    """A first attempt whose message does not come back: the reconciler sees to the job."""
+def first_attempt_then_reconcile(run: ScriptedRun) -> None:
+    """Deliver the message once only: the reconciler has to end the job."""
     first_attempt(run)
     run.reconcile_once()
 
 
-def buried(run: Scripted) -> None:
-    """A message of the job, which has ended, lies among the dead letters."""
-    run.place.bury(notification(run.sources[0]))
+def dead_letter_message(run: ScriptedRun) -> None:
+    """Put a message of a finished job into the dead-letter queue."""
+    run.resources.dead_letter(notification(run.sources[0]))
     run.reconcile_once()
 
 
-def written_by_another(run: Scripted) -> None:
-    """Somebody writes the destination."""
-    key = f"{run.place.name}/{next(iter(run.kind.files())).removesuffix('.gz')}"
-    run.place.world.client("s3").put_object(Bucket=run.place.results, Key=key, Body=b"of another")
+def overwrite_destination(run: ScriptedRun) -> None:
+    """Write the destination object as another writer."""
+    key = f"{run.resources.name}/{next(iter(run.kind.files())).removesuffix('.gz')}"
+    run.resources.servers.client("s3").put_object(Bucket=run.resources.results, Key=key, Body=b"of another")
 
 
-def sent_once_more(run: Scripted) -> None:
-    """All was sent in a second round."""
+def check_second_round(run: ScriptedRun) -> None:
+    """Check that all spans were sent in a second round."""
     rounds = [int(job.get("round", 0)) for job in run.jobs()]
     if rounds != [1]:
         run.problems.append(f"rounds: {rounds}, not 1")
 
 
-def ending(run: Scripted) -> None:
-    """A load is about to enter its end."""
+def mark_load_end(run: ScriptedRun) -> None:
+    """Note that a load is about to commit."""
     run.called.add("the end of the load")
 
 
-def bad_version_comes(run: Scripted) -> None:
-    """A newer version of the source comes, which is cut off, and its job begins: the older one waits for that."""
+def upload_bad_version(run: ScriptedRun) -> None:
+    """Upload a newer, truncated version of the source and start its job: the older version must wait for it."""
     file, data = next(iter(run.kind.files().items()))
     newer = replace(run.upload(file, data[: len(data) // 2]), sequencer="0066F5D1B2C3A49D20")
     run.invoke("ingest", run.batch({"newer": notification(newer)}, 1))
     run.invoke("ingest", run.batch({"older": notification(run.sources[0])}, 1))
     if not any(job["state"] == "waiting" and job.get("yields_to") for job in run.jobs()):
         run.problems.append("the older version does not wait")
-    run.play()
+    run.run_executions()
 
 
-def good_version_stands(run: Scripted) -> None:
-    """The older version was published, and nothing else."""
-    keys = [(version["Key"], version["VersionId"]) for version in run.place.versions(run.place.results)]
-    s3 = run.place.world.client("s3")
-    stored = [s3.get_object(Bucket=run.place.results, Key=k, VersionId=v)["Body"].read() for k, v in keys]
+def check_good_version(run: ScriptedRun) -> None:
+    """Check that the older version was published, and nothing else."""
+    keys = [(version["Key"], version["VersionId"]) for version in run.resources.versions(run.resources.results)]
+    s3 = run.resources.servers.client("s3")
+    stored = [s3.get_object(Bucket=run.resources.results, Key=k, VersionId=v)["Body"].read() for k, v in keys]
     if stored != [run.kind.content()]:
-        run.problems.append(f"{[len(data) for data in stored]} bytes stand there, not the {len(run.kind.content()):,}")
+        run.problems.append(
+            f"{[len(data) for data in stored]} bytes are at the destination, expected {len(run.kind.content()):,}"
+        )

@@ -1,4 +1,4 @@
-"""An invocation: what is asked of a function and what comes of it; each in a process of its own."""
+"""One invocation of a function, in a process of its own: its request and its result."""
 
 from __future__ import annotations
 
@@ -8,64 +8,69 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-# Longer than anything that is tried here may take.
+# Longer than any invocation of the suite may take.
 WAIT_SECONDS = 120.0
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["faults.hurry", "faults.function"])
+_processes.set_forkserver_preload(["faults.fast_clock", "faults.function"])
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationRequest:
-    """What to call, in which environment, at what time. ``seconds`` are left, ``per_look`` fewer after each look."""
+    """The function, its event, its environment and its clock.
+
+    ``seconds`` are left at the start; each check of the remaining time takes ``seconds_per_check`` off.
+    """
 
     verb: str
     event: Any
     environment: Mapping[str, str]
-    ahead: float = 0.0
+    clock_offset: float = 0.0
     seconds: float = 900.0
-    per_look: float = 0.0
+    seconds_per_check: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of it. ``error`` is the class of what it raised, ``ours`` whether Penstock means to raise such."""
+class InvocationResult:
+    """``error`` is the class of the exception, ``is_penstock_error`` whether Penstock defines it."""
 
     value: Any = None
     error: str = ""
     message: str = ""
-    ours: bool = True
+    is_penstock_error: bool = True
 
 
-TIMED_OUT = Answer(error="Sandbox.Timedout", message="the process was killed at its deadline")
-DEAD = Answer(error="Runtime.ExitError", message="the process was killed")
-HUNG = Answer(error="Sandbox.Timedout", message=f"no answer within {WAIT_SECONDS:.0f} s", ours=False)
+TIMED_OUT = InvocationResult(error="Sandbox.Timedout", message="the process was killed at its deadline")
+DEAD = InvocationResult(error="Runtime.ExitError", message="the process was killed")
+HUNG = InvocationResult(
+    error="Sandbox.Timedout", message=f"no answer within {WAIT_SECONDS:.0f} s", is_penstock_error=False
+)
 
 
 class Invocation:
-    """One process, which can be killed at any time."""
+    """One process; it can be killed at any time."""
 
     def __init__(self) -> None:
         self._process: Any = None
-        self._fate = DEAD
+        self._result_when_killed = DEAD
 
-    def kill(self, fate: Answer = DEAD) -> None:
-        """With signal 9; returns when it is gone. ``fate`` is what Lambda says of it."""
-        self._fate = fate
+    def kill(self, result: InvocationResult = DEAD) -> None:
+        """Send SIGKILL and wait for the end of the process. ``result`` is what Lambda reports."""
+        self._result_when_killed = result
         self._process.kill()
         self._process.join()
 
-    def run(self, order: InvocationRequest) -> Answer:
-        """Do it, and wait for its answer."""
+    def run(self, request: InvocationRequest) -> InvocationResult:
+        """Run the request and wait for its result."""
         receiving, sending = _processes.Pipe(duplex=False)
         with receiving:
-            self._process = _processes.Process(target=_serve, args=(sending, order), daemon=True)
+            self._process = _processes.Process(target=_serve, args=(sending, request), daemon=True)
             self._process.start()
             sending.close()
             try:
-                answer: Answer = receiving.recv() if receiving.poll(WAIT_SECONDS) else HUNG
+                answer: InvocationResult = receiving.recv() if receiving.poll(WAIT_SECONDS) else HUNG
             except EOFError:
-                answer = self._fate
+                answer = self._result_when_killed
         if answer is HUNG:
             self._process.kill()
         self._process.join()
@@ -73,11 +78,11 @@ class Invocation:
         return answer
 
 
-def _serve(answers: Connection, order: InvocationRequest) -> None:
-    from faults import function  # noqa: PLC0415  # it must not be imported where waits are to be waits
+def _serve(answers: Connection, request: InvocationRequest) -> None:
+    from faults import function  # noqa: PLC0415  # it shortens waits: the parent process must not import it
 
-    answers.send(function.do(order))
+    answers.send(function.handle(request))
 
 
-Invoke = Callable[[str, Any], Answer]
-"""Calls a function by its verb with an event."""
+Invoke = Callable[[str, Any], InvocationResult]
+"""Invokes a function by its verb with an event."""

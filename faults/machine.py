@@ -1,4 +1,4 @@
-"""Plays statemachine/job.asl.json: its states in their order, its retries, its catches."""
+"""Runs statemachine/job.asl.json: its states, retries and catches."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from faults.invocation_request import Answer, Invoke
+from faults.invocation_request import InvocationResult, Invoke
 
 DEFINITION = Path(__file__).parents[1] / "statemachine" / "job.asl.json"
-# Spans at once.
+# Concurrent spans.
 WORKERS = 2
 ALL_RETRIES = 1_000
 
 State = Mapping[str, Any]
 
 
-class _Failed(Exception):  # noqa: N818  # an answer, not a fault of this module
+class _Failed(Exception):  # noqa: N818  # a failed task, not an error of this module
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(error)
-        self.told = {"Error": error, "Cause": cause}
+        self.output = {"Error": error, "Cause": cause}
 
 
 class StateMachineRunner:
-    """``invoke`` calls a function, ``read`` a file of the work bucket, ``wait`` lets seconds pass. ``retries`` are the
-    most that a retrier has, however many the definition gives it."""
+    """``invoke`` calls a function, ``read`` reads a file of the work bucket, ``wait`` lets seconds pass. ``retries``
+    limits every retrier of the definition."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class StateMachineRunner:
         self._read = read
         self._wait = wait
 
-    def play(self, given: Mapping[str, Any]) -> dict[str, str] | None:
-        """An execution to its end: what it failed with, or None."""
+    def run(self, given: Mapping[str, Any]) -> dict[str, str] | None:
+        """Run an execution to its end; return its error, or None."""
         data = dict(given)
         name = next(iter(self._states))
         while True:
@@ -60,13 +60,13 @@ class StateMachineRunner:
             value = self._map(state, data) if state["Type"] == "Map" else self._task(state, data)
         except _Failed as failed:
             catch = state["Catch"][0]
-            _put(data, catch["ResultPath"], failed.told)
+            _put(data, catch["ResultPath"], failed.output)
             return str(catch["Next"])
         _put(data, state.get("ResultPath"), value)
         return str(state["Next"])
 
     def _task(self, state: State, data: Mapping[str, Any]) -> Any:
-        """The value of a task, called as often as its retriers say."""
+        """Invoke a task, with the retries of its retriers, and return its value."""
         event = _filled(state["Parameters"], data) if "Parameters" in state else dict(data)
         found = re.fullmatch(r"\$\{(\w+)FunctionArn\}", state["Resource"])
         assert found, state["Resource"]
@@ -82,8 +82,8 @@ class StateMachineRunner:
             tries[number] += 1
 
     def _map(self, state: State, data: Mapping[str, Any]) -> list[Any]:
-        place = _filled(state["ItemReader"]["Parameters"], data)
-        items = [json.loads(line) for line in self._read(place["Bucket"], place["Key"]).splitlines()]
+        location = _filled(state["ItemReader"]["Parameters"], data)
+        items = [json.loads(line) for line in self._read(location["Bucket"], location["Key"]).splitlines()]
         inner = next(iter(state["ItemProcessor"]["States"].values()))
         with ThreadPoolExecutor(WORKERS) as pool:
             done = [pool.submit(self._task, inner, _filled(state["ItemSelector"], data, item)) for item in items]
@@ -103,7 +103,7 @@ class StateMachineRunner:
         return str(state["Default"])
 
 
-def _retriers(state: State, answer: Answer) -> Iterator[tuple[int, State]]:
+def _retriers(state: State, answer: InvocationResult) -> Iterator[tuple[int, State]]:
     for number, retrier in enumerate(state.get("Retry", ())):
         if answer.error in retrier["ErrorEquals"] or "States.ALL" in retrier["ErrorEquals"]:
             yield number, retrier

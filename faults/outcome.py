@@ -1,4 +1,4 @@
-"""What must be true of a run's destination, job records and leftovers."""
+"""Checks a run's destination, its job records and what it left over."""
 
 from __future__ import annotations
 
@@ -7,101 +7,111 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from faults.servers import WORK, RunResources
 from faults.sources import JobKind, Row
-from faults.world import WORK, Destination
 
 BEFORE = b"what stood there before"
 OLD: Row = (-1, "before")
 LEDGER = "penstock_ledger"
 
 
-def prepare(place: Destination, kind: JobKind) -> None:
-    """Have something stand at the destination."""
+def prepare(resources: RunResources, kind: JobKind) -> None:
+    """Put existing content at the destination."""
     if kind.store == "bucket":
-        place.world.client("s3").put_object(Bucket=place.results, Key=_key(place, kind), Body=BEFORE)
+        resources.servers.client("s3").put_object(Bucket=resources.results, Key=_key(resources, kind), Body=BEFORE)
     elif kind.store == "postgresql":
         unique = "PRIMARY KEY" if kind.mode == "upsert" else "NOT NULL"
-        place.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
-        place.execute("INSERT INTO people VALUES (-1, 'before')")
+        resources.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
+        resources.execute("INSERT INTO people VALUES (-1, 'before')")
 
 
-def problems(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, whole: bool) -> list[str]:
-    """What is not as it must be; ``whole``: only success is."""
+def problems(
+    resources: RunResources, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, success_only: bool
+) -> list[str]:
+    """Return what is wrong. With ``success_only``, a failed job is wrong, too."""
     states = Counter(job["state"] for job in jobs)
-    wrong = [f"job {job['pk']} is {job['state']}: {job.get('failure')}" for job in jobs if _is_wrong(job, whole=whole)]
-    if len(jobs) != len(kind.files()) and whole:
+    wrong = [
+        f"job {job['pk']} is {job['state']}: {job.get('failure')}"
+        for job in jobs
+        if _is_wrong(job, success_only=success_only)
+    ]
+    if len(jobs) != len(kind.files()) and success_only:
         wrong.append(f"{len(jobs)} jobs for {len(kind.files())} files")
     done = set(states) == {"succeeded"} and len(jobs) == len(kind.files())
     if kind.store == "bucket":
-        return wrong + _wrong_object(place, kind, jobs, done=done)
+        return wrong + _wrong_object(resources, kind, jobs, done=done)
     if kind.store == "postgresql":
-        wrong += _wrong_rows(place, kind, done=done)
-        left = place.tables() - {"people", LEDGER}
+        wrong += _wrong_rows(resources, kind, done=done)
+        left = resources.tables() - {"people", LEDGER}
         if left and set(states) <= {"succeeded", "failed"}:
             wrong.append(f"tables were left: {sorted(left)}")
     else:
-        wrong += _wrong_items(place, kind, done=done)
-    return wrong + (_wrong_counts(place, kind, jobs) if done else [])
+        wrong += _wrong_items(resources, kind, done=done)
+    return wrong + (_wrong_counts(resources, kind, jobs) if done else [])
 
 
-def _is_wrong(job: Mapping[str, Any], *, whole: bool) -> bool:
-    return job["state"] != "succeeded" if whole else job["state"] in ("superseded", "skipped")
+def _is_wrong(job: Mapping[str, Any], *, success_only: bool) -> bool:
+    return job["state"] != "succeeded" if success_only else job["state"] in ("superseded", "skipped")
 
 
-def _key(place: Destination, kind: JobKind) -> str:
-    return f"{place.name}/{next(iter(kind.files())).removesuffix('.gz').removesuffix('.xz')}"
+def _key(resources: RunResources, kind: JobKind) -> str:
+    return f"{resources.name}/{next(iter(kind.files())).removesuffix('.gz').removesuffix('.xz')}"
 
 
-def _wrong_object(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, done: bool) -> list[str]:
-    s3 = place.world.client("s3")
+def _wrong_object(
+    resources: RunResources, kind: JobKind, jobs: Sequence[Mapping[str, Any]], *, done: bool
+) -> list[str]:
+    s3 = resources.servers.client("s3")
     try:
-        data = s3.get_object(Bucket=place.results, Key=_key(place, kind))["Body"].read()
+        data = s3.get_object(Bucket=resources.results, Key=_key(resources, kind))["Body"].read()
     except s3.exceptions.NoSuchKey:
-        return ["succeeded, but nothing stands there"] if done else []
-    versions = len(place.versions(place.results))
+        return ["succeeded, but the object is missing"] if done else []
+    versions = len(resources.versions(resources.results))
     wrong = []
     if done and data != kind.content():
-        wrong.append(f"succeeded, but {len(data):,} bytes stand there that are not the {len(kind.content()):,}")
+        wrong.append(
+            f"succeeded, but {len(data):,} bytes were published that are not the {len(kind.content()):,} expected"
+        )
     if done and int(jobs[0]["bytes_out"]) != len(data):
-        wrong.append(f"{jobs[0]['bytes_out']} bytes are on record, {len(data):,} stand there")
-    # A job that waits may have published already: whoever did it died before saying so.
+        wrong.append(f"{jobs[0]['bytes_out']} bytes are on record, the object has {len(data):,}")
+    # A waiting job may have published already: that attempt was killed before it recorded it.
     if not done and data not in (BEFORE, kind.content()):
-        wrong.append(f"half of it stands there: {len(data):,} bytes")
+        wrong.append(f"partial object: {len(data):,} bytes")
     if not done and data != BEFORE and jobs and jobs[0]["state"] == "failed":
-        wrong.append("failed, but its object stands there")
+        wrong.append("failed, but its object was published")
     if versions > 2:
         wrong.append(f"was published {versions - 1} times")
     return wrong
 
 
-def _wrong_rows(place: Destination, kind: JobKind, *, done: bool) -> list[str]:
-    found: list[Row] = sorted(place.execute("SELECT id, name FROM people"))
+def _wrong_rows(resources: RunResources, kind: JobKind, *, done: bool) -> list[str]:
+    found: list[Row] = sorted(resources.execute("SELECT id, name FROM people"))
     old = [] if kind.mode == "replace" and done else [OLD]
     if done:
         return [] if found == [*old, *kind.rows] else [f"{len(found):,} rows, not the {len(kind.rows) + len(old):,}"]
     if kind.mode == "replace":
-        # A job that waits may have swapped its table in.
-        return [] if found in ([OLD], list(kind.rows)) else [f"half of it is visible: {len(found):,} rows"]
+        # A waiting job may have swapped its table in already.
+        return [] if found in ([OLD], list(kind.rows)) else [f"partial load is visible: {len(found):,} rows"]
     if kind.mode == "upsert":
-        return [] if {n for n, _ in found} <= {n for n, _ in (OLD, *kind.rows)} else ["rows that nobody has sent"]
+        return [] if {n for n, _ in found} <= {n for n, _ in (OLD, *kind.rows)} else ["rows that no file contains"]
     strange = Counter(found) - Counter([OLD, *kind.rows])
-    return [f"{sum(strange.values()):,} rows twice, or of nobody's"] if strange else []
+    return [f"{sum(strange.values()):,} rows twice, or in no file"] if strange else []
 
 
-def _wrong_items(place: Destination, kind: JobKind, *, done: bool) -> list[str]:
-    found = sorted((int(item["id"]["S"]), item["name"]["S"]) for item in place.items(place.records))
+def _wrong_items(resources: RunResources, kind: JobKind, *, done: bool) -> list[str]:
+    found = sorted((int(item["id"]["S"]), item["name"]["S"]) for item in resources.items(resources.records))
     if done:
         return [] if found == kind.rows else [f"{len(found):,} items, not the {len(kind.rows):,}"]
-    return [] if {n for n, _ in found} <= {n for n, _ in kind.rows} else ["items that nobody has sent"]
+    return [] if {n for n, _ in found} <= {n for n, _ in kind.rows} else ["items that no file contains"]
 
 
-def _wrong_counts(place: Destination, kind: JobKind, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is on record of rows and rejects."""
+def _wrong_counts(resources: RunResources, kind: JobKind, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Compare the rows and rejects on record with the expected ones."""
     counts = sum(int(job["rows"]) for job in jobs), sum(int(job["rejects"]) for job in jobs)
     wrong = []
     if counts != (kind.records, len(kind.rejects)):
         wrong.append(f"rows and rejects on record: {counts}, not {(kind.records, len(kind.rejects))}")
-    s3 = place.world.client("s3")
+    s3 = resources.servers.client("s3")
     kept = []
     for job in jobs:
         folder = f"jobs/{job['pk'].removeprefix('job#')}/rejects/"

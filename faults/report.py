@@ -21,12 +21,12 @@ HEADS = (
     "uploads ended by later attempts",
     "left to the sweep",
 )
-LEAST = 20
+MIN_OCCURRENCES = 20
 STATES = ("succeeded", "failed", "dead letter")
 
 
 def table(results: Sequence[Result]) -> str:
-    """A line for each kind of job, one for all of them, and the faults by kind."""
+    """One line per kind of job, one for all jobs, and the faults by kind."""
     names = list(dict.fromkeys(result.kind for result in results))
     groups = [(name, [result for result in results if result.kind == name]) for name in sorted(names)]
     lines = [f"| {' | '.join(HEADS)} |", "|---" + "|---:" * (len(HEADS) - 1) + "|"]
@@ -36,8 +36,8 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", f"Faults: {faults}."])
 
 
-def tried(results: Sequence[Result]) -> Mapping[str, Mapping[str, int]]:
-    """How often each destination met what jobs fail of."""
+def occurrences(results: Sequence[Result]) -> Mapping[str, Mapping[str, int]]:
+    """How often each destination met each kind of fault."""
     found = {}
     for store in dict.fromkeys(result.store for result in results):
         group = [result for result in results if result.store is store]
@@ -52,22 +52,22 @@ def tried(results: Sequence[Result]) -> Mapping[str, Mapping[str, int]]:
     return found
 
 
-def counts(results: Sequence[Result]) -> str:
-    """That as a table."""
-    found = tried(results)
+def occurrence_table(results: Sequence[Result]) -> str:
+    """The occurrences as a table."""
+    found = occurrences(results)
     names = list(next(iter(found.values())))
     lines = [f"| destination | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
     lines += [f"| {store} | " + " | ".join(f"{row[name]:,}" for name in names) + " |" for store, row in found.items()]
     return "\n".join(lines)
 
 
-def lacking(results: Sequence[Result]) -> list[str]:
-    """What came too rarely to say that it was tried."""
+def too_rare(results: Sequence[Result]) -> list[str]:
+    """The faults that occurred too rarely to count as tested."""
     return [
         f"{count} {name} of {store}"
-        for store, row in tried(results).items()
+        for store, row in occurrences(results).items()
         for name, count in row.items()
-        if count < LEAST
+        if count < MIN_OCCURRENCES
     ]
 
 
@@ -82,7 +82,7 @@ def _line(name: str, results: Sequence[Result]) -> str:
         sum(result.invocations for result in results),
         kills,
         faults.total() - kills,
-        sum(result.schedule.found for result in results),
+        sum(result.schedule.found_uploads for result in results),
         sum(result.orphans for result in results),
     ]
     return f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |"

@@ -1,7 +1,7 @@
-"""One run: a job, or many small ones, from upload to end through all faults; what is then wrong; and once more, calmly.
+"""One run: a job, or many small ones, from upload to end through all faults, and what is wrong with the result.
 
-It may end in two ways: as it should, or failed and clean. A job that failed, or whose message came to the dead
-letters, is then begun again without faults, and must end as it should.
+A job may succeed, or fail and leave nothing behind. A job that failed, or whose message reached the dead-letter
+queue, is then redriven without faults and must succeed.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
-from faults.invocation_request import DEAD, TIMED_OUT, Answer, Invocation, InvocationRequest
+from faults.http_proxy import http_proxy
+from faults.invocation_request import DEAD, TIMED_OUT, Invocation, InvocationRequest, InvocationResult
 from faults.machine import ALL_RETRIES, StateMachineRunner
-from faults.proxy import http_proxy
+from faults.postgres_proxy import postgres_proxy
+from faults.run_plans import ANY_FAULT, FaultProfile
 from faults.schedule import Fault, Schedule
+from faults.servers import SOURCE, RunResources, Servers
 from faults.sources import JobKind
-from faults.targets import ANY, Aim
-from faults.wire import wire
-from faults.world import SOURCE, Destination, World
 from penstock.jobs.events import notification
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
 
-# Small jobs have few requests: each is so much likelier to meet a fault.
-SMALL = 3
+# Small jobs make few requests: this factor raises the rate of each.
+SMALL_JOB_FACTOR = 3
 KILLS = 6
-# Of invocations: done twice at once, and short of time.
-COPIES = 0.05
-LATE = 0.1
+# Shares of invocations that run twice at once, and that have little time left.
+DUPLICATE_SHARE = 0.05
+SHORT_TIME_SHARE = 0.1
 # The redrive policy of the queue in template.yaml, and the retries of an asynchronous invocation.
 RECEIVES = 5
 ASYNCHRONOUS = 3
-# Runs of the reconciler after which nothing may be left.
-RECONCILED = 10
+# After this many runs of the reconciler nothing may be left.
+MAX_RECONCILES = 10
 # Longer than any lease.
-LONG = 700_000.0
+AFTER_ALL_LEASES = 700_000.0
 
 _plain = TypeDeserializer().deserialize
 
 
 @dataclass
 class Result:
-    """How a run ended. ``problems`` are what must not be."""
+    """How a run ended. ``problems`` lists what is wrong."""
 
     seed: int
     kind: str
@@ -71,47 +71,51 @@ class Result:
 
 @dataclass
 class Run:
-    """One run at its place."""
+    """One run with its resources."""
 
-    place: Destination
+    resources: RunResources
     kind: JobKind
     seed: int
     rate: float
-    aim: Aim = ANY
+    profile: FaultProfile = ANY_FAULT
     schedule: Schedule = field(init=False)
     takeovers: int = 0
-    ahead: float = 0.0
+    clock_offset: float = 0.0
     problems: list[str] = field(default_factory=list)
     invocations: int = 0
-    played: set[str] = field(default_factory=set)
+    executed: set[str] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
-    asked: list[Any] = field(default_factory=list)
+    async_events: list[Any] = field(default_factory=list)
     retries: int = ALL_RETRIES
 
     def __post_init__(self) -> None:
-        rate = self.rate if self.kind.large else self.rate * SMALL
+        rate = self.rate if self.kind.large else self.rate * SMALL_JOB_FACTOR
         self.schedule = Schedule(
-            f"{self.seed} {self.kind.name}", rate, KILLS, preferred=self.aim.preferred, lasting=self.aim.lasting
+            f"{self.seed} {self.kind.name}",
+            rate,
+            KILLS,
+            preferred=self.profile.preferred,
+            persistent=self.profile.persistent,
         )
 
     def __call__(self) -> Result:
         began = time.monotonic()
-        outcome.prepare(self.place, self.kind)
+        outcome.prepare(self.resources, self.kind)
         self.sources = [self.upload(name, data) for name, data in self.kind.files().items()]
         self.deliver()
         states = {job["state"] for job in self.jobs()}
         self.check()
         state = "succeeded" if states == {"succeeded"} else "failed" if "failed" in states else "dead letter"
-        orphans = self.settle()
+        orphans = self.reconcile_all()
         self.check()
         if any(job["state"] == "failed" for job in self.jobs()):
             self.redrive()
-            orphans += self.settle()
-        self.check(whole=True)
-        self.deliver()  # A copy of the event that comes late changes nothing.
-        self.check(whole=True)
-        orphans += self.settle()
-        self.problems += [str(decision) for decision in self.place.decisions() if not decision.allowed]
+            orphans += self.reconcile_all()
+        self.check(success_only=True)
+        self.deliver()  # A late duplicate of the event changes nothing.
+        self.check(success_only=True)
+        orphans += self.reconcile_all()
+        self.problems += [str(decision) for decision in self.resources.decisions() if not decision.allowed]
         seconds = time.monotonic() - began
         problems = list(dict.fromkeys(self.problems))
         return Result(
@@ -129,37 +133,37 @@ class Run:
         )
 
     def redrive(self) -> None:
-        """Begin every job again that has failed, and deliver all messages, calmly."""
-        self.schedule.calm = True
+        """Reopen every failed job and deliver all messages, without faults."""
+        self.schedule.fault_free = True
         failed = [job["pk"].removeprefix("job#") for job in self.jobs() if job["state"] == "failed"]
-        self.invoke("begin again", failed)
-        self.ahead += LONG
+        self.invoke("redrive", failed)
+        self.clock_offset += AFTER_ALL_LEASES
         self.deliver()
 
     def upload(self, name: str, data: bytes) -> Source:
-        key = f"{self.place.name}/{name}"
-        answer = self.place.world.client("s3").put_object(Bucket=SOURCE, Key=key, Body=data)
+        key = f"{self.resources.name}/{name}"
+        answer = self.resources.servers.client("s3").put_object(Bucket=SOURCE, Key=key, Body=data)
         return Source(SOURCE, key, len(data), answer["ETag"].strip('"'), answer["VersionId"], "0066F5D1B2C3A49D10")
 
     def deliver(self) -> None:
-        """The messages of all sources, as often as the queue does; and what was then handed over, to its end."""
+        """Deliver the messages of all sources as often as the queue does, and run the executions that they start."""
         pending = {str(number): notification(source) for number, source in enumerate(self.sources)}
         for receives in range(1, RECEIVES + 1):
-            held = self.held()
+            held_attempts = self.held_attempts()
             answer = self.invoke("ingest", self.batch(pending, receives))
             taken = {job["pk"]: job["attempts"] for job in self.jobs() if "attempts" in job}
-            self.takeovers += sum(taken.get(key, number) > number for key, number in held.items())
+            self.takeovers += sum(taken.get(key, number) > number for key, number in held_attempts.items())
             if not answer.error:
                 pending = {number: pending[number] for number in answer.value}
-            self.play()
+            self.run_executions()
             if not pending:
                 return
-            self.ahead += 1_000.0
+            self.clock_offset += 1_000.0
         for body in pending.values():
-            self.place.bury(body)
+            self.resources.dead_letter(body)
 
-    def held(self) -> dict[str, int]:
-        """The attempts of jobs that dead ones still hold."""
+    def held_attempts(self) -> dict[str, int]:
+        """The attempt numbers of jobs whose lease a killed attempt still holds."""
         return {job["pk"]: job["attempts"] for job in self.jobs() if job["state"] == "running"}
 
     def batch(self, pending: dict[str, str], receives: int) -> object:
@@ -171,110 +175,118 @@ class Run:
                     "body": body,
                     "attributes": {"ApproximateReceiveCount": str(receives)},
                     "eventSource": "aws:sqs",
-                    "eventSourceARN": self.place.queue,
+                    "eventSourceARN": self.resources.queue,
                 }
                 for number, body in pending.items()
             ]
         }
 
-    def play(self) -> None:
-        """Every execution that was started and not yet played."""
-        stepfunctions = self.place.world.client("stepfunctions")
-        arn = self.place.world.state_machine.replace(":stateMachine:", ":execution:")
+    def run_executions(self) -> None:
+        """Run every execution that was started and has not run yet."""
+        stepfunctions = self.resources.servers.client("stepfunctions")
+        arn = self.resources.servers.state_machine.replace(":stateMachine:", ":execution:")
         for job in self.jobs():
             name = job.get("execution", "")
-            if not name or name in self.played:
+            if not name or name in self.executed:
                 continue
             try:
                 given = json.loads(stepfunctions.describe_execution(executionArn=f"{arn}:{name}")["input"])
             except stepfunctions.exceptions.ExecutionDoesNotExist:
                 continue
-            self.played.add(name)
-            failed = StateMachineRunner(self.invoke, self.read, self.wait, self.retries).play(given)
+            self.executed.add(name)
+            failed = StateMachineRunner(self.invoke, self.read, self.wait, self.retries).run(given)
             if failed:
-                # The rule on the end of executions, whatever became of the machine's own abort.
-                ending = {**given, "error": failed}
+                # The EventBridge rule on ended executions, independent of the machine's own abort.
+                ended = {**given, "error": failed}
                 for _ in range(ASYNCHRONOUS):
-                    if not self.invoke("abort", ending).error:
+                    if not self.invoke("abort", ended).error:
                         break
 
-    def settle(self) -> int:
-        """Let the reconciler see to all that is left, calmly: how many uploads its sweep has ended."""
-        self.schedule.calm = True
+    def reconcile_all(self) -> int:
+        """Run the reconciler without faults until nothing is left; return how many uploads it aborted."""
+        self.schedule.fault_free = True
         swept = 0
-        for _ in range(RECONCILED):
-            if self.is_settled():
+        for _ in range(MAX_RECONCILES):
+            if self.is_complete():
                 break
             swept += self.reconcile_once()
-        if not self.is_settled():
+        if not self.is_complete():
             states = sorted(job["state"] for job in self.jobs())
-            self.problems.append(f"left without an end: jobs {states}, {len(self.place.uploads())} uploads open")
+            self.problems.append(f"left without an end: jobs {states}, {len(self.resources.uploads())} uploads open")
         return swept
 
-    def is_settled(self) -> bool:
-        """Whether every source has a job, every job has an end that is on record, and no upload is open."""
+    def is_complete(self) -> bool:
+        """Whether every source has a job, every job has a final state, and no upload is open."""
         states = [JobState(job["state"]) for job in self.jobs()]
-        return len(states) >= len(self.sources) and all(state.final for state in states) and not self.place.uploads()
+        return (
+            len(states) >= len(self.sources) and all(state.final for state in states) and not self.resources.uploads()
+        )
 
     def reconcile_once(self) -> int:
-        """One run of the reconciler, and all that it asks for: how many uploads its sweep has ended."""
-        self.ahead += LONG
+        """Run the reconciler once and all that it requests; return the number of uploads that its sweep aborted."""
+        self.clock_offset += AFTER_ALL_LEASES
         done = self.invoke("reconcile", {}).value or {}
-        while self.asked:
-            self.invoke("abort", self.asked.pop())
-        if bodies := self.place.take_messages():
+        while self.async_events:
+            self.invoke("abort", self.async_events.pop())
+        if bodies := self.resources.take_messages():
             self.invoke("ingest", self.batch({str(number): body for number, body in enumerate(bodies)}, 1))
-            self.play()
+            self.run_executions()
         return int(done.get("uploads", 0))
 
-    def invoke(self, verb: str, event: Any) -> Answer:
-        """One invocation; now and then there are two, of which the second's answer is for nobody."""
-        chance = self.schedule.chance(f"invoke {verb}")
-        copied = not self.schedule.calm and chance.random() < COPIES
+    def invoke(self, verb: str, event: Any) -> InvocationResult:
+        """Invoke a function; sometimes twice at once, ignoring the second result."""
+        rng = self.schedule.rng(f"invoke {verb}")
+        copied = not self.schedule.fault_free and rng.random() < DUPLICATE_SHARE
         with ThreadPoolExecutor(2) as pool:
             done = [pool.submit(self.invoke_once, verb, event) for _ in range(2 if copied else 1)]
         return done[0].result()
 
-    def invoke_once(self, verb: str, event: Any) -> Answer:
-        chance = self.schedule.chance(f"time of {verb}")
-        late = not self.schedule.calm and chance.random() < LATE
-        seconds, per_look = (chance.uniform(20, 150), 1.0) if late else (900.0, 0.0)
+    def invoke_once(self, verb: str, event: Any) -> InvocationResult:
+        rng = self.schedule.rng(f"time of {verb}")
+        late = not self.schedule.fault_free and rng.random() < SHORT_TIME_SHARE
+        seconds, seconds_per_check = (rng.uniform(20, 150), 1.0) if late else (900.0, 0.0)
         invocation = Invocation()
 
         def end(fault: Fault) -> None:
             invocation.kill(TIMED_OUT if fault is Fault.TIMED_OUT else DEAD)
 
         with (
-            http_proxy(self.place.world.account.endpoint, self.schedule, end, self.asked.append) as endpoint,
-            wire(self.place.dsn, self.schedule, end) as dsn,
+            http_proxy(
+                self.resources.servers.account.endpoint, self.schedule, end, self.async_events.append
+            ) as endpoint,
+            postgres_proxy(self.resources.dsn, self.schedule, end) as dsn,
         ):
-            environment = self.place.environment(verb, endpoint, dsn, self.kind.settings)
-            answer = invocation.run(InvocationRequest(verb, event, environment, self.ahead, seconds, per_look))
+            environment = self.resources.environment(verb, endpoint, dsn, self.kind.settings)
+            answer = invocation.run(
+                InvocationRequest(verb, event, environment, self.clock_offset, seconds, seconds_per_check)
+            )
         self.invocations += 1
-        if not answer.ours:
+        if not answer.is_penstock_error:
             self.problems.append(f"{verb} raised {answer.error}: {answer.message}")
-        if answer.error and self.schedule.calm:
+        if answer.error and self.schedule.fault_free:
             self.problems.append(f"{verb} raised {answer.error} without a fault: {answer.message}")
         return answer
 
     def wait(self, seconds: float) -> None:
-        self.ahead += seconds
+        self.clock_offset += seconds
 
     def read(self, bucket: str, key: str) -> bytes:
-        data: bytes = self.place.world.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        data: bytes = self.resources.servers.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         return data
 
     def jobs(self) -> list[dict[str, Any]]:
         """The items of all jobs."""
-        found = [{name: _plain(value) for name, value in item.items()} for item in self.place.items(self.place.jobs)]
+        found = [
+            {name: _plain(value) for name, value in item.items()} for item in self.resources.items(self.resources.jobs)
+        ]
         return [item for item in found if item["pk"].startswith("job#")]
 
-    def check(self, *, whole: bool = False) -> None:
-        """Note what is wrong."""
-        self.problems += outcome.problems(self.place, self.kind, self.jobs(), whole=whole)
+    def check(self, *, success_only: bool = False) -> None:
+        """Add what is wrong to ``problems``."""
+        self.problems += outcome.problems(self.resources, self.kind, self.jobs(), success_only=success_only)
 
 
-def run(world: World, kind: JobKind, seed: int, rate: float, aim: Aim = ANY) -> Result:
+def run(servers: Servers, kind: JobKind, seed: int, rate: float, profile: FaultProfile = ANY_FAULT) -> Result:
     """One run."""
-    with world.place(f"{kind.name}-{seed}") as place:
-        return Run(place, kind, seed, rate, aim)()
+    with servers.resources(f"{kind.name}-{seed}") as resources:
+        return Run(resources, kind, seed, rate, profile)()

@@ -1,6 +1,6 @@
-"""What seeds once found, and more of its kind, written down: seeds change their meaning when the suite changes.
+"""Scenarios that seeds once found, and similar ones, as scripts: a seed's meaning changes when the suite changes.
 
-What a job has delivered is a success, whatever becomes of those who did it; and nothing of it is left open.
+A delivered result counts as success even if the attempt that delivered it fails later. Nothing may be left open.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from faults import interference
-from faults.scenario_run import Path
+from faults.scenario_run import Scenario
 from faults.schedule import Fault
-from faults.script import Strike
+from faults.scripted_run import ScriptedFault
 
 # botocore asks five times, the queue delivers a message five times. EventBridge has `abort` done three times, after the
 # machine has: 21 times by its definition, which takes long to walk.
@@ -19,79 +19,84 @@ RECEIVES = 5
 RETRIES = 1
 ABORTS = 1 + RETRIES + 3
 
-SCENARIOS: Mapping[str, Path] = {
-    "published by an attempt that was killed, then the source goes": Path(
-        "members", strikes=[Strike("CompleteUpload", Fault.KILL_AFTER)], first=interference.then_without_source
+SCENARIOS: Mapping[str, Scenario] = {
+    "published by an attempt that was killed, then the source goes": Scenario(
+        "members",
+        scripted_faults=[ScriptedFault("CompleteUpload", Fault.KILL_AFTER)],
+        first=interference.first_attempt_then_delete_source,
     ),
-    "published by an attempt that was killed, and no later one can look": Path(
+    "published by an attempt that was killed, and no later one can look": Scenario(
         "gzip",
-        strikes=[
-            Strike("PutObject /results", Fault.KILL_AFTER),
-            Strike("HeadObject /results", Fault.BUSY, TRIES * RECEIVES, during="first attempt"),
+        scripted_faults=[
+            ScriptedFault("PutObject /results", Fault.KILL_AFTER),
+            ScriptedFault("HeadObject /results", Fault.BUSY, TRIES * RECEIVES, during="first attempt"),
         ],
         first=interference.first_attempt,
     ),
-    "published, but the other upload of the job cannot be aborted": Path(
+    "published, but the other upload of the job cannot be aborted": Scenario(
         "members",
-        strikes=[
-            Strike("CreateUpload", Fault.LOST),
-            Strike("CompleteUpload", Fault.KILL_AFTER),
-            Strike("AbortUpload", Fault.BUSY, TRIES),
+        scripted_faults=[
+            ScriptedFault("CreateUpload", Fault.LOST),
+            ScriptedFault("CompleteUpload", Fault.KILL_AFTER),
+            ScriptedFault("AbortUpload", Fault.BUSY, TRIES),
         ],
     ),
-    "published by finish, which was killed; then source and files go, and no upload can be aborted": Path(
+    "published by finish, which was killed; then source and files go, and no upload can be aborted": Scenario(
         "large-gzip",
-        strikes=[
-            Strike("CompleteUpload", Fault.KILL_AFTER),
-            Strike("AbortUpload", Fault.BUSY, TRIES * ABORTS),
+        scripted_faults=[
+            ScriptedFault("CompleteUpload", Fault.KILL_AFTER),
+            ScriptedFault("AbortUpload", Fault.BUSY, TRIES * ABORTS),
         ],
-        asides={"CompleteUpload": interference.without_both},
+        on_request={"CompleteUpload": interference.delete_source_and_plan},
         retries=RETRIES,
     ),
-    "killed between an upload and its note, each time": Path(
-        "members", "failed", strikes=[Strike("CreateUpload", Fault.KILL_AFTER, RECEIVES)]
+    "killed between an upload and its note, each time": Scenario(
+        "members", "failed", scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER, RECEIVES)]
     ),
-    "loaded by an attempt that was killed, then the source goes": Path(
+    "loaded by an attempt that was killed, then the source goes": Scenario(
         "append",
-        strikes=[Strike("DynamoDB.UpdateItem", Fault.KILL_BEFORE, during="the end of the load")],
-        asides={r"SQL SELECT set_config\('statement_timeout": interference.ending},
-        first=interference.then_without_source,
+        scripted_faults=[ScriptedFault("DynamoDB.UpdateItem", Fault.KILL_BEFORE, during="the end of the load")],
+        on_request={r"SQL SELECT set_config\('statement_timeout": interference.mark_load_end},
+        first=interference.first_attempt_then_delete_source,
     ),
-    "replaced by finish, which was killed; then source and files go": Path(
+    "replaced by finish, which was killed; then source and files go": Scenario(
         "large-replace",
-        strikes=[Strike("PutObject /work/jobs", Fault.KILL_BEFORE, during="finish")],
-        asides={"PutObject /work/jobs/.*/report": interference.without_both},
+        scripted_faults=[ScriptedFault("PutObject /work/jobs", Fault.KILL_BEFORE, during="finish")],
+        on_request={"PutObject /work/jobs/.*/report": interference.delete_source_and_plan},
     ),
-    "written by another while its upload is open: all is sent again": Path(
+    "written by another while its upload is open: all is sent again": Scenario(
         "large-gzip",
-        asides={"UploadPart": interference.written_by_another},
+        on_request={"UploadPart": interference.overwrite_destination},
         fresh=True,
-        last=interference.sent_once_more,
+        last=interference.check_second_round,
     ),
-    "killed, and its message never comes back": Path(
-        "members", strikes=[Strike("CreateUpload", Fault.KILL_AFTER)], first=interference.first_attempt, alone=True
-    ),
-    "handed over by an attempt that was killed, and its message never comes back": Path(
-        "large-plain",
-        strikes=[Strike("StepFunctions.StartExecution", Fault.KILL_BEFORE)],
+    "killed, and its message never comes back": Scenario(
+        "members",
+        scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)],
         first=interference.first_attempt,
-        alone=True,
+        queue_silent=True,
     ),
-    "a good version before a bad one, which is killed, and begun again": Path(
+    "handed over by an attempt that was killed, and its message never comes back": Scenario(
+        "large-plain",
+        scripted_faults=[ScriptedFault("StepFunctions.StartExecution", Fault.KILL_BEFORE)],
+        first=interference.first_attempt,
+        queue_silent=True,
+    ),
+    "a good version before a bad one, which is killed, and begun again": Scenario(
         "gzip",
         "failed succeeded",
-        strikes=[Strike("GetObject /drops", Fault.KILL_BEFORE)],
-        first=interference.bad_version_comes,
-        last=interference.good_version_stands,
+        scripted_faults=[ScriptedFault("GetObject /drops", Fault.KILL_BEFORE)],
+        first=interference.upload_bad_version,
+        last=interference.check_good_version,
         fresh=True,
-        alone=True,
+        queue_silent=True,
     ),
-    "a large good version before a bad one": Path(
+    "a large good version before a bad one": Scenario(
         "large-gzip",
         "failed succeeded",
-        first=interference.bad_version_comes,
-        last=interference.good_version_stands,
+        first=interference.upload_bad_version,
+        last=interference.check_good_version,
         fresh=True,
-        alone=True,
+        queue_silent=True,
     ),
 }

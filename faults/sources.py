@@ -1,4 +1,4 @@
-"""What is uploaded, and what must then stand at its destination: bytes or rows."""
+"""What is uploaded, and what the destination must then contain: bytes or rows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 
 # A small load into PostgreSQL sends some 50 messages, one after the other.
 CHATTY = 0.25
-# One record of so many cannot be loaded.
+# One record of this many cannot be loaded.
 BAD = 300
 
 
@@ -58,9 +58,9 @@ BAD = 300
 class JobKind:
     """A kind of job. ``files`` are names and contents; ``large``: the state machine does it.
 
-    ``content`` is what becomes of the one object. ``rows`` are those that must be in the table, made of so many
-    ``records``; ``rejects`` the numbers of those that cannot be. ``settings`` are of the environment. ``share`` of the
-    drawn rate is what its requests meet: where an attempt makes many, few attempts would get through all of it.
+    ``content`` is the expected object. ``rows`` are the expected rows of the table, from this many ``records``;
+    ``rejects`` are the numbers of the rejected records. ``settings`` go into the environment. ``rate_factor`` scales
+    the drawn rate: an attempt with many requests would otherwise seldom succeed.
     """
 
     name: str
@@ -73,11 +73,11 @@ class JobKind:
     rows: Sequence[Row] = ()
     rejects: Sequence[int] = ()
     settings: Mapping[str, int] = field(default_factory=dict)
-    share: float = 1.0
+    rate_factor: float = 1.0
 
 
 def kinds() -> Mapping[str, JobKind]:
-    """All kinds of jobs there are."""
+    """All kinds of jobs."""
     found = [*_buckets(), *_tables(), _group()]
     return {kind.name: kind for kind in found}
 
@@ -128,7 +128,7 @@ def _table(store: str, mode: Mode, count: int, *, large: bool, zipped: bool) -> 
         rows=sorted(dict(good).items()),
         rejects=[n + 1 for n in range(count) if is_bad(n)],
         settings=_sizes(1, span) if large else {},
-        share=CHATTY if store == "postgresql" and not large else 1.0,
+        rate_factor=CHATTY if store == "postgresql" and not large else 1.0,
     )
 
 
@@ -141,7 +141,7 @@ def _group() -> JobKind:
     good = [(n, name_of(n)) for n in range(each * count) if not is_bad(n)]
     bad = [n % each + 1 for n in range(each * count) if is_bad(n)]
     return JobKind(
-        "group", "postgresql", lambda: files, records=len(good), rows=good, rejects=sorted(bad), share=CHATTY
+        "group", "postgresql", lambda: files, records=len(good), rows=good, rejects=sorted(bad), rate_factor=CHATTY
     )
 
 
@@ -155,12 +155,12 @@ def is_bad(n: int) -> bool:
 
 
 def name_of(n: int) -> str:
-    """Some go over two lines, so that records and lines are not the same."""
+    """Some names span two lines, so that records and lines differ."""
     return f"name\n{n}" if n % 7 == 0 else f"name {n}"
 
 
 def csv(numbers: range, ids: int, store: str) -> bytes:
-    """Records of an id, of which there are ``ids``, and a name; those for DynamoDB have a number besides."""
+    """Records of an id (``ids`` different ones) and a name; for DynamoDB also a number."""
     dynamo = store == "dynamodb"
     lines = ["id,name,n\n" if dynamo else "id,name\n"]
     for n in numbers:
@@ -173,7 +173,7 @@ def csv(numbers: range, ids: int, store: str) -> bytes:
 
 @cache
 def text(size: int) -> bytes:
-    """Lines that do not compress too well, over and over."""
+    """Repeated lines that do not compress too well."""
     random = Random(7)
     block = b"".join(b"%d,%d,some text\n" % (n, random.getrandbits(60)) for n in range(4_000))
     pieces = [b"%d\n" % n + block for n in range(size // len(block) + 1)]

@@ -1,4 +1,4 @@
-"""template.yaml as data, and its values resolved for names that are given."""
+"""template.yaml as data, with its references resolved."""
 
 from __future__ import annotations
 
@@ -62,11 +62,13 @@ NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Resolves references. ``names`` are what ``Ref`` and ``GetAtt`` give, such as "JobsTable.Arn": what is not given
-    stays as it is. No condition holds but those of ``holding``."""
+    """Resolves references. ``names`` maps references such as "JobsTable.Arn" to values; others keep their name.
+
+    Only the conditions in ``true_conditions`` are true.
+    """
 
     names: Mapping[str, str]
-    holding: frozenset[str] = frozenset()
+    true_conditions: frozenset[str] = frozenset()
 
     def resolve(self, value: Any) -> Any:
         """A value without intrinsic functions."""
@@ -77,7 +79,7 @@ class Resolver:
         function, argument = next(iter(value.items())) if len(value) == 1 else ("", cast("Any", None))
         if function == "Fn::If":
             condition, then, otherwise = argument
-            return self.resolve(then if condition in self.holding else otherwise)
+            return self.resolve(then if condition in self.true_conditions else otherwise)
         if function == "Fn::Sub":
             return re.sub(r"\$\{([^}]+)\}", lambda found: self.names.get(found[1], found[1]), argument)
         if function in ("Ref", "Fn::GetAtt"):

@@ -15,9 +15,9 @@ from faults import outcome
 from faults.report import table
 from faults.run import Result, Run, run
 from faults.schedule import Fault, Schedule
-from faults.script import FaultScript, Strike
+from faults.scripted_run import ScriptedFault, ScriptedSchedule
+from faults.servers import Servers, running_servers
 from faults.sources import JobKind, kinds
-from faults.world import World, world
 
 from lengths import long
 
@@ -28,8 +28,8 @@ EVERY = tuple(Fault)
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[World]:
-    with world() as servers:
+def servers() -> Iterator[Servers]:
+    with running_servers() as servers:
         yield servers
 
 
@@ -45,10 +45,10 @@ def servers() -> Iterator[World]:
         long("large-dynamodb", 7),
     ],
 )
-def test_a_job_ends_as_it_should_through_faults_and_kills(servers: World, name: str, seed: int) -> None:
+def test_a_job_ends_as_it_should_through_faults_and_kills(servers: Servers, name: str, seed: int) -> None:
     result = run(servers, KINDS[name], seed, 0.05)
-    assert not result.problems, result.schedule.happened
-    assert result.schedule.happened
+    assert not result.problems, result.schedule.injected
+    assert result.schedule.injected
     assert f"| {name} | 1 |" in table([result])
 
 
@@ -59,54 +59,54 @@ class Once(Schedule):
         super().__init__("once", rate=0.0, kills=0)
         self._waiting = (operation, fault)
 
-    def draw(self, request: str, kinds: Sequence[Fault], *, share: float = 1.0) -> Fault | None:
+    def draw(self, request: str, kinds: Sequence[Fault], *, rate_factor: float = 1.0) -> Fault | None:
         operation, fault = self._waiting
         is_it = request.startswith(f"{operation} ") and not request.endswith("bytes=0-9")
-        if self.calm or self.happened or not is_it or fault not in kinds:
+        if self.fault_free or self.injected or not is_it or fault not in kinds:
             return None
-        self.happened.append((fault, request))
+        self.injected.append((fault, request))
         return fault
 
 
-def struck(servers: World, name: str, operation: str, fault: Fault) -> Result:
+def struck(servers: Servers, name: str, operation: str, fault: Fault) -> Result:
     """A run that meets this fault and no other, and is not wrong."""
-    with servers.place(f"{name}-{operation}-{fault.name.replace('_', '-')}".lower()) as place:
-        one = Run(place, KINDS[name], 0, 0.0)
+    with servers.resources(f"{name}-{operation}-{fault.name.replace('_', '-')}".lower()) as resources:
+        one = Run(resources, KINDS[name], 0, 0.0)
         one.schedule = Once(operation, fault)
         result = one()
-    assert [found for found, _ in result.schedule.happened] == [fault]
+    assert [found for found, _ in result.schedule.injected] == [fault]
     assert not result.problems
     return result
 
 
 @pytest.mark.parametrize("name", ["gzip", "plain", "large-gzip", "large-plain"])
-def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(servers: World, name: str) -> None:
+def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(servers: Servers, name: str) -> None:
     assert struck(servers, name, "GetObject", Fault.FLIPPED_DOWN).state == "failed"
 
 
 @pytest.mark.parametrize(("name", "operation"), [("gzip", "PutObject"), ("large-plain", "UploadPart")])
-def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: World, name: str, operation: str) -> None:
+def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: Servers, name: str, operation: str) -> None:
     assert struck(servers, name, operation, Fault.FLIPPED_UP).state == "succeeded"
 
 
 @pytest.mark.parametrize(("name", "fault"), [("members", Fault.HIDDEN), ("large-gzip", Fault.HIDDEN_DONE)])
-def test_a_completion_that_answers_200_with_an_error_is_asked_again(servers: World, name: str, fault: Fault) -> None:
+def test_a_completion_that_answers_200_with_an_error_is_asked_again(servers: Servers, name: str, fault: Fault) -> None:
     assert struck(servers, name, "CompleteUpload", fault).state == "succeeded"
 
 
 @pytest.mark.parametrize(("fault", "found", "left"), [(Fault.KILL_AFTER, 1, 0), (Fault.LOST, 0, 1)])
 def test_an_upload_that_nobody_heard_of_is_ended_by_the_next_attempt_or_the_sweep(
-    servers: World, fault: Fault, found: int, left: int
+    servers: Servers, fault: Fault, found: int, left: int
 ) -> None:
     result = struck(servers, "members", "CreateUpload", fault)
-    assert (result.state, result.schedule.found, result.orphans) == ("succeeded", found, left)
+    assert (result.state, result.schedule.found_uploads, result.orphans) == ("succeeded", found, left)
 
 
-def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler(servers: World) -> None:
+def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler(servers: Servers) -> None:
     """Every delivery is killed where the routes are read."""
-    with servers.place("died-unclaimed") as place:
-        one = Run(place, KINDS["append"], 0, 0.0)
-        one.schedule = FaultScript([Strike("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
+    with servers.resources("died-unclaimed") as resources:
+        one = Run(resources, KINDS["append"], 0, 0.0)
+        one.schedule = ScriptedSchedule([ScriptedFault("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
         result = one()
     assert (result.state, result.problems) == ("dead letter", [])
 
@@ -133,43 +133,47 @@ def test_the_names_of_jobs_and_a_calm_have_no_say_in_it() -> None:
         assert ours.draw(f"PutObject /work/jobs/{'a' * 32}/cut.json", EVERY) == theirs.draw(
             f"PutObject /work/jobs/{'b' * 32}/cut.json", EVERY
         )
-    ours.calm = True
+    ours.fault_free = True
     assert {ours.draw("HeadObject", EVERY) for _ in range(50)} == {None}
 
 
-def ended(servers: World, kind: JobKind) -> Iterator[Run]:
+def ended(servers: Servers, kind: JobKind) -> Iterator[Run]:
     """A run without faults."""
-    with servers.place(f"checked-{kind.name}") as place:
-        one = Run(place, kind, 0, 0.0)
-        one.schedule.calm = True
+    with servers.resources(f"checked-{kind.name}") as resources:
+        one = Run(resources, kind, 0, 0.0)
+        one.schedule.fault_free = True
         assert not one().problems
         yield one
 
 
-def test_half_an_object_and_a_second_version_are_found(servers: World) -> None:
+def test_half_an_object_and_a_second_version_are_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["gzip"]):
         s3 = servers.client("s3")
-        s3.put_object(Bucket=one.place.results, Key=f"{one.place.name}/bucket-a.csv", Body=one.kind.content()[:-1])
-        found = outcome.problems(one.place, one.kind, one.jobs(), whole=True)
+        s3.put_object(
+            Bucket=one.resources.results, Key=f"{one.resources.name}/bucket-a.csv", Body=one.kind.content()[:-1]
+        )
+        found = outcome.problems(one.resources, one.kind, one.jobs(), success_only=True)
         assert any("that are not the" in problem for problem in found)
         assert any("was published 2 times" in problem for problem in found)
 
 
-def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: World) -> None:
+def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["append"]):
-        one.place.execute("INSERT INTO people SELECT * FROM people WHERE id = 5")
-        one.place.execute("CREATE TABLE penstock_staging (id int)")
-        found = outcome.problems(one.place, one.kind, one.jobs(), whole=True)
+        one.resources.execute("INSERT INTO people SELECT * FROM people WHERE id = 5")
+        one.resources.execute("CREATE TABLE penstock_staging (id int)")
+        found = outcome.problems(one.resources, one.kind, one.jobs(), success_only=True)
         assert len(found) == 2, found
         assert "rows, not the" in found[0]
         assert "penstock_staging" in found[1]
         half = [{**job, "state": "failed"} for job in one.jobs()]
-        assert any("rows twice" in problem for problem in outcome.problems(one.place, one.kind, half, whole=False))
+        assert any(
+            "rows twice" in problem for problem in outcome.problems(one.resources, one.kind, half, success_only=False)
+        )
 
 
-def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: World) -> None:
+def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["gzip"]):
-        given = one.place.credentials("ingest")
+        given = one.resources.credentials("ingest")
         ours = boto3.client(
             "s3",
             endpoint_url=servers.account.endpoint,
@@ -179,29 +183,31 @@ def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Wor
             aws_session_token=given["AWS_SESSION_TOKEN"],
         )
         with closing(ours):
-            ours.create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/left")
-        assert not one.is_settled()
-        assert one.settle() == 1
-        assert (one.problems, one.place.uploads()) == ([], [])
+            ours.create_multipart_upload(Bucket=one.resources.results, Key=f"{one.resources.name}/left")
+        assert not one.is_complete()
+        assert one.reconcile_all() == 1
+        assert (one.problems, one.resources.uploads()) == ([], [])
         # What no role of the stack has begun, its sweep leaves alone.
-        servers.client("s3").create_multipart_upload(Bucket=one.place.results, Key=f"{one.place.name}/of another")
-        assert one.settle() == 0
+        servers.client("s3").create_multipart_upload(
+            Bucket=one.resources.results, Key=f"{one.resources.name}/of another"
+        )
+        assert one.reconcile_all() == 0
         assert one.problems == ["left without an end: jobs ['succeeded'], 1 uploads open"]
 
 
-def test_rows_rejects_and_states_on_record_are_compared(servers: World) -> None:
+def test_rows_rejects_and_states_on_record_are_compared(servers: Servers) -> None:
     for one in ended(servers, KINDS["dynamodb"]):
         more = replace(one.kind, records=one.kind.records + 1, rejects=[])
-        found = outcome.problems(one.place, more, one.jobs(), whole=True)
+        found = outcome.problems(one.resources, more, one.jobs(), success_only=True)
         assert [problem.split()[0] for problem in found] == ["rows", str(len(one.kind.rejects))]
 
 
-def test_what_penstock_does_not_mean_to_raise_is_found(servers: World) -> None:
-    with servers.place("raises") as place:
-        one = Run(place, KINDS["gzip"], 0, 0.0)
+def test_what_penstock_does_not_mean_to_raise_is_found(servers: Servers) -> None:
+    with servers.resources("raises") as resources:
+        one = Run(resources, KINDS["gzip"], 0, 0.0)
         answer = one.invoke("ingest", {"neither": "event"})
-        assert (answer.error, answer.ours) == ("InvalidEventError", True)
+        assert (answer.error, answer.is_penstock_error) == ("InvalidEventError", True)
         assert not one.problems
         answer = one.invoke("plan", {})
-        assert (answer.error, answer.ours) == ("KeyError", False)
+        assert (answer.error, answer.is_penstock_error) == ("KeyError", False)
         assert one.problems

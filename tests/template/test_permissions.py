@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from faults.rights import CONDITIONAL
+from faults.permissions import CONDITIONAL
 from faults.template import read_template
 
 Resources = dict[str, dict[str, Any]]

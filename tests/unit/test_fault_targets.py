@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 
-from faults.report import LEAST, counts, lacking
+from faults.report import MIN_OCCURRENCES, occurrence_table, too_rare
 from faults.run import Result
+from faults.run_plans import PROFILES, plan_run
 from faults.schedule import KILLS, Fault, Schedule
 from faults.sources import kinds
-from faults.targets import AIMS, drawn
 
 LONG_FORM = 500
 KINDS = kinds()
 
 
 def test_destinations_aims_and_kinds_come_evenly() -> None:
-    draws = [drawn(seed, KINDS) for seed in range(1, 1 + LONG_FORM)]
-    pairs = Counter((draw.kind.store, draw.aim.name) for draw in draws)
-    assert len(pairs) == 3 * len(AIMS)
+    draws = [plan_run(seed, KINDS) for seed in range(1, 1 + LONG_FORM)]
+    pairs = Counter((draw.kind.store, draw.profile.name) for draw in draws)
+    assert len(pairs) == 3 * len(PROFILES)
     assert max(pairs.values()) - min(pairs.values()) <= 1
     assert {draw.kind.name for draw in draws} == set(KINDS)
 
 
 def test_one_kind_meets_every_aim() -> None:
-    draws = [drawn(seed, KINDS, "group") for seed in range(40)]
+    draws = [plan_run(seed, KINDS, "group") for seed in range(40)]
     assert {draw.kind.name for draw in draws} == {"group"}
-    assert {draw.aim for draw in draws} == set(AIMS)
+    assert {draw.profile for draw in draws} == set(PROFILES)
 
 
 def test_a_preferred_fault_is_taken_where_it_can_happen() -> None:
@@ -35,22 +35,22 @@ def test_a_preferred_fault_is_taken_where_it_can_happen() -> None:
 
 
 def test_what_lasts_ends_when_all_is_calm_and_is_no_kill() -> None:
-    schedule = Schedule("seed", 1.0, 99, lasting=True)
+    schedule = Schedule("seed", 1.0, 99, persistent=True)
     met = {schedule.draw("PutObject", tuple(Fault)) for _ in range(200)}
     assert len(met) == 1
     assert not met & KILLS
-    schedule.calm = True
+    schedule.fault_free = True
     assert schedule.draw("PutObject", tuple(Fault)) is None
 
 
 def result(store: str, fault: Fault, times: int) -> Result:
     schedule = Schedule("seed", 0.0, 0)
-    schedule.happened = [(fault, "a request")] * times
-    return Result(1, "gzip", store, 0.01, "failed", schedule, 1.0, 5, LEAST, 0, ())
+    schedule.injected = [(fault, "a request")] * times
+    return Result(1, "gzip", store, 0.01, "failed", schedule, 1.0, 5, MIN_OCCURRENCES, 0, ())
 
 
 def test_what_came_too_rarely_is_told() -> None:
-    results = [result("bucket", fault, LEAST) for fault in (Fault.KILL_AFTER, Fault.TIMED_OUT, Fault.LOST)]
-    assert lacking(results) == [f"3 redrives of {'bucket'}"]
-    assert lacking(results * 7) == []
-    assert counts(results).splitlines()[-1] == f"| {'bucket'} | 20 | 20 | 60 | 20 | 3 |"
+    results = [result("bucket", fault, MIN_OCCURRENCES) for fault in (Fault.KILL_AFTER, Fault.TIMED_OUT, Fault.LOST)]
+    assert too_rare(results) == ["3 redrives of bucket"]
+    assert too_rare(results * 7) == []
+    assert occurrence_table(results).splitlines()[-1] == "| bucket | 20 | 20 | 60 | 20 | 3 |"

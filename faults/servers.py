@@ -1,4 +1,4 @@
-"""The servers that all runs share, and what each has of its own there."""
+"""The servers that all runs share, and the resources of each run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from faults.rights import Grant, Roles, make_roles
+from faults.permissions import Permission, Roles, make_roles
 from faults.sources import ROUTES
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
@@ -21,12 +21,12 @@ from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only
 
 SOURCE, RESULTS, WORK = "drops", "results", "work"
-# Its executions are played by the suite; that they were started is all that the emulator keeps.
+# The suite runs the executions itself; the emulator only records that they were started.
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
 ROUTES_KEY = "config/routes.toml"
 AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
-# What the template's references stand for here: each run has tables, queues and results of its own, so that its
-# reconciler sees to its jobs and no others.
+# The values of the template's references: each run has its own tables, queues and result bucket, so that its
+# reconciler finds only its own jobs.
 NAMES = {
     "SourceBucket.Arn": AT_S3 + SOURCE,
     "DestinationBucket.Arn": AT_S3 + RESULTS + "-*",
@@ -40,8 +40,8 @@ NAMES = {
     "AWS::StackName": "faults",
 }
 INGEST, DEAD = "ingest", "dead"
-PAYING = {"BillingMode": "PAY_PER_REQUEST"}
-# As the template has them, of its table of jobs.
+ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
+# As in the template's jobs table.
 BY_TIME = {
     "IndexName": "by_time",
     "KeySchema": [
@@ -53,8 +53,8 @@ BY_TIME = {
 
 
 @dataclass(frozen=True)
-class World:
-    """The emulator, the database, and calm clients of both. ``roles`` are those of the template's functions."""
+class Servers:
+    """The emulator and the database, with clients that meet no faults. ``roles`` are the roles of the functions."""
 
     account: Account
     dsn: str
@@ -63,17 +63,17 @@ class World:
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """A client that nothing happens to."""
+        """A client that meets no faults."""
         return self.clients[service]
 
-    def place(self, name: str, without: Grant | None = None) -> Destination:
-        """What a run has of its own."""
-        return Destination(self, name, without)
+    def resources(self, name: str, without: Permission | None = None) -> RunResources:
+        """The resources of one run."""
+        return RunResources(self, name, without)
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Both servers, for as long as the block runs."""
+def running_servers() -> Iterator[Servers]:
+    """Run both servers until the block ends."""
     with ExitStack() as stack:
         account = stack.enter_context(emulator_only())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="penstock-faults-")))
@@ -88,7 +88,7 @@ def world() -> Iterator[World]:
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
         anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
         clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)
-        yield World(account, dsn, roles, NAMES["StateMachine"], clients)
+        yield Servers(account, dsn, roles, NAMES["StateMachine"], clients)
 
 
 def _keep_versions(s3: Any, bucket: str) -> None:
@@ -96,17 +96,19 @@ def _keep_versions(s3: Any, bucket: str) -> None:
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Keys, a bucket, queues, tables and a schema of one run, all under its name. Its functions lack the right
-    ``without``."""
+class RunResources:
+    """Keys, a bucket, queues, tables and a schema of one run, all under its name.
 
-    world: World
+    Its functions lack the permission ``without``.
+    """
+
+    servers: Servers
     name: str
-    without: Grant | None = None
+    without: Permission | None = None
     assumed: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def __enter__(self) -> Destination:
-        dynamodb = self.world.client("dynamodb")
+    def __enter__(self) -> RunResources:
+        dynamodb = self.servers.client("dynamodb")
         dynamodb.create_table(
             TableName=self.jobs,
             AttributeDefinitions=[
@@ -116,35 +118,35 @@ class Destination:
             ],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[BY_TIME],
-            **PAYING,
+            **ON_DEMAND,
         )
         dynamodb.create_table(
             TableName=self.records,
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            **PAYING,
+            **ON_DEMAND,
         )
         self.execute(f"CREATE SCHEMA {self.schema}")
-        self.world.client("s3").create_bucket(Bucket=self.results)
-        _keep_versions(self.world.client("s3"), self.results)
+        self.servers.client("s3").create_bucket(Bucket=self.results)
+        _keep_versions(self.servers.client("s3"), self.results)
         for queue in (INGEST, DEAD):
             name, seen = f"{queue}-{self.name}", {"VisibilityTimeout": "0"}
-            self.world.client("sqs").create_queue(QueueName=name, Attributes=seen)
-        # As if the reconciler had swept before: it ends no upload that was begun before its first sweep.
+            self.servers.client("sqs").create_queue(QueueName=name, Attributes=seen)
+        # As if the reconciler had swept before: it aborts no upload that is older than its first sweep.
         DynamoOpenJobs(dynamodb, self.jobs, retention_days=1).lock("uploads", 0.0)
         return self
 
     def __exit__(self, *_: object) -> None:
         for table in (self.jobs, self.records):
-            self.world.client("dynamodb").delete_table(TableName=table)
+            self.servers.client("dynamodb").delete_table(TableName=table)
         self.execute(f"DROP SCHEMA {self.schema} CASCADE")
-        s3 = self.world.client("s3")
+        s3 = self.servers.client("s3")
         for bucket in (SOURCE, self.results, WORK):
             for version in self.versions(bucket):
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         s3.delete_bucket(Bucket=self.results)
         for queue in (INGEST, DEAD):
-            self.world.client("sqs").delete_queue(QueueUrl=self.queue_url(queue))
+            self.servers.client("sqs").delete_queue(QueueUrl=self.queue_url(queue))
 
     @property
     def jobs(self) -> str:
@@ -169,12 +171,12 @@ class Destination:
 
     @property
     def dsn(self) -> str:
-        return make_conninfo(self.world.dsn, options=f"-csearch_path={self.schema}")
+        return make_conninfo(self.servers.dsn, options=f"-csearch_path={self.schema}")
 
     def environment(self, verb: str, endpoint: str, dsn: str, settings: Mapping[str, int]) -> dict[str, str]:
-        """What a function finds in its environment, as the template has it but for the sizes."""
+        """The environment of a function, as in the template except for the sizes."""
         return {
-            **self.world.account.isolated(os.environ),
+            **self.servers.account.isolated(os.environ),
             **self.credentials(verb),
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
@@ -185,7 +187,7 @@ class Destination:
             "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
             "PENSTOCK_RECORDS_TABLE": self.records,
             "PENSTOCK_POSTGRES_DSN": dsn,
-            "PENSTOCK_STATE_MACHINE": self.world.state_machine,
+            "PENSTOCK_STATE_MACHINE": self.servers.state_machine,
             "PENSTOCK_QUEUE_URL": self.queue_url(INGEST),
             "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url(DEAD),
             "PENSTOCK_ABORT_FUNCTION": "abort",
@@ -194,15 +196,15 @@ class Destination:
         }
 
     def queue_url(self, name: str) -> str:
-        return f"{self.world.account.endpoint}/000000000000/{name}-{self.name}"
+        return f"{self.servers.account.endpoint}/000000000000/{name}-{self.name}"
 
-    def bury(self, body: str) -> None:
-        """What the queue does with a message that was delivered as often as it may."""
-        self.world.client("sqs").send_message(QueueUrl=self.queue_url(DEAD), MessageBody=body)
+    def dead_letter(self, body: str) -> None:
+        """Move a message to the dead-letter queue, as after its last delivery."""
+        self.servers.client("sqs").send_message(QueueUrl=self.queue_url(DEAD), MessageBody=body)
 
     def take_messages(self) -> list[str]:
-        """The bodies of all messages that wait in the queue of ingest, which are then gone."""
-        sqs, url = self.world.client("sqs"), self.queue_url(INGEST)
+        """Receive and delete all messages of the ingest queue; return their bodies."""
+        sqs, url = self.servers.client("sqs"), self.queue_url(INGEST)
         bodies: list[str] = []
         while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ()):
             for message in found:
@@ -211,19 +213,19 @@ class Destination:
         return bodies
 
     def credentials(self, verb: str) -> dict[str, str]:
-        """Those of a function's role; none where a person acts, whose own are the account's."""
-        if verb not in self.world.roles.of_verb:
+        """The credentials of a function's role; empty for a command, which uses the account's own."""
+        if verb not in self.servers.roles.of_verb:
             return {}
         if verb not in self.assumed:
-            self.assumed[verb] = self.world.roles.credentials(verb, self.name, self.without)
+            self.assumed[verb] = self.servers.roles.credentials(verb, self.name, self.without)
         return self.assumed[verb]
 
     def decisions(self) -> list[Decision]:
-        """What was done under roles, or refused."""
-        return list(decisions(self.world.account, self.name[-64:]))
+        """The requests under roles that were allowed or refused."""
+        return list(decisions(self.servers.account, self.name[-64:]))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers; it is committed."""
+        """Run a statement, commit it, and return its rows."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
@@ -234,19 +236,19 @@ class Destination:
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """All items of a DynamoDB table."""
-        pages = self.world.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        pages = self.servers.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
     def versions(self, bucket: str) -> list[dict[str, Any]]:
         """Every version of the run's objects, delete markers included."""
         pages = (
-            self.world.client("s3")
+            self.servers.client("s3")
             .get_paginator("list_object_versions")
             .paginate(Bucket=bucket, Prefix=f"{self.name}/")
         )
         return [one for page in pages for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, ())]
 
     def uploads(self) -> list[dict[str, Any]]:
-        """Uploads of results that are open."""
-        pages = self.world.client("s3").get_paginator("list_multipart_uploads").paginate(Bucket=self.results)
+        """The open uploads of the result bucket."""
+        pages = self.servers.client("s3").get_paginator("list_multipart_uploads").paginate(Bucket=self.results)
         return [one for page in pages for one in page.get("Uploads", ())]

@@ -1,4 +1,4 @@
-"""The proxy before S3, DynamoDB, Step Functions, EventBridge and SQS of one invocation."""
+"""The proxy between one invocation and S3, DynamoDB, Step Functions, EventBridge and SQS: it injects faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from faults.schedule import KILLS, Fault, Kill, Schedule
 
-ALWAYS = (
+COMMON_FAULTS = (
     Fault.RESET,
     Fault.LOST,
     Fault.FAILED,
@@ -28,7 +28,7 @@ ALWAYS = (
     Fault.KILL_AFTER,
     Fault.TIMED_OUT,
 )
-MORE = {
+EXTRA_FAULTS = {
     "GetObject": (Fault.CUT, Fault.CUT),
     "ListParts": (Fault.CUT,),
     "ListUploads": (Fault.CUT,),
@@ -39,13 +39,13 @@ MORE = {
     "DynamoDB.BatchWriteItem": (Fault.CUT, Fault.LEFT, Fault.LEFT),
     "DynamoDB.UpdateItem": (Fault.CUT,),
 }
-# Once or a few times in a job, and where most can go wrong.
-OFTEN = {"CreateUpload": 4.0, "UploadPart": 2.0, "CompleteUpload": 16.0}
-# Bodies of results carry a CRC32.
-PROVEN_UP = "x-amz-checksum-crc32"
-# Sources that become objects are proven when they are whole: by their encoding, or by the CRC32 that S3 has. All else
-# that comes down is for TLS to prove, and here there is none.
-PROVEN_DOWN = "/bucket-"
+# Requests that occur once or a few times in a job, where most can go wrong.
+RATE_FACTORS = {"CreateUpload": 4.0, "UploadPart": 2.0, "CompleteUpload": 16.0}
+# Bodies of results carry a CRC32 in this header.
+UPLOAD_CHECKSUM = "x-amz-checksum-crc32"
+# Sources that become objects are verified at their end, by their encoding or by the CRC32 that S3 has. TLS protects
+# all other downloads, and the suite uses none.
+CHECKED_DOWNLOADS = "/bucket-"
 NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE, Fault.TIMED_OUT}
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 FUNCTIONS = "/2015-03-31/functions/"
@@ -59,14 +59,16 @@ TARGETS = {
 
 
 @contextmanager
-def http_proxy(backend: str, schedule: Schedule, kill: Kill, asked: Callable[[Any], object]) -> Iterator[str]:
-    """The URL of a proxy before the server at ``backend``. ``kill`` ends the function that uses it, ``asked`` hears
-    what that asks of another function."""
+def http_proxy(backend: str, schedule: Schedule, kill: Kill, on_invoke: Callable[[Any], object]) -> Iterator[str]:
+    """The URL of a proxy before the server at ``backend``.
+
+    ``kill`` ends the function that uses it. ``on_invoke`` is called with the event of each function that it invokes.
+    """
     names = {
         "backend": urlsplit(backend).netloc,
         "schedule": schedule,
         "kill": staticmethod(kill),
-        "asked": staticmethod(asked),
+        "on_invoke": staticmethod(on_invoke),
     }
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), names))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -81,7 +83,7 @@ def http_proxy(backend: str, schedule: Schedule, kill: Kill, asked: Callable[[An
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Connections end when their function does.
+    # Connections end with their function.
     block_on_close = False
     request_queue_size = 64
 
@@ -91,9 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
     backend: str
     schedule: Schedule
     kill: Kill
-    asked: Callable[[Any], object]
+    on_invoke: Callable[[Any], object]
     body: bytes
-    _answered: tuple[int, list[tuple[str, str]], bytes]
+    _response: tuple[int, list[tuple[str, str]], bytes]
 
     def handle_one_request(self) -> None:
         try:
@@ -101,65 +103,65 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, HTTPException):
             self.close_connection = True
 
-    def _exchange(self) -> None:
+    def _handle(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.service, operation, which, self.throttled = self._read_request()
-        # The reconciler lists all there are.
-        self.finds = operation == "ListUploads" and "prefix" in parse_qs(urlsplit(self.path).query)
-        kinds, share = ALWAYS + MORE.get(operation, ()), OFTEN.get(operation, 1.0)
-        if self.command == "PUT" and self.body and PROVEN_UP in self.headers:
-            kinds, share = (*kinds, *[Fault.FLIPPED_UP] * 4), OFTEN["UploadPart"]
-        elif operation == "GetObject" and PROVEN_DOWN in self.path:
+        # Only a job's attempts list by prefix; the reconciler lists all uploads.
+        self.lists_uploads = operation == "ListUploads" and "prefix" in parse_qs(urlsplit(self.path).query)
+        kinds, rate_factor = COMMON_FAULTS + EXTRA_FAULTS.get(operation, ()), RATE_FACTORS.get(operation, 1.0)
+        if self.command == "PUT" and self.body and UPLOAD_CHECKSUM in self.headers:
+            kinds, rate_factor = (*kinds, *[Fault.FLIPPED_UP] * 4), RATE_FACTORS["UploadPart"]
+        elif operation == "GetObject" and CHECKED_DOWNLOADS in self.path:
             kinds = (*kinds, *[Fault.FLIPPED_DOWN] * 4)
-        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, share=share)
+        fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, rate_factor=rate_factor)
         if fault in KILLS or fault in (Fault.RESET, Fault.LOST):
-            self._break(fault)
+            self._break_connection(fault)
         elif fault is None:
-            self._ask()
-            self._answer()
+            self._forward()
+            self._send_response()
         else:
-            self._strike(fault)
+            self._inject(fault)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _exchange  # noqa: N815  (the base class looks for these names)
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815  (the base class looks for these names)
 
-    def _break(self, fault: Fault) -> None:
+    def _break_connection(self, fault: Fault) -> None:
         if fault not in NOT_DONE:
-            self._ask()
+            self._forward()
         if fault in KILLS:
             self.kill(fault)
-        self._hang_up()
+        self._reset_connection()
 
-    def _strike(self, fault: Fault) -> None:
+    def _inject(self, fault: Fault) -> None:
         if fault is Fault.SLOW:
-            time.sleep(self.schedule.chance("delay").uniform(0.02, 0.3))
+            time.sleep(self.schedule.rng("delay").uniform(0.02, 0.3))
         elif fault is Fault.FLIPPED_UP:
             self.body = self._flipped(self.body)
         left: object = None
         if fault is Fault.LEFT:
-            left = self._leave_out()
+            left = self._drop_items()
         if fault not in NOT_DONE:
-            self._ask()
-        if left and self._answered[0] == 200:
-            self._say(200, json.dumps({"UnprocessedItems": left}).encode())
+            self._forward()
+        if left and self._response[0] == 200:
+            self._set_response(200, json.dumps({"UnprocessedItems": left}).encode())
         elif fault in (Fault.FAILED, Fault.FAILED_DONE):
-            self._refuse(500, "InternalError" if self.service == "S3" else "InternalServerError")
+            self._respond_with_error(500, "InternalError" if self.service == "S3" else "InternalServerError")
         elif fault is Fault.BUSY:
-            self._refuse(503 if self.service == "S3" else 400, self.throttled)
+            self._respond_with_error(503 if self.service == "S3" else 400, self.throttled)
         elif fault in (Fault.HIDDEN, Fault.HIDDEN_DONE):
-            self._refuse(200, "InternalError")
+            self._respond_with_error(200, "InternalError")
         elif fault is Fault.FLIPPED_DOWN:
-            status, headers, body = self._answered
-            self._answered = status, headers, self._flipped(body)
-        self._answer(cut=fault is Fault.CUT)
+            status, headers, body = self._response
+            self._response = status, headers, self._flipped(body)
+        self._send_response(cut=fault is Fault.CUT)
 
     def _flipped(self, data: bytes) -> bytes:
-        chance = self.schedule.chance("flip")
+        rng = self.schedule.rng("flip")
         flipped = bytearray(data)
-        flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        flipped[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         return bytes(flipped)
 
-    def _ask(self) -> None:
-        """Let the server do what the request wants, and keep its answer."""
+    def _forward(self) -> None:
+        """Forward the request to the server and keep its response."""
         connection = HTTPConnection(self.backend, timeout=60)
         try:
             connection.request(self.command, self.path, self.body or None, dict(self.headers.items()))
@@ -168,43 +170,43 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
         if self.service == "Lambda" and response.status == HTTPStatus.NOT_FOUND:
-            # It was allowed; the emulator knows no such function, which the suite itself calls.
-            self.asked(json.loads(self.body))
-            self._answered = HTTPStatus.ACCEPTED, [("Content-Length", "0")], b""
+            # The role was allowed to invoke. The emulator has no such function; the suite invokes it.
+            self.on_invoke(json.loads(self.body))
+            self._response = HTTPStatus.ACCEPTED, [("Content-Length", "0")], b""
             return
         headers = response.getheaders()
         if not response.getheader("Content-Length"):
             headers.append(("Content-Length", str(len(body))))
-        self._answered = response.status, headers, body
+        self._response = response.status, headers, body
 
-    def _answer(self, *, cut: bool = False) -> None:
-        status, headers, body = self._answered
+    def _send_response(self, *, cut: bool = False) -> None:
+        status, headers, body = self._response
         self.send_response(status)
         for name, value in headers:
             if name.lower() not in {"transfer-encoding", "connection", "date", "server"}:
                 self.send_header(name, value)
         self.end_headers()
         if cut and body:
-            self.wfile.write(body[: self.schedule.chance("cut").randrange(len(body))])
+            self.wfile.write(body[: self.schedule.rng("cut").randrange(len(body))])
             self.close_connection = True
         else:
             self.wfile.write(body)
-            if self.finds:
-                self.schedule.find(body.count(b"<UploadId>"))
+            if self.lists_uploads:
+                self.schedule.add_found_uploads(body.count(b"<UploadId>"))
 
-    def _refuse(self, status: int, code: str) -> None:
+    def _respond_with_error(self, status: int, code: str) -> None:
         if self.service == "S3":
             body = b"" if self.command == "HEAD" else XML.format(code=code).encode()
         else:
             body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "injected"}).encode()
-        self._say(status, body)
+        self._set_response(status, body)
 
-    def _say(self, status: int, body: bytes) -> None:
+    def _set_response(self, status: int, body: bytes) -> None:
         kind = "application/xml" if self.service == "S3" else "application/x-amz-json-1.0"
-        self._answered = status, [("Content-Type", kind), ("Content-Length", str(len(body)))], body
+        self._response = status, [("Content-Type", kind), ("Content-Length", str(len(body)))], body
 
-    def _leave_out(self) -> object:
-        """Take every second item from a BatchWriteItem; what was taken."""
+    def _drop_items(self) -> object:
+        """Remove every second item from a BatchWriteItem; return the removed items."""
         request = json.loads(self.body)
         left = {table: puts[1::2] for table, puts in request["RequestItems"].items() if puts[1:]}
         request["RequestItems"] = {table: puts[::2] for table, puts in request["RequestItems"].items()}
@@ -212,15 +214,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.headers.replace_header("Content-Length", str(len(self.body)))
         return left
 
-    def _hang_up(self) -> None:
-        # To linger for no time makes close() send RST instead of FIN.
+    def _reset_connection(self) -> None:
+        # A linger time of zero makes close() send RST instead of FIN.
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
 
     def _read_request(self) -> tuple[str, str, str, str]:
-        """Service, operation, what tells the request from others of its kind, and how the service throttles it."""
+        """Service, operation, what identifies the request among its kind, and the service's throttling error."""
         target, _, action = self.headers.get("X-Amz-Target", "").partition(".")
         if target:
             service, throttled = TARGETS[target]

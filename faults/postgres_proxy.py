@@ -1,6 +1,6 @@
-"""The wire between one invocation and PostgreSQL: it breaks where a statement is sent or where its answer comes.
+"""The proxy between one invocation and PostgreSQL: it injects faults before a statement or before its response.
 
-Not for encrypted connections. https://www.postgresql.org/docs/current/protocol-message-formats.html
+Only for unencrypted connections. https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from faults.schedule import KILLS, Fault, Kill, Schedule
 
 KINDS = (Fault.RESET, Fault.LOST, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TIMED_OUT)
-# What is copied is not answered.
+# The server does not respond to copied data.
 COPYING = (Fault.RESET, Fault.BUSY, Fault.SLOW, Fault.KILL_BEFORE, Fault.TIMED_OUT)
 NOT_DONE = {Fault.RESET, Fault.BUSY, Fault.KILL_BEFORE, Fault.TIMED_OUT}
-# Simple query, the end of an extended one, the end of a COPY and what is copied.
+# Message types: simple query, parse, sync (end of an extended query), end of a COPY, copied data.
 QUERY, PARSE, SYNC, COPIED, COPY = b"Q", b"P", b"S", b"c", b"d"
-# A cluster that fails over, or an operator who ends sessions.
+# What the server sends when a cluster fails over or an operator ends sessions.
 ENDED = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 LABEL = 40
 
 
 @contextmanager
-def wire(dsn: str, schedule: Schedule, kill: Kill) -> Iterator[str]:
-    """A DSN that leads to the server of ``dsn``; ``kill`` ends the function that uses it."""
+def postgres_proxy(dsn: str, schedule: Schedule, kill: Kill) -> Iterator[str]:
+    """The DSN of a proxy before the server of ``dsn``; ``kill`` ends the function that uses it."""
     parameters = conninfo_to_dict(dsn)
     server = (str(parameters["host"]), int(parameters.get("port") or 5432))
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -67,24 +67,24 @@ class _Session:
     statement: str = ""
 
     def run(self) -> None:
-        answers = Thread(target=self._pass_answers, daemon=True)
+        answers = Thread(target=self._forward_answers, daemon=True)
         answers.start()
         try:
             kinds = 0
-            while self._pass_one(*self._next_message(kinds=kinds)):
+            while self._forward_message(*self._next_message(kinds=kinds)):
                 kinds = 1
         finally:
             with suppress(OSError):
                 self.server.shutdown(socket.SHUT_RDWR)
             answers.join()
 
-    def _pass_one(self, kind: bytes, message: bytes) -> bool:
-        """One message of the client; whether the session goes on."""
+    def _forward_message(self, kind: bytes, message: bytes) -> bool:
+        """Forward one message of the client; return whether the session continues."""
         if not message:
             return False
         fault = self._fault_of(kind, message)
         if fault is Fault.SLOW:
-            time.sleep(self.schedule.chance("delay").uniform(0.02, 0.2))
+            time.sleep(self.schedule.rng("delay").uniform(0.02, 0.2))
         if fault is None or fault is Fault.SLOW:
             self.server.sendall(message)
             return True
@@ -108,11 +108,11 @@ class _Session:
         if kind == COPIED:
             return self.schedule.draw("SQL end of copy", KINDS)
         if kind == COPY:
-            return self.schedule.draw("SQL copy", COPYING, share=0.2)
+            return self.schedule.draw("SQL copy", COPYING, rate_factor=0.2)
         return None if kind else self.schedule.draw("SQL connect", KINDS)
 
     def _next_message(self, *, kinds: int) -> tuple[bytes, bytes]:
-        """Its type, which the first one has not, and all of it; empty at the end."""
+        """The message's type (the first message has none) and its bytes; empty at the end."""
         kind = self._read(kinds)
         head = self._read(4)
         if len(head) < 4:
@@ -128,7 +128,7 @@ class _Session:
             found += more
         return bytes(found)
 
-    def _pass_answers(self) -> None:
+    def _forward_answers(self) -> None:
         with suppress(OSError):
             while data := self.server.recv(65536):
                 if self.silent:

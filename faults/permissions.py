@@ -16,13 +16,13 @@ TRUST = {
         {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ],
 }
-HERE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
-# Rights that no request of ours uses on the emulator: what AWS itself does in the name of a role.
+PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
+# Permissions that no request of the suite uses on the emulator: AWS itself uses them under the role.
 _LOGS = "Lambda writes logs in the name of the function's role; the emulator in its own"
 _TRACES = "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none"
 _POLLER = "Lambda's poller takes and deletes messages in the name of the function's role"
 _BURIED = "Lambda buries what failed asynchronously, in the name of the function's role"
-UNSEEN: Mapping[tuple[str, str], str] = {
+UNTESTED: Mapping[tuple[str, str], str] = {
     ("*", "xray:PutTelemetryRecords"): _TRACES,
     ("*", "xray:PutTraceSegments"): _TRACES,
     ("*", "logs:CreateLogStream"): _LOGS,
@@ -35,7 +35,7 @@ UNSEEN: Mapping[tuple[str, str], str] = {
     ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
-# Rights of stacks that have a key, a VPC or a database of their own. The emulator has none of these.
+# Permissions of stacks with a KMS key, a VPC or a database of their own. The emulator has none of these.
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {
     "kms:Decrypt": "S3 and Lambda decrypt in the name of whoever reads, or fills a multipart upload",
@@ -52,8 +52,8 @@ CONDITIONAL: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Grant:
-    """That a role may do something to what matches a pattern."""
+class Permission:
+    """One action that a role may perform on resources that match a pattern."""
 
     role: str
     action: str
@@ -61,8 +61,8 @@ class Grant:
 
     @property
     def reason(self) -> str:
-        """Why no request of ours uses it; empty where one must."""
-        return UNSEEN.get((self.role, self.action)) or UNSEEN.get(("*", self.action), "")
+        """Why no request of the suite uses it; empty if one must."""
+        return UNTESTED.get((self.role, self.action)) or UNTESTED.get(("*", self.action), "")
 
     def __str__(self) -> str:
         return f"{self.role} may {self.action} on {self.resource}"
@@ -78,7 +78,7 @@ def verbs(resources: Resources) -> Mapping[str, str]:
 
 
 def policies(resources: Resources, role: str, resolver: Resolver) -> list[dict[str, Any]]:
-    """The policy documents of a role, those that it shares with others included."""
+    """The policy documents of a role, including those that it shares with other roles."""
     properties = resources[role]["Properties"]
     own = [policy["PolicyDocument"] for policy in properties["Policies"]]
     # Which of the shared ones are conditional is for the template's tests; these are all there are without conditions.
@@ -88,31 +88,31 @@ def policies(resources: Resources, role: str, resolver: Resolver) -> list[dict[s
     ]
 
 
-def grants(role: str, documents: list[dict[str, Any]]) -> Iterator[Grant]:
-    """Every right of a role by itself."""
+def permissions_of(role: str, documents: list[dict[str, Any]]) -> Iterator[Permission]:
+    """Each permission of a role."""
     for document in documents:
         for statement in document["Statement"]:
             for action in _as_list(statement["Action"]):
                 for resource in _as_list(statement["Resource"]):
-                    yield Grant(role, action, resource)
+                    yield Permission(role, action, resource)
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The roles of all functions in an account; ``of_verb`` names each, ``granted`` is what they may do."""
+    """The roles of all functions in an account; ``of_verb`` names each, ``permissions`` is what they may do."""
 
     sts: Any
     account_id: str
     of_verb: Mapping[str, str]
-    granted: frozenset[Grant]
+    permissions: frozenset[Permission]
 
-    def credentials(self, verb: str, session: str, without: Grant | None = None) -> dict[str, str]:
-        """The environment of a function under its role. ``without``: a right that it shall lack.
+    def credentials(self, verb: str, session: str, without: Permission | None = None) -> dict[str, str]:
+        """The environment of a function under its role. ``without`` is a permission to remove.
 
-        A session's policy can only take rights away, so the role stays as it is for all others.
+        A session policy can only remove permissions, so the role itself stays unchanged.
         """
         role = self.of_verb[verb]
-        policy = {"Policy": json.dumps(_all_but(without))} if without and without.role == role else {}
+        policy = {"Policy": json.dumps(_deny_one(without))} if without and without.role == role else {}
         given = self.sts.assume_role(
             RoleArn=f"arn:aws:iam::{self.account_id}:role/{role}", RoleSessionName=session[-64:], **policy
         )["Credentials"]
@@ -124,18 +124,18 @@ class Roles:
 
 
 def make_roles(iam: Any, sts: Any, names: Mapping[str, str]) -> Roles:
-    """Make every function's role in an account, as the template has it but for the names of its resources."""
+    """Create every function's role in an account, as in the template except for the names of resources."""
     resources: Resources = read_template()["Resources"]
-    resolver = Resolver({**HERE, **_log_groups(resources), **names})
+    resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names})
     of_verb = verbs(resources)
-    granted: list[Grant] = []
+    permissions: list[Permission] = []
     for role in of_verb.values():
         documents = policies(resources, role, resolver)
-        granted += grants(role, documents)
+        permissions += permissions_of(role, documents)
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))
         for number, document in enumerate(documents):
             iam.put_role_policy(RoleName=role, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(document))
-    return Roles(sts, HERE["AWS::AccountId"], of_verb, frozenset(granted))
+    return Roles(sts, PSEUDO_PARAMETERS["AWS::AccountId"], of_verb, frozenset(permissions))
 
 
 def _log_groups(resources: Resources) -> dict[str, str]:
@@ -143,7 +143,7 @@ def _log_groups(resources: Resources) -> dict[str, str]:
     return {f"{name}.Arn": f"arn:aws:logs:us-east-1:000000000000:log-group:{name}:*" for name in groups}
 
 
-def _all_but(right: Grant) -> dict[str, Any]:
+def _deny_one(right: Permission) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [

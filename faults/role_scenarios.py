@@ -1,0 +1,80 @@
+"""Scenarios of a job: success, retry, takeover, failure and redrive, for every destination, small and large.
+
+Together they make every request that the functions make. A permission that no scenario uses is superfluous. A refused
+request shows a missing permission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from faults import interference
+from faults.scenario_run import Scenario
+from faults.scenarios import SCENARIOS
+from faults.schedule import Fault
+from faults.scripted_run import ScriptedFault
+
+ROLE_SCENARIOS: Mapping[str, Scenario] = {
+    "a small object, the first of its name": Scenario("gzip", fresh=True),
+    "a small object, tried again by the queue": Scenario(
+        "gzip", scripted_faults=[ScriptedFault("PutObject /results", Fault.BUSY, 6)]
+    ),
+    "a small object, taken over from a dead attempt": Scenario(
+        "members", scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)]
+    ),
+    "a small object, failed and redriven": Scenario(
+        "gzip", scripted_faults=[ScriptedFault("GetObject /drops", Fault.FLIPPED_DOWN)], redrive=True
+    ),
+    "a small object whose source has gone": Scenario(
+        "gzip", "superseded", before={"ingest": interference.delete_source}
+    ),
+    "a small load into PostgreSQL": Scenario("append"),
+    "a burst of small loads into PostgreSQL": Scenario("group"),
+    "a small load into DynamoDB, taken over": Scenario(
+        "dynamodb", scripted_faults=[ScriptedFault("DynamoDB.BatchWriteItem", Fault.KILL_AFTER)]
+    ),
+    "a large object whose event names no version, planned twice and published unheard": Scenario(
+        "large-gzip",
+        scripted_faults=[ScriptedFault("CompleteUpload", Fault.KILL_AFTER)],
+        on_request={"PutObject /work/jobs/.*/upload-": interference.plan_twice},
+        fresh=True,
+        versioned=False,
+    ),
+    "a large object, failed, aborted and redriven": Scenario(
+        "large-gzip",
+        scripted_faults=[ScriptedFault("GetObject /drops", Fault.FLIPPED_DOWN, during="work")],
+        redrive=True,
+    ),
+    "a large object carried whole, its worker killed": Scenario(
+        "large-whole", scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)], fresh=True
+    ),
+    "a large object whose source has gone before plan": Scenario(
+        "large-gzip", "superseded", before={"plan": interference.delete_source}, fresh=True
+    ),
+    "a large object whose source has gone before index": Scenario(
+        "large-gzip", "superseded", before={"index": interference.delete_source}
+    ),
+    "a small object whose attempt died, found by the reconciler": Scenario(
+        "members",
+        scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)],
+        first=interference.first_attempt_then_reconcile,
+        last=interference.dead_letter_message,
+    ),
+    "a large object whose execution died, found by the reconciler and redriven": Scenario(
+        "large-plain", first=interference.first_attempt_then_reconcile, redrive=True
+    ),
+    "a large load into PostgreSQL": Scenario("large-append"),
+    "a large load into PostgreSQL that may not be finished": Scenario(
+        "large-append", "failed", before={"finish": interference.delete_plan}
+    ),
+    "a large load into DynamoDB, its worker killed": Scenario(
+        "large-dynamodb", scripted_faults=[ScriptedFault("DynamoDB.BatchWriteItem", Fault.KILL_BEFORE)]
+    ),
+    "a large load into DynamoDB whose source has gone": Scenario(
+        "large-dynamodb", "superseded", before={"work": interference.delete_source}
+    ),
+    "a large load into DynamoDB whose cut has gone": Scenario(
+        "large-dynamodb", "failed", before={"work": interference.delete_plan}
+    ),
+    **SCENARIOS,
+}
