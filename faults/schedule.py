@@ -66,7 +66,7 @@ class Schedule:
         self._lock = Lock()
 
     def draw(self, request: str, kinds: Sequence[Fault], *, rate_factor: float = 1.0) -> Fault | None:
-        """The fault of this request, one of ``kinds``, or None. ``rate_factor`` adjusts the rate of very frequent or rare
+        """The fault of this request, one of ``kinds``, or None. ``rate_factor`` adjusts the rate of frequent or rare
         requests."""
         name = _DIGEST.sub("*", request)
         with self._lock:
