@@ -79,10 +79,10 @@ $(BENCH): $(INSTALLED) requirements/bench.txt
 	@$(PIP_INSTALL) --requirement requirements/bench.txt --constraint requirements/dev.lock
 	@touch $@
 
-$(DOCS): requirements/docs.txt
+$(DOCS): requirements/docs.txt requirements/docs.lock
 	@echo "Installing MkDocs into .tools/docs (once)"
 	@$(PYTHON) -m venv .tools/docs
-	@.tools/docs/bin/python -m pip install --quiet --quiet --requirement requirements/docs.txt
+	@.tools/docs/bin/python -m pip install --quiet --quiet --requirement requirements/docs.txt --constraint requirements/docs.lock
 	@touch $@
 
 docs: $(DOCS) ## Build the documentation site into site/; broken links are errors
