@@ -1,7 +1,7 @@
 """A hook of MkDocs: a link to a file of the repository that is not a page becomes its text.
 
-The site is built without the repository around it. Links between pages stay, and MkDocs checks them. A link to a file that
-does not exist is a warning, which ``--strict`` makes an error.
+The site is built without the repository around it. Links between pages stay, and MkDocs checks them. A link to a file
+that does not exist is a warning, which ``--strict`` makes an error.
 """
 
 from __future__ import annotations

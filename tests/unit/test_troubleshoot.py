@@ -10,7 +10,7 @@ import pytest
 from penstock import errors
 
 PAGE = (Path(__file__).parents[2] / "docs/troubleshoot.md").read_text()
-SECTIONS = {name: text for name, text in re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)}
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 BRANCHES = {errors.RetryableError: "**Retryable.** ", errors.PermanentError: "**Permanent.** "}
 
 

@@ -24,7 +24,6 @@ from penstock.aws.s3.writer import (
     put_object,
     upload_part,
 )
-from penstock.errors import PublishConflictError
 from penstock.model.object import Content, Published, Target
 from penstock.model.upload import ExistingObject, ExistingPart, OpenUpload, SentPart, Unfinished
 
@@ -43,9 +42,8 @@ class S3UploadService:
         return OpenUpload(target, created.id, created.proof)
 
     def parts(self, upload: OpenUpload) -> Mapping[int, ExistingPart] | None:
-        try:
-            found = list_parts(self._client, upload.target, upload.id, cli_errors)
-        except PublishConflictError:
+        found = list_parts(self._client, upload.target, upload.id, cli_errors)
+        if found is None:
             return None
         return {part.number: ExistingPart(part.size, part.etag.strip('"'), part.crc32) for part in found}
 

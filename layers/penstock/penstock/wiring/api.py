@@ -149,7 +149,7 @@ def prepare_run(
     path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE`` or ``-`` for standard output; or else
     ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack``
     names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` loads a complete
-    load once more. The other options are those of docs/routes.md and need a table as ``to``.
+    load once more. The other options are those of docs/tables.md and need a table as ``to``.
 
     Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
     """

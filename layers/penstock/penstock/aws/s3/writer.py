@@ -201,15 +201,20 @@ def abort_upload(client: S3Client, target: Target, upload_id: str, errors: Error
                 raise
 
 
-def list_parts(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> list[Part]:
-    """The parts that S3 has, in order. Raises PublishConflictError when the upload no longer exists."""
+def list_parts(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> list[Part] | None:
+    """The parts that S3 has, in order; None if the upload no longer exists."""
     pages = client.get_paginator("list_parts").paginate(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
     with errors(_right("s3:ListMultipartUploadParts", target)):
-        return [
-            Part(part["PartNumber"], part["ETag"], decoded_crc32(part.get("ChecksumCRC32")), part["Size"])
-            for page in pages
-            for part in page.get("Parts", ())
-        ]
+        try:
+            return [
+                Part(part["PartNumber"], part["ETag"], decoded_crc32(part.get("ChecksumCRC32")), part["Size"])
+                for page in pages
+                for part in page.get("Parts", ())
+            ]
+        except ClientError as error:
+            if code_of(error) == "NoSuchUpload":
+                return None
+            raise
 
 
 def joined(parts: Sequence[Part]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from penstock.aws.s3.writer import (
 from penstock.destinations.bucket.publish import complete_by_rule
 from penstock.destinations.bucket.sink import part_count
 from penstock.destinations.ports import PublishRule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError
+from penstock.errors import ChecksumMismatchError, IncompleteJobError, PublishConflictError
 from penstock.limits import Budget
 from penstock.model.object import Content, Published, Target
 
@@ -49,6 +49,8 @@ class S3PartStore:
 
         def commit(condition: Condition) -> Published | None:
             there = list_parts(self._client, target, upload_id)
+            if there is None:
+                raise PublishConflictError(f"{target.uri}: the upload no longer exists")
             _check(there, target, parts=parts, size=size, crc32=crc32)
             return complete_upload(self._client, target, upload_id, condition, parts=there, size=size, crc32=crc32)
 
