@@ -146,7 +146,8 @@ def test_a_module_that_cannot_be_imported_fails_each_event(task_root: Path) -> N
 
 
 def test_at_the_timeout_the_process_is_killed_and_the_next_event_starts_another(task_root: Path) -> None:
-    with Function("app.handler", task_root, timeout=0.5, vcpus=math.inf) as function:
+    # Long enough for a cold start on a busy machine.
+    with Function("app.handler", task_root, timeout=5.0, vcpus=math.inf) as function:
         pid = function.invoke({}).payload["pid"]
         invocation = function.invoke({"do": "sleep"})
         assert invocation.timed_out

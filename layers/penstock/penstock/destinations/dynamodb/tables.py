@@ -36,9 +36,9 @@ class DynamoTables:
     def open_group(self) -> GroupSink:
         raise ConfigurationError("DynamoDB has no transaction that several jobs could share")
 
-    def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
+    def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:  # noqa: ARG002
         """No ledger: items carry their keys, and a load that runs again changes nothing."""
-        raise ConfigurationError(f"{table}: DynamoDB keeps no ledger of loads {list(load_ids)}")
+        raise ConfigurationError(f"{table}: DynamoDB keeps no ledger of loads")
 
 
 def open_tables(environment: Environment) -> DynamoTables:
