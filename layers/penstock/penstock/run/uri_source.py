@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 
 from penstock.aws.backoff import Backoff
+from penstock.aws.retry import resuming
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -69,26 +70,19 @@ class UriByteSource:
 
     def chunks(self) -> Generator[bytes, None, None]:
         """Raises SourceGoneError, SourceChangedError, AccessDeniedError, and at last ServiceUnavailableError."""
-        offset = failures = 0
-        while True:
-            try:
-                for piece in self._from(offset):
-                    offset += len(piece)
-                    failures = 0
-                    yield piece
-            except ServiceUnavailableError:
-                failures += 1
-                if failures >= self._backoff.attempts:
-                    raise
-            else:
-                if not self._sized or offset == self.size:
-                    return
-                failures += 1
-                if failures >= self._backoff.attempts or offset > self.size:
-                    raise ServiceUnavailableError(
-                        f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK
-                    )
-            self._sleep(self._backoff.delay(failures))
+        offset = 0
+
+        def rest() -> Iterator[bytes]:
+            nonlocal offset
+            for piece in self._from(offset):
+                offset += len(piece)
+                yield piece
+            if self._sized and offset < self.size:
+                raise self._ended(offset)
+
+        yield from resuming(rest, on=ServiceUnavailableError, backoff=self._backoff, sleep=self._sleep)
+        if self._sized and offset > self.size:
+            raise self._ended(offset)
 
     def _from(self, offset: int) -> Iterator[bytes]:
         with self._open() as stream:
@@ -123,6 +117,9 @@ class UriByteSource:
             ) from error
         except (*_BROKEN, *_loaded()) as error:
             raise self._told(error) from error
+
+    def _ended(self, offset: int) -> PenstockError:
+        return ServiceUnavailableError(f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK)
 
     def _told(self, error: BaseException) -> PenstockError:
         status = getattr(getattr(error, "response", None), "status_code", 0)

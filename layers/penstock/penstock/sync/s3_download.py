@@ -13,6 +13,7 @@ from botocore.exceptions import FlexibleChecksumError, IncompleteReadError
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.errors import TRANSPORT_FAILURES, translating
+from penstock.aws.retry import resuming, retrying
 from penstock.aws.s3.parts_pool import PartsPool
 from penstock.aws.s3.source import PIECE
 from penstock.errors import FileError, ServiceUnavailableError, SourceChangedError, SourceGoneError
@@ -109,35 +110,36 @@ class DownloadFolder:
     def _fetch(
         self, file: RemoteFile, making: AtomicFile, part: tuple[int, int], moved: Moved
     ) -> GetObjectOutputTypeDef:
-        """One range, over as many connections as it takes; answers what came with the first byte."""
+        """Receive one range, over as many connections as it takes; answers what came with its last bytes."""
         begin, size = part
-        at, end, failures, damages = begin, begin + size, 0, 0
-        while True:
-            try:
-                answer = self._open(file, at, end)
-                with closing(answer["Body"]) as body:
-                    while piece := body.read(PIECE):
-                        making.write(at, piece)
-                        at += len(piece)
-                        failures = 0
-                        moved(len(piece))
-                if at == end:
-                    return answer
+        at = begin
+
+        def rest() -> Iterator[GetObjectOutputTypeDef]:
+            nonlocal at
+            answer = self._open(file, at, begin + size)
+            with closing(answer["Body"]) as body:
+                while piece := body.read(PIECE):
+                    making.write(at, piece)
+                    at += len(piece)
+                    moved(len(piece))
+                    yield answer
+            if at != begin + size:
                 raise IncompleteReadError(actual_bytes=at - begin, expected_bytes=size)
-            except TRANSPORT_FAILURES as error:
-                failures += 1
-                self._wait(file, failures, error)
-            except FlexibleChecksumError as error:
-                damages += 1
-                self._wait(file, damages, error)
+            yield answer
+
+        def whole() -> GetObjectOutputTypeDef:
+            nonlocal at
+            if at != begin:
+                # Bytes were damaged on the way.
                 moved(begin - at)
                 at = begin
+            *_, answer = resuming(rest, on=TRANSPORT_FAILURES, backoff=self._backoff, sleep=time.sleep)
+            return answer
 
-    def _wait(self, file: RemoteFile, failures: int, error: Exception) -> None:
-        """Before another attempt. Raises ServiceUnavailableError if there have been enough."""
-        if failures >= self._backoff.attempts:
-            raise ServiceUnavailableError(f"{file.uri}: {failures} times in a row: {error}") from error
-        time.sleep(self._backoff.delay(failures))
+        try:
+            return retrying(whole, on=FlexibleChecksumError, backoff=self._backoff, sleep=time.sleep)
+        except (*TRANSPORT_FAILURES, FlexibleChecksumError) as error:
+            raise ServiceUnavailableError(f"{file.uri}: {self._backoff.attempts} times in a row: {error}") from error
 
     def _open(self, file: RemoteFile, at: int, end: int) -> GetObjectOutputTypeDef:
         request: GetObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}

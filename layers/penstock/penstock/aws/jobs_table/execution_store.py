@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from penstock.aws.backoff import Backoff
@@ -23,6 +23,7 @@ from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.noted_uploads import forget_upload, note_owner
 from penstock.aws.jobs_table.span_progress import SpanProgress, batch_get
 from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.retry import retrying
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
@@ -142,12 +143,12 @@ class DynamoExecutionStore:
     def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
         # To wait is cheaper than to deliver the span again.
-        for failures in range(1, COUNT_ATTEMPTS):
-            try:
-                return self._count(delivery, receipt)
-            except ServiceUnavailableError:
-                self._sleep(self._backoff.delay(failures))
-        return self._count(delivery, receipt)
+        return retrying(
+            lambda: self._count(delivery, receipt),
+            on=ServiceUnavailableError,
+            backoff=replace(self._backoff, attempts=COUNT_ATTEMPTS),
+            sleep=self._sleep,
+        )
 
     def receipts(
         self,

@@ -18,6 +18,7 @@ from penstock.aws.jobs_table.items import JobsTable, Values, afresh, counted, de
 from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.span_progress import SpanProgress
 from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.retry import attempts
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import WAITING_SECONDS
 from penstock.model.identity import digest
@@ -224,14 +225,13 @@ class DynamoJobStore:
     def _put(self, puts: Sequence[bytes]) -> None:
         """One request, and again for what DynamoDB left out of it."""
         right = f"dynamodb:BatchWriteItem on table {self._table.name}"
-        for failures in range(1, self._backoff.attempts + 1):
+        for _ in attempts(self._backoff, self._sleep):
             requests: Any = EncodedPuts(self._table.name, puts)
             with translating(right):
                 answer = self._client.batch_write_item(RequestItems=requests)
             puts = [_encoded(left) for left in answer.get("UnprocessedItems", {}).get(self._table.name, ())]
             if not puts:
                 return
-            self._sleep(self._backoff.delay(failures))
         raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
 
     def _existing(self, job: Job, now: float) -> JobStatus:

@@ -10,7 +10,7 @@ units large: 10,000 workers that each end a span every second stay far below tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -18,6 +18,7 @@ from penstock.aws.backoff import Backoff
 from penstock.aws.errors import translating
 from penstock.aws.jobs_table.attributes import plain
 from penstock.aws.jobs_table.items import JobsTable
+from penstock.aws.retry import attempts
 from penstock.errors import ServiceUnavailableError
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
@@ -79,14 +80,13 @@ def batch_get(
     right = f"dynamodb:BatchGetItem on table {table.name}"
     for first in range(0, len(keys), BATCH):
         request: Any = {table.name: {"Keys": keys[first : first + BATCH], "ConsistentRead": True}}
-        for attempt in range(ATTEMPTS):
+        for _ in attempts(replace(backoff, attempts=ATTEMPTS), sleep):
             with translating(right):
                 answer: Any = table.client.batch_get_item(RequestItems=request)
             yield from answer["Responses"].get(table.name, ())
             request = answer.get("UnprocessedKeys")
             if not request:
                 break
-            sleep(backoff.delay(attempt + 1))
         else:
             raise ServiceUnavailableError(f"{right}: left items out of {ATTEMPTS} answers")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from botocore.exceptions import IncompleteReadError
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.errors import TRANSPORT_FAILURES, translating
+from penstock.aws.retry import resuming
 from penstock.errors import ServiceUnavailableError, SourceChangedError, SourceGoneError
 from penstock.limits import KIB
 from penstock.model.object import Source
@@ -136,21 +138,14 @@ class _Reader:
     def draught(self) -> deque[bytes]:
         """The next ``size`` bytes in pieces, over as many connections as it takes; none at the end."""
         end = min(self._at + self._size, self._end)
-        pieces: deque[bytes] = deque()
-        failures = 0
-        while self._at < end and not self._stop.is_set():
-            try:
-                pieces.append(self._piece(end))
-                failures = 0
-            except TRANSPORT_FAILURES as error:
-                self.close()
-                failures += 1
-                if failures >= self._backoff.attempts:
-                    raise ServiceUnavailableError(
-                        f"{self._right}: {failures} connections in a row brought nothing at byte {self._at:,}: {error}"
-                    ) from error
-                self._stop.wait(self._backoff.delay(failures))
-        return pieces
+        rest = partial(self._pieces, end)
+        try:
+            return deque(resuming(rest, on=TRANSPORT_FAILURES, backoff=self._backoff, sleep=self._stop.wait))
+        except TRANSPORT_FAILURES as error:
+            raise ServiceUnavailableError(
+                f"{self._right}: {self._backoff.attempts} connections in a row brought nothing at byte {self._at:,}: "
+                f"{error}"
+            ) from error
 
     def stop(self) -> None:
         """Have a draught under way end with its piece."""
@@ -161,6 +156,14 @@ class _Reader:
         if self._body:
             self._body.close()
             self._body = None
+
+    def _pieces(self, end: int) -> Iterator[bytes]:
+        try:
+            while self._at < end and not self._stop.is_set():
+                yield self._piece(end)
+        except TRANSPORT_FAILURES:
+            self.close()
+            raise
 
     def _piece(self, end: int) -> bytes:
         if self._body is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.errors import translating
+from penstock.aws.retry import retrying
 from penstock.destinations.dynamodb.batches import BatchWriter
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.items import LastWins, Put
@@ -169,15 +170,9 @@ class DynamoRecordSink:
         return self._schemas[table.name]
 
     def _describe(self, name: str) -> KeySchema:
-        failures = 0
-        while True:
-            try:
-                return self._schema(name)
-            except ServiceUnavailableError:
-                failures += 1
-                if failures == self._backoff.attempts:
-                    raise
-                self._sleep(self._backoff.delay(failures))
+        return retrying(
+            lambda: self._schema(name), on=ServiceUnavailableError, backoff=self._backoff, sleep=self._sleep
+        )
 
     def _schema(self, name: str) -> KeySchema:
         with translating(f"dynamodb:DescribeTable on table {name}", missing=missing_table):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import psycopg
 
+from penstock.aws.backoff import Backoff
+from penstock.aws.retry import retrying
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import is_lost_race
 
 T = TypeVar("T")
 
-# A deadlock takes PostgreSQL a second to notice; with these pauses eight loaders of the same keys get through.
-ATTEMPTS = 8
-PAUSE = 0.05  # seconds, doubled each time, of which a random part is slept
+# A deadlock takes PostgreSQL a second to notice; with these waits eight loaders of the same keys get through.
+RETRY_POLICY = Backoff(attempts=8, base=0.1, cap=6.4)
 
 
 def transact(connection: Connection, work: Callable[[], T], sleep: Callable[[float], None], *, creating: bool) -> T:
@@ -23,13 +24,10 @@ def transact(connection: Connection, work: Callable[[], T], sleep: Callable[[flo
 
     ``creating``: finding that another has just created the same is a lost race, too.
     """
-    attempt = 1
-    while True:
-        try:
-            with connection.transaction():
-                return work()
-        except psycopg.Error as error:
-            if attempt == ATTEMPTS or not is_lost_race(error, creating=creating):
-                raise
-        sleep(PAUSE * 2**attempt * random.random())
-        attempt += 1
+
+    def transaction() -> T:
+        with connection.transaction():
+            return work()
+
+    lost = partial(is_lost_race, creating=creating)
+    return retrying(transaction, on=psycopg.Error, when=lost, backoff=RETRY_POLICY, sleep=sleep)
