@@ -22,7 +22,7 @@ from benchmarks.workloads.tables_server import Database, database
 
 from penstock_local.account import Account
 from penstock_local.runtime import Function
-from penstock_local.runtime.environment import Surroundings
+from penstock_local.runtime.environment import IngestEnvironment
 from penstock_local.tools import checkout
 
 FILES, RECORDS = 500, 10  # 0.6 MB
@@ -66,14 +66,14 @@ is in, and what it thereby saves is a fourth of Penstock's CPU."""
 class Bench:
     """The servers, the files in their bucket, and a contender's function at a size."""
 
-    def __init__(self, surroundings: Surroundings, tables: Database, files: int, form: Form) -> None:
-        self._surroundings = surroundings
+    def __init__(self, ingest_environment: IngestEnvironment, tables: Database, files: int, form: Form) -> None:
+        self._ingest_environment = ingest_environment
         self._tables = tables
         self._give_up = form.give_up
         self._largest = max(form.sizes)
         self._numbers = count(1)
         content = dict(_media_files(files, RECORDS))
-        self._uploads = [surroundings.upload(name, body) for name, body in content.items()]
+        self._uploads = [ingest_environment.upload(name, body) for name, body in content.items()]
         self._expected = _loaded(tables, [record for body in content.values() for record in json.loads(body)])
         self.size = sum(map(len, content.values()))
 
@@ -87,13 +87,13 @@ class Bench:
     def _function(self, contender: Contender, memory: int) -> Function:
         dsn, routes = self._tables.dsn, str(MEDIA / "routes.toml")
         if contender is OURS:
-            return self._surroundings.ingest(
+            return self._ingest_environment.ingest(
                 memory=memory,
                 timeout=self._give_up,
                 env={"PENSTOCK_POSTGRES_DSN": dsn, "PENSTOCK_ROUTES_URI": routes},
             )
         environment = {
-            **self._surroundings.environment,
+            **self._ingest_environment.environment,
             "PENSTOCK_POSTGRES_DSN": dsn,
             "PENSTOCK_ROUTES_URI": routes,
         }
@@ -134,9 +134,9 @@ def measure(form: Form) -> Result:
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         account = Account(stack.enter_context(light_server(JOBS_LATENCY)))
-        surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server(S3_LATENCY)))
+        ingest_environment = IngestEnvironment(account, s3_endpoint=stack.enter_context(s3_server(S3_LATENCY)))
         tables = stack.enter_context(database(content=CONTENT, clear=CLEAR))
-        bench = Bench(surroundings, tables, files, form)
+        bench = Bench(ingest_environment, tables, files, form)
         readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name="documents",

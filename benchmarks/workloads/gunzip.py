@@ -22,7 +22,7 @@ from benchmarks.s3_server import s3_server
 from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Function
-from penstock_local.runtime.environment import DESTINATION, Surroundings
+from penstock_local.runtime.environment import DESTINATION, IngestEnvironment
 from penstock_local.tools import checkout
 
 ROWS = 500_000  # 34 MB of gzip, 187 MB decoded
@@ -64,11 +64,11 @@ class Sample:
 class Bench:
     """The servers, the sample in its bucket, and a contender's function at a size."""
 
-    def __init__(self, surroundings: Surroundings, sample: Sample, give_up: float) -> None:
-        self._surroundings = surroundings
+    def __init__(self, ingest_environment: IngestEnvironment, sample: Sample, give_up: float) -> None:
+        self._ingest_environment = ingest_environment
         self._sample = sample
         self._give_up = give_up
-        self._upload = surroundings.upload(KEY, sample.path.read_bytes())
+        self._upload = ingest_environment.upload(KEY, sample.path.read_bytes())
 
     def run(self, contender: Contender, memory: int, repetition: int) -> Iterator[Reading]:
         event: Callable[[], object] = self._upload.event
@@ -86,12 +86,12 @@ class Bench:
 
     def _function(self, contender: Contender, memory: int) -> Function:
         if contender is OURS:
-            return self._surroundings.ingest(memory=memory, timeout=self._give_up)
-        return peer(MODULES[contender], memory, self._give_up, self._surroundings.environment)
+            return self._ingest_environment.ingest(memory=memory, timeout=self._give_up)
+        return peer(MODULES[contender], memory, self._give_up, self._ingest_environment.environment)
 
     def _compare(self) -> None:
         """The destination holds exactly the decoded bytes; they are then deleted."""
-        s3, digest = self._surroundings.s3, hashlib.sha256()
+        s3, digest = self._ingest_environment.s3, hashlib.sha256()
         for block in s3.get_object(Bucket=DESTINATION, Key=PLAIN)["Body"].iter_chunks(MIB):
             digest.update(block)
         s3.delete_object(Bucket=DESTINATION, Key=PLAIN)
@@ -111,8 +111,8 @@ def measure(form: Form) -> Result:
         account = stack.enter_context(emulator_only())
         tls = stack.enter_context(certificate())
         endpoint = stack.enter_context(s3_server(certificate=tls))
-        surroundings = Surroundings(account, s3_endpoint=endpoint, ca_bundle=str(tls / "cert.pem"))
-        bench = Bench(surroundings, sample, form.give_up)
+        ingest_environment = IngestEnvironment(account, s3_endpoint=endpoint, ca_bundle=str(tls / "cert.pem"))
+        bench = Bench(ingest_environment, sample, form.give_up)
         readings = Readings(tuple(take_turns(contenders, form, bench.run)))
     about = ABOUT.format(rows=rows, source=sample.path.stat().st_size / 1e6, size=sample.decoded / 1e6)
     return Result(

@@ -23,7 +23,7 @@ from benchmarks.workloads.tables import none_failed
 
 from penstock_local.account import Account
 from penstock_local.runtime import Function
-from penstock_local.runtime.environment import Surroundings
+from penstock_local.runtime.environment import IngestEnvironment
 
 ITEMS = 5_000  # 0.8 MB
 LATENCY = 0.005  # seconds
@@ -54,13 +54,13 @@ Typed = Mapping[str, Mapping[str, Any]]  # an item as DynamoDB writes JSON: {"se
 class Bench:
     """The servers, the file in its bucket, and a contender's function at a size."""
 
-    def __init__(self, surroundings: Surroundings, dynamodb: str, items: int, give_up: float) -> None:
-        self._surroundings = surroundings
+    def __init__(self, ingest_environment: IngestEnvironment, dynamodb: str, items: int, give_up: float) -> None:
+        self._ingest_environment = ingest_environment
         self._dynamodb = dynamodb
         self._give_up = give_up
         records = list(_records(items))
         body = _csv(records)
-        self._upload = surroundings.upload("items/records.csv", body)
+        self._upload = ingest_environment.upload("items/records.csv", body)
         self._expected = {record["id"]: _exact(_typed(record)) for record in records}
         self.size = len(body)
 
@@ -71,8 +71,8 @@ class Bench:
     def _function(self, contender: Contender, memory: int) -> Function:
         if contender is OURS:
             routes = {"PENSTOCK_ROUTES_URI": str(ROUTES)}
-            return self._surroundings.ingest(memory=memory, timeout=self._give_up, env=routes)
-        return peer(MODULES[contender], memory, self._give_up, self._surroundings.environment)
+            return self._ingest_environment.ingest(memory=memory, timeout=self._give_up, env=routes)
+        return peer(MODULES[contender], memory, self._give_up, self._ingest_environment.environment)
 
     def _event(self) -> object:
         written(self._dynamodb, TABLE)  # and forgotten
@@ -135,8 +135,8 @@ def measure(form: Form) -> Result:
     contenders = present((OURS, *MODULES))
     with ExitStack() as stack:
         dynamodb = stack.enter_context(light_server(LATENCY))
-        surroundings = Surroundings(Account(dynamodb), s3_endpoint=stack.enter_context(s3_server()))
-        bench = Bench(surroundings, dynamodb, items, form.give_up)
+        ingest_environment = IngestEnvironment(Account(dynamodb), s3_endpoint=stack.enter_context(s3_server()))
+        bench = Bench(ingest_environment, dynamodb, items, form.give_up)
         readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name="items",

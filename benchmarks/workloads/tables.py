@@ -21,7 +21,7 @@ from benchmarks.workloads.tables_server import Database, database
 
 from penstock_local.account import Account
 from penstock_local.runtime import Function
-from penstock_local.runtime.environment import Surroundings
+from penstock_local.runtime.environment import IngestEnvironment
 from penstock_local.tools import checkout
 
 LATENCY = 0.005  # seconds, of the jobs table
@@ -100,13 +100,15 @@ class Work:
 class Bench:
     """The servers, the sample in its bucket, and a contender's function at a size."""
 
-    def __init__(self, work: Work, surroundings: Surroundings, tables: Database, sample: Path, give_up: float) -> None:
+    def __init__(
+        self, work: Work, ingest_environment: IngestEnvironment, tables: Database, sample: Path, give_up: float
+    ) -> None:
         self._work = work
-        self._surroundings = surroundings
+        self._ingest_environment = ingest_environment
         self._tables = tables
         self._sample = sample
         self._give_up = give_up
-        self._upload = surroundings.upload(f"{work.route}/sample_csv.csv", sample.read_bytes())
+        self._upload = ingest_environment.upload(f"{work.route}/sample_csv.csv", sample.read_bytes())
         self._expected = _loaded(tables, sample)
         tables.execute(work.prepare)
 
@@ -118,12 +120,12 @@ class Bench:
     def _function(self, contender: Contender, memory: int) -> Function:
         dsn = self._tables.dsn
         if contender is OURS:
-            return self._surroundings.ingest(
+            return self._ingest_environment.ingest(
                 memory=memory,
                 timeout=self._give_up,
                 env={"PENSTOCK_POSTGRES_DSN": dsn, "PENSTOCK_ROUTES_URI": str(ROUTES)},
             )
-        environment = {**self._surroundings.environment, "PENSTOCK_POSTGRES_DSN": dsn}
+        environment = {**self._ingest_environment.environment, "PENSTOCK_POSTGRES_DSN": dsn}
         return peer(self._work.modules[contender], memory, self._give_up, environment)
 
     def _event(self, contender: Contender) -> object:
@@ -169,9 +171,9 @@ def _measure(work: Work, form: Form) -> Result:
     contenders = present((OURS, *work.modules))
     with ExitStack() as stack:
         account = Account(stack.enter_context(light_server(LATENCY)))
-        surroundings = Surroundings(account, s3_endpoint=stack.enter_context(s3_server()))
+        ingest_environment = IngestEnvironment(account, s3_endpoint=stack.enter_context(s3_server()))
         tables = stack.enter_context(database(content=CONTENT, clear=work.clear))
-        bench = Bench(work, surroundings, tables, sample, min(form.give_up, GIVE_UP))
+        bench = Bench(work, ingest_environment, tables, sample, min(form.give_up, GIVE_UP))
         readings = Readings(tuple(take_turns(contenders, form, bench.run, patience=WAIT_SECONDS)))
     return Result(
         name=work.name,

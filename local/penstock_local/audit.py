@@ -38,7 +38,7 @@ class Vulnerabilities:
         return BAD if self.found else UNKNOWN if self.unchecked else IN_ORDER
 
 
-def judged(report: Mapping[str, Any], wanted: Iterable[str]) -> Vulnerabilities:
+def parse_report(report: Mapping[str, Any], wanted: Iterable[str]) -> Vulnerabilities:
     """What pip-audit's JSON says of the packages. It passes over those that the database does not know and still
     exits with 0: where a database cannot be reached in full, that is all of them."""
     known = {one["name"]: one for one in report.get("dependencies", ()) if "skip_reason" not in one}
@@ -58,7 +58,7 @@ def look_up(environment: Path, packages: Iterable[Package]) -> Vulnerabilities:
         pins.writelines(f"{name}=={version}\n" for name, version in wanted.items())
         pins.flush()
         for service in SERVICES:
-            answer = judged(_ask(environment, service, pins.name), wanted)
+            answer = parse_report(_ask(environment, service, pins.name), wanted)
             if len(answer.unchecked) < len(best.unchecked):
                 best = answer
             if not best.unchecked:

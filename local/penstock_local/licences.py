@@ -101,7 +101,7 @@ def licence_of(package: Distribution) -> str:
     return " OR ".join(spelled) if spelled and all(map(_is_known, spelled)) else "unknown"
 
 
-def complaints(packages: Iterable[Package]) -> list[str]:
+def licence_problems(packages: Iterable[Package]) -> list[str]:
     """What must not ship as it is: licences that are unknown, or ask for more and are not explained."""
     return [
         f"{one.name} {one.version}: its licence is {one.licence}, which nobody has explained"
@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> int:
     """Write the page, or check it: 1 where it is not current, or something may not ship."""
     root = checkout()
     packages = shipped(root)
-    problems = complaints(packages)
+    problems = licence_problems(packages)
     text = page(packages)
     if "--check" not in arguments:
         (root / PAGE).write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ from penstock_local.tools import ensure
 TOOL = "localstack"
 LAUNCHER = Path(__file__).parent / "emulator" / "localstack_launch.py"
 HEALTH = "/_localstack/health"
-STARTING = 180.0  # seconds; ten are the rule
+START_TIMEOUT = 180.0  # seconds; ten are the rule
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _free_port() -> int:
 
 
 def _wait_until_healthy(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + STARTING
+    deadline = time.monotonic() + START_TIMEOUT
     while not _is_healthy(port):
         if child.poll() is not None or time.monotonic() > deadline:
             said = log.read_text(errors="replace").strip()[-2000:]

@@ -29,8 +29,8 @@ from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, 
 
 HOST = "127.0.0.1"
 ROLE = "penstock"
-STARTING = 30.0  # seconds; half a second is the rule
-ENDING = 10.0
+START_TIMEOUT = 30.0  # seconds; half a second is the rule
+STOP_TIMEOUT = 10.0
 ATTEMPTS = 5  # a free port may be taken by someone else before the server binds it
 
 # Waits until this process's end of the pipe closes.
@@ -124,7 +124,7 @@ def _end(data_dir: Path, leader: int) -> None:
     for kind in (signal.SIGINT, signal.SIGQUIT):  # roll back and disconnect; then at once
         with suppress(ProcessLookupError):
             os.kill(leader, kind)
-        deadline = time.monotonic() + ENDING
+        deadline = time.monotonic() + STOP_TIMEOUT
         while time.monotonic() < deadline:
             with suppress(ChildProcessError):
                 os.waitpid(leader, os.WNOHANG)
@@ -199,7 +199,7 @@ def _launch(
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], dsn: str) -> None:
-    deadline = time.monotonic() + STARTING
+    deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
             with psycopg.connect(dsn, autocommit=True) as connection:

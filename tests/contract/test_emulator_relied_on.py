@@ -183,7 +183,7 @@ def test_a_postponed_message_is_hidden_and_a_spent_one_goes_to_the_dead_letters(
 LAMBDA = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
 }
-PROBING = """
+PROBE_SECONDS = """
 import json, logging, os, sys, time
 import boto3
 from botocore.exceptions import ClientError
@@ -212,7 +212,7 @@ def handler(event, context):
 def probing(account: Account) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("app.py", PROBING)
+        file.writestr("app.py", PROBE_SECONDS)
     iam = account.client("iam")
     role = iam.create_role(RoleName="probing", AssumeRolePolicyDocument=json.dumps(LAMBDA))["Role"]["Arn"]
     allowed = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/allowed/*"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from penstock_local.runtime import CapsUnavailableError, Function
-from penstock_local.runtime.caps import PREFIX, ControlGroups, Kind, Size, cap
+from penstock_local.runtime.caps import PREFIX, CapMode, ControlGroups, Size, cap
 from penstock_local.runtime.sandbox import can_unshare
 
 HANDLER = """
@@ -275,7 +275,7 @@ def test_an_unavailable_cap_that_was_asked_for_is_an_error(task_root: Path, monk
         pass
 
 
-@pytest.mark.parametrize("kind", ["auto", "rlimit", "none"])
-def test_every_cap_runs_the_handler(kind: Kind, task_root: Path) -> None:
-    with Function("app.handler", task_root, caps=kind) as function:
+@pytest.mark.parametrize("mode", ["auto", "rlimit", "none"])
+def test_every_cap_runs_the_handler(mode: CapMode, task_root: Path) -> None:
+    with Function("app.handler", task_root, caps=mode) as function:
         assert function.invoke({}).ok

@@ -17,20 +17,20 @@ from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import CapsUnavailableError, Invocation
 from penstock_local.runtime.caps import Size, cap
-from penstock_local.runtime.environment import DESTINATION, Surroundings
+from penstock_local.runtime.environment import DESTINATION, IngestEnvironment
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-def surroundings() -> Iterator[Surroundings]:
+def ingest_environment() -> Iterator[IngestEnvironment]:
     with emulator_only() as account:
-        surroundings = Surroundings(account)
-        surroundings.s3.put_bucket_versioning(
+        ingest_environment = IngestEnvironment(account)
+        ingest_environment.s3.put_bucket_versioning(
             Bucket=DESTINATION, VersioningConfiguration={"Status": "Enabled"}
         )  # so that a second result would show
-        yield surroundings
+        yield ingest_environment
 
 
 def has_cpu_cap() -> bool:
@@ -44,20 +44,20 @@ def has_cpu_cap() -> bool:
 needs_cpu_cap = pytest.mark.skipif(not has_cpu_cap(), reason="needs control groups")
 
 
-def results(surroundings: Surroundings) -> list[str]:
-    versions = surroundings.s3.list_object_versions(Bucket=DESTINATION)
+def results(ingest_environment: IngestEnvironment) -> list[str]:
+    versions = ingest_environment.s3.list_object_versions(Bucket=DESTINATION)
     return [entry["Key"] for entry in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]]
 
 
-def digest_of(surroundings: Surroundings, key: str) -> str:
+def digest_of(ingest_environment: IngestEnvironment, key: str) -> str:
     digest = hashlib.sha256()
-    for block in surroundings.s3.get_object(Bucket=DESTINATION, Key=key)["Body"].iter_chunks(MIB):
+    for block in ingest_environment.s3.get_object(Bucket=DESTINATION, Key=key)["Body"].iter_chunks(MIB):
         digest.update(block)
     return digest.hexdigest()
 
 
-def open_uploads(surroundings: Surroundings) -> list[str]:
-    uploads = surroundings.s3.list_multipart_uploads(Bucket=DESTINATION).get("Uploads", [])
+def open_uploads(ingest_environment: IngestEnvironment) -> list[str]:
+    uploads = ingest_environment.s3.list_multipart_uploads(Bucket=DESTINATION).get("Uploads", [])
     return [upload["UploadId"] for upload in uploads]
 
 
@@ -91,10 +91,10 @@ def sample() -> Sample:
 
 
 def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
-    surroundings: Surroundings, million: Path, capsys: pytest.CaptureFixture[str]
+    ingest_environment: IngestEnvironment, million: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload = surroundings.upload("accidents.csv.gz", million.read_bytes())
-    with surroundings.ingest(memory=128, vcpus=1.0) as function:
+    upload = ingest_environment.upload("accidents.csv.gz", million.read_bytes())
+    with ingest_environment.ingest(memory=128, vcpus=1.0) as function:
         invocation = function.invoke(upload.event())
     peak, resident = invocation.peak_bytes / MIB, invocation.rss_peak_bytes / MIB
     with capsys.disabled():
@@ -104,71 +104,75 @@ def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
     with gzip.open(million) as stream:
         while block := stream.read(MIB):
             decoded.update(block)
-    assert digest_of(surroundings, "accidents.csv") == decoded.hexdigest()
+    assert digest_of(ingest_environment, "accidents.csv") == decoded.hexdigest()
     assert invocation.left_in_tmp == ()
     assert max(invocation.peak_bytes, invocation.rss_peak_bytes) < 110 * MIB
 
 
 @pytest.mark.long
-def test_resource_limits_are_enough_as_well(surroundings: Surroundings, sample: Sample) -> None:
-    upload = surroundings.upload("accidents.csv.gz", sample.packed)
-    with surroundings.ingest(memory=128, caps="rlimit") as function:
+def test_resource_limits_are_enough_as_well(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+    upload = ingest_environment.upload("accidents.csv.gz", sample.packed)
+    with ingest_environment.ingest(memory=128, caps="rlimit") as function:
         assert state_of(function.invoke(upload.event())) == "succeeded"
-    assert digest_of(surroundings, "accidents.csv") == sample.digest
+    assert digest_of(ingest_environment, "accidents.csv") == sample.digest
 
 
-def test_kill_9_in_mid_job_and_the_retry_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
-    event = surroundings.upload("accidents.csv.gz", sample.packed).event()
+def test_kill_9_in_mid_job_and_the_retry_make_one_result(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+    event = ingest_environment.upload("accidents.csv.gz", sample.packed).event()
     lease = {"PENSTOCK_LEASE_SECONDS": "3", "PENSTOCK_BEAT_SECONDS": "0.5"}
-    with surroundings.ingest(vcpus=0.25, env=lease) as function:
+    with ingest_environment.ingest(vcpus=0.25, env=lease) as function:
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(function.invoke, event)
-            while not open_uploads(surroundings):
+            while not open_uploads(ingest_environment):
                 time.sleep(0.02)
             function.kill()
             assert running.result().killed
-        assert results(surroundings) == []
+        assert results(ingest_environment) == []
         while (retry := function.invoke(event)).error_type == "JobInProgressError":
             time.sleep(0.5)
     assert state_of(retry) == "succeeded"
-    assert results(surroundings) == ["accidents.csv"]
-    assert digest_of(surroundings, "accidents.csv") == sample.digest
-    assert open_uploads(surroundings) == []
+    assert results(ingest_environment) == ["accidents.csv"]
+    assert digest_of(ingest_environment, "accidents.csv") == sample.digest
+    assert open_uploads(ingest_environment) == []
 
 
 @pytest.mark.long
-def test_two_copies_of_an_event_at_once_make_one_result(surroundings: Surroundings, sample: Sample) -> None:
-    event = surroundings.upload("accidents.csv.gz", sample.packed).event()
+def test_two_copies_of_an_event_at_once_make_one_result(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+    event = ingest_environment.upload("accidents.csv.gz", sample.packed).event()
     with (
-        surroundings.ingest(vcpus=0.25) as one,
-        surroundings.ingest(vcpus=0.25) as other,
+        ingest_environment.ingest(vcpus=0.25) as one,
+        ingest_environment.ingest(vcpus=0.25) as other,
         ThreadPoolExecutor(2) as pool,
     ):
         both = list(pool.map(lambda function: function.invoke(event), (one, other)))
         repeat = one.invoke(event)
     assert [state_of(copy) for copy in both if not stood_back(copy)] == ["succeeded"]
     assert repeat.payload["jobs"][0]["repeat"]
-    assert results(surroundings) == ["accidents.csv"]
-    assert digest_of(surroundings, "accidents.csv") == sample.digest
-    assert open_uploads(surroundings) == []
+    assert results(ingest_environment) == ["accidents.csv"]
+    assert digest_of(ingest_environment, "accidents.csv") == sample.digest
+    assert open_uploads(ingest_environment) == []
 
 
-def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(surroundings: Surroundings, sample: Sample) -> None:
-    upload = surroundings.upload("cut.csv.gz", sample.packed[:-1000])
-    with surroundings.ingest(vcpus=1.0) as function:
+def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(
+    ingest_environment: IngestEnvironment, sample: Sample
+) -> None:
+    upload = ingest_environment.upload("cut.csv.gz", sample.packed[:-1000])
+    with ingest_environment.ingest(vcpus=1.0) as function:
         invocation = function.invoke(upload.event())
     assert state_of(invocation) == "failed"
     assert invocation.payload["jobs"][0]["error"] == "TruncatedSourceError"
-    assert (results(surroundings), open_uploads(surroundings)) == ([], [])
+    assert (results(ingest_environment), open_uploads(ingest_environment)) == ([], [])
 
 
 @needs_cpu_cap
-def test_a_job_that_cannot_end_in_time_fails_before_lambda_ends_it(surroundings: Surroundings, sample: Sample) -> None:
+def test_a_job_that_cannot_end_in_time_fails_before_lambda_ends_it(
+    ingest_environment: IngestEnvironment, sample: Sample
+) -> None:
     # The cold start alone may take seconds where others use the machine as well.
-    upload = surroundings.upload("long.csv.gz", sample.packed * 10)
-    with surroundings.ingest(timeout=15.0, env={"PENSTOCK_MARGIN_SECONDS": "5"}) as function:
+    upload = ingest_environment.upload("long.csv.gz", sample.packed * 10)
+    with ingest_environment.ingest(timeout=15.0, env={"PENSTOCK_MARGIN_SECONDS": "5"}) as function:
         invocation = function.invoke(upload.event())
     assert not invocation.timed_out
     assert state_of(invocation) == "failed"
     assert invocation.payload["jobs"][0]["error"] == "TimeLimitError"
-    assert (results(surroundings), open_uploads(surroundings)) == ([], [])
+    assert (results(ingest_environment), open_uploads(ingest_environment)) == ([], [])

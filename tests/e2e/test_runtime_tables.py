@@ -16,7 +16,7 @@ from lengths import long
 from penstock_local import postgres
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Invocation
-from penstock_local.runtime.environment import Surroundings
+from penstock_local.runtime.environment import IngestEnvironment
 
 MIB = 1024 * 1024
 ROWS = 500_000
@@ -59,9 +59,9 @@ def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def surroundings() -> Iterator[Surroundings]:
+def ingest_environment() -> Iterator[IngestEnvironment]:
     with emulator_only() as account:
-        yield Surroundings(account)
+        yield IngestEnvironment(account)
 
 
 def environment(tmp_path: Path, dsn: str, mode: str) -> dict[str, str]:
@@ -95,10 +95,10 @@ def expected() -> tuple[object, ...]:
 
 @pytest.mark.long
 def test_500_000_rows_pass_through_128_mb(
-    surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ingest_environment: IngestEnvironment, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload = surroundings.upload("trips.csv", csv)
-    with surroundings.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "replace")) as function:
+    upload = ingest_environment.upload("trips.csv", csv)
+    with ingest_environment.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "replace")) as function:
         done = function.invoke(upload.event())
     job = outcome_of(done)
     peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB
@@ -114,13 +114,13 @@ def test_500_000_rows_pass_through_128_mb(
 
 @pytest.mark.parametrize("mode", ["append", long("upsert"), long("replace")])
 def test_a_killed_load_is_finished_with_every_row_exactly_once(
-    surroundings: Surroundings, csv: bytes, dsn: str, tmp_path: Path, mode: str
+    ingest_environment: IngestEnvironment, csv: bytes, dsn: str, tmp_path: Path, mode: str
 ) -> None:
     with psycopg.connect(dsn, autocommit=True) as database:
         database.execute("DROP TABLE IF EXISTS trips")
-    event = surroundings.upload(f"{mode}.csv", csv).event()
+    event = ingest_environment.upload(f"{mode}.csv", csv).event()
     draw = random.Random(mode)
-    with surroundings.ingest(memory=512, vcpus=1.0, env=environment(tmp_path, dsn, mode)) as function:
+    with ingest_environment.ingest(memory=512, vcpus=1.0, env=environment(tmp_path, dsn, mode)) as function:
         kills = 0
         invocation = None
         while invocation is None or not invocation.ok:
@@ -154,15 +154,15 @@ def burst(number: int, size: int) -> bytes:
 
 @pytest.mark.long
 def test_a_burst_of_small_files_passes_through_128_mb(
-    surroundings: Surroundings, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ingest_environment: IngestEnvironment, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = [size for count, size in BURST.items() for _ in range(count)]
     random.Random(7).shuffle(sizes)
-    uploads = [surroundings.upload(f"{number}.csv", burst(number, size)) for number, size in enumerate(sizes)]
+    uploads = [ingest_environment.upload(f"{number}.csv", burst(number, size)) for number, size in enumerate(sizes)]
     event = {"Records": [record for upload in uploads for record in upload.event()["Records"]]}
     with psycopg.connect(dsn, autocommit=True) as database:
         database.execute("DROP TABLE IF EXISTS trips, penstock_ledger")
-    with surroundings.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "append")) as function:
+    with ingest_environment.ingest(memory=128, vcpus=1.0, env=environment(tmp_path, dsn, "append")) as function:
         done = function.invoke(event)
     assert done.ok, f"{done.error_type}: {done.error_message}\n{done.log}"
     peak, resident = done.peak_bytes / MIB, done.rss_peak_bytes / MIB

@@ -9,7 +9,7 @@ import pytest
 from hostile_workbooks import HOSTILE
 from penstock_local import postgres
 from penstock_local.account import emulator_only
-from penstock_local.runtime.environment import Surroundings
+from penstock_local.runtime.environment import IngestEnvironment
 
 MIB = 1024 * 1024
 ROUTE = """
@@ -33,7 +33,7 @@ def routes(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_hostile_workbooks_fail_within_128_mb(routes: Path, tmp_path: Path) -> None:
     with postgres.running(tmp_path / "postgres") as dsn, emulator_only() as account:
-        around = Surroundings(account)
+        around = IngestEnvironment(account)
         environment = {"PENSTOCK_ROUTES_URI": str(routes), "PENSTOCK_POSTGRES_DSN": dsn}
         with around.ingest(memory=128, vcpus=1.0, env=environment) as function:
             for name, make in HOSTILE.items():

@@ -1,4 +1,4 @@
-"""The short form of `make sam-local`: each function once, in Lambda's image, where a Docker engine has it."""
+"""The short form of `make sam-local`: invokes each function in Lambda's image, if a Docker engine has the image."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from penstock_local.deploy import build
 from penstock_local.errors import LocalStackError
 from penstock_local.sam_local.executions import SHORT
 from penstock_local.sam_local.functions import IMAGE, Functions, bridge_address, has_image
-from penstock_local.sam_local.site import Site, furnish
+from penstock_local.sam_local.resources import Resources, create_resources
 from penstock_local.stack import FUNCTIONS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a Docker bridge to this machine")
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def resources() -> Iterator[Resources]:
     try:
         bridge = bridge_address()
     except LocalStackError as error:
         pytest.skip(str(error))
     if not has_image():
-        pytest.skip(f"the Docker engine has no {IMAGE}: docker pull it")
+        pytest.skip(f"the Docker engine does not have {IMAGE}: run docker pull {IMAGE}")
     with emulator_only(bridge) as account:
-        yield furnish(account)
+        yield create_resources(account)
 
 
 @pytest.mark.timeout(600)
-def test_every_function_answers_right_in_lambdas_image(site: Site, tmp_path: Path) -> None:
-    functions = Functions(site.account, build(), tmp_path, site.variables)
+def test_every_function_gives_the_expected_answer_in_lambdas_image(resources: Resources, tmp_path: Path) -> None:
+    functions = Functions(resources.account, build(), tmp_path, resources.variables)
     called = set()
-    for job_report in SHORT:
-        for one in job_report(site, functions):
-            assert not one.problem, one
-            called.add(one.name)
+    for scenario in SHORT:
+        for check in scenario(resources, functions):
+            assert not check.problem, check
+            called.add(check.name)
     assert called >= set(FUNCTIONS)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock_local.audit import BAD, IN_ORDER, UNKNOWN, judged
-from penstock_local.licences import EXPLAINED, PAGE, Package, complaints, licence_of, page, shipped
+from penstock_local.audit import BAD, IN_ORDER, UNKNOWN, parse_report
+from penstock_local.licences import EXPLAINED, PAGE, Package, licence_of, licence_problems, page, shipped
 from penstock_local.tools import checkout
 
 
@@ -30,7 +30,7 @@ def test_the_page_of_licences_is_current() -> None:
 
 
 def test_whatever_ships_may_ship() -> None:
-    assert complaints(shipped(checkout())) == []
+    assert licence_problems(shipped(checkout())) == []
 
 
 def test_the_layer_holds_what_its_requirements_list_and_no_more() -> None:
@@ -83,7 +83,7 @@ def test_a_licence_is_what_the_metadata_say(tmp_path: Path, fields: dict[str, st
 def test_what_is_unknown_or_asks_for_more_is_refused_unless_it_is_explained(
     name: str, licence: str, refused: bool
 ) -> None:
-    assert bool(complaints([Package(name, "1.0", licence, layer=True)])) is refused
+    assert bool(licence_problems([Package(name, "1.0", licence, layer=True)])) is refused
 
 
 def entry(name: str, *vulnerabilities: str) -> dict[str, object]:
@@ -91,21 +91,21 @@ def entry(name: str, *vulnerabilities: str) -> dict[str, object]:
 
 
 def test_packages_without_known_vulnerabilities_are_in_order() -> None:
-    assert judged({"dependencies": [entry("a"), entry("b")]}, ["a", "b"]).verdict == IN_ORDER
+    assert parse_report({"dependencies": [entry("a"), entry("b")]}, ["a", "b"]).verdict == IN_ORDER
 
 
 def test_a_vulnerability_is_named_with_its_fix() -> None:
-    answer = judged({"dependencies": [entry("a", "CVE-1")]}, ["a"])
+    answer = parse_report({"dependencies": [entry("a", "CVE-1")]}, ["a"])
     assert answer.verdict == BAD
     assert answer.found == ("a 1.0: CVE-1, fixed in 2.0",)
 
 
 def test_what_the_database_passes_over_was_not_checked() -> None:
     skipped = {"name": "b", "skip_reason": "Dependency not found on PyPI and could not be audited"}
-    answer = judged({"dependencies": [entry("a"), skipped]}, ["a", "b"])
+    answer = parse_report({"dependencies": [entry("a"), skipped]}, ["a", "b"])
     assert answer.verdict == UNKNOWN
     assert answer.unchecked == ("b",)
 
 
 def test_a_database_that_does_not_answer_has_checked_nothing() -> None:
-    assert judged({}, ["a", "b"]).unchecked == ("a", "b")
+    assert parse_report({}, ["a", "b"]).unchecked == ("a", "b")

@@ -1,4 +1,4 @@
-"""The events of `make sam-local`, and when it finds an answer right. The rest of it needs Docker."""
+"""The events of `make sam-local`, and how it checks an answer. The rest needs Docker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from penstock.jobs.events import read_event
 from penstock.large_jobs.survey import Piece
 from penstock.model.serialization import from_plain, to_plain
 from penstock.model.span import Span
-from penstock_local.sam_local.arrivals import EXPECTED, ODD_KEY, PLAIN_KEY
-from penstock_local.sam_local.events import event_file, fitted
-from penstock_local.sam_local.job_report import seen
+from penstock_local.sam_local.checks import check
+from penstock_local.sam_local.events import event_file, with_real_objects
+from penstock_local.sam_local.ingest_events import EXPECTED, ODD_KEY, PLAIN_KEY
 from penstock_local.tools import checkout
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -22,8 +22,8 @@ HEADS: dict[str, dict[str, Any]] = {
     f"{ODD_KEY}.gz": {"VersionId": "v2", "ETag": '"e2"', "ContentLength": 22},
 }
 STATES = json.loads((checkout() / "statemachine" / "job.asl.json").read_text())["States"]
-# By the event's file: what the state machine hands to the function.
-HANDED = {
+# By event file: the parameters that the state machine passes to the function.
+PARAMETERS = {
     "plan": STATES["Plan"]["Parameters"],
     "index": STATES["Index"]["Parameters"],
     "index-piece": STATES["Survey"]["ItemSelector"],
@@ -39,9 +39,9 @@ def test_every_event_file_has_an_expected_answer() -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_fitted_event_differs_in_version_etag_and_size_only(name: str) -> None:
+def test_an_event_with_real_objects_differs_in_version_etag_and_size_only(name: str) -> None:
     event = event_file(name)
-    before, after = read_event(event), read_event(fitted(event, HEADS))
+    before, after = read_event(event), read_event(with_real_objects(event, HEADS))
     assert [message.id for message in after] == [message.id for message in before]
     for old, new in zip(before, after, strict=True):
         assert (new.problem is None) == (old.problem is None)
@@ -52,23 +52,23 @@ def test_a_fitted_event_differs_in_version_etag_and_size_only(name: str) -> None
             assert real == replace(source, version_id=version, etag=etag, size=head["ContentLength"])
 
 
-def test_every_event_of_a_step_is_one_of_the_machine_or_of_its_end() -> None:
+def test_every_step_event_is_one_of_the_state_machine_or_of_its_end() -> None:
     files = {path.stem for path in (checkout() / "events" / "steps").glob("*.json")}
-    assert files == {*HANDED, "abort-stopped"}
+    assert files == {*PARAMETERS, "abort-stopped"}
 
 
-@pytest.mark.parametrize("name", HANDED)
-def test_an_event_of_a_step_has_what_the_state_machine_hands_over(name: str) -> None:
-    assert set(event_file(f"steps/{name}")) == {parameter.removesuffix(".$") for parameter in HANDED[name]}
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_step_event_has_the_parameters_of_the_state_machine(name: str) -> None:
+    assert set(event_file(f"steps/{name}")) == {parameter.removesuffix(".$") for parameter in PARAMETERS[name]}
 
 
 @pytest.mark.parametrize(("name", "item", "kind"), [("work", "span", Span), ("index-piece", "piece", Piece)])
-def test_an_item_of_a_map_is_written_as_the_manifest_has_it(name: str, item: str, kind: type) -> None:
+def test_an_item_of_a_map_has_the_form_of_the_manifest(name: str, item: str, kind: type) -> None:
     found = event_file(f"steps/{name}")[item]
     assert to_plain(from_plain(kind, found)) == found
 
 
-def test_the_readme_lists_every_event_of_a_step() -> None:
+def test_the_readme_lists_every_step_event() -> None:
     events = checkout() / "events"
     listed = (events / "README.md").read_text()
     assert [path.stem for path in (events / "steps").glob("*.json") if f"`steps/{path.name}`" not in listed] == []
@@ -84,10 +84,10 @@ def test_the_readme_lists_every_event_of_a_step() -> None:
         (None, False),
     ],
 )
-def test_an_answer_is_right_when_it_has_what_is_expected(found: object, right: bool) -> None:
-    assert (not seen("abort", found, {"state": "failed"}).problem) == right
+def test_an_answer_is_right_if_it_contains_the_expected_entries(found: object, right: bool) -> None:
+    assert (not check("abort", found, {"state": "failed"}).problem) == right
 
 
 @pytest.mark.parametrize(("found", "right"), [([], True), (["in/left.csv"], False), (None, False)])
-def test_what_stands_is_right_when_it_is_what_is_expected(found: object, right: bool) -> None:
-    assert (not seen("open uploads", found, []).problem) == right
+def test_a_list_is_right_if_it_equals_the_expected_list(found: object, right: bool) -> None:
+    assert (not check("open uploads", found, []).problem) == right

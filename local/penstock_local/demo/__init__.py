@@ -1,1 +1,1 @@
-"""`make demo`: real files through the deployed template, watched and then checked byte by byte."""
+"""`make demo`: sends real files through the deployed template and checks the results byte by byte."""

@@ -1,4 +1,4 @@
-"""Run a handler in the real Lambda runtime client, at the real size of its function, and say what it cost."""
+"""Runs a handler in the real Lambda runtime client, at the size of its function, and measures the cost."""
 
 from penstock_local.runtime.caps import CapsUnavailableError
 from penstock_local.runtime.function import Function

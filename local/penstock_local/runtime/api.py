@@ -1,4 +1,4 @@
-"""The Runtime API: what Lambda's service shows to the runtime client inside a function.
+"""The Lambda Runtime API, which the runtime client inside a function calls.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -29,21 +29,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The function's module is imported and it asks for its first event. ``at``: time.monotonic()."""
+    """The function's module is imported, and the process requests its first event. ``at`` is time.monotonic()."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the handler returned, as JSON text."""
+class InvocationResponse:
+    """The handler's return value as JSON text."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What the handler, or the import of its module, raised."""
+class FunctionError:
+    """The exception that the handler, or the import of its module, raised."""
 
     type: str
     message: str
@@ -52,21 +52,21 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The process is gone: its exit status, or the negated number of the signal that ended it."""
+    """The process has ended. ``status`` is its exit status, or the negated number of the signal that ended it."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """Nothing was reported in time."""
+class NoReport:
+    """No report came in time."""
 
 
-Report = Ready | Answer | Fault | Exit | Silence
+Report = Ready | InvocationResponse | FunctionError | Exit | NoReport
 
 
 class RuntimeApi:
-    """Serves one function process on loopback. ``requests`` go in; ``reports`` come out, in order."""
+    """Serves one function process on loopback: takes ``requests`` and returns ``reports``, in order."""
 
     def __init__(self) -> None:
         self.reports: SimpleQueue[Report] = SimpleQueue()
@@ -80,11 +80,11 @@ class RuntimeApi:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def wait(self, seconds: float) -> Report:
-        """The next report, or Silence."""
+        """The next report, or NoReport after ``seconds``."""
         try:
             return self.reports.get(timeout=seconds)
         except Empty:
-            return Silence()
+            return NoReport()
 
     def close(self) -> None:
         self.requests.put(None)
@@ -102,12 +102,12 @@ class _Server(ThreadingHTTPServer):
         self.asked = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A process that is killed resets its connections; that it is gone arrives as Exit."""
+        """Ignored: a killed process resets its connections, and its end is reported as Exit."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's delayed acknowledgement
+    disable_nagle_algorithm = True  # otherwise each response waits 40 ms for the client's delayed acknowledgement
     server: _Server
 
     def do_GET(self) -> None:
@@ -138,10 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self.send_error(404)
         self._reply(202, b'{"status":"OK"}', {})
         if outcome["kind"] == "response":
-            return self.server.api.reports.put(Answer(body))
+            return self.server.api.reports.put(InvocationResponse(body))
         error = json.loads(body)
         return self.server.api.reports.put(
-            Fault(error["errorType"], error["errorMessage"], tuple(error.get("stackTrace", ())))
+            FunctionError(error["errorType"], error["errorMessage"], tuple(error.get("stackTrace", ())))
         )
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
@@ -152,4 +152,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
-        """Say nothing: the function's own log is what matters."""
+        """Requests are not logged, so that the log holds the function's lines only."""

@@ -1,7 +1,7 @@
-"""Lambda's size of a function, enforced by the kernel: memory, and CPU in proportion to it.
+"""The kernel enforces the size of a Lambda function: memory, and CPU in proportion to it.
 
-Control groups, version 1 or 2, where this process may make them (root, or a delegated group); else resource limits,
-which bound the memory that a process may ask for rather than what it uses, and leave the CPU alone.
+Control groups (version 1 or 2) are used if this process may create them, as root or in a delegated group. Otherwise
+resource limits are used: they limit the memory that a process allocates, not the memory it uses, and do not limit CPU.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MIB = 1024 * 1024
 FULL_VCPU_MB = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 PERIOD_US = 100_000
 PREFIX = "penstock-"
-Kind = Literal["auto", "cgroup", "rlimit", "none"]
+CapMode = Literal["auto", "cgroup", "rlimit", "none"]
 
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """``memory`` in MB (of 1024 x 1024 bytes); ``vcpus`` may be inf for no limit."""
+    """``memory`` is in MB (of 1024 x 1024 bytes). ``vcpus`` may be inf, which means no limit."""
 
     memory: int
     vcpus: float
@@ -40,12 +40,12 @@ class Size:
 
     @property
     def quota_us(self) -> int | None:
-        """CPU microseconds per period of 100 ms; None for no limit."""
+        """CPU microseconds per period of 100 ms; None means no limit."""
         return None if math.isinf(self.vcpus) else round(PERIOD_US * self.vcpus)
 
 
 class Cap(Protocol):
-    """A limit that a process enters by running ``enter`` (shell commands) before it becomes the function."""
+    """A limit. A process runs the shell commands of ``enter`` before it becomes the function."""
 
     @property
     def name(self) -> str: ...
@@ -54,23 +54,23 @@ class Cap(Protocol):
     def enter(self) -> tuple[str, ...]: ...
 
     def peak_bytes(self) -> int | None:
-        """Most memory in use so far, page cache included; None where the cap does not count."""
+        """The peak of memory in use so far, with page cache; None if the cap does not measure it."""
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed a process for memory."""
+        """Whether the kernel killed a process that ran out of memory."""
 
     def close(self) -> None: ...
 
 
 class CapsUnavailableError(RuntimeError):
-    """Control groups were asked for and cannot be made here."""
+    """Control groups were requested and cannot be created on this machine."""
 
 
-def cap(size: Size, kind: Kind = "auto") -> Cap:
-    """The strongest cap available here, or the one named. Raises CapsUnavailableError."""
-    if kind == "none":
+def cap(size: Size, mode: CapMode = "auto") -> Cap:
+    """The strongest cap that is available on this machine, or the named one. Raises CapsUnavailableError."""
+    if mode == "none":
         return NoCap()
-    if kind == "rlimit":
+    if mode == "rlimit":
         return ResourceLimits(size)
     mounts, own = Path("/proc/mounts"), Path("/proc/self/cgroup")
     if mounts.exists():
@@ -79,16 +79,16 @@ def cap(size: Size, kind: Kind = "auto") -> Cap:
             try:
                 return ControlGroups.create(size, parents)
             except OSError as error:
-                if kind == "cgroup":
-                    raise CapsUnavailableError(f"no control group can be made: {error}") from error
-    if kind == "cgroup":
+                if mode == "cgroup":
+                    raise CapsUnavailableError(f"cannot create a control group: {error}") from error
+    if mode == "cgroup":
         raise CapsUnavailableError("no control groups with memory and cpu are mounted")
     return ResourceLimits(size)
 
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """The groups under which new ones are made; the two are one in version 2."""
+    """The groups under which new groups are created. In version 2 both are the same group."""
 
     version: Literal[1, 2]
     memory: Path
@@ -96,13 +96,13 @@ class Parents:
 
 
 def find_parents(mounts: str, own: str) -> Parents | None:
-    """Where groups with memory and cpu can be made, from the text of /proc/mounts and /proc/self/cgroup."""
+    """Where groups with memory and cpu can be created, given the text of /proc/mounts and /proc/self/cgroup."""
     roots: dict[str, Path] = {}
     for line in mounts.splitlines():
-        _, point, kind, options = line.split()[:4]
-        if kind == "cgroup":
+        _, point, filesystem, options = line.split()[:4]
+        if filesystem == "cgroup":
             roots |= {option: Path(point) for option in options.split(",") if option in ("memory", "cpu")}
-        elif kind == "cgroup2":
+        elif filesystem == "cgroup2":
             roots["unified"] = Path(point)
     groups: dict[str, str] = {}
     for line in own.splitlines():
@@ -117,12 +117,12 @@ def find_parents(mounts: str, own: str) -> Parents | None:
 
 
 def _existing(root: Path, path: str) -> Path:
-    # Inside a container the path may be that of the host, which is not mounted here.
+    # In a container the path may be the host's, which is not mounted.
     return root / path if (root / path).is_dir() else root
 
 
 def _delegating(group: Path, root: Path) -> Parents | None:
-    """The nearest group that hands memory and cpu to its children: one that holds processes may not (version 2)."""
+    """The nearest group that delegates memory and cpu to its children. A group with processes cannot (version 2)."""
     for candidate in (group, *group.parents):
         control = candidate / "cgroup.subtree_control"
         if control.exists() and {"memory", "cpu"} <= set(control.read_text().split()):
@@ -134,7 +134,7 @@ def _delegating(group: Path, root: Path) -> Parents | None:
 
 @dataclass(frozen=True, slots=True)
 class ControlGroups:
-    """Memory and CPU of a fresh group. Swap is off, as on Lambda."""
+    """Limits memory and CPU of a new group. Swap is off, as on Lambda."""
 
     version: Literal[1, 2]
     memory: Path
@@ -156,12 +156,12 @@ class ControlGroups:
         return groups
 
     def settings(self, size: Size) -> Mapping[Path, str]:
-        """What to write where, in this order."""
+        """The text to write to each file, in this order."""
         limit, quota = str(size.memory * MIB), size.quota_us
         if self.version == 1:
             settings = {self.memory / "memory.limit_in_bytes": limit}
             swap = self.memory / "memory.memsw.limit_in_bytes"
-            if swap.exists():  # only where the kernel accounts for swap
+            if swap.exists():  # exists only if the kernel accounts for swap
                 settings[swap] = limit
             if quota is not None:
                 settings |= {
@@ -196,13 +196,13 @@ class ControlGroups:
         return int(counts.get("oom_kill", 0)) > 0
 
     def close(self) -> None:
-        """End what still runs in the groups and remove them."""
+        """Kill the processes in the groups and remove the groups."""
         for group in {self.memory, self.cpu}:
             _remove(group)
 
 
 def _remove(group: Path) -> None:
-    """With what the function may have left running; the kernel detaches a process a moment after its end."""
+    """Kill the group's processes and remove it. The kernel detaches a process shortly after its end."""
     for _ in range(100):
         try:
             return group.rmdir()
@@ -217,7 +217,7 @@ def _remove(group: Path) -> None:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the groups of runs that were killed before they could."""
+    """Remove the groups of killed runs."""
     for group in parent.glob(f"{PREFIX}*-*"):
         owner = group.name.removeprefix(PREFIX).split("-")[0]
         if not Path("/proc", owner).exists() and not (group / "cgroup.procs").read_text().strip():
@@ -226,7 +226,7 @@ def _sweep(parent: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ResourceLimits:
-    """RLIMIT_DATA: private writable memory. Thread stacks count in full, so they are made small."""
+    """RLIMIT_DATA limits private writable memory. Thread stacks count in full, so they are made small."""
 
     size: Size
     name: str = "rlimit"
@@ -242,12 +242,12 @@ class ResourceLimits:
         return False
 
     def close(self) -> None:
-        """Nothing outlives the process."""
+        """Nothing to remove: the limits end with the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoCap:
-    """No limit at all."""
+    """No limit."""
 
     name: str = "none"
     enter: tuple[str, ...] = ()
@@ -259,4 +259,4 @@ class NoCap:
         return False
 
     def close(self) -> None:
-        """Nothing was made."""
+        """Nothing to remove."""

@@ -1,4 +1,4 @@
-"""What the template gives the ingest function, made by hand: buckets, a jobs table, an environment and events."""
+"""The resources of the ingest function without the template: buckets, a jobs table, an environment and events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 
 from penstock_local.account import Account
-from penstock_local.runtime.caps import Kind
+from penstock_local.runtime.caps import CapMode
 from penstock_local.runtime.function import Function
 from penstock_local.tools import checkout
 
@@ -33,7 +33,7 @@ class Upload:
     etag: str
 
     def event(self) -> dict[str, Any]:
-        """S3's notification. Each call is another upload of the same bytes, as far as the function can tell."""
+        """The S3 notification. Each call has a new sequencer, so the function sees another upload of the same bytes."""
         entity = {"key": self.key, "size": self.size, "eTag": self.etag, "sequencer": f"{next(_sequence):016X}"}
         record = {
             "eventVersion": "2.1",
@@ -45,10 +45,10 @@ class Upload:
         return {"Records": [record]}
 
 
-class Surroundings:
-    """Empty buckets and an empty table in ``account``; objects may live on another S3 server.
+class IngestEnvironment:
+    """Empty buckets and an empty table in ``account``. ``s3_endpoint`` may name another S3 server for the objects.
 
-    ``ca_bundle`` is the file of the certificate that proves it, where it speaks TLS.
+    ``ca_bundle`` is the certificate file for that server if it uses TLS.
     """
 
     def __init__(self, account: Account, *, s3_endpoint: str = "", ca_bundle: str = "") -> None:
@@ -83,7 +83,7 @@ class Surroundings:
         )
 
     def upload(self, key: str, body: bytes) -> Upload:
-        """Put an object into the source bucket, which tells nobody."""
+        """Put an object into the source bucket, which sends no notification."""
         answer = self.s3.put_object(Bucket=SOURCE, Key=key, Body=body)
         return Upload(key, len(body), answer["ETag"].strip('"'))
 
@@ -93,7 +93,7 @@ class Surroundings:
         memory: int = 128,
         vcpus: float | None = None,
         timeout: float = 900.0,
-        caps: Kind = "auto",
+        caps: CapMode = "auto",
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Function:
         """The checkout's ingest function; ``env`` is added to its environment."""

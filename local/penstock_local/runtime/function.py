@@ -1,4 +1,4 @@
-"""A Lambda function on this machine: the real runtime client, Lambda's environment, its size and its timeout."""
+"""A Lambda function on this machine: the real runtime client with Lambda's environment, size and timeout."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from penstock_local.runtime.api import Answer, Exit, Ready, Request, Silence
-from penstock_local.runtime.caps import Kind, Size, cap
-from penstock_local.runtime.invocation import Invocation, fault_of
+from penstock_local.runtime.api import Exit, InvocationResponse, NoReport, Ready, Request
+from penstock_local.runtime.caps import CapMode, Size, cap
+from penstock_local.runtime.invocation import Invocation, error_of
 from penstock_local.runtime.sandbox import Sandbox
 
 REGION = "us-east-1"
@@ -21,11 +21,11 @@ ACCOUNT = "000000000000"
 
 
 class Function:
-    """A function, deployed here. A context manager; a process that dies is replaced at the next event.
+    """A function on this machine, as a context manager. The next event replaces a process that has ended.
 
-    ``handler`` is ``module.function`` in ``task_root``; ``layers`` are folders of importable code; ``memory`` is in
-    MB, ``timeout`` in seconds. ``vcpus`` is Lambda's share for that memory unless given; inf lifts the limit.
-    Raises CapsUnavailableError where ``caps`` names a kind that cannot be had.
+    ``handler`` is ``module.function`` in ``task_root``. ``layers`` are folders of importable code. ``memory`` is in MB,
+    ``timeout`` in seconds. The default of ``vcpus`` is Lambda's share for that memory; inf means no limit.
+    Raises CapsUnavailableError if the cap that ``caps`` names is not available.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Function:
         env: Mapping[str, str] | None = None,
         layers: tuple[Path, ...] = (),
         vcpus: float | None = None,
-        caps: Kind = "auto",
+        caps: CapMode = "auto",
     ) -> None:
         self.handler = handler
         self.task_root = task_root.resolve()
@@ -56,7 +56,7 @@ class Function:
         self._stop()
 
     def invoke(self, event: object) -> Invocation:
-        """Hand ``event`` over and wait for the end. One at a time, as on Lambda."""
+        """Send ``event`` and wait for the result. As on Lambda, one event at a time."""
         sandbox = self._sandbox or self._start()
         cold = sandbox.ready is None
         report = sandbox.ready or sandbox.initialise(self.timeout)
@@ -70,36 +70,36 @@ class Function:
             sandbox.api.requests.put(request)
             report = sandbox.api.wait(self.timeout)
         seconds = time.monotonic() - began
-        if isinstance(report, Silence):
+        if isinstance(report, NoReport):
             sandbox.kill()
         used = sandbox.usage()
         out_of_memory = isinstance(report, Exit) and sandbox.cap.out_of_memory()
-        fault = fault_of(report, timeout=self.timeout, out_of_memory=out_of_memory)
+        error = error_of(report, timeout=self.timeout, out_of_memory=out_of_memory)
         invocation = Invocation(
             request_id=request.id,
-            payload=json.loads(report.body) if isinstance(report, Answer) else None,
-            error_type=fault.type if fault else "",
-            error_message=fault.message if fault else "",
-            stack=fault.stack if fault else (),
+            payload=json.loads(report.body) if isinstance(report, InvocationResponse) else None,
+            error_type=error.type if error else "",
+            error_message=error.message if error else "",
+            stack=error.stack if error else (),
             seconds=seconds,
             cpu_seconds=used.cpu_seconds - idle.cpu_seconds,
             init_seconds=init_seconds,
             init_cpu_seconds=idle.cpu_seconds if cold else 0.0,
             peak_bytes=used.peak_bytes,
             rss_peak_bytes=used.rss_peak_bytes,
-            timed_out=isinstance(report, Silence),
+            timed_out=isinstance(report, NoReport),
             killed=isinstance(report, Exit) and report.status < 0,
             out_of_memory=out_of_memory,
             left_in_tmp=sandbox.left_in_tmp(),
             enforced_by=sandbox.cap.name,
             log=sandbox.log.read_bytes()[log_start:].decode(errors="replace"),
         )
-        if sandbox.ready is None or isinstance(report, Silence | Exit):
+        if sandbox.ready is None or isinstance(report, NoReport | Exit):
             self._stop()
         return invocation
 
     def kill(self) -> None:
-        """``kill -9`` in mid-invocation, from another thread; ``invoke`` then returns."""
+        """Send SIGKILL during an invocation, from another thread. ``invoke`` then returns."""
         if self._sandbox:
             self._sandbox.kill()
 

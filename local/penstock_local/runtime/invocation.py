@@ -1,4 +1,4 @@
-"""How one event fared, in Lambda's words."""
+"""The result of one event, in Lambda's terms."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_local.runtime.api import Exit, Fault, Report, Silence
+from penstock_local.runtime.api import Exit, FunctionError, NoReport, Report
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """The outcome and cost of one event.
 
-    ``payload`` is what the handler returned, decoded. A failure has an ``error_type`` instead: the class that the
+    ``payload`` is the decoded return value of the handler. A failure has an ``error_type`` instead: the class that the
     handler raised, or Lambda's name for the end of the process (``Runtime.ExitError``, ``Runtime.OutOfMemory``,
-    ``Sandbox.Timedout``). ``seconds`` runs from handing the event over to the answer; ``init_seconds`` is the cold
-    start before it, 0.0 when warm. Peaks are of the process's life so far: ``peak_bytes`` of its control group, page
-    cache included, ``rss_peak_bytes`` of its resident set (0 once it is dead). ``enforced_by`` says which cap was on:
+    ``Sandbox.Timedout``). ``seconds`` is the time from sending the event to the response; ``init_seconds`` is the cold
+    start before it, 0.0 when warm. Peaks are those since the process started: ``peak_bytes`` of its control group, with
+    page cache, ``rss_peak_bytes`` of its resident set (0 after it has ended). ``enforced_by`` is the name of the cap:
     ``cgroup v1``, ``cgroup v2``, ``rlimit`` or ``none``.
     """
 
@@ -44,19 +44,19 @@ class Invocation:
         return not self.error_type
 
 
-def fault_of(report: Report, *, timeout: float, out_of_memory: bool) -> Fault | None:
-    """What Lambda answers after this end; None where the handler returned."""
+def error_of(report: Report, *, timeout: float, out_of_memory: bool) -> FunctionError | None:
+    """The error that Lambda returns for this report; None if the handler returned."""
     match report:
-        case Fault():
+        case FunctionError():
             return report
-        case Silence():
-            return Fault("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds", ())
+        case NoReport():
+            return FunctionError("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds", ())
         case Exit() if out_of_memory:
-            return Fault("Runtime.OutOfMemory", "Runtime exited with error: signal: killed", ())
+            return FunctionError("Runtime.OutOfMemory", "Runtime exited with error: signal: killed", ())
         case Exit(status) if status < 0:
             name = signal.strsignal(-status) or str(-status)
-            return Fault("Runtime.ExitError", f"Runtime exited with error: signal: {name.lower()}", ())
+            return FunctionError("Runtime.ExitError", f"Runtime exited with error: signal: {name.lower()}", ())
         case Exit(status):
-            return Fault("Runtime.ExitError", f"Runtime exited with error: exit status {status}", ())
+            return FunctionError("Runtime.ExitError", f"Runtime exited with error: exit status {status}", ())
         case _:
             return None

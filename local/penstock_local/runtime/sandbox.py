@@ -1,7 +1,7 @@
-"""One life of a function: a process of the real runtime client, under a cap, in a file system that it cannot write.
+"""An execution environment of a function: a process of the real runtime client, under a cap, with a read-only disk.
 
-As on Lambda, only a directory of its own (TMPDIR) can be written; the host's /tmp, like all else, is read-only. That
-takes a mount namespace and so root; without it the directory is still the only place that TMPDIR names.
+As on Lambda, only the function's own directory (TMPDIR) is writable. Everything else, /tmp of the host included, is
+read-only. This needs a mount namespace and so root. Without root, only TMPDIR is set.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the process has used since it began."""
+    """The resources that the process has used since it started."""
 
     cpu_seconds: float
     peak_bytes: int
@@ -54,7 +54,7 @@ class Sandbox:
             self.tmp.mkdir()
             self.started = monotonic()
             with self.log.open("wb") as log:
-                self._process = subprocess.Popen(  # noqa: S603 - runs the interpreter that runs us
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter
                     _command(cap, self.tmp, (sys.executable, "-m", "awslambdaric", handler)),
                     cwd=task_root,
                     env={**env, "AWS_LAMBDA_RUNTIME_API": self.api.address, "TMPDIR": str(self.tmp)},
@@ -72,14 +72,14 @@ class Sandbox:
         return self._process.pid
 
     def initialise(self, timeout: float) -> Report:
-        """Wait until the handler's module is imported. Not Ready when it could not be."""
+        """Wait until the handler's module is imported. Any report other than Ready means that the import failed."""
         report = self.api.wait(timeout)
         if isinstance(report, Ready):
             self.ready = report
         return report
 
     def usage(self) -> Usage:
-        """Works until ``close``; of a process that has ended, the kernel no longer tells the resident peak."""
+        """Available until ``close``. After the process has ended, the kernel does not report the resident peak."""
         stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         resident = 0
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
@@ -87,7 +87,7 @@ class Sandbox:
                 resident = int(line.split()[1]) * KIB
         capped = self.cap.peak_bytes()
         return Usage(
-            cpu_seconds=sum(map(int, stat[11:15])) / TICKS,  # its own, and its children's that have ended
+            cpu_seconds=sum(map(int, stat[11:15])) / TICKS,  # of the process and of its children that have ended
             peak_bytes=resident if capped is None else capped,
             rss_peak_bytes=resident,
         )
@@ -96,7 +96,7 @@ class Sandbox:
         return tuple(sorted(str(path.relative_to(self.tmp)) for path in self.tmp.rglob("*")))
 
     def kill(self) -> None:
-        """``kill -9`` to the process and all that it started."""
+        """Send SIGKILL to the process and to all processes that it started."""
         os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Sandbox:
         self._undo.close()
 
     def _watch(self) -> None:
-        # Not reaped here, so that the process's account stays readable in /proc.
+        # WNOWAIT does not reap the process, so that its usage stays readable in /proc.
         end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         assert end is not None  # noqa: S101 - None is for WNOHANG only
         self.api.reports.put(Exit(end.si_status if end.si_code == os.CLD_EXITED else -end.si_status))
@@ -130,9 +130,9 @@ def _command(cap: Cap, tmp: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def can_unshare() -> bool:
-    """Whether this process may give a child mounts of its own."""
+    """Whether this process may give a child its own mount namespace."""
     try:
-        probe = ("unshare", "--mount", "mount", "--bind", "/tmp", "/tmp")  # noqa: S108 - the very place
+        probe = ("unshare", "--mount", "mount", "--bind", "/tmp", "/tmp")  # noqa: S108 - the directory to test
         return subprocess.run(probe, check=False, capture_output=True).returncode == 0  # noqa: S603 - constant
     except FileNotFoundError:
         return False

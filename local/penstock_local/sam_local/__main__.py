@@ -1,4 +1,4 @@
-"""All events; the exit code says whether everything was right."""
+"""Sends all events; the exit code is 0 if every answer is right."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from penstock_local.account import emulator_only
 from penstock_local.deploy import build
 from penstock_local.errors import LocalStackError
 from penstock_local.interrupt import sigterm_exits
-from penstock_local.sam_local.arrivals import arrivals
+from penstock_local.sam_local.checks import Scenario
 from penstock_local.sam_local.executions import EXECUTIONS
 from penstock_local.sam_local.functions import Functions, bridge_address
-from penstock_local.sam_local.job_report import Story
-from penstock_local.sam_local.site import furnish
+from penstock_local.sam_local.ingest_events import ingest_events
+from penstock_local.sam_local.resources import create_resources
 from penstock_local.tools import checkout
 
-STORIES: tuple[Story, ...] = (arrivals, *EXECUTIONS)
+SCENARIOS: tuple[Scenario, ...] = (ingest_events, *EXECUTIONS)
 
 logger = logging.getLogger("penstock_local.sam_local")  # run as a module, __name__ is another
 
 
 def main() -> int:
-    """All events; returns the exit code."""
+    """Send all events and return the exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("penstock_local").setLevel(logging.INFO)
     try:
         with sigterm_exits(), TemporaryDirectory(prefix="penstock-sam-local-") as directory:
-            return _try_all(Path(directory))
+            return _send_all(Path(directory))
     except LocalStackError as error:
         sys.exit(f"Error: {error}\n{error.hint}".strip())
 
 
-def _try_all(directory: Path) -> int:
+def _send_all(directory: Path) -> int:
     bridge = bridge_address()
     template = build()
     wrong, sent = 0, set()
     with emulator_only(bridge) as account:
-        site = furnish(account)
-        functions = Functions(account, template, directory, site.variables)
-        for job_report in STORIES:
-            logger.info("\n%s", job_report.__doc__)
-            for one in job_report(site, functions):
-                logger.info("%s\n  %s\n  %s", one.name, _shown(one.found), one.problem or "right")
-                sent.add(one.name)
-                if one.problem:
+        resources = create_resources(account)
+        functions = Functions(account, template, directory, resources.variables)
+        for scenario in SCENARIOS:
+            logger.info("\n%s", scenario.__doc__)
+            for check in scenario(resources, functions):
+                logger.info("%s\n  %s\n  %s", check.name, _as_json(check.found), check.problem or "right")
+                sent.add(check.name)
+                if check.problem:
                     wrong += 1
                     break
     if unsent := {path.stem for path in (checkout() / "events").rglob("*.json")} - sent:
@@ -55,8 +55,8 @@ def _try_all(directory: Path) -> int:
     return 1 if wrong or unsent else 0
 
 
-def _shown(found: object) -> str:
-    """As JSON, without what a failed function says of itself for debuggers."""
+def _as_json(found: object) -> str:
+    """JSON without the request id and stack trace of a failed function."""
     if isinstance(found, dict):
         found = {name: value for name, value in found.items() if name not in {"requestId", "stackTrace"}}
     return json.dumps(found, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The functions of the built template, each call in a container of its own."""
+"""The functions of the built template. Each invocation runs in its own container."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from penstock_local.deploy import ARCHITECTURE, RUNTIME
 from penstock_local.errors import LocalStackError
 from penstock_local.tools import sam_command
 
-# What sam runs a function of this runtime in; it pulls it where it is missing.
+# The image in which sam runs a function of this runtime. sam pulls it if it is missing.
 IMAGE = f"public.ecr.aws/lambda/python:{RUNTIME.removeprefix('python')}-{ARCHITECTURE}"
 MEMORY = 128
-NO_ENGINE = "Start one; `make demo` needs none."
-INVOKING = 300.0  # seconds; five are the rule, and once as long as a pull of the Lambda image takes
+NO_ENGINE = "Start Docker and run the command again. `make demo` does not need Docker."
+INVOKE_TIMEOUT = 300.0  # seconds; usually 5, but the first invocation may pull the Lambda image
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Functions:
     variables: Mapping[str, str]
 
     def invoke(self, name: str, event: object) -> Any:
-        """What a function (ingest, plan, ...) answers; ``{"errorType": ...}`` where it fails, for sam exits 0 then.
+        """The response of a function (ingest, plan, ...); ``{"errorType": ...}`` if it fails, for which sam exits 0.
 
-        Raises LocalStackError when it answers nothing.
+        Raises LocalStackError if the response is not JSON.
         """
         (self.directory / "variables.json").write_text(json.dumps({"Parameters": dict(self.variables)}))
         (self.directory / "event.json").write_text(json.dumps(event))
@@ -50,31 +50,32 @@ class Functions:
             capture_output=True,
             text=True,
             check=False,
-            timeout=INVOKING,
+            timeout=INVOKE_TIMEOUT,
         )
         try:
             return json.loads(done.stdout)
         except ValueError as error:
-            raise LocalStackError(f"sam local invoke answered {done.stdout!r}:\n{done.stderr}") from error
+            raise LocalStackError(f"sam local invoke returned {done.stdout!r}, not JSON:\n{done.stderr}") from error
 
 
 def bridge_address() -> str:
-    """The address under which containers see this machine. Raises LocalStackError where no Docker engine answers."""
+    """The address at which containers reach this machine. Raises LocalStackError if no Docker engine answers."""
     try:
-        asked = _docker("network", "inspect", "bridge")
+        inspected = _docker("network", "inspect", "bridge")
     except FileNotFoundError as error:
-        raise LocalStackError("no Docker engine: there is no `docker` command", hint=NO_ENGINE) from error
-    if asked.returncode:
-        raise LocalStackError(f"no Docker engine answers: {asked.stderr.strip()}", hint=NO_ENGINE)
-    network = next(one for one in json.loads(asked.stdout)[0]["IPAM"]["Config"] if ":" not in one["Subnet"])
+        raise LocalStackError("the `docker` command was not found", hint=NO_ENGINE) from error
+    if inspected.returncode:
+        raise LocalStackError(f"the Docker engine does not answer: {inspected.stderr.strip()}", hint=NO_ENGINE)
+    configs = json.loads(inspected.stdout)[0]["IPAM"]["Config"]
+    network = next(config for config in configs if ":" not in config["Subnet"])
     return str(network.get("Gateway") or ipaddress.ip_network(network["Subnet"])[1])
 
 
 def has_image() -> bool:
-    """Whether the engine has Lambda's image; it must answer."""
+    """Whether the Docker engine has Lambda's image. The engine must be running."""
     return not _docker("image", "inspect", IMAGE).returncode
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # whichever docker the user has
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # the user's docker

@@ -1,4 +1,4 @@
-"""What arrives at `ingest`: every event of events/ itself."""
+"""The events of `ingest`: every file directly in events/."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_local.sam_local.events import event_file, fitted
+from penstock_local.sam_local.checks import Check
+from penstock_local.sam_local.events import event_file, with_real_objects
 from penstock_local.sam_local.functions import Functions
-from penstock_local.sam_local.job_report import Seen
-from penstock_local.sam_local.site import Site
+from penstock_local.sam_local.resources import Resources
 
 PLAIN_KEY, ODD_KEY = "in/accidents.csv", "in/naïve café 100% a+b.csv"
 FOREIGN_MESSAGE = "059f36b4-87a3-44ab-83d2-661970000003"
@@ -18,14 +18,14 @@ FOREIGN_MESSAGE = "059f36b4-87a3-44ab-83d2-661970000003"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The answer to an event: states of jobs, or ids of returned messages; ``results`` are the keys of new objects."""
+    """The answer to an event: job states, or the ids of returned messages. ``results`` are the keys of new objects."""
 
     states: tuple[str, ...] = ()
     returned: tuple[str, ...] | None = None
     results: tuple[str, ...] = ()
 
 
-# In this order: the older event comes after the newer one.
+# The order matters: the older event is sent after the newer one.
 EXPECTED = {
     "s3-put": Expected(states=("succeeded",), results=(PLAIN_KEY,)),
     "s3-older-sequencer": Expected(states=("superseded",)),
@@ -40,17 +40,17 @@ EXPECTED = {
 }
 
 
-def arrivals(site: Site, functions: Functions) -> Iterator[Seen]:
-    """Every kind of event, each about small objects of its own content."""
+def ingest_events(resources: Resources, functions: Functions) -> Iterator[Check]:
+    """Every kind of event is sent, each for small objects with different content."""
     for name, expected in EXPECTED.items():
         plain = f"{name}\n".encode() * 50_000
-        heads = {f"{key}.gz": site.upload(f"{key}.gz", gzip.compress(plain)) for key in (PLAIN_KEY, ODD_KEY)}
-        answer = functions.invoke("ingest", fitted(event_file(name), heads))
-        yield Seen(name, answer, _problem(site, answer, expected, plain))
+        heads = {f"{key}.gz": resources.upload(f"{key}.gz", gzip.compress(plain)) for key in (PLAIN_KEY, ODD_KEY)}
+        answer = functions.invoke("ingest", with_real_objects(event_file(name), heads))
+        yield Check(name, answer, _problem(resources, answer, expected, plain))
 
 
-def _problem(site: Site, answer: Any, expected: Expected, plain: bytes) -> str:
-    """What is wrong with an answer or with the objects it speaks of; empty if nothing is."""
+def _problem(resources: Resources, answer: Any, expected: Expected, plain: bytes) -> str:
+    """What is wrong with an answer or with its objects; empty if nothing is."""
     match answer:
         case {"jobs": jobs} if expected.returned is None:
             right = tuple(job["state"] for job in jobs) == expected.states
@@ -60,5 +60,5 @@ def _problem(site: Site, answer: Any, expected: Expected, plain: bytes) -> str:
             right = False
     if not right:
         return f"WRONG: expected {expected}"
-    wrong = [key for key in expected.results if site.result(key) != plain]
-    return f"WRONG: {wrong} are not what was uploaded" if wrong else ""
+    wrong = [key for key in expected.results if resources.result(key) != plain]
+    return f"WRONG: {wrong} differ from what was uploaded" if wrong else ""

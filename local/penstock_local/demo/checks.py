@@ -1,4 +1,4 @@
-"""Whether what the stack left behind is right."""
+"""Checks the results of the demo's jobs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable
 
 from penstock.model.job_status import JobState, JobStatus
-from penstock_local.demo.inputs import CHUNK, Uploaded
+from penstock_local.demo.samples import CHUNK, Uploaded
 from penstock_local.stack import Stack
 
 
-def problem(stack: Stack, uploaded: Uploaded, status: JobStatus | None) -> str:
-    """What is wrong with one result; empty if nothing is."""
+def find_problem(stack: Stack, uploaded: Uploaded, status: JobStatus | None) -> str:
+    """What is wrong with a result; empty if nothing is."""
     if status is None or not status.state.final:
         return "not finished"
     if uploaded.sample.fails:
@@ -24,20 +24,20 @@ def problem(stack: Stack, uploaded: Uploaded, status: JobStatus | None) -> str:
     return ""
 
 
-def left_behind(stack: Stack, all_uploaded: Iterable[Uploaded]) -> list[str]:
-    """Everything in the destination that should not be there: open uploads, and objects nobody asked for."""
+def unexpected_leftovers(stack: Stack, all_uploaded: Iterable[Uploaded]) -> list[str]:
+    """Open uploads and unexpected objects in the destination bucket."""
     s3 = stack.client("s3")
     uploads = s3.list_multipart_uploads(Bucket=stack.destination_bucket).get("Uploads", [])
     expected = {uploaded.result for uploaded in all_uploaded if not uploaded.sample.fails}
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.destination_bucket)
     found = {item["Key"] for page in pages for item in page.get("Contents", [])}
     return [f"an upload to {upload['Key']} is still open" for upload in uploads] + [
-        f"nobody asked for {key}" for key in sorted(found - expected)
+        f"{key} is an unexpected object" for key in sorted(found - expected)
     ]
 
 
 def sha256(chunks: Iterable[bytes]) -> str:
-    """Of a stream."""
+    """The SHA-256 of a stream."""
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
@@ -46,6 +46,6 @@ def sha256(chunks: Iterable[bytes]) -> str:
 
 def _wrong_failure(stack: Stack, uploaded: Uploaded, expected: str, status: JobStatus) -> str:
     if status.state is not JobState.FAILED or not status.failure or status.failure.error != expected:
-        return f"should have failed with {expected}, but {status.state} ({status.failure})"
+        return f"must fail with {expected}, but is {status.state} ({status.failure})"
     listed = stack.client("s3").list_objects_v2(Bucket=stack.destination_bucket, Prefix=uploaded.result)
-    return "failed, yet something was published" if listed["KeyCount"] else ""
+    return "failed, but published an object" if listed["KeyCount"] else ""

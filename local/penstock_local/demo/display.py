@@ -1,4 +1,4 @@
-"""What the demo shows: a block of progress bars redrawn in place, or plain lines where there is no terminal."""
+"""The output of the demo: progress bars that are redrawn in place, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import sys
 from collections.abc import Sequence
 
 from penstock.model.job_status import JobState, JobStatus
-from penstock_local.demo.loads import LoadSample
+from penstock_local.demo.load_samples import LoadSample
 
 MB = 1e6
 BAR = 24
 KEY = 34
-WIDTH = 82  # of a bar: lines that wrap cannot be redrawn
+WIDTH = 82  # of a line with a bar; lines that wrap cannot be redrawn
 
 
-def say(line: str = "") -> None:
-    """One line, at once."""
+def write_line(line: str = "") -> None:
+    """Write a line and flush it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 class Progress:
-    """Shows where jobs stand, called again and again until all are done."""
+    """Shows the state of jobs. The caller repeats `show` until all jobs have ended."""
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDTH
         self._drawn = 0
-        self._told: dict[str, str] = {}
+        self._written: dict[str, str] = {}
 
-    def show(self, existing: Sequence[tuple[str, JobStatus | None]]) -> None:
+    def show(self, jobs: Sequence[tuple[str, JobStatus | None]]) -> None:
         if self._live:
-            self._redraw([_bar(key, status) for key, status in existing])
+            self._redraw([_bar(key, status) for key, status in jobs])
         else:
-            self._tell(existing)
+            self._write_changes(jobs)
 
     def _redraw(self, lines: list[str]) -> None:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
@@ -41,17 +41,17 @@ class Progress:
         sys.stdout.flush()
         self._drawn = len(lines)
 
-    def _tell(self, existing: Sequence[tuple[str, JobStatus | None]]) -> None:
-        for key, status in existing:
-            # A line for each tenth, not for each look.
+    def _write_changes(self, jobs: Sequence[tuple[str, JobStatus | None]]) -> None:
+        for key, status in jobs:
+            # One line for each tenth of a job, not for each call.
             state = f"{status.state} {status.percent // 10 * 10:.0f} %" if status else "queued"
-            if self._told.get(key) != state:
-                self._told[key] = state
-                say(f"  {key}: {state}")
+            if self._written.get(key) != state:
+                self._written[key] = state
+                write_line(f"  {key}: {state}")
 
 
 def table(rows: Sequence[tuple[str, JobStatus | None, str]]) -> str:
-    """Object, in, out, seconds, MB/s of output and outcome, a line each."""
+    """One line for each object: bytes in, bytes out, seconds, MB/s of output and outcome."""
     lines = [f"  {'object':<{KEY}} {'in MB':>8} {'out MB':>8} {'seconds':>8} {'MB/s':>7}  outcome"]
     for key, status, outcome in rows:
         if status and status.state is JobState.SUCCEEDED:
@@ -64,13 +64,13 @@ def table(rows: Sequence[tuple[str, JobStatus | None, str]]) -> str:
 
 
 def load_table(rows: Sequence[tuple[LoadSample, list[JobStatus], str]]) -> str:
-    """Files, in, rows, rejects, seconds of work, rows/s and outcome, a line each."""
+    """One line for each load: bytes in, rows, rejects, seconds of work, rows/s and outcome."""
     lines = [f"  {'records of':<{KEY}} {'in MB':>8} {'rows':>8} {'rejects':>8} {'seconds':>8} {'rows/s':>8}  outcome"]
     for sample, found, outcome in rows:
-        size = sum(one.size for one in found) / MB
-        loaded = sum(one.progress.rows for one in found)
-        rejects = sum(one.progress.rejects for one in found)
-        seconds = sum(one.seconds for one in found)
+        size = sum(job.size for job in found) / MB
+        loaded = sum(job.progress.rows for job in found)
+        rejects = sum(job.progress.rejects for job in found)
+        seconds = sum(job.seconds for job in found)
         pace = loaded / seconds if seconds else 0.0
         lines.append(
             f"  {sample.label:<{KEY}} {size:8.2f} {loaded:8,} {rejects:8,} {seconds:8.2f} {pace:8,.0f}  {outcome}"

@@ -1,4 +1,4 @@
-"""What the demo loads into tables, and what must be found there: computed here from the same data, by other means."""
+"""The records that the demo loads into tables, and the expected content, computed independently from the same data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVENTS = 3_000
 LEDGER = 2_000
 MEDIA_FILES = 100
 MEDIA_RECORDS = 20
-AWESOME = 4.0  # as schema.sql has it
+AWESOME = 4.0  # the threshold in schema.sql
 BAD_ORDERS = {77: "not a number", 4_000: "31/02/2026", 12_345: ""}
 
 Rows = list[tuple[object, ...]]
@@ -35,8 +35,10 @@ Rows = list[tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """Files that are loaded into tables: keys and contents, how many ``rows`` and ``rejects`` must come of them, and
-    ``check``, which says what is wrong with the tables; empty if nothing is."""
+    """Files to load into tables: keys and contents, and the expected numbers of ``rows`` and ``rejects``.
+
+    ``check`` returns what is wrong with the tables; empty if nothing is.
+    """
 
     label: str
     files: tuple[tuple[str, bytes], ...]
@@ -45,14 +47,14 @@ class LoadSample:
     check: Callable[[Stack], str]
 
 
-def prepare(stack: Stack) -> None:
-    """Tables that their owner makes: those of the media example."""
+def create_media_tables(stack: Stack) -> None:
+    """Create the tables of the media example, which Penstock does not create."""
     with psycopg.connect(stack.postgres_dsn) as database:
         database.execute((checkout() / "examples/media/schema.sql").read_bytes())
 
 
-def loads() -> list[LoadSample]:
-    """One of each kind."""
+def load_samples() -> list[LoadSample]:
+    """One load of each kind."""
     return [_accidents(), _orders(), _ledger(), _events(), _media()]
 
 
@@ -151,8 +153,8 @@ def _events() -> LoadSample:
 def _wrong_items(stack: Stack, expected: dict[str, str]) -> str:
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.records_table)
     found = {item["id"]["S"]: item["value"]["N"] for page in pages for item in page["Items"]}
-    same = found.keys() == expected.keys() and all(float(found[key]) == float(expected[key]) for key in found)
-    return "" if same else f"{len(found)} items differ from the {len(expected)} of the file"
+    equal = found.keys() == expected.keys() and all(float(found[key]) == float(expected[key]) for key in found)
+    return "" if equal else f"the {len(found)} items of the table differ from the {len(expected)} of the file"
 
 
 def _media() -> LoadSample:
@@ -183,7 +185,7 @@ def _normalized(title: str) -> str:
 
 
 def _generator() -> ModuleType:
-    """examples/media/generate.py, which is no package."""
+    """Import examples/media/generate.py, which is not in a package."""
     path: Path = checkout() / "examples/media/generate.py"
     spec = importlib.util.spec_from_file_location("media_generate", path)
     if spec is None or spec.loader is None:
@@ -198,5 +200,5 @@ def _differs(stack: Stack, query: str, expected: Rows) -> str:
         found = database.execute(query.encode()).fetchall()
     if found == expected:
         return ""
-    wrong = next((pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]), "their number")
-    return f"{len(found):,} rows in the table, {len(expected):,} expected; first difference: {wrong}"
+    difference = next((pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]), "the number of rows")
+    return f"{len(found):,} rows in the table, {len(expected):,} expected; first difference: {difference}"

@@ -1,4 +1,4 @@
-"""What the demo uploads, and what must come of it."""
+"""The files that the demo decodes, and their expected results."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from penstock_local.samples import accidents, cached
 
 ROWS = 1_000_000
 SMALL_ROWS = 20_000
-TRUNCATED_ROWS = 40_000  # more than one part, so that failing leaves an upload to clean up
+TRUNCATED_ROWS = 40_000  # more than one part, so that a failure leaves an upload to abort
 CHUNK = 1024 * 1024
 
-# Opens a file for reading its decoded bytes: the reference modules, not ours.
+# Opens a file to read its decoded bytes, with the reference module instead of Penstock.
 Opener = Callable[[Path], Any]
-AS_IS: Opener = partial(open, mode="rb")
+NOT_ENCODED: Opener = partial(open, mode="rb")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One file to upload: ``plain`` is what it decodes to, ``fails`` why it cannot be."""
+    """One file to upload. ``plain`` is its decoded content. ``fails`` is the expected error, if any."""
 
     key: str
     path: Path
@@ -37,7 +37,7 @@ class Sample:
     fails: type[PenstockError] | None = None
 
     def plain(self) -> Iterator[bytes]:
-        """What the reference module makes of it, at most 1 MiB at a time."""
+        """The content as the reference module decodes it, at most 1 MiB at a time."""
         with self.opener(self.path) as file:
             while chunk := file.read(CHUNK):
                 yield chunk
@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A sample that lies in the source bucket, the id of the job it started, and the key of the result."""
+    """A sample in the source bucket, the id of its job, and the key of the result."""
 
     sample: Sample
     job_id: str
@@ -53,31 +53,33 @@ class Uploaded:
 
 
 def samples(directory: Path, cache: Path, rows: int = ROWS) -> list[Sample]:
-    """The big file, made once into ``cache``; twice as much in one; and small ones. Made anew into ``directory``."""
+    """The big file, created once in ``cache``; a file twice as big, and small ones, created in ``directory``."""
     table = b"".join(accidents(SMALL_ROWS))
     half = len(table) // 2
-    made: dict[str, tuple[bytes, Opener]] = {
+    small: dict[str, tuple[bytes, Opener]] = {
         "two-members.csv.gz": (gzip.compress(table[:half]) + gzip.compress(table[half:]), gzip.open),
         "table.csv.bz2": (bz2.compress(table), bz2.open),
         "table.csv.xz": (lzma.compress(table, preset=1), lzma.open),
         "table.csv.zst": (zstandard.compress(table), zstandard.open),
-        "table.csv": (table, AS_IS),
-        "empty.csv": (b"", AS_IS),
+        "table.csv": (table, NOT_ENCODED),
+        "empty.csv": (b"", NOT_ENCODED),
         "2026/50% of a+b in Zürich.csv.gz": (gzip.compress(table), gzip.open),
     }
     truncated = gzip.compress(b"".join(accidents(TRUNCATED_ROWS)))[:-1000]
     written = [
-        Sample(key, _write(directory, number, content), how)
-        for number, (key, (content, how)) in enumerate(made.items())
+        Sample(key, _write(directory, number, content), opener)
+        for number, (key, (content, opener)) in enumerate(small.items())
     ]
-    failing = Sample("truncated.csv.gz", _write(directory, len(made), truncated), gzip.open, fails=TruncatedSourceError)
+    failing = Sample(
+        "truncated.csv.gz", _write(directory, len(small), truncated), gzip.open, fails=TruncatedSourceError
+    )
     big = Sample("accidents.csv.gz", cached("accidents", rows, cache), gzip.open)
     twice = Sample("history.csv.gz", _twice(big.path, directory / "history.sample"), gzip.open)
     return [big, twice, *written, failing]
 
 
 def _twice(path: Path, copy: Path) -> Path:
-    """Two members are one file to gzip."""
+    """The file twice: gzip reads two members as one file."""
     with copy.open("wb") as out:
         for _ in range(2):
             with path.open("rb") as file:

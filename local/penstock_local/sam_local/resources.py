@@ -1,4 +1,4 @@
-"""What the template would have made of buckets, tables and a state machine, as far as functions use it."""
+"""The buckets, tables and state machine of the template, as far as functions use them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
-# Small, so that half a megabyte is cut: 100 kB go to the machine, and a table's span ends after 256 KiB.
+# Small sizes, so that half a megabyte is cut: the state machine takes 100 kB, and a table's span ends after 256 KiB.
 SIZES = {
     "PENSTOCK_LARGE_BYTES": "100000",
     "PENSTOCK_SPAN_BYTES": "262144",
     "PENSTOCK_INDEX_SPACING": "1048576",
     "PENSTOCK_MAP_CONCURRENCY": "2",
 }
-# It waits, and the steps are called by hand.
+# The state machine only waits; this package invokes the steps.
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
 TRUST = {
     "Version": "2012-10-17",
@@ -43,8 +43,8 @@ TRUST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """An account with all of it; ``machine`` is the state machine's ARN."""
+class Resources:
+    """The resources in an account; ``machine`` is the ARN of the state machine."""
 
     account: Account
     machine: str
@@ -65,52 +65,52 @@ class Site:
         }
 
     def upload(self, key: str, body: bytes) -> dict[str, Any]:
-        """A new version of an object, and its head."""
+        """Upload a new version of an object and return its HEAD."""
         s3 = self.account.client("s3")
         s3.put_object(Bucket=SOURCE, Key=key, Body=body)
         return dict(s3.head_object(Bucket=SOURCE, Key=key))
 
     def remove(self, key: str) -> None:
-        """Delete the version that stands, for good."""
+        """Delete the current version of an object permanently."""
         s3 = self.account.client("s3")
         s3.delete_object(Bucket=SOURCE, Key=key, VersionId=s3.head_object(Bucket=SOURCE, Key=key)["VersionId"])
 
     def result(self, key: str) -> bytes | None:
-        """What stands in the destination bucket."""
+        """The content of an object in the destination bucket; None if it does not exist."""
         s3 = self.account.client("s3")
         if key not in [listed["Key"] for listed in s3.list_objects_v2(Bucket=DESTINATION).get("Contents", [])]:
             return None
         return bytes(s3.get_object(Bucket=DESTINATION, Key=key)["Body"].read())
 
-    def unfinished(self) -> list[str]:
+    def open_uploads(self) -> list[str]:
         """Keys of uploads to the destination bucket that were neither completed nor aborted."""
         listed = self.account.client("s3").list_multipart_uploads(Bucket=DESTINATION)
         return [upload["Key"] for upload in listed.get("Uploads", [])]
 
     def records(self) -> list[tuple[str, str]]:
-        """``id`` and ``text`` of all items that were loaded."""
+        """``id`` and ``text`` of all loaded items."""
         pages = self.account.client("dynamodb").get_paginator("scan").paginate(TableName=RECORDS)
         return [(item["id"]["S"], item["text"]["S"]) for page in pages for item in page["Items"]]
 
     def state(self, job: str) -> str:
-        """What the jobs table says of a job."""
+        """The state of a job in the jobs table."""
         key = {"pk": {"S": f"job#{job}"}}
         return str(self.account.client("dynamodb").get_item(TableName=JOBS, Key=key)["Item"]["state"]["S"])
 
-    def handed_over(self, job: str) -> dict[str, Any]:
-        """What `ingest` has told the state machine of a job."""
+    def execution_input(self, job: str) -> dict[str, Any]:
+        """The input of the execution that `ingest` started for a job."""
         execution = f"{self.machine.replace(':stateMachine:', ':execution:')}:{job}"
-        told = self.account.client("stepfunctions").describe_execution(executionArn=execution)
-        return dict(json.loads(told["input"]))
+        described = self.account.client("stepfunctions").describe_execution(executionArn=execution)
+        return dict(json.loads(described["input"]))
 
     def items(self, job: str, manifest: str) -> list[Any]:
-        """What a Map of the state machine would go through."""
+        """The items of a Map of the state machine."""
         body = self.account.client("s3").get_object(Bucket=WORK, Key=f"jobs/{job}/{manifest}")["Body"].read()
         return [json.loads(line) for line in body.splitlines()]
 
 
-def furnish(account: Account) -> Site:
-    """Make all of it in an empty account."""
+def create_resources(account: Account) -> Resources:
+    """Create the resources in an empty account."""
     s3, dynamodb = account.client("s3"), account.client("dynamodb")
     for bucket in (SOURCE, DESTINATION, WORK):
         s3.create_bucket(Bucket=bucket)
@@ -125,5 +125,5 @@ def furnish(account: Account) -> Site:
         )
     iam, states = account.client("iam"), account.client("stepfunctions")
     role = iam.create_role(RoleName=MACHINE, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
-    made = states.create_state_machine(name=MACHINE, definition=json.dumps(WAITS), roleArn=role["Arn"])
-    return Site(account, made["stateMachineArn"])
+    created = states.create_state_machine(name=MACHINE, definition=json.dumps(WAITS), roleArn=role["Arn"])
+    return Resources(account, created["stateMachineArn"])
