@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.sink import PostgresSink

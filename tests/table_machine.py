@@ -8,7 +8,7 @@ from typing import Any
 
 from machine import Plant
 from penstock.delivery.ports import ObjectStore
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink

@@ -13,7 +13,7 @@ from functional.faulty_dynamodb import FaultyDynamo, Item, Leaves
 from machine import Plant
 from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import REQUEST_SECONDS, records_config
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.errors import LeaseLostError, PermanentError
 from penstock.large_jobs.table_steps import TableSteps

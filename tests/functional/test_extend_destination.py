@@ -10,7 +10,7 @@ import pytest
 
 import penstock
 from fixtures.kept_destination import KEPT, ROWS
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations import DESTINATIONS, destination_named, open_tables, register
 from penstock.destinations.environment import Environment
 from penstock.jobs.events import notification

@@ -16,7 +16,7 @@ import pytest
 
 from functional.test_ingest import sqs
 from penstock.delivery.ports import ObjectReader
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.sink import PostgresSink

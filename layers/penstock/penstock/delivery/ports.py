@@ -45,5 +45,8 @@ class ObjectStore(Protocol):
 class RejectLog(Protocol):
     """Where rejected records are kept for whoever mends them: JSON Lines, in files of a chunk each."""
 
+    def folder(self, job_id: str) -> str:
+        """The URI of the folder that holds the rejects of a job."""
+
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
         """Keep rejects under a name, which may be written again; answers the URI of the folder of the job."""

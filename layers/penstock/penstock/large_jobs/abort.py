@@ -130,7 +130,7 @@ class Aborter:
             return None
         whole = joined(spec, cut, receipts)
         try:
-            self.tables(spec.job.route.store).refuse_too_many(spec, cut.plan, whole)
+            self.tables(spec.job.route.store).check_rejects(spec, cut.plan, whole)
             check_paths(cut.plan, fields_of(cut, receipts))
         except PermanentError:
             return None

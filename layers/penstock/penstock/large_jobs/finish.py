@@ -74,7 +74,7 @@ class Finisher:
         whole = joined(spec, cut, receipts)
         if cut.spans and cut.plan:
             steps = self.tables(spec.job.route.store)
-            steps.refuse_too_many(spec, cut.plan, whole)
+            steps.check_rejects(spec, cut.plan, whole)
             check_paths(cut.plan, fields_of(cut, receipts))
             whole = with_move(whole, steps.finish(spec, cut.plan, whole, holder=execution), job_id)
         elif cut.spans:

@@ -92,16 +92,7 @@ class TableSpanPlanner:
         if not spans:
             # No record is left: what ingest would do of it is check the header, and finish.
             return SpanPlanDraft(cut, [whole(spec.job.source)])
-        before = SpanReceipt(
-            WHOLE,
-            0,
-            resume.offset,
-            rows=resume.rows,
-            rejects=resume.rejects,
-            chunks=resume.chunk,
-            dropped=resume.dropped,
-            fields=resume.fields,
-        )
+        before = SpanReceipt.of_load(WHOLE, 0, resume.offset, resume)
         # The last row of a key wins: spans that write by key go one after the other.
         # Those of an atomic load are put in order when they are moved.
         ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan))

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import peek
-from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.ports import RejectLog
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.reject_writer import RejectWriter
+from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.storage_fit import begin_fitted
+from penstock.delivery.table import TableDelivery
 from penstock.destinations.ports import TableSink
-from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError, TooManyRejectsError
-from penstock.formats import Within, open_source, parse
+from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError
+from penstock.formats import Within, open_source
 from penstock.formats.boundaries import HEAD, Text, text_of
 from penstock.large_jobs.job_files import WHOLE, JobSpec, SpanPlan
 from penstock.limits import Budget
-from penstock.model.column import FieldCounts
 from penstock.model.job import Progress, Receipt
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
-from penstock.model.record import Reject
 from penstock.model.span import Span
 from penstock.model.table import Mode, TablePlan
-from penstock.model.wording import rejected
-from penstock.tables import (
-    Allowance,
-    ChunkBuilder,
-    Form,
-    check_paths,
-    gc_deferred,
-    is_atomic,
-    is_staged,
-    single_batch,
-    table_names,
-    tables_of,
-)
+from penstock.tables import Form, is_atomic, is_staged, table_names, tables_of
 
 # Seconds for the one statement that makes a large load visible: as long as a function may run.
 FINISHING = 840.0
@@ -53,18 +39,6 @@ class TablePreview:
     text: Text | None
     within: Within | None
     loaded: bool
-
-
-@dataclass(slots=True)
-class LoadCounts:
-    """What a span has loaded so far, earlier attempts at it included, and how many rejects there may be."""
-
-    rows: int = 0
-    rejects: int = 0
-    chunks: int = 0
-    dropped: int = 0
-    fields: FieldCounts = field(default_factory=FieldCounts)
-    allowance: Allowance = field(default_factory=lambda: Allowance(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,58 +95,43 @@ class TableSteps:
         holder: str,
         ended: Callable[[], bool],
         heartbeat: Callable[[Progress], None],
-    ) -> LoadCounts:
-        """Load the records of a span, behind those that the ledger knows.
+    ) -> Resume:
+        """Load the records of a span behind those that the ledger knows; answers what is loaded of the span now.
 
-        ``ended`` tells whether the execution has ended meanwhile: then LeaseLostError is raised. Raises
-        TooManyRejectsError as soon as this span alone has more rejects than the route allows.
+        ``ended`` looks whether the execution has ended; then LeaseLostError is raised. Raises TooManyRejectsError as
+        soon as this span alone has more rejects than the route allows.
         """
         plan, within = cut.plan, cut.within
         if plan is None or within is None:
             raise TypeError(f"not cut at records: {spec.job.source.uri}")
-        allowance = Allowance(plan.max_rejects)
-        maker = ChunkBuilder(plan, self.form)
+
+        def check() -> None:
+            if ended():
+                raise LeaseLostError(f"{spec.job.source.uri}: span {span.number} comes after the end of its job")
+
         with self.open_sink(spec.job.id, span.number) as sink:
             sink.hold(holder, ended)
             resume = sink.begin(plan)
             if ended():
-                # What `abort` has dropped may have been staged anew just now.
+                # `abort` may have dropped what was staged, and `begin` may have staged it again.
                 sink.abort()
-                raise LeaseLostError(f"{spec.job.source.uri}: span {span.number} comes after the end of its job")
-            counts = LoadCounts(
-                resume.rows, resume.rejects, resume.chunk, resume.dropped, resume.fields_with(maker.fields), allowance
+            check()
+            loader = RowLoader(
+                sink,
+                plan,
+                resume,
+                RejectWriter(self.rejects, spec.job, plan, span.number),
+                self.form,
+                self.budget.batch,
+                check=check,
+                heartbeat=lambda reached: heartbeat(_share(span, reached)),
+                is_all=cut.spans == 1 and cut.before is None,
             )
-            self._keep(spec, span, f"{resume.chunk - 1:06d}-refused", resume.refused)
-            batches = parse(
-                pieces,
-                plan.parse,
-                batch_bytes=self.budget.batch,
-                resume=resume,
-                validator_factory=maker.validator,
-                within=replace(within, offset=span.start, row=span.first_row),
-            )
-            with gc_deferred(), PendingChunk() as pending:
-                for number, (batch, alone) in enumerate(single_batch(batches), start=resume.chunk):
-                    chunk, rejects = maker.chunk(number, batch)
-                    counts.fields = resume.fields_with(maker.fields)
-                    pending.settle()
-                    if ended():
-                        raise LeaseLostError(f"{spec.job.source.uri}: chunk {number} comes after the end of its job")
-                    self._keep(spec, span, f"{number:06d}", rejects)
-                    records = batch.count if alone and not number and cut.spans == 1 else None
-                    _refuse(spec, plan, counts.rejects + len(rejects), records)
-                    if records is not None:
-                        check_paths(plan, counts.fields)
-                    spare = allowance.spare(counts.rejects + len(rejects), records)
-                    chunk = replace(chunk, spare=spare, fields=counts.fields)
-                    pending.begin(partial(self._settle, spec, span, chunk, sink.submit(chunk), counts))
-                    heartbeat(_share(span, batch.offset, counts))
-            _refuse(spec, plan, counts.rejects)
-        return counts
+            return loader.load(pieces, replace(within, offset=span.start, row=span.first_row))
 
-    def refuse_too_many(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
-        """Raises TooManyRejectsError when the job as a whole has more rejects than the route allows."""
-        _refuse(spec, plan, whole.rejects, whole.rows + whole.rejects + whole.dropped)
+    def check_rejects(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
+        """Raises TooManyRejectsError when all spans together have more rejects than the route allows."""
+        RejectWriter(self.rejects, spec.job, plan).check(whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
     def finish(self, spec: JobSpec, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
         """Make visible what is staged; nothing more can be loaded after it. Answers what that changes of the counts.
@@ -188,12 +147,11 @@ class TableSteps:
                 raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
             sink.finish(_total(whole))
             moved = sink.moved() if is_staged(plan) else Loaded(0)
-        if moved.rejects:
-            self.rejects.write(job_id, f"{WHOLE:05d}-moved", moved.rejects)
+        rejects = RejectWriter(self.rejects, spec.job, plan)
+        rejects.write("moved", moved.rejects)
         if not moved.committed:
-            rejects = whole.rejects + len(moved.rejects)
             records = whole.rows + whole.rejects + whole.dropped
-            raise _too_many(spec, rejects, Allowance(plan.max_rejects).passed(rejects, records))
+            raise rejects.too_many(whole.rejects + len(moved.rejects), records)
         return moved
 
     def ended(self, job_id: str) -> LoadEnd | None:
@@ -217,24 +175,6 @@ class TableSteps:
         """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.abort()
-
-    def _settle(
-        self, spec: JobSpec, span: Span, chunk: Chunk, settled: Callable[[], Loaded], counts: LoadCounts
-    ) -> None:
-        loaded = settled()
-        self._keep(spec, span, f"{chunk.number:06d}-refused", loaded.rejects)
-        if not loaded.committed:
-            rejects = counts.rejects + chunk.rejects + len(loaded.rejects)
-            raise _too_many(spec, rejects, counts.allowance.passed(rejects, chunk.records))
-        counts.rows += loaded.rows
-        counts.rejects += chunk.rejects + len(loaded.rejects)
-        counts.dropped += loaded.dropped
-        counts.chunks += 1
-
-    def _keep(self, spec: JobSpec, span: Span, name: str, rejects: Sequence[Reject]) -> None:
-        if rejects:
-            there = [replace(reject, span=span.number) for reject in rejects]
-            self.rejects.write(spec.job.id, f"{span.number:05d}-{name}", there)
 
 
 def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: float) -> None:
@@ -260,20 +200,7 @@ def _total(whole: Receipt) -> Resume:
     )
 
 
-def _share(span: Span, offset: int, counts: LoadCounts) -> Progress:
-    """What a span has done that has come to this byte of the decoded source."""
-    done = offset - span.start
-    return Progress(span.bytes_in * done // span.size, done, counts.rows, counts.rejects, counts.dropped)
-
-
-def _refuse(spec: JobSpec, plan: TablePlan, rejects: int, records: int | None = None) -> None:
-    """Raises TooManyRejectsError when the route does not allow so many rejects, a share only of all ``records``."""
-    if limit := Allowance(plan.max_rejects).passed(rejects, records):
-        raise _too_many(spec, rejects, limit)
-
-
-def _too_many(spec: JobSpec, rejects: int, limit: str) -> TooManyRejectsError:
-    return TooManyRejectsError(
-        f"{spec.job.source.uri}: {rejected(rejects)}, at most {limit} may be; "
-        f"they are listed in jobs/{spec.job.id}/rejects/ of the work bucket"
-    )
+def _share(span: Span, reached: Resume) -> Progress:
+    """What a span has done whose records are loaded up to this offset of the decoded source."""
+    done = reached.offset - span.start
+    return Progress(span.bytes_in * done // span.size, done, reached.rows, reached.rejects, reached.dropped)

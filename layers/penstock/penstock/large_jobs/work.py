@@ -140,7 +140,7 @@ class Worker:
     def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span = task.span
         steps = self.tables(task.spec.job.route.store)
-        counts = steps.load(
+        loaded = steps.load(
             task.spec,
             task.cut,
             span,
@@ -149,16 +149,7 @@ class Worker:
             ended=lambda: self._ended(task),
             heartbeat=heartbeat,
         )
-        return SpanReceipt(
-            span.number,
-            span.bytes_in,
-            span.size,
-            rows=counts.rows,
-            rejects=counts.rejects,
-            chunks=counts.chunks,
-            dropped=counts.dropped,
-            fields=counts.fields,
-        )
+        return SpanReceipt.of_load(span.number, span.bytes_in, span.size, loaded)
 
     def _whole(self, task: _Task) -> SpanReceipt:
         """The whole source, as ingest would, with all the time of an invocation."""

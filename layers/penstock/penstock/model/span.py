@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from penstock.model.column import FieldCounts
 from penstock.model.job import Progress
@@ -83,6 +84,20 @@ class SpanReceipt:
     began: float = 0.0
     dropped: int = 0
     fields: FieldCounts = field(default_factory=FieldCounts)
+
+    @classmethod
+    def of_load(cls, span: int, bytes_in: int, bytes_out: int, loaded: Resume) -> Self:
+        """The receipt of a table load that has come as far as ``loaded``."""
+        return cls(
+            span,
+            bytes_in,
+            bytes_out,
+            rows=loaded.rows,
+            rejects=loaded.rejects,
+            chunks=loaded.chunk,
+            dropped=loaded.dropped,
+            fields=loaded.fields,
+        )
 
     @property
     def progress(self) -> Progress:

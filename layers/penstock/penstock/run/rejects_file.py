@@ -25,6 +25,9 @@ class RejectsFile:
         self._resume = resume
         self._begun = False
 
+    def folder(self, job_id: str) -> str:  # noqa: ARG002  # one file holds all
+        return str(self.path)
+
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:  # noqa: ARG002  # one file holds all
         if not self._begun:
             self._begin()

@@ -14,9 +14,12 @@ class MemoryRejectLog:
 
     files: dict[tuple[str, str], tuple[Reject, ...]] = field(default_factory=dict)
 
+    def folder(self, job_id: str) -> str:
+        return f"memory://jobs/{job_id}/rejects/"
+
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
         self.files[job_id, name] = tuple(rejects)
-        return f"memory://jobs/{job_id}/rejects/"
+        return self.folder(job_id)
 
     def read(self, job_id: str) -> Iterator[Reject]:
         for (job, _), rejects in sorted(self.files.items()):

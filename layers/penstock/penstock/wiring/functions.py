@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-    from penstock.delivery.row_loader import TableDelivery
+    from penstock.delivery.table import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
     from penstock.wiring.large_jobs import Steps

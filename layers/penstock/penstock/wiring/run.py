@@ -16,7 +16,7 @@ from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.decoding import pour
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations import destination_named, open_tables
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.environment import Environment

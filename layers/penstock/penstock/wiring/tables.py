@@ -9,7 +9,7 @@ from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.small_reader import S3SmallReader
 from penstock.aws.session import dynamodb_client, rds_client, secrets_client, session
 from penstock.delivery.ports import ObjectStore
-from penstock.delivery.row_loader import TableDelivery
+from penstock.delivery.table import TableDelivery
 from penstock.destinations import destination_named, open_tables
 from penstock.destinations.environment import Environment
 from penstock.destinations.ports import TableStore

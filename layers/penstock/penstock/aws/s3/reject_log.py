@@ -27,18 +27,20 @@ class S3RejectLog:
         self._client = client
         self._bucket = bucket
 
+    def folder(self, job_id: str) -> str:
+        return f"s3://{self._bucket}/{_prefix(job_id)}"
+
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
-        folder = f"{PREFIX}/{job_id}/rejects/"
-        key = f"{folder}{name}.jsonl"
+        key = f"{_prefix(job_id)}{name}.jsonl"
         body = "".join(json.dumps(reject.flat, ensure_ascii=False) + "\n" for reject in rejects)
         with translating(f"s3:PutObject on s3://{self._bucket}/{key}", missing=DestinationMissingError):
             self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=body.encode(errors="replace"), ContentType="application/jsonl"
             )
-        return f"s3://{self._bucket}/{folder}"
+        return self.folder(job_id)
 
     def read(self, job_id: str) -> Iterator[Reject]:
-        folder = f"{PREFIX}/{job_id}/rejects/"
+        folder = _prefix(job_id)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
         with translating(f"s3:ListBucket on {self._bucket} and s3:GetObject on s3://{self._bucket}/{folder}"):
             for page in pages:
@@ -46,6 +48,10 @@ class S3RejectLog:
                     answer = self._client.get_object(Bucket=self._bucket, Key=file["Key"])
                     for line in answer["Body"].read().splitlines():
                         yield _read(json.loads(line))
+
+
+def _prefix(job_id: str) -> str:
+    return f"{PREFIX}/{job_id}/rejects/"
 
 
 def _read(flat: Mapping[str, Any]) -> Reject:

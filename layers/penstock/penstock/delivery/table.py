@@ -1,0 +1,227 @@
+"""Delivering one claimed source into tables: source -> codec -> parser -> rows -> chunks.
+
+Memory: that of reading and decoding (limits.Budget), and that of `RowLoader`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from penstock.codecs import codec_by_name
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.decoding import Decoding, naming
+from penstock.delivery.ports import ObjectStore, RejectLog
+from penstock.delivery.reject_writer import RejectWriter
+from penstock.delivery.row_loader import RowLoader
+from penstock.delivery.sampling import Sampler
+from penstock.delivery.storage_fit import begin_fitted
+from penstock.destinations.ports import TableSink
+from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, noting
+from penstock.formats import WorkbookLimits, is_settled, resolve, settle
+from penstock.limits import Budget
+from penstock.model.job import Job, Progress, Receipt
+from penstock.model.load import Resume
+from penstock.model.parse_options import ParseOptions
+from penstock.model.table import TablePlan
+from penstock.model.wording import counted, rejected
+from penstock.tables import (
+    Committed,
+    Form,
+    check_paths,
+    dropped_warning,
+    field_warnings,
+    is_staged,
+    receipt_of_end,
+    tables_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableDelivery:
+    """Carries the records of a source into the tables of its route's plan.
+
+    ``open_sink`` makes the sink of one job; ``form`` is what it wants rows in.
+    """
+
+    objects: ObjectStore
+    rejects: RejectLog
+    open_sink: Callable[[Job], TableSink]
+    form: Form
+    budget: Budget
+    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+
+    def __call__(self, attempt: Attempt) -> Receipt:
+        """Load what the ledger does not know yet, then finish.
+
+        What an attempt has committed stays, and the next one resumes behind it. So an attempt that runs out of time
+        returns the message to the queue (NotEnoughTimeError), unless nothing at all was committed. A permanent failure
+        drops what is staged; its message says which chunks are in.
+        """
+        with naming(attempt.job.source):
+            sampled = self.plan(attempt)
+            with self.open_sink(attempt.job) as sink:
+                sink.hold(attempt.holder, attempt.ended)
+                with self.explaining(attempt, sampled):
+                    plan, resume = begin_fitted(sink, sampled)
+                if attempt.ended():
+                    # `abort` may have dropped what was staged, and `begin` may have staged it again.
+                    sink.abort()
+                attempt.check_end()
+                return self._deliver(attempt, sink, plan, resume)
+
+    def ended(self, job: Job) -> Receipt | None:
+        """The receipt of a job that an earlier attempt has loaded to its end; None if no end is noted.
+
+        The earlier attempt may have died before it recorded the success.
+        """
+        with self.open_sink(job) as sink:
+            end = sink.ended()
+        codec = codec_by_name(job.source.key)
+        return receipt_of_end(end.total, job.id, codec=codec, size=job.source.size) if end else None
+
+    def _deliver(self, attempt: Attempt, sink: TableSink, plan: TablePlan, resume: Resume) -> Receipt:
+        decoding = self.decoding(attempt)
+        progress = _SourceProgress(attempt, decoding)
+        rejects = RejectWriter(self.rejects, attempt.job, plan)
+        loader = RowLoader(
+            sink,
+            plan,
+            resume,
+            rejects,
+            self.form,
+            self.budget.batch,
+            check=progress.check,
+            heartbeat=progress.heartbeat,
+            workbook=self.workbook,
+        )
+        try:
+            with closing(progress.pieces()) as pieces:
+                loaded = loader.load(pieces)
+            rejects.check(loaded.rejects, loaded.row - 1)
+            check_paths(plan, loaded.fields)
+            attempt.check_end()
+            sink.finish()
+            loaded = _with_move(loaded, sink, plan, rejects)
+        except TimeLimitError as error:
+            if loader.has_committed:
+                raise NotEnoughTimeError(f"{error.message}; {_committed(plan, loader.reached).summary}") from error
+            raise
+        except PermanentError as error:
+            # Where dropping fails now, the next attempt meets this error again and drops what is staged.
+            with noting(error, "what is staged could not be dropped", PermanentError):
+                sink.abort()
+            committed = _committed(plan, loader.reached)
+            error.add_note(committed.summary)
+            error.hint = committed.hint(error.hint)
+            raise
+        return _receipt(attempt.job, plan, decoding, loaded, rejects.folder)
+
+    def plan(self, attempt: Attempt) -> TablePlan:
+        """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""
+        plan = attempt.job.need_plan()
+        plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
+        if all(table.columns for table in tables_of(plan)):
+            return plan
+        return self._sampler(attempt).complete(plan)
+
+    def explaining(self, attempt: Attempt, plan: TablePlan) -> AbstractContextManager[None]:
+        """See `Sampler.explaining`."""
+        return self._sampler(attempt).explaining(plan)
+
+    def _sampler(self, attempt: Attempt) -> Sampler:
+        return Sampler(attempt.job, partial(self.decoding, attempt), self.rejects, self.workbook)
+
+    def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
+        """The options of a JSON document whose records lie under a path need one pass over the source before: of
+        repeated keys, the last one counts."""
+        if is_settled(options):
+            return options
+        with closing(self.decoding(attempt).pieces()) as pieces:
+            return settle(pieces, options)
+
+    def decoding(self, attempt: Attempt) -> Decoding:
+        """The source of an attempt, to be decoded from its beginning."""
+        source = attempt.job.source
+        content = self.objects.open_source(source)
+        return Decoding(
+            source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
+        )
+
+
+class _SourceProgress:
+    """How many bytes of the source the committed chunks cover."""
+
+    def __init__(self, attempt: Attempt, decoding: Decoding) -> None:
+        self._attempt = attempt
+        self._decoding = decoding
+        self._marks: deque[tuple[int, int]] = deque()
+        self._acknowledged = 0
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """The decoded pieces. How far the source was read for each is kept until its records are committed."""
+        trace = self._decoding.trace
+        with closing(self._decoding.pieces()) as pieces:
+            for piece in pieces:
+                self._marks.append((trace.produced, trace.consumed))
+                yield piece
+
+    def check(self) -> None:
+        """Raises TimeLimitError when time runs out, and LeaseLostError when the job has ended."""
+        self._decoding.check_time()
+        self._attempt.check_end()
+
+    def heartbeat(self, reached: Resume) -> None:
+        """Report the bytes of the source that are committed."""
+        while self._marks and self._marks[0][0] <= reached.offset:
+            # A decoder that ends gives back the few bytes that it had looked ahead.
+            self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
+        self._attempt.heartbeat(
+            Progress(self._acknowledged, reached.offset, reached.rows, reached.rejects, reached.dropped)
+        )
+
+
+def _with_move(loaded: Resume, sink: TableSink, plan: TablePlan, rejects: RejectWriter) -> Resume:
+    """The counts after the rows of a staged load were moved into the table: only the move shows what the table refuses
+    or drops. Raises TooManyRejectsError; then no row is in the table."""
+    if not is_staged(plan):
+        return loaded
+    moved = sink.moved()
+    rejects.write("moved", moved.rejects)
+    refused = loaded.rejects + len(moved.rejects)
+    if not moved.committed:
+        raise rejects.too_many(refused, loaded.row - 1)
+    return replace(loaded, rows=loaded.rows + moved.rows, rejects=refused, dropped=loaded.dropped + moved.dropped)
+
+
+def _committed(plan: TablePlan, reached: Resume) -> Committed:
+    """Which records of the job are in the tables."""
+    if not reached.chunk:
+        return Committed(plan, "", reached.rows)
+    records = f"records 1 to {reached.row - 1:,}, {counted(reached.rows, 'row')}"
+    return Committed(plan, f"chunks 0 to {reached.chunk - 1} ({records})", reached.rows)
+
+
+def _receipt(job: Job, plan: TablePlan, decoding: Decoding, loaded: Resume, reject_folder: str) -> Receipt:
+    """The receipt of a load that is finished."""
+    trace = decoding.trace
+    warnings = tuple(trace.warnings)
+    if loaded.rejects:
+        warnings += (f"{rejected(loaded.rejects, of=loaded.row - 1)}: see {reject_folder}",)
+    if loaded.dropped:
+        warnings += (dropped_warning(loaded.dropped),)
+    warnings += field_warnings(plan, loaded.fields)
+    return Receipt(
+        bytes_in=job.source.size,
+        bytes_out=trace.produced,
+        crc32=trace.crc32 or 0,
+        parts=loaded.chunk,
+        codec=decoding.codec,
+        warnings=warnings,
+        rows=loaded.rows,
+        rejects=loaded.rejects,
+        dropped=loaded.dropped,
+    )
