@@ -83,7 +83,7 @@ def failed() -> JobReport:
     failure = Failure(
         "TooManyRejectsError",
         f"{SOURCE.uri}: 31 records were rejected, at most 3 may be; they are listed in jobs/.../rejects/",
-        "Mend the records that are listed and upload the file again, or raise the route's max_rejects.",
+        "Fix the listed records and upload the file again, or increase the route's max_rejects.",
     )
     status = replace(
         told.status,

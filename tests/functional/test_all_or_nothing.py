@@ -107,7 +107,7 @@ def test_of_a_larger_file_the_hint_says_how_not_to_double_what_is_in(database: D
     assert count > 0
     assert f"{count:,} rows) are in t" in said
     assert f"First delete the {count:,} rows that are in t" in said
-    assert "upload the file again, or raise" in said
+    assert "upload the file again, or increase" in said
 
 
 # No sampled record is good.

@@ -133,7 +133,7 @@ def test_a_job_is_named_by_id_prefix_or_source(deployed: DeployedJobs, name: str
 def test_a_job_that_there_is_none_of_is_one_line_and_a_hint(deployed: DeployedJobs) -> None:
     result = run("status", "f" * 32)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: there is no job {'f' * 32}\n`penstock jobs` lists those that there are.\n"
+    assert result.stderr == f"Error: there is no job {'f' * 32}\nList the jobs with `penstock jobs`.\n"
 
 
 def test_what_somebody_named_a_source_does_nothing_to_the_terminal(deployed: DeployedJobs) -> None:

@@ -93,7 +93,7 @@ def test_a_success_shows_figures_and_what_proves_them() -> None:
 def test_a_failure_shows_why_what_to_do_and_how_to_begin_again() -> None:
     texts = read(failed()).texts
     assert "TooManyRejectsError" in texts
-    assert any(text.startswith("Mend the records") for text in texts)
+    assert any(text.startswith("Fix the listed records") for text in texts)
     assert f"penstock redrive {failed().status.job_id}" in texts
     assert "2, redriven once" in texts
 

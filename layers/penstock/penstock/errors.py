@@ -4,53 +4,53 @@
     ├── RetryableError               the same call may succeed later; the message returns to the queue
     │   ├── ServiceUnavailableError  S3, DynamoDB or SQS throttled, failed or did not answer
     │   ├── JobInProgressError       another attempt holds the lease of this job
-    │   ├── LeaseLostError           this attempt was taken over; its work is discarded
+    │   ├── LeaseLostError           another attempt took the job over; the work of this one is discarded
     │   ├── UploadInProgressError    another process uploads the same file to the same key
     │   ├── PublishConflictError     the destination changed while the result was being published
-    │   │   └── UploadConflictError  this upload can no longer be completed: create a new one, upload all parts again
+    │   │   └── UploadConflictError  the upload can no longer be completed: create a new one, resend all parts
     │   ├── YieldedError             a newer version of the source is unfinished; its job runs first
-    │   └── NotEnoughTimeError       this invocation is nearly over; a new one may succeed
-    └── PermanentError               the same call fails again until something is changed
+    │   └── NotEnoughTimeError       the time of this invocation is nearly over; a new one may succeed
+    └── PermanentError               the same call fails again until its cause is fixed
         ├── BadSourceError           the bytes are wrong; carries the byte offset in the source
         │   ├── BadHeaderError
         │   ├── CorruptSourceError
         │   ├── TruncatedSourceError
         │   ├── ChecksumMismatchError
         │   ├── CodecMismatchError   the content does not match its name or its route
-        │   ├── HeaderRowError       column names that are missing, doubled or unreadable
-        │   ├── UnclosedQuoteError   a quoted CSV field never ends, so the rest of the file became its text
+        │   ├── HeaderRowError       column names are missing, duplicate or unreadable
+        │   ├── UnclosedQuoteError   a quoted CSV field never ends, so that the rest of the file is its text
         │   ├── BadDocumentError     the content is not valid JSON or not a valid workbook
-        │   └── RecordsMissingError  no records at the path, or no sheet of the name, that the route says
-        ├── ExpansionLimitError      the decoded size or ratio passed the route's ceiling
-        ├── WorkbookTooLargeError    an XLSX that does not fit /tmp or memory
+        │   └── RecordsMissingError  the file has no records at the route's path, or no sheet of its name
+        ├── ExpansionLimitError      the decoded size or ratio exceeds the route's limit
+        ├── WorkbookTooLargeError    an XLSX file does not fit /tmp or memory
         ├── SupersededError          a newer version of the source decides the result
         │   ├── SourceGoneError
         │   └── SourceChangedError
-        ├── AccessDeniedError        names the missing right
+        ├── AccessDeniedError        a permission is missing; the message names it
         ├── DestinationMissingError
-        ├── InvalidTableError        what is declared of a table fits neither the file's header nor the table itself
+        ├── InvalidTableError        the route's columns do not match the file's header, or the table
         ├── TooManyRejectsError      more records were rejected than the route allows
-        ├── AttemptsExhaustedError   the function was killed, or its event failed, as often as is allowed
+        ├── AttemptsExhaustedError   the function was killed, or its event failed, in all allowed attempts
         ├── IncompleteJobError       receipts, parts or bytes are missing when a job finishes
         ├── RequestRefusedError      the service refused the request for another reason
         ├── FileError                a local file or folder cannot be read or written
-        │   ├── FileChangedError     another process wrote to it in the meantime
-        │   ├── NameTakenError       a folder has the name that a file needs, or a file that of a folder
+        │   ├── FileChangedError     another process changed it in the meantime
+        │   ├── NameTakenError       a folder has the name of a file to write, or a file that of a folder
         │   └── DiskFullError
-        ├── TimeLimitError           the work does not fit a whole invocation
-        ├── OutputTooLargeError      more output than a multipart upload can hold
+        ├── TimeLimitError           the work does not fit in one invocation
+        ├── OutputTooLargeError      the output is larger than a multipart upload can hold
         ├── CorruptIndexError        the stored index is damaged
-        ├── UnknownJobError          no job, or more than one, has that name
-        ├── JobStandsError           the job cannot be redriven in its state
-        ├── UnsortedListingError     a service promises sorted listings and sends others
+        ├── UnknownJobError          no job matches the name, or more than one does
+        ├── JobStandsError           the state of the job does not allow a redrive
+        ├── UnsortedListingError     a service promises sorted listings, but sends unsorted ones
         └── ConfigurationError
-            ├── EmptySourceError     --delete would delete everything
-            ├── StateFileError       what is kept of an interrupted upload is damaged, or of another Penstock
+            ├── EmptySourceError     --delete would delete all files
+            ├── StateFileError       the saved state of an upload is damaged, or of another version
             ├── InvalidEventError
             ├── InvalidRouteError    names the route and the field
             └── DestinationLoopError the destination would trigger a route again
 
-The state machine and the queue tell the two branches apart by class, never by text.
+The state machine and the queue distinguish the two branches by class, never by text.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ __all__ = [
 
 
 class PenstockError(Exception):
-    """Base of all. ``hint`` says what to do about it; empty where the message does."""
+    """Base of all errors. ``hint`` says what to do; empty if the message says it."""
 
     default_hint = ""
 
@@ -127,7 +127,7 @@ class PenstockError(Exception):
 
 @contextmanager
 def noting(first: PenstockError, what: str, failures: type[PenstockError] = PenstockError) -> Iterator[None]:
-    """An error on the way of ``first`` becomes a note of it: the first one tells what is wrong."""
+    """Add an error raised in this block to ``first`` as a note, so that it does not hide the first error."""
     try:
         yield
     except failures as failed:
@@ -135,21 +135,21 @@ def noting(first: PenstockError, what: str, failures: type[PenstockError] = Pens
 
 
 class RetryableError(PenstockError):
-    """Trying again, unchanged, may succeed."""
+    """A retry of the same call may succeed."""
 
 
 class PermanentError(PenstockError):
-    """Trying again, unchanged, fails again."""
+    """A retry of the same call fails again."""
 
 
 class ServiceUnavailableError(RetryableError):
-    default_hint = "The service throttled or failed beyond all retries; the message will be tried again."
+    default_hint = "The service still throttled or failed after all retries. The message will be retried."
 
 
 class JobInProgressError(RetryableError):
-    """Another attempt holds the lease; ``retry_after`` is the seconds until it may be taken over."""
+    """Another attempt holds the lease. ``retry_after`` is the number of seconds until the lease expires."""
 
-    default_hint = "The attempt that holds the lease finishes the job; this copy of the event then does nothing."
+    default_hint = "The attempt that holds the lease finishes the job. This copy of the event then does nothing."
 
     def __init__(self, message: str, *, retry_after: float, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -157,15 +157,15 @@ class JobInProgressError(RetryableError):
 
 
 class LeaseLostError(RetryableError):
-    default_hint = "Another attempt took the job over; nothing of this one was published."
+    default_hint = "Another attempt took the job over. This attempt published nothing."
 
 
 class UploadInProgressError(RetryableError):
-    default_hint = "Wait until it ends, or end it; then run the same command again."
+    default_hint = "Wait until the other process ends, or end it. Then run the same command again."
 
 
 class PublishConflictError(RetryableError):
-    default_hint = "Something else wrote the destination at the same moment; the job will be tried again."
+    default_hint = "Another writer changed the destination at the same time. The job will be retried."
 
 
 class UploadConflictError(PublishConflictError):
@@ -173,9 +173,9 @@ class UploadConflictError(PublishConflictError):
 
 
 class YieldedError(RetryableError):
-    """``newer`` is the job of the newer version."""
+    """``newer`` is the id of the job of the newer version."""
 
-    default_hint = "Nothing to do: the job begins again by itself should the newer one fail."
+    default_hint = "Nothing to do. The job is retried automatically if the newer job fails."
 
     def __init__(self, message: str, *, newer: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -183,17 +183,17 @@ class YieldedError(RetryableError):
 
 
 class NotEnoughTimeError(RetryableError):
-    default_hint = "Another message of the same batch used the time; this one returns to the queue."
+    default_hint = "Another message of the same batch used the time. This message returns to the queue."
 
 
 class BadSourceError(PermanentError):
     """The source's bytes are wrong.
 
-    ``offset`` counts bytes from the start of the source, of the encoded one for codecs and of the decoded one for
-    parsers; ``source`` is its URI once it is known: codecs and parsers know only offsets, the pipeline adds the name.
+    ``offset`` counts bytes from the start of the source: of the encoded source for codecs, of the decoded source for
+    parsers. ``source`` is the URI. Codecs and parsers know only offsets; the pipeline adds the URI.
     """
 
-    default_hint = "Ask the sender for a fresh copy and upload it again under the same key."
+    default_hint = "Ask the sender for a new copy, and upload it under the same key."
 
     def __init__(self, reason: str, *, offset: int, source: str = "", hint: str = "") -> None:
         super().__init__(reason, hint=hint)
@@ -214,7 +214,7 @@ class CorruptSourceError(BadSourceError):
 
 
 class TruncatedSourceError(BadSourceError):
-    default_hint = "The upload to the source bucket was cut short; upload the whole file again."
+    default_hint = "The upload to the source bucket was incomplete. Upload the complete file again."
 
 
 class ChecksumMismatchError(BadSourceError):
@@ -222,7 +222,7 @@ class ChecksumMismatchError(BadSourceError):
 
 
 class CodecMismatchError(BadSourceError):
-    default_hint = "Rename the object to what it holds, or set the route's codec."
+    default_hint = "Rename the object to match its content, or set the route's codec."
 
 
 class HeaderRowError(BadSourceError):
@@ -230,7 +230,7 @@ class HeaderRowError(BadSourceError):
 
 
 class UnclosedQuoteError(BadSourceError):
-    default_hint = "Close the quote, double it where it is text, or set another parse.quote in the route."
+    default_hint = "Close the quote, double it if it is text, or set another parse.quote in the route."
 
 
 class BadDocumentError(BadSourceError):
@@ -238,11 +238,11 @@ class BadDocumentError(BadSourceError):
 
 
 class RecordsMissingError(BadSourceError):
-    default_hint = "Correct parse.records or parse.sheet of the route, or the file."
+    default_hint = "Correct parse.records or parse.sheet in the route, or correct the file."
 
 
 class ExpansionLimitError(PermanentError):
-    default_hint = "If the file is honest, raise max_ratio or max_bytes of the route."
+    default_hint = "If the size of the file is expected, increase max_ratio or max_bytes of the route."
 
 
 class WorkbookTooLargeError(PermanentError):
@@ -254,7 +254,7 @@ class SupersededError(PermanentError):
 
 
 class SourceGoneError(SupersededError):
-    default_hint = "The source was deleted before it was read; upload it again if that was not meant."
+    default_hint = "The source was deleted before it was read. If that was a mistake, upload it again."
 
 
 class SourceChangedError(SupersededError):
@@ -262,7 +262,7 @@ class SourceChangedError(SupersededError):
 
 
 class AccessDeniedError(PermanentError):
-    """``right`` is the missing IAM action and resource, or the database privilege and object."""
+    """``right`` is the missing IAM action and its resource, or the missing database privilege and its object."""
 
     def __init__(self, right: str, *, detail: str = "", hint: str = "") -> None:
         super().__init__(
@@ -277,22 +277,22 @@ class DestinationMissingError(PermanentError):
 
 
 class InvalidTableError(PermanentError):
-    default_hint = "Correct the route's columns, or the table, or the file's header."
+    default_hint = "Correct the route's columns, the table or the file's header."
 
 
 class TooManyRejectsError(PermanentError):
-    default_hint = "Mend the records that are listed and upload the file again, or raise the route's max_rejects."
+    default_hint = "Fix the listed records and upload the file again, or increase the route's max_rejects."
 
 
 class AttemptsExhaustedError(PermanentError):
     default_hint = (
-        "The function's log says how each attempt ended. Give it more memory or time, then begin the job again: "
-        "`penstock redrive`."
+        "The log of the function shows how each attempt ended. Give the function more memory or time, then retry the "
+        "job with `penstock redrive`."
     )
 
 
 class IncompleteJobError(PermanentError):
-    default_hint = "Start the job again (penstock redrive); nothing of it was published."
+    default_hint = "Nothing was published. Retry the job with `penstock redrive`."
 
 
 class RequestRefusedError(PermanentError):
@@ -304,15 +304,15 @@ class FileError(PermanentError):
 
 
 class FileChangedError(FileError):
-    default_hint = "Run the command again once nobody writes to the file."
+    default_hint = "Run the command again when no process writes to the file."
 
 
 class NameTakenError(FileError):
-    default_hint = "Move away what stands there; sync --delete deletes it where the source has not got it."
+    default_hint = "Move the existing file or folder away. If the source does not have it, sync --delete deletes it."
 
 
 class DiskFullError(FileError):
-    default_hint = "Make room and run the command again: what has arrived stays, and is not fetched twice."
+    default_hint = "Free disk space and run the command again. Downloaded data is kept and is not downloaded again."
 
 
 class TimeLimitError(PermanentError):
@@ -320,23 +320,23 @@ class TimeLimitError(PermanentError):
 
 
 class OutputTooLargeError(PermanentError):
-    default_hint = "Give the function more memory: parts grow with it."
+    default_hint = "Give the function more memory: the part size grows with it."
 
 
 class CorruptIndexError(PermanentError):
-    default_hint = "Delete the source's index from the work bucket: the next job makes it anew."
+    default_hint = "Delete the source's index from the work bucket. The next job builds a new index."
 
 
 class UnknownJobError(PermanentError):
-    default_hint = "`penstock jobs` lists those that there are."
+    default_hint = "List the jobs with `penstock jobs`."
 
 
 class JobStandsError(PermanentError):
-    default_hint = "To do it all the same, upload the source again: that is a new job."
+    default_hint = "To process the source anyway, upload it again: that creates a new job."
 
 
 class UnsortedListingError(PermanentError):
-    default_hint = "Nothing was deleted. Report the service and the kind of bucket to Penstock's authors."
+    default_hint = "Nothing was deleted. Report the service and the type of bucket to Penstock's authors."
 
 
 class ConfigurationError(PermanentError):
@@ -346,7 +346,7 @@ class ConfigurationError(PermanentError):
 class EmptySourceError(ConfigurationError):
     """``count`` files would be deleted."""
 
-    default_hint = "Check the source's name. If all is to be deleted, give --force."
+    default_hint = "Check the name of the source. To delete all files, add --force."
 
     def __init__(self, message: str, *, count: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -354,11 +354,11 @@ class EmptySourceError(ConfigurationError):
 
 
 class StateFileError(ConfigurationError):
-    default_hint = "Begin anew with --restart; `penstock uploads s3://bucket/key` lists what an earlier run has left."
+    default_hint = "Start over with --restart. `penstock uploads s3://bucket/key` lists open uploads of earlier runs."
 
 
 class InvalidEventError(ConfigurationError):
-    default_hint = "Expected an S3 notification, an SQS batch of them or an EventBridge 'Object Created' event."
+    default_hint = "Send an S3 notification, an SQS batch of S3 notifications or an EventBridge 'Object Created' event."
 
 
 class InvalidRouteError(ConfigurationError):

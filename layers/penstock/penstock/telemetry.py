@@ -1,4 +1,4 @@
-"""What the handlers say about their work: structured logs with the job id, and EMF metrics."""
+"""Structured logs with the job id, and EMF metrics, of the handlers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ RECONCILED = {
 
 
 def report(done: Report, logger: Logger, metrics: Metrics) -> None:
-    """One log line per outcome, and the sums as metrics of the invocation."""
+    """Write one log line per outcome, and the totals as metrics of the invocation."""
     for problem in done.problems:
-        logger.error("message returned: not an event of S3", extra={"error": str(problem), "hint": problem.hint})
+        logger.error("message returned: not an S3 event", extra={"error": str(problem), "hint": problem.hint})
     for outcome in done.outcomes:
         _log(outcome, logger)
     _measure(done.outcomes, metrics)
@@ -45,7 +45,7 @@ def report(done: Report, logger: Logger, metrics: Metrics) -> None:
 
 
 def reconciled(done: Mapping[str, int], logger: Logger, metrics: Metrics) -> None:
-    """One log line of a run that found something to do, and what it did as metrics."""
+    """Write the counts of a run as metrics, and one log line if the run did anything."""
     if any(done.values()):
         logger.info("reconciled", extra=dict(done))
     for name, metric in RECONCILED.items():
@@ -55,14 +55,14 @@ def reconciled(done: Mapping[str, int], logger: Logger, metrics: Metrics) -> Non
 
 @contextmanager
 def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
-    """Around one step of the state machine: one log line if it fails. The error goes on, as the machine goes by it."""
+    """Wrap one step of the state machine: log an error on failure, and re-raise it for the machine's Catch."""
     logger.append_keys(job_id=job_id)
     try:
         yield
     except (RetryableError, PermanentError) as error:
         failure = Failure.of(error)
-        say = logger.warning if isinstance(error, RetryableError) else logger.error
-        say("step failed", extra={"error": failure.error, "reason": failure.message, "hint": failure.hint})
+        log = logger.warning if isinstance(error, RetryableError) else logger.error
+        log("step failed", extra={"error": failure.error, "reason": failure.message, "hint": failure.hint})
         raise
     finally:
         metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
@@ -84,7 +84,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
     if failure := Failure.of(outcome.retry) if outcome.retry else outcome.failure:
         fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
     if outcome.repeat:
-        logger.info("repeat: nothing to do", extra=fields | {"state": str(outcome.state)})
+        logger.info("repeated event: nothing to do", extra=fields | {"state": str(outcome.state)})
     elif outcome.retry:
         logger.warning("job waiting", extra=fields)
     elif outcome.state is JobState.FAILED:
@@ -94,7 +94,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
 
 
 def _measure(outcomes: Sequence[Outcome], metrics: Metrics) -> None:
-    """Counts as sums: to add one up value by value takes a tenth of the time of a burst of small files."""
+    """Add totals: adding counts value by value takes a tenth of the time of a burst of small files."""
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for outcome in outcomes:
