@@ -23,15 +23,18 @@ from typing import IO
 
 import psycopg
 
+from penstock.aws.backoff import Backoff
+from penstock.aws.retry import retrying
 from penstock.files.state_file import private
 from penstock_local.errors import LocalStackError
+from penstock_local.polling import poll
 from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, reachable_temporary_directory
 
 HOST = "127.0.0.1"
 ROLE = "penstock"
 START_TIMEOUT = 30.0  # seconds; half a second is the rule
 STOP_TIMEOUT = 10.0
-ATTEMPTS = 5  # a free port may be taken by someone else before the server binds it
+AT_ONCE = Backoff(attempts=5, base=0.0)  # another process may take a free port before the server binds it
 
 # Waits until this process's end of the pipe closes.
 WATCH = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"'
@@ -52,7 +55,8 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
         home = _home(data_dir)
         password = secrets.token_urlsafe(18)
         _initdb(install, home, password)
-        for attempt in range(1, ATTEMPTS + 1):
+
+        def listen() -> int:
             port = _free_port()
             server = _launch(install, home, port, lock, settings)
             lock.truncate(0)
@@ -60,13 +64,14 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
             lock.flush()
             try:
                 _wait_until_ready(server, _dsn(password, port, "postgres"))
-                break
             except LocalStackError:
                 server.kill()
                 server.wait()
-                if attempt == ATTEMPTS:
-                    raise
-    server.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
+                raise
+            server.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
+            return port
+
+        port = retrying(listen, on=LocalStackError, backoff=AT_ONCE, sleep=time.sleep)
     dsn = _dsn(password, port, ROLE)
     with open(home / "dsn", "w", opener=private) as file:
         file.write(dsn)
@@ -121,16 +126,16 @@ def stop(data_dir: Path) -> bool:
 
 
 def _end(data_dir: Path, leader: int) -> None:
+    def has_ended() -> bool:
+        with suppress(ChildProcessError):
+            os.waitpid(leader, os.WNOHANG)
+        return pid(data_dir) is None
+
     for kind in (signal.SIGINT, signal.SIGQUIT):  # roll back and disconnect; then at once
         with suppress(ProcessLookupError):
             os.kill(leader, kind)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(leader, os.WNOHANG)
-            if pid(data_dir) is None:
-                return
-            time.sleep(0.01)
+        if poll(has_ended, seconds=STOP_TIMEOUT, every=0.01):
+            return
     raise LocalStackError(f"PostgreSQL (process {leader}) does not end")
 
 

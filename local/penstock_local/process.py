@@ -9,13 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from penstock_local.errors import LocalStackError
+from penstock_local.polling import poll
 from penstock_local.tools import ministack_python
 
 HOST = "127.0.0.1"
@@ -98,11 +98,8 @@ def stop(state_dir: Path) -> bool:
         os.killpg(leader, signal.SIGKILL)  # nothing to save: all its state is in memory
     with suppress(ChildProcessError):
         os.waitpid(leader, 0)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while pid(state_dir) is not None:
-        if time.monotonic() > deadline:
-            raise LocalStackError(f"the emulator (process {leader}) does not end")
-        time.sleep(0.02)
+    if not poll(lambda: pid(state_dir) is None, seconds=STOP_TIMEOUT, every=0.02):
+        raise LocalStackError(f"the emulator (process {leader}) does not end")
     for name in SCRATCH:
         shutil.rmtree(state_dir / name, ignore_errors=True)
     return True
@@ -112,18 +109,18 @@ def stop(state_dir: Path) -> bool:
 def _lock(state_dir: Path) -> Iterator[IO[str]]:
     """Hold the state directory; whoever inherits the file goes on holding it."""
     with _lock_file(state_dir).open("a") as file:
-        deadline = time.monotonic() + PROBE_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LocalStackError(
-                        f"an emulator already runs in {state_dir}", hint="`penstock local down` ends it."
-                    ) from None
-                time.sleep(0.01)
+        if not poll(lambda: _try_lock(file), seconds=PROBE_SECONDS, every=0.01):
+            raise LocalStackError(f"an emulator already runs in {state_dir}", hint="`penstock local down` ends it.")
         yield file
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Lock a file; False if another process holds its lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
