@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from penstock.wiring.sync import SyncOptions
     from penstock_cli.progress import Progress
 
-# What is imported, and what the client is made of, stays: to look through it for garbage time and again takes a fifth
-# of a sync that finds nothing to do.
-_COLLECT_EVERY = (100_000, 50, 100)
+# Imported modules and the client are never garbage: scanning them repeatedly takes a fifth of the time of a sync
+# without changes.
+_GC_THRESHOLDS = (100_000, 50, 100)
 
 _ORDER = "penstock.sync.order"
 _PAST = {
@@ -37,8 +37,8 @@ _PAST = {
 }
 
 
-class _InOrder(click.Command):
-    """Knows in which order options were given: of filters the last one that matches wins."""
+class _OrderedOptions(click.Command):
+    """Records the order of the options: the last filter that matches wins."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
@@ -46,15 +46,15 @@ class _InOrder(click.Command):
         return super().parse_args(ctx, args)
 
 
-class _Teller:
-    """Implements ``Observer``. Lines of what is done go to stdout, of what is not to stderr."""
+class _SyncOutput:
+    """Implements ``Observer``. Completed steps are printed to stdout, errors to stderr."""
 
     def __init__(self, progress: Progress | None, output: OutputOptions) -> None:
         self._progress = progress
         self._output = output
         self._lock = Lock()
         self.steps: list[Step] = []
-        self.troubles: list[SyncError] = []
+        self.errors: list[SyncError] = []
 
     def planned(self, size: int) -> None:
         if self._progress:
@@ -66,7 +66,7 @@ class _Teller:
             self._progress.add(size)
 
     def tell(self, line: str) -> None:
-        """What is no answer, unless quiet; nor with JSON, which holds it."""
+        """Print a notice to stderr, unless the output is quiet or JSON."""
         if not self._output.quiet and not self._output.as_json:
             self._above_bar(line, err=True)
 
@@ -76,12 +76,12 @@ class _Teller:
         elif not self._output.quiet:
             self._above_bar(step.line, err=False)
         if step.unproven:
-            self.tell(f"{step.source}: nothing proves what it holds, so it was transferred")
+            self.tell(f"{step.source}: its content could not be compared, so it was transferred")
 
-    def failed(self, trouble: SyncError) -> None:
+    def failed(self, error: SyncError) -> None:
         if self._output.as_json:
-            self.troubles.append(trouble)
-        self._above_bar(f"failed: {trouble}", err=True)
+            self.errors.append(error)
+        self._above_bar(f"failed: {error}", err=True)
 
     def _above_bar(self, line: str, *, err: bool) -> None:
         if self._progress and (err or sys.stdout.isatty()):
@@ -93,7 +93,7 @@ class _Teller:
         return {
             "dry_run": dry_run,
             "steps": [asdict(step) for step in self.steps],
-            "failed": [asdict(trouble) for trouble in self.troubles],
+            "failed": [{"name": error.name, "place": error.location, "reason": error.reason} for error in self.errors],
             "counts": {kind: summary.counts[kind] for kind in StepKind},
             "bytes": summary.size,
             "unchanged": summary.equal,
@@ -102,7 +102,7 @@ class _Teller:
 
 
 @click.command(
-    cls=_InOrder,
+    cls=_OrderedOptions,
     epilog="""\b
 Examples:
   penstock sync ./data s3://bucket/data
@@ -116,7 +116,7 @@ Examples:
     "--delete", is_flag=True, help="Delete files that DST has and SRC lacks. Excluded files are never deleted."
 )
 @click.option(
-    "--force", is_flag=True, help="With --delete: delete everything, too, where SRC holds no file; ask nothing."
+    "--force", is_flag=True, help="With --delete: delete everything without asking, even if SRC holds no file."
 )
 @click.option("--dry-run", "--dryrun", is_flag=True, help="Print what would be done, without doing it.")
 @click.option(
@@ -127,7 +127,7 @@ Examples:
 @click.option(
     "--exact-timestamps",
     is_flag=True,
-    help="When downloading, take files of the same size for equal if, and only if, their times are.",
+    help="When downloading, compare files by size and modification time only.",
 )
 @click.option(
     "--follow-symlinks/--no-follow-symlinks",
@@ -158,18 +158,19 @@ def sync(
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
-    """Make DST equal to SRC by content. One is s3://bucket/prefix; the other is too, or a folder.
+    """Make DST equal to SRC by content. At least one of them is s3://bucket/prefix; the other may be a folder.
 
-    Only what differs in content is moved, whatever its size and time. Objects are compared by their ETag, whatever
-    their part size, by the checksum that S3 has stored, or by the one that Penstock adds. Local digests are remembered:
+    Only files whose content differs are transferred. Content is compared by the object's ETag, for any part size, by
+    the checksum that S3 has stored, or by the one that Penstock adds. Digests of local files are cached, so that
     unchanged files are not read again.
 
-    Files keep their modification time. It is stored in the object's metadata; without it, the object's own time counts.
+    Files keep their modification time. It is stored in the object's metadata; without it, the object's own time is
+    used.
 
-    The exit code is 1 if a file could not be moved; all other files are moved.
+    The exit code is 1 if a file could not be transferred; all other files are transferred.
     """
-    gc.set_threshold(*_COLLECT_EVERY)
-    from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3: only who syncs pays for it
+    gc.set_threshold(*_GC_THRESHOLDS)
+    from penstock.wiring.sync import Service, SyncOptions  # noqa: PLC0415  # boto3 is imported only to sync
     from penstock.wiring.sync import sync as synchronize  # noqa: PLC0415  # as above
 
     patterns = {"include": iter(include), "exclude": iter(exclude)}
@@ -186,31 +187,31 @@ def sync(
     )
     service = Service(aws.profile, aws.region, aws.endpoint_url)
 
-    def run(options: SyncOptions) -> tuple[_Teller, Summary]:
+    def run(options: SyncOptions) -> tuple[_SyncOutput, Summary]:
         with _bar(output) as progress:
-            teller = _Teller(progress, output)
-            summary = synchronize(source, destination, service, options, teller)
+            observer = _SyncOutput(progress, output)
+            summary = synchronize(source, destination, service, options, observer)
             if summary.kept:
-                echo(f"nothing was deleted, as not all of {source} could be seen", err=True)
-            teller.tell(_told(summary, dry_run=dry_run))
-            return teller, summary
+                echo(f"nothing was deleted, because some files of {source} could not be read", err=True)
+            observer.tell(_summary_line(summary, dry_run=dry_run))
+            return observer, summary
 
     with interrupted_once():
         try:
-            teller, summary = run(options)
+            observer, summary = run(options)
         except EmptySourceError as error:
-            # The bar is gone by now. Nothing was done but looking: the second run looks again, and then deletes.
-            if not _agreed(error, output):
+            # The progress bar has ended, and nothing was changed. The second run compares again, and then deletes.
+            if not _confirmed(error, output):
                 raise
-            teller, summary = run(replace(options, force=True))
+            observer, summary = run(replace(options, force=True))
     if output.as_json:
-        echo_json(teller.as_json(summary, dry_run=dry_run))
+        echo_json(observer.as_json(summary, dry_run=dry_run))
     if summary.troubles:
         ctx.exit(1)
 
 
-def _agreed(error: EmptySourceError, output: OutputOptions) -> bool:
-    """Whether a person at a terminal wants everything deleted; a program says so beforehand."""
+def _confirmed(error: EmptySourceError, output: OutputOptions) -> bool:
+    """Ask at a terminal whether to delete everything. A program passes ``--force`` instead."""
     if output.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     return confirm(f"{error}. Delete them?")
@@ -218,7 +219,7 @@ def _agreed(error: EmptySourceError, output: OutputOptions) -> bool:
 
 @contextmanager
 def _bar(output: OutputOptions) -> Iterator[Progress | None]:
-    """A bar where there is a terminal to see it; rich takes a tenth of a second to import."""
+    """A progress bar if stderr is a terminal. The import of rich takes a tenth of a second."""
     if output.quiet or output.as_json or not sys.stderr.isatty():
         yield None
         return
@@ -228,8 +229,8 @@ def _bar(output: OutputOptions) -> Iterator[Progress | None]:
         yield progress
 
 
-def _told(summary: Summary, *, dry_run: bool) -> str:
+def _summary_line(summary: Summary, *, dry_run: bool) -> str:
     done = [f"{summary.counts[kind]:,} {_PAST[kind]}" for kind in StepKind if summary.counts[kind]]
     failed = [f"{summary.troubles:,} failed"] if summary.troubles else []
-    told = ", ".join([*done, *failed, f"{summary.equal:,} unchanged"])
-    return f"would be: {told}" if dry_run else told
+    line = ", ".join([*done, *failed, f"{summary.equal:,} unchanged"])
+    return f"would be: {line}" if dry_run else line

@@ -108,7 +108,7 @@ def test_sync_brings_everything_and_each_content_once(lake: Lake, cache: ObjectC
 def test_sync_brings_what_it_can_and_then_tells_what_it_could_not(lake: Lake, cache: ObjectCache) -> None:
     for key in ("a", "a/b", "c"):
         lake.put(f"data/{key}", b"1")
-    with pytest.raises(FileError, match="both file and folder"):
+    with pytest.raises(FileError, match="both a file and a folder"):
         cache.sync()
     assert sorted(path.name for path in cache.path.iterdir()) == ["a", "c"]
 

@@ -64,5 +64,5 @@ def test_a_walk_that_is_not_sorted_ends_the_comparison(unsorted: str) -> None:
         "destination": [listed("a"), listed("b")],
     }
     files[unsorted].reverse()
-    with pytest.raises(UnsortedListingError, match="'a' was listed behind 'b'"):
+    with pytest.raises(UnsortedListingError, match="'a' was listed after 'b'"):
         list(pairs(iter(files["source"]), iter(files["destination"]), Filters()))

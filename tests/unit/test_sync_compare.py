@@ -30,7 +30,7 @@ class Disk:
     def walk(self) -> Iterator[LocalFile | SyncError]:
         yield local(self.data)
 
-    def place(self, name: str) -> str:
+    def location(self, name: str) -> str:
         return name
 
     def chunks(self, file: LocalFile) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ def test_a_name_that_cannot_be_a_file_is_refused_with_the_reason(name: str, reas
 
 @pytest.mark.parametrize("name", ["..\\a", "a\\b", "C:a"])
 def test_where_a_backslash_separates_it_is_refused(name: str) -> None:
-    assert "separates" in refusal(name, separating="\\:")
+    assert "separator" in refusal(name, separating="\\:")
 
 
 @given(TRICKS)

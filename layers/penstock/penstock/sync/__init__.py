@@ -1,4 +1,4 @@
-"""Makes a folder and a prefix equal by content: listings, comparison, plan, transfers.
+"""Make a folder and a prefix equal by content: listings, comparison, plan, transfers.
 
 ``from penstock.sync import ObjectCache`` is the object cache for notebooks.
 """
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name != "ObjectCache":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from penstock.wiring.object_cache import ObjectCache  # noqa: PLC0415  # built on top of this package
+    from penstock.wiring.object_cache import ObjectCache  # noqa: PLC0415  # it imports this package
 
     return ObjectCache

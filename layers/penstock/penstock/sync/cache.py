@@ -1,4 +1,4 @@
-"""A folder as a cache of a prefix: what is equal by content is not moved."""
+"""A folder as a cache of a prefix: content that is already present is not transferred."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Moved = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Cache:
-    """What ``penstock.sync.ObjectCache`` does, over ports. Names are relative to the folder and to the prefix."""
+    """The logic of ``penstock.sync.ObjectCache``, over ports. Names are relative to the folder and to the prefix."""
 
     folder: CacheFolder
     remote: RemoteTree
@@ -29,21 +29,23 @@ class Cache:
     counts: Counts
 
     def download(self, name: str, moved: Moved) -> LocalFile:
-        """The file that holds what the object holds now. Raises SourceGoneError, FileError and what requests raise."""
+        """Return the file, with the object's current content. Raises SourceGoneError, FileError and request errors."""
         checked(name)
         remote = self.remote.look(name)
         if remote is None:
-            raise SourceGoneError(f"{self.remote.place(name)}: no such object", hint="Look at its name and the prefix.")
+            raise SourceGoneError(
+                f"{self.remote.location(name)}: no such object", hint="Check the name and the prefix."
+            )
         local = self.folder.look(name)
         if local and self.comparison.fully(remote, local) is Match.EQUAL:
             self.counts.add(hits=1)
-            self.downloads.noted(remote, name)
+            self.downloads.record(remote, name)
             return local
         self.downloads.deliver(remote, name, moved)
         return self._existing(name)
 
     def upload(self, name: str, moved: Moved) -> None:
-        """Make the object hold what the file holds. Raises FileError, FileChangedError and what requests raise."""
+        """Give the object the content of the file. Raises FileError, FileChangedError and request errors."""
         checked(name)
         local = self._existing(name)
         remote = self.remote.look(name)
@@ -53,36 +55,36 @@ class Cache:
             self.uploads.deliver(local, name, moved)
             remote = self.remote.look(name)
         if remote:
-            self.downloads.noted(remote, name)
+            self.downloads.record(remote, name)
 
-    def sync(self, watcher: Observer, threads: int) -> Summary:
-        """Download all that differs. Raises what ``Synchronizer.run`` raises."""
-        mirror = Synchronizer(
-            self.remote, self.folder, StepKind.DOWNLOAD, self.comparison, self.downloads, watcher, threads=threads
+    def sync(self, observer: Observer, threads: int) -> Summary:
+        """Download every object that differs. Raises the errors of ``Synchronizer.run``."""
+        synchronizer = Synchronizer(
+            self.remote, self.folder, StepKind.DOWNLOAD, self.comparison, self.downloads, observer, threads=threads
         )
-        summary = mirror.run()
+        summary = synchronizer.run()
         self.counts.add(hits=summary.equal)
         return summary
 
     def clear(self) -> int:
-        """Delete the files that the cache has brought or sent, and no other; how many. Raises FileError."""
+        """Delete only the files that the cache has transferred; return their number. Raises FileError."""
         root = self.folder.root
         files = [file for file in map(self.folder.look, self.index.all_names(root)) if file]
-        for gone in self.folder.remove(files):
-            if not isinstance(gone, LocalFile):
-                raise FileError(str(gone))
+        for removed in self.folder.remove(files):
+            if not isinstance(removed, LocalFile):
+                raise FileError(str(removed))
         self.index.forget_names(root)
         return len(files)
 
     def _existing(self, name: str) -> LocalFile:
         local = self.folder.look(name)
         if local is None:
-            raise FileError(f"{self.folder.place(name)}: no such file")
+            raise FileError(f"{self.folder.location(name)}: no such file")
         return local
 
 
 def checked(name: str) -> str:
-    """The name, if it can be that of a file in the folder. Raises FileError."""
+    """Return the name if a file in the folder can have it. Raises FileError."""
     reason = refusal(name)
     if reason:
         raise FileError(f"{name!r}: {reason}")

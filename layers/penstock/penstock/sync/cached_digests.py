@@ -1,4 +1,4 @@
-"""What is known of content without reading it again: digests of local files, facts about objects."""
+"""Cached digests of local files and cached metadata of objects, so that content is not read again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from penstock.sync.digests import digest
 from penstock.sync.model import NANOSECONDS, LocalFile, ObjectMetadata, RemoteFile
 from penstock.sync.ports import DigestStore, LocalTree, MetadataStore, RemoteReader
 
-# A file may be written again within the same tick of its clock, up to 2 s on some file systems: what was hashed so
-# soon after a change is not proof (git's documentation calls such an index racy).
+# A file may be written twice within one tick of its clock, up to 2 s on some file systems. A digest that was computed
+# so soon after a change proves nothing and is not kept (git's documentation calls such an index racy).
 SETTLED_NS = 2 * NANOSECONDS
 
 
 class Digests:
-    """Digests of local files, remembered for as long as nobody writes to the file."""
+    """Digests of local files, kept until the file changes."""
 
     def __init__(self, tree: LocalTree, store: DigestStore, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._tree = tree
@@ -24,11 +24,11 @@ class Digests:
         self._clock_ns = clock_ns
 
     def known(self, file: LocalFile) -> Mapping[str, str]:
-        """Digests by algorithm, without reading the file."""
+        """Return the cached digests by algorithm, without reading the file."""
         return self._store.digests(file)
 
     def of(self, file: LocalFile, algorithm: str) -> str:
-        """One digest; reads the file if it has to. Raises FileError, FileChangedError."""
+        """Return one digest; reads the file if it is not cached. Raises FileError, FileChangedError."""
         known = self.known(file).get(algorithm)
         if known is not None:
             return known
@@ -40,18 +40,18 @@ class Digests:
 
 
 class CachedMetadata:
-    """Facts about objects, asked for once per version of an object."""
+    """Metadata of objects, requested once per version of an object."""
 
     def __init__(self, remote: RemoteReader, store: MetadataStore) -> None:
         self._remote = remote
         self._store = store
 
     def known(self, file: RemoteFile) -> ObjectMetadata | None:
-        """What was asked before; None if nothing was."""
+        """Return the cached metadata, or None."""
         return self._store.facts(file)
 
     def of(self, file: RemoteFile) -> ObjectMetadata:
-        """Raises SourceGoneError, SourceChangedError, and what a HEAD raises."""
+        """Raises SourceGoneError, SourceChangedError, and the errors of a HEAD request."""
         known = self.known(file)
         if known is None:
             known = self._remote.facts(file)
@@ -59,12 +59,12 @@ class CachedMetadata:
         return known
 
     def add_checksum(self, file: RemoteFile, algorithm: str, value: str) -> None:
-        """Note a digest of an object that S3 does not tell."""
+        """Cache a digest that S3 does not report."""
         facts = self.of(file)
         self._store.remember_facts(file, replace(facts, checksums={**facts.checksums, algorithm: value}))
 
     def part_sizes(self, file: RemoteFile, count: int) -> tuple[int, ...]:
-        """Sizes of the first ``count`` parts, one request each. The last part of all costs none."""
+        """Return the sizes of the first ``count`` parts, one request each. The object's last part needs none."""
         facts = self.of(file)
         sizes = facts.part_sizes
         if len(sizes) < count:

@@ -1,8 +1,8 @@
-"""Whether two files hold the same bytes, found out in the cheapest way that proves it.
+"""Compare the content of two files in the cheapest way that proves the answer.
 
-Sizes first. Then what costs no request: a digest of the local file that is the listed ETag. Then, by HEAD, a checksum
-that S3 has stored of the full object; the ETag, where it is made of MD5s, with the part sizes of the object; the
-SHA-256 that Penstock has stored in the metadata. What none of them tells is said to be unknown, never guessed.
+The order is: sizes; a digest of the local file that equals the listed ETag, which needs no request; then, by HEAD, a
+full-object checksum that S3 has stored; the ETag, if it is made of MD5s, with the part sizes of the object; the SHA-256
+that Penstock has stored in the metadata. If none of them decides, the answer is unknown. It is never guessed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from penstock.sync.cached_digests import CachedMetadata, Digests
 from penstock.sync.digests import CHECKSUMS, affordable, equal_parts, etag_algorithm
 from penstock.sync.model import NANOSECONDS, SHA256, File, LocalFile, RemoteFile
 
-# What uploaders cut files into, in MiB: boto3 and the aws command, s3fs, rclone, MinIO's client, s3cmd and others.
+# Common part sizes in MiB: boto3 and the aws command, s3fs, rclone, MinIO's client, s3cmd and others.
 _USUAL_PARTS = (5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 256, 512)
 
 
 class Match(Enum):
-    """What a comparison found."""
+    """The result of a comparison."""
 
     EQUAL = "equal"
     DIFFERENT = "different"
@@ -29,19 +29,19 @@ class Match(Enum):
 
 
 class Comparison:
-    """Compares two files. ``quickly`` asks nobody and reads nothing; ``fully`` does what it takes."""
+    """Compares two files. ``quickly`` sends no request and reads no file; ``fully`` may do both."""
 
     def quickly(self, source: File, destination: File) -> Match | None:
-        """None where it takes more to know. Here, all that ``--size-only`` looks at."""
+        """Return None if only ``fully`` can decide. This one compares sizes, for ``--size-only``."""
         return Match.EQUAL if source.size == destination.size else Match.DIFFERENT
 
     def fully(self, source: File, destination: File) -> Match:
-        """Raises what reading a file or asking for an object raises."""
+        """Raises the errors of reading the file and of requesting the object."""
         return self.quickly(source, destination) or Match.UNKNOWN
 
 
 class ExactTimestamps(Comparison):
-    """``--exact-timestamps``: objects are equal to files of the same size and mtime, to the second."""
+    """``--exact-timestamps``: an object equals a file of the same size and mtime, to the second."""
 
     def quickly(self, source: File, destination: File) -> Match:
         same = source.size == destination.size and _seconds(source) == _seconds(destination)
@@ -54,7 +54,7 @@ def _seconds(file: File) -> int:
 
 @dataclass(frozen=True)
 class FileWithObject(Comparison):
-    """A local file and an object, either way round."""
+    """Compares a local file and an object; either may be the source."""
 
     digests: Digests
     facts: CachedMetadata
@@ -78,10 +78,10 @@ class FileWithObject(Comparison):
         local, remote = _either_way(source, destination)
         if not remote.part_count and self.digests.of(local, "md5") == remote.etag:
             return Match.EQUAL
-        return self._asking(local, remote)
+        return self._by_head(local, remote)
 
-    def _asking(self, local: LocalFile, remote: RemoteFile) -> Match:
-        """What HEAD can tell. An ETag that is the MD5 of a single PUT has been looked at."""
+    def _by_head(self, local: LocalFile, remote: RemoteFile) -> Match:
+        """Compare by HEAD. The caller has already compared an ETag that is the MD5 of a single PUT."""
         facts = self.facts.of(remote)
         if facts.md5_etag and not remote.part_count:
             return Match.DIFFERENT
@@ -104,7 +104,7 @@ class FileWithObject(Comparison):
         return _match(self.digests.of(local, etag_algorithm(sizes)), remote.etag)
 
     def _by_usual_parts(self, local: LocalFile, remote: RemoteFile) -> Match:
-        """Where the service does not tell part sizes. A match proves a guess right; nothing proves it wrong."""
+        """Try the common part sizes, for a service that reports none. Only a match is proof."""
         for guess in (equal_parts(local.size, size * MIB) for size in _USUAL_PARTS):
             if len(guess) == remote.part_count and self.digests.of(local, etag_algorithm(guess)) == remote.etag:
                 return Match.EQUAL
@@ -113,51 +113,51 @@ class FileWithObject(Comparison):
 
 @dataclass(frozen=True)
 class ObjectWithObject(Comparison):
-    """Two objects; no byte of either is read."""
+    """Compares two objects without reading either."""
 
     facts: CachedMetadata
 
     def quickly(self, source: File, destination: File) -> Match | None:
         if source.size != destination.size:
             return Match.DIFFERENT
-        one, other = _objects(source, destination)
-        return Match.EQUAL if one.etag == other.etag or not one.size else None
+        left, right = _objects(source, destination)
+        return Match.EQUAL if left.etag == right.etag or not left.size else None
 
     def fully(self, source: File, destination: File) -> Match:
         match = self.quickly(source, destination)
         if match:
             return match
-        one, other = _objects(source, destination)
-        facts, others = self.facts.of(one), self.facts.of(other)
-        match = _by_checksum(facts.checksums, others.checksums)
+        left, right = _objects(source, destination)
+        left_facts, right_facts = self.facts.of(left), self.facts.of(right)
+        match = _by_checksum(left_facts.checksums, right_facts.checksums)
         if match:
             return match
-        if facts.md5_etag and others.md5_etag and self._same_parts(one, other):
+        if left_facts.md5_etag and right_facts.md5_etag and self._same_parts(left, right):
             return Match.DIFFERENT
-        if SHA256 in facts.metadata and SHA256 in others.metadata:
-            return _match(facts.metadata[SHA256], others.metadata[SHA256])
+        if SHA256 in left_facts.metadata and SHA256 in right_facts.metadata:
+            return _match(left_facts.metadata[SHA256], right_facts.metadata[SHA256])
         return Match.UNKNOWN
 
-    def _same_parts(self, one: RemoteFile, other: RemoteFile) -> bool:
-        """Only then do different ETags say that the content differs."""
-        count = one.part_count
-        if count != other.part_count:
+    def _same_parts(self, left: RemoteFile, right: RemoteFile) -> bool:
+        """Whether both have the same part sizes. Only then do different ETags prove different content."""
+        count = left.part_count
+        if count != right.part_count:
             return False
-        # One part at a time: most that differ do so in the first one. 0 is a part that nobody tells.
+        # One part at a time: part sizes that differ usually differ in the first part. 0 is an unreported size.
         return all(
-            0 < self.facts.part_sizes(one, number)[-1] == self.facts.part_sizes(other, number)[-1]
+            0 < self.facts.part_sizes(left, number)[-1] == self.facts.part_sizes(right, number)[-1]
             for number in range(1, count + 1)
         )
 
 
-def _by_checksum(one: Mapping[str, str], other: Mapping[str, str]) -> Match | None:
-    """By the first algorithm that both know; None if there is none."""
-    both = next((algorithm for algorithm in CHECKSUMS if algorithm in one and algorithm in other), None)
-    return _match(one[both], other[both]) if both else None
+def _by_checksum(left: Mapping[str, str], right: Mapping[str, str]) -> Match | None:
+    """Compare by the first algorithm that both have; None if they share none."""
+    shared = next((algorithm for algorithm in CHECKSUMS if algorithm in left and algorithm in right), None)
+    return _match(left[shared], right[shared]) if shared else None
 
 
-def _match(one: str, other: str) -> Match:
-    return Match.EQUAL if one == other else Match.DIFFERENT
+def _match(left: str, right: str) -> Match:
+    return Match.EQUAL if left == right else Match.DIFFERENT
 
 
 def _either_way(source: File, destination: File) -> tuple[LocalFile, RemoteFile]:
@@ -165,10 +165,10 @@ def _either_way(source: File, destination: File) -> tuple[LocalFile, RemoteFile]
         return source, destination
     if isinstance(source, RemoteFile) and isinstance(destination, LocalFile):
         return destination, source
-    raise TypeError("one is a local file, the other an object")
+    raise TypeError("expected a local file and an object")
 
 
 def _objects(source: File, destination: File) -> tuple[RemoteFile, RemoteFile]:
     if isinstance(source, RemoteFile) and isinstance(destination, RemoteFile):
         return source, destination
-    raise TypeError("both are objects")
+    raise TypeError("expected two objects")

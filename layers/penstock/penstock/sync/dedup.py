@@ -1,4 +1,4 @@
-"""Content that is here, or in the bucket, under another name is copied there, not moved over the network again."""
+"""Copy content that the folder or the prefix already holds under another name, instead of transferring it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Moved = Callable[[int], None]
 
 @dataclass(slots=True)
 class Counts:
-    """How often content was there already, came from another name, or had to be moved. Threads may share it."""
+    """Counts content that was present, copied from another name, or transferred. Safe to share between threads."""
 
     hits: int = 0
     copies: int = 0
@@ -33,7 +33,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class DedupDownloads:
-    """A ``Transfer``: downloads what no file of the folder holds."""
+    """A ``Transfer`` that downloads content only if no file in the folder holds it."""
 
     folder: CacheFolder
     comparison: FileWithObject
@@ -44,26 +44,26 @@ class DedupDownloads:
 
     def deliver(self, file: File, name: str, moved: Moved) -> None:
         if not isinstance(file, RemoteFile):
-            raise TypeError("carries objects")
-        # Whoever wants the same content waits, and then finds it.
+            raise TypeError("expected an object")
+        # Another thread or process that needs the same content waits here, and then finds it.
         with self.locks.held(content_of(file)):
-            twin = self._twin(file, name)
-            if twin is None:
+            duplicate = self._duplicate(file, name)
+            if duplicate is None:
                 self.delivery.deliver(file, name, moved)
                 self.counts.add(misses=1)
-            elif twin.name == name:
+            elif duplicate.name == name:
                 self.counts.add(hits=1)
             else:
-                self.folder.clone(twin, name)
+                self.folder.clone(duplicate, name)
                 self.counts.add(copies=1)
-            self.noted(file, name)
+            self.record(file, name)
 
-    def noted(self, file: RemoteFile, name: str) -> None:
-        """Remember that a file holds what an object holds."""
+    def record(self, file: RemoteFile, name: str) -> None:
+        """Record that a file and an object hold the same content."""
         self.index.remember_name(self.folder.root, content_of(file), name)
         self.index.remember_object(file)
 
-    def _twin(self, file: RemoteFile, name: str) -> LocalFile | None:
+    def _duplicate(self, file: RemoteFile, name: str) -> LocalFile | None:
         known = self.index.names(self.folder.root, content_of(file))
         for other in sorted(known, key=lambda other: other != name):
             local = self.folder.look(other)
@@ -74,7 +74,7 @@ class DedupDownloads:
 
 @dataclass(frozen=True)
 class DedupUploads:
-    """A ``Transfer``: uploads what no object under the prefix holds."""
+    """A ``Transfer`` that uploads content only if no object under the prefix holds it."""
 
     bucket: str
     prefix: str
@@ -88,7 +88,7 @@ class DedupUploads:
 
     def deliver(self, file: File, name: str, moved: Moved) -> None:
         if not isinstance(file, LocalFile):
-            raise TypeError("carries local files")
+            raise TypeError("expected a local file")
         with self.locks.held(self.comparison.digests.of(file, "sha256")):
             if self._copied(file, name, moved):
                 self.counts.add(copies=1)
@@ -97,11 +97,11 @@ class DedupUploads:
                 self.counts.add(misses=1)
 
     def _copied(self, file: LocalFile, name: str, moved: Moved) -> bool:
-        for twin in self.index.objects(self.bucket, self.prefix, file.size):
+        for duplicate in self.index.objects(self.bucket, self.prefix, file.size):
             try:
-                if twin.name != name and self.comparison.fully(file, twin) is Match.EQUAL:
-                    self.receiver.put(twin, name, {}, moved)
-                    # Not every service copies under a condition: the twin may be another object by now.
+                if duplicate.name != name and self.comparison.fully(file, duplicate) is Match.EQUAL:
+                    self.receiver.put(duplicate, name, {}, moved)
+                    # Not every service supports conditional copies: the duplicate may have changed since.
                     copy = self.remote.look(name)
                     if copy and self.comparison.fully(file, copy) is Match.EQUAL:
                         return True
@@ -111,5 +111,5 @@ class DedupUploads:
 
 
 def content_of(file: RemoteFile) -> str:
-    """Objects of equal ETag and size hold the same bytes."""
+    """Identify content: objects of equal ETag and size hold the same bytes."""
     return f"{file.etag}:{file.size}"

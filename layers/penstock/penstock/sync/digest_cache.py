@@ -1,4 +1,4 @@
-"""A small SQLite file in the user's cache directory: what is known of files and objects."""
+"""A small SQLite file in the user's cache directory, with digests of files and metadata of objects."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _BUSY_SECONDS = 10.0
 class DigestCache:
     """Implements ``DigestStore``, ``MetadataStore`` and ``ContentIndex``; a context manager.
 
-    Processes share the file; threads share the connection. It is only a cache: one that cannot be opened, read or
-    written is done without, and one that is damaged is made anew. ``service`` tells buckets of different endpoints
-    apart.
+    Processes share the file; threads share the connection. If the file cannot be opened, read or written, an empty
+    cache in memory replaces it. A damaged file is deleted, and created again when it is next opened. ``service``
+    distinguishes buckets of different endpoints.
     """
 
     def __init__(self, path: Path, service: str = "") -> None:
         self._path = path
         self._service = service
         self._lock = Lock()
-        self._base = _opened(path)
+        self._connection = _connect(path)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +57,7 @@ class DigestCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         with self._lock:
-            self._base.close()
+            self._connection.close()
 
     def digests(self, file: LocalFile) -> Mapping[str, str]:
         rows = self._run(
@@ -115,25 +115,25 @@ class DigestCache:
     def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                return self._base.execute(statement, values).fetchall()
+                return self._connection.execute(statement, values).fetchall()
             except sqlite3.Error as error:
-                _tell_of(self._path, error)
+                _warn(self._path, error)
                 if not isinstance(error, sqlite3.OperationalError):
                     _discard(self._path)
-                self._base = _in_memory()
+                self._connection = _in_memory()
                 return []
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """The base at a path; a new one where it is damaged, one in memory where there can be none."""
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database at a path; replace a damaged one; fall back to memory if the file cannot be used."""
     for _ in range(2):
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # SQLite gives the files beside it the mode of this one.
+            # SQLite gives its -wal and -shm files the mode of this file.
             os.close(private(str(path), os.O_RDWR | os.O_CREAT))
             return _ready(sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None))
         except (OSError, sqlite3.OperationalError) as error:
-            _tell_of(path, error)
+            _warn(path, error)
             break
         except sqlite3.DatabaseError:
             _discard(path)
@@ -144,20 +144,20 @@ def _in_memory() -> sqlite3.Connection:
     return _ready(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
 
 
-def _ready(base: sqlite3.Connection) -> sqlite3.Connection:
-    # With a write-ahead log readers never wait, and only now and then a writer waits for the disk.
-    base.execute("PRAGMA journal_mode = WAL")
-    base.execute("PRAGMA synchronous = NORMAL")
-    base.executescript(_SCHEMA)
-    return base
+def _ready(connection: sqlite3.Connection) -> sqlite3.Connection:
+    # With a write-ahead log, readers never wait, and a writer waits for the disk only now and then.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(_SCHEMA)
+    return connection
 
 
 def _discard(path: Path) -> None:
-    """Another process may do the same at the same time."""
+    """Delete the files. Another process may do so at the same time."""
     for suffix in ("", "-wal", "-shm"):
         with suppress(OSError):
             Path(f"{path}{suffix}").unlink()
 
 
-def _tell_of(path: Path, error: Exception) -> None:
-    log.warning("%s: %s; what is known of content is not kept this time", path, error)
+def _warn(path: Path, error: Exception) -> None:
+    log.warning("%s: %s; digests and metadata are not cached in this run", path, error)

@@ -1,4 +1,4 @@
-"""Digests of content, as S3 names and counts them, from a stream of bytes."""
+"""Digests of a stream of bytes, by the names and rules of S3."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ except ImportError:
 # Reflected polynomials; CRC32C: RFC 3720, CRC64NVME: NVM Express Command Set, "Rocksoft".
 _REFLECTED = {"crc32c": (0x82F63B78, 32), "crc64nvme": (0x9A6C9329AC4BC9B5, 64)}
 
-# In plain Python these take 0.15 s a MiB: up to here less than a transfer over a network.
+# In plain Python these take 0.15 s a MiB. Up to this size that is less than a transfer over a network.
 _SLOW_UPTO = 8 * MIB
 
 _HASHES = frozenset({"md5", "sha1", "sha256"})
 
-# The fastest first; all of them prove content, the CRCs against accidents only.
+# The fastest first. All prove equal content; the CRCs only against accidents.
 CHECKSUMS = ("crc32", "sha256", "sha1", "crc64nvme", "crc32c")
 
 
 def affordable(algorithm: str, size: int) -> bool:
-    """Whether counting takes less than moving the bytes would."""
+    """Whether computing the digest takes less time than transferring the bytes."""
     return algorithm not in _REFLECTED or crt is not None or size <= _SLOW_UPTO
 
 
 def etag_algorithm(part_sizes: Sequence[int]) -> str:
-    """The algorithm of an ETag by parts: ``etag:8388608*3,1000*1`` are three parts of 8 MiB and one of 1,000 bytes."""
+    """Name the algorithm of a multipart ETag: ``etag:8388608*3,1000*1`` is three parts of 8 MiB and one of 1,000 B."""
     return "etag:" + ",".join(f"{size}*{len(list(run))}" for size, run in groupby(part_sizes))
 
 
 def equal_parts(size: int, part_size: int) -> tuple[int, ...]:
-    """The sizes of parts that are all equal but the last."""
+    """Return part sizes that are all equal, except for a shorter last part."""
     full, rest = divmod(size, part_size)
     return (part_size,) * full + ((rest,) if rest else ())
 
 
 def digest(algorithm: str, chunks: Iterable[bytes]) -> str:
-    """The digest of a stream in lower-case hex, or its multipart ETag for an ``etag:`` algorithm."""
+    """Return the digest of a stream in lower-case hex, or its multipart ETag for an ``etag:`` algorithm."""
     if algorithm.startswith("etag:"):
         return _multipart_etag(algorithm.removeprefix("etag:"), chunks)
     if algorithm in _HASHES:
@@ -62,9 +62,9 @@ def digest(algorithm: str, chunks: Iterable[bytes]) -> str:
 
 
 def _multipart_etag(layout: str, chunks: Iterable[bytes]) -> str:
-    """The MD5 of the parts' MD5s, and their number."""
+    """Return the MD5 of the parts' MD5s, and the number of parts."""
     sizes = _sizes(layout)
-    whole = hashlib.md5(usedforsecurity=False)
+    combined = hashlib.md5(usedforsecurity=False)
     part, room, count = hashlib.md5(usedforsecurity=False), next(sizes, 0), 0
     for chunk in chunks:
         rest = memoryview(chunk)
@@ -73,10 +73,10 @@ def _multipart_etag(layout: str, chunks: Iterable[bytes]) -> str:
             taken = min(room, len(rest))
             room, rest = room - taken, rest[taken:]
             if not room:
-                whole.update(part.digest())
-                # Bytes beyond the last part would make a part of their own, and so another ETag.
+                combined.update(part.digest())
+                # Bytes beyond the last part form one more part, and so a different ETag.
                 part, room, count = hashlib.md5(usedforsecurity=False), next(sizes, len(rest) or 1), count + 1
-    return f"{whole.hexdigest()}-{count}"
+    return f"{combined.hexdigest()}-{count}"
 
 
 def _sizes(layout: str) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Locks between the processes of a user: locks on files, which the system gives back when a process dies."""
+"""Locks between the processes of a user: file locks, which the system releases when a process dies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from penstock.files.errors import file_errors
 
 
 class FileLocks:
-    """Implements ``Locks`` with 256 files, never deleted: two names may share one, which only costs waiting."""
+    """Implements ``Locks`` with 256 files that are never deleted. Two names may share a file; one then waits."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

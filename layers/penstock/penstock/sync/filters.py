@@ -1,8 +1,7 @@
 """``--include`` and ``--exclude`` with the semantics of the aws command.
 
-Everything is included at first; every filter that matches decides anew, so the last one that matches wins. Patterns
-match the whole name relative to the tree, case counts, and ``*`` and ``?`` match ``/`` too
-(AWS CLI reference: "Use of Exclude and Include Filters").
+Every file is included by default; the last filter that matches wins. Patterns match the full name relative to the
+tree and are case-sensitive; ``*`` and ``?`` also match ``/`` (AWS CLI reference: "Use of Exclude and Include Filters").
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ class Filters:
     """Rules in the order of the command line."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
-        # The last match decides: looked for from the end, the first one found is it.
+        # Reversed: the last match decides.
         self._rules = [(re.compile(translate(rule.pattern)), rule.include) for rule in rules][::-1]
 
     def accept(self, name: str) -> bool:
-        """Whether a name (relative, with ``/``) takes part: is moved, and may be deleted."""
+        """Whether a relative name is included: it is transferred, and may be deleted."""
         return next((include for pattern, include in self._rules if pattern.match(name)), True)

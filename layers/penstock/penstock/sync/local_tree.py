@@ -1,4 +1,4 @@
-"""A folder: walked in the order of S3's listings, and read."""
+"""Read a local folder; its files are walked in the order of S3 listings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,10 +20,10 @@ _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR:
 
 
 class LocalFolder:
-    """Implements ``LocalTree``. ``shown`` is how the user wrote the folder. Memory: a folder's names, 1 MiB a reader.
+    """Implements ``LocalTree``. ``folder`` is as the user wrote it. Memory: the names of a folder, 1 MiB a reader.
 
-    Symbolic links are followed, unless ``follow`` is False: then they are passed by. One that leads back to a folder
-    that it stands in is trouble, as is one that leads nowhere.
+    Symbolic links are followed, or skipped if ``follow`` is False. A link to a folder that contains it is an error, as
+    is a broken link.
     """
 
     def __init__(self, folder: str, *, follow: bool = True, must_exist: bool = True) -> None:
@@ -32,26 +33,26 @@ class LocalFolder:
         self._must_exist = must_exist
 
     def walk(self) -> Iterator[LocalFile | SyncError]:
-        """Raises FileError where the folder itself cannot be read."""
+        """Raises FileError if the folder itself cannot be read."""
         if not self._must_exist and not os.path.lexists(self.root):
             return
         with file_errors(self._shown):
             if not Path(self.root).is_dir():
-                raise FileError(f"{self._shown}: {'is no folder' if self._exists() else 'no such folder'}")
+                raise FileError(f"{self._shown}: {'not a folder' if self._exists() else 'no such folder'}")
             above = (identity(os.stat(self.root)),)  # noqa: PTH116  # one spelling with the entries below
             with os.scandir(self.root):
                 pass
         yield from self._folder(self.root, "", above)
 
-    def place(self, name: str) -> str:
+    def location(self, name: str) -> str:
         return os.path.join(self._shown, *name.split("/"))  # noqa: PTH118  # "./a" stays "./a", as the user wrote it
 
     def path(self, name: str) -> str:
-        """Where a file of that name lies, absolute."""
+        """Return the absolute path of a file."""
         return os.path.join(self.root, *name.split("/"))  # noqa: PTH118  # as above
 
     def look(self, name: str) -> LocalFile | None:
-        """One file; None where there is none. Raises FileError for what is no regular file."""
+        """Return a file, or None if it does not exist. Raises FileError if it is not a regular file."""
         path = self.path(name)
         with file_errors(path):
             try:
@@ -69,7 +70,7 @@ class LocalFolder:
 
     @contextmanager
     def opened(self, file: LocalFile) -> Iterator[BinaryIO]:
-        """The file, unbuffered. Raises FileChangedError at either end unless it is in the state it was found in."""
+        """Open the file, unbuffered. Raises FileChangedError on entry or exit if it has changed since the walk."""
         with file_errors(file.path), Path(file.path).open("rb", buffering=0) as stream:
             _unchanged(file, stream)
             yield stream
@@ -82,17 +83,17 @@ class LocalFolder:
         found: list[tuple[bytes, os.DirEntry[str], os.stat_result | OSError]] = []
         try:
             with os.scandir(path) as entries:
-                found += [_looked_at(entry) for entry in entries if self._takes(entry)]
+                found += [_stat_entry(entry) for entry in entries if self._takes(entry)]
         except OSError as error:
             yield SyncError(prefix, path, error.strerror or str(error))
-        # A folder sorts as its files' names do: with the slash.
-        for _, entry, status in sorted(found, key=lambda one: one[0]):
+        # A folder sorts with its trailing slash, as the names of its files do.
+        for _, entry, status in sorted(found, key=itemgetter(0)):
             name = prefix + entry.name
             if isinstance(status, OSError):
-                yield SyncError(name, entry.path, _why(entry, status))
+                yield SyncError(name, entry.path, _reason(entry, status))
             elif stat.S_ISDIR(status.st_mode):
                 yield from self._subfolder(entry.path, name, above, identity(status))
-            elif not is_temporary(name):  # what a killed run has left is no file of anybody's
+            elif not is_temporary(name):  # left by a killed run
                 yield _file(name, entry.path, status)
 
     def _takes(self, entry: os.DirEntry[str]) -> bool:
@@ -102,12 +103,12 @@ class LocalFolder:
         self, path: str, name: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]
     ) -> Iterator[LocalFile | SyncError]:
         if identity in above:
-            yield SyncError(f"{name}/", path, "the symbolic link leads back to a folder that it stands in")
+            yield SyncError(f"{name}/", path, "the symbolic link points to a folder that contains it")
         else:
             yield from self._folder(path, f"{name}/", (*above, identity))
 
 
-def _looked_at(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.stat_result | OSError]:
+def _stat_entry(entry: os.DirEntry[str]) -> tuple[bytes, os.DirEntry[str], os.stat_result | OSError]:
     try:
         status: os.stat_result | OSError = entry.stat()
         slash = b"/" if entry.is_dir() else b""
@@ -120,19 +121,19 @@ def _file(name: str, path: str, status: os.stat_result) -> LocalFile | SyncError
     try:
         name.encode()
     except UnicodeEncodeError:
-        return SyncError(name, ascii(path), "the name is not UTF-8, no key can be called so")
+        return SyncError(name, ascii(path), "the name is not UTF-8, so it cannot be a key")
     if not stat.S_ISREG(status.st_mode):
-        return SyncError(name, path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, passed by")
+        return SyncError(name, path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'not a regular file')}, skipped")
     return LocalFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
 
 
-def _why(entry: os.DirEntry[str], error: OSError) -> str:
+def _reason(entry: os.DirEntry[str], error: OSError) -> str:
     if entry.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
-        return "the symbolic link leads nowhere"
+        return "the symbolic link is broken"
     return error.strerror or str(error)
 
 
 def _unchanged(file: LocalFile, stream: BinaryIO) -> None:
     now = _file(file.name, file.path, os.fstat(stream.fileno()))
     if not isinstance(now, LocalFile) or now.state != file.state:
-        raise FileChangedError(f"{file.path}: changed while it was being read")
+        raise FileChangedError(f"{file.path}: the file changed while it was being read")

@@ -1,4 +1,4 @@
-"""What ``penstock sync`` is given: a folder, or ``s3://bucket/prefix``."""
+"""The arguments of ``penstock sync``: a folder or ``s3://bucket/prefix``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Folder:
 
 
 def parse(text: str) -> Prefix | Folder:
-    """Raises ConfigurationError for a URI without a bucket, and for no name at all."""
+    """Raises ConfigurationError for a URI without a bucket, and for an empty text."""
     if not text:
         raise ConfigurationError("the name of a folder is empty", hint="Write . for the current folder.")
     if not text.startswith(_SCHEME):
@@ -42,12 +42,17 @@ def parse(text: str) -> Prefix | Folder:
 
 
 def check(source: Prefix | Folder, destination: Prefix | Folder) -> None:
-    """Raises ConfigurationError for two folders, and for prefixes of which one holds the other."""
+    """Raises ConfigurationError for two folders, and for prefixes that overlap."""
     if isinstance(source, Folder) and isinstance(destination, Folder):
-        raise ConfigurationError("neither is in S3", hint="Write one of the two as s3://bucket/prefix.")
-    if isinstance(source, Prefix) and isinstance(destination, Prefix) and source.bucket == destination.bucket:
-        one, other = source.prefix, destination.prefix
-        if one.startswith(other) or other.startswith(one):
-            raise ConfigurationError(
-                f"{source.uri} and {destination.uri} overlap", hint="Choose prefixes of which neither holds the other."
-            )
+        raise ConfigurationError(
+            "both the source and the destination are local", hint="Write one of them as s3://bucket/prefix."
+        )
+    if isinstance(source, Prefix) and isinstance(destination, Prefix) and _overlap(source, destination):
+        raise ConfigurationError(
+            f"{source.uri} and {destination.uri} overlap", hint="Choose two prefixes that do not overlap."
+        )
+
+
+def _overlap(source: Prefix, destination: Prefix) -> bool:
+    shorter, longer = sorted((source.prefix, destination.prefix), key=len)
+    return source.bucket == destination.bucket and longer.startswith(shorter)

@@ -1,4 +1,4 @@
-"""The values of two trees that are made equal: files, objects, what is known of their content, what went wrong."""
+"""The values of a sync: local files, objects, their metadata, and errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-# User metadata that Penstock gives what it uploads. ``mtime`` (Unix seconds, with a fraction) is rclone's.
+# User metadata that Penstock adds to uploads. ``mtime`` (Unix seconds, with a fraction) is rclone's.
 MTIME = "mtime"
 
 
@@ -20,8 +20,8 @@ NANOSECONDS = 1_000_000_000
 class LocalFile:
     """A file of a local tree. ``name`` is relative, with ``/``; ``size`` is in bytes.
 
-    Times and numbers are those of the file itself, not of a link to it. ``ctime_ns`` changes with every write, even
-    if the mtime is put back.
+    For a symbolic link, the values are those of its target. ``ctime_ns`` changes with every write, even if the mtime
+    is restored.
     """
 
     name: str
@@ -34,7 +34,7 @@ class LocalFile:
 
     @property
     def state(self) -> str:
-        """Equal as long as nobody has written to the file."""
+        """Changes whenever the file is written."""
         return f"{self.size}:{self.mtime_ns}:{self.ctime_ns}:{self.device}:{self.inode}"
 
 
@@ -55,12 +55,12 @@ class RemoteFile:
 
     @property
     def version(self) -> str:
-        """Equal as long as nobody has written the object."""
+        """Changes whenever the object is written."""
         return f"{self.etag}:{self.size}:{self.modified}"
 
     @property
     def part_count(self) -> int:
-        """Parts of a multipart upload, by the ETag; 0 for a single PUT."""
+        """The number of parts, read from the ETag; 0 for a single PUT."""
         _, dash, count = self.etag.partition("-")
         return int(count) if dash and count.isdecimal() else 0
 
@@ -70,11 +70,11 @@ File: TypeAlias = LocalFile | RemoteFile
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What HEAD adds to a listing; never changes for one version of an object.
+    """The metadata that HEAD adds to a listing. It never changes for one version of an object.
 
-    ``checksums`` are those of the full object that S3 has stored, by algorithm (``crc32``, ``crc32c``, ``crc64nvme``,
-    ``sha1``, ``sha256``), in lower-case hex. ``md5_etag``: the ETag is an MD5, or one of MD5s (not under SSE-KMS or
-    SSE-C). ``part_sizes`` are those found out so far, from the first part on.
+    ``checksums`` are the full-object checksums that S3 has stored, by algorithm (``crc32``, ``crc32c``, ``crc64nvme``,
+    ``sha1``, ``sha256``), in lower-case hex. ``md5_etag``: the ETag is an MD5 or an MD5 of MD5s (not under SSE-KMS or
+    SSE-C). ``part_sizes`` are those requested so far, from the first part on.
     """
 
     md5_etag: bool
@@ -85,14 +85,14 @@ class ObjectMetadata:
 
 @dataclass(frozen=True, slots=True)
 class SyncError:
-    """Something of a tree that could not be read or written; the rest goes on.
+    """A file or folder that could not be read or written. The sync continues with the others.
 
-    ``name`` is relative to the tree, ``place`` the path or URI that a person looks for.
+    ``name`` is relative to the tree; ``location`` is the path or URI to show.
     """
 
     name: str
-    place: str
+    location: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.reason}"
+        return f"{self.location}: {self.reason}"

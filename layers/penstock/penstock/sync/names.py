@@ -1,4 +1,4 @@
-"""Which keys may become files. None ever leaves the folder that it is meant for."""
+"""Decide which keys may become files. No key may lead out of the destination folder."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Iterable
 
 from penstock.files.temporary_names import is_temporary
 
-# POSIX allows a backslash in names, and so keeps it; on Windows it separates, as a drive's colon does.
+# POSIX allows a backslash in names. On Windows it is a separator, as is the colon of a drive.
 _SEPARATING = frozenset("\\:") if os.sep == "\\" else frozenset()
 
 
 def refusal(name: str, separating: Iterable[str] = _SEPARATING) -> str:
-    """Why a name (a key relative to its prefix) cannot be a file under a folder; empty if it can.
+    """Return why a name (a key relative to its prefix) cannot be a file in a folder; empty if it can.
 
-    ``separating`` are characters other than ``/`` that the file system does not take literally.
+    ``separating`` are the characters other than ``/`` that separate folders in this file system.
     """
     parts = name.split("/")
     objections = (
-        ("\0" in name, "the key holds a NUL, no file can be called so"),
-        (any(character in name for character in separating), "the key holds a character that separates folders here"),
-        (parts[0] == "", "the key would be an absolute path"),
-        (".." in parts, "the key holds '..' and would leave the folder"),
-        ("." in parts, "the key holds '.' as a folder"),
-        (parts[-1] == "", "the key ends with '/', which only an empty folder marker may"),
-        ("" in parts, "the key holds '//', a folder without a name"),
-        (is_temporary(name), "Penstock calls files so while it writes them; leave the key out with --exclude"),
+        ("\0" in name, "the key contains a NUL, which no file name can contain"),
+        (any(character in name for character in separating), "the key contains a folder separator of this system"),
+        (parts[0] == "", "the key starts with '/' and would be an absolute path"),
+        (".." in parts, "the key contains '..' and would leave the folder"),
+        ("." in parts, "the key contains '.' as a folder"),
+        (parts[-1] == "", "the key ends with '/' but the object is not empty, so it is not a folder marker"),
+        ("" in parts, "the key contains '//', a folder without a name"),
+        (is_temporary(name), "the name is reserved for Penstock's temporary files; leave the key out with --exclude"),
     )
     return next((reason for applies, reason in objections if applies), "")
 
 
 class Ancestors:
-    """Finds names that would need a file to be a folder: ``a/b`` where ``a`` is an object too.
+    """Finds names that would need a file to be a folder: ``a/b`` if ``a`` is an object too.
 
-    To be asked for names in the order of a listing (by UTF-8 bytes): names that begin alike then stand together.
+    Names must come in the order of a listing (by UTF-8 bytes), in which names with the same prefix are adjacent.
     """
 
     def __init__(self) -> None:
         self._open: list[str] = []
 
     def file_above(self, name: str) -> str:
-        """The name given before that is a file where ``name`` needs a folder; empty if there is none."""
+        """Return an earlier name that is a file where ``name`` needs a folder; empty if there is none."""
         while self._open and not name.startswith(self._open[-1]):
             self._open.pop()
         found = next((above for above in self._open if name[len(above) :].startswith("/")), "")

@@ -1,4 +1,4 @@
-"""What two trees have of each name: both walks, side by side, a file at a time."""
+"""Merge the walks of two trees into pairs by name, one file at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock.sync.model import File, SyncError
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A name, and the file that either tree has of it."""
+    """A name, and the file of that name in each tree."""
 
     name: str
     source: File | None
@@ -24,9 +24,9 @@ class Pair:
 def pairs(
     source: Iterator[File | SyncError], destination: Iterator[File | SyncError], filters: Filters
 ) -> Iterator[Pair | SyncError]:
-    """Every name of either tree that the filters accept. Both walks must go by the UTF-8 bytes of their names.
+    """Yield every name of either tree that the filters accept. Both walks must be sorted by the names' UTF-8 bytes.
 
-    Raises UnsortedListingError where one does not: what stands in both would be taken for missing.
+    Raises UnsortedListingError if one is not sorted: a file in both trees could seem to be missing in one.
     """
     both = merge(
         ((True, file) for file in in_order(source)), ((False, file) for file in in_order(destination)), key=_order
@@ -35,20 +35,20 @@ def pairs(
         files = dict(found)
         name = next(iter(files.values())).name
         if filters.accept(name):
-            ours, theirs = files.get(True), files.get(False)
-            if isinstance(ours, SyncError) or isinstance(theirs, SyncError):
+            left, right = files.get(True), files.get(False)
+            if isinstance(left, SyncError) or isinstance(right, SyncError):
                 yield from (file for file in files.values() if isinstance(file, SyncError))
             else:
-                yield Pair(name, ours, theirs)
+                yield Pair(name, left, right)
 
 
 def in_order(walk: Iterator[File | SyncError]) -> Iterator[File | SyncError]:
-    """The walk, as long as it is sorted. Raises UnsortedListingError."""
+    """Yield the walk and check its order. Raises UnsortedListingError."""
     last = b""
     for file in walk:
         name = file.name.encode(errors="surrogateescape")
         if name < last:
-            raise UnsortedListingError(f"{file.name!r} was listed behind {last.decode(errors='backslashreplace')!r}")
+            raise UnsortedListingError(f"{file.name!r} was listed after {last.decode(errors='backslashreplace')!r}")
         last = name
         yield file
 

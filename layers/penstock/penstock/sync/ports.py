@@ -1,4 +1,4 @@
-"""What a sync needs: two trees, and what is known of their files."""
+"""The ports of a sync: two trees, and caches of digests and metadata."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from penstock.sync.model import File, LocalFile, ObjectMetadata, RemoteFile, Syn
 
 
 class DigestStore(Protocol):
-    """Digests of local files, for as long as their ``state`` is the same. Used by several threads and processes."""
+    """Digests of local files, valid while their ``state`` is the same. Used by several threads and processes."""
 
     def digests(self, file: LocalFile) -> Mapping[str, str]:
-        """By algorithm; empty if the file has changed since."""
+        """Return digests by algorithm; empty if the file has changed."""
 
     def remember_digest(self, file: LocalFile, algorithm: str, digest: str) -> None: ...
 
 
 class MetadataStore(Protocol):
-    """Facts about objects, for as long as their ``version`` is the same. Used by several threads and processes."""
+    """Metadata of objects, valid while their ``version`` is the same. Used by several threads and processes."""
 
     def facts(self, file: RemoteFile) -> ObjectMetadata | None: ...
 
@@ -28,65 +28,65 @@ class MetadataStore(Protocol):
 
 
 class RemoteReader(Protocol):
-    """What can be asked about an object beyond its listing. One request each."""
+    """Metadata of an object beyond its listing. One request each."""
 
     def facts(self, file: RemoteFile) -> ObjectMetadata:
-        """Everything but part sizes. Raises SourceGoneError, SourceChangedError where another object stands now."""
+        """Return all metadata except part sizes. Raises SourceGoneError, or SourceChangedError if it was replaced."""
 
     def part_size(self, file: RemoteFile, number: int) -> int:
-        """Bytes of one part, counted from 1, of what stands there now; 0 where the service does not tell.
+        """Return the size of a part, counted from 1, of the current object; 0 if the service does not report it.
 
         Raises SourceGoneError.
         """
 
 
 class Tree(Protocol):
-    """A folder or a prefix. ``walk`` goes through its files in the order of their names' UTF-8 bytes."""
+    """A folder or a prefix. ``walk`` yields its files in the order of their names' UTF-8 bytes."""
 
     def walk(self) -> Iterator[File | SyncError]:
-        """What cannot be read comes as trouble, and the walk goes on. Raises where the whole tree is out of reach."""
+        """Yield a SyncError for each entry that cannot be read, and continue. Raises if the tree cannot be reached."""
 
-    def place(self, name: str) -> str:
-        """Where a file of that name lies, for people."""
+    def location(self, name: str) -> str:
+        """Return the path or URI of a file, to show."""
 
 
 class LocalTree(Tree, Protocol):
     """A folder."""
 
     def chunks(self, file: LocalFile) -> Iterator[bytes]:
-        """The bytes of a file. Raises FileError, and FileChangedError unless it is in the state it was found in."""
+        """Read the bytes of a file. Raises FileError, and FileChangedError if the file has changed since the walk."""
 
 
 class Receiver(Tree, Protocol):
-    """A tree that files are put into. Each appears whole or not at all. ``put`` is called by several threads."""
+    """A tree that receives files. Each appears complete or not at all. Several threads call ``put``."""
 
     def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:
-        """Transfer one file; ``moved`` is told of bytes as they go, and may raise to stop it.
+        """Transfer one file. ``moved`` is called with the bytes transferred, and may raise to stop the transfer.
 
-        Answers the SHA-256 of what was downloaded, in hex, where the object's ETag says nothing of the content; else
-        empty. ``metadata`` is for objects made of local files. Raises FileError, FileChangedError, SourceGoneError,
-        SourceChangedError, and what the service's refusals are.
+        Returns the SHA-256 of a download, in hex, if the object's ETag is not made of MD5s; otherwise an empty text.
+        ``metadata`` is for uploads of local files. Raises FileError, FileChangedError, SourceGoneError,
+        SourceChangedError, and the service's errors.
         """
 
     def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
-        """Delete files of this tree; answers each that is gone, or why it is not."""
+        """Delete files of this tree; yield each deleted file, or why it was not deleted."""
 
 
 class ContentIndex(Protocol):
-    """Where content has been seen: hints, each to be proven before it is used. Used by threads and processes."""
+    """Where content was seen. These are hints: verify each before use. Used by several threads and processes."""
 
     def names(self, root: str, content: str) -> Sequence[str]:
-        """Files under a folder that held this content."""
+        """Return the files in a folder that held this content."""
 
     def all_names(self, root: str) -> Sequence[str]:
-        """All files under a folder that were remembered."""
+        """Return all recorded files in a folder."""
 
     def remember_name(self, root: str, content: str, name: str) -> None: ...
 
     def forget_names(self, root: str) -> None: ...
 
     def objects(self, bucket: str, prefix: str, size: int) -> Sequence[RemoteFile]:
-        """Objects of so many bytes that stood under a prefix; their names are relative to it."""
+        """Return the recorded objects of this size under a prefix; their names are relative to it."""
 
     def remember_object(self, file: RemoteFile) -> None: ...
 
@@ -95,7 +95,7 @@ class Locks(Protocol):
     """Locks by name between all processes of a user, and their threads."""
 
     def held(self, name: str) -> AbstractContextManager[None]:
-        """One at a time; never hold two."""
+        """Hold a lock. A thread must never hold two."""
 
 
 class CacheFolder(LocalTree, Receiver, Protocol):
@@ -103,17 +103,17 @@ class CacheFolder(LocalTree, Receiver, Protocol):
 
     @property
     def root(self) -> str:
-        """The folder, absolute."""
+        """The absolute path of the folder."""
 
     def look(self, name: str) -> LocalFile | None:
-        """One file; None where there is none. Raises FileError."""
+        """Return a file, or None if it does not exist. Raises FileError."""
 
     def clone(self, file: LocalFile, name: str) -> None:
-        """A copy of a file of any folder, mtime included. It appears whole or not at all. Raises FileError."""
+        """Copy a file of any folder, with its mtime. The copy appears complete or not at all. Raises FileError."""
 
 
 class RemoteTree(Tree, RemoteReader, Protocol):
     """A prefix."""
 
     def look(self, name: str) -> RemoteFile | None:
-        """One object, without listing; None where there is none."""
+        """Return an object by HEAD, or None if it does not exist."""

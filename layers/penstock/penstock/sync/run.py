@@ -1,4 +1,4 @@
-"""Making a tree equal to another: compare, transfer what differs, delete what is too much."""
+"""Make a tree equal to another: compare files, transfer those that differ, delete those that the source lacks."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from penstock.sync.plan import Pair, pairs
 from penstock.sync.ports import Receiver, Tree
 from penstock.sync.transfers import Transfer
 
-# So many files for each thread wait their turn: never the whole tree.
-_WAITING = 5
+# Files that wait for each thread. It bounds the memory for large trees.
+_PENDING_PER_THREAD = 5
 
-# So many files in a row without an answer from the service are the end of a run.
-_UNANSWERED = 16
+# The run ends if the service does not answer for more files in a row than this.
+_MAX_UNANSWERED = 16
 
 
 class StepKind(StrEnum):
-    """What is done with a file; the words of the aws command."""
+    """What is done with a file, in the words of the aws command."""
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
@@ -44,7 +44,7 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is done. ``unproven``: transferred because nothing proves the two equal or different."""
+    """One action on a file. ``unproven``: transferred because nothing proves whether the contents are equal."""
 
     kind: StepKind
     name: str
@@ -55,16 +55,16 @@ class Step:
 
     @property
     def line(self) -> str:
-        """As the aws command prints it."""
+        """The line that the aws command prints."""
         return f"{self.kind}: {self.source}" + (f" to {self.destination}" if self.destination else "")
 
 
 @dataclass(slots=True)
 class Summary:
-    """What a run did, or would do.
+    """What a run did, or what a dry run would do.
 
-    ``size``: bytes of all files that were transferred; ``equal``: files left as they are; ``kept``: files that were not
-    deleted because some of the source could not be seen.
+    ``size``: bytes of all transferred files; ``equal``: unchanged files; ``troubles``: errors; ``kept``: files that
+    were not deleted because some files or folders could not be read.
     """
 
     counts: Counter[StepKind] = field(default_factory=Counter)
@@ -75,20 +75,20 @@ class Summary:
 
 
 class Observer(Protocol):
-    """Is told how it goes; by one thread, but for ``moved``."""
+    """Follows a run. One thread calls ``done`` and ``failed``; any thread calls ``planned`` and ``moved``."""
 
     def planned(self, size: int) -> None:
-        """So many bytes will be transferred."""
+        """Called with the number of bytes that will be transferred."""
 
     def moved(self, size: int) -> None:
-        """So many bytes were, by any thread."""
+        """Called with the number of bytes transferred; negative when bytes must be transferred again."""
 
     def done(self, step: Step) -> None: ...
 
-    def failed(self, trouble: SyncError) -> None: ...
+    def failed(self, error: SyncError) -> None: ...
 
 
-class Stopped(Exception):  # noqa: N818  # says what happened, never reaches a user
+class Stopped(Exception):  # noqa: N818  # control flow, never shown to a user
     """Raised by ``moved`` in the threads of a run that ends early."""
 
 
@@ -96,9 +96,9 @@ class Stopped(Exception):  # noqa: N818  # says what happened, never reaches a u
 class Synchronizer:
     """One run. ``threads`` files are compared or transferred at once.
 
-    What concerns one file is trouble and does not stop the others; a full disk, credentials that no longer hold and
-    Ctrl-C do, and a service that answers nothing any more. Nothing is deleted before both trees were seen whole, and
-    everything only by ``force``. What a file or folder stands in the way of is transferred once that is deleted.
+    An error of one file does not stop the others. A full disk, expired credentials, Ctrl-C and a service that no longer
+    answers stop the run. Nothing is deleted before both trees are read completely; only ``force`` deletes everything. A
+    file whose path is blocked by another file or folder is transferred once that is deleted.
     """
 
     source: Tree
@@ -106,7 +106,7 @@ class Synchronizer:
     kind: StepKind
     comparison: Comparison
     delivery: Transfer
-    watcher: Observer
+    observer: Observer
     filters: Filters = field(default_factory=Filters)
     threads: int = 8
     delete: bool = False
@@ -116,14 +116,14 @@ class Synchronizer:
     def run(self) -> Summary:
         """Raises ConfigurationError, EmptySourceError, UnsortedListingError, DiskFullError, ServiceUnavailableError.
 
-        And what a walk raises.
+        Also raises the errors of a walk.
         """
         return _Run(self).all()
 
 
 class _Run:
-    def __init__(self, mirror: Synchronizer) -> None:
-        self._mirror = mirror
+    def __init__(self, synchronizer: Synchronizer) -> None:
+        self._sync = synchronizer
         self._summary = Summary()
         self._stop = Event()
         self._ancestors = Ancestors()
@@ -133,14 +133,14 @@ class _Run:
         self._deleted = False
         self._seen = False
         self._unanswered = 0
-        self._overlooked = False
+        self._incomplete = False
 
     def all(self) -> Summary:
-        mirror = self._mirror
-        with ThreadPoolExecutor(mirror.threads, thread_name_prefix="sync") as threads:
+        sync = self._sync
+        with ThreadPoolExecutor(sync.threads, thread_name_prefix="sync") as threads:
             try:
-                for one in pairs(mirror.source.walk(), mirror.destination.walk(), mirror.filters):
-                    self._begin(one, threads)
+                for pair in pairs(sync.source.walk(), sync.destination.walk(), sync.filters):
+                    self._begin(pair, threads)
                 self._collect_all()
                 self._delete()
                 for pair in self._blocked:
@@ -152,24 +152,24 @@ class _Run:
                 raise
         return self._summary
 
-    def _begin(self, one: Pair | SyncError, threads: ThreadPoolExecutor) -> None:
-        mirror = self._mirror
-        if isinstance(one, SyncError):
-            self._overlooked = True
-            self._failed(one)
+    def _begin(self, pair: Pair | SyncError, threads: ThreadPoolExecutor) -> None:
+        sync = self._sync
+        if isinstance(pair, SyncError):
+            self._incomplete = True
+            self._failed(pair)
             return
-        if one.source is None:
-            self._surplus += [one.destination] if one.destination and self._deletes(one.name) else []
+        if pair.source is None:
+            self._surplus += [pair.destination] if pair.destination and self._deletes(pair.name) else []
             return
         self._seen = True
-        if reason := self._refusal(one.name):
-            self._failed(SyncError(one.name, mirror.source.place(one.name), reason))
+        if reason := self._refusal(pair.name):
+            self._failed(SyncError(pair.name, sync.source.location(pair.name), reason))
             return
-        self._submit(one, threads)
+        self._submit(pair, threads)
 
     def _deletes(self, name: str) -> bool:
-        """A folder's walk passes by what is in the making: that says nothing of an object of such a name."""
-        return self._mirror.delete and not (self._mirror.kind is StepKind.UPLOAD and is_temporary(name))
+        """Whether to delete a name. Local walks skip temporary names, so an upload keeps objects of such names."""
+        return self._sync.delete and not (self._sync.kind is StepKind.UPLOAD and is_temporary(name))
 
     def _submit(self, pair: Pair, threads: ThreadPoolExecutor) -> None:
         match = self._quickly(pair)
@@ -177,37 +177,37 @@ class _Run:
             self._summary.equal += 1
             return
         self._pending[threads.submit(self._work, pair, match)] = pair
-        if len(self._pending) >= _WAITING * self._mirror.threads:
+        if len(self._pending) >= _PENDING_PER_THREAD * self._sync.threads:
             self._collect()
 
     def _quickly(self, pair: Pair) -> Match | None:
         if pair.source is None or pair.destination is None:
             return Match.DIFFERENT
-        return self._mirror.comparison.quickly(pair.source, pair.destination)
+        return self._sync.comparison.quickly(pair.source, pair.destination)
 
     def _refusal(self, name: str) -> str:
-        if self._mirror.kind is not StepKind.DOWNLOAD:
+        if self._sync.kind is not StepKind.DOWNLOAD:
             return ""
         above = self._ancestors.file_above(name)
-        return f"{above!r} is an object too, and cannot be both file and folder" if above else refusal(name)
+        return f"{above!r} is also an object, and cannot be both a file and a folder" if above else refusal(name)
 
     def _work(self, pair: Pair, match: Match | None) -> Step | None:
-        """In a thread: None if the two are equal after all."""
-        mirror, source = self._mirror, pair.source
+        """Compare and transfer, in a thread; None if the files are equal."""
+        sync, source = self._sync, pair.source
         if source is None:
-            raise TypeError("what has no source is deleted")
+            raise TypeError("expected a pair with a source")
         if match is None and pair.destination:
-            match = mirror.comparison.fully(source, pair.destination)
+            match = sync.comparison.fully(source, pair.destination)
         if match is Match.EQUAL:
             return None
-        if not mirror.dry_run:
-            mirror.watcher.planned(source.size)
-            mirror.delivery.deliver(source, pair.name, self._moved)
+        if not sync.dry_run:
+            sync.observer.planned(source.size)
+            sync.delivery.deliver(source, pair.name, self._moved)
         return Step(
-            mirror.kind,
+            sync.kind,
             pair.name,
-            mirror.source.place(pair.name),
-            mirror.destination.place(pair.name),
+            sync.source.location(pair.name),
+            sync.destination.location(pair.name),
             source.size,
             unproven=match is Match.UNKNOWN,
         )
@@ -215,14 +215,14 @@ class _Run:
     def _moved(self, size: int) -> None:
         if self._stop.is_set():
             raise Stopped
-        self._mirror.watcher.moved(size)
+        self._sync.observer.moved(size)
 
     def _collect_all(self) -> None:
         while self._pending:
             self._collect()
 
     def _collect(self) -> None:
-        """Take what has ended; waits for one."""
+        """Wait for a transfer to end, and process all that have ended."""
         ended, _ = wait(self._pending, return_when=FIRST_COMPLETED)
         for future in ended:
             pair = self._pending.pop(future)
@@ -231,24 +231,24 @@ class _Run:
             except (ConfigurationError, DiskFullError):
                 raise
             except NameTakenError as error:
-                self._in_the_way(pair, error)
+                self._name_taken(pair, error)
             except PenstockError as error:
                 self._unanswered += isinstance(error, ServiceUnavailableError)
-                if self._unanswered > _UNANSWERED:
+                if self._unanswered > _MAX_UNANSWERED:
                     raise
-                self._failed(SyncError(pair.name, self._mirror.source.place(pair.name), str(error)))
+                self._failed(SyncError(pair.name, self._sync.source.location(pair.name), str(error)))
             else:
                 self._unanswered = 0
-                self._took(step)
+                self._transferred(step)
 
-    def _in_the_way(self, pair: Pair, error: NameTakenError) -> None:
-        """What stands there may be surplus: the file comes when that is deleted."""
-        if self._mirror.delete and not self._deleted:
+    def _name_taken(self, pair: Pair, error: NameTakenError) -> None:
+        """Retry after the deletion, which may remove what blocks the path."""
+        if self._sync.delete and not self._deleted:
             self._blocked.append(pair)
         else:
-            self._failed(SyncError(pair.name, self._mirror.source.place(pair.name), str(error)))
+            self._failed(SyncError(pair.name, self._sync.source.location(pair.name), str(error)))
 
-    def _took(self, step: Step | None) -> None:
+    def _transferred(self, step: Step | None) -> None:
         if step is None:
             self._summary.equal += 1
             return
@@ -257,28 +257,28 @@ class _Run:
 
     def _delete(self) -> None:
         self._deleted = True
-        if self._overlooked:
-            # What could not be seen must not be taken for gone.
+        if self._incomplete:
+            # A file that could not be read is not missing.
             self._summary.kept = len(self._surplus)
             return
-        destination = self._mirror.destination
-        if self._surplus and not (self._seen or self._mirror.force or self._mirror.dry_run):
+        destination = self._sync.destination
+        if self._surplus and not (self._seen or self._sync.force or self._sync.dry_run):
             raise EmptySourceError(
-                f"{self._mirror.source.place('')} holds no file, and all {len(self._surplus):,} of "
-                f"{destination.place('')} would be deleted",
+                f"{self._sync.source.location('')} holds no file, so all {len(self._surplus):,} files of "
+                f"{destination.location('')} would be deleted",
                 count=len(self._surplus),
             )
-        gone = self._surplus if self._mirror.dry_run else destination.remove(self._surplus)
-        for one in gone:
-            if isinstance(one, SyncError):
-                self._failed(one)
+        removed = self._surplus if self._sync.dry_run else destination.remove(self._surplus)
+        for file in removed:
+            if isinstance(file, SyncError):
+                self._failed(file)
             else:
-                self._done(Step(StepKind.DELETE, one.name, destination.place(one.name)))
+                self._done(Step(StepKind.DELETE, file.name, destination.location(file.name)))
 
     def _done(self, step: Step) -> None:
         self._summary.counts[step.kind] += 1
-        self._mirror.watcher.done(step)
+        self._sync.observer.done(step)
 
-    def _failed(self, trouble: SyncError) -> None:
+    def _failed(self, error: SyncError) -> None:
         self._summary.troubles += 1
-        self._mirror.watcher.failed(trouble)
+        self._sync.observer.failed(error)

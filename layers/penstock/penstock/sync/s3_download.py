@@ -31,12 +31,12 @@ Moved = Callable[[int], None]
 
 
 class DownloadFolder:
-    """Implements ``CacheFolder``: receives objects. Large ones come in ranges, in parallel. Memory: 256 KiB a thread.
+    """Implements ``CacheFolder``: downloads objects, large ones in parallel ranges. Memory: 256 KiB a thread.
 
-    ``receiving`` is the same folder, to be written to.
+    ``receiving`` is the same folder, opened for writing.
 
-    Files get the mtime in the object's metadata where there is one, else that of the object, as with the aws command;
-    with ``object_times`` always that of the object.
+    A file gets the mtime of the object's metadata. Without it, or with ``object_times``, it gets the object's own time,
+    as with the aws command.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class DownloadFolder:
     def walk(self) -> Iterator[LocalFile | SyncError]:
         return self._folder.walk()
 
-    def place(self, name: str) -> str:
-        return self._folder.place(name)
+    def location(self, name: str) -> str:
+        return self._folder.location(name)
 
     @property
     def root(self) -> str:
@@ -73,24 +73,24 @@ class DownloadFolder:
         return self._folder.look(name)
 
     def clone(self, file: LocalFile, name: str) -> None:
-        with AtomicFile(self._receiving, name) as making:
+        with AtomicFile(self._receiving, name) as output:
             at = 0
             for chunk in self._folder.chunks(file):
-                making.write(at, chunk)
+                output.write(at, chunk)
                 at += len(chunk)
-            making.publish(file.mtime_ns)
+            output.publish(file.mtime_ns)
 
     def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Moved) -> str:  # noqa: ARG002  # for objects
         if not isinstance(file, RemoteFile):
-            raise TypeError("downloads objects")
-        with AtomicFile(self._receiving, name) as making:
+            raise TypeError("expected an object")
+        with AtomicFile(self._receiving, name) as output:
             ranges = self._pool.ranges(file.size)
             if len(ranges) > 1:
-                answer = self._pool.each(lambda _, one: self._fetch(file, making, one, moved), ranges)[0]
+                answer = self._pool.each(lambda _, part: self._fetch(file, output, part, moved), ranges)[0]
             else:
-                answer = self._fetch(file, making, (0, file.size), moved)
-            digest = "" if md5_etag(answer) else _sha256(making)
-            making.publish(self._mtime_ns(answer))
+                answer = self._fetch(file, output, (0, file.size), moved)
+            digest = "" if md5_etag(answer) else _sha256(output)
+            output.publish(self._mtime_ns(answer))
         return digest
 
     def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
@@ -98,28 +98,28 @@ class DownloadFolder:
             try:
                 self._receiving.remove(file.name)
             except FileError as error:
-                place = self.place(file.name)
-                yield SyncError(file.name, place, error.message.removeprefix(f"{place}: "))
+                location = self.location(file.name)
+                yield SyncError(file.name, location, error.message.removeprefix(f"{location}: "))
             else:
                 yield file
 
     def _mtime_ns(self, answer: GetObjectOutputTypeDef) -> int:
-        told = None if self._object_times else _parsed(answer["Metadata"].get(MTIME, ""))
-        return int(answer["LastModified"].timestamp()) * NANOSECONDS if told is None else told
+        recorded = None if self._object_times else _parsed(answer["Metadata"].get(MTIME, ""))
+        return int(answer["LastModified"].timestamp()) * NANOSECONDS if recorded is None else recorded
 
     def _fetch(
-        self, file: RemoteFile, making: AtomicFile, part: tuple[int, int], moved: Moved
+        self, file: RemoteFile, output: AtomicFile, part: tuple[int, int], moved: Moved
     ) -> GetObjectOutputTypeDef:
-        """Receive one range, over as many connections as it takes; answers what came with its last bytes."""
+        """Download one range, and reconnect as needed; return the last response."""
         begin, size = part
         at = begin
 
-        def rest() -> Iterator[GetObjectOutputTypeDef]:
+        def resume() -> Iterator[GetObjectOutputTypeDef]:
             nonlocal at
             answer = self._open(file, at, begin + size)
             with closing(answer["Body"]) as body:
                 while piece := body.read(PIECE):
-                    making.write(at, piece)
+                    output.write(at, piece)
                     at += len(piece)
                     moved(len(piece))
                     yield answer
@@ -127,47 +127,51 @@ class DownloadFolder:
                 raise IncompleteReadError(actual_bytes=at - begin, expected_bytes=size)
             yield answer
 
-        def whole() -> GetObjectOutputTypeDef:
+        def download() -> GetObjectOutputTypeDef:
             nonlocal at
             if at != begin:
-                # Bytes were damaged on the way.
+                # The bytes were damaged in transit: transfer all of them again.
                 moved(begin - at)
                 at = begin
-            *_, answer = resuming(rest, on=TRANSPORT_FAILURES, backoff=self._backoff, sleep=time.sleep)
+            *_, answer = resuming(resume, on=TRANSPORT_FAILURES, backoff=self._backoff, sleep=time.sleep)
             return answer
 
         try:
-            return retrying(whole, on=FlexibleChecksumError, backoff=self._backoff, sleep=time.sleep)
+            return retrying(download, on=FlexibleChecksumError, backoff=self._backoff, sleep=time.sleep)
         except (*TRANSPORT_FAILURES, FlexibleChecksumError) as error:
-            raise ServiceUnavailableError(f"{file.uri}: {self._backoff.attempts} times in a row: {error}") from error
+            raise ServiceUnavailableError(
+                f"{file.uri}: the download failed {self._backoff.attempts} times in a row: {error}"
+            ) from error
 
     def _open(self, file: RemoteFile, at: int, end: int) -> GetObjectOutputTypeDef:
         request: GetObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
         if end - at < file.size:
             request["Range"] = f"bytes={at}-{end - 1}"
         else:
-            # With it, botocore proves the bytes by the checksum that S3 has stored.
+            # botocore then verifies the bytes against the checksum that S3 has stored.
             request["ChecksumMode"] = "ENABLED"
         with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
             answer = self._client.get_object(**request)
         if answer["ContentLength"] != end - at:
             answer["Body"].close()
-            raise SourceChangedError(f"{file.uri}: {answer['ContentLength']:,} bytes instead of {end - at:,}")
+            raise SourceChangedError(
+                f"{file.uri}: S3 returned {answer['ContentLength']:,} bytes instead of {end - at:,}"
+            )
         return answer
 
 
 def _parsed(mtime: str) -> int | None:
-    """Unix seconds with a fraction, in nanoseconds; None for anything else: any client may write metadata."""
+    """Convert Unix seconds with a fraction to nanoseconds; None for any other text. Any client may write metadata."""
     try:
         found = int(Decimal(mtime) * NANOSECONDS)
     except (ArithmeticError, ValueError):
         return None
-    # What a file system can be told: about the years 1678 to 2262.
+    # The range of a file system: about the years 1678 to 2262.
     return found if -(2**63) <= found < 2**63 else None
 
 
-def _sha256(making: AtomicFile) -> str:
+def _sha256(output: AtomicFile) -> str:
     state = hashlib.sha256()
-    for chunk in making.read():
+    for chunk in output.read():
         state.update(chunk)
     return state.hexdigest()

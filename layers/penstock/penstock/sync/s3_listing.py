@@ -1,4 +1,4 @@
-"""A prefix of a bucket as a tree: listed 1,000 objects a request, and what HEAD adds."""
+"""A prefix of a bucket as a tree: listings of 1,000 objects a request, and metadata by HEAD."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
     )
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef as Page
 
-# How services answer that know no HEAD of a part.
+# The statuses of services without HEAD of a part.
 _NO_PARTS = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 
 class S3Listing:
     """The objects under a prefix. Implements ``Tree`` and ``RemoteReader``.
 
-    Memory: two pages, and 2 MiB where the service keeps no order: such a listing is read whole and sorted first.
+    Memory: two pages, and 2 MiB if the service does not sort listings. Such a listing is first read completely and
+    sorted.
 
-    ``prefix`` is empty or ends with ``/``: names are relative to it. Empty folder markers (keys that end with ``/``,
-    of size 0) are no files.
+    ``prefix`` is empty or ends with ``/``; names are relative to it. Empty folder markers (keys that end with ``/``,
+    of size 0) are not files.
     """
 
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
@@ -49,35 +50,35 @@ class S3Listing:
         """Raises DestinationMissingError, AccessDeniedError, ConfigurationError, ServiceUnavailableError."""
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix))
         ahead = ThreadPoolExecutor(1, thread_name_prefix="s3-list")
-        # Now, not when the first file is asked for: another tree is looked at meanwhile.
+        # Request the first page now, while the caller reads the other tree.
         files = self._files(pages, ahead, ahead.submit(next, pages, None))
         return files if is_sorted_by_contract(endpoint_of(self._client), self._bucket) else sorted_files(files)
 
     def _files(
-        self, pages: Iterator[Page], ahead: ThreadPoolExecutor, coming: Future[Page | None]
+        self, pages: Iterator[Page], ahead: ThreadPoolExecutor, next_page: Future[Page | None]
     ) -> Iterator[RemoteFile]:
         with ahead:
-            while page := self._page(coming):
-                # S3 takes its time for each page: the next is asked for while this one is compared.
-                coming = ahead.submit(next, pages, None)
+            while page := self._page(next_page):
+                # Each page takes S3 some time: request the next one while this one is compared.
+                next_page = ahead.submit(next, pages, None)
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield self._file(found)
 
-    def _page(self, coming: Future[Page | None]) -> Page | None:
+    def _page(self, next_page: Future[Page | None]) -> Page | None:
         with translating(f"s3:ListBucket on {self._bucket}", missing=_no_such_bucket):
-            return coming.result()
+            return next_page.result()
 
     def _file(self, found: ObjectTypeDef) -> RemoteFile:
         key, etag = found["Key"], found["ETag"].strip('"')
         name = key[len(self._prefix) :]
         return RemoteFile(name, self._bucket, key, found["Size"], etag, found["LastModified"].timestamp())
 
-    def place(self, name: str) -> str:
+    def location(self, name: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{name}"
 
     def look(self, name: str) -> RemoteFile | None:
-        """One object, without listing; None where there is none."""
+        """Return an object by HEAD, or None if it does not exist."""
         try:
             head = _head(self._client, {"Bucket": self._bucket, "Key": self._prefix + name})
         except SourceGoneError:
@@ -103,7 +104,7 @@ class S3Listing:
             "sha1": head.get("ChecksumSHA1"),
             "sha256": head.get("ChecksumSHA256"),
         }
-        # A composite checksum is none of the content; services that do not tell the type show it by "-", too.
+        # A composite checksum is not a checksum of the content. If a service omits the type, a "-" also marks one.
         full = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         return ObjectMetadata(
             md5_etag=md5_etag(head),
@@ -120,14 +121,14 @@ class S3Listing:
 
 
 def md5_etag(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef) -> bool:
-    """Whether the ETag of a HEAD or GET is made of MD5s: not with keys of KMS or the customer's own."""
+    """Whether the ETag of a HEAD or GET is made of MD5s: not with SSE-KMS or SSE-C."""
     return answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer
 
 
 def part_size(client: S3Client, file: RemoteFile, number: int) -> int:
-    """Bytes of a part, counted from 1; 0 from a service that does not tell, or answers for the whole object instead.
+    """Return the size of a part, counted from 1; 0 if the service does not report it.
 
-    Not pinned: services disagree on whose ETag a condition means there. Raises SourceGoneError.
+    The request has no condition: services disagree on whose ETag it compares. Raises SourceGoneError.
     """
     request: HeadObjectRequestTypeDef = {"Bucket": file.bucket, "Key": file.key, "PartNumber": number}
     with translating(f"s3:GetObject on {file.uri}", missing=SourceGoneError, changed=SourceChangedError):
@@ -141,9 +142,9 @@ def part_size(client: S3Client, file: RemoteFile, number: int) -> int:
 
 
 def head_of(client: S3Client, file: RemoteFile) -> HeadObjectOutputTypeDef:
-    """HEAD of an object as it was listed.
+    """Request HEAD of a listed object.
 
-    Raises SourceGoneError, and SourceChangedError for an object that is no longer the one that was listed.
+    Raises SourceGoneError, and SourceChangedError if the object has changed since it was listed.
     """
     return _head(client, _pinned(file))
 

@@ -19,15 +19,15 @@ from penstock.sync.s3_send import S3Sender
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# What DeleteObjects takes in one request.
+# The limit of one DeleteObjects request.
 _DELETE_AT_ONCE = 1000
 
-# Neither XML 1.0 nor what parsers make of line ends leaves these as they are.
+# XML 1.0 excludes these characters, or its parsers change them as line ends.
 _NOT_XML = re.compile("[\0-\x1f\ufffe\uffff]")
 
 
 class ReceivingPrefix:
-    """Implements ``Receiver``, for objects and for files of ``folder``. Memory: that of ``S3Sender``."""
+    """Implements ``Receiver`` for objects and for files of ``folder``. Memory: as ``S3Sender``."""
 
     def __init__(
         self, client: S3Client, listing: S3Listing, sender: S3Sender, folder: LocalFolder | None = None
@@ -40,25 +40,25 @@ class ReceivingPrefix:
     def walk(self) -> Iterator[RemoteFile]:
         return self._listing.walk()
 
-    def place(self, name: str) -> str:
-        return self._listing.place(name)
+    def location(self, name: str) -> str:
+        return self._listing.location(name)
 
     def put(self, file: File, name: str, metadata: Mapping[str, str], moved: Callable[[int], None]) -> str:
         target = self._listing.target(name)
         if isinstance(file, RemoteFile):
             self._sender.copy(file, target, moved)
         elif self._folder is None:
-            raise TypeError("was given no folder to upload from")
+            raise TypeError("expected a folder to upload from")
         else:
             self._sender.upload(self._folder, file, target, metadata, moved)
         return ""
 
     def remove(self, files: Sequence[File]) -> Iterator[File | SyncError]:
-        # XML cannot hold every key: such ones go into no list.
+        # XML cannot hold every key: delete the others in requests of their own.
         plain = [file for file in files if not _NOT_XML.search(file.name)]
         for first in range(0, len(plain), _DELETE_AT_ONCE):
-            some = plain[first : first + _DELETE_AT_ONCE]
-            yield from self._remove({self._listing.target(file.name).key: file for file in some})
+            batch = plain[first : first + _DELETE_AT_ONCE]
+            yield from self._remove({self._listing.target(file.name).key: file for file in batch})
         for file in files:
             if _NOT_XML.search(file.name):
                 yield self._remove_one(file)
@@ -69,7 +69,7 @@ class ReceivingPrefix:
             with translating(f"s3:DeleteObject on {target.uri}"):
                 self._client.delete_object(Bucket=target.bucket, Key=target.key)
         except RequestRefusedError as error:
-            return SyncError(file.name, self.place(file.name), f"not deleted: {error.message}")
+            return SyncError(file.name, self.location(file.name), f"not deleted: {error.message}")
         return file
 
     def _remove(self, files: Mapping[str, File]) -> Iterator[File | SyncError]:
@@ -82,11 +82,13 @@ class ReceivingPrefix:
             except ClientError as error:
                 if not (may_be_unknown_header(error) or status_of(error) == HTTPStatus.METHOD_NOT_ALLOWED):
                     raise
-                # A service that deletes no lists.
+                # The service does not support DeleteObjects.
                 yield from map(self._remove_one, files.values())
                 return
         refused = {error.get("Key"): error.get("Code", "refused") for error in answer.get("Errors", ())}
         for key, file in files.items():
             yield (
-                SyncError(file.name, self.place(file.name), f"not deleted: {refused[key]}") if key in refused else file
+                SyncError(file.name, self.location(file.name), f"not deleted: {refused[key]}")
+                if key in refused
+                else file
             )

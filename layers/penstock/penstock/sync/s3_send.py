@@ -1,4 +1,4 @@
-"""Objects made of local files and of other objects: one request where that is enough, else parts in parallel."""
+"""Upload local files and copy objects: in one request if that is enough, otherwise in parallel parts."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ Moved = Callable[[int], None]
 
 
 class S3Sender:
-    """Uploads and copies. Memory: one piece for each thread. Files are read twice: to compute the CRC32, and to send.
+    """Uploads and copies. Memory: one piece a thread. Files are read twice: to compute the CRC32, and to send.
 
-    Every request carries the CRC32 of its bytes, and a multipart upload that of all of them. S3 verifies and stores it.
+    Every request carries the CRC32 of its bytes, and a multipart upload also that of the whole object. S3 verifies and
+    stores it.
     """
 
     def __init__(self, client: S3Client, pool: PartsPool) -> None:
@@ -50,7 +51,7 @@ class S3Sender:
     def upload(
         self, folder: LocalFolder, file: LocalFile, target: Target, metadata: Mapping[str, str], moved: Moved
     ) -> None:
-        """Raises FileError, FileChangedError, and what the requests raise."""
+        """Raises FileError, FileChangedError, and the errors of the requests."""
         content = Content(mimetypes.guess_type(file.name)[0] or "binary/octet-stream", metadata)
         if len(self._pool.ranges(file.size)) > 1:
             self._upload_parts(folder, file, target, content, moved)
@@ -66,7 +67,7 @@ class S3Sender:
     def _put_in_pieces(self, folder: LocalFolder, file: LocalFile, target: Target, content: Content) -> None:
         with folder.opened(file) as stream:
             crc32 = crc32_of(_body(file, stream.fileno(), (0, file.size)))
-        # S3 verifies that what is sent now is what the file held then.
+        # S3 verifies that the bytes sent now have the CRC32 computed above.
         with folder.opened(file) as stream:
             body = _body(file, stream.fileno(), (0, file.size))
             put_object(self._client, target, content, {}, body=body, crc32=crc32)
@@ -102,7 +103,7 @@ class S3Sender:
 
     @contextmanager
     def _aborted(self, target: Target, upload_id: str) -> Iterator[None]:
-        """Abort the upload on any failure, so that no parts stay."""
+        """Abort the upload on any failure, so that no parts remain."""
         try:
             yield
         except BaseException:
@@ -110,9 +111,9 @@ class S3Sender:
             raise
 
     def copy(self, file: RemoteFile, target: Target, moved: Moved) -> None:
-        """Copy an object as it was listed, within S3; in the parts that it was uploaded in, so that its ETag stays.
+        """Copy a listed object within S3, in the part size of its upload, so that its ETag stays the same.
 
-        Raises SourceGoneError, SourceChangedError, and what the requests raise.
+        Raises SourceGoneError, SourceChangedError, and the errors of the requests.
         """
         source = CopySource(Target(file.bucket, file.key), file.etag, lambda: head_of(self._client, file))
         if file.part_count or file.size > S3.max_part:
@@ -134,7 +135,7 @@ class S3Sender:
 
         with self._aborted(target, upload_id):
             parts = self._pool.each(copy, ranges)
-            # S3 copies bytes that it has verified: no checksum is sent, and the source's own is not known here.
+            # S3 copies bytes that it has verified, and the source's checksum is not known here: send none.
             published = complete_upload(
                 self._client, target, upload_id, {}, parts=parts, size=file.size, crc32=0, proof=Proof.MD5
             )
@@ -149,14 +150,14 @@ def _check(published: Published | None, target: Target) -> None:
 
 
 def _body(file: LocalFile, fd: int, part: tuple[int, int]) -> Body:
-    """One part. Reading it raises FileError, and FileChangedError if the file ends early."""
+    """Return the body of one part. Reading it raises FileError, and FileChangedError if the file ends early."""
 
     def read_into(piece: memoryview, at: int) -> None:
         while piece:
             with file_errors(file.path):
                 read = os.preadv(fd, [piece], at)
             if not read:
-                raise FileChangedError(f"{file.path}: became shorter while it was being read")
+                raise FileChangedError(f"{file.path}: the file became shorter while it was being read")
             at, piece = at + read, piece[read:]
 
     return FileBody(read_into, *part, bytearray(PIECE))

@@ -1,6 +1,6 @@
-"""Listings in the order of their names' UTF-8 bytes, from services that keep no order.
+"""Sort listings by the names' UTF-8 bytes, for services that do not.
 
-S3 promises it for general purpose buckets alone: directory buckets and some gateways list as they please.
+S3 guarantees this order for general purpose buckets only, not for directory buckets. Some gateways have no order.
 """
 
 from __future__ import annotations
@@ -16,36 +16,35 @@ from penstock.sync.model import RemoteFile
 
 _Row: TypeAlias = tuple[bytes, str, str, int, str, float]
 
-_AT_ONCE = 1000
+_BATCH_ROWS = 1000
 
-# The names that buckets of S3 Express One Zone have, and their access points.
+# The suffixes of buckets of S3 Express One Zone and of their access points.
 _DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3")
 
 
 def is_sorted_by_contract(endpoint: str, bucket: str) -> bool:
-    """Whether S3 itself promises sorted listings of a bucket. ``endpoint`` is empty for AWS."""
+    """Whether S3 guarantees sorted listings of a bucket. ``endpoint`` is empty for AWS."""
     return not endpoint and not bucket.endswith(_DIRECTORY_BUCKETS)
 
 
 def sorted_files(files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
-    """All files, sorted; a name that was listed twice comes once, as it was listed last.
+    """Yield all files, sorted; for a name that was listed twice, only the last entry.
 
-    Memory: 2 MiB, however many there are; the rest lies in a temporary file that vanishes by itself. Raises
-    DiskFullError.
+    Memory: 2 MiB for any number of files; the rest is in a temporary file that SQLite deletes. Raises DiskFullError.
     """
-    # A base without a name is a temporary one of SQLite, which sorts what does not fit its cache on disk.
-    with closing(sqlite3.connect("", check_same_thread=False, isolation_level=None)) as base:
+    # An empty name means a temporary database, which SQLite moves to disk when it outgrows its cache.
+    with closing(sqlite3.connect("", check_same_thread=False, isolation_level=None)) as connection:
         try:
-            base.execute(
+            connection.execute(
                 "CREATE TABLE listed (name BLOB, bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL)"
             )
-            base.execute("BEGIN")
+            connection.execute("BEGIN")
             rest = iter(files)
-            while some := list(islice(rest, _AT_ONCE)):
-                base.executemany("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?)", map(_row, some))
-            yield from _last_of_each(base.execute("SELECT * FROM listed ORDER BY name, rowid"))
+            while batch := list(islice(rest, _BATCH_ROWS)):
+                connection.executemany("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?)", map(_row, batch))
+            yield from _last_of_each(connection.execute("SELECT * FROM listed ORDER BY name, rowid"))
         except sqlite3.OperationalError as error:
-            raise DiskFullError(f"a listing could not be sorted in the folder for temporary files: {error}") from error
+            raise DiskFullError(f"the listing could not be sorted in the temporary folder: {error}") from error
 
 
 def _row(file: RemoteFile) -> _Row:

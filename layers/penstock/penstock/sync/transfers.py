@@ -1,4 +1,4 @@
-"""One file into the other tree, and what is worth noting about it."""
+"""Transfer one file to the other tree, with its metadata."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from penstock.sync.ports import Receiver
 
 
 class Transfer(Protocol):
-    """Puts files into a tree. ``deliver`` raises what ``Receiver.put`` raises."""
+    """Transfers files to a tree. ``deliver`` raises the errors of ``Receiver.put``."""
 
     def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None: ...
 
 
 @dataclass(frozen=True)
 class FileTransfer:
-    """Uploads, with the mtime and a digest that holds under any encryption."""
+    """Uploads a file with its mtime and a SHA-256, which is valid under any encryption."""
 
     receiver: Receiver
     digests: Digests
 
     def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None:
         if not isinstance(file, LocalFile):
-            raise TypeError("carries local files")
+            raise TypeError("expected a local file")
         metadata = {MTIME: f"{Decimal(file.mtime_ns).scaleb(-9):f}", SHA256: self.digests.of(file, "sha256")}
         self.receiver.put(file, name, metadata, moved)
 
 
 @dataclass(frozen=True)
 class ObjectTransfer:
-    """Downloads, or copies."""
+    """Downloads or copies an object."""
 
     receiver: Receiver
     facts: CachedMetadata
 
     def deliver(self, file: File, name: str, moved: Callable[[int], None]) -> None:
         if not isinstance(file, RemoteFile):
-            raise TypeError("carries objects")
+            raise TypeError("expected an object")
         sha256 = self.receiver.put(file, name, {}, moved)
         if sha256:
-            # Or nothing would ever tell that it has arrived, and it would be fetched every time.
+            # Without it no comparison could prove the content equal, and every sync would download the object.
             self.facts.add_checksum(file, "sha256", sha256)

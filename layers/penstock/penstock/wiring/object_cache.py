@@ -128,17 +128,17 @@ class ObjectCache:
         if outside:
             cache.folder.clone(file_outside(outside), name)
         cache.upload(name, lambda size: self._tell(name, size))
-        return cache.remote.place(name)
+        return cache.remote.location(name)
 
     def sync(self) -> Summary:
         """Download everything under the prefix that differs; files that have no object stay.
 
         Raises FileError at the end where single objects could not be brought; all others then were.
         """
-        watcher = _Observer(lambda size: self._tell("", size))
-        summary = self._opened().sync(watcher, self._threads)
-        if watcher.troubles:
-            raise FileError("\n".join(map(str, watcher.troubles)))
+        observer = _Observer(lambda size: self._tell("", size))
+        summary = self._opened().sync(observer, self._threads)
+        if observer.errors:
+            raise FileError("\n".join(map(str, observer.errors)))
         return summary
 
     def clear(self) -> int:
@@ -193,7 +193,7 @@ class _Observer:
 
     def __init__(self, moved: Callable[[int], None]) -> None:
         self.moved = moved
-        self.troubles: list[SyncError] = []
+        self.errors: list[SyncError] = []
 
     def planned(self, size: int) -> None:
         """Bytes are told of as they arrive."""
@@ -201,5 +201,5 @@ class _Observer:
     def done(self, step: Step) -> None:
         """Counts tell it."""
 
-    def failed(self, trouble: SyncError) -> None:
-        self.troubles.append(trouble)
+    def failed(self, error: SyncError) -> None:
+        self.errors.append(error)

@@ -63,13 +63,13 @@ class SyncOptions:
     threads: int = 8
 
 
-def sync(source: str, destination: str, service: Service, options: SyncOptions, watcher: Observer) -> Summary:
+def sync(source: str, destination: str, service: Service, options: SyncOptions, observer: Observer) -> Summary:
     """Make ``destination`` equal to ``source``; either is a folder or ``s3://bucket/prefix``, not both a folder.
 
     ``force``: delete everything, too, where the source is empty.
 
     Raises ConfigurationError, EmptySourceError, FileError, DiskFullError, UnsortedListingError,
-    DestinationMissingError, AccessDeniedError and ServiceUnavailableError for what concerns all files; ``watcher`` is
+    DestinationMissingError, AccessDeniedError and ServiceUnavailableError for what concerns all files; ``observer`` is
     told of what concerns one.
     """
     ends = parse(source), parse(destination)
@@ -87,7 +87,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
             kind,
             Comparison() if options.size_only else comparison,
             delivery,
-            watcher,
+            observer,
             options.filters,
             threads=options.threads,
             delete=options.delete,
