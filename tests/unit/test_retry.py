@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -262,3 +263,15 @@ def test_there_are_as_many_attempts_and_waits_as_the_policy_says(backoff: Backof
     waits: list[float] = []
     assert list(attempts(backoff, waits.append)) == list(range(1, backoff.attempts + 1))
     assert waits == [backoff.delay(number) for number in range(1, backoff.attempts + 1)]
+
+
+def test_no_other_module_waits_by_a_backoff() -> None:
+    root = Path(__file__).parents[2]
+    found = {
+        path.name
+        for folder in ("layers/penstock/penstock", "cli", "local", "functions")
+        for path in (root / folder).rglob("*.py")
+        if ".delay(" in path.read_text()
+    }
+    # A batch of items shrinks from request to request, and must end at once when its job has ended.
+    assert found == {"retry.py", "batches.py"}
