@@ -90,7 +90,7 @@ def test_an_execution_that_is_gone_ends_its_job(stack: Stack) -> None:
     reconcile(stack)
     failed = wait_for(stack, lambda jobs: jobs.get(job.id), JobState.FAILED)
     assert failed.failure
-    assert "not known to Step Functions" in failed.failure.message
+    assert "no longer exists in Step Functions" in failed.failure.message
 
 
 def test_a_message_that_died_unclaimed_is_on_record(stack: Stack) -> None:

@@ -174,7 +174,7 @@ def test_a_job_at_work_is_left_alone(site: Site) -> None:
         (120 * MIB, 1.0, "most likely out of memory (120 of 128 MB"),
         (20 * MIB, 1.0, "by a crash, or out of memory (20 of 128 MB"),
         (0, 1.0, "before its first heartbeat"),
-        (20 * MIB, 895.0, "by its time-out"),
+        (20 * MIB, 895.0, "by its timeout"),
     ],
 )
 def test_a_job_that_is_killed_every_time_fails_with_the_cause(site: Site, memory: int, at: float, said: str) -> None:
@@ -347,7 +347,7 @@ def test_an_execution_that_was_stopped_says_so(site: Site) -> None:
     site.plant.machine.results[job_id] = Execution("ABORTED")
     site.pass_time(EXECUTING_SECONDS)
     site.run()
-    assert site.failure(source).message == f"execution {job_id} was stopped by somebody"
+    assert site.failure(source).message == f"execution {job_id} was stopped by a user"
 
 
 def test_an_execution_that_nobody_knows_any_more_is_aborted(site: Site) -> None:

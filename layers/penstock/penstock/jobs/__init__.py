@@ -1,1 +1,1 @@
-"""Jobs in one invocation: events, ingest, runner, small batches; and the reconciler."""
+"""Jobs that run in one invocation: events, ingest, runner, small batches. Also the reconciler."""

@@ -1,7 +1,7 @@
-"""What may wake `ingest`: an S3 notification, an SQS batch of them, an EventBridge event.
+"""Events that invoke `ingest`: an S3 notification, an SQS batch of S3 notifications, an EventBridge event.
 
-S3 notifications carry keys in form encoding (``+`` for a blank), which is undone here, once; EventBridge
-carries them plain. ``s3:TestEvent`` and events other than the creation of an object are passed over.
+Keys in S3 notifications are form-encoded (``+`` for a blank) and are decoded here, once. Keys in EventBridge events
+are not encoded. ``s3:TestEvent`` and events other than the creation of an object are ignored.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -18,21 +18,22 @@ from urllib.parse import quote_plus, unquote_plus
 from penstock.errors import InvalidEventError
 from penstock.model.object import Source
 
-# Characters of a foreign event that an error shows.
+# An error message quotes at most this many characters of an unknown event.
 EXCERPT = 200
 
-# What names, in an event that Penstock has sent, the job that it is to begin again.
+# The field of an event sent by Penstock that names the job to retry.
 JOB = "penstockJob"
 
-# What reading a field raises that is missing, or of another type or size.
+# Exceptions raised by reading a field that is missing, or has a wrong type or size.
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One delivery: the sources it names, or the reason why it names none.
+    """One message: its sources, or the ``problem`` that prevented reading them.
 
-    ``id`` and what follows are SQS's; ``id`` is empty for an event that came straight to the function.
+    ``id``, ``receipt_handle``, ``queue_arn`` and ``receives`` are those of SQS. ``id`` is empty for an event that
+    invoked the function directly. ``job_id`` is the job to retry, if the event names one.
     """
 
     sources: tuple[Source, ...] = ()
@@ -46,14 +47,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What a message among the dead letters is about: sources, or one job, which it was to begin again or to abort."""
+    """The content of a dead letter: sources, or the job to retry or to abort."""
 
     sources: tuple[Source, ...] = ()
     job_id: str = ""
 
 
 def read_dead_letter(body: str) -> DeadLetter:
-    """What died: a message of the queue, or what Lambda writes of an asynchronous call that failed.
+    """Read a dead letter: a message of the queue, or the record that Lambda writes of a failed asynchronous call.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """
@@ -69,7 +70,7 @@ def read_dead_letter(body: str) -> DeadLetter:
 
 
 def notification(source: Source, *, job_id: str = "") -> str:
-    """What S3 writes into a queue when a source is created; with the job that it is to begin again.
+    """Return the notification that S3 sends when a source is created, with the id of the job to retry, if given.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
@@ -89,10 +90,10 @@ def notification(source: Source, *, job_id: str = "") -> str:
 
 
 def read_event(event: object) -> tuple[Message, ...]:
-    """The messages of an event, in order.
+    """Return the messages of an event, in order.
 
-    Raises InvalidEventError for an event of no known kind. A malformed message inside an SQS batch does not
-    spoil the others: it is returned with its ``problem``.
+    Raises InvalidEventError for an event of an unknown type. A malformed message in an SQS batch does not fail the
+    batch: it is returned with its ``problem``.
     """
     if _is_sqs_batch(event):
         return tuple(_message(record) for record in event["Records"])  # type: ignore[index]  # checked above
@@ -133,7 +134,7 @@ def _receives(record: Mapping[str, Any]) -> int:
     try:
         return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
     except (AttributeError, TypeError, ArithmeticError, ValueError) as error:
-        raise InvalidEventError(f"not a message that SQS sends: {error!r}"[:EXCERPT]) from error
+        raise InvalidEventError(f"not a valid SQS message: {error!r}"[:EXCERPT]) from error
 
 
 def _sources(event: object) -> tuple[Source, ...]:
@@ -146,7 +147,7 @@ def _sources(event: object) -> tuple[Source, ...]:
             return (_from_eventbridge(event),)
         case {"source": "aws.s3", "detail-type": str()}:
             return ()
-    raise InvalidEventError(f"not an event that S3 sends: {_excerpt(event)}")
+    raise InvalidEventError(f"not an S3 event: {_excerpt(event)}")
 
 
 def _names_creation(record: object) -> bool:
@@ -169,7 +170,7 @@ def _from_notification(record: Mapping[str, Any]) -> Source:
             event_time=record.get("eventTime"),
         )
     except _MALFORMED as error:
-        raise InvalidEventError(f"S3 notification record lacks a field or is malformed: {error!r}") from error
+        raise InvalidEventError(f"a field of the S3 notification record is missing or malformed: {error!r}") from error
 
 
 def _from_eventbridge(event: Any) -> Source:
@@ -185,7 +186,7 @@ def _from_eventbridge(event: Any) -> Source:
             event_time=event.get("time"),
         )
     except _MALFORMED as error:
-        raise InvalidEventError(f"EventBridge event lacks a field or is malformed: {error!r}") from error
+        raise InvalidEventError(f"a field of the EventBridge event is missing or malformed: {error!r}") from error
 
 
 def _source(
@@ -201,10 +202,10 @@ def _source(
     texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
     if not all(isinstance(text, str) for text in texts) or not bucket or not key:
         raise ValueError(f"bucket {bucket!r}, key {key!r}")
-    "".join(texts).encode()  # JSON can spell halves of characters, which no key has
+    "".join(texts).encode()  # fails for lone surrogates: JSON can hold them, a key cannot
     if event_time:
         datetime.fromisoformat(event_time).astimezone(UTC)
-    if (bytes_ := int(size)) < 0:  # type: ignore[call-overload]  # a TypeError is the caller's to translate
+    if (bytes_ := int(size)) < 0:  # type: ignore[call-overload]  # the caller translates a TypeError
         raise ValueError(f"size {bytes_}")
     return Source(
         bucket=bucket,

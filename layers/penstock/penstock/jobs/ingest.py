@@ -1,4 +1,4 @@
-"""An event in, outcomes out: which sources to take, and which messages must come back."""
+"""Processes an event: runs the job of each source, and reports the messages that must be delivered again."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from penstock.model.route import Route
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
 
-# Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five
-# receives (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job is
-# being done elsewhere does not end among the dead letters.
+# Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five receives
+# (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job runs in another
+# invocation does not become a dead letter.
 BACKOFF_SECONDS = 30
 BACKOFF_CEILING_SECONDS = 900
 
 
 LoadTogether = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
-"""Does several small jobs at once: the outcomes of those it settled, by job id."""
+"""Runs several small jobs together. Returns the outcomes of the jobs that it finished, by job id."""
 
 
 def no_small_batches(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:  # noqa: ARG001  # none of them
-    """Every job goes by itself."""
+    """Leave every job to be run separately."""
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of an event. ``returned`` are the ids of the messages that must be delivered again."""
+    """The result of an event. ``returned`` are the ids of the messages that must be delivered again."""
 
     outcomes: tuple[Outcome, ...]
     returned: tuple[str, ...]
@@ -48,8 +48,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Takes every source that an event names: small ones for tables together, then one by one, the smallest first,
-    so that none waits behind a giant."""
+    """Runs the jobs of all sources of an event: small ones for tables together, then the others separately.
+
+    The smallest message comes first, so that no source waits for a large one.
+    """
 
     runner: JobRunner
     queue: MessageQueue
@@ -58,10 +60,10 @@ class Ingest:
     jitter: Callable[[], float] = random.random
 
     def handle(self, event: object, deadline: Deadline) -> Report:
-        """Do the work of an event.
+        """Process an event.
 
-        An event that came straight to the function (no queue to return to) raises its first RetryableError,
-        so that Lambda calls again. Raises InvalidEventError and InvalidRouteError, which no retry mends.
+        For an event that invoked the function directly, without a queue, the first RetryableError is raised, so that
+        Lambda retries the call. Raises InvalidEventError and InvalidRouteError, which a retry cannot fix.
         """
         messages = read_event(event)
         queued = any(message.id for message in messages)
@@ -77,7 +79,7 @@ class Ingest:
         for message in sorted(messages, key=_total_size):
             done: list[Outcome] = []
             for source in message.sources:
-                # A second message of the same source finds the job done, as it would alone.
+                # A second message of the same source finds the job done, as in an invocation of its own.
                 outcome = together.pop(source, None) or self.runner.take(
                     source, routes, deadline, fresh=fresh, job_id=message.job_id, receives=message.receives
                 )
@@ -95,7 +97,7 @@ class Ingest:
         try:
             return self.routes()
         except ConfigurationError as error:
-            # The invocation fails, so that an alarm tells; the messages should not wait as long as after a crash.
+            # The invocation fails, which raises an alarm. The messages need not wait as long as after a crash.
             for message in messages:
                 self._postpone(message, error)
             raise
@@ -114,7 +116,7 @@ class Ingest:
         seconds = ceiling / 2 + self.jitter() * ceiling / 2
         if isinstance(retry, JobInProgressError):
             seconds = max(seconds, retry.retry_after + 1)
-        # The message returns all the same, only later.
+        # If this fails, the message still returns, after the visibility timeout of the queue.
         with noting(retry, "the message could not be postponed"):
             self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
 
@@ -124,7 +126,7 @@ def _is_shared(route: Route | None) -> TypeGuard[Route]:
 
 
 def summarise(report: Report) -> dict[str, object]:
-    """What the function answers: SQS wants the failures of a batch, a direct caller the jobs."""
+    """Return the response of the function: the failed items of a batch for SQS, the jobs for a direct caller."""
     if report.queued:
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in report.returned]}
     return {"jobs": [_summary(outcome) for outcome in report.outcomes]}

@@ -1,4 +1,4 @@
-"""How much memory this process has needed."""
+"""The peak memory of this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from penstock.limits import KIB
 
 
 def peak_memory() -> int:
-    """The most memory this process has held, in bytes (VmHWM); 0 where /proc does not say."""
+    """Return the peak memory of this process in bytes (VmHWM), or 0 if /proc does not show it."""
     status = Path("/proc/self/status")
     if not status.exists():
         return 0

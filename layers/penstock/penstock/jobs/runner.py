@@ -1,4 +1,4 @@
-"""One job, from claim to close: who may work on it, what it leaves in the jobs table, what happens on failure."""
+"""Runs one job, from claim to close: its lease, its record in the jobs table, and its failures."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from penstock.routes import Routes, destination_of
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one source ended, as far as this invocation is concerned.
+    """The result of one source in this invocation.
 
-    ``state`` is None when somebody else must go on: then ``retry`` says why. It is WAITING when the job of a newer
-    version comes first.
+    ``state`` is None if another attempt must continue: then ``retry`` is the reason. It is WAITING if the job of a
+    newer version comes first.
     """
 
     source: Source
@@ -56,9 +56,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class JobRunner:
-    """What jobs are done with: one carrier for each kind of destination. Times in seconds, ``memory`` in bytes.
+    """Runs jobs, with one delivery for each destination. Times are in seconds, ``memory`` is in bytes.
 
-    ``loads`` answer, for each kind of table, the receipt of a job that is in as a whole already.
+    ``loads`` return, by destination, the receipt of a job whose table load is already complete.
     """
 
     objects: ObjectStore
@@ -82,12 +82,12 @@ class JobRunner:
         job_id: str = "",
         receives: int = 1,
     ) -> Outcome:
-        """Do the job of one source, if it is still to be done.
+        """Run the job of one source, unless it is done.
 
-        ``fresh``: nothing was done before it in this invocation, so running out of time is the job's own fault.
-        ``job_id``: the job that the event is to begin again. It ends as superseded where the route has changed, so that
-        its source makes another one. ``receives``: how often its message was delivered, this time included.
-        Every error of ours becomes an Outcome; any other leaves the lease to run out, and the message returns.
+        ``fresh``: this invocation ran no job before, so that a lack of time is caused by this job alone.
+        ``job_id``: the job that the event retries. It ends as superseded if the route has changed, so that the source
+        now belongs to another job. ``receives``: how often the message was delivered, including this time.
+        A Penstock error becomes an Outcome. After any other error the lease expires, and the message returns.
         """
         began = self.clock()
         outcome = Outcome(source, None)
@@ -115,7 +115,7 @@ class JobRunner:
         self, job: Job, routes: Routes, deadline: Deadline, outcome: Outcome, *, fresh: bool, repeated: bool
     ) -> Outcome:
         if not fresh and deadline.remaining() < 2 * self.margin:
-            raise NotEnoughTimeError(f"{job.source.uri}: not begun: this invocation is nearly over")
+            raise NotEnoughTimeError(f"{job.source.uri}: not started: the time of this invocation is nearly over")
         asked = self.clock()
         try:
             claim = self.jobs.claim(job, lease=self.lease, seconds=deadline.remaining(), memory=self.memory)
@@ -125,7 +125,7 @@ class JobRunner:
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
         try:
-            # A burst of small jobs is loaded without a claim: then the message alone tells of an earlier attempt.
+            # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt.
             receipt = self._delivered(job) if repeated or not claim.is_first else None
             if receipt is None and claim.refusal:
                 raise claim.refusal
@@ -133,7 +133,7 @@ class JobRunner:
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
-            with noting(error, "its progress could not be noted"):
+            with noting(error, "the progress of the job could not be recorded"):
                 heartbeat.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             self.jobs.close(claim, state, failure=Failure.of(error))
@@ -142,7 +142,7 @@ class JobRunner:
             self.jobs.yield_to(claim, error)
             raise
         except RetryableError as error:
-            # The lease ends by itself.
+            # If this fails, the lease expires.
             with noting(error, "the job could not be released"):
                 self.jobs.release(claim, Failure.of(error))
             raise
@@ -150,9 +150,9 @@ class JobRunner:
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
     def _delivered(self, job: Job) -> Receipt | None:
-        """What an earlier attempt has delivered and could not note: before anything else can fail.
+        """Return what an earlier attempt delivered but did not record. This runs before anything else can fail.
 
-        What other attempts have left open is ended; where that fails, the reconciler's sweep does it.
+        Also ends uploads that other attempts left open. If that fails, the reconciler's sweep ends them.
         """
         target = job.object_target
         if target is None:
@@ -167,7 +167,7 @@ class JobRunner:
     def _deliver(
         self, job: Job, claim: Claim, routes: Routes, heartbeat: Heartbeat, deadline: Deadline, *, fresh: bool
     ) -> Receipt | None:
-        """The receipt; None where the job was handed over to the state machine."""
+        """Deliver the job. Return its receipt, or None if the job was handed over to the state machine."""
         head = self._pin(job)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
         if self.handover and self.handover.wants(pinned, deadline, claim):
@@ -190,7 +190,7 @@ class JobRunner:
             return self.deliveries[job.route.store](attempt)
         except (TimeLimitError, NotEnoughTimeError) as error:
             if fresh and self.handover:
-                # The estimate was wrong. What a load has committed stays: the machine goes on behind it.
+                # The estimate was wrong. Rows that a load has committed stay: the state machine resumes after them.
                 self.handover(pinned, head, claim)
                 return None
             if fresh or isinstance(error, NotEnoughTimeError):
@@ -198,25 +198,30 @@ class JobRunner:
             raise NotEnoughTimeError(error.message) from error
 
     def _pin(self, job: Job) -> ObjectHead:
-        """The head of the source, if it still is what is under its key. For a bucket also if it is a version before
-        that: the newer one may be bad, and its result takes the place of this one's if not."""
+        """Return the head of the source, if it is still the current version of its key.
+
+        For a bucket, an older version is accepted too: the newer version may be bad, and if it is not, its result
+        replaces the result of this one.
+        """
         source = job.source
         head = self.objects.head(source.bucket, source.key)
         if head is None:
-            raise SourceGoneError(f"{source.uri}: was deleted before it was read")
+            raise SourceGoneError(f"{source.uri} was deleted before it was read")
         changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
         if changed and (source.version_id or source.etag):
-            kept = job.route.plan is None and source.version_id
-            if kept and (before := self.objects.head(source.bucket, source.key, version_id=source.version_id)):
+            accepts_older = job.route.plan is None and source.version_id
+            if accepts_older and (before := self.objects.head(source.bucket, source.key, version_id=source.version_id)):
                 return before
-            raise SourceChangedError(f"{source.uri}: was overwritten before it was read")
+            raise SourceChangedError(f"{source.uri} was overwritten before it was read")
         return head
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Passes progress on to the jobs table, and renews the lease, every ``every`` seconds. ``last`` is when the lease
-    was asked for last."""
+    """Writes progress to the jobs table and renews the lease, every ``every`` seconds.
+
+    ``last`` is the time of the last request for the lease.
+    """
 
     jobs: JobStore
     claim: Claim
@@ -227,28 +232,28 @@ class Heartbeat:
     progress: Progress = field(default_factory=Progress)
 
     def heartbeat(self, progress: Progress) -> None:
-        """Note progress; write it if it is time to."""
+        """Keep the progress, and write it if ``every`` seconds have passed."""
         self.progress = progress
         if self.clock() - self.last >= self.every:
             self.write()
 
     def has_ended(self) -> bool:
-        """Renews a lease of which little is left: as long as it runs, nobody else can take or end the job.
+        """Renew the lease if it expires soon. While the lease is valid, no other attempt can take or end the job.
 
-        So whatever is begun now and is over within `SETTLED_SECONDS` comes before the end. Raises LeaseLostError when
-        another has the job.
+        So a request that starts now and ends within `SETTLED_SECONDS` ends before the job does. Raises LeaseLostError
+        if another attempt has the job.
         """
         if self.clock() - self.last >= self.lease - SETTLED_SECONDS:
             self.write()
         return False
 
     def write(self) -> None:
-        """Write what was noted last. What cannot be written renews nothing."""
+        """Write the last progress and renew the lease. A failed write does not renew it."""
         asked = self.clock()
         self.jobs.heartbeat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
         self.last = asked
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:
-    """Where a job stands: the one way to ask, for functions, command and demo."""
+    """Return the status of a job. Functions, the command and the demo use this."""
     return store.get(job_id)

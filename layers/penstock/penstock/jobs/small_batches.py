@@ -1,11 +1,11 @@
-"""Small sources together: their rows in few large statements, each job in or out by itself.
+"""Loads small sources together: their rows share few large statements, but each job succeeds or fails separately.
 
-A group takes what is in order. Whatever is not (a file that does not parse, a record that is rejected, a source that
-was overwritten, a row that the database refuses or drops) is left to the ordinary way, one by one, which says what is
-wrong with it. So the others never wait for it, and there is one place only where rejects are kept and failures judged.
+A group loads only sources without errors. A source with an error (a file that does not parse, a rejected record, an
+overwritten source, a row that the database refuses or drops) is left to a separate run of its job, which reports the
+error. So the other sources never wait for it, and only the separate run stores rejects and records failures.
 
-Memory: what is read ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch`` and, beside them,
-those of the next source. Larger sources than that half are left to the ordinary way unread.
+Memory: the read-ahead (``read_chunk`` x 2 of `limits.Budget`), rows of at most half a ``batch``, and the rows of the
+next source. Sources larger than that half are not read, but left to a separate run.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from penstock.model.table import TablePlan
 from penstock.tables import ChunkBuilder, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
 
 Portion = Sequence[tuple[str, Parsed]]
-"""Ids of jobs whose records are of one shape, and the records."""
+"""Ids of jobs whose records have the same columns, with their records."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmallBatchLoader:
-    """Carries the records of many small sources into the tables of their route's plan.
+    """Loads the records of many small sources into the tables of their route's plan.
 
-    ``open_sink`` makes the sink of one group by the name of its destination. ``margin`` is the seconds to keep in
-    reserve.
+    ``open_sink`` opens the sink of a group, by the name of its destination. ``margin`` is the time in seconds to keep
+    in reserve.
     """
 
     reader: ObjectReader
@@ -57,9 +57,9 @@ class SmallBatchLoader:
     clock: Callable[[], float] = time.monotonic
 
     def __call__(self, jobs: Sequence[Job], deadline: Deadline) -> dict[str, Outcome]:
-        """What became of these jobs, by id, as far as they could be done together: the others are still to be done.
+        """Return the outcomes, by job id, of the jobs that could be loaded together. The other jobs must still be run.
 
-        A job that is answered as succeeded is in the tables, in the ledger and on record.
+        A job that is returned as succeeded is in the tables, in the ledger and in the jobs table.
         """
         routes: dict[str, dict[str, Job]] = defaultdict(dict)
         for job in jobs:
@@ -74,9 +74,9 @@ class SmallBatchLoader:
 
 
 def shared_plan(route: Route) -> TablePlan | None:
-    """The plan of a route whose sources may share a transaction.
+    """Return the plan of a route whose sources may share a transaction.
 
-    None where columns are inferred from each file, or where rows are staged.
+    Returns None if columns are inferred from each file, or if rows are staged.
     """
     if route.plan is None or not destination_named(route.store).shares_commits:
         return None
@@ -86,7 +86,7 @@ def shared_plan(route: Route) -> TablePlan | None:
 
 @dataclass(slots=True)
 class _Group:
-    """The jobs of one route, by id, on their way into its tables."""
+    """The jobs of one route, by id, while they are loaded into its tables."""
 
     delivery: SmallBatchLoader
     store: str
@@ -101,7 +101,7 @@ class _Group:
         self.last = self.delivery.clock()
 
     def deliver(self) -> dict[str, Outcome]:
-        """The jobs that are done, and those that must be tried again."""
+        """Load the jobs. Return the outcomes of the jobs that succeeded or must be retried."""
         try:
             with (
                 gc_deferred(),
@@ -111,7 +111,7 @@ class _Group:
                 self.plan = fit_to_storage(self.plan, sink.storages(self.plan))
                 self._recall(sink.begin_all(self.plan, list(self.members)))
                 with closing(self._parsed()) as parsed:
-                    # What is in is put on record while the next is loaded.
+                    # A committed portion is recorded while the next one is loaded.
                     record: Future[None] | None = None
                     for portion in _portions(parsed, self._room):
                         done = self._commit(portion, sink)
@@ -125,7 +125,7 @@ class _Group:
             for job_id in self.members.keys() - self.outcomes.keys():
                 self._retry(job_id, error)
         except PermanentError:
-            pass  # each of those that are left meets it again, alone, and its job says so
+            pass  # each remaining job meets the error again in its separate run, and records it
         return self.outcomes
 
     @property
@@ -134,7 +134,7 @@ class _Group:
         return self.delivery.budget.batch // 2
 
     def _recall(self, ended: Mapping[str, Resume]) -> None:
-        """Jobs that are in already: whoever did them may have died before putting them on record."""
+        """Record jobs that are committed already: their invocation may have died before it recorded them."""
         unrecorded = []
         for job_id, known in ended.items():
             status = self.delivery.jobs.get(job_id)
@@ -148,9 +148,9 @@ class _Group:
             self.outcomes[job_id] = self._outcome(job_id, JobState.SUCCEEDED, repeat=True)
 
     def _parsed(self) -> Generator[tuple[str, Parsed], None, None]:
-        """Sources that are in order so far."""
+        """Yield the records of each source without errors so far."""
         delivery = self.delivery
-        # Hardly anything is smaller when it is decoded: what exceeds the room already need not be read to find out.
+        # A source rarely shrinks when it is decoded: one that exceeds the room is not read.
         left = {
             job.source: job_id
             for job_id, job in self.members.items()
@@ -159,7 +159,7 @@ class _Group:
         with closing(read_ahead(delivery.reader, left, 2 * delivery.budget.read_chunk)) as bodies:
             for source, body in bodies:
                 if self.deadline.remaining() < 2 * delivery.margin:
-                    raise NotEnoughTimeError(f"{source.uri}: not begun: this invocation is nearly over")
+                    raise NotEnoughTimeError(f"{source.uri}: not started: the time of this invocation is nearly over")
                 job_id = left[source]
                 try:
                     parsed = parse_whole(
@@ -174,7 +174,7 @@ class _Group:
                         yield job_id, compared
 
     def _compared(self, parsed: Parsed) -> Parsed | None:
-        """With warnings of its fields; None where the columns refuse them, as the ordinary way then says."""
+        """Add the warnings of the fields. None if the columns do not fit: the separate run reports the error."""
         try:
             fields = self._maker(parsed.batch.names).compare(parsed.batch)
             check_paths(self.plan, fields)
@@ -189,7 +189,7 @@ class _Group:
         return self.makers[names]
 
     def _commit(self, portion: Portion, sink: GroupSink) -> Sequence[tuple[str, Receipt]]:
-        """Load what is in order in one transaction, without those whose rows the database refuses; what is in."""
+        """Load a portion in one transaction, without sources whose rows the database refuses. Return the rest."""
         try:
             portion, chunk = self._shaped(portion)
         except InvalidTableError:
@@ -203,7 +203,7 @@ class _Group:
         ]
         unfit = sink.load_all(chunk.rows, shares)
         if unfit and unfit.dropped:
-            return ()  # of whose rows those were, the ordinary way finds out
+            return ()  # the separate runs find out which sources have dropped rows
         if unfit:
             owner = _owner_of(portion)
             left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}
@@ -211,22 +211,22 @@ class _Group:
         return [(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)]
 
     def _shaped(self, portion: Portion) -> tuple[Portion, Chunk]:
-        """The sources none of whose records is rejected, and their rows."""
+        """Return the sources without rejected records, and their rows."""
         names = portion[0][1].batch.names if portion else ()
         chunk, rejects = self._maker(names).chunk(0, _joined(portion))
         if not rejects:
             return portion, chunk
         owner = _owner_of(portion)
-        spoilt = {owner(reject.place.row) for reject in rejects}
-        return self._shaped([member for number, member in enumerate(portion) if number not in spoilt])
+        rejected = {owner(reject.place.row) for reject in rejects}
+        return self._shaped([member for number, member in enumerate(portion) if number not in rejected])
 
     def _lap(self) -> float:
-        """Seconds since the last time."""
+        """Return the seconds since the last call."""
         before, self.last = self.last, self.delivery.clock()
         return self.last - before
 
     def _record(self, done: Sequence[tuple[str, Receipt]], seconds: float) -> None:
-        """Jobs that are in: put them on record, and only then call them so."""
+        """Record committed jobs. Only then report them as succeeded."""
         self.delivery.jobs.record_many([(self.members[job_id], receipt) for job_id, receipt in done], seconds=seconds)
         for job_id, receipt in done:
             self.outcomes[job_id] = self._outcome(
@@ -242,7 +242,7 @@ class _Group:
 
 
 def _portions(parsed: Iterable[tuple[str, Parsed]], room: int) -> Iterator[Portion]:
-    """Consecutive sources with the same columns, of together at most ``room`` decoded bytes."""
+    """Group consecutive sources with the same columns, up to ``room`` decoded bytes in total."""
     portion: list[tuple[str, Parsed]] = []
     size = 0
     for member in parsed:
@@ -257,20 +257,20 @@ def _portions(parsed: Iterable[tuple[str, Parsed]], room: int) -> Iterator[Porti
 
 
 def _joined(portion: Portion) -> Batch:
-    """All records as one batch, in order. A record's place is its position in it."""
+    """Join all records into one batch, in order. The row of a record is its position in the batch."""
     rows = [row for _, parsed in portion for row in parsed.batch.rows]
     names = portion[0][1].batch.names if portion else ()
     return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: RecordPosition(position, 0, ""))
 
 
 def _owner_of(portion: Portion) -> Callable[[int], int]:
-    """Which source of the portion a position in the joined batch belongs to."""
+    """Return a function from a position in the joined batch to the number of its source in the portion."""
     ends = list(accumulate(len(parsed.batch.rows) for _, parsed in portion))
     return lambda position: bisect_right(ends, position)
 
 
 def _rows_by_source(portion: Portion, chunk: Chunk) -> list[int]:
-    """How many rows of the chunk each source has. Records whose type is ignored have none."""
+    """Count the rows of the chunk by source. Records of an ignored type have none."""
     counts = [len(parsed.batch.rows) for _, parsed in portion]
     if sum(rows.count for rows in chunk.rows) == sum(counts):
         return counts

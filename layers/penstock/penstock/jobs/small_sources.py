@@ -1,4 +1,4 @@
-"""Small sources, read many at once in bounded memory, each parsed by itself."""
+"""Small sources: many are read at once in bounded memory, and each is parsed separately."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from penstock.model.object import Source
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 
-# Most objects that are read ahead, however small: with what is kept around its bytes, each costs some 10 KB.
+# At most this many objects are read ahead, however small: each costs about 10 KB in addition to its bytes.
 WAITING = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """All records of a source. The receipt counts bytes; rows are for whoever loads them to count."""
+    """All records of a source. The receipt counts bytes; the loader counts rows."""
 
     batch: Batch
     receipt: Receipt
@@ -32,7 +32,7 @@ class Parsed:
 def read_ahead(
     reader: ObjectReader, sources: Iterable[Source], most: int
 ) -> Generator[tuple[Source, Future[bytes]], None, None]:
-    """Sources in their order, each with its bytes or the error that it met; ``most`` bytes are read ahead."""
+    """Yield the sources in order, each with its bytes or its error. At most ``most`` bytes are read ahead."""
     waiting: deque[tuple[Source, Future[bytes]]] = deque()
     ahead = 0
     with ThreadPoolExecutor(READERS, thread_name_prefix="s3-small") as threads:
@@ -50,15 +50,15 @@ def read_ahead(
 
 
 def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, room: int) -> Parsed | None:
-    """The records of a source in one batch of at most ``room`` decoded bytes; None if there are more, or none at all.
+    """Return the records of a source as one batch, or None if there are no records or more than ``room`` decoded bytes.
 
-    Raises what decoding and parsing raise. Memory: two batches.
+    Raises the errors of decoding and parsing. Memory: two batches.
     """
     decoding = Decoding(job.source, _Body(body), job.route, budget)
     with closing(decoding.pieces()) as pieces:
         batches = parse(pieces, resolve(job.source.key, options), batch_bytes=room)
         batch = next(batches, None)
-        # To look for the second one is to find out whether the source ends as it should.
+        # Asking for a second batch also verifies the end of the source.
         if next(batches, None) or batch is None:
             return None
     trace = decoding.trace
@@ -75,7 +75,7 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """An object that is in memory already. Implements ``ByteSource``."""
+    """An object in memory. Implements ``ByteSource``."""
 
     data: bytes
 
@@ -84,6 +84,6 @@ class _Body:
         return len(self.data)
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """All of it at once."""
+        """Yield all bytes as one chunk."""
         if self.data:
             yield self.data

@@ -1,9 +1,9 @@
-"""Reads what has ended among the dead letters, so that its jobs end on record as well.
+"""Reads the dead-letter queue, so that the jobs of its messages get a final record.
 
-A message dies there when five deliveries brought nothing. Mostly its job is on record and is taken care of as any
-other. One that died before anybody claimed it has none: a burst of small files, whose function was killed each time,
-or routes that could not be read. Such a job is recorded as failed, to be redriven. The message stays, and the alarm
-with it, until all that it names has come to a good end; then it is deleted.
+A message becomes a dead letter after five failed deliveries. In most cases its job has a record, and is handled like
+any other job. A job that no attempt claimed has no record: the function was killed each time in a batch of small files,
+or the routes could not be read. Such a job is recorded as failed, so that it can be redriven. The message, and with it
+the alarm, stays until all its jobs have succeeded, were superseded or were skipped. Then it is deleted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
 
-# Not every minute: reading hides messages for seconds, and the alarm must not look just then each time.
+# Not every minute: reading hides messages for seconds, and the alarm must not miss them each time.
 EVERY_SECONDS = 7 * 60.0
-# Batches of ten that one run reads at most.
+# One run reads at most this many batches of ten.
 BATCHES = 20
 
 _GOOD = (JobState.SUCCEEDED, JobState.SUPERSEDED, JobState.SKIPPED)
@@ -38,7 +38,7 @@ class DeadLetters:
     margin: float = 10.0
 
     def __call__(self, deadline: Deadline) -> tuple[int, int]:
-        """How many jobs were recorded as failed, and how many messages were deleted."""
+        """Return how many jobs were recorded as failed, and how many messages were deleted."""
         failed = deleted = 0
         for _ in range(BATCHES):
             if deadline.remaining() < self.margin or not (letters := self.queue.receive()):
@@ -53,12 +53,12 @@ class DeadLetters:
         return failed, deleted
 
     def _settle(self, letter: DeadLetter) -> tuple[int, bool]:
-        """How many jobs of a message were not on record, and whether it can be deleted."""
+        """Return how many jobs of a message had no record, and whether the message can be deleted."""
         named = self.open_jobs.get(letter.job_id) if letter.job_id else None
         if letter.job_id and not letter.sources:
             return 0, named is None or named.state.final
         if named:
-            # By the routes of today its source may make another job, which nobody has begun.
+            # With the current routes, the source may belong to another job, which was never started.
             return 0, named.state in _GOOD
         recorded, good = 0, bool(letter.sources)
         for source in letter.sources:
@@ -78,6 +78,6 @@ def _failure(source: Source) -> Failure:
     return Failure.of(
         AttemptsExhaustedError(
             f"{source.uri}: its message was delivered five times, and each time the function was killed or failed "
-            "before it could begin the job: see its log"
+            "before it started the job: see the log of the function"
         )
     )

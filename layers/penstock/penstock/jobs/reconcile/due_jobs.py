@@ -1,9 +1,8 @@
-"""Begins or ends each job that nobody works on any more.
+"""Retries or ends each job that no attempt works on.
 
-Leases that are over are begun again, or failed once the attempts are exhausted; executions that have ended without
-their job are aborted; a job that has yielded goes on if the newer one has failed. Every write is conditional on the
-record as it was read, so that two of these at once, a message that comes back, or a slow attempt that is still alive do
-no harm.
+A job whose lease has expired is retried, or fails once its attempts are exhausted. A job whose execution ended without
+ending it is aborted. A job that has yielded is retried if the newer job has failed. Every write is conditional on the
+record as it was read, so that two reconcilers at once, a repeated message or a slow attempt that still runs do no harm.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from penstock.model.job import Failure
 from penstock.model.job_status import Execution, JobState, JobStatus
 from penstock.model.source import Deadline
 
-# Jobs that one run begins again or aborts, at most, how many it reads at once, and after how many errors it stops.
+# One run retries or aborts at most RESTARTS jobs, reads PAGE jobs at once, and stops after ERRORS errors.
 RESTARTS = 100
 PAGE = 200
 ERRORS = 10
-# Calls of `abort`, after which a job fails with what is left; seconds until the next look after each of them.
+# After so many calls of `abort`, a job fails and its leftovers stay; seconds until the next check after each call.
 ABORTS = 5
 ABORT_SECONDS = (120.0, 240.0, 480.0, 960.0, 960.0)
-# Events sent without a claim, after which a job fails; the wait doubles with each, up to this.
+# After so many events without a claim, a job fails. The wait doubles with each event, up to LONGEST_WAIT_SECONDS.
 SENDS = 10
 LONGEST_WAIT_SECONDS = 4 * 3600.0
 
 Abort = Callable[[str, str, Mapping[str, str]], None]
-"""Asks for the function `abort`: job, who had it last, and the error. It does not wait for the answer."""
+"""Calls the function `abort` with the job, its last holder and the error. Does not wait for the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Looks at the jobs that are due. ``clock`` gives Unix seconds, ``margin`` seconds are left of a run's time."""
+    """Checks the jobs that are due. ``clock`` returns Unix seconds. A run keeps ``margin`` seconds in reserve."""
 
     open_jobs: OpenJobs
     queue: EventQueue
@@ -50,9 +49,9 @@ class Reconciler:
     margin: float = 10.0
 
     def __call__(self, deadline: Deadline, done: dict[str, int]) -> list[PenstockError]:
-        """Counts in ``done`` how many jobs were ``restarted``, ``aborted``, ``ended``, and are at work (``left``).
+        """Count in ``done`` how many jobs were ``restarted``, ``aborted`` and ``ended``, and how many were ``left``.
 
-        Answers what went wrong: one job must not keep the others from their turn.
+        Errors are returned, not raised: an error of one job must not stop the check of the others.
         """
         done |= dict.fromkeys(("restarted", "aborted", "ended", "left"), 0)
         errors: list[PenstockError] = []
@@ -86,11 +85,11 @@ class Reconciler:
         return self._unattended(status)
 
     def _unattended(self, status: JobStatus) -> str:
-        """No attempt has the job: another one, if there may be one."""
+        """Handle a job without an attempt: start another attempt, if one is allowed."""
         if status.attempts < status.attempts_limit and status.sends < SENDS and status.upload:
             return self._restart(status)
         if status.state is JobState.RUNNING and status.deadline_at > self.clock():
-            # It has lost its lease, and may yet publish.
+            # The attempt has lost its lease, but may still publish.
             return self._later(status, status.deadline_at)
         return self._abort(status, cause_of(status))
 
@@ -99,15 +98,15 @@ class Reconciler:
         if execution and not execution.ended:
             return self._later(status, self.clock() + EXECUTING_SECONDS)
         if execution is None and status.state is JobState.RUNNING and not status.aborts:
-            # Handed over by an attempt that died before it could start the execution.
+            # The attempt that handed the job over died before it started the execution.
             return self._unattended(status)
         return self._abort(status, _failure_of(status, execution))
 
     def _yielding(self, status: JobStatus) -> str:
         newer = self.open_jobs.get(status.yields_to)
         if newer and newer.state is JobState.SUCCEEDED:
-            told = f"{status.source}: a newer version of it was delivered by job {newer.job_id}"
-            self.open_jobs.end(status, JobState.SUPERSEDED, Failure("SupersededError", told, ""))
+            message = f"{status.source}: job {newer.job_id} delivered a newer version"
+            self.open_jobs.end(status, JobState.SUPERSEDED, Failure("SupersededError", message, ""))
             return "ended"
         if newer and not newer.state.final:
             return self._later(status, self.clock() + YIELDING_SECONDS)
@@ -116,7 +115,7 @@ class Reconciler:
     def _restart(self, status: JobStatus) -> str:
         wait = min(WAITING_SECONDS * 2**status.sends, LONGEST_WAIT_SECONDS)
         if status.upload and self.open_jobs.restart(status, self.clock() + wait):
-            # A crash before this leaves a job that waits: its event is sent when it is due again.
+            # After a crash here, the job waits: its event is sent when the job is due again.
             self.queue.send(notification(status.upload, job_id=status.job_id))
             return "restarted"
         return "left"
@@ -137,19 +136,19 @@ class Reconciler:
 
 
 def _holder(status: JobStatus) -> str:
-    """Whoever had the job, before an `abort` took it over that did not come to its end."""
+    """Return the holder of the job, before an unfinished `abort` took it over."""
     return status.holder.removesuffix("/abort")
 
 
 def _holds(status: JobStatus) -> bool:
-    """Whether the execution on record is what has the job, not an attempt after it."""
+    """Whether the recorded execution holds the job, not a later attempt."""
     return _holder(status) == status.execution
 
 
 def _failure_of(status: JobStatus, execution: Execution | None) -> Failure:
     if execution is None:
-        told = f"execution {status.execution} is not known to Step Functions any more"
-        return Failure.of(ServiceUnavailableError(told))
-    ended = "was stopped by somebody" if execution.status == "ABORTED" else f"ended as {execution.status}"
-    told = execution.cause or f"execution {status.execution} {ended}"
-    return failure_of_step({"Error": execution.error or execution.status, "Cause": told})
+        message = f"execution {status.execution} no longer exists in Step Functions"
+        return Failure.of(ServiceUnavailableError(message))
+    ended = "was stopped by a user" if execution.status == "ABORTED" else f"ended with status {execution.status}"
+    cause = execution.cause or f"execution {status.execution} {ended}"
+    return failure_of_step({"Error": execution.error or execution.status, "Cause": cause})

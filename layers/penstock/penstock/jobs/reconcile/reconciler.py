@@ -1,4 +1,4 @@
-"""One run of the reconciler: due jobs each time, uploads and dead letters now and then."""
+"""One run of the reconciler: due jobs in each run, uploads and dead letters at intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.model.source import Deadline
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What the function `reconcile` does. One part that fails does not keep the others from their work."""
+    """The work of the function `reconcile`. A failed part does not stop the others."""
 
     open_jobs: OpenJobs
     reconciler: Reconciler
@@ -24,16 +24,16 @@ class Reconciliation:
     letters: DeadLetters
 
     def __call__(self, deadline: Deadline) -> Mapping[str, int]:
-        """What was done. Raises the first error, after all else is done."""
+        """Return the counts of what was done. Raises the first error after all parts have run."""
         done: dict[str, int] = {}
         errors = self.reconciler(deadline, done)
-        errors += self._now_and_then("uploads", uploads.EVERY_SECONDS, lambda since: self._sweep(deadline, done, since))
-        errors += self._now_and_then("dead-letters", dead_letters.EVERY_SECONDS, lambda _: self._read(deadline, done))
+        errors += self._at_intervals("uploads", uploads.EVERY_SECONDS, lambda since: self._sweep(deadline, done, since))
+        errors += self._at_intervals("dead-letters", dead_letters.EVERY_SECONDS, lambda _: self._read(deadline, done))
         if errors:
             raise errors[0]
         return done
 
-    def _now_and_then(self, task: str, seconds: float, work: Callable[[float], None]) -> list[PenstockError]:
+    def _at_intervals(self, task: str, seconds: float, work: Callable[[float], None]) -> list[PenstockError]:
         try:
             since = self.open_jobs.lock(task, seconds)
             if since is not None:

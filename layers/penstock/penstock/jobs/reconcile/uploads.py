@@ -1,8 +1,8 @@
-"""Ends multipart uploads that nobody will complete.
+"""Ends multipart uploads that will never be completed.
 
-An upload is noted with its job right after it was created. What is older than any invocation, was begun by this stack,
-and belongs to no unfinished job that names it, is left over: of a function that was killed between the two, of an abort
-that has failed, of a job whose record was deleted.
+An upload is recorded with its job right after it is created. An upload is left over if it is older than any invocation,
+was created by this stack, and is not recorded with an unfinished job. Its function was killed before the record, its
+abort failed, or the record of its job was deleted.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from penstock.jobs.ports import OpenJobs, OwnUploads
 from penstock.model.source import Deadline
 from penstock.model.upload import Unfinished
 
-# The longest invocation, and some: within it an upload need not be on record.
+# Longer than the longest invocation: a younger upload need not be recorded yet.
 OLD_SECONDS = 20 * 60.0
-# Requests are small, but there may be thousands.
+# Each request is small, but a sweep may send thousands.
 EVERY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class UploadSweep:
-    """Sweeps the destination bucket. ``clock`` gives Unix seconds."""
+    """Sweeps the destination bucket. ``clock`` returns Unix seconds."""
 
     open_jobs: OpenJobs
     uploads: OwnUploads
@@ -30,10 +30,10 @@ class UploadSweep:
     margin: float = 10.0
 
     def __call__(self, deadline: Deadline, since: float) -> int:
-        """How many uploads it has ended. What the time does not reach is left to the next sweep.
+        """End left-over uploads, and return how many. If time runs out, the next sweep ends the rest.
 
-        Before ``since``, when the first sweep was made, an earlier Penstock may have begun uploads without a note: they
-        are left to the bucket's lifecycle rule.
+        ``since`` is the time of the first sweep. Before it, an earlier release may have created uploads without a
+        record: those are left to the bucket's lifecycle rule.
         """
         ended = 0
         for upload in self.uploads.older_than(OLD_SECONDS):
