@@ -1,4 +1,4 @@
-"""What was done under the roles of an emulated account: each kind of request once, allowed or refused."""
+"""The requests that were made under the roles of an emulated account: each kind once, allowed or refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALLOWED = "Allow"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``resource`` is the pattern of the policy that allowed the request, or what was asked for in vain."""
+    """``resource`` is the resource pattern of the policy that allowed the request, or the refused resource."""
 
     role: str
     session: str
@@ -28,13 +28,13 @@ class Decision:
 
 
 def decisions(account: Account, session: str = "") -> Iterator[Decision]:
-    """All decisions so far on requests under roles, or those of one session."""
+    """All decisions so far on requests under roles, or only those of one session."""
     with suppress(FileNotFoundError), Path(account.access_log).open() as log:
         for line in log:
             if f"/{session}" not in line:
                 continue
-            noted = json.loads(line)
-            _, _, who = noted["principal"].partition(":assumed-role/")
-            role, _, under = who.partition("/")
-            if role and session in ("", under):
-                yield Decision(role, under, noted["action"], noted["resource"], noted["decision"] == ALLOWED)
+            entry = json.loads(line)
+            _, _, principal = entry["principal"].partition(":assumed-role/")
+            role, _, found = principal.partition("/")
+            if role and session in ("", found):
+                yield Decision(role, found, entry["action"], entry["resource"], entry["decision"] == ALLOWED)

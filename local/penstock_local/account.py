@@ -1,4 +1,4 @@
-"""MiniStack as a child process: an AWS account on loopback, with IAM enforced and its known differences corrected."""
+"""MiniStack as a child process: an AWS account on loopback. IAM is enforced; known differences from AWS are patched."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from penstock_local import process
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An emulated AWS account. The credentials are its root user's; a deployed function runs under its own role's.
+    """An emulated AWS account. The credentials are those of its root user; a deployed function uses those of its role.
 
-    ``access_log`` is the file of what requests under roles were allowed or refused (see `access`).
+    ``access_log`` is the file of allowed and refused requests under roles (see `access`).
     """
 
     endpoint: str
@@ -30,8 +30,8 @@ class Account:
     access_log: str = ""
 
     def client(self, service: str) -> Any:
-        """A boto3 client of that service, with as many connections as a Lambda function may open."""
-        return boto3.client(  # type: ignore[call-overload]  # of whichever service, not one of a list
+        """A boto3 client of a service, with as many connections as a Lambda function may open."""
+        return boto3.client(  # type: ignore[call-overload]  # the service is not a literal
             service,
             endpoint_url=self.endpoint,
             region_name=self.region,
@@ -46,7 +46,7 @@ class Account:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What any AWS client must find in its environment to work against this account."""
+        """The environment variables with which an AWS client uses this account."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -55,7 +55,7 @@ class Account:
         }
 
     def isolated(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment in which AWS clients find this account and nothing of the machine's own AWS set-up."""
+        """An environment in which AWS clients use this account and none of the machine's AWS configuration."""
         return {
             **{name: value for name, value in environment.items() if not name.startswith("AWS_")},
             **self.environment,
@@ -69,7 +69,7 @@ class Account:
 
 @contextmanager
 def emulator_only(host: str = process.HOST) -> Iterator[Account]:
-    """An empty account for as long as the block runs: nothing deployed, up in about half a second."""
+    """An empty account while the block runs. Nothing is deployed; it starts in about half a second."""
     with TemporaryDirectory(prefix="penstock-") as directory, process.guard() as guard_fd:
         state_dir = Path(directory)
         port = process.start(state_dir, host=host, guard_fd=guard_fd)

@@ -1,7 +1,7 @@
-"""`make audit`: known vulnerabilities and licences of what ships, and a security scan of the template.
+"""`make audit`: vulnerabilities and licences of the packages that ship, and a security scan of the template.
 
-Exits with 0 if all was looked at and is in order, with 1 if anything is not, and with 3 if nothing bad was found but
-vulnerabilities could not be looked up, or not all of them.
+Exits with 0 if everything was checked and is in order, with 1 if a problem was found, and with 3 if no problem was
+found but some or all packages could not be checked for vulnerabilities.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from penstock_local.tools import checkout, ensure
 
 IN_ORDER, BAD, UNKNOWN = 0, 1, 3
 
-# Databases that pip-audit can ask, one after the other.
+# The databases that pip-audit queries, in this order.
 SERVICES = ("pypi", "osv")
 WAIT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Vulnerabilities:
-    """``found`` are lines to show; ``unchecked`` packages of which no database said anything."""
+    """``found`` are lines to print. ``unchecked`` are the packages that no database reported on."""
 
     found: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -39,26 +39,27 @@ class Vulnerabilities:
 
 
 def parse_report(report: Mapping[str, Any], wanted: Iterable[str]) -> Vulnerabilities:
-    """What pip-audit's JSON says of the packages. It passes over those that the database does not know and still
-    exits with 0: where a database cannot be reached in full, that is all of them."""
-    known = {one["name"]: one for one in report.get("dependencies", ()) if "skip_reason" not in one}
+    """Read pip-audit's JSON report. pip-audit skips packages that the database does not know and still exits with 0.
+    If the database cannot be reached, it skips all packages."""
+    known = {entry["name"]: entry for entry in report.get("dependencies", ()) if "skip_reason" not in entry}
     found = [
-        f"{name} {one['version']}: {vulnerability['id']}, fixed in {', '.join(vulnerability['fix_versions']) or 'none'}"
-        for name, one in known.items()
-        for vulnerability in one["vulns"]
+        f"{name} {entry['version']}: {vulnerability['id']}, "
+        f"fixed in {', '.join(vulnerability['fix_versions']) or 'none'}"
+        for name, entry in known.items()
+        for vulnerability in entry["vulns"]
     ]
     return Vulnerabilities(tuple(found), tuple(name for name in wanted if name not in known))
 
 
 def look_up(environment: Path, packages: Iterable[Package]) -> Vulnerabilities:
-    """Ask the databases, until one has answered for all packages."""
-    wanted = {one.name: one.version for one in packages}
+    """Query the databases until one has reported on all packages."""
+    wanted = {package.name: package.version for package in packages}
     best = Vulnerabilities(unchecked=tuple(wanted))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as pins:
         pins.writelines(f"{name}=={version}\n" for name, version in wanted.items())
         pins.flush()
         for service in SERVICES:
-            answer = parse_report(_ask(environment, service, pins.name), wanted)
+            answer = parse_report(_query(environment, service, pins.name), wanted)
             if len(answer.unchecked) < len(best.unchecked):
                 best = answer
             if not best.unchecked:
@@ -66,12 +67,12 @@ def look_up(environment: Path, packages: Iterable[Package]) -> Vulnerabilities:
     return best
 
 
-def _ask(environment: Path, service: str, pins: str) -> dict[str, Any]:
-    """pip-audit's report; an empty one where it had none to give."""
+def _query(environment: Path, service: str, pins: str) -> dict[str, Any]:
+    """The report of pip-audit; empty if it returned none."""
     options = ["--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off", "--timeout", "20"]
-    asked = [str(environment / "bin" / "pip-audit"), "-r", pins, "-s", service, *options]
+    command = [str(environment / "bin" / "pip-audit"), "-r", pins, "-s", service, *options]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)  # noqa: S603  # fixed arguments
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)  # noqa: S603  # fixed arguments
         report: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         say(f"{service}: no answer within {WAIT_SECONDS} s")
@@ -83,19 +84,19 @@ def _ask(environment: Path, service: str, pins: str) -> dict[str, Any]:
 
 
 def scan_template(environment: Path, root: Path) -> int:
-    """checkov, by .checkov.yaml, which explains each exception."""
-    asked = [str(environment / "bin" / "checkov"), "--config-file", ".checkov.yaml"]
-    return subprocess.run(asked, cwd=root, check=False).returncode  # noqa: S603  # fixed arguments
+    """Run checkov with .checkov.yaml, which explains each exception."""
+    command = [str(environment / "bin" / "checkov"), "--config-file", ".checkov.yaml"]
+    return subprocess.run(command, cwd=root, check=False).returncode  # noqa: S603  # fixed arguments
 
 
 def say(text: str) -> None:
-    """At once: what follows may take a minute."""
+    """Print and flush, because the next step may take a minute."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """All three, whatever each comes to."""
+    """Run all three checks, even if one fails."""
     root = checkout()
     environment = ensure("audit")
     verdicts = [licences.main(["--check"]), BAD if scan_template(environment, root) else IN_ORDER]
@@ -106,11 +107,11 @@ def main() -> int:
     if answer.unchecked:
         say(
             f"NOT CHECKED for known vulnerabilities: {len(answer.unchecked)} of {len(packages)} packages "
-            f"({', '.join(answer.unchecked)}). No database could be asked about them: run this where "
-            "https://pypi.org/pypi/NAME/VERSION/json or https://api.osv.dev can be reached."
+            f"({', '.join(answer.unchecked)}). No database reported on them. Run this on a machine that reaches "
+            "https://pypi.org/pypi/NAME/VERSION/json or https://api.osv.dev."
         )
     else:
-        say(f"{len(packages)} packages were looked up: {len(answer.found)} known vulnerabilities")
+        say(f"{len(packages)} packages were checked: {len(answer.found)} known vulnerabilities")
     verdicts.append(answer.verdict)
     return BAD if BAD in verdicts else max(verdicts)
 

@@ -1,4 +1,4 @@
-"""The template of this checkout, built and deployed by the SAM CLI: the same two commands that a real account gets."""
+"""Builds and deploys the template of this checkout with the SAM CLI: the same two commands as for a real account."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ logger = logging.getLogger(__name__)
 
 STACK_NAME = "penstock-local"
 ARTIFACTS = "penstock-local-artifacts"
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # functions run on the interpreter at hand
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # functions run on this interpreter
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 INPUTS = ("template.yaml", "deploy", "functions", "layers", "statemachine")
 KEPT_BUILDS = 3
-POLL_SECONDS = "0.2"  # how often sam asks CloudFormation for news; its five seconds are for the real one
+POLL_SECONDS = "0.2"  # how often sam polls CloudFormation; the default of five seconds suits AWS
 
 
 def build() -> Path:
-    """The built template, made by `sam build` unless the same inputs were built before."""
+    """Run `sam build`, unless the same inputs were built before, and return the built template."""
     root = checkout()
     builds = root / ".penstock" / "build"
     done = builds / _digest(root) / "build"
-    with _only_one(builds):
+    with _build_lock(builds):
         if not done.exists():
             logger.info("Building the template (sam build)")
-            making = builds / "making"
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir()
+            unfinished = builds / "making"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
             environment = {
                 **os.environ,
                 "SAM_CLI_TELEMETRY": "0",
@@ -51,9 +51,9 @@ def build() -> Path:
                 "PENSTOCK_ARCHITECTURE": ARCHITECTURE,
                 "PENSTOCK_PYTHON": sys.executable,
             }
-            options = ["--template-file", str(root / "template.yaml"), "--build-dir", str(making / "build")]
-            _sam("build", [*options, *_overrides({})], environment, cwd=making, log=builds / "build.log")
-            making.rename(done.parent)
+            options = ["--template-file", str(root / "template.yaml"), "--build-dir", str(unfinished / "build")]
+            _sam("build", [*options, *_overrides({})], environment, cwd=unfinished, log=builds / "build.log")
+            unfinished.rename(done.parent)
         done.parent.touch()
         for old in sorted(builds.glob("*/"), key=lambda path: path.stat().st_mtime)[:-KEPT_BUILDS]:
             shutil.rmtree(old)
@@ -61,21 +61,21 @@ def build() -> Path:
 
 
 def check_parameters(names: Collection[str]) -> None:
-    """Raises LocalStackError for a parameter that the template has not got."""
+    """Raise LocalStackError for a parameter that the template does not have."""
     section = re.search(r"^Parameters:\n(.*?)^\S", (checkout() / "template.yaml").read_text(), re.MULTILINE | re.DOTALL)
     known = re.findall(r"^  (\w+):", section[1], re.MULTILINE) if section else []
     for name in names:
         if name not in known:
-            meant = get_close_matches(name, known, 1)
-            guess = f"Did you mean {meant[0]}? " if meant else ""
+            matches = get_close_matches(name, known, 1)
+            guess = f"Did you mean {matches[0]}? " if matches else ""
             raise LocalStackError(
                 f"the template has no parameter {name}", hint=f"{guess}It has {', '.join(sorted(known))}."
             )
 
 
 def deploy(account: Account, template: Path, parameters: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """Deploy a built template with these parameter values, anew or over itself, and return the stack's outputs."""
-    logger.info("Deploying it to %s (sam deploy)", account.endpoint)
+    """Create or update the stack from a built template with these parameter values, and return its outputs."""
+    logger.info("Deploying the template to %s (sam deploy)", account.endpoint)
     s3 = account.client("s3")
     s3.create_bucket(Bucket=ARTIFACTS)
     environment = {
@@ -102,7 +102,7 @@ def _overrides(parameters: Mapping[str, str]) -> list[str]:
 
 
 def _sam(verb: str, options: list[str], environment: Mapping[str, str], *, cwd: Path, log: Path) -> None:
-    """Run the SAM CLI. Whatever interrupts us ends it too, with the pip and the make that it calls."""
+    """Run the SAM CLI. An interrupt also ends the SAM CLI, and the pip and make processes that it starts."""
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603  # the pinned SAM CLI
@@ -122,11 +122,11 @@ def _sam(verb: str, options: list[str], environment: Mapping[str, str], *, cwd: 
             raise
     if code:
         last = "\n".join(log.read_text(errors="replace").strip().splitlines()[-8:])
-        raise LocalStackError(f"sam {verb} failed:\n{last}", hint=f"All it said is in {log}.")
+        raise LocalStackError(f"sam {verb} failed:\n{last}", hint=f"The full output is in {log}.")
 
 
 def _digest(root: Path) -> str:
-    """Of everything that a build depends on, the paths included."""
+    """A digest of everything that a build depends on, paths included."""
     digest = hashlib.sha256(f"{RUNTIME} {ARCHITECTURE}".encode())
     files = (file for name in INPUTS for file in _files(root / name))
     for file in files:
@@ -143,8 +143,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
-    """Stacks that start at once build once."""
+def _build_lock(directory: Path) -> Iterator[None]:
+    """Hold a lock, so that stacks that start at the same time build once."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

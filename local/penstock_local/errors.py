@@ -1,4 +1,4 @@
-"""What can go wrong on this machine rather than in a job."""
+"""Errors of this machine, as opposed to errors of a job."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from penstock.errors import PermanentError
 
 
 class LocalStackError(PermanentError):
-    """The local stack could not be started, deployed or reached; the message says which and why."""
+    """The local stack could not be started, deployed or reached. The message says which, and why."""

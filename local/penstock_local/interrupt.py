@@ -1,4 +1,4 @@
-"""Ending on a signal as on an error: what is open is closed first."""
+"""Turns SIGTERM into an exception, so that context managers clean up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def sigterm_exits() -> Iterator[None]:
-    """SIGTERM raises SystemExit in this block (main thread only), as Ctrl-C raises KeyboardInterrupt."""
+    """SIGTERM raises SystemExit in this block, as Ctrl-C raises KeyboardInterrupt. For the main thread only."""
     previous = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         yield

@@ -1,9 +1,9 @@
-"""The licences of what ships, from the metadata of the wheels: docs/licences.md.
+"""Writes docs/licences.md: the licences of the packages that ship, from the metadata of their wheels.
 
     python -m penstock_local.licences [--check]
 
-What ships is in the layer, or is installed with the command, dependencies of dependencies included. The development
-environment holds the same versions, by its lock.
+The packages that ship are those of the layer and of the command, with all their dependencies. The lock keeps the same
+versions in the development environment.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PAGE = Path("docs", "licences.md")
 LAYER = Path("layers", "penstock", "requirements.txt")
 COMMAND = Path("cli", "requirements.txt")
 
-# Those that ask for no more than that their text is passed on.
+# Licences that require only that their text is passed on.
 PERMISSIVE = {"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib"}
 
-# What wheels write instead of an SPDX identifier. "BSD License" does not say which: any of them will do.
+# Names in wheels that are not SPDX identifiers. "BSD License" does not say which one; all of them are permissive.
 SPELLINGS = {
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
@@ -37,27 +37,27 @@ SPELLINGS = {
 }
 
 _LGPL = (
-    "LGPL-3.0-only asks that whoever gets the library may change it. It ships unchanged, as files of their own in the "
-    "layer, which anybody may replace; Penstock imports it and contains none of it, so that its own licence stands."
+    "LGPL-3.0-only requires that recipients can change the library. It ships unchanged, as separate files in the "
+    "layer, which can be replaced. Penstock imports it and contains none of its code, so it keeps its own licence."
 )
 
-# Licences that ask for more, package by package: why shipping it is fine. Another licence needs another reason.
+# By package: a licence that requires more, and why shipping complies with it. The reason holds for that licence only.
 EXPLAINED: Mapping[str, tuple[str, str]] = {
     "psycopg": ("LGPL-3.0-only", _LGPL),
     "psycopg-binary": (
         "LGPL-3.0-only",
-        f"{_LGPL} The wheel also holds libpq (PostgreSQL licence), OpenSSL (Apache-2.0) and what these link.",
+        f"{_LGPL} The wheel also contains libpq (PostgreSQL licence), OpenSSL (Apache-2.0) and their dependencies.",
     ),
     "certifi": (
         "MPL-2.0",
-        "MPL-2.0 covers its own files alone, a list of certificates. They ship unchanged, with the command only.",
+        "MPL-2.0 covers only its own files, a list of certificates. They ship unchanged, with the command only.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """``licence`` is an SPDX identifier, or several joined by OR; "unknown" where the metadata say nothing known."""
+    """``licence`` is an SPDX identifier, or several joined by OR, or "unknown" if the metadata has no known licence."""
 
     name: str
     version: str
@@ -75,59 +75,61 @@ def shipped(root: Path) -> list[Package]:
 
 
 def closure(wanted: Iterable[Requirement], *, deep: bool) -> dict[str, Distribution]:
-    """What is installed for the requirements; ``deep``: and for what these require."""
+    """The installed distributions of the requirements; with ``deep``, also those of their dependencies."""
     found: dict[str, Distribution] = {}
-    waiting = list(wanted)
-    while waiting:
-        one = waiting.pop()
-        name = re.sub(r"[-_.]+", "-", one.name).lower()
-        if name in found or (one.marker and not one.marker.evaluate({"extra": ""})):
+    pending = list(wanted)
+    while pending:
+        requirement = pending.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
             continue
         found[name] = distribution(name)
         if deep:
-            waiting += map(Requirement, found[name].requires or ())
+            pending += map(Requirement, found[name].requires or ())
     return found
 
 
 def licence_of(package: Distribution) -> str:
-    """By the expression in its metadata (PEP 639), else the free text, else the classifiers."""
+    """The licence by the expression in the metadata (PEP 639), else by the free text, else by the classifiers."""
     fields = package.metadata
-    classifiers = [one.rpartition(" :: ")[2] for one in fields.get_all("Classifier") or () if one.startswith("License")]
+    classifiers = [
+        text.rpartition(" :: ")[2] for text in fields.get_all("Classifier") or () if text.startswith("License")
+    ]
     text = next(iter([*fields.get_all("License-Expression", ()), *fields.get_all("License", ())]), "")
     named = SPELLINGS.get(text, text)
     if _is_known(named):
         return named
-    spelled = [SPELLINGS.get(one, one) for one in classifiers]
+    spelled = [SPELLINGS.get(classifier, classifier) for classifier in classifiers]
     return " OR ".join(spelled) if spelled and all(map(_is_known, spelled)) else "unknown"
 
 
 def licence_problems(packages: Iterable[Package]) -> list[str]:
-    """What must not ship as it is: licences that are unknown, or ask for more and are not explained."""
+    """A line for each package that may not ship: its licence is unknown, or requires more and has no explanation."""
     return [
-        f"{one.name} {one.version}: its licence is {one.licence}, which nobody has explained"
-        for one in packages
-        if not _is_permissive(one.licence) and EXPLAINED.get(one.name, ("", ""))[0] != one.licence
+        f"{package.name} {package.version}: the licence {package.licence} is not permissive; explain it in EXPLAINED"
+        for package in packages
+        if not _is_permissive(package.licence) and EXPLAINED.get(package.name, ("", ""))[0] != package.licence
     ]
 
 
 def page(packages: Iterable[Package]) -> str:
-    """docs/licences.md."""
+    """The text of docs/licences.md."""
     packages = list(packages)
     lines = [
-        "# Licences of what ships",
+        "# Licences of the packages that ship",
         "",
-        "Written by `python -m penstock_local.licences` from the metadata of the wheels, and checked by the tests.",
-        "Penstock itself is under Apache-2.0 (`LICENSE`). Packages that the layer does not hold come with the command.",
-        "Wheels with compiled code hold other libraries too: isal ISA-L (BSD-3-Clause), zlib-ng its namesake",
-        "(Zlib), zstandard zstd (BSD-3-Clause).",
+        "`python -m penstock_local.licences` writes this page from the metadata of the wheels. The tests check it.",
+        "Penstock is under Apache-2.0 (`LICENSE`). Packages that are not in the layer ship with the command.",
+        "Wheels with compiled code contain other libraries: isal contains ISA-L (BSD-3-Clause), zlib-ng contains",
+        "zlib-ng (Zlib), zstandard contains zstd (BSD-3-Clause).",
         "",
         "| package | version | licence | in the layer |",
         "|---|---|---|---|",
-        *(f"| {one.name} | {one.version} | {one.licence} | {'yes' if one.layer else ''} |" for one in packages),
+        *(f"| {item.name} | {item.version} | {item.licence} | {'yes' if item.layer else ''} |" for item in packages),
         "",
-        "## Licences that ask for more than to be passed on",
+        "## Licences with further requirements",
         "",
-        *(f"- **{one.name}**: {EXPLAINED[one.name][1]}" for one in packages if one.name in EXPLAINED),
+        *(f"- **{item.name}**: {EXPLAINED[item.name][1]}" for item in packages if item.name in EXPLAINED),
     ]
     return "\n".join(lines) + "\n"
 
@@ -142,11 +144,11 @@ def _is_known(licence: str) -> bool:
 
 
 def _is_permissive(licence: str) -> bool:
-    return any(one in PERMISSIVE for one in licence.split(" OR "))
+    return any(identifier in PERMISSIVE for identifier in licence.split(" OR "))
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it: 1 where it is not current, or something may not ship."""
+    """Write the page, or check it. Returns 1 if the page is out of date or a package may not ship."""
     root = checkout()
     packages = shipped(root)
     problems = licence_problems(packages)
@@ -158,7 +160,7 @@ def main(arguments: list[str]) -> int:
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     if not problems:
-        sys.stdout.write(f"{len(packages)} packages ship, all under licences that allow it\n")
+        sys.stdout.write(f"{len(packages)} packages ship; all their licences allow it\n")
     return 1 if problems else 0
 
 

@@ -1,6 +1,6 @@
-"""LocalStack as a child process: a second opinion on what AWS answers, for the contract suite alone.
+"""LocalStack as a child process: a second emulator, for the contract suite only.
 
-It runs on the host, without Docker and without a token, on loopback. Its S3 was validated against AWS.
+It runs on the host, on loopback, without Docker and without a token. Its S3 was validated against AWS.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from penstock_local.tools import ensure
 TOOL = "localstack"
 LAUNCHER = Path(__file__).parent / "emulator" / "localstack_launch.py"
 HEALTH = "/_localstack/health"
-START_TIMEOUT = 180.0  # seconds; ten are the rule
+START_TIMEOUT = 180.0  # seconds; usually 10
 
 
 @contextmanager
 def localstack() -> Iterator[Account]:
-    """An empty account with S3 and SQS for as long as the block runs. Raises LocalStackError when it does not start."""
+    """An empty account with S3 and SQS while the block runs. Raises LocalStackError if LocalStack does not start."""
     python = ensure(TOOL) / "bin" / "python"
     with TemporaryDirectory(prefix="penstock-") as directory, process.guard() as guard_fd:
         port = _free_port()
         log = Path(directory, "localstack.log")
         with log.open("wb") as output:
-            child = subprocess.Popen(  # noqa: S603  # our own launcher
+            child = subprocess.Popen(  # noqa: S603  # the launcher of this package
                 [python, LAUNCHER, str(guard_fd)],
                 pass_fds=[guard_fd],
                 env=_environment(Path(directory), port),
@@ -55,7 +55,7 @@ def localstack() -> Iterator[Account]:
 
 
 def _environment(directory: Path, port: int) -> dict[str, str]:
-    """Nothing of the user's set-up, and nothing that calls home."""
+    """An environment without the user's configuration and without telemetry."""
     for name in ("home", "tmp"):
         (directory / name).mkdir()
     return {
@@ -84,8 +84,8 @@ def _wait_until_healthy(child: subprocess.Popen[bytes], port: int, log: Path) ->
     deadline = time.monotonic() + START_TIMEOUT
     while not _is_healthy(port):
         if child.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(errors="replace").strip()[-2000:]
-            raise LocalStackError(f"LocalStack did not start: {said}", hint="Run `make contract-localstack` again.")
+            output = log.read_text(errors="replace").strip()[-2000:]
+            raise LocalStackError(f"LocalStack did not start: {output}", hint="Run `make contract-localstack` again.")
         time.sleep(0.2)
 
 

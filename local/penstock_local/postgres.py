@@ -1,7 +1,7 @@
-"""A real PostgreSQL server from a wheel: started on loopback, found again by its lock, ended without a trace.
+"""Starts a PostgreSQL server from a wheel on loopback, finds it by its lock, and stops it and deletes its data.
 
-Its data is as short-lived as the objects in the emulator's memory, so it does not wait for the disk (``fsync=off``)
-unless told to.
+Its data is as short-lived as the objects in the emulator's memory. By default the server does not wait for the disk
+(``fsync=off``).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from penstock_local.postgres_programs import UNPRIVILEGED, as_server, programs, 
 
 HOST = "127.0.0.1"
 ROLE = "penstock"
-START_TIMEOUT = 30.0  # seconds; half a second is the rule
+START_TIMEOUT = 30.0  # seconds; usually 0.5
 STOP_TIMEOUT = 10.0
 AT_ONCE = Backoff(attempts=5, base=0.0)  # another process may take a free port before the server binds it
 
-# Waits until this process's end of the pipe closes.
+# Waits until this process closes its end of the pipe.
 WATCH = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"'
 
 DISPOSABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
@@ -44,9 +44,9 @@ DURABLE = {"shared_buffers": "128MB"}
 
 
 def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
-    """Start a server with an empty database and return its DSN once it answers. It outlives this process.
+    """Start a server with an empty database and return its DSN when it answers. It keeps running after this process.
 
-    Raises LocalStackError when one runs in ``data_dir`` already, or when it does not come up.
+    Raises LocalStackError if a server already runs in ``data_dir``, or if the server does not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir) as lock:
@@ -68,7 +68,7 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
                 server.kill()
                 server.wait()
                 raise
-            server.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
+            server.returncode = 0  # not waited for: `stop` ends it, in this process or another
             return port
 
         port = retrying(listen, on=LocalStackError, backoff=AT_ONCE, sleep=time.sleep)
@@ -80,7 +80,7 @@ def start(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> str:
 
 @contextmanager
 def running(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> Iterator[str]:
-    """The DSN of a server that lives as long as the block, or as this process, however that ends."""
+    """The DSN of a server that runs until the block or this process ends, even if this process is killed."""
     dsn = start(data_dir, settings=settings)
     reading, writing = os.pipe()
     home = _server(data_dir).resolve()
@@ -100,12 +100,12 @@ def running(data_dir: Path, *, settings: Mapping[str, str] = DISPOSABLE) -> Iter
 
 
 def dsn(data_dir: Path) -> str | None:
-    """The DSN of the server that runs in ``data_dir``, if one does."""
+    """The DSN of the server that runs in ``data_dir``; None if none runs."""
     return (_server(data_dir) / "dsn").read_text() if pid(data_dir) else None
 
 
 def pid(data_dir: Path) -> int | None:
-    """The process id of the server that runs in ``data_dir``, if one does."""
+    """The process id of the server that runs in ``data_dir``; None if none runs."""
     if not _lock_file(data_dir).exists():
         return None
     try:
@@ -116,7 +116,7 @@ def pid(data_dir: Path) -> int | None:
 
 
 def stop(data_dir: Path) -> bool:
-    """End the server of ``data_dir`` and delete its data; False if none ran."""
+    """Stop the server of ``data_dir`` and delete its data. Returns False if none ran."""
     leader = pid(data_dir)
     if leader is not None:
         _end(data_dir, leader)
@@ -131,12 +131,12 @@ def _end(data_dir: Path, leader: int) -> None:
             os.waitpid(leader, os.WNOHANG)
         return pid(data_dir) is None
 
-    for kind in (signal.SIGINT, signal.SIGQUIT):  # roll back and disconnect; then at once
+    for number in (signal.SIGINT, signal.SIGQUIT):  # fast shutdown, which rolls back; then immediate shutdown
         with suppress(ProcessLookupError):
-            os.kill(leader, kind)
+            os.kill(leader, number)
         if poll(has_ended, seconds=STOP_TIMEOUT, every=0.01):
             return
-    raise LocalStackError(f"PostgreSQL (process {leader}) does not end")
+    raise LocalStackError(f"PostgreSQL (process {leader}) did not stop", hint=f"Kill process {leader}.")
 
 
 def _server(data_dir: Path) -> Path:
@@ -144,9 +144,9 @@ def _server(data_dir: Path) -> Path:
 
 
 def _home(data_dir: Path) -> Path:
-    """Where the server keeps its files: below ``data_dir``, or as root in a place that its own user can reach."""
+    """The folder of the server's files: below ``data_dir``, or for root in a folder that its user can reach."""
     if os.geteuid() != 0:
-        _server(data_dir).mkdir(mode=0o700)  # it holds the password
+        _server(data_dir).mkdir(mode=0o700)  # it contains the password
         return _server(data_dir).resolve()
     home = Path(mkdtemp(prefix="penstock-postgres-", dir=reachable_temporary_directory()))
     shutil.chown(home, UNPRIVILEGED)
@@ -174,7 +174,7 @@ def _initdb(install: Path, home: Path, password: str) -> None:
         ROLE,
         f"--pwfile={password_file}",
         "--auth=scram-sha-256",
-        # The password is drawn: iterations protect those that people make up, and cost 6 ms of every connection.
+        # The password is random. Iterations only help passwords that people choose, and cost 6 ms per connection.
         "--set=scram_iterations=1",
     ]
     options = ["--no-sync", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
@@ -189,8 +189,8 @@ def _initdb(install: Path, home: Path, password: str) -> None:
 def _launch(
     install: Path, home: Path, port: int, lock: IO[str], settings: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    place = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
-    options = [word for name, value in {**place, **settings}.items() for word in ("-c", f"{name}={value}")]
+    listen = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
+    options = [word for name, value in {**listen, **settings}.items() for word in ("-c", f"{name}={value}")]
     with (home / "log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # fixed arguments
             [install / "bin" / "postgres", "-D", home / "cluster", *options],
@@ -228,7 +228,7 @@ def _dsn(password: str, port: int, database: str) -> str:
 
 @contextmanager
 def _lock(data_dir: Path) -> Iterator[IO[str]]:
-    """Hold ``data_dir``; the server inherits the lock and so goes on holding it."""
+    """Lock ``data_dir``. The server inherits the lock and keeps it."""
     with _lock_file(data_dir).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

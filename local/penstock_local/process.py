@@ -1,4 +1,4 @@
-"""One emulator process and its Lambda workers: started on loopback, found again by its lock, ended as one group."""
+"""Starts an emulator process and its Lambda workers on loopback, finds it by its lock, and ends them as one group."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from penstock_local.tools import ministack_python
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-ACCOUNT_ID = "000000000000"  # of MiniStack's root user
+ACCOUNT_ID = "000000000000"  # the account of MiniStack's root user
 LAUNCHER = Path(__file__).parent / "emulator" / "launch.py"
 HEALTH = "/_ministack/health"
-START_TIMEOUT = 30.0  # seconds; one is the rule
+START_TIMEOUT = 30.0  # seconds; usually 1
 STOP_TIMEOUT = 10.0
-ACCESS_LOG = "access.jsonl"  # as the emulator's patches name it
+ACCESS_LOG = "access.jsonl"  # the same name as in the emulator's patches
 SCRATCH = ("tmp", "home")
-PROBE_SECONDS = 0.2  # as long as somebody who only asks may hold the lock
+PROBE_SECONDS = 0.2  # the longest time that `pid` holds the lock
 
 
 def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | None = None) -> int:
-    """Start an emulator that keeps its files in ``state_dir`` and return its port on ``host`` once it answers.
+    """Start an emulator that keeps its files in ``state_dir`` and return its port on ``host`` when it answers.
 
-    It outlives this process unless ``guard_fd`` is given (see `guard`). Raises LocalStackError when one already
-    runs there, when the port is taken, or when it does not come up.
+    It keeps running after this process unless ``guard_fd`` is given (see `guard`). Raises LocalStackError if an
+    emulator already runs in ``state_dir``, if the port is in use, or if the emulator does not start.
     """
     for name in SCRATCH:
         (state_dir / name).mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | N
         port = listener.getsockname()[1]
         inherited = [listener.fileno(), lock.fileno(), *([guard_fd] if guard_fd is not None else [])]
         arguments = [str(listener.fileno()), str(port), *([str(guard_fd)] if guard_fd is not None else [])]
-        process = subprocess.Popen(  # noqa: S603  # our own launcher
+        process = subprocess.Popen(  # noqa: S603  # the launcher of this package
             [ministack_python(), LAUNCHER, *arguments],
             pass_fds=inherited,
             env=_environment(state_dir),
@@ -53,7 +53,7 @@ def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | N
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        process.returncode = 0  # disowned: whoever calls `stop` ends it, in this process or another
+        process.returncode = 0  # not waited for: `stop` ends it, in this process or another
         lock.truncate(0)
         lock.write(str(process.pid))
         lock.flush()
@@ -70,7 +70,7 @@ def start(state_dir: Path, *, host: str = HOST, port: int = 0, guard_fd: int | N
 
 @contextmanager
 def guard() -> Iterator[int]:
-    """A file descriptor for `start`: the emulator dies when this block or this process ends, however it ends."""
+    """A file descriptor for `start`. The emulator ends with this block or process, even if the process is killed."""
     reading, writing = os.pipe()
     try:
         yield reading
@@ -80,7 +80,7 @@ def guard() -> Iterator[int]:
 
 
 def pid(state_dir: Path) -> int | None:
-    """The process id of the emulator that runs in ``state_dir``, if one does."""
+    """The process id of the emulator that runs in ``state_dir``; None if none runs."""
     with suppress(FileNotFoundError), _lock_file(state_dir).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -90,16 +90,16 @@ def pid(state_dir: Path) -> int | None:
 
 
 def stop(state_dir: Path) -> bool:
-    """End the emulator of ``state_dir`` with all its Lambda workers; False if none ran."""
+    """End the emulator of ``state_dir`` and its Lambda workers. Returns False if none ran."""
     leader = pid(state_dir)
     if leader is None:
         return False
     with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)  # nothing to save: all its state is in memory
+        os.killpg(leader, signal.SIGKILL)  # all its state is in memory, so there is nothing to save
     with suppress(ChildProcessError):
         os.waitpid(leader, 0)
     if not poll(lambda: pid(state_dir) is None, seconds=STOP_TIMEOUT, every=0.02):
-        raise LocalStackError(f"the emulator (process {leader}) does not end")
+        raise LocalStackError(f"the emulator (process {leader}) did not end", hint=f"Kill process {leader}.")
     for name in SCRATCH:
         shutil.rmtree(state_dir / name, ignore_errors=True)
     return True
@@ -107,10 +107,10 @@ def stop(state_dir: Path) -> bool:
 
 @contextmanager
 def _lock(state_dir: Path) -> Iterator[IO[str]]:
-    """Hold the state directory; whoever inherits the file goes on holding it."""
+    """Lock the state directory. A process that inherits the file keeps the lock."""
     with _lock_file(state_dir).open("a") as file:
         if not poll(lambda: _try_lock(file), seconds=PROBE_SECONDS, every=0.01):
-            raise LocalStackError(f"an emulator already runs in {state_dir}", hint="`penstock local down` ends it.")
+            raise LocalStackError(f"an emulator already runs in {state_dir}", hint="End it with `penstock local down`.")
         yield file
 
 
@@ -133,13 +133,13 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise LocalStackError(
                 f"cannot listen on {host}:{port}: {error.strerror}",
-                hint="Choose another --port, or none for a free one.",
+                hint="Choose another --port, or omit --port to use a free port.",
             ) from error
         yield listener
 
 
 def _environment(state_dir: Path) -> dict[str, str]:
-    """Only what is listed: Lambda workers inherit it, and nothing of the user's AWS set-up may reach them."""
+    """Only these variables: Lambda workers inherit them and must not see the user's AWS configuration."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
@@ -156,7 +156,7 @@ def _environment(state_dir: Path) -> dict[str, str]:
 
 
 def _wait_until_healthy(host: str, port: int) -> None:
-    """One request: the socket listens already, so it waits in its queue. Raises OSError when the emulator dies."""
+    """Send one request, which waits in the queue of the listening socket. Raises OSError if the emulator ends."""
     connection = http.client.HTTPConnection(host, port, timeout=START_TIMEOUT)
     try:
         connection.request("GET", HEALTH)
@@ -171,10 +171,10 @@ def _lock_file(state_dir: Path) -> Path:
 
 
 def access_log(state_dir: Path) -> Path:
-    """What requests under roles were allowed or refused."""
+    """The log of allowed and refused requests under roles."""
     return state_dir / ACCESS_LOG
 
 
 def log_file(state_dir: Path) -> Path:
-    """What the emulator has to say."""
+    """The log of the emulator."""
     return state_dir / "emulator.log"

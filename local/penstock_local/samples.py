@@ -1,8 +1,8 @@
-"""Sample files for the demo and the benchmarks: made up, yet shaped and sized like a real table.
+"""Sample files for the demo and the benchmarks: random content with the form and size of a real table.
 
-``accidents`` follows the US-accidents table that many pipelines are tried with: 44 columns, a free-text one with
-commas and quotes, about 370 bytes a row of which gzip leaves 65. The same seed gives the same bytes on every machine
-and Python: of the random module only ``random()`` is used, whose sequence is guaranteed.
+``accidents`` has the form of the US-accidents table, with which many pipelines are tested: 44 columns, one of them free
+text with commas and quotes, about 370 bytes per row, 65 after gzip. The same seed gives the same bytes on every machine
+and Python version: only ``random()`` of the random module is used, because its sequence is guaranteed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from random import Random
 
 SEED = 2023
 BLOCK_ROWS = 2000
-EDITION = 1  # raise it when the bytes change, so that cached files are made anew
+EDITION = 1  # increase it when the bytes change, so that cached files are created again
 
 COLUMNS = (
     "ID,Source,Severity,Start_Time,End_Time,Start_Lat,Start_Lng,Distance(mi),Description,Street,City,County,State,"
@@ -58,13 +58,13 @@ LIGHT = ("Day,Day,Day,Day", "Day,Day,Day,Day", "Night,Day,Day,Day", "Night,Night
 
 
 def accidents(rows: int = 1_000_000, *, seed: int = SEED) -> Iterator[bytes]:
-    """The table as CSV in blocks of whole lines, the header first."""
+    """The table as CSV in blocks of complete lines, header first."""
     random = Random(seed).random
 
     def draw(bound: int) -> int:
         return int(random() * bound)
 
-    places = [_place(draw) for _ in range(8_000)]
+    locations = [_location(draw) for _ in range(8_000)]
     texts = [_text(draw) for _ in range(4_000)]
     weather = [_weather(draw) for _ in range(4_000)]
     flags = [_flags(draw) for _ in range(200)]
@@ -72,9 +72,9 @@ def accidents(rows: int = 1_000_000, *, seed: int = SEED) -> Iterator[bytes]:
     minutes = [f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)]
 
     def row(number: int) -> str:
-        # Rows follow the calendar. Products of draws: a few places and skies account for most rows, as in life.
+        # Rows are in order of time. Products of draws: as in real data, a few locations and weathers have most rows.
         day, minute, second = days[number // 1000 % len(days)], int(random() * 1300), max(0, int(random() * 160) - 100)
-        north, west, address = places[(number // 25 + int(random() * random() * random() * 1_000)) % len(places)]
+        north, west, address = locations[(number // 25 + int(random() * random() * random() * 1_000)) % len(locations)]
         return (
             f"A-{number},Source{1 + int(random() * 1.7)},{2 + int(random() * 1.4)},"
             f"{day}{minutes[minute]}{second:02},{day}{minutes[minute + 29 + int(random() * 100)]}{second:02},"
@@ -89,7 +89,7 @@ def accidents(rows: int = 1_000_000, *, seed: int = SEED) -> Iterator[bytes]:
         yield "".join(map(row, range(start, min(start + BLOCK_ROWS, rows + 1)))).encode()
 
 
-def _place(draw: Callable[[int], int]) -> tuple[str, str, str]:
+def _location(draw: Callable[[int], int]) -> tuple[str, str, str]:
     state, zone, north, west = STATES[draw(len(STATES))]
     city = STEMS[draw(len(STEMS))] + ENDINGS[draw(len(ENDINGS))]
     county = STEMS[draw(len(STEMS))] + ENDINGS[draw(len(ENDINGS))]
@@ -123,7 +123,7 @@ def _flags(draw: Callable[[int], int]) -> str:
 
 
 def write_gzip(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write ``chunks`` as one gzip member: level 6, no name and no time in the header."""
+    """Write ``chunks`` as one gzip member: level 6, without a name or a time in the header."""
     deflate = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     with path.open("wb") as file:
         for chunk in chunks:
@@ -132,7 +132,7 @@ def write_gzip(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def cached(name: str, rows: int, directory: Path) -> Path:
-    """The ``accidents`` table with so many rows as a .csv.gz in ``directory``, made unless it is there."""
+    """The ``accidents`` table with ``rows`` rows as a .csv.gz in ``directory``, created if it is missing."""
     path = directory / f"{name}-{EDITION}-{rows}.csv.gz"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
-"""Tools whose pins clash with the project's live in virtual environments of their own, made once.
+"""Creates separate virtual environments for tools whose pins conflict with the project's.
 
     .tools/sam        aws-sam-cli, which pins botocore exactly
     .tools/ministack  MiniStack, which pins another botocore
-    .tools/audit      pip-audit and checkov, which bring a hundred packages along: made by `make audit` alone
-    .tools/localstack LocalStack, half a gigabyte: made by `make contract-localstack` alone. It works with cbor2 below
-                      5.8, cryptography below 45, pyOpenSSL and service-identity below 25, which it does not say
+    .tools/audit      pip-audit and checkov, with a hundred dependencies; created by `make audit` only
+    .tools/localstack LocalStack, half a gigabyte; created by `make contract-localstack` only. It needs cbor2 below 5.8,
+                      cryptography below 45, pyOpenSSL and service-identity below 25, and does not declare that
 
-``python -m penstock_local.tools sam ministack`` makes them ahead of time; whoever needs one makes it on first use.
+``python -m penstock_local.tools sam ministack`` creates environments in advance. Otherwise the first use creates them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ON_DEMAND = ("audit", "localstack")
 
 
 def checkout() -> Path:
-    """The repository that this package runs from. Raises LocalStackError when it was installed without one."""
+    """The repository that this package runs from. Raises LocalStackError if it was installed without one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / "template.yaml").is_file():
         raise LocalStackError(
@@ -41,7 +41,7 @@ def checkout() -> Path:
 
 
 def sam_command() -> list[str]:
-    """How to call the SAM CLI."""
+    """The command of the SAM CLI."""
     return [str(ensure("sam") / "bin" / "sam")]
 
 
@@ -51,15 +51,15 @@ def ministack_python() -> Path:
 
 
 def ensure(tool: str, root: Path | None = None) -> Path:
-    """The virtual environment of a tool, made if it is missing or if its pins or the interpreter have changed.
+    """The virtual environment of a tool. It is created if it is missing, or if its pins or the interpreter changed.
 
-    Pins come from ``requirements/TOOL.txt`` and ``TOOL.lock`` (every dependency). Processes that ask at the same
-    time wait for the first. Raises LocalStackError with pip's own words when it cannot be installed.
+    Pins come from ``requirements/TOOL.txt`` and ``TOOL.lock`` (every dependency). Of processes that call this at the
+    same time, all wait for the first. Raises LocalStackError with pip's output if the tool cannot be installed.
     """
     root = root or checkout()
     environment = root / ".tools" / tool
     requirements, lock = root / "requirements" / f"{tool}.txt", root / "requirements" / f"{tool}.lock"
-    wanted = _digest(requirements, lock)
+    wanted = _pins_digest(requirements, lock)
     if _stamp(environment) == wanted:
         return environment
     environment.parent.mkdir(exist_ok=True)
@@ -67,14 +67,14 @@ def ensure(tool: str, root: Path | None = None) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if _stamp(environment) != wanted:
             logger.info("Installing %s into %s (once)", tool, environment.relative_to(root))
-            _make(environment, requirements, lock)
+            _create(environment, requirements, lock)
             _stamp_file(environment).write_text(wanted)
     return environment
 
 
-def _make(environment: Path, requirements: Path, lock: Path) -> None:
+def _create(environment: Path, requirements: Path, lock: Path) -> None:
     shutil.rmtree(environment, ignore_errors=True)
-    # This interpreter's pip installs into the new environment: putting another pip there would take seconds.
+    # The pip of this interpreter installs into the new environment, because installing another pip takes seconds.
     venv.create(environment, with_pip=False, symlinks=True)
     install = ["install", "--quiet", "--no-input", "--no-compile", "-r", str(requirements), "-c", str(lock)]
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
@@ -82,12 +82,12 @@ def _make(environment: Path, requirements: Path, lock: Path) -> None:
     if done.returncode:
         raise LocalStackError(
             f"pip could not install {requirements.name}:\n{done.stderr.strip() or done.stdout.strip()}",
-            hint="Check that this machine's pip reaches its package index, then run `make setup` again.",
+            hint="Check that pip reaches its package index, then run `make setup` again.",
         )
 
 
-def _digest(*files: Path) -> str:
-    """Of the pins and of the interpreter that the environment is tied to."""
+def _pins_digest(*files: Path) -> str:
+    """A digest of the pins and of the interpreter that the environment depends on."""
     digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}".encode())
     for file in files:
         digest.update(file.read_bytes())
@@ -95,7 +95,7 @@ def _digest(*files: Path) -> str:
 
 
 def _stamp_file(environment: Path) -> Path:
-    """Written last: an environment without it is unfinished."""
+    """The file that is written last: an environment without it is unfinished."""
     return environment / "made-from"
 
 
@@ -107,7 +107,7 @@ def _stamp(environment: Path) -> str:
 
 
 def main(tools: list[str]) -> None:
-    """Make these environments, side by side."""
+    """Create these environments in parallel."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with ThreadPoolExecutor(len(tools) or 1) as pool:
         try:

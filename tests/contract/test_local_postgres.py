@@ -149,7 +149,7 @@ def test_a_copy_that_was_left_half_made_is_made_again(closed: Path, copies: Path
 @as_root
 def test_nothing_is_run_from_where_others_may_write(closed: Path, copies: Path) -> None:
     copies.chmod(0o777)
-    with pytest.raises(LocalStackError, match=r"nobody.*root's alone"):
+    with pytest.raises(LocalStackError, match=r"nobody.*users other than root can write"):
         programs(copies)
 
 

@@ -86,7 +86,7 @@ def test_an_emulator_that_does_not_come_up_says_why(state_dir: Path, monkeypatch
 
 
 def test_an_unknown_version_of_the_emulator_is_refused() -> None:
-    with pytest.raises(SystemExit, match=r"MiniStack 1\.6\.0 is installed, .* 1\.5\.33 only"):
+    with pytest.raises(SystemExit, match=r"MiniStack 1\.6\.0 is installed, .* for 1\.5\.33"):
         launch.refuse_unknown_version("1.6.0")
 
 

@@ -1,1 +1,1 @@
-"""What runs inside MiniStack's own interpreter: the standard library and MiniStack, nothing else."""
+"""Code that runs in MiniStack's own interpreter. It imports only the standard library and MiniStack."""

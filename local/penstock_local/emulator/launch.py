@@ -1,12 +1,12 @@
-"""Runs MiniStack, patched, on a socket that the parent process has already bound.
+"""Runs MiniStack with patches on a socket that the parent process has bound.
 
-A script for MiniStack's own interpreter: it may import the standard library, MiniStack and `patches`, nothing else.
-The parent hands over open file descriptors, so no port can be lost between choosing and binding it, and a client may
-connect before MiniStack is ready. It also holds the state directory's lock for as long as this process lives.
+This script runs in MiniStack's own interpreter and may import only the standard library, MiniStack and `patches`.
+The parent passes open file descriptors. So no other process can take the port between choosing and binding it, and a
+client may connect before MiniStack is ready. This process also inherits the lock of the state directory.
 
     launch.py SOCKET_FD PORT [GUARD_FD]
 
-With GUARD_FD, a pipe whose writing end the parent keeps, the whole process group dies with the parent.
+GUARD_FD is a pipe whose writing end the parent keeps. With it, the process group ends with the parent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     socket_fd, port, *guard = arguments
     if guard:
         threading.Thread(target=die_with_parent, args=(int(guard[0]),), daemon=True).start()
-    os.environ["GATEWAY_PORT"] = port  # Lambda functions call back to it
+    os.environ["GATEWAY_PORT"] = port  # Lambda functions send requests to it
     refuse_unknown_version(importlib.metadata.version("ministack"))
 
     apply_patches()
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(socket_fd: int) -> None:
-    """Answer requests on a socket that listens already."""
+    """Serve requests on a listening socket."""
     hypercorn = importlib.import_module("hypercorn.asyncio")
     config = importlib.import_module("hypercorn.config").Config()
     config.bind = [f"fd://{socket_fd}"]
@@ -45,16 +45,16 @@ def serve(socket_fd: int) -> None:
 
 
 def refuse_unknown_version(version: str) -> None:
-    """The patches replace internals: on another version they could do anything."""
+    """Exit unless the version is the patched one: the patches replace internals, which differ between versions."""
     if version != PATCHED_VERSION:
         sys.exit(
-            f"MiniStack {version} is installed, but the local stack corrects the behaviour of {PATCHED_VERSION} only. "
+            f"MiniStack {version} is installed, but the patches of the local stack are for {PATCHED_VERSION}. "
             "Install the version that requirements/ministack.txt pins."
         )
 
 
 def apply_patches() -> None:
-    """Import our patches without leaving the project's own packages on MiniStack's path."""
+    """Import and apply the patches, and keep the project's packages off MiniStack's path."""
     root = str(Path(__file__).parents[2])
     sys.path.insert(0, root)
     try:
@@ -65,7 +65,7 @@ def apply_patches() -> None:
 
 
 def die_with_parent(guard_fd: int) -> None:
-    """Wait until the parent's end of the pipe closes, however the parent ended, then take every worker along."""
+    """Wait until the parent's end of the pipe closes, then kill the process group with all workers."""
     os.read(guard_fd, 1)
     os.killpg(0, signal.SIGKILL)
 

@@ -1,8 +1,8 @@
-"""Runs LocalStack. A script for LocalStack's own interpreter: it may import the standard library and LocalStack only.
+"""Runs LocalStack in its own interpreter. This script may import only the standard library and LocalStack.
 
 localstack_launch.py GUARD_FD
 
-GUARD_FD is a pipe whose writing end the parent keeps: the whole process group dies with the parent.
+GUARD_FD is a pipe whose writing end the parent keeps. The process group ends with the parent.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def main(guard_fd: int) -> None:
 
 
 def listen_on_loopback() -> None:
-    """LocalStack's server binds every interface, whatever GATEWAY_LISTEN says."""
+    """Bind to loopback only: LocalStack's server ignores GATEWAY_LISTEN and binds every interface."""
     endpoints: Any = importlib.import_module("twisted.internet.endpoints")
     endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
 
 
 def die_with_parent(guard_fd: int) -> None:
-    """Wait until the parent's end of the pipe closes, however the parent ended."""
+    """Wait until the parent's end of the pipe closes, then kill the process group."""
     os.read(guard_fd, 1)
     os.killpg(0, signal.SIGKILL)
 

@@ -1,5 +1,5 @@
-"""Who may do what."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Patches of access control (IAM)."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ministack import app  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack import app  # type: ignore[import-not-found]  # installed in another virtual environment
 from ministack.core import iam_actions, iam_evaluator, router  # type: ignore[import-not-found]  # the same
 from ministack.services import s3  # type: ignore[import-not-found]  # the same
 
@@ -26,16 +26,16 @@ ALLOWED = "Allow"
 def count_loopback_as_tls() -> None:
     """A request over loopback has ``aws:SecureTransport: true``.
 
-    AWS is reached over TLS, and the template's policies deny anything else. The emulator speaks plain HTTP, on
-    127.0.0.1 only; without this those policies would refuse every request and every notification.
+    Clients reach AWS over TLS, and the template's policies deny other requests. The emulator uses plain HTTP on
+    127.0.0.1. Without this patch, those policies would refuse every request and every notification.
     """
     origin = ContextVar("origin", default=("127.0.0.1", True))
     iam_evaluator._request_origin = origin
     app.pin_request_origin = lambda address, _secure: origin.set((address, True))
 
 
-def let_wildcards_match_line_ends() -> None:
-    """``*`` in a policy stands for any characters, also for line ends, which a key may hold. MiniStack stops there.
+def match_line_ends_with_wildcards() -> None:
+    """``*`` in a policy matches any characters, including line ends, which a key may contain. MiniStack excludes them.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
@@ -49,10 +49,10 @@ def let_wildcards_match_line_ends() -> None:
     iam_evaluator._fnmatch_compile = compiled
 
 
-def hide_missing_objects_from_strangers() -> None:
+def hide_missing_objects_without_list_permission() -> None:
     """GET and HEAD of an object that does not exist answer 403 to callers without ``s3:ListBucket`` on its bucket.
 
-    MiniStack answers 404 to everybody.
+    MiniStack answers 404 to every caller.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
     s3._get_object = _hiding(s3._get_object)
@@ -63,7 +63,7 @@ def _hiding(read: Callable[..., Response]) -> Callable[..., Response]:
     def reading(bucket: str, key: str, headers: Any = None, query: Any = None) -> Response:
         answer = read(bucket, key, headers, query)
         caller = router.extract_access_key_id(headers or {}, query or {})
-        # A bucket that is missing itself is no secret.
+        # AWS answers 404 to every caller if the bucket does not exist.
         if answer[0] != NOT_FOUND or not caller or bucket not in s3._buckets:
             return answer
         region = router.extract_region(headers or {}, query or {})
@@ -79,38 +79,38 @@ def _hiding(read: Callable[..., Response]) -> Callable[..., Response]:
     return reading
 
 
-def name_who_began_uploads() -> None:
-    """ListMultipartUploads names the session that began an upload, for a role; MiniStack names the account.
+def name_initiating_sessions() -> None:
+    """For a role, ListMultipartUploads names the session that initiated an upload. MiniStack names the account.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
     """
     create, list_ = s3._create_multipart_upload, s3._list_multipart_uploads
-    began: dict[bytes, bytes] = {}
+    initiators: dict[bytes, bytes] = {}
 
     def creating(*arguments: Any) -> Response:
         answer: Response = create(*arguments)
         caller = iam_evaluator.caller_arn()
         if (found := UPLOAD_ID.search(answer[2])) and ":assumed-role/" in caller:
-            began[found[1]] = caller.encode()
+            initiators[found[1]] = caller.encode()
         return answer
 
     def listing(*arguments: Any) -> Response:
         status, headers, body = list_(*arguments)
-        return status, headers, INITIATOR.sub(lambda found: found[1] + began.get(found[2], found[3]), body)
+        return status, headers, INITIATOR.sub(lambda found: found[1] + initiators.get(found[2], found[3]), body)
 
     s3._create_multipart_upload = creating
     s3._list_multipart_uploads = listing
 
 
-def note_decisions(log: Path) -> None:
-    """Not AWS: every decision on a role's request is noted in ``log``, once for a session, as a line of JSON.
+def log_decisions(log: Path) -> None:
+    """Not a difference from AWS: log each decision on a role's request once per session, as a line of JSON in ``log``.
 
-    ``resource`` is the policy's own pattern where it allowed the request, else what was asked for. So a suite can
-    compare what a role may do with what was done under it.
+    ``resource`` is the pattern of the policy that allowed the request, or the refused resource. Tests compare the
+    permissions of a role with the requests that were made under it.
     """
     evaluate, evaluate_of_resource = iam_evaluator.evaluate, iam_evaluator.evaluate_resource_policy
     known: set[tuple[str, ...]] = set()
-    # The policy of a bucket or a queue is evaluated by the same function, and is nobody's grant.
+    # The same function evaluates policies of buckets and queues, which grant nothing to a role.
     aside = ContextVar("aside", default=False)
 
     def evaluating_of_resource(*arguments: Any, **named: Any) -> Any:
@@ -121,18 +121,18 @@ def note_decisions(log: Path) -> None:
             aside.reset(before)
 
     def evaluating(request: Any, policies: Any, *limits: Any) -> Any:
-        verdict = evaluate(request, policies, *limits)
+        result = evaluate(request, policies, *limits)
         if aside.get():
-            return verdict
-        allowed = verdict.decision == ALLOWED
+            return result
+        allowed = result.decision == ALLOWED
         resource = _pattern(request, policies) if allowed else request.resource_arn
-        decision = (request.principal_arn, request.action, resource, verdict.decision)
+        decision = (request.principal_arn, request.action, resource, result.decision)
         if decision not in known:
             known.add(decision)
             line = dict(zip(("principal", "action", "resource", "decision"), decision, strict=True))
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-        return verdict
+        return result
 
     iam_evaluator.evaluate = evaluating
     iam_evaluator.evaluate_resource_policy = evaluating_of_resource

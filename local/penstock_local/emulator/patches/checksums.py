@@ -1,5 +1,5 @@
-"""Full-object checksums of multipart uploads: MiniStack knows composite ones only."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Full-object checksums of multipart uploads. MiniStack supports composite checksums only."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ministack.services import s3  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.services import s3  # type: ignore[import-not-found]  # installed in another virtual environment
 
 from penstock_local.emulator.patches.multipart import OK, Response, listed, refuse
 
 FULL_OBJECT = "FULL_OBJECT"
-WHOLE_CALLED_COMPOSITE = re.compile(rb"(<Checksum\w+>[^<-]+</Checksum\w+><ChecksumType>)COMPOSITE")
+MISNAMED_FULL_OBJECT = re.compile(rb"(<Checksum\w+>[^<-]+</Checksum\w+><ChecksumType>)COMPOSITE")
 
 
 def accept_full_object() -> None:
     """CreateMultipartUpload keeps ``x-amz-checksum-type: FULL_OBJECT`` and echoes it.
 
-    AWS allows that type for CRCs only, and only together with an algorithm. MiniStack takes every upload for
-    COMPOSITE, the checksum of the parts' checksums.
+    AWS allows that type only for CRCs, and only together with an algorithm. MiniStack treats every upload as
+    COMPOSITE, which is the checksum of the parts' checksums.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
     create = s3._create_multipart_upload
@@ -52,8 +52,8 @@ def accept_full_object() -> None:
 def verify_full_object() -> None:
     """CompleteMultipartUpload answers BadDigest unless the declared CRC32 is that of all bytes.
 
-    Each part's CRC32 was computed from its bytes when it came in; together with the sizes these give the CRC of the
-    whole, which takes the place of the composite that MiniStack would compare with.
+    UploadPart has computed the CRC32 of each part. The CRC of the object follows from these and the sizes. It replaces
+    the composite that MiniStack would compare.
     """
     complete, composite = s3._complete_multipart_upload, s3._composite_checksum
     sizes: list[int] = []
@@ -68,20 +68,20 @@ def verify_full_object() -> None:
         finally:
             sizes.clear()
 
-    def composite_or_whole(algorithm: str, part_checksums: list[str]) -> Any:
+    def composite_or_full_object(algorithm: str, part_checksums: list[str]) -> Any:
         if not sizes:
             return composite(algorithm, part_checksums)
-        whole = 0
+        crc = 0
         for checksum, size in zip(part_checksums, sizes, strict=True):
-            whole = _product(_shift(size), whole) ^ int.from_bytes(base64.b64decode(checksum), "big")
-        return base64.b64encode(whole.to_bytes(4, "big")).decode()
+            crc = _product(_shift(size), crc) ^ int.from_bytes(base64.b64decode(checksum), "big")
+        return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
     s3._complete_multipart_upload = complete_multipart_upload
-    s3._composite_checksum = composite_or_whole
+    s3._composite_checksum = composite_or_full_object
 
 
 def report_full_object() -> None:
-    """HEAD, GET, GetObjectAttributes and CompleteMultipartUpload name the type that a stored checksum really has.
+    """HEAD, GET, GetObjectAttributes and CompleteMultipartUpload return the actual type of a stored checksum.
 
     A composite always ends in ``-<number of parts>``; MiniStack calls every multipart object's checksum COMPOSITE.
     """
@@ -90,14 +90,14 @@ def report_full_object() -> None:
     def object_response_headers(record: Any, bucket: str = "", key: str = "", include_checksums: bool = False) -> Any:
         headers = headers_of(record, bucket, key, include_checksums=include_checksums)
         if "x-amz-checksum-type" in headers:
-            whole = not any("-" in value for value in record["checksums"].values())
-            headers["x-amz-checksum-type"] = FULL_OBJECT if whole else "COMPOSITE"
+            composite = any("-" in value for value in record["checksums"].values())
+            headers["x-amz-checksum-type"] = "COMPOSITE" if composite else FULL_OBJECT
         return headers
 
     def with_true_type(handle: Callable[..., Response]) -> Callable[..., Response]:
         def handle_with_true_type(*args: Any, **kwargs: Any) -> Response:
             status, headers, body = handle(*args, **kwargs)
-            return status, headers, re.sub(WHOLE_CALLED_COMPOSITE, rb"\1FULL_OBJECT", body)
+            return status, headers, re.sub(MISNAMED_FULL_OBJECT, rb"\1FULL_OBJECT", body)
 
         return handle_with_true_type
 
@@ -107,7 +107,7 @@ def report_full_object() -> None:
 
 
 def _product(a: int, b: int) -> int:
-    """Of two polynomials over GF(2) modulo that of CRC-32, the highest bit standing for x^0."""
+    """The product of two polynomials over GF(2), modulo that of CRC-32. The highest bit is x^0."""
     product = 0
     for bit in range(31, -1, -1):
         product ^= b if a >> bit & 1 else 0
@@ -117,7 +117,7 @@ def _product(a: int, b: int) -> int:
 
 @cache
 def _shift(size: int) -> int:
-    """x^(8 x size): what a CRC is multiplied by when ``size`` bytes follow."""
+    """x^(8 x size), the factor for a CRC that ``size`` bytes follow."""
     shift, power = 1 << 31, 1 << 23
     while size:
         shift = _product(shift, power) if size & 1 else shift

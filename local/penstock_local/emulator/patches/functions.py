@@ -1,23 +1,23 @@
-"""Lambda."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Patches of Lambda."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from ministack.core import lambda_runtime  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.core import lambda_runtime  # type: ignore[import-not-found]  # installed in another virtual environment
 from ministack.services import lambda_svc  # type: ignore[import-not-found]  # the same
 
-# What MiniStack says of a process that has ended: in mid-invocation, and before it was ready for one.
+# MiniStack's messages for a process that ended: during an invocation, and before it was ready.
 _ENDED = ("Worker process died", "Worker process exited immediately")
 
 
-def take_concurrency_for_a_number() -> None:
-    """An event source mapping obeys the MaximumConcurrency that CloudFormation gives it.
+def convert_maximum_concurrency() -> None:
+    """An event source mapping applies the MaximumConcurrency that CloudFormation sets.
 
-    CloudFormation passes parameters as text and AWS converts them by the property's type. MiniStack compares the
-    text with a number, fails, and polls no queue at all.
+    CloudFormation passes parameters as text, and AWS converts them to the property's type. MiniStack compares the
+    text with a number, fails, and polls no queue.
     """
     limit = lambda_svc._sqs_esm_concurrency
 
@@ -30,11 +30,11 @@ def take_concurrency_for_a_number() -> None:
     lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency
 
 
-def name_errors_by_their_class() -> None:
-    """A handler's exception arrives as ``{"errorType": its class name, "errorMessage", "requestId", "stackTrace"}``.
+def name_errors_by_class() -> None:
+    """A handler's exception becomes ``{"errorType": its class name, "errorMessage", "requestId", "stackTrace"}``.
 
-    So on Invoke and as the error name of a Step Functions state, where a Catch or Retry matches it. MiniStack calls
-    them all Runtime.HandlerError. A process that ends without answering is Runtime.ExitError, also while it starts.
+    Invoke returns it, and the class is the error name that a Catch or Retry of Step Functions matches. MiniStack names
+    all exceptions Runtime.HandlerError. A process that ends without a response is Runtime.ExitError, also during init.
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """
     as_text = '"error": str(e), "trace": traceback.format_exc()'
@@ -44,7 +44,7 @@ def name_errors_by_their_class() -> None:
         ' "trace": traceback.format_exc()'
     )
     if lambda_runtime._PYTHON_WORKER_SCRIPT.count(as_text) != 1:
-        raise RuntimeError("MiniStack's Lambda worker is not the one that this patch was written for")
+        raise RuntimeError("this patch does not fit MiniStack's Lambda worker; install the pinned version of MiniStack")
     lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(as_text, as_aws_does)
     execute = lambda_svc._execute_function_warm
 

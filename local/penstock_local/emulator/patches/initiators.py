@@ -1,19 +1,19 @@
-"""Who has begun a multipart upload."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""The initiators of multipart uploads."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ministack.core import iam_evaluator, router  # type: ignore[import-not-found]  # in a virtual environment of its own
+from ministack.core import iam_evaluator, router  # type: ignore[import-not-found]  # installed in another virtual environment
 from ministack.services import s3  # type: ignore[import-not-found]  # the same
 
 from penstock_local.emulator.patches.multipart import Response
 
 
 def name_initiators() -> None:
-    """ListMultipartUploads names the initiator of each upload by its ARN: that of a user, or of an assumed role.
+    """ListMultipartUploads returns the ARN of the initiator of each upload: a user, or a session of a role.
 
     MiniStack names the account.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Initiator.html
@@ -41,7 +41,7 @@ def name_initiators() -> None:
 
 
 def _caller(headers: Any) -> str:
-    """The ARN of whoever has signed a request; empty for the root user."""
+    """The ARN of the principal that signed a request; empty for the root user."""
     key = router.extract_access_key_id(headers or {}, {})
     found = iam_evaluator.resolve_credential(key, s3.get_account_id()) if key else None
     assumed = getattr(found, "principal_type", "") in {"AssumedRole", "User"}

@@ -1,21 +1,21 @@
-"""Step Functions."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Patches of Step Functions."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.core import iam_evaluator  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.core import iam_evaluator  # type: ignore[import-not-found]  # installed in another virtual environment
 from ministack.services import iam, lambda_svc, stepfunctions  # type: ignore[import-not-found]  # the same
 
 RUNNING = "RUNNING"
 
 
-def start_once() -> None:
-    """StartExecution with the name and the input of an execution that runs answers with that execution.
+def make_start_idempotent() -> None:
+    """StartExecution with the name and the input of a running execution returns that execution.
 
-    MiniStack says ExecutionAlreadyExists, which AWS does once it has ended or if the input differs.
+    MiniStack answers ExecutionAlreadyExists. AWS does so only if the execution has ended or the input differs.
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
     start = stepfunctions._start_execution
@@ -23,18 +23,20 @@ def start_once() -> None:
     def start_execution(data: Any) -> Any:
         name = str(data.get("stateMachineArn", "")).rpartition(":")[2]
         arn = f"arn:aws:states:{stepfunctions.get_region()}:{stepfunctions.get_account_id()}:execution:{name}"
-        there = stepfunctions._executions.get(f"{arn}:{data.get('name')}")
-        if there and there["status"] == RUNNING and there["input"] == data.get("input", "{}"):
-            return stepfunctions.json_response({"executionArn": there["executionArn"], "startDate": there["startDate"]})
+        existing = stepfunctions._executions.get(f"{arn}:{data.get('name')}")
+        if existing and existing["status"] == RUNNING and existing["input"] == data.get("input", "{}"):
+            return stepfunctions.json_response(
+                {"executionArn": existing["executionArn"], "startDate": existing["startDate"]}
+            )
         return start(data)
 
     stepfunctions._start_execution = start_execution
 
 
-def stay_stopped() -> None:
-    """An execution that was stopped stays ABORTED, whatever the state that it was in comes to.
+def keep_stopped_executions_aborted() -> None:
+    """A stopped execution stays ABORTED, whatever the result of its current state.
 
-    MiniStack calls it FAILED when that state fails afterwards.
+    MiniStack changes it to FAILED if that state fails later.
     """
     fail = stepfunctions._fail_execution
 
@@ -46,7 +48,7 @@ def stay_stopped() -> None:
 
 
 def obey_concurrency_path() -> None:
-    """A Distributed Map runs as many children at once as MaxConcurrencyPath finds; MiniStack knows MaxConcurrency only.
+    """MaxConcurrencyPath limits the parallel children of a Distributed Map. MiniStack supports MaxConcurrency only.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
     """
@@ -61,10 +63,10 @@ def obey_concurrency_path() -> None:
     stepfunctions._run_distributed_map = run_distributed_map
 
 
-def start_no_child_in_vain() -> None:
-    """No child of a Distributed Map begins once another has failed the Map, or the execution has been stopped.
+def start_no_child_after_failure() -> None:
+    """No child of a Distributed Map starts after another child failed the Map, or after the execution was stopped.
 
-    MiniStack runs all the rest first. Unlike AWS it still waits for the children that are at work.
+    MiniStack runs the remaining children first. With this patch it still waits for running children, unlike AWS.
     """
     run = stepfunctions._run_sub_machine
 
@@ -79,10 +81,10 @@ def start_no_child_in_vain() -> None:
     stepfunctions._run_sub_machine = run_sub_machine
 
 
-def act_under_the_machines_role() -> None:
-    """A state machine may do what its role grants: call functions, read a Map's items, start children, write results.
+def enforce_state_machine_role() -> None:
+    """A state machine needs the permissions of its role: to invoke functions, read a Map's items, start children and
+    write results. MiniStack does all of this without a role.
 
-    MiniStack does all that in its own name.
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
     """
     role = ContextVar("role", default="")
@@ -126,7 +128,7 @@ def act_under_the_machines_role() -> None:
 
 
 def refused(role_arn: str, action: str, resource: str) -> str:
-    """Why a role may not do something; empty if it may."""
+    """Why a role may not perform an action; empty if it may."""
     account = stepfunctions.get_account_id()
     name = role_arn.rpartition("/")[2]
     request = iam_evaluator.EvalContext(
@@ -138,7 +140,7 @@ def refused(role_arn: str, action: str, resource: str) -> str:
         region=stepfunctions.get_region(),
     )
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
-    verdict = iam_evaluator.evaluate(request, iam_evaluator._gather_role_policies(name, account), *limits)
-    if verdict.decision == "Allow":
+    result = iam_evaluator.evaluate(request, iam_evaluator._gather_role_policies(name, account), *limits)
+    if result.decision == "Allow":
         return ""
     return f"User: {request.principal_arn} is not authorized to perform: {action} on resource: {resource}"

@@ -1,5 +1,5 @@
-"""Multipart uploads, their checksums aside."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Patches of multipart uploads, except for their checksums."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count, pairwise
 from typing import Any
 
-from ministack.services import s3  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.services import s3  # type: ignore[import-not-found]  # installed in another virtual environment
 
 Response = tuple[int, dict[str, str], bytes]
 Upload = dict[str, Any]
@@ -19,9 +19,9 @@ CONFLICT = "The conditional request cannot succeed due to a conflicting operatio
 
 
 def check_part_order_at_completion() -> None:
-    """InvalidPartOrder unless the parts ascend, and, where parts carry a checksum, count from 1 without a gap.
+    """CompleteMultipartUpload answers InvalidPartOrder unless the part numbers ascend. If parts have a checksum, the
+    numbers must also be consecutive from 1. MiniStack sorts the parts instead.
 
-    MiniStack sorts whatever it is given.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompletedPart.html
     """
 
@@ -39,7 +39,7 @@ def check_part_order_at_completion() -> None:
 
 
 def check_part_sizes_at_completion() -> None:
-    """EntityTooSmall if a part other than the last has less than 5 MiB; MiniStack takes parts of any size.
+    """EntityTooSmall if a part other than the last has less than 5 MiB. MiniStack accepts parts of any size.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
     """
@@ -54,17 +54,17 @@ def check_part_sizes_at_completion() -> None:
 
 
 def refuse_completion_after_a_write() -> None:
-    """409 ConditionalRequestConflict, for ever, where a condition holds but the key has changed since the upload was
-    created: under If-Match it was written, under If-None-Match it held an object that was deleted.
+    """Every completion answers 409 ConditionalRequestConflict if its condition holds but the key has changed since the
+    upload was created: with If-Match it was written, with If-None-Match it had an object that was deleted.
 
-    MiniStack judges a condition by what is there at completion alone. In what order AWS checks conditions, parts and
-    checksums is not documented; conditions come first here, as in MiniStack and LocalStack.
+    MiniStack only compares the condition with the object at completion. AWS does not document the order in which it
+    checks conditions, parts and checksums. Here conditions come first, as in MiniStack and LocalStack.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
     """
     create, numbers = s3._create_multipart_upload, count(1)
 
     def stamp_of(record: dict[str, Any] | None) -> int:
-        """A number that stays with one write of an object; 0 where there is none."""
+        """A number that identifies one write of an object; 0 if there is no object."""
         return 0 if record is None else int(record.setdefault("penstock-written", next(numbers)))
 
     def existing(bucket: str, key: str) -> dict[str, Any] | None:
@@ -97,9 +97,9 @@ def refuse_completion_after_a_write() -> None:
 
 
 def hash_parts_once() -> None:
-    """No difference but in time: completion takes each part's MD5 from its ETag instead of computing it again.
+    """For speed only: completion takes each part's MD5 from its ETag instead of computing it again.
 
-    That is a third of all the work that MiniStack has with an upload, and it would count as Penstock's.
+    That is a third of MiniStack's work for an upload, and measurements would count it as Penstock's.
     """
     complete = s3._complete_multipart_upload
     known: dict[int, bytes] = {}
@@ -131,7 +131,7 @@ def hash_parts_once() -> None:
 
 
 def listed(body: bytes) -> list[int]:
-    """The part numbers of a CompleteMultipartUpload body; none of one that MiniStack will call malformed."""
+    """The part numbers of a CompleteMultipartUpload body; empty if the body is malformed, which MiniStack reports."""
     try:
         parts = s3.fromstring(body).findall("{*}Part")
     except s3.ParseError:
@@ -140,7 +140,7 @@ def listed(body: bytes) -> list[int]:
 
 
 def refuse(code: str, message: str, status: int = 400) -> Response:
-    """An S3 error."""
+    """An S3 error response."""
     refusal: Response = s3._error(code, message, status)
     return refusal
 

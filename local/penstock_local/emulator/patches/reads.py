@@ -1,17 +1,17 @@
-"""Reading objects."""
-# ruff: noqa: SLF001  # the version is pinned and checked: its private names are what there is to correct
+"""Patches of reads of objects."""
+# ruff: noqa: SLF001  # patches replace private names; the version is pinned and checked
 
 from __future__ import annotations
 
 from typing import Any
 
-from ministack.services import s3  # type: ignore[import-not-found]  # lives in a virtual environment of its own
+from ministack.services import s3  # type: ignore[import-not-found]  # installed in another virtual environment
 
 from penstock_local.emulator.patches.multipart import OK, Response
 
 
 def serve_ranges_of_versions() -> None:
-    """GET with ``versionId`` obeys ``Range`` like any other GET; MiniStack answers with the whole version.
+    """GET with ``versionId`` applies ``Range`` like any other GET. MiniStack returns the complete version.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
