@@ -13,7 +13,8 @@ from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
 from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
 from penstock.jobs.runner import Outcome
-from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
+from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec
+from penstock.large_jobs.span_plan import TableSpans
 from penstock.limits import MIB
 from penstock.model.job import Claim, Failure, Job, Receipt
 from penstock.model.job_status import JobState
@@ -189,10 +190,10 @@ def all_in(database: Database, mode: str) -> tuple[Plant, str, Source]:
 def finish(plant: Plant, job_id: str) -> None:
     """What `finish` commits before it is killed."""
     folder = JobFolder(plant.files, job_id)
-    plan = folder.get(SpanPlan, SPAN_PLAN).plan
-    assert plan
+    plan = folder.get_plan()
+    assert isinstance(plan, TableSpans)
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
-    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan, whole, holder=job_id)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, whole, holder=job_id)
 
 
 @pytest.mark.parametrize("trouble", [erased, renamed, changed])

@@ -14,7 +14,8 @@ from machine import STACK, Plant
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
 from penstock.errors import LeaseLostError, PermanentError, ServiceUnavailableError, TimeLimitError, TooManyRejectsError
-from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
+from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec
+from penstock.large_jobs.span_plan import TableSpans
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded, Resume
@@ -515,10 +516,10 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     for item in items:
         plant.worker(job_id, job_id, item, ManualDeadline(900))
     folder = JobFolder(plant.files, job_id)
-    cut = folder.get(SpanPlan, SPAN_PLAN)
-    assert cut.plan
+    plan = folder.get_plan()
+    assert isinstance(plan, TableSpans)
     whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
-    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), cut.plan, whole, holder=job_id)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, whole, holder=job_id)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)

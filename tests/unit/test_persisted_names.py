@@ -42,7 +42,8 @@ from penstock.formats.survey import Survey
 from penstock.jobs.ingest import Report, summarise
 from penstock.jobs.runner import Outcome
 from penstock.large_jobs.index_pass import IndexState
-from penstock.large_jobs.job_files import JobSpec, SpanPlan, Upload
+from penstock.large_jobs.job_files import JobSpec, Upload
+from penstock.large_jobs.span_plan import SpanPlanDocument
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import ColumnType, FieldCounts
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
@@ -117,7 +118,7 @@ DOCUMENTS = {
     "ticket_bucket": JobSpec,
     "ticket_table": JobSpec,
     "ticket_choice": JobSpec,
-    "cut": SpanPlan,
+    "cut": SpanPlanDocument,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,

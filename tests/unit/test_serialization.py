@@ -17,7 +17,8 @@ from penstock.formats import Within
 from penstock.formats.boundaries import Text
 from penstock.formats.survey import Survey, survey
 from penstock.large_jobs.index_pass import IndexState
-from penstock.large_jobs.job_files import JobSpec, SpanPlan, Upload
+from penstock.large_jobs.job_files import JobSpec, Upload
+from penstock.large_jobs.span_plan import SpanPlanDocument
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
@@ -134,7 +135,7 @@ spans = st.builds(
 )
 texts_of_records = st.builds(Text, delimiter=texts, quote=texts, header=st.booleans(), lead=counts)
 cuts = st.builds(
-    SpanPlan,
+    SpanPlanDocument,
     codec=names,
     spans=counts,
     total=st.integers(-1, 2**62),
@@ -147,7 +148,7 @@ cuts = st.builds(
 )
 VALUES = {
     JobSpec: st.builds(JobSpec, job=jobs, head=heads),
-    SpanPlan: cuts,
+    SpanPlanDocument: cuts,
     Span: spans,
     SpanReceipt: receipts,
     Upload: st.builds(Upload, upload_id=texts, warnings=st.lists(texts, max_size=2).map(tuple)),
@@ -254,10 +255,10 @@ def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
 
 
 def test_a_value_of_an_older_release_gets_what_is_new_by_default() -> None:
-    plain = to_plain(SpanPlan("gzip", 3))
-    for name in {one.name for one in dataclasses.fields(SpanPlan)} - {"codec", "spans", "total"}:
+    plain = to_plain(SpanPlanDocument("gzip", 3))
+    for name in {one.name for one in dataclasses.fields(SpanPlanDocument)} - {"codec", "spans", "total"}:
         del plain[name]
-    assert from_plain(SpanPlan, plain) == SpanPlan("gzip", 3)
+    assert from_plain(SpanPlanDocument, plain) == SpanPlanDocument("gzip", 3)
 
 
 # Work files as release 0.1 wrote them, before documents said their kind.
@@ -265,7 +266,7 @@ OLD = Path(__file__).parents[1] / "fixtures" / "release_0_1"
 OLD_KINDS = {
     "ticket_bucket": JobSpec,
     "ticket_table": JobSpec,
-    "cut": SpanPlan,
+    "cut": SpanPlanDocument,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,

@@ -11,7 +11,8 @@ from fuzz.mutation import damaged, damaged_tree, json_text
 from penstock.formats import Within
 from penstock.formats.boundaries import Text
 from penstock.large_jobs.index_pass import IndexState
-from penstock.large_jobs.job_files import JobSpec, SpanPlan, Upload
+from penstock.large_jobs.job_files import JobSpec, Upload
+from penstock.large_jobs.span_plan import SpanPlanDocument
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
@@ -38,15 +39,15 @@ def samples() -> list[Any]:
     receipt = SpanReceipt(1, 50, 100, warnings=("w",))
     return [
         *(span, receipt, Text(",", '"', header=True, lead=3), Upload("id", ("w",)), Piece(0, 0, 10, Text())),
-        SpanPlan("gzip", 3, 100, 7, ("w",), PLAN, Within(3, 1, "utf-8", ",", ("a",)), receipt, ordered=True),
-        SpanPlan("gzip", 3, plan=CHOICE),
+        SpanPlanDocument("gzip", 3, 100, 7, ("w",), PLAN, Within(3, 1, "utf-8", ",", ("a",)), receipt, ordered=True),
+        SpanPlanDocument("gzip", 3, plan=CHOICE),
         IndexState(("segment-0-1",), 1, total=10, crc32=3, checkpoint="{}", counter="{}"),
         JobSpec(Job(SOURCE, LOAD, TableTarget("postgresql", "t")), HEAD),
         JobSpec(Job(SOURCE, COPY, Object("out", "é")), HEAD),
     ]
 
 
-KINDS = (Span, SpanReceipt, Text, Upload, Piece, SpanPlan, IndexState, JobSpec)
+KINDS = (Span, SpanReceipt, Text, Upload, Piece, SpanPlanDocument, IndexState, JobSpec)
 
 
 def make(rng: Random) -> bytes:

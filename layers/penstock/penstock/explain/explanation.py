@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.codecs import CODECS, HEAD, choose, codec_by_name
+from penstock.codecs import CODECS, HEAD, IDENTITY, choose, codec_by_name
 from penstock.codecs.codec import INDEX_SPEED
 from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import Decoding, peek
@@ -22,7 +22,7 @@ from penstock.formats import needs_whole_source, parse, resolve
 from penstock.formats.boundaries import text_of
 from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
 from penstock.large_jobs.handover import is_large
-from penstock.large_jobs.plan import IDENTITY, Sizes
+from penstock.large_jobs.plan import Sizes
 from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.job import Job
 from penstock.model.object import Source
@@ -179,12 +179,12 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
     spans, size = _spans(job, preview, environment, decoded)
     # A plain table is surveyed by all workers at once. Anything else that is cut is indexed by one worker.
     speed = CODECS[preview.codec].index_speed
-    indexed = preview.codec != IDENTITY or (spans and preview.plan)
+    indexed = preview.codec != IDENTITY.name or (spans and preview.plan)
     indexing = indexing_seconds(job.source.size, decoded, environment.memory, speed) if spans and indexed else 0.0
     pieces = max(1, spans)
     busy = pieces * COLD_SECONDS + alone
     waves = pieces if ordered else -(-pieces // environment.workers)
-    before = indexing / environment.workers if preview.codec == IDENTITY else indexing
+    before = indexing / environment.workers if preview.codec == IDENTITY.name else indexing
     usage = of_machine(
         memory=environment.memory,
         source=job.source.size,
@@ -201,7 +201,7 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
         spans,
         size,
         ordered=ordered,
-        index_invocations=index_invocations(indexing) if preview.codec != IDENTITY else 0,
+        index_invocations=index_invocations(indexing) if preview.codec != IDENTITY.name else 0,
         seconds=before + waves * busy / pieces,
         usage=replace(usage, writes=usage.writes + rows),
     )
@@ -222,7 +222,7 @@ def indexing_seconds(size: int, decoded: int, memory: int, speed: float = INDEX_
 
 def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, decoded: int) -> tuple[int, int]:
     """How many spans of how many decoded bytes; 0 for what cannot be cut."""
-    known = preview.codec == IDENTITY or preview.codec in indexers_within(environment.budget.window)
+    known = preview.codec == IDENTITY.name or preview.codec in indexers_within(environment.budget.window)
     if not (known and preview.splittable and decoded):
         return 0, 0
     sizes = environment.sizes
@@ -230,6 +230,6 @@ def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, deco
     if preview.plan is None:
         part = sizes.part(decoded)
         size = max(1, -(-size // part)) * part
-    if preview.codec != IDENTITY:
+    if preview.codec != IDENTITY.name:
         size = max(size, sizes.spacing(job.source.size))
     return -(-decoded // size), size

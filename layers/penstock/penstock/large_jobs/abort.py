@@ -16,8 +16,9 @@ from penstock.errors import PenstockError, PermanentError
 from penstock.large_jobs.committed_spans import committed_spans
 from penstock.large_jobs.failure_recorder import explained, failure_of_step, is_permanent, is_superseded
 from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
-from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan, spans_of, uploads_of
+from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec, spans_of, uploads_of
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
@@ -95,20 +96,22 @@ class Aborter:
     def _published(self, status: JobStatus, folder: JobFolder) -> Receipt | None:
         """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
         found = own_result(self.objects, status.job_id, status.object_target, source=status.source, size=status.size)
-        cut = folder.find(SpanPlan, SPAN_PLAN)
-        # Before there was a cut, ingest published it, and could not note it either.
-        if found is None or cut is None:
+        plan = folder.find_plan()
+        # Without a plan, ingest has published the object, and could not record that either.
+        if found is None or plan is None:
             return found
-        crc32 = cut.crc32 or found.crc32
-        return replace(found, crc32=crc32, codec=cut.codec, warnings=cut.warnings + found.warnings)
+        if not isinstance(plan, ObjectSpans):
+            return replace(found, codec=plan.codec)
+        crc32 = plan.crc32 or found.crc32
+        return replace(found, crc32=crc32, codec=plan.codec, warnings=plan.warnings + found.warnings)
 
     def _loaded(self, status: JobStatus, folder: JobFolder, spec: JobSpec | None, execution: str) -> Receipt | None:
         """The receipt of a table job of which all is in, by whoever died before it could say so."""
         if status.object_target:
             return None
-        cut = folder.find(SpanPlan, SPAN_PLAN)
-        spans = self._delivered(execution, spec, cut)
-        if spans and cut and cut.plan and not is_staged(cut.plan):
+        plan = folder.find_plan()
+        spans = self._delivered(execution, spec, plan)
+        if spans and isinstance(plan, TableSpans) and not is_staged(plan.table_plan):
             # Nothing is left to be made visible: neither its source nor its table needs to be there any more.
             return replace(spans, warnings=(*spans.warnings, LOADED))
         end = self.tables(status.store).ended(status.job_id)
@@ -120,32 +123,34 @@ class Aborter:
         moved = with_move(spans, end.moved, status.job_id)
         return replace(moved, warnings=(*moved.warnings, LOADED))
 
-    def _delivered(self, execution: str, spec: JobSpec | None, cut: SpanPlan | None) -> Receipt | None:
+    def _delivered(self, execution: str, spec: JobSpec | None, plan: SpanPlan | None) -> Receipt | None:
         """What all spans have loaded together, if that is all, and as much as the route wants."""
-        if spec is None or cut is None or cut.plan is None or not cut.spans:
+        if spec is None or not isinstance(plan, TableSpans):
             return None
-        found = self.executions.receipts(spec.job.id, execution, cut.numbers)
-        receipts = [found[number] for number in cut.numbers if number in found]
-        if len(receipts) < len(cut.numbers):
+        found = self.executions.receipts(spec.job.id, execution, plan.numbers)
+        receipts = [found[number] for number in plan.numbers if number in found]
+        if len(receipts) < len(plan.numbers):
             return None
-        whole = joined(spec, cut, receipts)
+        whole = joined(spec, plan, receipts)
         try:
-            self.tables(spec.job.route.store).check_rejects(spec, cut.plan, whole)
-            check_paths(cut.plan, fields_of(cut, receipts))
+            self.tables(spec.job.route.store).check_rejects(spec, plan.table_plan, whole)
+            check_paths(plan.table_plan, fields_of(plan, receipts))
         except PermanentError:
             return None
         return whole
 
     def _telling(self, folder: JobFolder, spec: JobSpec | None, failure: Failure) -> Failure:
         """A failure that also says what is in the tables. A source that is carried whole says so itself."""
-        cut = folder.find(SpanPlan, SPAN_PLAN)
-        if spec is None or cut is None or cut.plan is None or not cut.spans:
+        plan = folder.find_plan()
+        if spec is None or not isinstance(plan, TableSpans):
             return failure
         try:
-            committed = committed_spans(self.tables(spec.job.route.store), spec.job.id, cut.plan, spans_of(folder))
+            committed = committed_spans(
+                self.tables(spec.job.route.store), spec.job.id, plan.table_plan, spans_of(folder)
+            )
         except PenstockError as error:
             # A job must end also where its table has gone.
-            told = f"what of it is in {table_names(cut.plan)} is not known: {error.message}"
+            told = f"what of it is in {table_names(plan.table_plan)} is not known: {error.message}"
             return replace(failure, message=f"{failure.message}; {told}")
         if committed is None:
             return failure

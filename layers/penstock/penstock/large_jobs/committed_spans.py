@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from penstock.large_jobs.job_files import WHOLE
+from penstock.large_jobs.span_plan import WHOLE
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.load import Resume
 from penstock.model.span import Span

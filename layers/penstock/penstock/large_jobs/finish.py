@@ -17,9 +17,10 @@ from penstock.errors import (
     PublishConflictError,
     YieldedError,
 )
-from penstock.large_jobs.job_files import JOB_SPEC, REPORT, SPAN_PLAN, JobFolder, JobSpec, SpanPlan, Upload, upload_name
+from penstock.large_jobs.job_files import JOB_SPEC, REPORT, JobFolder, JobSpec, Upload, upload_name
 from penstock.large_jobs.plan import EXECUTION_SECONDS
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.column import FieldCounts
 from penstock.model.job import Receipt
@@ -65,24 +66,25 @@ class Finisher:
         if existing.final:
             raise LeaseLostError(f"job {job_id} has ended: {existing}")
         self.executions.enter(job_id, execution, Phase.FINISH)
-        spec, cut = folder.get(JobSpec, JOB_SPEC), folder.get(SpanPlan, SPAN_PLAN)
-        found = self.executions.receipts(job_id, execution, cut.numbers, round_=round_)
-        receipts = [found[number] for number in cut.numbers if number in found]
-        if len(receipts) < len(cut.numbers) and self._has_begun_anew(folder, spec, execution, round_):
+        spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
+        found = self.executions.receipts(job_id, execution, plan.numbers, round_=round_)
+        receipts = [found[number] for number in plan.numbers if number in found]
+        if len(receipts) < len(plan.numbers) and self._has_begun_anew(folder, spec, execution, round_):
             return {"next": AGAIN}
-        _check(spec, cut, receipts)
-        whole = joined(spec, cut, receipts)
-        if cut.spans and cut.plan:
-            steps = self.tables(spec.job.route.store)
-            steps.check_rejects(spec, cut.plan, whole)
-            check_paths(cut.plan, fields_of(cut, receipts))
-            whole = with_move(whole, steps.finish(spec, cut.plan, whole, holder=execution), job_id)
-        elif cut.spans:
-            upload = folder.get(Upload, upload_name(execution, round_))
-            published = self._publish(_Delivery(spec, execution, round_, upload), whole)
-            if isinstance(published, str):
-                return {"next": published}
-            whole = published
+        _check(spec, plan, receipts)
+        whole = joined(spec, plan, receipts)
+        match plan:
+            case TableSpans():
+                steps = self.tables(spec.job.route.store)
+                steps.check_rejects(spec, plan.table_plan, whole)
+                check_paths(plan.table_plan, fields_of(plan, receipts))
+                whole = with_move(whole, steps.finish(spec, plan.table_plan, whole, holder=execution), job_id)
+            case ObjectSpans():
+                upload = folder.get(Upload, upload_name(execution, round_))
+                published = self._publish(_Delivery(spec, execution, round_, upload), whole)
+                if isinstance(published, str):
+                    return {"next": published}
+                whole = published
         report = told_of(spec, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(whole),
             "spans": [to_plain(receipt) for receipt in receipts],
@@ -163,50 +165,90 @@ def told_of(spec: JobSpec, execution: str, state: JobState) -> dict[str, object]
     }
 
 
-def _check(spec: JobSpec, cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> None:
-    """Whether every span has delivered, and all that the source holds."""
-    if missing := len(cut.numbers) - len(receipts):
+def _check(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> None:
+    """Raises IncompleteJobError unless every span has a receipt, and the spans of an object hold every byte."""
+    if missing := len(plan.numbers) - len(receipts):
         raise IncompleteJobError(
-            f"{spec.job.source.uri}: {missing:,} of {counted(len(cut.numbers), 'span')} have no receipt"
+            f"{spec.job.source.uri}: {missing:,} of {counted(len(plan.numbers), 'span')} have no receipt"
         )
-    delivered = sum(receipt.bytes_out for receipt in receipts) + (cut.before.bytes_out if cut.before else 0)
-    if cut.spans and not cut.plan and delivered != cut.total:
-        raise IncompleteJobError(f"{spec.job.source.uri}: {cut.total:,} bytes decoded, {delivered:,} delivered")
+    delivered = sum(receipt.bytes_out for receipt in receipts)
+    if isinstance(plan, ObjectSpans) and delivered != plan.total:
+        raise IncompleteJobError(f"{spec.job.source.uri}: {plan.total:,} bytes decoded, {delivered:,} delivered")
 
 
-def joined(spec: JobSpec, cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> Receipt:
-    """The receipt of the whole job. Raises ChecksumMismatchError when its bytes are not those that were indexed."""
-    crc32 = 0
-    for receipt in receipts:
-        crc32 = crc32_combine(crc32, receipt.crc32, receipt.bytes_out)
-    if cut.crc32 is not None and not cut.plan and crc32 != cut.crc32:
-        raise ChecksumMismatchError(
-            f"the spans delivered bytes of CRC32 {crc32:08x}, the source declares {cut.crc32:08x}",
-            offset=spec.job.source.size,
-            source=spec.job.source.uri,
-        )
-    everything = [cut.before, *receipts] if cut.before else receipts
+def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Receipt:
+    """The receipt of all spans. Raises ChecksumMismatchError when their bytes are not those that were indexed."""
+    match plan:
+        case TableSpans():
+            return _joined_rows(spec, plan, receipts)
+        case ObjectSpans():
+            crc32 = _crc32_of(receipts)
+            if plan.crc32 not in {None, crc32}:
+                raise ChecksumMismatchError(
+                    f"the spans delivered bytes of CRC32 {crc32:08x}, the source declares {plan.crc32:08x}",
+                    offset=spec.job.source.size,
+                    source=spec.job.source.uri,
+                )
+            warnings = plan.warnings + _warnings_of(receipts)
+            chunks = sum(receipt.chunks for receipt in receipts)
+            return Receipt(spec.job.source.size, plan.total, crc32, chunks, plan.codec, warnings=warnings)
+        case _:
+            (whole,) = receipts
+            return Receipt(
+                spec.job.source.size,
+                whole.bytes_out,
+                whole.crc32,
+                whole.chunks,
+                plan.codec,
+                warnings=whole.warnings,
+                rows=whole.rows,
+                rejects=whole.rejects,
+                dropped=whole.dropped,
+            )
+
+
+def _joined_rows(spec: JobSpec, plan: TableSpans, receipts: Sequence[SpanReceipt]) -> Receipt:
+    everything = _with_before(plan, receipts)
     rows, rejects = sum(receipt.rows for receipt in everything), sum(receipt.rejects for receipt in everything)
     dropped = sum(receipt.dropped for receipt in everything)
-    told = _told_of_rows(spec.job.id, rows, rejects, dropped) if cut.spans else ()
-    if cut.spans and cut.plan:
-        told += field_warnings(cut.plan, fields_of(cut, receipts))
     return Receipt(
         bytes_in=spec.job.source.size,
-        bytes_out=cut.total if cut.spans else receipts[0].bytes_out,
-        crc32=(cut.crc32 or 0) if cut.plan and cut.spans else crc32,
+        bytes_out=plan.total,
+        crc32=plan.crc32 or 0,
         parts=sum(receipt.chunks for receipt in everything),
-        codec=cut.codec,
-        warnings=cut.warnings + tuple(warning for receipt in receipts for warning in receipt.warnings) + told,
+        codec=plan.codec,
+        warnings=(
+            *plan.warnings,
+            *_warnings_of(receipts),
+            *_told_of_rows(spec.job.id, rows, rejects, dropped),
+            *field_warnings(plan.table_plan, fields_of(plan, receipts)),
+        ),
         rows=rows,
         rejects=rejects,
         dropped=dropped,
     )
 
 
-def fields_of(cut: SpanPlan, receipts: Sequence[SpanReceipt]) -> FieldCounts:
-    """What the fields of all records tell."""
-    return reduce(FieldCounts.plus, [receipt.fields for receipt in ([cut.before] if cut.before else []) + [*receipts]])
+def _crc32_of(receipts: Sequence[SpanReceipt]) -> int:
+    """The CRC32 of all decoded bytes, in the order of the spans."""
+    crc32 = 0
+    for receipt in receipts:
+        crc32 = crc32_combine(crc32, receipt.crc32, receipt.bytes_out)
+    return crc32
+
+
+def _warnings_of(receipts: Sequence[SpanReceipt]) -> tuple[str, ...]:
+    return tuple(warning for receipt in receipts for warning in receipt.warnings)
+
+
+def _with_before(plan: TableSpans, receipts: Sequence[SpanReceipt]) -> Sequence[SpanReceipt]:
+    """The receipts, and that of what ingest had loaded before."""
+    return [plan.before, *receipts] if plan.before else receipts
+
+
+def fields_of(plan: TableSpans, receipts: Sequence[SpanReceipt]) -> FieldCounts:
+    """How the fields of all records compare with the columns."""
+    return reduce(FieldCounts.plus, [receipt.fields for receipt in _with_before(plan, receipts)])
 
 
 def _told_of_rows(job_id: str, rows: int, rejects: int, dropped: int) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import PermanentError, noting
 from penstock.large_jobs.estimate import estimated_seconds
-from penstock.large_jobs.job_files import JOB_SPEC, SPAN_PLAN, JobFolder, JobSpec, SpanPlan
+from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec
 from penstock.large_jobs.ports import ExecutionStore, StateMachine, WorkFiles
+from penstock.large_jobs.span_plan import WholeSource
 from penstock.model.job import Claim, Job
 from penstock.model.object import ObjectHead
 from penstock.model.serialization import to_json
@@ -38,8 +39,8 @@ class Handover:
         """
         if is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes):
             return True
-        cut = JobFolder(self.files, job.id).find(SpanPlan, SPAN_PLAN) if claim.number > 1 else None
-        return cut is not None and cut.spans > 0
+        plan = JobFolder(self.files, job.id).find_plan() if claim.number > 1 else None
+        return plan is not None and not isinstance(plan, WholeSource)
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
         """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its

@@ -1,7 +1,7 @@
 """What the steps of a job know of it, and where they leave it for each other: files under ``jobs/`` of the work bucket.
 
 jobs/<job>/ticket.json       JobSpec: the job, as ingest handed it over
-jobs/<job>/cut.json          SpanPlan: how it is cut; with it, planning is over
+jobs/<job>/cut.json          SpanPlanDocument: the spans of the job; with it, planning is over
 jobs/<job>/manifest.jsonl    its spans, one a line
 jobs/<job>/text.json         Text: how records are told apart, for the index
 jobs/<job>/pieces.jsonl      pieces of a plain source to survey, one a line
@@ -14,23 +14,20 @@ jobs/index-<digest>/...      the index of a source (see `indexing`), which serve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
 from penstock.errors import IncompleteJobError
 from penstock.large_jobs.ports import WorkFiles
+from penstock.large_jobs.span_plan import SpanPlan, SpanPlanDocument, from_document, to_document
 from penstock.model.job import Job
 from penstock.model.object import ObjectHead
 from penstock.model.serialization import from_json, to_json
-from penstock.model.span import Span, SpanReceipt, Within, delivery_of
-from penstock.model.table import TablePlan
+from penstock.model.span import Span, delivery_of
 
 V = TypeVar("V")
-
-# The span that is a whole source, and the one that ingest loads before it hands a job over.
-WHOLE = 0
 
 FOLDER = "jobs"
 
@@ -41,31 +38,6 @@ class JobSpec:
 
     job: Job
     head: ObjectHead
-
-
-@dataclass(frozen=True, slots=True)
-class SpanPlan:
-    """How a job is cut: into so many spans, numbered from 1, or not at all: then the whole source is span 0.
-
-    ``total`` and ``crc32`` are of the decoded source, as far as its encoding or its index tells. ``plan`` is that of a
-    table job, its columns known, and ``within`` what the parser of a span is told. ``before``: what was loaded before
-    the machine took over. ``ordered``: one span goes after the other. ``execution`` is the one that it was cut for.
-    """
-
-    codec: str
-    spans: int
-    total: int = -1
-    crc32: int | None = None
-    warnings: tuple[str, ...] = ()
-    plan: TablePlan | None = None
-    within: Within | None = None
-    before: SpanReceipt | None = None
-    ordered: bool = False
-    execution: str = ""
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        return range(1, self.spans + 1) if self.spans else (WHOLE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +81,23 @@ class JobFolder:
     def put_once(self, kind: type[V], name: str, value: V) -> V:
         """Leave a value unless one is there; answers the one that is."""
         return from_json(kind, self.files.write_once(self.key(name), to_json(value).encode()))
+
+    def find_plan(self) -> SpanPlan | None:
+        """The span plan of the job, or None before there is one."""
+        document = self.find(SpanPlanDocument, SPAN_PLAN)
+        return from_document(document) if document else None
+
+    def get_plan(self) -> SpanPlan:
+        """The span plan of the job. Raises IncompleteJobError when it is not there."""
+        return from_document(self.get(SpanPlanDocument, SPAN_PLAN))
+
+    def put_plan(self, plan: SpanPlan) -> None:
+        """Leave a span plan in place of any other."""
+        self.put(SPAN_PLAN, to_document(plan))
+
+    def put_plan_once(self, plan: SpanPlan) -> SpanPlan:
+        """Leave a span plan unless there is one; answers the one that is there."""
+        return from_document(self.put_once(SpanPlanDocument, SPAN_PLAN, to_document(plan)))
 
 
 JOB_SPEC, SPAN_PLAN, TEXT, REPORT = "ticket.json", "cut.json", "text.json", "report.json"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.codecs import HEAD, choose
+from penstock.codecs import HEAD, IDENTITY, choose
 from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import ceiling, naming, peek, too_large
 from penstock.delivery.ports import ObjectStore
@@ -23,15 +23,13 @@ from penstock.large_jobs.job_files import (
     JOB_SPEC,
     MANIFEST,
     PIECES,
-    SPAN_PLAN,
-    WHOLE,
     JobFolder,
     JobSpec,
-    SpanPlan,
     Upload,
     upload_name,
 )
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.span_plan import WHOLE, ObjectSpans, SpanPlan, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import PART, SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
@@ -50,8 +48,6 @@ EXECUTION_SECONDS = 7 * 86_400.0
 _HASTE = 4
 # However little time there is: below, entering a span costs more than its bytes.
 _LEAST = 16 * MIB
-
-IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +82,17 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SpanPlanDraft:
-    """A cut, and its spans, of which it does not yet say how many there are."""
+    """A plan and its spans. The plan does not yet say how many there are."""
 
-    cut: SpanPlan
+    plan: SpanPlan
     spans: Iterable[Span]
 
 
 Decision = SpanPlanDraft | str
-"""How a job is cut; or the step that must come before that is known."""
+"""The plan of a job; or the step that must come before it can be planned."""
 
 PlanTableSpans = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
-"""Decides for a table job, by ticket, folder and codec."""
+"""Decides for a table job, by its spec, folder and codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,7 @@ class Planner:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    cut_table: PlanTableSpans
+    plan_table: PlanTableSpans
     routes: Callable[[], Routes]
     sizes: Sizes
     margin: float
@@ -122,22 +118,28 @@ class Planner:
         spec = folder.get(JobSpec, JOB_SPEC)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
         self.executions.enter(job_id, execution, Phase.PLAN)
-        cut = _existing(folder, execution)
-        if cut is None:
+        plan = _existing(folder, execution)
+        if plan is None:
             with naming(spec.job.source):
                 decision = self._decide(spec, folder, deadline)
             if isinstance(decision, str):
                 phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
                 self.executions.enter(job_id, execution, phase, units=pieces_of(folder) or 1)
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
-            if decision.cut.total > ceiling(spec.job.source, spec.job.route):
-                raise too_large(spec.job.source, spec.job.route, spec.job.source.size)
-            cut = _write(folder, decision, execution)
-        if cut.spans and not cut.plan:
+            plan = _write(folder, self._within_ceiling(spec, decision), execution)
+        if isinstance(plan, ObjectSpans):
             self._open_upload(spec, folder, execution, round_)
-        self.executions.expect(job_id, execution, spans=len(cut.numbers), size=spec.job.source.size)
+        self.executions.expect(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
         self.executions.enter(job_id, execution, Phase.SPANS)
-        return self._answer("sequence" if cut.ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
+        is_ordered = isinstance(plan, TableSpans) and plan.ordered
+        return self._answer("sequence" if is_ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
+
+    def _within_ceiling(self, spec: JobSpec, draft: SpanPlanDraft) -> SpanPlanDraft:
+        """Raises ExpansionLimitError when the decoded source is larger than the route allows."""
+        source, route = spec.job.source, spec.job.route
+        if not isinstance(draft.plan, WholeSource) and draft.plan.total > ceiling(source, route):
+            raise too_large(source, route, source.size)
+        return draft
 
     def _answer(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
         return {
@@ -151,28 +153,28 @@ class Planner:
         source = spec.job.source
         codec = codec_of(self.objects, spec, self.sizes)
         if spec.job.route.plan:
-            return self.cut_table(spec, folder, codec, deadline)
-        if codec == IDENTITY:
-            return self._in_parts(SpanPlan(codec, WHOLE, source.size, spec.head.crc32), [], source, deadline)
+            return self.plan_table(spec, folder, codec, deadline)
+        if codec == IDENTITY.name:
+            return self._in_parts(ObjectSpans(codec, 0, source.size, spec.head.crc32), [], source, deadline)
         if codec not in indexers_within(self.sizes.budget.window):
-            return SpanPlanDraft(SpanPlan(codec, WHOLE), [whole(source)])
+            return in_one_piece(WholeSource(codec), source)
         index = index_of(self.files, source, codec, self.sizes)
         state = index.state()
         if not state.done:
             return "index"
         if state.whole:
-            return SpanPlanDraft(SpanPlan(codec, WHOLE), [whole(source)])
-        cut = SpanPlan(codec, WHOLE, state.total, state.crc32, state.warnings)
-        return self._in_parts(cut, list(index.places()), source, deadline)
+            return in_one_piece(WholeSource(codec), source)
+        plan = ObjectSpans(codec, 0, state.total, state.crc32, state.warnings)
+        return self._in_parts(plan, list(index.places()), source, deadline)
 
     def _in_parts(
-        self, cut: SpanPlan, places: Sequence[SpanBoundary], source: Source, deadline: Deadline
+        self, plan: ObjectSpans, boundaries: Sequence[SpanBoundary], source: Source, deadline: Deadline
     ) -> SpanPlanDraft:
-        part = self.sizes.part(cut.total)
-        span = self.sizes.span(cut.total, cut.codec, deadline.remaining() - self.margin, parsed=False)
+        part = self.sizes.part(plan.total)
+        span = self.sizes.span(plan.total, plan.codec, deadline.remaining() - self.margin, parsed=False)
         size = max(1, -(-span // part)) * part
-        at = places or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.size), size)]
-        return SpanPlanDraft(cut, cut_parts(at, total=cut.total, source_size=source.size, part=part, span=size))
+        at = boundaries or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.size), size)]
+        return SpanPlanDraft(plan, cut_parts(at, total=plan.total, source_size=source.size, part=part, span=size))
 
     def _open_upload(self, spec: JobSpec, folder: JobFolder, execution: str, round_: int) -> None:
         """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
@@ -207,33 +209,40 @@ def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: T
     return Index(files, source, codec, sizes.spacing(source.size), text)
 
 
-def whole(source: Source) -> Span:
-    """A source that cannot be cut."""
-    return Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)
+def in_one_piece(plan: WholeSource, source: Source) -> SpanPlanDraft:
+    """The plan of a source that cannot be split, with its only span."""
+    return SpanPlanDraft(plan, [Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)])
 
 
 def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:
-    """The cut that an execution goes by, an earlier one's if there was one: what that has committed goes by it, too.
+    """The plan that an execution goes by: an earlier execution's, for its spans may be committed already.
 
-    Not where it staged: that was dropped when it ended, what ingest had loaded before it included.
+    A staged load is planned anew: the end of the earlier execution dropped what was staged, and what ingest had loaded.
     """
-    cut = folder.find(SpanPlan, SPAN_PLAN)
-    if cut and cut.plan and cut.execution != execution:
-        return None if is_staged(cut.plan) else cut
-    return cut
+    plan = folder.find_plan()
+    if isinstance(plan, WholeSource | TableSpans) and plan.table_plan and plan.execution != execution:
+        return None if is_staged(plan.table_plan) else plan
+    return plan
 
 
 def _write(folder: JobFolder, draft: SpanPlanDraft, execution: str) -> SpanPlan:
-    """The manifest first: what says that there is one comes last."""
+    """Write the manifest first, and the plan, which says that there is a manifest, last."""
     last = WHOLE
     lines = []
     for span in draft.spans:
         last = span.number
         lines.append(to_json(span).encode() + b"\n")
     folder.files.write(folder.key(MANIFEST), b"".join(lines))
-    cut = replace(draft.cut, spans=last, execution=execution)
-    existing = folder.put_once(SpanPlan, SPAN_PLAN, cut)
+    plan = _numbered(draft.plan, last, execution)
+    existing = folder.put_plan_once(plan)
     if existing.execution == execution:
         return existing
-    folder.put(SPAN_PLAN, cut)
-    return cut
+    folder.put_plan(plan)
+    return plan
+
+
+def _numbered(plan: SpanPlan, count: int, execution: str) -> SpanPlan:
+    """The plan with the number of its spans."""
+    if isinstance(plan, WholeSource):
+        return replace(plan, execution=execution)
+    return replace(plan, count=count, execution=execution)

@@ -6,25 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from penstock.codecs import IDENTITY
 from penstock.codecs.indexers import indexers_within
 from penstock.delivery.attempt import Attempt
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
-from penstock.large_jobs.job_files import TEXT, WHOLE, JobFolder, JobSpec, SpanPlan
-from penstock.large_jobs.plan import IDENTITY, Decision, Sizes, SpanPlanDraft, index_of, whole
+from penstock.large_jobs.job_files import TEXT, JobFolder, JobSpec
+from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of
 from penstock.large_jobs.ports import WorkFiles
+from penstock.large_jobs.span_plan import WHOLE, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import SpanBoundary, cut_records
 from penstock.large_jobs.table_steps import TablePreview, TableSteps
 from penstock.model.job import Progress
 from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
-from penstock.model.table import Mode, TablePlan
+from penstock.model.table import Mode
 from penstock.routes import Routes
 from penstock.tables import tables_of
 
-# How a source is cut as a whole, and the boundaries between its records.
-CountedRecords: TypeAlias = tuple[SpanPlan, list[SpanBoundary]]
+# A plan whose spans are not made yet, and the boundaries between records at which they can be.
+CountedRecords: TypeAlias = tuple[TableSpans, list[SpanBoundary]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,58 +47,58 @@ class TableSpanPlanner:
         seconds = deadline.remaining() - self.margin
         counted = self._counted(spec, folder, codec, outline, seconds)
         if counted is None:
-            return SpanPlanDraft(SpanPlan(codec, WHOLE, plan=outline.plan), [whole(spec.job.source)])
+            return in_one_piece(WholeSource(codec, outline.plan), spec.job.source)
         if isinstance(counted, str):
             return counted
-        return self._at_records(spec, counted, outline.plan, steps, seconds)
+        return self._at_records(spec, counted, steps, seconds)
 
     def _counted(
         self, spec: JobSpec, folder: JobFolder, codec: str, outline: TablePreview, seconds: float
     ) -> CountedRecords | str | None:
-        """The records' places, or the step that finds them; None where there is no telling records apart."""
+        """The boundaries between records, or the step that finds them; None where records cannot be told apart."""
         source = spec.job.source
-        if outline.text is None or outline.loaded or not source.size:
+        if outline.text is None or outline.within is None or outline.loaded or not source.size:
             return None
-        cut = SpanPlan(codec, WHOLE, plan=outline.plan, within=outline.within)
-        if codec != IDENTITY:
-            return self._indexed(source, folder, cut, outline.text)
-        places = surveying.collect(folder)
-        if places is None:
+        plan = TableSpans(codec, 0, source.size, outline.plan, outline.within)
+        if codec != IDENTITY.name:
+            return self._indexed(source, folder, plan, outline.text)
+        boundaries = surveying.collect(folder)
+        if boundaries is None:
             piece = self.sizes.span(source.size, codec, seconds, parsed=True)
             surveying.ask(folder, outline.text, size=source.size, piece=piece)
             return "survey"
-        return replace(cut, total=source.size), places
+        return plan, boundaries
 
-    def _indexed(self, source: Source, folder: JobFolder, cut: SpanPlan, text: Text) -> CountedRecords | str | None:
-        if cut.codec not in indexers_within(self.sizes.budget.window):
+    def _indexed(self, source: Source, folder: JobFolder, plan: TableSpans, text: Text) -> CountedRecords | str | None:
+        if plan.codec not in indexers_within(self.sizes.budget.window):
             return None
         folder.put(TEXT, text)
-        index = index_of(self.files, source, cut.codec, self.sizes, text)
+        index = index_of(self.files, source, plan.codec, self.sizes, text)
         state = index.state()
         if not state.done:
             return "index"
         if state.whole:
             return None
-        return replace(cut, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
+        return replace(plan, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
 
-    def _at_records(
-        self, spec: JobSpec, counted: CountedRecords, plan: TablePlan, steps: TableSteps, seconds: float
-    ) -> SpanPlanDraft:
+    def _at_records(self, spec: JobSpec, counted: CountedRecords, steps: TableSteps, seconds: float) -> SpanPlanDraft:
         """Spans of what ingest has not loaded; from now on it cannot load more."""
-        cut, places = counted
-        resume = steps.take_over(spec.job.id, plan, cut.total, seconds)
-        size = self.sizes.span(cut.total, cut.codec, seconds, parsed=True)
+        plan, boundaries = counted
+        resume = steps.take_over(spec.job.id, plan.table_plan, plan.total, seconds)
+        size = self.sizes.span(plan.total, plan.codec, seconds, parsed=True)
         begun = resume.offset > 0
-        first = (resume.offset, resume.row) if begun else (places[0].entry.record, places[0].entry.row)
-        spans = list(cut_records(places, first=first, total=cut.total, source_size=spec.job.source.size, span=size))
+        first = (resume.offset, resume.row) if begun else (boundaries[0].entry.record, boundaries[0].entry.row)
+        spans = list(
+            cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.size, span=size)
+        )
         if not spans:
-            # No record is left: what ingest would do of it is check the header, and finish.
-            return SpanPlanDraft(cut, [whole(spec.job.source)])
+            # No record is left: what remains is what ingest would do, check the header and finish.
+            return in_one_piece(WholeSource(plan.codec, plan.table_plan), spec.job.source)
         before = SpanReceipt.of_load(WHOLE, 0, resume.offset, resume)
         # The last row of a key wins: spans that write by key go one after the other.
         # Those of an atomic load are put in order when they are moved.
-        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan))
-        return SpanPlanDraft(replace(cut, before=before if begun else None, ordered=ordered), spans)
+        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan.table_plan))
+        return SpanPlanDraft(replace(plan, before=before if begun else None, ordered=ordered), spans)
 
 
 def ignore_progress(progress: Progress) -> None:

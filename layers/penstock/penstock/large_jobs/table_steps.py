@@ -17,7 +17,8 @@ from penstock.destinations.ports import TableSink
 from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError
 from penstock.formats import Within, open_source
 from penstock.formats.boundaries import HEAD, Text, text_of
-from penstock.large_jobs.job_files import WHOLE, JobSpec, SpanPlan
+from penstock.large_jobs.job_files import JobSpec
+from penstock.large_jobs.span_plan import WHOLE, TableSpans
 from penstock.limits import Budget
 from penstock.model.job import Progress, Receipt
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
@@ -88,7 +89,7 @@ class TableSteps:
     def load(
         self,
         spec: JobSpec,
-        cut: SpanPlan,
+        spans: TableSpans,
         span: Span,
         pieces: Iterable[bytes],
         *,
@@ -101,9 +102,6 @@ class TableSteps:
         ``ended`` looks whether the execution has ended; then LeaseLostError is raised. Raises TooManyRejectsError as
         soon as this span alone has more rejects than the route allows.
         """
-        plan, within = cut.plan, cut.within
-        if plan is None or within is None:
-            raise TypeError(f"not cut at records: {spec.job.source.uri}")
 
         def check() -> None:
             if ended():
@@ -111,23 +109,23 @@ class TableSteps:
 
         with self.open_sink(spec.job.id, span.number) as sink:
             sink.hold(holder, ended)
-            resume = sink.begin(plan)
+            resume = sink.begin(spans.table_plan)
             if ended():
                 # `abort` may have dropped what was staged, and `begin` may have staged it again.
                 sink.abort()
             check()
             loader = RowLoader(
                 sink,
-                plan,
+                spans.table_plan,
                 resume,
-                RejectWriter(self.rejects, spec.job, plan, span.number),
+                RejectWriter(self.rejects, spec.job, spans.table_plan, span.number),
                 self.form,
                 self.budget.batch,
                 check=check,
                 heartbeat=lambda reached: heartbeat(_share(span, reached)),
-                is_all=cut.spans == 1 and cut.before is None,
+                is_all=spans.count == 1 and spans.before is None,
             )
-            return loader.load(pieces, replace(within, offset=span.start, row=span.first_row))
+            return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
         """Raises TooManyRejectsError when all spans together have more rejects than the route allows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -16,16 +16,14 @@ from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictE
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.job_files import (
     JOB_SPEC,
-    SPAN_PLAN,
-    WHOLE,
     JobFolder,
     JobSpec,
-    SpanPlan,
     Upload,
     spans_of,
     upload_name,
 )
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.span_plan import WHOLE, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.span_reader import span_bytes
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import Budget
@@ -63,13 +61,13 @@ class Worker:
         Raises LeaseLostError when the job has ended, NotEnoughTimeError, and what sources and sinks raise.
         """
         folder = JobFolder(self.files, job_id)
-        spec, cut = folder.get(JobSpec, JOB_SPEC), folder.get(SpanPlan, SPAN_PLAN)
+        spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
         there = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
         left = [span for span in spans if span.number not in there]
         for number, span in enumerate(left):
             try:
-                self._deliver_whole(_Task(folder, spec, cut, span, execution, round_, deadline))
+                self._deliver_whole(_Task(folder, spec, plan, span, execution, round_, deadline))
             except NotEnoughTimeError:
                 if not number:
                     raise
@@ -79,13 +77,13 @@ class Worker:
     def _deliver_whole(self, task: _Task) -> None:
         uri = task.spec.job.source.uri
         # Not for parts of an upload, which is gone with its job: 10,000 workers would read the one item of it.
-        if (task.cut.plan or task.span.number == WHOLE) and self._ended(task):
+        if not isinstance(task.plan, ObjectSpans) and self._ended(task):
             raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
         try:
             with naming(task.spec.job.source):
                 receipt = self._deliver(task)
         except PublishConflictError:
-            if task.span.number == WHOLE or task.cut.plan or task.round_ >= UPLOADS:
+            if not isinstance(task.plan, ObjectSpans) or task.round_ >= UPLOADS:
                 raise
             # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
             self.executions.begin_round(task.spec.job.id, task.execution, task.round_ + 1)
@@ -94,23 +92,28 @@ class Worker:
 
     def _deliver(self, task: _Task) -> SpanReceipt:
         began, at = self.clock(), self.now()
-        if task.span.number == WHOLE:
-            receipt = self._whole(task)
-        else:
-            pieces = span_bytes(
-                self.objects,
-                self.files,
-                task.spec.job.source,
-                task.span,
-                codec=task.cut.codec,
-                budget=self.budget,
-                deadline=task.deadline,
-                margin=self.margin,
-            )
-            with closing(pieces):
-                deliver = self._load if task.cut.plan else self._upload
-                receipt = deliver(task, pieces, self._heartbeat(task))
+        match task.plan:
+            case ObjectSpans():
+                with closing(self._pieces(task)) as pieces:
+                    receipt = self._upload(task, pieces, self._heartbeat(task))
+            case TableSpans() as spans:
+                with closing(self._pieces(task)) as pieces:
+                    receipt = self._load(task, spans, pieces, self._heartbeat(task))
+            case _:
+                receipt = self._whole(task)
         return replace(receipt, seconds=self.clock() - began, began=at)
+
+    def _pieces(self, task: _Task) -> Generator[bytes, None, None]:
+        return span_bytes(
+            self.objects,
+            self.files,
+            task.spec.job.source,
+            task.span,
+            codec=task.plan.codec,
+            budget=self.budget,
+            deadline=task.deadline,
+            margin=self.margin,
+        )
 
     def _ended(self, task: _Task) -> bool:
         return self.executions.job_state(task.spec.job.id, task.execution).final
@@ -137,12 +140,12 @@ class Worker:
             parts, size, crc32 = sink.finish()
         return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
 
-    def _load(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
+    def _load(self, task: _Task, spans: TableSpans, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
         span = task.span
         steps = self.tables(task.spec.job.route.store)
         loaded = steps.load(
             task.spec,
-            task.cut,
+            spans,
             span,
             pieces,
             holder=task.execution,
@@ -186,7 +189,7 @@ class _Task:
 
     folder: JobFolder
     spec: JobSpec
-    cut: SpanPlan
+    plan: SpanPlan
     span: Span
     execution: str
     round_: int

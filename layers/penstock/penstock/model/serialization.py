@@ -26,7 +26,7 @@ _MESSAGE = 500
 
 KIND, VERSION = "kind", "version"
 # Classes that were renamed since the first release: documents keep the first name.
-_FIRST_NAMES = {"JobSpec": "Ticket", "SpanPlan": "Cut"}
+_FIRST_NAMES = {"JobSpec": "Ticket", "SpanPlanDocument": "Cut"}
 # Of every form there is.
 CURRENT_VERSION = 1
 # Metadata of a field that is written only where it is not the default: documents stay as the first release wrote them.

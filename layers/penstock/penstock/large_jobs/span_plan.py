@@ -1,0 +1,147 @@
+"""How the state machine delivers a job: the whole source at once, spans of an object, or spans of a table load.
+
+`plan` decides it once and leaves it in the work bucket; every later step goes by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.errors import IncompleteJobError
+from penstock.model.span import SpanReceipt, Within
+from penstock.model.table import TablePlan
+
+# The number of the span that is a whole source, and of the one that ingest loads before it hands a job over.
+WHOLE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSource:
+    """The source cannot be split: span 0 is all of it, delivered as ingest delivers it.
+
+    ``table_plan`` is that of a table job, with its columns. ``execution`` is the one that planned.
+    """
+
+    codec: str
+    table_plan: TablePlan | None = None
+    execution: str = ""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        return (WHOLE,)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSpans:
+    """Spans 1 to ``count`` fill the parts of one multipart upload.
+
+    ``total`` and ``crc32`` are of the decoded source; ``crc32`` is None where nothing declares it. ``warnings`` come
+    from the index.
+    """
+
+    codec: str
+    count: int
+    total: int
+    crc32: int | None = None
+    warnings: tuple[str, ...] = ()
+    execution: str = ""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        return range(1, self.count + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpans:
+    """Spans 1 to ``count`` hold whole records, which are loaded into tables.
+
+    ``table_plan`` has its columns, and ``within`` is what the parser of a span needs to know of the source's start.
+    ``before`` is what ingest had loaded when it handed the job over. ``ordered``: the spans are loaded one after the
+    other. The rest is as in `ObjectSpans`.
+    """
+
+    codec: str
+    count: int
+    total: int
+    table_plan: TablePlan
+    within: Within
+    crc32: int | None = None
+    warnings: tuple[str, ...] = ()
+    before: SpanReceipt | None = None
+    ordered: bool = False
+    execution: str = ""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        return range(1, self.count + 1)
+
+
+SpanPlan = WholeSource | ObjectSpans | TableSpans
+
+
+@dataclass(frozen=True, slots=True)
+class SpanPlanDocument:
+    """A span plan as it is stored. Its fields are those of the first release, which every release reads.
+
+    ``spans`` is 0 for a whole source. ``plan`` is set for table jobs, and ``within`` where they have spans.
+    """
+
+    codec: str
+    spans: int
+    total: int = -1
+    crc32: int | None = None
+    warnings: tuple[str, ...] = ()
+    plan: TablePlan | None = None
+    within: Within | None = None
+    before: SpanReceipt | None = None
+    ordered: bool = False
+    execution: str = ""
+
+
+def to_document(plan: SpanPlan) -> SpanPlanDocument:
+    """The document to store for a plan."""
+    match plan:
+        case WholeSource():
+            return SpanPlanDocument(plan.codec, WHOLE, plan=plan.table_plan, execution=plan.execution)
+        case ObjectSpans():
+            return SpanPlanDocument(
+                plan.codec, plan.count, plan.total, plan.crc32, plan.warnings, execution=plan.execution
+            )
+        case TableSpans():
+            return SpanPlanDocument(
+                plan.codec,
+                plan.count,
+                plan.total,
+                plan.crc32,
+                plan.warnings,
+                plan.table_plan,
+                plan.within,
+                plan.before,
+                plan.ordered,
+                plan.execution,
+            )
+
+
+def from_document(document: SpanPlanDocument) -> SpanPlan:
+    """The plan that a document holds. Raises IncompleteJobError when a field is missing."""
+    if not document.spans:
+        return WholeSource(document.codec, document.plan, document.execution)
+    if document.plan is None:
+        return ObjectSpans(
+            document.codec, document.spans, document.total, document.crc32, document.warnings, document.execution
+        )
+    if document.within is None:
+        raise IncompleteJobError("the stored plan of a table load does not say how its records are parsed")
+    return TableSpans(
+        document.codec,
+        document.spans,
+        document.total,
+        document.plan,
+        document.within,
+        document.crc32,
+        document.warnings,
+        document.before,
+        document.ordered,
+        document.execution,
+    )
