@@ -1,7 +1,7 @@
-# Every target sets up what it needs, once. A fresh machine needs Python 3.11 or newer, with venv, and make.
+# Every target installs what it needs, once. A new machine needs Python 3.11 or newer, with venv, and make.
 
 PYTHON ?= python3
-# One choice for the build and the template: wheels and parameters follow it.
+# The build and the template use the same values: they determine wheels and parameters.
 PENSTOCK_RUNTIME ?= python3.14
 PENSTOCK_ARCHITECTURE ?= x86_64
 
@@ -9,13 +9,13 @@ VENV := .venv/bin
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
 DOCS := .tools/docs/installed
-# Twice --quiet: errors are told, and not each index of a pip.conf that lacks a package.
+# --quiet twice: pip prints errors, but no line for each index of a pip.conf that does not have a package.
 PIP_INSTALL := $(VENV)/python -m pip install --quiet --quiet --no-compile
-# The SAM CLI is called by its path: `tools` makes it before, and knows when it is out of date.
+# The SAM CLI is called by its path. `tools` installs it and updates it when its pins change.
 SAM := .tools/sam/bin/sam
 
 export SAM_CLI_TELEMETRY := 0
-# Some containers set it. Without bytecode each of the thousand processes that tests start compiles all it imports.
+# Some containers set it. Without bytecode, each of the thousand processes that tests start compiles all its imports.
 unexport PYTHONDONTWRITEBYTECODE
 export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
@@ -38,26 +38,26 @@ tools: $(INSTALLED)
 
 setup: tools ## Install everything that the other targets need
 
-demo: tools ## Start the local stack, decode real files, check every byte, leave nothing running
+demo: tools ## Start the local stack, decode real files, check every byte, and stop the stack
 	@$(VENV)/python -m penstock_local.demo
 
 local: tools ## Start the local stack and print its endpoint and names
 	@$(VENV)/penstock local up
 
-sam-local: tools ## Put every event of every function through `sam local invoke` and check the answers; needs Docker on Linux
+sam-local: tools ## Send every event to its function with `sam local invoke` and check the answers; needs Docker on Linux
 	@$(VENV)/python -m penstock_local.sam_local
 
-# Four processes on two cores: many tests wait.
-test: lint types validate ## Run all checks, and the tests in their short form, in a quarter of an hour
+# Four processes on two cores, because many tests wait.
+test: lint types validate ## Run all checks, and the tests in their short form, in 15 minutes
 	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour
 	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-check: lint types ## Run what every change needs, in two minutes: style, types and unit tests
+check: lint types ## Check style and types and run the unit tests, in two minutes; for every change
 	@$(VENV)/python -m pytest --numprocesses 2 tests/unit
 
-contract-localstack: tools ## Hold the contracts of S3 and SQS against LocalStack, which was validated against AWS
+contract-localstack: tools ## Run the contracts of S3 and SQS on LocalStack, which was validated against AWS
 	@$(VENV)/python -m penstock_local.tools localstack
 	@$(VENV)/python -m pytest tests/contract -m localstack --localstack
 
@@ -75,7 +75,7 @@ build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCH
 	@$(SAM) build --parameter-overrides Runtime=$(PENSTOCK_RUNTIME) Architecture=$(PENSTOCK_ARCHITECTURE)
 
 $(BENCH): $(INSTALLED) requirements/bench.txt
-	@echo "Installing what Penstock is compared with into .venv (once)"
+	@echo "Installing the tools that benchmarks compare Penstock with into .venv (once)"
 	@$(PIP_INSTALL) --requirement requirements/bench.txt --constraint requirements/dev.lock
 	@touch $@
 
@@ -88,24 +88,24 @@ $(DOCS): requirements/docs.txt requirements/docs.lock
 docs: $(DOCS) ## Build the documentation site into site/; broken links are errors
 	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --strict --quiet
 
-# In an hour: make bench. In minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
+# An hour: make bench. Minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
 BENCH_FORM ?=
-bench: tools $(BENCH) ## Measure time, CPU, memory and dollars beside what people use, at Lambda's sizes
+bench: tools $(BENCH) ## Measure time, CPU, memory and dollars, compared with other tools, at Lambda's sizes
 	@$(VENV)/python -m benchmarks $(BENCH_FORM)
 
-faults: tools ## Break connections, services and processes around 500 jobs, by seed, and check every result
+faults: tools ## Run 500 jobs with failing connections, services and processes, by seed, and check every result
 	@$(VENV)/python -m faults --runs 500 --seed 1
 
-audit: tools ## Look up vulnerabilities and licences of what ships, and scan the template; needs the network
+audit: tools ## Check packages that ship for vulnerabilities and licences, and scan the template; needs the network
 	@$(SAM) validate --lint
 	@$(VENV)/python -m penstock_local.audit
 
-# For some of the targets: make fuzz FUZZ="--seconds 60 --seed 7 xlsx json"
+# Some targets only: make fuzz FUZZ="--seconds 60 --seed 7 xlsx json"
 FUZZ ?= --seconds 600
-fuzz: $(INSTALLED) ## Damage everything that is read from outside, see whether it is refused, and draw new examples
+fuzz: $(INSTALLED) ## Read damaged input of every kind and check that it is rejected; run property tests with random examples
 	@PYTHONPATH=tests $(VENV)/python -m fuzz $(FUZZ)
 	@$(VENV)/python -m pytest --numprocesses 2 -m hypothesis --hypothesis-profile=drawn
 
-clean: ## Remove all that was built or installed
+clean: ## Remove everything that was built or installed
 	rm -rf .venv .tools site .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Sample files of the media kind: python examples/media/generate.py FOLDER [--files N] [--records M] [--seed S]."""
+"""Write sample files of typed records: examples/media/generate.py FOLDER [--files N] [--records M] [--seed S]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNS = ("", "!", "?", ": Part II", " & Sons", " (Live)", " - Remix")
 
 
 def media_files(files: int, records: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Name and content of ``files`` JSON files of ``records`` typed records each; the same for the same seed."""
+    """Name and content of ``files`` JSON files with ``records`` typed records each. The seed determines the content."""
     source = random.Random(seed)
     for number in range(files):
         rows = [_record(source) for _ in range(records)]

@@ -1,5 +1,5 @@
--- Three kinds of records, three tables. What can be computed is computed by PostgreSQL, so that every writer agrees:
--- generated columns and defaults are not among the route's columns.
+-- One table for each type of record. PostgreSQL computes generated columns and defaults, so that all writers agree.
+-- The route does not name these columns.
 
 CREATE TABLE songs (
     artist_name    text NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE movies (
     is_adult          boolean,
     release_date      date,
     ingestion_time    timestamptz NOT NULL DEFAULT now(),
-    -- Lower case, spaces to underscores, other signs dropped: "WALL·E: The Movie" -> "walle_the_movie".
+    -- Lower case, underscores for spaces, no other characters: "WALL·E: The Movie" -> "walle_the_movie".
     original_title_normalized text GENERATED ALWAYS AS
         (regexp_replace(replace(lower(original_title), ' ', '_'), '[^[:alnum:]_]', '', 'g')) STORED
 );
