@@ -496,7 +496,7 @@ def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[in
 def test_when_dynamodb_keeps_leaving_receipts_out_they_must_be_asked_for_later(met: Callable[[int], Stores]) -> None:
     stores = met(0)
     stores.begin()
-    with pytest.raises(ServiceUnavailableError, match="left items out"):
+    with pytest.raises(ServiceUnavailableError, match="items are missing"):
         stores.executions.receipts(JOB.id, EXECUTION, range(7 * ATTEMPTS + 1))
 
 

@@ -105,7 +105,7 @@ def test_if_none_is_whole_the_service_is_unavailable(
 ) -> None:
     with (
         serving(body, kept, cuts=9) as server,
-        pytest.raises(ServiceUnavailableError, match="cut short"),
+        pytest.raises(ServiceUnavailableError, match="truncated"),
         translating("asking"),
     ):
         ask(client(service, server))

@@ -220,7 +220,7 @@ def test_a_run_goes_where_the_stack_would_send_it(lake: Lake, server: str, stack
 def test_a_stack_that_is_not_there_is_told(server: str) -> None:
     result = run("explain", "s3://x/y", "--stack", "nope", "--endpoint-url", server)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "there is no stack nope in us-east-1" in result.stderr
+    assert "stack nope does not exist in us-east-1" in result.stderr
 
 
 def test_an_object_that_is_not_there_is_told(lake: Lake) -> None:

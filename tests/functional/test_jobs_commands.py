@@ -325,7 +325,7 @@ def test_a_stack_that_does_not_exist_is_one_line_and_a_hint(command: tuple[str, 
     with mock_aws():
         result = run(*command)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"Error: there is no stack {STACK} in us-east-1\n")
+    assert result.stderr.startswith(f"Error: stack {STACK} does not exist in us-east-1\n")
     assert "--stack" in result.stderr
 
 

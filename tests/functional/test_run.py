@@ -100,7 +100,7 @@ def test_quiet_says_nothing(file: Path, tmp_path: Path) -> None:
 def test_a_truncated_file_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"before")
     file.write_bytes(file.read_bytes()[:-9])
-    refused(run(file, "--to", tmp_path / "out"), "orders.csv.gz: ", "get the whole of it")
+    refused(run(file, "--to", tmp_path / "out"), "orders.csv.gz: ", "get the complete file")
     assert (tmp_path / "out").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders.csv.gz", "out"]
 
@@ -546,7 +546,7 @@ def test_a_truncated_file_on_standard_output_is_a_failure(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     ran = subprocess.run([COMMAND, "run", str(file), "--to", "-"], capture_output=True, check=False, timeout=60)
     assert (ran.returncode, ran.stdout[:20]) == (1, TEXT[:20])
-    assert b"The file was cut short" in ran.stderr
+    assert b"The file is incomplete" in ran.stderr
 
 
 def test_who_reads_no_further_ends_a_run_quietly(tmp_path: Path) -> None:

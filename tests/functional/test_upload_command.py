@@ -410,7 +410,11 @@ def test_a_state_that_cannot_be_read_is_refused_until_restart(
 def test_a_second_upload_of_the_same_file_at_once_is_refused(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with hold_state(state, "it"):
-        refused(upload(big, "s3://lake/twice", "--state", state), "already being uploaded", "Wait until it ends")
+        refused(
+            upload(big, "s3://lake/twice", "--state", state),
+            "already being uploaded",
+            "Wait until the other process ends",
+        )
     assert proxy.log == []
     assert upload(big, "s3://lake/twice", "--state", state).exit_code == 0
 
@@ -557,7 +561,7 @@ def test_abort_by_age_ends_all_that_are_older(proxy: FaultyS3, unfinished: str) 
 def test_abort_leaves_an_upload_alone_that_is_under_way(proxy: FaultyS3, unfinished: str, tmp_path: Path) -> None:
     (name,) = states(tmp_path)
     with hold_state(tmp_path / "data/penstock/uploads" / name, "it"):
-        refused(run("abort", f"s3://lake/{unfinished}"), "already being uploaded", "Wait until it ends")
+        refused(run("abort", f"s3://lake/{unfinished}"), "already being uploaded", "Wait until the other process ends")
         result = run("abort", f"s3://lake/{unfinished}", "--older-than", "0s")
         assert (result.exit_code, result.stdout) == (0, "No unfinished uploads.\n")
         assert "skipped" in result.stderr

@@ -194,7 +194,7 @@ def test_credentials_that_expire_in_mid_job_are_no_fault_of_the_job(service: str
     client.meta.events.register(f"before-send.{service}", answer)
     with pytest.raises(ServiceUnavailableError, match="ExpiredToken") as caught, translating(RIGHT):
         CALLS[service](client)
-    assert "tried again" in caught.value.hint
+    assert "retried" in caught.value.hint
 
 
 @pytest.mark.parametrize("missing", [SourceGoneError, DestinationMissingError, ConfigurationError])

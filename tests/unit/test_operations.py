@@ -177,7 +177,7 @@ def test_a_job_that_another_route_has_superseded_says_so_when_it_is_redriven(pla
 
 
 def test_what_an_execution_left_cannot_be_cleaned_up_where_the_stack_names_no_abort() -> None:
-    with pytest.raises(ConfigurationError, match="does not name its function `abort`"):
+    with pytest.raises(ConfigurationError, match="do not name its function `abort`"):
         AbortFunction(lambda: None, "", wait=True)("0a1b", "0a1b-2", {})
 
 

@@ -1,4 +1,4 @@
-"""Functions of the stack that others call."""
+"""Calls the function `abort` of the stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.errors import ConfigurationError, ServiceUnavailableError
 
 
 class AbortFunction:
-    """Asks for `abort`, and waits for its end where told to. The client is made for the first call."""
+    """Calls `abort`, and waits for its result if ``wait`` is set. The client is created for the first call."""
 
     def __init__(self, client: Callable[[], Any], name: str, *, wait: bool = False) -> None:
         self._client = client
@@ -19,15 +19,15 @@ class AbortFunction:
         self._type = "RequestResponse" if wait else "Event"
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, str]) -> None:
-        """Not waited for, Lambda answers as soon as the call is in its queue.
+        """Call `abort`. Without ``wait``, Lambda responds as soon as the call is in its queue.
 
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
         """
         if not self._name:
             raise ConfigurationError(
-                f"what execution {execution} left of job {job_id} cannot be cleaned up: the stack does not name its "
-                "function `abort`, for it was deployed by an earlier Penstock",
-                hint="Deploy it again, then redrive the job.",
+                f"job {job_id} cannot be cleaned up after execution {execution}: the outputs of the stack, deployed "
+                "by an earlier release, do not name its function `abort`",
+                hint="Deploy the stack again, then redrive the job.",
             )
         payload = json.dumps({"job": job_id, "attempt": execution, "error": dict(error)})
         with translating(f"lambda:InvokeFunction on {self._name}", missing=ConfigurationError):
@@ -35,5 +35,5 @@ class AbortFunction:
         if answer.get("FunctionError"):
             raise ServiceUnavailableError(
                 f"{self._name} failed: {answer['Payload'].read().decode(errors='replace')[:500]}",
-                hint="Its log says why. The reconciler calls it again.",
+                hint="See the log of the function. The reconciler calls it again.",
             )

@@ -1,4 +1,4 @@
-"""A person's clients: of a profile, or of an account whose keys are known."""
+"""Clients of the command: for a profile, or for known access keys."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_
 
 @dataclass(frozen=True)
 class Access:
-    """Which account, region and endpoint; what is empty is found by botocore's own rules, which are boto3's.
+    """Account, region and endpoint. Empty fields are resolved by botocore's rules, which are those of boto3.
 
-    Clients of one access share a session, with its credentials and what it has parsed.
+    Clients of one Access share a session, with its credentials and its parsed data.
     """
 
     profile: str = ""
@@ -31,7 +31,7 @@ class Access:
     secret_access_key: str = ""
 
     def client(self, service: str, config: Config = _CONFIG) -> Any:
-        """A client of one service. Raises ConfigurationError for a profile, region or endpoint that is none."""
+        """Create a client of one service. Raises ConfigurationError for an invalid profile, region or endpoint."""
         with cli_errors(f"the {service} client", again=RUN_AGAIN):
             try:
                 return self._session.create_client(
@@ -53,9 +53,9 @@ class Access:
 
 
 def parse_time(value: str) -> datetime:
-    """Any time that AWS sends; those of listings forty times as fast as botocore's own parser."""
+    """Parse a time that AWS sends. Times of listings are parsed forty times as fast as by botocore's parser."""
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        found: datetime = parse_timestamp(value)
-        return found
+        parsed: datetime = parse_timestamp(value)
+        return parsed

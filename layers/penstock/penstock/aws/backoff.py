@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""How long to wait before a retry."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Full jitter: a random delay up to ``base`` seconds, doubled with every failure in a row, at most ``cap``.
+    """Full jitter: a random delay of up to ``base`` seconds, doubled with every failure in a row, at most ``cap``.
 
-    ``attempts`` failures in a row are the end.
+    There are no more retries after ``attempts`` failures in a row.
     """
 
     attempts: int = 5
@@ -20,5 +20,5 @@ class Backoff:
     draw: Callable[[], float] = random.random
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row."""
+        """Return the seconds to wait after so many failures in a row."""
         return self.draw() * min(self.cap, self.base * 2.0 ** (failures - 1))

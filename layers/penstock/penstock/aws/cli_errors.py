@@ -1,4 +1,4 @@
-"""What AWS refuses, told to a person at a terminal: the errors of `aws_errors`, each with a way out that fits there."""
+"""Errors of AWS for a user at a terminal: the errors of `aws.errors`, with hints that fit there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from penstock.aws.cli_hints import hint_for
 from penstock.aws.errors import code_of, translating
 from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
 
-_AGAIN = "then run the same command again: it goes on where it stopped."
+_AGAIN = "then run the same command again: it resumes where it stopped."
 RUN_AGAIN = "then run the same command again."
 
 _BY_CODE = {
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
-        f"The credentials have expired: renew them (`aws sso login`, for instance), {_AGAIN}",
+        f"The credentials have expired: renew them (for example with `aws sso login`), {_AGAIN}",
     ),
     **dict.fromkeys(
         ("RequestTimeTooSkewed", "RequestInTheFuture"),
@@ -28,7 +28,7 @@ _BY_CODE = {
         f"The access key is not valid here: check --profile, --endpoint-url and `aws configure`, {_AGAIN}",
     ),
     "NoSuchBucket": "Check the bucket's name and --profile, or create it: aws s3 mb s3://BUCKET",
-    "NoSuchUpload": "Somebody ended the upload. Run the same command again: it begins anew.",
+    "NoSuchUpload": "The upload was ended elsewhere. Run the same command again: it starts over.",
 }
 _WRONG_REGION = frozenset(
     {
@@ -39,25 +39,25 @@ _WRONG_REGION = frozenset(
         "TemporaryRedirect",
     }
 )
-# What went wrong before anything was sent; the first that fits.
+# Errors before a request was sent; the first match wins.
 _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((boto.SSOError, boto.TokenRetrievalError), f"Sign in again (`aws sso login`), {_AGAIN}"),
     (
         (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError),
         f"Provide credentials (`aws configure`, AWS_PROFILE, or --profile NAME), {_AGAIN}",
     ),
-    ((boto.ProfileNotFound,), "`aws configure list-profiles` lists those that there are."),
+    ((boto.ProfileNotFound,), "List the profiles with `aws configure list-profiles`."),
     ((boto.HTTPClientError, boto.ConnectionError), f"Check the network and --endpoint-url, {_AGAIN}"),
-    ((boto.ParamValidationError,), "Correct what the command was given."),
+    ((boto.ParamValidationError,), "Correct the arguments of the command."),
     ((boto.BotoCoreError,), "Check the AWS configuration: `aws configure list`."),
 )
 
 
 @contextmanager
 def cli_errors(right: str, *, again: str = _AGAIN) -> Iterator[None]:
-    """Raise Penstock's errors for botocore's, as `translating` does, with hints for a person.
+    """Raise Penstock's errors for botocore's, as `translating` does, with hints for a user of the command.
 
-    ``again`` ends those that are about trying again: RUN_AGAIN where nothing goes on.
+    ``again`` ends the hints that suggest a retry: RUN_AGAIN for a command that does not resume.
     """
     try:
         with translating(right, missing=DestinationMissingError):
@@ -78,11 +78,11 @@ def _answered(error: PenstockError, cause: boto.ClientError) -> str:
     code = code_of(cause)
     if code in _WRONG_REGION:
         region = cause.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
-        return f"The bucket is in another region: give --region {region or 'REGION'}, {_AGAIN}"
+        return f"The bucket is in another region: set --region {region or 'REGION'}, {_AGAIN}"
     if code in _BY_CODE:
         return _BY_CODE[code]
     if isinstance(error, AccessDeniedError):
-        return f"Ask for {error.right}, or choose other credentials with --profile; {_AGAIN}"
+        return f"Ask for {error.right}, or choose other credentials with --profile, {_AGAIN}"
     if isinstance(error, ServiceUnavailableError):
         return f"The service is busy or failing: wait a little, {_AGAIN}"
     return error.hint

@@ -1,5 +1,4 @@
-"""What to do about an error, for a person who runs the pipeline on this machine: there is no message, function or
-route, but a command and its options."""
+"""Hints for a user who runs the pipeline on this machine: there is no queue, function or route, but a command."""
 
 from __future__ import annotations
 
@@ -8,27 +7,27 @@ from penstock.errors import PenstockError
 
 _AGAIN = "then run the same command again."
 
-# Instead of the hint that a class has by default.
+# Replaces the default hint of a class.
 _BY_CLASS: dict[type[PenstockError], str] = {
     errors.ServiceUnavailableError: f"Check the address and the network, or wait a little, {_AGAIN}",
-    errors.PublishConflictError: "Something else wrote the destination at the same moment: run the same command again.",
-    errors.TruncatedSourceError: f"The file was cut short: get the whole of it, {_AGAIN}",
-    errors.CodecMismatchError: "Rename the file to what it holds, or give the --codec of its content.",
+    errors.PublishConflictError: "Another writer changed the destination at the same time. Run the same command again.",
+    errors.TruncatedSourceError: f"The file is incomplete: get the complete file, {_AGAIN}",
+    errors.CodecMismatchError: "Rename the file to match its content, or set --codec.",
     errors.HeaderRowError: "Correct the header row, or name the columns with --columns.",
-    errors.UnclosedQuoteError: "Close the quote, double it where it is text, or give another --quote.",
-    errors.RecordsMissingError: "Correct --records or --sheet, or the file.",
-    errors.WorkbookTooLargeError: "Give more --memory, or CSV instead of XLSX.",
-    errors.OutputTooLargeError: "Give more --memory: parts grow with it.",
-    errors.DestinationMissingError: "Create the destination, or correct it.",
-    errors.InvalidTableError: "Correct the columns, or the table, or the file's header.",
-    errors.TooManyRejectsError: "Correct the records that are listed and run it again, or raise --max-rejects.",
+    errors.UnclosedQuoteError: "Close the quote, double it if it is text, or set another --quote.",
+    errors.RecordsMissingError: "Correct --records or --sheet, or correct the file.",
+    errors.WorkbookTooLargeError: "Increase --memory, or convert the file to CSV.",
+    errors.OutputTooLargeError: "Increase --memory: the part size grows with it.",
+    errors.DestinationMissingError: "Create the destination, or correct its name.",
+    errors.InvalidTableError: "Correct the columns, the table or the file's header.",
+    errors.TooManyRejectsError: "Correct the listed records and run the command again, or increase --max-rejects.",
 }
 
 
 def hint_for(error: PenstockError) -> str:
-    """The hint of an error that no AWS service has caused."""
+    """Return the hint of an error that no AWS service caused."""
     if isinstance(error, errors.AccessDeniedError) and error.right.startswith("CONNECT "):
-        return "Correct user and password in the DSN (--dsn, PENSTOCK_POSTGRES_DSN), or let the role connect from here."
+        return "Correct user and password in the DSN (--dsn, PENSTOCK_POSTGRES_DSN), or allow connections from here."
     if error.hint != type(error).default_hint:
         return error.hint
     return _BY_CLASS.get(type(error), error.hint)

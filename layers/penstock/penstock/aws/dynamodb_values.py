@@ -1,7 +1,7 @@
-"""Python values to DynamoDB's JSON, and what an item weighs by DynamoDB's own scale.
+"""Encodes Python values as DynamoDB's JSON, and computes the size of an item as DynamoDB does.
 
-Text is put together directly, without a tree of attribute values between: a third of the CPU of boto3's
-serializer and botocore's, and a tenth of the memory where a document holds many small values.
+The JSON text is built directly, without a tree of attribute values. This takes a third of the CPU of boto3's and
+botocore's serializers, and a tenth of the memory for a document with many small values.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 """
 
@@ -17,22 +17,22 @@ from typing import Any
 MAX_LEVELS = 32
 MAX_DIGITS = 38
 
-# Numbers that Python would round are refused, not rounded.
+# A number that would have to be rounded is refused.
 _EXACT = Context(prec=MAX_DIGITS, Emin=-130, Emax=125, traps=[Inexact, Overflow, Subnormal])
 _BEYOND_PLAIN = 10**MAX_DIGITS
 _LEAST, _BEYOND = 1e-130, 1e126
 
-# Characters of a bad value that a reason quotes.
+# A reason quotes at most this many characters of a bad value.
 _SHOWN = 60
 
 Number = int | float | Decimal
 
 
 def encode(value: object, level: int = 1) -> str:
-    """The attribute value as JSON text. Dates and timestamps become ISO 8601 text, a None inside a document NULL.
+    """Encode an attribute value as JSON text: dates and timestamps as ISO 8601 text, None inside a document as NULL.
 
     Raises ValueError, with a reject's reason, for numbers that DynamoDB would have to round, for documents that are
-    nested too deeply and for types that it does not have.
+    nested too deeply, and for types that DynamoDB does not have.
     """
     if level > MAX_LEVELS:
         raise ValueError(f"is nested deeper than DynamoDB's {MAX_LEVELS} levels")
@@ -47,7 +47,7 @@ def encode(value: object, level: int = 1) -> str:
 
 
 def number_text(value: Number) -> str:
-    """A number as DynamoDB reads it. Raises ValueError for what it cannot hold exactly, NaN and infinities."""
+    """Return a number as DynamoDB reads it. Raises ValueError for inexact numbers, NaN and infinities."""
     if isinstance(value, int):
         return str(value) if -_BEYOND_PLAIN < value < _BEYOND_PLAIN else _exact(Decimal(value))
     if isinstance(value, float):
@@ -106,10 +106,10 @@ _ENCODERS: dict[type, Callable[[Any], str]] = {
 
 
 def item_size(attributes: Iterable[tuple[str, object]]) -> int:
-    """Bytes of an item whose values were encoded: its names and values, in UTF-8.
+    """Return the bytes of an item whose values were encoded: its names and values, in UTF-8.
 
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html, which is vague on
-    numbers: their digits count in pairs, aligned at the decimal point, and a minus counts one.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html is vague about
+    numbers: their digits count in pairs, aligned at the decimal point, and a minus sign counts one.
     """
     return sum(len(name.encode()) + _size(value) for name, value in attributes)
 

@@ -1,4 +1,4 @@
-"""Which service a client speaks to."""
+"""The service that a client connects to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ if TYPE_CHECKING:
 
 
 def endpoint_of(client: S3Client) -> str:
-    """What tells this service from others: empty for AWS, else its URL."""
+    """Return the URL of the service; empty for AWS."""
     url = client.meta.endpoint_url
     return "" if ".amazonaws.com" in url else url

@@ -1,4 +1,4 @@
-"""What AWS answers, in Penstock's words. Decided by error code, status or exception class, never by text."""
+"""Translates errors of AWS into Penstock's errors, by error code, status or exception class, never by text."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from penstock.errors import (
 
 ErrorFactory: TypeAlias = Callable[[str], PenstockError]
 
-# The answer did not arrive, or not whole. urllib3's own class stands for what botocore lets through while a body
-# is read, such as a TLS record that was cut.
+# The response did not arrive, or was incomplete. botocore does not wrap all of urllib3's errors while a body is read,
+# such as a truncated TLS record: hence urllib3's own class.
 TRANSPORT_FAILURES = (
     boto.HTTPClientError,
     boto.ConnectionError,
@@ -32,7 +32,7 @@ TRANSPORT_FAILURES = (
 )
 
 # 5xx and 429 need no entry; these are the codes that AWS also sends with a 4xx status.
-# BadDigest and its kin say that bytes were damaged between this process and S3: sent again, they arrive.
+# BadDigest and the checksum mismatches mean that bytes were damaged between this process and S3: a retry resends them.
 _UNAVAILABLE = frozenset(
     {
         "BadDigest",
@@ -62,10 +62,10 @@ _UNAVAILABLE = frozenset(
         "XAmzContentSHA256Mismatch",
     }
 )
-# A HEAD answer has no body: botocore then gives the status for the code.
+# A HEAD response has no body: botocore then returns the status as the code.
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"})
-# Credentials that were good when the work began: a function's are renewed, so the next attempt has others. S3, STS and
-# query services say ExpiredToken; DynamoDB, SQS and Secrets Manager ExpiredTokenException.
+# Credentials that expired during the work. Those of a function are renewed, so the next attempt has valid ones. S3, STS
+# and query services return ExpiredToken; DynamoDB, SQS and Secrets Manager return ExpiredTokenException.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _NO_CREDENTIALS = frozenset(
     {
@@ -77,7 +77,7 @@ _NO_CREDENTIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-# 405 is what S3 answers for a version that is a delete marker.
+# S3 returns 405 for a version that is a delete marker.
 _MISSING = frozenset(
     {
         "404",
@@ -93,29 +93,29 @@ _MISSING = frozenset(
         "StateMachineDoesNotExist",
     }
 )
-# 416: the pinned object had these bytes. 409: a conditional write met another. NoSuchUpload: someone else ended it.
+# 416: the pinned object had these bytes. 409: two conditional writes collided. NoSuchUpload: the upload was ended.
 _CHANGED = frozenset({"412", "416", "ConditionalRequestConflict", "InvalidRange", "NoSuchUpload", "PreconditionFailed"})
 
-# How services refuse a header that they do not know; so is status 501.
+# Codes by which services refuse an unknown header. Status 501 is treated alike.
 _UNKNOWN_HEADER = frozenset({"InvalidArgument", "InvalidRequest", "MalformedXML", "NotImplemented"})
 
-_UNSUPPORTED_HINT = "The service does not support this request: use another service, or ask its makers."
-_EXPIRED_HINT = "The credentials ran out; the message will be tried again, with those that the function has by then."
-_CREDENTIALS_HINT = "Provide or renew AWS credentials and region; on Lambda, check the function's role."
+_UNSUPPORTED_HINT = "The service does not support this request. Use another service, or ask its vendor."
+_EXPIRED_HINT = "The credentials expired. The message will be retried with the renewed credentials of the function."
+_CREDENTIALS_HINT = "Provide or renew AWS credentials and region. On Lambda, check the function's role."
 
 
 def code_of(error: boto.ClientError) -> str:
-    """The error code of an answer; for one without a body (HEAD) the HTTP status as text."""
+    """Return the error code of a response; for a response without a body (HEAD), the HTTP status as text."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def status_of(error: boto.ClientError) -> int:
-    """The HTTP status of an answer, 0 where there is none."""
+    """Return the HTTP status of a response, or 0 if there is none."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_unsupported(error: boto.ClientError) -> bool:
-    """Whether the service says that it cannot do this at all: trying again changes nothing."""
+    """Whether the service does not support the request: a retry fails too."""
     return code_of(error) == "NotImplemented" or status_of(error) == HTTPStatus.NOT_IMPLEMENTED
 
 
@@ -131,11 +131,11 @@ def translating(
     """Raise Penstock's errors for botocore's.
 
     ``right`` is the action and the resource, such as ``s3:PutObject on s3://bucket/key``; it begins every message.
-    ``missing`` makes the error for what does not exist, ``changed`` the one for a failed precondition.
+    ``missing`` creates the error for a resource that does not exist, ``changed`` the error for a failed precondition.
 
-    Raises ServiceUnavailableError for throttling, 5xx, timeouts, lost connections and credentials that expired,
-    AccessDeniedError, ConfigurationError for credentials that are none, ``missing``, ``changed``, and
-    RequestRefusedError for any other refusal.
+    Raises ServiceUnavailableError for throttling, 5xx, timeouts, lost connections and expired credentials,
+    AccessDeniedError, ConfigurationError for invalid credentials, ``missing``, ``changed``, and RequestRefusedError for
+    any other refusal.
     """
     try:
         yield
@@ -146,17 +146,17 @@ def translating(
     except boto.ParamValidationError as error:
         raise RequestRefusedError(f"{right}: {' '.join(str(error).split())}") from error
     except boto.BotoCoreError as error:
-        # Nothing was sent: no credentials, no region, no such profile, an endpoint that is none.
+        # Nothing was sent: credentials or region are missing, or profile or endpoint are invalid.
         raise ConfigurationError(f"{right}: {error}", hint=_CREDENTIALS_HINT) from error
 
 
-def _answered(  # noqa: PLR0911  # a table of answers
+def _answered(  # noqa: PLR0911  # a table of responses
     error: boto.ClientError, right: str, missing: ErrorFactory, changed: ErrorFactory
 ) -> PenstockError:
     code = code_of(error)
     status = status_of(error)
-    said = error.response.get("Error", {}).get("Message", "")
-    message = f"{right}: {code}: {said}" if said else f"{right}: {code}"
+    detail = error.response.get("Error", {}).get("Message", "")
+    message = f"{right}: {code}: {detail}" if detail else f"{right}: {code}"
     if is_unsupported(error):
         return RequestRefusedError(f"{message} (not supported)", hint=_UNSUPPORTED_HINT)
     if code in _UNAVAILABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -164,7 +164,7 @@ def _answered(  # noqa: PLR0911  # a table of answers
     if code in _EXPIRED:
         return ServiceUnavailableError(message, hint=_EXPIRED_HINT)
     if code in _DENIED:
-        return AccessDeniedError(right, detail=said)
+        return AccessDeniedError(right, detail=detail)
     if code in _NO_CREDENTIALS:
         return ConfigurationError(message, hint=_CREDENTIALS_HINT)
     if code in _MISSING:

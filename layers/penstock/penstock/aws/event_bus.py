@@ -13,13 +13,13 @@ SOURCE = "penstock"
 
 
 class DefaultEventBus:
-    """Implements ``EventBus``. The client is made for the first event."""
+    """Implements ``EventBus``. The client is created for the first event."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
 
     def put(self, kind: str, detail: Mapping[str, object]) -> None:
-        """PutEvents answers 200 for entries that it did not take.
+        """PutEvents returns status 200 even if it refuses entries.
 
         https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """

@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class LambdaContext(Protocol):
-    """The part of the context object that matters here."""
+    """The part of the context object that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 class LambdaDeadline:
-    """Remaining time as Lambda itself counts it, or less: ``limit`` seconds from now where that is above 0."""
+    """The remaining time of the invocation, or less: at most ``limit`` seconds from now if ``limit`` is above 0."""
 
     def __init__(self, context: LambdaContext, limit: float = 0.0) -> None:
         self._context = context
-        self._kept_back = max(0.0, self._actual() - limit) if limit else 0.0
+        self._reserved = max(0.0, self._actual() - limit) if limit else 0.0
 
     def remaining(self) -> float:
-        return self._actual() - self._kept_back
+        return self._actual() - self._reserved
 
     def _actual(self) -> float:
         return self._context.get_remaining_time_in_millis() / 1000

@@ -1,4 +1,4 @@
-"""How many invocations this account may run at once."""
+"""The Lambda concurrency quota of this account."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from penstock.aws.errors import translating
 from penstock.errors import AccessDeniedError, ServiceUnavailableError
 
-# What a new account may have: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+# The quota of a new account: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 NEW_ACCOUNT = 10
 
 
 def lambda_concurrency(client: Callable[[], Any]) -> int:
-    """What is not reserved of the account's quota; that of a new account where nobody may or can tell.
+    """Return the unreserved concurrency of the account; that of a new account if it cannot be read.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
     """

@@ -13,12 +13,12 @@ from penstock.aws.errors import code_of, translating
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# SQS refuses what would hide a message for more than 12 hours since it was received; a batch may have waited for
-# 5 minutes and been worked on for 15.
+# SQS refuses to hide a message for more than 12 hours after it was received. A batch may have waited for 5 minutes and
+# been processed for 15.
 MAX_SECONDS = 12 * 3600 - 20 * 60
 
-# The message was deleted or delivered again meanwhile: there is nothing left to postpone. InvalidParameterValue is said
-# of the receipt handle of one that was deleted; the other parameter is always valid.
+# The message was deleted or delivered again: there is nothing to postpone. SQS returns InvalidParameterValue for the
+# receipt handle of a deleted message; the other parameter is always valid.
 _NO_LONGER_OURS = frozenset(
     {
         "AWS.SimpleQueueService.MessageNotInflight",
@@ -30,7 +30,7 @@ _NO_LONGER_OURS = frozenset(
 
 
 class SqsQueue:
-    """Implements ``MessageQueue``. ``connect`` makes the client when the first message has to be postponed."""
+    """Implements ``MessageQueue``. ``connect`` creates the client when the first message is postponed."""
 
     def __init__(self, connect: Callable[[], SQSClient]) -> None:
         self._connect = connect
@@ -52,7 +52,7 @@ class SqsQueue:
                     raise
 
     def _url(self, queue_arn: str) -> str:
-        """Built from arn:aws:sqs:region:account:name: to ask for it would be a call and a right more."""
+        """Build the URL from arn:aws:sqs:region:account:name. GetQueueUrl would need a call and a permission."""
         account, name = queue_arn.split(":")[4:6]
         return f"{self._client.meta.endpoint_url}/{account}/{name}"
 
@@ -70,7 +70,7 @@ class SqsEvents:
 
 
 class SqsDeadLetters:
-    """Implements ``DeadLetterQueue``. What is received is hidden for as long as a run needs it."""
+    """Implements ``DeadLetterQueue``. Received messages are hidden for HIDDEN_SECONDS."""
 
     HIDDEN_SECONDS = 10
 

@@ -1,6 +1,6 @@
-"""Retries, with a wait that grows: of a call, of a stream, and of requests that leave something out.
+"""Retries with backoff: of a call, of a stream, and of requests that process only some of their items.
 
-`Backoff` says how many attempts there are and how long each wait is. ``sleep`` takes the seconds of a wait.
+`Backoff` sets the number of attempts and the length of each wait. ``sleep`` takes the seconds of a wait.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def resuming(
 ) -> Generator[T, None, None]:
     """Yield the items of ``rest()``. After an error, call ``rest`` again: it returns the items that are still missing.
 
-    Errors are retried as in `retrying`, but every item starts the count of attempts anew: ``backoff.attempts``
-    failures in a row, without an item between them, are the end.
+    Errors are retried as in `retrying`, but every item resets the count of failures: the error is raised after
+    ``backoff.attempts`` failures in a row without an item between them.
     """
     failures = 0
     while True:
@@ -60,7 +60,7 @@ def resuming(
 
 
 def attempts(backoff: Backoff, sleep: Callable[[float], object]) -> Iterator[int]:
-    """Yield the number of each attempt, from 1, and wait after it. The caller leaves the loop once nothing is left."""
+    """Yield the number of each attempt, from 1, and wait after it. The caller leaves the loop when it is done."""
     for number in range(1, backoff.attempts + 1):
         yield number
         sleep(backoff.delay(number))

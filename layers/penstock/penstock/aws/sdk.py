@@ -1,6 +1,6 @@
-"""Sessions of botocore, quick to begin with: a cold start makes one, and so does a command.
+"""Sessions of botocore that start quickly: every cold start and every command creates one.
 
-Without boto3, whose import takes as long again as a client, and which adds nothing that is used here.
+boto3 is not used: its import takes as long as creating a client, and it adds nothing that is used here.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from penstock.aws.whole_responses import refuse_cut_responses
 
 
 class AwsSession(Session):
-    """A session of a profile; credentials, region and endpoint are found by botocore's own rules, which are boto3's.
+    """A session of a profile. Credentials, region and endpoint are resolved by botocore's rules, those of boto3.
 
-    Its clients share credentials and what was read of services, and take no answer for whole that was cut short.
+    Its clients share credentials and the loaded service descriptions. They refuse truncated responses.
     """
 
     def __init__(self, profile: str = "") -> None:
@@ -31,19 +31,19 @@ class AwsSession(Session):
         refuse_cut_responses(self.register)
 
     def client(self, service: str, **parameters: Any) -> Any:
-        """A client of one service, as boto3's sessions make it. Parameters: see ``Session.create_client``."""
+        """Create a client of one service, as boto3's sessions do. Parameters: see ``Session.create_client``."""
         return self.create_client(service, **parameters)
 
 
 class _Models(Loader):
-    """Finds the description of a service without looking through those of four hundred others."""
+    """Finds the description of a service without searching those of four hundred others."""
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002  # the base class looks for it
-        """Every folder: whether it describes one is seen when it is opened."""
+        """Return the names of all folders. Whether a folder describes a service is checked when it is opened."""
         return [folder.name for path in self.search_paths if Path(path).is_dir() for folder in Path(path).iterdir()]
 
     def list_api_versions(self, service_name: str, type_name: str) -> list[str]:
-        """Raises UnknownServiceError for a folder without such a description, as one that is not listed would."""
+        """Raises UnknownServiceError for a folder without such a description, as for an unlisted service."""
         try:
             versions: list[str] = super().list_api_versions(service_name, type_name)
         except DataNotFoundError as error:
@@ -52,10 +52,10 @@ class _Models(Loader):
 
 
 class _Files(JSONFileLoader):
-    """Reads descriptions into plain dicts. The base class wants ordered ones, and waits a third longer for them."""
+    """Reads descriptions into plain dicts. The ordered dicts of the base class take a third longer."""
 
     def load_file(self, file_path: str) -> Any:
-        """What is stored neither as JSON nor as JSON in gzip is left to the base class."""
+        """Read JSON and gzipped JSON. Other files are left to the base class."""
         for suffix, decode in ((".json", bytes), (".json.gz", gzip.decompress)):
             file = Path(file_path + suffix)
             if file.is_file():

@@ -1,4 +1,4 @@
-"""Clients of the services that a job touches lightly. S3's has a module of its own."""
+"""Clients of the services that a job calls rarely. The client of S3 has its own module."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEFAULT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect
 
 @cache
 def session() -> AwsSession:
-    """One session for all clients: they share its loader, credentials and parsed endpoint rules."""
+    """Return the one session of all clients. They share its loader, credentials and parsed endpoint rules."""
     return AwsSession()
 
 
 def dynamodb_client() -> DynamoDBClient:
-    """A DynamoDB client. It does not look through requests for mistakes: that takes as long as making them."""
+    """A DynamoDB client. It does not validate parameters: that takes as long as building the requests."""
     client: DynamoDBClient = session().client(
         "dynamodb", config=DEFAULT_CONFIG.merge(Config(parameter_validation=False))
     )
@@ -36,23 +36,23 @@ def secrets_client() -> Any:
 
 
 def rds_client() -> Any:
-    """An RDS client: it signs tokens, and asks nothing."""
+    """An RDS client. It only signs tokens, and sends no requests."""
     return session().client("rds", config=DEFAULT_CONFIG)
 
 
 def sqs_client() -> SQSClient:
-    """An SQS client: only made when a message has to be postponed."""
+    """An SQS client. It is created only to postpone a message."""
     client: SQSClient = session().client("sqs", config=DEFAULT_CONFIG)
     return client
 
 
 def stepfunctions_client() -> Any:
-    """A Step Functions client: only made when a job is handed over."""
+    """A Step Functions client. It is created only to hand a job over."""
     return session().client("stepfunctions", config=DEFAULT_CONFIG)
 
 
 def lambda_client() -> Any:
-    """A Lambda client: only made to ask for the account's quota, or to abort something."""
+    """A Lambda client. It is created only to read the account's quota or to call `abort`."""
     return session().client("lambda", config=DEFAULT_CONFIG)
 
 

@@ -1,4 +1,4 @@
-"""What CloudFormation knows of a deployed stack."""
+"""Parameters and outputs of a deployed stack, from CloudFormation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StackOutputs:
 
 
 def read_stack_outputs(client: Any, stack: str) -> StackOutputs:
-    """Raises ConfigurationError where there is no such stack, AccessDeniedError and ServiceUnavailableError."""
+    """Raises ConfigurationError if the stack does not exist, AccessDeniedError and ServiceUnavailableError."""
     with translating(f"cloudformation:DescribeStacks on stack {stack}"):
         try:
             described = client.describe_stacks(StackName=stack)["Stacks"][0]
@@ -29,9 +29,10 @@ def read_stack_outputs(client: Any, stack: str) -> StackOutputs:
             if code_of(error) != "ValidationError":
                 raise
             raise ConfigurationError(
-                f"there is no stack {stack} in {client.meta.region_name}", hint="Check --stack, --region and --profile."
+                f"stack {stack} does not exist in {client.meta.region_name}",
+                hint="Check --stack, --region and --profile.",
             ) from error
     return StackOutputs(
-        {one["ParameterKey"]: one["ParameterValue"] for one in described.get("Parameters", ())},
-        {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", ())},
+        {entry["ParameterKey"]: entry["ParameterValue"] for entry in described.get("Parameters", ())},
+        {entry["OutputKey"]: entry["OutputValue"] for entry in described.get("Outputs", ())},
     )

@@ -13,15 +13,16 @@ from penstock.model.job_status import Execution
 
 
 class StepFunctionsStateMachine:
-    """Implements ``Machine``. ``arn`` is the state machine's; the client is made for the first job that needs it."""
+    """Implements ``StateMachine``. ``arn`` is that of the state machine. The client is created for the first call."""
 
     def __init__(self, client: Callable[[], Any], arn: str) -> None:
         self._client = client
         self._arn = arn
 
     def start(self, execution: str, payload: str) -> bool:
-        """An execution of this name and input that runs is answered as if it were started now, one that has ended
-        with ExecutionAlreadyExists.
+        """Step Functions accepts the name and input of a running execution as if it started now.
+
+        For the name of an execution that has ended, it returns ExecutionAlreadyExists.
 
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
         """
@@ -45,6 +46,6 @@ class StepFunctionsStateMachine:
         return Execution(found["status"], found.get("error", ""), found.get("cause", ""))
 
     def _execution_arn(self, execution: str) -> str:
-        """arn:aws:states:region:account:execution:machine:name, of the machine's arn."""
+        """Build arn:aws:states:region:account:execution:machine:name from the ARN of the state machine."""
         head, _, name = self._arn.rpartition(":stateMachine:")
         return f"{head}:execution:{name}:{execution}"

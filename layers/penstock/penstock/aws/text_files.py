@@ -19,7 +19,7 @@ MAX_BYTES = MIB
 
 
 class UriTexts:
-    """Implements ``Texts``. ``connect`` gives the client for ``s3://``.
+    """Implements ``Texts``. ``connect`` creates the client for ``s3://``.
 
     Memory: the file, at most 1 MiB, twice.
     """
@@ -28,8 +28,10 @@ class UriTexts:
         self._connect = connect
 
     def read(self, uri: str) -> str:
-        """Raises ConfigurationError for what is missing, too large or no UTF-8, and AccessDeniedError and
-        ServiceUnavailableError when S3 says so."""
+        """Raises ConfigurationError for a file that is missing, too large or not UTF-8.
+
+        Raises AccessDeniedError and ServiceUnavailableError as S3 does.
+        """
         try:
             with translating(f"s3:GetObject on {uri}", missing=ConfigurationError):
                 return self._bytes(uri).decode()
@@ -39,12 +41,12 @@ class UriTexts:
             raise ConfigurationError(f"{uri}: {error}") from error
 
     def _bytes(self, uri: str) -> bytes:
-        scheme, separator, place = uri.partition("://")
+        scheme, separator, location = uri.partition("://")
         if separator and scheme not in ("file", "s3"):
-            raise ConfigurationError(f"{uri}: neither a path nor file:// nor s3://")
+            raise ConfigurationError(f"{uri} is not a path, a file:// URI or an s3:// URI")
         if scheme == "s3" and separator:
-            return self._object(uri, *place.split("/", 1))
-        path = Path(url2pathname(place) if separator else uri)
+            return self._object(uri, *location.split("/", 1))
+        path = Path(url2pathname(location) if separator else uri)
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         _check_size(uri, len(data))
@@ -52,7 +54,7 @@ class UriTexts:
 
     def _object(self, uri: str, bucket: str, key: str = "") -> bytes:
         if not key:
-            raise ConfigurationError(f"{uri} names no object")
+            raise ConfigurationError(f"{uri} has no object key")
         answer = self._connect().get_object(Bucket=bucket, Key=key)
         with closing(answer["Body"]) as body:
             _check_size(uri, answer["ContentLength"])

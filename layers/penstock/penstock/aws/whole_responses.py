@@ -1,8 +1,8 @@
-"""Answers that end before their end.
+"""Refuses truncated responses.
 
-botocore takes an answer for whole although its connection was closed in the middle: it has urllib3 not look at
-Content-Length. JSON that does not parse then becomes an answer with nothing in it: no item, or nothing that was left
-unprocessed. Streamed bodies count their bytes themselves, and S3's XML only has to be more than nothing.
+botocore accepts a response whose connection was closed before its end: it disables urllib3's check of Content-Length.
+JSON that does not parse then becomes an empty response: no item, or no unprocessed items. Streamed bodies count their
+bytes themselves. Of S3's XML, botocore only checks that it is not empty.
 """
 
 from __future__ import annotations
@@ -13,36 +13,39 @@ from typing import Any
 
 from botocore.exceptions import IncompleteReadError
 
-# What botocore retries as if no answer had come; by protocol.
+# A body that botocore retries like a timeout, by protocol.
 _TIMEOUT = {
-    "json": b'{"__type": "RequestTimeout", "message": "the answer was cut short"}',
-    "rest-xml": b"<Error><Code>RequestTimeout</Code><Message>the answer was cut short</Message></Error>",
+    "json": b'{"__type": "RequestTimeout", "message": "the response was truncated"}',
+    "rest-xml": b"<Error><Code>RequestTimeout</Code><Message>the response was truncated</Message></Error>",
 }
 
 
 def refuse_cut_responses(register: Callable[[str, Callable[..., None]], object]) -> None:
-    """Have a session's clients treat an answer that was cut short as the error RequestTimeout; in protocols that none
-    of ours speaks, as IncompleteReadError. ``register`` takes an event of botocore's and its handler."""
+    """Let the clients of a session treat a truncated response as the error RequestTimeout.
+
+    For protocols that Penstock does not use, IncompleteReadError is raised. ``register`` takes an event of botocore
+    and its handler.
+    """
     register("before-parse", _refuse)
-    register("needs-retry", _tell_status)
+    register("needs-retry", _use_parsed_status)
 
 
 def _refuse(**event: Any) -> None:
-    operation, answer = event["operation_model"], event["response_dict"]
-    promised, body = answer["headers"].get("content-length", ""), answer["body"]
-    # An answer to HEAD promises what GET would bring.
-    if operation.http.get("method") == "HEAD" or not isinstance(body, bytes) or not promised.isdecimal():
+    operation, response = event["operation_model"], event["response_dict"]
+    length, body = response["headers"].get("content-length", ""), response["body"]
+    # A response to HEAD declares the length of GET.
+    if operation.http.get("method") == "HEAD" or not isinstance(body, bytes) or not length.isdecimal():
         return
-    if len(body) >= int(promised):
+    if len(body) >= int(length):
         return
     error = _TIMEOUT.get(operation.service_model.resolved_protocol)
     if error is None:
-        raise IncompleteReadError(actual_bytes=len(body), expected_bytes=int(promised))
-    answer["status_code"], answer["body"] = HTTPStatus.INTERNAL_SERVER_ERROR, error
+        raise IncompleteReadError(actual_bytes=len(body), expected_bytes=int(length))
+    response["status_code"], response["body"] = HTTPStatus.INTERNAL_SERVER_ERROR, error
 
 
-def _tell_status(**event: Any) -> None:
-    """When it gives up, a client goes by the status that came, not by the one that was made of it."""
+def _use_parsed_status(**event: Any) -> None:
+    """After the last retry, a client checks the received status, not the one that `_refuse` has set."""
     if event["response"]:
-        came, parsed = event["response"]
-        came.status_code = parsed["ResponseMetadata"].get("HTTPStatusCode", came.status_code)
+        received, parsed = event["response"]
+        received.status_code = parsed["ResponseMetadata"].get("HTTPStatusCode", received.status_code)

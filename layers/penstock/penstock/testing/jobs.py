@@ -300,7 +300,7 @@ class MemoryJobStore:
     def _check(self, claim: Claim) -> None:
         status = self.jobs[claim.job_id]
         if status.holder != claim.attempt or status.state is not JobState.RUNNING:
-            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+            raise LeaseLostError(f"job {claim.job_id}: another attempt took over from attempt {claim.number}")
 
 
 def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:

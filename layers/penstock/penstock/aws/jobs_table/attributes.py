@@ -1,7 +1,7 @@
-"""Python values as attributes of the jobs table, and back.
+"""Converts Python values to attributes of the jobs table, and back.
 
-boto3 has both ways for all that DynamoDB holds. The jobs table holds texts, numbers, lists, maps and sets of texts, and
-boto3's import is a quarter of a cold start.
+boto3 can convert all types of DynamoDB, but its import is a quarter of a cold start. The jobs table only holds texts,
+numbers, lists, maps, sets of texts, booleans and nulls.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from penstock.aws.dynamodb_values import number_text
 
 
 def typed(value: Any) -> dict[str, Any]:
-    """A Python value as DynamoDB's JSON. Raises TypeError for what the jobs table does not hold, ValueError for numbers
-    that DynamoDB would round."""
+    """Convert a Python value to DynamoDB's JSON.
+
+    Raises TypeError for types that the jobs table does not hold, and ValueError for numbers that DynamoDB would round.
+    """
     match value:
         case str():
             return {"S": str(value)}
@@ -39,7 +41,7 @@ def _collected(value: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def untyped(attribute: Mapping[str, Any]) -> Any:
-    """DynamoDB's JSON as a Python value; numbers as Decimal. Raises TypeError for what the jobs table does not hold."""
+    """Convert DynamoDB's JSON to a Python value, numbers to Decimal. Raises TypeError for other types."""
     ((kind, value),) = attribute.items()
     match kind:
         case "S" | "BOOL":
@@ -58,5 +60,5 @@ def untyped(attribute: Mapping[str, Any]) -> Any:
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of DynamoDB's JSON as Python values."""
+    """Convert an item in DynamoDB's JSON to Python values."""
     return {name: untyped(value) for name, value in item.items()}

@@ -1,4 +1,4 @@
-"""The jobs of the jobs table that executions of the state machine carry."""
+"""The jobs in the jobs table that executions of the state machine process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from penstock.model.span import SpanReceipt, delivery_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# Of a receipt, each with botocore's own retries: some 30 s, in which a throttled partition is split.
+# Writes of a receipt, each with botocore's own retries: about 30 s, in which DynamoDB splits a throttled partition.
 COUNT_ATTEMPTS = 12
 
 _OURS = "attempt = :execution AND #state IN (:running, :executing)"
@@ -42,7 +42,7 @@ _OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :
 
 
 class DynamoExecutionStore:
-    """Implements ``ExecutionStore``. A span's receipt is an item of its own, ``span#<execution>#<span>``."""
+    """Implements ``ExecutionStore``. The receipt of a span is a separate item, ``span#<execution>#<span>``."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class DynamoExecutionStore:
             values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
         )
         if written is None:
-            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+            raise LeaseLostError(f"job {claim.job_id}: another attempt took over from attempt {claim.number}")
 
     def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
         until = self._clock() + lease
@@ -142,7 +142,7 @@ class DynamoExecutionStore:
 
     def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
-        # To wait is cheaper than to deliver the span again.
+        # Waiting is cheaper than delivering the span again.
         return retrying(
             lambda: self._count(delivery, receipt),
             on=ServiceUnavailableError,
@@ -152,7 +152,7 @@ class DynamoExecutionStore:
 
     def receipts(
         self,
-        job_id: str,  # noqa: ARG002  # the execution's name tells the job
+        job_id: str,  # noqa: ARG002  # the execution identifies the job
         execution: str,
         spans: Sequence[int],
         *,
@@ -194,7 +194,7 @@ class DynamoExecutionStore:
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         fields |= ended_at(job_id, now)
         if receipt:
-            # The sums of all spans, of which nobody needs to add up the items any more.
+            # The totals of all spans, so that readers need not add up the items.
             fields |= delivered(receipt) | {"spans_done": int(item.get("spans", 0))}
         if failure:
             fields["failure"] = asdict(failure)
@@ -204,12 +204,12 @@ class DynamoExecutionStore:
     def _count(self, execution: str, receipt: SpanReceipt) -> bool:
         key, item = _span_key(execution, receipt.span), {"receipt": to_json(receipt)}
         first = self._table.update(key, item, condition="attribute_not_exists(pk)") is not None
-        # Also for one that was there: whoever left it may have died before it noted this.
+        # Also for an existing receipt: its writer may have died before it recorded the progress.
         self._progress.note(execution, Stage.DELIVER, receipt.span, receipt.progress, done=True)
         return first
 
     def _state(self, job_id: str, execution: str) -> tuple[JobState, bool]:
-        """The state of a job that this execution has, and whether it was revoked."""
+        """Return the state of the job of this execution, and whether the job was revoked."""
         item = self._table.item(job_key(job_id))
         if item.get("attempt") not in {execution, _revoked(execution), _yielded(execution)}:
             raise self._lost(job_id, execution)
@@ -218,7 +218,7 @@ class DynamoExecutionStore:
     def _write(
         self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS, add: Values | None = None
     ) -> Values:
-        """The item as it is now."""
+        """Write the item, and return it."""
         fields = {"updated_at": self._clock()} | fields
         values = _fence(execution)
         if condition == _OURS_OR_REVOKED:
@@ -229,7 +229,7 @@ class DynamoExecutionStore:
         return written
 
     def _lost(self, job_id: str, execution: str) -> LeaseLostError:
-        return LeaseLostError(f"job {job_id}: execution {execution} does not hold it, or it has ended")
+        return LeaseLostError(f"job {job_id} has ended, or execution {execution} does not hold it")
 
 
 def _fence(execution: str) -> Values:
@@ -237,12 +237,12 @@ def _fence(execution: str) -> Values:
 
 
 def _revoked(execution: str) -> str:
-    """Who has the job once its execution is to fail: `abort` alone."""
+    """Return the holder of a job whose execution must fail: only `abort`."""
     return f"{execution}/abort"
 
 
 def _yielded(execution: str) -> str:
-    """Who has the job once its execution has yielded: whoever claims it next."""
+    """Return the holder of a job whose execution has yielded: the next attempt may claim it."""
     return f"{execution}/yielded"
 
 

@@ -1,12 +1,12 @@
-"""The jobs table in DynamoDB: its items, and the one way to write them.
+"""The jobs table in DynamoDB: its items, and how they are written.
 
 job#<job id>                       one job
-order#<digest of source, route>    the highest sequencer that was claimed; it only ever grows, so an older event
-                                   finds out without a transaction
-load#<job id>#<span>               where a load into DynamoDB goes on
-span#<execution>#<span>            what one span of an execution delivered
+order#<digest of source, route>    the highest sequencer that was claimed; it only grows, so an older event is detected
+                                   without a transaction
+load#<job id>#<span>               where a load into DynamoDB resumes
+span#<execution>#<span>            the receipt of one span of an execution
 upload#<upload id>                 the job that opened a multipart upload
-progress#<execution>#...           how far its spans are (see `span_progress`)
+progress#<execution>#...           the progress of its spans (see `span_progress`)
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
-# The attributes that count how far a job is.
-PROGRESS = tuple(one.name for one in fields(Progress))
+# The attributes of the progress of a job.
+PROGRESS = tuple(field.name for field in fields(Progress))
 
 
 class JobsTable:
-    """Reads and conditionally writes items; each write puts off their expiry. ``clock`` gives Unix seconds."""
+    """Reads items, and writes them conditionally. Each write postpones their expiry. ``clock`` returns Unix seconds."""
 
     def __init__(
         self,
@@ -51,17 +51,17 @@ class JobsTable:
 
     @property
     def expiry(self) -> int:
-        """When an item that is written now expires."""
+        """The expiry of an item that is written now, in Unix seconds."""
         return int(self.clock()) + self._retention
 
     def item(self, key: str) -> Values:
-        """An item as it is now; empty where there is none."""
+        """Read an item; empty if it does not exist."""
         with translating(f"dynamodb:GetItem on table {self.name}"):
             answer = self.client.get_item(TableName=self.name, Key={"pk": {"S": key}}, ConsistentRead=True)
         return plain(answer.get("Item", {}))
 
     def pages(self, request: Values) -> Iterator[Values]:
-        """Every item that a Scan finds."""
+        """Yield all items of a Scan."""
         with translating(f"dynamodb:Scan on table {self.name}"):
             for page in self.client.get_paginator("scan").paginate(TableName=self.name, **request):
                 yield from map(plain, page["Items"])
@@ -77,9 +77,10 @@ class JobsTable:
         condition: str = "",
         values: Values | None = None,
     ) -> Values | None:
-        """One conditional UpdateItem: the item as it is now, or None when the condition does not hold.
+        """Send one conditional UpdateItem. Returns the new item, or None if the condition does not hold.
 
-        ``fields`` are set, ``once`` set where absent, ``add`` counted up or added to a set, ``drop`` taken from a set.
+        ``fields`` are set, ``once`` are set if absent, ``add`` is added to a number or a set, ``drop`` is removed from
+        a set.
         """
         request = self.expression(key, fields, once=once, add=add, drop=drop, condition=condition, values=values)
         with translating(f"dynamodb:UpdateItem on table {self.name}"):
@@ -92,7 +93,7 @@ class JobsTable:
         return plain(answer["Attributes"])
 
     def update_unchanged(self, status: JobStatus, fields: Values, *, add: Values | None = None) -> bool:
-        """Write a job's item unless somebody has taken, renewed or ended the job since it was read."""
+        """Write the item of a job, unless the job was taken, renewed or ended since it was read."""
         written = self.update(
             job_key(status.job_id),
             fields,
@@ -113,7 +114,7 @@ class JobsTable:
         condition: str = "",
         values: Values | None = None,
     ) -> Values:
-        """The request of `update`, also for a transaction."""
+        """Return the request of `update`, also for use in a transaction."""
         fields = fields | {"expires_at": self.expiry}
         sets = [f"#{name} = :set_{name}" for name in fields]
         sets += [f"#{name} = if_not_exists(#{name}, :set_{name})" for name in once or {}]
@@ -138,22 +139,22 @@ class JobsTable:
         return request
 
 
-# What an execution counts up.
+# The counters of an execution.
 COUNTERS = (*PROGRESS, "spans", "spans_done")
 
 
 def phase_attribute(phase: Phase) -> str:
-    """When a phase began; 0 where it has not."""
+    """Return the attribute with the start time of a phase; its value is 0 before the start."""
     return f"began_{phase}"
 
 
 def job_key(job_id: str) -> str:
-    """The key of a job's item."""
+    """Return the key of a job's item."""
     return f"job#{job_id}"
 
 
 def described(source: Source) -> Values:
-    """What a job's item says of its source."""
+    """Return the attributes of a job's source."""
     return {
         "source": source.uri,
         "version": source.version_id,
@@ -165,7 +166,7 @@ def described(source: Source) -> Values:
 
 
 def upload_of(item: Mapping[str, Any]) -> Source | None:
-    """The source that `described` took apart; None where an earlier Penstock noted less of it."""
+    """Return the source that `described` stored; None if an earlier release stored less of it."""
     bucket, _, key = str(item.get("source", "")).removeprefix("s3://").partition("/")
     if "sequencer" not in item or not key:
         return None
@@ -174,12 +175,12 @@ def upload_of(item: Mapping[str, Any]) -> Source | None:
 
 
 def counted(progress: Progress) -> Values:
-    """Progress as attributes."""
+    """Return the attributes of progress."""
     return asdict(progress)
 
 
 def delivered(receipt: Receipt) -> Values:
-    """A receipt as attributes."""
+    """Return the attributes of a receipt."""
     progress = Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
     return counted(progress) | {
         "codec": receipt.codec,
@@ -190,7 +191,7 @@ def delivered(receipt: Receipt) -> Values:
 
 
 def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
-    """A job's item as a value."""
+    """Return the status of a job from its item."""
     state = JobState(item["state"])
     failure = None if state is JobState.SUCCEEDED else item.get("failure")  # an earlier attempt's
     return JobStatus(
@@ -231,7 +232,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
 
 
 def afresh(now: float) -> Values:
-    """What a job's item says when all that an attempt has noted is over."""
+    """Return the attributes of a job that starts over: all counts and results are reset."""
     numbers = (*COUNTERS, "finished_at", "round", "aborts", "sends", "read_units", *map(phase_attribute, Phase))
     texts = ("execution", "yields_to")
     return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}

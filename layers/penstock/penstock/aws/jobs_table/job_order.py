@@ -1,8 +1,8 @@
-"""Which of a source's jobs comes first: the newest, as the ``order#`` items of the jobs table tell.
+"""The order of a source's jobs: the newest comes first, by the ``order#`` items of the jobs table.
 
-An older job yields while the newest is unfinished, and is superseded once that has succeeded. Should it fail, the
-older one goes on, so that a good version before a bad one is published. Where one has yielded to a job, that job
-yields to no other: however often a source is overwritten, at least every second version is published.
+An older job yields while the newest job is unfinished, and is superseded once that has succeeded. If the newest job
+fails, the older one continues, so that a good version before a bad one is published. A job that another job has yielded
+to does not yield itself: however often a source is overwritten, at least every second version is published.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from penstock.model.route import BUCKET
 
 
 class JobOrder:
-    """``clock`` gives Unix seconds."""
+    """Orders the jobs of a source. ``clock`` returns Unix seconds."""
 
     def __init__(self, table: JobsTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
     def note(self, job: Job) -> bool:
-        """Whether no newer version of this source was claimed through this route."""
+        """Record the version of the job. Returns False if a newer version was claimed through this route."""
         order = job.source.order
         if not order:
             return True
@@ -41,28 +41,29 @@ class JobOrder:
         return noted is not None
 
     def refusal(self, job: Job) -> SupersededError | YieldedError | None:
-        """Why a job that is not the newest has to stop; None where it may go on.
+        """Return why a job that is not the newest must stop, or None if it may continue.
 
-        What tables hold of an older version nobody can tell from the newer one's: there the newest alone counts.
+        Rows of an older version in a table cannot be told from those of a newer one. So for tables, only the newest
+        version may continue.
         """
         if job.route.store != BUCKET:
-            return SupersededError(f"{job.source.uri}: a newer version was claimed before this event came")
+            return SupersededError(f"{job.source.uri}: a newer version was claimed before this event arrived")
         newer = self._newer(job)
         if newer is None:
             return None
         if newer.state is JobState.SUCCEEDED:
-            return SupersededError(f"{job.source.uri}: job {newer.job_id} has delivered a newer version")
+            return SupersededError(f"{job.source.uri}: job {newer.job_id} delivered a newer version")
         if newer.state.final or self._table.item(job_key(job.id)).get("awaited"):
             return None
-        return YieldedError(f"{job.source.uri}: waits for job {newer.job_id} on a newer version", newer=newer.job_id)
+        return YieldedError(f"{job.source.uri}: waits for job {newer.job_id} of a newer version", newer=newer.job_id)
 
     def check(self, job: Job) -> None:
-        """Raises SupersededError or YieldedError where a job has to stop."""
+        """Raises SupersededError or YieldedError if a job must stop."""
         if job.source.order and (refusal := self.refusal(job)):
             raise refusal
 
     def yielded(self, job_id: str, error: YieldedError) -> Values:
-        """What the item of a job says that waits for a newer one, which learns of it. It uses up no attempt."""
+        """Return the attributes of a job that waits for a newer one, and mark the newer one. Uses up no attempt."""
         self._table.update(job_key(error.newer), {"awaited": 1}, condition="attribute_exists(pk)")
         now, item = self._clock(), self._table.item(job_key(job_id))
         limit = status_of(job_id, item).attempts_limit if item else MAX_ATTEMPTS
@@ -77,7 +78,7 @@ class JobOrder:
         }
 
     def _newer(self, job: Job) -> JobStatus | None:
-        """The newest job, if it is newer than this one and on record."""
+        """Return the newest job, if it is newer than this one and has a record."""
         noted = self._table.item(_key(job))
         if noted.get("job", job.id) == job.id or noted["order"] <= job.source.order:
             return None

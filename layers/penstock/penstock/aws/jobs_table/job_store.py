@@ -1,4 +1,4 @@
-"""The jobs in the jobs table: who may work on one, how far it is, how it ended."""
+"""The jobs in the jobs table: their leases, progress and results."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 BATCH = 25
-# At once: DynamoDB takes some 5 ms for a request, and this process as long to make one.
+# Requests at once: DynamoDB takes about 5 ms for a request, and this process as long to build one.
 REQUESTS = 4
 
 
 class DynamoJobStore:
-    """One item per job; every write of a claim's holder is one conditional UpdateItem. ``clock`` gives Unix seconds."""
+    """One item for each job. Every write with a claim is one conditional UpdateItem. ``clock`` returns Unix seconds."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class DynamoJobStore:
         self._write(claim, fields | counted(progress))
 
     def note_upload(self, claim: Claim, upload_id: str) -> None:
-        # No longer open than an invocation takes: the sweep of older ones need not learn whose it is.
+        # It is open for one invocation at most. The sweep only handles older uploads, so it needs no owner item.
         self._write(claim, {}, add={"uploads": frozenset([upload_id])})
 
     def check_order(self, job: Job) -> None:
@@ -149,7 +149,7 @@ class DynamoJobStore:
         self._table.update(job_key(job_id), fields | ended_at(job_id, now), once={"started_at": now})
 
     def record_many(self, done: Sequence[tuple[Job, Receipt]], *, seconds: float) -> None:
-        """In requests of 25 items, the most there may be, several at once."""
+        """Send requests of 25 items, the maximum, several at once."""
         now = self._clock()
         times = {"started_at": now - seconds, "updated_at": now, "finished_at": now, "lease_until": now}
         ended = times | {"state": str(JobState.SUCCEEDED), "attempts": 1, "expires_at": self._table.expiry}
@@ -175,7 +175,7 @@ class DynamoJobStore:
             return False
         fields = {
             "state": str(JobState.WAITING),
-            # Another attempt: what the execution that failed may still do is refused.
+            # A new attempt: later writes of the failed execution are refused.
             "attempt": self._new_attempt(),
             "lease_until": now,
             "attempts_limit": status.attempts + MAX_ATTEMPTS,
@@ -207,7 +207,7 @@ class DynamoJobStore:
             yield self._status(item["pk"].removeprefix(job_key("")), item)
 
     def _status(self, job_id: str, item: Values) -> JobStatus:
-        """A job as its item says, with what the units of its execution have done so far."""
+        """Return the status of a job, including the progress of the units of its execution."""
         status = status_of(job_id, item)
         if not status.execution or status.state is JobState.SUCCEEDED:
             return status
@@ -218,12 +218,12 @@ class DynamoJobStore:
             progress=status.progress.plus(delivered.progress),
             spans_done=status.spans_done + delivered.done,
             indexed=read.progress.bytes_in,
-            # Time left and rates go by the last sign of life, which those of workers are.
+            # Remaining time and rates are based on the last update, including those of the workers.
             updated_at=max(status.updated_at, read.updated_at, delivered.updated_at),
         )
 
     def _put(self, puts: Sequence[bytes]) -> None:
-        """One request, and again for what DynamoDB left out of it."""
+        """Send one request, and resend its unprocessed items."""
         right = f"dynamodb:BatchWriteItem on table {self._table.name}"
         for _ in attempts(self._backoff, self._sleep):
             requests: Any = EncodedPuts(self._table.name, puts)
@@ -232,7 +232,9 @@ class DynamoJobStore:
             puts = [_encoded(left) for left in answer.get("UnprocessedItems", {}).get(self._table.name, ())]
             if not puts:
                 return
-        raise ServiceUnavailableError(f"{right}: left {len(puts)} items out of {self._backoff.attempts} requests")
+        raise ServiceUnavailableError(
+            f"{right}: {len(puts)} items are unprocessed after {self._backoff.attempts} requests"
+        )
 
     def _existing(self, job: Job, now: float) -> JobStatus:
         item = self._table.item(job_key(job.id))
@@ -240,7 +242,7 @@ class DynamoJobStore:
         if status.state.final or status.state is JobState.EXECUTING:
             return status
         wait = max(0.0, float(item.get("lease_until", now)) - now)
-        raise JobInProgressError(f"{job.source.uri}: another attempt is at work on job {job.id}", retry_after=wait)
+        raise JobInProgressError(f"{job.source.uri}: another attempt is running job {job.id}", retry_after=wait)
 
     def _write(self, claim: Claim, fields: Values, *, add: Values | None = None) -> None:
         written = self._table.update(
@@ -251,7 +253,7 @@ class DynamoJobStore:
             values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
         )
         if written is None:
-            raise LeaseLostError(f"job {claim.job_id}: attempt {claim.number} was taken over by another")
+            raise LeaseLostError(f"job {claim.job_id}: another attempt took over from attempt {claim.number}")
 
 
 def _encoded(put: object) -> bytes:

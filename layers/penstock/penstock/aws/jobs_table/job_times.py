@@ -1,4 +1,4 @@
-"""Which jobs are unfinished, and which have ended since a moment, by the index ``by_time`` of the jobs table."""
+"""Unfinished jobs, and jobs that ended after a given time, by the index ``by_time`` of the jobs table."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 class DynamoJobTimes:
-    """Implements ``JobTimes``: a query of each shard, half a read unit where it holds nothing. ``clock`` gives Unix
-    seconds."""
+    """Implements ``JobTimes`` with one query for each shard. An empty shard costs half a read unit.
+
+    ``clock`` returns Unix seconds.
+    """
 
     def __init__(self, client: DynamoDBClient, table: str, *, clock: Callable[[], float] = time.time) -> None:
         self._client = client

@@ -1,7 +1,7 @@
-"""Whose multipart uploads are: an item for each that a job has opened, beside the id on the job's own record.
+"""The owners of multipart uploads: an item for each upload of a job, in addition to its id on the job's record.
 
-S3 tells of an open upload its key and who began it, but no metadata: from its id alone, this item leads to the job. It
-is written first. Where the job's record then does not name the upload, nobody will ever complete it.
+S3 lists the key and the initiator of an open upload, but no metadata. This item leads from the id to the job. It is
+written first. If the record of the job does not name the upload afterwards, the upload will never be completed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from penstock.aws.jobs_table.items import JobsTable, job_key
 
 
 def upload_key(upload_id: str) -> str:
-    """The key of an upload's item."""
+    """Return the key of an upload's item."""
     return f"upload#{upload_id}"
 
 
 def note_owner(table: JobsTable, upload_id: str, job_id: str) -> None:
-    """Note whose an upload is."""
+    """Record the job of an upload."""
     table.update(upload_key(upload_id), {"job": job_id})
 
 
 def owner_of(table: JobsTable, upload_id: str) -> str:
-    """The job that opened an upload; empty where nobody noted it."""
+    """Return the id of the job that opened an upload; empty if none is recorded."""
     return str(table.item(upload_key(upload_id)).get("job", ""))
 
 
 def forget_upload(table: JobsTable, job_id: str, upload_id: str) -> None:
-    """Take an upload that has ended off the record of its job, if there is one."""
+    """Remove an ended upload from the record of its job, if the record exists."""
     table.update(job_key(job_id), {}, drop={"uploads": frozenset([upload_id])}, condition="attribute_exists(pk)")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class DynamoOpenJobs:
-    """Implements ``OpenJobs``. ``due`` is a query of each shard, and a read of each job that one finds."""
+    """Implements ``OpenJobs``. ``due`` queries each shard, and reads the record of each job found."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class DynamoOpenJobs:
     def due(self, limit: int) -> Sequence[JobStatus]:
         now = self._clock()
         entries = [entry for key in job_index.open_keys() for entry in self._entries(key, now, limit)]
-        # The index lags behind the table: the record itself says whether the job is still open.
+        # The index lags behind the table: only the record shows whether the job is still open.
         read = (self._read(pk) for _, pk in sorted(entries)[:limit])
         return [status for status in read if status and not status.state.final]
 
@@ -55,7 +55,7 @@ class DynamoOpenJobs:
         now = self._clock()
         fields = {
             "state": str(JobState.WAITING),
-            # What the attempt that is given up may still do is refused.
+            # Later writes of the revoked attempt are refused.
             "attempt": self._new_attempt(),
             "lease_until": now,
             "updated_at": now,
@@ -107,7 +107,7 @@ class DynamoOpenJobs:
         return status_of(pk.removeprefix(job_key("")), item) if item else None
 
     def _entries(self, key: str, now: float, limit: int) -> Iterator[tuple[float, str]]:
-        """At most so many keys of a shard whose time has come, in order of time."""
+        """Yield at most ``limit`` keys of a shard that are due, in order of time."""
         request: Any = {
             "TableName": self._table.name,
             "IndexName": job_index.NAME,

@@ -1,10 +1,10 @@
-"""How far the units of an execution are: the spans that are delivered, and the pieces that an index pass reads.
+"""The progress of the units of an execution: the spans that it delivers, and the pieces that an index pass reads.
 
 progress#<execution>#<stage>#<shard>   one attribute for each of 32 units: whether it is done, and its progress
 
-Nothing is added up in DynamoDB: each worker sets the attribute of its own unit, so a retry counts nothing twice, and no
-item is written by more than 32 workers. A partition takes 1,000 writes a second, and an item of 32 units is two write
-units large: 10,000 workers that each end a span every second stay far below that (`python -m benchmarks.counting`).
+DynamoDB does not add up the units: each worker sets the attribute of its own unit, so that a retry counts nothing twice
+and at most 32 workers write to an item. A partition accepts 1,000 writes a second, and an item of 32 units costs two
+write units: 10,000 workers that each end a span every second stay far below (`python -m benchmarks.counting`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class UnitsTotal:
-    """What units have done together, how many of them are done, and when the last of them said so, in Unix seconds."""
+    """The total progress of units, how many are done, and the time of their last update, in Unix seconds."""
 
     progress: Progress
     done: int
@@ -48,7 +48,7 @@ class SpanProgress:
         self._sleep = sleep
 
     def note(self, execution: str, stage: Stage, unit: int, progress: Progress, *, done: bool) -> None:
-        """Set what a unit has done so far. One that is done stays: an attempt that wakes up late changes nothing."""
+        """Set the progress of a unit. A unit that is done does not change: writes of late attempts are ignored."""
         name = f"u{unit}"
         figures = [int(done), *astuple(progress)]
         self._table.update(
@@ -59,7 +59,7 @@ class SpanProgress:
         )
 
     def total(self, execution: str, stage: Stage, units: int) -> UnitsTotal:
-        """What units 0 to ``units`` have done together; nothing where there are none."""
+        """Return the total of units 0 to ``units``; zero if ``units`` is 0."""
         if not units:
             return UnitsTotal(Progress(), 0, 0.0)
         keys = [{"pk": {"S": _key(execution, stage, shard)}} for shard in range(units // SHARD + 1)]
@@ -67,8 +67,8 @@ class SpanProgress:
         found = [
             figures for item in items for name, figures in item.items() if name.startswith("u") and name[1:].isdecimal()
         ]
-        # A release may add figures: those of older workers are shorter.
-        done, *sums = [sum(map(int, one)) for one in zip_longest(*found, fillvalue=0)] or [0]
+        # A release may add figures: workers of an older release write fewer.
+        done, *sums = [sum(map(int, column)) for column in zip_longest(*found, fillvalue=0)] or [0]
         updated_at = max((float(item.get("updated_at", 0.0)) for item in items), default=0.0)
         return UnitsTotal(Progress(*sums), done, updated_at)
 
@@ -76,7 +76,7 @@ class SpanProgress:
 def batch_get(
     table: JobsTable, keys: Sequence[Any], backoff: Backoff, sleep: Callable[[float], None]
 ) -> Iterator[dict[str, Any]]:
-    """The items of these keys that there are; what DynamoDB leaves out of an answer is asked for again."""
+    """Yield the existing items of these keys. Unprocessed keys are requested again."""
     right = f"dynamodb:BatchGetItem on table {table.name}"
     for first in range(0, len(keys), BATCH):
         request: Any = {table.name: {"Keys": keys[first : first + BATCH], "ConsistentRead": True}}
@@ -88,7 +88,7 @@ def batch_get(
             if not request:
                 break
         else:
-            raise ServiceUnavailableError(f"{right}: left items out of {ATTEMPTS} answers")
+            raise ServiceUnavailableError(f"{right}: items are missing after {ATTEMPTS} requests")
 
 
 def _key(execution: str, stage: Stage, shard: int) -> str:

@@ -1,14 +1,14 @@
-"""The index ``by_time`` of the jobs table: which jobs are unfinished, and which have ended on a day.
+"""The index ``by_time`` of the jobs table: the unfinished jobs, and the jobs that ended on a day.
 
-It is one index for both, because CloudFormation adds only one with an update. A key has eight shards, so that a burst
+Both share one index, because CloudFormation adds only one index with an update. A key has eight shards, so that a burst
 of jobs does not write to one partition.
 
 index_key                     index_time
-open#<shard>                  when the reconciler has to look at the job next
+open#<shard>                  when the reconciler must check the job next
 ended#<YYYY-MM-DD>#<shard>    when it ended
 
-Heartbeats leave both alone, so that they cost what they did: the reconciler reads the record of a job that is due, and
-moves ``index_time`` on while its lease runs.
+Heartbeats change neither attribute, so that they cost no writes to the index: the reconciler reads the record of a due
+job, and postpones ``index_time`` while its lease is valid.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ SHARDS = 8
 
 
 def open_until(job_id: str, due: float) -> dict[str, object]:
-    """What the item of an unfinished job says: look at it at ``due``, in Unix seconds."""
+    """Return the attributes of an unfinished job that must be checked at ``due``, in Unix seconds."""
     return {"index_key": f"open#{_shard(job_id)}", "index_time": due}
 
 
 def ended_at(job_id: str, now: float) -> dict[str, object]:
-    """What the item of a job says that ended at ``now``."""
+    """Return the attributes of a job that ended at ``now``."""
     day = datetime.fromtimestamp(now, UTC).date()
     return {"index_key": f"ended#{day}#{_shard(job_id)}", "index_time": now}
 
 
 def open_keys() -> Sequence[str]:
-    """Under which keys the unfinished jobs stand."""
+    """Return the index keys of unfinished jobs."""
     return [f"open#{shard}" for shard in range(SHARDS)]
 
 
 def ended_keys(since: float, until: float) -> Sequence[str]:
-    """Under which keys those stand that ended between two moments, in Unix seconds."""
+    """Return the index keys of jobs that ended between two times, in Unix seconds."""
     first, last = (datetime.fromtimestamp(at, UTC).date() for at in (since, until))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return [f"ended#{day}#{shard}" for day in days for shard in range(SHARDS)]
 
 
 def table_schema() -> Mapping[str, object]:
-    """What `CreateTable` is told of keys and index, as template.yaml has it."""
+    """Return the arguments of `CreateTable` for keys and index, as in template.yaml."""
     kinds = {"pk": "S", "index_key": "S", "index_time": "N"}
     return {
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -64,5 +64,5 @@ def table_schema() -> Mapping[str, object]:
 
 
 def _shard(job_id: str) -> int:
-    """By the first digit of an id, which is a digest."""
+    """Return the shard of a job id, a digest, by its first digit."""
     return int(job_id[0], 16) % SHARDS
