@@ -147,7 +147,7 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.table]\ncolumns=[{name='a',type='int'}]", "", "table.columns[0].type: must be one of text"),
         ("[route.table]\nkey=['b']\ncolumns=[{name='a'}]", "", "table.key: 'b' is not among the columns"),
         ("[route.table]\ncreate='yes'", "", "table.create: must be true or false"),
-        ("[route.table]\nmode='append'", "dynamodb:t", "table.mode: must be upsert"),
+        ("[route.table]\nmode='append'", "dynamodb:t", "table.mode: must be upsert for dynamodb"),
         ("[route.choice]\nfield='type'", "postgresql", "choice.tables: names no table"),
         ("[route.choice]\nfield='type'\n[route.choice.tables.x]\nname='t'", "", "choice: names the tables itself"),
     ],

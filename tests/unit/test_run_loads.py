@@ -109,7 +109,10 @@ def test_a_run_has_all_the_time_in_the_world() -> None:
         ({"to": "postgresql:orders", "table": {"mode": "upsert"}}, "--to postgresql:orders: table.key: is needed"),
         ({"to": "postgresql:orders", "parse": {"delimiter": ";;"}}, "parse.delimiter: must be one character"),
         ({"to": "postgresql:orders", "max_rejects": "some"}, "max_rejects: must be a count or a share"),
-        ({"to": "dynamodb:orders", "table": {"create": True}}, "table.create: is for PostgreSQL"),
+        (
+            {"to": "dynamodb:orders", "table": {"create": True}},
+            "table.create: is not supported by dynamodb: declare the table in a template",
+        ),
         ({"to": "postgresql:"}, "--to postgresql: names no table"),
         ({"to": "postgresql://u:secret@db/shop"}, "^--to names a table, and got the URI of a database$"),
         ({"to": "mysql:orders"}, "--to mysql:orders is no destination"),

@@ -17,17 +17,22 @@ def no_objection(table: Table) -> tuple[str, str] | None:  # noqa: ARG001  # as 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One kind of place to deliver to.
+    """One kind of destination.
 
     ``name`` is how records and metrics name it, ``prefix`` how its URIs start, ``example`` how a message shows them. A
-    destination without ``form`` takes objects; the others take rows in that form. ``default_mode`` is for routes that
-    name none. ``check`` looks at a table of a route: the field and what is wrong with it, or None.
+    destination without ``form`` takes objects; the others take rows in that form. ``syntax`` is a regular expression
+    that complete URIs match; empty: the name, a colon and a table, or the name alone.
 
-    ``syntax`` is a regular expression that whole URIs match; empty: the name, a colon and a table, or the name alone.
+    Capabilities:
 
-    Capabilities: ``has_ledger``: an interrupted load resumes, and a complete one is known by its id.
-    ``shares_commits``: several small sources may commit together. ``charges_rows``: each row is a request that costs.
+    - ``modes``: how rows are written. The first is for routes that name none.
+    - ``is_transactional``: all rows of a source can become visible at once (``atomic`` in a route).
+    - ``creates_tables``: it can create a table that is missing (``create`` in a route).
+    - ``has_ledger``: an interrupted load resumes, and a complete load is known by its id.
+    - ``shares_commits``: several small sources may commit together.
+    - ``charges_rows``: each row is a request that costs.
 
+    ``check`` looks at a table of a route that these capabilities allow: the field and what is wrong with it, or None.
     ``tables`` is the module whose ``open_tables(environment)`` opens it. It is imported when the first row comes.
     """
 
@@ -36,12 +41,24 @@ class Destination:
     example: str
     syntax: str = ""
     form: Form | None = None
-    default_mode: Mode = Mode.APPEND
-    check: Callable[[Table], tuple[str, str] | None] = no_objection
+    modes: tuple[Mode, ...] = (Mode.APPEND,)
+    is_transactional: bool = False
+    creates_tables: bool = False
     has_ledger: bool = False
     shares_commits: bool = False
     charges_rows: bool = False
+    check: Callable[[Table], tuple[str, str] | None] = no_objection
     tables: str = ""
+
+    def problem_of(self, table: Table) -> tuple[str, str] | None:
+        """The field of a route's table that the destination does not support, and why; None if it supports all."""
+        if table.mode not in self.modes:
+            return "mode", f"must be {' or '.join(self.modes)} for {self.name}"
+        if table.atomic and not self.is_transactional:
+            return "atomic", f"is not supported by {self.name}, which has no transaction for a whole source"
+        if table.create and not self.creates_tables:
+            return "create", f"is not supported by {self.name}: declare the table in a template"
+        return self.check(table)
 
     def owns(self, uri: str) -> bool:
         """Whether a URI is one of this destination, by its prefix."""

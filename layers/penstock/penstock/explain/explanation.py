@@ -27,10 +27,10 @@ from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.job import Job
 from penstock.model.object import Source
 from penstock.model.route import Route
-from penstock.model.table import Mode, TablePlan
+from penstock.model.table import TablePlan
 from penstock.routes import Routes
 from penstock.routes.matching import pattern_for
-from penstock.tables import ChunkBuilder, complete, field_warnings, tables_of
+from penstock.tables import ChunkBuilder, complete, field_warnings, needs_order
 
 # The names that a routes file may use. Without a stack they represent themselves: S3 allows no such bucket name.
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
@@ -173,9 +173,7 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
         usage = of_invocation(memory=environment.memory, source=job.source.size, busy=alone, parts=parts)
         usage = replace(usage, writes=usage.writes + rows)
         return Forecast(machine, alone, decoded, 0, 0, ordered=False, index_invocations=0, seconds=alone, usage=usage)
-    ordered = preview.plan is not None and any(
-        table.mode is Mode.UPSERT and not table.atomic for table in tables_of(preview.plan)
-    )
+    ordered = preview.plan is not None and needs_order(preview.plan)
     spans, size = _spans(job, preview, environment, decoded)
     # A plain table is surveyed by all workers at once. Anything else that is cut is indexed by one worker.
     speed = CODECS[preview.codec].index_speed

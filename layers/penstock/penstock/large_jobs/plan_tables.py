@@ -21,9 +21,8 @@ from penstock.model.job import Progress
 from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
-from penstock.model.table import Mode
 from penstock.routes import Routes
-from penstock.tables import tables_of
+from penstock.tables import needs_order
 
 # A plan whose spans are not made yet, and the boundaries between records at which they can be.
 CountedRecords: TypeAlias = tuple[TableSpans, list[SpanBoundary]]
@@ -95,9 +94,7 @@ class TableSpanPlanner:
             # No record is left: what remains is what ingest would do, check the header and finish.
             return in_one_piece(WholeSource(plan.codec, plan.table_plan), spec.job.source)
         before = SpanReceipt.of_load(WHOLE, 0, resume.offset, resume)
-        # The last row of a key wins: spans that write by key go one after the other.
-        # Those of an atomic load are put in order when they are moved.
-        ordered = any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan.table_plan))
+        ordered = needs_order(plan.table_plan)
         return SpanPlanDraft(replace(plan, before=before if begun else None, ordered=ordered), spans)
 
 

@@ -91,7 +91,7 @@ def _table(fields: Fields, name: str, destination: Destination) -> Table:
     table = Table(
         name=name,
         columns=tuple(_column(inner, nulls) for inner in fields.tables("columns", "a column")),
-        mode=Mode(fields.choice("mode", list(Mode), destination.default_mode)),
+        mode=Mode(fields.choice("mode", list(Mode), destination.modes[0])),
         key=fields.texts("key", ()),
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
         nulls=nulls,
@@ -110,7 +110,7 @@ def _check(fields: Fields, table: Table, destination: Destination) -> None:
         raise fields.complain("key", f"{min(strange)!r} is not among the columns")
     if table.atomic and table.mode is Mode.REPLACE:
         raise fields.complain("atomic", "is for append and upsert: replace shows nothing until all is loaded, anyway")
-    if problem := destination.check(table):
+    if problem := destination.problem_of(table):
         raise fields.complain(*problem)
 
 

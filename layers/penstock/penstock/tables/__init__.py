@@ -10,6 +10,7 @@ from penstock.tables.committed import (
     dropped_warning,
     is_atomic,
     is_staged,
+    needs_order,
     receipt_of_end,
     table_names,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "infer",
     "is_atomic",
     "is_staged",
+    "needs_order",
     "receipt_of_end",
     "single_batch",
     "table_names",

@@ -25,6 +25,14 @@ def is_atomic(plan: TablePlan) -> bool:
     return any(table.atomic for table in tables_of(plan))
 
 
+def needs_order(plan: TablePlan) -> bool:
+    """Whether spans must be loaded one after the other: where rows are written by key, the last row of a key wins.
+
+    An atomic load puts its rows in order when they are moved.
+    """
+    return any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan))
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """``records``: the ranges of records that are committed, empty if there are none. ``rows``: how many rows."""

@@ -18,8 +18,11 @@ POSTGRESQL = Destination(
     prefix="postgresql:",
     example="postgresql:table",
     form=Form.TEXT,
-    check=check,
+    modes=(Mode.APPEND, Mode.UPSERT, Mode.REPLACE),
+    is_transactional=True,
+    creates_tables=True,
     has_ledger=True,
     shares_commits=True,
+    check=check,
     tables="penstock.destinations.postgres.tables",
 )
