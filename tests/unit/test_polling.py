@@ -11,7 +11,7 @@ from penstock_local.polling import poll
 
 
 @dataclass
-class Machine:
+class SlowTask:
     """Is done at ``ready``. Every question takes ``slow`` seconds."""
 
     ready: float
@@ -33,35 +33,35 @@ class Machine:
 
 
 def test_what_is_done_already_is_not_waited_for() -> None:
-    machine = Machine(ready=0)
-    assert machine.poll(10, 1)
-    assert (machine.asked, machine.now) == ([0], 0)
+    task = SlowTask(ready=0)
+    assert task.poll(10, 1)
+    assert (task.asked, task.now) == ([0], 0)
 
 
 def test_the_question_is_repeated_until_the_answer_is_yes() -> None:
-    machine = Machine(ready=2.5)
-    assert machine.poll(10, 1)
-    assert machine.asked == [0, 1, 2, 3]
+    task = SlowTask(ready=2.5)
+    assert task.poll(10, 1)
+    assert task.asked == [0, 1, 2, 3]
 
 
 def test_what_is_not_done_in_time_is_given_up() -> None:
-    machine = Machine(ready=100)
-    assert not machine.poll(3, 1)
-    assert machine.asked == [0, 1, 2, 3, 4]
+    task = SlowTask(ready=100)
+    assert not task.poll(3, 1)
+    assert task.asked == [0, 1, 2, 3, 4]
 
 
 def test_it_is_asked_once_where_there_is_no_time() -> None:
-    machine = Machine(ready=100, slow=1)
-    assert not machine.poll(0, 1)
-    assert machine.asked == [0]
+    task = SlowTask(ready=100, slow=1)
+    assert not task.poll(0, 1)
+    assert task.asked == [0]
 
 
 @given(ready=st.integers(0, 50), slow=st.integers(0, 5), seconds=st.integers(0, 30), every=st.integers(1, 5))
 def test_it_neither_gives_up_early_nor_late(ready: int, slow: int, seconds: int, every: int) -> None:
-    machine = Machine(ready, slow)
-    done = machine.poll(seconds, every)
-    last = machine.asked[-1]
+    task = SlowTask(ready, slow)
+    done = task.poll(seconds, every)
+    last = task.asked[-1]
     assert done == (last >= ready)
-    assert not any(at >= ready for at in machine.asked[:-1])
+    assert not any(at >= ready for at in task.asked[:-1])
     assert last <= seconds + every
-    assert done or machine.now > seconds
+    assert done or task.now > seconds

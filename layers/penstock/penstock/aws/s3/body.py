@@ -1,4 +1,4 @@
-"""What is sent as one part: in pieces, as often as it has to go."""
+"""The body of a part: it is sent in pieces, and can be sent again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from penstock.aws.s3.body_port import Body
 from penstock.codecs.checksum import crc32
 from penstock.limits import KIB
 
-# Large enough that a request's pieces cost no CPU to speak of, small enough to be hashed and sent while they are still
-# in the processor's cache; and each has its own time to go: a part of 8 MiB in one piece would be a minute without a
-# sign of life on a home's uplink, all of which counts as one timeout.
+# Large enough that the pieces of a request cost little CPU, small enough to be hashed and sent while they are in the
+# processor's cache. Each piece has its own timeout: on a home uplink, a part of 8 MiB in one piece would take a minute
+# without progress, against a single timeout.
 PIECE = 256 * KIB
 
 
 class HeldBody:
-    """Implements ``Body`` on bytes in memory, for what cannot be read twice."""
+    """Implements ``Body`` on bytes in memory, for data that cannot be read twice."""
 
     def __init__(self, data: bytearray) -> None:
         self._data = memoryview(data)
@@ -30,9 +30,9 @@ class HeldBody:
 
 
 class FileBody:
-    """Implements ``Body`` on ``size`` bytes of a file. Memory: ``buffer``, where one piece at a time is.
+    """Implements ``Body`` on ``size`` bytes of a file. Memory: ``buffer``, which holds one piece at a time.
 
-    ``read_into`` fills a piece with the bytes from an offset of the file on, or raises.
+    ``read_into`` fills a piece with the bytes of the file from an offset, or raises.
     """
 
     def __init__(self, read_into: Callable[[memoryview, int], None], offset: int, size: int, buffer: bytearray) -> None:
@@ -52,7 +52,7 @@ class FileBody:
 
 
 def crc32_of(body: Body) -> int:
-    """Reads all of it."""
+    """Read the body, and return its CRC32."""
     value = 0
     for piece in body.pieces():
         value = crc32(piece, value)
@@ -60,7 +60,7 @@ def crc32_of(body: Body) -> int:
 
 
 def md5_of(body: Body) -> bytes:
-    """Reads all of it."""
+    """Read the body, and return its MD5 digest."""
     digest = md5(usedforsecurity=False)
     for piece in body.pieces():
         digest.update(piece)

@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 Moved = Callable[[int], None]
-
-
-"""Hears of bytes as they go, and of fewer than none when some have to go again."""
+"""Called with the number of bytes sent; negative when bytes must be resent."""
 
 
 class Body(Protocol):
-    """The bytes of a part or of a small object, which may have to go more than once."""
+    """The bytes of a part or of a small object, which may be sent more than once."""
 
     def __len__(self) -> int: ...
 
     def pieces(self, start: int = 0) -> Iterator[memoryview]:
-        """The bytes from ``start`` on; each piece is valid until the next. One thread at a time.
+        """Yield the bytes from ``start``. Each piece is valid until the next one. For one thread at a time.
 
-        Raises FileError, and FileChangedError when they are not what they were.
+        Raises FileError, and FileChangedError if the bytes have changed.
         """

@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
 
 def s3_client(budget: Budget) -> S3Client:
-    """An S3 client for so many uploads at once; region, credentials and endpoint by boto3's own rules."""
+    """Create an S3 client for the budget's uploads. Region, credentials and endpoint follow boto3's rules."""
     client: S3Client = session().client("s3", config=s3_config(budget))
     return client
 
 
 def s3_config(budget: Budget) -> Config:
-    """Settings of the S3 client. None of them costs safety: every body carries a CRC32 that S3 checks."""
+    """Return the settings of the S3 client. None reduces integrity: S3 checks a CRC32 of every body."""
     return Config(
-        # First try included. Throttling is waited for up to 1, 2, 4 and 8 s with full jitter, other failures a
-        # twentieth of that; what fails then goes back to the queue.
+        # Includes the first attempt. After throttling, the client waits up to 1, 2, 4 and 8 s with full jitter, after
+        # other failures a twentieth of that. If all attempts fail, the message returns to the queue.
         retries={"mode": "standard", "total_max_attempts": 5},
         connect_timeout=5,
-        # S3 answers within milliseconds; closing a source waits for the request under way.
+        # S3 responds within milliseconds. Closing a source waits for the request in progress.
         read_timeout=10,
-        # One each for uploads and read-ahead, the rest for HEAD and the like; or one for each reader of small objects.
+        # One for each upload and for read-ahead, the rest for HEAD and others; or one for each reader of small objects.
         max_pool_connections=max(budget.uploads + 4, READERS),
         tcp_keepalive=True,
         user_agent_extra="penstock",
-        # SHA-256 of every byte costs as much CPU as decoding it. TLS protects the bytes on their way, a CRC32 that
-        # the sink sends with them the whole way.
-        # And us-east-1 by its own name: an interface endpoint of a VPC knows no other.
+        # SHA-256 costs as much CPU per byte as decoding. TLS protects the connection, and the CRC32 that the sink sends
+        # protects the bytes end to end.
+        # us-east-1 by its regional name: an interface endpoint of a VPC knows no other.
         s3={"payload_signing_enabled": False, "us_east_1_regional_endpoint": "regional"},
-        # "when_supported" would count a CRC32 of its own where none is given, and wrap the body for it.
+        # "when_supported" would compute another CRC32 where none is given, and wrap the body for it.
         request_checksum_calculation="when_required",
-        # Ranges carry no checksum to validate. TLS proves them on their way; the codec, or the CRC32 that HEAD told of,
-        # the whole.
+        # Ranges carry no checksum to validate. TLS protects them in transit. The codec, or the CRC32 from HEAD,
+        # verifies the complete object.
         response_checksum_validation="when_required",
     )

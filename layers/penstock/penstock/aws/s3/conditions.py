@@ -1,8 +1,8 @@
-"""Conditional writes, also at services that do not know conditions as S3 does.
+"""Conditional writes, also for services whose conditions differ from those of S3.
 
-OpenStack Swift refuses most conditions with 501, and compares If-Match with an ETag of its own where objects have
-parts: 412, though the object is the one that is meant. Such a write is sent again without its condition, which leaves
-the moment since the object was looked at unguarded. Never at AWS: there a condition is never given up.
+OpenStack Swift refuses most conditions with 501. For objects with parts, it compares If-Match with its own ETag and
+returns 412 for the right object. Such a write is resent without its condition, so that a change after the last HEAD is
+not detected. This never happens with AWS, where a condition is never dropped.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-# A condition does not hold: after these, look at the destination again. NoSuchKey: If-Match met nothing.
-# ConditionalRequestConflict: another write was under way or, on completion, came after the upload was created.
+# A condition does not hold: the destination must be read again. NoSuchKey: the object of If-Match does not exist.
+# ConditionalRequestConflict: another write was in progress or, on completion, came after the upload was created.
 _REFUSED = frozenset({"PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"})
 
 
 class Condition(TypedDict, total=False):
-    """Arguments of a conditional write: the object has this ETag still, or there still is none."""
+    """Arguments of a conditional write: the object still has this ETag, or still does not exist."""
 
     IfMatch: str
     IfNoneMatch: str
@@ -38,12 +38,12 @@ class Condition(TypedDict, total=False):
 def write_under(
     client: S3Client, target: Target, condition: Condition, write: Callable[[Condition], Answer]
 ) -> Answer | None:
-    """What ``write`` answers; None if the condition does not hold. Raises what ``write`` and ``read_head`` raise."""
+    """Return the response of ``write``; None if the condition does not hold. Raises its errors and ``read_head``'s."""
     try:
         return write(condition)
     except ClientError as error:
         if condition and _refuses(error):
-            if not _holds_all_the_same(client, target, condition, error):
+            if not _holds_nevertheless(client, target, condition, error):
                 return None
         elif not (condition and is_unsupported(error) and endpoint_of(client)):
             raise
@@ -51,7 +51,7 @@ def write_under(
 
 
 def misjudges(client: S3Client, error: ClientError) -> bool:
-    """Whether a refused condition may hold all the same: the service is not AWS."""
+    """Whether a refused condition may hold nevertheless, because the service is not AWS."""
     return status_of(error) == HTTPStatus.PRECONDITION_FAILED and bool(endpoint_of(client))
 
 
@@ -59,7 +59,7 @@ def _refuses(error: ClientError) -> bool:
     return code_of(error) in _REFUSED or status_of(error) == HTTPStatus.PRECONDITION_FAILED
 
 
-def _holds_all_the_same(client: S3Client, target: Target, condition: Condition, error: ClientError) -> bool:
+def _holds_nevertheless(client: S3Client, target: Target, condition: Condition, error: ClientError) -> bool:
     if not misjudges(client, error):
         return False
     existing = read_head(client, target.bucket, target.key)

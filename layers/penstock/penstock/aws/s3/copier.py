@@ -1,4 +1,4 @@
-"""Copies within S3, part of the write engine: one CopyObject, or a multipart upload of ranges of the source."""
+"""Copies within S3, as part of the write engine: by CopyObject, or by a multipart upload of ranges of the source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-# What CopyObject keeps by itself.
+# Attributes that CopyObject keeps automatically.
 _KEPT = (
     "CacheControl",
     "ContentDisposition",
@@ -40,7 +40,7 @@ class SourceCondition(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """The object to copy, as it was listed. ``check`` sends a HEAD, and raises if another object is found."""
+    """The object to copy, as it was listed. ``check`` sends a HEAD request, and raises if the object has changed."""
 
     location: Target
     etag: str
@@ -48,14 +48,14 @@ class CopySource:
 
 
 def copy_object(client: S3Client, source: CopySource, target: Target) -> None:
-    """Copy in one request. Raises SourceGoneError, SourceChangedError, and what the request raises."""
+    """Copy in one request. Raises SourceGoneError, SourceChangedError, and the errors of the request."""
     request: Any = _request(source, target)
     with _copy_errors(source, target):
         _copied(client, source, lambda condition: client.copy_object(**request, **condition))
 
 
 def create_copy(client: S3Client, head: HeadObjectOutputTypeDef, target: Target) -> str:
-    """Create an upload with the attributes that CopyObject would keep; answers its id."""
+    """Create an upload with the attributes that CopyObject would keep, and return its id."""
     request: CreateMultipartUploadRequestTypeDef = {"Bucket": target.bucket, "Key": target.key}
     request["Metadata"] = head["Metadata"]
     for name in _KEPT:
@@ -68,7 +68,7 @@ def create_copy(client: S3Client, head: HeadObjectOutputTypeDef, target: Target)
 def copy_part(
     client: S3Client, source: CopySource, target: Target, upload_id: str, *, number: int, start: int, size: int
 ) -> Part:
-    """Copy one range as a part. Raises as `copy_object`."""
+    """Copy one range as a part. Raises the same errors as `copy_object`."""
     request: Any = {
         **_request(source, target),
         "UploadId": upload_id,
@@ -81,8 +81,10 @@ def copy_part(
 
 
 def _copied(client: S3Client, source: CopySource, copy: Callable[[SourceCondition], Answer]) -> Answer:
-    """Copy the object as it was listed. Where a service misjudges the condition, a HEAD before and one after the copy
-    show whether it was that object."""
+    """Copy the object as it was listed.
+
+    If a service misjudges the condition, HEAD requests before and after the copy verify that it was that object.
+    """
     try:
         return copy({"CopySourceIfMatch": f'"{source.etag}"'})
     except ClientError as error:

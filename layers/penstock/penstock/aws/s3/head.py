@@ -1,4 +1,4 @@
-"""What HEAD says of an object."""
+"""Reads the metadata of an object by HEAD."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def read_head(
     client: S3Client, bucket: str, key: str, *, version_id: str = "", checksum: bool = False
 ) -> ObjectHead | None:
-    """What stands under a key, or one version of it, with its ``checksum`` if wanted; None where nothing does.
+    """Return the head of an object, or of one of its versions; None if it does not exist.
 
-    Raises AccessDeniedError, ServiceUnavailableError and what else ``translating`` raises.
+    The result has a CRC32 only with ``checksum``. Raises the errors of ``translating``.
     """
     request: HeadObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
     action = "s3:GetObject"
@@ -30,7 +30,7 @@ def read_head(
         action = "s3:GetObjectVersion"
     if checksum:
         request["ChecksumMode"] = "ENABLED"
-    # Without ListBucket S3 answers 403 for what does not exist.
+    # Without s3:ListBucket, S3 returns 403 for a missing object.
     with translating(f"{action} on s3://{bucket}/{key} and s3:ListBucket on {bucket}"):
         try:
             head = client.head_object(**request)
@@ -51,7 +51,7 @@ def read_head(
 
 
 def _crc32_of_all(head: HeadObjectOutputTypeDef) -> int | None:
-    """None for a composite one, that of the parts' checksums: it says nothing of bytes."""
+    """Return the CRC32 of the object; None for a composite one, which is computed from those of the parts."""
     crc32 = head.get("ChecksumCRC32", "")
     if not crc32 or "-" in crc32 or head.get("ChecksumType") == "COMPOSITE":
         return None

@@ -1,4 +1,4 @@
-"""A multipart upload whose parts are sent in parallel by threads of its own."""
+"""A multipart upload that sends its parts in parallel, with its own threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class MultipartUpload:
     """An open multipart upload and the threads that send its parts.
 
-    ``give_back`` receives every buffer afterwards, sent or not. The first error of a part is raised.
+    ``give_back`` receives every buffer after use, whether it was sent or not. The first error of a part is raised.
     """
 
     def __init__(
@@ -53,23 +53,23 @@ class MultipartUpload:
             raise self._errors[0]
 
     def join(self) -> list[Part]:
-        """Wait for all parts; answers them in order. Raises the first error of a part."""
+        """Wait for all parts, and return them in order. Raises the first error of a part."""
         self._threads.shutdown()
         self.check()
         return sorted(self._parts)
 
     def complete(self, condition: Condition, *, parts: list[Part], size: int, crc32: int) -> Published | None:
-        """Complete under a condition; None if it does not hold, or if the upload no longer exists."""
+        """Complete under a condition. Returns None if it does not hold, or if the upload no longer exists."""
         return complete_upload(
             self._client, self._target, self._id, condition, parts=parts, size=size, crc32=crc32, proof=self._proof
         )
 
     def stop(self) -> None:
-        """Cancel the parts that wait, and wait for those in progress."""
+        """Cancel the waiting parts, and wait for the parts in progress."""
         self._threads.shutdown(cancel_futures=True)
 
     def abort(self) -> None:
-        """Abort after the parts in progress have ended. A part that ends later would be stored, and billed."""
+        """Abort after the parts in progress have ended: a part that ends later would be stored and billed."""
         self.stop()
         abort_upload(self._client, self._target, self._id)
 

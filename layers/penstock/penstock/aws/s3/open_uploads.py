@@ -1,4 +1,4 @@
-"""The multipart uploads that a bucket holds open."""
+"""The open multipart uploads of a bucket."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def open_upload_pages(client: S3Client, bucket: str, prefix: str) -> Iterator[Page]:
-    """Every page of the listing, with keys as they are. Raises what botocore raises.
+    """Yield every page of the listing, with decoded keys. Raises botocore's errors.
 
-    Keys may hold what XML cannot: S3 is asked to percent-encode them. botocore does so, and decodes them again, for
-    listings of objects only; its paginator would send an encoded marker back.
+    Keys may hold characters that XML cannot: S3 is asked to percent-encode them. botocore asks for this, and decodes
+    the keys, only for listings of objects. Its paginator would send an encoded marker back.
     """
     request: Request = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
     while True:

@@ -1,4 +1,4 @@
-"""Multipart uploads that the functions of this stack have begun, told by who began them."""
+"""Multipart uploads that the functions of this stack created, identified by their initiator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class S3OwnUploads:
     """Implements ``OwnUploads`` for a bucket; ``roles`` are the names of the functions' roles.
 
-    S3 names the initiator of an upload that a role has begun as arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
+    For an upload that a role created, S3 lists the initiator as arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_MultipartUpload.html
     """
 

@@ -1,4 +1,4 @@
-"""What botocore reads a part from: so that whoever waits sees it move, and a slow line is not taken for a dead one."""
+"""The file object from which botocore reads a part: it reports progress, and each piece has its own timeout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from penstock.errors import PenstockError
 
 
 class _UnreadableError(BaseException):
-    """Carries an error of the file through botocore, which would take any Exception for one of the network and try
-    again."""
+    """Passes an error of the file through botocore, which would retry any Exception as a network error."""
 
     def __init__(self, error: PenstockError) -> None:
         super().__init__(error)
@@ -20,7 +19,7 @@ class _UnreadableError(BaseException):
 
 
 class PartBody:
-    """The bytes of a part, without copying them. ``moved`` hears of each piece, and of less when it is sent again."""
+    """The bytes of a part, without copies. ``moved`` is called for each piece; negative when bytes are resent."""
 
     def __init__(self, body: Body, moved: Moved) -> None:
         self._body = body
@@ -31,8 +30,8 @@ class PartBody:
     def __len__(self) -> int:
         return len(self._body)
 
-    def read(self, size: int = -1) -> memoryview:  # noqa: ARG002  # whoever sends asks for less than is good
-        """The next piece, whatever size is asked for."""
+    def read(self, size: int = -1) -> memoryview:  # noqa: ARG002  # callers ask for less than is efficient
+        """Return the next piece, regardless of ``size``."""
         try:
             piece = next(self._pieces, memoryview(b""))
         except PenstockError as error:
@@ -46,7 +45,7 @@ class PartBody:
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of a file. Going back means that it is sent again."""
+        """Seek as in a file. Seeking back means that the bytes are resent."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._body)}[whence]
         to = start + offset
         if to < self._at:
@@ -56,16 +55,16 @@ class PartBody:
         return to
 
     def give_back(self) -> None:
-        """What was read has not arrived."""
+        """Report that the bytes read so far did not arrive."""
         self._moved(-self._at)
         self._at = 0
 
 
 @contextmanager
 def progress_body(body: Body, moved: Moved) -> Iterator[PartBody]:
-    """A body on its way; an error in the block means that nothing of it has moved.
+    """Yield a body to send. After an error in the block, its progress is reset.
 
-    Raises what reading it raises, at once.
+    Errors of reading the body are raised at once, without retries.
     """
     part = PartBody(body, moved)
     try:

@@ -1,6 +1,6 @@
-"""Memory for the parts of an upload: a few buffers that are used again and again.
+"""Memory for the parts of an upload: a few buffers that are reused.
 
-Fresh memory is not free: touching it for the first time costs as much CPU per byte as decoding gzip does.
+New memory is not free: the first access costs as much CPU per byte as decoding gzip.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from penstock.codecs.checksum import crc32
 
 
 class PartBuffer:
-    """Room for ``capacity`` bytes, and the ``crc32`` of those that are in it.
+    """A buffer for ``capacity`` bytes, with the ``crc32`` of its content.
 
-    Memory is only taken as it is filled, so a small object stays small. What comes in is in the processor's cache, so
-    this is where its checksum costs least; and what happens to it in here, S3 will notice.
+    It allocates memory as it is filled, so that a small object needs little. Bytes that arrive are in the processor's
+    cache, so that their checksum costs least here. S3 then detects bytes that are damaged in the buffer.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -28,11 +28,11 @@ class PartBuffer:
         return self._filled == self.capacity
 
     def fill(self, chunk: memoryview) -> int:
-        """Append what fits of ``chunk``; the number of bytes taken."""
+        """Append the part of ``chunk`` that fits, and return the number of bytes appended."""
         taken = chunk[: self.capacity - self._filled]
         end = self._filled + len(taken)
         if end <= len(self._data):
-            # Used before: its memory stands ready. Only through a view is this a single copy.
+            # The memory is allocated already. Only a view makes this a single copy.
             with memoryview(self._data) as data:
                 data[self._filled : end] = taken
         else:
@@ -43,20 +43,20 @@ class PartBuffer:
         return len(taken)
 
     def body(self) -> bytearray:
-        """What was filled in, not copied: valid until the next ``fill``."""
+        """Return the content without a copy. It is valid until the next ``fill``."""
         del self._data[self._filled :]
         return self._data
 
     def clear(self) -> None:
-        """Start again; the memory is kept."""
+        """Empty the buffer, but keep its memory."""
         self._filled = 0
         self.crc32 = 0
 
 
 class BufferPool:
-    """At most ``count`` buffers of together at most ``limit`` bytes. A request waits until they are free.
+    """At most ``count`` buffers with at most ``limit`` bytes in total. ``take`` waits until a buffer is free.
 
-    Parts only grow: a free buffer that is too small makes room for a larger one.
+    Part sizes only grow: a free buffer that is too small is dropped for a larger one.
     """
 
     def __init__(self, limit: int, count: int) -> None:
@@ -68,11 +68,11 @@ class BufferPool:
 
     @property
     def allocated(self) -> int:
-        """Bytes of all buffers, free ones included."""
+        """Bytes of all buffers, including free ones."""
         return sum(self._sizes)
 
     def take(self, capacity: int) -> PartBuffer:
-        """An empty buffer. Waits for others to be given back while the limit is reached."""
+        """Return an empty buffer. Waits for another to be given back while the limit is reached."""
         with self._changed:
             while True:
                 while self._free:
@@ -87,7 +87,7 @@ class BufferPool:
                 self._changed.wait()
 
     def give(self, buffer: PartBuffer) -> None:
-        """Return a buffer that nobody reads any more."""
+        """Give back a buffer that is no longer read."""
         with self._changed:
             self._free.append(buffer)
             self._changed.notify_all()

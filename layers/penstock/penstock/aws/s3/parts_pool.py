@@ -1,4 +1,4 @@
-"""Threads for the parts of large files, shared by all files in transfer."""
+"""Threads for the parts of large files, shared by all transfers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class PartsPool:
-    """A context manager. ``part_size`` is in bytes; files up to it are transferred in one request."""
+    """A context manager. ``part_size`` is in bytes. Files up to this size are transferred in one request."""
 
     def __init__(self, threads: int, part_size: int, s3: S3Limits = S3) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="part")
@@ -29,18 +29,18 @@ class PartsPool:
         self._threads.shutdown(cancel_futures=True)
 
     def ranges(self, size: int, part: int = 0) -> list[tuple[int, int]]:
-        """Offset and size of every part: of ``part`` bytes, else the usual size, doubled until S3 can hold them."""
+        """Return offset and size of every part. The part size (``part``, or the default) doubles to fit S3's limit."""
         part = part or self.part_size
         while part * self._s3.max_parts < size:
             part *= 2
         return [(offset, min(part, size - offset)) for offset in range(0, size, part)]
 
     def each(self, work: Callable[[int, tuple[int, int]], R], ranges: Sequence[tuple[int, int]]) -> list[R]:
-        """``work(number, range)`` for every range, numbered from 1; answers in order.
+        """Call ``work(number, range)`` for every range, numbered from 1. Returns the results in order.
 
-        The first error is raised, after the parts under way have ended; the others are not begun.
+        On the first error, no more parts start. It is raised when the parts in progress have ended.
         """
-        parts = [self._threads.submit(work, number, one) for number, one in enumerate(ranges, 1)]
+        parts = [self._threads.submit(work, number, range_) for number, range_ in enumerate(ranges, 1)]
         try:
             ended, _ = wait(parts, return_when=FIRST_EXCEPTION)
             for part in ended:

@@ -13,12 +13,12 @@ from penstock.model.record import RecordPosition, Reject
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# Under this prefix the work bucket forgets what is old.
+# The lifecycle rule of the work bucket deletes old objects with this prefix.
 PREFIX = "jobs"
 
 
 class S3RejectLog:
-    """One object per name: written again, it is the same. Implements ``RejectLog`` and ``RejectReader``.
+    """One object for each name, so that a repeated write replaces it. Implements ``RejectLog`` and ``RejectReader``.
 
     Memory: the rejects of one chunk, each with at most RAW_LIMIT characters of raw text.
     """
@@ -55,5 +55,5 @@ def _prefix(job_id: str) -> str:
 
 
 def _read(flat: Mapping[str, Any]) -> Reject:
-    place = RecordPosition(flat["row"], flat["offset"], flat["raw"])
-    return Reject(place, flat["reason"], flat["column"], flat["span"])
+    position = RecordPosition(flat["row"], flat["offset"], flat["raw"])
+    return Reject(position, flat["reason"], flat["column"], flat["span"])

@@ -1,9 +1,9 @@
-"""Reading small objects, each with a single request and little ado.
+"""Reads small objects, each with a single request and little overhead.
 
-``get_object`` takes 0.8 ms of CPU: of a thousand small objects that is more than all the rest of their way into a
-table. So a request is signed here by botocore's signer and sent by http.client, in a quarter of the time; urllib3, on
-top of it, would take as long again. That is for the answer that is expected; upon any other, ``get_object`` asks again,
-and retries, follows and explains as everywhere.
+``get_object`` takes 0.8 ms of CPU: for a thousand small objects, that is more than all the rest of their load into a
+table. So a request is signed here by botocore's signer and sent by http.client, in a quarter of the time. urllib3 would
+double this time. This covers only the expected response. After any other, ``get_object`` sends the request again, with
+the usual retries, redirects and error messages.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
-TIMEOUT = 10.0  # seconds, as the client's
+TIMEOUT = 10.0  # seconds, the same as the client's
 
 
 class S3SmallReader:
     """Implements ``ObjectReader``. Memory: the object.
 
-    The request names no version: what it answers is what stands under the key now, and the condition on the ETag says
-    whether that is the source. So no HEAD has to ask before. ``ca_bundle`` is the file of certificates that the client
-    trusts, if not its own. Behind a proxy all goes through the client.
+    The request names no version: it returns the current object of the key, and the condition on the ETag verifies that
+    this is the source. So no HEAD is needed. ``ca_bundle`` is a file of certificates to trust, if not the client's own.
+    Behind a proxy, the client sends all requests.
     """
 
     def __init__(self, client: S3Client, credentials: Credentials | None, ca_bundle: str | None = None) -> None:
         self._client = client
         self._credentials = credentials
         self._ca_bundle = ca_bundle
-        self._places: dict[str, S3Endpoint | None] = {}
+        self._endpoints: dict[str, S3Endpoint | None] = {}
 
     def read(self, source: Source) -> bytes:
         signer = self._credentials and source.etag and self._credentials.get_frozen_credentials()
@@ -59,25 +59,25 @@ class S3SmallReader:
         return self._by_client(source) if body is None else body
 
     def _directly(self, source: Source, signer: ReadOnlyCredentials) -> bytes | None:
-        """None if there is any doubt about the answer."""
-        place = self._place(source.bucket)
-        if place is None:
+        """Return None unless the response is certain to be the source."""
+        endpoint = self._endpoint(source.bucket)
+        if endpoint is None:
             return None
-        path = place.path + quote(source.key, safe="/~")
-        request = AWSRequest("GET", place.origin + path)
+        path = endpoint.path + quote(source.key, safe="/~")
+        request = AWSRequest("GET", endpoint.origin + path)
         request.headers["If-Match"] = f'"{source.etag}"'
         S3SigV4Auth(signer, "s3", self._client.meta.region_name).add_auth(request)
         try:
-            answer, body = place.get(path, dict(request.headers.items()))
+            answer, body = endpoint.get(path, dict(request.headers.items()))
         except (OSError, HTTPException):
             return None
         return None if answer.status != HTTPStatus.OK or _doubtful(source, answer.headers, len(body)) else body
 
-    def _place(self, bucket: str) -> S3Endpoint | None:
-        if bucket not in self._places:
+    def _endpoint(self, bucket: str) -> S3Endpoint | None:
+        if bucket not in self._endpoints:
             url = _url(self._client, bucket)
-            self._places[bucket] = None if get_environ_proxies(url) else S3Endpoint(url, self._ca_bundle)
-        return self._places[bucket]
+            self._endpoints[bucket] = None if get_environ_proxies(url) else S3Endpoint(url, self._ca_bundle)
+        return self._endpoints[bucket]
 
     def _by_client(self, source: Source) -> bytes:
         right = f"s3:GetObject on {source.uri}"
@@ -94,16 +94,16 @@ class S3SmallReader:
 
 
 def _url(client: S3Client, bucket: str) -> str:
-    """Where the client itself would send a request for the key ``-`` of a bucket.
+    """Return the URL to which the client would send a request for the key ``-`` of a bucket.
 
-    A presigned URL leads elsewhere in AWS's own partition: to the endpoint of all regions, which answers for a new
-    bucket with a redirection, and which a VPC's endpoint does not know.
+    A presigned URL is different in AWS's standard partition: it names the global endpoint, which redirects requests for
+    a new bucket, and which a VPC endpoint does not serve.
     """
     urls: list[str] = []
     thread = get_ident()
 
     def answer(request: AWSPreparedRequest, **_: object) -> Any:
-        """In the place of S3, for this thread alone: others use the client meanwhile."""
+        """Respond instead of S3, for this thread only: other threads may use the client."""
         if get_ident() != thread:
             return None
         urls.append(request.url)
@@ -119,8 +119,10 @@ def _url(client: S3Client, bucket: str) -> str:
 
 
 class S3Endpoint:
-    """Where the keys of a bucket are, as the client says by the URL of the key ``-``: the server and the path before
-    them. Connections are kept; as many are open as there are callers at once."""
+    """The server of a bucket, and the path before its keys, from the client's URL of the key ``-``.
+
+    Connections are reused. As many are open as there are concurrent callers.
+    """
 
     def __init__(self, url: str, ca_bundle: str | None = None) -> None:
         parts = urlsplit(url)
@@ -134,7 +136,7 @@ class S3Endpoint:
         weakref.finalize(self, _close_all, self._idle)
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[HTTPResponse, bytes]:
-        """One request. Raises OSError and HTTPException."""
+        """Send one request. Raises OSError and HTTPException."""
         connection = self._connection()
         try:
             connection.request("GET", path, headers=headers)
@@ -147,7 +149,7 @@ class S3Endpoint:
         return answer, body
 
     def _connection(self) -> HTTPConnection:
-        """One that is idle, unless the server has given it up meanwhile: then there is its end to be read."""
+        """Return an idle connection, or a new one. An idle connection is readable if the server has closed it."""
         with suppress(IndexError):
             while connection := self._idle.pop():
                 if not (connection.sock and wait_for_read(connection.sock, timeout=0)):
@@ -162,7 +164,7 @@ def _close_all(connections: list[HTTPConnection]) -> None:
 
 
 def _doubtful(source: Source, headers: Any, size: int) -> str:
-    """Why this is not the source, though it has its ETag; empty if it is."""
+    """Return why an object with the ETag of the source is not the source; empty if it is."""
     version = headers.get("x-amz-version-id", "")
     if source.version_id and version != source.version_id:
         return f"expected version {source.version_id}, found {version or 'none'}"

@@ -1,4 +1,4 @@
-"""Reading one pinned object by ranged GETs, one draught ahead of the consumer."""
+"""Reads one pinned object by ranged GETs, one chunk ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
-# Where reading stops costing less CPU per byte (0.43 ns with 256 KiB, 0.58 ns with 8 MiB); small enough to be in
-# the processor's cache when it is decoded; the most that is fetched twice when a connection is lost.
+# Larger pieces cost no less CPU per byte (0.43 ns with 256 KiB, 0.58 ns with 8 MiB). A piece is small enough to be in
+# the processor's cache when it is decoded, and at most one is fetched twice after a lost connection.
 PIECE = 256 * KIB
 
-# A request costs as much CPU as receiving 4 MiB, so a range is longer than what is held of it: the rest waits at S3.
-# Not without end, because what the network has brought when a source is closed early was for nothing.
+# Chunks in one range. A request costs as much CPU as receiving 4 MiB, so a range is longer than the chunks in memory:
+# the rest waits at S3. It is limited, because data in transit is wasted when a source is closed early.
 READ_AHEAD = 8
 
 
 class S3ByteSource:
-    """The bytes of one S3 object, pinned by ETag and, where there is one, version id. Implements ``ByteSource``.
+    """The bytes of one S3 object, pinned by its ETag and its version id, if it has one. Implements ``ByteSource``.
 
-    Memory: at most two draughts of ``read_chunk`` bytes and one piece of 256 KiB; and what the system keeps of a
-    connection that is open, at most 6 MiB by Linux's defaults. Pieces are immutable: one stays valid, and in memory,
-    for as long as the consumer keeps it.
+    Memory: at most two chunks of ``read_chunk`` bytes and one piece of 256 KiB, and the system's receive buffer of an
+    open connection, at most 6 MiB with Linux's defaults. Pieces are immutable: a piece stays valid, and in memory, as
+    long as the consumer keeps it.
 
-    The client retries requests; what breaks in mid-body is fetched again here, from the offset reached. So is what S3
-    no longer sends because the consumer let it wait.
+    The client retries requests. A body that breaks off is fetched again here, from the offset reached. This includes
+    connections that S3 closed because the consumer was slow.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class S3ByteSource:
         self._end = source.size if end is None else end
         self._read_chunk = read_chunk
         self._backoff = backoff or Backoff()
-        # A version id alone would not do: "null" names whatever an unversioned key holds.
+        # A version id alone is not enough: "null" is any content of an unversioned key.
         self._pin: GetObjectRequestTypeDef = {
             "Bucket": source.bucket,
             "Key": source.key,
@@ -75,10 +75,10 @@ class S3ByteSource:
         return self._source.size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Non-empty pieces in order, from byte ``start`` to ``end``.
+        """Yield non-empty pieces in order, from byte ``start`` to ``end``.
 
-        Closing the generator ends its thread. It waits for the read under way, which ends with its piece or with
-        the client's read timeout.
+        Closing the generator ends its thread. It waits for the read in progress, which ends with its piece or with the
+        client's read timeout.
         """
         if self._start >= self._end:
             return
@@ -92,9 +92,9 @@ class S3ByteSource:
         )
         with closing(reader), ThreadPoolExecutor(1, thread_name_prefix="s3-read") as thread:
             try:
-                ahead = thread.submit(reader.draught)
+                ahead = thread.submit(reader.read_chunk)
                 while pieces := ahead.result():
-                    ahead = thread.submit(reader.draught)
+                    ahead = thread.submit(reader.read_chunk)
                     while pieces:
                         yield pieces.popleft()
             finally:
@@ -113,7 +113,7 @@ class S3ByteSource:
 
 
 class _Reader:
-    """Where reading stands: the next byte, and the body that brings it, if one is open. For one thread at a time."""
+    """The state of reading: the offset of the next byte, and the open body, if any. For one thread at a time."""
 
     def __init__(
         self,
@@ -135,24 +135,23 @@ class _Reader:
         self._body: StreamingBody | None = None
         self._body_end = at
 
-    def draught(self) -> deque[bytes]:
-        """The next ``size`` bytes in pieces, over as many connections as it takes; none at the end."""
+    def read_chunk(self) -> deque[bytes]:
+        """Read the next ``size`` bytes in pieces, with as many connections as needed. Empty at the end."""
         end = min(self._at + self._size, self._end)
         rest = partial(self._pieces, end)
         try:
             return deque(resuming(rest, on=TRANSPORT_FAILURES, backoff=self._backoff, sleep=self._stop.wait))
         except TRANSPORT_FAILURES as error:
             raise ServiceUnavailableError(
-                f"{self._right}: {self._backoff.attempts} connections in a row brought nothing at byte {self._at:,}: "
-                f"{error}"
+                f"{self._right}: {self._backoff.attempts} connections in a row failed at byte {self._at:,}: {error}"
             ) from error
 
     def stop(self) -> None:
-        """Have a draught under way end with its piece."""
+        """Let a read in progress end after its current piece."""
         self._stop.set()
 
     def close(self) -> None:
-        """Let go of the body; the next piece comes through another."""
+        """Close the body. The next piece opens another one."""
         if self._body:
             self._body.close()
             self._body = None

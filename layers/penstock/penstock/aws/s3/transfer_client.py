@@ -1,4 +1,4 @@
-"""The S3 client of a person who moves files: `penstock upload` and `penstock sync`."""
+"""The S3 client of the commands that transfer files: `penstock upload` and `penstock sync`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def transfer_client(access: Access, connections: int, *, send_seconds: float) -> S3Client:
-    """A client with so many connections.
+    """Create a client with ``connections`` connections.
 
-    ``send_seconds`` is how long it waits for a connection, and for whatever is given to one in a single piece: the
-    HTTP client has one timeout for both. Raises ConfigurationError for a profile, region or endpoint that is none.
+    ``send_seconds`` is the timeout for opening a connection, and for sending one piece: the HTTP client has one timeout
+    for both. Raises ConfigurationError for an invalid profile, region or endpoint.
     """
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
@@ -28,20 +28,21 @@ def transfer_client(access: Access, connections: int, *, send_seconds: float) ->
         max_pool_connections=connections,
         tcp_keepalive=True,
         user_agent_extra="penstock",
-        # As in the functions: every body carries a CRC32 or an MD5 that the service checks, and no SHA-256 besides.
-        # And us-east-1 by its own name: an interface endpoint of a VPC knows no other.
+        # As in the functions: every body carries a CRC32 or an MD5 that the service checks, but no SHA-256.
+        # us-east-1 by its regional name: an interface endpoint of a VPC knows no other.
         s3={"payload_signing_enabled": False, "us_east_1_regional_endpoint": "regional"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
     client = cast("S3Client", access.client("s3", config))
-    # "Expect: 100-continue" would cost every part a round trip; what it is for was found out when the upload was begun.
+    # "Expect: 100-continue" would cost a round trip for every part. It detects refused requests, but creating the
+    # upload has already shown that the request is allowed.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     client.meta.events.register_last("before-call.s3.DeleteObjects", _add_md5)
     return client
 
 
 def _add_md5(params: Any, **_: object) -> None:
-    """botocore proves a list of keys by a CRC32 alone; other services want the MD5, as S3 itself once did."""
+    """botocore sends only a CRC32 of a list of keys. Other services require an MD5, as S3 did earlier."""
     digest = md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = b64encode(digest).decode()

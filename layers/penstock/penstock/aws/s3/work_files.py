@@ -1,4 +1,4 @@
-"""The files that the steps of a job leave for each other in the work bucket."""
+"""The files in the work bucket that the steps of a job exchange."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ATTEMPTS = 4
 
 
 class S3WorkFiles:
-    """Implements ``WorkFiles``. Memory: the file that is read or written."""
+    """Implements ``WorkFiles``. Memory: the file."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self.bucket = bucket
@@ -40,9 +40,9 @@ class S3WorkFiles:
     def read_part(self, stored: Stored) -> bytes:
         if not stored.size:
             return b""
-        wanted = f"bytes={stored.start}-{stored.start + stored.size - 1}"
+        byte_range = f"bytes={stored.start}-{stored.start + stored.size - 1}"
         with self._reading(stored.key):
-            answer = self._client.get_object(Bucket=self.bucket, Key=stored.key, Range=wanted)
+            answer = self._client.get_object(Bucket=self.bucket, Key=stored.key, Range=byte_range)
             with closing(answer["Body"]) as body:
                 return body.read()
 
@@ -54,11 +54,13 @@ class S3WorkFiles:
         for _ in range(ATTEMPTS):
             if self._create(key, data):
                 return data
-            # A conflict with another who writes it now: nothing stands until one of them has.
+            # Another writer is writing the file: it does not exist until one write has ended.
             existing = self.read(key)
             if existing is not None:
                 return existing
-        raise ServiceUnavailableError(f"s3://{self.bucket}/{key}: {ATTEMPTS} writes in a row met others")
+        raise ServiceUnavailableError(
+            f"s3://{self.bucket}/{key}: {ATTEMPTS} writes in a row conflicted with other writes"
+        )
 
     def _create(self, key: str, data: bytes) -> bool:
         with translating(f"s3:PutObject on s3://{self.bucket}/{key}"):

@@ -1,10 +1,10 @@
 """The S3 write engine: every request that creates an object, for the functions, `penstock upload` and `penstock sync`.
 
-An object is written by one PUT, or by a multipart upload. S3 verifies each part and the whole: every request carries
-the CRC32 of its bytes. Services without full-object checksums receive an MD5 with each request instead. A body that
-can be read again is sent again from its beginning, and its progress is taken back.
+An object is written by one PUT, or by a multipart upload. S3 verifies each part and the complete object: every request
+carries the CRC32 of its bytes. Services without full-object checksums receive an MD5 with each request instead. On a
+retry, a body that can be read again is resent from its start, and its progress is reset.
 
-Callers keep their policy: conditions, part sizes, threads, and how errors are reported (``errors``).
+Callers choose the policy: conditions, part sizes, threads, and how errors are reported (``errors``).
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     )
 
 Errors: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""Translates errors of botocore. Called with the action and the resource, as `translating` is."""
+"""Translates botocore's errors. Called with the action and the resource, as `translating` is."""
 
-# A bytearray goes to the socket in one piece. Anything with a read() goes in pieces, so that progress is seen.
+# A bytearray is sent in one piece. An object with a read() is sent in pieces, so that progress can be reported.
 RequestBody: TypeAlias = bytearray | Body
 
 _FULL_OBJECT: Any = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 
 
 class Part(NamedTuple):
-    """An uploaded part; ``crc32`` is None where the service does not return it."""
+    """An uploaded part. ``crc32`` is None if the service does not return it."""
 
     number: int
     etag: str
@@ -61,12 +61,12 @@ class CreatedUpload(NamedTuple):
 
 
 def destination_errors(right: str) -> AbstractContextManager[None]:
-    """The errors of a function: what does not exist is a missing destination."""
+    """Translate errors for a function: a missing resource is a missing destination."""
     return translating(right, missing=DestinationMissingError)
 
 
 def ignore_progress(size: int) -> None:
-    """For callers that report whole parts only."""
+    """Do nothing: for callers that report complete parts only."""
 
 
 def put_object(
@@ -80,7 +80,7 @@ def put_object(
     moved: Moved = ignore_progress,
     errors: Errors = destination_errors,
 ) -> Published | None:
-    """PUT under a condition; None if the condition does not hold."""
+    """Send a PUT under a condition. Returns None if the condition does not hold."""
     request: Any = {"Bucket": target.bucket, "Key": target.key, **_attributes(content)}
 
     def send(condition: Condition, proof: Proof) -> PutObjectOutputTypeDef:
@@ -103,7 +103,7 @@ def put_object(
 
 
 def create_upload(client: S3Client, target: Target, content: Content) -> str:
-    """Create an upload that declares a full-object CRC32; answers its id."""
+    """Create an upload that declares a full-object CRC32, and return its id."""
     with destination_errors(_right("s3:PutObject", target)):
         answer = client.create_multipart_upload(
             Bucket=target.bucket, Key=target.key, **_attributes(content), **_FULL_OBJECT
@@ -114,7 +114,7 @@ def create_upload(client: S3Client, target: Target, content: Content) -> str:
 def create_any_upload(
     client: S3Client, target: Target, content: Content, errors: Errors = destination_errors
 ) -> CreatedUpload:
-    """Create an upload on any service: one that refuses the declaration, or does not confirm it, receives MD5s."""
+    """Create an upload on any service. A service that refuses or does not confirm the checksum receives MD5s."""
     request = {"Bucket": target.bucket, "Key": target.key, **_attributes(content)}
     with errors(_right("s3:PutObject", target)):
         try:
@@ -140,7 +140,7 @@ def upload_part(
     moved: Moved = ignore_progress,
     errors: Errors = destination_errors,
 ) -> Part:
-    """Send one part, which the service verifies."""
+    """Send one part. The service verifies it."""
     verified = _proof(body, crc32, proof)
     with errors(_right("s3:PutObject", target)), _sent(body, moved) as sent:
         answer = client.upload_part(
@@ -161,11 +161,15 @@ def complete_upload(
     proof: Proof = Proof.CRC32,
     errors: Errors = destination_errors,
 ) -> Published | None:
-    """Complete under a condition; None if it does not hold, or if the upload no longer exists.
+    """Complete under a condition. Returns None if it does not hold, or if the upload no longer exists.
 
-    botocore retries an answer of status 200 whose body is an error, as it does status 500.
+    botocore retries a response with status 200 whose body is an error, as it retries status 500.
     """
-    whole: dict[str, Any] = {"ChecksumCRC32": _encoded(crc32), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
+    full_object: dict[str, Any] = {
+        "ChecksumCRC32": _encoded(crc32),
+        "ChecksumType": "FULL_OBJECT",
+        "MpuObjectSize": size,
+    }
 
     def complete(condition: Condition) -> CompleteMultipartUploadOutputTypeDef:
         return client.complete_multipart_upload(
@@ -173,16 +177,16 @@ def complete_upload(
             Key=target.key,
             UploadId=upload_id,
             MultipartUpload={"Parts": [_completed(part, proof) for part in parts]},
-            **(whole if proof is Proof.CRC32 else {}),
+            **(full_object if proof is Proof.CRC32 else {}),
             **condition,
         )
 
-    # If-Match needs s3:GetObject too; the HEAD before it has shown that it is allowed.
+    # If-Match also needs s3:GetObject; the earlier HEAD has shown that it is allowed.
     with errors(_right("s3:PutObject", target)):
         try:
             answer = write_under(client, target, condition, complete)
         except ClientError as error:
-            # An earlier attempt may have completed the upload although its answer was lost.
+            # An earlier request may have completed the upload although its response was lost.
             if code_of(error) == "NoSuchUpload":
                 return None
             raise
@@ -192,7 +196,7 @@ def complete_upload(
 
 
 def abort_upload(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> None:
-    """Abort an upload. One that no longer exists is no error."""
+    """Abort an upload. An upload that no longer exists is no error."""
     with errors(_right("s3:AbortMultipartUpload", target)):
         try:
             client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
@@ -202,7 +206,7 @@ def abort_upload(client: S3Client, target: Target, upload_id: str, errors: Error
 
 
 def list_parts(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> list[Part] | None:
-    """The parts that S3 has, in order; None if the upload no longer exists."""
+    """Return the parts that S3 has, in order; None if the upload no longer exists."""
     pages = client.get_paginator("list_parts").paginate(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
     with errors(_right("s3:ListMultipartUploadParts", target)):
         try:
@@ -218,7 +222,7 @@ def list_parts(client: S3Client, target: Target, upload_id: str, errors: Errors 
 
 
 def joined(parts: Sequence[Part]) -> tuple[int, int]:
-    """Size and CRC32 of the bytes of all parts in a row."""
+    """Return size and CRC32 of all parts together."""
     size = crc32 = 0
     for part in parts:
         crc32 = crc32_combine(crc32, part.crc32 or 0, part.size)
@@ -227,7 +231,7 @@ def joined(parts: Sequence[Part]) -> tuple[int, int]:
 
 
 def decoded_crc32(crc32: str | None) -> int | None:
-    """A CRC32 as S3 writes it. None for a composite one (``...-3``), which is computed from those of the parts."""
+    """Decode a CRC32 of S3. Returns None for a composite one (``...-3``), which is computed from those of the parts."""
     return int.from_bytes(b64decode(crc32), "big") if crc32 and "-" not in crc32 else None
 
 
@@ -236,7 +240,7 @@ def _sent(body: RequestBody, moved: Moved) -> AbstractContextManager[Any]:
 
 
 def _proof(body: RequestBody, crc32: int, proof: Proof) -> Any:
-    """Arguments by which the service verifies the bytes of a request."""
+    """Return the arguments by which the service verifies the bytes of a request."""
     if proof is Proof.CRC32:
         return {"ChecksumCRC32": _encoded(crc32)}
     digest = hashlib.md5(body, usedforsecurity=False).digest() if isinstance(body, bytearray) else md5_of(body)
