@@ -1,4 +1,4 @@
-"""`abort`: leaves nothing of a job that cannot be finished."""
+"""`abort`: cleans up a job that cannot be finished."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt", "error": {"Error", "Cause"}}`` of the machine, or EventBridge's event of its end.
+    """``{"job", "attempt", "error": {"Error", "Cause"}}`` from the state machine, or EventBridge's event of its end.
 
-    The second covers what no Catch can: an execution that was stopped or ran out of time, and errors that
-    States.ALL leaves out. After a caught error both come, and the later finds nothing to do.
+    The event covers what a Catch cannot: an execution that was stopped or timed out, and errors that States.ALL does
+    not match. After a caught error both arrive, and the second has no effect.
     """
     request = event_of_end(event["detail"]) if "detail" in event else event
     with telemetry.step(request["job"], logger, metrics):
@@ -35,8 +35,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
 
 
 def event_of_end(detail: dict[str, Any]) -> dict[str, Any]:
-    """What the machine itself would have asked for, from a "Step Functions Execution Status Change"."""
+    """Build the input that the state machine would send, from a "Step Functions Execution Status Change" event."""
     status = detail["status"]
-    told = "somebody stopped the execution" if status == "ABORTED" else f"the execution ended as {status}"
-    error = {"Error": detail.get("error") or status, "Cause": detail.get("cause") or told}
+    cause = "a user stopped the execution" if status == "ABORTED" else f"the execution ended with status {status}"
+    error = {"Error": detail.get("error") or status, "Cause": detail.get("cause") or cause}
     return {**json.loads(detail["input"]), "error": error}

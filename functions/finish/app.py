@@ -18,6 +18,6 @@ from penstock.wiring.handlers import step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt", "round"}`` -> ``{"next": "done" | "again" | "yielded"}``.
 
-    Executions that the previous release began pass no round.
+    Executions that the previous release started pass no round.
     """
     return functions.finish()(event["job"], event["attempt"], event.get("round", 0))

@@ -1,4 +1,4 @@
-"""`index`: reads a source, or one piece of it, and notes where it can be entered."""
+"""`index`: reads a source, or one piece of it, and records where a span can start."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ from penstock.wiring.handlers import step_handler
 
 @step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt"}`` -> ``{"done": bool}``; with ``"piece"`` of a survey, it reads that piece only."""
+    """``{"job", "attempt"}`` -> ``{"done": bool}``; with the ``"piece"`` of a survey, only that piece is read."""
     return functions.index()(event["job"], event["attempt"], event.get("piece"), functions.deadline(context))

@@ -1,4 +1,4 @@
-"""`ingest`: S3 says that an object has arrived."""
+"""`ingest`: processes the events of new S3 objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: Any, context: LambdaContext) -> dict[str, object]:
-    """An S3 notification, an SQS batch of them or an EventBridge event -> failed batch items, or the jobs."""
+    """An S3 notification, an SQS batch of S3 notifications or an EventBridge event -> failed batch items, or jobs."""
     report = functions.ingest().handle(event, functions.deadline(context))
     telemetry.report(report, logger, metrics)
     return summarise(report)

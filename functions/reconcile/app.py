@@ -1,4 +1,4 @@
-"""`reconcile`: finds what nobody works on any more, and begins or ends it."""
+"""`reconcile`: finds jobs that no attempt works on, and retries or ends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """EventBridge's event of a schedule -> how many jobs, uploads and dead letters there was something to do with."""
+    """EventBridge's event of a schedule -> counts of the jobs, uploads and dead letters that were processed."""
     done = functions.reconcile()(functions.deadline(context))
     telemetry.reconciled(done, logger, metrics)
     return dict(done)

@@ -16,9 +16,9 @@ from penstock.wiring.handlers import step_handler
 
 @step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt", "span", "round"}`` -> ``{"done"}``; without a span, it loads all of them in order.
+    """``{"job", "attempt", "span", "round"}`` -> ``{"done"}``; without a span, it loads all spans in order.
 
-    Executions that the previous release began pass no round.
+    Executions that the previous release started pass no round.
     """
     round_ = event.get("round", 0)
     return functions.work()(event["job"], event["attempt"], event["span"], functions.deadline(context), round_)

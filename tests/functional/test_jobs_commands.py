@@ -133,7 +133,7 @@ def test_a_job_is_named_by_id_prefix_or_source(deployed: DeployedJobs, name: str
 def test_a_job_that_there_is_none_of_is_one_line_and_a_hint(deployed: DeployedJobs) -> None:
     result = run("status", "f" * 32)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: there is no job {'f' * 32}\nList the jobs with `penstock jobs`.\n"
+    assert result.stderr == f"Error: job {'f' * 32} does not exist\nList the jobs with `penstock jobs`.\n"
 
 
 def test_what_somebody_named_a_source_does_nothing_to_the_terminal(deployed: DeployedJobs) -> None:
@@ -217,7 +217,7 @@ def test_of_all_failed_jobs_one_that_cannot_be_begun_again_does_not_stop_the_oth
     result = run("redrive", "--failed")
     assert result.exit_code == 1
     assert result.stdout == f"redrive: {other.id} s3://drops/other.csv\n"
-    assert result.stderr == f"failed: job {old.id} is on record without its event: an earlier Penstock wrote it\n"
+    assert result.stderr == f"failed: the record of job {old.id} lacks its event: an earlier release wrote it\n"
 
 
 def test_a_dry_run_redrives_nothing(deployed: DeployedJobs) -> None:

@@ -184,20 +184,22 @@ def test_what_an_execution_left_cannot_be_cleaned_up_where_the_stack_names_no_ab
 def test_a_refused_redrive_of_a_leased_job_says_when_its_lease_ends(plant: Plant) -> None:
     job, _ = plant.begin("a.gz")
     plant.jobs.jobs[job.id] = replace(plant.jobs.jobs[job.id], lease_until=4_102_444_800.0)
-    with pytest.raises(JobStandsError, match="is at work") as refused:
+    with pytest.raises(JobStandsError, match="is running") as refused:
         plant.redrive(job)
-    assert refused.value.hint == "Its lease ends at 2100-01-01 00:00:00 UTC. If it is still running then, redrive it."
+    assert (
+        refused.value.hint == "Its lease ends at 2100-01-01 00:00:00 UTC. If the job is still running then, redrive it."
+    )
 
 
 def test_a_running_a_carried_and_a_skipped_job_are_refused(plant: Plant) -> None:
     job, claim = plant.begin("a.gz")
-    with pytest.raises(JobStandsError, match="is at work"):
+    with pytest.raises(JobStandsError, match="is running"):
         plant.redrive(job)
     deliver(plant, job, claim)
-    with pytest.raises(JobStandsError, match="is at work"):
+    with pytest.raises(JobStandsError, match="is running"):
         plant.redrive(job)
     plant.jobs.skip(job.source)
-    with pytest.raises(JobStandsError, match="no route takes"):
+    with pytest.raises(JobStandsError, match="matches no route"):
         plant.redriver(next(plant.jobs.search(states=[JobState.SKIPPED])))
     assert plant.queue.events == []
 
@@ -253,7 +255,7 @@ def test_of_two_who_begin_a_job_again_at_once_one_is_told(plant: Plant) -> None:
     job = plant.end("a.gz", JobState.FAILED)
     seen = plant.jobs.jobs[job.id]
     plant.redriver(seen)
-    with pytest.raises(JobStandsError, match="by somebody else"):
+    with pytest.raises(JobStandsError, match="by another user"):
         plant.redriver(seen)
     assert len(plant.queue.events) == 1
 
@@ -388,7 +390,7 @@ def test_the_job_of_a_version_is_waited_for_and_no_older_one_is_taken_for_it(pla
 def test_where_no_job_of_the_version_comes_within_a_minute_it_is_said(plant: Plant) -> None:
     plant.end("a.gz", JobState.SUCCEEDED, "v1")
     arriving = Arriving(plant, version(2))
-    with pytest.raises(UnknownJobError, match=r"no job of s3://drops/a.gz came within 60 seconds, version v2"):
+    with pytest.raises(UnknownJobError, match=r"no job of s3://drops/a.gz appeared within 60 seconds, version v2"):
         arriving()
     assert arriving.seconds == 60
 

@@ -107,7 +107,7 @@ def test_a_step_is_told_the_job_its_attempt_and_what_is_its_own(
 def test_abort_learns_from_the_event_of_an_executions_end_what_the_machine_would_have_told_it(
     step: Callable[[str, Any], list[Any]],
 ) -> None:
-    error = {"Error": "ABORTED", "Cause": "somebody stopped the execution"}
+    error = {"Error": "ABORTED", "Cause": "a user stopped the execution"}
     assert step("abort", ENDED) == ["0a1b", "0a1b", error]
 
 

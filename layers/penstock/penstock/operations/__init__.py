@@ -1,1 +1,1 @@
-"""What a person does with jobs from a terminal: finds, watches, reads and begins them again."""
+"""Operations on jobs from a terminal: find, watch, report and redrive."""

@@ -1,4 +1,4 @@
-"""The job of the version of an object that stands under its key now, also before there is one."""
+"""Finds the job of the current version of an object, and waits for it if it does not exist yet."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from penstock.model.object import ObjectHead, Source
 from penstock.operations.ports import JobTimes
 from penstock.operations.watching import LAG, read_jobs
 
-# Seconds. An event takes one or two from S3 to its job, unless the queue is full.
+# An event takes one or two seconds from S3 to its job, unless the queue is full.
 WAIT_SECONDS = 60.0
 
-# What S3 calls the version of an object that was put while versioning was off; events leave it out.
+# The version id of an object that was written without versioning: empty in events, "null" in S3.
 UNVERSIONED = ("", "null")
 
 
 def source_of(bucket: str, key: str, head: ObjectHead) -> Source:
-    """The version that HEAD has seen."""
+    """Return the version of an object that HEAD returned."""
     return Source(bucket, key, head.size, head.etag, head.version_id)
 
 
 @dataclass
 class JobWaiter:
-    """Finds the newest job of one version of a source, and never that of another version."""
+    """Finds the newest job of one version of a source, never that of another version."""
 
     jobs: JobStore
     times: JobTimes
@@ -38,34 +38,34 @@ class JobWaiter:
     _others: set[str] = field(default_factory=set)
 
     def __call__(self, *, interval: float, on_wait: Callable[[], None], patience: float = WAIT_SECONDS) -> JobStatus:
-        """Wait for it. ``on_wait`` is called once where it is not there yet.
+        """Return the job. If it does not exist yet, call ``on_wait`` once, and wait.
 
-        Raises UnknownJobError where none has come after ``patience`` seconds.
+        Raises UnknownJobError if no job appears within ``patience`` seconds.
         """
         until = self.clock() + patience
-        # An older job is not in the index's last minute: it costs one look at the whole table.
+        # A job that ended earlier is not in the index's last minute: finding it costs one scan of the table.
         found = self._recent() or self._newest(self.jobs.search(source=self.source.uri))
         if found is None:
             on_wait()
         while found is None:
             if self.clock() >= until:
                 raise UnknownJobError(
-                    f"no job of {self.source.uri} came within {patience:.0f} seconds, {_version(self.source)}",
-                    hint="`penstock explain` says whether a route takes it; `penstock status` knows earlier versions.",
+                    f"no job of {self.source.uri} appeared within {patience:.0f} seconds, {_version(self.source)}",
+                    hint="`penstock explain` shows whether a route matches, `penstock status` shows earlier jobs.",
                 )
             self.sleep(interval)
             found = self._recent()
         return found
 
     def _recent(self) -> JobStatus | None:
-        """Among those that are unfinished, or ended in the last minute."""
+        """Search the jobs that are unfinished, or ended in the last minute."""
         ids = {*self.times.unfinished(), *self.times.ended_since(self.now() - LAG)} - self._others
         self._others |= ids
         return self._newest(read_jobs(self.jobs, ids))
 
     def _newest(self, found: Iterable[JobStatus]) -> JobStatus | None:
-        mine = [status for status in found if _is_of(status, self.source)]
-        return max(mine, key=lambda status: (status.started_at, status.job_id), default=None)
+        matching = [status for status in found if _is_of(status, self.source)]
+        return max(matching, key=lambda status: (status.started_at, status.job_id), default=None)
 
 
 def _is_of(status: JobStatus, source: Source) -> bool:

@@ -1,4 +1,4 @@
-"""All that is known of one job, for a report: how it stands, what its spans delivered and when, some of its rejects."""
+"""The data of a job report: the status, the receipts of the spans with their times, and some rejects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.operations.ports import RejectReader
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """A job, the receipt of the whole where the machine left one, its spans' and the first of its rejects."""
+    """A job, its receipt if an execution wrote one, the receipts of its spans, and its first rejects."""
 
     status: JobStatus
     receipt: Receipt | None
@@ -29,30 +29,30 @@ class JobReport:
 
 @dataclass(frozen=True, slots=True)
 class JobReportBuilder:
-    """Collects stories."""
+    """Builds job reports."""
 
     files: WorkFiles
     executions: ExecutionStore
     rejects: RejectReader
 
     def __call__(self, status: JobStatus, *, sample: int) -> JobReport:
-        """The story of a job with at most so many rejects. Work files that have expired are missing from it."""
-        told = self._report(status)
-        receipt = from_plain(Receipt, told["receipt"]) if told else None
-        if told:
-            listed = told["spans"]
+        """Build the report of a job, with at most ``sample`` rejects. Expired work files are left out."""
+        report = self._report(status)
+        receipt = from_plain(Receipt, report["receipt"]) if report else None
+        if report:
+            listed = report["spans"]
             spans = tuple(from_plain(SpanReceipt, span) for span in listed) if isinstance(listed, list) else ()
         else:
             spans = self._receipts(status)
         return JobReport(status, receipt, spans, tuple(islice(self.rejects.read(status.job_id), sample)))
 
     def _report(self, status: JobStatus) -> dict[str, object] | None:
-        """What finish left, unless it is about an earlier execution."""
+        """Return the report that `finish` wrote, unless it belongs to an earlier execution."""
         report = JobFolder(self.files, status.job_id).find(dict, REPORT) if status.execution else None
         return report if report and report["execution"] == status.execution else None
 
     def _receipts(self, status: JobStatus) -> tuple[SpanReceipt, ...]:
-        """Of a job that has not succeeded: those that are there. A source that is not cut is span 0."""
+        """Return the receipts so far of a job without a report. A source that is not split is span 0."""
         if not status.execution:
             return ()
         found = self.executions.receipts(status.job_id, status.execution, range(status.spans + 1))
@@ -61,7 +61,7 @@ class JobReportBuilder:
 
 @dataclass(frozen=True, slots=True)
 class TimelineBar:
-    """One span on a timeline: its lane from 0, and seconds from the first beginning."""
+    """One span on a timeline: its lane, from 0, and its times, in seconds from the start of the first span."""
 
     span: SpanReceipt
     lane: int
@@ -70,7 +70,7 @@ class TimelineBar:
 
 
 def timeline(spans: Sequence[SpanReceipt]) -> tuple[TimelineBar, ...]:
-    """Spans that were at work at once in lanes of their own, as few as there can be. Without times, none."""
+    """Place concurrent spans in separate lanes, with as few lanes as possible. Spans without times are left out."""
     timed = sorted((span for span in spans if span.began), key=lambda span: (span.began, span.span))
     free: list[int] = []
     busy: list[tuple[float, int]] = []

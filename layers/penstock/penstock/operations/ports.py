@@ -1,4 +1,4 @@
-"""What operations need beside the jobs table."""
+"""The ports of operations, in addition to the jobs table."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from penstock.model.record import Reject
 
 
 class JobTimes(Protocol):
-    """Which jobs there are at a time, without a scan. Both lag behind the jobs table by a moment."""
+    """Jobs by time, without a scan. The index behind it lags slightly behind the jobs table."""
 
     def unfinished(self) -> Collection[str]:
-        """The ids of all jobs that have not ended."""
+        """Return the ids of all jobs that have not ended."""
 
     def ended_since(self, since: float) -> Mapping[str, float]:
-        """The ids of the jobs that have ended since then, and when, in Unix seconds. Costs by the day."""
+        """Return the ids and ends (Unix seconds) of the jobs that ended since then. The cost grows with the days."""
 
 
 class RejectReader(Protocol):
-    """What a `RejectLog` has kept."""
+    """Reads the rejects that a `RejectLog` stored."""
 
     def read(self, job_id: str) -> Iterator[Reject]:
-        """In the order of spans and chunks; nothing where nothing was rejected, or it has expired."""
+        """Yield rejects in the order of spans and chunks. Yields nothing if there are none, or if they have expired."""

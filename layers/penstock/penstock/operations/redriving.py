@@ -1,6 +1,6 @@
-"""A failed job, once more: its item waits again, and the event of its upload is sent again, as S3 sent it.
+"""Retries a failed job: the job waits again, and the event of its upload is resent, as S3 sent it.
 
-It is the same job: same id, same order among the versions of its source, same ledger. What the ledger knows is not
+It is the same job: same id, same order among the versions of its source, same ledger. Spans in the ledger are not
 loaded again.
 """
 
@@ -19,19 +19,19 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 
 _WHY_NOT = {
-    JobState.RUNNING: "is at work",
-    JobState.EXECUTING: "is at work",
+    JobState.RUNNING: "is running",
+    JobState.EXECUTING: "is running",
     JobState.SUCCEEDED: "has succeeded",
-    JobState.SKIPPED: "was skipped: no route takes its source",
+    JobState.SKIPPED: "was skipped: its source matches no route",
 }
 
 Abort = Callable[[str, str, Mapping[str, str]], None]
-"""Calls the function `abort`, and waits for its end: job, who had it last, and the error."""
+"""Calls the function `abort` with the job, its last holder and the error, and waits for the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redriver:
-    """Begins jobs again that have failed, or that nobody works on any more. ``clock`` gives Unix seconds."""
+    """Retries jobs that have failed, or that no attempt works on. ``clock`` returns Unix seconds."""
 
     jobs: JobStore
     queue: EventQueue
@@ -40,38 +40,40 @@ class Redriver:
     clock: Callable[[], float] = time.time
 
     def __call__(self, status: JobStatus) -> Source:
-        """Begin a job again; answers the source whose event was sent.
+        """Retry a job, and return the source whose event was sent.
 
-        One that waits is sent the event once more: the one that it waits for may be lost, and a copy does no harm. What
-        an execution has left that ended without its job is cleaned up first.
-        Raises JobStandsError where `check` does, and where somebody else was quicker.
+        A waiting job is sent its event once more: the first event may be lost, and a copy does no harm. If an execution
+        ended without ending its job, its leftovers are cleaned up first.
+        Raises JobStandsError as `check` does, and if another user redrove the job first.
         """
         upload = self.check(status)
         if _is_executions(status):
             status = self._aborted(status)
             upload = self.check(status)
         if status.state is not JobState.WAITING and not self.jobs.reopen(status):
-            raise JobStandsError(f"job {status.job_id} was begun again by somebody else", hint="`penstock watch` it.")
-        # A crash before this leaves a job that waits: redriven again, its event is sent.
+            raise JobStandsError(
+                f"job {status.job_id} was redriven by another user", hint="Follow it with `penstock watch`."
+            )
+        # After a crash here, the job waits. Redriving it again sends its event.
         self.queue.send(notification(upload, job_id=status.job_id))
         return upload
 
     def check(self, status: JobStatus) -> Source:
-        """The source of a job that can be begun again.
+        """Return the source of a job that can be redriven.
 
-        Raises JobStandsError where somebody works on it or it has ended well, or where its item does not hold all that
-        its event said.
+        Raises JobStandsError if an attempt works on the job, if it has succeeded, was superseded or skipped, or if its
+        record lacks fields of its event.
         """
-        if self._stands(status):
+        if self._cannot_redrive(status):
             raise JobStandsError(f"job {status.job_id} {_why_not(status)}", hint=_what_to_do(status))
         if status.upload is None:
             raise JobStandsError(
-                f"job {status.job_id} is on record without its event: an earlier Penstock wrote it",
+                f"the record of job {status.job_id} lacks its event: an earlier release wrote it",
                 hint="Upload the source again.",
             )
         return status.upload
 
-    def _stands(self, status: JobStatus) -> bool:
+    def _cannot_redrive(self, status: JobStatus) -> bool:
         if status.state in (JobState.FAILED, JobState.WAITING):
             return False
         if status.state is JobState.RUNNING and status.lease_until > self.clock():
@@ -82,7 +84,7 @@ class Redriver:
         return status.state is not JobState.RUNNING
 
     def _aborted(self, status: JobStatus) -> JobStatus:
-        error = {"Error": "States.Timeout", "Cause": f"execution {status.execution} has ended without its job"}
+        error = {"Error": "States.Timeout", "Cause": f"execution {status.execution} ended without ending its job"}
         self.abort(status.job_id, status.execution, error)
         return self.jobs.get(status.job_id) or status
 
@@ -95,17 +97,17 @@ def _why_not(status: JobStatus) -> str:
 
 
 def _what_to_do(status: JobStatus) -> str:
-    """What to do about a job that is at work; empty for the error's own hint.
+    """Return the hint for a running job; empty for the default hint of the error.
 
-    Nothing tells a function that was killed from one at work until its lease ends.
+    Until its lease ends, a killed function cannot be told from a running one.
     """
     if status.state is not JobState.RUNNING or _is_executions(status):
         return ""
     until = datetime.fromtimestamp(status.lease_until, UTC)
-    return f"Its lease ends at {until:%Y-%m-%d %H:%M:%S} UTC. If it is still running then, redrive it."
+    return f"Its lease ends at {until:%Y-%m-%d %H:%M:%S} UTC. If the job is still running then, redrive it."
 
 
 def _is_executions(status: JobStatus) -> bool:
-    """Whether an execution had the job last, as far as its record tells."""
+    """Whether an execution was the last holder of the job, by its record."""
     held = status.holder.removesuffix("/abort") == status.execution != ""
     return held and status.state in (JobState.RUNNING, JobState.EXECUTING)
