@@ -27,23 +27,23 @@ def accept_full_object() -> None:
     create = s3._create_multipart_upload
 
     def create_multipart_upload(bucket: str, key: str, headers: dict[str, str]) -> Response:
-        kind = headers.get("x-amz-checksum-type", "").upper()
+        checksum_type = headers.get("x-amz-checksum-type", "").upper()
         algorithm = headers.get("x-amz-checksum-algorithm", "").upper()
-        if kind and not algorithm:
+        if checksum_type and not algorithm:
             return refuse(
                 "InvalidRequest",
                 "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
             )
-        if kind == FULL_OBJECT and algorithm != "CRC32":
+        if checksum_type == FULL_OBJECT and algorithm != "CRC32":
             return refuse(
                 "InvalidRequest",
-                f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
+                f"The {checksum_type} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
             )
         status, answer, body = create(bucket, key, headers)
-        if status == OK and kind == FULL_OBJECT:
+        if status == OK and checksum_type == FULL_OBJECT:
             upload_id = s3.fromstring(body).findtext("{*}UploadId")
-            s3._multipart_uploads[upload_id]["checksum_type"] = kind
-            answer["x-amz-checksum-type"] = kind
+            s3._multipart_uploads[upload_id]["checksum_type"] = checksum_type
+            answer["x-amz-checksum-type"] = checksum_type
         return status, answer, body
 
     s3._create_multipart_upload = create_multipart_upload
