@@ -1,9 +1,9 @@
-"""Shared by all tests: no test sees the machine's AWS configuration, and none depends on a draw.
+"""Settings of all tests: no test sees the machine's AWS configuration, and no test depends on random examples.
 
-Property tests try the same examples in every run; `make fuzz` draws new ones (``--hypothesis-profile=drawn``). An
-example that ever failed stays, as an explicit ``@example``.
+Property tests use the same examples in every run. `make fuzz` uses random ones (``--hypothesis-profile=drawn``). An
+example that failed is kept as an explicit ``@example``.
 
-`make test` runs the short form: tests that are marked ``long`` are left to `make verify`.
+`make test` runs the short form. `make verify` also runs tests with the mark ``long``.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ settings.register_profile(
 settings.register_profile("drawn", settings.get_profile("same"), max_examples=100, derandomize=False)
 settings.load_profile("same")
 
-# What takes minutes, and what takes seconds a test.
+# Groups that take minutes, and folders in order of the time that a test takes.
 LONGEST = ("stack", "rights", "steps-tables", "faults", "test_s3_faults")
 FOLDERS = ("e2e", "functional", "contract", "template", "unit")
-# Bytes of a parameter that may be its name.
+# The most bytes of a parameter that are shown in the name of a test.
 LONG = 200
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--localstack", action="store_true", help="hold the contracts against LocalStack, too")
+    parser.addoption("--localstack", action="store_true", help="also run the contracts on LocalStack")
 
 
 def pytest_configure() -> None:
-    """Tests send SIGINT. A shell that starts this in the background has it ignored, by every process below."""
+    """Restore SIGINT, which tests send: a shell that starts pytest in the background ignores it for all children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The short form leaves out what is marked ``long``, unless it is asked for by name.
+    """The short form skips tests with the mark ``long``, unless they are named on the command line.
 
-    The tests of a module run in one process, so that its servers start once; those that take longest begin first.
+    All tests of a module run in one process, so that its servers start once. The longest tests start first.
     """
     if not IS_LONG and not any("::" in argument for argument in config.args):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
@@ -59,10 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=_turn)
+    items.sort(key=_sort_key)
 
 
-def _turn(item: pytest.Item) -> tuple[int, int]:
+def _sort_key(item: pytest.Item) -> tuple[int, int]:
     group = item.get_closest_marker("xdist_group")
     name = group.args[0] if group else ""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
@@ -76,9 +76,9 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "PENSTOCK_"))]:
         monkeypatch.delenv(name)
-    nowhere = tmp_path_factory.getbasetemp() / "no-aws-config"
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(nowhere))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere))
+    missing = tmp_path_factory.getbasetemp() / "no-aws-config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(missing))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(missing))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -86,5 +86,5 @@ def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: p
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Long contents make no name: made anew by each worker, they may differ (a workbook holds the time)."""
+    """No names from long contents: each worker creates them, and they may differ (a workbook contains the time)."""
     return argname if isinstance(val, bytes) and len(val) > LONG else None

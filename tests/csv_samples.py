@@ -1,4 +1,4 @@
-"""CSV files for screens: mostly in order, in all the ways in which a field may not be."""
+"""CSV files for the validator: mostly valid, with every kind of invalid field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ODD = st.sampled_from(
 ) | st.sampled_from(
     ("2024-01-01T24:00", "2024-01-01 10:00+16:00", "2024-01-01T10:00:00.1234567Z", "2024-01-01 10:00 UTC", "\u0661")
 )
-# What stands where a field should, as it is written in the file.
+# Raw texts of a field in the file.
 RAW = st.sampled_from(
     ('"', '""', '"a"b', 'a"b', ' "a"', '"a" ', '"a\n\\.\nb"', '"a\rb"', "\r", '"a', "a,b", '"""', "\\", "a\tb")
 )
@@ -41,7 +41,7 @@ NULLS = st.sampled_from([("",), ("", "NULL"), ("NULL",), (), ("-1", "", "a,b"), 
 LINE_ENDS = st.sampled_from(["\n", "\r\n"])
 
 
-# How an existing table may hold a column, and how an inferred one may be spelled.
+# How an existing table may store a column.
 STORED = {
     T.TEXT: [Storage(), Storage(length=2), Storage(None)],
     T.NUMERIC: [Storage(T.NUMERIC), Storage(T.NUMERIC, places=2), Storage(T.NUMERIC, places=0), Storage(T.TEXT)],
@@ -62,14 +62,14 @@ def columns(kind: ColumnType, number: int) -> st.SearchStrategy[Column]:
 @st.composite
 def tables(draw: st.DrawFn) -> Table:
     """Columns of several types; sometimes the first is the key."""
-    kinds = draw(st.lists(st.sampled_from(TYPES), min_size=2, max_size=4))
-    made = tuple(draw(columns(kind, number)) for number, kind in enumerate(kinds))
-    return Table("t", made, key=draw(st.sampled_from([(), ("c0",)])))
+    types = draw(st.lists(st.sampled_from(TYPES), min_size=2, max_size=4))
+    drawn = tuple(draw(columns(type_, number)) for number, type_ in enumerate(types))
+    return Table("t", drawn, key=draw(st.sampled_from([(), ("c0",)])))
 
 
 @st.composite
 def sources(draw: st.DrawFn, table: Table, delimiter: str = ",", quote: str = '"') -> bytes:
-    """Lines of a CSV without a header. In some, nothing is odd."""
+    """Lines of a CSV without a header. Some contain only valid fields."""
     odd = draw(st.sampled_from([0, 0, 1]))
     end = draw(LINE_ENDS)
 
@@ -79,9 +79,9 @@ def sources(draw: st.DrawFn, table: Table, delimiter: str = ",", quote: str = '"
             return draw(RAW)
         if oddity == 1:
             return ""
-        text = draw(ODD if oddity == 2 else PLAIN[column.type])  # one of the numbers drawn
-        empty_too = "" in column.nulls and column.nullable and column.name not in table.key
-        if empty_too and draw(st.integers(0, 5)) == 0:
+        text = draw(ODD if oddity == 2 else PLAIN[column.type])  # 2 of 0 to 19
+        may_be_empty = "" in column.nulls and column.nullable and column.name not in table.key
+        if may_be_empty and draw(st.integers(0, 5)) == 0:
             text = ""
         if draw(st.booleans()) or set(text) & {delimiter, quote, "\r", "\n"}:
             return quote + text.replace(quote, quote * 2) + quote
@@ -91,4 +91,4 @@ def sources(draw: st.DrawFn, table: Table, delimiter: str = ",", quote: str = '"
     if odd:
         lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(["", "a", "1,2,3,4,5", "\\."])))
     text = end.join(lines) + draw(st.sampled_from([end, ""]))
-    return text.lstrip("\ufeff").encode()  # at the start it would be a byte order mark
+    return text.lstrip("\ufeff").encode()  # at the start it is a byte order mark

@@ -1,4 +1,4 @@
-"""A deployed stack as a person's commands see it: its outputs, jobs table, work bucket and queue, on moto."""
+"""A deployed stack as the command sees it: its outputs, jobs table, work bucket and queue, on moto."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TEMPLATE = {
 
 
 class DeployedJobs:
-    """A stack, and what its functions would do with jobs. ``endpoint`` is moto's, where it is a server."""
+    """A stack, with methods that change jobs as its functions do. ``endpoint`` is that of a moto server."""
 
     def __init__(self, endpoint: str | None = None, name: str = STACK) -> None:
         self.now = BEGAN
@@ -52,7 +52,7 @@ class DeployedJobs:
         formation = self.client("cloudformation")
         formation.create_stack(StackName=name, TemplateBody=json.dumps(TEMPLATE))
         outputs = formation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-        self.names = {one["OutputKey"]: one["OutputValue"] for one in outputs}
+        self.names = {output["OutputKey"]: output["OutputValue"] for output in outputs}
         dynamodb, table = self.client("dynamodb"), self.names["JobsTableName"]
         self.jobs = DynamoJobStore(dynamodb, table, retention_days=90, clock=lambda: self.now)
         self.executions = DynamoExecutionStore(dynamodb, table, retention_days=90, clock=lambda: self.now)
@@ -82,7 +82,7 @@ class DeployedJobs:
         return job
 
     def deliver(self, key: str = "in/large.csv.gz") -> Job:
-        """A job that an execution has; two of its three spans are in."""
+        """A job with an execution that has delivered two of three spans."""
         job, claim = self.begin(key)
         self.executions.hand_over(claim, job.id, lease=60)
         self.executions.confirm(job.id, job.id, lease=60)
@@ -94,7 +94,7 @@ class DeployedJobs:
         return job
 
     def finish(self, job: Job) -> None:
-        """The end of a job that `deliver` began."""
+        """Finish a job that `deliver` started."""
         self.now += 2
         self.executions.count(job.id, job.id, SpanReceipt(2, 500, 4_000_000, 7, 20_000, seconds=2.0, began=self.now))
         receipt = Receipt(1000, 12_000_000, 7, 15, "gzip", rows=60_000, rejects=2)
@@ -108,17 +108,17 @@ class DeployedJobs:
         self.executions.end(job.id, job.id, JobState.SUCCEEDED, receipt=receipt)
 
     def reject(self, job: Job, count: int, *, raw: str = "1,not a date", name: str = "00001-000000") -> None:
-        """Keep some rejects of a job."""
+        """Write some rejects of a job."""
         kept = [Reject(RecordPosition(n, n * 10, raw), "not a date", "born", 1) for n in range(1, count + 1)]
         self.rejects.write(job.id, name, kept)
 
     def progress(self, claim: Claim, share: float) -> None:
-        """So much of a source was consumed."""
+        """Record that this share of a source was read."""
         self.now += 1
         self.jobs.heartbeat(claim, Progress(int(1000 * share), int(8_000_000 * share)), lease=60)
 
     @property
     def messages(self) -> list[str]:
-        """What the queue holds, taken out of it."""
+        """Receive the messages of the queue."""
         found = self.client("sqs").receive_message(QueueUrl=self.names["QueueUrl"], MaxNumberOfMessages=10)
         return [message["Body"] for message in found.get("Messages", [])]

@@ -1,10 +1,10 @@
-"""Calls the functions' handlers and the command in this process, for a parent that may want it to die in between.
+"""Invokes handlers of functions, and the command, for a parent process that may want this process to be killed.
 
     python function_process.py FOLDER [DIE_AT]
 
-FOLDER holds the functions. DIE_AT is ``operation:n``: the process is gone before the n-th such request to AWS is sent,
-or after it was answered with ``operation:n:after``. Requests come as lines of JSON, and so do answers: what the handler
-returned or raised, and which requests it sent.
+FOLDER contains the functions. With DIE_AT ``operation:n``, the process exits before it sends the n-th such request to
+AWS; with ``operation:n:after``, after the response. Requests and answers are lines of JSON. An answer has the value
+that the handler returned, or its exception, and the requests that it sent.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-# Of a request, besides its name, what a test or a sample needs.
-_TOLD = {
+# By operation, the parameters of requests that tests and samples need.
+_RECORDED = {
     "CreateMultipartUpload": None,
     "UploadPart": ("Bucket", "Key", "PartNumber"),
     "CompleteMultipartUpload": ("Bucket", "Key"),
@@ -34,7 +34,7 @@ _TOLD = {
 
 
 class Requests:
-    """Notes every request of this process, and ends it where it is to die."""
+    """Records every request of this process, and ends the process at the given request."""
 
     def __init__(self, die_at: str) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -42,30 +42,30 @@ class Requests:
         self._lock = Lock()
         self._operation, number, self._when = [*die_at.split(":"), "", ""][:3]
         self._number = int(number or 0)
-        self._send = BaseClient._make_api_call  # type: ignore[attr-defined]  # every request passes here
-        BaseClient._make_api_call = self._noting()  # type: ignore[attr-defined]
+        self._send = BaseClient._make_api_call  # type: ignore[attr-defined]  # every request calls it
+        BaseClient._make_api_call = self._recording()  # type: ignore[attr-defined]
 
-    def _noting(self) -> Any:
-        def noting(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+    def _recording(self) -> Any:
+        def recording(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
             with self._lock:
                 self._counts[operation] += 1
                 last = operation == self._operation and self._counts[operation] == self._number
             if last and not self._when:
                 os._exit(9)
-            names = _TOLD.get(operation, ())
-            told = parameters if names is None else {name: parameters[name] for name in names if name in parameters}
+            names = _RECORDED.get(operation, ())
+            recorded = parameters if names is None else {name: parameters[name] for name in names if name in parameters}
             answer = self._send(client, operation, parameters)
             if last:
                 os._exit(9)
             upload = {"UploadId": answer["UploadId"]} if operation == "CreateMultipartUpload" else {}
-            self.sent.append({"operation": operation, **told, **upload})
+            self.sent.append({"operation": operation, **recorded, **upload})
             return answer
 
-        return noting
+        return recording
 
 
 class Context:
-    """An invocation's context, whose time is nearly over after so many looks at it."""
+    """The context of an invocation. Its remaining time is short after so many ``looks`` at it."""
 
     function_name = "a-function"
     memory_limit_in_mb = 128
@@ -87,7 +87,7 @@ class Context:
 def invoke(functions: Path, request: Mapping[str, Any], modules: dict[str, Any]) -> object:
     verb = request["verb"]
     if verb == "command":
-        from penstock_cli.main import main  # the functions do without it
+        from penstock_cli.main import main  # functions do not need it
 
         return main(request["arguments"], standalone_mode=False)
     if verb not in modules:
@@ -102,13 +102,13 @@ def invoke(functions: Path, request: Mapping[str, Any], modules: dict[str, Any])
 def main() -> None:
     functions = Path(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what handlers and command say goes another way
+    os.dup2(2, 1)  # output of handlers and of the command goes to stderr
     requests = Requests(sys.argv[2] if len(sys.argv) > 2 else "")
     modules: dict[str, Any] = {}
     for line in sys.stdin:
         try:
             answer: dict[str, object] = {"answer": invoke(functions, json.loads(line), modules)}
-        except Exception as error:  # noqa: BLE001  # as Lambda does
+        except Exception as error:  # noqa: BLE001  # Lambda does the same
             answer = {"error": type(error).__name__, "message": str(error)}
         sent, requests.sent = requests.sent, []
         answers.write(json.dumps(answer | {"requests": sent}, default=str) + "\n")

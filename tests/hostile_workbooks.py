@@ -1,4 +1,4 @@
-"""Small workbooks that ask for much memory or time: each must be refused within both."""
+"""Small workbooks that need much memory or time to read. Each must be rejected within the limits of both."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def relations(*links: tuple[str, str]) -> str:
 
 
 def book(parts: dict[str, str | bytes], entries: int = 0) -> bytes:
-    """A workbook of one sheet with one record, some of its parts replaced, and empty entries added."""
-    whole: dict[str, str | bytes] = {
+    """A workbook with one sheet and one record, with ``parts`` replaced and empty entries added."""
+    contents: dict[str, str | bytes] = {
         "_rels/.rels": relations(("officeDocument", BOOK)),
         BOOK: f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets><sheet name="S" r:id="r0"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": relations(
@@ -34,13 +34,13 @@ def book(parts: dict[str, str | bytes], entries: int = 0) -> bytes:
         STRINGS: f'<sst xmlns="{MAIN}"/>',
         **parts,
     }
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in whole.items():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in contents.items():
             archive.writestr(name, text)
         for number in range(entries):
             archive.writestr(zipfile.ZipInfo(f"a{number}"), "")
-    return made.getvalue()
+    return file.getvalue()
 
 
 def sheet(rows: str, head: str = "") -> str:
@@ -57,7 +57,7 @@ def strings(content: str) -> str:
 
 
 def understated() -> bytes:
-    """Says that it has one entry."""
+    """A workbook that declares one entry and has many."""
     data = bytearray(book({}, entries=60_000))
     struct.pack_into("<HH", data, data.rindex(b"PK\5\6") + 8, 1, 1)
     return bytes(data)
@@ -83,7 +83,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "brackets": lambda: book({STYLES: styles(f'<numFmt numFmtId="200" formatCode="{"[" * 1_000_000}"/>')}),
     "column": lambda: book({SHEET: sheet(f'<row><c r="{"A" * 200_000}1"><v>1</v></c></row>')}),
     "entries": lambda: book({}, entries=60_000),
-    "more entries than it says": understated,
+    "more entries than it declares": understated,
     "sheets": lambda: book({BOOK: f'<workbook xmlns="{MAIN}"><sheets>{SHEETS * 1_000_000}</sheets></workbook>'}),
     "names of sheets": lambda: book(
         {

@@ -1,4 +1,4 @@
-"""Jobs as their reports know them: one that succeeded on many workers, one that failed, one made by an attacker."""
+"""Sample job reports: of a job that succeeded on many workers, of one that failed, and one with hostile texts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SOURCE = Source("drops", "orders/2026-11-22.csv.gz", 93_000_000, "9b2cf535f27731
 
 
 def spans(count: int = 24, workers: int = 6, *, rejecting: int = 5) -> tuple[SpanReceipt, ...]:
-    """As a Map with so many workers would do them."""
+    """The receipts of spans that a Map with so many workers delivered."""
     generator, free = random.Random(11), [BEGAN + 9.0] * workers
     done = []
     for number in range(1, count + 1):
-        worker = min(range(workers), key=lambda one: free[one])
+        worker = min(range(workers), key=lambda candidate: free[candidate])
         began, seconds = free[worker] + generator.uniform(0.02, 0.3), generator.uniform(3, 6)
         free[worker] = began + seconds
         rejects = 3 if number == rejecting else 0
@@ -78,15 +78,15 @@ def succeeded() -> JobReport:
 
 
 def failed() -> JobReport:
-    told = succeeded()
-    done = told.spans[:9]
+    report = succeeded()
+    done = report.spans[:9]
     failure = Failure(
         "TooManyRejectsError",
         f"{SOURCE.uri}: 31 records were rejected, at most 3 may be; they are listed in jobs/.../rejects/",
         "Fix the listed records and upload the file again, or increase the route's max_rejects.",
     )
     status = replace(
-        told.status,
+        report.status,
         state=JobState.FAILED,
         failure=failure,
         warnings=(),
@@ -97,25 +97,25 @@ def failed() -> JobReport:
         redrives=1,
         attempts=2,
         progress=Progress(35_000_000, 144_000_000, 2_250_000, 31),
-        phases=told.status.phases[:3],
+        phases=report.status.phases[:3],
     )
-    return JobReport(status, None, done, told.rejects)
+    return JobReport(status, None, done, report.rejects)
 
 
 def running() -> JobReport:
-    told = failed()
+    report = failed()
     status = replace(
-        told.status, state=JobState.EXECUTING, failure=None, finished_at=0.0, progress=Progress(35_000_000)
+        report.status, state=JobState.EXECUTING, failure=None, finished_at=0.0, progress=Progress(35_000_000)
     )
-    return JobReport(status, None, told.spans, ())
+    return JobReport(status, None, report.spans, ())
 
 
 def hostile() -> JobReport:
-    """Every text that somebody else chooses is an attack."""
-    told = failed()
+    """A report in which every text from outside is hostile."""
+    report = failed()
     uri = f"s3://drops/in/{HOSTILE}"
     status = replace(
-        told.status,
+        report.status,
         source=uri,
         target=f"s3://lake/{HOSTILE}",
         route=HOSTILE,
@@ -127,4 +127,4 @@ def hostile() -> JobReport:
     )
     rejects = (Reject(RecordPosition(1, 0, HOSTILE + "\ud800\x00"), HOSTILE, HOSTILE),)
     receipt = Receipt(1, 1, 1, 1, HOSTILE, etag=HOSTILE, version_id=HOSTILE)
-    return JobReport(status, receipt, told.spans, rejects)
+    return JobReport(status, receipt, report.spans, rejects)

@@ -1,4 +1,4 @@
-"""How long the tests are: `make test` runs the short form of each in minutes, `make verify` the long one in an hour."""
+"""The length of tests: `make test` runs the short form in minutes, `make verify` the long form in an hour."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import pytest
 
 IS_LONG = os.environ.get("TESTS") == "long"
-SHORT = 4  # the long form tries so many times as many examples
+SHORT = 4  # the long form has so many times more examples
 
 
 def long(*values: object, **more: str) -> object:
-    """Values of a parameter that only the long form tries."""
+    """Values of a parameter for the long form only."""
     return pytest.param(*values, marks=pytest.mark.long, **more)
 
 
 def examples(number: int) -> int:
-    """How many examples a property is tried with, of the ``number`` of its long form."""
+    """The number of examples of a property; ``number`` is that of the long form."""
     return number if IS_LONG else max(10, number // SHORT)

@@ -1,4 +1,4 @@
-"""The state machine, played by hand: the steps as they are deployed, in the order of statemachine/job.asl.json."""
+"""Runs the deployed steps in one process, in the order of statemachine/job.asl.json."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ from penstock.testing import (
 )
 
 STACK = {"source_bucket": "drops"}
-# Retries as the definition has them: of a Retryable error, of a function that died, and of abort whatever happens.
+# The retries of the definition: of a Retryable error, of a killed function, and of abort after any error.
 RETRIES, RETRIES_OF_DEAD, RETRIES_OF_ABORT = 8, 3, 20
 
 
-class DeadError(Exception):
-    """What a killed function looks like from outside: none of ours."""
+class StepKilledError(Exception):
+    """A step was killed: an error that is not one of Penstock's."""
 
 
 def no_tables(store: str) -> TableSteps:
-    raise AssertionError(f"no tables of {store} here")
+    raise AssertionError(f"this test has no tables of {store}")
 
 
 @dataclass
 class Plant:
-    """A workshop that hands every job over, the steps, and handles on everything around them."""
+    """A job runner that hands every job over, the steps of the state machine, and fakes of all services."""
 
     routes_text: str
     span_bytes: int = 12 * KIB
@@ -122,7 +122,7 @@ class Plant:
         return runner.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
 
     def died(self, source: Source) -> None:
-        """The attempt that has done the job was killed before it could say so."""
+        """The attempt was killed after it did the job and before it recorded that."""
         job_id = next(status.job_id for status in self.jobs.jobs.values() if status.upload == source)
         self.jobs.change(job_id, state=JobState.RUNNING, lease_until=0.0, finished_at=0.0)
 
@@ -137,54 +137,54 @@ class Plant:
         return {"bucket": BucketDelivery(self.objects, self.budget), **self.table_carriers}
 
     def run(self, source: Source) -> JobStatus:
-        """From upload to the end of the execution."""
+        """Run a job from its upload to the end of its execution."""
         outcome = self.ingest(source)
         assert outcome.state is JobState.EXECUTING, outcome
         self.execute(outcome.job_id)
         return self.jobs.jobs[outcome.job_id]
 
     def execute(self, execution: str) -> bool:
-        """One execution to its end; whether it succeeded."""
+        """Run an execution to its end, and return whether it succeeded."""
         job_id = self.job_of(execution)
         try:
             while self.round_of(execution, job_id):
                 pass
-        except (PenstockError, DeadError) as error:
+        except (PenstockError, StepKilledError) as error:
             self.abort(execution, error)
             return False
         return True
 
     def round_of(self, execution: str, job_id: str) -> bool:
-        """From plan to finish; whether all must be sent again."""
-        while (following := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
+        """Run from plan to finish, and return whether all spans must be sent again."""
+        while (planned := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
             "index",
             "survey",
         }:
-            if following["next"] == "survey":
-                for item in self.items(following):
+            if planned["next"] == "survey":
+                for item in self.items(planned):
                     self.call("survey", partial(self.indexer, job_id, execution, item))
             else:
                 while not self.call("index", partial(self.indexer, job_id, execution, None))["done"]:
                     pass
-        round_ = following["round"]
+        round_ = planned["round"]
         assert isinstance(round_, int)
-        if following["next"] == "sequence":
+        if planned["next"] == "sequence":
             while not self.call("sequence", partial(self.worker, job_id, execution, None))["done"]:
                 pass
         else:
-            items = self.items(following)
+            items = self.items(planned)
             self.random.shuffle(items)
             for item in items:
                 self.call("work", partial(self.worker, job_id, execution, item, round_=round_))
         return self.call("finish", lambda d: self.finisher(job_id, execution, round_))["next"] == "again"
 
     def abort(self, execution: str, error: Exception) -> None:
-        """What the machine does with an error that no retry mends."""
-        told = {"Error": type(error).__name__, "Cause": json.dumps({"errorMessage": str(error)})}
-        self.call("abort", lambda d: self.aborter(self.job_of(execution), execution, told))
+        """Abort, as the state machine does after an error that retries do not fix."""
+        caught = {"Error": type(error).__name__, "Cause": json.dumps({"errorMessage": str(error)})}
+        self.call("abort", lambda d: self.aborter(self.job_of(execution), execution, caught))
 
     def job_of(self, execution: str) -> str:
-        """The job of an execution that was started."""
+        """The job of a started execution."""
         return str(json.loads(self.machine.started[execution])["job"])
 
     def items(self, answer: Mapping[str, object]) -> list[object]:
@@ -193,20 +193,24 @@ class Plant:
         return [json.loads(line) for line in self.files.files[manifest["key"]].splitlines()]
 
     def call(self, step: str, work: Callable[[Deadline], dict[str, object]]) -> dict[str, object]:
-        """A step, again as often as the definition says."""
+        """Call a step, and retry it as often as the definition does."""
         failed = dead = 0
         while True:
             self.calls.append(step)
             try:
                 self.fail(step)
                 return work(self.deadlines())
-            except (PenstockError, DeadError) as error:
+            except (PenstockError, StepKilledError) as error:
                 failed += isinstance(error, RetryableError)
-                dead += isinstance(error, DeadError)
+                dead += isinstance(error, StepKilledError)
                 if step == "abort":
                     if failed + dead <= RETRIES_OF_ABORT:
                         continue
-                elif isinstance(error, RetryableError | DeadError) and failed <= RETRIES and dead <= RETRIES_OF_DEAD:
+                elif (
+                    isinstance(error, RetryableError | StepKilledError)
+                    and failed <= RETRIES
+                    and dead <= RETRIES_OF_DEAD
+                ):
                     continue
                 raise
 

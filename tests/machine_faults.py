@@ -1,7 +1,7 @@
-"""Trouble for the steps of a job, at random: they die, are throttled, run out of time, and are done twice at once.
+"""Random faults in the steps of a job: a step is killed, throttled, runs out of time, or runs twice at the same time.
 
-Every port is wrapped. At each of its calls, before or after it is done, something may happen; so that what a copy of
-a step does in the middle of another is a run that can be repeated, all happens in one thread.
+Every port is wrapped. A fault may occur before or after each call of a port. Everything runs in one thread, including
+the copy of a step in the middle of another, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from machine import DeadError, Plant
+from machine import Plant, StepKilledError
 from penstock.destinations.ports import TableSink
 from penstock.errors import PenstockError, ServiceUnavailableError
 from penstock.model.job_status import JobState
@@ -20,9 +20,9 @@ from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.testing import ManualDeadline
 
-# What reads nothing but memory is no place to fail at.
+# These only read memory and cannot fail.
 _QUIET = {"bucket", "size", "uri", "jobs"}
-# Calls of plan after which an upload may be left that nobody knows of: the bucket's lifecycle rule ends it.
+# Calls of plan after which an upload may remain that no record names; the bucket's lifecycle rule aborts it.
 _OPENING = {
     "after create",
     "before note_upload",
@@ -35,7 +35,7 @@ _OPENING = {
 
 @dataclass
 class FaultPlan:
-    """When what happens. ``rate`` is the share of calls at which something does."""
+    """Decides on faults. ``rate`` is the share of calls with a fault."""
 
     random: Random
     rate: float
@@ -49,17 +49,17 @@ class FaultPlan:
     step: str = ""
     orphans: bool = False
 
-    def strike(self, place: str) -> None:
+    def inject(self, point: str) -> None:
         if self.quiet or self.random.random() >= self.rate:
             return
         kind = self.random.choice(self.kinds)
         if kind != "copy":
-            self.happened.append(f"{kind} {place}")
-            self.orphans |= self.step == "plan" and place in _OPENING
+            self.happened.append(f"{kind} {point}")
+            self.orphans |= self.step == "plan" and point in _OPENING
         if kind == "dead":
-            raise DeadError(place)
+            raise StepKilledError(point)
         if kind == "throttled":
-            raise ServiceUnavailableError(f"SlowDown {place}")
+            raise ServiceUnavailableError(f"SlowDown {point}")
         if kind == "late":
             self.deadline.seconds = min(self.deadline.seconds, 5.0)
         elif kind == "gone":
@@ -68,8 +68,8 @@ class FaultPlan:
             self.run_copy()
 
     @contextmanager
-    def calm(self) -> Iterator[None]:
-        """No trouble within."""
+    def without_faults(self) -> Iterator[None]:
+        """No faults within the block."""
         self.quiet += 1
         try:
             yield
@@ -77,25 +77,25 @@ class FaultPlan:
             self.quiet -= 1
 
     def run_copy(self) -> None:
-        """Do a copy of a step, undisturbed, whose answer nobody waits for."""
+        """Run a copy of a step without faults, and ignore its result."""
         copy = self.later.pop(self.random.randrange(len(self.later)))
         deadline, self.deadline = self.deadline, ManualDeadline(900.0)
         self.happened.append("copy")
         try:
-            with self.calm(), suppress(PenstockError):
+            with self.without_faults(), suppress(PenstockError):
                 copy()
         finally:
             self.deadline = deadline
 
 
-class Shaken:
-    """A port, or what it answers, at whose calls there may be trouble."""
+class FaultyPort:
+    """A port, or an object that it returned, with faults at its calls."""
 
-    def __init__(self, inner: Any, trouble: FaultPlan) -> None:
+    def __init__(self, inner: Any, fault_plan: FaultPlan) -> None:
         self._inner = inner
-        self._trouble = trouble
+        self._trouble = fault_plan
 
-    def __enter__(self) -> Shaken:
+    def __enter__(self) -> FaultyPort:
         self._inner.__enter__()
         return self
 
@@ -108,75 +108,77 @@ class Shaken:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            self._trouble.strike(f"before {name}")
+            self._trouble.inject(f"before {name}")
             answer = found(*args, **kwargs)
-            self._trouble.strike(f"after {name}")
-            return Shaken(answer, self._trouble) if hasattr(answer, "chunks") or hasattr(answer, "write") else answer
+            self._trouble.inject(f"after {name}")
+            return (
+                FaultyPort(answer, self._trouble) if hasattr(answer, "chunks") or hasattr(answer, "write") else answer
+            )
 
         return call
 
     def chunks(self) -> Generator[bytes, None, None]:
         for number, chunk in enumerate(self._inner.chunks()):
             if number % 8 == 7:
-                self._trouble.strike("before chunk")
+                self._trouble.inject("before chunk")
             yield chunk
 
     def submit(self, chunk: Any) -> Callable[[], Any]:
-        self._trouble.strike("before submit")
+        self._trouble.inject("before submit")
         settle = self._inner.submit(chunk)
         self._trouble.loading += 1
 
         def settled() -> Any:
             self._trouble.loading -= 1
             answer = settle()
-            self._trouble.strike("after submit")
+            self._trouble.inject("after submit")
             return answer
 
         return settled
 
 
-class TroubledPlant(Plant):
-    """A plant of which every port is shaken, and whose steps are done twice now and then."""
+class FaultyPlant(Plant):
+    """A plant with faults in every port, some of whose steps run twice."""
 
-    def __init__(self, routes: str, trouble: FaultPlan, **options: Any) -> None:
+    def __init__(self, routes: str, fault_plan: FaultPlan, **options: Any) -> None:
         super().__init__(routes, **options)
-        self.trouble = trouble
-        self.random = trouble.random
-        self.objects = self.shaken(self.store)
-        self.files = self.shaken(self.files)
-        self.executions = self.shaken(self.executions)
-        self.parts = self.shaken(self.parts)
-        self.machine = self.shaken(self.machine)
-        self.bus = self.shaken(self.bus)
+        self.fault_plan = fault_plan
+        self.random = fault_plan.random
+        self.objects = self.faulty(self.store)
+        self.files = self.faulty(self.files)
+        self.executions = self.faulty(self.executions)
+        self.parts = self.faulty(self.parts)
+        self.machine = self.faulty(self.machine)
+        self.bus = self.faulty(self.bus)
         self.deadlines = self.new_deadline
         self.ingest_deadline: Callable[[], Deadline] = self.new_deadline
 
-    def shaken(self, port: Any) -> Any:
-        return Shaken(port, self.trouble)
+    def faulty(self, port: Any) -> Any:
+        return FaultyPort(port, self.fault_plan)
 
     def new_deadline(self) -> Deadline:
-        self.trouble.deadline = ManualDeadline(900.0)
-        return self.trouble.deadline
+        self.fault_plan.deadline = ManualDeadline(900.0)
+        return self.fault_plan.deadline
 
     def call(self, step: str, work: Callable[[Deadline], dict[str, object]]) -> dict[str, object]:
-        self.trouble.step = step
+        self.fault_plan.step = step
         if self.random.random() < 0.1:
-            self.trouble.later.append(lambda: work(ManualDeadline(900.0)))
+            self.fault_plan.later.append(lambda: work(ManualDeadline(900.0)))
         return super().call(step, work)
 
     def abort(self, execution: str, error: Exception) -> None:
-        """As the machine does. After all its retries have met trouble, which takes a rate that no service has, once
-        more without."""
+        """Abort as the state machine does. If all retries fail, which needs an unrealistic rate of faults, abort once
+        more without faults."""
         try:
             super().abort(execution, error)
-        except (PenstockError, DeadError):
-            with self.trouble.calm():
+        except (PenstockError, StepKilledError):
+            with self.fault_plan.without_faults():
                 super().abort(execution, error)
 
-    def run_through(self, source: Source) -> str:
-        """From event to end, whatever happens; answers the job's id."""
+    def run_to_end(self, source: Source) -> str:
+        """Run a job from the event to its end, despite faults, and return its id."""
         while True:
-            with suppress(DeadError):
+            with suppress(StepKilledError):
                 outcome = self.ingest(source, self.ingest_deadline())
                 if outcome.retry is None:
                     break
@@ -186,24 +188,24 @@ class TroubledPlant(Plant):
         return outcome.job_id
 
     def run_copies(self) -> None:
-        """Do what copies of steps are left, after the end."""
-        while self.trouble.later:
-            self.trouble.run_copy()
+        """Run the remaining copies of steps after the end."""
+        while self.fault_plan.later:
+            self.fault_plan.run_copy()
 
     def redrive(self, source: Source, job_id: str) -> None:
-        """Begin a job again that has failed, without trouble but for copies of what the first execution did."""
-        self.trouble.kinds = ("copy",)
-        self.trouble.rate = 0.1
+        """Redrive a failed job. The only faults are copies of steps of the first execution."""
+        self.fault_plan.kinds = ("copy",)
+        self.fault_plan.rate = 0.1
         assert self.jobs.reopen(self.jobs.jobs[job_id])
-        self.run_through(source)
+        self.run_to_end(source)
         self.run_copies()
 
 
-def shaken_sinks(open_sink: Callable[[str, int], TableSink], trouble: FaultPlan) -> Callable[[str, int], TableSink]:
-    """Sinks of a table at whose calls there may be trouble."""
+def faulty_sinks(open_sink: Callable[[str, int], TableSink], fault_plan: FaultPlan) -> Callable[[str, int], TableSink]:
+    """Sinks of a table with faults at their calls."""
 
     def opened(job_id: str, span: int) -> TableSink:
-        trouble.strike("before connect")
-        return Shaken(open_sink(job_id, span), trouble)
+        fault_plan.inject("before connect")
+        return FaultyPort(open_sink(job_id, span), fault_plan)
 
     return opened

@@ -1,4 +1,4 @@
-"""Small sources that can be entered in many places."""
+"""Small sources with many entry points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXT = b"".join(b"%d,%d,some text\n" % (n, _GENERATOR.getrandbits(60)) for n in 
 
 
 def in_blocks(data: bytes, block: int = 1500) -> bytes:
-    """A gzip member that can be entered every ``block`` bytes of content."""
+    """A gzip member with an entry point every ``block`` bytes of content."""
     deflater = zlib.compressobj(6, zlib.DEFLATED, 31)
     starts = range(0, len(data), block)
     blocks = (deflater.compress(data[at : at + block]) + deflater.flush(zlib.Z_SYNC_FLUSH) for at in starts)

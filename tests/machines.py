@@ -1,4 +1,4 @@
-"""State machines and stand-in functions on the emulator."""
+"""State machines and fake functions on the emulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock_local.account import Account
 
-# A role that anyone may take: what it grants is what counts.
+# The trust policy of a role that functions and state machines may assume.
 ASSUMED = {
     "Version": "2012-10-17",
     "Statement": [
@@ -39,7 +39,7 @@ def allow(action: str | list[str], resource: str | list[str]) -> dict[str, Any]:
 
 
 def function(account: Account, name: str, code: str, role_arn: str, *, timeout: int = 10, **variables: str) -> str:
-    """The ARN of a new function whose ``handler`` is in this code."""
+    """The ARN of a new function. ``code`` contains its ``handler``."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("app.py", code)
@@ -65,11 +65,11 @@ def start(account: Account, machine_arn: str, given: object, **more: str) -> str
 
 
 def end_of(account: Account, execution: str) -> dict[str, Any]:
-    """What became of an execution, once it has ended."""
+    """Wait until an execution has ended, and return its description."""
     states = account.client("stepfunctions")
     deadline = time.monotonic() + ENDED
     while (answer := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline, "the execution does not end"
+        assert time.monotonic() < deadline, "the execution did not end"
         time.sleep(0.05)
     found: dict[str, Any] = answer
     return found

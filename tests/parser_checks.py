@@ -1,4 +1,4 @@
-"""What holds for every parser: batches that follow each other without a gap, and can be entered at every boundary."""
+"""Checks for every parser: batches follow each other without a gap, and parsing can start at every boundary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chunked(data: bytes, size: int) -> Iterator[bytes]:
 def parsed(
     data: bytes, options: ParseOptions, *, chunk: int = 7, batch_bytes: int = 100, resume: Resume | None = None
 ) -> list[Batch]:
-    """All batches, each consistent in itself and with the one before."""
+    """All batches, after checking that each is consistent in itself and with the previous batch."""
     batches = list(parse(chunked(data, chunk), options, batch_bytes=batch_bytes, resume=resume or Resume()))
     for batch in batches:
         check(batch, len(data))
@@ -38,21 +38,21 @@ def check(batch: Batch, size: int) -> None:
     assert batch.count == len(batch.rows) + len(batch.rejects)
     assert batch.count or (batch.names and batch.first_row == 1)
     assert 0 <= batch.offset <= batch.end <= size
-    places = [batch.place(index) for index in range(len(batch.rows))]
+    accepted = [batch.place(index) for index in range(len(batch.rows))]
     rejected = [reject.place for reject in batch.rejects]
-    assert [place.row for place in places] == sorted(place.row for place in places)
-    assert [place.row for place in rejected] == sorted(place.row for place in rejected)
-    together = sorted(places + rejected, key=lambda place: place.row)
-    assert [place.row for place in together] == list(range(batch.first_row, batch.first_row + batch.count))
+    for positions in (accepted, rejected):
+        assert [position.row for position in positions] == sorted(position.row for position in positions)
+    all_positions = sorted(accepted + rejected, key=lambda position: position.row)
+    assert [position.row for position in all_positions] == list(range(batch.first_row, batch.first_row + batch.count))
     if batch.end:
-        offsets = [place.offset for place in together]
+        offsets = [position.offset for position in all_positions]
         assert all(one < other for one, other in pairwise([*offsets, batch.end]))
         assert offsets[0] >= batch.offset
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A batch as it compares."""
+class ComparableBatch:
+    """A batch in a form that can be compared."""
 
     first_row: int
     offset: int
@@ -62,8 +62,8 @@ class Seen:
     rejects: tuple[Reject, ...]
 
 
-def seen(batches: Iterable[Batch]) -> list[Seen]:
-    return [Seen(b.first_row, b.offset, b.end, b.names, list(b.rows), b.rejects) for b in batches]
+def comparable(batches: Iterable[Batch]) -> list[ComparableBatch]:
+    return [ComparableBatch(b.first_row, b.offset, b.end, b.names, list(b.rows), b.rejects) for b in batches]
 
 
 def rows_of(batches: Sequence[Batch]) -> list[object]:
@@ -75,15 +75,15 @@ def rejects_of(batches: Sequence[Batch]) -> list[tuple[int, str]]:
 
 
 def assert_chunks_do_not_matter(data: bytes, options: ParseOptions, batch_bytes: int) -> list[Batch]:
-    whole = parsed(data, options, chunk=max(1, len(data)), batch_bytes=batch_bytes)
+    in_one_chunk = parsed(data, options, chunk=max(1, len(data)), batch_bytes=batch_bytes)
     for chunk in CHUNKS:
-        assert seen(parsed(data, options, chunk=chunk, batch_bytes=batch_bytes)) == seen(whole)
-    return whole
+        assert comparable(parsed(data, options, chunk=chunk, batch_bytes=batch_bytes)) == comparable(in_one_chunk)
+    return in_one_chunk
 
 
 def assert_every_boundary_can_be_entered(data: bytes, options: ParseOptions, batch_bytes: int) -> None:
-    whole = parsed(data, options, batch_bytes=batch_bytes)
-    for number, batch in enumerate(whole, 1):
+    batches = parsed(data, options, batch_bytes=batch_bytes)
+    for number, batch in enumerate(batches, 1):
         resume = Resume(chunk=number, offset=batch.end, row=batch.first_row + batch.count)
         tail = parsed(data, options, batch_bytes=batch_bytes, resume=resume)
-        assert seen(tail) == seen(whole[number:])
+        assert comparable(tail) == comparable(batches[number:])

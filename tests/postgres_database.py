@@ -1,4 +1,4 @@
-"""A schema of a PostgreSQL server for one test, and what a test does around a sink."""
+"""A PostgreSQL schema for one test, and helpers to query it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.destinations.postgres.sink import PostgresSink
 
 @dataclass(frozen=True)
 class Database:
-    """A schema of its own, on everybody's search path."""
+    """A separate schema, which is on the search path of ``dsn``."""
 
     dsn: str
     schema: str
@@ -25,7 +25,7 @@ class Database:
         return PostgresSink(by_dsn(self.dsn), job_id, span)
 
     def execute(self, statement: str, values: Sequence[object] | None = None) -> list[tuple[object, ...]]:
-        """What a statement answers; it is committed."""
+        """Run a statement, commit it, and return its rows."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
@@ -36,7 +36,7 @@ class Database:
 
     @contextmanager
     def role(self, *grants: str) -> Iterator[Database]:
-        """The same schema as a role that has only these grants: ``INSERT ON songs``."""
+        """The same schema for a role with only these grants, such as ``INSERT ON songs``."""
         name, password = f"role_{secrets.token_hex(4)}", secrets.token_hex(8)
         self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
         try:

@@ -1,7 +1,7 @@
-"""A real PostgreSQL server, and an empty schema of it for each test that wants one.
+"""Fixtures: a real PostgreSQL server, and an empty schema for each test.
 
-A test module asks for these with ``pytest_plugins = ["postgres_fixtures"]``. The environment variable
-PENSTOCK_TEST_POSTGRES_DSN names another server than the wheel's; its role must be allowed to create databases.
+A test module requests them with ``pytest_plugins = ["postgres_fixtures"]``. The environment variable
+PENSTOCK_TEST_POSTGRES_DSN names another server than the one of the wheel. Its role must be able to create databases.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from penstock_local import postgres
 from postgres_database import Database
 
-# Nobody queries for long, so nobody needs statistics.
+# Queries are short and need no statistics, and nothing replicates the server.
 SETTINGS = {**postgres.DISPOSABLE, "autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 
 

@@ -1,8 +1,8 @@
-"""A function to be killed: `python postgres_group_loader.py DSN MODE` takes one event of many small files.
+"""A function that a test kills: `python postgres_group_loader.py DSN MODE` handles one event of many small files.
 
-It says "begun" when it begins and "done JOBS ROWS REJECTS" when it has finished. Whatever it knew of its jobs dies with
-it; only the database lives on. A record of every fortieth file is bad, so that the file goes alone; in an upsert, the
-others have their keys written twice, by the file of their number and by one half way on.
+It prints "begun" at the start and "done JOBS ROWS REJECTS" at the end. The state of its jobs is lost with it; only the
+database remains. Every fortieth file has a bad record, so that it is loaded alone. In an upsert, two files write the
+keys of every other file: the file of their number, and one that comes half of all files later.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def rows_of(mode: Mode, number: int) -> list[tuple[int, str, int]]:
 
 
 def expected(mode: Mode) -> list[tuple[int, str, int]]:
-    """The table when all files are in."""
+    """The rows of the table after all files are loaded."""
     rows = [row for number in range(FILES) for row in rows_of(mode, number)]
     return sorted({row[0]: row for row in rows}.values())
 
@@ -88,7 +88,7 @@ def event_of(sources: list[Source]) -> dict[str, object]:
 
 def main(dsn: str, mode: Mode) -> None:
     store, jobs = MemoryObjectStore("drops"), MemoryJobStore(lambda: 0.0)
-    # Two files are half a batch: some two hundred transactions.
+    # Two files are half a batch, so there are about 200 transactions.
     budget = Budget(1 * MIB, 256 * KIB, 1 * MIB, 1, batch=4 * 300)
     delivery = TableDelivery(store, MemoryRejectLog(), lambda job: PostgresSink(by_dsn(dsn), job.id), Form.TEXT, budget)
     runner = JobRunner(store, jobs, {"postgresql": delivery}, 60, 2, 10, lambda: 0.0)

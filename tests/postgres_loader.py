@@ -1,7 +1,7 @@
-"""A loader to be killed: `python postgres_loader.py DSN MODE FIRST LAST SPAN` loads made-up rows, then finishes.
+"""A loader that a test kills: `python postgres_loader.py DSN MODE FIRST LAST SPAN` loads generated rows.
 
-It says "begun" when it begins and "done ROWS REJECTS" when it has finished. A row whose id ends in 97 is refused by
-the table of the test, one that ends in 51 by the shaper; in an upsert, every row comes a second time, later, changed.
+It prints "begun" at the start and "done ROWS REJECTS" at the end. The test's table rejects a row whose id ends in 97,
+and the chunk builder one that ends in 51. In an upsert, every row comes a second time, changed.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def source(mode: Mode, first: int, last: int) -> list[tuple[str, str, str]]:
 def main(dsn: str, mode: Mode, first: int, last: int, span: int) -> None:
     records = source(mode, first, last)
     plan = plan_of(mode)
-    maker = ChunkBuilder(plan)
+    builder = ChunkBuilder(plan)
     with PostgresSink(by_dsn(dsn), "job", span) as sink:
         resume = sink.begin(plan)
         print("begun", flush=True)  # noqa: T201  # to the test
         counts = [resume.rows, resume.rejects]
         for number in range(resume.chunk, -(-len(records) // CHUNK)):
             start = number * CHUNK
-            chunk, rejects = maker.chunk(number, rows(NAMES, *records[start : start + CHUNK], first=start + 1))
+            chunk, rejects = builder.chunk(number, rows(NAMES, *records[start : start + CHUNK], first=start + 1))
             loaded = sink.load(chunk)
             counts[0] += loaded.rows
             counts[1] += len(rejects) + len(loaded.rejects)

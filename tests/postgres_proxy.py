@@ -1,4 +1,4 @@
-"""A wire between a client and PostgreSQL that can be cut at a chosen moment. Not for encrypted connections."""
+"""A proxy for PostgreSQL that cuts a connection at a chosen point. It does not support encrypted connections."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 @dataclass
-class Wire:
-    """``before``: cut instead of passing on what holds these bytes. ``after``: pass it on, and cut instead of
-    passing on the answer. ``limit``: cut after so many more bytes. The wire is whole again for the next client."""
+class PostgresProxy:
+    """``before``: cut instead of forwarding data that contains these bytes. ``after``: forward it, and cut instead of
+    forwarding the response. ``limit``: cut after so many more bytes. The next client is not cut."""
 
     dsn: str
     before: bytes = b""
@@ -22,8 +22,8 @@ class Wire:
     limit: int = 0
     cuts: int = 0
 
-    def client_says(self, data: bytes) -> tuple[bytes, bool, bool]:
-        """What of it reaches the server, whether the wire is then cut, and whether only once there is an answer."""
+    def forward(self, data: bytes) -> tuple[bytes, bool, bool]:
+        """The data to forward, whether to cut then, and whether to wait for the server's response before."""
         if self.before and self.before in data:
             self.before = b""
             return b"", True, False
@@ -39,44 +39,44 @@ class Wire:
 
 
 @contextmanager
-def wire_to(dsn: str) -> Iterator[Wire]:
+def proxied(dsn: str) -> Iterator[PostgresProxy]:
     parameters = conninfo_to_dict(dsn)
     server = (str(parameters["host"]), int(parameters.get("port") or 5432))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        wire = Wire(make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable"))
-        thread = threading.Thread(target=_accept, args=(listener, server, wire), daemon=True)
+        proxy = PostgresProxy(make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable"))
+        thread = threading.Thread(target=_accept, args=(listener, server, proxy), daemon=True)
         thread.start()
-        yield wire
+        yield proxy
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
-def _accept(listener: socket.socket, server: tuple[str, int], wire: Wire) -> None:
+def _accept(listener: socket.socket, server: tuple[str, int], proxy: PostgresProxy) -> None:
     threads = []
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            threads.append(threading.Thread(target=_serve, args=(client, server, wire), daemon=True))
+            threads.append(threading.Thread(target=_serve, args=(client, server, proxy), daemon=True))
             threads[-1].start()
     for thread in threads:
         thread.join()
 
 
-def _serve(client: socket.socket, address: tuple[str, int], wire: Wire) -> None:
+def _serve(client: socket.socket, address: tuple[str, int], proxy: PostgresProxy) -> None:
     with client, socket.create_connection(address) as server:
         silent = threading.Event()
         answers = threading.Thread(target=_answer, args=(server, client, silent), daemon=True)
         answers.start()
         with suppress(OSError):
             while data := client.recv(65536):
-                passed, cut, await_answer = wire.client_says(data)
+                passed, cut, await_answer = proxy.forward(data)
                 if await_answer:
                     silent.set()
                 server.sendall(passed)
                 if cut:
-                    wire.cuts += 1
+                    proxy.cuts += 1
                     if not await_answer:
                         break
         with suppress(OSError):

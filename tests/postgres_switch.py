@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that can be closed and opened again. Closed, it refuses connections; those there are break."""
+"""A proxy for PostgreSQL that can be closed and reopened. Closing it breaks connections and refuses new ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 HOST = "127.0.0.1"
 
 
-class Switch:
-    """``dsn`` leads to the server while the way is open."""
+class PostgresSwitch:
+    """``dsn`` leads to the server while the proxy is open."""
 
     def __init__(self, dsn: str) -> None:
         parameters = conninfo_to_dict(dsn)
@@ -27,19 +27,19 @@ class Switch:
         self._accept()
 
     def close(self) -> None:
-        """The database is away."""
-        # Closing alone lets an accept() that waits take one connection more.
+        """Make the database unreachable."""
+        # Without shutdown(), a waiting accept() takes one more connection.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
-            for one in self._sockets:
+            for connected in self._sockets:
                 with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                    connected.shutdown(socket.SHUT_RDWR)
             self._sockets.clear()
 
     def open(self) -> None:
-        """It is there again."""
+        """Make the database reachable again."""
         self._listener = socket.create_server(self._address)
         self._accept()
 
@@ -54,30 +54,30 @@ class Switch:
                 with self._lock:
                     self._sockets += [client, server]
                 for ends in ((client, server), (server, client)):
-                    threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+                    threading.Thread(target=_forward, args=ends, daemon=True).start()
 
 
 def _leading_to(address: tuple[str, int], dsn: str) -> str:
-    """The same database at another address, as a URL: the template takes no other form."""
+    """The DSN of the same database at another address, as a URL, which is the only form that the template accepts."""
     parts = urlsplit(dsn)
     user = parts.netloc.rpartition("@")[0]
     return parts._replace(netloc=f"{user}@{address[0]}:{address[1]}").geturl()
 
 
-def _pass_on(origin: socket.socket, end: socket.socket) -> None:
+def _forward(origin: socket.socket, end: socket.socket) -> None:
     with suppress(OSError):
         while data := origin.recv(65_536):
             end.sendall(data)
-    for one in (origin, end):
+    for connected in (origin, end):
         with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            connected.shutdown(socket.SHUT_RDWR)
     origin.close()
 
 
 @contextmanager
-def switch_before(dsn: str) -> Iterator[Switch]:
-    """A way that is open, and closed at the end."""
-    switch = Switch(dsn)
+def switched(dsn: str) -> Iterator[PostgresSwitch]:
+    """An open proxy, which is closed at the end of the block."""
+    switch = PostgresSwitch(dsn)
     try:
         yield switch
     finally:

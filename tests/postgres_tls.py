@@ -1,4 +1,4 @@
-"""TLS before PostgreSQL, as its own servers speak it, with a certificate of an authority of the test's own."""
+"""A TLS proxy for PostgreSQL that speaks its protocol, with a certificate of a test authority."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # https://www.postgresql.org/do
 
 @dataclass(frozen=True, slots=True)
 class TlsServer:
-    """``authority`` is the file of who vouches for the server."""
+    """``authority`` is the certificate file of the authority."""
 
     port: int
     authority: Path
 
 
 @contextmanager
-def tls_before(server: tuple[str, int], name: str, folder: Path) -> Iterator[TlsServer]:
-    """Takes TLS as the server of ``name``, and passes on to ``server`` what was in it."""
+def tls_proxy(server: tuple[str, int], name: str, folder: Path) -> Iterator[TlsServer]:
+    """Accepts TLS as the server of ``name``, and forwards the decrypted bytes to ``server``."""
     authority, chain = folder / "authority.pem", folder / "server.pem"
     _certify(name, authority, chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -54,19 +54,19 @@ def _accept(listener: socket.socket, server: tuple[str, int], context: ssl.SSLCo
 
 
 def _serve(client: socket.socket, server: tuple[str, int], context: ssl.SSLContext) -> None:
-    """One connection after the other: each test has one at a time."""
+    """Serve one connection at a time; tests use no more."""
     with client, suppress(OSError):
         if client.recv(len(SSL_REQUEST), socket.MSG_WAITALL) != SSL_REQUEST:
             return
         client.sendall(b"S")
-        with context.wrap_socket(client, server_side=True) as secret, socket.create_connection(server) as plain:
-            back = Thread(target=_pass_on, args=(plain, secret), daemon=True)
+        with context.wrap_socket(client, server_side=True) as encrypted, socket.create_connection(server) as plain:
+            back = Thread(target=_forward, args=(plain, encrypted), daemon=True)
             back.start()
-            _pass_on(secret, plain)
+            _forward(encrypted, plain)
             back.join()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
@@ -75,14 +75,14 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 def _certify(name: str, authority: Path, chain: Path) -> None:
     root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of the test's own")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
 
     def builder(of: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        made = x509.CertificateBuilder().subject_name(of).issuer_name(issuer).public_key(public)
-        made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-        return made.serial_number(x509.random_serial_number())
+        certificate = x509.CertificateBuilder().subject_name(of).issuer_name(issuer).public_key(public)
+        certificate = certificate.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+        return certificate.serial_number(x509.random_serial_number())
 
     constraints = x509.BasicConstraints(ca=True, path_length=None)
     own = builder(issuer, root.public_key()).add_extension(constraints, critical=True).sign(root, hashes.SHA256())

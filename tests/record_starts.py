@@ -1,4 +1,4 @@
-"""Sources to cut, and where their records begin by the parser."""
+"""Sources to cut, and the starts of their records according to the parser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = st.sampled_from([6, 1000])
 
 @dataclass(frozen=True)
 class Record:
-    """What the parser says of a record: where it stands, and its fields or what is wrong with it."""
+    """A parsed record: its position, and its fields or the reason of its rejection."""
 
     row: int
     offset: int
@@ -27,8 +27,8 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A source, what its start says, and its records."""
+class ParsedSource:
+    """A source, the values that its start declares, and its records."""
 
     data: bytes
     options: ParseOptions
@@ -42,9 +42,9 @@ class Whole:
         return text
 
     def first_from(self, mark: int) -> RecordStart:
-        """The first record at or after the mark, by the parser."""
+        """The first record at or after the mark, according to the parser."""
         end = Record(len(self.records) + 1, len(self.data), None)
-        record = next((one for one in self.records if one.offset >= mark), end)
+        record = next((found for found in self.records if found.offset >= mark), end)
         return RecordStart(mark, record.offset, record.row)
 
 
@@ -53,7 +53,7 @@ def pieces_of(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def records_of(chunks: Iterable[bytes], options: ParseOptions, within: Within | None = None) -> list[Record]:
-    """Records in order, each as it compares. Raises UnclosedQuoteError at the end, having no records then."""
+    """The records in order, in a comparable form. Raises UnclosedQuoteError at the end of the source."""
     found: list[Record] = []
     for batch in parse(chunks, options, batch_bytes=20, within=within):
         rows = [(batch.place(number), value) for number, value in enumerate(batch.rows)]
@@ -62,11 +62,11 @@ def records_of(chunks: Iterable[bytes], options: ParseOptions, within: Within | 
     return sorted(found, key=lambda record: record.row)
 
 
-def whole(data: bytes, options: ParseOptions) -> Whole:
-    """A quote that is left open is closed; draws of which not even the header can be read are dropped."""
+def parsed_source(data: bytes, options: ParseOptions) -> ParsedSource:
+    """Parse a source. An open quote is closed. Hypothesis drops examples whose header cannot be read."""
     for text in (data, data + options.quote.encode() + b"\n"):
         try:
-            return Whole(text, options, open_source([text], options), records_of([text], options))
+            return ParsedSource(text, options, open_source([text], options), records_of([text], options))
         except UnclosedQuoteError:
             continue
         except HeaderRowError:
@@ -76,7 +76,7 @@ def whole(data: bytes, options: ParseOptions) -> Whole:
 
 
 def every_mark(boundaries: Boundaries, data: bytes, size: int) -> list[RecordStart]:
-    """The answers, where every start of a piece and the end are marked."""
+    """The record starts, with marks at the start of every piece and at the end."""
     for piece in pieces_of(data, size):
         boundaries.mark()
         boundaries.feed(piece)
@@ -98,7 +98,7 @@ def options_for(
 
 
 CSV_STARTS = st.sampled_from(["", "", "\ufeff", "sep=;\n", "\ufeffsep=;\r\n", '"SEP=;"\r', "\n\r\n"])
-# Single signs, and what hides them: fields as writers make them, and as they do not.
+# Single characters, and fields that contain them, well-formed and malformed.
 CSV_PARTS = st.sampled_from(
     [
         *("a", ",", ";", "\n", "\r", "\r\n", '"', '""', "é€😀", "\ufeff", " ", "sep=;\n"),
@@ -121,16 +121,16 @@ def line_texts(most: int = 30) -> st.SearchStrategy[bytes]:
     return st.builds(lambda start, text: (start + text).encode(), st.sampled_from(["", "\ufeff"]), body)
 
 
-def sources() -> st.SearchStrategy[Whole]:
+def sources() -> st.SearchStrategy[ParsedSource]:
     csv = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), quote=st.sampled_from(['"', '"', ""]))
     escaped = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), escape=st.just("\\"), max_record=LIMITS)
     lines = st.builds(options_for, st.just(Format.JSONL), max_record=LIMITS)
     csv |= escaped
-    return st.builds(whole, csv_texts(), csv) | st.builds(whole, line_texts(), lines)
+    return st.builds(parsed_source, csv_texts(), csv) | st.builds(parsed_source, line_texts(), lines)
 
 
-def assert_parts_make_the_whole(source: Whole, starts: Sequence[RecordStart]) -> None:
-    """Parsed one by one, the parts that begin at these records have the records of the whole, each once."""
+def assert_parts_make_the_whole(source: ParsedSource, starts: Sequence[RecordStart]) -> None:
+    """The parts that begin at these records, parsed separately, have the records of the source, each once."""
     found: list[Record] = []
     ends = [*(start.offset for start in starts[1:]), len(source.data)]
     for start, end in zip(starts, ends, strict=True):

@@ -1,6 +1,6 @@
-"""An account and a database as a deployment has them, and the functions in it.
+"""The account and the database of a deployment, and its functions.
 
-Nothing here knows code of Penstock: functions are called by their handlers, and settings are environment variables.
+This module uses no code of Penstock: it invokes the handlers of functions, and settings are environment variables.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHILD = Path(__file__).with_name("function_process.py")
 DROPS, LAKE, WORK = BUCKETS = ("drops", "lake", "work")
 TABLES = ("jobs", "records")
 ROUTES = "routes.toml"
-# How the jobs table is in template.yaml; taken from there, not from the code.
+# The jobs table of template.yaml, copied from there and not from the code.
 JOBS_SCHEMA: Mapping[str, Any] = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
     "AttributeDefinitions": [
@@ -48,16 +48,16 @@ RECORDS_SCHEMA: Mapping[str, Any] = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
 }
-# An execution that goes on for as long as a test does: tests take its steps themselves.
+# An execution that runs longer than a test. Tests call the steps themselves.
 WAITING = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
 
 
 class KilledError(Exception):
-    """The process of a function is gone."""
+    """The process of a function was killed."""
 
 
 class FunctionError(Exception):
-    """What a function has raised."""
+    """An exception that a function raised."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -67,7 +67,7 @@ class FunctionError(Exception):
 
 @dataclass
 class Functions:
-    """The functions in a process of their own, and the requests that they have sent."""
+    """The functions, in a separate process, and the requests that they have sent."""
 
     environment: Mapping[str, str]
     die_at: str = ""
@@ -114,7 +114,7 @@ class Functions:
 
 @dataclass
 class Deployment:
-    """Three buckets, the tables and a state machine of an account, and perhaps a database."""
+    """Three buckets, the tables and a state machine in an account, and optionally a database."""
 
     account: Account
     clients: Mapping[str, Any]
@@ -139,7 +139,7 @@ class Deployment:
             "PENSTOCK_STATE_MACHINE": self.machine,
             "PENSTOCK_POSTGRES_DSN": self.dsn,
             "PENSTOCK_MAP_CONCURRENCY": "2",
-            # Samples are kept for longer than jobs.
+            # Samples must not expire as jobs do.
             "PENSTOCK_JOB_RETENTION_DAYS": "36500",
             **self.settings,
         }
@@ -177,15 +177,15 @@ class Deployment:
         ]
 
     def event(self, key: str, sequencer: str = "0A01") -> dict[str, Any]:
-        """The notification of a source that is there."""
+        """The notification of an existing source."""
         head = self.s3.head_object(Bucket=DROPS, Key=key)
-        thing = {"key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "sequencer": sequencer}
+        entity = {"key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "sequencer": sequencer}
         record = {
             "eventVersion": "2.3",
             "eventSource": "aws:s3",
             "eventName": "ObjectCreated:Put",
             "eventTime": "2026-11-01T00:00:00.000Z",
-            "s3": {"bucket": {"name": DROPS}, "object": thing},
+            "s3": {"bucket": {"name": DROPS}, "object": entity},
         }
         return {"Records": [record]}
 
@@ -208,11 +208,12 @@ class Deployment:
             return cursor.fetchall() if cursor.description else []
 
     def started(self) -> list[dict[str, str]]:
-        """The executions that were started: name and input."""
+        """Name and input of the started executions."""
         states = self.clients["stepfunctions"]
         found = states.list_executions(stateMachineArn=self.machine)["executions"]
-        described = [states.describe_execution(executionArn=one["executionArn"]) for one in found]
-        return sorted(({"name": one["name"], "input": one["input"]} for one in described), key=lambda one: one["name"])
+        described = [states.describe_execution(executionArn=listed["executionArn"]) for listed in found]
+        started = [{"name": execution["name"], "input": execution["input"]} for execution in described]
+        return sorted(started, key=lambda execution: execution["name"])
 
 
 _numbers = count(1)
@@ -222,60 +223,60 @@ _numbers = count(1)
 def deployment(
     dsn: str = "", settings: Mapping[str, str] | None = None, *, account: Account | None = None
 ) -> Iterator[Deployment]:
-    """An empty one, for as long as the block runs, in this account or one of its own."""
-    with nullcontext(account) if account else emulator_only() as there:
-        assert there
-        clients = {service: there.client(service) for service in ("s3", "dynamodb", "stepfunctions")}
+    """An empty deployment while the block runs, in ``account`` or in a new account."""
+    with nullcontext(account) if account else emulator_only() as used:
+        assert used
+        clients = {service: used.client(service) for service in ("s3", "dynamodb", "stepfunctions")}
         for bucket in BUCKETS:
             clients["s3"].create_bucket(Bucket=bucket)
         for table, schema in zip(TABLES, (JOBS_SCHEMA, RECORDS_SCHEMA), strict=True):
             clients["dynamodb"].create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **schema)
         name = f"job-{next(_numbers)}"
         machine = clients["stepfunctions"].create_state_machine(
-            name=name, definition=json.dumps(WAITING), roleArn=_role(there, name)
+            name=name, definition=json.dumps(WAITING), roleArn=_role(used, name)
         )["stateMachineArn"]
-        made = Deployment(there, clients, machine, dsn, settings or {})
+        deployed = Deployment(used, clients, machine, dsn, settings or {})
         try:
-            yield made
+            yield deployed
         finally:
             if account:
-                _remove(made)
+                _remove(deployed)
 
 
 def _role(account: Account, name: str) -> str:
-    """The ARN of a role that a state machine may take."""
+    """The ARN of a role that a state machine may assume."""
     trusted = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
-    made = account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
-    return str(made["Role"]["Arn"])
+    created = account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    return str(created["Role"]["Arn"])
 
 
-def _remove(made: Deployment) -> None:
+def _remove(deployed: Deployment) -> None:
     for bucket in BUCKETS:
-        for upload in made.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
-            made.s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        for key in made.keys(bucket):
-            made.s3.delete_object(Bucket=bucket, Key=key)
-        made.s3.delete_bucket(Bucket=bucket)
+        for upload in deployed.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            deployed.s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        for key in deployed.keys(bucket):
+            deployed.s3.delete_object(Bucket=bucket, Key=key)
+        deployed.s3.delete_bucket(Bucket=bucket)
     for table in TABLES:
-        made.clients["dynamodb"].delete_table(TableName=table)
+        deployed.clients["dynamodb"].delete_table(TableName=table)
 
 
-# The state machine, step by step, as statemachine/job.asl.json has it.
+# The steps of the state machine, in the order of statemachine/job.asl.json.
 
 
-def items_of(there: Deployment, answer: Mapping[str, Any]) -> list[Any]:
+def items_of(deployed: Deployment, answer: Mapping[str, Any]) -> list[Any]:
     """The items that a Map state reads."""
-    data = there.read(answer["manifest"]["bucket"], answer["manifest"]["key"])
+    data = deployed.read(answer["manifest"]["bucket"], answer["manifest"]["key"])
     assert data
     return [json.loads(line) for line in data.splitlines()]
 
 
-def planned(there: Deployment, call: Functions, job: Mapping[str, Any]) -> dict[str, Any]:
-    """What there is to do, once everything before it is done."""
+def planned(deployed: Deployment, call: Functions, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Index or survey the source, and return the final plan."""
     while (answer := call("plan", job))["next"] in ("index", "survey"):
         if answer["next"] == "survey":
-            for piece in items_of(there, answer):
+            for piece in items_of(deployed, answer):
                 call("index", {**job, "piece": piece})
         else:
             while not call("index", job)["done"]:
@@ -289,12 +290,12 @@ def work(call: Functions, job: Mapping[str, Any], answer: Mapping[str, Any], spa
         call("work", {**job, "round": answer["round"], "span": span})
 
 
-def run(there: Deployment, call: Functions, job: Mapping[str, Any]) -> str:
-    """An execution from wherever it is to its end; what `finish` says comes next."""
-    answer = planned(there, call, job)
+def run(deployed: Deployment, call: Functions, job: Mapping[str, Any]) -> str:
+    """Run an execution from its current step to its end, and return the next step that `finish` names."""
+    answer = planned(deployed, call, job)
     if answer["next"] == "sequence":
         while not call("work", {**job, "span": None})["done"]:
             pass
     else:
-        work(call, job, answer, items_of(there, answer))
+        work(call, job, answer, items_of(deployed, answer))
     return str(call("finish", {**job, "round": answer["round"]})["next"])

@@ -1,6 +1,6 @@
-"""What a deployment keeps, as a sample and back.
+"""Dumps the persisted state of a deployment to a sample, and loads a sample.
 
-It is taken from the services themselves, so that no code of Penstock decides what there is.
+The state is read from the services, so that no code of Penstock decides what belongs to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from release_backend import BUCKETS, DROPS, LAKE, TABLES, WORK, Deployment, depl
 
 
 def dump_database(dsn: str) -> dict[str, Any]:
-    """The tables of the schema that comes first: statements that make them, and their rows as COPY writes them."""
+    """The tables of the current schema: the statements that create them, and their rows in the format of COPY."""
     found: dict[str, Any] = {"make": [], "rows": {}}
     with psycopg.connect(dsn, autocommit=True) as connection:
         schema = str(connection.execute("SELECT current_schema()").fetchone()[0])  # type: ignore[index]
@@ -34,7 +34,7 @@ def dump_database(dsn: str) -> dict[str, Any]:
         for _, name, _ in tables:
             with connection.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(name))) as copy:
                 text = b"".join(bytes(data) for data in copy).decode()
-            # The ledger notes tables by their number, which is another one elsewhere.
+            # The ledger refers to tables by OID, which differs between databases.
             for other, named, _ in tables:
                 text = text.replace(f"[{other}]", f"[OID-OF-{named}]")
             found["rows"][name] = text.splitlines()
@@ -82,17 +82,17 @@ def load_database(dsn: str, kept: Mapping[str, Any]) -> None:
                 text = text.replace(f"[OID-OF-{named}]", f"[{oid}]")
             with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))) as copy:
                 copy.write(text)
-        # A load is gone on with within days; the entries of old ones are removed.
+        # A load resumes within days; entries of older loads are removed.
         if "penstock_ledger" in kept["rows"]:
             connection.execute("UPDATE penstock_ledger SET at = now()")
 
 
-# Text above this is compressed.
-_LEGIBLE = 4_000
+# Longer texts are compressed.
+_MAX_TEXT = 4_000
 
 
 def _packed(data: bytes) -> dict[str, str]:
-    if len(data) > _LEGIBLE:
+    if len(data) > _MAX_TEXT:
         return {"gzip": base64.b64encode(gzip.compress(data, mtime=0)).decode()}
     try:
         return {"text": data.decode()}
@@ -106,77 +106,77 @@ def _unpacked(kept: Mapping[str, str]) -> bytes:
     return kept["text"].encode() if "text" in kept else base64.b64decode(kept["base64"])
 
 
-def dump(there: Deployment, requests: Sequence[Mapping[str, Any]], **more: object) -> dict[str, Any]:
-    """All that a deployment keeps. ``requests`` are those that opened the uploads, which S3 does not tell."""
-    client = there.s3
+def dump(deployed: Deployment, requests: Sequence[Mapping[str, Any]], **more: object) -> dict[str, Any]:
+    """The persisted state of a deployment. ``requests`` created the uploads; S3 does not list them."""
+    client = deployed.s3
     objects = []
     for bucket in BUCKETS:
-        for key in there.keys(bucket):
+        for key in deployed.keys(bucket):
             head = client.head_object(Bucket=bucket, Key=key)
-            told = {"Metadata": head["Metadata"], "ContentType": head["ContentType"]}
-            objects.append({"bucket": bucket, "key": key, **told, **_packed(there.read(bucket, key) or b"")})
+            attributes = {"Metadata": head["Metadata"], "ContentType": head["ContentType"]}
+            objects.append({"bucket": bucket, "key": key, **attributes, **_packed(deployed.read(bucket, key) or b"")})
     found: dict[str, Any] = {
         **more,
-        "settings": dict(there.settings),
-        "executions": there.started(),
+        "settings": dict(deployed.settings),
+        "executions": deployed.started(),
         "objects": objects,
-        "uploads": list(_open_uploads(there, requests)),
-        "items": {table: there.items(table) for table in TABLES},
+        "uploads": list(_open_uploads(deployed, requests)),
+        "items": {table: deployed.items(table) for table in TABLES},
     }
-    if there.dsn:
-        found["database"] = dump_database(there.dsn)
+    if deployed.dsn:
+        found["database"] = dump_database(deployed.dsn)
     return found
 
 
-def _open_uploads(there: Deployment, requests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Their parts are slices of the decoded source: only which is kept."""
-    opened = {one["UploadId"]: one for one in requests if one["operation"] == "CreateMultipartUpload"}
-    for listed in there.s3.list_multipart_uploads(Bucket=LAKE).get("Uploads", ()):
+def _open_uploads(deployed: Deployment, requests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Open uploads. Parts are slices of the decoded source, so the sample has only their ranges."""
+    opened = {request["UploadId"]: request for request in requests if request["operation"] == "CreateMultipartUpload"}
+    for listed in deployed.s3.list_multipart_uploads(Bucket=LAKE).get("Uploads", ()):
         upload = listed["UploadId"]
         begun = {name: value for name, value in opened[upload].items() if name not in ("operation", "UploadId")}
-        parts = there.s3.list_parts(Bucket=LAKE, Key=listed["Key"], UploadId=upload).get("Parts", ())
+        parts = deployed.s3.list_parts(Bucket=LAKE, Key=listed["Key"], UploadId=upload).get("Parts", ())
         size = max((part["Size"] for part in parts), default=0)
-        told = [
+        ranges = [
             {"number": part["PartNumber"], "start": (part["PartNumber"] - 1) * size, "size": part["Size"]}
             for part in parts
         ]
-        yield {"id": upload, "begun": begun, "parts": told}
+        yield {"id": upload, "begun": begun, "parts": ranges}
 
 
-def source_text(there: Deployment, key: str) -> bytes:
-    """A source as it decodes."""
-    data = there.read(DROPS, key)
+def source_text(deployed: Deployment, key: str) -> bytes:
+    """The decoded content of a source."""
+    data = deployed.read(DROPS, key)
     assert data is not None
     return gzip.decompress(data) if key.endswith(".gz") else data
 
 
 @contextmanager
 def load(account: Account, text: str, dsn: str = "") -> Iterator[tuple[Deployment, dict[str, Any]]]:
-    """A deployment that keeps what a sample says, and the sample."""
+    """A deployment with the state of a sample, and the sample."""
     kept = json.loads(text)
-    with deployment(dsn, kept["settings"], account=account) as there:
+    with deployment(dsn, kept["settings"], account=account) as deployed:
         for one in kept["objects"]:
             more = {"Metadata": one["Metadata"], "ContentType": one["ContentType"]}
-            there.put(one["bucket"], one["key"], _unpacked(one), **more)
+            deployed.put(one["bucket"], one["key"], _unpacked(one), **more)
         for upload in kept["uploads"]:
-            begun = there.s3.create_multipart_upload(**upload["begun"])["UploadId"]
+            begun = deployed.s3.create_multipart_upload(**upload["begun"])["UploadId"]
             where = {"Bucket": upload["begun"]["Bucket"], "Key": upload["begun"]["Key"], "UploadId": begun}
-            content = source_text(there, kept["source"])
+            content = source_text(deployed, kept["source"])
             for part in upload["parts"]:
                 body = content[part["start"] : part["start"] + part["size"]]
-                there.s3.upload_part(**where, PartNumber=part["number"], Body=body, ChecksumAlgorithm="CRC32")
+                deployed.s3.upload_part(**where, PartNumber=part["number"], Body=body, ChecksumAlgorithm="CRC32")
             text = text.replace(upload["id"], begun)
         kept = json.loads(text)
         for one in kept["objects"]:
             if one["bucket"] == WORK and "text" in one:
-                there.put(WORK, one["key"], _unpacked(one))
+                deployed.put(WORK, one["key"], _unpacked(one))
         for table, items in kept["items"].items():
             for item in items:
-                there.change(table, item)
+                deployed.change(table, item)
         for one in kept["executions"]:
-            there.clients["stepfunctions"].start_execution(
-                stateMachineArn=there.machine, name=one["name"], input=one["input"]
+            deployed.clients["stepfunctions"].start_execution(
+                stateMachineArn=deployed.machine, name=one["name"], input=one["input"]
             )
         if "database" in kept:
             load_database(dsn, kept["database"])
-        yield there, kept
+        yield deployed, kept

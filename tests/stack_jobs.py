@@ -1,4 +1,4 @@
-"""Uploads to a running stack, and what became of them."""
+"""Uploads to a running stack, and the results of their jobs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Item = dict[str, Any]
 
 
 def job_of(stack: Stack, key: str, patience: float = WAIT_SECONDS) -> Item:
-    """The item of the jobs table for a key, once its job has ended."""
+    """The item of the jobs table for a key, after its job has ended."""
     return wait_for(stack, key, lambda item: "finished_at" in item, "end", patience)
 
 
 def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, patience: float = WAIT_SECONDS) -> Item:
-    """The item of the jobs table for a key, once something holds of it."""
+    """The item of the jobs table for a key, when ``holds`` is true of it."""
     dynamodb, uri = stack.client("dynamodb"), f"s3://{stack.source_bucket}/{key}"
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -36,7 +36,7 @@ def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, p
 
 
 def command(stack: Stack, *arguments: str, code: int = 0) -> Result:
-    """What `penstock` says of this stack."""
+    """Run `penstock` with this stack."""
     runner = CliRunner(mix_stderr=False)
     result = runner.invoke(main, [*arguments, "--stack", STACK_NAME], env=stack.environment)
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
@@ -44,7 +44,7 @@ def command(stack: Stack, *arguments: str, code: int = 0) -> Result:
 
 
 def job_of_version(stack: Stack, version: str, *states: str) -> dict[str, Any]:
-    """The item of the jobs table for a version, once its job is in one of these states."""
+    """The item of the jobs table for a version, when its job is in one of these states."""
     dynamodb = stack.client("dynamodb")
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Batches as a parser would make them, for tests that need no parser."""
+"""Builds batches as a parser returns them, for tests without a parser."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from penstock.model.record import Batch, RecordPosition, Reject
 
-# Bytes that a row takes in these made-up sources.
+# Bytes per row of these sources.
 WIDTH = 100
 
 
 def rows(names: Sequence[str], *cells: Sequence[str | None], first: int = 1) -> Batch:
-    """Rows of a CSV; row n begins at byte (n - 1) * WIDTH."""
+    """Rows of a CSV. Row n begins at byte (n - 1) * WIDTH."""
     return _batch(tuple(names), cells, first)
 
 
@@ -22,7 +22,7 @@ def records(*values: object, first: int = 1) -> Batch:
 
 
 def with_rejects(batch: Batch, *rejects: Reject) -> Batch:
-    """As if the parser had found more records, which were none."""
+    """A batch in which the parser rejected further records."""
     return replace(batch, rejects=rejects, count=batch.count + len(rejects))
 
 
@@ -43,7 +43,7 @@ def _batch(names: tuple[str, ...], values: Sequence[object], first: int) -> Batc
 
 
 def raw_of(value: object) -> str:
-    """The raw text of a record, as far as a test cares."""
+    """The raw text of a record, in a simple form."""
     if isinstance(value, Mapping) or not isinstance(value, Sequence):
         return str(value)
     return ",".join("" if cell is None else str(cell) for cell in value)

@@ -1,4 +1,4 @@
-"""Loads of a file into PostgreSQL, in one pass and in spans: the same rows and rejects, whichever way."""
+"""Loads a file into PostgreSQL, in one pass and in spans. Both give the same rows and rejects."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from table_machine import table_plant
 
 
 @dataclass(frozen=True)
-class Done:
-    """How many rows are in, (row, column, reason) of what is not, and what the receipt warns of."""
+class LoadResult:
+    """The number of loaded rows, (row, column, reason) of each reject, and the warnings of the receipt."""
 
     rows: int
     rejects: list[tuple[int, str, str]]
@@ -35,8 +35,8 @@ class Done:
         return [row for row, _, _ in self.rejects]
 
 
-Load: TypeAlias = Callable[..., Done]
-"""Of a database, the name and the bytes of a file, and what the route's table says."""
+Load: TypeAlias = Callable[..., LoadResult]
+"""Arguments: a database, the name and the bytes of a file, and the table section of the route."""
 
 
 def route(table: str, destination: str = "postgresql:t") -> str:
@@ -51,12 +51,12 @@ def route(table: str, destination: str = "postgresql:t") -> str:
     """
 
 
-def whole(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
+def in_one_pass(database: Database, key: str, data: bytes | str, table: str = "create = true") -> LoadResult:
     return load_into(lambda job: PostgresSink(by_dsn(database.dsn), job.id), Form.TEXT, key, data, route(table))
 
 
-def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data: bytes | str, text: str) -> Done:
-    """Load a file by the route that ``text`` has."""
+def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data: bytes | str, text: str) -> LoadResult:
+    """Load a file with the route in ``text``."""
     store, log = MemoryObjectStore("drops"), MemoryRejectLog()
     source = store.put("drops", key, data.encode() if isinstance(data, str) else data)
     routes = parse_routes(text, "routes.toml", {"source_bucket": "drops"})
@@ -65,19 +65,19 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
     assert head
     delivery = TableDelivery(store, log, open_sink, form, Budget.of(128 * MIB))
     receipt = delivery(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
-    return Done(receipt.rows, _told(log.all), receipt.warnings)
+    return LoadResult(receipt.rows, _rejects_of(log.all), receipt.warnings)
 
 
-def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> Done:
+def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> LoadResult:
     plant = table_plant(database, route(table))
     status = plant.run(plant.upload(key, data.encode() if isinstance(data, str) else data))
     assert status.state is JobState.SUCCEEDED, status
     assert status.progress.rows is not None
-    return Done(status.progress.rows, _told(plant.rejects.all), status.warnings)
+    return LoadResult(status.progress.rows, _rejects_of(plant.rejects.all), status.warnings)
 
 
-WAYS = {"whole": whole, "in spans": in_spans}
+LOADERS = {"whole": in_one_pass, "in spans": in_spans}
 
 
-def _told(rejects: Sequence[Reject]) -> list[tuple[int, str, str]]:
+def _rejects_of(rejects: Sequence[Reject]) -> list[tuple[int, str, str]]:
     return sorted((reject.place.row, reject.column, reject.reason) for reject in rejects)

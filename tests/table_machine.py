@@ -1,4 +1,4 @@
-"""Plants whose table jobs go to a real PostgreSQL."""
+"""Plants whose table jobs load into a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUDGET = replace(Budget.of(128 * MIB), step=1 * KIB, batch=2 * KIB)
 
 
 def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], OpenSink] = lambda good: good) -> None:
-    """Have the table jobs of a plant go to this database; ``plant.rejects`` is where it writes what it rejects."""
+    """Let the table jobs of a plant load into this database. Rejects go to ``plant.rejects``."""
 
     def postgres(job_id: str, span: int) -> TableSink:
         return PostgresSink(by_dsn(database.dsn), job_id, span)
@@ -44,8 +44,8 @@ def table_plant(database: Database, route: str, **options: Any) -> Plant:
 
 
 def route(*, mode: str = "append", more: str = "", parse: str = "", table: str = "people") -> str:
-    """A route into a table of three columns; ``more`` of the route itself, ``parse`` of its parser; ``mode`` may say
-    "atomic append"."""
+    """A route to a table of three columns. ``more`` are lines of the route, ``parse`` lines of its parser. ``mode`` may
+    be "atomic append"."""
     atomic, _, mode = mode.rpartition(" ")
     return f"""
     [[route]]

@@ -1,4 +1,4 @@
-"""The lists of docs/types.md."""
+"""Reads the tables of docs/types.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PAGE = Path(__file__).parents[1] / "docs/types.md"
 
 
 def table_below(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its own head."""
+    """The cells of the first table below a heading, without its header row."""
     text = PAGE.read_text().split(f"\n{heading}\n")[1]
     found = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert found

@@ -11,7 +11,7 @@ from contract.dynamodb_tables import STRING_KEY, DynamoServer, Keys
 from contract.object_backends import MOTO, Endpoint
 from penstock.model.table import Table
 from penstock.tables import Form
-from table_loads import Done, load_into, route
+from table_loads import LoadResult, load_into, route
 
 NUMBER_KEY = (("id", "N"),)
 MANY = 10_010
@@ -26,7 +26,7 @@ def server(request: pytest.FixtureRequest) -> DynamoServer:
     return DynamoServer(endpoint.url)
 
 
-def load(server: DynamoServer, table: Table, key: str, text: str) -> Done:
+def load(server: DynamoServer, table: Table, key: str, text: str) -> LoadResult:
     return load_into(lambda _: server.sink(), Form.VALUE, key, text, route("", f"dynamodb:{table.name}"))
 
 

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from penstock.destinations.postgres.connect import RDS_AUTHORITIES, Connect, by_dsn, by_iam
 from penstock.errors import ConfigurationError
 from postgres_database import Database
-from postgres_tls import HOST, TlsServer, tls_before
+from postgres_tls import HOST, TlsServer, tls_proxy
 
 pytest_plugins = ["postgres_fixtures"]
 
@@ -25,7 +25,7 @@ CHINA = "shop.c0ffee.cn-north-1.rds.amazonaws.com.cn"
 @pytest.fixture
 def server(database: Database, tmp_path: Path) -> Iterator[TlsServer]:
     parameters = conninfo_to_dict(database.dsn)
-    with tls_before((str(parameters["host"]), int(parameters["port"] or 0)), RDS, tmp_path) as server:
+    with tls_proxy((str(parameters["host"]), int(parameters["port"] or 0)), RDS, tmp_path) as server:
         yield server
 
 

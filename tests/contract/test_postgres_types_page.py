@@ -8,7 +8,7 @@ import io
 import pytest
 
 from postgres_database import Database
-from table_loads import whole
+from table_loads import in_one_pass
 from types_page import examples, table_below
 
 pytest_plugins = ["postgres_fixtures"]
@@ -31,6 +31,8 @@ def test_a_column_takes_what_is_listed_and_nothing_else(
     for number, texts in enumerate(files):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([("id", "v"), *enumerate(texts)])
-        rejected += [texts[row - 1] for row in whole(database, f"{number}.csv", text.getvalue(), "nulls = []").rejected]
+        rejected += [
+            texts[row - 1] for row in in_one_pass(database, f"{number}.csv", text.getvalue(), "nulls = []").rejected
+        ]
     assert rejected == bad
     assert database.execute("SELECT count(*) FROM t") == [(len(good),)]

@@ -26,7 +26,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import ChunkBuilder
 from postgres_database import Database
-from postgres_proxy import Wire, wire_to
+from postgres_proxy import PostgresProxy, proxied
 from table_batches import rows
 
 pytest_plugins = ["postgres_fixtures"]
@@ -64,32 +64,32 @@ COPY_DONE = b"c\0\0\0\4"
 COMMIT = b"COMMIT\0"
 
 
-def cut_before_the_end(wire: Wire) -> None:
-    wire.before = COPY_DONE
+def cut_before_the_end(proxy: PostgresProxy) -> None:
+    proxy.before = COPY_DONE
 
 
-def cut_after_the_end(wire: Wire) -> None:
-    wire.after = COPY_DONE
+def cut_after_the_end(proxy: PostgresProxy) -> None:
+    proxy.after = COPY_DONE
 
 
-def cut_in_copy(wire: Wire) -> None:
-    wire.limit = 400_000
+def cut_in_copy(proxy: PostgresProxy) -> None:
+    proxy.limit = 400_000
 
 
 @pytest.mark.parametrize(
     ("cut", "committed"), [(cut_before_the_end, False), (cut_after_the_end, True), (cut_in_copy, False)]
 )
 def test_a_chunk_whose_connection_is_lost_is_in_once_after_the_retry(
-    database: Database, mode: Mode, cut: Callable[[Wire], None], committed: bool
+    database: Database, mode: Mode, cut: Callable[[PostgresProxy], None], committed: bool
 ) -> None:
     table = table_of(mode)
     made = chunk(table, MANY)
-    with wire_to(database.dsn) as wire, PostgresSink(by_dsn(wire.dsn), "job") as sink:
+    with proxied(database.dsn) as proxy, PostgresSink(by_dsn(proxy.dsn), "job") as sink:
         sink.begin(plan_of(table))
-        cut(wire)
+        cut(proxy)
         with pytest.raises(ServiceUnavailableError):
             sink.load(made)
-        assert wire.cuts == 1
+        assert proxy.cuts == 1
     with database.sink() as sink:
         resume = sink.begin(plan_of(table))
         assert (resume.chunk, resume.rows) == ((1, 2000) if committed else (0, 0))
@@ -101,13 +101,13 @@ def test_a_chunk_whose_connection_is_lost_is_in_once_after_the_retry(
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_an_end_whose_connection_is_lost_is_reached_by_the_retry(database: Database, mode: Mode, side: str) -> None:
     table = table_of(mode)
-    with wire_to(database.dsn) as wire, PostgresSink(by_dsn(wire.dsn), "job") as sink:
+    with proxied(database.dsn) as proxy, PostgresSink(by_dsn(proxy.dsn), "job") as sink:
         sink.begin(plan_of(table))
         sink.load(chunk(table, MANY))
-        setattr(wire, side, COMMIT)
+        setattr(proxy, side, COMMIT)
         with pytest.raises(ServiceUnavailableError):
             sink.finish()
-        assert wire.cuts == 1
+        assert proxy.cuts == 1
     with database.sink() as sink:
         sink.begin(plan_of(table))
         sink.finish()

@@ -9,7 +9,7 @@ import pytest
 
 from penstock_local import postgres
 from penstock_local.stack import Stack, running
-from postgres_switch import Switch, switch_before
+from postgres_switch import PostgresSwitch, switched
 
 HERE = Path(__file__).parent
 ROUTES = """
@@ -68,14 +68,14 @@ PARAMETERS = {
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switch]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSwitch]:
     """The way to the stack's database."""
-    with postgres.running(tmp_path_factory.mktemp("postgres")) as dsn, switch_before(dsn) as switch:
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as dsn, switched(dsn) as switch:
         yield switch
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, database: Switch) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) -> Iterator[Stack]:
     """The template of this checkout, deployed with functions of 128 MB; sources of 10 MB are too large for one."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)

@@ -19,7 +19,7 @@ import pytest
 from lengths import IS_LONG
 from penstock_local.access import decisions
 from penstock_local.stack import Stack
-from postgres_switch import Switch
+from postgres_switch import PostgresSwitch
 from stack_jobs import Item, command, job_of, result, upload, wait_for
 
 # A lease of a minute, what comes after it, and a slow machine.
@@ -103,7 +103,7 @@ def state(job: Item) -> tuple[str, int]:
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database: Switch) -> None:
+def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database: PostgresSwitch) -> None:
     count = 300_000
     create(prompt, "away")
     # Away before it begins, so that no machine is too fast for it.

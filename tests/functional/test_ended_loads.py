@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from functional.test_redrive import Wall, WalledSink
-from machine import DeadError, Plant
+from machine import Plant, StepKilledError
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
 from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
@@ -39,7 +39,7 @@ class Killer(Wall):
     def check(self) -> None:
         self.passed += 1
         if self.passed > self.chunks:
-            raise DeadError
+            raise StepKilledError
 
 
 def ids(database: Database, table: str = "people") -> list[int]:
@@ -121,7 +121,7 @@ def test_a_load_that_is_not_whole_is_none(database: Database) -> None:
     add_tables(
         plant, database, lambda good: lambda job, span: cast("TableSink", WalledSink(good(job, span), Killer(3)))
     )
-    with pytest.raises(DeadError):
+    with pytest.raises(StepKilledError):
         plant.ingest(source)
     assert 0 < len(ids(database)) < ROWS
     add_tables(plant, database)

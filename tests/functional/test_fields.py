@@ -12,7 +12,7 @@ from penstock.errors import InvalidTableError
 from penstock.model.job_status import JobState
 from penstock_cli.main import main
 from postgres_database import Database
-from table_loads import WAYS, Load, route, whole
+from table_loads import LOADERS, Load, in_one_pass, route
 from table_machine import table_plant
 
 pytest_plugins = ["postgres_fixtures"]
@@ -22,9 +22,9 @@ MANY = 10_100
 PATH = "create = true\ncolumns = [{{ name = 'id' }}, {{ name = 'city', from = '{}' }}]"
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=LOADERS)
 def load(request: pytest.FixtureRequest) -> Load:
-    return WAYS[request.param]
+    return LOADERS[request.param]
 
 
 def lines(*late: object, record: str = '{{"id": {n}, "v": 1}}') -> str:
@@ -54,7 +54,7 @@ def test_columns_of_a_csv_that_the_route_does_not_ask_for_are_named(database: Da
 
 def test_names_are_bounded(database: Database) -> None:
     late = {"id": 1, "v": 1, **{f"{n:03}" + "x" * 1_000: n for n in range(300)}}
-    (warning,) = whole(database, "t.jsonl", lines(late)).warnings
+    (warning,) = in_one_pass(database, "t.jsonl", lines(late)).warnings
     assert warning.endswith("and others")
     assert len(warning) < 2_500
 
@@ -62,10 +62,10 @@ def test_names_are_bounded(database: Database) -> None:
 def test_a_path_that_matches_nothing_fails_the_job_and_leaves_nothing(database: Database) -> None:
     text = '{"id":1,"user":{"address":{"city":"Ulm"}}}\n{"id":2,"user":{"address":{"city":"Jena"}}}\n'
     with pytest.raises(InvalidTableError, match=r"column 'city': no record has 'user\.adress\.city'") as raised:
-        whole(database, "t.jsonl", text, PATH.format("user.adress.city"))
+        in_one_pass(database, "t.jsonl", text, PATH.format("user.adress.city"))
     assert "nothing of it is in t" in "".join(raised.value.__notes__)
     assert "t" not in database.tables()
-    assert whole(database, "t.jsonl", text, PATH.format("user.address.city")).warnings == ()
+    assert in_one_pass(database, "t.jsonl", text, PATH.format("user.address.city")).warnings == ()
     assert database.execute("SELECT city FROM t ORDER BY id") == [("Ulm",), ("Jena",)]
 
 
@@ -134,7 +134,7 @@ def test_a_late_key_leaves_other_rows_alone_by_upsert(database: Database, load: 
 def test_of_a_key_that_comes_twice_the_last_record_wins_whatever_it_holds(database: Database, atomic: str) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY, v int, late text)")
     late = [{"id": -1, "v": 1, "late": "x"}, {"id": -1, "v": 2}, {"id": -2, "v": 3}, {"id": -2, "v": 4, "late": "y"}]
-    whole(database, "t.jsonl", lines(*late), atomic + "mode = 'upsert'\nkey = ['id']")
+    in_one_pass(database, "t.jsonl", lines(*late), atomic + "mode = 'upsert'\nkey = ['id']")
     assert database.execute("SELECT id, v FROM t WHERE id < 0 ORDER BY id") == [(-2, 4), (-1, 2)]
 
 
@@ -149,7 +149,7 @@ def test_an_atomic_load_finds_late_values_that_only_the_table_refuses(database: 
 
 @pytest.mark.parametrize("data", ["", "[]"])
 def test_without_a_record_nothing_is_missing(database: Database, data: str) -> None:
-    done = whole(database, "t.json", data, PATH.format("user.city"))
+    done = in_one_pass(database, "t.json", data, PATH.format("user.city"))
     assert (done.rows, done.warnings) == (0, ())
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from isal import igzip
 
-from machine import DeadError, Plant
-from machine_faults import FaultPlan, Shaken
+from machine import Plant, StepKilledError
+from machine_faults import FaultPlan, FaultyPort
 from machine_sources import TEXT, in_blocks, in_members
 from penstock.destinations.bucket.result_metadata import MADE_BY, MADE_FROM, ORDER, origin
 from penstock.errors import (
@@ -199,10 +199,10 @@ class Dying(FaultPlan):
         super().__init__(random=None, rate=0.0)  # type: ignore[arg-type]  # nothing is left to chance
         self.left = at
 
-    def strike(self, place: str) -> None:
+    def inject(self, point: str) -> None:
         self.left -= 1
         if self.left == 0:
-            raise DeadError(place)
+            raise StepKilledError(point)
 
 
 @pytest.mark.parametrize("port", ["files", "objects"])
@@ -214,15 +214,15 @@ def test_a_pass_that_is_killed_anywhere_makes_the_same_index(port: str, whole_in
         at += 1
         plant = Plant(ROUTES)
         job_id, source = begin(plant, data, "data.csv.gz")
-        good, trouble = getattr(plant, port), Dying(at)
-        setattr(plant, port, Shaken(good, trouble))
+        good, fault_plan = getattr(plant, port), Dying(at)
+        setattr(plant, port, FaultyPort(good, fault_plan))
         done = False
         while not done:
-            with suppress(DeadError):
+            with suppress(StepKilledError):
                 # Time for a third of the source.
                 deadline = ManualDeadline(10.0 + 18, per_look=1.0)
                 done = bool(plant.indexer(job_id, job_id, None, deadline)["done"])
-        finished = trouble.left > 0
+        finished = fault_plan.left > 0
         setattr(plant, port, good)
         assert entries(places(plant, source)) == whole_index, at
     assert at > 10
@@ -688,12 +688,12 @@ def test_abort_finds_a_result_that_nobody_could_note(plant: Plant) -> None:
         work(plant, job_id, item)
     good = plant.executions
     # Its calls: how the job stands, that this phase begins, its receipts, whether a newer one comes first, its end.
-    plant.executions = Shaken(good, Dying(9))  # type: ignore[assignment]  # an ExecutionStore
-    with pytest.raises(DeadError):
+    plant.executions = FaultyPort(good, Dying(9))  # type: ignore[assignment]  # an ExecutionStore
+    with pytest.raises(StepKilledError):
         finish(plant, job_id)
     plant.executions = good
     assert plant.jobs.jobs[job_id].state is JobState.EXECUTING
-    plant.abort(job_id, DeadError("finish"))
+    plant.abort(job_id, StepKilledError("finish"))
     check_success(plant, plant.jobs.jobs[job_id])
 
 
@@ -777,11 +777,11 @@ def test_the_event_of_a_job_that_the_machine_has_does_nothing(plant: Plant) -> N
 def test_a_hand_over_that_was_cut_short_anywhere_is_made_good_by_the_next_delivery(plant: Plant, at: int) -> None:
     source = plant.upload("data.csv", TEXT)
     files, executions, machine = plant.files, plant.executions, plant.machine
-    trouble: Any = Dying(at)
-    plant.files, plant.executions, plant.machine = (Shaken(one, trouble) for one in (files, executions, machine))  # type: ignore[assignment]
+    fault_plan: Any = Dying(at)
+    plant.files, plant.executions, plant.machine = (FaultyPort(one, fault_plan) for one in (files, executions, machine))  # type: ignore[assignment]
     try:
         plant.ingest(source)
-    except DeadError:
+    except StepKilledError:
         plant.now += 1000
         assert plant.ingest(source).retry is None
     plant.files, plant.executions, plant.machine = files, executions, machine

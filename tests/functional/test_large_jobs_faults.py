@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from machine_faults import FaultPlan, TroubledPlant
+from machine_faults import FaultPlan, FaultyPlant
 from machine_sources import TEXT, in_blocks, in_members
 from penstock.model.job_status import JobState
 
@@ -30,11 +30,11 @@ RUNS = 13
 RATES = (0.01, 0.03, 0.07)
 
 
-def check(plant: TroubledPlant, job_id: str) -> JobState:
+def check(plant: FaultyPlant, job_id: str) -> JobState:
     """The state of a job that has ended, if all is as it must be."""
     status = plant.jobs.jobs[job_id]
     stored = plant.store.get("out", "result")
-    job_report = (status, plant.trouble.happened, plant.calls)
+    job_report = (status, plant.fault_plan.happened, plant.calls)
     if status.state is JobState.SUCCEEDED:
         assert stored is not None, job_report
         assert stored.data == TEXT, job_report
@@ -42,7 +42,7 @@ def check(plant: TroubledPlant, job_id: str) -> JobState:
         assert status.state in {JobState.FAILED, JobState.SUPERSEDED}, job_report
         assert status.failure, job_report
         assert stored is None, job_report
-    assert plant.trouble.orphans or not plant.store.uploads, job_report
+    assert plant.fault_plan.orphans or not plant.store.uploads, job_report
     return status.state
 
 
@@ -51,8 +51,8 @@ def check(plant: TroubledPlant, job_id: str) -> JobState:
 def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
     ended: Counter[JobState] = Counter()
     for seed in range(RUNS):
-        plant = TroubledPlant(ROUTES, FaultPlan(random.Random(f"{key} {rate} {seed}"), rate))
-        job_id = plant.run_through(plant.upload(key, SOURCES[key]))
+        plant = FaultyPlant(ROUTES, FaultPlan(random.Random(f"{key} {rate} {seed}"), rate))
+        job_id = plant.run_to_end(plant.upload(key, SOURCES[key]))
         plant.run_copies()
         ended[check(plant, job_id)] += 1
     assert set(ended) <= {JobState.SUCCEEDED, JobState.FAILED}
@@ -63,11 +63,11 @@ def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
 @pytest.mark.parametrize("key", SOURCES)
 def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key: str) -> None:
     for seed in range(RUNS):
-        trouble = FaultPlan(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
-        plant = TroubledPlant(ROUTES, trouble)
+        fault_plan = FaultPlan(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
+        plant = FaultyPlant(ROUTES, fault_plan)
         source = plant.upload(key, SOURCES[key])
-        trouble.erase = partial(plant.store.erase, source)
-        job_id = plant.run_through(source)
+        fault_plan.erase = partial(plant.store.erase, source)
+        job_id = plant.run_to_end(source)
         plant.run_copies()
         assert check(plant, job_id) in {JobState.SUCCEEDED, JobState.SUPERSEDED}
 
@@ -76,9 +76,9 @@ def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key
 def test_a_job_that_failed_is_whole_once_it_is_begun_again(key: str) -> None:
     failed = 0
     for seed in range(RUNS):
-        plant = TroubledPlant(ROUTES, FaultPlan(random.Random(f"{key} {seed}"), 0.1))
+        plant = FaultyPlant(ROUTES, FaultPlan(random.Random(f"{key} {seed}"), 0.1))
         source = plant.upload(key, SOURCES[key])
-        job_id = plant.run_through(source)
+        job_id = plant.run_to_end(source)
         if plant.jobs.jobs[job_id].state is JobState.FAILED:
             failed += 1
             plant.redrive(source, job_id)

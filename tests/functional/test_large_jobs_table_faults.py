@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from lengths import long
-from machine_faults import FaultPlan, TroubledPlant, shaken_sinks
+from machine_faults import FaultPlan, FaultyPlant, faulty_sinks
 from machine_sources import in_blocks
 from penstock.limits import KIB
 from penstock.model.job_status import JobState
@@ -41,22 +41,22 @@ class Run:
     def __init__(self, database: Database, mode: str, seed: str, rate: float, *, begun: bool) -> None:
         self.database = database
         database.execute("DROP TABLE IF EXISTS people, penstock_ledger")
-        self.trouble = FaultPlan(random.Random(seed), 0.0)
+        self.fault_plan = FaultPlan(random.Random(seed), 0.0)
         text = route(mode=mode, more="max_rejects = 20")
-        self.plant = TroubledPlant(text, self.trouble, span_bytes=4 * KIB)
-        add_tables(self.plant, database, lambda good: shaken_sinks(good, self.trouble))
-        self.plant.run_through(self.plant.upload("before.csv", b"id,name,born\n-1,before,2001-01-01\n"))
+        self.plant = FaultyPlant(text, self.fault_plan, span_bytes=4 * KIB)
+        add_tables(self.plant, database, lambda good: faulty_sinks(good, self.fault_plan))
+        self.plant.run_to_end(self.plant.upload("before.csv", b"id,name,born\n-1,before,2001-01-01\n"))
         assert self.ids == [-1]
         self.tables = database.tables()
         if begun:
             self.plant.large_bytes = 1_000_000
             # A look at the time costs a second: it runs out somewhere in the load.
-            self.plant.ingest_deadline = lambda: ManualDeadline(self.trouble.random.randint(20, 70), per_look=1.0)
-        self.trouble.rate = rate
+            self.plant.ingest_deadline = lambda: ManualDeadline(self.fault_plan.random.randint(20, 70), per_look=1.0)
+        self.fault_plan.rate = rate
 
     def load(self, key: str, data: bytes) -> JobState:
         self.source = self.plant.upload(key, data)
-        self.job_id = self.plant.run_through(self.source)
+        self.job_id = self.plant.run_to_end(self.source)
         return self.plant.jobs.jobs[self.job_id].state
 
     @property
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def job_report(self) -> object:
-        return self.plant.jobs.jobs[self.job_id], self.trouble.happened, self.plant.calls
+        return self.plant.jobs.jobs[self.job_id], self.fault_plan.happened, self.plant.calls
 
 
 @pytest.mark.xdist_group("steps-tables")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from machine import DeadError, Plant
+from machine import Plant, StepKilledError
 from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
 from penstock.jobs.events import notification, read_event
 from penstock.jobs.reconcile.dead_letters import DeadLetters
@@ -626,12 +626,12 @@ def test_ingest_notes_its_upload_so_that_abort_ends_it_by_its_id(site: Site) -> 
     source, store = site.plant.upload("data.csv", TEXT), site.plant.store
 
     def killed(upload_id: str, data: bytes) -> None:
-        raise DeadError("in the middle of a part")
+        raise StepKilledError("in the middle of a part")
 
     exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign]  # the dead clean nothing up
     send, store.upload_part = store.upload_part, killed  # type: ignore[method-assign]
     try:
-        with pytest.raises(DeadError):
+        with pytest.raises(StepKilledError):
             site.plant.ingest(source)
     finally:
         MemoryBucketSink.__exit__, store.upload_part = exit_, send  # type: ignore[method-assign]

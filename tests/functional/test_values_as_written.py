@@ -7,7 +7,7 @@ import json
 import pytest
 
 from postgres_database import Database
-from table_loads import WAYS, Load, whole
+from table_loads import LOADERS, Load, in_one_pass
 
 pytest_plugins = ["postgres_fixtures"]
 
@@ -16,9 +16,9 @@ MANY = 10_100
 INTO = "mode = 'append'"
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=LOADERS)
 def load(request: pytest.FixtureRequest) -> Load:
-    return WAYS[request.param]
+    return LOADERS[request.param]
 
 
 def lines(header: str, row: str, *late: str) -> str:
@@ -69,16 +69,18 @@ def test_behind_the_sample_an_inferred_column_takes_its_spellings_only(
 
 
 def test_digits_are_kept_whatever_stands_beside_them(database: Database) -> None:
-    whole(database, "t.csv", "id,a\n1,1e5\n2,12345678901234567.25\n3,0.1234567890123456789012345678901234567890\n")
+    in_one_pass(
+        database, "t.csv", "id,a\n1,1e5\n2,12345678901234567.25\n3,0.1234567890123456789012345678901234567890\n"
+    )
     assert column(database, "a") == ["100000", "12345678901234567.25", "0.1234567890123456789012345678901234567890"]
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
 def test_a_table_made_by_inference_keeps_its_rules_for_every_later_file(database: Database, mode: str) -> None:
     how = f"create = true\nmode = '{mode}'\n" + ("key = ['id']" if mode == "upsert" else "")
-    whole(database, "a.csv", "id,n,b,d,t\n1,5,true,2024-01-02,2024-01-02T10:00:00Z\n", how)
+    in_one_pass(database, "a.csv", "id,n,b,d,t\n1,5,true,2024-01-02,2024-01-02T10:00:00Z\n", how)
     for name in ("b.csv", "c.csv"):  # a replaced table is marked too
-        done = whole(
+        done = in_one_pass(
             database,
             name,
             "id,n,b,d,t\n2,007,true,2024-01-02,2024-01-02T10:00:00Z\n3,7,yes,2024-01-02,2024-01-02T10:00:00Z\n"
@@ -91,16 +93,16 @@ def test_a_table_made_by_inference_keeps_its_rules_for_every_later_file(database
 
 
 def test_without_its_mark_a_column_is_like_any_other(database: Database) -> None:
-    whole(database, "a.csv", "id,n\n1,5\n")
+    in_one_pass(database, "a.csv", "id,n\n1,5\n")
     database.execute("COMMENT ON COLUMN t.n IS NULL")
-    assert whole(database, "b.csv", "id,n\n2,007\n").rejects == []
+    assert in_one_pass(database, "b.csv", "id,n\n2,007\n").rejects == []
     assert column(database, "n") == ["5", "7"]
 
 
 def test_a_column_that_was_altered_since_is_like_any_other(database: Database) -> None:
-    whole(database, "a.csv", "id,n\n1,5\n")
+    in_one_pass(database, "a.csv", "id,n\n1,5\n")
     database.execute("ALTER TABLE t ALTER n TYPE text")
-    assert whole(database, "b.csv", "id,n\n2,007\n").rejects == []
+    assert in_one_pass(database, "b.csv", "id,n\n2,007\n").rejects == []
     assert column(database, "n") == ["5", "007"]
 
 
@@ -117,8 +119,8 @@ def test_a_text_column_keeps_texts_as_they_are(database: Database, load: Load) -
 
 def test_a_value_does_not_depend_on_what_stands_beside_it(database: Database) -> None:
     database.execute("CREATE TABLE t (id text, v text)")
-    whole(database, "alone.csv", "id,v\n1,0049123\n", INTO)
-    whole(database, "beside.csv", "id,v\n" + "".join(f"{n},{n}\n" for n in range(2, 50)) + "50,0049123\n", INTO)
+    in_one_pass(database, "alone.csv", "id,v\n1,0049123\n", INTO)
+    in_one_pass(database, "beside.csv", "id,v\n" + "".join(f"{n},{n}\n" for n in range(2, 50)) + "50,0049123\n", INTO)
     assert column(database, "v", "v LIKE '%49123'") == ["0049123", "0049123"]
 
 
@@ -133,7 +135,7 @@ def test_a_text_column_keeps_texts_also_where_the_route_checks_them(database: Da
     }[declared]
     table = f"columns = [{{ name = 'id' }}, {{ name = 'v', type = '{declared}' }}]"
     text = "id,v\n" + "".join(f"{n},{value}\n" for n, value in enumerate([*values, "?"]))
-    assert whole(database, "t.csv", text, table).rejected == [3]
+    assert in_one_pass(database, "t.csv", text, table).rejected == [3]
     assert column(database, "v") == values
 
 
@@ -152,7 +154,7 @@ def test_keys_that_are_texts_do_not_collapse(database: Database, load: Load) -> 
 @pytest.mark.parametrize("kind", ["smallint", "integer", "bigint"])
 def test_an_integer_column_takes_integers_however_they_are_written(database: Database, kind: str) -> None:
     database.execute(f"CREATE TABLE t (id int, n {kind})")
-    done = whole(database, "t.csv", "id,n\n1,1.0\n2,\n3,2.0\n4,02134\n5,+7\n6,1.5\n7,x\n8,1e2\n", INTO)
+    done = in_one_pass(database, "t.csv", "id,n\n1,1.0\n2,\n3,2.0\n4,02134\n5,+7\n6,1.5\n7,x\n8,1e2\n", INTO)
     assert column(database, "n") == ["1", None, "2", "2134", "7"]
     assert done.rejected == [6, 7, 8]
 
@@ -169,7 +171,7 @@ def test_what_is_too_large_for_the_column_is_a_reject(database: Database, load: 
 @pytest.mark.parametrize("declared", [INTO, "columns = [{ name = 'id' }, { name = 'n', type = 'numeric' }]"])
 def test_a_number_is_not_rounded_to_the_columns_scale(database: Database, declared: str) -> None:
     database.execute("CREATE TABLE t (id int, n numeric(6, 2))")
-    done = whole(database, "t.csv", "id,n\n1,1.239\n2,1.2300\n3,-12.5e-1\n4,1e-3\n5,7\n6,0.000\n", declared)
+    done = in_one_pass(database, "t.csv", "id,n\n1,1.239\n2,1.2300\n3,-12.5e-1\n4,1e-3\n5,7\n6,0.000\n", declared)
     assert (column(database, "n"), done.rejected) == (["1.23", "-1.25", "7.00", "0.00"], [1, 4])
     assert "would be rounded: the column keeps 2 digits" in done.rejects[0][2]
 
@@ -208,14 +210,14 @@ def test_a_declared_format_is_stored_as_the_column_is(database: Database) -> Non
         "columns = [{ name = 'id', type = 'integer' }, { name = 'd', type = 'date', format = '%d.%m.%y' },"
         "{ name = 'v', type = 'timestamp', format = '%d.%m.%Y %H:%M %z' }]"
     )
-    whole(database, "t.csv", "id,v,d\n1,02.01.2024 12:00 +0200,03.04.05\n", table)
+    in_one_pass(database, "t.csv", "id,v,d\n1,02.01.2024 12:00 +0200,03.04.05\n", table)
     assert database.execute("SELECT v::text, d::text FROM t") == [("2024-01-02 10:00:00", "2005-04-03")]
 
 
 def test_seconds_are_not_rounded_to_the_columns_precision(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v timestamptz(0), w timestamp)")
     text = "id,v,w\n1,2024-01-01T10:00:00.5Z,\n2,2024-01-01T10:00:00.000Z,\n3,,2024-01-01T10:00:00.123456789\n"
-    done = whole(database, "t.csv", text, INTO)
+    done = in_one_pass(database, "t.csv", text, INTO)
     assert (column(database, "v"), done.rejected) == (["2024-01-01 10:00:00+00"], [1, 3])
 
 
@@ -259,7 +261,7 @@ def test_types_that_only_the_database_reads_get_the_text_as_it_is(database: Data
 def test_domains_are_held_as_the_type_below_them(database: Database) -> None:
     database.execute("CREATE DOMAIN label AS text; CREATE DOMAIN short AS label; CREATE DOMAIN price AS numeric(6,2)")
     database.execute("CREATE TABLE t (id int, v short, p price)")
-    done = whole(database, "t.csv", "id,v,p\n1,007,1.5\n2,008,1.555\n", INTO)
+    done = in_one_pass(database, "t.csv", "id,v,p\n1,007,1.5\n2,008,1.555\n", INTO)
     assert (column(database, "v"), done.rejected) == (["007"], [2])
 
 
@@ -322,9 +324,9 @@ def test_parts_of_values_are_looked_at_in_every_mode(database: Database, mode: s
     database.execute("CREATE TYPE price AS (amount numeric(6,2), day date)")
     database.execute("CREATE TABLE t (id int PRIMARY KEY, p price, m money)")
     text = 'id,p,m\n1,"(1.50,2024-12-31)",1.23\n2,"(1.555,)",\n3,"(,03.04.05)",\n4,,1.239\n'
-    assert whole(database, "t.csv", text, mode).rejected == [2, 3, 4]
+    assert in_one_pass(database, "t.csv", text, mode).rejected == [2, 3, 4]
     declared = f"columns = [{{ name = 'id' }}, {{ name = 'p' }}, {{ name = 'm', type = 'numeric' }}]\n{mode}"
-    assert whole(database, "u.csv", text.replace("\n1,", "\n9,"), declared).rejected == [2, 3, 4]
+    assert in_one_pass(database, "u.csv", text.replace("\n1,", "\n9,"), declared).rejected == [2, 3, 4]
 
 
 # JSON
@@ -386,7 +388,7 @@ def test_json_numbers_are_the_numbers_that_they_are_whatever_their_spelling(data
     database.execute("CREATE TABLE t (id int, i int, n numeric, f float8)")
     rows = [("-0", "-0", "-0"), ("5", "1e5", "1e5"), ("1.0", "1.50", "1e-7"), ("1e5", "1", "1"), ("1", "1e-7", "2.50")]
     text = "".join(f'{{"id":{n},"i":{i},"n":{number},"f":{f}}}\n' for n, (i, number, f) in enumerate(rows))
-    assert whole(database, "t.jsonl", text, INTO).rejected == [4]
+    assert in_one_pass(database, "t.jsonl", text, INTO).rejected == [4]
     assert column(database, "i") == ["0", "5", "1", "1"]
     assert column(database, "n") == ["0", "100000", "1.50", "0.0000001"]
     assert column(database, "f") == ["-0", "100000", "1e-07", "2.5"]
@@ -400,7 +402,7 @@ def test_json_lists_go_into_arrays(database: Database) -> None:
         {"id": 2, "v": [["x"], ["y"]], "n": [[1, 2], [3, 4]], "j": []},
         {"id": 3, "v": [], "n": ["x"], "j": None},
     ]
-    done = whole(database, "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows), INTO)
+    done = in_one_pass(database, "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows), INTO)
     assert done.rejected == [3]
     assert database.execute("SELECT v, n, j FROM t ORDER BY id") == [
         (texts, [], texts),
@@ -410,14 +412,14 @@ def test_json_lists_go_into_arrays(database: Database) -> None:
 
 def test_json_keeps_its_text_in_a_column_of_type_json(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v json)")
-    whole(database, "t.csv", 'id,v\n1,"{""a"":  1.0}"\n2,"""\\u00e9"""\n3,null\n', INTO)
+    in_one_pass(database, "t.csv", 'id,v\n1,"{""a"":  1.0}"\n2,"""\\u00e9"""\n3,null\n', INTO)
     assert column(database, "v") == ['{"a":  1.0}', '"\\u00e9"', None]
 
 
 @pytest.mark.parametrize("late_value", ['"x"', "1.5", "true", "[1]", '"007"'])
 def test_behind_the_sample_a_json_value_of_another_type_is_a_reject(database: Database, late_value: str) -> None:
     text = "".join(f'{{"id":{n},"v":{n}}}\n' for n in range(MANY)) + f'{{"id":{MANY},"v":{late_value}}}\n'
-    assert whole(database, "t.jsonl", text).rejected == [MANY + 1]
+    assert in_one_pass(database, "t.jsonl", text).rejected == [MANY + 1]
 
 
 # Many small files, and DynamoDB: tests/functional/test_small_batches.py, tests/contract/test_dynamodb_sink.py

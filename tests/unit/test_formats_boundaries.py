@@ -17,7 +17,7 @@ from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
 from record_starts import (
     PIECES,
-    Whole,
+    ParsedSource,
     assert_parts_make_the_whole,
     every_mark,
     marks,
@@ -32,7 +32,7 @@ AB = options_for(Format.CSV)
 LINES = ParseOptions(format=Format.JSONL)
 
 
-def boundaries(source: Whole) -> Boundaries:
+def boundaries(source: ParsedSource) -> Boundaries:
     return Boundaries(BoundariesState(source.text))
 
 
@@ -45,7 +45,7 @@ def starts(data: bytes, options: ParseOptions) -> list[tuple[int, int]]:
 
 @given(sources())
 @settings(max_examples=examples(300), deadline=None)
-def test_every_mark_is_answered_with_the_first_record_at_or_after_it(source: Whole) -> None:
+def test_every_mark_is_answered_with_the_first_record_at_or_after_it(source: ParsedSource) -> None:
     for size in PIECES:
         expected = [source.first_from(mark) for mark in marks(len(source.data), size)]
         assert every_mark(boundaries(source), source.data, size) == expected
@@ -53,7 +53,7 @@ def test_every_mark_is_answered_with_the_first_record_at_or_after_it(source: Who
 
 @given(sources())
 @settings(max_examples=examples(100), deadline=None)
-def test_cut_at_any_byte_the_two_parts_have_the_records_of_the_whole(source: Whole) -> None:
+def test_cut_at_any_byte_the_two_parts_have_the_records_of_the_whole(source: ParsedSource) -> None:
     first, *others = every_mark(boundaries(source), source.data, 1)
     for other in others:
         assert_parts_make_the_whole(source, [first, other])
@@ -61,13 +61,13 @@ def test_cut_at_any_byte_the_two_parts_have_the_records_of_the_whole(source: Who
 
 @given(sources())
 @settings(max_examples=examples(100), deadline=None)
-def test_cut_at_all_bytes_the_parts_have_the_records_of_the_whole(source: Whole) -> None:
+def test_cut_at_all_bytes_the_parts_have_the_records_of_the_whole(source: ParsedSource) -> None:
     assert_parts_make_the_whole(source, every_mark(boundaries(source), source.data, 1))
 
 
 @given(sources())
 @settings(max_examples=examples(100), deadline=None)
-def test_another_process_goes_on_at_any_piece(source: Whole) -> None:
+def test_another_process_goes_on_at_any_piece(source: ParsedSource) -> None:
     for size in PIECES:
         counting = boundaries(source)
         for piece in pieces_of(source.data, size):
@@ -121,7 +121,7 @@ def test_blank_lines_are_none_however_long_they_are() -> None:
 
 def test_what_looks_like_the_start_of_a_source_is_text_in_the_middle() -> None:
     data = b"a,b\n1,2\nsep=;\n\xef\xbb\xbf3,4\n5;6\n"
-    source = Whole(data, CSV, open_source([data], CSV), records_of([data], CSV))
+    source = ParsedSource(data, CSV, open_source([data], CSV), records_of([data], CSV))
     assert len(source.records) == 4
     assert_parts_make_the_whole(source, every_mark(boundaries(source), data, 1))
 

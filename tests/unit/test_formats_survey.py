@@ -11,17 +11,17 @@ from lengths import examples
 from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, text_of
 from penstock.formats.survey import Survey, stitch, survey
 from penstock.model.parse_options import Format
-from record_starts import PIECES, Whole, assert_parts_make_the_whole, every_mark, options_for, pieces_of, sources
+from record_starts import PIECES, ParsedSource, assert_parts_make_the_whole, every_mark, options_for, pieces_of, sources
 
 
-def surveys(source: Whole, size: int, *, piece: int = 3) -> list[Survey]:
+def surveys(source: ParsedSource, size: int, *, piece: int = 3) -> list[Survey]:
     starts = range(0, len(source.data), size)
     return [survey(pieces_of(source.data[at : at + size], piece), source.text, at) for at in starts]
 
 
 @given(sources())
 @settings(max_examples=examples(200), deadline=None)
-def test_ranges_of_any_size_are_stitched_to_what_is_counted_in_order(source: Whole) -> None:
+def test_ranges_of_any_size_are_stitched_to_what_is_counted_in_order(source: ParsedSource) -> None:
     for size in (*PIECES, 2, 5, 16):
         counted = every_mark(Boundaries(BoundariesState(source.text)), source.data, size)[:-1]
         assert (stitch(surveys(source, size)) if source.data else []) == counted
@@ -29,14 +29,14 @@ def test_ranges_of_any_size_are_stitched_to_what_is_counted_in_order(source: Who
 
 @given(sources())
 @settings(max_examples=examples(50), deadline=None)
-def test_parts_that_begin_where_ranges_do_have_the_records_of_the_whole(source: Whole) -> None:
+def test_parts_that_begin_where_ranges_do_have_the_records_of_the_whole(source: ParsedSource) -> None:
     if source.data:
         assert_parts_make_the_whole(source, stitch(surveys(source, 6)))
 
 
 @given(sources())
 @settings(max_examples=examples(50), deadline=None)
-def test_a_survey_may_be_stored(source: Whole) -> None:
+def test_a_survey_may_be_stored(source: ParsedSource) -> None:
     for one in surveys(source, 6):
         assert Survey.from_json(json.loads(json.dumps(one.to_json()))) == one
 

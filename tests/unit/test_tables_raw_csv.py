@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from csv_samples import sources, tables
 from lengths import examples
-from parser_checks import chunked, seen
+from parser_checks import chunked, comparable
 from penstock.errors import UnclosedQuoteError
 from penstock.formats import parse
 from penstock.model.column import Column, ColumnType
@@ -90,7 +90,7 @@ def test_screened_or_not_the_batches_are_the_same(data: st.DataObject, chunk: in
     )
     assert broken == broken_too
     for one, other in zip(plain, validated, strict=True):
-        assert seen([one]) == seen([other])
+        assert comparable([one]) == comparable([other])
         assert [one.place(row) for row in range(len(one.rows))] == [other.place(row) for row in range(len(other.rows))]
 
 
