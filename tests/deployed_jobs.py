@@ -86,17 +86,19 @@ class DeployedJobs:
         job, claim = self.begin(key)
         self.executions.hand_over(claim, job.id, lease=60)
         self.executions.confirm(job.id, job.id, lease=60)
-        self.executions.expect(job.id, job.id, spans=3, size=1000)
+        self.executions.record_totals(job.id, job.id, spans=3, size=1000)
         for span in (1, 3):
             self.now += 2
             receipt = SpanReceipt(span, 250, 4_000_000, 7, 20_000, 1, 5, seconds=1.5, began=self.now - 1.5)
-            self.executions.count(job.id, job.id, receipt)
+            self.executions.record_receipt(job.id, job.id, receipt)
         return job
 
     def finish(self, job: Job) -> None:
         """Finish a job that `deliver` started."""
         self.now += 2
-        self.executions.count(job.id, job.id, SpanReceipt(2, 500, 4_000_000, 7, 20_000, seconds=2.0, began=self.now))
+        self.executions.record_receipt(
+            job.id, job.id, SpanReceipt(2, 500, 4_000_000, 7, 20_000, seconds=2.0, began=self.now)
+        )
         receipt = Receipt(1000, 12_000_000, 7, 15, "gzip", rows=60_000, rejects=2)
         receipts = self.executions.receipts(job.id, job.id, (1, 2, 3))
         report = {

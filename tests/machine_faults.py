@@ -25,8 +25,8 @@ _QUIET = {"bucket", "size", "uri", "jobs"}
 # Calls of plan after which an upload may remain that no record names; the bucket's lifecycle rule aborts it.
 _OPENING = {
     "after create",
-    "before note_upload",
-    "after note_upload",
+    "before record_upload",
+    "after record_upload",
     "before write_once",
     "after write_once",
     "before abort",

@@ -150,7 +150,7 @@ def test_an_execution_that_was_silent_for_its_whole_lease_loses_the_job(stores: 
     clock.now += DAY
     assert stores.claim().number == 2
     with pytest.raises(LeaseLostError):
-        stores.executions.expect(JOB.id, EXECUTION, spans=1, size=1)
+        stores.executions.record_totals(JOB.id, EXECUTION, spans=1, size=1)
 
 
 def test_a_hand_over_that_was_not_confirmed_is_made_good_by_the_next_attempt(stores: Stores, clock: Clock) -> None:
@@ -169,78 +169,78 @@ def test_a_hand_over_that_was_not_confirmed_is_made_good_by_the_next_attempt(sto
 
 def test_a_hand_over_under_the_same_name_keeps_what_is_counted(stores: Stores, clock: Clock) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
-    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     clock.now += DAY
     stores.begin()
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is False
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(2)) is True
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1)) is False
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(2)) is True
     assert (stores.status.spans, stores.status.spans_done) == (2, 2)
     assert stores.status.progress == Progress(20, 200, 14, 2)
 
 
 def test_another_execution_of_a_job_counts_anew(stores: Stores, clock: Clock) -> None:
     stores.begin("first")
-    stores.executions.expect(JOB.id, "first", spans=3, size=30)
-    stores.executions.count(JOB.id, "first", receipt(1))
+    stores.executions.record_totals(JOB.id, "first", spans=3, size=30)
+    stores.executions.record_receipt(JOB.id, "first", receipt(1))
     clock.now += DAY
     stores.begin("second")
     assert (stores.status.spans, stores.status.spans_done, stores.status.progress) == (0, 0, Progress())
     assert stores.executions.receipts(JOB.id, "second", [1]) == {}
-    stores.executions.expect(JOB.id, "second", spans=3, size=30)
-    assert stores.executions.count(JOB.id, "second", receipt(1)) is True
+    stores.executions.record_totals(JOB.id, "second", spans=3, size=30)
+    assert stores.executions.record_receipt(JOB.id, "second", receipt(1)) is True
     assert stores.status.progress == Progress(10, 100, 7, 1)
 
 
 def test_what_is_expected_is_on_record(stores: Stores) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=12, size=4000)
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=12, size=4000)
     assert (stores.status.spans, stores.status.size) == (12, 4000)
 
 
 def test_a_span_counts_once(stores: Stores) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=1, size=10)
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
-    assert stores.executions.count(JOB.id, EXECUTION, replace(receipt(1), seconds=9.0)) is False
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=1, size=10)
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1)) is True
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, replace(receipt(1), seconds=9.0)) is False
     assert stores.status.progress == Progress(10, 100, 7, 1)
     assert stores.status.spans_done == 1
 
 
 def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
-    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
-    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(6, 60))
-    stores.executions.note(EXECUTION, Stage.DELIVER, 2, Progress(1, 10, 5, 0))
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(6, 60))
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 2, Progress(1, 10, 5, 0))
     assert (stores.status.progress, stores.status.spans_done) == (Progress(7, 70, 5), 0)
-    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     # Of an attempt that wakes up late.
-    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(2, 20))
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(2, 20))
     assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
 
 
 def test_what_workers_do_is_a_sign_of_life_of_the_job(stores: Stores, clock: Clock) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
     clock.now += 7
-    stores.executions.note(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(3, 30))
     assert stores.status.updated_at == clock.now
     clock.now += 7
-    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     assert stores.status.updated_at == clock.now
 
 
 def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(stores: Stores, clock: Clock) -> None:
     stores.begin()
     began = clock.now
-    stores.executions.enter(JOB.id, EXECUTION, Phase.PLAN)
+    stores.executions.start_phase(JOB.id, EXECUTION, Phase.PLAN)
     clock.now += 2
-    stores.executions.enter(JOB.id, EXECUTION, Phase.SURVEY, units=40)
+    stores.executions.start_phase(JOB.id, EXECUTION, Phase.SURVEY, units=40)
     clock.now += 3
-    stores.executions.enter(JOB.id, EXECUTION, Phase.PLAN)
-    stores.executions.note(EXECUTION, Stage.READ, 1, Progress(500))
-    stores.executions.note(EXECUTION, Stage.READ, 39, Progress(70))
+    stores.executions.start_phase(JOB.id, EXECUTION, Phase.PLAN)
+    stores.executions.record_progress(EXECUTION, Stage.READ, 1, Progress(500))
+    stores.executions.record_progress(EXECUTION, Stage.READ, 39, Progress(70))
     status = stores.status
     assert (status.phases, status.phase) == (((Phase.PLAN, began), (Phase.SURVEY, began + 2)), Phase.SURVEY)
     assert status.indexed == 570
@@ -250,20 +250,20 @@ def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(store
 
 def test_another_execution_has_phases_of_its_own(stores: Stores, clock: Clock) -> None:
     stores.begin("first")
-    stores.executions.enter(JOB.id, "first", Phase.PLAN)
-    stores.executions.enter(JOB.id, "first", Phase.INDEX, units=1)
-    stores.executions.note("first", Stage.READ, 0, Progress(500))
+    stores.executions.start_phase(JOB.id, "first", Phase.PLAN)
+    stores.executions.start_phase(JOB.id, "first", Phase.INDEX, units=1)
+    stores.executions.record_progress("first", Stage.READ, 0, Progress(500))
     clock.now += DAY
     stores.begin("second")
     assert (stores.status.phases, stores.status.indexed) == ((), 0)
-    stores.executions.enter(JOB.id, "first", Phase.FINISH)
+    stores.executions.start_phase(JOB.id, "first", Phase.FINISH)
     assert stores.status.phases == ()
 
 
 def test_a_receipt_comes_back_as_it_was_first_counted(stores: Stores) -> None:
     stores.begin()
-    stores.executions.count(JOB.id, EXECUTION, receipt(3))
-    stores.executions.count(JOB.id, EXECUTION, replace(receipt(3), seconds=9.0))
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(3))
+    stores.executions.record_receipt(JOB.id, EXECUTION, replace(receipt(3), seconds=9.0))
     assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2, 3]) == {3: receipt(3)}
 
 
@@ -271,7 +271,7 @@ def test_a_receipt_comes_back_as_it_was_first_counted(stores: Stores) -> None:
 def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
     stores.begin()
     for span in range(1, 231):
-        stores.executions.count(JOB.id, EXECUTION, receipt(span))
+        stores.executions.record_receipt(JOB.id, EXECUTION, receipt(span))
     found = stores.executions.receipts(JOB.id, EXECUTION, range(1, 240))
     assert found == {span: receipt(span) for span in range(1, 231)}
     assert stores.executions.receipts(JOB.id, EXECUTION, []) == {}
@@ -279,27 +279,27 @@ def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
 
 def test_each_round_sends_every_span_and_counts_anew(stores: Stores) -> None:
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
-    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     for _ in range(2):
-        stores.executions.begin_round(JOB.id, EXECUTION, 1)
+        stores.executions.start_round(JOB.id, EXECUTION, 1)
     assert (stores.status.round, stores.status.spans_done, stores.status.progress) == (1, 0, Progress())
     assert stores.executions.confirm(JOB.id, EXECUTION, lease=DAY) == 1
     assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2], round_=1) == {}
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1), round_=1) is True
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1), round_=1) is False
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1), round_=1) is True
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1), round_=1) is False
     assert stores.executions.receipts(JOB.id, EXECUTION, [1, 2], round_=1) == {1: receipt(1)}
-    stores.executions.begin_round(JOB.id, EXECUTION, 1)
+    stores.executions.start_round(JOB.id, EXECUTION, 1)
     assert stores.status.spans_done == 1
 
 
 def test_only_the_execution_that_holds_the_job_begins_a_round(stores: Stores) -> None:
     stores.begin()
     with pytest.raises(LeaseLostError):
-        stores.executions.begin_round(JOB.id, "another", 1)
+        stores.executions.start_round(JOB.id, "another", 1)
     stores.executions.revoke(JOB.id, EXECUTION)
     with pytest.raises(LeaseLostError):
-        stores.executions.begin_round(JOB.id, EXECUTION, 1)
+        stores.executions.start_round(JOB.id, EXECUTION, 1)
 
 
 def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> None:
@@ -326,10 +326,10 @@ def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint
         store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
         stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
         stores.begin()
-        stores.executions.expect(JOB.id, EXECUTION, spans=20, size=200)
+        stores.executions.record_totals(JOB.id, EXECUTION, spans=20, size=200)
 
         def count(span: int) -> bool:
-            return store.count(JOB.id, EXECUTION, receipt(span))
+            return store.record_receipt(JOB.id, EXECUTION, receipt(span))
 
         with ThreadPoolExecutor(8) as threads:
             counted = list(threads.map(count, [*range(20), *range(20)]))
@@ -342,7 +342,7 @@ def test_a_job_is_counted_only_for_the_execution_that_has_it(stores: Stores) -> 
     stores.begin()
     for call in (
         lambda: stores.executions.confirm(JOB.id, "another", lease=DAY),
-        lambda: stores.executions.expect(JOB.id, "another", spans=1, size=1),
+        lambda: stores.executions.record_totals(JOB.id, "another", spans=1, size=1),
         lambda: stores.executions.end(JOB.id, "another", JobState.FAILED, failure=FAILURE),
         lambda: stores.executions.job_state(JOB.id, "another"),
         lambda: stores.executions.revoke(JOB.id, "another"),
@@ -372,10 +372,10 @@ def test_a_job_ends_once(stores: Stores) -> None:
 
 def test_nothing_of_the_job_changes_after_the_end(stores: Stores) -> None:
     stores.begin()
-    stores.executions.count(JOB.id, EXECUTION, receipt(1))
+    stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
     with pytest.raises(LeaseLostError):
-        stores.executions.expect(JOB.id, EXECUTION, spans=2, size=20)
+        stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
     with pytest.raises(LeaseLostError):
         stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
     assert (stores.status.state, stores.status.failure) == (JobState.FAILED, FAILURE)
@@ -403,7 +403,7 @@ def test_a_revoked_job_can_only_be_ended(stores: Stores) -> None:
     assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.FAILED
     assert stores.status.state is JobState.EXECUTING
     with pytest.raises(LeaseLostError):
-        stores.executions.expect(JOB.id, EXECUTION, spans=1, size=1)
+        stores.executions.record_totals(JOB.id, EXECUTION, spans=1, size=1)
     with pytest.raises(LeaseLostError):
         stores.executions.confirm(JOB.id, EXECUTION, lease=DAY)
     assert stores.executions.revoke(JOB.id, EXECUTION) is JobState.EXECUTING
@@ -472,8 +472,8 @@ def met(clock: Clock) -> Iterator[Callable[[int], Stores]]:
 def test_a_receipt_that_is_throttled_is_written_all_the_same(met: Callable[[int], Stores]) -> None:
     stores = met(COUNT_ATTEMPTS - 1)
     stores.begin()
-    stores.executions.expect(JOB.id, EXECUTION, spans=1, size=10)
-    assert stores.executions.count(JOB.id, EXECUTION, receipt(1)) is True
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=1, size=10)
+    assert stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1)) is True
     assert stores.status.spans_done == 1
 
 
@@ -481,7 +481,7 @@ def test_a_receipt_that_is_throttled_for_too_long_must_be_tried_again(met: Calla
     stores = met(COUNT_ATTEMPTS)
     stores.begin()
     with pytest.raises(ServiceUnavailableError, match="UpdateItem"):
-        stores.executions.count(JOB.id, EXECUTION, receipt(1))
+        stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
     assert stores.executions.receipts(JOB.id, EXECUTION, [1]) == {}
 
 
@@ -489,7 +489,7 @@ def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[in
     stores = met(0)
     stores.begin()
     for span in range(20):
-        stores.executions.count(JOB.id, EXECUTION, receipt(span))
+        stores.executions.record_receipt(JOB.id, EXECUTION, receipt(span))
     assert len(stores.executions.receipts(JOB.id, EXECUTION, range(20))) == 20
 
 
@@ -502,21 +502,21 @@ def test_when_dynamodb_keeps_leaving_receipts_out_they_must_be_asked_for_later(m
 
 def test_uploads_of_an_execution_are_on_the_record_of_its_job(stores: Stores) -> None:
     stores.begin()
-    stores.executions.note_upload(JOB.id, EXECUTION, "u1")
-    stores.executions.note_upload(JOB.id, EXECUTION, "u1")
+    stores.executions.record_upload(JOB.id, EXECUTION, "u1")
+    stores.executions.record_upload(JOB.id, EXECUTION, "u1")
     assert stores.status.uploads == ("u1",)
     with pytest.raises(LeaseLostError):
-        stores.executions.note_upload(JOB.id, "another", "u2")
+        stores.executions.record_upload(JOB.id, "another", "u2")
     stores.executions.revoke(JOB.id, EXECUTION)
     with pytest.raises(LeaseLostError):
-        stores.executions.note_upload(JOB.id, EXECUTION, "u3")
+        stores.executions.record_upload(JOB.id, EXECUTION, "u3")
     assert stores.status.uploads == ("u1",)
 
 
 def test_an_upload_that_has_ended_is_off_the_record_also_after_the_end(stores: Stores) -> None:
     stores.begin()
     for upload_id in ("u1", "u2"):
-        stores.executions.note_upload(JOB.id, EXECUTION, upload_id)
+        stores.executions.record_upload(JOB.id, EXECUTION, upload_id)
     stores.executions.forget_upload(JOB.id, "u1")
     stores.executions.forget_upload(JOB.id, "unknown")
     stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
@@ -534,7 +534,7 @@ def test_whoever_had_a_job_that_waits_can_end_it_and_do_nothing_else(stores: Sto
     claim = stores.claim()
     stores.jobs.release(claim, FAILURE)
     with pytest.raises(LeaseLostError):
-        stores.executions.expect(JOB.id, claim.attempt, spans=1, size=1)
+        stores.executions.record_totals(JOB.id, claim.attempt, spans=1, size=1)
     assert stores.executions.revoke(JOB.id, claim.attempt) is JobState.WAITING
     assert stores.executions.end(JOB.id, claim.attempt, JobState.FAILED, failure=FAILURE)
     assert stores.status.state is JobState.FAILED

@@ -535,7 +535,7 @@ def test_a_job_that_was_taken_since_it_was_read_does_not_begin_again(store: JobS
 def test_uploads_of_attempts_are_on_record(store: JobStore) -> None:
     claim = claimed(store)
     for upload_id in ("u2", "u1", "u1"):
-        store.note_upload(claim, upload_id)
+        store.record_upload(claim, upload_id)
     store.release(claim, FAILURE)
     claimed(store)
     assert status(store).uploads == ("u1", "u2")
@@ -546,5 +546,5 @@ def test_whoever_has_lost_a_job_notes_no_upload_on_its_record(store: JobStore, c
     clock.now += 60
     claimed(store)
     with pytest.raises(LeaseLostError):
-        store.note_upload(dead, "u1")
+        store.record_upload(dead, "u1")
     assert status(store).uploads == ()

@@ -203,9 +203,9 @@ def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores:
 def test_an_upload_of_an_execution_leads_to_its_job(stores: Stores) -> None:
     """One of an attempt needs not: it is no longer open than an invocation takes, and the sweep is for older ones."""
     claim = stores.claim()
-    stores.jobs.note_upload(claim, "u2")
+    stores.jobs.record_upload(claim, "u2")
     stores.executions.hand_over(claim, "run", lease=60)
-    stores.executions.note_upload(JOB.id, "run", "u1")
+    stores.executions.record_upload(JOB.id, "run", "u1")
     owner = stores.open_jobs.owner("u1")
     assert owner == stores.status()
     assert owner.uploads == ("u1", "u2")

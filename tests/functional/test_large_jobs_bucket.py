@@ -463,7 +463,7 @@ def test_finish_that_dies_between_two_rounds_answers_as_before(plant: Plant) -> 
     for item in plan(plant, job_id):
         work(plant, job_id, item)
     plant.store.put("out", "result", b"of somebody else")
-    plant.executions.begin_round(job_id, job_id, 1)
+    plant.executions.start_round(job_id, job_id, 1)
     assert plant.finisher(job_id, job_id, 0) == {"next": "again"}
     assert plant.finisher(job_id, job_id, 0) == {"next": "again"}
     assert plant.jobs.jobs[job_id].round == 1
@@ -474,15 +474,15 @@ def test_finish_that_dies_between_two_rounds_answers_as_before(plant: Plant) -> 
 
 def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
     job_id, _ = begin(plant)
-    good = plant.executions.note_upload
+    good = plant.executions.record_upload
     refused = [ServiceUnavailableError("slow down")]
 
-    def note_upload(job_id: str, execution: str, upload_id: str) -> None:
+    def record_upload(job_id: str, execution: str, upload_id: str) -> None:
         if refused:
             raise refused.pop()
         good(job_id, execution, upload_id)
 
-    plant.executions.note_upload = note_upload  # type: ignore[method-assign]
+    plant.executions.record_upload = record_upload  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailableError):
         plan(plant, job_id)
     assert plant.store.uploads == {}

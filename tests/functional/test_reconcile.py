@@ -182,7 +182,7 @@ def test_a_job_that_is_killed_every_time_fails_with_the_cause(site: Site, memory
     for number in range(1, MAX_ATTEMPTS + 1):
         claim = site.killed(source, memory=memory, at=at)
         assert claim.number == number
-        site.plant.jobs.note_upload(claim, site.plant.store.create_upload(Target("out", "data.csv")))
+        site.plant.jobs.record_upload(claim, site.plant.store.create_upload(Target("out", "data.csv")))
         site.pass_time(900)
         restarted = site.run()["restarted"]
         assert restarted == (number < MAX_ATTEMPTS)
@@ -610,7 +610,7 @@ def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site
     site.pass_time(3600)
     source = site.upload()
     claim = site.killed(source)
-    site.plant.jobs.note_upload(claim, left := site.plant.store.create_upload(Target("out", "data.csv")))
+    site.plant.jobs.record_upload(claim, left := site.plant.store.create_upload(Target("out", "data.csv")))
     site.pass_time(60)
     sweep, site.plant.store.sweep = site.plant.store.sweep, lambda target: None  # type: ignore[method-assign]  # fails
     assert site.plant.ingest(source).state is JobState.SUCCEEDED

@@ -62,7 +62,7 @@ def test_a_heartbeat_notes_progress_now_and_then() -> None:
 
 def test_work_goes_on_where_its_progress_cannot_be_noted() -> None:
     class Away(MemoryExecutionStore):
-        def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+        def record_progress(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
             raise ServiceUnavailableError("away")
 
     clock = Clock()

@@ -417,9 +417,11 @@ class Told:
         self.rejects = MemoryRejectLog()
         self.executions.hand_over(claim, self.job.id, lease=60)
         self.executions.confirm(self.job.id, self.job.id, lease=60)
-        self.executions.expect(self.job.id, self.job.id, spans=3, size=100)
+        self.executions.record_totals(self.job.id, self.job.id, spans=3, size=100)
         for span in (3, 1):
-            self.executions.count(self.job.id, self.job.id, SpanReceipt(span, 10, 50, began=BEGAN + span, seconds=1))
+            self.executions.record_receipt(
+                self.job.id, self.job.id, SpanReceipt(span, 10, 50, began=BEGAN + span, seconds=1)
+            )
 
     def teller(self) -> JobReportBuilder:
         return JobReportBuilder(self.files, self.executions, self.rejects)

@@ -237,7 +237,7 @@ def do_everything(client: Any) -> None:
 
     held = claim(first)
     store.heartbeat(held, Progress(1, 2, 3, 4, 5), lease=60, memory=1)
-    store.note_upload(held, "upload")
+    store.record_upload(held, "upload")
     store.release(held, FAILURE)
     waiting = store.get(first.id)
     assert waiting
@@ -250,14 +250,14 @@ def do_everything(client: Any) -> None:
     reconciler.lock("uploads", 60.0)
     executions.hand_over(newer, third.id, lease=60)
     executions.confirm(third.id, third.id, lease=60)
-    executions.note_upload(third.id, third.id, "upload-of-it")
+    executions.record_upload(third.id, third.id, "upload-of-it")
     for phase in Phase:
-        executions.enter(third.id, third.id, phase, units=1)
-    executions.note(third.id, Stage.READ, 0, Progress(1))
-    executions.count(third.id, third.id, SpanReceipt(1, 1, 1))
-    executions.expect(third.id, third.id, spans=1, size=1)
+        executions.start_phase(third.id, third.id, phase, units=1)
+    executions.record_progress(third.id, Stage.READ, 0, Progress(1))
+    executions.record_receipt(third.id, third.id, SpanReceipt(1, 1, 1))
+    executions.record_totals(third.id, third.id, spans=1, size=1)
     executions.record_failure(third.id, third.id, FAILURE)
-    executions.begin_round(third.id, third.id, 1)
+    executions.start_round(third.id, third.id, 1)
     executing = store.get(third.id)
     assert executing
     reconciler.begin_abort(executing, 1.0, FAILURE)

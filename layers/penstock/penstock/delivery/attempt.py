@@ -20,8 +20,8 @@ class Attempt:
     ``number`` counts attempts from 1. ``heartbeat`` is called with the progress. ``margin`` is the number of seconds to
     keep in reserve. ``ended`` tells whether the job has ended without this attempt; then the attempt leaves nothing.
     ``check_order`` raises YieldedError or SupersededError when the job of a newer version comes first. ``rereadable``:
-    the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``note_upload`` is
-    called with the id of each multipart upload.
+    the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
+    is called with the id of each multipart upload.
     """
 
     job: Job
@@ -35,7 +35,7 @@ class Attempt:
     rereadable: bool = True
     check_order: Callable[[], None] = lambda: None
     holder: str = ""
-    note_upload: Callable[[str], None] = ignore_upload
+    record_upload: Callable[[str], None] = ignore_upload
 
     def check_publishing(self) -> None:
         """Raises what keeps an attempt from publishing."""

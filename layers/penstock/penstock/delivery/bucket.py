@@ -48,7 +48,7 @@ class BucketDelivery:
     def _upload(self, attempt: Attempt, target: Target) -> Receipt:
         job = attempt.job
         content, warnings = describe(job, target, attempt.head)
-        with self.objects.open_sink(target, content, publish_rule(job), attempt.note_upload) as sink:
+        with self.objects.open_sink(target, content, publish_rule(job), attempt.record_upload) as sink:
             receipt = pour(
                 job.source,
                 self.objects.open_source(job.source),

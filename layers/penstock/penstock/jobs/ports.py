@@ -39,7 +39,7 @@ class JobStore(Protocol):
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         """Record progress and peak memory in bytes, and renew the lease."""
 
-    def note_upload(self, claim: Claim, upload_id: str) -> None:
+    def record_upload(self, claim: Claim, upload_id: str) -> None:
         """Record a multipart upload of the job, so that the upload can be ended by its id when the job ends."""
 
     def release(self, claim: Claim, failure: Failure) -> None:

@@ -184,7 +184,7 @@ class JobRunner:
             ended=heartbeat.has_ended,
             check_order=lambda: self.jobs.check_order(job),
             holder=claim.attempt,
-            note_upload=lambda upload_id: self.jobs.note_upload(claim, upload_id),
+            record_upload=lambda upload_id: self.jobs.record_upload(claim, upload_id),
         )
         try:
             return self.deliveries[job.route.store](attempt)

@@ -65,7 +65,7 @@ class Finisher:
             return {"next": YIELDED}
         if existing.final:
             raise LeaseLostError(f"job {job_id} has ended: {existing}")
-        self.executions.enter(job_id, execution, Phase.FINISH)
+        self.executions.start_phase(job_id, execution, Phase.FINISH)
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         found = self.executions.receipts(job_id, execution, plan.numbers, round_=round_)
         receipts = [found[number] for number in plan.numbers if number in found]
@@ -128,7 +128,7 @@ class Finisher:
             # The upload can never be completed; or it is gone, for an earlier try of this has come as far as here.
             if delivery.round_ >= UPLOADS:
                 raise
-            self.executions.begin_round(job.id, execution, delivery.round_ + 1)
+            self.executions.start_round(job.id, execution, delivery.round_ + 1)
             self.parts.abort(target, upload.upload_id)
             return AGAIN
         return Receipt(

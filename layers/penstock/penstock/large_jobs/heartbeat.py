@@ -39,7 +39,7 @@ class UnitHeartbeat:
             return
         self._last = self.clock()
         try:
-            self.executions.note(self.execution, self.stage, self.unit, progress)
+            self.executions.record_progress(self.execution, self.stage, self.unit, progress)
         except ServiceUnavailableError:
             # The work is worth more than its progress, which the next heartbeat notes.
             return

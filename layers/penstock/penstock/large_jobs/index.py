@@ -42,12 +42,12 @@ class IndexStep:
         with naming(job.source):
             if piece is not None:
                 surveying.answer(self.objects, folder, piece, heartbeat)
-                self.executions.note(execution, Stage.READ, unit, Progress(piece.end - piece.start))
+                self.executions.record_progress(execution, Stage.READ, unit, Progress(piece.end - piece.start))
                 return {"done": True}
             codec = codec_of(self.objects, spec, self.sizes)
             index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
             stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
             done = stretch.run()
             if done:
-                self.executions.note(execution, Stage.READ, unit, Progress(job.source.size))
+                self.executions.record_progress(execution, Stage.READ, unit, Progress(job.source.size))
             return {"done": done}

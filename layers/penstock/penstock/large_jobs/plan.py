@@ -117,20 +117,20 @@ class Planner:
         folder = JobFolder(self.files, job_id)
         spec = folder.get(JobSpec, JOB_SPEC)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
-        self.executions.enter(job_id, execution, Phase.PLAN)
+        self.executions.start_phase(job_id, execution, Phase.PLAN)
         plan = _existing(folder, execution)
         if plan is None:
             with naming(spec.job.source):
                 decision = self._decide(spec, folder, deadline)
             if isinstance(decision, str):
                 phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
-                self.executions.enter(job_id, execution, phase, units=pieces_of(folder) or 1)
+                self.executions.start_phase(job_id, execution, phase, units=pieces_of(folder) or 1)
                 return self._answer(decision, folder.key(PIECES), self.sizes.workers)
             plan = _write(folder, self._within_ceiling(spec, decision), execution)
         if isinstance(plan, ObjectSpans):
             self._open_upload(spec, folder, execution, round_)
-        self.executions.expect(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
-        self.executions.enter(job_id, execution, Phase.SPANS)
+        self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
+        self.executions.start_phase(job_id, execution, Phase.SPANS)
         is_ordered = isinstance(plan, TableSpans) and plan.ordered
         return self._answer("sequence" if is_ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
 
@@ -186,7 +186,7 @@ class Planner:
         content, warnings = describe(spec.job, target, spec.head)
         ours = Upload(self.parts.create(target, content), warnings)
         try:
-            self.executions.note_upload(spec.job.id, execution, ours.upload_id)
+            self.executions.record_upload(spec.job.id, execution, ours.upload_id)
         except PenstockError as error:
             # Nobody else knows of it.
             with noting(error, "its upload could not be aborted"):

@@ -65,7 +65,7 @@ class ExecutionStore(Protocol):
         """The execution has begun; it may take ``lease`` seconds. Answers its round. Raises LeaseLostError also when
         the job has ended."""
 
-    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+    def start_round(self, job_id: str, execution: str, round_: int) -> None:
         """All spans are sent again, in round ``round_``, and progress begins anew; does nothing where it has begun."""
 
     def job_state(self, job_id: str, execution: str) -> JobState:
@@ -80,7 +80,7 @@ class ExecutionStore(Protocol):
         Raises LeaseLostError where another has it.
         """
 
-    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+    def record_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         """Note a multipart upload that was opened for the job."""
 
     def check_order(self, job: Job) -> None:
@@ -92,18 +92,18 @@ class ExecutionStore(Protocol):
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         """An upload has ended, whoever had opened it; also for a job that is not on record any more."""
 
-    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         """Note how many spans there are, of together ``size`` bytes of the source."""
 
-    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
+    def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
         """Note when a phase began, the first time; of an index or a survey, also how many pieces it reads. Does nothing
         for an execution that does not hold the job."""
 
-    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+    def record_progress(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
         """Note how far a unit is: a span, a piece, or an index pass. It replaces what was noted before; a unit that is
         done stays."""
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
+    def record_receipt(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
         """Keep a span's receipt, and note that the span is done; False if there was a receipt.
 
         Nothing is asked of the job: what an execution leaves that has lost it is read by nobody.

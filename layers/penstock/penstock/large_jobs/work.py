@@ -86,9 +86,9 @@ class Worker:
             if not isinstance(task.plan, ObjectSpans) or task.round_ >= UPLOADS:
                 raise
             # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
-            self.executions.begin_round(task.spec.job.id, task.execution, task.round_ + 1)
+            self.executions.start_round(task.spec.job.id, task.execution, task.round_ + 1)
             return
-        self.executions.count(task.spec.job.id, task.execution, receipt, round_=task.round_)
+        self.executions.record_receipt(task.spec.job.id, task.execution, receipt, round_=task.round_)
 
     def _deliver(self, task: _Task) -> SpanReceipt:
         began, at = self.clock(), self.now()
@@ -167,7 +167,7 @@ class Worker:
             self.margin,
             ended=lambda: self._ended(task),
             holder=task.execution,
-            note_upload=lambda upload_id: self.executions.note_upload(spec.job.id, task.execution, upload_id),
+            record_upload=lambda upload_id: self.executions.record_upload(spec.job.id, task.execution, upload_id),
         )
         receipt = self.deliveries[spec.job.route.store](attempt)
         return SpanReceipt(

@@ -77,7 +77,7 @@ class MemoryJobStore:
         now = self.clock()
         self.change(claim.job_id, progress=progress, memory_peak=memory, updated_at=now, lease_until=now + lease)
 
-    def note_upload(self, claim: Claim, upload_id: str) -> None:
+    def record_upload(self, claim: Claim, upload_id: str) -> None:
         self._check(claim)
         self.add_upload(claim.job_id, upload_id)
 

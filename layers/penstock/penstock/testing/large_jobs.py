@@ -160,7 +160,7 @@ class MemoryExecutionStore:
         self.jobs.dues[job_id] = self.jobs.clock() + EXECUTING_SECONDS
         return self.jobs.jobs[job_id].round
 
-    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+    def start_round(self, job_id: str, execution: str, round_: int) -> None:
         self._check(job_id, execution)
         if self.jobs.jobs[job_id].round < round_:
             phases = tuple(one for one in self.jobs.jobs[job_id].phases if one[0] not in (Phase.SPANS, Phase.FINISH))
@@ -172,7 +172,7 @@ class MemoryExecutionStore:
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         self.jobs.forget_upload(job_id, upload_id)
 
-    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+    def record_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         self.jobs.owners[upload_id] = job_id
         self._check(job_id, execution)
         self.jobs.add_upload(job_id, upload_id)
@@ -201,21 +201,21 @@ class MemoryExecutionStore:
                 self.jobs.pass_on(job_id, _revoked(execution))
         return state
 
-    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._check(job_id, execution)
         self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], spans=spans, size=size)
 
-    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:  # noqa: ARG002  # all are kept at once
+    def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:  # noqa: ARG002  # all are kept at once
         if self.jobs.holder(job_id) == execution:
             self.jobs.enter(job_id, phase)
 
-    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+    def record_progress(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
         self.jobs.units.setdefault((execution, stage, unit), (progress, False))
         if not self.jobs.units[execution, stage, unit][1]:
             self.jobs.units[execution, stage, unit] = progress, False
         self.jobs.unit_times[execution, stage] = self.jobs.clock()
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
+    def record_receipt(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
         first = (delivery, receipt.span) not in self.kept
         kept = self.kept.setdefault((delivery, receipt.span), receipt)

@@ -91,7 +91,7 @@ class DynamoExecutionStore:
         fields = {"state": str(JobState.EXECUTING), "lease_until": now + lease}
         return int(self._write(job_id, execution, fields | open_until(job_id, now + EXECUTING_SECONDS)).get("round", 0))
 
-    def begin_round(self, job_id: str, execution: str, round_: int) -> None:
+    def start_round(self, job_id: str, execution: str, round_: int) -> None:
         numbers = (*PROGRESS, "spans_done", *map(phase_attribute, (Phase.SPANS, Phase.FINISH)))
         begun = self._table.update(
             job_key(job_id),
@@ -102,7 +102,7 @@ class DynamoExecutionStore:
         if begun is None and self._table.item(job_key(job_id)).get("attempt") != execution:
             raise self._lost(job_id, execution)
 
-    def note_upload(self, job_id: str, execution: str, upload_id: str) -> None:
+    def record_upload(self, job_id: str, execution: str, upload_id: str) -> None:
         note_owner(self._table, upload_id, job_id)
         self._write(job_id, execution, {}, add={"uploads": frozenset([upload_id])})
 
@@ -125,10 +125,10 @@ class DynamoExecutionStore:
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         forget_upload(self._table, job_id, upload_id)
 
-    def expect(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
         self._write(job_id, execution, {"spans": spans, "size": size})
 
-    def enter(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
+    def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
         name = phase_attribute(phase)
         self._table.update(
             job_key(job_id),
@@ -137,10 +137,10 @@ class DynamoExecutionStore:
             values=_fence(execution) | {":never": 0},
         )
 
-    def note(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
-        self._progress.note(execution, stage, unit, progress, done=False)
+    def record_progress(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
+        self._progress.record(execution, stage, unit, progress, done=False)
 
-    def count(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
+    def record_receipt(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:  # noqa: ARG002  # as below
         delivery = delivery_of(execution, round_)
         # Waiting is cheaper than delivering the span again.
         return retrying(
@@ -205,7 +205,7 @@ class DynamoExecutionStore:
         key, item = _span_key(execution, receipt.span), {"receipt": to_json(receipt)}
         first = self._table.update(key, item, condition="attribute_not_exists(pk)") is not None
         # Also for an existing receipt: its writer may have died before it recorded the progress.
-        self._progress.note(execution, Stage.DELIVER, receipt.span, receipt.progress, done=True)
+        self._progress.record(execution, Stage.DELIVER, receipt.span, receipt.progress, done=True)
         return first
 
     def _state(self, job_id: str, execution: str) -> tuple[JobState, bool]:

@@ -105,7 +105,7 @@ class DynamoJobStore:
         fields = {"lease_until": now + lease, "updated_at": now, "memory_peak": memory}
         self._write(claim, fields | counted(progress))
 
-    def note_upload(self, claim: Claim, upload_id: str) -> None:
+    def record_upload(self, claim: Claim, upload_id: str) -> None:
         # It is open for one invocation at most. The sweep only handles older uploads, so it needs no owner item.
         self._write(claim, {}, add={"uploads": frozenset([upload_id])})
 

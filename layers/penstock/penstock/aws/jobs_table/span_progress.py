@@ -47,7 +47,7 @@ class SpanProgress:
         self._backoff = backoff
         self._sleep = sleep
 
-    def note(self, execution: str, stage: Stage, unit: int, progress: Progress, *, done: bool) -> None:
+    def record(self, execution: str, stage: Stage, unit: int, progress: Progress, *, done: bool) -> None:
         """Set the progress of a unit. A unit that is done does not change: writes of late attempts are ignored."""
         name = f"u{unit}"
         figures = [int(done), *astuple(progress)]
