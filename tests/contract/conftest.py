@@ -1,4 +1,4 @@
-"""Servers that the adapters' contracts are held against, each started once and only if a test wants it."""
+"""Fixtures: the servers on which the contracts run. Each starts once, and only if a test needs it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def emulator() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def localstack(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
-    """Half a gigabyte to install, and slower than the emulator: only where it is asked for."""
+    """LocalStack needs half a gigabyte and is slower than the emulator, so it only runs on request."""
     if not request.config.getoption("--localstack"):
-        pytest.skip("LocalStack is asked for by `make contract-localstack`")
+        pytest.skip("LocalStack runs with `make contract-localstack` only")
     with localstack_only() as account:
         yield Endpoint(account.endpoint)
 

@@ -1,9 +1,8 @@
-"""A loader to be killed: `python -m contract.dynamodb_loader URL TABLE FOLDER` loads made-up rows, then finishes.
+"""A loader that a test kills: `python -m contract.dynamodb_loader URL TABLE FOLDER` loads generated rows.
 
-It says "begun" when it begins, "chunk N" after each chunk and "done ROWS REJECTS" when it has finished. Of each chunk
-it keeps the numbers of the rejected rows in a file of the folder, after the chunk is in, as a carrier does. A row whose
-number ends in 97 is refused by the index of the test's table, one that ends in 51 fits no item; each id comes a second
-time, later, changed.
+It prints "begun" at the start, "chunk N" after each chunk and "done ROWS REJECTS" at the end. After each chunk, it
+writes the numbers of the rejected rows to a file in FOLDER, as a delivery does. The index of the test's table rejects
+a row whose number ends in 97, and one that ends in 51 does not fit an item. Each id comes a second time, changed.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def main(url: str, name: str, folder: str) -> None:
             numbers = range(number * CHUNK, min(ROWS, (number + 1) * CHUNK))
             rows = rows_of([row(n) for n in numbers], table, numbers)
             loaded = sink.load(Chunk(number, numbers.stop * 10, numbers.stop + 1, len(numbers), [rows]))
-            kept = json.dumps([reject.place.row - 1 for reject in loaded.rejects])
-            Path(folder, f"{number}.json").write_text(kept)
+            rejected = json.dumps([reject.place.row - 1 for reject in loaded.rejects])
+            Path(folder, f"{number}.json").write_text(rejected)
             counts[0] += loaded.rows
             counts[1] += len(loaded.rejects)
             print("chunk", number, flush=True)  # noqa: T201  # to the test

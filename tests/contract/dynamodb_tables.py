@@ -30,17 +30,17 @@ Keys = Sequence[tuple[str, str]]
 _numbers = count(1)
 
 
-def place(row: int) -> RecordPosition:
-    """Where row ``row``, counted from 0, of a file of ten bytes a line stands."""
+def position_at(row: int) -> RecordPosition:
+    """The position of row ``row``, counted from 0, in a file with ten bytes per line."""
     return RecordPosition(row + 1, row * 10, f"line {row + 1}")
 
 
 def rows_of(rows: Sequence[Row], table: Table, places: Sequence[int] | None = None) -> Rows:
-    """Rows by column, as wide as the widest; ``places`` are their numbers in the file, counted from 0."""
+    """Rows by column, with the columns of all rows. ``places`` are their numbers in the file, counted from 0."""
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     numbers = places or range(len(rows))
     columns = [[row.get(name) for row in rows] for name in names]
-    return Rows(table, names, columns, len(rows), lambda row: place(numbers[row]))
+    return Rows(table, names, columns, len(rows), lambda row: position_at(numbers[row]))
 
 
 def chunk_of(*parts: Rows, number: int = 0) -> Chunk:
@@ -53,15 +53,15 @@ def plan_of(table: Table) -> TablePlan:
 
 
 def plain(value: Mapping[str, Any]) -> object:
-    """An attribute value as a Python value. boto3's own deserializer stumbles over numbers with many zeros."""
-    ((kind, inner),) = value.items()
-    match kind:
+    """An attribute value as a Python value. boto3's deserializer fails on numbers with many zeros."""
+    ((type_, inner),) = value.items()
+    match type_:
         case "N":
             return Decimal(inner)
         case "L":
-            return [plain(each) for each in inner]
+            return [plain(element) for element in inner]
         case "M":
-            return {name: plain(each) for name, each in inner.items()}
+            return {name: plain(element) for name, element in inner.items()}
         case "NULL":
             return None
     return inner
@@ -69,7 +69,7 @@ def plain(value: Mapping[str, Any]) -> object:
 
 @dataclass(frozen=True)
 class DynamoServer:
-    """Where a server that speaks DynamoDB's protocol listens."""
+    """The address of a server with the protocol of DynamoDB."""
 
     url: str
     key_id: str = "test"
@@ -89,7 +89,7 @@ class DynamoServer:
         return DynamoRecordSink(self.client(), budget_bytes=4 * MIB, workers=WORKERS, bookmark=bookmark)
 
     def bookmark(self, job_id: str, span: int = 0) -> DynamoBookmark:
-        """One in a jobs table."""
+        """A bookmark in a jobs table."""
         with suppress(self.client().exceptions.ResourceInUseException):
             self.client().create_table(
                 TableName="records-jobs",
@@ -100,7 +100,7 @@ class DynamoServer:
         return DynamoBookmark(self.client(), "records-jobs", job_id, span)
 
     def create(self, keys: Keys = STRING_KEY, index: tuple[str, str] | None = None) -> Table:
-        """A new table. ``index``: an attribute that a secondary index is on."""
+        """A new table. ``index`` is the attribute of a secondary index."""
         name = f"records-{next(_numbers)}"
         attributes = [*keys, *([index] if index else [])]
         extra: dict[str, Any] = {}
@@ -120,7 +120,7 @@ class DynamoServer:
         return Table(name, mode=Mode.UPSERT)
 
     def items(self, table: Table) -> list[dict[str, Any]]:
-        """All items, in the order of their keys, numbers as Decimal."""
+        """All items in order of their keys, with numbers as Decimal."""
         pages = self.client().get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
         items = [{name: plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
         return sorted(items, key=lambda item: (str(item["id"]), item.get("at", 0)))

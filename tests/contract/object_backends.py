@@ -1,4 +1,4 @@
-"""The backends that a port's contract is held against: in memory, the adapter on moto, the adapter on the emulator."""
+"""The backends on which the contract of a port runs: the fake, and the adapter on moto and on the emulator."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.object import Content, Source, Target
 from penstock.testing import MemoryObjectStore
 
-# Ranges that a test crosses often, and parts that grow soon: 5, 10, 10 MiB.
+# Short ranges, which a test crosses often, and parts that grow early: 5, 10, 10 MiB.
 BUDGET = Budget(read_chunk=600 * KIB, step=256 * KIB, buffer_bytes=20 * MIB, uploads=3)
 PLAN = PartPlan(first=5 * MIB, largest=10 * MIB, growth=1)
 
-# The second opinion on what AWS answers: see conftest.
+# Its S3 was validated against AWS: see conftest.
 LOCALSTACK = pytest.param("localstack", marks=pytest.mark.localstack)
-# Another emulator, written by others: what holds on both is likelier to hold on AWS.
+# An independent emulator: a contract that holds on both is more likely to hold on AWS.
 MOTO = long("moto")
 
 _numbers = count(1)
 
 
 class ObjectBackend(Protocol):
-    """An object store, and what a test needs around it: two buckets of its own, and a look behind the port."""
+    """An object store with two new buckets, and access to them without the port."""
 
     versioned: str
     plain: str
     strict_completion: bool
-    """Whether completing an upload obeys conditions, and refuses one that is gone. moto's does neither."""
+    """Whether CompleteMultipartUpload checks conditions, and refuses an aborted upload. moto does neither."""
 
     @property
     def store(self) -> ObjectStore: ...
@@ -54,11 +54,11 @@ class ObjectBackend(Protocol):
         """Keys of all open uploads, in order."""
 
     def begin_upload(self, target: Target) -> None:
-        """Open an upload and leave it, as a killed function does."""
+        """Create an upload and leave it open, as a killed function does."""
 
 
 class MemoryBackend:
-    """The fake."""
+    """The fake object store."""
 
     strict_completion = True
 
@@ -89,7 +89,7 @@ class MemoryBackend:
 
 
 class S3Backend:
-    """The S3 adapter against a server that speaks S3's protocol."""
+    """The S3 adapter on a server with the protocol of S3."""
 
     def __init__(self, client: Any, *, strict_completion: bool) -> None:
         number = next(_numbers)
@@ -126,12 +126,12 @@ class S3Backend:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an S3-compatible server listens."""
+    """The address of an S3-compatible server."""
 
     url: str
 
     def client(self, service: str) -> Any:
-        return boto3.client(  # type: ignore[call-overload]  # of whichever service, not one of a list
+        return boto3.client(  # type: ignore[call-overload]  # the service is not a literal
             service,
             endpoint_url=self.url,
             region_name="us-east-1",

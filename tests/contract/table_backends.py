@@ -1,4 +1,4 @@
-"""The backends that the contract of a table sink is held against, and what a test needs around each."""
+"""The backends on which the contract of a table sink runs, with access to their tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ COLUMNS = (Column("id"), Column("n", ColumnType.INTEGER))
 
 
 class TableBackend(Protocol):
-    """A database. ``form``: what it wants rows in."""
+    """A database. ``form`` is the form of rows that it takes."""
 
     form: Form
 
     def table(self, mode: Mode) -> Table:
-        """A new, empty table of COLUMNS; its key is ``id`` unless it is appended to."""
+        """A new, empty table of COLUMNS. Its key is ``id``, except for append."""
 
     def sink(self, job_id: str = "job", span: int = 0) -> TableSink: ...
 
@@ -33,12 +33,12 @@ class TableBackend(Protocol):
 class PostgresBackend:
     database: Database
     form: Form = Form.TEXT
-    made: list[Table] = field(default_factory=list)
+    created: list[Table] = field(default_factory=list)
 
     def table(self, mode: Mode) -> Table:
         key = ("id",) if mode is Mode.UPSERT else ()
-        table = Table(f"Table {len(self.made)}", COLUMNS, mode, key)
-        self.made.append(table)
+        table = Table(f"Table {len(self.created)}", COLUMNS, mode, key)
+        self.created.append(table)
         primary = ", PRIMARY KEY (id)" if key else ""
         self.database.execute(f'CREATE TABLE "{table.name}" (id text, n bigint{primary})')
         return table

@@ -1,4 +1,4 @@
-"""One deployed stack for all end-to-end tests of a session."""
+"""Fixtures: one deployed stack for all end-to-end tests of a session."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ PARAMETERS = {
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSwitch]:
-    """The way to the stack's database."""
+    """The proxy through which the stack reaches its database."""
     with postgres.running(tmp_path_factory.mktemp("postgres")) as dsn, switched(dsn) as switch:
         yield switch
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) -> Iterator[Stack]:
-    """The template of this checkout, deployed with functions of 128 MB; sources of 10 MB are too large for one."""
+    """The template of this checkout, deployed with functions of 128 MB. The state machine takes sources of 10 MB."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
     with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:
@@ -85,7 +85,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) ->
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever needs the stack is marked so, and runs where it already is."""
+    """Mark the tests that need the stack, and run them in the process that has started it."""
     for item in items:
         if HERE in item.path.parents and "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.stack)

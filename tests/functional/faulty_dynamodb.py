@@ -1,6 +1,6 @@
-"""A DynamoDB of one table that throttles, leaves items unprocessed, loses answers and refuses items, as it is told.
+"""A fake DynamoDB of one table that throttles, leaves items unprocessed, loses responses and rejects items on request.
 
-It takes the place of a boto3 client, and is strict about what a request may hold.
+It replaces a boto3 client, and checks the limits of requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_REQUEST = 16 * 1024 * 1024
 
 
 def refusal(code: str, status: int = 400, operation: str = "BatchWriteItem") -> ClientError:
-    """An answer that says no."""
+    """An error response."""
     metadata: Any = {"HTTPStatusCode": status}
     return ClientError({"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": metadata}, operation)
 
@@ -38,36 +38,42 @@ THROTTLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Leaves:
-    """All items but these, by position, are taken."""
+class LeavesUnprocessed:
+    """All items are written except those at these positions."""
 
     positions: Iterable[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Loses:
-    """All items are taken, but the answer never arrives."""
+class LosesResponse:
+    """All items are written, but the response is lost."""
 
 
-Fault = Leaves | Loses | ClientError | None
+Fault = LeavesUnprocessed | LosesResponse | ClientError | None
 
 
 def random_faults(seed: int, share: float) -> Callable[[Sequence[Item]], Fault]:
-    """Faults of every kind, for so many of the requests."""
+    """Faults of every kind, for this share of requests."""
     random = Random(seed)
 
     def draw(items: Sequence[Item]) -> Fault:
         if random.random() > share:
             return None
         left = random.sample(range(len(items)), random.randint(1, len(items)))
-        faults: list[Fault] = [*THROTTLES, Loses(), Leaves(left), Leaves(left), Leaves(left)]
+        faults: list[Fault] = [
+            *THROTTLES,
+            LosesResponse(),
+            LeavesUnprocessed(left),
+            LeavesUnprocessed(left),
+            LeavesUnprocessed(left),
+        ]
         return random.choice(faults)
 
     return draw
 
 
 class FaultyDynamo:
-    """``fault`` decides what happens to a request; ``refuses`` which items are invalid by DynamoDB's own rules."""
+    """``fault`` returns the fault of a request. ``refuses`` returns whether an item is invalid for DynamoDB."""
 
     def __init__(
         self,
@@ -85,16 +91,16 @@ class FaultyDynamo:
         self._key = key
         self._lock = Lock()
 
-    def describe_table(self, *, TableName: str) -> Any:  # noqa: N803  # as boto3 spells it
-        """Answers, or raises, what ``descriptions`` holds first; then what is true."""
+    def describe_table(self, *, TableName: str) -> Any:  # noqa: N803  # the name in boto3
+        """Return or raise the entries of ``descriptions`` first, then return the real description."""
         if self.descriptions:
             answer = self.descriptions.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             return {"Table": answer}
         schema = [{"AttributeName": n, "KeyType": t} for (n, _), t in zip(self._key, ("HASH", "RANGE"), strict=False)]
-        kinds = [{"AttributeName": name, "AttributeType": kind} for name, kind in self._key]
-        return {"Table": {"TableStatus": "ACTIVE", "KeySchema": schema, "AttributeDefinitions": kinds}}
+        types = [{"AttributeName": name, "AttributeType": type_} for name, type_ in self._key]
+        return {"Table": {"TableStatus": "ACTIVE", "KeySchema": schema, "AttributeDefinitions": types}}
 
     def batch_write_item(self, *, RequestItems: EncodedPuts) -> Any:  # noqa: N803  # the same
         with self._lock:
@@ -108,9 +114,9 @@ class FaultyDynamo:
             wrong = not 1 <= len(items) <= MAX_PUTS or len(RequestItems.body) > MAX_REQUEST
             if wrong or len(set(keys)) < len(keys) or any(map(self._refuses, items)):
                 raise refusal("ValidationException")
-            left = set(fault.positions) if isinstance(fault, Leaves) else set()
+            left = set(fault.positions) if isinstance(fault, LeavesUnprocessed) else set()
             self.items |= {keys[n]: item for n, item in enumerate(items) if n not in left}
-            if isinstance(fault, Loses):
+            if isinstance(fault, LosesResponse):
                 raise ReadTimeoutError(endpoint_url="https://dynamodb")
             return {"UnprocessedItems": {table: [puts[n] for n in left]} if left else {}}
 

@@ -1,4 +1,4 @@
-"""A proxy before an S3 server that breaks what passes through it, as networks and busy services do."""
+"""A proxy for an S3 server that injects the faults of networks and busy services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POSTS = {"uploads": "CreateUpload", "delete": "DeleteObjects"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What arrived: S3's name of the operation, the part's number and the range, if it has them."""
+    """A received request: the operation, and the part number and the range if it has them."""
 
     operation: str
     part: int = 0
@@ -30,48 +30,48 @@ class Request:
 
 
 class Exchange(Protocol):
-    """One request that was read whole, to be answered well or badly."""
+    """A request that was read completely and is to be answered."""
 
     body: bytes
     path: str
     headers: Message
 
     def ask(self) -> None:
-        """Let the server do what the request wants, and keep its answer."""
+        """Forward the request to the server, and keep its response."""
 
     def answer(self, *, upto: int | None = None) -> None:
-        """Send the server's answer, or so many bytes of its body."""
+        """Send the kept response, or ``upto`` bytes of its body."""
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
-        """Change the body of the answer that is kept."""
+        """Change the body of the kept response."""
 
     def refuse(self, status: int, code: str) -> None:
         """Answer with an S3 error."""
 
     def hang_up(self, *, reset: bool) -> None:
-        """End the connection after what was sent: properly, or with a TCP reset."""
+        """Close the connection after the sent bytes: properly, or with a TCP reset."""
 
     def wait_for_hang_up(self) -> None:
-        """Until the client has ended the connection."""
+        """Wait until the client has closed the connection."""
 
 
 class Fault(Protocol):
-    """What happens to a request instead of being answered well."""
+    """A fault that replaces the normal response to a request."""
 
-    def strike(self, exchange: Exchange) -> None: ...
+    def apply(self, exchange: Exchange) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection breaks before there is an answer, or after so many bytes of its body.
+    """The connection breaks before the response, or after ``after`` bytes of its body.
 
-    ``done``: the server did what was asked, only its answer is lost.
+    With ``done``, the server handles the request, and only its response is lost.
     """
 
     after: int | None = None
     done: bool = False
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         if self.done or self.after is not None:
             exchange.ask()
         if self.after is not None:
@@ -81,11 +81,11 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class CutResponse:
-    """The connection ends properly after so many bytes of a longer body."""
+    """The connection is closed properly after ``after`` bytes of a longer body."""
 
     after: int
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         exchange.ask()
         exchange.answer(upto=self.after)
         exchange.hang_up(reset=False)
@@ -93,13 +93,13 @@ class CutResponse:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An S3 error. ``done``: although the server did what was asked."""
+    """An S3 error. With ``done``, the server handles the request all the same."""
 
     status: int
     code: str
     done: bool = False
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         if self.done:
             exchange.ask()
         exchange.refuse(self.status, self.code)
@@ -107,20 +107,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """No answer ever."""
+    """There is no response."""
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         exchange.wait_for_hang_up()
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An answer once ``release`` is set; ``held`` is set when the request has arrived."""
+    """The response is sent when ``release`` is set. ``held`` is set when the request has arrived."""
 
     release: Event
     held: Event = field(default_factory=Event)
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         self.held.set()
         self.release.wait()
         exchange.ask()
@@ -129,9 +129,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One bit of the request's body is flipped on its way."""
+    """One bit of the request's body is flipped in transit."""
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         exchange.body = bytes([exchange.body[0] ^ 1]) + exchange.body[1:]
         exchange.ask()
         exchange.answer()
@@ -140,29 +140,29 @@ class Damage:
 Schedule = Callable[[Request], Fault | None]
 
 
-def well(request: Request) -> None:
-    """The schedule without faults."""
+def no_faults(request: Request) -> None:
+    """A schedule without faults."""
 
 
 def first(times: int, operation: str, fault: Fault, *, part: int = 0) -> Schedule:
-    """``fault`` for the first so many requests of an operation (on this part, if it is given)."""
-    turns = count(1)
+    """``fault`` for the first ``times`` requests of an operation (for this part, if given)."""
+    numbers = count(1)
     return lambda request: (
-        fault if request.operation == operation and part in (0, request.part) and next(turns) <= times else None
+        fault if request.operation == operation and part in (0, request.part) and next(numbers) <= times else None
     )
 
 
 def always(operation: str, fault: Fault, *, part: int = 0) -> Schedule:
-    """``fault`` for every request of an operation (on this part, if it is given)."""
+    """``fault`` for every request of an operation (for this part, if given)."""
     return first(sys.maxsize, operation, fault, part=part)
 
 
 class FaultyS3:
-    """The proxy. ``schedule`` decides for each request; ``log`` has each request as it ends, lost ones included."""
+    """The proxy. ``schedule`` returns the fault of each request. ``log`` has each ended request, even if lost."""
 
     def __init__(self, backend: str) -> None:
         self.backend = urlsplit(backend)
-        self.schedule: Schedule = well
+        self.schedule: Schedule = no_faults
         self.log: list[Request] = []
         self.url = ""
 
@@ -172,7 +172,7 @@ class FaultyS3:
 
 @contextmanager
 def faulty_s3(backend: str) -> Iterator[FaultyS3]:
-    """Run a proxy before the server at a URL."""
+    """Run a proxy for the server at a URL."""
     proxy = FaultyS3(backend)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     proxy.url = f"http://127.0.0.1:{server.server_port}"
@@ -188,7 +188,7 @@ def faulty_s3(backend: str) -> Iterator[FaultyS3]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Connections that clients keep open would never end.
+    # Otherwise closing waits for connections that clients keep open.
     block_on_close = False
 
 
@@ -205,11 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exchange(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._under_way: Request | None = self._request()
-        fault = self.proxy.schedule(self._under_way)
+        self._current: Request | None = self._request()
+        fault = self.proxy.schedule(self._current)
         try:
             if fault:
-                fault.strike(self)
+                fault.apply(self)
             else:
                 self.ask()
                 self.answer()
@@ -217,10 +217,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._ends()
 
     def _ends(self) -> None:
-        """Before the client can know: a test that reads the log when the client is done finds all requests there."""
-        if self._under_way:
-            self.proxy.log.append(self._under_way)
-            self._under_way = None
+        """Log the request before its response, so that a test finds all requests as soon as the client is done."""
+        if self._current:
+            self.proxy.log.append(self._current)
+            self._current = None
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _exchange  # noqa: N815  (the base class looks for these names)
 
@@ -233,11 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = response.getheaders()
         if not response.getheader("Content-Length"):
             headers.append(("Content-Length", str(len(body))))
-        self._answered = response.status, headers, body
+        self._response = response.status, headers, body
 
     def answer(self, *, upto: int | None = None) -> None:
         self._ends()
-        status, headers, body = self._answered
+        status, headers, body = self._response
         self.send_response(status)
         for name, value in headers:
             if name.lower() not in {"transfer-encoding", "connection", "date", "server"}:
@@ -246,21 +246,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:upto])
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
-        status, headers, body = self._answered
+        status, headers, body = self._response
         body = change(body)
         kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        self._answered = status, [*kept, ("Content-Length", str(len(body)))], body
+        self._response = status, [*kept, ("Content-Length", str(len(body)))], body
 
     def refuse(self, status: int, code: str) -> None:
         body = ERROR.format(code=code).encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
-        self._answered = status, headers, b"" if self.command == "HEAD" else body
+        self._response = status, headers, b"" if self.command == "HEAD" else body
         self.answer()
 
     def hang_up(self, *, reset: bool) -> None:
         self._ends()
         if reset:
-            # To linger for no time makes close() send RST instead of FIN.
+            # With a linger time of 0, close() sends RST instead of FIN.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
         self.close_connection = True
@@ -280,5 +280,5 @@ class _Handler(BaseHTTPRequestHandler):
         }[self.command]
         return Request(operation, int(query.get("partNumber", ["0"])[0]), self.headers.get("Range", ""))
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class names it so)
-        """Quiet."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name in the base class)
+        """Requests are not logged."""

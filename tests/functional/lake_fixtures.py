@@ -1,6 +1,6 @@
-"""A bucket on moto behind a proxy, and folders of a user for caches and state, for each test that wants them.
+"""Fixtures: a bucket on moto behind a proxy, and user folders for caches and state.
 
-A test module asks for these with ``pytest_plugins = ["functional.lake_fixtures"]``.
+A test module requests them with ``pytest_plugins = ["functional.lake_fixtures"]``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functional.s3_lake import Lake
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The URL of a server that keeps what it is given as long as the module is tested."""
+    """The URL of a server, which runs for all tests of a module."""
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()

@@ -1,4 +1,4 @@
-"""A bucket on a server of its own, behind a proxy that counts requests; and the `penstock` command beside it."""
+"""A bucket on a separate server, behind a proxy that counts requests, and the `penstock sync` command for it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from penstock_cli.main import main
 
 _numbers = count(1)
 
-# Before which a digest is not trusted; tests set files back by more.
+# An old modification time of files: digests of recently changed files are not cached.
 LONG_AGO = 1_600_000_000_123_456_789
 
 
 @dataclass
 class Lake:
-    """A bucket, and what a test does around the command."""
+    """A bucket, and methods to run the command and to change objects."""
 
     proxy: FaultyS3
     client: Any = field(init=False)
@@ -41,11 +41,11 @@ class Lake:
 
     @property
     def requests(self) -> list[str]:
-        """Operations so far; a listing is called GetObject too."""
+        """The operations so far. A listing is also named GetObject."""
         return [request.operation for request in self.proxy.log]
 
     def sync(self, *arguments: str | Path) -> Result:
-        """Run the command. Its requests alone are counted."""
+        """Run the command, and count its requests only."""
         self.proxy.log.clear()
         command = ["sync", *map(str, arguments), "--endpoint-url", self.proxy.url]
         return CliRunner(mix_stderr=False).invoke(main, command)
@@ -66,14 +66,14 @@ class Lake:
         self.client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": sent})
 
     def make_opaque(self, key: str, etag: str) -> None:
-        """As under SSE-KMS: an ETag that says nothing, and no checksum. The server itself only claims to encrypt."""
+        """Store an object as under SSE-KMS: the ETag is not an MD5, and there is no checksum. moto does not encrypt."""
         stored = self.stored(key)
         stored._etag = etag
         stored.encryption = "aws:kms"
         stored.checksum_value = stored.checksum_algorithm = None
 
     def stored(self, key: str) -> Any:
-        """What the server itself keeps."""
+        """The object in the memory of the server."""
         return next(iter(s3_backends.values()))["aws"].buckets[self.bucket].keys[key]
 
     def keys(self) -> list[str]:

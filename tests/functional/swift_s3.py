@@ -1,4 +1,4 @@
-"""S3 as the gateway of OpenStack Swift answers it (seen with 2.30.1, Debian 12's, and 2.38.3)."""
+"""The S3 responses of OpenStack Swift's gateway (observed with 2.30.1, of Debian 12, and 2.38.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functional.faulty_s3 import Exchange, Fault, Refusal, Request
 
 @dataclass(frozen=True, slots=True)
 class Swift:
-    """A schedule. ``old``: as 2.30.1."""
+    """A schedule. ``old`` means version 2.30.1."""
 
     old: bool
 
@@ -22,12 +22,12 @@ class _Answer:
     request: Request
     old: bool = field(kw_only=True)
 
-    def strike(self, exchange: Exchange) -> None:
-        # Checksums are unknown, or not told of: what declares one for the whole object is not answered.
+    def apply(self, exchange: Exchange) -> None:
+        # The gateway ignores checksums, so requests do not carry them to the server.
         for name in [name for name in exchange.headers if name.lower().startswith("x-amz-checksum-")]:
             del exchange.headers[name]
         if refusal := self._refusal(exchange):
-            refusal.strike(exchange)
+            refusal.apply(exchange)
         else:
             exchange.ask()
             exchange.answer()
@@ -40,7 +40,7 @@ class _Answer:
             case "CompleteUpload" if "If-Match" in headers:
                 return Refusal(412, "PreconditionFailed") if self.old else Refusal(501, "NotImplemented")
             case "PutObject" | "UploadPart" if self.old and "x-amz-copy-source-if-match" in headers:
-                # Of objects in parts; of others it is right.
+                # Wrong for objects in parts only.
                 return Refusal(412, "PreconditionFailed") if "-" in headers["x-amz-copy-source-if-match"] else None
             case "DeleteObjects" if self.old and "Content-MD5" not in headers:
                 return Refusal(400, "InvalidRequest")

@@ -1,4 +1,4 @@
-"""A real terminal for a command: it has a width, shows what is drawn, and Ctrl-C comes from its keyboard."""
+"""A real terminal for a command, with a width, an output and a keyboard that sends Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CTRL_C = b"\x03"
 
 
 class Terminal:
-    """A running command, what it has drawn so far, and how it ended."""
+    """A running command, its output so far, and its exit code."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         self.pid = pid
@@ -29,7 +29,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What was drawn, without colours and movements."""
+        """The output without escape sequences."""
         return _ESCAPES.sub("", self.raw)
 
     @property
@@ -44,14 +44,14 @@ class Terminal:
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def wait_for(self, pattern: str, seconds: float = 20.0) -> str:
-        """The first match of a pattern in what is drawn."""
+        """Wait for a pattern in the output, and return its first match."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.text)):
-            assert self._read(deadline), f"ended or fell silent without {pattern!r}:\n{self.text}"
+            assert self._read(deadline), f"the command ended or timed out without {pattern!r}:\n{self.text}"
         return found[0]
 
     def wait(self, seconds: float = 20.0) -> int:
-        """Until it ends: its exit code."""
+        """Wait until the command ends, and return its exit code."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):
             pass
@@ -66,7 +66,7 @@ class Terminal:
             return False
         try:
             data = os.read(self._descriptor, 65536)
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             return False
         self.raw += data.decode(errors="replace")
         return bool(data)
@@ -74,7 +74,7 @@ class Terminal:
 
 @contextmanager
 def terminal(command: Sequence[str], environment: Mapping[str, str], *, columns: int) -> Iterator[Terminal]:
-    """Run a command in a terminal of that width, and end it with the block."""
+    """Run a command in a terminal of this width, and kill it at the end of the block."""
     environment = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
     pid, descriptor = pty.fork()
     if pid == 0:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from functional.tls_front import Front, tls_front
+from functional.damaging_tls_proxy import DamagingTlsProxy, damaging_tls_proxy
 from penstock.aws.backoff import Backoff
 from penstock.aws.s3.client import s3_config
 from penstock.destinations.bucket.object_store import S3ObjectStore
@@ -41,18 +41,18 @@ def server(account: Account) -> Iterator[Any]:
 
 
 @pytest.fixture
-def front(account: Account, tmp_path: Path) -> Iterator[Front]:
+def proxy(account: Account, tmp_path: Path) -> Iterator[DamagingTlsProxy]:
     at = urlsplit(account.endpoint)
-    with tls_front((str(at.hostname), int(at.port or 0)), tmp_path) as front:
-        yield front
+    with damaging_tls_proxy((str(at.hostname), int(at.port or 0)), tmp_path) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def store(account: Account, front: Front) -> Iterator[S3ObjectStore]:
+def store(account: Account, proxy: DamagingTlsProxy) -> Iterator[S3ObjectStore]:
     client = boto3.client(
         "s3",
-        endpoint_url=front.url,
-        verify=str(front.certificate),
+        endpoint_url=proxy.url,
+        verify=str(proxy.certificate),
         region_name=account.region,
         aws_access_key_id=account.access_key_id,
         aws_secret_access_key=account.secret_access_key,
@@ -64,15 +64,15 @@ def store(account: Account, front: Front) -> Iterator[S3ObjectStore]:
 
 @pytest.mark.parametrize("at", [0, 300, 700_000, 2 * MIB])
 def test_a_bit_that_flips_beneath_tls_breaks_the_connection_and_is_fetched_again(
-    server: Any, front: Front, store: S3ObjectStore, at: int
+    server: Any, proxy: DamagingTlsProxy, store: S3ObjectStore, at: int
 ) -> None:
     etag = server.put_object(Bucket=BUCKET, Key="plain", Body=DATA)["ETag"].strip('"')
     source = Source(BUCKET, "plain", len(DATA), etag)
     store.head(BUCKET, "plain")
-    before, front.flip_at = front.connections, at
+    before, proxy.flip_at = proxy.connections, at
     assert b"".join(store.open_source(source).chunks()) == DATA
-    assert front.flip_at == -1
-    assert front.connections > before
+    assert proxy.flip_at == -1
+    assert proxy.connections > before
 
 
 def test_the_head_of_an_object_tells_the_crc32_of_all_its_bytes(server: Any, store: S3ObjectStore) -> None:

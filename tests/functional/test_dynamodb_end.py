@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.dynamodb_tables import chunk_of, plan_of, rows_of
-from functional.faulty_dynamodb import FaultyDynamo, Item, Leaves
+from functional.faulty_dynamodb import FaultyDynamo, Item, LeavesUnprocessed
 from machine import Plant
 from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import REQUEST_SECONDS, records_config
@@ -74,7 +74,7 @@ class Bookmark:
 class Site:
     """A plant whose table jobs go to a DynamoDB in memory. ``slow`` is done before each request is answered."""
 
-    slow: Callable[[Sequence[Item]], Leaves | None] = lambda items: None
+    slow: Callable[[Sequence[Item]], LeavesUnprocessed | None] = lambda items: None
     plant: Plant = field(default_factory=lambda: Plant(ROUTE, span_bytes=4 * KIB))
     ticks: float = 0.0
     bookmarks: Bookmarks = field(default_factory=Bookmarks)
@@ -90,7 +90,7 @@ class Site:
         self.plant.loads = {"dynamodb": delivery.ended}
         self.plant.clock = lambda: self.plant.now
 
-    def answer(self, items: Sequence[Item]) -> Leaves | None:
+    def answer(self, items: Sequence[Item]) -> LeavesUnprocessed | None:
         return self.slow(items)
 
     def sink(self, job_id: str, span: int) -> DynamoRecordSink:
@@ -140,10 +140,10 @@ def test_every_request_comes_within_seconds_of_a_look() -> None:
         looks.append(now[0])
         return len(looks) > 1
 
-    def slow(items: Sequence[Item]) -> Leaves:
+    def slow(items: Sequence[Item]) -> LeavesUnprocessed:
         sent.append(now[0])
         now[0] += 2
-        return Leaves([0])
+        return LeavesUnprocessed([0])
 
     sink = DynamoRecordSink(
         FaultyDynamo(slow),  # type: ignore[arg-type]  # stands in for a client
@@ -183,14 +183,14 @@ def test_no_item_is_written_after_the_end_that_abort_records() -> None:
     job_id, items = site.planned()
     landed: list[float] = []
 
-    def slow(puts: Sequence[Item]) -> Leaves:
+    def slow(puts: Sequence[Item]) -> LeavesUnprocessed:
         if not landed:
             begun = site.plant.now + LOOK_SECONDS
             site.plant.abort(job_id, PermanentError("broken"))
             landed.append(begun + REQUEST_SECONDS)
         else:
             landed.append(site.plant.now)
-        return Leaves([0])
+        return LeavesUnprocessed([0])
 
     site.slow = slow
     with pytest.raises(LeaseLostError):
@@ -207,13 +207,13 @@ def test_an_attempt_of_ingest_writes_nothing_once_its_lease_is_little() -> None:
     source = site.small()
     written: list[float] = []
 
-    def slow(items: Sequence[Item]) -> Leaves | None:
+    def slow(items: Sequence[Item]) -> LeavesUnprocessed | None:
         written.append(site.plant.now)
         if len(written) == 1:
             # This attempt is not heard of for a minute. Another takes its job over.
             site.plant.now += 61
             assert isinstance(site.plant.jobs.claim(site.job(source), lease=60), Claim)
-            return Leaves([0])
+            return LeavesUnprocessed([0])
         return None
 
     site.slow = slow
@@ -227,10 +227,10 @@ def test_a_chunk_that_takes_longer_than_a_lease_keeps_it() -> None:
     source = site.small()
     others: list[bool] = []
 
-    def slow(items: Sequence[Item]) -> Leaves | None:
+    def slow(items: Sequence[Item]) -> LeavesUnprocessed | None:
         site.plant.now += 10
         others.append(site.plant.jobs.jobs[site.job(source).id].lease_until > site.plant.now)
-        return Leaves([0]) if len(others) < 10 else None
+        return LeavesUnprocessed([0]) if len(others) < 10 else None
 
     site.slow = slow
     assert site.plant.ingest(source).state is JobState.SUCCEEDED

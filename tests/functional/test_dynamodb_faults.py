@@ -16,14 +16,14 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.dynamodb_tables import Row, chunk_of, place, plan_of, rows_of
+from contract.dynamodb_tables import Row, chunk_of, plan_of, position_at, rows_of
 from functional.faulty_dynamodb import (
     THROTTLES,
     Fault,
     FaultyDynamo,
     Item,
-    Leaves,
-    Loses,
+    LeavesUnprocessed,
+    LosesResponse,
     random_faults,
     refusal,
 )
@@ -115,13 +115,13 @@ def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -
     bad = []
     for number, row in reversed(list(enumerate(rows))):
         if not row["id"] or row["n"] != row["n"]:
-            bad.append(place(number))
+            bad.append(position_at(number))
         elif (row["id"],) not in expected:
             # Of negative numbers only DynamoDB knows that they are refused; those that are replaced it never sees.
             if int(str(row["n"])) >= 0:
                 expected[(row["id"],)] = {"id": {"S": row["id"]}, "n": {"N": str(row["n"])}}
             else:
-                bad.append(place(number))
+                bad.append(position_at(number))
     dynamo = FaultyDynamo(random_faults(seed, 0.1), refuses=lambda item: item["n"]["N"].startswith("-"))
     loaded = Loading(dynamo, backoff=replace(LONGEST, attempts=100)).load({"id": "first", "n": 0}, *rows)
     assert dynamo.items == {("first",): {"id": {"S": "first"}, "n": {"N": "0"}}} | expected
@@ -130,7 +130,7 @@ def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -
 
 
 def test_only_what_was_left_is_sent_again() -> None:
-    dynamo = FaultyDynamo(first(Leaves({1, 4}), Leaves({0})))
+    dynamo = FaultyDynamo(first(LeavesUnprocessed({1, 4}), LeavesUnprocessed({0})))
     Loading(dynamo, workers=1).load(*numbered(6))
     # Rows go out from the last to the first.
     assert list(map(ids, dynamo.requests)) == [
@@ -142,14 +142,16 @@ def test_only_what_was_left_is_sent_again() -> None:
 
 @pytest.mark.parametrize("key", [("id", "S"), ("id", "N")])
 def test_what_was_left_is_known_by_its_whole_key(key: tuple[str, str]) -> None:
-    dynamo = FaultyDynamo(first(Leaves({1})), key=(key, ("at", "N")))
+    dynamo = FaultyDynamo(first(LeavesUnprocessed({1})), key=(key, ("at", "N")))
     same: list[Row] = [{"id": 1.50 if key[1] == "N" else "1.50", "at": at} for at in (1, 2.5, 3)]
     assert Loading(dynamo, workers=1).load(*same) == Loaded(3)
     assert [[item["at"]["N"] for item in request] for request in dynamo.requests] == [["3", "2.5", "1"], ["2.5"]]
 
 
 @pytest.mark.parametrize(
-    "fault", [*THROTTLES, Leaves(range(25)), Loses()], ids=lambda fault: getattr(fault, "response", {}).get("Error")
+    "fault",
+    [*THROTTLES, LeavesUnprocessed(range(25)), LosesResponse()],
+    ids=lambda fault: getattr(fault, "response", {}).get("Error"),
 )
 def test_waits_double_until_it_gives_up_after_rounds_without_progress(fault: Fault) -> None:
     dynamo = FaultyDynamo(lambda items: fault)
@@ -161,14 +163,14 @@ def test_waits_double_until_it_gives_up_after_rounds_without_progress(fault: Fau
 
 
 def test_any_progress_starts_patience_anew() -> None:
-    dynamo = FaultyDynamo(lambda items: Leaves(range(1, len(items))))
+    dynamo = FaultyDynamo(lambda items: LeavesUnprocessed(range(1, len(items))))
     loading = Loading(dynamo)
     assert loading.load(*numbered(25)) == Loaded(25)
     assert loading.waited == [0.1] * 24
 
 
 def test_an_answer_that_was_lost_costs_a_repetition_not_a_row() -> None:
-    dynamo = FaultyDynamo(first(Loses()))
+    dynamo = FaultyDynamo(first(LosesResponse()))
     assert Loading(dynamo).load(*numbered(3)) == Loaded(3)
     assert list(map(len, dynamo.requests)) == [3, 3]
 
@@ -209,7 +211,7 @@ def test_after_an_error_nothing_is_sent_again_either() -> None:
 def test_one_bad_item_costs_a_few_requests_more() -> None:
     dynamo = FaultyDynamo(refuses=lambda item: item["n"]["N"] == "13")
     loaded = Loading(dynamo, workers=1).load(*numbered(25))
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (24, [place(13)])
+    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (24, [position_at(13)])
     assert len(dynamo.requests) <= 2 * 5 + 1
     assert len(dynamo.items) == 24
 

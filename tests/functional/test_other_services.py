@@ -142,7 +142,7 @@ class Overtaken:
 
     lake: Lake
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         self.lake.put("a", b"another")
         exchange.refuse(412, "InvalidRequest")
 
@@ -164,7 +164,7 @@ def test_a_source_that_changes_while_it_is_copied_is_not_copied(lake: Lake) -> N
 
     @dataclass(frozen=True, slots=True)
     class Changed:
-        def strike(self, exchange: Exchange) -> None:
+        def apply(self, exchange: Exchange) -> None:
             lake.put("in/a", b"another")
             exchange.refuse(412, "PreconditionFailed")
 

@@ -28,7 +28,7 @@ from functional.faulty_s3 import (
     always,
     faulty_s3,
     first,
-    well,
+    no_faults,
 )
 from penstock.aws.backoff import Backoff
 from penstock.aws.s3.client import s3_config
@@ -83,7 +83,7 @@ def behind(server: Any, proxy: FaultyS3) -> Iterator[Any]:
     """The same, and a versioned bucket that is empty before every test."""
     server.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     yield server
-    proxy.schedule = well
+    proxy.schedule = no_faults
     proxy.log.clear()
     for upload in open_uploads(server):
         server.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
@@ -299,7 +299,7 @@ def test_a_conflict_while_publishing_never_publishes_twice(
         deliver(store, data)
     except PublishConflictError:
         assert data is LARGE
-        proxy.schedule = well
+        proxy.schedule = no_faults
         deliver(store, data)
     assert content_of(behind) == data
     assert len(versions(behind)) == 1
@@ -486,7 +486,7 @@ def test_whatever_breaks_the_copy_is_whole_or_can_be_tried_again(
         copy(store, source)
     except RetryableError:
         assert open_uploads(behind) == []
-        proxy.schedule = well
+        proxy.schedule = no_faults
         copy(store, source)
     assert content_of(behind) == LARGE
     assert len([version for version in versions(behind) if version["Key"] == TARGET.key]) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functional.s3_lake import Lake, tree, write
-from functional.unsorted_s3 import Order, unsorted
+from functional.unsorted_s3 import Ordering, unsorted
 from lengths import long
 
 pytest_plugins = ["functional.lake_fixtures"]
@@ -25,7 +25,7 @@ def by_utf16(found: list[bytes]) -> list[bytes]:
     return sorted(found, key=lambda one: one.decode().encode("utf-16-be"))
 
 
-ORDERS: list[Order] = [lambda found: found[::-1], shuffled, by_utf16]
+ORDERS: list[Ordering] = [lambda found: found[::-1], shuffled, by_utf16]
 WAYS = pytest.mark.parametrize("options", [(), ("--delete",)], ids=["keep", "delete"])
 ORDERED = pytest.mark.parametrize("order", ORDERS, ids=["reversed", "shuffled", "utf16"])
 PAGED = pytest.mark.parametrize("page", [1000, long(5), 1])
@@ -35,7 +35,7 @@ PAGED = pytest.mark.parametrize("page", [1000, long(5), 1])
 @ORDERED
 @PAGED
 def test_equal_trees_are_left_alone_in_every_direction(
-    lake: Lake, tmp_path: Path, options: tuple[str, ...], order: Order, page: int
+    lake: Lake, tmp_path: Path, options: tuple[str, ...], order: Ordering, page: int
 ) -> None:
     names = [name for name in NAMES if name != "a"]  # a folder has no file of that name beside the folder
     for name in names:
@@ -53,7 +53,7 @@ def test_equal_trees_are_left_alone_in_every_direction(
 
 
 @ORDERED
-def test_what_differs_is_moved_and_what_is_too_much_deleted(lake: Lake, tmp_path: Path, order: Order) -> None:
+def test_what_differs_is_moved_and_what_is_too_much_deleted(lake: Lake, tmp_path: Path, order: Ordering) -> None:
     for name in NAMES:
         lake.put(f"to/{name}", b"old" if name == "m" else name.encode())
     lake.put("to/gone", b"1")
@@ -69,7 +69,7 @@ def test_what_differs_is_moved_and_what_is_too_much_deleted(lake: Lake, tmp_path
 
 
 @ORDERED
-def test_file_and_folder_of_one_name_are_told_apart_in_any_order(lake: Lake, tmp_path: Path, order: Order) -> None:
+def test_file_and_folder_of_one_name_are_told_apart_in_any_order(lake: Lake, tmp_path: Path, order: Ordering) -> None:
     for key in ("a", "a-", "a/b", "a/c/d", "b"):
         lake.put(key, key.encode())
     lake.proxy.schedule = unsorted(order)

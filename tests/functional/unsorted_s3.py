@@ -1,4 +1,4 @@
-"""Listings as directory buckets and some gateways send them: in any order, within pages and across them."""
+"""Listings in any order, within pages and across them, as directory buckets and some gateways return them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from functional.faulty_s3 import Exchange, Fault, Request
 
-Order = Callable[[list[bytes]], list[bytes]]
+Ordering = Callable[[list[bytes]], list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Unsorted:
-    """A page of a listing that the service keeps in an order of its own."""
+    """A page of a listing in the order of the service."""
 
-    order: Order
+    order: Ordering
     page: int
 
-    def strike(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         query = parse_qs(urlsplit(exchange.path).query)
         begin = int(query.get("continuation-token", ["0"])[0])
         exchange.path = re.sub(r"&?continuation-token=\d+", "", exchange.path)
@@ -29,7 +29,7 @@ class Unsorted:
         exchange.answer()
 
     def _cut(self, body: bytes, begin: int) -> bytes:
-        """``begin`` counts objects; it is the token of the page."""
+        """Cut a page from the listing. ``begin`` is the number of objects before it, and its token."""
         found = re.findall(rb"<Contents>.*?</Contents>", body, re.DOTALL)
         if not found:
             return body
@@ -40,6 +40,6 @@ class Unsorted:
         return rest + more + b"<NextContinuationToken>%d</NextContinuationToken>" % end + tail
 
 
-def unsorted(order: Order, page: int = 1000) -> Callable[[Request], Fault]:
-    """The schedule of such a service. Only listings are changed."""
+def unsorted(order: Ordering, page: int = 1000) -> Callable[[Request], Fault]:
+    """The schedule of such a service. It only changes listings."""
     return lambda _: Unsorted(order, page)

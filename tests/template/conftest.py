@@ -1,4 +1,4 @@
-"""template.yaml and samconfig.toml as data."""
+"""Fixtures: template.yaml and samconfig.toml as data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def template() -> dict[str, Any]:
 
 
 def merged(shared: Any, own: Any) -> Any:
-    """As SAM merges Globals: maps by key, lists one after the other, anything else is the resource's own."""
+    """Merge as SAM merges Globals: maps by key, lists by concatenation; otherwise the resource's value wins."""
     if isinstance(shared, dict) and isinstance(own, dict):
         both = shared | own
         return {key: merged(shared[key], own[key]) if key in shared and key in own else both[key] for key in both}
@@ -28,7 +28,7 @@ def merged(shared: Any, own: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """With what functions take from Globals."""
+    """The resources, with Globals merged into functions."""
     shared = template["Globals"]["Function"]
     return {
         name: {**resource, "Properties": merged(shared, resource["Properties"])}
@@ -40,7 +40,7 @@ def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def machine() -> dict[str, Any]:
-    """The state machine's definition, as it stands in the checkout."""
+    """The definition of the state machine in the checkout."""
     loaded: dict[str, Any] = json.loads((ROOT / "statemachine" / "job.asl.json").read_text(encoding="utf-8"))
     return loaded
 

@@ -1,4 +1,4 @@
-"""TLS before a server on loopback, with one bit flipped beneath it, as a cable or a switch might."""
+"""A TLS proxy for a server on loopback that flips one bit of the encrypted stream, as a cable or a switch might."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from select import select
 from threading import Thread
 
-# moto's own requirement
+# a requirement of moto
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,9 +23,9 @@ PIECE = 16_384
 
 
 @dataclass
-class Front:
-    """``certificate`` is what its clients must trust. ``flip_at``: which byte of all that it sends is damaged; -1 once
-    that is done."""
+class DamagingTlsProxy:
+    """``certificate`` is the file that clients must trust. ``flip_at`` is the position of the damaged byte in the sent
+    stream; -1 after it was damaged."""
 
     url: str
     certificate: Path
@@ -42,33 +42,33 @@ class Front:
 
 
 @contextmanager
-def tls_front(server: tuple[str, int], folder: Path) -> Iterator[Front]:
-    """Takes TLS, and passes on to ``server`` what was in it. Its key is written to ``folder``."""
+def damaging_tls_proxy(server: tuple[str, int], folder: Path) -> Iterator[DamagingTlsProxy]:
+    """Accepts TLS and forwards the decrypted bytes to ``server``. Its key is written to ``folder``."""
     with socket.create_server((HOST, 0)) as listener:
-        front = Front(f"https://{HOST}:{listener.getsockname()[1]}", folder / "front.pem")
-        _certify(front.certificate)
-        front.context.load_cert_chain(front.certificate)
-        thread = Thread(target=_accept, args=(listener, server, front), daemon=True)
+        proxy = DamagingTlsProxy(f"https://{HOST}:{listener.getsockname()[1]}", folder / "front.pem")
+        _certify(proxy.certificate)
+        proxy.context.load_cert_chain(proxy.certificate)
+        thread = Thread(target=_accept, args=(listener, server, proxy), daemon=True)
         thread.start()
         try:
-            yield front
+            yield proxy
         finally:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def _accept(listener: socket.socket, server: tuple[str, int], front: Front) -> None:
+def _accept(listener: socket.socket, server: tuple[str, int], proxy: DamagingTlsProxy) -> None:
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            front.connections += 1
-            Thread(target=_pass, args=(client, server, front), daemon=True).start()
+            proxy.connections += 1
+            Thread(target=_forward, args=(client, server, proxy), daemon=True).start()
 
 
-def _pass(client: socket.socket, address: tuple[str, int], front: Front) -> None:
-    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = front.context.wrap_bio(coming, going, server_side=True)
+def _forward(client: socket.socket, address: tuple[str, int], proxy: DamagingTlsProxy) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = proxy.context.wrap_bio(incoming, outgoing, server_side=True)
     with client, socket.create_connection(address) as server, suppress(OSError):
         while True:
             ready, _, _ = select([client, server], [], [])
@@ -76,15 +76,15 @@ def _pass(client: socket.socket, address: tuple[str, int], front: Front) -> None
             if not data:
                 return
             if client in ready:
-                coming.write(data)
+                incoming.write(data)
                 with suppress(ssl.SSLWantReadError):
                     tls.do_handshake()
                     while plain := tls.read(PIECE):
                         server.sendall(plain)
-                client.sendall(going.read())
+                client.sendall(outgoing.read())
             else:
                 tls.write(data)
-                client.sendall(front.damaged(going.read()))
+                client.sendall(proxy.damaged(outgoing.read()))
 
 
 def _certify(file: Path) -> None:
