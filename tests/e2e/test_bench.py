@@ -1,4 +1,4 @@
-"""`make bench` in its short form: every workload, every peer that is installed, every result compared."""
+"""`make bench` in its short form: runs every workload with all installed peers and compares the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock_local.tools import checkout
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_every_workload_runs_and_its_results_are_right(name: str) -> None:
+def test_every_workload_runs_with_the_right_results(name: str) -> None:
     kept = checkout() / ".penstock" / "bench" / f"{name}.json"
     kept.unlink(missing_ok=True)
     done = subprocess.run(

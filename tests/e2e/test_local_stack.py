@@ -1,4 +1,4 @@
-"""The deployed template: an object is uploaded, and what must happen happens, under the function's own rights."""
+"""The deployed template: uploaded objects, and the results of their jobs under the function's own role."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stack_jobs import WAIT_SECONDS, keys, result, upload
 ROW = b"A-1,Source2,3,2023-01-01 00:00:00,Right lane blocked due to accident.\n"
 
 
-def test_an_uploaded_object_appears_decoded(stack: Stack) -> None:
+def test_an_uploaded_object_is_decoded(stack: Stack) -> None:
     job = upload(stack, "one.csv.gz", gzip.compress(ROW))
     assert job["state"]["S"] == "succeeded"
     assert result(stack, "one.csv") == ROW
 
 
-def test_a_result_of_many_parts_carries_the_checksum_that_the_sender_declared(stack: Stack) -> None:
+def test_a_result_of_many_parts_has_the_checksum_that_the_sender_declared(stack: Stack) -> None:
     plain = ROW * 400_000
     job = upload(stack, "many.csv.gz", gzip.compress(plain, 1))
     head = stack.client("s3").head_object(Bucket=stack.destination_bucket, Key="many.csv", ChecksumMode="ENABLED")
@@ -44,7 +44,7 @@ def test_a_truncated_object_fails_and_leaves_nothing_behind(stack: Stack) -> Non
     assert "cut.csv" not in keys(stack, stack.destination_bucket)
 
 
-def test_an_object_that_no_route_takes_is_skipped(stack: Stack) -> None:
+def test_an_object_without_a_route_is_skipped(stack: Stack) -> None:
     assert upload(stack, "readme.txt", b"not for the pipe")["state"]["S"] == "skipped"
 
 
@@ -57,7 +57,7 @@ def test_a_destination_outside_the_policy_is_refused_by_iam(stack: Stack) -> Non
     assert keys(stack, "not-in-the-policy") == []
 
 
-def test_no_message_is_left_once_its_job_has_ended(stack: Stack) -> None:
+def test_no_message_is_left_after_its_job_has_ended(stack: Stack) -> None:
     upload(stack, "last.csv.gz", gzip.compress(ROW))
     sqs = stack.client("sqs")
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -71,7 +71,7 @@ def test_no_message_is_left_once_its_job_has_ended(stack: Stack) -> None:
     assert [set(numbers.values()) for numbers in waiting] == [{"0"}, {"0"}]
 
 
-def test_cloudformation_gets_a_template_without_aliases_and_makes_what_it_includes(stack: Stack) -> None:
+def test_cloudformation_gets_a_template_without_aliases_and_creates_the_included_resources(stack: Stack) -> None:
     cloudformation = stack.client("cloudformation")
     sent = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")["TemplateBody"]
     assert not [event for event in yaml.parse(sent, yaml.SafeLoader) if isinstance(event, yaml.AliasEvent)]

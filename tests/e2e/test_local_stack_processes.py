@@ -1,4 +1,4 @@
-"""Processes of the local stack: where they listen, how they end, that none is left behind."""
+"""Processes of the local stack: where they listen, how they end, and that none remains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def group_is_gone(leader: int) -> bool:
+def group_has_ended(leader: int) -> bool:
     try:
         os.killpg(leader, 0)
     except ProcessLookupError:
@@ -47,7 +47,7 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
     process.stop(tmp_path)
 
 
-def test_emulators_at_the_same_time_know_nothing_of_each_other() -> None:
+def test_emulators_at_the_same_time_are_independent() -> None:
     with emulator_only() as one, emulator_only() as other:
         one.client("s3").create_bucket(Bucket="only-here")
         assert [bucket["Name"] for bucket in one.client("s3").list_buckets()["Buckets"]] == ["only-here"]
@@ -60,7 +60,7 @@ def test_the_emulator_listens_on_loopback_only(state_dir: Path) -> None:
         pass
 
 
-def test_a_port_that_is_taken_is_refused_and_nothing_starts(state_dir: Path) -> None:
+def test_a_port_in_use_is_refused_and_nothing_starts(state_dir: Path) -> None:
     with socket.socket() as taken:
         taken.bind((process.HOST, 0))
         taken.listen()
@@ -70,13 +70,15 @@ def test_a_port_that_is_taken_is_refused_and_nothing_starts(state_dir: Path) -> 
     assert process.pid(state_dir) is None
 
 
-def test_one_directory_holds_one_emulator(state_dir: Path) -> None:
+def test_a_directory_has_at_most_one_emulator(state_dir: Path) -> None:
     process.start(state_dir)
     with pytest.raises(LocalStackError, match="already runs"):
         process.start(state_dir)
 
 
-def test_an_emulator_that_does_not_come_up_says_why(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_emulator_that_does_not_start_has_the_cause(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = state_dir / "broken.py"
     broken.write_text("raise SystemExit('there is something wrong with it')")
     monkeypatch.setattr(process, "LAUNCHER", broken)
@@ -90,17 +92,17 @@ def test_an_unknown_version_of_the_emulator_is_refused() -> None:
         launch.refuse_unknown_version("1.6.0")
 
 
-def test_stopping_ends_the_emulator_and_all_it_started(state_dir: Path) -> None:
+def test_stopping_ends_the_emulator_and_its_children(state_dir: Path) -> None:
     process.start(state_dir)
     leader = process.pid(state_dir)
     assert leader
     assert process.stop(state_dir)
-    assert group_is_gone(leader)
+    assert group_has_ended(leader)
     assert [path.name for path in state_dir.iterdir() if path.is_dir()] == []
     assert not process.stop(state_dir)
 
 
-def test_the_emulator_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_the_emulator_ends_if_its_parent_is_killed(tmp_path: Path) -> None:
     script = """
 import time
 from penstock_local.account import emulator_only
@@ -121,7 +123,7 @@ with emulator_only() as account:
     assert eventually(refused)
 
 
-def test_nothing_of_the_machines_aws_set_up_reaches_the_emulator(
+def test_the_emulator_does_not_see_the_aws_configuration_of_the_machine(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
@@ -142,7 +144,7 @@ def penstock(state_dir: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.stack
 @pytest.mark.xdist_group("stack")
-def test_a_detached_stack_stays_until_it_is_taken_down(state_dir: Path) -> None:
+def test_a_detached_stack_runs_until_it_is_stopped(state_dir: Path) -> None:
     up = penstock(state_dir, "up", "--detach", "--json")
     assert up.returncode == 0, up.stderr
     stack = json.loads(up.stdout)
@@ -151,7 +153,7 @@ def test_a_detached_stack_stays_until_it_is_taken_down(state_dir: Path) -> None:
     assert penstock(state_dir, "status").returncode == 0
     assert json.loads(penstock(state_dir, "up", "--json").stdout) == stack
     assert penstock(state_dir, "down").returncode == 0
-    assert eventually(lambda: group_is_gone(stack["pid"]))
+    assert eventually(lambda: group_has_ended(stack["pid"]))
     assert penstock(state_dir, "status").returncode == 3
 
 
@@ -166,5 +168,5 @@ def test_a_stack_in_the_foreground_ends_with_its_command(state_dir: Path, number
         stack = json.loads(up.stdout.readline())
         up.send_signal(number)
         assert up.wait(WAIT_SECONDS) == code
-    assert eventually(lambda: group_is_gone(stack["pid"]))
+    assert eventually(lambda: group_has_ended(stack["pid"]))
     assert process.pid(state_dir) is None

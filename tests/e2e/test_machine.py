@@ -1,4 +1,4 @@
-"""Large objects on the deployed stack: cut by the state machine, carried by spans, whole and right at the end."""
+"""Large objects on the deployed stack: the state machine cuts them into spans, and the result is complete and right."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DRAW = random.Random(11)
 
 @pytest.fixture(scope="module")
 def text() -> bytes:
-    """24 MB that gzip makes 12 of."""
+    """24 MB, which gzip compresses to 12 MB."""
     return b"".join(b"%d,%x\n" % (number, DRAW.getrandbits(800)) for number in range(115_000))
 
 
 @pytest.mark.parametrize("key", ["large.csv.gz", "large.csv"])
-def test_a_large_object_appears_whole(stack: Stack, text: bytes, key: str) -> None:
+def test_a_large_object_is_delivered_completely(stack: Stack, text: bytes, key: str) -> None:
     job = upload(stack, key, gzip.compress(text, 1) if key.endswith(".gz") else text)
     assert job["state"]["S"] == "succeeded", job
     assert int(job["spans_done"]["N"]) == int(job["spans"]["N"]) > 1
@@ -33,7 +33,7 @@ def test_a_large_object_appears_whole(stack: Stack, text: bytes, key: str) -> No
     assert head["ChecksumType"] == "FULL_OBJECT"
 
 
-def test_a_large_object_that_is_cut_short_leaves_nothing(stack: Stack, text: bytes) -> None:
+def test_a_truncated_large_object_leaves_nothing(stack: Stack, text: bytes) -> None:
     job = upload(stack, "short.csv.gz", gzip.compress(text, 1)[:-1000])
     assert (job["state"]["S"], job["failure"]["M"]["error"]["S"]) == ("failed", "TruncatedSourceError")
     s3 = stack.client("s3")
@@ -41,8 +41,8 @@ def test_a_large_object_that_is_cut_short_leaves_nothing(stack: Stack, text: byt
     assert "short.csv" not in keys(stack, stack.destination_bucket)
 
 
-def test_of_two_large_versions_at_once_the_newer_one_is_published(stack: Stack, text: bytes) -> None:
-    """Whichever comes first: where the older one publishes while the newer one's upload is open, S3 refuses that."""
+def test_of_two_large_versions_at_the_same_time_the_newer_is_published(stack: Stack, text: bytes) -> None:
+    """In any order: S3 refuses to complete the older one's upload if the newer one has been published."""
     s3, where = stack.client("s3"), {"Bucket": stack.source_bucket, "Key": "versions.csv"}
     older, newer = (s3.put_object(**where, Body=body)["VersionId"] for body in (text[::-1], text))
     assert job_of_version(stack, newer, "succeeded", "failed", "superseded")["state"]["S"] == "succeeded"
@@ -68,7 +68,7 @@ def lines() -> Iterator[str]:
             yield f'{number},"{DRAW.getrandbits(600):x}\nand ""more"", too",{number * 2}\n'
 
 
-def test_a_large_csv_with_quoted_line_ends_is_loaded_by_spans_every_row_once(stack: Stack) -> None:
+def test_spans_load_every_row_of_a_large_csv_with_quoted_line_ends_once(stack: Stack) -> None:
     job = upload(stack, "orders/large.csv.gz", gzip.compress("".join(lines()).encode(), 1))
     assert job["state"]["S"] == "succeeded", job
     assert int(job["spans_done"]["N"]) == int(job["spans"]["N"]) > 1

@@ -1,4 +1,4 @@
-"""The reconciler as deployed: by its schedule, under its own role."""
+"""The deployed reconciler: started by its schedule, under its own role."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from penstock.routes import destination_of, parse_routes
 from penstock_local.stack import Stack
 
 TEXT = b"".join(b"%d,some text\n" % n for n in range(5_000))
-# The schedule is a minute, and the emulator looks at schedules every ten seconds.
+# The schedule runs every minute, and the emulator checks schedules every ten seconds.
 WAIT_SECONDS = 240.0
 AN_HOUR = 3600.0
 
 
 def reconcile(stack: Stack) -> dict[str, Any]:
-    """A run that the schedule has not asked for."""
+    """Invoke the reconciler without its schedule."""
     name = stack.ingest_function.removesuffix("ingest") + "reconcile"
     answer = stack.client("lambda").invoke(FunctionName=name, Payload=b"{}")
     body: dict[str, Any] = json.loads(answer["Payload"].read())
@@ -35,7 +35,7 @@ def reconcile(stack: Stack) -> dict[str, Any]:
 
 
 def jobs_of(stack: Stack, ago: float = 0.0) -> DynamoJobStore:
-    """The jobs table, as somebody saw it so many seconds ago."""
+    """The job store with a clock that is ``ago`` seconds late."""
     client = stack.client("dynamodb")
     return DynamoJobStore(client, stack.jobs_table, retention_days=90, clock=lambda: time.time() - ago)
 
@@ -51,8 +51,8 @@ def wait_for(stack: Stack, find: Callable[[DynamoJobStore], JobStatus | None], s
     raise AssertionError(f"{found}, and not {state}")
 
 
-def forgotten(stack: Stack, key: str) -> Job:
-    """The job of a source that stands, of which no record, no result and no message is left."""
+def unrecorded(stack: Stack, key: str) -> Job:
+    """The job of an existing source without a record, a result or a message."""
     s3 = stack.client("s3")
     s3.put_object(Bucket=stack.source_bucket, Key=key, Body=gzip.compress(TEXT))
     uri = f"s3://{stack.source_bucket}/{key}"
@@ -69,8 +69,8 @@ def forgotten(stack: Stack, key: str) -> Job:
     return job
 
 
-def test_a_killed_attempt_is_begun_again_by_the_schedule(stack: Stack) -> None:
-    job = forgotten(stack, "killed.txt.gz")
+def test_the_schedule_retries_a_killed_attempt(stack: Stack) -> None:
+    job = unrecorded(stack, "killed.txt.gz")
     assert isinstance(jobs_of(stack, AN_HOUR).claim(job, lease=60, seconds=900), Claim)
     done = wait_for(stack, lambda jobs: jobs.get(job.id), JobState.SUCCEEDED)
     assert done.attempts == 2
@@ -78,8 +78,8 @@ def test_a_killed_attempt_is_begun_again_by_the_schedule(stack: Stack) -> None:
     assert body == TEXT
 
 
-def test_an_execution_that_is_gone_ends_its_job(stack: Stack) -> None:
-    job = forgotten(stack, "gone.txt.gz")
+def test_a_missing_execution_ends_its_job(stack: Stack) -> None:
+    job = unrecorded(stack, "gone.txt.gz")
     claim = jobs_of(stack, AN_HOUR).claim(job, lease=60)
     assert isinstance(claim, Claim)
     executions = DynamoExecutionStore(
@@ -93,8 +93,8 @@ def test_an_execution_that_is_gone_ends_its_job(stack: Stack) -> None:
     assert "no longer exists in Step Functions" in failed.failure.message
 
 
-def test_a_message_that_died_unclaimed_is_on_record(stack: Stack) -> None:
-    job = forgotten(stack, "dead.txt.gz")
+def test_an_unclaimed_message_in_the_dead_letter_queue_is_recorded(stack: Stack) -> None:
+    job = unrecorded(stack, "dead.txt.gz")
     sqs = stack.client("sqs")
     sqs.send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=notification(job.source))
     pk = {"pk": {"S": "task#dead-letters"}}
@@ -105,7 +105,7 @@ def test_a_message_that_died_unclaimed_is_on_record(stack: Stack) -> None:
     assert isinstance(failed.upload, Source)
 
 
-def test_uploads_of_others_are_left_alone(stack: Stack) -> None:
+def test_uploads_of_others_are_not_aborted(stack: Stack) -> None:
     s3 = stack.client("s3")
     upload = s3.create_multipart_upload(Bucket=stack.destination_bucket, Key="of-somebody-else")
     stack.client("dynamodb").delete_item(TableName=stack.jobs_table, Key={"pk": {"S": "task#uploads"}})

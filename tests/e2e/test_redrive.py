@@ -1,4 +1,4 @@
-"""A large load into a table that is not there: it fails, is looked at with every command, mended and begun again."""
+"""A large load into a missing table: it fails, is inspected with every command, fixed and redriven."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def run(stack: Stack, *arguments: str, code: int = 0) -> Result:
     return result
 
 
-def seen(stack: Stack, source: str) -> str:
-    """The id of the job of a source, once there is one."""
+def job_id_of(stack: Stack, source: str) -> str:
+    """Wait for the job of a source, and return its id."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         result = CliRunner(mix_stderr=False).invoke(
@@ -45,21 +45,19 @@ def data() -> bytes:
     return ("id,name\n" + "".join(lines)).encode()
 
 
-def test_a_load_that_failed_is_found_understood_mended_and_begun_again(
-    stack: Stack, data: bytes, tmp_path: Path
-) -> None:
+def test_a_failed_load_is_found_explained_fixed_and_redriven(stack: Stack, data: bytes, tmp_path: Path) -> None:
     stack.client("s3").put_object(Bucket=stack.source_bucket, Key="mended/a b.csv", Body=data)
     source = f"s3://{stack.source_bucket}/mended/a b.csv"
-    job = seen(stack, source)
+    job = job_id_of(stack, source)
 
     watched = run(stack, "watch", job, "--interval", "0.2", code=1)
     assert "failed" in watched.stdout.splitlines()[-1]
     assert "DestinationMissingError" in watched.stderr
     listed = json.loads(run(stack, "jobs", "--state", "failed", "--json").stdout)["jobs"]
-    assert job in [one["job"] for one in listed]
-    told = json.loads(run(stack, "status", job[:16], "--json", "--endpoint-url", stack.endpoint).stdout)
-    assert (told["source"], told["execution"], told["redrives"]) == (source, job, 0)
-    assert told["failure"]["error"] == "DestinationMissingError"
+    assert job in [entry["job"] for entry in listed]
+    reported = json.loads(run(stack, "status", job[:16], "--json", "--endpoint-url", stack.endpoint).stdout)
+    assert (reported["source"], reported["execution"], reported["redrives"]) == (source, job, 0)
+    assert reported["failure"]["error"] == "DestinationMissingError"
     assert run(stack, "rejects", job).stdout == ""
     failed = run(stack, "report", job, "--output", "-").stdout
     assert "DestinationMissingError" in failed
@@ -72,20 +70,20 @@ def test_a_load_that_failed_is_found_understood_mended_and_begun_again(
         found = database.execute("SELECT count(*), count(DISTINCT id), sum(id) FROM mended").fetchone()
     assert found == (ROWS - 3, ROWS - 3, sum(range(ROWS)) - sum(BAD))
 
-    told = json.loads(run(stack, "status", source, "--json").stdout)
-    assert (told["state"], told["execution"], told["redrives"]) == ("succeeded", f"{job}-2", 1)
-    assert told["spans"] == told["spans_done"] > 1
+    reported = json.loads(run(stack, "status", source, "--json").stdout)
+    assert (reported["state"], reported["execution"], reported["redrives"]) == ("succeeded", f"{job}-2", 1)
+    assert reported["spans"] == reported["spans_done"] > 1
     rejects = [json.loads(line) for line in run(stack, "rejects", job).stdout.splitlines()]
-    assert [one["row"] for one in rejects] == [number + 1 for number in sorted(BAD)]
-    assert {one["raw"].split(",")[0] for one in rejects} == {"bad"}
+    assert [reject["row"] for reject in rejects] == [number + 1 for number in sorted(BAD)]
+    assert {reject["raw"].split(",")[0] for reject in rejects} == {"bad"}
     file = tmp_path / "report.html"
     run(stack, "report", job, "--output", str(file))
     text = file.read_text()
-    assert text.count('<rect class="span"') + text.count('<rect class="rejecting"') == told["spans"]
+    assert text.count('<rect class="span"') + text.count('<rect class="rejecting"') == reported["spans"]
     assert text.count('<td class="raw">') == len(BAD)
     assert "has succeeded" in run(stack, "redrive", job, code=1).stderr
 
-    # The lines of an invocation appear when it ends.
+    # The emulator writes the log lines of an invocation when it ends.
     logged = function_logs(stack)
     functions = {"ingest", "plan", "index", "work", "finish", "abort"}
     assert {line.function for line in logged} - {"reconcile"} == functions

@@ -1,4 +1,4 @@
-"""The runtime harness: a toy handler in the real runtime client, under real caps."""
+"""The runtime harness: a small handler in the real runtime client, under real caps."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def groups_left() -> list[Path]:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process of somebody else's is alive; one that has ended stays in /proc until its parent looks."""
+    """Whether a process that is not a child is alive. An ended process stays in /proc until its parent waits for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -103,7 +103,7 @@ needs_groups = pytest.mark.skipif(not has_groups(), reason="needs control groups
 needs_namespace = pytest.mark.skipif(not can_unshare(), reason="needs a mount namespace")
 
 
-def test_what_the_handler_returns_comes_back(function: Function) -> None:
+def test_the_return_value_of_the_handler_is_the_payload(function: Function) -> None:
     invocation = function.invoke({"do": "report", "key": "ü"})
     assert invocation.ok
     assert invocation.payload["echo"] == {"do": "report", "key": "ü"}
@@ -121,7 +121,7 @@ def test_the_handler_sees_lambda_s_context_and_environment(function: Function, t
     assert seen["root"] == str(task_root)
 
 
-def test_a_second_event_finds_the_process_warm(function: Function) -> None:
+def test_the_process_is_warm_for_the_second_event(function: Function) -> None:
     cold, warm = function.invoke({}), function.invoke({})
     assert warm.payload["pid"] == cold.payload["pid"]
     assert warm.payload["calls"] == 2
@@ -129,7 +129,7 @@ def test_a_second_event_finds_the_process_warm(function: Function) -> None:
     assert warm.log == "call 2\n"
 
 
-def test_an_error_arrives_as_its_class(function: Function) -> None:
+def test_an_error_is_reported_by_its_class(function: Function) -> None:
     invocation = function.invoke({"do": "fail"})
     assert (invocation.error_type, invocation.error_message) == ("TruncatedSourceError", "cut short")
     assert "in fail" in "".join(invocation.stack)
@@ -146,7 +146,7 @@ def test_a_module_that_cannot_be_imported_fails_each_event(task_root: Path) -> N
 
 
 def test_at_the_timeout_the_process_is_killed_and_the_next_event_starts_another(task_root: Path) -> None:
-    # Long enough for a cold start on a busy machine.
+    # The timeout allows for a cold start on a busy machine.
     with Function("app.handler", task_root, timeout=5.0, vcpus=math.inf) as function:
         pid = function.invoke({}).payload["pid"]
         invocation = function.invoke({"do": "sleep"})
@@ -178,7 +178,7 @@ def test_a_handler_that_exits_is_reported(function: Function) -> None:
 
 
 @needs_groups
-def test_200_mb_in_a_128_mb_function_are_fatal_and_reported_as_such(function: Function) -> None:
+def test_200_mb_in_a_128_mb_function_are_reported_as_out_of_memory(function: Function) -> None:
     invocation = function.invoke({"do": "allocate", "mb": 200})
     assert invocation.out_of_memory
     assert invocation.error_type == "Runtime.OutOfMemory"
@@ -187,7 +187,7 @@ def test_200_mb_in_a_128_mb_function_are_fatal_and_reported_as_such(function: Fu
 
 
 @needs_groups
-def test_memory_in_use_is_counted_by_the_group_and_by_the_process(function: Function) -> None:
+def test_memory_in_use_is_measured_by_the_group_and_by_the_process(function: Function) -> None:
     invocation = function.invoke({"do": "allocate", "mb": 50})
     assert invocation.payload == 50 * 1024 * 1024
     assert invocation.enforced_by.startswith("cgroup v")
@@ -229,13 +229,13 @@ def test_nothing_can_be_written_outside_the_function_s_own_directory(folder: str
     assert not Path(folder, "penstock-was-here").exists()
 
 
-def test_what_is_left_in_the_function_s_own_directory_is_listed(function: Function) -> None:
+def test_files_left_in_the_function_s_own_directory_are_listed(function: Function) -> None:
     assert function.invoke({}).left_in_tmp == ()
     invocation = function.invoke({"do": "write", "folder": ""})
     assert invocation.left_in_tmp == ("penstock-was-here",)
 
 
-def test_nothing_stays_behind(task_root: Path) -> None:
+def test_nothing_is_left_behind(task_root: Path) -> None:
     with Function("app.handler", task_root, vcpus=math.inf) as function:
         pid = function.invoke({}).payload["pid"]
         own = Path(function.invoke({"do": "write", "folder": ""}).payload).parent
@@ -245,7 +245,7 @@ def test_nothing_stays_behind(task_root: Path) -> None:
 
 
 @needs_groups
-def test_what_the_handler_left_running_ends_with_the_function(task_root: Path) -> None:
+def test_processes_of_the_handler_end_with_the_function(task_root: Path) -> None:
     with Function("app.handler", task_root, vcpus=math.inf) as function:
         pid = function.invoke({"do": "fork"}).payload
         assert runs(pid)
@@ -260,7 +260,7 @@ def test_a_function_that_cannot_be_started_leaves_nothing(tmp_path: Path) -> Non
 
 
 @needs_groups
-def test_groups_of_a_run_that_was_killed_are_removed_by_the_next() -> None:
+def test_the_next_run_removes_the_groups_of_a_killed_run() -> None:
     groups = make_groups(Size(128, 1.0))
     groups.close()
     stale = groups.memory.with_name(f"{PREFIX}4194305-1")  # beyond the highest process id
@@ -269,7 +269,7 @@ def test_groups_of_a_run_that_was_killed_are_removed_by_the_next() -> None:
     assert not stale.exists()
 
 
-def test_an_unavailable_cap_that_was_asked_for_is_an_error(task_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_cap_that_is_unavailable_is_an_error(task_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock_local.runtime.caps.find_parents", lambda mounts, own: None)
     with pytest.raises(CapsUnavailableError), Function("app.handler", task_root, caps="cgroup"):
         pass

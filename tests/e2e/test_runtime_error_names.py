@@ -1,4 +1,4 @@
-"""The names by which the state machine retries, against those that the real Lambda runtime client reports."""
+"""The error names that the state machine retries are those that the real Lambda runtime client reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def handler(event, context):
     kind = getattr(errors, event["raise"])
     raise kind("as asked", **event.get("with", {}))
 """
-# What some of the errors cannot be raised without.
+# The arguments that some errors require.
 ARGUMENTS = {"JobInProgressError": {"retry_after": 60.0}}
 
 
@@ -43,12 +43,12 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in retried() if "." not in name))
-def test_an_error_of_ours_is_reported_under_the_name_that_is_retried(function: Function, name: str) -> None:
+def test_an_error_of_penstock_is_reported_by_the_name_that_is_retried(function: Function, name: str) -> None:
     event: dict[str, Any] = {"raise": name, "with": ARGUMENTS.get(name, {})}
     assert function.invoke(event).error_type == name
 
 
 @pytest.mark.parametrize(("event", "name"), [({"exit": 1}, "Runtime.ExitError"), ({"sleep": 60}, "Sandbox.Timedout")])
-def test_a_function_that_does_not_answer_is_retried(function: Function, event: dict[str, Any], name: str) -> None:
+def test_a_function_that_does_not_respond_is_retried(function: Function, event: dict[str, Any], name: str) -> None:
     assert function.invoke(event).error_type == name
     assert name in retried()

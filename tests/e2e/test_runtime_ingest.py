@@ -29,7 +29,7 @@ def ingest_environment() -> Iterator[IngestEnvironment]:
         ingest_environment = IngestEnvironment(account)
         ingest_environment.s3.put_bucket_versioning(
             Bucket=DESTINATION, VersioningConfiguration={"Status": "Enabled"}
-        )  # so that a second result would show
+        )  # so that a second result is visible
         yield ingest_environment
 
 
@@ -66,8 +66,8 @@ def state_of(invocation: Invocation) -> str:
     return str(invocation.payload["jobs"][0]["state"])
 
 
-def stood_back(invocation: Invocation) -> bool:
-    """Whether this copy of an event left the job to another."""
+def yielded(invocation: Invocation) -> bool:
+    """Whether this copy of an event left the job to another copy."""
     return invocation.error_type == "JobInProgressError" or bool(invocation.payload["jobs"][0]["repeat"])
 
 
@@ -78,7 +78,7 @@ def million() -> Path:
 
 @dataclass(frozen=True)
 class Sample:
-    """149 MB in four members: more than the function's memory."""
+    """149 MB in four members, which is more than the function's memory."""
 
     packed: bytes
     digest: str
@@ -90,7 +90,7 @@ def sample() -> Sample:
     return Sample(gzip.compress(rows, 1) * 4, hashlib.sha256(rows * 4).hexdigest())
 
 
-def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
+def test_a_million_rows_need_at_most_128_mb_and_leave_nothing_in_tmp(
     ingest_environment: IngestEnvironment, million: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload = ingest_environment.upload("accidents.csv.gz", million.read_bytes())
@@ -110,14 +110,14 @@ def test_a_million_rows_pass_through_128_mb_and_leave_nothing_in_tmp(
 
 
 @pytest.mark.long
-def test_resource_limits_are_enough_as_well(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+def test_the_job_also_runs_under_resource_limits(ingest_environment: IngestEnvironment, sample: Sample) -> None:
     upload = ingest_environment.upload("accidents.csv.gz", sample.packed)
     with ingest_environment.ingest(memory=128, caps="rlimit") as function:
         assert state_of(function.invoke(upload.event())) == "succeeded"
     assert digest_of(ingest_environment, "accidents.csv") == sample.digest
 
 
-def test_kill_9_in_mid_job_and_the_retry_make_one_result(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+def test_a_job_that_is_killed_and_retried_has_one_result(ingest_environment: IngestEnvironment, sample: Sample) -> None:
     event = ingest_environment.upload("accidents.csv.gz", sample.packed).event()
     lease = {"PENSTOCK_LEASE_SECONDS": "3", "PENSTOCK_BEAT_SECONDS": "0.5"}
     with ingest_environment.ingest(vcpus=0.25, env=lease) as function:
@@ -137,7 +137,9 @@ def test_kill_9_in_mid_job_and_the_retry_make_one_result(ingest_environment: Ing
 
 
 @pytest.mark.long
-def test_two_copies_of_an_event_at_once_make_one_result(ingest_environment: IngestEnvironment, sample: Sample) -> None:
+def test_two_copies_of_an_event_at_the_same_time_have_one_result(
+    ingest_environment: IngestEnvironment, sample: Sample
+) -> None:
     event = ingest_environment.upload("accidents.csv.gz", sample.packed).event()
     with (
         ingest_environment.ingest(vcpus=0.25) as one,
@@ -146,7 +148,7 @@ def test_two_copies_of_an_event_at_once_make_one_result(ingest_environment: Inge
     ):
         both = list(pool.map(lambda function: function.invoke(event), (one, other)))
         repeat = one.invoke(event)
-    assert [state_of(copy) for copy in both if not stood_back(copy)] == ["succeeded"]
+    assert [state_of(copy) for copy in both if not yielded(copy)] == ["succeeded"]
     assert repeat.payload["jobs"][0]["repeat"]
     assert results(ingest_environment) == ["accidents.csv"]
     assert digest_of(ingest_environment, "accidents.csv") == sample.digest
@@ -165,10 +167,10 @@ def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(
 
 
 @needs_cpu_cap
-def test_a_job_that_cannot_end_in_time_fails_before_lambda_ends_it(
+def test_a_job_without_enough_time_fails_before_lambda_ends_it(
     ingest_environment: IngestEnvironment, sample: Sample
 ) -> None:
-    # The cold start alone may take seconds where others use the machine as well.
+    # The cold start alone may take seconds on a busy machine.
     upload = ingest_environment.upload("long.csv.gz", sample.packed * 10)
     with ingest_environment.ingest(timeout=15.0, env={"PENSTOCK_MARGIN_SECONDS": "5"}) as function:
         invocation = function.invoke(upload.event())

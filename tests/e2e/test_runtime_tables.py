@@ -94,7 +94,7 @@ def expected() -> tuple[object, ...]:
 
 
 @pytest.mark.long
-def test_500_000_rows_pass_through_128_mb(
+def test_500_000_rows_need_at_most_128_mb(
     ingest_environment: IngestEnvironment, csv: bytes, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload = ingest_environment.upload("trips.csv", csv)
@@ -113,7 +113,7 @@ def test_500_000_rows_pass_through_128_mb(
 
 
 @pytest.mark.parametrize("mode", ["append", long("upsert"), long("replace")])
-def test_a_killed_load_is_finished_with_every_row_exactly_once(
+def test_a_killed_load_is_resumed_with_every_row_exactly_once(
     ingest_environment: IngestEnvironment, csv: bytes, dsn: str, tmp_path: Path, mode: str
 ) -> None:
     with psycopg.connect(dsn, autocommit=True) as database:
@@ -142,18 +142,18 @@ def test_a_killed_load_is_finished_with_every_row_exactly_once(
     assert content(dsn) == expected()
 
 
-# Small ones that share transactions, as large ones as may, and such as go alone: 74 MB in 940 files.
+# Small files that share transactions, the largest that may, and files that are loaded alone: 74 MB in 940 files.
 BURST = {600: 2_000, 300: 120_000, 40: 1_000_000}
 
 
 def burst(number: int, size: int) -> bytes:
-    """So many bytes of rows whose ids begin with 1,000 times the number."""
+    """``size`` bytes of rows, whose ids start at 1,000 times the number."""
     lines = "".join(f"{number * 1000 + row},{'x' * 980},,,,\n" for row in range(max(1, size // 1000)))
     return f"id,city,started,distance,paid,note\n{lines}".encode()
 
 
 @pytest.mark.long
-def test_a_burst_of_small_files_passes_through_128_mb(
+def test_a_burst_of_small_files_needs_at_most_128_mb(
     ingest_environment: IngestEnvironment, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = [size for count, size in BURST.items() for _ in range(count)]

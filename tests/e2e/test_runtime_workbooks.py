@@ -1,4 +1,4 @@
-"""Hostile workbooks through the real handler in the smallest function, whose memory the kernel bounds."""
+"""Hostile workbooks through the real handler in the smallest function, whose memory the kernel limits."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def test_hostile_workbooks_fail_within_128_mb(routes: Path, tmp_path: Path) -> N
                 assert done.ok, f"{name}: {done.error_type}: {done.error_message}\n{done.log}"
                 (job,) = done.payload["jobs"]
                 assert job["state"] == "failed", name
-                # Some are refused before, for their ratio.
+                # Some are rejected earlier because of their compression ratio.
                 assert job["error"] in {"BadDocumentError", "ExpansionLimitError"}, f"{name}: {job}"
                 assert max(done.peak_bytes, done.rss_peak_bytes) < 128 * MIB, name

@@ -1,4 +1,4 @@
-"""Jobs whose first attempt fails on the deployed stack: the next one, under the same roles, makes them right."""
+"""Jobs whose first attempt fails on the deployed stack: the next attempt, under the same roles, delivers them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from penstock_local.stack import Stack
 from postgres_switch import PostgresSwitch
 from stack_jobs import Item, command, job_of, result, upload, wait_for
 
-# A lease of a minute, what comes after it, and a slow machine.
+# A lease of a minute, the next attempt, and a margin for a slow machine.
 WAIT_SECONDS = 240.0
 AWAY = 25.0
 DRAW = random.Random(12)
@@ -30,8 +30,8 @@ KILLED = "killed.csv.bz2"
 
 
 @pytest.fixture(scope="module")
-def prompt(stack: Stack) -> Iterator[Stack]:
-    """The stack, whose queue delivers a message again after seconds instead of six time-outs of the function."""
+def stack_with_fast_retries(stack: Stack) -> Iterator[Stack]:
+    """The stack, with a queue that redelivers messages after seconds instead of six timeouts of the function."""
     sqs = stack.client("sqs")
     before = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=["VisibilityTimeout"])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=stack.queue_url, Attributes={"VisibilityTimeout": "10"})
@@ -45,11 +45,13 @@ def content() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def killed(prompt: Stack, content: bytes) -> str:
-    """A job whose function has died; the others run while its lease does."""
-    prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key=KILLED, Body=bz2.compress(content))
-    wait_for(prompt, KILLED, is_running, "begin")
-    assert kill_workers(prompt)
+def killed(stack_with_fast_retries: Stack, content: bytes) -> str:
+    """A job whose function was killed. The other tests run until its lease ends."""
+    stack_with_fast_retries.client("s3").put_object(
+        Bucket=stack_with_fast_retries.source_bucket, Key=KILLED, Body=bz2.compress(content)
+    )
+    wait_for(stack_with_fast_retries, KILLED, is_running, "begin")
+    assert kill_workers(stack_with_fast_retries)
     return KILLED
 
 
@@ -57,7 +59,7 @@ def is_running(item: Item) -> bool:
     return bool(item["state"]["S"] == "running")
 
 
-def is_begun(item: Item) -> bool:
+def has_started(item: Item) -> bool:
     return bool(item["state"]["S"] in {"running", "waiting"})
 
 
@@ -66,7 +68,7 @@ def has_succeeded(item: Item) -> bool:
 
 
 def kill_workers(stack: Stack) -> int:
-    """`kill -9` for every process of the ingest function; how many there were."""
+    """Send SIGKILL to every process of the ingest function, and return their number."""
     name = f"AWS_LAMBDA_FUNCTION_NAME={stack.ingest_function}\0".encode()
     killed = 0
     for process in Path("/proc").glob("[0-9]*"):
@@ -75,7 +77,7 @@ def kill_workers(stack: Stack) -> int:
                 os.kill(int(process.name), signal.SIGKILL)
                 killed += 1
         except (OSError, ProcessLookupError):
-            continue  # it has ended meanwhile, or is another's
+            continue  # it has ended, or belongs to another user
     return killed
 
 
@@ -94,7 +96,7 @@ def found(stack: Stack, table: str) -> tuple[int, int, int]:
         return database.execute(query.encode()).fetchone() or (0, 0, 0)
 
 
-def whole(count: int) -> tuple[int, int, int]:
+def expected_rows(count: int) -> tuple[int, int, int]:
     return count, count, count * (count - 1) // 2
 
 
@@ -103,31 +105,37 @@ def state(job: Item) -> tuple[str, int]:
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_load_outlasts_25_seconds_without_its_database(prompt: Stack, database: PostgresSwitch) -> None:
+def test_a_load_survives_25_seconds_without_its_database(
+    stack_with_fast_retries: Stack, database: PostgresSwitch
+) -> None:
     count = 300_000
-    create(prompt, "away")
-    # Away before it begins, so that no machine is too fast for it.
+    create(stack_with_fast_retries, "away")
+    # Close the database first, so that the load cannot finish earlier on a fast machine.
     database.close()
     try:
-        prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="away/a.csv", Body=rows(count))
-        wait_for(prompt, "away/a.csv", is_begun, "begin")
+        stack_with_fast_retries.client("s3").put_object(
+            Bucket=stack_with_fast_retries.source_bucket, Key="away/a.csv", Body=rows(count)
+        )
+        wait_for(stack_with_fast_retries, "away/a.csv", has_started, "begin")
         time.sleep(AWAY)
-        assert not has_succeeded(wait_for(prompt, "away/a.csv", lambda item: True, "be on record"))
+        assert not has_succeeded(wait_for(stack_with_fast_retries, "away/a.csv", lambda item: True, "be on record"))
     finally:
         database.open()
-    job = job_of(prompt, "away/a.csv", WAIT_SECONDS)
+    job = job_of(stack_with_fast_retries, "away/a.csv", WAIT_SECONDS)
     assert job["state"]["S"] == "succeeded", job
-    assert found(prompt, "away") == whole(count)
+    assert found(stack_with_fast_retries, "away") == expected_rows(count)
 
 
 @pytest.mark.usefixtures("killed")
-def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(prompt: Stack) -> None:
-    """As a failover does, or an operator: once its first rows are in, every session is ended."""
+def test_an_append_whose_sessions_are_terminated_has_every_row_once(stack_with_fast_retries: Stack) -> None:
+    """All sessions are terminated after the first rows are loaded, as by a failover or an operator."""
     count = 2_000_000 if IS_LONG else 700_000
-    create(prompt, "severed")
-    prompt.client("s3").put_object(Bucket=prompt.source_bucket, Key="severed/a.csv", Body=rows(count))
+    create(stack_with_fast_retries, "severed")
+    stack_with_fast_retries.client("s3").put_object(
+        Bucket=stack_with_fast_retries.source_bucket, Key="severed/a.csv", Body=rows(count)
+    )
     deadline = time.monotonic() + WAIT_SECONDS
-    with psycopg.connect(prompt.postgres_dsn, autocommit=True) as database:
+    with psycopg.connect(stack_with_fast_retries.postgres_dsn, autocommit=True) as database:
         while not database.execute("SELECT 1 FROM severed LIMIT 1").fetchall():
             assert time.monotonic() < deadline, "nothing was loaded"
             time.sleep(0.02)
@@ -135,14 +143,14 @@ def test_an_append_whose_sessions_are_ended_in_the_middle_has_every_row_once(pro
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchall()
-    job = job_of(prompt, "severed/a.csv", WAIT_SECONDS)
+    job = job_of(stack_with_fast_retries, "severed/a.csv", WAIT_SECONDS)
     assert ended
     assert job["state"]["S"] == "succeeded", job
-    assert found(prompt, "severed") == whole(count)
+    assert found(stack_with_fast_retries, "severed") == expected_rows(count)
 
 
-def forbid(stack: Stack, prefix: str) -> dict[str, Any]:
-    """Nothing may be written under a prefix of the destination; the policy that was there before."""
+def deny_writes(stack: Stack, prefix: str) -> dict[str, Any]:
+    """Deny writes under a prefix of the destination, and return the previous policy."""
     s3, bucket = stack.client("s3"), stack.destination_bucket
     before: dict[str, Any] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     denied = {
@@ -158,25 +166,27 @@ def forbid(stack: Stack, prefix: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("killed")
 @pytest.mark.parametrize(("key", "copies"), [("small/one.csv.gz", 1), ("large/one.csv.gz", 3)])
-def test_an_object_that_was_forbidden_is_redriven(prompt: Stack, content: bytes, key: str, copies: int) -> None:
-    before = forbid(prompt, key.partition("/")[0])
-    job = upload(prompt, key, gzip.compress(content * copies, 1))
+def test_a_denied_object_is_redriven(stack_with_fast_retries: Stack, content: bytes, key: str, copies: int) -> None:
+    before = deny_writes(stack_with_fast_retries, key.partition("/")[0])
+    job = upload(stack_with_fast_retries, key, gzip.compress(content * copies, 1))
     assert (job["state"]["S"], job["failure"]["M"]["error"]["S"]) == ("failed", "AccessDeniedError"), job
     assert ("execution" in job) == (copies > 1)
-    prompt.client("s3").put_bucket_policy(Bucket=prompt.destination_bucket, Policy=json.dumps(before))
-    redrive(prompt, job)
-    wait_for(prompt, key, has_succeeded, "succeed", WAIT_SECONDS)
-    assert result(prompt, key.removesuffix(".gz")) == content * copies
+    stack_with_fast_retries.client("s3").put_bucket_policy(
+        Bucket=stack_with_fast_retries.destination_bucket, Policy=json.dumps(before)
+    )
+    redrive(stack_with_fast_retries, job)
+    wait_for(stack_with_fast_retries, key, has_succeeded, "succeed", WAIT_SECONDS)
+    assert result(stack_with_fast_retries, key.removesuffix(".gz")) == content * copies
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_load_whose_table_was_missing_is_redriven(prompt: Stack) -> None:
-    job = upload(prompt, "later/a.csv", rows(1_000))
+def test_a_load_whose_table_was_missing_is_redriven(stack_with_fast_retries: Stack) -> None:
+    job = upload(stack_with_fast_retries, "later/a.csv", rows(1_000))
     assert job["failure"]["M"]["error"]["S"] == "DestinationMissingError", job
-    create(prompt, "later")
-    redrive(prompt, job)
-    wait_for(prompt, "later/a.csv", has_succeeded, "succeed", WAIT_SECONDS)
-    assert found(prompt, "later") == whole(1_000)
+    create(stack_with_fast_retries, "later")
+    redrive(stack_with_fast_retries, job)
+    wait_for(stack_with_fast_retries, "later/a.csv", has_succeeded, "succeed", WAIT_SECONDS)
+    assert found(stack_with_fast_retries, "later") == expected_rows(1_000)
 
 
 def redrive(stack: Stack, job: Item) -> None:
@@ -184,15 +194,15 @@ def redrive(stack: Stack, job: Item) -> None:
     assert command(stack, "redrive", id_).stdout.startswith(f"redrive: {id_} ")
 
 
-def test_a_job_whose_function_was_killed_is_done_by_the_next_attempt(
-    prompt: Stack, killed: str, content: bytes
+def test_the_next_attempt_does_the_job_of_a_killed_function(
+    stack_with_fast_retries: Stack, killed: str, content: bytes
 ) -> None:
-    job = job_of(prompt, killed, WAIT_SECONDS)
+    job = job_of(stack_with_fast_retries, killed, WAIT_SECONDS)
     assert state(job)[0] == "succeeded", job
     assert state(job)[1] > 1
-    assert result(prompt, killed.removesuffix(".bz2")) == content
+    assert result(stack_with_fast_retries, killed.removesuffix(".bz2")) == content
 
 
-def test_nothing_was_refused_but_what_a_test_forbade(prompt: Stack) -> None:
-    refused = {str(one) for one in decisions(prompt) if not one.allowed}
-    assert not {one for one in refused if "not-in-the-policy" not in one}
+def test_only_requests_that_a_test_denied_were_refused(stack_with_fast_retries: Stack) -> None:
+    refused = {str(decision) for decision in decisions(stack_with_fast_retries) if not decision.allowed}
+    assert not {text for text in refused if "not-in-the-policy" not in text}

@@ -1,4 +1,4 @@
-"""The wheel, installed into an empty environment: every command works without a checkout, or says that it needs one."""
+"""The wheel in an empty environment: every command works without a checkout, or says that it needs one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from penstock_local.stack import Stack
 from stack_jobs import job_of
 
 ROOT = Path(__file__).parents[2]
-# What the wheel is made from: in a copy, since setuptools leaves its own files beside it and takes up those it finds.
+# The sources of the wheel. They are copied, because setuptools writes files next to them and includes files it finds.
 FILES, FOLDERS = ("pyproject.toml", "README.md", "LICENSE"), ("layers", "cli", "local")
 ROWS = 1000
 GROUPS = {"local": ("up", "down", "status", "logs"), "routes": ("check",)}
@@ -35,7 +35,7 @@ def pip(*arguments: str) -> None:
 
 @pytest.fixture(scope="session")
 def penstock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, in an environment that holds what the wheel asks for and nothing else."""
+    """The command, in an environment with only the requirements of the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / "sources" / name)
@@ -50,14 +50,14 @@ def penstock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Command:
-    """Runs in a folder of its own, with an environment of its own."""
+    """Runs the command in its own folder, with its own environment."""
 
     def __init__(self, path: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self.path, self.folder = path, folder
         self.environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environment}
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """What it prints, warnings and errors included."""
+        """Run the command and return its output, including warnings and errors."""
         done = subprocess.run(
             [self.path, *arguments],
             cwd=self.folder,
@@ -77,7 +77,7 @@ def command(penstock: Path, tmp_path: Path) -> Command:
     return Command(penstock, tmp_path, {})
 
 
-def test_every_command_explains_itself(command: Command) -> None:
+def test_every_command_has_a_help(command: Command) -> None:
     listed = command.run("--help")
     for name in COMMANDS:
         assert f"  {name} " in listed
@@ -85,13 +85,13 @@ def test_every_command_explains_itself(command: Command) -> None:
             assert "Usage:" in command.run(name, *verb, "--help")
 
 
-def test_it_has_the_routes_that_a_stack_starts_with(command: Command) -> None:
+def test_the_wheel_has_the_packaged_routes(command: Command) -> None:
     assert "a.csv.gz: decompress -> s3://destination_bucket/a.csv" in command.run(
         "routes", "check", "--key", "a.csv.gz"
     )
 
 
-def test_the_local_stack_asks_for_a_checkout(command: Command) -> None:
+def test_the_local_stack_requires_a_checkout(command: Command) -> None:
     assert "installed without one\nClone the repository" in command.run("local", "up", code=1)
     assert "No local stack" in command.run("local", "status", code=3)
     assert "No local stack" in command.run("local", "down")

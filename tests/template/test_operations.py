@@ -33,7 +33,7 @@ def functions(resources: Resources) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(resources: Resources) -> None:
+def test_the_jobs_table_is_billed_by_request_expires_old_jobs_and_can_be_restored(resources: Resources) -> None:
     table = resources["JobsTable"]
     assert table["DeletionPolicy"] == "RetainExceptOnCreate"
     assert table["UpdateReplacePolicy"] == "Retain"
@@ -45,7 +45,7 @@ def test_the_jobs_table_costs_nothing_idle_forgets_old_jobs_and_can_be_restored(
     }
 
 
-def test_a_key_that_is_given_encrypts_every_table(resources: Resources) -> None:
+def test_a_given_key_encrypts_every_table(resources: Resources) -> None:
     tables = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::DynamoDB::Table"]
     assert [table["SSESpecification"] for table in tables] == [ENCRYPTED, ENCRYPTED]
 
@@ -60,16 +60,16 @@ def test_there_is_a_function_for_every_verb(resources: Resources) -> None:
 
 
 def test_only_ingest_and_reconcile_know_the_state_machine(resources: Resources) -> None:
-    told = {
+    environment = {
         name: function["Environment"]["Variables"]["PENSTOCK_STATE_MACHINE"]
         for name, function in functions(resources).items()
         if "PENSTOCK_STATE_MACHINE" in function["Environment"]["Variables"]
     }
-    assert told == {name: {"Ref": "StateMachine"} for name in ("IngestFunction", "ReconcileFunction")}
+    assert environment == {name: {"Ref": "StateMachine"} for name in ("IngestFunction", "ReconcileFunction")}
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    # The reconciler touches no bytes of files.
+    # The reconciler does not read files, so its memory is fixed.
     own = {"ReconcileFunction": (512, 120)}
     for name, function in functions(resources).items():
         given = ({"Ref": "MemorySize"}, {"Ref": "Timeout"})
@@ -79,7 +79,7 @@ def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_p
         assert function["Layers"] == [{"Ref": "PenstockLayer"}]
 
 
-def test_every_function_logs_plain_text_to_a_group_of_its_own(resources: Resources) -> None:
+def test_every_function_logs_plain_text_to_its_own_group(resources: Resources) -> None:
     groups = []
     for function in functions(resources).values():
         assert function["LoggingConfig"]["LogFormat"] == "Text"
@@ -90,7 +90,7 @@ def test_every_function_logs_plain_text_to_a_group_of_its_own(resources: Resourc
     assert len(set(groups)) == len(groups)
 
 
-def test_every_log_group_ends_with_the_stack_and_forgets_as_told(resources: Resources) -> None:
+def test_every_log_group_is_deleted_with_the_stack_and_has_the_given_retention(resources: Resources) -> None:
     groups = [resource for resource in resources.values() if resource["Type"] == "AWS::Logs::LogGroup"]
     assert groups
     for group in groups:
@@ -98,7 +98,7 @@ def test_every_log_group_ends_with_the_stack_and_forgets_as_told(resources: Reso
         assert group["DeletionPolicy"] == "Delete"
 
 
-def test_every_function_is_traced_and_traces_its_calls_only_when_asked(resources: Resources) -> None:
+def test_every_function_is_traced_and_traces_its_calls_only_on_request(resources: Resources) -> None:
     for function in functions(resources).values():
         assert function["Tracing"] == "Active"
         assert function["Environment"]["Variables"]["POWERTOOLS_TRACE_DISABLED"] == {
@@ -106,22 +106,22 @@ def test_every_function_is_traced_and_traces_its_calls_only_when_asked(resources
         }
 
 
-def test_functions_are_told_what_the_settings_require_and_nothing_they_do_not_know(resources: Resources) -> None:
+def test_the_environment_of_functions_matches_the_settings(resources: Resources) -> None:
     for function in functions(resources).values():
         variables = function["Environment"]["Variables"]
-        told = {name for name in variables if name.startswith("PENSTOCK_")}
-        assert told <= Settings.VARIABLES
-        assert set(variables) - told <= {
+        environment = {name for name in variables if name.startswith("PENSTOCK_")}
+        assert environment <= Settings.VARIABLES
+        assert set(variables) - environment <= {
             "POWERTOOLS_SERVICE_NAME",
             "POWERTOOLS_METRICS_NAMESPACE",
             "POWERTOOLS_LOG_LEVEL",
             "POWERTOOLS_TRACE_DISABLED",
             "AWS_ENDPOINT_URL",
         }
-        Settings.from_environment(dict.fromkeys(told, "1"))
+        Settings.from_environment(dict.fromkeys(environment, "1"))
 
 
-def test_a_deployed_function_keeps_to_the_endpoints_of_aws(resources: Resources) -> None:
+def test_a_deployed_function_uses_only_the_endpoints_of_aws(resources: Resources) -> None:
     nothing = {"Ref": "AWS::NoValue"}
     for function in functions(resources).values():
         assert function["Environment"]["Variables"].get("AWS_ENDPOINT_URL", nothing) == nothing
@@ -160,7 +160,7 @@ def test_every_alarm_says_what_to_do_and_notifies_the_topic_if_there_is_one(reso
         assert alarm["OKActions"] == notify
 
 
-def test_the_dashboard_shows_metrics_that_the_handlers_send_or_aws_does(resources: Resources) -> None:
+def test_the_dashboard_shows_metrics_of_the_handlers_and_of_aws(resources: Resources) -> None:
     body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
     sent = {*telemetry.STATES.values(), "BytesIn", "BytesOut", "PeakMemory"}
@@ -168,7 +168,7 @@ def test_the_dashboard_shows_metrics_that_the_handlers_send_or_aws_does(resource
     assert {metric[0] for metric in shown} == {"Penstock", "AWS/SQS", "AWS/Lambda", "AWS/States"}
 
 
-def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any]) -> None:
+def test_the_outputs_name_every_resource_that_a_user_needs(template: dict[str, Any]) -> None:
     assert {name: output["Value"] for name, output in template["Outputs"].items()} == {
         "SourceBucketName": {"Ref": "SourceBucket"},
         "DestinationBucketName": {"Ref": "DestinationBucket"},
@@ -184,7 +184,7 @@ def test_the_outputs_name_everything_that_one_talks_to(template: dict[str, Any])
     }
 
 
-def test_the_documents_say_what_stands_in_the_way_of_another_stack_of_the_same_name(resources: Resources) -> None:
+def test_the_documents_list_the_retained_resources_that_prevent_a_stack_of_the_same_name(resources: Resources) -> None:
     kept = {name for name, each in resources.items() if each.get("DeletionPolicy", "Delete") != "Delete"}
     assert kept == {"SourceBucket", "DestinationBucket", "WorkBucket", "JobsTable", "RecordsTable"}
     named = {name for name in kept if {"BucketName", "TableName"} & set(resources[name]["Properties"])}

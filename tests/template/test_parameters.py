@@ -1,4 +1,4 @@
-"""Parameters have sound defaults, and samconfig.toml sets only what exists, to what is allowed."""
+"""Parameters have valid defaults, and samconfig.toml sets only existing parameters, to valid values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from penstock.limits import MIB, Budget
 Resources = dict[str, dict[str, Any]]
 
 
-def refusal(parameter: dict[str, Any], value: str) -> str:
-    """Why CloudFormation would refuse a value; empty if it would not."""
+def reason_for_refusal(parameter: dict[str, Any], value: str) -> str:
+    """Why CloudFormation refuses a value; empty if it does not."""
     if "AllowedValues" in parameter and value not in [str(allowed) for allowed in parameter["AllowedValues"]]:
         return f"not one of {parameter['AllowedValues']}"
     if "AllowedPattern" in parameter and not re.fullmatch(parameter["AllowedPattern"], value):
@@ -33,10 +33,10 @@ def overrides(samconfig: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                 yield environment, name, value
 
 
-def test_every_parameter_is_described_and_has_a_default_that_it_allows(parameters: Resources) -> None:
+def test_every_parameter_has_a_description_and_a_valid_default(parameters: Resources) -> None:
     for name, parameter in parameters.items():
         assert parameter["Description"], name
-        assert refusal(parameter, str(parameter["Default"])) == "", name
+        assert reason_for_refusal(parameter, str(parameter["Default"])) == "", name
 
 
 def test_every_parameter_is_bounded(parameters: Resources) -> None:
@@ -74,8 +74,8 @@ def test_the_smallest_memory_that_the_template_allows_is_enough_for_penstock(par
         ("TimeLimitSeconds", "3"),
     ],
 )
-def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: str) -> None:
-    assert refusal(parameters[name], value) == ""
+def test_a_sensible_value_is_valid(parameters: Resources, name: str, value: str) -> None:
+    assert reason_for_refusal(parameters[name], value) == ""
 
 
 @pytest.mark.parametrize(
@@ -89,37 +89,37 @@ def test_a_sensible_value_is_allowed(parameters: Resources, name: str, value: st
         ("MemorySize", "127"),
         ("BatchSize", "10001"),
         ("BatchingWindowSeconds", "301"),
-        ("MapConcurrency", "10001"),  # the most children that a Distributed Map runs at once is 10,000
-        ("MaximumConcurrency", "1"),  # the least that SQS event sources take is 2
+        ("MapConcurrency", "10001"),  # a Distributed Map runs at most 10,000 children at once
+        ("MaximumConcurrency", "1"),  # the minimum of SQS event sources is 2
         ("Architecture", "aarch64"),
     ],
 )
-def test_a_value_that_cannot_work_is_refused_before_anything_is_made(
+def test_a_value_that_cannot_work_is_refused_before_anything_is_created(
     parameters: Resources, name: str, value: str
 ) -> None:
-    assert refusal(parameters[name], value) != ""
+    assert reason_for_refusal(parameters[name], value) != ""
 
 
-def test_samconfig_knows_a_trial_and_a_production_environment_under_names_of_their_own(
+def test_samconfig_has_a_trial_and_a_production_environment_with_different_names(
     samconfig: dict[str, Any],
 ) -> None:
     names = {key: value["global"]["parameters"]["stack_name"] for key, value in samconfig.items() if key != "version"}
     assert names == {"default": "penstock-dev", "prod": "penstock"}
 
 
-def test_samconfig_sets_only_parameters_that_exist_to_values_that_they_allow(
+def test_samconfig_sets_only_existing_parameters_to_valid_values(
     samconfig: dict[str, Any], parameters: Resources
 ) -> None:
     for environment, name, value in overrides(samconfig):
         assert name in parameters, (environment, name)
-        assert refusal(parameters[name], value) == "", (environment, name)
+        assert reason_for_refusal(parameters[name], value) == "", (environment, name)
 
 
-def test_production_shows_its_changes_before_it_makes_them(samconfig: dict[str, Any]) -> None:
+def test_production_shows_its_change_set_before_it_runs(samconfig: dict[str, Any]) -> None:
     assert samconfig["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
 
 
-def test_samconfig_grants_cloudformation_no_more_than_roles_without_names(samconfig: dict[str, Any]) -> None:
+def test_samconfig_grants_cloudformation_only_unnamed_roles(samconfig: dict[str, Any]) -> None:
     for environment in ("default", "prod"):
         assert samconfig[environment]["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
 
@@ -129,8 +129,10 @@ def test_validate_lints(samconfig: dict[str, Any]) -> None:
         assert samconfig[environment]["validate"]["parameters"]["lint"] is True
 
 
-def test_a_key_of_ones_own_encrypts_the_environment_of_every_function(resources: Resources) -> None:
-    functions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
+def test_a_given_key_encrypts_the_environment_of_every_function(resources: Resources) -> None:
+    functions = [
+        resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::Serverless::Function"
+    ]
     assert functions
     wanted = {"Fn::If": ["UseKmsKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
     assert all(function["KmsKeyArn"] == wanted for function in functions)

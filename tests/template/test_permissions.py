@@ -1,7 +1,7 @@
-"""Least privilege, as far as the template tells: no wildcards, one role per function, conditions where there are any.
+"""Least privilege in the template: no wildcards, one role per function, conditions where the service has them.
 
-That each right is used, and none is missing, is for those who use them: tests/functional/test_rights.py walks every
-path of a job under these roles.
+tests/functional/test_rights.py verifies that each permission is used and that none is missing: it runs every path of a
+job under these roles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WITHOUT_RESOURCES = {
     "FunctionPolicy": {"JoinVpc", "Trace"},
     "StateMachineRole": {"Log", "Trace"},
 }
-# They connect to no database.
+# These roles do not connect to a database.
 WITHOUT_DATABASE = {"IndexRole", "ReconcileRole"}
 
 
@@ -34,7 +34,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def statements_of(granting: dict[str, Any]) -> Iterator[Statement]:
-    """Of a managed policy or of all inline policies of a role, those under a condition included."""
+    """The statements of a managed policy, or of all inline policies of a role, including conditional ones."""
     properties = granting["Properties"]
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [properties])]
     for document in documents:
@@ -61,7 +61,7 @@ class TestEveryRoleAndPolicy:
         ]
         assert not [action for action in actions if "*" in action]
 
-    def test_reaches_all_resources_only_where_the_service_knows_none(self, resources: Resources, granting: str) -> None:
+    def test_allows_all_resources_only_for_actions_without_resources(self, resources: Resources, granting: str) -> None:
         everywhere = [
             statement for statement in statements_of(resources[granting]) if "*" in as_list(statement["Resource"])
         ]
@@ -74,7 +74,7 @@ class TestEveryRoleAndPolicy:
 
 
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
-def test_a_role_of_a_function_is_for_lambda_of_this_account_alone(resources: Resources, role: str) -> None:
+def test_only_lambda_of_this_account_may_assume_the_role_of_a_function(resources: Resources, role: str) -> None:
     assert resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
         {
             "Effect": "Allow",
@@ -85,7 +85,7 @@ def test_a_role_of_a_function_is_for_lambda_of_this_account_alone(resources: Res
     ]
 
 
-def test_the_role_of_the_state_machine_is_for_step_functions_of_this_account(resources: Resources) -> None:
+def test_only_step_functions_of_this_account_may_assume_the_role_of_the_state_machine(resources: Resources) -> None:
     assert resources["StateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
         {
             "Effect": "Allow",
@@ -98,7 +98,7 @@ def test_the_role_of_the_state_machine_is_for_step_functions_of_this_account(res
 
 
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
-def test_a_function_writes_to_its_own_log_group_alone(resources: Resources, role: str) -> None:
+def test_a_function_writes_only_to_its_own_log_group(resources: Resources, role: str) -> None:
     logging = [statement for statement in statements_of(resources[role]) if "logs:" in str(statement["Action"])]
     assert [statement["Resource"] for statement in logging] == [
         {"Fn::GetAtt": [f"{role.removesuffix('Role')}LogGroup", "Arn"]}
@@ -113,21 +113,21 @@ def test_a_function_shares_only_policies_of_this_template(resources: Resources, 
     assert resources[role]["Properties"]["ManagedPolicyArns"] == expected
 
 
-def test_every_function_has_a_role_of_its_own_and_there_are_no_others(resources: Resources) -> None:
+def test_every_function_has_its_own_role_and_no_other_roles_exist(resources: Resources) -> None:
     functions = [resource for resource in resources.values() if resource["Type"] == "AWS::Serverless::Function"]
     used = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions]
     assert sorted(used) == sorted(FUNCTION_ROLES)
     assert resources["StateMachine"]["Properties"]["Role"] == {"Fn::GetAtt": ["StateMachineRole", "Arn"]}
 
 
-def test_sam_adds_no_policy_behind_our_back(resources: Resources) -> None:
-    """With ``Role`` given, SAM writes no role; ``Policies`` beside it would be ignored without a word."""
+def test_sam_adds_no_policy(resources: Resources) -> None:
+    """With ``Role``, SAM creates no role and ignores ``Policies`` silently."""
     for resource in resources.values():
         if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::StateMachine"}:
             assert "Policies" not in resource["Properties"]
 
 
-def test_what_a_stack_may_do_without_is_granted_only_where_it_has_it(
+def test_permissions_of_optional_features_are_granted_only_with_the_feature(
     template: dict[str, Any], resources: Resources
 ) -> None:
     conditional = [
@@ -145,7 +145,7 @@ def test_what_a_stack_may_do_without_is_granted_only_where_it_has_it(
     }
     assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)
     assert {action for _, then, _ in conditional for action in as_list(then["Action"])} == set(CONDITIONAL)
-    # A policy without statements is refused: it must not exist where neither of its two is granted.
+    # IAM refuses a policy without statements, so this policy must not exist if neither of its statements is granted.
     assert resources["DatabasePolicy"]["Condition"] == "UseDatabaseRights"
     assert template["Conditions"]["UseDatabaseRights"] == {
         "Fn::Or": [{"Condition": "UsePostgresSecret"}, {"Condition": "UsePostgresIam"}]

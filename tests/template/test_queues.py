@@ -1,4 +1,4 @@
-"""How an event waits, is retried and at last is buried."""
+"""How an event waits, is retried, and finally goes to the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def properties(resources: Resources, name: str) -> dict[str, Any]:
     return found
 
 
-def test_these_are_all_queues(resources: Resources) -> None:
+def test_the_list_of_queues_is_complete(resources: Resources) -> None:
     assert {name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"} == set(QUEUES)
 
 
@@ -26,10 +26,10 @@ class TestEveryQueue:
     def test_is_encrypted(self, resources: Resources, queue: str) -> None:
         assert properties(resources, queue)["SqsManagedSseEnabled"] is True
 
-    def test_keeps_messages_as_long_as_sqs_can(self, resources: Resources, queue: str) -> None:
+    def test_keeps_messages_for_the_maximum_of_sqs(self, resources: Resources, queue: str) -> None:
         assert properties(resources, queue)["MessageRetentionPeriod"] == TWO_WEEKS
 
-    def test_refuses_everything_that_does_not_come_over_tls(self, resources: Resources, queue: str) -> None:
+    def test_refuses_requests_without_tls(self, resources: Resources, queue: str) -> None:
         policy = properties(resources, f"{queue}Policy")
         assert policy["Queues"] == [{"Ref": queue}]
         assert {
@@ -53,7 +53,7 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
     }
 
 
-def test_a_message_that_fails_five_times_is_buried(resources: Resources) -> None:
+def test_a_message_that_fails_five_times_goes_to_the_dead_letter_queue(resources: Resources) -> None:
     assert properties(resources, "IngestQueue")["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
         "maxReceiveCount": 5,
@@ -86,12 +86,12 @@ def test_only_s3_may_send_and_only_for_this_source_bucket_of_this_account(resour
     ]
 
 
-def test_nobody_is_allowed_to_send_to_the_dead_letter_queue_by_its_policy(resources: Resources) -> None:
+def test_the_policy_of_the_dead_letter_queue_allows_no_sender(resources: Resources) -> None:
     statements = properties(resources, "DeadLetterQueuePolicy")["PolicyDocument"]["Statement"]
     assert [statement["Effect"] for statement in statements] == ["Deny"]
 
 
-def test_the_function_takes_messages_and_reports_each_failure_by_itself(resources: Resources) -> None:
+def test_the_function_takes_batches_and_reports_each_failed_message(resources: Resources) -> None:
     assert properties(resources, "IngestFunction")["Events"] == {
         "Uploads": {
             "Type": "SQS",
@@ -107,7 +107,7 @@ def test_the_function_takes_messages_and_reports_each_failure_by_itself(resource
 
 
 @pytest.mark.parametrize("function", ["IngestFunction", "AbortFunction"])
-def test_an_event_that_came_without_the_queue_is_retried_twice_and_then_buried_too(
+def test_an_event_without_the_queue_is_retried_twice_and_then_goes_to_the_dead_letter_queue(
     resources: Resources, function: str
 ) -> None:
     assert properties(resources, function)["EventInvokeConfig"] == {

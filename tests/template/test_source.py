@@ -1,4 +1,4 @@
-"""How template.yaml is written: in two files, with parts that are written once. What is deployed is written out."""
+"""The source of template.yaml: two files, with shared parts. The deployed template repeats these parts."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ def test_every_condition_is_used(template: dict[str, Any]) -> None:
     assert unused == set()
 
 
-def test_the_included_file_holds_alarms_and_the_dashboard_alone(template: dict[str, Any]) -> None:
+def test_the_included_file_has_only_alarms_and_the_dashboard(template: dict[str, Any]) -> None:
     included = yaml.safe_load(INCLUDED.read_text(encoding="utf-8"))
-    assert {one["Type"] for one in included.values()} == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
+    assert {resource["Type"] for resource in included.values()} == {
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+    }
     assert included.items() <= template["Resources"].items()
 
 
-def test_the_included_file_has_only_what_cloudformation_reads_itself() -> None:
-    """Nothing writes it out: it is uploaded as it is."""
+def test_the_included_file_has_only_the_syntax_of_cloudformation() -> None:
+    """The file is uploaded unchanged."""
     events = list(yaml.parse(INCLUDED.read_text(encoding="utf-8"), yaml.SafeLoader))
     assert not [event for event in events if isinstance(event, yaml.AliasEvent)]
     assert not [event for event in events if getattr(event, "tag", None)]
 
 
 @pytest.mark.long
-def test_the_linter_finds_nothing_in_the_template_as_it_is_deployed(template: dict[str, Any], tmp_path: Path) -> None:
-    """The warnings that `sam validate --lint` leaves out are about how the template is written."""
+def test_the_linter_finds_nothing_in_the_deployed_template(template: dict[str, Any], tmp_path: Path) -> None:
+    """The warnings that `sam validate --lint` omits concern the source of the template only."""
     written_out = {**template, "Metadata": {**template["Metadata"]}}
     assert written_out["Metadata"].pop("cfn-lint") == {"config": {"ignore_checks": ["W1100", "W8001"]}}
     (tmp_path / "template.json").write_text(json.dumps(written_out))

@@ -1,4 +1,4 @@
-"""The state machine's definition, as it stands and as the template deploys it."""
+"""The definition of the state machine, in its file and in the deployed template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ State = dict[str, Any]
 
 TO_ABORT = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Abort"}]
 WAITING = {"IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "JitterStrategy", "ErrorEquals"}
-# How a Lambda function that did not answer is reported: by the service, by a limit or by a process that died.
+# The errors of a Lambda function that did not respond: from the service, from a limit, or from a killed process.
 OF_LAMBDA = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -40,7 +40,7 @@ OF_LAMBDA = {
 
 
 def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, State]]:
-    """Those of children included."""
+    """All states, including those of child executions."""
     for name, state in machine["States"].items():
         yield name, state
         if state["Type"] == "Map":
@@ -56,7 +56,7 @@ def maps_of(machine: dict[str, Any]) -> dict[str, State]:
 
 
 def tree(branch: type[errors.PenstockError]) -> set[str]:
-    return {branch.__name__}.union(*(tree(one) for one in branch.__subclasses__()))
+    return {branch.__name__}.union(*(tree(subclass) for subclass in branch.__subclasses__()))
 
 
 def retried(state: State) -> set[str]:
@@ -64,18 +64,18 @@ def retried(state: State) -> set[str]:
 
 
 class TestEveryTask:
-    def test_is_retried_for_exactly_what_may_go_better_next_time(self, machine: dict[str, Any]) -> None:
+    def test_is_retried_for_exactly_the_temporary_errors(self, machine: dict[str, Any]) -> None:
         for name, task in tasks_of(machine).items():
             expected = (
                 {"States.ALL"} if name == "Abort" else OF_LAMBDA | (tree(errors.RetryableError) - {"RetryableError"})
             )
             assert retried(task) == expected, name
 
-    def test_is_not_retried_where_the_same_call_fails_again(self, machine: dict[str, Any]) -> None:
+    def test_is_not_retried_for_permanent_errors(self, machine: dict[str, Any]) -> None:
         for name, task in tasks_of(machine).items():
             assert not retried(task) & tree(errors.PermanentError), name
 
-    def test_waits_longer_each_time_but_never_long_and_never_in_step_with_others(self, machine: dict[str, Any]) -> None:
+    def test_waits_with_backoff_a_limit_and_jitter(self, machine: dict[str, Any]) -> None:
         for _, state in states_of(machine):
             for retrier in state.get("Retry", []):
                 assert set(retrier) == WAITING
@@ -84,26 +84,28 @@ class TestEveryTask:
                 assert retrier["JitterStrategy"] == "FULL"
                 assert retrier["MaxDelaySeconds"] <= 300
 
-    def test_waits_for_hours_where_the_account_has_no_concurrency_left(self, machine: dict[str, Any]) -> None:
+    def test_waits_for_hours_if_the_account_has_no_concurrency_left(self, machine: dict[str, Any]) -> None:
         for name, task in tasks_of(machine).items():
             for retrier in task["Retry"]:
                 if "Lambda.TooManyRequestsException" in retrier["ErrorEquals"]:
                     waits = [min(2.0**attempt, retrier["MaxDelaySeconds"]) for attempt in range(retrier["MaxAttempts"])]
                     assert sum(waits) / 2 > 6 * 3600, name
 
-    def test_outwaits_a_lease_when_another_attempt_holds_the_job(self, machine: dict[str, Any]) -> None:
-        (retrier,) = [one for one in machine["States"]["Plan"]["Retry"] if "JobInProgressError" in one["ErrorEquals"]]
+    def test_waits_longer_than_a_lease_if_another_attempt_has_the_job(self, machine: dict[str, Any]) -> None:
+        (retrier,) = [
+            entry for entry in machine["States"]["Plan"]["Retry"] if "JobInProgressError" in entry["ErrorEquals"]
+        ]
         waits = [min(2**attempt, retrier["MaxDelaySeconds"]) for attempt in range(retrier["MaxAttempts"])]
         assert sum(waits) / 2 > 60  # full jitter halves the mean; a lease is 60 seconds
 
-    def test_is_given_up_only_after_the_longest_timeout_of_a_function(
+    def test_times_out_after_the_longest_timeout_of_a_function(
         self, machine: dict[str, Any], parameters: Resources
     ) -> None:
         for name, task in tasks_of(machine).items():
             assert max(parameters["Timeout"]["AllowedValues"]) < task["TimeoutSeconds"] <= 1000, name
             assert "HeartbeatSeconds" not in task, name
 
-    def test_leads_to_abort_whatever_happens(self, machine: dict[str, Any]) -> None:
+    def test_leads_to_abort_after_any_error(self, machine: dict[str, Any]) -> None:
         for name, state in machine["States"].items():
             if state["Type"] in {"Task", "Map"} and name != "Abort":
                 assert state["Catch"] == TO_ABORT, name
@@ -122,11 +124,11 @@ class TestEveryTask:
 
 
 class TestEveryMap:
-    def test_runs_children_of_their_own_that_may_take_fifteen_minutes(self, machine: dict[str, Any]) -> None:
+    def test_runs_child_executions_that_may_take_fifteen_minutes(self, machine: dict[str, Any]) -> None:
         for state in maps_of(machine).values():
             assert state["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 
-    def test_reads_json_lines_where_the_plan_says(self, machine: dict[str, Any]) -> None:
+    def test_reads_the_json_lines_that_the_plan_names(self, machine: dict[str, Any]) -> None:
         for state in maps_of(machine).values():
             assert state["ItemReader"] == {
                 "Resource": "arn:${Partition}:states:::s3:getObject",
@@ -134,17 +136,17 @@ class TestEveryMap:
                 "Parameters": {"Bucket.$": "$.plan.manifest.bucket", "Key.$": "$.plan.manifest.key"},
             }
 
-    def test_fails_with_the_first_item_that_fails_for_good(self, machine: dict[str, Any]) -> None:
+    def test_fails_with_the_first_item_that_fails_permanently(self, machine: dict[str, Any]) -> None:
         for state in maps_of(machine).values():
             assert state["ToleratedFailurePercentage"] == 0
 
-    def test_works_on_as_many_at_once_as_the_plan_says(self, machine: dict[str, Any], resources: Resources) -> None:
+    def test_has_the_concurrency_of_the_plan(self, machine: dict[str, Any], resources: Resources) -> None:
         for state in maps_of(machine).values():
             assert state["MaxConcurrencyPath"] == "$.plan.concurrency"
-        told = resources["PlanFunction"]["Properties"]["Environment"]["Variables"]
-        assert told["PENSTOCK_MAP_CONCURRENCY"] == {"Ref": "MapConcurrency"}
+        variables = resources["PlanFunction"]["Properties"]["Environment"]["Variables"]
+        assert variables["PENSTOCK_MAP_CONCURRENCY"] == {"Ref": "MapConcurrency"}
 
-    def test_hands_each_item_to_a_child_with_the_jobs_name(self, machine: dict[str, Any]) -> None:
+    def test_passes_each_item_and_the_job_to_a_child(self, machine: dict[str, Any]) -> None:
         selected = {name: state["ItemSelector"] for name, state in maps_of(machine).items()}
         job = {"job.$": "$.job", "attempt.$": "$.attempt"}
         assert selected == {
@@ -154,7 +156,7 @@ class TestEveryMap:
 
 
 class TestThePayload:
-    def test_keeps_nothing_of_a_map_whose_results_lie_in_the_work_bucket(self, machine: dict[str, Any]) -> None:
+    def test_drops_the_results_of_a_map_which_are_in_the_work_bucket(self, machine: dict[str, Any]) -> None:
         for state in maps_of(machine).values():
             assert state["ResultPath"] is None
             assert state["ResultWriter"] == {
@@ -164,17 +166,17 @@ class TestThePayload:
             (child,) = state["ItemProcessor"]["States"].values()
             assert child["OutputPath"] is None
 
-    def test_holds_no_more_than_the_last_answer_of_each_step(self, machine: dict[str, Any]) -> None:
+    def test_contains_only_the_last_answer_of_each_step(self, machine: dict[str, Any]) -> None:
         kept = {name: state["ResultPath"] for name, state in machine["States"].items() if "ResultPath" in state}
         assert kept == {
             "Plan": "$.plan", "Index": "$.index", "Sequence": "$.sequence",
             "Survey": None, "Work": None, "Finish": "$.finish", "Abort": None,
         }  # fmt: skip
 
-    def test_a_step_is_told_the_job_and_its_attempt_and_abort_the_error(self, machine: dict[str, Any]) -> None:
+    def test_a_step_gets_the_job_and_its_attempt_and_abort_also_the_error(self, machine: dict[str, Any]) -> None:
         job = {"job.$": "$.job", "attempt.$": "$.attempt"}
-        told = {name: state["Parameters"] for name, state in machine["States"].items() if state["Type"] == "Task"}
-        assert told == {
+        parameters = {name: state["Parameters"] for name, state in machine["States"].items() if state["Type"] == "Task"}
+        assert parameters == {
             "Plan": job,
             "Index": job,
             "Sequence": {**job, "span": None},
@@ -183,7 +185,7 @@ class TestThePayload:
         }
 
 
-class TestTheWay:
+class TestTheFlow:
     def test_begins_with_the_plan(self, machine: dict[str, Any]) -> None:
         assert machine["StartAt"] == "Plan"
 
@@ -211,12 +213,12 @@ class TestTheWay:
         assert indexed["Choices"] == [{"Variable": "$.index.done", "BooleanEquals": True, "Next": "Plan"}]
         assert indexed["Default"] == "Index"
 
-    def test_goes_on_with_a_sequence_until_every_span_is_in(self, machine: dict[str, Any]) -> None:
+    def test_repeats_a_sequence_until_every_span_is_delivered(self, machine: dict[str, Any]) -> None:
         sequenced = machine["States"]["Sequenced"]
         assert sequenced["Choices"] == [{"Variable": "$.sequence.done", "BooleanEquals": True, "Next": "Finish"}]
         assert sequenced["Default"] == "Sequence"
 
-    def test_begins_another_round_where_the_upload_cannot_be_completed(self, machine: dict[str, Any]) -> None:
+    def test_starts_another_round_if_the_upload_cannot_be_completed(self, machine: dict[str, Any]) -> None:
         finished = machine["States"]["Finished"]
         assert finished["Choices"] == [
             {"Variable": "$.finish.next", "StringEquals": "again", "Next": "Plan"},
@@ -243,7 +245,7 @@ class TestTheWay:
 def test_the_definition_is_in_the_amazon_states_language(
     template: dict[str, Any], machine: dict[str, Any], tmp_path: Path
 ) -> None:
-    """`sam validate --lint` does not look into a definition that lies in a file of its own."""
+    """`sam validate --lint` does not check a definition in a separate file."""
     names = template["Resources"]["StateMachine"]["Properties"]["DefinitionSubstitutions"]
     properties = {
         "RoleArn": "arn:aws:iam::123456789012:role/machine",
@@ -257,7 +259,7 @@ def test_the_definition_is_in_the_amazon_states_language(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_template_deploys_this_definition_with_every_name_filled_in(
+def test_the_template_deploys_this_definition_with_all_substitutions(
     template: dict[str, Any], machine: dict[str, Any]
 ) -> None:
     deployed = template["Resources"]["StateMachine"]["Properties"]
@@ -277,15 +279,17 @@ def test_the_machine_logs_errors_without_payloads_and_is_traced(resources: Resou
     assert deployed["Tracing"] == {"Enabled": True}
 
 
-def test_the_role_names_the_machine_that_it_belongs_to(resources: Resources) -> None:
+def test_the_role_names_its_state_machine(resources: Resources) -> None:
     name = resources["StateMachine"]["Properties"]["Name"]["Fn::Sub"]
     (policy,) = resources["StateMachineRole"]["Properties"]["Policies"]
-    (start,) = [one for one in policy["PolicyDocument"]["Statement"] if one.get("Sid") == "StartChildren"]
+    (start,) = [
+        statement for statement in policy["PolicyDocument"]["Statement"] if statement.get("Sid") == "StartChildren"
+    ]
     assert start["Resource"]["Fn::Sub"].endswith(f":stateMachine:{name}")
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT"])
-def test_abort_also_hears_of_executions_that_no_catch_can_see_end(resources: Resources, status: str) -> None:
+def test_abort_also_gets_the_end_of_executions_that_no_catch_handles(resources: Resources, status: str) -> None:
     pattern = resources["AbortFunction"]["Properties"]["Events"]["Ended"]["Properties"]["Pattern"]
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
