@@ -206,7 +206,7 @@ def test_a_service_without_checksums_of_the_whole_is_told_of_once(
         result = upload(big, other, "s3://lake/plain/", "--endpoint-url", plain)
         assert result.exit_code == 0
         assert stored(plain, "plain/big.bin") == BIG
-    assert result.stderr == "this service takes no CRC32 of the whole object: each part goes with its MD5\n"
+    assert result.stderr == "this service cannot verify the CRC32 of an object: each part is sent with its MD5\n"
 
 
 def test_a_service_that_refuses_checksums_of_the_whole_gets_none(proxy: FaultyS3, server: str, big: Path) -> None:
@@ -375,7 +375,7 @@ def test_nobody_at_the_endpoint_is_a_network_that_is_lost(proxy: FaultyS3, small
 
 
 def test_a_key_that_is_too_long_is_refused_before_anything_is_sent(proxy: FaultyS3, small: Path) -> None:
-    refused(upload(small, f"s3://lake/{'k' * 1025}"), "has 1,025 bytes; S3 takes 1,024", "shorter")
+    refused(upload(small, f"s3://lake/{'k' * 1025}"), "has 1,025 bytes; S3 allows 1,024", "shorter")
     assert proxy.log == []
 
 
@@ -424,11 +424,11 @@ def test_a_place_that_cannot_be_written_names_the_option(proxy: FaultyS3, big: P
     refused(upload(big, "s3://lake/x"), "cannot be written", "--state FILE")
 
 
-@pytest.mark.parametrize(("size", "message"), [("5MB", ""), ("4MiB", "outside what S3 allows"), ("6GiB", "outside")])
+@pytest.mark.parametrize(("size", "message"), [("5MB", ""), ("4MiB", "outside S3's limits"), ("6GiB", "outside")])
 def test_a_part_size_that_s3_refuses_is_refused(proxy: FaultyS3, big: Path, size: str, message: str) -> None:
     result = run("upload", big, "s3://lake/size", "--part-size", size)
     if message:
-        refused(result, message, "leave --part-size")
+        refused(result, message, "omit --part-size")
     else:
         assert result.exit_code == 0
 
@@ -575,7 +575,7 @@ def test_an_upload_that_was_aborted_begins_anew(proxy: FaultyS3, unfinished: str
     ).close()
     result = upload(big, f"s3://lake/{unfinished}")
     assert result.exit_code == 0
-    assert "beginning anew" in result.stderr
+    assert "starting again" in result.stderr
     assert stored(server, unfinished) == BIG
 
 

@@ -26,7 +26,7 @@ def test_what_is_written_comes_back(key: str, source: str, begun: float, proof: 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"penstock_upload"', "\x00" * 100, '"penstock_upload"'])
 def test_what_is_no_state_is_refused_by_name(text: str) -> None:
-    with pytest.raises(StateFileError, match=r"state\.json is not the state of an upload, or is damaged") as refused:
+    with pytest.raises(StateFileError, match=r"state\.json is damaged, or is not the state of an upload") as refused:
         from_text(text, "state.json")
     assert "--restart" in refused.value.hint
 
@@ -40,7 +40,7 @@ def test_a_state_cut_anywhere_is_refused(data: st.DataObject) -> None:
 
 def test_a_state_of_another_version_says_so() -> None:
     text = to_text(STATE).replace('"penstock_upload": 1', '"penstock_upload": 2')
-    with pytest.raises(StateFileError, match="in version 2; this Penstock knows version 1"):
+    with pytest.raises(StateFileError, match="of version 2; this release of Penstock reads version 1"):
         from_text(text, "state.json")
 
 
@@ -56,7 +56,7 @@ def test_a_field_that_is_missing_or_of_another_kind_is_refused(name: str, value:
 @pytest.mark.parametrize(
     ("now", "told"),
     [
-        (replace(IDENTITY, size=99), "it had 100 bytes and has 99"),
+        (replace(IDENTITY, size=99), "its size was 100 bytes and is now 99"),
         (replace(IDENTITY, mtime_ns=18), "modification time"),
         (replace(IDENTITY, samples=("aa", "bc")), "content"),
         (IDENTITY, ""),

@@ -126,7 +126,7 @@ def test_a_part_that_is_not_ours_is_sent_again(proof: Proof, damaged: bytes) -> 
 def test_parts_keep_the_size_they_were_begun_with_and_a_person_is_told(setting: Setting) -> None:
     setting.interrupted_after(2)
     assert setting.run(part_size=6 * MIB).kept == 2
-    assert "--restart changes that" in setting.progress.lines[0]
+    assert "use --restart to change it" in setting.progress.lines[0]
 
 
 @pytest.mark.parametrize("operation", ["send", "complete", "parts"])
@@ -169,7 +169,7 @@ def test_an_upload_that_is_gone_begins_anew(setting: Setting, other: bytes | Non
             TARGET, Content(), HeldBody(bytearray(other)), crc32=zlib.crc32(other), moved=KeptProgress().add
         )
     assert setting.run().sent == len(DATA)
-    assert "beginning anew" in setting.progress.lines[0]
+    assert "starting again" in setting.progress.lines[0]
     assert setting.service.objects[TARGET].data == DATA
 
 
@@ -182,7 +182,7 @@ def test_who_may_only_write_begins_anew_too(setting: Setting) -> None:
 
 def test_an_upload_that_somebody_ended_while_it_ran_says_so(setting: Setting) -> None:
     setting.service.before = lambda name: setting.service.uploads.clear() if name == "complete" else None
-    with pytest.raises(PublishConflictError, match="ended by somebody else"):
+    with pytest.raises(PublishConflictError, match="another process ended the upload"):
         setting.run()
 
 
@@ -289,7 +289,7 @@ def test_a_key_that_s3_cannot_have_is_refused_first(setting: Setting, length: in
     if fits:
         assert uploader.upload(order, setting.state).size == len(DATA)
     else:
-        with pytest.raises(RequestRefusedError, match="has 1,025 bytes; S3 takes 1,024"):
+        with pytest.raises(RequestRefusedError, match="has 1,025 bytes; S3 allows 1,024"):
             uploader.upload(order, setting.state)
         assert setting.service.sent == 0
 

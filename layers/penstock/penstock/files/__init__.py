@@ -1,1 +1,1 @@
-"""Files of this machine: each appears whole or not at all."""
+"""Local files that appear complete or not at all."""

@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""A file that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from penstock.files.errors import READ, file_errors
 from penstock.files.open_folder import OpenFolder, clear_empty_folder
 from penstock.files.temporary_names import TEMPORARY_PREFIX
 
-# What the user's umask leaves of it, as for any new file.
+# Reduced by the user's umask, as for any new file.
 _NEW_FILE = 0o666
 
 
 class AtomicFile:
-    """A file in the making, beside the one that it will be. Nobody sees it before ``publish``.
+    """A temporary file in the folder of the final one. ``publish`` renames it.
 
-    A file that it replaces leaves it its mode. Raises FileError, NameTakenError, DiskFullError.
+    It keeps the mode of a file that it replaces. Raises FileError, NameTakenError, DiskFullError.
     """
 
     def __init__(self, folder: OpenFolder, name: str) -> None:
@@ -43,7 +43,7 @@ class AtomicFile:
     ) -> None:
         with self._open:
             os.close(self.fd)
-            with suppress(FileNotFoundError):  # nothing to find after publish
+            with suppress(FileNotFoundError):  # published
                 os.unlink(self._temporary, dir_fd=self._parent)
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
@@ -55,22 +55,22 @@ class AtomicFile:
                 offset, rest = offset + written, rest[written:]
 
     def read(self) -> Iterator[bytes]:
-        """All that was written."""
+        """Yield the bytes written so far."""
         offset = 0
         while chunk := os.pread(self.fd, READ, offset):
             offset += len(chunk)
             yield chunk
 
     def publish(self, mtime_ns: int) -> None:
-        """Make it the file, on disk before its name is, with this mtime. Raises FileError, NameTakenError."""
+        """Set the mtime, flush the file to disk and rename it. Raises FileError, NameTakenError."""
         with file_errors(self._path):
             os.utime(self.fd, ns=(mtime_ns, mtime_ns))
             os.fsync(self.fd)
-            # Replaces a link, not what it leads to.
+            # Replaces a link, not its target.
             os.replace(self._temporary, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
 
     def _create(self) -> int:
-        # Before anything is fetched: what is in the way shows now, and what a private file becomes is private at once.
+        # Before any download: a folder of the same name is found at once, and a private file stays private throughout.
         mode = self._mode_of(self._existing())
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(self._temporary, flags, _NEW_FILE if mode is None else mode, dir_fd=self._parent)
@@ -79,7 +79,7 @@ class AtomicFile:
         return fd
 
     def _existing(self) -> os.stat_result | None:
-        """What has the name now, and is to be replaced."""
+        """Return the status of the file to replace; delete an empty folder of that name."""
         with suppress(FileNotFoundError):
             status = os.stat(self._name, dir_fd=self._parent, follow_symlinks=False)
             if not stat.S_ISDIR(status.st_mode):
@@ -89,12 +89,12 @@ class AtomicFile:
 
     @staticmethod
     def _mode_of(status: os.stat_result | None) -> int | None:
-        """None for a new file. Without set-user-id: the bytes are others'."""
+        """Return the mode to keep, without set-user-id, as the content is new; None for a new file."""
         return status.st_mode & 0o777 if status and stat.S_ISREG(status.st_mode) else None
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[AtomicFile]:
-    """One file, whose folder is made where there is none."""
+    """Open an AtomicFile at a path; its folder is created if it does not exist."""
     with closing(OpenFolder(str(path.parent))) as folder, AtomicFile(folder, path.name) as file:
         yield file

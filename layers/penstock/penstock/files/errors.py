@@ -23,7 +23,7 @@ _KIND_OF: Mapping[int, type[FileError]] = {
 
 @contextmanager
 def file_errors(path: str) -> Iterator[None]:
-    """Raise FileError with the path for OSError: DiskFullError, NameTakenError where something is in the way."""
+    """Raise FileError with the path for OSError; DiskFullError or NameTakenError where they apply."""
     try:
         yield
     except OSError as error:
@@ -31,5 +31,5 @@ def file_errors(path: str) -> Iterator[None]:
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:
-    """What tells a folder or file from all others, whatever path leads to it."""
+    """Identify a file or folder independently of its path."""
     return status.st_dev, status.st_ino

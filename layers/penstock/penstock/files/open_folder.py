@@ -1,4 +1,4 @@
-"""A folder that is written to, opened once: whatever links are swapped in on the way, nothing is written outside."""
+"""A destination folder that is opened once, so that a link created meanwhile cannot redirect a write outside it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from penstock.files.temporary_names import is_temporary
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-# Enough to go up from a folder that may not be listed; macOS has no such flag.
-_PASSING = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+# Also opens a folder without read permission. macOS has no such flag.
+_TRAVERSE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class OpenFolder:
-    """Made and opened when it is first written to. Threads may share it; ``close`` it at the end."""
+    """A folder that is created and opened at the first write. Threads may share it; ``close`` it at the end."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)  # noqa: PTH100  # resolve() would lose the link that the user named
@@ -33,23 +33,23 @@ class OpenFolder:
             self._fd = -1
 
     def path(self, name: str) -> str:
-        """Where a file of that name lies, for people."""
+        """Return the path of a file, to show."""
         return os.path.join(self._root, *name.split("/"))  # noqa: PTH118  # one spelling with LocalFolder
 
     @contextmanager
     def parent_of(self, name: str) -> Iterator[int]:
-        """A descriptor of the folder that holds a name; folders on the way are made. Raises FileError, NameTakenError.
+        """Open the parent folder of a name, and create missing folders. Raises FileError, NameTakenError.
 
-        Links on the way are followed as long as they stay in the folder.
+        Links to folders within this folder are followed.
         """
         with file_errors(self.path(name)), self._parent(name, make=True) as fd:
             yield fd
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a link. Raises FileError for a name that leads through a link: what lies behind it may have
-        another name here, by which it is to stay."""
-        gone = suppress(FileNotFoundError, NotADirectoryError)
-        with file_errors(self.path(name)), gone, self._parent(name, make=False) as parent:
+        """Delete a file or a link. Raises FileError for a path through a link: the file behind it may also have
+        another path here, under which it must be kept."""
+        missing = suppress(FileNotFoundError, NotADirectoryError)
+        with file_errors(self.path(name)), missing, self._parent(name, make=False) as parent:
             os.unlink(name.rpartition("/")[2], dir_fd=parent)
 
     @contextmanager
@@ -78,35 +78,35 @@ class OpenFolder:
         except FileNotFoundError:
             if not make:
                 raise
-            with suppress(FileExistsError):  # another thread has made it
+            with suppress(FileExistsError):  # another thread created it
                 os.mkdir(part, dir_fd=above)
             return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
         except OSError as error:
             if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
                 raise
         if not make and stat.S_ISLNK(os.stat(part, dir_fd=above, follow_symlinks=False).st_mode):
-            raise OSError(errno.ELOOP, f"{part!r} is a symbolic link, and nothing is deleted through one")
+            raise OSError(errno.ELOOP, f"{part!r} is a symbolic link; nothing is deleted through a link")
         return self._followed(above, part)
 
     def _followed(self, above: int, part: str) -> int:
-        """What a link leads to. It is judged by the folder that was opened, not by a path that may change."""
+        """Open the target of a link, and check the opened folder itself, as a path may change."""
         try:
             fd = os.open(part, _FOLDER, dir_fd=above)
         except NotADirectoryError as error:
-            raise NotADirectoryError(errno.ENOTDIR, f"{part!r} is a file, and no folder") from error
-        if _leads_to(fd, identity(os.fstat(self._fd))):
+            raise NotADirectoryError(errno.ENOTDIR, f"{part!r} is a file, not a folder") from error
+        if _is_within(fd, identity(os.fstat(self._fd))):
             return fd
         os.close(fd)
-        raise OSError(errno.EXDEV, f"the symbolic link {part!r} leads out of {self._root}")
+        raise OSError(errno.EXDEV, f"the symbolic link {part!r} points outside {self._root}")
 
 
 def clear_empty_folder(name: str, parent: int) -> None:
-    """Delete a folder in which only empty folders are, and files that a killed run has left in the making.
+    """Delete a folder that holds only empty folders and temporary files of a killed run.
 
-    Raises IsADirectoryError for a folder that holds anything else.
+    Raises IsADirectoryError for any other folder.
     """
     if any(not is_temporary(file) for _, _, files, _ in os.fwalk(name, dir_fd=parent) for file in files):
-        raise IsADirectoryError(errno.EISDIR, "a folder that holds files stands there")
+        raise IsADirectoryError(errno.EISDIR, "a folder with files has this name")
     try:
         for _, folders, files, fd in os.fwalk(name, topdown=False, dir_fd=parent):
             for file in files:
@@ -115,18 +115,18 @@ def clear_empty_folder(name: str, parent: int) -> None:
                 os.rmdir(folder, dir_fd=fd)
         os.rmdir(name, dir_fd=parent)
     except OSError as error:
-        raise IsADirectoryError(errno.EISDIR, f"a folder stands there: {error.strerror}") from error
+        raise IsADirectoryError(errno.EISDIR, f"a folder has this name: {error.strerror}") from error
 
 
-def _leads_to(fd: int, root: tuple[int, int]) -> bool:
-    """Whether a folder is ``root`` or lies in it: by going up, as the kernel does."""
-    here, at = identity(os.fstat(fd)), os.dup(fd)
+def _is_within(fd: int, root: tuple[int, int]) -> bool:
+    """Whether a folder is ``root`` or within it: follow ``..`` up to the root, as the kernel does."""
+    current, at = identity(os.fstat(fd)), os.dup(fd)
     try:
-        while here != root:
-            above = os.open("..", _PASSING, dir_fd=at)
+        while current != root:
+            above = os.open("..", _TRAVERSE, dir_fd=at)
             os.close(at)
-            at, below, here = above, here, identity(os.fstat(above))
-            if here == below:
+            at, below, current = above, current, identity(os.fstat(above))
+            if current == below:
                 return False
         return True
     finally:

@@ -1,4 +1,4 @@
-"""State files: small, whole after any crash, and each in one process's hands at a time."""
+"""State files: small, intact after any crash, and locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penstock.errors import FileError, StateFileError, UploadInProgressError
 
-_ELSEWHERE = "Choose a place that can be written with --state FILE."
+_CHOOSE_STATE = "Choose a writable path with --state FILE."
 
 
 class DiskStateFile:
@@ -33,14 +33,14 @@ class DiskStateFile:
             temporary.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
-            raise FileError(f"{path} cannot be written: {error.strerror}", hint=_ELSEWHERE) from error
+            raise FileError(f"{path} cannot be written: {error.strerror}", hint=_CHOOSE_STATE) from error
 
     def remove(self) -> None:
         Path(self.path).unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> str | None:
-    """The text of a state file; None where there is none. Raises StateFileError when it cannot be read as text."""
+    """Return the text of a state file, or None. Raises StateFileError if it cannot be read as text."""
     try:
         return path.read_text()
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def read_state(path: Path) -> str | None:
 
 
 def private(path: str, flags: int) -> int:
-    """An ``opener`` of files that nobody else may read, whatever the umask is and whoever made the file before."""
+    """An ``opener`` that makes a file private to the user, for any umask and also if the file exists."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
@@ -58,11 +58,11 @@ def private(path: str, flags: int) -> int:
 
 @contextmanager
 def hold_state(path: Path, what: str) -> Iterator[DiskStateFile]:
-    """A state file for this process alone, as long as the block runs or the process lives.
+    """Lock a state file until the block ends or the process dies.
 
-    Raises UploadInProgressError, which names ``what``, while another process holds it, and FileError.
+    Raises UploadInProgressError, which names ``what``, while another process holds the lock, and FileError.
     """
-    # The state itself is replaced by renaming, which a lock on it would not survive: a file beside it is locked.
+    # The state file is replaced by a rename, which would drop a lock on it: a separate file is locked instead.
     lock = path.with_name(f"{path.name}.lock")
     descriptor = _lock(lock, what)
     try:
@@ -73,7 +73,7 @@ def hold_state(path: Path, what: str) -> Iterator[DiskStateFile]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds a state file now."""
+    """Whether a process holds the lock of a state file."""
     try:
         with path.with_name(f"{path.name}.lock").open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,7 +85,7 @@ def is_held(path: Path) -> bool:
 
 
 def states_in(folder: Path) -> list[Path]:
-    """Every state file of a folder, in order."""
+    """List the state files of a folder, sorted."""
     return sorted(folder.glob("*.json")) if folder.is_dir() else []
 
 
@@ -96,18 +96,18 @@ def _lock(path: Path, what: str) -> int:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held it may have removed it while it was being opened: then it guards nothing.
-                if _stands(path, descriptor):
+                # Its last holder may have deleted the file after it was opened here. Then the lock guards nothing.
+                if _is_current(path, descriptor):
                     return descriptor
             except BlockingIOError as error:
                 os.close(descriptor)
                 raise UploadInProgressError(f"{what} is already being uploaded by another process") from error
             os.close(descriptor)
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror}", hint=_ELSEWHERE) from error
+        raise FileError(f"{path} cannot be written: {error.strerror}", hint=_CHOOSE_STATE) from error
 
 
-def _stands(path: Path, descriptor: int) -> bool:
+def _is_current(path: Path, descriptor: int) -> bool:
     try:
         return path.stat().st_ino == os.fstat(descriptor).st_ino
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def _stands(path: Path, descriptor: int) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename survives a power loss once its folder has reached the disk."""
+    """Flush a folder: only then does a rename in it survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

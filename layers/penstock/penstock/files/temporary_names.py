@@ -1,10 +1,10 @@
-"""Names of files that are being written."""
+"""Names of temporary files."""
 
 from __future__ import annotations
 
 import re
 
-# Files in the making are called so, and 16 hexadecimal digits more.
+# Followed by 16 hexadecimal digits.
 TEMPORARY_PREFIX = ".penstock-making-"
 
 
@@ -12,5 +12,5 @@ _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", re.ASCI
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a name, or the last part of one, is that of a file in the making. No other name is taken for one."""
+    """Whether the last part of a name is exactly that of a temporary file."""
     return _TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None

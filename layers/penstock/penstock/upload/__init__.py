@@ -1,1 +1,1 @@
-"""Uploads from this machine that go on where they stopped."""
+"""Resumable uploads from this machine."""

@@ -1,4 +1,4 @@
-"""What the bytes of a file are, part by part, and whether a service has the same."""
+"""Compare the parts of a local file with the parts and objects of a service."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from penstock.upload.worker_pool import Buffer, WorkerPool
 
 
 def same_part(part: ExistingPart, body: Body, crc32: int) -> bool:
-    """Whether a part that stands is made of these bytes: by its CRC32 where it is listed, else by its ETag.
+    """Whether an uploaded part holds these bytes: by its CRC32 if it is listed, otherwise by its ETag.
 
-    An ETag is the MD5 of the part, but not under SSE-KMS or SSE-C.
+    The ETag is the MD5 of the part, except under SSE-KMS and SSE-C.
     """
     if part.size != len(body):
         return False
@@ -28,10 +28,10 @@ def same_part(part: ExistingPart, body: Body, crc32: int) -> bool:
 
 
 def same_object(existing: ExistingObject, source: LocalSource, plan: FileParts, threads: int) -> int | None:
-    """The CRC32 of the file if an object is made of its bytes, by its own CRC32 or by the ETag of these parts; else
-    None. Reads the whole file.
+    """Return the CRC32 of the file if an object holds the same bytes, otherwise None. Reads the complete file.
 
-    The ETag of parts is the MD5 of their MD5s, https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
+    The object is compared by its CRC32, or by the ETag of these parts. A multipart ETag is the MD5 of the parts' MD5s,
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
     """
     if existing.size != plan.size:
         return None
@@ -51,14 +51,14 @@ def same_object(existing: ExistingObject, source: LocalSource, plan: FileParts, 
 
     WorkerPool(min(threads, plan.count)).run(work, range(1, plan.count + 1))
     crc32 = joined(parts)
-    whole = md5(b"".join(digests[number] for number in sorted(digests)), usedforsecurity=False)
-    same = existing.crc32 == crc32 or existing.etag == f"{whole.hexdigest()}-{plan.count}"
+    combined = md5(b"".join(digests[number] for number in sorted(digests)), usedforsecurity=False)
+    same = existing.crc32 == crc32 or existing.etag == f"{combined.hexdigest()}-{plan.count}"
     return crc32 if same else None
 
 
 def joined(parts: list[SentPart]) -> int:
-    """CRC32 of the bytes of all parts, in the order of their numbers."""
-    whole = 0
+    """Combine the CRC32s of all parts, in the order of their numbers."""
+    combined = 0
     for part in sorted(parts, key=lambda part: part.number):
-        whole = crc32_combine(whole, part.crc32, part.size)
-    return whole
+        combined = crc32_combine(combined, part.crc32, part.size)
+    return combined

@@ -1,4 +1,4 @@
-"""What is uploaded from this machine: files, and what comes through a pipe."""
+"""The sources of an upload: local files and pipes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from penstock.model.upload import FileIdentity
 
 SAMPLE = 64 * KIB
 
-_AGAIN = "Then run the same command again: it goes on where it stopped."
+_RESUME = "Then run the same command again: it resumes the upload."
 
 
 class OpenFile:
-    """Implements ``LocalSource`` on a file descriptor, so that the bytes stay those of the file that was opened."""
+    """Implements ``LocalSource`` on a file descriptor: all bytes come from the file that was opened."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = str(path)
         self._descriptor = descriptor
         self._stat = os.fstat(descriptor)
         if not stat.S_ISREG(self._stat.st_mode):
-            raise FileError(
-                f"{path} is not a regular file", hint=f"Send what comes out of it: penstock upload - ... < {path}"
-            )
+            raise FileError(f"{path} is not a regular file", hint=f"Upload its output: penstock upload - ... < {path}")
         size = self._stat.st_size
         starts = sorted({0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)})
         samples = tuple(sha256(os.pread(descriptor, SAMPLE, start)).hexdigest() for start in starts)
@@ -40,7 +38,7 @@ class OpenFile:
             try:
                 size = os.preadv(self._descriptor, [buffer[done:]], offset + done)
             except OSError as error:
-                raise FileError(f"{self.path} cannot be read: {error.strerror}", hint=_AGAIN) from error
+                raise FileError(f"{self.path} cannot be read: {error.strerror}", hint=_RESUME) from error
             if not size:
                 raise self._changed(f"it ends at byte {offset + done:,}, not at {self.identity.size:,}")
             done += size
@@ -51,29 +49,30 @@ class OpenFile:
             now = Path(self.path).stat()
         except FileNotFoundError as error:
             raise FileChangedError(
-                f"{self.path} vanished while it was read", hint=f"Nothing was published. Put it back. {_AGAIN}"
+                f"{self.path} was deleted or moved while it was read",
+                hint=f"Nothing was published. Restore the file. {_RESUME}",
             ) from error
         except OSError as error:
-            raise FileError(f"{self.path} cannot be read any more: {error.strerror}", hint=_AGAIN) from error
+            raise FileError(f"{self.path} can no longer be read: {error.strerror}", hint=_RESUME) from error
         if (now.st_dev, now.st_ino) != (self._stat.st_dev, self._stat.st_ino):
-            raise self._changed("another file took its place")
+            raise self._changed("another file replaced it")
         self._compare(now)
 
     def _compare(self, now: os.stat_result) -> None:
         if now.st_size != self._stat.st_size:
-            raise self._changed(f"it had {self._stat.st_size:,} bytes and has {now.st_size:,}")
+            raise self._changed(f"its size was {self._stat.st_size:,} bytes and is now {now.st_size:,}")
         if now.st_mtime_ns != self._stat.st_mtime_ns:
-            raise self._changed("somebody wrote to it")
+            raise self._changed("another process wrote to it")
 
     def _changed(self, how: str) -> FileChangedError:
         return FileChangedError(
             f"{self.path} changed while it was read: {how}",
-            hint="Nothing was published. Once the file is at rest, run the same command with --restart.",
+            hint="Nothing was published. When the file no longer changes, run the same command with --restart.",
         )
 
 
 def named(path: Path) -> Path:
-    """The absolute path of a file. Links stay: their names are what the person knows it by."""
+    """Return the absolute path of a file. Links are not resolved, so that the user recognises the path."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # pathlib would resolve links, or leave ".."
 
 
@@ -82,12 +81,14 @@ def open_file(path: Path) -> Iterator[OpenFile]:
     """Open a regular file; links are followed. Raises FileError with the system's reason."""
     absolute = named(path)
     if absolute.is_dir():
-        raise FileError(f"{path} is a folder", hint="Send a folder with `penstock sync`.")
+        raise FileError(f"{path} is a folder", hint="Upload a folder with `penstock sync`.")
     try:
-        # A pipe that nobody writes to would keep open() waiting.
+        # Without O_NONBLOCK, open() waits on a pipe that has no writer.
         descriptor = os.open(absolute, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}", hint="Correct the path, or its rights.") from error
+        raise FileError(
+            f"{path} cannot be read: {error.strerror}", hint="Correct the path or its permissions."
+        ) from error
     try:
         yield OpenFile(absolute, descriptor)
     finally:
@@ -95,7 +96,7 @@ def open_file(path: Path) -> Iterator[OpenFile]:
 
 
 class PipeReader:
-    """Fills buffers from a descriptor. Not from a Python file: a thread that waits on one cannot be left at exit."""
+    """Fills buffers from a descriptor. A thread that waits on a Python file would block the exit of the process."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

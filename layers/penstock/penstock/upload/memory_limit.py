@@ -1,4 +1,4 @@
-"""How much memory a container leaves to this process."""
+"""The memory limit of the container of this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOUNTED = Path("/sys/fs/cgroup")
 
 
 def memory_limit(own: Path = OWN, mounted: Path = MOUNTED) -> int | None:
-    """Bytes that the control groups of this process allow, the least of them; None where none limits it.
+    """Return the smallest memory limit of this process's control groups, in bytes; None if there is no limit.
 
     https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.max), cgroup-v1/memory.html (memory.limit_in_bytes).
     """
@@ -20,7 +20,7 @@ def memory_limit(own: Path = OWN, mounted: Path = MOUNTED) -> int | None:
 
 
 def _limits(line: str, mounted: Path) -> Iterator[int]:
-    """Of the group that a line names and of those around it. Within a container, only these may be visible."""
+    """Yield the limits of a line's group and its parents. Within a container, some of them may not be visible."""
     _, controllers, path = line.split(":", 2)
     if not controllers:
         root, name = mounted, "memory.max"

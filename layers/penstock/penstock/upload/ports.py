@@ -1,4 +1,4 @@
-"""What an upload needs: a source, a service, a state file."""
+"""The ports of an upload: a source, a service, a state file, progress."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from penstock.model.upload import ExistingObject, ExistingPart, FileIdentity, Op
 
 
 class LocalSource(Protocol):
-    """A file of this machine, open: what stood under its path when it was opened.
+    """An open local file: the one that its path named when it was opened.
 
-    Raises FileError, and FileChangedError once it is not what it was.
+    Raises FileError, and FileChangedError after the file has changed.
     """
 
     @property
     def path(self) -> str:
-        """Absolute."""
+        """The absolute path."""
 
     @property
     def identity(self) -> FileIdentity: ...
@@ -27,60 +27,60 @@ class LocalSource(Protocol):
         """Fill a buffer with the bytes from ``offset`` on. Used by several threads at once."""
 
     def check(self) -> None:
-        """See whether the file is still the one that was opened."""
+        """Check that the path still names the opened file, unchanged."""
 
 
 class UploadService(Protocol):
-    """Uploads in parts that any process may go on with. Raises PermanentError and ServiceUnavailableError."""
+    """Multipart uploads that any process can resume. Raises PermanentError and ServiceUnavailableError."""
 
     def begin(self, target: Target, content: Content) -> OpenUpload:
-        """Open an upload; where the service cannot prove the whole by its CRC32, each part is proven by its MD5."""
+        """Create an upload. If the service cannot verify the object by its CRC32, each part is verified by its MD5."""
 
     def parts(self, upload: OpenUpload) -> Mapping[int, ExistingPart] | None:
-        """Every part that the service has, by number; None when the upload was completed, aborted or has expired."""
+        """List the uploaded parts by number; None if the upload was completed or aborted, or has expired."""
 
     def send(self, upload: OpenUpload, number: int, body: Body, *, crc32: int, moved: Moved) -> str:
-        """Send a part, of which the service proves that it is what was meant; its ETag."""
+        """Send a part, which the service verifies; return its ETag."""
 
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
-        """Make all parts, in order, the object; None when the upload is gone."""
+        """Complete the upload with all parts, in order; None if the upload no longer exists."""
 
     def abort(self, upload: OpenUpload) -> None:
-        """Abort an upload, or find it gone."""
+        """Abort an upload. It may no longer exist."""
 
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         """Send a small object in one request."""
 
     def existing(self, target: Target) -> ExistingObject | None:
-        """What stands at a destination; None where nothing does."""
+        """Return the object at a destination, or None."""
 
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
-        """Every upload under a prefix that was neither completed nor aborted."""
+        """List the uploads under a prefix that were neither completed nor aborted."""
 
 
 class StateFile(Protocol):
-    """A small file on this machine's disk that survives a crash, held by this process alone."""
+    """A small local file that survives a crash, locked by this process."""
 
     @property
     def path(self) -> str: ...
 
     def load(self) -> str | None:
-        """What was saved last; None if nothing was. Raises StateFileError when it is no text."""
+        """Return the saved text, or None. Raises StateFileError if the file is not text."""
 
     def save(self, text: str) -> None:
-        """Replace all of it; after a crash it holds either this or what it held. Raises FileError."""
+        """Replace the text. After a crash the file holds the new or the previous text. Raises FileError."""
 
     def remove(self) -> None: ...
 
 
 class TransferProgress(Protocol):
-    """Whoever wants to know how far a transfer is. Used by several threads at once."""
+    """Follows a transfer. Used by several threads at once."""
 
     def add(self, size: int) -> None:
-        """So many bytes were moved."""
+        """Called with the number of bytes sent; negative when bytes must be resent."""
 
     def skip(self, size: int) -> None:
-        """So many bytes need not be moved."""
+        """Called with the number of bytes that need not be sent."""
 
     def tell(self, line: str) -> None:
-        """Something that a person should know."""
+        """Called with a notice for the user."""

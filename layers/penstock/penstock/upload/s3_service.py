@@ -1,4 +1,4 @@
-"""Resumable uploads to S3 and to compatible services: the write engine, with the errors of a command."""
+"""Resumable uploads to S3 and compatible services, through the write engine, with the errors of the command."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class S3UploadService:
         published = put_object(
             self._client, target, content, {}, body=body, crc32=crc32, moved=moved, errors=cli_errors
         )
-        assert published  # noqa: S101  # for mypy: without a condition, none can fail
+        assert published  # noqa: S101  # for mypy: None is for conditional writes only
         return published
 
     def existing(self, target: Target) -> ExistingObject | None:
@@ -113,5 +113,5 @@ class S3UploadService:
 
 
 def _now(headers: Mapping[str, str]) -> float:
-    """The service's clock: this machine's may be wrong."""
+    """Return the service's time. The clock of this machine may be wrong."""
     return parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else time.time()

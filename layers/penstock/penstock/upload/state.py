@@ -16,25 +16,25 @@ T = TypeVar("T")
 
 
 def to_text(state: UploadState) -> str:
-    """What is written."""
+    """Serialise a state."""
     return json.dumps({"penstock_upload": VERSION, **asdict(state)}, indent=1) + "\n"
 
 
 def from_text(text: str, path: str) -> UploadState:
-    """What was written. Raises StateFileError, which names ``path``, for anything else."""
+    """Parse a state. Raises StateFileError, which names ``path``, for any other text."""
     try:
         fields = json.loads(text)
         version = fields.pop("penstock_upload")
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise StateFileError(f"{path} is not the state of an upload, or is damaged") from error
+        raise StateFileError(f"{path} is damaged, or is not the state of an upload") from error
     if version != VERSION:
         raise StateFileError(
-            f"{path} is the state of an upload in version {version}; this Penstock knows version {VERSION}"
+            f"{path} is an upload state of version {version}; this release of Penstock reads version {VERSION}"
         )
     try:
         return _state(fields)
     except (ValueError, KeyError, TypeError) as error:
-        raise StateFileError(f"{path} is damaged: it lacks what an upload needs to go on ({error})") from error
+        raise StateFileError(f"{path} is damaged: a field is missing or invalid ({error})") from error
 
 
 def _state(fields: dict[str, object]) -> UploadState:
@@ -60,27 +60,27 @@ def _state(fields: dict[str, object]) -> UploadState:
 
 def _typed(value: object, kind: type[T]) -> T:
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
     return value
 
 
 def _positive(value: object) -> int:
     number = _typed(value, int)
     if number <= 0:
-        raise ValueError(f"{number} is no size")
+        raise ValueError(f"{number} is not a valid size")
     return number
 
 
 def changes(then: FileIdentity, now: FileIdentity) -> str:
-    """In words, what tells that a file has changed; empty if nothing does.
+    """Describe how a file has changed; empty if it has not.
 
-    Another inode alone does not: some file systems give a new one after every mount, and each part is compared with
-    the file's bytes before it is taken for sent.
+    A different inode alone is not a change: some file systems assign new ones after every mount, and each part is
+    compared with the file's bytes before it counts as sent.
     """
     if then.size != now.size:
-        return f"it had {then.size:,} bytes and has {now.size:,}"
+        return f"its size was {then.size:,} bytes and is now {now.size:,}"
     if then.mtime_ns != now.mtime_ns:
-        return "its modification time is another"
+        return "its modification time is different"
     if then.samples != now.samples:
-        return "its content is another"
+        return "its content is different"
     return ""

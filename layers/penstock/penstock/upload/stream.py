@@ -1,4 +1,4 @@
-"""Sending what comes out of a pipe: its length is not known, and nothing of it can be read twice."""
+"""Upload a pipe: its length is not known, and its bytes cannot be read twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.upload.uploader import UploadResult, check_key
 from penstock.upload.worker_pool import Buffer, WorkerPool
 
 ReadInto = Callable[[memoryview], int]
-"""Fills a buffer as far as the stream goes; the number of bytes, less than asked for only at its end."""
+"""Fills a buffer and returns the number of bytes, which is less than its size only at the end of the stream."""
 
 
 def upload_stream(
@@ -31,9 +31,9 @@ def upload_stream(
     progress: TransferProgress,
     plan: StreamPlan,
 ) -> UploadResult:
-    """Send a stream to its end: in one request if it is no longer than the first part. Memory: threads x largest part.
+    """Send a stream, in one request if it is shorter than the first part. Memory: threads x largest part.
 
-    Whatever interrupts it aborts the upload: it cannot go on. Raises as `Uploader.upload` does.
+    Any interruption aborts the upload, as it cannot be resumed. Raises the errors of `Uploader.upload`.
     """
     check_key(target)
     first = bytearray(plan.parts.size(1))
@@ -41,22 +41,22 @@ def upload_stream(
         size = read_into(view)
     if size < len(first):
         del first[size:]
-        made = service.put(target, content, HeldBody(first), crc32=crc32_of(first), moved=progress.add)
-        return UploadResult(target, size, size, 0, 0, made.etag, made.version_id, made.crc32)
+        published = service.put(target, content, HeldBody(first), crc32=crc32_of(first), moved=progress.add)
+        return UploadResult(target, size, size, 0, 0, published.etag, published.version_id, published.crc32)
     upload = service.begin(target, content)
     try:
         parts = _Stream(read_into, first, plan.parts).send(upload, service, progress, plan.threads)
         crc32 = joined(parts)
-        published = service.complete(upload, parts, crc32=crc32)
+        completed = service.complete(upload, parts, crc32=crc32)
     except BaseException as error:
         _abort(service, upload, error)
         raise
-    if published is None:
+    if completed is None:
         raise PublishConflictError(
-            f"the upload to {target.uri} was ended by somebody else", hint="Run the same command again."
+            f"another process ended the upload to {target.uri}", hint="Run the same command again."
         )
     size = sum(part.size for part in parts)
-    return UploadResult(target, size, size, len(parts), 0, published.etag, published.version_id, crc32)
+    return UploadResult(target, size, size, len(parts), 0, completed.etag, completed.version_id, crc32)
 
 
 def _abort(service: UploadService, upload: OpenUpload, cause: BaseException) -> None:
@@ -67,7 +67,7 @@ def _abort(service: UploadService, upload: OpenUpload, cause: BaseException) -> 
 
 
 class _Stream:
-    """Hands out the parts of a stream in order, to one thread at a time. The first has been read already."""
+    """Reads the parts of a stream in order, for one thread at a time. The first part is already read."""
 
     def __init__(self, read_into: ReadInto, first: bytearray, plan: PartPlan) -> None:
         self._read_into = read_into

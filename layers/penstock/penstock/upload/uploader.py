@@ -1,8 +1,8 @@
-"""Sending a file so that it can be interrupted anywhere, and go on.
+"""Upload a file so that any interruption can be resumed.
 
-What a service has is asked of the service (its list of parts), never remembered: a part that it has, with the size and
-the checksum of our bytes, is not sent again; any other is. So the object is that of the file's bytes whatever happened
-between two runs, and nothing need be written down but the upload's id.
+The service's list of parts decides what to send; the state file records only the upload's id. A listed part with the
+size and the checksum of the file's bytes is kept; any other part is sent again. So the object always holds the file's
+bytes, whatever happened between two runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from penstock.upload.worker_pool import Buffer, WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What to send where. ``part_size`` 0 chooses; ``restart`` gives up what was begun before."""
+    """What to send where. ``part_size`` 0 selects a suitable size; ``restart`` discards an earlier upload."""
 
     source: LocalSource
     target: Target
@@ -44,9 +44,9 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What became of a file of ``size`` bytes, of which ``sent`` went over the network now.
+    """The result for a file of ``size`` bytes, of which this run sent ``sent``.
 
-    ``parts`` is 0 for a single PUT; ``kept`` of them were there before.
+    ``parts`` is 0 for a single PUT; ``kept`` is the number of parts that S3 already had.
     """
 
     target: Target
@@ -60,9 +60,9 @@ class UploadResult:
 
 
 class Uploader:
-    """Sends files, each on ``threads`` threads. Memory: a piece a thread, as each part is read twice: to hash, to send.
+    """Sends files, each on ``threads`` threads. Memory: a piece a thread; each part is read twice: to hash and to send.
 
-    ``endpoint`` is what a state remembers of the service, ``clock`` answers Unix seconds.
+    The state records ``endpoint``; ``clock`` returns Unix seconds.
     """
 
     def __init__(
@@ -79,114 +79,127 @@ class Uploader:
         self._threads = threads
         self._endpoint = endpoint
         self._clock = clock
-        self._told_weaker = False
+        self._warned_md5 = False
 
-    def upload(self, order: UploadRequest, file: StateFile, *, keep_state: bool = False) -> UploadResult:
-        """Send a file, or go on with what the state ``file`` remembers of it.
+    def upload(self, request: UploadRequest, file: StateFile, *, keep_state: bool = False) -> UploadResult:
+        """Send a file, or resume the upload that the state ``file`` records.
 
-        ``keep_state`` leaves the state of a finished upload for the caller to remove, so that a command of several
-        files that is run again knows which of them stand.
+        ``keep_state`` leaves the state of a finished upload for the caller to remove. A command with several files can
+        then be run again and skip the finished ones.
 
-        Raises FileChangedError for a source that is not what it was, FileError, StateFileError, ConfigurationError,
-        AccessDeniedError, DestinationMissingError, ServiceUnavailableError: after each, what was sent stays.
+        Raises FileChangedError for a changed source, FileError, StateFileError, ConfigurationError, AccessDeniedError,
+        DestinationMissingError, ServiceUnavailableError. After each of them, the parts sent are kept.
         """
-        check_key(order.target)
-        plan = plan_file(order.source.identity.size, part_size=order.part_size)
-        if order.restart:
-            self._give_up(file)
-        state = self._remembered(order, file)
-        sent = self._done_before(state) if state and state.etag else None
+        check_key(request.target)
+        plan = plan_file(request.source.identity.size, part_size=request.part_size)
+        if request.restart:
+            self._discard(file)
+        state = self._load_state(request, file)
+        sent = self._published_before(state) if state and state.etag else None
         if sent is None and state and state.etag:
             state = None
         if sent is None:
-            sent = self._put(order) if state is None and plan.count <= 1 else self._go_on(order, file, plan, state)
+            sent = self._put(request) if state is None and plan.count <= 1 else self._resume(request, file, plan, state)
         if keep_state:
-            file.save(to_text(self._state(order, plan, "", Proof.CRC32, etag=sent.etag)))
+            file.save(to_text(self._state(request, plan, "", Proof.CRC32, etag=sent.etag)))
         else:
             file.remove()
         return sent
 
-    def _remembered(self, order: UploadRequest, file: StateFile) -> UploadState | None:
-        """What was begun, if it is of this file as it is now."""
+    def _load_state(self, request: UploadRequest, file: StateFile) -> UploadState | None:
+        """Load the state of an earlier upload of this file; None if there is none, or the file changed after it."""
         text = file.load()
         if text is None:
             return None
         state = from_text(text, file.path)
-        if (state.source, state.target) != (order.source.path, order.target):
+        if (state.source, state.target) != (request.source.path, request.target):
             raise StateFileError(
                 f"{file.path} is the state of another upload: {state.source} to {state.target.uri}",
-                hint="Choose another --state, or give up the other upload with --restart.",
+                hint="Choose another --state, or discard the other upload with --restart.",
             )
-        changed = changes(state.identity, order.source.identity)
+        changed = changes(state.identity, request.source.identity)
         if changed and state.etag:
             return None
         if changed:
             raise FileChangedError(
-                f"{order.source.path} has changed since its upload to {order.target.uri} was begun: {changed}",
-                hint="Begin anew with --restart, or put the file back as it was.",
+                f"{request.source.path} has changed since its upload to {request.target.uri} started: {changed}",
+                hint="Start again with --restart, or restore the file.",
             )
         return state
 
-    def _give_up(self, file: StateFile) -> None:
-        """Abort what was begun; a state that cannot be read is only forgotten."""
+    def _discard(self, file: StateFile) -> None:
+        """Abort the earlier upload. A state that cannot be read is only removed."""
         try:
             text = file.load()
             state = from_text(text, file.path) if text is not None else None
             if state and state.upload_id:
                 self._service.abort(state.upload)
         except PermanentError as error:
-            self._progress.tell(f"{error}; `penstock uploads` lists what it may have left")
+            self._progress.tell(f"{error}; parts may remain: list them with `penstock uploads`")
         file.remove()
 
-    def _done_before(self, state: UploadState) -> UploadResult | None:
-        """The object that an earlier run of the command has left, if it still stands."""
+    def _published_before(self, state: UploadState) -> UploadResult | None:
+        """Return the object that an earlier run published, if it still exists."""
         existing = self._service.existing(state.target)
         if existing is None or existing.etag != state.etag:
             return None
         self._progress.skip(existing.size)
         return UploadResult(state.target, existing.size, 0, 0, 0, existing.etag, existing.version_id, existing.crc32)
 
-    def _put(self, order: UploadRequest) -> UploadResult:
-        body = FileBody(order.source.read_into, 0, order.source.identity.size, bytearray(PIECE))
+    def _put(self, request: UploadRequest) -> UploadResult:
+        body = FileBody(request.source.read_into, 0, request.source.identity.size, bytearray(PIECE))
         crc32 = crc32_of(body)
-        order.source.check()
-        made = self._service.put(order.target, order.content, body, crc32=crc32, moved=self._progress.add)
-        return UploadResult(order.target, made.size, made.size, 0, 0, made.etag, made.version_id, made.crc32)
+        request.source.check()
+        published = self._service.put(request.target, request.content, body, crc32=crc32, moved=self._progress.add)
+        return UploadResult(
+            request.target, published.size, published.size, 0, 0, published.etag, published.version_id, published.crc32
+        )
 
-    def _go_on(self, order: UploadRequest, file: StateFile, plan: FileParts, state: UploadState | None) -> UploadResult:
+    def _resume(
+        self, request: UploadRequest, file: StateFile, plan: FileParts, state: UploadState | None
+    ) -> UploadResult:
         existing = self._service.parts(state.upload) if state else None
         if state and existing is None:
-            if found := self._completed_before(order.source, state):
+            if found := self._completed_before(request.source, state):
                 self._progress.skip(plan.size)
                 return found
             self._progress.tell(
-                f"what was sent to {order.target.uri} before is gone (aborted, expired): beginning anew"
+                f"the earlier upload to {request.target.uri} was aborted or has expired: starting again"
             )
             state = None
         if state is None:
-            state = self._begin(order, file, plan)
-        elif order.part_size not in (0, state.part_size):
-            self._progress.tell(f"going on in parts of {state.part_size:,} bytes, as begun; --restart changes that")
-        if state.proof is Proof.MD5 and not self._told_weaker:
-            self._told_weaker = True
-            self._progress.tell("this service takes no CRC32 of the whole object: each part goes with its MD5")
-        parts, kept = self._send_parts(order.source, state, existing or {})
+            state = self._begin(request, file, plan)
+        elif request.part_size not in (0, state.part_size):
+            self._progress.tell(
+                f"resuming with the earlier part size of {state.part_size:,} bytes; use --restart to change it"
+            )
+        if state.proof is Proof.MD5 and not self._warned_md5:
+            self._warned_md5 = True
+            self._progress.tell("this service cannot verify the CRC32 of an object: each part is sent with its MD5")
+        parts, kept = self._send_parts(request.source, state, existing or {})
         sent = sum(part.size for part in parts if part.number not in kept)
-        made = self._service.complete(state.upload, parts, crc32=joined(parts))
-        if made is None:
-            # An earlier try may have completed it although its answer was lost.
-            if found := self._completed_before(order.source, state):
+        published = self._service.complete(state.upload, parts, crc32=joined(parts))
+        if published is None:
+            # An earlier request may have completed it, and its response was lost.
+            if found := self._completed_before(request.source, state):
                 return replace(found, sent=sent)
             raise PublishConflictError(
-                f"the upload to {order.target.uri} was ended by somebody else", hint="Run the same command again."
+                f"another process ended the upload to {request.target.uri}", hint="Run the same command again."
             )
         return UploadResult(
-            order.target, made.size, sent, made.parts, len(kept), made.etag, made.version_id, made.crc32
+            request.target,
+            published.size,
+            sent,
+            published.parts,
+            len(kept),
+            published.etag,
+            published.version_id,
+            published.crc32,
         )
 
-    def _begin(self, order: UploadRequest, file: StateFile, plan: FileParts) -> UploadState:
-        upload = self._service.begin(order.target, order.content)
-        state = self._state(order, plan, upload.id, upload.proof)
+    def _begin(self, request: UploadRequest, file: StateFile, plan: FileParts) -> UploadState:
+        upload = self._service.begin(request.target, request.content)
+        state = self._state(request, plan, upload.id, upload.proof)
         try:
             file.save(to_text(state))
         except PenstockError:
@@ -195,12 +208,12 @@ class Uploader:
         return state
 
     def _state(
-        self, order: UploadRequest, plan: FileParts, upload_id: str, proof: Proof, *, etag: str = ""
+        self, request: UploadRequest, plan: FileParts, upload_id: str, proof: Proof, *, etag: str = ""
     ) -> UploadState:
         return UploadState(
-            source=order.source.path,
-            identity=order.source.identity,
-            target=order.target,
+            source=request.source.path,
+            identity=request.source.identity,
+            target=request.target,
             endpoint=self._endpoint,
             begun=self._clock(),
             part_size=plan.part_size,
@@ -212,7 +225,7 @@ class Uploader:
     def _send_parts(
         self, source: LocalSource, state: UploadState, existing: Mapping[int, ExistingPart]
     ) -> tuple[list[SentPart], set[int]]:
-        """Every part of the file in order, and the numbers of those that were there."""
+        """Send the missing parts; return all parts in order, and the numbers of those that S3 already had."""
         plan = FileParts(source.identity.size, state.part_size)
         parts: list[SentPart] = []
         kept: set[int] = set()
@@ -220,9 +233,9 @@ class Uploader:
         def work(number: int, buffer: Buffer) -> None:
             body = FileBody(source.read_into, plan.offset(number), plan.length(number), buffer.of(PIECE))
             crc32 = crc32_of(body)
-            there = existing.get(number)
-            if there and same_part(there, body, crc32):
-                etag = there.etag
+            existing_part = existing.get(number)
+            if existing_part and same_part(existing_part, body, crc32):
+                etag = existing_part.etag
                 kept.add(number)
                 self._progress.skip(len(body))
             else:
@@ -234,11 +247,11 @@ class Uploader:
         return sorted(parts, key=lambda part: part.number), kept
 
     def _completed_before(self, source: LocalSource, state: UploadState) -> UploadResult | None:
-        """The object, if it already is what this upload was to make: it was completed, but not noted here."""
+        """Return the object if it already holds the file: the upload was completed, but its response was lost."""
         try:
             existing = self._service.existing(state.target)
         except AccessDeniedError:
-            return None  # who may only write cannot know; the file is sent once more
+            return None  # without permission to read, the file is sent again
         plan = FileParts(source.identity.size, state.part_size)
         crc32 = same_object(existing, source, plan, self._threads) if existing else None
         if existing is None or crc32 is None:
@@ -250,9 +263,9 @@ class Uploader:
 
 
 def check_key(target: Target) -> None:
-    """Raise RequestRefusedError for a key that S3 cannot have."""
+    """Raise RequestRefusedError for a key that is too long for S3."""
     size = len(target.key.encode())
     if size > S3.max_key:
         raise RequestRefusedError(
-            f"the key {target.key[:40]}... has {size:,} bytes; S3 takes {S3.max_key:,}", hint="Choose a shorter key."
+            f"the key {target.key[:40]}... has {size:,} bytes; S3 allows {S3.max_key:,}", hint="Choose a shorter key."
         )

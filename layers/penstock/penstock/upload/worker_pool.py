@@ -1,4 +1,4 @@
-"""Threads that take one part each, until none is left."""
+"""Threads that process parts, one at a time each, until none is left."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 
 class Buffer:
-    """Memory that is used again and again, of the size that it was last asked for."""
+    """Reusable memory of the size last requested."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def of(self, size: int) -> bytearray:
-        """``size`` bytes of it, valid until it is asked for again. All parts but the last have one size."""
+        """Return ``size`` bytes, valid until the next call. All parts except the last have the same size."""
         if len(self._data) != size:
-            self._data = bytearray()  # freed before more is taken
+            self._data = bytearray()  # freed before the next allocation
             self._data = bytearray(size)
         return self._data
 
@@ -25,9 +25,9 @@ Work: TypeAlias = Callable[[int, Buffer], None]
 
 
 class WorkerPool:
-    """So many threads, each with one buffer of its own: memory is threads x what they ask for.
+    """``threads`` threads with one buffer each. Memory: threads x buffer size.
 
-    They are daemons: a part under way does not keep a process alive that was told to end.
+    The threads are daemons: a part in progress does not keep an interrupted process alive.
     """
 
     def __init__(self, threads: int) -> None:
@@ -37,9 +37,9 @@ class WorkerPool:
         self._stopped = False
 
     def run(self, work: Work, numbers: Iterable[int]) -> None:
-        """Do ``work`` for every number, in about that order. The first error stops the rest and is raised.
+        """Call ``work`` with every number, in about that order. The first error stops the others and is raised.
 
-        Parts under way are waited for, but not on KeyboardInterrupt: they may take long, and are sent again.
+        Parts in progress are waited for, except on KeyboardInterrupt: they may take long, and are sent again later.
         """
         turns = iter(numbers)
         threads = [Thread(target=self._take_turns, args=(work, turns), daemon=True) for _ in range(self._threads)]
@@ -58,7 +58,7 @@ class WorkerPool:
         while (number := self._next(turns)) is not None:
             try:
                 work(number, buffer)
-            except BaseException as error:  # noqa: BLE001  # raised again by run(), in the thread that asked
+            except BaseException as error:  # noqa: BLE001  # raised again by run(), in the caller's thread
                 self._errors.append(error)
                 self._stopped = True
 
