@@ -570,7 +570,7 @@ def test_json_and_the_data_cannot_both_go_to_standard_output(file: Path) -> None
 def test_an_arn_is_refused_with_what_to_give_instead(file: Path, tmp_path: Path, place: str) -> None:
     arn = "s3://arn:aws:s3:us-east-1:000000000000:accesspoint/mine/a.csv.gz"
     result = run(arn, "--to", tmp_path / "a") if place == "source" else run(file, "--to", arn)
-    refused(result, f"{arn}: an ARN cannot stand for a bucket here", "the access point's alias")
+    refused(result, f"{arn}: an ARN cannot be used as a bucket name", "the access point's alias")
 
 
 @pytest.mark.parametrize(

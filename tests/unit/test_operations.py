@@ -172,7 +172,7 @@ def test_a_job_that_another_route_has_superseded_says_so_when_it_is_redriven(pla
     job = plant.end("a.gz", JobState.FAILED)
     plant.jobs.reopen(plant.jobs.jobs[job.id])
     plant.jobs.supersede(job.id, "0a1b")
-    with pytest.raises(JobStandsError, match=r"was superseded: the route of its source has changed.* job 0a1b"):
+    with pytest.raises(JobStandsError, match=r"was superseded: the route of the source has changed.* job 0a1b"):
         plant.redrive(job)
 
 

@@ -11,7 +11,7 @@ from penstock.sync.locations import Folder, Prefix, parse
 from penstock_cli.params import S3_URI
 
 ARN = "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/ap/key"
-REFUSED = [(ARN, "an ARN cannot stand for a bucket"), ("s3://Bad Bucket/x", "'Bad Bucket' is not a bucket name")]
+REFUSED = [(ARN, "an ARN cannot be used as a bucket name"), ("s3://Bad Bucket/x", "'Bad Bucket' is not a bucket name")]
 
 
 def test_a_uri_has_a_bucket_and_a_key() -> None:

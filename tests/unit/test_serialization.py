@@ -240,7 +240,7 @@ def test_what_a_later_release_added_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"kind": "Cut"}, "it is a Cut"), ({"version": 2}, "a later release wrote it, in form 2")],
+    [({"kind": "Cut"}, "the document is a Cut"), ({"version": 2}, "a later release wrote version 2")],
 )
 def test_a_document_of_another_kind_or_a_later_form_is_refused(change: dict[str, object], reason: str) -> None:
     with pytest.raises(RequestRefusedError, match=reason):

@@ -1,1 +1,1 @@
-"""Frozen values that pass between the parts of Penstock."""
+"""Frozen values that the parts of Penstock exchange."""

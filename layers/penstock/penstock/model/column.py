@@ -1,5 +1,5 @@
-"""The columns of tables: as routes declare them, as samples suggest them, and as existing tables hold them; and the
-fields of records that no column takes."""
+"""The columns of tables: declared by routes, inferred from samples, or read from existing tables. Also counts of
+fields that have no column."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How an existing table holds a column.
+    """How an existing table stores a column.
 
-    ``type`` is None for types that only the database reads: uuid, inet, an enum, an array.
-    ``places``: digits behind the point of a number, or of a second; None: any. The database would round, not refuse.
-    ``length``: characters of a text; None: any. The database would cut blanks off, not refuse.
-    ``zoned``: times keep their zone, or are at least converted to UTC by the database.
-    ``times``: a type that only the database reads, and that contains dates or times, such as an array of them.
+    ``type`` is None for types that only the database parses: uuid, inet, an enum, an array.
+    ``places``: decimal places of a number or of seconds; None: any. The database rounds instead of refusing.
+    ``length``: maximum characters of a text; None: any. The database removes trailing blanks instead of refusing.
+    ``zoned``: times keep their zone, or the database converts them to UTC.
+    ``times``: a type that only the database parses, and that contains dates or times, such as an array of them.
     ``array``: a list of values, such as ``integer[]``.
-    ``spellings``: see `Column`; set where Penstock made the column itself, by inference.
-    ``filled``: the database fills the column itself: it is generated, or an identity.
-    ``in_bytes``: ``length`` counts bytes. ``unsigned``: a number that may not be below zero.
-    ``smallest``: of an interval, the smallest field that it keeps, such as ``day``.
-    ``form``: ``list``, ``range``, ``multirange`` or ``row``, where a value has ``parts``: an element, a bound, or all
-    fields.
+    ``spellings``: see `Column`; set if Penstock created the column by inference.
+    ``filled``: the database fills the column: it is generated, or an identity.
+    ``in_bytes``: ``length`` counts bytes. ``unsigned``: a number that may not be negative.
+    ``smallest``: the smallest field that an interval keeps, such as ``day``.
+    ``form``: ``list``, ``range``, ``multirange`` or ``row``, for a value with ``parts``: its element, its bound, or all
+    its fields.
     """
 
     type: ColumnType | None = ColumnType.TEXT
@@ -56,18 +56,18 @@ class Storage:
     parts: tuple[Storage, ...] = ()
 
 
-# The name of a column that stands for fields of any name, where a destination takes those.
+# The name of a column for fields of any name, for destinations that accept them.
 ANY = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. ``source`` is the field of the record it comes from (default: its own name);
-    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps, ISO 8601
-    where there are none.
+    """One column of a table. ``source`` is the field of the record (default: the column's name);
+    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps (default: ISO 8601).
 
-    ``spellings`` name the only forms of text that an inferred column takes (see `tables.spellings`); a declared one has
-    none. ``storage`` is how an existing table holds the column, once it was looked at. Neither is part of a route.
+    ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
+    column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
+    route.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Column:
     storage: Storage | None = None
 
 
-# Names of fields that a receipt lists, and characters of each.
+# The maximum number of field names in a receipt, and of characters of each.
 LISTED, NAME_LENGTH = 20, 100
 
 
@@ -88,9 +88,9 @@ LISTED, NAME_LENGTH = 20, 100
 class FieldCounts:
     """How the fields of records compare with the columns of their tables; JSON-able.
 
-    ``records`` hold fields that no column takes, ``names`` are some of those. ``missing`` are declared columns, each
-    behind its table, for which no record has a field; it counts only for the ``tables`` that records went to. The
-    default is for records of which nobody knows any more: nothing is then missing.
+    ``records`` counts records with fields that have no column; ``names`` are some of those fields. ``missing`` are
+    (table, declared column) pairs for which no record has a field; it counts only for the ``tables`` that received
+    records. The default is for records whose fields are not known: nothing is missing.
     """
 
     records: int = 0
@@ -106,11 +106,11 @@ class FieldCounts:
         missing: tuple[tuple[str, str], ...] = (),
         tables: tuple[str, ...] = (),
     ) -> Self:
-        """The same, of whatever length names may be."""
+        """Create counts; long names are cut, and surplus names are left out."""
         return cls(records, _listed(names), missing, tables)
 
     def plus(self, other: FieldCounts) -> FieldCounts:
-        """Of these records and others."""
+        """Combine with the counts of other records."""
         return FieldCounts(
             self.records + other.records,
             _listed((*self.names, *other.names)),
@@ -120,12 +120,12 @@ class FieldCounts:
 
     @property
     def is_told(self) -> bool:
-        """Whether there is anything that a receipt would say."""
+        """Whether a receipt reports anything."""
         return bool(self.records or self.missing)
 
     @property
     def is_full(self) -> bool:
-        """Whether there may be more names."""
+        """Whether the list of names is full."""
         return len(self.names) == LISTED
 
 

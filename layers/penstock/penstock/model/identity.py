@@ -1,8 +1,8 @@
-"""The text of a value that a digest is made of. It stays the same from one release to the next.
+"""The text of a value that its digest is computed from. It is the same in every release.
 
-A job's id is a digest of its route, that of a load by the command one of its plan. Whoever renames a class or adds a
-field must not make new jobs of those on record. So the text is that of the first release, and a field that came later
-is part of it only where it is not the default.
+A job's id contains a digest of its route, and the id of a command-line load one of its plan. Renaming a class or adding
+a field must not give recorded jobs new ids. So the text is that of the first release, and a later field is part of it
+only if its value is not the default.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 
-# By the class's name of today: its name and its fields in the first release.
+# The class's current name -> its name and its fields in the first release.
 _FIRST: Mapping[str, tuple[str, str]] = {
     "Route": ("Route", "name match destination source_bucket codec max_ratio max_bytes store plan"),
     "ParseOptions": (
@@ -27,7 +27,7 @@ _FIRST: Mapping[str, tuple[str, str]] = {
 
 
 def identity(value: object) -> str:
-    """The text of a value of dataclasses, tuples, mappings, enums and scalars: its repr in the first release."""
+    """Return the repr that a value of dataclasses, tuples, mappings, enums and scalars had in the first release."""
     if is_dataclass(value) and not isinstance(value, type):
         name, _ = _first_of(value)
         decisive = ", ".join(f"{field}={identity(inner)}" for field, inner in _decisive(value))
@@ -41,7 +41,7 @@ def identity(value: object) -> str:
 
 
 def identities(value: object) -> Iterator[str]:
-    """The same field by field; a text stands for itself. A field that came later is told by its name."""
+    """Yield the same text by field. A text is yielded unchanged; a later field is preceded by its name."""
     _, first = _first_of(value)
     for name, inner in _decisive(value):
         text = str(inner) if isinstance(inner, str) else identity(inner)
@@ -50,9 +50,9 @@ def identities(value: object) -> Iterator[str]:
 
 def _decisive(value: object) -> Iterator[tuple[str, object]]:
     _, first = _first_of(value)
-    for one in fields(value):  # type: ignore[arg-type]  # a dataclass: whoever calls has looked
-        if one.init and (one.name in first or getattr(value, one.name) != _default(one)):
-            yield one.name, getattr(value, one.name)
+    for field in fields(value):  # type: ignore[arg-type]  # the callers pass dataclasses
+        if field.init and (field.name in first or getattr(value, field.name) != _default(field)):
+            yield field.name, getattr(value, field.name)
 
 
 def _first_of(value: object) -> tuple[str, tuple[str, ...]]:
@@ -60,10 +60,10 @@ def _first_of(value: object) -> tuple[str, tuple[str, ...]]:
     return name, tuple(first.split())
 
 
-def _default(one: Field[object]) -> object:
-    return one.default if one.default_factory is MISSING else one.default_factory()
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def digest(*texts: str) -> str:
-    """32 hex digits that stand for a sequence of texts."""
+    """Return 32 hex digits that identify a sequence of texts."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Jobs: one source through one route, and what became of it."""
+"""Jobs: one source through one route, and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.model.object import Source, Target
 from penstock.model.route import Route, TableTarget
 from penstock.model.table import TablePlan
 
-# Some messages list what a file holds, and a header alone may be 1 MiB; an item of the jobs table is 400 KB at most.
+# Some messages list the content of a file, and a header may have 1 MiB. An item of the jobs table has at most 400 KB.
 LONGEST_MESSAGE = 10_000
 
 
@@ -25,22 +25,22 @@ class Job:
 
     @property
     def id(self) -> str:
-        """32 hex digits: the same for every delivery of the same upload."""
+        """32 hex digits, the same for every event of the same upload."""
         return digest(*self.source.identity, self.route.digest)
 
     @property
     def object_target(self) -> Target | None:
-        """The object that it writes; None for a job that loads tables."""
+        """The object that the job writes; None for a job that loads tables."""
         return self.target if isinstance(self.target, Target) else None
 
     def need_object(self) -> Target:
-        """The object that it writes, where no other job may come. Raises TypeError for a job that loads tables."""
+        """Return the object that the job writes. Raises TypeError for a job that loads tables."""
         if target := self.object_target:
             return target
         raise TypeError(f"{self.source.uri}: the job loads {self.target.uri}, which is not an object")
 
     def need_plan(self) -> TablePlan:
-        """The plan of its route, where no other job may come. Raises TypeError for a job that writes an object."""
+        """Return the plan of the route. Raises TypeError for a job that writes an object."""
         if plan := self.route.plan:
             return plan
         raise TypeError(f"{self.source.uri}: the job writes {self.target.uri}, which is not a table")
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job did not succeed: the error's class, what it said and the way out."""
+    """Why a job did not succeed: the error's class, message and hint."""
 
     error: str
     message: str
@@ -56,17 +56,17 @@ class Failure:
 
     @classmethod
     def of(cls, error: PenstockError) -> Failure:
-        """An error as the jobs table keeps it. Notes, such as an abort that failed too, are kept."""
+        """Convert an error to its form in the jobs table, with its notes, such as a second failure in the abort."""
         notes = getattr(error, "__notes__", [])
-        # What a message quotes may hold half a character, which no service takes.
+        # Quoted content may hold a lone surrogate, which services refuse.
         message = "; ".join([str(error), *notes])[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
         return cls(type(error).__name__, message, error.hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So far: ``bytes_in`` of the encoded source consumed, ``bytes_out`` decoded, and records of a table load: stored,
-    rejected, and dropped by the database."""
+    """``bytes_in`` of the encoded source read, ``bytes_out`` decoded, and records of a table load: stored, rejected,
+    and dropped by the database."""
 
     bytes_in: int = 0
     bytes_out: int = 0
@@ -75,7 +75,7 @@ class Progress:
     dropped: int = 0
 
     def plus(self, other: Progress) -> Progress:
-        """Both together."""
+        """Add another progress."""
         return Progress(*map(add, astuple(self), astuple(other)))
 
 
@@ -84,8 +84,8 @@ NO_PROGRESS = Progress()
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` are those that
-    the database stored; it ``dropped`` others, by a trigger or a rule."""
+    """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` counts the rows
+    that the database stored, ``dropped`` those that a trigger or a rule left out."""
 
     bytes_in: int
     bytes_out: int
@@ -100,8 +100,7 @@ class Receipt:
     dropped: int = 0
 
 
-# Attempts that a job has, and has again after each redrive: those that the queue delivers and those that the
-# reconciler begins count alike.
+# The attempts of a job, and again after each redrive. Both queue deliveries and restarts by the reconciler count.
 MAX_ATTEMPTS = 5
 
 
@@ -109,9 +108,9 @@ MAX_ATTEMPTS = 5
 class Claim:
     """The right to work on a job until the lease ends.
 
-    ``attempt`` fences out everyone else; ``number`` counts attempts from 1: above it, one before has died or failed.
-    ``redrives``: how often somebody has begun the job again after it had failed. ``refusal``: why the job has to stop,
-    unless an attempt before this one has done it all.
+    ``attempt`` fences out all other attempts. ``number`` counts attempts from 1; above 1, an earlier one has died or
+    failed. ``redrives`` counts restarts by a user after a failure. ``refusal``: why the job must stop, unless an
+    earlier attempt has completed it.
     """
 
     job_id: str
@@ -122,11 +121,11 @@ class Claim:
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody can have worked on the job before, as far as its record tells."""
+        """Whether the record shows no earlier attempt."""
         return self.number == 1 and not self.redrives
 
 
 def superseded_by(job_id: str) -> Failure:
-    """Why a job ends whose source another job takes, since its route has changed."""
-    message = f"the route of its source has changed: the event that began it again is that of job {job_id}"
+    """Return the failure of a job whose source belongs to another job, because its route has changed."""
+    message = f"the route of the source has changed: its event now belongs to job {job_id}"
     return Failure("SupersededError", message, "")

@@ -1,4 +1,4 @@
-"""How a job stands: its state, its phases and its progress."""
+"""The status of a job: its state, its phases and its progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from penstock.model.route import BUCKET
 
 
 class Execution(NamedTuple):
-    """How an execution stands: its ``status`` as Step Functions names it, and what it ended with."""
+    """The status of an execution: its ``status`` in Step Functions, and the error and cause with which it ended."""
 
     status: str
     error: str = ""
@@ -24,7 +24,7 @@ class Execution(NamedTuple):
 
 
 class JobState(StrEnum):
-    """Where a job stands; the final ones never change again. EXECUTING: an execution of the state machine has it."""
+    """The state of a job. Final states never change. EXECUTING: an execution of the state machine runs it."""
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -40,7 +40,7 @@ class JobState(StrEnum):
 
 
 class Phase(StrEnum):
-    """What an execution of the state machine is at, in the order in which it comes to it."""
+    """The phases of an execution of the state machine, in order."""
 
     PLAN = "plan"
     INDEX = "index"
@@ -50,7 +50,7 @@ class Phase(StrEnum):
 
 
 class Stage(StrEnum):
-    """The two times that a large source is read: to find where it can be entered (index, survey), and to deliver it."""
+    """The two passes over a large source: to find its entry points (index, survey), and to deliver it."""
 
     READ = "read"
     DELIVER = "deliver"
@@ -58,17 +58,18 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What the jobs table knows of one job. Times are Unix seconds. ``execution``, ``spans`` and what follows are of a
-    job that the state machine carries: ``phases`` tells when each phase began, ``indexed`` how many bytes of the source
-    the index or the survey has read. ``upload`` is the source as its event told it; None where not all of it is on
-    record.
+    """The record of one job in the jobs table. Times are Unix seconds.
 
-    ``holder`` is the attempt or execution that has the job until ``lease_until``; the invocation that holds a claim is
-    killed at ``deadline_at`` at the latest. ``memory_peak`` of ``memory_size`` bytes were used at the last heartbeat.
-    ``attempts_limit`` is the number of the last attempt. ``uploads`` are ids of multipart uploads that the job has
-    opened, of which those that were completed stay. ``round`` counts uploads that an execution had to begin again,
-    ``yields_to`` is the newer job that this one waits for. ``aborts`` counts what the reconciler has asked of `abort`,
-    ``sends`` the events that it has sent since somebody claimed the job.
+    ``execution``, ``spans``, ``spans_done``, ``phases`` and ``indexed`` are for jobs in the state machine: ``phases``
+    holds the start of each phase, ``indexed`` the bytes of the source that the index or the survey has read. ``upload``
+    is the source from its event; None if the record is incomplete.
+
+    ``holder`` is the attempt or execution that has the job until ``lease_until``; Lambda ends its invocation at
+    ``deadline_at`` at the latest. ``memory_peak`` of ``memory_size`` bytes were used at the last heartbeat.
+    ``attempts_limit`` is the number of the last attempt. ``uploads`` are the ids of the job's multipart uploads,
+    including completed ones. ``round`` counts uploads that an execution had to restart; ``yields_to`` is the newer job
+    that this one waits for. ``aborts`` counts the reconciler's calls of `abort`, ``sends`` the events that it has sent
+    since the last claim.
     """
 
     job_id: str
@@ -108,31 +109,30 @@ class JobStatus:
 
     @property
     def store(self) -> str:
-        """The name of its destination."""
+        """The name of the destination."""
         return BUCKET if self.object_target else self.target.partition(":")[0]
 
     @property
     def object_target(self) -> Target | None:
-        """Its target, where that is an object."""
+        """The target, if it is an object."""
         bucket, _, key = self.target.removeprefix("s3://").partition("/")
         return Target(bucket, key) if self.target.startswith("s3://") else None
 
     @property
     def phase(self) -> Phase | None:
-        """What its execution is at."""
+        """The current phase of the execution."""
         return self.phases[-1][0] if self.phases and self.state is JobState.EXECUTING else None
 
     @property
     def percent(self) -> float:
-        """Exact share of the bytes that must be read and were, 0 to 100: of those of the source, which an index or a
-        survey reads once more."""
+        """The exact share of the source's bytes read so far, 0 to 100. An index or a survey reads them once more."""
         if self.state is JobState.SUCCEEDED:
             return 100.0
         return 100.0 * self._read / self._to_read if self._to_read else 0.0
 
     @property
     def seconds(self) -> float:
-        """From the first claim to the end, or to the last sign of life."""
+        """Seconds from the first claim to the end, or to the last update."""
         return max(0.0, (self.finished_at or self.updated_at) - self.started_at)
 
     @property
@@ -147,7 +147,7 @@ class JobStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """What is left at the pace so far; None before anything was consumed, 0 at the end."""
+        """Estimated seconds left at the current pace; None before anything is read, 0 at the end."""
         if self.state.final:
             return 0.0
         done = self._read
@@ -164,7 +164,7 @@ class JobStatus:
 
 
 def can_redrive(status: JobStatus, now: float) -> bool:
-    """Whether a job has failed, or nobody works on it any more; of an execution's job, only Step Functions knows."""
+    """Whether a job has failed or its lease has expired. For a job of an execution, Step Functions decides."""
     match status.state:
         case JobState.FAILED | JobState.EXECUTING:
             return True

@@ -1,4 +1,4 @@
-"""What is made when it is first looked into."""
+"""A sequence that is created on first access."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class LazySequence(Sequence[T]):
-    """A sequence that is made when it is first looked into: what needs it is rare."""
+    """A sequence that is created on first access, for content that is rarely needed."""
 
     __slots__ = ("_made", "_make")
 

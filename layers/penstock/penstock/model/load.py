@@ -1,4 +1,4 @@
-"""Rows on their way into tables, and what became of them."""
+"""Rows for tables, and the results of their loads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Rows:
     """Checked rows for one table, by column: ``columns[c][r]`` belongs to ``names[c]`` and row r.
 
     In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
-    values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place`` finds row r again.
-    ``full`` are the positions of columns that are known to hold no None. ``raw_csv`` is the same rows once more,
-    where they came in a form that PostgreSQL reads alike; ``columns`` are then only made if somebody looks.
-    ``first_row`` is the number of their first record where they are consecutive ones, else 0.
+    values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place(r)`` is the position of row r.
+    ``full`` are the indexes of columns without None. ``raw_csv`` holds the same rows as CSV, if PostgreSQL reads them
+    alike; ``columns`` are then created on first access. ``first_row`` is the number of the first record if the rows
+    are consecutive records, otherwise 0.
     """
 
     table: Table
@@ -33,12 +33,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What is committed at once: the rows of one batch, for one or several tables, and its place in the span.
+    """The unit of commit: the rows of one batch, for one or several tables, and their position in the span.
 
-    ``number`` counts chunks of a span from 0; ``end`` and ``next_row`` are where the next one begins.
-    ``rejects`` is how many of its ``records`` were rejected before the database saw them. ``spare``: how many more
-    the job may have; if the database refuses more, none of the chunk is committed. None: any number. ``fields`` is of
-    all records of the span up to the chunk's end.
+    ``number`` counts the chunks of a span from 0; the next one begins at ``end`` and ``next_row``. ``rejects`` of its
+    ``records`` were rejected before they reached the database. ``spare`` is how many more rejects the job allows; if
+    the database refuses more, nothing of the chunk is committed. None: any number. ``fields`` covers all records of
+    the span up to the chunk's end.
     """
 
     number: int
@@ -53,9 +53,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a chunk: rows in, and rejects that only the database could find. A chunk that was in already
-    is answered as it was the first time. ``dropped`` are rows that the database took and did not store: a trigger
-    or a rule left them out. ``committed``: False where there were more rejects than it had to spare."""
+    """The result of a chunk: rows stored, and rejects that only the database could find. A chunk that is already
+    committed returns its first result. ``dropped`` counts rows that a trigger or a rule of the database left out.
+    ``committed``: False if there were more rejects than its ``spare``."""
 
     rows: int
     rejects: tuple[Reject, ...] = ()
@@ -65,11 +65,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a span goes on: after the last chunk that the ledger knows.
+    """Where a span resumes: after the last chunk in the ledger.
 
-    ``rows``, ``rejects`` and ``dropped`` count what is in already. ``refused`` are the database's rejects of the last
-    chunk that is in: whoever loaded it may have died before writing them down. ``fields`` is what is known of the
-    fields of all records before this place.
+    ``rows``, ``rejects`` and ``dropped`` count what is committed. ``refused`` are the database's rejects of the last
+    committed chunk: its loader may have died before it logged them. ``fields`` covers all records before this
+    position.
     """
 
     chunk: int = 0
@@ -82,13 +82,13 @@ class Resume:
     fields: FieldCounts = field(default_factory=FieldCounts)
 
     def fields_with(self, others: FieldCounts) -> FieldCounts:
-        """The fields of the records before this place, and of others behind it."""
+        """Combine the fields of the records before this position with those of ``others`` after it."""
         return self.fields.plus(others) if self.chunk else others
 
 
 @dataclass(frozen=True, slots=True)
 class LoadEnd:
-    """What all of a job has loaded, once its end is noted: together, and what making it visible has changed of it."""
+    """The total load of a job whose end is recorded, and what making it visible changed."""
 
     total: Resume
     moved: Loaded
@@ -96,9 +96,9 @@ class LoadEnd:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one of several jobs has in rows that are committed together: all that it has.
+    """The share of one job in rows that several jobs commit together. It is the job's complete load.
 
-    ``end`` and ``next_row`` as in `Chunk`; ``rows`` is how many of the rows are its own.
+    ``end`` and ``next_row`` as in `Chunk`; ``rows`` counts the job's own rows.
     """
 
     job_id: str
@@ -109,8 +109,8 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why nothing of several jobs' rows was committed: jobs that the ledger knows, rows that the database refuses, or
-    that it ``dropped``: whose they were it does not say."""
+    """Why no rows of several jobs were committed: jobs that are in the ledger, rows that the database refuses, or
+    rows that it ``dropped`` without naming their jobs."""
 
     known: frozenset[str] = frozenset()
     refused: tuple[Reject, ...] = ()

@@ -1,7 +1,7 @@
 """A source may hold several files: the members of an archive, or the sheets of a workbook.
 
 Every source has one member today. The decoded bytes of a source pass from its codec to its parser by member, so that
-an archive needs a codec that declares `Members`, and no new path.
+an archive only needs a codec that declares `Members`.
 
 A job of a source with many members will have child jobs, one for each member (`ChildJobs`). A child job has its own
 record, spans and result. Its source is that of its parent, and its id is a digest of the parent's id and the member's
@@ -19,9 +19,9 @@ from penstock.model.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a source. ``name`` is empty where the source itself is the file. ``number`` counts from 1.
+    """One file of a source. ``name`` is empty if the source itself is the file. ``number`` counts from 1.
 
-    ``size``: decoded bytes, where the source declares them before the content.
+    ``size``: decoded bytes, if the source declares them before the content.
     """
 
     name: str = ""
@@ -36,7 +36,7 @@ WHOLE_SOURCE = Member()
 
 
 def one_member(chunks: Iterator[bytes]) -> Iterator[tuple[Member, Iterator[bytes]]]:
-    """The source is its only member."""
+    """Yield the source as its only member."""
     yield WHOLE_SOURCE, chunks
 
 
@@ -44,7 +44,7 @@ class ChildJobs(Protocol):
     """Creates and follows the jobs of a source's members. Not implemented yet."""
 
     def create(self, parent: Job, member: Member) -> Job:
-        """The job of a member; the same each time that it is created."""
+        """Create the job of a member, or return the existing one."""
 
     def unfinished(self, parent: Job) -> int:
-        """How many children of a job have not ended."""
+        """Count the child jobs that have not ended."""

@@ -1,4 +1,4 @@
-"""Numbers of JSON, exact, and spelled as they were written: a column of texts takes ``1e5`` as ``1e5``."""
+"""Exact JSON numbers that keep their spelling: a text column stores ``1e5`` as ``1e5``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Self
 
 
 class Written(Decimal):
-    """A number whose usual text is another one than it was written with."""
+    """A number whose spelling differs from Decimal's own."""
 
     __slots__ = ("written",)
 
     written: str
 
     def __new__(cls, text: str) -> Self:
-        made = super().__new__(cls, text)
-        made.written = text
-        return made
+        value = super().__new__(cls, text)
+        value.written = text
+        return value
 
     def __str__(self) -> str:
         return self.written
@@ -26,10 +26,10 @@ class Written(Decimal):
 
 
 def number(text: str) -> Decimal:
-    """The value of a number with a point or an exponent; its ``str`` is ``text``.
+    """Return the value of a number with a point or an exponent; its ``str`` is ``text``.
 
-    Decimal keeps the digits and zeros of a text; only exponents it spells in its own way, and very small numbers by
-    one. A class of its own for all numbers would double what they take.
+    Decimal keeps digits and zeros, but respells exponents, and writes very small numbers with one. Only those numbers
+    need `Written`, which would double the memory of all the others.
     """
     plain = "e" not in text and "E" not in text and "0.000000" not in text
     return Decimal(text) if plain else Written(text)

@@ -1,5 +1,4 @@
-"""The values of S3's objects: what stands where, and what is to stand there. Apart from the rest, for they are all that
-a transfer needs."""
+"""The values of S3 objects: sources, targets, content and metadata. A transfer imports only these."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ class Source:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Bucket, key and version; without a version id, the sequencer tells two uploads of the same bytes apart."""
+        """Bucket, key and version. Without a version id, the sequencer distinguishes two uploads of the same bytes."""
         return self.bucket, self.key, self.version_id or f"{self.etag}/{self.sequencer}"
 
     @property
     def order(self) -> str:
-        """The sequencer in a form that compares as text.
+        """The sequencer in a form that can be compared as text.
 
         Sequencers differ in length and are right-padded with zeros before they are compared
         (AWS: "How do I know the order of S3 event notifications").
@@ -40,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a decoded object goes."""
+    """The destination of a decoded object."""
 
     bucket: str
     key: str
@@ -52,7 +51,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an object says of itself: headers and user metadata (lower-case names, US-ASCII values)."""
+    """The headers and user metadata of an object (lower-case names, US-ASCII values)."""
 
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing left at the destination. ``parts`` is 0 for a single PUT."""
+    """A published object. ``parts`` is 0 for a single PUT."""
 
     size: int
     crc32: int
@@ -71,7 +70,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What HEAD says of an object. ``crc32`` is that of all its bytes, where S3 has it."""
+    """The response of HEAD. ``crc32`` is the full-object checksum, if S3 has it."""
 
     size: int
     etag: str

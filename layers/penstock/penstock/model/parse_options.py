@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How bytes are parsed into records; AUTO goes by the name without its compression suffix."""
+    """How bytes are parsed into records. AUTO decides by the name without its compression suffix."""
 
     AUTO = "auto"
     CSV = "csv"
@@ -20,10 +20,10 @@ class Format(StrEnum):
 class ParseOptions:
     """The ``[route.parse]`` table.
 
-    ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names). What follows
-    its ``escape`` is text, whatever it is; empty: there is none.
+    ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names). The character
+    after ``escape`` is literal; empty: no escape character.
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
-    ``records_at``: of each key of that path, how many of the same name come before the one that counts.
+    ``records_at``: for each key of that path, how many keys of the same name precede the right one.
     ``sheet`` is the name of a sheet; empty: the first.
     """
 

@@ -1,4 +1,4 @@
-"""Records as parsers find them, and rejects."""
+"""Parsed records and rejects."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# Characters of a rejected record that are kept.
+# The number of characters kept of a rejected record.
 RAW_LIMIT = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPosition:
-    """Where a record stands: its number from 1 (a header does not count), the byte offset of its start in the
-    decoded source, and its raw text, cut to RAW_LIMIT characters."""
+    """The position of a record: its number from 1 (without the header), the byte offset of its start in the decoded
+    source, and its raw text, cut to RAW_LIMIT characters."""
 
     row: int
     offset: int
@@ -22,7 +22,7 @@ class RecordPosition:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be loaded. ``column`` is empty where the whole record is at fault."""
+    """A record that could not be loaded. ``column`` is empty if no single column is at fault."""
 
     place: RecordPosition
     reason: str
@@ -31,7 +31,7 @@ class Reject:
 
     @property
     def flat(self) -> dict[str, str | int]:
-        """As it is kept: one object of a JSON Lines file."""
+        """The form in a JSON Lines file."""
         return {
             "span": self.span,
             "row": self.place.row,
@@ -44,10 +44,10 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class RawCsv:
-    """Rows as CSV in which every value is in order (see `tables.verbatim`), for PostgreSQL to read as it is.
+    """Rows as CSV whose values are all valid (see `tables.raw_csv`), for PostgreSQL to read unchanged.
 
-    UTF-8, without a header, each of the ``count`` rows ends with LF. ``names`` are columns of the table, one for each
-    field of a row; an empty field, quoted or not, is null.
+    UTF-8, without a header; each of the ``count`` rows ends with LF. ``names`` are the columns of the table, one for
+    each field of a row; an empty field, quoted or not, is null.
     """
 
     text: bytes
@@ -58,27 +58,22 @@ class RawCsv:
 
 
 CsvValidator: TypeAlias = Callable[[bytes], RawCsv | None]
-
-
-"""Recognises whole records, in UTF-8, that may be loaded as they are; None where any might not."""
-
+"""Checks complete records, in UTF-8; None unless all may be loaded unchanged."""
 
 CsvValidatorFactory: TypeAlias = Callable[[tuple[str, ...], str, str], CsvValidator | None]
-
-
-"""The screen for a CSV of these names, delimiter and quote; None where there is none."""
+"""Creates the validator for a CSV of these names, delimiter and quote; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive records, as the parser found them.
+    """Consecutive parsed records.
 
-    ``first_row`` and ``offset`` belong to the first one, ``end`` is the byte offset just past the last one, in
-    the decoded source: parsing can go on from there. For CSV and XLSX ``names`` are the columns and every row
-    has as many fields; for JSON ``names`` is empty and rows are mappings (or any JSON value: the shaper rejects
-    those). ``rejects`` are records that were no records (ragged, bad JSON, too long): not in ``rows``, but
-    counted by ``count`` and in row numbers. ``place`` finds the i-th of ``rows`` again. ``raw_csv`` is all of the
-    batch where a screen let it pass.
+    ``first_row`` and ``offset`` belong to the first record; ``end`` is the byte offset after the last one in the
+    decoded source, where parsing can resume. For CSV and XLSX ``names`` are the columns, and every row has as many
+    fields; for JSON ``names`` is empty and rows are mappings, or other JSON values, which are rejected later.
+    ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
+    numbers. ``place(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
+    validator.
     """
 
     first_row: int

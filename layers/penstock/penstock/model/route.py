@@ -1,4 +1,4 @@
-"""Routes: which keys are taken, how they are decoded and where they go."""
+"""Routes: which keys match, how they are decoded and where they go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUCKET = "bucket"
 
 @dataclass(frozen=True, slots=True)
 class TableTarget:
-    """A table that records go to. ``store`` names the destination. ``table`` is empty when a choice names several."""
+    """A table destination. ``store`` names the kind of destination. ``table`` is empty if a choice names several."""
 
     store: str
     table: str
@@ -28,11 +28,11 @@ class TableTarget:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One rule of ``routes.toml``. ``destination`` is a template; ceilings are per object; ``plan`` is for tables.
-    ``store`` names the destination (`penstock.destinations`).
+    """One rule of ``routes.toml``. ``destination`` is a template; ``max_ratio`` and ``max_bytes`` are limits per
+    object; ``plan`` is for tables. ``store`` names the kind of destination (`penstock.destinations`).
 
-    ``digest`` changes when anything that may change the outcome changes. It is made once: with a plan it takes a
-    millisecond, and each of a thousand small jobs asks for it.
+    ``digest`` changes with every field that may change the result. It is computed once: with a plan it takes a
+    millisecond, and each of a thousand small jobs needs it.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Frozen values as JSON and back: what one step of the machine leaves in the work bucket for the next.
+"""Convert frozen values to JSON and back: the files that the steps of the state machine exchange in the work bucket.
 
-A document says its ``kind`` and the ``version`` of its form, and a value of a union its kind, so that a release reads
-what the one before has left, and the other way round: fields that are unknown are passed over, absent ones take their
-default. What was written without a kind, before there were kinds, is told by its fields. A form that an older release
-would misread gets a higher version, which that release refuses.
+A document holds its ``kind`` and the ``version`` of its format; a value of a union holds its kind. So each release
+reads documents of the previous and of the next one: unknown fields are ignored, absent ones take their default. Older
+documents without a kind are recognised by their fields. A format that an older release would misread gets a higher
+version, which that release refuses.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from penstock.errors import RequestRefusedError
 
 V = TypeVar("V")
 
-# Characters of a message, which may show what it complains of.
+# The maximum characters of a message, which may quote the document.
 _MESSAGE = 500
 
 KIND, VERSION = "kind", "version"
-# Classes that were renamed since the first release: documents keep the first name.
+# Classes renamed since the first release. Documents keep the first name.
 _FIRST_NAMES = {"JobSpec": "Ticket", "SpanPlanDocument": "Cut"}
-# Of every form there is.
+# The version of all current formats.
 CURRENT_VERSION = 1
-# Metadata of a field that is written only where it is not the default: documents stay as the first release wrote them.
+# Metadata of a field that is omitted if it has its default, so that documents stay as in the first release.
 OMIT_DEFAULT = {"omit_default": True}
 
 
 def to_plain(value: object) -> Any:
-    """A value of dataclasses, enums, tuples, mappings, bytes and scalars as what json can write."""
+    """Convert a value of dataclasses, enums, tuples, mappings, bytes and scalars to JSON types."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _field(value, one.name) for one in fields(value) if one.init and not _is_omitted(value, one)}
+        written = (field for field in fields(value) if field.init and not _is_omitted(value, field))
+        return {field.name: _field(value, field.name) for field in written}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -49,7 +50,7 @@ def to_plain(value: object) -> Any:
 
 
 def to_json(value: object) -> str:
-    """A value as one line of JSON; that of a dataclass says its kind and version."""
+    """Convert a value to one line of JSON, with kind and version if it is a dataclass."""
     plain = to_plain(value)
     if is_dataclass(value):
         plain = {KIND: kind_name(type(value)), VERSION: CURRENT_VERSION} | plain
@@ -57,7 +58,7 @@ def to_json(value: object) -> str:
 
 
 def from_plain(kind: type[V], plain: object) -> V:
-    """The value that `to_plain` took apart. Raises RequestRefusedError when it is none of this kind."""
+    """Convert the output of `to_plain` back. Raises RequestRefusedError if it is not of this kind."""
     try:
         _check_document(kind, plain)
         return cast("V", _build(kind, plain))
@@ -66,7 +67,7 @@ def from_plain(kind: type[V], plain: object) -> V:
 
 
 def from_json(kind: type[V], text: str | bytes) -> V:
-    """The value that `to_json` wrote. Raises RequestRefusedError when it is none of this kind."""
+    """Convert the output of `to_json` back. Raises RequestRefusedError if it is not of this kind."""
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -75,16 +76,16 @@ def from_json(kind: type[V], text: str | bytes) -> V:
 
 
 def kind_name(kind: type) -> str:
-    """The name of a class in documents. It never changes."""
+    """Return the name of a class in documents. It never changes."""
     return _FIRST_NAMES.get(kind.__name__, kind.__name__)
 
 
-def _is_omitted(value: object, one: Field[Any]) -> bool:
-    return "omit_default" in one.metadata and getattr(value, one.name) == one.default
+def _is_omitted(value: object, field: Field[Any]) -> bool:
+    return "omit_default" in field.metadata and getattr(value, field.name) == field.default
 
 
 def _field(value: object, name: str) -> Any:
-    """A field's value; where it may be of several dataclasses, it says which."""
+    """Convert a field; add its kind if the field may hold several dataclasses."""
     inner = getattr(value, name)
     plain = to_plain(inner)
     if is_dataclass(inner) and len(_members(_hints(cast("type", type(value)))[name])) > 1:
@@ -93,22 +94,22 @@ def _field(value: object, name: str) -> Any:
 
 
 def _check_document(kind: Any, plain: Any) -> None:
-    """What says that it is of another kind, or of a later form, is refused."""
+    """Refuse a document of another kind or of a later version."""
     if not is_dataclass(kind) or not isinstance(plain, Mapping):
         return
     name = kind_name(cast("type", kind))
     named, version = plain.get(KIND, name), plain.get(VERSION, CURRENT_VERSION)
     if named != name:
-        raise TypeError(f"it is a {named}")
+        raise TypeError(f"the document is a {named}")
     if version > CURRENT_VERSION:
-        raise TypeError(f"a later release wrote it, in form {version}; this one reads form {CURRENT_VERSION}")
+        raise TypeError(f"a later release wrote version {version}; this release reads version {CURRENT_VERSION}")
 
 
 def _build(kind: Any, plain: Any) -> Any:
     if _is_union(kind):
         kind = _member(kind, plain)
     if plain is None:
-        return _nothing(kind)
+        return _none(kind)
     origin = get_origin(kind)
     if tuple in (origin, *getattr(kind, "__bases__", ())):
         return _sequence(kind, plain)
@@ -116,20 +117,20 @@ def _build(kind: Any, plain: Any) -> Any:
         return {key: _build(get_args(kind)[1], inner) for key, inner in plain.items()}
     if is_dataclass(kind):
         hints = _hints(cast("type", kind))
-        known = {one.name for one in fields(kind) if one.init}
+        known = {field.name for field in fields(kind) if field.init}
         return cast("type", kind)(**{name: _build(hints[name], plain[name]) for name in plain if name in known})
     return _scalar(kind, plain)
 
 
-def _nothing(kind: Any) -> None:
+def _none(kind: Any) -> None:
     if kind is not type(None):
-        raise TypeError(f"no {kind}")
+        raise TypeError(f"null instead of {kind}")
 
 
 def _sequence(kind: Any, plain: Any) -> Any:
-    """A tuple of one kind, or a NamedTuple."""
+    """Build a homogeneous tuple or a NamedTuple."""
     if not isinstance(plain, list | tuple):
-        raise TypeError(f"{plain!r} is no list")
+        raise TypeError(f"{plain!r} is not a list")
     if get_origin(kind) is tuple:
         return tuple(_build(get_args(kind)[0], inner) for inner in plain)
     return kind(*(_build(hint, inner) for hint, inner in zip(_hints(kind).values(), plain, strict=True)))
@@ -137,12 +138,12 @@ def _sequence(kind: Any, plain: Any) -> Any:
 
 def _scalar(kind: Any, plain: Any) -> Any:
     if kind is float and isinstance(plain, int | float):
-        return plain  # as it was written: a route's digest tells 0 from 0.0
+        return plain  # unchanged: a route's digest distinguishes 0 and 0.0
     return base64.b64decode(plain, validate=True) if kind is bytes else kind(plain)
 
 
 def _member(union: Any, plain: Any) -> Any:
-    """Which of a union's kinds a plain value is of: the one that it names, or, if none, whose fields it has."""
+    """Find the kind of a plain value in a union: the kind that it names, otherwise the one that has its fields."""
     kinds = get_args(union)
     if plain is None and type(None) in kinds:
         return type(None)
@@ -152,18 +153,18 @@ def _member(union: Any, plain: Any) -> Any:
     for kind in _members(union):
         if plain[KIND] == kind_name(kind) if KIND in plain else _has_fields(kind, set(plain)):
             return kind
-    raise TypeError(f"{plain!r} is none of {kinds}")
+    raise TypeError(f"{plain!r} is not of any of {kinds}")
 
 
 def _has_fields(kind: Any, names: set[str]) -> bool:
-    """Whether these are fields of the kind, and all that it must have are there."""
-    own = [one for one in fields(kind) if one.init]
-    needed = {one.name for one in own if one.default is MISSING and one.default_factory is MISSING}
-    return needed <= names <= {one.name for one in own}
+    """Whether a kind has all these fields, and they include its required ones."""
+    own = [field for field in fields(kind) if field.init]
+    required = {field.name for field in own if field.default is MISSING and field.default_factory is MISSING}
+    return required <= names <= {field.name for field in own}
 
 
 def _members(hint: Any) -> list[Any]:
-    """The dataclasses of a union; none of any other hint."""
+    """Return the dataclasses of a union; an empty list for any other hint."""
     return [kind for kind in get_args(hint) if is_dataclass(kind)] if _is_union(hint) else []
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a source, and how long there is to read them."""
+"""The bytes of a source, and the time left to read them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Deadline(Protocol):
-    """How long this process may still work. On Lambda: the context's remaining time."""
+    """The time left to this process. On Lambda it is the context's remaining time."""
 
     def remaining(self) -> float:
-        """Seconds left; never grows."""
+        """Return the seconds left, which never increase."""
 
 
 class ByteSource(Protocol):
     """The bytes of one pinned source, in order, from the first.
 
-    ``chunks`` raises SourceChangedError when the object is no longer the one that was pinned, SourceGoneError
-    when it was deleted, ServiceUnavailableError when retries are used up. Memory: at most two chunks at a time.
+    ``chunks`` raises SourceChangedError if the object has been replaced, SourceGoneError if it was deleted,
+    ServiceUnavailableError if all retries fail. Memory: at most two chunks.
     """
 
     @property
@@ -25,13 +25,13 @@ class ByteSource(Protocol):
         """Encoded size in bytes."""
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Non-empty pieces of the source. Closing the generator releases its connection and threads."""
+        """Yield non-empty pieces of the source. Closing the generator releases its connection and threads."""
 
 
 class RangeReader(Protocol):
-    """Any range of the bytes of one pinned source, for what is not read from its start: archives, workbooks, indexes.
+    """Any range of the bytes of one pinned source, for archives, workbooks and indexes.
 
-    Raises what `ByteSource` raises.
+    Raises the errors of `ByteSource`.
     """
 
     @property
@@ -39,4 +39,4 @@ class RangeReader(Protocol):
         """Encoded size in bytes."""
 
     def read(self, start: int, end: int) -> Generator[bytes, None, None]:
-        """Bytes ``start`` to ``end`` in non-empty chunks. Closing the generator releases its connection."""
+        """Yield bytes ``start`` to ``end`` in non-empty chunks. Closing the generator releases its connection."""

@@ -1,4 +1,4 @@
-"""The values of a source that is cut: where it can be entered, what one piece of it is, what became of it."""
+"""The values of a source that is split: its entry points, its spans, and their receipts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from penstock.model.load import Resume
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place at which an encoded source can be entered.
+    """An entry point of an encoded source.
 
-    ``decoded`` is the offset, in the decoded source, of the first byte that comes out. Reading starts at byte
-    ``encoded`` of the source, of which the ``bits`` lowest bits (0 to 7) belong to what came before. ``raw``: it lies
-    inside a deflate stream, whose last 32 KiB before it are its window; else a member, frame or plain byte begins.
-    ``record`` is the decoded offset of the first record that begins at or after ``decoded``, and ``row`` its number
-    (from 1, a header is 0); -1 where records were not counted.
+    ``decoded`` is the offset of the first decoded byte in the decoded source. Reading starts at byte ``encoded`` of the
+    source; its ``bits`` lowest bits (0 to 7) belong to the data before. ``raw``: the entry is inside a deflate stream,
+    whose 32 KiB before it are its window; otherwise a member, frame or plain byte begins there. ``record`` is the
+    decoded offset of the first record that begins at or after ``decoded``, and ``row`` its number (from 1; a header is
+    0); -1 if records were not counted.
     """
 
     decoded: int
@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where bytes lie in the work bucket."""
+    """A byte range of a file in the work bucket."""
 
     key: str
     start: int
@@ -40,12 +40,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One contiguous piece of the decoded source, bytes ``start`` to ``end``, and how to enter it.
+    """One contiguous piece of the decoded source, bytes ``start`` to ``end``, and its entry point.
 
-    In a bucket job it is a whole number of parts of ``part_size`` bytes (the last part of all may be shorter), the
-    first of which is ``first_part``. In a table job it holds whole records, the first of which is ``first_row``.
-    Nothing of the source beyond byte ``encoded_end`` is needed for it. ``bytes_in`` is its share of the source: the
-    shares of all spans add up to the source's size. ``following`` is where the next span enters; None for the last.
+    In a bucket job it consists of complete parts of ``part_size`` bytes, from ``first_part`` on; the object's last part
+    may be shorter. In a table job it holds complete records, from ``first_row`` on. No byte of the source after
+    ``encoded_end`` is needed for it. ``bytes_in`` is its share of the source: the shares of all spans add up to the
+    source's size. ``following`` is the entry point of the next span; None for the last.
     """
 
     number: int
@@ -67,10 +67,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SpanReceipt:
-    """What one span delivered. ``crc32`` is that of its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
-    encoded source. ``rows`` are stored, the database ``dropped`` others. ``chunks`` counts parts of an object, or
-    commits of a table load. ``began``: when, in Unix seconds, the attempt that delivered it did; 0 where that was not
-    noted. ``fields`` is of all records of the span."""
+    """What one span delivered. ``crc32`` covers its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
+    encoded source. The database stored ``rows`` rows and ``dropped`` others. ``chunks`` counts parts of an object, or
+    commits of a table load. ``began`` is the start of the attempt that delivered it, in Unix seconds; 0 if it was not
+    recorded. ``fields`` covers all records of the span."""
 
     span: int
     bytes_in: int
@@ -106,10 +106,10 @@ class SpanReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """What a part of a source has to be told, as only the source's start shows it; JSON-able.
+    """What a span needs to know from the start of its source; JSON-able.
 
-    The part begins with a record, number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are
-    for CSV.
+    The span begins with record number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are for
+    CSV.
     """
 
     offset: int
@@ -119,10 +119,10 @@ class Within:
     names: tuple[str, ...] = ()
 
     def go_on(self, resume: Resume) -> Resume:
-        """The same, or the part's start where nothing of it is in."""
+        """Return where to resume: the span's start if nothing of it is committed."""
         return resume if resume.offset > self.offset else replace(resume, offset=self.offset, row=self.row)
 
 
 def delivery_of(execution: str, round_: int) -> str:
-    """What the receipts of an execution are kept under: each of its rounds sends all spans, and has its own."""
+    """Name the folder of an execution's receipts. Each round sends all spans again and has its own receipts."""
     return f"{execution}.{round_}" if round_ else execution

@@ -28,10 +28,10 @@ class Mode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
-    header and sample, with these ``nulls``, and then fixed for the job. ``create``: make it where it is missing; not
-    where its columns are ``guessed``, for no record has shown their types. ``atomic``: append or upsert all rows in
-    one transaction at the end. ``inferred``: its columns are those of a sample; ``spare`` are
-    others that the table has, for fields that come behind the sample."""
+    header and sample, with these ``nulls``, and then fixed for the job. ``create``: create a missing table, unless its
+    columns are ``guessed``, because no record has shown their types. ``atomic``: append or upsert all rows in one
+    transaction at the end. ``inferred``: the columns are those of a sample; ``spare`` are other columns of the table,
+    for fields that appear after the sample."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -46,14 +46,14 @@ class Table:
 
     @property
     def staged(self) -> bool:
-        """Whether nothing of a load is visible until all of it is."""
+        """Whether a load becomes visible only when it is complete."""
         return self.atomic or self.mode is Mode.REPLACE
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Records routed by a field: ``tables`` maps its values to tables; the row lies under ``payload`` (empty:
-    the record itself). Values without a table are rejected, or ignored where ``ignore_unknown``."""
+    """Records routed by a field: ``tables`` maps its values to tables; the row is in the field ``payload`` (empty:
+    the record itself). Values without a table are rejected, or ignored with ``ignore_unknown``."""
 
     field: str
     tables: Mapping[str, Table]
@@ -63,8 +63,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """What a route does with records: into one table, or by choice into several. ``max_rejects`` below 1 is a
-    share of the records, else a count."""
+    """How a route loads records: into one table, or by choice into several. ``max_rejects`` below 1 is a share of
+    the records, otherwise a count."""
 
     parse: ParseOptions
     table: Table | None = None

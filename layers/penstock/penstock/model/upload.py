@@ -1,4 +1,4 @@
-"""The values of an upload from this machine that can be interrupted: what is sent, where, how S3 proves it."""
+"""The values of a resumable upload from this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock.model.object import Target
 
 
 class Proof(StrEnum):
-    """How the service proves what it received: a CRC32 per part and one of the whole, or an MD5 per part."""
+    """How the service verifies an upload: a CRC32 per part and one of the object, or an MD5 per part."""
 
     CRC32 = "crc32"
     MD5 = "md5"
@@ -17,7 +17,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells whether a file is still the one it was. ``samples`` are SHA-256 of its begin, middle and end."""
+    """Detects changes of a file. ``samples`` are the SHA-256 of its start, middle and end."""
 
     size: int
     mtime_ns: int
@@ -27,7 +27,7 @@ class FileIdentity:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """A multipart upload that was begun."""
+    """A multipart upload in progress."""
 
     target: Target
     id: str
@@ -36,7 +36,7 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True)
 class ExistingPart:
-    """A part as the service lists it; ``crc32`` is None where it lists none."""
+    """A part that the service lists; ``crc32`` is None if it lists none."""
 
     size: int
     etag: str
@@ -45,7 +45,7 @@ class ExistingPart:
 
 @dataclass(frozen=True, slots=True)
 class SentPart:
-    """A part that the service has, to be named at completion."""
+    """A part that was sent, for the completion."""
 
     number: int
     size: int
@@ -55,7 +55,7 @@ class SentPart:
 
 @dataclass(frozen=True, slots=True)
 class ExistingObject:
-    """What stands at a destination; ``crc32`` is that of all its bytes, None where the service stores none."""
+    """The object at a destination; ``crc32`` is the full-object checksum, None if the service has none."""
 
     size: int
     etag: str
@@ -65,7 +65,7 @@ class ExistingObject:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An upload that the service lists as neither completed nor aborted. ``age`` is in seconds, by its clock."""
+    """An upload that is neither completed nor aborted. ``age`` is in seconds, by the service's clock."""
 
     target: Target
     id: str
@@ -74,10 +74,10 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """What is kept of an upload until it is done, so that it can go on after anything.
+    """The state of an upload, kept until it ends so that it can be resumed.
 
     ``source`` is an absolute path, ``endpoint`` empty for AWS, ``begun`` in Unix seconds by this machine's clock.
-    ``etag`` is set once the object stands: one of several files that one command sends.
+    ``etag`` is set when the object is complete but the command still sends other files.
     """
 
     source: str
