@@ -38,8 +38,8 @@ def check(batch: Batch, size: int) -> None:
     assert batch.count == len(batch.rows) + len(batch.rejects)
     assert batch.count or (batch.names and batch.first_row == 1)
     assert 0 <= batch.offset <= batch.end <= size
-    accepted = [batch.place(index) for index in range(len(batch.rows))]
-    rejected = [reject.place for reject in batch.rejects]
+    accepted = [batch.position(index) for index in range(len(batch.rows))]
+    rejected = [reject.position for reject in batch.rejects]
     for positions in (accepted, rejected):
         assert [position.row for position in positions] == sorted(position.row for position in positions)
     all_positions = sorted(accepted + rejected, key=lambda position: position.row)
@@ -71,7 +71,7 @@ def rows_of(batches: Sequence[Batch]) -> list[object]:
 
 
 def rejects_of(batches: Sequence[Batch]) -> list[tuple[int, str]]:
-    return [(reject.place.row, reject.reason) for batch in batches for reject in batch.rejects]
+    return [(reject.position.row, reject.reason) for batch in batches for reject in batch.rejects]
 
 
 def assert_chunks_do_not_matter(data: bytes, options: ParseOptions, batch_bytes: int) -> list[Batch]:

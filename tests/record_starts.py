@@ -56,9 +56,9 @@ def records_of(chunks: Iterable[bytes], options: ParseOptions, within: Within | 
     """The records in order, in a comparable form. Raises UnclosedQuoteError at the end of the source."""
     found: list[Record] = []
     for batch in parse(chunks, options, batch_bytes=20, within=within):
-        rows = [(batch.place(number), value) for number, value in enumerate(batch.rows)]
+        rows = [(batch.position(number), value) for number, value in enumerate(batch.rows)]
         found += [Record(place.row, place.offset, (place.raw, value)) for place, value in rows]
-        found += [Record(one.place.row, one.place.offset, one.reason) for one in batch.rejects]
+        found += [Record(one.position.row, one.position.offset, one.reason) for one in batch.rejects]
     return sorted(found, key=lambda record: record.row)
 
 

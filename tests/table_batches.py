@@ -27,9 +27,9 @@ def with_rejects(batch: Batch, *rejects: Reject) -> Batch:
 
 
 def _batch(names: tuple[str, ...], values: Sequence[object], first: int) -> Batch:
-    def place(position: int) -> RecordPosition:
-        row = first + position
-        return RecordPosition(row, (row - 1) * WIDTH, raw_of(values[position]))
+    def position_of(index: int) -> RecordPosition:
+        row = first + index
+        return RecordPosition(row, (row - 1) * WIDTH, raw_of(values[index]))
 
     return Batch(
         first_row=first,
@@ -38,7 +38,7 @@ def _batch(names: tuple[str, ...], values: Sequence[object], first: int) -> Batc
         count=len(values),
         names=names,
         rows=values,
-        place=place,
+        position=position_of,
     )
 
 

@@ -80,4 +80,4 @@ LOADERS = {"whole": in_one_pass, "in spans": in_spans}
 
 
 def _rejects_of(rejects: Sequence[Reject]) -> list[tuple[int, str, str]]:
-    return sorted((reject.place.row, reject.column, reject.reason) for reject in rejects)
+    return sorted((reject.position.row, reject.column, reject.reason) for reject in rejects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -45,12 +46,16 @@ def abort(
         raise click.UsageError("--upload-id names one upload, --older-than many: give one of them.")
     if not target.key and older_than is None:
         raise click.UsageError("To end every upload of a bucket, say so: --older-than 0s")
-    transfers = Transfers(
-        Progress(quiet=True),
-        states=upload_states(),
-        profile=aws.profile,
-        region=aws.region,
-        endpoint_url=aws.endpoint_url,
+    transfers = click.get_current_context().with_resource(
+        closing(
+            Transfers(
+                Progress(quiet=True),
+                states=upload_states(),
+                profile=aws.profile,
+                region=aws.region,
+                endpoint_url=aws.endpoint_url,
+            )
+        )
     )
     if older_than is None:
         chosen = [transfers.find(target, upload_id)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,18 @@ def explain(
     bytes, the destination, whether one invocation or the state machine runs the job, the number of spans, the duration
     and the cost. Duration and cost are estimates for text, without storage and transfer.
     """
-    from penstock.wiring.explain import CliClients  # noqa: PLC0415  # boto3: not for --help
-    from penstock.wiring.explain import explain as find_out  # noqa: PLC0415  # as above
+    from penstock.wiring.explain import CliClients  # noqa: PLC0415  # boto3 is slow to import: not for --help
+    from penstock.wiring.explain import explain as explain_with  # noqa: PLC0415  # as above
 
     clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
     if local:
-        from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # only who asks for it
+        from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # imported only for --local
 
-        here = local_stack(state_dir)
-        clients = CliClients("", here.region, here.endpoint, here.access_key_id, here.secret_access_key)
+        started = local_stack(state_dir)
+        clients = CliClients("", started.region, started.endpoint, started.access_key_id, started.secret_access_key)
         stack = STACK_NAME
-    found = find_out(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
+    with closing(clients):
+        found = explain_with(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
     if output.as_json:
         echo_json(_as_json(found))
         return

@@ -83,11 +83,11 @@ def _show(listed: Iterator[Reject]) -> None:
         rows = [
             (
                 f"{one.span}",
-                f"{one.place.row:,}",
-                f"{one.place.offset:,}",
+                f"{one.position.row:,}",
+                f"{one.position.offset:,}",
                 job_text.one_line(one.column),
                 job_text.one_line(one.reason),
-                job_text.one_line(one.place.raw[:RAW]),
+                job_text.one_line(one.position.raw[:RAW]),
             )
             for one in sheet
         ]

@@ -171,7 +171,7 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
         return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
     head = ("Row", "Byte", "Column", "Reason", "Record")
     rows = [
-        (f"{one.place.row:,}", f"{one.place.offset:,}", one.column, one.reason, one.place.raw)
+        (f"{one.position.row:,}", f"{one.position.offset:,}", one.column, one.reason, one.position.raw)
         for one in job_report.rejects
     ]
     shown = len(rows)

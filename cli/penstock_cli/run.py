@@ -18,14 +18,14 @@ from penstock_cli.params import human_size
 from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
-    from penstock.model.job import Progress as Far
+    from penstock.model.job import Progress as Counts
     from penstock.wiring.run import RunRequest, RunResult
     from penstock_cli.progress import Progress
 
-# That of the functions, unless a stack is deployed with another: one vCPU's.
+# The memory of the functions of a default stack, which gives them one vCPU.
 MEMORY = 1769
 
-# As a destination.
+# Standard output as a destination.
 STDOUT = "-"
 
 INTERRUPTED = {
@@ -123,7 +123,7 @@ def run(
     An interrupted load into PostgreSQL resumes when the same command runs again. A complete load is not repeated.
     Rejected records are listed with row, offset and reason.
     """
-    from penstock.wiring.api import prepare_run  # noqa: PLC0415  # only who runs something
+    from penstock.wiring.api import prepare_run  # noqa: PLC0415  # imported only to run
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
@@ -141,34 +141,36 @@ def run(
     if to == STDOUT and sys.stdout is None:
         raise click.UsageError("--to - needs standard output, which is closed.")
     with interrupted_once():
-        prepared = prepare_run(
-            source,
-            to=to,
-            routes=routes_uri,
-            route=route_name,
-            stack=stack,
-            as_key=as_key,
-            codec=codec,
-            dsn=dsn,
-            again=again,
-            rejects=rejects,
-            memory=memory,
-            profile=aws.profile,
-            region=aws.region,
-            endpoint_url=aws.endpoint_url,
-            **(table.options if to else {}),
+        prepared = click.get_current_context().with_resource(
+            prepare_run(
+                source,
+                to=to,
+                routes=routes_uri,
+                route=route_name,
+                stack=stack,
+                as_key=as_key,
+                codec=codec,
+                dsn=dsn,
+                again=again,
+                rejects=rejects,
+                memory=memory,
+                profile=aws.profile,
+                region=aws.region,
+                endpoint_url=aws.endpoint_url,
+                **(table.options if to else {}),
+            )
         )
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
-                ran = prepared.run(_Progress(progress, prepared.request))
+                result = prepared.run(_Progress(progress, prepared.request))
             except KeyboardInterrupt:
                 progress.tell(_interrupted(prepared.request))
                 raise
-    _tell(ran, progress, output, to_stdout=to == STDOUT)
+    _tell(result, progress, output, to_stdout=to == STDOUT)
 
 
 class _Progress:
-    """Shows how far the run is."""
+    """Shows the progress of the run."""
 
     def __init__(self, progress: Progress, request: RunRequest) -> None:
         self._bar = progress
@@ -177,11 +179,11 @@ class _Progress:
         progress.total = request.resolved.size
         progress.description = self._name
 
-    def __call__(self, far: Far) -> None:
-        if far.rows:
-            self._bar.description = f"{self._name} {counted(far.rows, 'row')}"
-        self._bar.add(far.bytes_in - self._done)
-        self._done = far.bytes_in
+    def __call__(self, counts: Counts) -> None:
+        if counts.rows:
+            self._bar.description = f"{self._name} {counted(counts.rows, 'row')}"
+        self._bar.add(counts.bytes_in - self._done)
+        self._done = counts.bytes_in
 
 
 def _interrupted(request: RunRequest) -> str:
@@ -198,41 +200,41 @@ def _interrupted(request: RunRequest) -> str:
     return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
 
 
-def _tell(ran: RunResult, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
+def _tell(result: RunResult, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
     if output.as_json:
-        echo_json(_as_json(ran))
+        echo_json(_as_json(result))
         return
     say = progress.tell if to_stdout else progress.say
-    for warning in ran.receipt.warnings:
+    for warning in result.receipt.warnings:
         progress.tell(f"warning: {warning}")
-    say(_line(ran))
+    say(_line(result))
 
 
-def _line(ran: RunResult) -> str:
-    receipt = ran.receipt
-    if ran.stood:
+def _line(result: RunResult) -> str:
+    receipt = result.receipt
+    if result.already:
         rows = counted(receipt.rows, "row")
-        return f"{ran.source} is already loaded into {ran.target} ({rows}). To repeat it, use --again."
-    speed = receipt.bytes_out / ran.seconds if ran.seconds else 0
+        return f"{result.source} is already loaded into {result.target} ({rows}). To repeat it, use --again."
+    speed = receipt.bytes_out / result.seconds if result.seconds else 0
     about = [f"{human_size(receipt.bytes_in)} of {receipt.codec}"] if receipt.codec != "identity" else []
     about.append(human_size(receipt.bytes_out))
-    if ":" in ran.target and not ran.target.startswith("s3://"):
+    if ":" in result.target and not result.target.startswith("s3://"):
         about.append(counted(receipt.rows, "row"))
-    if ran.before:
-        about.append(f"{ran.before:,} of them loaded before")
+    if result.before:
+        about.append(f"{result.before:,} of them loaded before")
     if receipt.rejects:
         about.append(f"{receipt.rejects:,} rejected")
     if receipt.dropped:
         about.append(f"{receipt.dropped:,} dropped by the database")
-    about.append(f"{ran.seconds:.1f} s, {human_size(int(speed))}/s")
-    return f"run: {ran.source} to {ran.target} ({', '.join(about)})"
+    about.append(f"{result.seconds:.1f} s, {human_size(int(speed))}/s")
+    return f"run: {result.source} to {result.target} ({', '.join(about)})"
 
 
-def _as_json(ran: RunResult) -> dict[str, object]:
-    receipt = ran.receipt
+def _as_json(result: RunResult) -> dict[str, object]:
+    receipt = result.receipt
     return {
-        "source": ran.source,
-        "target": ran.target,
+        "source": result.source,
+        "target": result.target,
         "codec": receipt.codec,
         "bytes_in": receipt.bytes_in,
         "bytes_out": receipt.bytes_out,
@@ -241,11 +243,11 @@ def _as_json(ran: RunResult) -> dict[str, object]:
         "etag": receipt.etag,
         "version_id": receipt.version_id,
         "rows": receipt.rows,
-        "rows_before": ran.before,
-        "already": ran.stood,
+        "rows_before": result.before,
+        "already": result.already,
         "rejects": receipt.rejects,
         "dropped": receipt.dropped,
-        "rejects_file": ran.rejects or None,
+        "rejects_file": result.rejects or None,
         "warnings": receipt.warnings,
-        "seconds": round(ran.seconds, 3),
+        "seconds": round(result.seconds, 3),
     }

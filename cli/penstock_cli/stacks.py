@@ -1,4 +1,4 @@
-"""Whose jobs a command speaks of: a deployed stack by its name, or the local one."""
+"""The stack of a command: a deployed stack by its name, or the local one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# That of samconfig.toml's default environment.
+# The stack of the default environment in samconfig.toml.
 DEFAULT_STACK = "penstock-dev"
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """A stack of an account and region; with ``local`` the local one, of that state directory if one is given."""
+    """A stack of an account and region; with ``local`` the local one, in ``state_dir`` if it is given."""
 
     name: str
     local: bool
@@ -32,42 +32,44 @@ class StackOptions:
     aws: AwsOptions
 
     def operations(self) -> Operations:
-        """What can be done with its jobs. Raises LocalStackError where no local stack is up, ConfigurationError."""
+        """Open the operations on its jobs, until the command ends.
+
+        Raises LocalStackError if no local stack is running, ConfigurationError.
+        """
         from penstock.wiring.operations import Access, Operations, stack_names  # noqa: PLC0415  # imports botocore
 
-        if not self.local:
+        stack = local_stack(self.state_dir) if self.local else None
+        if stack:
+            access = Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key)
+        else:
             access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)
-            return Operations(access, stack_names(access, self.name))
-
-        stack = local_stack(self.state_dir)
-        return Operations(
-            Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key),
-            local_names(stack),
-        )
+        if context := click.get_current_context(silent=True):  # completion has none
+            context.call_on_close(access.close)
+        return Operations(access, local_names(stack) if stack else stack_names(access, self.name))
 
 
 def local_names(stack: Stack) -> StackNames:
-    """What `stack_names` finds of a stack that is deployed."""
+    """Return for the local stack what `stack_names` returns for a deployed one."""
     from penstock.wiring.operations import StackNames  # noqa: PLC0415  # imports botocore
 
     return StackNames(stack.jobs_table, stack.work_bucket, stack.queue_url, stack.state_machine, stack.abort_function)
 
 
 def local_stack(state_dir: Path | None) -> Stack:
-    """The local stack that is up. Raises LocalStackError where none is."""
-    from penstock_local import stack as stacks  # noqa: PLC0415  # only who asks for it
+    """Find the running local stack. Raises LocalStackError if there is none."""
+    from penstock_local import stack as stacks  # noqa: PLC0415  # imported only for --local
     from penstock_local.errors import LocalStackError  # noqa: PLC0415  # as above
 
     stack = stacks.find(state_dir)
     if stack is None:
-        raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
+        raise LocalStackError("no local stack is running", hint="Start one with `penstock local up`.")
     return stack
 
 
 def local_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add --local and --state-dir; the command gets them as ``local: bool``, ``state_dir: Path | None``.
+    """Add --local and --state-dir; the command receives ``local: bool``, ``state_dir: Path | None``.
 
-    For commands that have --stack and `aws_options`, which contradict ``local``; a directory implies it.
+    For commands with --stack and `aws_options`, which contradict ``local``. A directory implies ``local``.
     """
 
     @click.option("--local", is_flag=True, help="Use the stack that `penstock local up` started.")
@@ -81,14 +83,16 @@ def local_options(command: Callable[..., R]) -> Callable[..., R]:
         local = local or state_dir is not None
         named = click.get_current_context().get_parameter_source("stack") is click.core.ParameterSource.COMMANDLINE
         if local and (named or aws != AwsOptions()):
-            raise click.UsageError("The local stack has its own name, account and endpoint: leave the other options.")
+            raise click.UsageError(
+                "The local stack has its own name, account and endpoint: omit --stack and the AWS options."
+            )
         return command(local=local, state_dir=state_dir.resolve() if state_dir else None, aws=aws, **kwargs)
 
     return with_local
 
 
 def stack_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add --stack, --local and what `aws_options` adds; the command gets them as ``stack: StackOptions``."""
+    """Add --stack, --local and `aws_options`; the command receives them as ``stack: StackOptions``."""
 
     @click.option(
         "--stack",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,13 +132,17 @@ def _upload(
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     progress = Progress(quiet=output.quiet)
-    transfers = Transfers(
-        progress,
-        states=upload_states(),
-        profile=aws.profile,
-        region=aws.region,
-        endpoint_url=aws.endpoint_url,
-        threads=threads,
+    transfers = click.get_current_context().with_resource(
+        closing(
+            Transfers(
+                progress,
+                states=upload_states(),
+                profile=aws.profile,
+                region=aws.region,
+                endpoint_url=aws.endpoint_url,
+                threads=threads,
+            )
+        )
     )
     if orders[0][0] == PIPE:
         _send_pipe(transfers, progress, orders[0][1], wishes, output)

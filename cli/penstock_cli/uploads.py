@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -37,12 +38,16 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
 
     mine = upload_records(upload_states())
     if below:
-        transfers = Transfers(
-            Progress(quiet=True),
-            states=upload_states(),
-            profile=aws.profile,
-            region=aws.region,
-            endpoint_url=aws.endpoint_url,
+        transfers = click.get_current_context().with_resource(
+            closing(
+                Transfers(
+                    Progress(quiet=True),
+                    states=upload_states(),
+                    profile=aws.profile,
+                    region=aws.region,
+                    endpoint_url=aws.endpoint_url,
+                )
+            )
         )
         known = transfers.unfinished(below)
     else:

@@ -36,7 +36,7 @@ def main(url: str, name: str, folder: str) -> None:
             numbers = range(number * CHUNK, min(ROWS, (number + 1) * CHUNK))
             rows = rows_of([row(n) for n in numbers], table, numbers)
             loaded = sink.load(Chunk(number, numbers.stop * 10, numbers.stop + 1, len(numbers), [rows]))
-            rejected = json.dumps([reject.place.row - 1 for reject in loaded.rejects])
+            rejected = json.dumps([reject.position.row - 1 for reject in loaded.rejects])
             Path(folder, f"{number}.json").write_text(rejected)
             counts[0] += loaded.rows
             counts[1] += len(loaded.rejects)

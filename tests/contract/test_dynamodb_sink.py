@@ -143,14 +143,14 @@ def test_a_bad_row_is_rejected_and_the_good_one_before_it_stays(server: DynamoSe
     table = server.create()
     rows: list[Row] = [{"id": "a", "n": 1}, {"id": "a", "n": 2}, {"id": "a", "n": float("nan")}, {"id": "b", "n": 3}]
     loaded = load(server, table, *rows)
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (3, [position_at(2)])
+    assert (loaded.rows, [reject.position for reject in loaded.rejects]) == (3, [position_at(2)])
     assert server.items(table) == [{"id": "a", "n": 2}, {"id": "b", "n": 3}]
 
 
 def test_a_bad_row_is_rejected_although_a_good_one_follows_it(server: DynamoServer) -> None:
     table = server.create()
     loaded = load(server, table, {"id": "a", "n": float("inf")}, {"id": "a", "n": 2})
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (1, [position_at(0)])
+    assert (loaded.rows, [reject.position for reject in loaded.rejects]) == (1, [position_at(0)])
     assert server.items(table) == [{"id": "a", "n": 2}]
 
 
@@ -259,7 +259,7 @@ def test_a_choice_fills_several_tables(server: DynamoServer) -> None:
         song = rows_of([{"id": "s"}, {"id": ""}], songs, [0, 3])
         film = rows_of([{"id": "f", "at": "late"}, {"id": "f", "at": 2}], films, [1, 2])
         loaded = sink.load(chunk_of(song, film))
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (2, [position_at(1), position_at(3)])
+    assert (loaded.rows, [reject.position for reject in loaded.rejects]) == (2, [position_at(1), position_at(3)])
     assert (server.items(songs), server.items(films)) == ([{"id": "s"}], [{"id": "f", "at": 2}])
 
 
@@ -297,7 +297,7 @@ def test_two_kinds_of_records_in_one_table_keep_the_order_of_the_file(server: Dy
 def test_a_row_that_no_item_can_hold_is_rejected(server: DynamoServer, row: Row, column: str, reason: str) -> None:
     table = server.create()
     loaded = load(server, table, {"id": "a"}, {"id": "z", **row}, {"id": "b"})
-    assert [(reject.place, reject.column, reject.reason) for reject in loaded.rejects] == [
+    assert [(reject.position, reject.column, reject.reason) for reject in loaded.rejects] == [
         (position_at(1), column, reason)
     ]
     assert (loaded.rows, server.items(table)) == (2, [{"id": "a"}, {"id": "b"}])
@@ -336,7 +336,7 @@ def test_a_row_that_only_dynamodb_can_refuse_is_found_among_the_good_ones(strict
     rows: list[Row] = [{"id": f"{n:02}", "owner": n if n in {3, 17, 18} else f"owner {n}"} for n in range(30)]
     loaded = load(strict, table, *rows)
     assert loaded.rows == 27
-    assert [reject.place for reject in loaded.rejects] == [position_at(3), position_at(17), position_at(18)]
+    assert [reject.position for reject in loaded.rejects] == [position_at(3), position_at(17), position_at(18)]
     assert all(reject.reason.startswith("was refused by DynamoDB: ") for reject in loaded.rejects)
     assert [item["id"] for item in strict.items(table)] == [f"{n:02}" for n in range(30) if n not in {3, 17, 18}]
 
@@ -345,7 +345,7 @@ def test_when_the_last_row_of_a_key_is_refused_the_one_before_it_counts(strict: 
     table = strict.create(index=("owner", "S"))
     rows: list[Row] = [{"id": "a", "owner": owner} for owner in ("first", "second", 3, 4)]
     loaded = load(strict, table, *rows, {"id": "b", "owner": 5})
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (
+    assert (loaded.rows, [reject.position for reject in loaded.rejects]) == (
         2,
         [position_at(2), position_at(3), position_at(4)],
     )

@@ -51,7 +51,7 @@ def begin(database: Database, table: Table) -> None:
 
 
 def reasons(loaded: Loaded) -> list[tuple[int, str, str]]:
-    return [(reject.place.row, reject.column, reject.reason) for reject in loaded.rejects]
+    return [(reject.position.row, reject.column, reject.reason) for reject in loaded.rejects]
 
 
 # Making tables

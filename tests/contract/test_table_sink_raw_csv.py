@@ -102,7 +102,7 @@ def test_rows_that_only_the_database_refuses_are_found_in_it(database: Database,
     table = replace(SONGS, mode=mode)
     loaded = load(database, table, b'title,id,n\none,1,4\ntwo,2,5\n"3, three",3,\n')
     assert loaded.rows == 2
-    assert [(reject.place.row, reject.place.offset, reject.place.raw) for reject in loaded.rejects] == [
+    assert [(reject.position.row, reject.position.offset, reject.position.raw) for reject in loaded.rejects] == [
         (2, 19, "two,2,5")
     ]
     assert database.execute("SELECT * FROM songs ORDER BY id") == [(4, 1, "one"), (None, 3, "3, three")]

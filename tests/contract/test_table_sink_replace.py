@@ -171,7 +171,7 @@ def test_rows_that_refer_to_nothing_are_rejects_already_when_they_are_loaded(dat
         sink.begin(plan_of(SONGS))
         loaded = sink.load(chunk(SONGS, ("1", "Bach"), ("2", "Nobody")))
         sink.finish()
-    assert [reject.place.row for reject in loaded.rejects] == [2]
+    assert [reject.position.row for reject in loaded.rejects] == [2]
     assert database.execute("SELECT * FROM songs") == [(1, "Bach")]
 
 

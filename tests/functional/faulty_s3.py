@@ -12,7 +12,7 @@ from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -165,6 +165,24 @@ class FaultyS3:
         self.schedule: Schedule = no_faults
         self.log: list[Request] = []
         self.url = ""
+        self.accepted = 0
+        self._open = 0
+        self._changed = Condition()
+
+    def connected(self) -> None:
+        with self._changed:
+            self.accepted += 1
+            self._open += 1
+
+    def disconnected(self) -> None:
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+    def wait_until_closed(self) -> bool:
+        """Whether the clients close all connections, within 10 seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._open, timeout=10)
 
     def requests(self, operation: str) -> list[Request]:
         return [request for request in self.log if request.operation == operation]
@@ -196,6 +214,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: FaultyS3
     body: bytes
+
+    def setup(self) -> None:
+        super().setup()
+        self.proxy.connected()
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            self.proxy.disconnected()
 
     def handle_one_request(self) -> None:
         try:

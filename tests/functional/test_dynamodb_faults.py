@@ -125,7 +125,7 @@ def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -
     dynamo = FaultyDynamo(random_faults(seed, 0.1), refuses=lambda item: item["n"]["N"].startswith("-"))
     loaded = Loading(dynamo, backoff=replace(LONGEST, attempts=100)).load({"id": "first", "n": 0}, *rows)
     assert dynamo.items == {("first",): {"id": {"S": "first"}, "n": {"N": "0"}}} | expected
-    assert [reject.place.row for reject in loaded.rejects] == [where.row + 1 for where in reversed(bad)]
+    assert [reject.position.row for reject in loaded.rejects] == [where.row + 1 for where in reversed(bad)]
     assert loaded.rows == 1 + len(rows) - len(bad)
 
 
@@ -211,7 +211,7 @@ def test_after_an_error_nothing_is_sent_again_either() -> None:
 def test_one_bad_item_costs_a_few_requests_more() -> None:
     dynamo = FaultyDynamo(refuses=lambda item: item["n"]["N"] == "13")
     loaded = Loading(dynamo, workers=1).load(*numbered(25))
-    assert (loaded.rows, [reject.place for reject in loaded.rejects]) == (24, [position_at(13)])
+    assert (loaded.rows, [reject.position for reject in loaded.rejects]) == (24, [position_at(13)])
     assert len(dynamo.requests) <= 2 * 5 + 1
     assert len(dynamo.items) == 24
 

@@ -184,7 +184,7 @@ def test_the_local_stack_tells_its_names_and_sizes(server: str, tmp_path: Path) 
 
 def test_a_local_stack_that_is_not_up_is_said_so(tmp_path: Path) -> None:
     result = run("explain", "a.csv", "--state-dir", tmp_path)
-    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "Error: no local stack is up")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "Error: no local stack is running")
 
 
 @pytest.mark.parametrize("other", [("--stack", "mine"), ("--region", "eu-west-1")])
@@ -250,7 +250,7 @@ def test_each_route_is_a_line_and_each_key_finds_its_route(routes: Path) -> None
         "orders: in/*.csv.gz orders/* -> postgresql:public.orders (upsert by id)",
         "in/a.csv.gz: orders -> postgresql:public.orders",
         "s3://drops/b.json: json -> s3://results/b.json",
-        "c: no route takes it",
+        "c: no route matches it",
     ]
 
 

@@ -335,7 +335,7 @@ def test_a_stack_of_something_else_is_refused() -> None:
         boto3.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
         result = run("jobs")
     assert result.exit_code == 1
-    assert "it is not one of Penstock" in result.stderr
+    assert "it is not a stack of Penstock" in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -367,7 +367,7 @@ def test_without_credentials_the_way_to_some_is_told(command: tuple[str, ...], m
 def test_no_local_stack_is_said_so(command: tuple[str, ...], tmp_path: Path) -> None:
     result = run(*command, "--state-dir", str(tmp_path))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: no local stack is up\nStart one with `penstock local up`.\n"
+    assert result.stderr == "Error: no local stack is running\nStart one with `penstock local up`.\n"
 
 
 def test_the_local_stack_is_found_by_its_state(tmp_path: Path) -> None:

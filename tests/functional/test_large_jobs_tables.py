@@ -130,7 +130,7 @@ def test_what_the_table_refuses_of_an_atomic_load_in_spans_is_rejected(database:
     assert (status.state, status.progress.rows, status.progress.rejects) == (JobState.SUCCEEDED, ROWS - 2, 2), status
     assert [number for number, _ in stored(database)] == list(range(ROWS))
     refused = [reject for (job, _), some in plant.rejects.files.items() if job == status.job_id for reject in some]
-    assert sorted(reject.place.row for reject in refused) == [8, 301]
+    assert sorted(reject.position.row for reject in refused) == [8, 301]
     database.execute("DELETE FROM people WHERE id NOT IN (7, 8, 9)")
     status = plant.run(plant.upload("b.csv", FILES["a.csv"]))
     assert status.failure
@@ -186,11 +186,11 @@ def test_rejects_have_the_rows_offsets_and_spans_of_the_whole_source(database: D
     plant = table_plant(database, route(more="max_rejects = 9"))
     status = plant.run(plant.upload(key, in_blocks(data) if key.endswith("gz") else data))
     assert (status.state, status.progress.rejects, status.progress.rows) == (JobState.SUCCEEDED, 9, ROWS - 9)
-    assert [reject.place.row for reject in plant.rejects.all] == [n + 1 for n in range(ROWS) if n % 100 == 7]
+    assert [reject.position.row for reject in plant.rejects.all] == [n + 1 for n in range(ROWS) if n % 100 == 7]
     assert [reject.span for reject in plant.rejects.all] == sorted(reject.span for reject in plant.rejects.all)
     assert len({reject.span for reject in plant.rejects.all}) > 4
     for reject in plant.rejects.all:
-        assert data[reject.place.offset :].decode().startswith(reject.place.raw.rstrip("\r\n"))
+        assert data[reject.position.offset :].decode().startswith(reject.position.raw.rstrip("\r\n"))
     assert any("9 of 900 records were rejected" in warning for warning in status.warnings)
 
 

@@ -188,11 +188,11 @@ def test_bad_rows_are_listed_with_row_offset_column_reason_and_text(plant: Plant
     assert outcome.state is JobState.SUCCEEDED
     assert plant.ids() == [*range(500), 503]
     first, second, third = plant.rejects.all
-    assert (first.place.row, first.column, first.place.raw.strip()) == (501, "id", "x,bad id,2001-01-01")
-    assert (second.place.row, second.column) == (502, "born")
-    assert (third.place.row, third.column) == (503, "")
+    assert (first.position.row, first.column, first.position.raw.strip()) == (501, "id", "x,bad id,2001-01-01")
+    assert (second.position.row, second.column) == (502, "born")
+    assert (third.position.row, third.column) == (503, "")
     for reject in (first, second, third):
-        assert data[reject.place.offset :].decode().startswith(reject.place.raw.strip())
+        assert data[reject.position.offset :].decode().startswith(reject.position.raw.strip())
         assert reject.reason
     assert outcome.receipt
     assert any("3 of 504 records were rejected" in warning for warning in outcome.receipt.warnings)
@@ -238,7 +238,7 @@ def test_what_only_the_database_refuses_is_a_reject_as_well(plant: Plant) -> Non
     assert outcome.state is JobState.SUCCEEDED
     assert plant.ids() == [n for n in range(1000) if n != 700]
     (reject,) = plant.rejects.all
-    assert reject.place.row == 701
+    assert reject.position.row == 701
     assert "check" in reject.reason
 
 

@@ -107,8 +107,8 @@ def test_a_truncated_file_leaves_what_was_there(file: Path, tmp_path: Path) -> N
 
 def test_a_file_does_not_replace_itself(file: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(file)
-    refused(run(file, "--to", file), "would replace its own source")
-    refused(run(file, "--to", tmp_path / "link"), "would replace its own source")
+    refused(run(file, "--to", file), "is the source itself")
+    refused(run(file, "--to", tmp_path / "link"), "is the source itself")
 
 
 def test_standard_input_is_a_source(file: Path, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_an_object_becomes_an_object(file: Path, lake: Lake) -> None:
     done(run(uri, "--to", f"{lake.uri}/orders.csv", "--endpoint-url", lake.proxy.url))
     head = lake.client.head_object(Bucket=lake.bucket, Key="orders.csv")
     assert (lake.read("orders.csv"), head["Metadata"]["sender"]) == (TEXT, "shop")
-    refused(run(uri, "--to", uri, "--endpoint-url", lake.proxy.url), "would replace its own source")
+    refused(run(uri, "--to", uri, "--endpoint-url", lake.proxy.url), "is the source itself")
 
 
 def test_an_object_becomes_a_file(file: Path, lake: Lake, tmp_path: Path) -> None:
@@ -198,13 +198,13 @@ def test_a_bad_bucket_name_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize("source", ["s3://lake", "s3://lake/", "s3://", "s3:///key"])
 def test_a_source_without_a_name_is_refused(source: str, tmp_path: Path) -> None:
-    refused(run(source, "--to", tmp_path / "out"), f"{source} names no object", "s3://BUCKET/KEY")
+    refused(run(source, "--to", tmp_path / "out"), f"{source} is not the URI of an object", "s3://BUCKET/KEY")
     refused(run("", "--to", tmp_path / "out"), "the name of the source is empty")
 
 
 def test_a_file_may_have_a_colon_in_its_name(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(run(file, "--to", "log:1.csv"), "--to log:1.csv is no destination", "./")
+    refused(run(file, "--to", "log:1.csv"), "--to log:1.csv is not a known destination", "./")
     for name in ("./log:1.csv", "12:30.csv", "a-b:c"):
         done(run(file, "--to", name))
         assert Path(name).read_bytes() == TEXT
@@ -288,7 +288,7 @@ def test_a_file_of_the_web_that_changes_meanwhile_is_refused(
             return f"v{len(handler.ranges)}"
 
     monkeypatch.setattr(handler, "version", Versions())
-    refused(run(f"{url}/orders.csv.gz", "--to", tmp_path / "out"), "is no longer what it was")
+    refused(run(f"{url}/orders.csv.gz", "--to", tmp_path / "out"), "the source changed while it was being read")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -426,7 +426,7 @@ def test_what_cannot_be_loaded_is_told(
 
 
 def test_without_a_database_it_says_how_to_name_one(file: Path) -> None:
-    refused(run(file, "--to", "postgresql:t"), "no database is named", "PENSTOCK_POSTGRES_DSN")
+    refused(run(file, "--to", "postgresql:t"), "no database is given", "PENSTOCK_POSTGRES_DSN")
 
 
 def test_the_database_may_be_named_by_the_environment(
@@ -504,13 +504,13 @@ def test_a_route_can_be_named(file: Path, routes: Path, database: Database) -> N
 
 
 def test_a_key_that_no_route_takes_is_told(file: Path, routes: Path) -> None:
-    refused(run(file, "--routes", routes, "--as", "x.zip"), "no route takes 'x.zip'", "--as")
+    refused(run(file, "--routes", routes, "--as", "x.zip"), "no route matches 'x.zip'", "--as")
 
 
 def test_a_destination_that_only_a_stack_knows_is_refused(file: Path, routes: Path) -> None:
     refused(
         run(file, "--routes", routes, "--route", "stack"),
-        "only a stack says what 'destination_bucket' is called",
+        "the name of 'destination_bucket' is only known for a stack",
         "--stack",
     )
 

@@ -106,7 +106,7 @@ def test_down_of_no_stack_is_no_error(empty: tuple[str, ...]) -> None:
 def test_a_known_error_is_one_line_and_a_hint(empty: tuple[str, ...]) -> None:
     result = run(*empty, "logs")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: no local stack is up\nStart one with `penstock local up`.\n"
+    assert result.stderr == "Error: no local stack is running\nStart one with `penstock local up`.\n"
 
 
 def test_debug_shows_where_a_known_error_was_raised(empty: tuple[str, ...]) -> None:

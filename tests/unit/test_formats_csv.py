@@ -113,10 +113,12 @@ def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str, batch_bytes: in
         return
     batches = assert_chunks_do_not_matter(data, options, batch_bytes)
     assert sum(batch.count for batch in batches) == len(expected)
-    by_row = {batch.place(i).row: (row, batch.place(i).raw) for batch in batches for i, row in enumerate(batch.rows)}
+    by_row = {
+        batch.position(i).row: (row, batch.position(i).raw) for batch in batches for i, row in enumerate(batch.rows)
+    }
     assert {row: fields for row, (fields, _) in by_row.items()}.items() <= dict(enumerate(expected, 1)).items()
     assert all(is_strict(raw) for _, raw in by_row.values())
-    raws = {reject.place.row: reject.place.raw for batch in batches for reject in batch.rejects}
+    raws = {reject.position.row: reject.position.raw for batch in batches for reject in batch.rejects}
     for row, reason in rejects_of(batches):
         ragged = reason == f"expected 2 fields, found {len(expected[row - 1])}" and is_strict(raws[row])
         stray = "follows the closing quote of field" in reason and not is_strict(raws[row])
@@ -137,7 +139,7 @@ def test_the_bytes_of_a_batch_hold_its_records(text: str, batch_bytes: int) -> N
         assert list(alone.rows) == list(batch.rows)
         assert len(alone.rejects) == len(batch.rejects)
         for index in range(len(batch.rows)):
-            place = batch.place(index)
+            place = batch.position(index)
             assert data[place.offset :].decode().startswith(place.raw)
 
 
@@ -157,8 +159,8 @@ def test_a_byte_order_mark_decides_the_encoding(encoding: str, declared: str) ->
 def test_offsets_count_bytes_of_the_source_whatever_the_encoding() -> None:
     data = "\ufeffname;n\r\nZürich;1\r\nBern;2;3\r\n東京;3\r\n".encode("utf-16-le")
     batch = one(data, ParseOptions(format=Format.CSV, delimiter=";"))
-    assert data[batch.rejects[0].place.offset :].decode("utf-16-le").startswith("Bern")
-    assert data[batch.place(1).offset :].decode("utf-16-le").startswith("東京")
+    assert data[batch.rejects[0].position.offset :].decode("utf-16-le").startswith("Bern")
+    assert data[batch.position(1).offset :].decode("utf-16-le").startswith("東京")
     assert batch.end == len(data)
 
 
@@ -216,7 +218,7 @@ BACKSLASHED = b'id,name,j\n1,"He said \\"hi\\"","{\\"a\\":1}"\n2,"C:\\\\dir\\\\"
 def test_quotes_behind_backslashes_are_named_as_the_cause() -> None:
     batch = one(BACKSLASHED)
     (reject,) = batch.rejects
-    assert reject.place.row == 1
+    assert reject.position.row == 1
     assert reject.reason.startswith(
         "'h' follows the closing quote of field 2. Quotes seem to be escaped by backslashes"
     )
@@ -293,13 +295,13 @@ def test_an_escape_that_would_be_something_else_is_refused(escape: str) -> None:
 def test_blank_lines_are_no_records() -> None:
     batch = one(b"\n\r\na,b\n\n1,2\r\n\r\n3,4\n\n\n")
     assert batch.rows == [["1", "2"], ["3", "4"]]
-    assert [batch.place(i).row for i in (0, 1)] == [1, 2]
+    assert [batch.position(i).row for i in (0, 1)] == [1, 2]
 
 
 def test_ragged_rows_are_rejected_with_their_counts() -> None:
     batch = one(b"a,b\n1,2\n3\n4,5,6\n7,8\n")
     assert batch.rows == [["1", "2"], ["7", "8"]]
-    assert [(r.place.row, r.place.offset, r.place.raw, r.reason) for r in batch.rejects] == [
+    assert [(r.position.row, r.position.offset, r.position.raw, r.reason) for r in batch.rejects] == [
         (2, 8, "3", "expected 2 fields, found 1"),
         (3, 10, "4,5,6", "expected 2 fields, found 3"),
     ]
@@ -309,7 +311,7 @@ def test_undecodable_bytes_cost_one_record_and_are_located() -> None:
     batch = one(b"a,b\n1,2\n3,x\xff\n4,5\n")
     assert batch.rows == [["1", "2"], ["4", "5"]]
     (reject,) = batch.rejects
-    assert (reject.place.row, reject.reason, reject.place.raw) == (2, "not utf-8 at byte 11", "3,x\\xff")
+    assert (reject.position.row, reject.reason, reject.position.raw) == (2, "not utf-8 at byte 11", "3,x\\xff")
 
 
 def test_undecodable_bytes_are_found_in_other_encodings_too() -> None:
@@ -356,10 +358,10 @@ def test_a_record_over_the_limit_is_rejected_and_the_next_one_read(quoted: bool)
     batches = parsed(data, ParseOptions(format=Format.CSV, max_record=1000), chunk=333)
     assert rows_of(batches) == [["1", "2"], ["3", "4"]]
     (reject,) = (reject for batch in batches for reject in batch.rejects)
-    assert (reject.place.row, reject.place.offset) == (2, 8)
+    assert (reject.position.row, reject.position.offset) == (2, 8)
     assert reject.reason.startswith("longer than 1,000 bytes")
-    assert long.decode().startswith(reject.place.raw)
-    assert len(reject.place.raw) == RAW_LIMIT
+    assert long.decode().startswith(reject.position.raw)
+    assert len(reject.position.raw) == RAW_LIMIT
 
 
 def test_a_line_of_100_mb_does_not_take_100_mb() -> None:
@@ -453,8 +455,8 @@ def test_fields_may_be_as_long_as_records() -> None:
 def test_many_bad_rows_are_located_as_fast_as_one() -> None:
     data = b"a,b\n" + b"1,2\n3\n" * 20_000
     (batch,) = parsed(data, CSV, chunk=65536, batch_bytes=len(data))
-    assert batch.place(19_999).row == 39_999
-    assert len({batch.place(index).offset for index in range(20_000)}) == 20_000
+    assert batch.position(19_999).row == 39_999
+    assert len({batch.position(index).offset for index in range(20_000)}) == 20_000
 
 
 def test_a_quote_in_the_middle_does_not_stop_the_rest_of_a_window() -> None:

@@ -172,8 +172,8 @@ def test_undecodable_bytes_cost_one_element() -> None:
     batches = parsed(data, DOCUMENT, batch_bytes=1000)
     assert rows_of(batches) == [{"a": "é"}, {"a": "x"}]
     (reject,) = batches[0].rejects
-    assert data[reject.place.offset :].startswith(b'{"a": "\xff"}')
-    assert (reject.place.raw, reject.reason) == ('{"a": "\\xff"}', "not utf-8 at byte 21")
+    assert data[reject.position.offset :].startswith(b'{"a": "\xff"}')
+    assert (reject.position.raw, reject.reason) == ('{"a": "\\xff"}', "not utf-8 at byte 21")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

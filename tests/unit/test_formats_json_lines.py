@@ -78,7 +78,7 @@ def test_every_line_stands_for_itself(lines: list[str], batch_bytes: int) -> Non
             good[row] = json.loads(line, parse_constant=int)
         except ValueError:
             continue
-    assert {batch.place(i).row: row for batch in batches for i, row in enumerate(batch.rows)} == good
+    assert {batch.position(i).row: row for batch in batches for i, row in enumerate(batch.rows)} == good
     assert sum(batch.count for batch in batches) == len(filled)
 
 
@@ -119,8 +119,8 @@ def test_a_bad_line_is_rejected_for_its_reason(line: bytes, reason: str) -> None
     batch = one(b'{"ok": 1}\n' + line + b'\n{"ok": 2}\n')
     assert batch.rows == [{"ok": 1}, {"ok": 2}]
     (reject,) = batch.rejects
-    assert (reject.place.row, reject.place.offset, reject.reason) == (2, 10, reason)
-    assert reject.place.raw == line.decode("utf-8", "backslashreplace")[:RAW_LIMIT]
+    assert (reject.position.row, reject.position.offset, reject.reason) == (2, 10, reason)
+    assert reject.position.raw == line.decode("utf-8", "backslashreplace")[:RAW_LIMIT]
 
 
 def test_values_that_are_no_records_are_left_to_the_shaper() -> None:
@@ -132,7 +132,7 @@ def test_a_byte_order_mark_decides_the_encoding(encoding: str) -> None:
     data = '{"a": "Zürich"}\n{"a": }\n'.encode(encoding)
     batch = one(data)
     assert batch.rows == [{"a": "Zürich"}]
-    assert data[batch.rejects[0].place.offset :].decode(encoding.replace("-sig", "")).strip().endswith('{"a": }')
+    assert data[batch.rejects[0].position.offset :].decode(encoding.replace("-sig", "")).strip().endswith('{"a": }')
 
 
 def test_a_line_over_the_limit_is_rejected_and_the_next_one_read() -> None:
@@ -141,8 +141,8 @@ def test_a_line_over_the_limit_is_rejected_and_the_next_one_read() -> None:
     batches = parsed(data, ParseOptions(format=Format.JSONL, max_record=1000), chunk=333)
     assert rows_of(batches) == [{"a": 1}, {"a": 2}]
     (reject,) = (reject for batch in batches for reject in batch.rejects)
-    assert (reject.place.row, reject.place.offset, reject.reason) == (2, 9, "longer than 1,000 bytes")
-    assert reject.place.raw == long[:RAW_LIMIT]
+    assert (reject.position.row, reject.position.offset, reject.reason) == (2, 9, "longer than 1,000 bytes")
+    assert reject.position.raw == long[:RAW_LIMIT]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

@@ -253,9 +253,9 @@ def test_a_formula_without_stored_value_costs_its_row() -> None:
     batch = one(workbook(["a", "b"], [1, "=A2+1"], [2, 3]))
     assert batch.rows == [["2", "3"]]
     (reject,) = batch.rejects
-    assert reject.place.row == 1
+    assert reject.position.row == 1
     assert reject.reason.startswith("the formula in B2 has no stored value")
-    assert reject.place.raw == "Sheet, row 2: 1,"
+    assert reject.position.raw == "Sheet, row 2: 1,"
 
 
 def test_of_merged_cells_the_first_holds_the_value() -> None:
@@ -280,7 +280,7 @@ def test_blank_rows_down_to_the_last_of_a_sheet_are_no_records_and_take_no_memor
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert rows_of(batches) == [[None, "7"]]
-    assert batches[0].place(0) == (place := batches[0].place(0))
+    assert batches[0].position(0) == (place := batches[0].position(0))
     assert (place.row, place.offset, place.raw) == (1, 0, "Data, row 1048576: ,7")
     assert peak < 2_000_000
 

@@ -67,9 +67,9 @@ def test_a_record_that_is_nested_too_deeply_is_a_reject(
         else:
             left = sorted(map(str, rows.columns[0]))
         assert left == ["deep", "flat"][len(rejects) :]
-        assert [reject.place.row for reject in rejects] in ([], [1])
+        assert [reject.position.row for reject in rejects] in ([], [1])
         assert all("nested too deeply" in reject.reason or "32 levels" in reject.reason for reject in rejects)
-        assert [rows.place(row).row for row in range(rows.count)] == [1, 2][2 - rows.count :]
+        assert [rows.position(row).row for row in range(rows.count)] == [1, 2][2 - rows.count :]
     assert rejects
 
 
@@ -84,8 +84,8 @@ def test_a_second_look_at_a_batch_finds_every_record_where_the_first_one_did(for
     records = [lists(700, "1"), *bad, "2"]
     text = "\n".join(records) if form is Format.JSONL else f"[{','.join(records)}]"
     (batch,) = parse([text.encode()], ParseOptions(format=form), batch_bytes=100_000)
-    assert (batch.count, len(batch.rows), [reject.place.row for reject in batch.rejects]) == (
+    assert (batch.count, len(batch.rows), [reject.position.row for reject in batch.rejects]) == (
         len(records), 2, [2][: len(bad)]
     )  # fmt: skip
-    place = deeper(500, lambda: batch.place(1))
+    place = deeper(500, lambda: batch.position(1))
     assert (place.row, place.raw) == (len(records), "2")

@@ -469,7 +469,7 @@ def test_of_the_rejects_the_first_are_told(plant: Plant) -> None:
         kept = [Reject(RecordPosition(chunk * 10 + n, 0, "raw"), "bad") for n in range(10)]
         told.rejects.write(told.job.id, f"00001-{chunk:06d}", kept)
     job_report = told.teller()(plant.jobs.jobs[told.job.id], sample=12)
-    assert [reject.place.row for reject in job_report.rejects] == list(range(12))
+    assert [reject.position.row for reject in job_report.rejects] == list(range(12))
 
 
 def test_a_timeline_has_as_many_lanes_as_there_were_spans_at_once() -> None:

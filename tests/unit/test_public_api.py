@@ -69,9 +69,9 @@ def test_progress_is_told_and_ends_with_the_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "needs one destination"),
-        ({"to": "b.csv", "routes": "routes.toml"}, "needs one destination"),
-        ({"to": "mysql:t"}, "is no destination that there is"),
+        ({}, "needs exactly one destination"),
+        ({"to": "b.csv", "routes": "routes.toml"}, "needs exactly one destination"),
+        ({"to": "mysql:t"}, "is not a known destination"),
         ({"to": "b.csv", "format": "csv"}, "is for tables"),
     ],
 )
@@ -87,5 +87,5 @@ def test_a_file_that_is_not_there_is_an_error_of_the_tree(tmp_path: Path) -> Non
 
 
 def test_an_upload_needs_an_object() -> None:
-    with pytest.raises(penstock.ConfigurationError, match="is not an object"):
+    with pytest.raises(penstock.ConfigurationError, match="is not the URI of an object"):
         penstock.upload("a.csv", "bucket/key")

@@ -26,7 +26,7 @@ def order(**options: str) -> DestinationSpec:
 
 
 def job(order: DestinationSpec, etag: str = "3000-17") -> Job:
-    source = ExternalSource("", "orders.csv", 3000, etag, place="/data/orders.csv", shown="orders.csv")
+    source = ExternalSource("", "orders.csv", 3000, etag, location="/data/orders.csv", shown="orders.csv")
     return Job(source, order.route(), TableTarget("postgresql", "orders"))
 
 
@@ -114,11 +114,11 @@ def test_a_run_has_all_the_time_in_the_world() -> None:
             "table.create: is not supported by dynamodb: declare the table in a template",
         ),
         ({"to": "postgresql:"}, "--to postgresql: names no table"),
-        ({"to": "postgresql://u:secret@db/shop"}, "^--to names a table, and got the URI of a database$"),
-        ({"to": "mysql:orders"}, "--to mysql:orders is no destination"),
-        ({"to": "S3://lake/x"}, "--to S3://lake/x is no destination"),
-        ({"to": "https://example.org/x"}, "is no destination"),
-        ({"to": "out.csv", "table": {"mode": "append"}}, "--mode is for tables, and out.csv is none"),
+        ({"to": "postgresql://u:secret@db/shop"}, "^--to needs the name of a table, not the URI of a database$"),
+        ({"to": "mysql:orders"}, "--to mysql:orders is not a known destination"),
+        ({"to": "S3://lake/x"}, "--to S3://lake/x is not a known destination"),
+        ({"to": "https://example.org/x"}, "is not a known destination"),
+        ({"to": "out.csv", "table": {"mode": "append"}}, "--mode is for tables, but out.csv is not a table"),
         ({"to": "s3://lake/x", "parse": {"no_header": True}}, "--no-header is for tables"),
     ],
 )

@@ -32,7 +32,7 @@ def tables(chunk: Chunk) -> dict[str, list[tuple[object, ...]]]:
 
 
 def reasons(rejects: tuple[Reject, ...]) -> list[tuple[int, str, str]]:
-    return [(reject.place.row, reject.column, reject.reason) for reject in rejects]
+    return [(reject.position.row, reject.column, reject.reason) for reject in rejects]
 
 
 def test_a_chunk_knows_its_place_in_the_span() -> None:
@@ -86,7 +86,7 @@ def test_records_go_to_the_table_of_their_type() -> None:
     chunk, rejects = ChunkBuilder(plan()).chunk(0, batch)
     assert tables(chunk) == {"songs": [("a", "1"), ("b", None)], "apps": [("p",)]}
     assert rejects == ()
-    assert [chunk.rows[0].place(row).row for row in (0, 1)] == [5, 7]
+    assert [chunk.rows[0].position(row).row for row in (0, 1)] == [5, 7]
 
 
 def test_without_a_payload_the_record_itself_is_the_row() -> None:
@@ -168,8 +168,8 @@ RECORDS = st.one_of(st.builds(lambda kind, data: {"type": kind, "data": data}, T
 @given(found=st.lists(RECORDS, max_size=8), ignore=st.booleans())
 def test_no_record_is_lost_or_doubled(found: list[object], ignore: bool) -> None:
     chunk, rejects = ChunkBuilder(plan(replace(BY_TYPE, ignore_unknown=ignore))).chunk(0, records(*found))
-    kept = [part.place(row).row for part in chunk.rows for row in range(part.count)]
-    refused = [reject.place.row for reject in rejects]
+    kept = [part.position(row).row for part in chunk.rows for row in range(part.count)]
+    refused = [reject.position.row for reject in rejects]
     accounted = sorted(kept + refused)
     assert len(set(accounted)) == len(accounted)
     assert set(accounted) <= set(range(1, len(found) + 1))

@@ -46,7 +46,7 @@ def test_records_are_split_by_the_columns_that_they_have_fields_for() -> None:
 def test_rejects_are_in_the_order_of_the_records() -> None:
     batch = records({"id": 1, "b": "x"}, {"id": "y"}, [], {"id": 4, "b": "2024-02-30"})
     _, rejects = ChunkBuilder(fit_to_storage(plan(), {"t": HELD})).chunk(0, batch)
-    assert [(reject.place.row, reject.column) for reject in rejects] == [(1, "b"), (2, "id"), (3, ""), (4, "b")]
+    assert [(reject.position.row, reject.column) for reject in rejects] == [(1, "b"), (2, "id"), (3, ""), (4, "b")]
 
 
 def test_of_one_key_all_records_are_in_one_part_for_the_last_to_win() -> None:
@@ -69,7 +69,7 @@ def test_where_any_field_is_taken_each_part_has_what_its_records_hold() -> None:
     batch = records({"id": 1, "x": "1"}, {"id": 2}, {"id": 1, "y": {"z": [True]}}, {"id": 3, "": 1})
     maker = ChunkBuilder(fitted, Form.VALUE)
     _, rejects = maker.chunk(0, batch)
-    assert [reject.place.row for reject in rejects] == [4]
+    assert [reject.position.row for reject in rejects] == [4]
     assert maker.fields.records == 0
     assert parts(fitted, batch, Form.VALUE) == [
         (("id", "x"), [(1, "1")]),

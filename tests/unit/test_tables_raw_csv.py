@@ -91,7 +91,9 @@ def test_screened_or_not_the_batches_are_the_same(data: st.DataObject, chunk: in
     assert broken == broken_too
     for one, other in zip(plain, validated, strict=True):
         assert comparable([one]) == comparable([other])
-        assert [one.place(row) for row in range(len(one.rows))] == [other.place(row) for row in range(len(other.rows))]
+        assert [one.position(row) for row in range(len(one.rows))] == [
+            other.position(row) for row in range(len(other.rows))
+        ]
 
 
 def until_broken(batches: Iterator[Batch]) -> tuple[list[Batch], str]:
@@ -249,7 +251,7 @@ def test_undecodable_bytes_hold_the_batch_back() -> None:
     maker = ChunkBuilder(TablePlan(options, Table("t", TWO)))
     (batch,) = parse([b"a,b\n\xff,b\n"], options, batch_bytes=100, validator_factory=maker.validator)
     assert batch.raw_csv is None
-    assert [reject.place.row for reject in batch.rejects] == [2]
+    assert [reject.position.row for reject in batch.rejects] == [2]
 
 
 def test_other_encodings_pass_as_utf_8() -> None:
@@ -269,4 +271,4 @@ def test_entered_in_the_middle_a_file_is_screened_too() -> None:
     assert batch.raw_csv.text == b"c,d\n"
     chunk, _ = maker.chunk(1, batch)
     assert [list(column) for column in chunk.rows[0].columns] == [["c"], ["d"]]
-    assert chunk.rows[0].place(0).row == 2
+    assert chunk.rows[0].position(0).row == 2

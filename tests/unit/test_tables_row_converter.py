@@ -28,7 +28,7 @@ EAST = timezone(timedelta(hours=2))
 def read(column: Column, *cells: str | None, form: Form = Form.VALUE) -> tuple[Sequence[object], list[tuple[int, str]]]:
     """The values of a CSV column, and (row, reason) of its rejects."""
     shaped, rejects = RowConverter(Table("t", (column,)), [column.name], form).convert(rows([column.name], *zip(cells)))
-    return shaped.columns[0], [(reject.place.row, reject.reason) for reject in rejects]
+    return shaped.columns[0], [(reject.position.row, reject.reason) for reject in rejects]
 
 
 def read_json(column: Column, *values: object, form: Form = Form.VALUE) -> tuple[Sequence[object], list[str]]:
@@ -129,9 +129,14 @@ def test_a_reject_names_place_and_column() -> None:
     table = Table("t", (Column("id", T.INTEGER), Column("day", T.DATE)))
     batch = rows(["day", "id"], ("2024-01-01", "1"), ("2024-02-30", "2"), ("2024-01-03", "3"))
     shaped, (reject,) = RowConverter(table, batch.names).convert(batch)
-    assert (reject.column, reject.place.row, reject.place.offset, reject.place.raw) == ("day", 2, 100, "2024-02-30,2")
+    assert (reject.column, reject.position.row, reject.position.offset, reject.position.raw) == (
+        "day",
+        2,
+        100,
+        "2024-02-30,2",
+    )
     assert shaped.columns == [["1", "3"], ["2024-01-01", "2024-01-03"]]
-    assert [shaped.place(row).row for row in range(shaped.count)] == [1, 3]
+    assert [shaped.position(row).row for row in range(shaped.count)] == [1, 3]
 
 
 def test_a_record_with_several_faults_is_one_reject_for_the_first_column() -> None:
@@ -271,7 +276,7 @@ def test_what_is_no_object_is_a_reject() -> None:
     table = Table("t", (Column("x", T.INTEGER, nullable=False),))
     shaped, rejects = RowConverter(table, ()).convert(records([1], {"x": 1}, None, "x"))
     assert shaped.columns == [["1"]]
-    assert [(reject.place.row, reject.column, reject.reason) for reject in rejects] == [
+    assert [(reject.position.row, reject.column, reject.reason) for reject in rejects] == [
         (1, "", "is not an object"),
         (3, "", "is not an object"),
         (4, "", "is not an object"),
@@ -327,4 +332,4 @@ def test_a_record_with_an_impossible_name_is_a_reject_and_teaches_no_column(name
     assert [column.name for column in columns] == ["a"]
     found, rejects = RowConverter(Table("t", columns), (), form).convert(batch)
     assert found.count == 2
-    assert [(reject.place.row, reject.column, reject.reason) for reject in rejects] == [(2, "", reason)]
+    assert [(reject.position.row, reject.column, reject.reason) for reject in rejects] == [(2, "", reason)]

@@ -45,7 +45,7 @@ def test_a_column_takes_what_is_listed_and_nothing_else(
         assert kind is ColumnType.JSON or passes(table, f'"{text}",y\n{text},y\n')
     for text in bad:
         _, rejects = RowConverter(table, ("x", "y")).convert(rows(["x", "y"], (text, ""), (good[0], "")))
-        assert [(reject.place.row, reject.column) for reject in rejects] == [(1, "x")]
+        assert [(reject.position.row, reject.column) for reject in rejects] == [(1, "x")]
         assert not kind_of(column).accepts(Cells([text]))
         assert not passes(table, f'"{text}",y\n')
 

@@ -125,12 +125,14 @@ def test_what_ends_too_early_is_not_taken_for_all(server: Server) -> None:
 
 
 def test_what_changed_between_two_openings_is_refused(server: Server) -> None:
-    with pytest.raises(SourceChangedError, match="is no longer what it was"):
+    with pytest.raises(SourceChangedError, match="the source changed while it was being read"):
         list(server.source(whole, lambda: Stream(DATA + b"more")).chunks())
 
 
 def test_what_breaks_and_cannot_be_entered_is_told(server: Server) -> None:
-    with pytest.raises(ConfigurationError, match=r"broke off at byte 262,144, and cannot be entered") as raised:
+    with pytest.raises(
+        ConfigurationError, match=r"the connection broke at byte 262,144, and it cannot be resumed"
+    ) as raised:
         list(server.source(lambda: Stream(DATA, breaks=PIECE, enterable=False)).chunks())
     assert "Download" in raised.value.hint
 

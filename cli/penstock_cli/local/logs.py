@@ -26,7 +26,7 @@ def logs(state_dir: Path | None, follow: bool, functions: tuple[str, ...]) -> No
     """Print the logs of the functions. The lines of an invocation appear when it ends."""
     stack = stacks.find(state_dir)
     if stack is None:
-        raise LocalStackError("no local stack is up", hint="Start one with `penstock local up`.")
+        raise LocalStackError("no local stack is running", hint="Start one with `penstock local up`.")
     chosen = functions or stacks.FUNCTIONS
     shown: set[str] = set()
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -36,9 +37,9 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
     from penstock.wiring.cli import CliClients, read_routes, stack_environment  # noqa: PLC0415  # as above
 
-    clients = CliClients(aws.profile, aws.region, aws.endpoint_url)
-    around = stack_environment(clients, stack)
-    where, found = read_routes(clients, file or around.routes_uri, around.names)
+    with closing(CliClients(aws.profile, aws.region, aws.endpoint_url)) as clients:
+        environment = stack_environment(clients, stack)
+        routes_file, found = read_routes(clients, file or environment.routes_uri, environment.names)
     warnings = [
         f"route {route.name!r} never gets a key: route {before.name!r} before it takes them all"
         for route, before in never_taken(found.routes)
@@ -46,7 +47,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     taken = [_taken(key, found) for key in keys]
     if output.as_json:
         routes = [_described(route) for route in found.routes]
-        echo_json({"file": where, "routes": routes, "keys": taken, "warnings": warnings})
+        echo_json({"file": routes_file, "routes": routes, "keys": taken, "warnings": warnings})
         return
     for warning in warnings:
         echo(f"warning: {warning}", err=True)
@@ -54,8 +55,8 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
         return
     for route in found.routes:
         echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
-    for one in taken:
-        echo(f"{one['key']}: " + (f"{one['route']} -> {one['target']}" if one["route"] else "no route takes it"))
+    for key in taken:
+        echo(f"{key['key']}: " + (f"{key['route']} -> {key['target']}" if key["route"] else "no route matches it"))
 
 
 def _described(route: Route) -> dict[str, object]:
@@ -69,7 +70,7 @@ def _described(route: Route) -> dict[str, object]:
 
 
 def _destination(route: Route) -> str:
-    """The destination, and of a table how it is loaded."""
+    """The destination and, for a table, how it is loaded."""
     table = route.plan.table if route.plan else None
     if table:
         by = f" by {', '.join(table.key)}" if table.key else ""

@@ -82,7 +82,7 @@ def check_reference(data: bytes, rng: Random) -> None:
     try:
         for batch in read(text.encode(), options, rng, shaped=False):
             good += batch.rows
-            rejects |= {reject.place.row: reject.place.raw for reject in batch.rejects}
+            rejects |= {reject.position.row: reject.position.raw for reject in batch.rejects}
             count += batch.count
     except UnclosedQuoteError:
         assert good == expected()[: len(good)]

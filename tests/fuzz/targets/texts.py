@@ -132,4 +132,4 @@ def shape(rng: Random, options: ParseOptions, batch: Batch) -> None:
         assert sum(rows.count for rows in chunk.rows) + len(rejects) == batch.count
         for rows in chunk.rows:
             assert all(len(column) == rows.count for column in rows.columns)
-            assert all(rows.place(row).row for row in range(rows.count))
+            assert all(rows.position(row).row for row in range(rows.count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -34,7 +35,7 @@ class Access:
         """Create a client of one service. Raises ConfigurationError for an invalid profile, region or endpoint."""
         with cli_errors(f"the {service} client", again=RUN_AGAIN):
             try:
-                return self._session.create_client(
+                created = self._session.create_client(
                     service,
                     region_name=self.region or None,
                     endpoint_url=self.endpoint_url or None,
@@ -44,6 +45,16 @@ class Access:
                 )
             except ValueError as error:
                 raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
+        self._clients.callback(created.close)
+        return created
+
+    def close(self) -> None:
+        """Close the connections of all clients created so far."""
+        self._clients.close()
+
+    @cached_property
+    def _clients(self) -> ExitStack:
+        return ExitStack()
 
     @cached_property
     def _session(self) -> AwsSession:

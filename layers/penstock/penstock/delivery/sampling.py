@@ -78,7 +78,7 @@ class Sampler:
 
         def lines() -> tuple[int, int]:
             with closing(self.decoding().pieces()) as pieces:
-                return lines_at(pieces, sample.rejects[0].place.offset)
+                return lines_at(pieces, sample.rejects[0].position.offset)
 
         return advice(options, sample.names, sample.rejects, lines)
 

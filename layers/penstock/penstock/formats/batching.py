@@ -74,7 +74,7 @@ def gather(
         pieces = list(_pieces(cutter, batch_bytes, max_record))
         if not pieces:
             if names and row == 1 and not resume.chunk:
-                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), place=_Places([], 1))
+                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), position=_Places([], 1))
             return
         batch = _batch(pieces, names, row)
         if batch.count:
@@ -122,7 +122,7 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
         count=row - first_row,
         names=names,
         rows=rows,
-        place=_Places(pieces, first_row),
+        position=_Places(pieces, first_row),
         rejects=tuple(rejects),
         raw_csv=pieces[0].raw_csv if len(pieces) == 1 else None,
     )

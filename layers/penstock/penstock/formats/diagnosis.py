@@ -17,7 +17,7 @@ UNDECODED = re.compile(r"\\x[89a-f][0-9a-f]")
 def reasons(rejects: Sequence[Reject]) -> str:
     """The position and the reason of the first rejects."""
     return "; ".join(
-        f"row {reject.place.row:,} (byte {reject.place.offset:,}): "
+        f"row {reject.position.row:,} (byte {reject.position.offset:,}): "
         + (f"{reject.column}: {reject.reason}" if reject.column else reject.reason)
         for reject in rejects[:SHOWN]
     )
@@ -37,6 +37,6 @@ def lines_at(pieces: Iterable[bytes], offset: int) -> tuple[int, int]:
 
 def encoding_advice(options: ParseOptions, rejects: Sequence[Reject]) -> list[str]:
     """To set the encoding, where the first rejects hold bytes that could not be decoded."""
-    if not any(UNDECODED.search(reject.place.raw) for reject in rejects[:SHOWN]):
+    if not any(UNDECODED.search(reject.position.raw) for reject in rejects[:SHOWN]):
         return []
     return [f"The text is not {options.encoding}: set its encoding, such as cp1252 or latin-1."]

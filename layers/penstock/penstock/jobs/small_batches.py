@@ -206,7 +206,7 @@ class _Group:
             return ()  # the separate runs find out which sources have dropped rows
         if unfit:
             owner = _owner_of(portion)
-            left = unfit.known | {portion[owner(reject.place.row)][0] for reject in unfit.refused}
+            left = unfit.known | {portion[owner(reject.position.row)][0] for reject in unfit.refused}
             return self._commit([(job_id, parsed) for job_id, parsed in portion if job_id not in left], sink)
         return [(job_id, replace(p.receipt, rows=n)) for (job_id, p), n in zip(portion, rows, strict=True)]
 
@@ -217,7 +217,7 @@ class _Group:
         if not rejects:
             return portion, chunk
         owner = _owner_of(portion)
-        rejected = {owner(reject.place.row) for reject in rejects}
+        rejected = {owner(reject.position.row) for reject in rejects}
         return self._shaped([member for number, member in enumerate(portion) if number not in rejected])
 
     def _lap(self) -> float:
@@ -260,7 +260,7 @@ def _joined(portion: Portion) -> Batch:
     """Join all records into one batch, in order. The row of a record is its position in the batch."""
     rows = [row for _, parsed in portion for row in parsed.batch.rows]
     names = portion[0][1].batch.names if portion else ()
-    return Batch(1, 0, 0, len(rows), names, rows, place=lambda position: RecordPosition(position, 0, ""))
+    return Batch(1, 0, 0, len(rows), names, rows, position=lambda position: RecordPosition(position, 0, ""))
 
 
 def _owner_of(portion: Portion) -> Callable[[int], int]:
@@ -275,5 +275,5 @@ def _rows_by_source(portion: Portion, chunk: Chunk) -> list[int]:
     if sum(rows.count for rows in chunk.rows) == sum(counts):
         return counts
     owner = _owner_of(portion)
-    found = Counter(owner(rows.place(row).row) for rows in chunk.rows for row in range(rows.count))
+    found = Counter(owner(rows.position(row).row) for rows in chunk.rows for row in range(rows.count))
     return [found[number] for number in range(len(portion))]

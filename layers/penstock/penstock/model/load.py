@@ -15,7 +15,7 @@ class Rows:
     """Checked rows for one table, by column: ``columns[c][r]`` belongs to ``names[c]`` and row r.
 
     In text form (for COPY) values are str or None, as PostgreSQL reads them; in value form they are Python
-    values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``place(r)`` is the position of row r.
+    values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``position(r)`` is the position of row r.
     ``full`` are the indexes of columns without None. ``raw_csv`` holds the same rows as CSV, if PostgreSQL reads them
     alike; ``columns`` are then created on first access. ``first_row`` is the number of the first record if the rows
     are consecutive records, otherwise 0.
@@ -25,7 +25,7 @@ class Rows:
     names: tuple[str, ...]
     columns: Sequence[Sequence[object]]
     count: int
-    place: Callable[[int], RecordPosition]
+    position: Callable[[int], RecordPosition]
     full: frozenset[int] = frozenset()
     raw_csv: RawCsv | None = None
     first_row: int = 0

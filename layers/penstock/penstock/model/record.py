@@ -24,7 +24,7 @@ class RecordPosition:
 class Reject:
     """A record that could not be loaded. ``column`` is empty if no single column is at fault."""
 
-    place: RecordPosition
+    position: RecordPosition
     reason: str
     column: str = ""
     span: int = 0
@@ -34,11 +34,11 @@ class Reject:
         """The form in a JSON Lines file."""
         return {
             "span": self.span,
-            "row": self.place.row,
-            "offset": self.place.offset,
+            "row": self.position.row,
+            "offset": self.position.offset,
             "column": self.column,
             "reason": self.reason,
-            "raw": self.place.raw,
+            "raw": self.position.raw,
         }
 
 
@@ -72,7 +72,7 @@ class Batch:
     decoded source, where parsing can resume. For CSV and XLSX ``names`` are the columns, and every row has as many
     fields; for JSON ``names`` is empty and rows are mappings, or other JSON values, which are rejected later.
     ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
-    numbers. ``place(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
+    numbers. ``position(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
     validator.
     """
 
@@ -82,6 +82,6 @@ class Batch:
     count: int
     names: tuple[str, ...]
     rows: Sequence[Sequence[str | None]] | Sequence[object]
-    place: Callable[[int], RecordPosition]
+    position: Callable[[int], RecordPosition]
     rejects: tuple[Reject, ...] = ()
     raw_csv: RawCsv | None = None

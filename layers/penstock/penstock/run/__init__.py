@@ -1,1 +1,1 @@
-"""Runs a job without Lambda: from a file, a pipe or a URI."""
+"""Run a job without Lambda, from a file, a pipe or a URI."""

@@ -1,4 +1,4 @@
-"""What a person orders on a command line, as a route: where something goes, and how it is read."""
+"""The destination and the options of a command line, as a route."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.routes.fields import Fields
 from penstock.routes.tables import read_plan
 
-# Not one of a routes file: it takes no key, so no destination can trigger it.
+# Not a route of a routes file: it matches no key, so no destination can trigger it.
 NAME = "--to"
 
-# What looks like the name of a service; a name of one letter is a drive.
+# Looks like the name of a service. A name of one letter is a drive.
 _FOREIGN = re.compile(r"(?!s3://)(?:[A-Za-z]{2,}:|[A-Za-z][\w+.-]*://)")
 _OR_A_FILE = "For a file, write its path, with ./ before a name that has a colon; for standard output, write -."
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
-    """A destination and, for a table, the fields of a route's ``parse`` and ``table`` that were given."""
+    """A destination and, for a table, the given fields of a route's ``parse`` and ``table``."""
 
     to: str
     codec: str = "auto"
@@ -37,14 +37,14 @@ class DestinationSpec:
         return found is not None and found.takes_rows and self.to != found.name
 
     def route(self) -> Route:
-        """The route of this order alone. Raises InvalidRouteError naming the field."""
+        """Build the route. Raises InvalidRouteError, which names the field."""
         if not self.is_table:
             if _FOREIGN.match(self.to):
                 raise InvalidRouteError(
-                    f"--to {self.to} is no destination that there is", hint=f"Write {examples()}. {_OR_A_FILE}"
+                    f"--to {self.to} is not a known destination", hint=f"Write {examples()}. {_OR_A_FILE}"
                 )
             if unused := [*self.parse, *self.table]:
-                raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, and {self.to} is none")
+                raise InvalidRouteError(f"--{unused[0].replace('_', '-')} is for tables, but {self.to} is not a table")
             return Route(NAME, (), self.to, codec=self.codec, max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
         name = self.to.partition(":")[2]
         kind = find_destination(self.to)
@@ -52,18 +52,19 @@ class DestinationSpec:
         if not name:
             raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {kind.prefix}TABLE.")
         if name.startswith("//"):
-            # It may hold a password: it is not shown.
+            # The URI may hold a password: do not show it.
             raise InvalidRouteError(
-                "--to names a table, and got the URI of a database", hint=f"Write --to {kind.prefix}TABLE --dsn URI."
+                "--to needs the name of a table, not the URI of a database",
+                hint=f"Write --to {kind.prefix}TABLE --dsn URI.",
             )
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
-        fields = Fields(given, f"--to {self.to}", "an order")
+        fields = Fields(given, f"--to {self.to}", "the command")
         plan = read_plan(fields, kind, name)
         return Route(NAME, (), self.to, codec=self.codec, store=kind.name, plan=plan)
 
 
 def _allowance(text: str) -> object:
-    """As routes.toml has it: a count, or a share as a number or with a percent sign."""
+    """Convert to the value in routes.toml: a count, or a share as a number or with a percent sign."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""Writing one file of this machine: it appears whole, or not at all."""
+"""Write a local file that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from penstock.model.object import Published
 
 
 class FileSink:
-    """One file in the making, beside the one that it will be. Implements ``BucketSink``. Memory: none of its own.
+    """Writes a temporary file and renames it. Implements ``BucketSink``. Memory: none of its own.
 
-    Folders on the way are made. Raises FileError, and DiskFullError.
+    Missing folders are created. Raises FileError, and DiskFullError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,8 +31,8 @@ class FileSink:
     def __enter__(self) -> Self:
         with file_errors(str(self._path)):
             if self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
-                raise FileError(f"{self._path} is not a regular file", hint="Name a file that may be replaced.")
-        self._making = self._open.enter_context(atomic_file(self._path))
+                raise FileError(f"{self._path} is not a regular file", hint="Choose a regular file, or a new name.")
+        self._file = self._open.enter_context(atomic_file(self._path))
         return self
 
     def __exit__(
@@ -42,17 +42,18 @@ class FileSink:
 
     def write(self, chunk: bytes | memoryview) -> None:
         with _disk_hint():
-            self._making.write(self._size, chunk)
+            self._file.write(self._size, chunk)
         self._size += len(chunk)
         self._crc32 = crc32_of(chunk, self._crc32)
 
     def publish(self, *, crc32: int | None) -> Published:
         if crc32 not in (None, self._crc32):
             raise ChecksumMismatchError(
-                f"the sender declared CRC32 {crc32:08x}, the bytes for {self._path} have {self._crc32:08x}", offset=0
+                f"the source declares CRC32 {crc32:08x}, but the bytes for {self._path} have {self._crc32:08x}",
+                offset=0,
             )
         with _disk_hint():
-            self._making.publish(time.time_ns())
+            self._file.publish(time.time_ns())
         return Published(self._size, self._crc32, 0, "")
 
 
@@ -61,5 +62,5 @@ def _disk_hint() -> Iterator[None]:
     try:
         yield
     except DiskFullError as error:
-        error.hint = "Nothing was left behind. Make room, or choose another place, and run the command again."
+        error.hint = "No file was created. Free some space or choose another path, then run the command again."
         raise

@@ -1,6 +1,6 @@
-"""The pipeline without Lambda: sources from elsewhere than S3, and who decides what is in already.
+"""The pipeline without Lambda: sources outside S3, and which loads to resume.
 
-A run is one attempt at a job by the very carriers of the functions, without a jobs table and without a deadline.
+A run is one attempt at a job by the deliveries of the functions, without a jobs table and without a deadline.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from penstock.model.source import ByteSource
 from penstock.model.table import Mode, TablePlan
 from penstock.tables import tables_of
 
-# The size of a source that does not say it: no ratio can be checked, only ``max_bytes``.
+# The size of a source without a declared size: its ratio cannot be checked, only ``max_bytes``.
 UNKNOWN = S3.max_object
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalSource(Source):
-    """What is no object of S3: a file, standard input, what a URI names. Its ``etag`` is empty where nothing tells two
-    versions of it apart. ``place`` tells it from all others, ``shown`` is its name for people."""
+    """A source outside S3: a file, standard input, or a URI. Its ``etag`` is empty if two versions cannot be
+    distinguished. ``location`` identifies it, ``shown`` is the name to show."""
 
-    place: str = ""
+    location: str = ""
     shown: str = ""
 
     @property
@@ -39,11 +39,11 @@ class ExternalSource(Source):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        return "", self.place, self.etag
+        return "", self.location, self.etag
 
 
 class NoDeadline:
-    """Implements ``Deadline``: nobody ends a run but a person."""
+    """Implements ``Deadline`` without a limit: only the user ends a run."""
 
     def remaining(self) -> float:
         return math.inf
@@ -51,9 +51,9 @@ class NoDeadline:
 
 @dataclass(frozen=True, slots=True)
 class RoutedObjectStore:
-    """Implements ``ObjectStore``. A `ExternalSource` is read from ``content``, all else is S3's, asked for once needed.
+    """Implements ``ObjectStore``. An `ExternalSource` is read from ``content``; all else is in S3, opened when needed.
 
-    A person's order replaces what stands at its destination, also where that is of a later event.
+    A command-line run overwrites the destination even if a newer event wrote it.
     """
 
     objects: Callable[[], ObjectStore]
@@ -63,7 +63,7 @@ class RoutedObjectStore:
         return self.objects().head(bucket, key, version_id=version_id)
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
-        """Of a foreign source always all: it is read no further than it is asked for."""
+        """Open a source. An external source ignores the range; the reader stops when it has enough."""
         if isinstance(source, ExternalSource) and self.content:
             return self.content
         return self.objects().open_source(source, start=start, end=end)
@@ -84,7 +84,7 @@ class RoutedObjectStore:
 
 @dataclass(frozen=True, slots=True)
 class LoadResumption:
-    """What a run is to the ledger: its id, and where it goes on. ``ended``: nothing is left to do."""
+    """A run's load in the ledger: its id, and where it resumes. ``ended``: the load is complete."""
 
     load_id: str
     resume: Resume
@@ -92,9 +92,10 @@ class LoadResumption:
 
 
 def load_ids(job: Job) -> Iterator[str]:
-    """The ids of the first load of a source into a table, of the second, and so on.
+    """Yield the ids of the first load of a source into a table, of the second, and so on.
 
-    What does not change which rows are loaded is left out: whoever allows more rejects goes on with the same load.
+    Options that do not change the rows are not part of the id: a run with another ``max_rejects`` resumes the same
+    load.
     """
     rows = identity(_rows_of(job.need_plan()))
     base = digest(*job.source.identity, job.target.uri, rows, job.route.codec)
@@ -105,10 +106,10 @@ def load_ids(job: Job) -> Iterator[str]:
 def resume_load(
     ids: Iterator[str], earlier: Sequence[tuple[bool, Resume]], *, again: bool, exists: bool, mode: Mode
 ) -> LoadResumption:
-    """Which load it is: one that was cut short goes on, one that has ended stands, unless it is to be done ``again``.
+    """Choose the load: an interrupted one resumes, a complete one is not repeated, unless ``again`` is set.
 
-    ``earlier`` are the loads that the ledger knows, by the first of the ids; without a table they count for nothing.
-    A replacement that has ended is always made again: others may have replaced the table since.
+    ``earlier`` are the loads in the ledger, by the first ids; they do not count if the table does not exist. A complete
+    replacement is always repeated: another one may have replaced the table since.
     """
     known = [next(ids) for _ in earlier]
     if known and exists and not again:
@@ -119,7 +120,7 @@ def resume_load(
 
 
 def mode_of(plan: TablePlan) -> Mode:
-    """REPLACE goes with no other."""
+    """Return the mode of a plan. REPLACE is never combined with another mode."""
     return tables_of(plan)[0].mode
 
 

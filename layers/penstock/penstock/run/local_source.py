@@ -1,4 +1,4 @@
-"""The bytes of files of this machine, and of what comes through a pipe."""
+"""The bytes of local files and of pipes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from penstock.limits import KIB, MIB
 
 PIECE = 256 * KIB
 
-# So much of a pipe that has to be read twice stays in memory; the rest of it goes to a temporary file.
+# Bytes kept in memory of a pipe that must be read twice; beyond that they go to a temporary file.
 REPLAYED = 8 * MIB
 
 
 class FileSource:
-    """A file, as it is now. Implements ``ByteSource``, as often as it is asked. Memory: a piece of 256 KiB.
+    """A file in its current state. Implements ``ByteSource``; can be read repeatedly. Memory: a piece of 256 KiB.
 
-    Raises FileError for what is no regular file or cannot be read, FileChangedError when it is not what it was.
+    Raises FileError if it is not a regular file or cannot be read, FileChangedError if it has changed.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = os.path.abspath(path)  # noqa: PTH100  # links stay: the name is what the person knows it by
+        self.path = os.path.abspath(path)  # noqa: PTH100  # resolve() would lose the link that the user named
         self._shown = str(path)
         with file_errors(self._shown):
             now = Path(path).stat()
         if not stat.S_ISREG(now.st_mode):
             kind = "is a folder" if stat.S_ISDIR(now.st_mode) else "is not a regular file"
-            raise FileError(f"{path} {kind}", hint="Give a file; what comes through a pipe is called -.")
+            raise FileError(f"{path} {kind}", hint="Give a regular file, or - for standard input.")
         self._state = _state(now)
         self._ctime_ns = now.st_ctime_ns
 
@@ -41,7 +41,7 @@ class FileSource:
 
     @property
     def version(self) -> str:
-        """Differs once somebody has written to the file, also where its size and time of modification were put back."""
+        """Changes with every write to the file, even if its size and mtime are restored."""
         size, mtime_ns, _, inode = self._state
         return f"{size}-{mtime_ns}-{self._ctime_ns}-{inode}"
 
@@ -54,14 +54,14 @@ class FileSource:
 
     def _check(self, descriptor: int) -> None:
         if _state(os.fstat(descriptor)) != self._state:
-            raise FileChangedError(f"{self._shown}: changed while it was being read")
+            raise FileChangedError(f"{self._shown}: the file changed while it was being read")
 
 
 class PipeSource:
-    """What comes through a descriptor. Implements ``ByteSource``; ``size`` is the most that it may be.
+    """The bytes of a descriptor. Implements ``ByteSource``; ``size`` is the maximum size.
 
-    ``replay``: what the first reading has read is kept, in a temporary file if it is long, for the second one, which
-    goes on behind it.
+    ``replay``: the bytes of the first reading are kept, in a temporary file if there are many. The second reading
+    returns them and then continues.
     """
 
     def __init__(self, descriptor: int, size: int, *, replay: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Rejected records in one local file, as JSON Lines."""
+"""Write rejected records to one local file, as JSON Lines."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from penstock.model.record import Reject
 
 
 class RejectsFile:
-    """Implements ``RejectLog``. The file is made when there is a reject; one of an earlier load is replaced.
+    """Implements ``RejectLog``. The file is created with the first reject; it replaces that of an earlier load.
 
-    ``resume`` is where a load goes on: of the file, the rejects of what is in already are kept, but for those that will
-    be written again. Memory: one line of the file, and the rejects of one chunk. Raises FileError.
+    ``resume`` is where a load resumes: the file keeps the rejects of committed chunks, except those that will be
+    written again. Memory: one line of the file, and the rejects of one chunk. Raises FileError.
     """
 
     def __init__(self, path: Path, resume: Resume) -> None:
@@ -25,10 +25,10 @@ class RejectsFile:
         self._resume = resume
         self._begun = False
 
-    def folder(self, job_id: str) -> str:  # noqa: ARG002  # one file holds all
+    def folder(self, job_id: str) -> str:  # noqa: ARG002  # all rejects go to one file
         return str(self.path)
 
-    def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:  # noqa: ARG002  # one file holds all
+    def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:  # noqa: ARG002  # all rejects go to one file
         if not self._begun:
             self._begin()
             self._begun = True
@@ -38,21 +38,21 @@ class RejectsFile:
         return str(self.path)
 
     def _begin(self) -> None:
-        again = {reject.place.row for reject in self._resume.refused}
-        with atomic_file(self.path) as making:
+        again = {reject.position.row for reject in self._resume.refused}
+        with atomic_file(self.path) as output:
             size = 0
             if self._resume.chunk and self.path.exists():
                 with file_errors(str(self.path)), self.path.open("rb") as file:
                     for line in file:
                         row = _row(line)
                         if 0 < row < self._resume.row and row not in again:
-                            making.write(size, line)
+                            output.write(size, line)
                             size += len(line)
-            making.publish(time.time_ns())
+            output.publish(time.time_ns())
 
 
 def _row(line: bytes) -> int:
-    """The row that a line tells of; 0 where it was cut short, or is another's."""
+    """Return the row of a line; 0 if the line is incomplete or has another format."""
     try:
         row = json.loads(line)["row"]
     except (ValueError, KeyError, TypeError):

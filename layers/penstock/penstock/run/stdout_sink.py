@@ -1,4 +1,4 @@
-"""Writing to standard output: what is written cannot be taken back."""
+"""Write to standard output. Written bytes cannot be removed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from penstock.model.object import Published
 
 
 class StdoutSink:
-    """What goes through a descriptor. Implements ``BucketSink``. Memory: none of its own.
+    """Writes to a descriptor. Implements ``BucketSink``. Memory: none of its own.
 
-    Raises BrokenPipeError where nobody reads any more, as `head` does, and FileError.
+    Raises BrokenPipeError if the reader has closed the pipe, as `head` does, and FileError.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -27,7 +27,7 @@ class StdoutSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        """The descriptor is somebody else's."""
+        """The caller owns the descriptor."""
 
     def write(self, chunk: bytes | memoryview) -> None:
         rest = memoryview(chunk)
@@ -43,12 +43,12 @@ class StdoutSink:
             raise
         except OSError as error:
             raise FileError(
-                f"standard output cannot be written: {error.strerror}", hint="What was written is not whole."
+                f"standard output cannot be written: {error.strerror}", hint="The output is incomplete."
             ) from error
 
     def publish(self, *, crc32: int | None) -> Published:
         if crc32 not in (None, self._crc32):
             raise ChecksumMismatchError(
-                f"the sender declared CRC32 {crc32:08x}, the bytes that were written have {self._crc32:08x}", offset=0
+                f"the source declares CRC32 {crc32:08x}, but the bytes written have {self._crc32:08x}", offset=0
             )
         return Published(self._size, self._crc32, 0, "")

@@ -1,4 +1,4 @@
-"""Bytes from wherever smart_open reads: https, ftp, sftp, gs, azure, hdfs, as far as what each needs is installed."""
+"""Bytes from any URI that smart_open reads: https, ftp, sftp, gs, azure, hdfs. Most need an extra package."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from penstock.limits import KIB
 PIECE = 256 * KIB
 
 _NETWORK = "Check the network and the address, then run the command again."
+_UNCHANGED = "Run the command again when the source no longer changes."
 
 # Seconds for a connection and for each read.
 TIMEOUT = 60.0
 
 _BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, HTTPError, ftplib.Error)
 
-# Those of libraries that need not be installed: one can only be raised once its module is loaded.
-_ELSEWHERE = (
+# The errors of optional libraries. They can only be raised once their module is loaded.
+_OPTIONAL_ERRORS = (
     ("paramiko.ssh_exception", "SSHException"),
     ("google.api_core.exceptions", "GoogleAPIError"),
     ("google.auth.exceptions", "GoogleAuthError"),
@@ -45,10 +46,10 @@ _ELSEWHERE = (
 
 
 class UriByteSource:
-    """What a URI names, as it is now. Implements ``ByteSource``, as often as it is asked. Memory: a piece of 256 KiB.
+    """A URI in its current state. Implements ``ByteSource``; can be read repeatedly. Memory: a piece of 256 KiB.
 
-    It is opened to find out its size and version. What breaks in the middle is read again from there, if it is still
-    the same and can be entered. ``unknown`` is the size where there is no telling.
+    The constructor opens it to read its size and version. A broken connection is resumed at the offset reached, if the
+    source is unchanged and seekable. ``unknown`` is the size of a source that does not declare one.
     """
 
     def __init__(
@@ -64,15 +65,15 @@ class UriByteSource:
         self._sleep = sleep
         self.shown = shown(uri)
         with self._open() as stream:
-            size, self.version = _facts(stream)
+            size, self.version = _size_and_version(stream)
         self._sized = size is not None
         self.size = unknown if size is None else size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Raises SourceGoneError, SourceChangedError, AccessDeniedError, and at last ServiceUnavailableError."""
+        """Raises SourceGoneError, SourceChangedError, AccessDeniedError; ServiceUnavailableError after all retries."""
         offset = 0
 
-        def rest() -> Iterator[bytes]:
+        def resume() -> Iterator[bytes]:
             nonlocal offset
             for piece in self._from(offset):
                 offset += len(piece)
@@ -80,22 +81,20 @@ class UriByteSource:
             if self._sized and offset < self.size:
                 raise self._ended(offset)
 
-        yield from resuming(rest, on=ServiceUnavailableError, backoff=self._backoff, sleep=self._sleep)
+        yield from resuming(resume, on=ServiceUnavailableError, backoff=self._backoff, sleep=self._sleep)
         if self._sized and offset > self.size:
             raise self._ended(offset)
 
     def _from(self, offset: int) -> Iterator[bytes]:
         with self._open() as stream:
-            if _facts(stream) != (self.size if self._sized else None, self.version):
-                raise SourceChangedError(
-                    f"{self.shown}: is no longer what it was", hint="Run the command again once it stays the same."
-                )
+            if _size_and_version(stream) != (self.size if self._sized else None, self.version):
+                raise SourceChangedError(f"{self.shown}: the source changed while it was being read", hint=_UNCHANGED)
             if offset:
                 try:
                     stream.seek(offset)
                 except UnsupportedOperation as error:
                     raise ConfigurationError(
-                        f"{self.shown}: broke off at byte {offset:,}, and cannot be entered there: {error}",
+                        f"{self.shown}: the connection broke at byte {offset:,}, and it cannot be resumed: {error}",
                         hint="Download the file first.",
                     ) from error
             while piece := stream.read(PIECE):
@@ -113,36 +112,38 @@ class UriByteSource:
         except (NotImplementedError, ImportError) as error:
             raise ConfigurationError(
                 f"{self.shown}: {scheme}:// cannot be read here",
-                hint=f"Install what it needs, such as: pip install 'smart_open[{_extra(scheme)}]'",
+                hint=f"Install the package that it needs, such as: pip install 'smart_open[{_extra(scheme)}]'",
             ) from error
         except (*_BROKEN, *_loaded()) as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     def _ended(self, offset: int) -> PenstockError:
-        return ServiceUnavailableError(f"{self.shown}: ended at byte {offset:,} of {self.size:,}", hint=_NETWORK)
+        return ServiceUnavailableError(
+            f"{self.shown}: the source ended at byte {offset:,} of {self.size:,}", hint=_NETWORK
+        )
 
-    def _told(self, error: BaseException) -> PenstockError:
+    def _translated(self, error: BaseException) -> PenstockError:
         status = getattr(getattr(error, "response", None), "status_code", 0)
-        said = f"{self.shown}: {HTTPStatus(status).phrase if status else _innermost(error)}"
+        message = f"{self.shown}: {HTTPStatus(status).phrase if status else _innermost(error)}"
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return AccessDeniedError(f"reading {self.shown}", hint="Put name and password, or a token, into the URI.")
+            return AccessDeniedError(f"reading {self.shown}", hint="Add a name and password, or a token, to the URI.")
         if status == HTTPStatus.PRECONDITION_FAILED:
-            return SourceChangedError(said, hint="Run the command again once it stays the same.")
+            return SourceChangedError(message, hint=_UNCHANGED)
         missing = isinstance(error, FileNotFoundError | ftplib.error_perm)
         busy = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
         if missing or (HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and not busy):
-            return SourceGoneError(said, hint="Check the address.")
-        return ServiceUnavailableError(said, hint=_NETWORK)
+            return SourceGoneError(message, hint="Check the address.")
+        return ServiceUnavailableError(message, hint=_NETWORK)
 
 
 def shown(uri: str) -> str:
-    """A URI as it may be told and kept: without passwords and signatures."""
+    """Return a URI that may be shown and stored: without passwords and signatures."""
     parts = urlsplit(uri)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _facts(stream: Any) -> tuple[int | None, str]:
-    """Size and version of an open stream; None and empty where it does not say."""
+def _size_and_version(stream: Any) -> tuple[int | None, str]:
+    """Return size and version of an open stream; None and empty if it does not declare them."""
     response = getattr(stream, "response", None)
     if response is not None:
         headers = response.headers
@@ -159,14 +160,14 @@ def _facts(stream: Any) -> tuple[int | None, str]:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """What it all began with: what was made of it repeats the URI, signatures included."""
+    """Return the first error of a chain: the later ones repeat the URI with its signatures."""
     while error.__context__:
         error = error.__context__
     return error
 
 
 def _loaded() -> tuple[type[Exception], ...]:
-    return tuple(getattr(sys.modules[module], name) for module, name in _ELSEWHERE if module in sys.modules)
+    return tuple(getattr(sys.modules[module], name) for module, name in _OPTIONAL_ERRORS if module in sys.modules)
 
 
 def _extra(scheme: str) -> str:

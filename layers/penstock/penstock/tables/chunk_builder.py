@@ -69,7 +69,7 @@ class ChunkBuilder:
             for wide, alike in self._by_columns(table, part)
         ]
         faults = [reject for _, rejects in converted for reject in rejects]
-        rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("place.row"))
+        rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("position.row"))
         chunk = Chunk(
             number=number,
             end=batch.end,

@@ -26,13 +26,13 @@ def without_impossible_names(batch: Batch) -> Batch:
     faults = name_problems(objects) if objects else {}
     if not faults:
         return batch
-    rejects = [*batch.rejects, *(Reject(batch.place(position), reason) for position, reason in faults.items())]
+    rejects = [*batch.rejects, *(Reject(batch.position(position), reason) for position, reason in faults.items())]
     kept = [position for position in range(len(batch.rows)) if position not in faults]
     return replace(
         batch,
         rows=[batch.rows[position] for position in kept],
-        place=lambda row: batch.place(kept[row]),
-        rejects=tuple(sorted(rejects, key=lambda reject: reject.place.row)),
+        position=lambda row: batch.position(kept[row]),
+        rejects=tuple(sorted(rejects, key=lambda reject: reject.position.row)),
     )
 
 

@@ -42,7 +42,7 @@ class RejectReasons:
     def rejects(self, batch: Batch) -> Iterator[Reject]:
         """In the order of the records."""
         for position, (column, reason) in sorted(self.reasons.items()):
-            yield Reject(batch.place(position), reason, column)
+            yield Reject(batch.position(position), reason, column)
 
 
 class RowConverter:
@@ -71,7 +71,7 @@ class RowConverter:
         if batch.raw_csv:
             parsed = LazySequence(lambda: self.convert(replace(batch, raw_csv=None))[0].columns)
             return Rows(
-                self.table, self.names, parsed, batch.count, batch.place, frozenset(), batch.raw_csv, batch.first_row
+                self.table, self.names, parsed, batch.count, batch.position, frozenset(), batch.raw_csv, batch.first_row
             ), ()
         faults = RejectReasons()
         found = self._columns(batch.rows, faults)
@@ -86,7 +86,7 @@ class RowConverter:
             keep = [position not in faults.reasons for position in kept]
             columns = [list(compress(column, keep)) for column in columns]
             kept = list(compress(kept, keep))
-        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.place(kept[row]), frozenset(full))
+        rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.position(kept[row]), frozenset(full))
         if len(kept) == batch.count:
             rows = replace(rows, first_row=batch.first_row)
         return self.form.finish(rows), tuple(faults.rejects(batch))

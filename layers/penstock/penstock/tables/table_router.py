@@ -41,7 +41,7 @@ class TableRouter:
             try:
                 value, row = examine(record)
             except _Unfit as unfit:
-                rejects.append(Reject(batch.place(position), unfit.reason, unfit.column))
+                rejects.append(Reject(batch.position(position), unfit.reason, unfit.column))
             else:
                 if value is not None:
                     found[value].append((position, row))
@@ -88,7 +88,7 @@ class _Unfit(Exception):  # noqa: N818  # says why a record is rejected; never l
 def part_of(batch: Batch, found: Sequence[tuple[int, object]]) -> Batch:
     """A batch of some records of another, each with its position in that."""
 
-    def place(row: int) -> RecordPosition:
-        return batch.place(found[row][0])
+    def position(row: int) -> RecordPosition:
+        return batch.position(found[row][0])
 
-    return replace(batch, rows=[row for _, row in found], count=len(found), place=place, rejects=(), first_row=0)
+    return replace(batch, rows=[row for _, row in found], count=len(found), position=position, rejects=(), first_row=0)

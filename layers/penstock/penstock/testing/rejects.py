@@ -29,4 +29,4 @@ class MemoryRejectLog:
     @property
     def all(self) -> list[Reject]:
         """Every reject, in order of the records."""
-        return sorted((r for file in self.files.values() for r in file), key=lambda reject: reject.place.row)
+        return sorted((r for file in self.files.values() for r in file), key=lambda reject: reject.position.row)

@@ -1,5 +1,5 @@
-"""Settings -> concrete adapters. The only place where the core and the adapters meet.
+"""Settings -> concrete adapters. Only these modules connect the core and the adapters.
 
-`deployed` is for the Lambda functions; each other module is for one command. Nothing is imported here: a command should
-not pay for what only a function needs.
+`functions` and the modules that it imports are for the Lambda functions; the others are for commands. This file imports
+nothing, so that a command does not load what only a function needs.
 """

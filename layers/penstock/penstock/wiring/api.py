@@ -1,6 +1,6 @@
-"""The functions of ``import penstock``: `run`, `explain` and `upload`. The commands of the same names call them too.
+"""The functions of ``import penstock``: `run`, `explain` and `upload`. The commands of the same names share their code.
 
-Nothing heavy is imported before a function is called, so that ``import penstock`` takes milliseconds.
+Heavy modules are imported in the functions, so that ``import penstock`` takes milliseconds.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from penstock.wiring.run import PreparedRun, RunResult
 
 MIB = 1024 * 1024
-# The memory of the deployed functions, one vCPU's.
+# The memory of the deployed functions, which gives them one vCPU.
 MEMORY = 1769
-# As many as the aws command uses.
+# The default of the aws command.
 THREADS = 10
 
 Name: TypeAlias = "str | os.PathLike[str]"
@@ -33,9 +34,9 @@ class Receipt:
     """What one run delivered.
 
     ``source`` and ``target`` are URIs or paths. ``bytes_in`` counts encoded bytes, ``bytes_out`` decoded ones;
-    ``crc32`` covers all of those. ``rows`` are in the table, ``rows_before`` of them from an earlier run. ``rejects``
-    and ``dropped`` count records that the table does not hold. ``already``: all of it was loaded before, and nothing
-    was done. ``rejects_file`` lists the rejects, as JSON Lines; None where there are none.
+    ``crc32`` covers all decoded bytes. ``rows`` are in the table, ``rows_before`` of them from an earlier run.
+    ``rejects`` and ``dropped`` count records that the table does not hold. ``already``: the load was complete before,
+    and nothing was done. ``rejects_file`` lists the rejects, as JSON Lines; None if there are none.
     """
 
     source: str
@@ -57,9 +58,9 @@ class Receipt:
     seconds: float
 
     def rejected(self) -> Iterator[dict[str, Any]]:
-        """Each rejected record: ``row``, ``offset``, ``column``, ``reason`` and ``raw``, in the order of the source.
+        """Yield each rejected record: ``row``, ``offset``, ``column``, ``reason`` and ``raw``, in source order.
 
-        Reads the file line by line. Raises OSError when somebody has removed it.
+        Reads the file line by line. Raises OSError if the file has been removed.
         """
         if self.rejects_file is not None:
             with self.rejects_file.open(encoding="utf-8") as lines:
@@ -67,7 +68,7 @@ class Receipt:
 
     @classmethod
     def of(cls, result: RunResult) -> Receipt:
-        """The public form of a result."""
+        """Convert a result to its public form."""
         receipt = result.receipt
         return cls(
             source=result.source,
@@ -83,7 +84,7 @@ class Receipt:
             rows_before=result.before,
             rejects=receipt.rejects,
             dropped=receipt.dropped,
-            already=result.stood,
+            already=result.already,
             rejects_file=Path(result.rejects) if result.rejects else None,
             warnings=receipt.warnings,
             seconds=result.seconds,
@@ -94,11 +95,11 @@ def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) 
     """Deliver a source on this machine, without Lambda.
 
     ``options`` are those of `prepare_run`: ``to`` or ``routes``, and how the source is read and loaded. A file or an
-    object appears whole or not at all. A load into PostgreSQL that was interrupted resumes when it runs again, and one
-    that is complete is not repeated. ``on_progress`` is called with the `Progress` so far: encoded and decoded bytes,
-    rows and rejects.
+    object appears complete or not at all. An interrupted load into PostgreSQL resumes when it runs again; a complete
+    one is not repeated. ``on_progress`` is called with the `Progress` so far: encoded and decoded bytes, rows and
+    rejects.
 
-    Raises PenstockError: PermanentError for what must be corrected first, RetryableError for what may be tried again.
+    Raises PenstockError: PermanentError if something must be corrected first, RetryableError if a retry can succeed.
 
     >>> import gzip, pathlib, tempfile
     >>> import penstock
@@ -108,9 +109,11 @@ def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) 
     >>> receipt.codec, receipt.bytes_out, (folder / "trips.csv").read_text()
     ('gzip', 12, 'id,km\\n1,7.5\\n')
     """
-    return Receipt.of(prepare_run(source, **options).run(on_progress))
+    with prepare_run(source, **options) as prepared:
+        return Receipt.of(prepared.run(on_progress))
 
 
+@contextmanager
 def prepare_run(
     source: Name,
     *,
@@ -142,14 +145,14 @@ def prepare_run(
     profile: str = "",
     region: str = "",
     endpoint_url: str = "",
-) -> PreparedRun:
-    """Check what `run` is asked for, and find the source.
+) -> Iterator[PreparedRun]:
+    """Check the options of `run` and find the source. Leaving the block closes all connections to AWS.
 
     ``source`` is a path, ``s3://BUCKET/KEY``, any URI that smart_open reads, or ``-`` for standard input. ``to`` is a
-    path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE`` or ``-`` for standard output; or else
+    path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE`` or ``-`` for standard output. Instead of ``to``,
     ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack``
-    names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` loads a complete
-    load once more. The other options are those of docs/tables.md and need a table as ``to``.
+    names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` repeats a complete
+    load. The other options are those of docs/tables.md and need a table as ``to``.
 
     Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
     """
@@ -158,14 +161,9 @@ def prepare_run(
     from penstock.wiring import run as runs  # noqa: PLC0415  # botocore
 
     if bool(to) == bool(routes or stack):
-        raise InvalidRouteError("a run needs one destination", hint="Give `to`, or `routes`, or `stack`.")
-    clients = runs.CliClients(profile, region, endpoint_url)
-    runner = runs.Runner(clients, memory * MIB, dsn)
+        raise InvalidRouteError("a run needs exactly one destination", hint="Give `to`, or `routes`, or `stack`.")
     options = runs.RunOptions(again, Path(rejects) if rejects else None)
-    text = os.fspath(source)
-    if not to:
-        choice = runs.RouteChoice(os.fspath(routes), stack, route)
-        return runs.PreparedRun(runner, runs.request_by_route(clients, runner.resolver, text, as_key, choice), options)
+    choice = runs.RouteChoice(os.fspath(routes), stack, route)
     parse = {
         "format": format,
         "delimiter": delimiter,
@@ -185,7 +183,14 @@ def prepare_run(
         "nulls": ["", *nulls] if nulls else None,
     }
     spec = DestinationSpec(os.fspath(to), codec, str(max_rejects), _given(parse), _given(table))
-    return runs.PreparedRun(runner, runs.request_by_destination(runner.resolver, text, as_key, spec), options)
+    text = os.fspath(source)
+    with closing(runs.CliClients(profile, region, endpoint_url)) as clients:
+        runner = runs.Runner(clients, memory * MIB, dsn)
+        if to:
+            request = runs.request_by_destination(runner.resolver, text, as_key, spec)
+        else:
+            request = runs.request_by_route(clients, runner.resolver, text, as_key, choice)
+        yield runs.PreparedRun(runner, request, options)
 
 
 def explain(
@@ -201,9 +206,9 @@ def explain(
 ) -> Explanation:
     """Show what would happen to a source, without changing anything.
 
-    The answer names the route and the pattern that match, the target, the codec, the columns of a table by the first
+    The result names the route and the pattern that match, the target, the codec, the columns of a table by the first
     records, a forecast (duration, spans, cost) and the problems that would make the job fail. ``memory`` is in MB;
-    0 means the stack's, or the template's default.
+    0 means that of the stack, or the template's default.
 
     Raises InvalidRouteError for a routes file with errors, SourceGoneError, FileError, ConfigurationError.
 
@@ -224,11 +229,11 @@ def explain(
     ('copy', ())
     """
     from penstock.wiring.explain import CliClients  # noqa: PLC0415  # botocore
-    from penstock.wiring.explain import explain as find_out  # noqa: PLC0415
+    from penstock.wiring.explain import explain as explain_with  # noqa: PLC0415
 
-    clients = CliClients(profile, region, endpoint_url)
     file = os.fspath(routes)
-    return find_out(clients, os.fspath(source), as_key=as_key, file=file, stack=stack, memory=memory * MIB)
+    with closing(CliClients(profile, region, endpoint_url)) as clients:
+        return explain_with(clients, os.fspath(source), as_key=as_key, file=file, stack=stack, memory=memory * MIB)
 
 
 def upload(
@@ -244,11 +249,11 @@ def upload(
     region: str = "",
     endpoint_url: str = "",
 ) -> UploadResult:
-    """Upload a file to ``s3://BUCKET/KEY``, in parts and in parallel; interrupted anywhere, the same call resumes.
+    """Upload a file to ``s3://BUCKET/KEY``, in parts and in parallel. After an interruption, the same call resumes.
 
-    A ``to`` that ends in ``/`` takes the file's name. ``part_size`` is in bytes; 0 chooses one. ``state`` is the file
-    that remembers the upload until it is complete. ``restart`` discards what was sent before. ``on_progress`` is
-    called with the number of bytes sent, by several threads; negative when bytes must be sent again.
+    If ``to`` ends in ``/``, the file keeps its name. ``part_size`` is in bytes; 0 selects a suitable one. ``state`` is
+    the file that records the upload until it is complete. ``restart`` discards the parts sent before. ``on_progress``
+    is called with the number of bytes sent, by several threads; negative when bytes must be resent.
 
     Raises FileError, FileChangedError, UploadInProgressError, AccessDeniedError, DestinationMissingError,
     ServiceUnavailableError, ConfigurationError.
@@ -259,19 +264,21 @@ def upload(
     from penstock.wiring.upload import CallbackProgress, Transfers, upload_states  # noqa: PLC0415  # botocore
 
     if not to.startswith("s3://"):
-        raise ConfigurationError(f"{to} is not an object", hint="Write s3://BUCKET/KEY.")
+        raise ConfigurationError(f"{to} is not the URI of an object", hint="Write s3://BUCKET/KEY.")
     bucket, key = split(to)
     path = Path(file)
     target = Target(bucket, key if key and not key.endswith("/") else key + path.name)
-    transfers = Transfers(
-        CallbackProgress(on_progress),
-        states=upload_states(),
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        threads=threads,
-    )
-    return transfers.send(path, target, state=Path(state) if state else None, part_size=part_size, restart=restart)
+    with closing(
+        Transfers(
+            CallbackProgress(on_progress),
+            states=upload_states(),
+            profile=profile,
+            region=region,
+            endpoint_url=endpoint_url,
+            threads=threads,
+        )
+    ) as transfers:
+        return transfers.send(path, target, state=Path(state) if state else None, part_size=part_size, restart=restart)
 
 
 def _given(options: dict[str, Any]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a person's commands share: the routes of a file or of a stack, and what a stack's functions have."""
+"""Shared by commands: the routes of a file or a stack, and the settings of a stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CliClients", "StackEnvironment", "read_routes", "stack_environment"]
 
 
 def stack_environment(clients: CliClients, stack: str = "", memory: int = 0) -> StackEnvironment:
-    """Those of a stack, or the template's defaults; ``memory`` overrules."""
+    """Read the settings of a stack, or return the template's defaults; ``memory`` takes precedence."""
     if not stack:
         return StackEnvironment({name: name for name in NAMES}, memory=memory or 1769 * MIB)
     with cli_errors(f"cloudformation:DescribeStacks on {stack}", again=RUN_AGAIN):
@@ -40,14 +40,14 @@ def stack_environment(clients: CliClients, stack: str = "", memory: int = 0) -> 
 
 
 def read_routes(clients: CliClients, uri: str, names: Mapping[str, str]) -> tuple[str, Routes]:
-    """The routes of a file, a path or s3://; of the packaged one where ``uri`` is empty. Also answers which it was.
+    """Read the routes of a path or s3:// URI, or the packaged ones if ``uri`` is empty; also return the file's name.
 
-    Raises InvalidRouteError naming file, route and field, ConfigurationError where it cannot be read.
+    Raises InvalidRouteError, which names file, route and field, and ConfigurationError if it cannot be read.
     """
-    where = uri or str(packaged_routes())
-    with cli_errors(f"s3:GetObject on {where}", again=RUN_AGAIN):
-        text = UriTexts(lambda: clients.s3(Budget.of(128 * MIB))).read(where)
-    return where, parse_routes(text, where, names)
+    file = uri or str(packaged_routes())
+    with cli_errors(f"s3:GetObject on {file}", again=RUN_AGAIN):
+        text = UriTexts(lambda: clients.s3(Budget.of(128 * MIB))).read(file)
+    return file, parse_routes(text, file, names)
 
 
 def _output(name: str) -> str:

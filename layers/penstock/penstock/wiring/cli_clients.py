@@ -1,4 +1,4 @@
-"""Clients of a person at a terminal: by profile, region and endpoint, as the aws command chooses them."""
+"""AWS clients of commands, by profile, region and endpoint, chosen as the aws command does."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class CliClients(Access):
-    """Raises ConfigurationError for a profile or endpoint that is none."""
+    """Creates clients; ``close`` closes them. Raises ConfigurationError for an invalid profile or endpoint."""
 
     def s3(self, budget: Budget) -> S3Client:
-        """As the functions' own: read timeouts, retries and connections fit the same carriers."""
+        """Create a client with the timeouts, retries and connections of the functions, as deliveries need them."""
         client: S3Client = self.client("s3", s3_config(budget))
         return client
 
     def dynamodb(self, workers: int) -> DynamoDBClient:
-        """A client that writes items, so many requests at once."""
+        """Create a client that writes items, with ``workers`` requests at once."""
         client: DynamoDBClient = self.client("dynamodb", records_config(workers))
         return client
 

@@ -1,4 +1,4 @@
-"""What would become of a source: asked of S3, of a stack and of a routes file. Nothing is written anywhere."""
+"""What would happen to a source, by S3, a stack and a routes file. Nothing is written."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = ["CliClients", "Explanation", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found out. ``file`` holds the routes; without ``match`` no route takes the source, and nothing else is
-    known. ``problems`` are why the job would fail."""
+    """The result of `explain`. ``file`` holds the routes. Without a ``match`` no route matches the source, and the
+    fields after it are not set. ``problems`` are why the job would fail."""
 
     source: Source
     file: str
@@ -46,19 +46,20 @@ class Explanation:
 
 
 def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: str, memory: int) -> Explanation:
-    """``text`` is s3://, another URI or a path. ``memory`` in bytes overrules that of the stack, or the template's.
+    """Explain a source. ``text`` is s3://, another URI or a path. ``memory`` in bytes takes precedence over that of the
+    stack or the template.
 
-    Raises InvalidRouteError for bad routes, SourceGoneError, and what asking S3 and CloudFormation raises.
+    Raises InvalidRouteError for bad routes, SourceGoneError, and the errors of S3 and CloudFormation.
     """
     environment = stack_environment(clients, stack, memory)
-    where, routes = read_routes(clients, file or environment.routes_uri, environment.names)
+    routes_file, routes = read_routes(clients, file or environment.routes_uri, environment.names)
     objects = S3ObjectStore(clients.s3(environment.budget), environment.budget)
     bucket, key = bucket_and_key(text, routes.source_bucket)
     resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
     source = resolved.source
     found = match_route(routes, source.bucket, as_key or source.key)
     if found is None:
-        return Explanation(source, where, routes, environment)
+        return Explanation(source, routes_file, routes, environment)
     with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
         preview = read_preview(
             RoutedObjectStore(lambda: objects, resolved.content), source, found.route, environment.budget
@@ -71,11 +72,11 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
         problems += [problem for problem in (too_long(expected, found.route, environment),) if problem]
     except PermanentError as error:
         problems.append(str(error))
-    return Explanation(source, where, routes, environment, found, target, preview, expected, tuple(problems))
+    return Explanation(source, routes_file, routes, environment, found, target, preview, expected, tuple(problems))
 
 
 def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target | TableTarget) -> str:
-    """Why the destination would be refused; a name that only a stack knows is no reason."""
+    """Return why the destination would be refused. A placeholder for a name of the stack is accepted."""
     if not isinstance(target, Target) or target.bucket in NAMES:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What the Lambda functions do, each a function of this environment's settings."""
+"""The use cases of the Lambda functions, built from the settings of this environment."""
 
 from __future__ import annotations
 
@@ -42,52 +42,52 @@ if TYPE_CHECKING:
 
 @cache
 def ingest() -> Ingest:
-    """The ingest use case of this environment, built once per execution environment."""
-    with _for_good():
+    """Build the ingest use case, once per execution environment."""
+    with _frozen():
         return build_ingest(Settings.from_environment())
 
 
 def plan() -> FailureRecorder:
-    """The plan step of this environment."""
+    """Build the plan step."""
     return FailureRecorder(_steps().executions, _steps().plan())
 
 
 def index() -> FailureRecorder:
-    """The index step."""
+    """Build the index step."""
     return FailureRecorder(_steps().executions, _steps().index())
 
 
 def work() -> FailureRecorder:
-    """The work step."""
+    """Build the work step."""
     return FailureRecorder(_steps().executions, _steps().work())
 
 
 def finish() -> FailureRecorder:
-    """The finish step."""
+    """Build the finish step."""
     return FailureRecorder(_steps().executions, _steps().finish())
 
 
 def abort() -> Aborter:
-    """The abort step."""
+    """Build the abort step."""
     return _steps().abort()
 
 
 @cache
 def reconcile() -> Reconciliation:
-    """The reconciler of this environment."""
-    with _for_good():
-        from penstock.wiring.reconcile import build_reconciliation  # noqa: PLC0415  # no other function has use for it
+    """Build the reconciler, once per execution environment."""
+    with _frozen():
+        from penstock.wiring.reconcile import build_reconciliation  # noqa: PLC0415  # only this function needs it
 
         return build_reconciliation(Settings.from_environment())
 
 
 def deadline(context: LambdaContext) -> Deadline:
-    """The deadline of one invocation."""
+    """Return the deadline of one invocation."""
     return LambdaDeadline(context, Settings.from_environment().time_limit_seconds)
 
 
 def build_ingest(settings: Settings) -> Ingest:
-    """The ingest use case for explicit settings; AWS credentials and endpoint come from boto3's own chain."""
+    """Build the ingest use case for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
     objects = S3ObjectStore(s3, budget)
@@ -102,8 +102,8 @@ def build_ingest(settings: Settings) -> Ingest:
         objects=objects,
         jobs=jobs,
         deliveries={BUCKET: BucketDelivery(objects, budget)}
-        | {store: _later(delivery) for store, delivery in tables.items()},
-        loads={store: _later_look(delivery) for store, delivery in tables.items()},
+        | {store: _lazy_delivery(delivery) for store, delivery in tables.items()},
+        loads={store: _lazy_load(delivery) for store, delivery in tables.items()},
         lease=settings.lease_seconds,
         heartbeat_every=settings.heartbeat_seconds,
         margin=settings.margin_seconds,
@@ -111,53 +111,53 @@ def build_ingest(settings: Settings) -> Ingest:
         memory=settings.memory,
     )
     routes = routes_reader(settings, UriTexts(lambda: s3))
-    together = _later_together(lambda: _tables().small_batches(settings, s3, jobs, budget))
+    together = _lazy_batches(lambda: _tables().small_batches(settings, s3, jobs, budget))
     return Ingest(runner, SqsQueue(sqs_client), routes, together)
 
 
 def build_job_store(settings: Settings, client: DynamoDBClient | None = None) -> DynamoJobStore:
-    """The jobs table of explicit settings, with a client of its own where none is given."""
+    """Open the jobs table of explicit settings, with a new client if none is given."""
     return DynamoJobStore(client or dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
 
 
-def _later(made: Callable[[], TableDelivery]) -> Delivery:
-    """A carrier that is made for its first job: a cold start should not pay for what it may never need."""
+def _lazy_delivery(build: Callable[[], TableDelivery]) -> Delivery:
+    """Build a delivery for its first job, so that a cold start does not pay for an unused one."""
 
     def deliver(attempt: Attempt) -> Receipt:
-        return made()(attempt)
+        return build()(attempt)
 
     return deliver
 
 
-def _later_look(made: Callable[[], TableDelivery]) -> Callable[[Job], Receipt | None]:
-    """What it says of a job that is in already."""
-    return lambda job: made().ended(job)
+def _lazy_load(build: Callable[[], TableDelivery]) -> Callable[[Job], Receipt | None]:
+    """Look up a job's complete load, with a delivery that is built when needed."""
+    return lambda job: build().ended(job)
 
 
-def _later_together(make: Callable[[], LoadTogether]) -> LoadTogether:
-    """The same for jobs that are done together."""
-    made = cache(make)
+def _lazy_batches(build: Callable[[], LoadTogether]) -> LoadTogether:
+    """Build the loader of small batches for its first batch."""
+    built = cache(build)
 
     def deliver(jobs: Sequence[Job], deadline: Deadline) -> Mapping[str, Outcome]:
-        return made()(jobs, deadline)
+        return built()(jobs, deadline)
 
     return deliver
 
 
 @cache
 def _steps() -> Steps:
-    with _for_good():
+    with _frozen():
         from penstock.wiring import large_jobs as steps  # noqa: PLC0415  # as above
 
         return steps.steps()
 
 
 @contextmanager
-def _for_good() -> Iterator[None]:
-    """What is made here stays, as do the modules that were imported: nobody looks for garbage among it, now or later.
+def _frozen() -> Iterator[None]:
+    """Objects created here are frozen out of garbage collection, as are the imported modules.
 
-    The collector would go through all of it a dozen times during a cold start, a fifth of its CPU, to find next to
-    nothing. Handlers stop it before their first import (docs/adr/0011).
+    During a cold start the collector would scan all of them a dozen times, a fifth of its CPU, and free almost nothing.
+    Handlers disable it before their first import (docs/adr/0011).
     """
     gc.disable()
     try:
@@ -175,6 +175,6 @@ def _table_delivery(
 
 
 def _tables() -> ModuleType:
-    from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
+    from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip does not need
 
     return tables

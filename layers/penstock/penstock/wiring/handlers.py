@@ -1,4 +1,4 @@
-"""What the handlers of the state machine's steps share: log, metrics, trace, and the record of a failure."""
+"""Shared by the handlers of the state machine's steps: log, metrics and trace."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, object]]
 
 
 def step_handler(step: Handler) -> Handler:
-    """Wraps one step as a Lambda handler. The event names the job; its log lines and metrics carry that name.
+    """Wrap a step as a Lambda handler. The event names the job; log lines and metrics carry the name.
 
-    Powertools reads its settings here, when the function's module is imported, not when this one is.
+    Powertools reads its settings here, when the function's module is imported, not when this module is.
     """
     logger = Logger()
     metrics = Metrics()

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def execution_store(settings: Settings, dynamodb: DynamoDBClient) -> DynamoExecutionStore:
-    """The jobs of the jobs table that executions carry."""
+    """Open the part of the jobs table for jobs of executions."""
     return DynamoExecutionStore(dynamodb, settings.jobs_table, retention_days=settings.job_retention_days)
 
 
 def handover(settings: Settings, objects: ObjectStore, s3: S3Client, dynamodb: DynamoDBClient) -> Handover | None:
-    """The hand-over of this environment; None where there is no state machine."""
+    """Build the handover of this environment; None if there is no state machine."""
     if not settings.state_machine:
         return None
     return Handover(

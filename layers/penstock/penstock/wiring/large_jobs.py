@@ -1,4 +1,4 @@
-"""The steps of the state machine: each a function of job, execution and what the step is about."""
+"""The steps of the state machine, built from the settings of this environment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Steps:
-    """What the steps of one environment are made of; each part is made when a step first needs it."""
+    """The parts of the steps of one environment. Expensive parts are created when a step first needs them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -47,22 +47,22 @@ class Steps:
 
     @cached_property
     def workers(self) -> int:
-        """Spans that are worked on at once. The account's quota is asked for once for an execution environment."""
+        """The number of spans processed at once. The account's quota is read once per execution environment."""
         return self.settings.map_concurrency or fair_workers(lambda_concurrency(lambda_client))
 
     def sizes(self, *, workers: int) -> Sizes:
-        """What jobs are cut by."""
+        """Return the sizes that jobs are split by."""
         settings = self.settings
         return Sizes(self.budget, settings.memory, workers, settings.span_bytes, settings.index_spacing)
 
     def tables(self, store: str) -> TableSteps:
-        """The part of the steps that is about tables, for one store."""
-        from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip has no use for
+        """Build the table part of the steps, for one destination."""
+        from penstock.wiring import tables  # noqa: PLC0415  # parsers and psycopg: 15 MB that gunzip does not need
 
         return tables.table_steps(self.settings, store, self.objects, self.s3, self.budget)
 
     def plan(self) -> Planner:
-        """`plan` of this environment."""
+        """Build the planner."""
         routes = routes_reader(self.settings, UriTexts(lambda: self.s3))
         sizes = self.sizes(workers=self.workers)
         return Planner(
@@ -112,5 +112,5 @@ class Steps:
 
 @cache
 def steps() -> Steps:
-    """The steps of this environment, built once per execution environment."""
+    """Build the steps, once per execution environment."""
     return Steps(Settings.from_environment())

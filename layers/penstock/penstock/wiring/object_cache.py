@@ -27,22 +27,22 @@ from penstock.wiring.sync import Service, file_outside, object_cache
 __all__ = ["ObjectCache", "OnProgress", "Summary"]
 
 OnProgress: TypeAlias = Callable[[str, int], None]
-"""Is told of a name and of so many more bytes of it that have arrived, by any thread; of ``sync`` with the name ""."""
+"""Called by any thread with a name and the number of bytes transferred; by ``sync`` with the name ""."""
 
 
 class ObjectCache:
     """Objects of ``s3://bucket/prefix`` as files under ``path``; names are relative to both.
 
-    Equality is that of content: what is equal is not moved (a hit), what the folder or the prefix has under another
-    name is copied there (a copy), and only the rest is moved (a miss). Nothing is opened before it is needed, and
-    ``close`` or leaving the ``with`` block closes it; the object stays usable. Processes and threads may use caches
-    of the same folder at once. It can be pickled: counts begin at 0 in the copy, which reports no progress.
+    Content decides: equal content is not transferred (a hit), content that the folder or the prefix has under another
+    name is copied there (a copy), and only other content is transferred (a miss). Files and connections are opened
+    when needed; ``close`` or the end of the ``with`` block closes them. The object stays usable. Processes and threads
+    may use caches of the same folder at once. It can be pickled; the copy counts from 0 and reports no progress.
 
-    ``profile``, ``region`` and ``endpoint_url``: where they are empty, boto3's own rules apply. Memory: at most
+    ``profile``, ``region`` and ``endpoint_url``: if they are empty, boto3's own rules apply. Memory: at most
     2 x ``threads`` parts of 8 MiB.
 
-    Methods raise FileError for the file system's refusals and for names that no file may have, and AccessDeniedError,
-    ConfigurationError, DestinationMissingError, ServiceUnavailableError and RequestRefusedError for those of S3.
+    Methods raise FileError for errors of the file system and for invalid file names, and AccessDeniedError,
+    ConfigurationError, DestinationMissingError, ServiceUnavailableError and RequestRefusedError for errors of S3.
     """
 
     _open: Cache | None
@@ -59,10 +59,10 @@ class ObjectCache:
         threads: int = 8,
         progress: OnProgress | None = None,
     ) -> None:
-        there = parse(f"s3://{bucket}/{prefix}")
-        assert isinstance(there, Prefix)  # noqa: S101  # for mypy: it begins with s3://
+        location = parse(f"s3://{bucket}/{prefix}")
+        assert isinstance(location, Prefix)  # noqa: S101  # for mypy: it begins with s3://
         self.bucket = bucket
-        self.prefix = there.prefix
+        self.prefix = location.prefix
         self.path = Path(path).expanduser().absolute()
         self._service = Service(profile, region, endpoint_url)
         self._threads = threads
@@ -84,44 +84,44 @@ class ObjectCache:
         self._begin(None)
 
     def __repr__(self) -> str:
-        return f"<ObjectCache s3://{self.bucket}/{self.prefix} in {self.path}: {self._told()}>"
+        return f"<ObjectCache s3://{self.bucket}/{self.prefix} in {self.path}: {self._counts()}>"
 
     def _repr_html_(self) -> str:
         return (
             f"<p><b>ObjectCache</b> <code>s3://{escape(self.bucket)}/{escape(self.prefix)}</code> "
-            f"in <code>{escape(str(self.path))}</code><br>{self._told()}</p>"
+            f"in <code>{escape(str(self.path))}</code><br>{self._counts()}</p>"
         )
 
     @property
     def hits(self) -> int:
-        """How often content was equal already."""
+        """The number of files whose content was already equal."""
         return self._earlier[0] + (self._open.counts.hits if self._open else 0)
 
     @property
     def copies(self) -> int:
-        """How often content came from another name, in the folder or in the bucket."""
+        """The number of files copied from another name, in the folder or in the bucket."""
         return self._earlier[1] + (self._open.counts.copies if self._open else 0)
 
     @property
     def misses(self) -> int:
-        """How often content had to be moved."""
+        """The number of files transferred."""
         return self._earlier[2] + (self._open.counts.misses if self._open else 0)
 
     def path_of(self, name: str) -> Path:
-        """Where the file of a name is, or would be. Raises FileError for a name that would leave the folder."""
+        """Return the path for a name; the file need not exist. Raises FileError for a name that leaves the folder."""
         return self.path.joinpath(*checked(name).split("/"))
 
     def download(self, name: str) -> Path:
-        """The file with the content that the object has now. Raises SourceGoneError where there is no object."""
+        """Return the file, with the object's current content. Raises SourceGoneError if there is no object."""
         path = self.path_of(name)
         self._opened().download(name, lambda size: self._tell(name, size))
         return path
 
     def upload(self, file: str | os.PathLike[str]) -> str:
-        """Upload a file and answer its URI: a name in the cache, or the path of any other file.
+        """Upload a file and return its URI. ``file`` is a name in the cache, or the path of any other file.
 
-        A file from elsewhere is copied into the cache under its last name. Raises FileError, and FileChangedError
-        where somebody writes to the file meanwhile.
+        A file from outside is first copied into the cache under its file name. Raises FileError, and FileChangedError
+        if the file changes meanwhile.
         """
         name, outside = self._named(file)
         cache = self._opened()
@@ -131,9 +131,9 @@ class ObjectCache:
         return cache.remote.location(name)
 
     def sync(self) -> Summary:
-        """Download everything under the prefix that differs; files that have no object stay.
+        """Download every object under the prefix that differs; files without an object stay.
 
-        Raises FileError at the end where single objects could not be brought; all others then were.
+        Raises FileError at the end if some objects could not be downloaded; all others are downloaded.
         """
         observer = _Observer(lambda size: self._tell("", size))
         summary = self._opened().sync(observer, self._threads)
@@ -142,11 +142,11 @@ class ObjectCache:
         return summary
 
     def clear(self) -> int:
-        """Delete the files that the cache has brought or sent, no others, and no object; answers how many."""
+        """Delete only the files that the cache has transferred, and no object; return their number."""
         return self._opened().clear()
 
     def close(self) -> None:
-        """Close what is open. Idempotent."""
+        """Close files and connections. Idempotent."""
         with self._lock:
             self._earlier = (self.hits, self.copies, self.misses)
             self._open = None
@@ -168,7 +168,7 @@ class ObjectCache:
             return self._open
 
     def _named(self, file: str | os.PathLike[str]) -> tuple[str, str]:
-        """The name in the cache, and the path of a file that is not there yet."""
+        """Return the name in the cache, and the path of a file from outside, which must be copied first."""
         path = Path(file).expanduser()
         if isinstance(file, str) and not path.is_absolute() and self.path.joinpath(path).exists():
             return checked(file), ""
@@ -181,7 +181,7 @@ class ObjectCache:
         if self._progress:
             self._progress(name, size)
 
-    def _told(self) -> str:
+    def _counts(self) -> str:
         return f"{self.hits:,} hits, {self.copies:,} copies, {self.misses:,} misses"
 
 
@@ -196,10 +196,10 @@ class _Observer:
         self.errors: list[SyncError] = []
 
     def planned(self, size: int) -> None:
-        """Bytes are told of as they arrive."""
+        """Ignored: ``moved`` reports the bytes."""
 
     def done(self, step: Step) -> None:
-        """Counts tell it."""
+        """Ignored: the counts include it."""
 
     def failed(self, error: SyncError) -> None:
         self.errors.append(error)

@@ -1,4 +1,4 @@
-"""The use cases of `penstock.operations` on a stack, for a person."""
+"""The use cases of `penstock.operations` on a stack, for the commands."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from penstock.operations.watching import JobWatcher, follow
 
 __all__ = ["Access", "JobReport", "Operations", "StackNames", "TimelineBar", "stack_names", "timeline"]
 
-# As the template sets it. Only what a redrive writes goes by it, and ingest puts it right when it claims the job.
+# The template's value. Only a redrive writes it, and ingest corrects it when it claims the job.
 RETENTION_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class StackNames:
-    """What a stack consists of, as far as its jobs are concerned."""
+    """The names of a stack's resources for jobs."""
 
     jobs_table: str
     work_bucket: str
@@ -49,11 +49,11 @@ class StackNames:
 
 
 def stack_names(access: Access, stack: str) -> StackNames:
-    """By the outputs of a CloudFormation stack. Raises ConfigurationError where it is none of Penstock's."""
+    """Read the outputs of a CloudFormation stack. Raises ConfigurationError if it is not a stack of Penstock."""
     with cli_errors(f"stack {stack}"):
         outputs = read_stack_outputs(access.client("cloudformation"), stack).outputs
     try:
-        # The last two are asked for large jobs alone, and the second is younger than some stacks.
+        # The last two are only needed for large jobs, and older stacks lack the abort function.
         return StackNames(
             outputs["JobsTableName"],
             outputs["WorkBucketName"],
@@ -62,7 +62,7 @@ def stack_names(access: Access, stack: str) -> StackNames:
             outputs.get("AbortFunctionName", ""),
         )
     except KeyError as error:
-        raise ConfigurationError(f"stack {stack} has no output {error}: it is not one of Penstock") from error
+        raise ConfigurationError(f"stack {stack} has no output {error}: it is not a stack of Penstock") from error
 
 
 class Operations:
@@ -110,9 +110,9 @@ class Operations:
             yield from follow(self._jobs, job_id, interval=interval)
 
     def await_job(self, uri: str, *, interval: float, on_wait: Callable[[], None]) -> JobStatus:
-        """`awaiting.JobWaiter`: the job of the version that stands at an ``s3://`` URI now.
+        """`awaiting.JobWaiter`: wait for the job of the current version of an ``s3://`` URI.
 
-        Raises SourceGoneError where nothing stands there, UnknownJobError where no job comes.
+        Raises SourceGoneError if there is no object, UnknownJobError if no job appears.
         """
         bucket, key = split(uri)
         with cli_errors(f"s3:GetObject on {uri}", again=RUN_AGAIN):
@@ -124,13 +124,13 @@ class Operations:
             return JobWaiter(self._jobs, self._times, source)(interval=interval, on_wait=on_wait)
 
     def recent(self, *, within: float) -> list[str]:
-        """The ids of jobs that are unfinished, and of those that ended within so many seconds, the latest first."""
+        """Return the ids of unfinished jobs, and of those that ended within so many seconds, the latest first."""
         with cli_errors("the jobs table"):
             ended = self._times.ended_since(time.time() - within)
             return [*self._times.unfinished(), *sorted(ended, key=lambda job_id: ended[job_id], reverse=True)]
 
     def watch(self, *, rescan: float) -> Iterator[list[JobStatus]]:
-        """`watching.JobWatcher`: a look each time."""
+        """`watching.JobWatcher`: yield the jobs at each look."""
         watched = JobWatcher(self._jobs, self._times, rescan)
         while True:
             with cli_errors("the jobs table"):
@@ -138,12 +138,12 @@ class Operations:
             yield found
 
     def rejects(self, job_id: str) -> Iterator[Reject]:
-        """What was rejected, while its files have not expired."""
+        """Read the rejects of a job, until their files expire."""
         with cli_errors("the work bucket"):
             yield from self._rejects.read(job_id)
 
     def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
-        """`redriving.Redriver`; of a dry run only what it refuses."""
+        """`redriving.Redriver`; a dry run only checks whether the redrive is allowed."""
         with cli_errors("the queue"):
             redriver = self._redriver
             return redriver.check(status) if dry_run else redriver(status)
@@ -158,10 +158,10 @@ class Operations:
             return JobReportBuilder(files, executions, self._rejects)(status, sample=sample)
 
     def rejects_folder(self, job_id: str) -> str:
-        """Where rejects are kept, if there are any."""
+        """Return the URI of the folder for a job's rejects."""
         return f"s3://{self._names.work_bucket}/{FOLDER}/{job_id}/rejects/"
 
     def report_file(self, status: JobStatus) -> str:
-        """Where the machine left its report; empty for a job without one."""
-        carried = status.execution and status.state is JobState.SUCCEEDED
-        return f"s3://{self._names.work_bucket}/{FOLDER}/{status.job_id}/{REPORT}" if carried else ""
+        """Return the URI of the state machine's report; empty for a job without one."""
+        has_report = status.execution and status.state is JobState.SUCCEEDED
+        return f"s3://{self._names.work_bucket}/{FOLDER}/{status.job_id}/{REPORT}" if has_report else ""

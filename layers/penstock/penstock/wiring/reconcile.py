@@ -1,4 +1,4 @@
-"""What the function `reconcile` is made of."""
+"""The parts of the function `reconcile`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from penstock.wiring.routes import routes_reader
 
 
 def build_reconciliation(settings: Settings) -> Reconciliation:
-    """For explicit settings; AWS credentials and endpoint come from boto3's own chain."""
+    """Build the reconciler for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     s3, dynamodb = s3_client(Budget.of(settings.memory)), dynamodb_client()
     retention = settings.job_retention_days
     open_jobs = DynamoOpenJobs(dynamodb, settings.jobs_table, retention_days=retention)

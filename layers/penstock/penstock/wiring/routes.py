@@ -1,4 +1,4 @@
-"""Where routes are read from, and how often."""
+"""Read the routes of a stack, and cache them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from penstock.settings import Settings
 
 ROUTES = "routes.toml"
 
-# How long a warm function may go on with routes it has read: a changed file takes effect within a minute.
+# A warm function caches its routes for this long: a changed file takes effect within a minute.
 ROUTES_TTL_SECONDS = 60.0
 
 
 def routes_reader(
     settings: Settings, texts: Texts, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], Routes]:
-    """A function that answers the routes, read again once they are ROUTES_TTL_SECONDS old."""
+    """Return a function that returns the routes, and reads them again after ROUTES_TTL_SECONDS."""
     uri = settings.routes_uri or str(packaged_routes())
     stack = {
         "source_bucket": settings.source_bucket,
@@ -39,5 +39,5 @@ def routes_reader(
 
 
 def packaged_routes() -> Path:
-    """The routes that are part of the package: those of a stack without RoutesUri."""
+    """Return the routes file of the package, for a stack without RoutesUri."""
     return Path(__file__).parents[1] / ROUTES

@@ -1,4 +1,4 @@
-"""One run of the pipeline from a terminal: from a file, a pipe or a URI, to an object, a table or a file."""
+"""One run of the pipeline without Lambda: from a file, a pipe or a URI, to an object, a table or a file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ STDOUT = 1
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What to do besides: ``again`` though it is in already; where to list ``rejects``."""
+    """``again``: repeat a complete load. ``rejects``: the file for rejects; None: next to the source."""
 
     again: bool = False
     rejects: Path | None = None
@@ -74,23 +74,23 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How it went. ``stood``: all of it was in already; ``before``: rows of it that were. ``rejects`` is the file that
-    lists them, if there are any; ``target`` and ``source`` as a person knows them."""
+    """The result of a run. ``already``: the load was complete before; ``before``: rows loaded by earlier runs.
+    ``rejects`` is the file that lists the rejects, if there are any; ``source`` and ``target`` are names to show."""
 
     source: str
     target: str
     receipt: Receipt
     seconds: float
-    stood: bool = False
+    already: bool = False
     before: int = 0
     rejects: str = ""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs jobs within so many bytes of memory. ``dsn`` names the database of PostgreSQL routes.
+    """Runs jobs within ``memory`` bytes. ``dsn`` names the database of PostgreSQL routes.
 
-    Raises PenstockError, with hints for a person.
+    Raises PenstockError, with hints for the user of a command.
     """
 
     clients: CliClients
@@ -103,31 +103,31 @@ class Runner:
 
     @cached_property
     def objects(self) -> S3ObjectStore:
-        """S3, once something of it is needed."""
+        """The objects of S3, opened when needed."""
         return S3ObjectStore(self.clients.s3(self.budget), self.budget)
 
     @property
     def resolver(self) -> SourceResolver:
-        """Where sources are found."""
+        """Finds sources."""
         return SourceResolver(lambda: self.objects)
 
-    def run(self, request: RunRequest, wish: RunOptions, heartbeat: Callable[[Progress], None]) -> RunResult:
-        """Carry a source to its destination, whole or not at all; rows of a table in chunks that stay.
+    def run(self, request: RunRequest, options: RunOptions, heartbeat: Callable[[Progress], None]) -> RunResult:
+        """Deliver a source completely or not at all; rows of a table are committed in chunks.
 
-        ``heartbeat`` hears of progress.
+        ``heartbeat`` is called with the progress.
         """
         began = time.monotonic()
         target = request.target
         with cli_errors(f"running {request.resolved.source.uri}", again=RUN_AGAIN):
             if isinstance(target, Path):
-                ran = self._into_file(request.resolved, request.route, target, heartbeat)
+                result = self._into_file(request.resolved, request.route, target, heartbeat)
             elif isinstance(target, Target):
-                ran = self._into_bucket(request, target, heartbeat)
+                result = self._into_bucket(request, target, heartbeat)
             else:
-                ran = self._into_table(
-                    request.resolved, Job(request.resolved.source, request.route, target), wish, heartbeat
+                result = self._into_table(
+                    request.resolved, Job(request.resolved.source, request.route, target), options, heartbeat
                 )
-        return replace(ran, seconds=time.monotonic() - began)
+        return replace(result, seconds=time.monotonic() - began)
 
     def _into_file(
         self, resolved: ResolvedSource, route: Route, path: Path, heartbeat: Callable[[Progress], None]
@@ -150,38 +150,38 @@ class Runner:
 
     def _into_bucket(self, request: RunRequest, target: Target, heartbeat: Callable[[Progress], None]) -> RunResult:
         resolved, route = request.resolved, request.route
-        # A file may change though its size and time do not: only its own result is taken for a duplicate.
+        # A file may change while its size and time stay the same: only this run's own result counts as a duplicate.
         source = replace(resolved.source, etag=secrets.token_hex(16)) if resolved.content else resolved.source
         delivery = BucketDelivery(RoutedObjectStore(lambda: self.objects, resolved.content), self.budget)
         attempt = _attempt(resolved, Job(source, route, target), heartbeat, request.routes)
         return RunResult(source.uri, target.uri, delivery(attempt), 0.0)
 
     def _into_table(
-        self, resolved: ResolvedSource, job: Job, wish: RunOptions, heartbeat: Callable[[Progress], None]
+        self, resolved: ResolvedSource, job: Job, options: RunOptions, heartbeat: Callable[[Progress], None]
     ) -> RunResult:
         _need_format(job)
-        mine = self._resumption(job, again=wish.again)
+        resumption = self._resumption(job, again=options.again)
         target = job.target.uri
-        if mine.ended:
-            size, resume = resolved.size or 0, mine.resume
+        if resumption.ended:
+            size, resume = resolved.size or 0, resumption.resume
             receipt = Receipt(size, resume.offset, 0, resume.chunk, "", rows=resume.rows, rejects=resume.rejects)
             receipt = replace(receipt, dropped=resume.dropped)
-            return RunResult(job.source.uri, target, receipt, 0.0, stood=True, before=resume.rows)
-        log = RejectsFile(wish.rejects or _rejects_beside(resolved.source), mine.resume)
+            return RunResult(job.source.uri, target, receipt, 0.0, already=True, before=resume.rows)
+        log = RejectsFile(options.rejects or _default_rejects_file(resolved.source), resumption.resume)
         last = Progress()
 
-        def noted(progress: Progress) -> None:
+        def keep_last(progress: Progress) -> None:
             nonlocal last
             last = progress
             heartbeat(progress)
 
-        receipt = self._table_delivery(resolved, job, mine, log)(_attempt(resolved, job, noted, None))
+        receipt = self._table_delivery(resolved, job, resumption, log)(_attempt(resolved, job, keep_last, None))
         receipt = receipt if resolved.size is not None else replace(receipt, bytes_in=last.bytes_in)
         rejects = str(log.path) if receipt.rejects else ""
-        return RunResult(job.source.uri, target, receipt, 0.0, before=mine.resume.rows, rejects=rejects)
+        return RunResult(job.source.uri, target, receipt, 0.0, before=resumption.resume.rows, rejects=rejects)
 
     def _resumption(self, job: Job, *, again: bool) -> LoadResumption:
-        """Where a load resumes; from the start where the destination has no ledger."""
+        """Return where a load resumes: at the start if the destination has no ledger."""
         plan = job.route.plan
         if plan is None or not destination_named(job.route.store).has_ledger:
             return LoadResumption(job.id, Resume())
@@ -189,14 +189,14 @@ class Runner:
         return resume_load(load_ids(job), earlier, again=again, exists=exists, mode=mode_of(plan))
 
     def _table_delivery(
-        self, resolved: ResolvedSource, job: Job, mine: LoadResumption, log: RejectsFile
+        self, resolved: ResolvedSource, job: Job, resumption: LoadResumption, log: RejectsFile
     ) -> TableDelivery:
         workbook = WorkbookLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
         tables, kind = self._tables(job), destination_named(job.route.store)
         return TableDelivery(
             RoutedObjectStore(lambda: self.objects, resolved.content),
             log,
-            lambda _: tables.open_sink(mine.load_id),
+            lambda _: tables.open_sink(resumption.load_id),
             kind.row_form,
             self.budget,
             workbook,
@@ -207,14 +207,14 @@ class Runner:
             self.budget,
             self.clients.dynamodb,
             dsn=self.dsn,
-            no_database=("no database is named", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
+            no_database=("no database is given", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
         )
         return open_tables(destination_named(job.route.store), environment)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run whose source and destination are known."""
+    """A run whose source and destination were found."""
 
     runner: Runner
     request: RunRequest
@@ -226,15 +226,15 @@ class PreparedRun:
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Nobody is told."""
+    """Do nothing."""
 
 
 def _attempt(
     resolved: ResolvedSource, job: Job, heartbeat: Callable[[Progress], None], routes: Routes | None
 ) -> Attempt:
-    once = isinstance(resolved.content, PipeSource)
+    rereadable = not isinstance(resolved.content, PipeSource)
     return Attempt(
-        job, resolved.head, 1, routes or Routes((job.route,), ""), heartbeat, NoDeadline(), 0.0, rereadable=not once
+        job, resolved.head, 1, routes or Routes((job.route,), ""), heartbeat, NoDeadline(), 0.0, rereadable=rereadable
     )
 
 
@@ -247,8 +247,8 @@ def _need_format(job: Job) -> None:
             raise
 
 
-def _rejects_beside(source: Source) -> Path:
-    """Beside a file of this machine; else where the command is run."""
-    local = isinstance(source, ExternalSource) and source.place.startswith("/")
-    beside = source.place if local and isinstance(source, ExternalSource) else posixpath.basename(source.key) or "stdin"
-    return Path(f"{beside}.rejects.jsonl")
+def _default_rejects_file(source: Source) -> Path:
+    """Next to a local file; otherwise in the current folder."""
+    if isinstance(source, ExternalSource) and source.location.startswith("/"):
+        return Path(f"{source.location}.rejects.jsonl")
+    return Path(f"{posixpath.basename(source.key) or 'stdin'}.rejects.jsonl")

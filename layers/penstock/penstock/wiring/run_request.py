@@ -1,4 +1,4 @@
-"""What a run is asked to do: from where, by which route, to where."""
+"""The request of a run: its source, route and destination."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STDIN = 0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """From where, by which route, to where. ``routes`` are those of a file; None for what was typed."""
+    """The source, the route and the destination of a run. ``routes`` are those of a routes file, if it is used."""
 
     resolved: ResolvedSource
     route: Route
@@ -33,9 +33,9 @@ class RunRequest:
     routes: Routes | None = None
 
 
-def request_by_destination(resolver: SourceResolver, text: str, as_key: str, order: DestinationSpec) -> RunRequest:
-    """By a destination that was typed. Raises InvalidRouteError, and what finding the source raises."""
-    route = order.route()
+def request_by_destination(resolver: SourceResolver, text: str, as_key: str, spec: DestinationSpec) -> RunRequest:
+    """Create a request for a given destination. Raises InvalidRouteError, and the errors of finding the source."""
+    route = spec.route()
     bucket, key = bucket_and_key(text, "")
     resolved = resolver.find(text, (bucket, as_key or key), _pipe(text, route))
     return RunRequest(resolved, route, target_of(route, resolved.source))
@@ -43,7 +43,7 @@ def request_by_destination(resolver: SourceResolver, text: str, as_key: str, ord
 
 @dataclass(frozen=True, slots=True)
 class RouteChoice:
-    """A routes file, or that of a deployed stack; of it the route of that ``name``, else the one that takes the key."""
+    """A routes file, or that of a deployed stack. Without ``name``, the route is the one that matches the key."""
 
     file: str
     stack: str = ""
@@ -53,26 +53,28 @@ class RouteChoice:
 def request_by_route(
     clients: CliClients, resolver: SourceResolver, text: str, as_key: str, choice: RouteChoice
 ) -> RunRequest:
-    """By a route of a file. Raises InvalidRouteError, and what reading routes and finding the source raise."""
-    around = stack_environment(clients, choice.stack)
-    file, routes = read_routes(clients, choice.file or around.routes_uri, around.names)
+    """Create a request for a route. Raises InvalidRouteError, and the errors of reading routes and source."""
+    stack = stack_environment(clients, choice.stack)
+    file, routes = read_routes(clients, choice.file or stack.routes_uri, stack.names)
     bucket, key = bucket_and_key(text, routes.source_bucket)
     key = as_key or key
     route = _named(routes, choice.name, file) if choice.name else routes.find(bucket, key)
     if route is None:
-        raise InvalidRouteError(f"{file}: no route takes {key!r}", hint="Choose one with --route, or a key with --as.")
+        raise InvalidRouteError(
+            f"{file}: no route matches {key!r}", hint="Choose a route with --route, or another key with --as."
+        )
     resolved = resolver.find(text, (bucket, key), _pipe(text, route))
     target = destination_of(route, resolved.source)
-    if isinstance(target, Target) and target.bucket in around.names and around.names[target.bucket] == target.bucket:
+    if isinstance(target, Target) and target.bucket in stack.names and stack.names[target.bucket] == target.bucket:
         raise InvalidRouteError(
-            f"{file}: route {route.name!r}: destination: only a stack says what {target.bucket!r} is called",
-            hint="Name the stack: --stack NAME.",
+            f"{file}: route {route.name!r}: destination: the name of {target.bucket!r} is only known for a stack",
+            hint="Give the stack: --stack NAME.",
         )
     return RunRequest(resolved, route, target, routes)
 
 
 def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
-    """Where a source goes by a destination that was typed: a folder takes its name. Raises InvalidRouteError."""
+    """Return the destination of a source. In a folder it keeps its name. Raises InvalidRouteError."""
     if route.plan is not None:
         return destination_of(route, source)
     if route.destination == STANDARD_INPUT:
@@ -84,10 +86,12 @@ def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
         raise InvalidRouteError(f"--to {to}: {bucket!r} is not a bucket name", hint="Write s3://BUCKET/KEY.")
     folder = not key or key.endswith("/") if is_object else to.endswith("/") or Path(to).is_dir()
     if folder and not name:
-        raise InvalidRouteError(f"{source.uri} has no name that it could have in {to}", hint="Give it one: --as NAME")
+        raise InvalidRouteError(
+            f"{source.uri} has no name, but {to} is a folder", hint="Give the source a name: --as NAME"
+        )
     target = Target(bucket, key + name if folder else key) if is_object else Path(to, name) if folder else Path(to)
     if _same(source, target):
-        raise InvalidRouteError(f"{to} would replace its own source", hint="Choose another destination.")
+        raise InvalidRouteError(f"{to} is the source itself", hint="Choose another destination.")
     return target
 
 
@@ -97,19 +101,21 @@ def _same(source: Source, target: Target | Path) -> bool:
     return (
         isinstance(source, ExternalSource)
         and target.exists()
-        and os.path.realpath(source.place) == str(target.resolve())
+        and os.path.realpath(source.location) == str(target.resolve())
     )
 
 
 def _named(routes: Routes, name: str, file: str) -> Route:
     found = next((route for route in routes.routes if route.name == name), None)
     if found is None:
-        raise InvalidRouteError(f"{file}: no route is named {name!r}", hint="penstock routes check lists them.")
+        raise InvalidRouteError(
+            f"{file}: no route is named {name!r}", hint="List the routes with `penstock routes check`."
+        )
     return found
 
 
 def _pipe(text: str, route: Route) -> PipeSource | None:
-    """Standard input; read twice where columns are inferred from its beginning."""
+    """Open standard input; it is read twice if columns are inferred from its beginning."""
     if text != STANDARD_INPUT:
         return None
     inferred = route.plan is not None and not all(table.columns for table in tables_of(route.plan))

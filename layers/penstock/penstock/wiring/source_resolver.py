@@ -1,4 +1,4 @@
-"""Where the bytes of a run come from: a file, a pipe, an object, or what a URI names."""
+"""Find the source of a run: a file, a pipe, an object, or another URI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSource:
-    """A source that was found: pinned, and where its bytes come from if that is not S3."""
+    """A source that was found and pinned; ``content`` reads its bytes if it is not in S3."""
 
     source: Source
     head: ObjectHead
@@ -32,55 +32,57 @@ class ResolvedSource:
 
     @property
     def size(self) -> int | None:
-        """None where there is no telling."""
+        """None if the size is not known."""
         return None if self.source.size == UNKNOWN else self.source.size
 
 
 @dataclass(frozen=True, slots=True)
 class SourceResolver:
-    """Finds sources. ``objects`` is S3, once something of it is asked for."""
+    """Finds sources. ``objects`` opens S3 when it is needed."""
 
     objects: Callable[[], ObjectStore]
 
-    def find(self, text: str, place: tuple[str, str], pipe: PipeSource | None = None) -> ResolvedSource:
-        """Pin what ``text`` names: s3://, another URI, a path, or what comes through ``pipe`` where there is one.
+    def find(self, text: str, routed_as: tuple[str, str], pipe: PipeSource | None = None) -> ResolvedSource:
+        """Pin the source that ``text`` names: s3://, another URI, a path, or ``pipe`` if it is given.
 
-        ``place`` is the bucket and key that routes see: `bucket_and_key`. Raises ConfigurationError, SourceGoneError,
-        FileError, and what the service raises.
+        ``routed_as`` is the bucket and key that routes see: `bucket_and_key`. Raises ConfigurationError,
+        SourceGoneError, FileError, and the errors of the service.
         """
         if not text:
-            raise ConfigurationError("the name of the source is empty", hint="Give a file, a URI, or - for a pipe.")
+            raise ConfigurationError(
+                "the name of the source is empty", hint="Give a file, a URI, or - for standard input."
+            )
         with cli_errors(f"s3:GetObject on {text}", again=RUN_AGAIN):
-            return self._object(text) if text.startswith("s3://") else _foreign(text, place, pipe)
+            return self._object(text) if text.startswith("s3://") else _external(text, routed_as, pipe)
 
     def _object(self, uri: str) -> ResolvedSource:
         bucket, key = split(uri)
         if not (bucket and key):
-            raise ConfigurationError(f"{uri} names no object", hint="Write s3://BUCKET/KEY.")
+            raise ConfigurationError(f"{uri} is not the URI of an object", hint="Write s3://BUCKET/KEY.")
         head = self.objects().head(bucket, key)
         if head is None:
             raise SourceGoneError(f"{uri} does not exist", hint="Check bucket and key: aws s3 ls s3://BUCKET/PREFIX")
         return ResolvedSource(Source(bucket, key, head.size, head.etag, head.version_id), head)
 
 
-def _foreign(text: str, place: tuple[str, str], pipe: PipeSource | None) -> ResolvedSource:
+def _external(text: str, routed_as: tuple[str, str], pipe: PipeSource | None) -> ResolvedSource:
     content: ByteSource
     if pipe:
-        content, where, name, version = pipe, STANDARD_INPUT, "standard input", ""
+        content, location, name, version = pipe, STANDARD_INPUT, "standard input", ""
     elif _is_uri(text):
         remote = UriByteSource(text, UNKNOWN)
-        content, where, name, version = remote, text, remote.shown, remote.version
+        content, location, name, version = remote, text, remote.shown, remote.version
     else:
         local = FileSource(Path(_path(text)))
-        content, where, name, version = local, local.path, text, local.version
-    # Without a version, two of them cannot be told apart: each run is taken for another one.
+        content, location, name, version = local, local.path, text, local.version
+    # Without a version, two sources cannot be distinguished: each run counts as a new source.
     etag = version or secrets.token_hex(16)
-    source = ExternalSource(*place, content.size, etag, place=where, shown=name)
+    source = ExternalSource(*routed_as, content.size, etag, location=location, shown=name)
     return ResolvedSource(source, ObjectHead(content.size, etag), content)
 
 
 def bucket_and_key(text: str, bucket: str) -> tuple[str, str]:
-    """What a route sees: S3's bucket and key; of anything else ``bucket``, and the path without what leads to it."""
+    """Return what a route sees: bucket and key in S3; otherwise ``bucket`` and the path, without ".", ".." and "//"."""
     if text.startswith("s3://"):
         return split(text)
     if text == STANDARD_INPUT:

@@ -1,4 +1,4 @@
-"""What `penstock sync` and the object cache are made of: a composition root of its own, quick to import."""
+"""The parts of `penstock sync` and of the object cache. This module is quick to import."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
     from penstock.sync.cache import Cache
 
-# What the aws command and boto3 cut uploads into: objects of any of the three get the same ETag.
+# The part size of the aws command and boto3, so that objects of all three get the same ETag.
 PART_SIZE = 8 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Which account, region and endpoint; what is empty is found by boto3's own rules."""
+    """Account, region and endpoint. Empty values follow boto3's own rules."""
 
     profile: str = ""
     region: str = ""
@@ -51,7 +51,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """How trees are made equal. Memory: 256 KiB for each of 2 x ``threads``, and 2 MiB of each listing."""
+    """The options of a sync. Memory: 256 KiB for each of 2 x ``threads``, and 2 MiB for each listing."""
 
     filters: Filters
     size_only: bool = False
@@ -66,21 +66,21 @@ class SyncOptions:
 def sync(source: str, destination: str, service: Service, options: SyncOptions, observer: Observer) -> Summary:
     """Make ``destination`` equal to ``source``; either is a folder or ``s3://bucket/prefix``, not both a folder.
 
-    ``force``: delete everything, too, where the source is empty.
+    ``force``: delete everything, even if the source is empty.
 
     Raises ConfigurationError, EmptySourceError, FileError, DiskFullError, UnsortedListingError,
-    DestinationMissingError, AccessDeniedError and ServiceUnavailableError for what concerns all files; ``observer`` is
-    told of what concerns one.
+    DestinationMissingError, AccessDeniedError and ServiceUnavailableError for errors that concern all files;
+    ``observer`` receives the errors of single files.
     """
-    ends = parse(source), parse(destination)
-    check(*ends)
+    locations = parse(source), parse(destination)
+    check(*locations)
     with (
         _client(service, options.threads) as client,
         digest_cache(client) as known,
         PartsPool(options.threads, PART_SIZE) as pool,
         ExitStack() as opened,
     ):
-        tree, receiver, comparison, delivery, kind = _Parts(client, known, pool, options, opened).between(*ends)
+        tree, receiver, comparison, delivery, kind = _Parts(client, known, pool, options, opened).between(*locations)
         return Synchronizer(
             tree,
             receiver,
@@ -98,10 +98,10 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
 
 @contextmanager
 def object_cache(bucket: str, prefix: str, path: str, service: Service, threads: int) -> Iterator[Cache]:
-    """A cache of ``s3://bucket/prefix`` in a folder, with its threads and files open. Counts from 0."""
+    """Open a cache of ``s3://bucket/prefix`` in a folder, with its threads and files. Its counts start at 0."""
     from penstock.sync.cache import Cache  # noqa: PLC0415  # as above
     from penstock.sync.dedup import Counts, DedupDownloads, DedupUploads  # noqa: PLC0415  # as above
-    from penstock.sync.file_locks import FileLocks  # noqa: PLC0415  # the command has no use for these
+    from penstock.sync.file_locks import FileLocks  # noqa: PLC0415  # the command does not need these
 
     with (
         _client(service, threads) as client,
@@ -127,7 +127,7 @@ def object_cache(bucket: str, prefix: str, path: str, service: Service, threads:
 
 
 def file_outside(path: str) -> LocalFile:
-    """Any regular file. Raises FileError."""
+    """Return any regular file. Raises FileError."""
     folder, _, name = os.path.abspath(path).rpartition(os.sep)  # noqa: PTH100  # resolve() would rename a link
     found = LocalFolder(folder or os.sep).look(name)
     if found is None:
@@ -136,27 +136,27 @@ def file_outside(path: str) -> LocalFile:
 
 
 def user_cache() -> Path:
-    """Where this user's programs keep what they can make anew."""
+    """Return the folder for cached data of this user."""
     from platformdirs import user_cache_path  # noqa: PLC0415  # the command's, not in the layer
 
     return user_cache_path("penstock", appauthor=False)
 
 
 def digest_cache(client: S3Client) -> DigestCache:
-    """The digests of this user's files, and facts about objects of this service."""
+    """Open the cached digests of this user's files and the cached metadata of this service's objects."""
     return DigestCache(user_cache() / "known-1.sqlite", endpoint_of(client))
 
 
 @contextmanager
 def _client(service: Service, threads: int) -> Iterator[S3Client]:
-    # A part goes to its connection in one piece: on a slow line that takes a while.
+    # A part is sent to its connection in one piece, which takes time on a slow line.
     access = Access(service.profile, service.region, service.endpoint_url)
     with closing(transfer_client(access, 2 * threads + 2, send_seconds=60)) as client:
         yield client
 
 
 class _Between(NamedTuple):
-    """What differs by direction."""
+    """The parts that depend on the direction."""
 
     tree: Tree
     receiver: Receiver
@@ -180,7 +180,7 @@ class _Parts:
             return self._down(source, destination)
         if isinstance(source, Prefix) and isinstance(destination, Prefix):
             return self._across(source, destination)
-        raise TypeError("one of the two is in S3")
+        raise TypeError("expected at least one prefix in S3")
 
     def _up(self, source: Folder, destination: Prefix) -> _Between:
         tree = LocalFolder(source.path, follow=self.options.follow_symlinks)

@@ -1,4 +1,4 @@
-"""Deliveries of rows: parsers, checks and a destination that takes rows."""
+"""Deliveries of rows: parsers, checks and a destination that accepts rows."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from penstock.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# EphemeralStorage of the function in template.yaml.
+# The EphemeralStorage of the function in template.yaml.
 TMP_BYTES = 512 * MIB
 
 _NO_DATABASE = (
-    "a route goes to PostgreSQL, but the stack knows no database",
+    "a route loads into PostgreSQL, but the stack has no database",
     "Deploy with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
 )
 
 
 def table_delivery(settings: Settings, store: str, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableDelivery:
-    """Rows of a whole source into a destination. Raises ConfigurationError when the stack lacks what it needs."""
+    """Build the delivery of sources into a destination. Raises ConfigurationError if the stack lacks a setting."""
     tables = tables_of_stack(settings, store, budget)
     return TableDelivery(
         objects,
@@ -47,7 +47,7 @@ def table_delivery(settings: Settings, store: str, objects: ObjectStore, s3: S3C
 
 
 def small_batches(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budget) -> SmallBatchLoader:
-    """Many small sources at once, into destinations whose commits may be shared."""
+    """Build the loader of many small sources at once, for destinations with shared commits."""
     return SmallBatchLoader(
         S3SmallReader(s3, session().get_credentials(), session().get_config_variable("ca_bundle")),
         lambda store: tables_of_stack(settings, store, budget).open_group(),
@@ -58,19 +58,19 @@ def small_batches(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budg
 
 
 def table_steps(settings: Settings, store: str, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableSteps:
-    """What the steps of the state machine do with a destination that takes rows."""
+    """Build the table part of the state machine's steps, for one destination."""
     tables = tables_of_stack(settings, store, budget)
     delivery = table_delivery(settings, store, objects, s3, budget)
     return TableSteps(delivery, tables.open_sink, S3RejectLog(s3, settings.work_bucket), form_of(store), budget)
 
 
 def form_of(store: str) -> Form:
-    """The form of a destination's rows."""
+    """Return the form of a destination's rows."""
     return destination_named(store).row_form
 
 
 def tables_of_stack(settings: Settings, store: str, budget: Budget) -> TableStore:
-    """A destination, opened with what the stack's settings name."""
+    """Open a destination with the settings of the stack."""
     environment = Environment(
         budget,
         records_client,

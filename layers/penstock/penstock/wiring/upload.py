@@ -1,4 +1,4 @@
-"""Uploads from a person's machine: the use cases of `penstock.upload` on S3 and on this machine's files."""
+"""Uploads from this machine: the use cases of `penstock.upload` on S3 and on local files."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ __all__ = ["Known", "Transfers", "UploadRecord", "UploadResult"]
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """What this machine knows of unfinished uploads, and the files that cannot be read, with the reason."""
+    """The unfinished uploads recorded on this machine, and the state files that cannot be read, with the reason."""
 
     states: dict[Path, UploadState] = field(default_factory=dict)
     unreadable: dict[Path, str] = field(default_factory=dict)
 
 
 class Transfers:
-    """One person's uploads: to which service, remembered in which folder.
+    """The uploads of one command, whose states are in the folder ``states``. ``close`` closes its connections.
 
-    Raises ConfigurationError for a profile or an endpoint that is none. Nothing is sent before a method is called.
+    Raises ConfigurationError for an invalid profile or endpoint. Nothing is sent before a method is called.
     """
 
     def __init__(
@@ -53,23 +53,28 @@ class Transfers:
         endpoint_url: str = "",
         threads: int = 1,
     ) -> None:
-        client = transfer_client(Access(profile, region, endpoint_url), threads, send_seconds=20)
+        self._access = Access(profile, region, endpoint_url)
+        client = transfer_client(self._access, threads, send_seconds=20)
         self._endpoint = endpoint_of(client)
         self._service = S3UploadService(client)
         self._progress = progress
         self._threads = threads
         self._states = states
         self._uploader = Uploader(self._service, progress, threads=threads, endpoint=self._endpoint)
-        self._stand: list[Path] = []
+        self._complete: list[Path] = []
+
+    def close(self) -> None:
+        """Close the connections to S3."""
+        self._access.close()
 
     def plan(self, path: Path, target: Target, *, part_size: int = 0) -> FileParts:
-        """How a file would be sent. Raises FileError, and the errors of a size, a part size or a key that cannot be."""
+        """Plan the parts of a file. Raises FileError, and the errors of an invalid size, part size or key."""
         check_key(target)
         with open_file(path) as source:
             return plan_file(source.identity.size, part_size=part_size)
 
     def state_of(self, path: Path, target: Target) -> Path:
-        """The file that remembers an upload, unless another is chosen."""
+        """Return the default state file of an upload."""
         return self._states / f"{digest(str(named(path)), self._endpoint, target.uri)}.json"
 
     def send(
@@ -82,17 +87,17 @@ class Transfers:
         restart: bool = False,
         one_of_several: bool = False,
     ) -> UploadResult:
-        """Send a file, or go on with it: `Uploader.upload`. One of several stays remembered until `forget`."""
+        """Send a file, or resume its upload: `Uploader.upload`. ``one_of_several``: its state stays until `forget`."""
         state = state or self.state_of(path, target)
         with open_file(path) as source, hold_state(state, f"{path} to {target.uri}") as held:
-            order = UploadRequest(source, target, _content(target), part_size, restart)
-            sent = self._uploader.upload(order, held, keep_state=one_of_several)
+            request = UploadRequest(source, target, _content(target), part_size, restart)
+            sent = self._uploader.upload(request, held, keep_state=one_of_several)
         if one_of_several:
-            self._stand.append(state)
+            self._complete.append(state)
         return sent
 
     def send_pipe(self, descriptor: int, target: Target, *, part_size: int = 0) -> UploadResult:
-        """Send what comes through a pipe, to its end: `upload_stream`."""
+        """Send a pipe to its end: `upload_stream`."""
         return upload_stream(
             PipeReader(descriptor),
             target,
@@ -103,12 +108,12 @@ class Transfers:
         )
 
     def forget(self) -> None:
-        """All files of a command stand: what was remembered of them is of no use any more."""
-        for state in self._stand:
+        """Remove the states of all files, once all uploads of a command are complete."""
+        for state in self._complete:
             state.unlink(missing_ok=True)
 
     def unfinished(self, below: Target) -> list[Known]:
-        """Every unfinished upload under a prefix, as the service lists it and as this machine remembers it."""
+        """Return the unfinished uploads under a prefix, listed by the service or recorded on this machine."""
         listed = self._service.unfinished(below.bucket, below.key)
         states = [
             state
@@ -120,15 +125,15 @@ class Transfers:
         return merge(listed, states, time.time())
 
     def find(self, target: Target, upload_id: str) -> Known:
-        """The one unfinished upload to this very key. With its id, nothing is listed: that may not be allowed."""
+        """Return the unfinished upload to a key. With its id, nothing is listed: a listing may not be allowed."""
         if upload_id:
-            mine = upload_records(self._states).states.values()
-            state = next((state for state in mine if state.upload_id == upload_id), None)
+            states = upload_records(self._states).states.values()
+            state = next((state for state in states if state.upload_id == upload_id), None)
             return Known(target, upload_id, 0.0, state)
         return choose(self.unfinished(target), target)
 
     def abort(self, known: Known) -> None:
-        """End an upload and forget it. Raises UploadInProgressError while a process on this machine works on it."""
+        """Abort an upload and remove its state. Raises UploadInProgressError while a local process works on it."""
         file = next((p for p, s in upload_records(self._states).states.items() if s.upload_id == known.id), None)
         if file is None:
             abort(self._service, known)
@@ -139,7 +144,7 @@ class Transfers:
 
 
 class CallbackProgress:
-    """Implements ``TransferProgress`` by a function that is called with the number of bytes sent."""
+    """Implements ``TransferProgress`` with a function that is called with the number of bytes sent."""
 
     def __init__(self, moved: Callable[[int], None] | None) -> None:
         self._moved = moved
@@ -152,18 +157,18 @@ class CallbackProgress:
         self.add(size)
 
     def tell(self, line: str) -> None:
-        """Lines are for a terminal."""
+        """Ignored: notices are for a terminal."""
 
 
 def upload_states() -> Path:
-    """The folder of the states of unfinished uploads, in the user's data directory."""
+    """Return the folder for states of unfinished uploads, in the user's data directory."""
     from platformdirs import user_data_path  # noqa: PLC0415  # the command's, not in the layer
 
     return user_data_path("penstock", appauthor=False) / "uploads"
 
 
 def upload_records(folder: Path) -> UploadRecord:
-    """Every state file of a folder whose upload is not done."""
+    """Read every state file of a folder whose upload is not complete."""
     found = UploadRecord()
     for path in states_in(folder):
         try:

@@ -131,4 +131,4 @@ class LastWins:
 
 def _place(origin: Origin) -> RecordPosition:
     maker, row = origin
-    return maker.rows.place(row)
+    return maker.rows.position(row)

@@ -98,7 +98,8 @@ class DynamoRecordSink:
             by_table.setdefault(rows.table.name, []).append(rows)
         rejects = [reject for name, parts in by_table.items() for reject in self._load(name, parts)]
         loaded = Loaded(
-            sum(rows.count for rows in chunk.rows) - len(rejects), tuple(sorted(rejects, key=attrgetter("place.row")))
+            sum(rows.count for rows in chunk.rows) - len(rejects),
+            tuple(sorted(rejects, key=attrgetter("position.row"))),
         )
         if chunk.number == self._reached.chunk:
             self._reached = _behind(chunk, loaded, self._reached)

@@ -62,7 +62,7 @@ class NumberedAppender(Appender):
 def _numbers(rows: Rows, first: int, end: int) -> list[str]:
     if rows.first_row:
         return list(map(str, range(rows.first_row + first, rows.first_row + end)))
-    return [str(rows.place(row).row) for row in range(first, end)]
+    return [str(rows.position(row).row) for row in range(first, end)]
 
 
 class AtomicStaging(ReplaceStaging):

@@ -47,7 +47,7 @@ def _delimiter(options: ParseOptions, names: Sequence[str]) -> list[str]:
 def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
     if not rejects:
         return []
-    fields = next(csv.reader([rejects[0].place.raw], delimiter=options.delimiter, quotechar=options.quote), [])
+    fields = next(csv.reader([rejects[0].position.raw], delimiter=options.delimiter, quotechar=options.quote), [])
     if not names or len(fields) == len(names):
         return []
     header_line, record_line = lines()

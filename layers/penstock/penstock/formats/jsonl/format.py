@@ -43,7 +43,7 @@ def _advise(
     lines: Lines,  # noqa: ARG001  # a reject names its row
 ) -> list[str]:
     advice = encoding_advice(options, rejects)
-    if not any(_is_json(reject.place.raw) for reject in rejects[:SHOWN]):
+    if not any(_is_json(reject.position.raw) for reject in rejects[:SHOWN]):
         advice.append('Each line must be one JSON value. If the file is one JSON document, set the format to "json".')
     return advice
 
