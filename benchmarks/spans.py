@@ -109,7 +109,7 @@ class Rig:
         state = self.index.state()
         part = part_size(state.total, self.budget)
         spans = cut_parts(
-            list(self.index.places()),
+            list(self.index.boundaries()),
             total=state.total,
             source_size=self.source.size,
             part=part,

@@ -161,7 +161,7 @@ def test_the_result_says_where_it_came_from(plant: Plant) -> None:
 
 
 def places(plant: Plant, source: Source) -> list[SpanBoundary]:
-    return list(index_of(plant.files, source, "gzip", plant.sizes).places())
+    return list(index_of(plant.files, source, "gzip", plant.sizes).boundaries())
 
 
 def entries(places: list[SpanBoundary]) -> list[object]:
@@ -264,7 +264,7 @@ def test_a_source_that_can_be_entered_nowhere_and_does_not_fit_an_invocation_fai
     status = plant.run(plant.upload("data.csv.gz", igzip.compress(TEXT, 0)))
     check_failure(plant, status)
     error, message = failure_of(status)
-    assert (error, "no place to enter it" in message) == ("TimeLimitError", True)
+    assert (error, "no index entry was found" in message) == ("TimeLimitError", True)
 
 
 # Sources that are not what they were, or should be

@@ -73,7 +73,7 @@ def test_a_job_ends_also_where_its_table_has_gone(database: Database) -> None:
     plant, job_id, items = planned(database)
     plant.worker(job_id, job_id, items[0], ManualDeadline(900))
     database.execute("DROP TABLE people; CREATE TABLE people (other int)")
-    assert told(plant, job_id).startswith("broken; what of it is in people is not known: ")
+    assert told(plant, job_id).startswith("broken; the rows of it in people are unknown: ")
 
 
 def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:

@@ -1,1 +1,1 @@
-"""The steps of a job that the state machine carries: plan, index, work, finish, abort. Each may be called again."""
+"""The steps of a job in the state machine: plan, index, work, finish, abort. Each step can be repeated."""

@@ -1,6 +1,6 @@
-"""`abort`: what cannot be finished leaves nothing. It may be called again, by whoever finds that a job has no end.
+"""`abort`: cleans up a job that cannot be finished. It can be repeated, also by the reconciler and by redrive.
 
-All it needs is the job's record. The files that the steps have left tell it more: the cause, what of a table is in.
+It only needs the record of the job. The files of the steps, if they exist, add the committed records of a table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.serialization import to_plain
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 
-# What Step Functions says where it does not pass on what it was told.
+# Errors of Step Functions that hide the error of the step.
 _GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
 
 
@@ -41,18 +41,18 @@ class Aborter:
     events: EventBus
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
-        """Abort the uploads, drop staging tables, close the job as failed or superseded, tell.
+        """Abort the uploads, drop staging tables, end the job as failed or superseded, and send an event.
 
-        ``execution`` is whoever had the job last: an execution, or an attempt of ingest. ``error`` is what the machine
-        was told: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job that has succeeded is left
-        alone; one whose result stands, although nobody could note it any more, succeeds.
-        Raises LeaseLostError for a job that another has.
+        ``execution`` is the last holder of the job: an execution, or an attempt of ingest. ``error`` is the error of
+        the machine: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job that has succeeded does not
+        change. A job whose result is committed, but was not recorded, succeeds.
+        Raises LeaseLostError if another holder has the job.
         """
         folder = JobFolder(self.files, job_id)
         status = self.executions.get(job_id)
         if status is None:
             return self._without_record(folder, execution)
-        # First of all, so that no step that is still under way delivers anything behind the back of this one.
+        # This comes first, so that no running step delivers anything after this point.
         if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
             return {"job": job_id, "state": str(JobState.SUCCEEDED)}
         failure = self._failure(status, execution, error)
@@ -63,20 +63,20 @@ class Aborter:
         if receipt:
             state = JobState.SUCCEEDED
         elif status.object_target is None:
-            # The end is a fence: what is told of the tables stays true.
+            # The fence keeps the message about the tables true: nothing is committed after it.
             self.tables(status.store).fence(job_id, execution)
-            # Asked first: who asks makes what is missing.
-            failure = self._telling(folder, spec, failure)
+            # This comes before the abort, because it creates what is missing.
+            failure = self._with_committed(folder, spec, failure)
             self.tables(status.store).abort(job_id)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
-            self.events.put(SUCCEEDED, _told(status, execution, state) | {"receipt": to_plain(receipt)})
+            self.events.put(SUCCEEDED, _event_fields(status, execution, state) | {"receipt": to_plain(receipt)})
         elif ended:
-            self.events.put(FAILED, _told(status, execution, state) | {"failure": to_plain(failure)})
+            self.events.put(FAILED, _event_fields(status, execution, state) | {"failure": to_plain(failure)})
         return {"job": job_id, "state": str(state), "error": failure.error}
 
     def _without_record(self, folder: JobFolder, execution: str) -> dict[str, object]:
-        """Somebody has deleted the record: there is nothing to write, but an upload may be open."""
+        """Handle a job whose record was deleted: there is no record to write, but an upload may be open."""
         spec = folder.find(JobSpec, JOB_SPEC)
         if spec and (target := spec.job.object_target):
             for upload in uploads_of(folder, execution):
@@ -84,7 +84,7 @@ class Aborter:
         return {"job": folder.job_id, "state": "unknown"}
 
     def _end_uploads(self, status: JobStatus, folder: JobFolder, execution: str) -> None:
-        """All that the record names; one of an earlier Penstock is named by a file alone."""
+        """End all uploads on the record. An upload of an earlier release is only named in a file."""
         target = status.object_target
         if target is None:
             return
@@ -94,10 +94,10 @@ class Aborter:
                 self.executions.forget_upload(status.job_id, upload_id)
 
     def _published(self, status: JobStatus, folder: JobFolder) -> Receipt | None:
-        """What is known of the job's object, if it stands; the upload is aborted, so that none appears any more."""
+        """Return the receipt of the job's object, if it was published. No upload is left that could still complete."""
         found = own_result(self.objects, status.job_id, status.object_target, source=status.source, size=status.size)
         plan = folder.find_plan()
-        # Without a plan, ingest has published the object, and could not record that either.
+        # Without a plan, ingest has published the object, but did not record it.
         if found is None or plan is None:
             return found
         if not isinstance(plan, ObjectSpans):
@@ -106,13 +106,13 @@ class Aborter:
         return replace(found, crc32=crc32, codec=plan.codec, warnings=plan.warnings + found.warnings)
 
     def _loaded(self, status: JobStatus, folder: JobFolder, spec: JobSpec | None, execution: str) -> Receipt | None:
-        """The receipt of a table job of which all is in, by whoever died before it could say so."""
+        """Return the receipt of a table job that is loaded completely, but was not recorded as succeeded."""
         if status.object_target:
             return None
         plan = folder.find_plan()
         spans = self._delivered(execution, spec, plan)
         if spans and isinstance(plan, TableSpans) and not is_staged(plan.table_plan):
-            # Nothing is left to be made visible: neither its source nor its table needs to be there any more.
+            # All rows are visible already: neither the source nor the table needs to exist any more.
             return replace(spans, warnings=(*spans.warnings, LOADED))
         end = self.tables(status.store).ended(status.job_id)
         if end is None:
@@ -124,23 +124,23 @@ class Aborter:
         return replace(moved, warnings=(*moved.warnings, LOADED))
 
     def _delivered(self, execution: str, spec: JobSpec | None, plan: SpanPlan | None) -> Receipt | None:
-        """What all spans have loaded together, if that is all, and as much as the route wants."""
+        """Return the receipt of all spans, if all are loaded, and if the route accepts their rejects and columns."""
         if spec is None or not isinstance(plan, TableSpans):
             return None
         found = self.executions.receipts(spec.job.id, execution, plan.numbers)
         receipts = [found[number] for number in plan.numbers if number in found]
         if len(receipts) < len(plan.numbers):
             return None
-        whole = joined(spec, plan, receipts)
+        receipt = joined(spec, plan, receipts)
         try:
-            self.tables(spec.job.route.store).check_rejects(spec, plan.table_plan, whole)
+            self.tables(spec.job.route.store).check_rejects(spec, plan.table_plan, receipt)
             check_paths(plan.table_plan, fields_of(plan, receipts))
         except PermanentError:
             return None
-        return whole
+        return receipt
 
-    def _telling(self, folder: JobFolder, spec: JobSpec | None, failure: Failure) -> Failure:
-        """A failure that also says what is in the tables. A source that is carried whole says so itself."""
+    def _with_committed(self, folder: JobFolder, spec: JobSpec | None, failure: Failure) -> Failure:
+        """Add the committed records to the failure. A source that was not split has done this itself."""
         plan = folder.find_plan()
         if spec is None or not isinstance(plan, TableSpans):
             return failure
@@ -149,24 +149,24 @@ class Aborter:
                 self.tables(spec.job.route.store), spec.job.id, plan.table_plan, spans_of(folder)
             )
         except PenstockError as error:
-            # A job must end also where its table has gone.
-            told = f"what of it is in {table_names(plan.table_plan)} is not known: {error.message}"
-            return replace(failure, message=f"{failure.message}; {told}")
+            # A job must end even if its table no longer exists.
+            unknown = f"the rows of it in {table_names(plan.table_plan)} are unknown: {error.message}"
+            return replace(failure, message=f"{failure.message}; {unknown}")
         if committed is None:
             return failure
         message = f"{failure.message}; {committed.summary}"
         return replace(failure, message=message, hint=committed.hint(failure.hint))
 
     def _failure(self, status: JobStatus, execution: str, error: Mapping[str, object]) -> Failure:
-        """What ended the job: what a step noted, where that explains what the machine was told."""
-        told = failure_of_step(error)
-        noted = self.executions.recorded_failure(status.job_id, execution)
-        if noted and (is_permanent(noted.error) or told.error in _GENERAL):
-            return noted
-        return explained(told, status.source)
+        """Return the failure that ended the job: the recorded one, if it explains the error of the machine."""
+        reported = failure_of_step(error)
+        recorded = self.executions.recorded_failure(status.job_id, execution)
+        if recorded and (is_permanent(recorded.error) or reported.error in _GENERAL):
+            return recorded
+        return explained(reported, status.source)
 
 
-def _told(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:
+def _event_fields(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:
     return {
         "job": status.job_id,
         "execution": execution,

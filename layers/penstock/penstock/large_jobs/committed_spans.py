@@ -1,4 +1,4 @@
-"""What a load that was cut and failed has left in its tables, for whoever has to decide about the rest."""
+"""The records that a failed load in spans has committed to its tables, for its error message."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from penstock.model.table import TablePlan
 from penstock.model.wording import counted
 from penstock.tables import Committed, is_staged
 
-# Ranges of records that a message names; the ledger has them all.
+# A message lists at most this many ranges of records; the ledger has all.
 SHOWN = 20
 
 
 def committed_spans(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iterable[Span]) -> Committed | None:
-    """Which records of the job are in, as ranges of rows; None where only the items themselves can tell.
+    """Return the committed records of the job, as ranges; None if only the items themselves show them.
 
-    Raises what asking the database raises.
+    Raises the errors of the database.
     """
     if is_staged(plan):
         return Committed(plan, "", 0)
@@ -28,13 +28,13 @@ def committed_spans(steps: TableSteps, job_id: str, plan: TablePlan, spans: Iter
         return None
     ranges = _ranges(reached, {WHOLE: 1} | {span.number: span.first_row for span in spans})
     rows = sum(resume.rows for resume in reached.values())
-    told = ", ".join(f"{first:,} to {last:,}" for first, last in ranges[:SHOWN])
-    more = f" and {len(ranges) - SHOWN:,} more ranges that the ledger knows" if len(ranges) > SHOWN else ""
-    return Committed(plan, f"records {told}{more} ({counted(rows, 'row')})" if ranges else "", rows)
+    listed = ", ".join(f"{first:,} to {last:,}" for first, last in ranges[:SHOWN])
+    more = f" and {len(ranges) - SHOWN:,} more ranges in the ledger" if len(ranges) > SHOWN else ""
+    return Committed(plan, f"records {listed}{more} ({counted(rows, 'row')})" if ranges else "", rows)
 
 
 def _ranges(reached: Mapping[int, Resume], first_rows: Mapping[int, int]) -> Sequence[tuple[int, int]]:
-    """First and last records of what is in; what adjoins is one."""
+    """Return the first and last records of the committed ranges. Adjoining ranges are joined."""
     ranges: list[tuple[int, int]] = []
     for first, end in sorted((first_rows[span], resume.row) for span, resume in reached.items()):
         if ranges and ranges[-1][1] == first - 1:

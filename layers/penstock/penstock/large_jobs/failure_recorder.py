@@ -1,7 +1,7 @@
-"""Why a job failed: each step notes its error before it raises it.
+"""Records why a job failed: each step records its error before it raises it.
 
-What reaches abort is little: after a Distributed Map, only that too many of its items failed. Of several errors the
-first permanent one stays, for it is what ended the job; without one, the last.
+The state machine passes little to abort: after a Distributed Map, only that too many of its items failed. Of several
+errors, the first permanent one is kept, because it ended the job; without one, the last.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from penstock.model.job import Failure
 
 @dataclass(frozen=True, slots=True)
 class FailureRecorder:
-    """A step, a function of job, execution and more, whose errors are noted with the job."""
+    """A step, called with job, execution and more, whose errors are recorded with the job."""
 
     executions: ExecutionStore
     step: Callable[..., dict[str, object]]
 
     def __call__(self, job_id: str, execution: str, *request: object) -> dict[str, object]:
-        """Do the step. Raises what it raises; that noting failed too becomes a note of the error."""
+        """Run the step. Raises its errors; a failure to record one is added as a note."""
         try:
             return self.step(job_id, execution, *request)
         except PenstockError as error:
-            with noting(error, "it could not be noted"):
+            with noting(error, "the error could not be recorded"):
                 before = self.executions.recorded_failure(job_id, execution)
                 if before is None or not is_permanent(before.error):
                     self.executions.record_failure(job_id, execution, Failure.of(error))
             raise
 
 
-# What Step Functions says of functions that were ended before they could note an error.
-_UNTOLD = {
+# Errors of Step Functions for a function that was ended before it could record an error.
+_UNEXPLAINED = {
     "Lambda.Unknown",
     "Runtime.ExitError",
     "Runtime.OutOfMemory",
@@ -45,17 +45,17 @@ _UNTOLD = {
     "States.TaskFailed",
 }
 
-# Of an execution that was stopped, or timed out, or died of what is no error of ours.
-_HINT = "Nothing is known to be wrong with the source. When the cause is gone, begin the job again: `penstock redrive`."
+# For an execution that was stopped, timed out, or failed with an error that is not Penstock's.
+_HINT = "No error of the source is known. Fix the cause, then retry the job with `penstock redrive`."
 
-_UNTOLD_HINT = (
-    "The logs of the functions index, work and finish tell which, at the time when the job ended. Deploy with more "
-    "MemorySize if it was memory, then begin the job again: `penstock redrive`."
+_UNEXPLAINED_HINT = (
+    "The logs of the functions index, work and finish show the cause, at the time when the job ended. If it is memory, "
+    "increase MemorySize and deploy. Then retry the job with `penstock redrive`."
 )
 
 
 def failure_of_step(error: Mapping[str, object]) -> Failure:
-    """What the machine was told of an error: ``Error``, its class, and ``Cause``, Lambda's JSON of it or a text."""
+    """Convert an error of the machine: ``Error`` is its class, ``Cause`` is Lambda's JSON or a text."""
     name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
     try:
         message = str(json.loads(cause)["errorMessage"])
@@ -65,23 +65,23 @@ def failure_of_step(error: Mapping[str, object]) -> Failure:
 
 
 def explained(failure: Failure, source: str) -> Failure:
-    """A failure of which the machine alone tells, in words; as it is where those of an error say enough."""
-    if failure.error not in _UNTOLD:
+    """Explain a failure that only the machine reported. Any other failure is returned unchanged."""
+    if failure.error not in _UNEXPLAINED:
         return failure
-    told = (
-        f"{source}: a step failed as often as it is tried, and its function was ended before it could say why: it was "
+    message = (
+        f"{source}: a step failed in all attempts, and its function was ended before it could record an error: it was "
         f"killed, or ran out of memory or time ({failure.error}: {failure.message})"
     )
-    return Failure(failure.error, told, _UNTOLD_HINT)
+    return Failure(failure.error, message, _UNEXPLAINED_HINT)
 
 
 def is_permanent(name: str) -> bool:
-    """Whether an error of this class is one of ours that no retry mends."""
+    """Whether this is a Penstock error that a retry cannot fix."""
     return issubclass(_class_of(name), PermanentError)
 
 
 def is_superseded(name: str) -> bool:
-    """Whether an error of this class says that a newer version stands."""
+    """Whether this is an error that reports a newer version."""
     return issubclass(_class_of(name), SupersededError)
 
 

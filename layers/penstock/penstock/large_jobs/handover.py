@@ -1,4 +1,4 @@
-"""From ingest to the state machine: which jobs are handed over, and how."""
+"""Hands jobs over from ingest to the state machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from penstock.model.object import ObjectHead
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
 
-# A job of two minutes is not worth a machine; one of more is done sooner by several workers.
+# The state machine is not worth it for a job of two minutes. Several workers finish a longer job sooner.
 LONG_SECONDS = 120.0
 
-# The machine confirms within seconds; a hand-over that was cut short is made good by the next delivery after this.
+# The machine confirms within seconds. After this time, the next delivery repeats an interrupted handover.
 CONFIRMATION_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Gives jobs to the state machine. ``memory`` is the function's in bytes; ``large_bytes`` 0 goes by estimate."""
+    """Hands jobs over. ``memory`` is that of the function, in bytes. If ``large_bytes`` is 0, the estimate decides."""
 
     objects: ObjectStore
     files: WorkFiles
@@ -34,8 +34,9 @@ class Handover:
     large_bytes: int = 0
 
     def wants(self, job: Job, deadline: Deadline, claim: Claim) -> bool:
-        """Whether a job should not be begun here: it is large, or may not fit half of the time that is left, or an
-        earlier execution has cut it. What its spans have committed only the machine knows how to leave out.
+        """Whether a job must be handed over: it is large, may not fit in half of the time left, or was split before.
+
+        Only the state machine can skip what the spans of an earlier execution have committed.
         """
         if is_large(job, deadline.remaining(), memory=self.memory, large_bytes=self.large_bytes):
             return True
@@ -43,11 +44,11 @@ class Handover:
         return plan is not None and not isinstance(plan, WholeSource)
 
     def __call__(self, job: Job, head: ObjectHead, claim: Claim) -> None:
-        """Hand a claimed job over. Called again after it was cut short, it goes on. Each redrive is an execution of its
-        own: the name of one that has ended is taken. So it is where an execution ended before it had the job, or could
-        not end the job with it.
+        """Hand a claimed job over. A repeated call resumes an interrupted handover.
 
-        What dead attempts of ingest have uploaded is swept: nobody else knows of it.
+        Each redrive has its own execution, because Step Functions does not reuse the name of an ended one. Another
+        execution is also started if one ended before it had the job, or without ending the job.
+        Uploads that dead attempts of ingest left open are ended.
         """
         if claim.number > 1 and (target := job.object_target):
             self.objects.sweep(target)
@@ -61,14 +62,14 @@ class Handover:
         try:
             return self.machine.start(execution, to_json({"job": job.id, "attempt": execution}))
         except PermanentError as error:
-            # Not after a retryable error: the answer alone may have been lost, and the execution have begun.
+            # Not after a retryable error: the execution may have started although the response was lost.
             with noting(error, "the job could not be handed back"):
                 self.executions.hand_back(claim, execution, lease=CONFIRMATION_SECONDS)
             raise
 
 
 def is_large(job: Job, seconds: float, *, memory: int, large_bytes: int) -> bool:
-    """Whether the state machine should do a job, rather than an invocation that has so many seconds left."""
+    """Whether the state machine should run a job, instead of an invocation that has ``seconds`` left."""
     if large_bytes:
         return job.source.size >= large_bytes
     return estimated_seconds(job, memory) > min(LONG_SECONDS, seconds / 2)

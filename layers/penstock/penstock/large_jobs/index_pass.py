@@ -1,14 +1,14 @@
-"""`index`: one pass over a source that notes where it can be entered, as far as the time reaches.
+"""`index`: one pass over a source that records the entries where spans can start. It stops when time runs out.
 
-What it finds lies under ``jobs/index-<digest>/``, by the source's version and by how its records are found: every job
-on that version uses it.
+The index is stored under ``jobs/index-<digest>/``, by the version of the source and by how its records are found: all
+jobs on that version share it.
 
-segment-<at>-<n>   n entries from decoded offset ``at`` on, and their windows (see index/file.py), each written before
+segment-<at>-<n>   n entries from decoded offset ``at``, with their windows (see codecs/index_file.py); written before
                    the state that names it
-state.json         the segments, and how to go on after the last entry of the last one
+state.json         the segments, and the checkpoint after the last entry of the last segment
 
-So a pass that is killed, or out of time, goes on from the last state; what it found after that, it finds again. The
-name of a segment tells its content: two passes at once, of which each overwrites the other's state, do no harm.
+A pass that was killed, or ran out of time, resumes at the last state, and finds later entries again. The name of a
+segment identifies its content: two passes at once, which overwrite each other's state, do no harm.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from penstock.model.serialization import from_json, to_json, to_plain
 from penstock.model.source import Deadline
 from penstock.model.span import Stored
 
-# Entries of a segment: 8 MiB of windows at most are held until it is written.
+# Entries of a segment: at most 8 MiB of windows are held until it is written.
 SEGMENT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """How far an index is. ``segments`` are names; ``checkpoint`` and ``counter`` belong to the last entry of the last.
+    """The progress of an index. ``segments`` are names. ``checkpoint`` and ``counter`` belong to the last entry.
 
-    ``total``, ``crc32`` and ``warnings`` are of the decoded source, once it is ``done``. ``whole``: there is but one
-    place to enter it, so it is not to be cut.
+    ``total``, ``crc32`` and ``warnings`` are those of the decoded source, once the index is ``done``. ``whole``: the
+    source has only one entry, so it cannot be split.
     """
 
     segments: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The index of one source. ``text`` is how its records are told apart; None where they are not counted."""
+    """The index of one source. ``text`` describes how records are found; None if they are not counted."""
 
     files: WorkFiles
     source: Source
@@ -81,20 +81,20 @@ class Index:
         return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
 
     def state(self) -> IndexState:
-        """How far it is."""
+        """Read the state."""
         text = self.files.read(f"{self.folder}/state.json")
         return from_json(IndexState, text) if text else IndexState()
 
     def write(self, state: IndexState) -> None:
-        """Remember how far it is."""
+        """Write the state."""
         self.files.write(f"{self.folder}/state.json", to_json(state).encode())
 
     def key(self, segment: str) -> str:
-        """The key of a segment."""
+        """Return the key of a segment."""
         return f"{self.folder}/{segment}"
 
-    def places(self) -> Iterator[SpanBoundary]:
-        """All entries of an index that is done, without their windows."""
+    def boundaries(self) -> Iterator[SpanBoundary]:
+        """Yield all entries of a finished index, without their windows."""
         for segment in self.state().segments:
             key = self.key(segment)
             head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
@@ -103,8 +103,8 @@ class Index:
 
 
 @dataclass(slots=True)
-class _Noted:
-    """An entry that waits to be written: first for its record to be found, then for its segment to be full."""
+class _PendingEntry:
+    """An entry to write. It waits until its record is found, and then until its segment is full."""
 
     checkpoint: Checkpoint
     counter: str
@@ -112,7 +112,7 @@ class _Noted:
 
 @dataclass(slots=True)
 class IndexPass:
-    """One stretch of the pass, for a job of this ``route``. Memory: what a scan takes, and a segment of entries."""
+    """One invocation of the pass, for a job of ``route``. Memory: that of a scan, and a segment of entries."""
 
     index: Index
     route: Route
@@ -121,14 +121,14 @@ class IndexPass:
     deadline: Deadline
     margin: float
     heartbeat: Callable[[Progress], None]
-    _waiting: deque[_Noted] = field(default_factory=deque)
-    _ready: list[_Noted] = field(default_factory=list)
+    _waiting: deque[_PendingEntry] = field(default_factory=deque)
+    _ready: list[_PendingEntry] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Go on until the source ends (True) or only the margin is left (False).
+        """Read until the source ends (returns True) or only the margin is left (returns False).
 
-        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling; TimeLimitError when not
-        one entry was found in all the time.
+        Raises BadSourceError with the byte offset, ExpansionLimitError at the route's limit, and TimeLimitError if not
+        a single entry was found in this invocation.
         """
         state = self.index.state()
         if state.done:
@@ -140,18 +140,18 @@ class IndexPass:
             return self._scan(state)
 
     @property
-    def _way(self) -> Indexer:
+    def _indexer(self) -> Indexer:
         return indexers_within(self.budget.window)[self.index.codec]
 
     def _tail(self) -> TailIndex | None:
-        """What a source says of itself at its end, where its codec makes it do so."""
-        source, tail = self.index.source, self._way.tail
+        """Read the index at the end of a source, if its codec has one."""
+        source, tail = self.index.source, self._indexer.tail
         if tail is None:
             return None
         try:
             return tail(SourceRanges(self.objects, source), self.index.spacing)
         except BadSourceError:
-            # Damage, or garbage that was appended: whoever reads it from the start finds out which.
+            # Damage, or appended garbage: reading from the start shows which.
             return TailIndex([START], 0)
 
     def _take(self, state: IndexState, found: TailIndex) -> bool:
@@ -163,13 +163,13 @@ class IndexPass:
         return self._end(state, Trace(produced=found.total, warnings=list(found.warnings)))
 
     def _scan(self, state: IndexState) -> bool:
-        began = state.segments
+        segments_before = state.segments
         checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
         counter = self._counter(state)
         trace = Trace()
         start = checkpoint.entry.encoded if checkpoint else 0
         with closing(self.objects.open_source(self.index.source, start=start).chunks()) as chunks:
-            pieces = self._way.scan(
+            pieces = self._indexer.scan(
                 chunks,
                 trace,
                 self.budget.step,
@@ -187,7 +187,7 @@ class IndexPass:
                 if len(self._ready) >= SEGMENT:
                     state = self._flush(state)
                 if self.deadline.remaining() <= self.margin:
-                    return self._pause(state, trace, began)
+                    return self._pause(state, trace, segments_before)
         if counter:
             counter.finish()
             self._resolve(counter)
@@ -203,7 +203,7 @@ class IndexPass:
             replace(
                 state,
                 done=True,
-                whole=self._way.exact and state.entries == 1,
+                whole=self._indexer.exact and state.entries == 1,
                 total=trace.produced,
                 crc32=trace.crc32,
                 warnings=tuple(trace.warnings),
@@ -220,11 +220,11 @@ class IndexPass:
 
     def _note(self, checkpoint: Checkpoint, counter: Boundaries | None) -> None:
         if counter is None:
-            self._ready.append(_Noted(checkpoint, ""))
+            self._ready.append(_PendingEntry(checkpoint, ""))
             return
-        # Of the entry alone: those before it that still wait for their records are not asked for again.
+        # The state of this entry alone: earlier entries that wait for their records are not needed again.
         state = replace(counter.state, marks=(), found=())
-        self._waiting.append(_Noted(checkpoint, json.dumps(state.to_json())))
+        self._waiting.append(_PendingEntry(checkpoint, json.dumps(state.to_json())))
         counter.mark()
 
     def _resolve(self, counter: Boundaries) -> None:
@@ -252,10 +252,9 @@ class IndexPass:
         self.index.write(state)
         return state
 
-    def _pause(self, state: IndexState, trace: Trace, began: tuple[str, ...]) -> bool:
-        if self._flush(state).segments == began:
+    def _pause(self, state: IndexState, trace: Trace, segments_before: tuple[str, ...]) -> bool:
+        if self._flush(state).segments == segments_before:
             raise TimeLimitError(
-                f"{self.index.source.uri}: no place to enter it was found in one invocation "
-                f"({trace.consumed:,} bytes read)"
+                f"{self.index.source.uri}: no index entry was found in one invocation ({trace.consumed:,} bytes read)"
             )
         return False

@@ -165,7 +165,7 @@ class Planner:
         if state.whole:
             return in_one_piece(WholeSource(codec), source)
         plan = ObjectSpans(codec, 0, state.total, state.crc32, state.warnings)
-        return self._in_parts(plan, list(index.places()), source, deadline)
+        return self._in_parts(plan, list(index.boundaries()), source, deadline)
 
     def _in_parts(
         self, plan: ObjectSpans, boundaries: Sequence[SpanBoundary], source: Source, deadline: Deadline

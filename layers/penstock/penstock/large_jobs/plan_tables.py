@@ -1,4 +1,4 @@
-"""How table jobs are cut: at records, which a pass over the source has counted."""
+"""Splits table jobs at records, which a pass over the source has counted."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from penstock.model.span import SpanReceipt
 from penstock.routes import Routes
 from penstock.tables import needs_order
 
-# A plan whose spans are not made yet, and the boundaries between records at which they can be.
+# A plan without spans yet, and the boundaries between records where spans can start.
 CountedRecords: TypeAlias = tuple[TableSpans, list[SpanBoundary]]
 
 
 @dataclass(frozen=True, slots=True)
 class TableSpanPlanner:
-    """Decides for table jobs: plain text is surveyed, what can be entered indexed, anything else carried whole."""
+    """Plans table jobs: plain text is surveyed, splittable codecs are indexed, other sources are not split."""
 
     files: WorkFiles
     tables: Callable[[str], TableSteps]
@@ -39,32 +39,32 @@ class TableSpanPlanner:
     margin: float
 
     def __call__(self, spec: JobSpec, folder: JobFolder, codec: str, deadline: Deadline) -> Decision:
-        """The cut; or what must be done before. Raises what reading the source and asking the database raise."""
+        """Return the plan, or the step that must come first. Raises the errors of the source and of the database."""
         steps = self.tables(spec.job.route.store)
         attempt = Attempt(spec.job, spec.head, 1, self.routes(), ignore_progress, deadline, self.margin)
-        outline = steps.outline(attempt)
+        preview = steps.preview(attempt)
         seconds = deadline.remaining() - self.margin
-        counted = self._counted(spec, folder, codec, outline, seconds)
+        counted = self._counted(spec, folder, codec, preview, seconds)
         if counted is None:
-            return in_one_piece(WholeSource(codec, outline.plan), spec.job.source)
+            return in_one_piece(WholeSource(codec, preview.plan), spec.job.source)
         if isinstance(counted, str):
             return counted
         return self._at_records(spec, counted, steps, seconds)
 
     def _counted(
-        self, spec: JobSpec, folder: JobFolder, codec: str, outline: TablePreview, seconds: float
+        self, spec: JobSpec, folder: JobFolder, codec: str, preview: TablePreview, seconds: float
     ) -> CountedRecords | str | None:
-        """The boundaries between records, or the step that finds them; None where records cannot be told apart."""
+        """Return the boundaries between records, or the step that finds them; None if records cannot be found."""
         source = spec.job.source
-        if outline.text is None or outline.within is None or outline.loaded or not source.size:
+        if preview.text is None or preview.within is None or preview.loaded or not source.size:
             return None
-        plan = TableSpans(codec, 0, source.size, outline.plan, outline.within)
+        plan = TableSpans(codec, 0, source.size, preview.plan, preview.within)
         if codec != IDENTITY.name:
-            return self._indexed(source, folder, plan, outline.text)
+            return self._indexed(source, folder, plan, preview.text)
         boundaries = surveying.collect(folder)
         if boundaries is None:
             piece = self.sizes.span(source.size, codec, seconds, parsed=True)
-            surveying.ask(folder, outline.text, size=source.size, piece=piece)
+            surveying.ask(folder, preview.text, size=source.size, piece=piece)
             return "survey"
         return plan, boundaries
 
@@ -78,10 +78,10 @@ class TableSpanPlanner:
             return "index"
         if state.whole:
             return None
-        return replace(plan, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.places())
+        return replace(plan, total=state.total, crc32=state.crc32, warnings=state.warnings), list(index.boundaries())
 
     def _at_records(self, spec: JobSpec, counted: CountedRecords, steps: TableSteps, seconds: float) -> SpanPlanDraft:
-        """Spans of what ingest has not loaded; from now on it cannot load more."""
+        """Create spans for the records that ingest has not loaded. From now on, ingest cannot load more."""
         plan, boundaries = counted
         resume = steps.take_over(spec.job.id, plan.table_plan, plan.total, seconds)
         size = self.sizes.span(plan.total, plan.codec, seconds, parsed=True)
@@ -91,7 +91,7 @@ class TableSpanPlanner:
             cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.size, span=size)
         )
         if not spans:
-            # No record is left: what remains is what ingest would do, check the header and finish.
+            # No record is left: the rest is as in ingest, to check the header and finish.
             return in_one_piece(WholeSource(plan.codec, plan.table_plan), spec.job.source)
         before = SpanReceipt.of_load(WHOLE, 0, resume.offset, resume)
         ordered = needs_order(plan.table_plan)
@@ -99,4 +99,4 @@ class TableSpanPlanner:
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Planning delivers nothing."""
+    """Do nothing: planning delivers no bytes."""

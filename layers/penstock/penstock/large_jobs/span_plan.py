@@ -1,6 +1,6 @@
 """How the state machine delivers a job: the whole source at once, spans of an object, or spans of a table load.
 
-`plan` decides it once and leaves it in the work bucket; every later step goes by it.
+`plan` decides it once and writes it to the work bucket. Every later step reads it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from penstock.errors import IncompleteJobError
 from penstock.model.span import SpanReceipt, Within
 from penstock.model.table import TablePlan
 
-# The number of the span that is a whole source, and of the one that ingest loads before it hands a job over.
+# The number of the span of a source that is not split, and of the records that ingest loads before a handover.
 WHOLE = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WholeSource:
-    """The source cannot be split: span 0 is all of it, delivered as ingest delivers it.
+    """The source cannot be split: span 0 is the complete source, delivered as ingest delivers it.
 
-    ``table_plan`` is that of a table job, with its columns. ``execution`` is the one that planned.
+    ``table_plan`` is the plan of a table job, with its columns. ``execution`` is the one that wrote the plan.
     """
 
     codec: str
@@ -36,8 +36,8 @@ class WholeSource:
 class ObjectSpans:
     """Spans 1 to ``count`` fill the parts of one multipart upload.
 
-    ``total`` and ``crc32`` are of the decoded source; ``crc32`` is None where nothing declares it. ``warnings`` come
-    from the index.
+    ``total`` and ``crc32`` are those of the decoded source. ``crc32`` is None if the source declares none.
+    ``warnings`` come from the index.
     """
 
     codec: str
@@ -54,11 +54,11 @@ class ObjectSpans:
 
 @dataclass(frozen=True, slots=True)
 class TableSpans:
-    """Spans 1 to ``count`` hold whole records, which are loaded into tables.
+    """Spans 1 to ``count`` hold complete records, which are loaded into tables.
 
     ``table_plan`` has its columns, and ``within`` is what the parser of a span needs to know of the source's start.
-    ``before`` is what ingest had loaded when it handed the job over. ``ordered``: the spans are loaded one after the
-    other. The rest is as in `ObjectSpans`.
+    ``before`` is what ingest had loaded when it handed the job over. ``ordered``: the spans are loaded in
+    order. The other fields are as in `ObjectSpans`.
     """
 
     codec: str
@@ -100,7 +100,7 @@ class SpanPlanDocument:
 
 
 def to_document(plan: SpanPlan) -> SpanPlanDocument:
-    """The document to store for a plan."""
+    """Return the document to store for a plan."""
     match plan:
         case WholeSource():
             return SpanPlanDocument(plan.codec, WHOLE, plan=plan.table_plan, execution=plan.execution)
@@ -124,7 +124,7 @@ def to_document(plan: SpanPlan) -> SpanPlanDocument:
 
 
 def from_document(document: SpanPlanDocument) -> SpanPlan:
-    """The plan that a document holds. Raises IncompleteJobError when a field is missing."""
+    """Return the plan of a document. Raises IncompleteJobError if a field is missing."""
     if not document.spans:
         return WholeSource(document.codec, document.plan, document.execution)
     if document.plan is None:

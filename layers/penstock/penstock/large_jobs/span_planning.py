@@ -1,4 +1,4 @@
-"""Where a source is cut: sizes of parts and spans, and the spans themselves. Pure arithmetic over an index."""
+"""Splits a source: computes part sizes, span sizes and spans from an index, without I/O."""
 
 from __future__ import annotations
 
@@ -12,101 +12,107 @@ from penstock.errors import OutputTooLargeError
 from penstock.limits import GIB, MIB, S3, Budget, S3Limits
 from penstock.model.span import Entry, Span, Stored
 
-# Spans for each worker: the last ones then end at about the same time, and a span that is tried again costs little.
+# Spans for each worker: the last spans then end at about the same time, and the retry of a span costs little.
 WAVES = 4
-# A smaller span costs more in invocations (0.1 s each) than its bytes do; a larger one takes minutes to try again.
+# A smaller span costs more for its invocation (0.1 s) than for its bytes. The retry of a larger span takes minutes.
 MIN_SPAN, MAX_SPAN = 64 * MIB, 4 * GIB
-# Where the cost of a request no longer shows in CPU per byte (docs/adr/0004).
+# With this size, the cost of a request no longer matters for the CPU per byte (docs/adr/0004).
 PART = 8 * MIB
-# Executions of a Distributed Map, one a span: https://docs.aws.amazon.com/step-functions/latest/dg/limits.html
+# Executions of a Distributed Map, one for each span: https://docs.aws.amazon.com/step-functions/latest/dg/limits.html
 MAX_SPANS = 10_000
 
-# Entries lie so far apart that an index, 32 KiB an entry at worst, takes less than 0.2 % of the decoded bytes...
+# With this distance between entries, an index of at most 32 KiB an entry takes less than 0.2 % of the decoded bytes.
 MIN_SPACING = 16 * MIB
-# ...and that at a ratio of 8 there are no more than this: their directory is held in memory.
+# At a ratio of 8, an index has at most this many entries: their directory is held in memory.
 MAX_ENTRIES = 16_384
 _RATIO = 8
 
-# A decoder may look so far ahead before it gives out what it has.
+# A decoder may read so many bytes ahead before it outputs decoded bytes.
 LOOK_AHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
 class SpanBoundary:
-    """An entry of an index, and where its window is stored."""
+    """An entry of an index, and the location of its stored window."""
 
     entry: Entry
     window: Stored | None = None
 
 
 def spacing(size: int) -> int:
-    """Decoded bytes between two entries for a source of ``size`` encoded bytes."""
+    """Return the decoded bytes between two entries, for a source of ``size`` encoded bytes."""
     return max(MIN_SPACING, size * _RATIO // MAX_ENTRIES)
 
 
 def span_boundary(listed: Listed, key: str) -> SpanBoundary:
-    """An entry as a segment lists it, which is stored under ``key``."""
+    """Return the boundary of an entry that the segment at ``key`` lists."""
     return SpanBoundary(listed.entry, Stored(key, listed.start, listed.size) if listed.size else None)
 
 
 def part_size(total: int, budget: Budget, s3: S3Limits = S3, *, least: int = PART) -> int:
-    """Bytes of every part but the last, so that ``total`` fits: in whole MiB, and ``least`` where that suffices.
+    """Return the size of every part but the last, so that ``total`` fits: ``least`` if possible, else in whole MiB.
 
-    Raises OutputTooLargeError when such a part does not fit the function's memory, or S3.
+    Raises OutputTooLargeError if such a part does not fit the function's memory or S3's limits.
     """
     needed = -(-total // s3.max_parts)
     size = least if needed <= least else -(-needed // MIB) * MIB
     if total > s3.max_object or size > s3.max_part:
-        raise OutputTooLargeError(f"{total:,} bytes exceed S3's largest object", hint="Split the file at its source.")
+        raise OutputTooLargeError(
+            f"{total:,} bytes exceed S3's maximum object size", hint="Split the file at its source."
+        )
     if size > budget.largest_part:
         raise OutputTooLargeError(
-            f"{total:,} bytes in {s3.max_parts:,} parts make parts of {size:,} bytes, "
-            f"more than the {budget.largest_part:,} that the function's memory holds"
+            f"{total:,} bytes in {s3.max_parts:,} parts need parts of {size:,} bytes, "
+            f"but the function's memory only allows {budget.largest_part:,}"
         )
     return size
 
 
 def span_size(total: int, workers: int) -> int:
-    """Decoded bytes of a span, to keep so many workers busy."""
+    """Return the decoded bytes of a span, so that all workers have spans."""
     return max(MIN_SPAN, min(MAX_SPAN, total // (workers * WAVES)), -(-total // MAX_SPANS))
 
 
-def cut_parts(places: Sequence[SpanBoundary], *, total: int, source_size: int, part: int, span: int) -> Iterator[Span]:
-    """Spans of whole parts; ``span`` is rounded up to them. An empty source is one span without a byte.
+def cut_parts(
+    boundaries: Sequence[SpanBoundary], *, total: int, source_size: int, part: int, span: int
+) -> Iterator[Span]:
+    """Yield spans of complete parts. ``span`` is rounded up to parts. An empty source has one empty span.
 
-    No two spans are entered at the same place: where those lie far apart, spans are larger.
+    No two spans start decoding at the same entry: if entries are far apart, spans are larger.
     """
     size = max(1, -(-span // part)) * part
-    entries = [place_.entry.decoded for place_ in places]
-    alike = groupby(range(0, max(total, 1), size), key=lambda start: bisect_right(entries, start))
-    starts = [next(group) for _, group in alike]
-    for one in _entered(places, list(zip(starts, [*starts[1:], total], strict=True)), source_size):
-        yield replace(one, first_part=one.start // part + 1, part_size=part)
+    entries = [boundary.entry.decoded for boundary in boundaries]
+    groups = groupby(range(0, max(total, 1), size), key=lambda start: bisect_right(entries, start))
+    starts = [next(group) for _, group in groups]
+    for planned in _spans(boundaries, list(zip(starts, [*starts[1:], total], strict=True)), source_size):
+        yield replace(planned, first_part=planned.start // part + 1, part_size=part)
 
 
 def cut_records(
-    places: Sequence[SpanBoundary], *, first: tuple[int, int], total: int, source_size: int, span: int
+    boundaries: Sequence[SpanBoundary], *, first: tuple[int, int], total: int, source_size: int, span: int
 ) -> Iterator[Span]:
-    """Spans of whole records, from ``first`` (offset and row) on: to the first record of an entry that lies at least
-    ``span`` bytes behind the one before."""
+    """Yield spans of complete records, from ``first`` (offset and row).
+
+    A span ends at the first record of an entry that is at least ``span`` bytes after the entry of its start.
+    """
     borders = [first]
-    # Going by records, every second entry of those that lie just so far apart would be a little too near.
-    reached = max(place_.entry.decoded for place_ in places if place_.entry.decoded <= first[0])
-    for place_ in places:
-        entry = place_.entry
+    # Measured by records, every second entry at just that distance would be slightly too near.
+    reached = max(boundary.entry.decoded for boundary in boundaries if boundary.entry.decoded <= first[0])
+    for boundary in boundaries:
+        entry = boundary.entry
         if reached + span <= entry.decoded and borders[-1][0] < entry.record < total:
             borders.append((entry.record, entry.row))
             reached = entry.decoded
     starts = [start for start, _ in borders]
     ranges = list(zip(starts, [*starts[1:], total], strict=True))
-    for one in _entered(places, ranges, source_size):
-        if one.size:
-            yield replace(one, first_row=borders[one.number - 1][1])
+    for planned in _spans(boundaries, ranges, source_size):
+        if planned.size:
+            yield replace(planned, first_row=borders[planned.number - 1][1])
 
 
-def _entered(places: Iterable[SpanBoundary], ranges: Sequence[tuple[int, int]], source_size: int) -> Iterator[Span]:
-    """A span for each range of decoded bytes."""
-    ahead = _Ahead(places)
+def _spans(boundaries: Iterable[SpanBoundary], ranges: Sequence[tuple[int, int]], source_size: int) -> Iterator[Span]:
+    """Yield a span for each range of decoded bytes."""
+    ahead = _EntryCursor(boundaries)
     entered = ahead.before(ranges[0][0])
     shared = 0
     for number, (start, end) in enumerate(ranges, start=1):
@@ -129,21 +135,21 @@ def _entered(places: Iterable[SpanBoundary], ranges: Sequence[tuple[int, int]], 
         entered, shared = following or entered, share_end
 
 
-class _Ahead:
-    """Entries in ascending order, asked for in ascending order: one and the next are held."""
+class _EntryCursor:
+    """Entries in ascending order, read in ascending order: only two are held in memory."""
 
-    def __init__(self, places: Iterable[SpanBoundary]) -> None:
-        self._rest = iter(places)
+    def __init__(self, boundaries: Iterable[SpanBoundary]) -> None:
+        self._rest = iter(boundaries)
         self._last = next(self._rest)
         self._next = next(self._rest, None)
 
     def before(self, offset: int) -> SpanBoundary:
-        """The last entry at or before a decoded offset."""
+        """Return the last entry at or before a decoded offset."""
         while self._next and self._next.entry.decoded <= offset:
             self._last, self._next = self._next, next(self._rest, None)
         return self._last
 
     def encoded_end(self, offset: int, source_size: int) -> int:
-        """Where the encoded bytes end that lead to a decoded offset, which `before` was asked for."""
+        """Return the end of the encoded bytes for a decoded offset, which was passed to `before`."""
         at = self._last if self._last.entry.decoded == offset else self._next
         return at.entry.encoded + (at.entry.bits > 0) if at else source_size

@@ -1,4 +1,4 @@
-"""The decoded bytes of one span, and no others."""
+"""Reads the decoded bytes of one span."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def span_bytes(
     deadline: Deadline,
     margin: float,
 ) -> Generator[bytes, None, None]:
-    """The decoded bytes of a span, in pieces of at most ``budget.step``.
+    """Yield the decoded bytes of a span, in pieces of at most ``budget.step``.
 
-    Raises TruncatedSourceError where the source has fewer, CorruptSourceError where it has more than all spans together
-    or is not to be entered where the next span enters, NotEnoughTimeError when only ``margin`` seconds are left, and
-    what decoding raises. Memory: as `delivery.decoding`.
+    Raises TruncatedSourceError if the source has fewer bytes, CorruptSourceError if it has more than all spans, or if
+    the entry of the next span is wrong, NotEnoughTimeError if only ``margin`` seconds are left, and the errors of
+    decoding. Memory: as `delivery.decoding`.
     """
     window = read_window(files.read_part(span.window)) if span.window else b""
     content = objects.open_source(source, start=span.entry.encoded, end=span.encoded_end)
@@ -44,13 +44,13 @@ def span_bytes(
             piece = next(pieces, None)
             if piece is None:
                 raise TruncatedSourceError(
-                    f"span {span.number} ends {left:,} bytes early: the index does not fit the source",
+                    f"span {span.number} ends {left:,} bytes early: the index does not match the source",
                     offset=span.encoded_end,
                 )
             if deadline.remaining() <= margin:
                 raise NotEnoughTimeError(
                     f"{source.uri}: span {span.number}: {left:,} of {span.size:,} bytes are left",
-                    hint="Give the functions more memory (CPU grows with it), or set SpanBytes to less.",
+                    hint="Give the functions more memory (CPU grows with it), or decrease SpanBytes.",
                 )
             if skip:
                 skipped = min(skip, len(piece))
@@ -60,7 +60,9 @@ def span_bytes(
                 left -= len(piece)
                 yield piece
         if span.following is None and next(pieces, None) is not None:
-            raise CorruptSourceError("the content goes on where the index says that it ends", offset=span.encoded_end)
+            raise CorruptSourceError(
+                "the content continues after the end that the index records", offset=span.encoded_end
+            )
 
 
 def _entered(chunks: Iterable[bytes], span: Span, window: bytes, codec: str, budget: Budget) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`index` of a plain source: its pieces are read side by side, and what is found in each is stitched together."""
+"""`index` of a plain source: its pieces are read in parallel, and their results are joined."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penstock.model.span import Entry
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes ``start`` to ``end`` of a plain source, and how its records are told apart."""
+    """Bytes ``start`` to ``end`` of a plain source. ``text`` describes how records are found."""
 
     number: int
     start: int
@@ -27,20 +27,22 @@ class Piece:
 
 
 def ask(folder: JobFolder, text: Text, *, size: int, piece: int) -> None:
-    """Leave a list of pieces of ``piece`` bytes of a source of ``size`` bytes. One that is there stays: some of its
-    pieces may be answered."""
+    """Write the list of pieces of ``piece`` bytes of a source of ``size`` bytes.
+
+    An existing list stays: some of its pieces may be surveyed already.
+    """
     starts = range(0, size, piece)
     pieces = (Piece(number, start, min(start + piece, size), text) for number, start in enumerate(starts))
-    folder.files.write_once(folder.key(PIECES), b"".join(to_json(one).encode() + b"\n" for one in pieces))
+    folder.files.write_once(folder.key(PIECES), b"".join(to_json(piece_).encode() + b"\n" for piece_ in pieces))
 
 
 def pieces_of(folder: JobFolder) -> int:
-    """How many pieces there are; 0 where none was asked for."""
+    """Return the number of pieces; 0 without a survey."""
     return len((folder.files.read(folder.key(PIECES)) or b"").splitlines())
 
 
 def answer(objects: ObjectStore, folder: JobFolder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
-    """Survey one piece, and leave what was found. Memory: that of reading, and of `survey`."""
+    """Survey one piece, and write the result. Memory: that of reading, and of `survey`."""
     source = folder.get(JobSpec, JOB_SPEC).job.source
     with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
         found = survey(_counted(chunks, heartbeat), piece.text, start=piece.start)
@@ -56,12 +58,12 @@ def _counted(chunks: Iterable[bytes], heartbeat: Callable[[Progress], None]) -> 
 
 
 def collect(folder: JobFolder) -> list[SpanBoundary] | None:
-    """The places that the pieces' beginnings are; None while there are no pieces, or any is unanswered."""
-    asked = folder.files.read(folder.key(PIECES))
-    if asked is None:
+    """Return the boundaries at the starts of the pieces; None without pieces, or while a result is missing."""
+    listed = folder.files.read(folder.key(PIECES))
+    if listed is None:
         return None
     surveys = []
-    for number, _ in enumerate(asked.splitlines()):
+    for number, _ in enumerate(listed.splitlines()):
         found = folder.find(Survey, f"survey/{number:05d}.json")
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""The part of each step that is about tables: what plan, work, finish and abort do with a database."""
+"""The table part of each step: what plan, work, finish and abort do with a database."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from penstock.model.span import Span
 from penstock.model.table import Mode, TablePlan
 from penstock.tables import Form, is_atomic, is_staged, table_names, tables_of
 
-# Seconds for the one statement that makes a large load visible: as long as a function may run.
+# Seconds for the statement that makes a large load visible: almost as long as a function may run.
 FINISHING = 840.0
 
 
 @dataclass(frozen=True, slots=True)
 class TablePreview:
-    """The plan of a job, its format chosen and its columns known. ``text``: how its records are told apart, and
-    ``within``: what each of its spans has to be told; None where it cannot be cut at records. ``loaded``: all of it
-    is in, and whoever loaded it died before saying so."""
+    """The plan of a job, with its format and columns.
+
+    ``text`` describes how records are found, and ``within`` is what the parser of a span must know. Both are None if
+    the source cannot be split at records. ``loaded``: the job is loaded completely, but this was not recorded.
+    """
 
     plan: TablePlan
     text: Text | None
@@ -44,7 +46,7 @@ class TablePreview:
 
 @dataclass(frozen=True, slots=True)
 class TableSteps:
-    """Table jobs of one store. ``open_sink`` makes the sink of one span of a job; ``delivery`` is ingest's."""
+    """Table jobs of one destination. ``open_sink`` opens the sink of a span. ``delivery`` is that of ingest."""
 
     delivery: TableDelivery
     open_sink: Callable[[str, int], TableSink]
@@ -52,11 +54,11 @@ class TableSteps:
     form: Form
     budget: Budget
 
-    def outline(self, attempt: Attempt) -> TablePreview:
-        """What the beginning of a source tells. Raises BadSourceError where its header is bad."""
+    def preview(self, attempt: Attempt) -> TablePreview:
+        """Plan the load from the start of a source. Raises BadSourceError if its header is bad."""
         plan = self.delivery.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
-            # A table that is missing should be told of before an index is made.
+            # A missing table should be reported before an index is built.
             with self.delivery.explaining(attempt, plan):
                 plan, _ = begin_fitted(sink, plan)
             loaded = sink.is_finished()
@@ -66,11 +68,11 @@ class TableSteps:
             return TablePreview(plan, text, open_source(chunks, plan.parse) if text else None, loaded)
 
     def take_over(self, job_id: str, plan: TablePlan, size: int, seconds: float) -> Resume:
-        """Check or create the tables; answers what ingest has loaded, to which it can add nothing any more.
+        """Check or create the tables, and return what ingest has loaded. From now on, ingest cannot load more.
 
-        ``size`` is that of the decoded source; `finish` will have so many ``seconds``. Raises TimeLimitError where it
-        could not move the rows of an atomic load in them, and IncompleteJobError where spans of an append load are in,
-        and nobody knows any more where they were cut.
+        ``size`` is that of the decoded source. `finish` will have ``seconds``. Raises TimeLimitError if it could not
+        move the rows of an atomic load in this time, and IncompleteJobError if spans of an append load are committed,
+        but the files with their boundaries have expired.
         """
         with self.open_sink(job_id, WHOLE) as sink:
             resume = sink.begin(plan)
@@ -79,10 +81,10 @@ class TableSteps:
             visible = any(table.mode is Mode.APPEND and not table.atomic for table in tables_of(plan))
             if visible and sink.has_other_spans():
                 raise IncompleteJobError(
-                    f"spans of job {job_id} are in, but the files that say how it was cut have expired",
+                    f"spans of job {job_id} are committed, but the files with their boundaries have expired",
                     hint="Delete its rows and upload the source again, or load it with upsert or replace.",
                 )
-            # The ledger takes a number once: an attempt that wakes up late finds its next chunk entered.
+            # The ledger accepts a chunk number once: a late attempt finds that its next chunk exists.
             sink.load(Chunk(resume.chunk, resume.offset, resume.row, records=0, rows=(), fields=resume.fields))
         return resume
 
@@ -97,21 +99,21 @@ class TableSteps:
         ended: Callable[[], bool],
         heartbeat: Callable[[Progress], None],
     ) -> Resume:
-        """Load the records of a span behind those that the ledger knows; answers what is loaded of the span now.
+        """Load the records of a span after those in the ledger, and return what is loaded of the span.
 
-        ``ended`` looks whether the execution has ended; then LeaseLostError is raised. Raises TooManyRejectsError as
-        soon as this span alone has more rejects than the route allows.
+        ``ended`` returns whether the execution has ended; then LeaseLostError is raised. Raises TooManyRejectsError
+        once this span alone has more rejects than the route allows.
         """
 
         def check() -> None:
             if ended():
-                raise LeaseLostError(f"{spec.job.source.uri}: span {span.number} comes after the end of its job")
+                raise LeaseLostError(f"{spec.job.source.uri}: span {span.number} arrived after the end of its job")
 
         with self.open_sink(spec.job.id, span.number) as sink:
             sink.hold(holder, ended)
             resume = sink.begin(spans.table_plan)
             if ended():
-                # `abort` may have dropped what was staged, and `begin` may have staged it again.
+                # `abort` may have dropped the staging tables, and `begin` may have created them again.
                 sink.abort()
             check()
             loader = RowLoader(
@@ -128,21 +130,21 @@ class TableSteps:
             return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
-        """Raises TooManyRejectsError when all spans together have more rejects than the route allows."""
+        """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""
         RejectWriter(self.rejects, spec.job, plan).check(whole.rejects, whole.rows + whole.rejects + whole.dropped)
 
     def finish(self, spec: JobSpec, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
-        """Make visible what is staged; nothing more can be loaded after it. Answers what that changes of the counts.
+        """Make staged rows visible, and return the change of the counts. Nothing can be loaded afterwards.
 
-        Raises LeaseLostError where what was loaded has been dropped, TooManyRejectsError where the tables refuse too
-        many of the rows of an atomic load: none of them is in then.
+        Raises LeaseLostError if the loaded rows were dropped, and TooManyRejectsError if the tables refuse too many of
+        the rows of an atomic load: then no row is committed.
         """
         job_id = spec.job.id
         with self.open_sink(job_id, WHOLE) as sink:
             sink.hold(holder)
-            if not sink.begin(plan).chunk:  # not even what `take_over` entered
+            if not sink.begin(plan).chunk:  # not even the ledger entry of `take_over`
                 sink.abort()
-                raise LeaseLostError(f"job {job_id} was aborted: what it had loaded is gone")
+                raise LeaseLostError(f"job {job_id} was aborted: its loaded rows were dropped")
             sink.finish(_total(whole))
             moved = sink.moved() if is_staged(plan) else Loaded(0)
         rejects = RejectWriter(self.rejects, spec.job, plan)
@@ -153,41 +155,41 @@ class TableSteps:
         return moved
 
     def ended(self, job_id: str) -> LoadEnd | None:
-        """What the job has loaded, if `finish` has committed: its answer may have been lost."""
+        """Return what the job has loaded if `finish` has committed: its result may have been lost."""
         with self.open_sink(job_id, WHOLE) as sink:
             return sink.ended()
 
     def reached(self, job_id: str, plan: TablePlan) -> Mapping[int, Resume] | None:
-        """Where each span goes on of which chunks are in; None where only the spans themselves know."""
+        """Return where each span with committed chunks resumes; None if only the spans themselves know."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.begin(plan)
             return sink.reached()
 
     def fence(self, job_id: str, holder: str) -> None:
-        """See to it that nothing more is committed for a holder of the job that has ended."""
+        """Ensure that an ended holder of the job commits nothing more."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.hold(holder)
             sink.fence()
 
     def abort(self, job_id: str) -> None:
-        """Drop what is staged; what append and upsert have committed stays, and the ledger knows it."""
+        """Drop staged rows. Rows committed by append and upsert stay, and so do their ledger entries."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.abort()
 
 
 def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: float) -> None:
-    """Raises TimeLimitError where `finish` could not move so many bytes."""
+    """Raises TimeLimitError if `finish` could not move ``size`` bytes in ``seconds``."""
     needed, most = sink.moving_seconds(size), min(seconds, FINISHING)
     if needed > most:
         raise TimeLimitError(
             f"{size:,} decoded bytes would take about {needed:,.0f} s to move into {table_names(plan)} in one "
-            f"transaction, and there are {most:,.0f} s",
-            hint="Send smaller files, drop indexes that are not needed, or load without atomic.",
+            f"transaction, but only {most:,.0f} s are available",
+            hint="Send smaller files, drop unneeded indexes, or load without atomic.",
         )
 
 
 def _total(whole: Receipt) -> Resume:
-    """What all spans have loaded, as a ledger notes it."""
+    """Return what all spans have loaded, in the form of a ledger entry."""
     return Resume(
         chunk=whole.parts,
         offset=whole.bytes_out,
@@ -199,6 +201,6 @@ def _total(whole: Receipt) -> Resume:
 
 
 def _share(span: Span, reached: Resume) -> Progress:
-    """What a span has done whose records are loaded up to this offset of the decoded source."""
+    """Return the progress of a span whose records are loaded up to this offset of the decoded source."""
     done = reached.offset - span.start
     return Progress(span.bytes_in * done // span.size, done, reached.rows, reached.rejects, reached.dropped)
