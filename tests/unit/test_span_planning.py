@@ -203,12 +203,12 @@ def test_the_largest_object_of_all_has_parts_when_memory_does_not_matter() -> No
 
 @pytest.mark.parametrize("total", [S3.max_object + 1, 100 * TIB])
 def test_what_exceeds_the_largest_object_is_refused(total: int) -> None:
-    with pytest.raises(OutputTooLargeError, match="largest object"):
+    with pytest.raises(OutputTooLargeError, match="maximum object size"):
         part_size(total, LARGE)
 
 
 def test_what_the_memory_cannot_hold_is_refused_before_anything_is_written() -> None:
-    with pytest.raises(OutputTooLargeError, match="memory holds"):
+    with pytest.raises(OutputTooLargeError, match="memory only allows"):
         part_size(40 * TIB, Budget.of(128 * MIB))
 
 
