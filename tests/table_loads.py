@@ -11,7 +11,7 @@ from penstock.delivery.table import TableDelivery
 from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
-from penstock.limits import MIB, Budget
+from penstock.limits import KIB, MIB, Budget
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
 from penstock.model.record import Reject
@@ -69,8 +69,10 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
 
 
 def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> LoadResult:
-    plant = table_plant(database, route(table))
-    status = plant.run(plant.upload(key, data.encode() if isinstance(data, str) else data))
+    content = data.encode() if isinstance(data, str) else data
+    # Some eight spans: a span is a connection, and hundreds of them take half a minute.
+    plant = table_plant(database, route(table), span_bytes=max(4 * KIB, len(content) // 8))
+    status = plant.run(plant.upload(key, content))
     assert status.state is JobState.SUCCEEDED, status
     assert status.progress.rows is not None
     return LoadResult(status.progress.rows, _rejects_of(plant.rejects.all), status.warnings)

@@ -38,7 +38,7 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:
-    plant = Plant(route, span_bytes=4 * KIB, **options)
+    plant = Plant(route, **{"span_bytes": 4 * KIB, **options})
     add_tables(plant, database)
     return plant
 

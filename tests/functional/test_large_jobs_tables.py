@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 import openpyxl
 import pytest
 
+from lengths import long
 from machine import STACK, Plant
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
@@ -109,7 +110,7 @@ def test_replace_shows_the_old_rows_until_it_is_finished(database: Database, key
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
-@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", "a.jsonl"])
+@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", long("a.jsonl")])
 def test_of_an_atomic_load_nothing_is_seen_until_it_is_finished(database: Database, key: str, mode: str) -> None:
     plant = table_plant(database, route(mode=f"atomic {mode}"))
     plant.run(plant.upload("before.csv", csv([(-1, "old")])))
@@ -179,7 +180,7 @@ def test_the_last_row_of_a_key_wins_however_far_apart_they_are(database: Databas
     assert stored(database) == sorted(dict(rows).items())
 
 
-@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", "a.jsonl"])
+@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", long("a.jsonl")])
 def test_rejects_have_the_rows_offsets_and_spans_of_the_whole_source(database: Database, key: str) -> None:
     rows: list[tuple[Any, str | None]] = [(f"bad {n}" if n % 100 == 7 else n, f"a\nb {n}") for n in range(ROWS)]
     data = jsonl(rows) if "jsonl" in key else csv(rows)
@@ -326,7 +327,7 @@ class Losing:
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize("key", [long("a.csv"), "a.csv.gz"])
 def test_the_machine_goes_on_behind_what_ingest_has_loaded(database: Database, mode: str, key: str) -> None:
     plant = table_plant(database, route(mode=mode))
     deadline = ManualDeadline(900)

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from functional.faulty_s3 import Exchange, Fault, Refusal, Request, always, first
 from functional.s3_lake import Lake, tree, write
 from functional.swift_s3 import Swift
+from lengths import long
 from penstock.limits import MIB
 from penstock_cli.main import main
 
@@ -19,7 +20,12 @@ pytest_plugins = ["functional.lake_fixtures"]
 
 LARGE = os.urandom(21 * MIB)
 REFUSALS = pytest.mark.parametrize(
-    "refusal", [Refusal(501, "NotImplemented"), Refusal(400, "InvalidArgument"), Refusal(400, "InvalidRequest")]
+    "refusal",
+    [
+        Refusal(501, "NotImplemented"),
+        long(Refusal(400, "InvalidArgument")),
+        long(Refusal(400, "InvalidRequest")),
+    ],
 )
 SWIFTS = pytest.mark.parametrize("swift", [Swift(old=True), Swift(old=False)], ids=["2.30", "2.38"])
 WAYS = pytest.mark.parametrize("command", ["run", "sync", "upload"])
@@ -71,7 +77,7 @@ def test_what_a_service_cannot_do_at_all_is_said_once_and_not_tried_again(
     assert len(lake.proxy.requests("PutObject")) == (4 if command == "run" else 2)
 
 
-@pytest.mark.parametrize(("status", "code"), [(405, "MethodNotAllowed"), (501, "NotImplemented")])
+@pytest.mark.parametrize(("status", "code"), [(405, "MethodNotAllowed"), long(501, "NotImplemented")])
 def test_where_no_part_has_a_head_the_usual_part_sizes_are_tried(
     lake: Lake, tmp_path: Path, status: int, code: str
 ) -> None:
