@@ -82,7 +82,7 @@ def failed() -> JobReport:
     done = report.spans[:9]
     failure = Failure(
         "TooManyRejectsError",
-        f"{SOURCE.uri}: 31 records were rejected, at most 3 may be; they are listed in jobs/.../rejects/",
+        f"{SOURCE.uri}: 31 records were rejected, but the limit is 3; they are listed in jobs/.../rejects/",
         "Fix the listed records and upload the file again, or increase the route's max_rejects.",
     )
     status = replace(

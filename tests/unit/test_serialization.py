@@ -250,7 +250,7 @@ def test_a_document_of_another_kind_or_a_later_form_is_refused(change: dict[str,
 def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
     plain = to_plain(Job(Source("b", "k", 1, "e"), Route("r", ("*",), "s3://x/"), Target("b", "k")))
     plain["target"] = {"bucket": "b", "table": "k"}
-    with pytest.raises(RequestRefusedError, match="none of"):
+    with pytest.raises(RequestRefusedError, match="is not of any of"):
         from_plain(Job, plain)
 
 

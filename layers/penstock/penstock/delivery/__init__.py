@@ -1,1 +1,1 @@
-"""Delivers one source: decode, parse, check, write. In one pass or one span."""
+"""Deliver one source or one span: decode, parse, check, write."""

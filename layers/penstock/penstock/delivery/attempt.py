@@ -15,11 +15,11 @@ from penstock.routes import Routes
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a job: the source pinned to ``head``, and what it must keep to.
+    """One attempt at a job: the source pinned to ``head``, and the attempt's limits.
 
     ``number`` counts attempts from 1. ``heartbeat`` is called with the progress. ``margin`` is the number of seconds to
-    keep in reserve. ``ended`` tells whether the job has ended without this attempt; then the attempt leaves nothing.
-    ``check_order`` raises YieldedError or SupersededError when the job of a newer version comes first. ``rereadable``:
+    keep in reserve. ``ended`` returns whether the job has ended without this attempt; then the attempt leaves nothing.
+    ``check_order`` raises YieldedError or SupersededError if the job of a newer version comes first. ``rereadable``:
     the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
     is called with the id of each multipart upload.
     """
@@ -38,17 +38,15 @@ class Attempt:
     record_upload: Callable[[str], None] = ignore_upload
 
     def check_publishing(self) -> None:
-        """Raises what keeps an attempt from publishing."""
+        """Raises an error if the attempt must not publish."""
         self.check_end()
         self.check_order()
 
     def check_end(self) -> None:
-        """Raises LeaseLostError when the job has ended."""
+        """Raises LeaseLostError if the job has ended."""
         if self.ended():
-            raise LeaseLostError(f"{self.job.source.uri}: this attempt comes after the end of its job")
+            raise LeaseLostError(f"{self.job.source.uri}: the job ended before this attempt")
 
 
 Delivery = Callable[[Attempt], Receipt]
-
-
-"""Carries one source to its destination, whole or not at all; raises PenstockError."""
+"""Delivers one source, completely or not at all; raises PenstockError."""

@@ -1,4 +1,4 @@
-"""Delivering one claimed source into a bucket."""
+"""Deliver one claimed source to a bucket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock.model.job import Receipt
 from penstock.model.object import Target
 from penstock.routes import check_target
 
-# A writer that changes the destination more often than this during one job conflicts with the job for good.
+# If another writer changes the destination more often than this during one job, the job fails.
 UPLOADS = 20
 
 
@@ -22,7 +22,7 @@ UPLOADS = 20
 class BucketDelivery:
     """Decodes a source into an object of a bucket. Memory: that of `pour`.
 
-    Where S3 refuses to complete the upload, all is sent again in a new one, if what is left of the time allows it.
+    If S3 refuses to complete the upload, a new upload sends all parts again, as long as the time left allows it.
     """
 
     objects: ObjectStore

@@ -1,4 +1,4 @@
-"""What a job has published itself: looked for before anything else can fail."""
+"""Find the object that a job has already published. This check comes before anything that can fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from penstock.model.object import ObjectHead, Target
 
 
 def own_result(objects: ObjectStore, job_id: str, target: Target | None, *, source: str, size: int) -> Receipt | None:
-    """What is known of a job's object, if it stands; ``source`` and ``size`` are those of what it was made from."""
+    """Return the receipt of a job's object, if it exists; ``source`` and ``size`` are those of the job's source."""
     head = objects.head(target.bucket, target.key) if target else None
     if head is None or head.metadata.get(MADE_BY) != job_id:
         return None
@@ -18,7 +18,7 @@ def own_result(objects: ObjectStore, job_id: str, target: Target | None, *, sour
 
 
 def _receipt(head: ObjectHead, source: str, size: int) -> Receipt:
-    """As far as the head of the object and the name of its source tell."""
+    """Create a receipt from the head of the object and the name of its source."""
     return Receipt(
         bytes_in=size,
         bytes_out=head.size,

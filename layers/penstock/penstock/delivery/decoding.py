@@ -1,6 +1,6 @@
 """source -> codec -> sink, within a deadline, a memory budget and the route's ceilings.
 
-Memory: two read chunks, two decoded steps and the sink's part buffers (limits.Budget), whatever the size.
+Memory: two read chunks, two decoded steps and the sink's part buffers (limits.Budget), for any size of source.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import ByteSource, Deadline
 
-# A ratio says nothing of a small file: 1 KiB of zeros is 43 bytes of gzip. Nobody is harmed below this.
+# The ratio of a small file means nothing: 1 KiB of zeros is 43 bytes of gzip. Below this size it is not checked.
 HARMLESS_BYTES = 64 * MIB
 
 
 class Decoding:
-    """A source being decoded: its pieces, and in ``trace`` and ``codec`` what is known of it so far."""
+    """Decodes a source. ``trace`` and ``codec`` hold what is known so far."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class Decoding:
         self._ceiling = ceiling(source, route)
 
     def pieces(self) -> Generator[bytes, None, None]:
-        """Decoded bytes of the only member in order, at most ``budget.step`` at once.
+        """Yield the decoded bytes of the only member in order, at most ``budget.step`` at once.
 
-        Raises BadDocumentError where the source has more than one member, and what `members` raises.
+        Raises BadDocumentError if the source has more than one member, and the errors of `members`.
         """
         with closing(self.members()) as members:
             for member, pieces in members:
@@ -62,16 +62,16 @@ class Decoding:
                 yield from pieces
 
     def members(self) -> Generator[tuple[Member, Iterator[bytes]], None, None]:
-        """The members of the source in order, each with its decoded bytes. Read each to its end before the next.
+        """Yield the members of the source in order, each with its decoded bytes. Read each to its end before the next.
 
         Raises BadSourceError with the byte offset, ExpansionLimitError at the route's ceiling, TimeLimitError when
-        only ``margin`` seconds are left, and what the source raises.
+        only ``margin`` seconds are left, and the errors of the source.
         """
         with closing(self._content.chunks()) as chunks:
-            head, whole = peek(self._in_time(chunks), HEAD)
+            head, content = peek(self._in_time(chunks), HEAD)
             codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
             self.codec = codec.name
-            yield from codec.members(self._decoded(codec, whole))
+            yield from codec.members(self._decoded(codec, content))
 
     def _decoded(self, codec: Codec, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for piece in codec.decode(chunks, self.trace, self._budget.step):
@@ -81,27 +81,27 @@ class Decoding:
             yield piece
 
     def check_time(self) -> None:
-        """Raises TimeLimitError when there is a deadline and only the margin is left of it."""
+        """Raises TimeLimitError if only the margin is left until the deadline."""
         if self._deadline and self._deadline.remaining() <= self._margin:
             raise TimeLimitError(
-                f"{self._source.uri}: too long for one invocation: {self.trace.consumed:,} of {self._source.size:,} "
-                f"bytes were read ({self.trace.produced:,} decoded) when time ran out"
+                f"{self._source.uri}: the time limit was reached after {self.trace.consumed:,} of "
+                f"{self._source.size:,} bytes ({self.trace.produced:,} decoded)"
             )
 
     def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """A source may decode to nothing for long (empty members): time is looked at for every chunk as well."""
+        """Check the time for every chunk as well: a source may decode to nothing for long (empty members)."""
         for chunk in chunks:
             self.check_time()
             yield chunk
 
 
 def ceiling(source: Source, route: Route) -> int:
-    """Most decoded bytes that a route allows a source."""
+    """Return the maximum of decoded bytes that a route allows for a source."""
     return min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
 
 
 def too_large(source: Source, route: Route, consumed: int) -> ExpansionLimitError:
-    """The error for a source that has passed its ceiling by the time that ``consumed`` of its bytes are read."""
+    """Return the error for a source that has exceeded its ceiling after ``consumed`` bytes."""
     return ExpansionLimitError(
         f"{source.uri}: {source.size:,} bytes decode to more than {ceiling(source, route):,}, "
         f"the ceiling of route {route.name!r} (max_ratio {route.max_ratio:g}, "
@@ -122,13 +122,12 @@ def pour(
     before_publishing: Callable[[], None] = lambda: None,
     stored: int | None = None,
 ) -> Receipt:
-    """Decode a whole source into an entered sink and publish it.
+    """Decode a complete source into an open sink and publish it.
 
-    ``margin`` is the seconds to keep for clearing up. ``heartbeat`` hears of progress after every step. What
-    ``before_publishing`` raises keeps the object from being published. ``stored`` is the CRC32 of the source, where S3
-    has it: it proves a copy. Raises BadSourceError with the source's name and
-    offset, ExpansionLimitError at the route's ceiling, TimeLimitError before time runs out, and what source and sink
-    raise.
+    ``margin`` is the number of seconds to keep for cleanup. ``heartbeat`` is called with the progress after every step.
+    An error of ``before_publishing`` prevents the publication. ``stored`` is the CRC32 of the source, if S3 has it; it
+    proves a copy. Raises BadSourceError with the source's name and offset, ExpansionLimitError at the route's ceiling,
+    TimeLimitError before the time is over, and the errors of source and sink.
     """
     decoding = Decoding(source, content, route, budget, deadline=deadline, margin=margin)
     trace = decoding.trace
@@ -153,7 +152,7 @@ def pour(
 
 @contextmanager
 def naming(source: Source) -> Iterator[None]:
-    """Codecs and parsers know offsets only: their errors get the source's name here."""
+    """Add the source's name to errors of codecs and parsers, which only know offsets."""
     try:
         yield
     except BadSourceError as error:
@@ -162,7 +161,7 @@ def naming(source: Source) -> Iterator[None]:
 
 
 def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:
-    """The first ``size`` bytes (fewer if there are no more), and all of the chunks again."""
+    """Return the first ``size`` bytes (fewer if there are no more), and an iterable of all chunks."""
     first: list[bytes] = []
     have = 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""The chunk that a database is working on, while the next one is made."""
+"""The chunk that a database is loading while the next one is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class PendingChunk:
-    """The one chunk that the database is working on. Left in any way, it is waited for: it is in, or it is not."""
+    """The chunk that the database is loading. The exit waits for it, also after an error, so its result is known."""
 
     def __init__(self) -> None:
         self._pending: Callable[[], None] | None = None
@@ -19,11 +19,11 @@ class PendingChunk:
         self.settle()
 
     def begin(self, pending: Callable[[], None]) -> None:
-        """Remember how to wait for a chunk that was submitted."""
+        """Set the function that waits for a submitted chunk."""
         self._pending = pending
 
     def settle(self) -> None:
-        """Wait for it."""
+        """Wait for the chunk, if there is one."""
         pending, self._pending = self._pending, None
         if pending:
             pending()

@@ -1,4 +1,4 @@
-"""What a delivery needs: objects to read and write, and a place for rejected records."""
+"""The ports of a delivery: objects to read and write, and a log of rejected records."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from penstock.model.source import ByteSource
 
 
 class ObjectReader(Protocol):
-    """Reads small objects whole. Used by several threads at once."""
+    """Reads complete small objects. Used by several threads at once."""
 
     def read(self, source: Source) -> bytes:
-        """The bytes of a source, ``source.size`` of them, if it is still what stands under its key.
+        """Return the ``source.size`` bytes of a source that is still the current object.
 
-        Raises SourceGoneError and SourceChangedError when it is not, and ServiceUnavailableError.
+        Raises SourceGoneError and SourceChangedError if it is not, and ServiceUnavailableError.
         """
 
 
 class ObjectStore(Protocol):
-    """The objects of S3, as far as a job needs them."""
+    """The objects of S3, for jobs."""
 
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
-        """What stands under a key now (or one version of it); None where nothing does."""
+        """Return the head of an object (or of one version of it), or None if it does not exist."""
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
-        """Read a source, or its bytes ``start`` to ``end``, pinned to its version id or else its ETag."""
+        """Read a source, or its bytes ``start`` to ``end``, pinned to its version id, otherwise to its ETag."""
 
     def open_sink(
         self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
     ) -> BucketSink:
         """Start an object. Nothing is created before the first part is full or the object is published.
 
-        ``created`` hears the id of a multipart upload before the first of its parts is sent.
+        ``created`` is called with the id of a multipart upload before its first part is sent.
         """
 
     def sweep(self, target: Target) -> None:
-        """Abort every open upload to this very key: what dead attempts left behind."""
+        """Abort every open upload to exactly this key, which dead attempts have left."""
 
 
 class RejectLog(Protocol):
-    """Where rejected records are kept for whoever mends them: JSON Lines, in files of a chunk each."""
+    """Stores rejected records for correction: JSON Lines, one file per chunk."""
 
     def folder(self, job_id: str) -> str:
-        """The URI of the folder that holds the rejects of a job."""
+        """Return the URI of the folder with the rejects of a job."""
 
     def write(self, job_id: str, name: str, rejects: Sequence[Reject]) -> str:
-        """Keep rejects under a name, which may be written again; answers the URI of the folder of the job."""
+        """Write rejects to a file, or replace it; return the URI of the job's folder."""

@@ -1,4 +1,4 @@
-"""Any range of a source, by requests to its store."""
+"""Read ranges of a source from its store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock.model.object import Source
 
 @dataclass(frozen=True, slots=True)
 class SourceRanges:
-    """A source that is read in ranges, each pinned to the same version. Implements ``RangeReader``."""
+    """Reads ranges of a source, all pinned to the same version. Implements ``RangeReader``."""
 
     objects: ObjectStore
     source: Source
@@ -21,5 +21,5 @@ class SourceRanges:
         return self.source.size
 
     def read(self, start: int, end: int) -> Generator[bytes, None, None]:
-        """Bytes ``start`` to ``end``, in one request."""
+        """Read bytes ``start`` to ``end``, in one request."""
         return self.objects.open_source(self.source, start=start, end=end).chunks()

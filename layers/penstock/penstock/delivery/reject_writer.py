@@ -1,4 +1,4 @@
-"""The rejects of one load: written to the log, and counted against what the route allows."""
+"""Write the rejects of one load to the log, and compare their number with the route's limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penstock.tables import Allowance
 class RejectWriter:
     """Writes the rejects of one span of a job; span 0 is the whole source. ``folder`` is the URI of the job's rejects.
 
-    The name of a file says the span and the chunk, so an attempt that loads a chunk again replaces its file.
+    The name of a file contains span and chunk, so an attempt that loads a chunk again replaces its file.
     """
 
     log: RejectLog
@@ -38,11 +38,11 @@ class RejectWriter:
             )
 
     def spare(self, rejects: int, records: int | None = None) -> int | None:
-        """How many more rejects the route allows; None while that is not known."""
+        """Return how many more rejects the route allows; None while that is not known."""
         return Allowance(self.plan.max_rejects).spare(rejects, records)
 
     def check(self, rejects: int, records: int | None = None) -> None:
-        """Raises TooManyRejectsError when the route does not allow so many rejects.
+        """Raises TooManyRejectsError if the route does not allow so many rejects.
 
         A share is checked only against all ``records`` of the source.
         """
@@ -50,8 +50,8 @@ class RejectWriter:
             raise self.too_many(rejects, records)
 
     def too_many(self, rejects: int, records: int | None = None) -> TooManyRejectsError:
-        """The error for so many rejects."""
+        """Return the error for too many rejects."""
         limit = Allowance(self.plan.max_rejects).passed(rejects, records)
         return TooManyRejectsError(
-            f"{self.job.source.uri}: {rejected(rejects)}, at most {limit} may be; they are listed in {self.folder}"
+            f"{self.job.source.uri}: {rejected(rejects)}, but the limit is {limit}; they are listed in {self.folder}"
         )

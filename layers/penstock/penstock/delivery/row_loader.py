@@ -1,7 +1,7 @@
-"""Loading records into a table sink, chunk by chunk: parser -> rows -> chunks, each committed with its ledger entry.
+"""Load records into a table sink by chunks: parser -> rows -> chunks, each committed with its ledger entry.
 
-A whole source and a span of a large job are loaded by the same loop. One chunk is made while the database works on the
-chunk before it. Memory: two batches of records, each some ten times ``batch_bytes``.
+The same loop loads a complete source and a span of a large job. One chunk is built while the database loads the
+previous one. Memory: two batches of records, each about ten times ``batch_bytes``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from penstock.tables import ChunkBuilder, Form, check_paths, gc_deferred, single
 
 @dataclass(slots=True)
 class RowLoader:
-    """Loads one span, or a whole source, behind the chunks that the ledger knows.
+    """Loads one span or a complete source, after the chunks that are in the ledger.
 
-    ``resume`` is what the sink answered when the load began; ``reached`` is where the load is now. ``check`` is called
-    before each chunk is sent, and raises what keeps it from being sent. ``heartbeat`` is called after each chunk that
-    is committed. ``is_all``: the load holds all records of the source.
+    ``resume`` is the result of the sink's ``begin``; ``reached`` is the current position of the load. ``check`` is
+    called before each chunk is sent, and raises an error to prevent it. ``heartbeat`` is called after each committed
+    chunk. ``is_all``: the load holds all records of the source.
     """
 
     sink: TableSink
@@ -49,12 +49,12 @@ class RowLoader:
         return self.reached.chunk > self.resume.chunk
 
     def load(self, pieces: Iterable[bytes], within: Within | None = None) -> Resume:
-        """Load the records of the decoded pieces; answers what is loaded now, earlier attempts included.
+        """Load the records of the decoded pieces; return the total of this and all earlier attempts.
 
-        ``within`` says where a span begins. Raises TooManyRejectsError as soon as the load has more rejects than the
-        route allows, and what the parser, ``check`` and the sink raise.
+        ``within`` describes the start of a span. Raises TooManyRejectsError as soon as the load has more rejects than
+        the route allows, and the errors of the parser, ``check`` and the sink.
         """
-        # An attempt may have died after it committed a chunk and before it wrote what the database refused of it.
+        # An attempt may have died after it committed a chunk and before it wrote the database's rejects.
         self.rejects.write(f"{self.resume.chunk - 1:06d}-refused", self.resume.refused)
         builder = ChunkBuilder(self.plan, self.form)
         self.reached = replace(self.resume, fields=self.resume.fields_with(builder.fields))
@@ -80,7 +80,7 @@ class RowLoader:
         return self.reached
 
     def _checked(self, chunk: Chunk, *, all_records: bool) -> Chunk:
-        """The chunk, with the number of rejects that the database may still add. ``all_records``: there is no other
+        """Return the chunk with the number of rejects that the database may still add. ``all_records``: it is the only
         chunk, so a share of rejects and the paths of columns can be checked before anything is loaded."""
         rejects = self.reached.rejects + chunk.rejects
         records = chunk.records if all_records else None

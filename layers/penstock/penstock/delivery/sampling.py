@@ -1,4 +1,4 @@
-"""The first records of a source: the columns of tables by them, or what is wrong with them where none is good."""
+"""Infer the columns of tables from the first records of a source, or explain why none of the records is good."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from penstock.model.record import Batch
 from penstock.model.table import TablePlan
 from penstock.tables import Allowance, complete, tables_of, without_impossible_names
 
-# What columns are inferred from: the same bytes whatever the function's memory, so that a retry infers the same.
+# Columns are inferred from this many bytes for any memory size, so that a retry infers the same columns.
 SAMPLE_BYTES = 1 * MIB
-SAMPLES = 64  # at most, where all that is in one is rejected
-# How the log of rejects names those of a sample: as the first chunk of the first span does.
+SAMPLES = 64  # the maximum, if all records of the earlier samples are rejected
+# The name of a sample's rejects in the log: that of the first chunk of the first span.
 LISTED = "00000-000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Reads the source of a job from its beginning, each time that it has to."""
+    """Reads samples of a job's source, each time from its beginning."""
 
     job: Job
     decoding: Callable[[], Decoding]
@@ -35,7 +35,7 @@ class Sampler:
     workbook: WorkbookLimits
 
     def complete(self, plan: TablePlan) -> TablePlan:
-        """The plan with all columns. Raises TooManyRejectsError where no record is good, and InvalidTableError."""
+        """Return the plan with all columns. Raises TooManyRejectsError if no record is good, and InvalidTableError."""
         sample = self._sample(plan.parse)
         if sample and not sample.rows:
             self._refuse_hopeless(plan, sample)
@@ -46,7 +46,7 @@ class Sampler:
 
     @contextmanager
     def explaining(self, plan: TablePlan) -> Iterator[None]:
-        """Where no good record has shown a table's columns, an error of that table also says why none is good."""
+        """Add to errors of a table without known columns why none of the records is good."""
         try:
             yield
         except (DestinationMissingError, InvalidTableError) as error:
@@ -58,7 +58,7 @@ class Sampler:
             raise
 
     def _sample(self, options: ParseOptions) -> Batch | None:
-        """The first records; where all are rejected, those behind them. None of an empty file."""
+        """Return the first records, or later ones if all of them are rejected; None for an empty file."""
         with closing(self.decoding().pieces()) as pieces:
             batches = parse(pieces, options, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
             samples = map(without_impossible_names, islice(batches, SAMPLES))
@@ -66,7 +66,7 @@ class Sampler:
             return first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
 
     def _refuse_hopeless(self, plan: TablePlan, sample: Batch) -> None:
-        """Raises TooManyRejectsError where the rejects of the sample alone are too many."""
+        """Raises TooManyRejectsError if the rejects of the sample exceed the limit."""
         rejects = sample.rejects
         if Allowance(plan.max_rejects).passed(len(rejects), len(rejects)):
             raise TooManyRejectsError(
@@ -74,7 +74,7 @@ class Sampler:
             )
 
     def _advice(self, options: ParseOptions, sample: Batch) -> str:
-        """What to do about it. The lines of header and first record are counted, for blank ones are passed over."""
+        """Return what to do. The lines of header and first record are counted, because blank lines are skipped."""
 
         def lines() -> tuple[int, int]:
             with closing(self.decoding().pieces()) as pieces:
@@ -83,7 +83,7 @@ class Sampler:
         return advice(options, sample.names, sample.rejects, lines)
 
     def _hopeless(self, sample: Batch) -> str:
-        """Why none of the first records is good; they are listed."""
+        """Log the rejects and return why none of the first records is good."""
         folder = self.rejects.write(self.job.id, LISTED, sample.rejects)
         few = "the only record is not good" if sample.count == 1 else ""
         many = f"none of the first {sample.count:,} records is good"

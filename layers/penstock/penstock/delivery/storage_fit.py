@@ -1,4 +1,4 @@
-"""Beginning a load: the plan's columns become those of the tables, whoever has made them."""
+"""Begin a load with the plan's columns fitted to the existing tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from penstock.tables import fit_to_storage, tables_of
 
 
 def begin_fitted(sink: TableSink, plan: TablePlan) -> tuple[TablePlan, Resume]:
-    """What ``sink.begin`` does, with the plan fitted to the tables; answers that plan too.
+    """Call ``sink.begin`` with the plan fitted to the tables; also return that plan.
 
-    A table that is missing may be made by `begin`, or meanwhile by another load that has seen another sample.
+    `begin` may create a missing table. Another load with another sample may also have created it meanwhile.
     """
     fitted = fit_to_storage(plan, sink.storages(plan))
     resume = sink.begin(fitted)

@@ -1,4 +1,4 @@
-"""Delivering one claimed source into tables: source -> codec -> parser -> rows -> chunks.
+"""Deliver one claimed source to tables: source -> codec -> parser -> rows -> chunks.
 
 Memory: that of reading and decoding (limits.Budget), and that of `RowLoader`.
 """
@@ -42,9 +42,9 @@ from penstock.tables import (
 
 @dataclass(frozen=True, slots=True)
 class TableDelivery:
-    """Carries the records of a source into the tables of its route's plan.
+    """Delivers the records of a source to the tables of its route's plan.
 
-    ``open_sink`` makes the sink of one job; ``form`` is what it wants rows in.
+    ``open_sink`` opens the sink of a job; ``form`` is the form of the sink's rows.
     """
 
     objects: ObjectStore
@@ -55,11 +55,11 @@ class TableDelivery:
     workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
 
     def __call__(self, attempt: Attempt) -> Receipt:
-        """Load what the ledger does not know yet, then finish.
+        """Load the chunks that are not in the ledger, then finish.
 
-        What an attempt has committed stays, and the next one resumes behind it. So an attempt that runs out of time
-        returns the message to the queue (NotEnoughTimeError), unless nothing at all was committed. A permanent failure
-        drops what is staged; its message says which chunks are in.
+        Committed chunks stay, and the next attempt resumes after them. So an attempt that runs out of time returns the
+        message to the queue (NotEnoughTimeError), unless nothing was committed. A permanent failure drops staged rows;
+        its message names the committed chunks.
         """
         with naming(attempt.job.source):
             sampled = self.plan(attempt)
@@ -74,7 +74,7 @@ class TableDelivery:
                 return self._deliver(attempt, sink, plan, resume)
 
     def ended(self, job: Job) -> Receipt | None:
-        """The receipt of a job that an earlier attempt has loaded to its end; None if no end is noted.
+        """Return the receipt of a job that an earlier attempt has completed; None if no end is recorded.
 
         The earlier attempt may have died before it recorded the success.
         """
@@ -111,8 +111,8 @@ class TableDelivery:
                 raise NotEnoughTimeError(f"{error.message}; {_committed(plan, loader.reached).summary}") from error
             raise
         except PermanentError as error:
-            # Where dropping fails now, the next attempt meets this error again and drops what is staged.
-            with noting(error, "what is staged could not be dropped", PermanentError):
+            # If the drop fails now, the next attempt meets this error again and drops the staged rows.
+            with noting(error, "the staged rows could not be dropped", PermanentError):
                 sink.abort()
             committed = _committed(plan, loader.reached)
             error.add_note(committed.summary)
@@ -121,7 +121,7 @@ class TableDelivery:
         return _receipt(attempt.job, plan, decoding, loaded, rejects.folder)
 
     def plan(self, attempt: Attempt) -> TablePlan:
-        """The route's plan with its format chosen and its columns known: declared, or inferred from a sample."""
+        """Return the route's plan with its format, and its columns, declared or inferred from a sample."""
         plan = attempt.job.need_plan()
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
         if all(table.columns for table in tables_of(plan)):
@@ -136,15 +136,15 @@ class TableDelivery:
         return Sampler(attempt.job, partial(self.decoding, attempt), self.rejects, self.workbook)
 
     def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
-        """The options of a JSON document whose records lie under a path need one pass over the source before: of
-        repeated keys, the last one counts."""
+        """Settle the options of a JSON document with a path to its records. This reads the source once before the
+        load: of repeated keys, the last one counts."""
         if is_settled(options):
             return options
         with closing(self.decoding(attempt).pieces()) as pieces:
             return settle(pieces, options)
 
     def decoding(self, attempt: Attempt) -> Decoding:
-        """The source of an attempt, to be decoded from its beginning."""
+        """Start to decode the source of an attempt from its beginning."""
         source = attempt.job.source
         content = self.objects.open_source(source)
         return Decoding(
@@ -153,7 +153,7 @@ class TableDelivery:
 
 
 class _SourceProgress:
-    """How many bytes of the source the committed chunks cover."""
+    """Tracks how many bytes of the source the committed chunks cover."""
 
     def __init__(self, attempt: Attempt, decoding: Decoding) -> None:
         self._attempt = attempt
@@ -162,7 +162,7 @@ class _SourceProgress:
         self._acknowledged = 0
 
     def pieces(self) -> Generator[bytes, None, None]:
-        """The decoded pieces. How far the source was read for each is kept until its records are committed."""
+        """Yield the decoded pieces, and keep the source offset of each until its records are committed."""
         trace = self._decoding.trace
         with closing(self._decoding.pieces()) as pieces:
             for piece in pieces:
@@ -170,14 +170,14 @@ class _SourceProgress:
                 yield piece
 
     def check(self) -> None:
-        """Raises TimeLimitError when time runs out, and LeaseLostError when the job has ended."""
+        """Raises TimeLimitError if the time is over, and LeaseLostError if the job has ended."""
         self._decoding.check_time()
         self._attempt.check_end()
 
     def heartbeat(self, reached: Resume) -> None:
         """Report the bytes of the source that are committed."""
         while self._marks and self._marks[0][0] <= reached.offset:
-            # A decoder that ends gives back the few bytes that it had looked ahead.
+            # At its end, a decoder gives back the few bytes that it has read ahead.
             self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
         self._attempt.heartbeat(
             Progress(self._acknowledged, reached.offset, reached.rows, reached.rejects, reached.dropped)
@@ -185,8 +185,8 @@ class _SourceProgress:
 
 
 def _with_move(loaded: Resume, sink: TableSink, plan: TablePlan, rejects: RejectWriter) -> Resume:
-    """The counts after the rows of a staged load were moved into the table: only the move shows what the table refuses
-    or drops. Raises TooManyRejectsError; then no row is in the table."""
+    """Return the counts after the move of staged rows into the table, which may refuse or drop some of them. Raises
+    TooManyRejectsError; then no row is in the table."""
     if not is_staged(plan):
         return loaded
     moved = sink.moved()
@@ -198,7 +198,7 @@ def _with_move(loaded: Resume, sink: TableSink, plan: TablePlan, rejects: Reject
 
 
 def _committed(plan: TablePlan, reached: Resume) -> Committed:
-    """Which records of the job are in the tables."""
+    """Describe which records of the job are in the tables."""
     if not reached.chunk:
         return Committed(plan, "", reached.rows)
     records = f"records 1 to {reached.row - 1:,}, {counted(reached.rows, 'row')}"
@@ -206,7 +206,7 @@ def _committed(plan: TablePlan, reached: Resume) -> Committed:
 
 
 def _receipt(job: Job, plan: TablePlan, decoding: Decoding, loaded: Resume, reject_folder: str) -> Receipt:
-    """The receipt of a load that is finished."""
+    """Create the receipt of a completed load."""
     trace = decoding.trace
     warnings = tuple(trace.warnings)
     if loaded.rejects:
