@@ -14,7 +14,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
-from penstock.aws.whole_responses import refuse_cut_responses
+from penstock.aws.truncated_responses import refuse_truncated_responses
 
 
 class AwsSession(Session):
@@ -28,7 +28,7 @@ class AwsSession(Session):
         paths = self.get_component("data_loader").search_paths
         models = _Models(paths, file_loader=_Files(), include_default_search_paths=False)
         self.register_component("data_loader", models)
-        refuse_cut_responses(self.register)
+        refuse_truncated_responses(self.register)
 
     def client(self, service: str, **parameters: Any) -> Any:
         """Create a client of one service, as boto3's sessions do. Parameters: see ``Session.create_client``."""

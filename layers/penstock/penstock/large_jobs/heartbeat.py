@@ -1,4 +1,4 @@
-"""How far a unit of an execution is, told while it goes on: a span, a piece of a survey, an index pass."""
+"""Reports the progress of a unit of an execution while it runs: a span, a piece of a survey, an index pass."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from penstock.large_jobs.ports import ExecutionStore
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
 
-# Often enough for somebody who watches; 10,000 workers make 2,000 writes a second, each to an item of 32 of them.
+# Frequent enough to watch. 10,000 workers then make 2,000 writes a second; 32 workers share an item.
 HEARTBEAT_SECONDS = 5.0
-# Who has just begun to watch sees that something moves.
+# The first progress appears soon after the start.
 FIRST_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class UnitHeartbeat:
-    """Notes the progress that it is called with: after ``first`` seconds, then every ``every`` seconds."""
+    """Records the progress that it is called with: after ``first`` seconds, then every ``every`` seconds."""
 
     executions: ExecutionStore
     execution: str
@@ -31,7 +31,7 @@ class UnitHeartbeat:
     _last: float = field(init=False)
 
     def __post_init__(self) -> None:
-        # A unit that is done by then needs no write but that of its receipt.
+        # A unit that is done earlier only writes its receipt.
         self._last = self.clock() - self.every + self.first
 
     def __call__(self, progress: Progress) -> None:
@@ -41,5 +41,5 @@ class UnitHeartbeat:
         try:
             self.executions.record_progress(self.execution, self.stage, self.unit, progress)
         except ServiceUnavailableError:
-            # The work is worth more than its progress, which the next heartbeat notes.
+            # A failed heartbeat must not stop the work. The next heartbeat records the progress.
             return

@@ -1,4 +1,4 @@
-"""`index`: a stretch of the pass over a compressed source, or the survey of one piece of a plain one."""
+"""`index`: one invocation of the pass over a compressed source, or the survey of one piece of a plain source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from penstock.model.source import Deadline
 
 @dataclass(frozen=True, slots=True)
 class IndexStep:
-    """Counts what a plan needs to know, as far as the time reaches. ``margin`` in seconds."""
+    """Finds the boundaries that a plan needs, until time runs out. ``margin`` is in seconds."""
 
     objects: ObjectStore
     files: WorkFiles
@@ -32,7 +32,7 @@ class IndexStep:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
-        """Go on with the index, or survey the piece ``item`` where there is one; answers whether it is done."""
+        """Resume the index, or survey the piece ``item``, if given. Returns whether it is done."""
         folder = JobFolder(self.files, job_id)
         spec = folder.get(JobSpec, JOB_SPEC)
         job = spec.job
@@ -41,13 +41,13 @@ class IndexStep:
         heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds)
         with naming(job.source):
             if piece is not None:
-                surveying.answer(self.objects, folder, piece, heartbeat)
+                surveying.survey_piece(self.objects, folder, piece, heartbeat)
                 self.executions.record_progress(execution, Stage.READ, unit, Progress(piece.end - piece.start))
                 return {"done": True}
             codec = codec_of(self.objects, spec, self.sizes)
             index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
-            stretch = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
-            done = stretch.run()
+            index_pass = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
+            done = index_pass.run()
             if done:
                 self.executions.record_progress(execution, Stage.READ, unit, Progress(job.source.size))
             return {"done": done}

@@ -1,6 +1,7 @@
-"""`plan`: looks at what there is of a job, and says what comes next: index, survey, work or sequence.
+"""`plan`: checks the files of a job, and returns the next step: index, survey, work or sequence.
 
-Called again after each of them. Whatever it decides it leaves in the job's folder, once: a second call finds it.
+It is called again after an index, a survey, or a completion that S3 refused. It writes its decision to the job's folder
+once: a second call finds it.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ from penstock.model.span import Entry, Span
 from penstock.routes import Routes, check_target
 from penstock.tables import is_staged
 
-# As long as the machine's own limit: an execution that dies without a word is given up then.
+# The time limit of the state machine: an execution that dies silently is given up then.
 EXECUTION_SECONDS = 7 * 86_400.0
 
-# A worker may be this much slower than its estimate before a span is too long for it.
-_HASTE = 4
-# However little time there is: below, entering a span costs more than its bytes.
-_LEAST = 16 * MIB
+# A worker may be this many times slower than its estimate before a span takes too long.
+SAFETY_FACTOR = 4
+# A smaller span costs more for its start than for its bytes, however little time is left.
+SMALLEST_SPAN = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a plan goes by. ``workers`` carry a span each; 0 leaves ``span_bytes`` and ``index_spacing`` to it.
+    """The sizes for a plan. ``workers`` load one span each. ``span_bytes`` and ``index_spacing`` are computed if 0.
 
-    ``memory`` is a worker's, in bytes. ``part_bytes`` are those of a part, unless there would be too many.
+    ``memory`` is that of a worker, in bytes. ``part_bytes`` is the part size, unless there would be too many parts.
     """
 
     budget: Budget
@@ -65,24 +66,24 @@ class Sizes:
     part_bytes: int = PART
 
     def part(self, total: int) -> int:
-        """Bytes of a part. Raises OutputTooLargeError."""
+        """Return the bytes of a part. Raises OutputTooLargeError."""
         return part_size(total, self.budget, least=self.part_bytes)
 
     def span(self, total: int, codec: str, seconds: float, *, parsed: bool) -> int:
-        """Decoded bytes of a span, of which a worker has so many ``seconds``: a quarter of them should do."""
+        """Return the decoded bytes of a span. It should take a worker a quarter of ``seconds``."""
         if self.span_bytes:
             return self.span_bytes
-        fitting = int(bytes_per_second(codec, self.memory, parsed=parsed) * seconds / _HASTE)
-        return min(span_size(total, self.workers), max(fitting, _LEAST))
+        fitting = int(bytes_per_second(codec, self.memory, parsed=parsed) * seconds / SAFETY_FACTOR)
+        return min(span_size(total, self.workers), max(fitting, SMALLEST_SPAN))
 
     def spacing(self, size: int) -> int:
-        """Decoded bytes between two entries of an index."""
+        """Return the decoded bytes between two entries of an index."""
         return self.index_spacing or spacing(size)
 
 
 @dataclass(frozen=True, slots=True)
 class SpanPlanDraft:
-    """A plan and its spans. The plan does not yet say how many there are."""
+    """A plan and its spans. The plan does not yet have the number of spans."""
 
     plan: SpanPlan
     spans: Iterable[Span]
@@ -97,7 +98,7 @@ PlanTableSpans = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Decides how jobs are cut, and opens the upload that the spans of an execution fill."""
+    """Decides how jobs are split, and opens the upload that the spans of an execution fill."""
 
     objects: ObjectStore
     files: WorkFiles
@@ -109,10 +110,10 @@ class Planner:
     margin: float
 
     def __call__(self, job_id: str, execution: str, deadline: Deadline) -> dict[str, object]:
-        """What comes next, and where the Map finds its items.
+        """Return the next step, and the location of the Map's items.
 
-        Raises DestinationLoopError, ExpansionLimitError, OutputTooLargeError, and what reading the source and asking
-        the database raise.
+        Raises DestinationLoopError, ExpansionLimitError, OutputTooLargeError, and the errors of the source and of the
+        database.
         """
         folder = JobFolder(self.files, job_id)
         spec = folder.get(JobSpec, JOB_SPEC)
@@ -125,23 +126,23 @@ class Planner:
             if isinstance(decision, str):
                 phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
                 self.executions.start_phase(job_id, execution, phase, units=pieces_of(folder) or 1)
-                return self._answer(decision, folder.key(PIECES), self.sizes.workers)
+                return self._result(decision, folder.key(PIECES), self.sizes.workers)
             plan = _write(folder, self._within_ceiling(spec, decision), execution)
         if isinstance(plan, ObjectSpans):
             self._open_upload(spec, folder, execution, round_)
         self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
         self.executions.start_phase(job_id, execution, Phase.SPANS)
         is_ordered = isinstance(plan, TableSpans) and plan.ordered
-        return self._answer("sequence" if is_ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
+        return self._result("sequence" if is_ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
 
     def _within_ceiling(self, spec: JobSpec, draft: SpanPlanDraft) -> SpanPlanDraft:
-        """Raises ExpansionLimitError when the decoded source is larger than the route allows."""
+        """Raises ExpansionLimitError if the decoded source is larger than the route allows."""
         source, route = spec.job.source, spec.job.route
         if not isinstance(draft.plan, WholeSource) and draft.plan.total > ceiling(source, route):
             raise too_large(source, route, source.size)
         return draft
 
-    def _answer(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
+    def _result(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
         return {
             "next": following,
             "round": round_,
@@ -177,27 +178,27 @@ class Planner:
         return SpanPlanDraft(plan, cut_parts(at, total=plan.total, source_size=source.size, part=part, span=size))
 
     def _open_upload(self, spec: JobSpec, folder: JobFolder, execution: str, round_: int) -> None:
-        """Once for a round of an execution. Whoever comes second aborts its own, and takes the first one's."""
+        """Open one upload for a round of an execution. A concurrent second call aborts its own upload."""
         target, name = spec.job.need_object(), upload_name(execution, round_)
         if folder.find(Upload, name):
             return
         self.routes().refuse_loop(spec.job.route, spec.job.source, target)
         check_target(spec.job.route, target)
         content, warnings = describe(spec.job, target, spec.head)
-        ours = Upload(self.parts.create(target, content), warnings)
+        upload = Upload(self.parts.create(target, content), warnings)
         try:
-            self.executions.record_upload(spec.job.id, execution, ours.upload_id)
+            self.executions.record_upload(spec.job.id, execution, upload.upload_id)
         except PenstockError as error:
-            # Nobody else knows of it.
-            with noting(error, "its upload could not be aborted"):
-                self.parts.abort(target, ours.upload_id)
+            # No record names the upload.
+            with noting(error, "the upload could not be aborted"):
+                self.parts.abort(target, upload.upload_id)
             raise
-        if folder.put_once(Upload, name, ours) != ours:
-            self.parts.abort(target, ours.upload_id)
+        if folder.put_once(Upload, name, upload) != upload:
+            self.parts.abort(target, upload.upload_id)
 
 
 def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
-    """The codec of a job's source, by its first bytes. Raises CodecMismatchError, and what reading them raises."""
+    """Return the codec of a source, by its first bytes. Raises CodecMismatchError, and the errors of reading."""
     source = spec.job.source
     with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
         head, _ = peek(chunks, HEAD)
@@ -205,19 +206,19 @@ def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
 
 
 def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: Text | None = None) -> Index:
-    """The index of a source; ``text`` says how its records are told apart, where they are to be counted."""
+    """Return the index of a source. ``text`` describes how records are found, if they must be counted."""
     return Index(files, source, codec, sizes.spacing(source.size), text)
 
 
 def in_one_piece(plan: WholeSource, source: Source) -> SpanPlanDraft:
-    """The plan of a source that cannot be split, with its only span."""
+    """Return the plan of a source that cannot be split, with its only span."""
     return SpanPlanDraft(plan, [Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)])
 
 
 def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:
-    """The plan that an execution goes by: an earlier execution's, for its spans may be committed already.
+    """Return the existing plan for an execution, also that of an earlier one, because its spans may be committed.
 
-    A staged load is planned anew: the end of the earlier execution dropped what was staged, and what ingest had loaded.
+    A staged load is planned again: the end of the earlier execution dropped the staged rows, and those of ingest.
     """
     plan = folder.find_plan()
     if isinstance(plan, WholeSource | TableSpans) and plan.table_plan and plan.execution != execution:
@@ -226,7 +227,7 @@ def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:
 
 
 def _write(folder: JobFolder, draft: SpanPlanDraft, execution: str) -> SpanPlan:
-    """Write the manifest first, and the plan, which says that there is a manifest, last."""
+    """Write the manifest first, and the plan last: a plan implies that its manifest exists."""
     last = WHOLE
     lines = []
     for span in draft.spans:
@@ -242,7 +243,7 @@ def _write(folder: JobFolder, draft: SpanPlanDraft, execution: str) -> SpanPlan:
 
 
 def _numbered(plan: SpanPlan, count: int, execution: str) -> SpanPlan:
-    """The plan with the number of its spans."""
+    """Return the plan with the number of its spans."""
     if isinstance(plan, WholeSource):
         return replace(plan, execution=execution)
     return replace(plan, count=count, execution=execution)

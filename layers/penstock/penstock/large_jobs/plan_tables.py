@@ -61,10 +61,10 @@ class TableSpanPlanner:
         plan = TableSpans(codec, 0, source.size, preview.plan, preview.within)
         if codec != IDENTITY.name:
             return self._indexed(source, folder, plan, preview.text)
-        boundaries = surveying.collect(folder)
+        boundaries = surveying.read_boundaries(folder)
         if boundaries is None:
             piece = self.sizes.span(source.size, codec, seconds, parsed=True)
-            surveying.ask(folder, preview.text, size=source.size, piece=piece)
+            surveying.write_pieces(folder, preview.text, size=source.size, piece=piece)
             return "survey"
         return plan, boundaries
 
@@ -85,8 +85,8 @@ class TableSpanPlanner:
         plan, boundaries = counted
         resume = steps.take_over(spec.job.id, plan.table_plan, plan.total, seconds)
         size = self.sizes.span(plan.total, plan.codec, seconds, parsed=True)
-        begun = resume.offset > 0
-        first = (resume.offset, resume.row) if begun else (boundaries[0].entry.record, boundaries[0].entry.row)
+        has_loaded = resume.offset > 0
+        first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
         spans = list(
             cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.size, span=size)
         )
@@ -95,7 +95,7 @@ class TableSpanPlanner:
             return in_one_piece(WholeSource(plan.codec, plan.table_plan), spec.job.source)
         before = SpanReceipt.of_load(WHOLE, 0, resume.offset, resume)
         ordered = needs_order(plan.table_plan)
-        return SpanPlanDraft(replace(plan, before=before if begun else None, ordered=ordered), spans)
+        return SpanPlanDraft(replace(plan, before=before if has_loaded else None, ordered=ordered), spans)
 
 
 def ignore_progress(progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What large jobs need: work files, the state machine, its executions and an event bus."""
+"""The ports of large jobs: work files, the state machine, its executions and an event bus."""
 
 from __future__ import annotations
 
@@ -12,113 +12,119 @@ from penstock.model.span import SpanReceipt, Stored
 
 
 class WorkFiles(Protocol):
-    """The files that the steps of a job leave for each other in the work bucket, each whole or not there."""
+    """The files in the work bucket that the steps of a job exchange. Each is written completely or not at all."""
 
     @property
     def bucket(self) -> str: ...
 
     def read(self, key: str) -> bytes | None:
-        """A whole file; None where there is none."""
+        """Read a file; None if it does not exist."""
 
     def read_part(self, stored: Stored) -> bytes:
-        """Some bytes of a file, fewer where it ends before. Raises SourceGoneError where there is none."""
+        """Read some bytes of a file, fewer if it ends before. Raises SourceGoneError if it does not exist."""
 
     def write(self, key: str, data: bytes) -> None: ...
 
     def write_once(self, key: str, data: bytes) -> bytes:
-        """Write a file unless it is there; answers what then stands there."""
+        """Write a file unless it exists, and return the stored content."""
 
 
 class StateMachine(Protocol):
     """The state machine."""
 
     def describe(self, execution: str) -> Execution | None:
-        """How an execution stands; None where there is none of this name."""
+        """Return an execution; None if none has this name."""
 
     def start(self, execution: str, payload: str) -> bool:
-        """Start an execution, or find that it was started; False where one of this name has ended."""
+        """Start an execution, unless it runs already. Returns False if one of this name has ended."""
 
 
 class EventBus(Protocol):
-    """Where those who wait for a job hear of its end."""
+    """The bus for events about the end of jobs."""
 
     def put(self, kind: str, detail: Mapping[str, object]) -> None:
         """Publish one event of at most 256 KiB."""
 
 
 class ExecutionStore(Protocol):
-    """The jobs of the jobs table that executions of the state machine carry.
+    """The jobs in the jobs table that executions of the state machine process.
 
-    An execution's name fences out every other: each write is conditional on it and raises LeaseLostError.
+    Each write is conditional on the name of the execution, and raises LeaseLostError if another holder has the job.
     """
 
     def get(self, job_id: str) -> JobStatus | None:
-        """The record of a job, whoever has it."""
+        """Return the record of a job, regardless of its holder."""
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
-        """From a claim to an execution, which must confirm it within ``lease`` seconds."""
+        """Hand a claimed job to an execution, which must confirm it within ``lease`` seconds."""
 
     def hand_back(self, claim: Claim, execution: str, *, lease: float) -> None:
-        """Give a claim back that was handed over to an execution which will never begin."""
+        """Return a job to its claim, if the execution will never start."""
 
     def confirm(self, job_id: str, execution: str, *, lease: float) -> int:
-        """The execution has begun; it may take ``lease`` seconds. Answers its round. Raises LeaseLostError also when
-        the job has ended."""
+        """Record that the execution has started, with ``lease`` seconds for its work, and return its round.
+
+        Raises LeaseLostError also if the job has ended.
+        """
 
     def start_round(self, job_id: str, execution: str, round_: int) -> None:
-        """All spans are sent again, in round ``round_``, and progress begins anew; does nothing where it has begun."""
+        """Start round ``round_``, in which all spans are resent, and reset progress. A repeated call does nothing."""
 
     def job_state(self, job_id: str, execution: str) -> JobState:
-        """How the job stands for the steps of this execution: in their hands, or ended; FAILED once it is revoked.
+        """Return the state of the job for the steps of this execution; FAILED once the job is revoked.
 
-        Raises LeaseLostError where another has it.
+        Raises LeaseLostError if another holder has the job.
         """
 
     def revoke(self, job_id: str, execution: str) -> JobState:
-        """Take the job from the steps that are under way, so that only its end can be written; answers how it stands.
+        """Revoke the job from running steps, so that only its end can be written, and return its state before.
 
-        Raises LeaseLostError where another has it.
+        Raises LeaseLostError if another holder has the job.
         """
 
     def record_upload(self, job_id: str, execution: str, upload_id: str) -> None:
-        """Note a multipart upload that was opened for the job."""
+        """Record a multipart upload of the job."""
 
     def check_order(self, job: Job) -> None:
-        """As a `JobStore`."""
+        """Check the order, as a `JobStore` does."""
 
     def yield_to(self, job_id: str, execution: str, error: YieldedError) -> None:
-        """As a `JobStore`. For the steps of the execution the job then is WAITING."""
+        """Yield, as in a `JobStore`. For the steps of the execution, the job is then WAITING."""
 
     def forget_upload(self, job_id: str, upload_id: str) -> None:
-        """An upload has ended, whoever had opened it; also for a job that is not on record any more."""
+        """Remove an ended upload from the record of its job. A job without a record is no error."""
 
     def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
-        """Note how many spans there are, of together ``size`` bytes of the source."""
+        """Record the number of spans, and the bytes of the source."""
 
     def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
-        """Note when a phase began, the first time; of an index or a survey, also how many pieces it reads. Does nothing
-        for an execution that does not hold the job."""
+        """Record the first start of a phase and, for an index or a survey, the number of pieces it reads.
+
+        Does nothing for an execution that does not hold the job.
+        """
 
     def record_progress(self, execution: str, stage: Stage, unit: int, progress: Progress) -> None:
-        """Note how far a unit is: a span, a piece, or an index pass. It replaces what was noted before; a unit that is
-        done stays."""
+        """Record the progress of a unit: a span, a piece, or an index pass. It replaces the previous progress.
+
+        A unit that is done does not change.
+        """
 
     def record_receipt(self, job_id: str, execution: str, receipt: SpanReceipt, *, round_: int = 0) -> bool:
-        """Keep a span's receipt, and note that the span is done; False if there was a receipt.
+        """Store the receipt of a span, and record that the span is done. Returns False if a receipt exists.
 
-        Nothing is asked of the job: what an execution leaves that has lost it is read by nobody.
+        The holder of the job is not checked: receipts of an execution that has lost the job are never read.
         """
 
     def receipts(
         self, job_id: str, execution: str, spans: Sequence[int], *, round_: int = 0
     ) -> Mapping[int, SpanReceipt]:
-        """The receipts that there are, of these spans in a round."""
+        """Return the existing receipts of these spans in a round."""
 
     def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
-        """Note what went wrong in a step."""
+        """Record the error of a step."""
 
     def recorded_failure(self, job_id: str, execution: str) -> Failure | None:
-        """What was noted last."""
+        """Return the last recorded error."""
 
     def end(
         self,
@@ -129,4 +135,4 @@ class ExecutionStore(Protocol):
         receipt: Receipt | None = None,
         failure: Failure | None = None,
     ) -> bool:
-        """End the job in a final state; False if this execution has ended it before."""
+        """End the job in a final state. Returns False if this execution has already ended it."""

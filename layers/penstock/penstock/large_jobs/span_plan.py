@@ -1,4 +1,4 @@
-"""How the state machine delivers a job: the whole source at once, spans of an object, or spans of a table load.
+"""How the state machine delivers a job: the complete source at once, spans of an object, or spans of a table load.
 
 `plan` decides it once and writes it to the work bucket. Every later step reads it.
 """
@@ -84,7 +84,7 @@ SpanPlan = WholeSource | ObjectSpans | TableSpans
 class SpanPlanDocument:
     """A span plan as it is stored. Its fields are those of the first release, which every release reads.
 
-    ``spans`` is 0 for a whole source. ``plan`` is set for table jobs, and ``within`` where they have spans.
+    ``spans`` is 0 for a source that is not split. ``plan`` is set for table jobs, and ``within`` if they have spans.
     """
 
     codec: str

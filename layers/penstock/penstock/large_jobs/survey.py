@@ -26,7 +26,7 @@ class Piece:
     text: Text
 
 
-def ask(folder: JobFolder, text: Text, *, size: int, piece: int) -> None:
+def write_pieces(folder: JobFolder, text: Text, *, size: int, piece: int) -> None:
     """Write the list of pieces of ``piece`` bytes of a source of ``size`` bytes.
 
     An existing list stays: some of its pieces may be surveyed already.
@@ -41,7 +41,7 @@ def pieces_of(folder: JobFolder) -> int:
     return len((folder.files.read(folder.key(PIECES)) or b"").splitlines())
 
 
-def answer(objects: ObjectStore, folder: JobFolder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
+def survey_piece(objects: ObjectStore, folder: JobFolder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
     """Survey one piece, and write the result. Memory: that of reading, and of `survey`."""
     source = folder.get(JobSpec, JOB_SPEC).job.source
     with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
@@ -57,7 +57,7 @@ def _counted(chunks: Iterable[bytes], heartbeat: Callable[[Progress], None]) -> 
         heartbeat(Progress(read))
 
 
-def collect(folder: JobFolder) -> list[SpanBoundary] | None:
+def read_boundaries(folder: JobFolder) -> list[SpanBoundary] | None:
     """Return the boundaries at the starts of the pieces; None without pieces, or while a result is missing."""
     listed = folder.files.read(folder.key(PIECES))
     if listed is None:

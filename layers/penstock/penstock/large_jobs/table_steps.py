@@ -129,11 +129,11 @@ class TableSteps:
             )
             return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
 
-    def check_rejects(self, spec: JobSpec, plan: TablePlan, whole: Receipt) -> None:
+    def check_rejects(self, spec: JobSpec, plan: TablePlan, total: Receipt) -> None:
         """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""
-        RejectWriter(self.rejects, spec.job, plan).check(whole.rejects, whole.rows + whole.rejects + whole.dropped)
+        RejectWriter(self.rejects, spec.job, plan).check(total.rejects, total.rows + total.rejects + total.dropped)
 
-    def finish(self, spec: JobSpec, plan: TablePlan, whole: Receipt, *, holder: str) -> Loaded:
+    def finish(self, spec: JobSpec, plan: TablePlan, total: Receipt, *, holder: str) -> Loaded:
         """Make staged rows visible, and return the change of the counts. Nothing can be loaded afterwards.
 
         Raises LeaseLostError if the loaded rows were dropped, and TooManyRejectsError if the tables refuse too many of
@@ -145,13 +145,13 @@ class TableSteps:
             if not sink.begin(plan).chunk:  # not even the ledger entry of `take_over`
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: its loaded rows were dropped")
-            sink.finish(_total(whole))
+            sink.finish(_total(total))
             moved = sink.moved() if is_staged(plan) else Loaded(0)
         rejects = RejectWriter(self.rejects, spec.job, plan)
         rejects.write("moved", moved.rejects)
         if not moved.committed:
-            records = whole.rows + whole.rejects + whole.dropped
-            raise rejects.too_many(whole.rejects + len(moved.rejects), records)
+            records = total.rows + total.rejects + total.dropped
+            raise rejects.too_many(total.rejects + len(moved.rejects), records)
         return moved
 
     def ended(self, job_id: str) -> LoadEnd | None:
@@ -188,15 +188,15 @@ def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: floa
         )
 
 
-def _total(whole: Receipt) -> Resume:
+def _total(total: Receipt) -> Resume:
     """Return what all spans have loaded, in the form of a ledger entry."""
     return Resume(
-        chunk=whole.parts,
-        offset=whole.bytes_out,
-        row=1 + whole.rows + whole.rejects + whole.dropped,
-        rows=whole.rows,
-        rejects=whole.rejects,
-        dropped=whole.dropped,
+        chunk=total.parts,
+        offset=total.bytes_out,
+        row=1 + total.rows + total.rejects + total.dropped,
+        rows=total.rows,
+        rejects=total.rejects,
+        dropped=total.dropped,
     )
 
 

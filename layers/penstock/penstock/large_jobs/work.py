@@ -1,4 +1,4 @@
-"""`work`: one span, delivered and counted. Done again, it does no harm; counted already, it is not done again."""
+"""`work`: delivers one span, and records its receipt. A span with a receipt is not delivered again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from penstock.routes import Routes
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Delivers spans. ``deliveries`` are those of ingest, for a source that cannot be cut. Times are in seconds."""
+    """Delivers spans. ``deliveries`` are those of ingest, for a source that cannot be split. Times are in seconds."""
 
     objects: ObjectStore
     files: WorkFiles
@@ -55,37 +55,37 @@ class Worker:
     def __call__(
         self, job_id: str, execution: str, item: object, deadline: Deadline, round_: int = 0
     ) -> dict[str, object]:
-        """Deliver a span of the manifest, unless its receipt is there; without one, all that have none, in order, as
-        far as the time reaches. Answers whether it is done.
+        """Deliver a span of the manifest, unless it has a receipt. Returns whether the step is done.
 
-        Raises LeaseLostError when the job has ended, NotEnoughTimeError, and what sources and sinks raise.
+        Without ``item``, deliver all spans without receipts, in order, until time runs out. Raises LeaseLostError if
+        the job has ended, NotEnoughTimeError, and the errors of sources and sinks.
         """
         folder = JobFolder(self.files, job_id)
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
-        there = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
-        left = [span for span in spans if span.number not in there]
+        receipts = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
+        left = [span for span in spans if span.number not in receipts]
         for number, span in enumerate(left):
             try:
-                self._deliver_whole(_Task(folder, spec, plan, span, execution, round_, deadline))
+                self._deliver_and_record(_Task(folder, spec, plan, span, execution, round_, deadline))
             except NotEnoughTimeError:
                 if not number:
                     raise
                 return {"done": False}
         return {"done": True}
 
-    def _deliver_whole(self, task: _Task) -> None:
+    def _deliver_and_record(self, task: _Task) -> None:
         uri = task.spec.job.source.uri
-        # Not for parts of an upload, which is gone with its job: 10,000 workers would read the one item of it.
+        # Not for parts: the upload ends with its job, and 10,000 workers would read one item.
         if not isinstance(task.plan, ObjectSpans) and self._ended(task):
-            raise LeaseLostError(f"{uri}: span {task.span.number} comes after the end of its job")
+            raise LeaseLostError(f"{uri}: span {task.span.number} arrived after the end of its job")
         try:
             with naming(task.spec.job.source):
                 receipt = self._deliver(task)
         except PublishConflictError:
             if not isinstance(task.plan, ObjectSpans) or task.round_ >= UPLOADS:
                 raise
-            # Somebody has ended the upload. Finish will find no receipt, and that another round has begun.
+            # The upload has ended. `finish` will find that a receipt is missing, and that another round has started.
             self.executions.start_round(task.spec.job.id, task.execution, task.round_ + 1)
             return
         self.executions.record_receipt(task.spec.job.id, task.execution, receipt, round_=task.round_)
@@ -100,7 +100,7 @@ class Worker:
                 with closing(self._pieces(task)) as pieces:
                     receipt = self._load(task, spans, pieces, self._heartbeat(task))
             case _:
-                receipt = self._whole(task)
+                receipt = self._deliver_source(task)
         return replace(receipt, seconds=self.clock() - began, began=at)
 
     def _pieces(self, task: _Task) -> Generator[bytes, None, None]:
@@ -154,8 +154,8 @@ class Worker:
         )
         return SpanReceipt.of_load(span.number, span.bytes_in, span.size, loaded)
 
-    def _whole(self, task: _Task) -> SpanReceipt:
-        """The whole source, as ingest would, with all the time of an invocation."""
+    def _deliver_source(self, task: _Task) -> SpanReceipt:
+        """Deliver the complete source, as ingest would, with all the time of an invocation."""
         spec = task.spec
         attempt = Attempt(
             spec.job,
@@ -185,7 +185,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A span, and all that is known of its job."""
+    """A span, with its job, plan and execution."""
 
     folder: JobFolder
     spec: JobSpec

@@ -20,9 +20,9 @@ from penstock.aws.jobs_table.items import (
     status_of,
 )
 from penstock.aws.jobs_table.job_order import JobOrder
-from penstock.aws.jobs_table.noted_uploads import forget_upload, note_owner
 from penstock.aws.jobs_table.span_progress import SpanProgress, batch_get
 from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.jobs_table.upload_owners import forget_upload, record_owner
 from penstock.aws.retry import retrying
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
@@ -93,17 +93,17 @@ class DynamoExecutionStore:
 
     def start_round(self, job_id: str, execution: str, round_: int) -> None:
         numbers = (*PROGRESS, "spans_done", *map(phase_attribute, (Phase.SPANS, Phase.FINISH)))
-        begun = self._table.update(
+        started = self._table.update(
             job_key(job_id),
             {"updated_at": self._clock(), "round": round_, **dict.fromkeys(numbers, 0)},
             condition=f"{_OURS} AND (attribute_not_exists(#round) OR #round < :round)",
             values=_fence(execution) | {":round": round_},
         )
-        if begun is None and self._table.item(job_key(job_id)).get("attempt") != execution:
+        if started is None and self._table.item(job_key(job_id)).get("attempt") != execution:
             raise self._lost(job_id, execution)
 
     def record_upload(self, job_id: str, execution: str, upload_id: str) -> None:
-        note_owner(self._table, upload_id, job_id)
+        record_owner(self._table, upload_id, job_id)
         self._write(job_id, execution, {}, add={"uploads": frozenset([upload_id])})
 
     def job_state(self, job_id: str, execution: str) -> JobState:

@@ -231,7 +231,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
     )
 
 
-def afresh(now: float) -> Values:
+def reset_attributes(now: float) -> Values:
     """Return the attributes of a job that starts over: all counts and results are reset."""
     numbers = (*COUNTERS, "finished_at", "round", "aborts", "sends", "read_units", *map(phase_attribute, Phase))
     texts = ("execution", "yields_to")

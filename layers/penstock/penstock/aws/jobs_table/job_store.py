@@ -14,7 +14,16 @@ from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.aws.errors import translating
 from penstock.aws.jobs_table.attributes import typed
-from penstock.aws.jobs_table.items import JobsTable, Values, afresh, counted, delivered, described, job_key, status_of
+from penstock.aws.jobs_table.items import (
+    JobsTable,
+    Values,
+    counted,
+    delivered,
+    described,
+    job_key,
+    reset_attributes,
+    status_of,
+)
 from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.span_progress import SpanProgress
 from penstock.aws.jobs_table.time_index import ended_at, open_until
@@ -181,7 +190,7 @@ class DynamoJobStore:
             "attempts_limit": status.attempts + MAX_ATTEMPTS,
             **open_until(status.job_id, now + WAITING_SECONDS),
         }
-        return self._table.update_unchanged(status, fields | afresh(now), add={"redrives": 1})
+        return self._table.update_unchanged(status, fields | reset_attributes(now), add={"redrives": 1})
 
     def supersede(self, job_id: str, by: str) -> bool:
         now = self._clock()

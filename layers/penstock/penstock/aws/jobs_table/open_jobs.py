@@ -12,8 +12,8 @@ from penstock.aws.errors import translating
 from penstock.aws.jobs_table import time_index as job_index
 from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.aws.jobs_table.items import JobsTable, Values, described, job_key, status_of
-from penstock.aws.jobs_table.noted_uploads import owner_of
 from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.jobs_table.upload_owners import owner_of
 from penstock.model.job import Failure, Job
 from penstock.model.job_status import JobState, JobStatus
 

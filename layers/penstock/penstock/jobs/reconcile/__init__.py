@@ -1,1 +1,1 @@
-"""What finds jobs that nobody works on any more, and begins or ends them: the scheduled function `reconcile`."""
+"""The scheduled function `reconcile`: finds jobs that no attempt works on, and retries or ends them."""

@@ -14,7 +14,7 @@ def upload_key(upload_id: str) -> str:
     return f"upload#{upload_id}"
 
 
-def note_owner(table: JobsTable, upload_id: str, job_id: str) -> None:
+def record_owner(table: JobsTable, upload_id: str, job_id: str) -> None:
     """Record the job of an upload."""
     table.update(upload_key(upload_id), {"job": job_id})
 

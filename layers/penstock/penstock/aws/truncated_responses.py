@@ -20,7 +20,7 @@ _TIMEOUT = {
 }
 
 
-def refuse_cut_responses(register: Callable[[str, Callable[..., None]], object]) -> None:
+def refuse_truncated_responses(register: Callable[[str, Callable[..., None]], object]) -> None:
     """Let the clients of a session treat a truncated response as the error RequestTimeout.
 
     For protocols that Penstock does not use, IncompleteReadError is raised. ``register`` takes an event of botocore
