@@ -21,7 +21,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build docs bench faults audit fuzz clean
+.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build docs bench faults permission-removal audit fuzz night clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -105,6 +105,11 @@ FUZZ ?= --seconds 600
 fuzz: $(INSTALLED) ## Read damaged input of every kind and check that it is rejected; run property tests with random examples
 	@PYTHONPATH=tests $(VENV)/python -m fuzz $(FUZZ)
 	@$(VENV)/python -m pytest --numprocesses 2 -m hypothesis --hypothesis-profile=drawn
+
+permission-removal: tools ## Take every right of every role away, one by one, and check that a job notices
+	@$(VENV)/python -m faults.permission_removal
+
+night: fuzz faults permission-removal ## Run what takes hours: fuzzing, 500 jobs with faults, every role with one right less
 
 clean: ## Remove everything that was built or installed
 	rm -rf .venv .tools site .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

@@ -346,6 +346,26 @@ def test_the_machine_goes_on_behind_what_ingest_has_loaded(database: Database, m
     assert "penstock_staging" not in " ".join(database.tables())
 
 
+def test_a_share_of_rejects_is_of_the_whole_source_where_one_chunk_is_left_to_the_machine(database: Database) -> None:
+    plant = table_plant(database, route(more="max_rejects = 0.05"), span_bytes=1_000_000)
+    deadline = ManualDeadline(900)
+    add_tables(plant, database, sleeping_at(2, lambda: deadline.pass_time(900)))
+    plant.large_bytes = 10_000_000
+    data = csv([(n, "name") for n in range(400)]) + b"bad,name,2001-02-03\n" * 10
+    outcome = plant.ingest(plant.upload("a.csv", data), deadline)
+    assert outcome.state is JobState.EXECUTING
+    add_tables(plant, database)
+    plant.execute(outcome.job_id)
+    plan = JobFolder(plant.files, outcome.job_id).get_plan()
+    assert isinstance(plan, TableSpans)
+    assert plan.count == 1
+    assert plan.before
+    # Of the one chunk that is left, more than a twentieth is rejected; of the source, a fortieth.
+    assert 0.05 * (410 - plan.before.rows) < 10
+    status = plant.jobs.jobs[outcome.job_id]
+    assert (status.state, status.progress.rows, status.progress.rejects) == (JobState.SUCCEEDED, 400, 10)
+
+
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("until", ["planned", "finished"])
 def test_an_attempt_of_ingest_that_wakes_up_late_adds_no_row(database: Database, mode: str, until: str) -> None:
