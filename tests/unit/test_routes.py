@@ -122,7 +122,7 @@ def test_any_key_can_be_rendered(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "k" * 1025, "é" * 513])
 def test_a_destination_key_that_s3_cannot_hold_is_refused(key: str) -> None:
-    with pytest.raises(InvalidRouteError, match=r"route 'r': destination: the key would be [\d,]+ bytes"):
+    with pytest.raises(InvalidRouteError, match=r"route 'r': destination: the key would have [\d,]+ bytes"):
         check_target(one(), Target("lake", key))
 
 
@@ -137,11 +137,11 @@ def test_a_destination_key_of_1024_bytes_is_fine() -> None:
         ({"match": None}, "route 'r': match: is missing"),
         ({"match": []}, "route 'r': match: must be a string or a list"),
         ({"match": [1]}, "route 'r': match: must be a string or a list"),
-        ({"match": ["[" * 2049]}, "route 'r': match: a pattern has 2,049 characters; 2,048 are the most"),
+        ({"match": ["[" * 2049]}, "route 'r': match: a pattern has 2,049 characters; the maximum is 2,048"),
         ({"destination": None}, "route 'r': destination: is missing"),
         (
             {"destination": None, "destinaton": "s3://lake/x"},
-            "route 'r': destination: is missing; 'destinaton' may be meant for it",
+            "route 'r': destination: is missing; did you mean 'destinaton'?",
         ),
         ({"kodec": "gzip"}, "route 'r': kodec: is not a field of a route; did you mean 'codec'?"),
         ({"destination": "lake/x"}, "route 'r': destination: must look like s3://bucket/key"),
@@ -198,7 +198,7 @@ def test_a_loop_is_refused_again_when_the_key_is_known() -> None:
     routes = Routes((route,), "drops")
     routes.refuse_loop(route, source(), Target("drops", "out/in"))
     routes.refuse_loop(route, source(), Target("lake", "in/a.gz"))
-    with pytest.raises(DestinationLoopError, match="taken by route 'r' again"):
+    with pytest.raises(DestinationLoopError, match="would match route 'r' again"):
         routes.refuse_loop(route, source(), Target("drops", "in/a.gz"))
 
 

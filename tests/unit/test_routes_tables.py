@@ -138,18 +138,18 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\nformat='parquet'", "", "parse.format: must be one of auto, csv"),
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
         ("[route.parse]\nencoding='klingon'", "", "parse.encoding: is not known"),
-        ("[route.parse]\nheader=false", "", "parse.columns: are needed"),
+        ("[route.parse]\nheader=false", "", "parse.columns: are required"),
         ("[route.parse]\nsep=','", "", "parse.sep: is not a field of a parse table"),
         ("[route.table]\nmode='merge'", "", "table.mode: must be one of append"),
         ("[route.table]\nmode='upsert'", "", "table.key: is needed to upsert"),
-        ("[route.table]\ncolumns=[{name='a'},{name='a'}]", "", "table.columns: name 'a' twice"),
+        ("[route.table]\ncolumns=[{name='a'},{name='a'}]", "", "table.columns: contain 'a' twice"),
         ("[route.table]\ncolumns=[{type='text'}]", "", "table.columns[0].name: is missing"),
         ("[route.table]\ncolumns=[{name='a',type='int'}]", "", "table.columns[0].type: must be one of text"),
-        ("[route.table]\nkey=['b']\ncolumns=[{name='a'}]", "", "table.key: 'b' is not among the columns"),
+        ("[route.table]\nkey=['b']\ncolumns=[{name='a'}]", "", "table.key: 'b' is not one of the columns"),
         ("[route.table]\ncreate='yes'", "", "table.create: must be true or false"),
         ("[route.table]\nmode='append'", "dynamodb:t", "table.mode: must be upsert for dynamodb"),
         ("[route.choice]\nfield='type'", "postgresql", "choice.tables: names no table"),
-        ("[route.choice]\nfield='type'\n[route.choice.tables.x]\nname='t'", "", "choice: names the tables itself"),
+        ("[route.choice]\nfield='type'\n[route.choice.tables.x]\nname='t'", "", "choice: already names the tables"),
     ],
 )
 def test_a_bad_field_is_refused_by_its_path(body: str, destination: str, complaint: str) -> None:
@@ -189,7 +189,7 @@ def test_a_pattern_that_no_text_can_match_is_refused(kind: str, pattern: str) ->
 
 @pytest.mark.parametrize("pattern", ["%d.%m.", "%H:%M", "today", "%%Y"])
 def test_a_pattern_without_a_year_is_refused_since_1900_is_not_what_was_written(pattern: str) -> None:
-    with pytest.raises(InvalidRouteError, match=r"columns\[0\]\.format: .* names no year"):
+    with pytest.raises(InvalidRouteError, match=r"columns\[0\]\.format: .* has no year"):
         plan(column("date", pattern))
 
 

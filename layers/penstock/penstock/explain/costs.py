@@ -11,8 +11,8 @@ PRICES = "us-east-1, x86, 2026"
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
 TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 0.625 / 1e6
 
-# DynamoDB write request units of a job that ingest does alone, and of one in a burst: its order, its claim and its end,
-# each an item of less than 1 KB; and what the index `by_time` adds. An entry that moves to another key counts twice.
+# DynamoDB write request units of a job that ingest runs alone, and of one in a burst: its order, its claim and its end,
+# each an item of less than 1 KB; and those of the index `by_time`. An entry that moves to another key counts twice.
 RECORD_WRITES, INDEX_WRITES = 3, 3
 BURST_RECORD_WRITES, BURST_INDEX_WRITES = 1, 1
 # A month of an idle reconciler: eight queries and two refused writes a minute, 0.2 s of 512 MB.
@@ -26,7 +26,7 @@ COLD_SECONDS = 0.6
 # Lambda's longest invocation, less the margin.
 INVOCATION_SECONDS = 900 - 10
 
-# Entries of one file of an index, and bytes of one ranged read.
+# Entries in one file of an index, and bytes of one ranged read.
 _SEGMENT = 256
 _READ = 4 * MIB
 
@@ -56,17 +56,17 @@ class Usage:
 
 
 def index_invocations(seconds: float) -> int:
-    """Invocations of an index pass that takes so long."""
+    """Return the invocations of an index pass of this duration."""
     return int(-(-seconds // (INVOCATION_SECONDS - COLD_SECONDS)))
 
 
 def of_machine(
     *, memory: int, source: int, spans: int, busy: float, parts: int, indexing: float, entries: int
 ) -> Usage:
-    """A job of the state machine: ``source`` encoded bytes, which are read twice, in ``spans``.
+    """Return the usage of a job of the state machine: ``source`` encoded bytes, which are read twice, in ``spans``.
 
-    ``busy`` are the seconds of all workers, cold starts included, ``indexing`` those of the pass before them, which
-    leaves so many ``entries``; ``parts`` are written.
+    ``busy`` are the seconds of all workers with cold starts, ``indexing`` those of the index pass, which writes
+    ``entries`` entries; ``parts`` are written.
     """
     passes = index_invocations(indexing)
     return Usage(
@@ -81,17 +81,17 @@ def of_machine(
 
 
 def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage:
-    """A job that `ingest` does itself: two writes to the jobs table, and a heartbeat every other second."""
+    """Return the usage of a job that `ingest` runs: two writes to the jobs table, and a heartbeat every two seconds."""
     return Usage(memory, COLD_SECONDS + busy, 1, puts=parts + 1, gets=source // _READ + 2, writes=2 + int(busy // 2))
 
 
 def of_records(jobs: int, *, burst: bool = False) -> tuple[float, float]:
-    """The price of the records of so many small jobs, in dollars, and the share of the index `by_time`."""
+    """Return the price of the records of small jobs, in dollars, and the share of the index `by_time`."""
     records, index = (BURST_RECORD_WRITES, BURST_INDEX_WRITES) if burst else (RECORD_WRITES, INDEX_WRITES)
     return jobs * (records + index) * WRITE, jobs * index * WRITE
 
 
 def of_idle_reconciler() -> float:
-    """The price of a month of an idle reconciler, in dollars."""
+    """Return the price of a month of an idle reconciler, in dollars."""
     lambdas = Usage(RECONCILER_BYTES, MINUTES * IDLE_SECONDS, MINUTES, writes=MINUTES * IDLE_WRITES)
     return lambdas.dollars + MINUTES * IDLE_READS * READ

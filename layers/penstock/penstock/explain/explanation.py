@@ -38,7 +38,7 @@ NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
 # Seconds that are kept in reserve at the end of an invocation (`penstock.settings`).
 MARGIN = 10.0
 
-# A workbook is read whole before its first record is known. A larger one is not looked into.
+# A workbook is read completely before its first record is known. The preview skips larger ones.
 _SMALL_SOURCE = 8 * MIB
 _READ = 256 * KIB
 
@@ -94,9 +94,9 @@ class SourcePreview:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How a job would run. ``by_state_machine``: not in one invocation. ``spans`` is 0 where one worker does all of it.
+    """How a job would run. ``by_state_machine``: not in one invocation. ``spans`` is 0 if one worker runs all of it.
 
-    ``seconds``: from its event on. ``single_seconds``: what one invocation would take. ``decoded`` in bytes.
+    ``seconds``: from its event on. ``single_seconds``: the time of one invocation. ``decoded`` in bytes.
     """
 
     by_state_machine: bool
@@ -111,7 +111,7 @@ class Forecast:
 
 
 def match_route(routes: Routes, bucket: str, key: str) -> RouteMatch | None:
-    """The route that takes a key, and why."""
+    """Return the route that matches a key, and its pattern."""
     for number, route in enumerate(routes.routes):
         pattern = pattern_for(route, bucket, key)
         if pattern is not None:
@@ -144,7 +144,7 @@ def read_preview(objects: ObjectStore, source: Source, route: Route, budget: Bud
 def _sampled(
     preview: SourcePreview, decoded: Callable[[], Generator[bytes, None, None]], *, size: int
 ) -> SourcePreview:
-    """The preview completed by a sample of the records."""
+    """Complete the preview with a sample of the records."""
     plan = preview.plan
     if plan is None or (needs_whole_source(plan.parse) and size > _SMALL_SOURCE):
         return preview
@@ -175,7 +175,7 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
         return Forecast(machine, alone, decoded, 0, 0, ordered=False, index_invocations=0, seconds=alone, usage=usage)
     ordered = preview.plan is not None and needs_order(preview.plan)
     spans, size = _spans(job, preview, environment, decoded)
-    # A plain table is surveyed by all workers at once. Anything else that is cut is indexed by one worker.
+    # All workers survey a plain table at once. One worker indexes any other source that is split.
     speed = CODECS[preview.codec].index_speed
     indexed = preview.codec != IDENTITY.name or (spans and preview.plan)
     indexing = indexing_seconds(job.source.size, decoded, environment.memory, speed) if spans and indexed else 0.0
@@ -206,20 +206,21 @@ def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) ->
 
 
 def too_long(expected: Forecast, route: Route, environment: StackEnvironment) -> str:
-    """Why an object that cannot be cut would probably run out of time; empty if it would not."""
+    """Return why an object that cannot be split would probably exceed the time limit; empty if it would not."""
     seconds = environment.timeout - MARGIN
     if route.plan or not expected.by_state_machine or expected.spans or expected.single_seconds <= seconds:
         return ""
-    return f"it cannot be cut, and one invocation would take longer than the {seconds:,.0f} seconds that it may"
+    return f"the source cannot be split, and one invocation would exceed the limit of {seconds:,.0f} seconds"
 
 
 def indexing_seconds(size: int, decoded: int, memory: int, speed: float = INDEX_SPEED) -> float:
-    """Seconds of an index pass: it reads ``size`` bytes, and sends next to nothing. ``speed`` as its codec declares."""
+    """Return the seconds of an index pass. It reads ``size`` bytes and sends almost nothing; the codec declares
+    ``speed``."""
     return max(decoded / (speed * min(1.0, memory / VCPU)), size / NETWORK)
 
 
 def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, decoded: int) -> tuple[int, int]:
-    """How many spans of how many decoded bytes; 0 for what cannot be cut."""
+    """Return the number of spans and their decoded bytes; 0 for a source that cannot be split."""
     known = preview.codec == IDENTITY.name or preview.codec in indexers_within(environment.budget.window)
     if not (known and preview.splittable and decoded):
         return 0, 0

@@ -1,4 +1,4 @@
-"""Routes: which keys they take, how those are decoded and where they go."""
+"""Routes: which keys match, how their objects are decoded and where they go."""
 
 from penstock.routes.matching import BUCKET_NAME, Routes, check_target, destination_of, overlap, render_target
 from penstock.routes.reading import parse_routes

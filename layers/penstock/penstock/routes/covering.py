@@ -1,4 +1,4 @@
-"""Routes that never get a key, because one before takes everything that they match."""
+"""Find routes that never get a key, because earlier routes match all of their keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from penstock.routes.patterns import tokens
 
 
 def never_taken(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
-    """Routes that cannot match, each with the last of those before it that take its keys."""
+    """Yield each route that never gets a key, with the last of the earlier routes that take its keys."""
     for number, route in enumerate(routes):
         takers = [_taker(pattern, route.source_bucket, routes[:number]) for pattern in route.match]
         known = [taker for taker in takers if taker]
@@ -18,12 +18,12 @@ def never_taken(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
             yield route, max(known, key=routes.index)
 
 
-def covers(one: str, other: str) -> bool:
-    """Whether every text that ``other`` matches is matched by ``one``.
+def covers(wide: str, narrow: str) -> bool:
+    """Whether ``wide`` matches every text that ``narrow`` matches.
 
-    True is certain. False may be wrong where wildcards stand side by side, or sets overlap.
+    True is certain. False may be wrong for adjacent wildcards and for sets that overlap.
     """
-    a, b = tokens(one), tokens(other)
+    a, b = tokens(wide), tokens(narrow)
     # reached[j]: a[:i] covers b[:j].
     reached = [True] + [False] * len(b)
     for sign in a:
@@ -31,12 +31,12 @@ def covers(one: str, other: str) -> bool:
             first = reached.index(True) if True in reached else len(b) + 1
             reached = [j >= first for j in range(len(b) + 1)]
         else:
-            reached = [False, *(reached[j] and _one_covers(sign, b[j]) for j in range(len(b)))]
+            reached = [False, *(reached[j] and _token_covers(sign, b[j]) for j in range(len(b)))]
     return reached[-1]
 
 
-def _one_covers(sign: str, other: str) -> bool:
-    """The same for two tokens of one character each; ``sign`` is no star."""
+def _token_covers(sign: str, other: str) -> bool:
+    """Whether a token for one character covers another token; ``sign`` is not a star."""
     if other == "*":
         return False
     if sign in ("?", other):
@@ -49,7 +49,7 @@ def _taker(pattern: str, bucket: str, before: Sequence[Route]) -> Route | None:
         (
             route
             for route in before
-            if covers(route.source_bucket, bucket) and any(covers(one, pattern) for one in route.match)
+            if covers(route.source_bucket, bucket) and any(covers(earlier, pattern) for earlier in route.match)
         ),
         None,
     )

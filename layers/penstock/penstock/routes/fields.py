@@ -1,4 +1,4 @@
-"""One table of routes.toml, read field by field: every complaint names the route and the field."""
+"""Read one table of routes.toml by fields. Every error names the route and the field."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from penstock.errors import InvalidRouteError
 from penstock.limits import GIB, KIB, MIB, TIB
 
-# Counts are kept as 64-bit floats, which are exact up to here; no file has as many bytes or records.
+# Counts are stored as 64-bit floats, which are exact up to this number. No file has as many bytes or records.
 MOST = 2**53
-# Characters of a value that a message shows.
+# The maximum characters of a value in a message.
 LONGEST_VALUE = 60
 _DIGITS = r"\d{1,15}"
 
@@ -20,9 +20,9 @@ UNITS = {"B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": TIB, "KB": 10**3, "M
 
 
 class Fields:
-    """Reads the fields of one table and remembers which were asked for: whatever is left is unknown.
+    """Reads the fields of one table and records their names: any other field is unknown.
 
-    ``label`` begins every complaint, ``kind`` says what the table is. Every method raises InvalidRouteError.
+    ``label`` begins every error, ``kind`` names the kind of table. Every method raises InvalidRouteError.
     """
 
     def __init__(self, table: Mapping[str, Any], label: str, kind: str, prefix: str = "") -> None:
@@ -45,11 +45,11 @@ class Fields:
         return value
 
     def texts(self, field: str, default: tuple[str, ...] | None = None, *, empty: bool = False) -> tuple[str, ...]:
-        """A string or a list of strings; ``empty``: empty strings and an empty list are fine."""
+        """Read a string or a list of strings; ``empty``: empty strings and an empty list are allowed."""
         value = self._get(field, list(default) if default is not None else None)
         values = [value] if isinstance(value, str) else value
-        fine = isinstance(values, list) and all(isinstance(v, str) and (v or empty) for v in values)
-        if not fine or not (values or empty or default == ()):
+        valid = isinstance(values, list) and all(isinstance(v, str) and (v or empty) for v in values)
+        if not valid or not (values or empty or default == ()):
             raise self.complain(field, f"must be a string or a list of strings, not {value!r}")
         return tuple(values)
 
@@ -81,7 +81,7 @@ class Fields:
         return value
 
     def allowance(self, field: str) -> float:
-        """A count (0, 1, 2...) or a share ("1%", 0.01); 0 where it is absent."""
+        """Read a count (0, 1, 2...) or a share ("1%", 0.01); 0 if it is absent."""
         value = given = self._get(field, 0)
         if isinstance(value, str) and (match := re.fullmatch(rf"({_DIGITS}(?:\.{_DIGITS})?)\s*%", value.strip())):
             value = float(match[1]) / 100
@@ -94,21 +94,21 @@ class Fields:
         return float(value)
 
     def table(self, field: str, kind: str) -> Fields:
-        """A table inside this one; an empty one where it is absent."""
+        """Read a table inside this one; an empty table if it is absent."""
         value = self._get(field, {})
         if not isinstance(value, dict):
             raise self.complain(field, f"must be a table, not {value!r}")
         return Fields(value, self._label, kind, f"{self._prefix}{field}.")
 
     def tables(self, field: str, kind: str) -> list[Fields]:
-        """A list of tables inside this one; an empty list where it is absent."""
+        """Read a list of tables inside this one; an empty list if it is absent."""
         value = self._get(field, [])
         if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
             raise self.complain(field, f"must be a list of tables, not {value!r}")
         return [Fields(v, self._label, kind, f"{self._prefix}{field}[{n}].") for n, v in enumerate(value)]
 
     def named_tables(self, field: str, kind: str) -> dict[str, Fields]:
-        """Tables by name inside this one."""
+        """Read the tables inside this one by name."""
         inner = self.table(field, kind)
         return {name: inner.table(name, kind) for name in inner._table}  # noqa: SLF001  (of the same class)
 
@@ -124,14 +124,14 @@ class Fields:
         value = self._table.get(field, default)
         if value is None:
             meant = get_close_matches(field, sorted(set(self._table) - {field}), 1)
-            raise self.complain(field, f"is missing; {meant[0]!r} may be meant for it" if meant else "is missing")
+            raise self.complain(field, f"is missing; did you mean {meant[0]!r}?" if meant else "is missing")
         return value
 
 
 def _shown(value: object) -> str:
-    """A value for a message; a number of a thousand digits only in part."""
+    """Format a value for a message; a long number is cut."""
     try:
         text = repr(value)
-    except ValueError:  # an integer of more digits than Python writes out
+    except ValueError:  # an integer with more digits than Python converts
         return "a number of thousands of digits"
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

@@ -1,4 +1,4 @@
-"""Which route takes a key, and where it sends it."""
+"""Which route matches a key, and what its destination is."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """All routes, in order. ``source_bucket`` is the one whose events arrive here."""
+    """All routes, in order. ``source_bucket`` is the bucket whose events arrive here."""
 
     routes: tuple[Route, ...]
     source_bucket: str
 
     def find(self, bucket: str, key: str) -> Route | None:
-        """The first route that matches, or None."""
+        """Return the first route that matches, or None."""
         return next((route for route in self.routes if takes(route, bucket, key)), None)
 
     def refuse_loop(self, route: Route, source: Source, target: Target) -> None:
-        """Raises DestinationLoopError when the object to be written would be routed again."""
+        """Raises DestinationLoopError if the object to be written would be routed again."""
         if target.bucket in (self.source_bucket, source.bucket) and (again := self.find(target.bucket, target.key)):
             raise DestinationLoopError(
-                f"route {route.name!r}: destination: {target.uri} lies in a source bucket "
-                f"and would be taken by route {again.name!r} again"
+                f"route {route.name!r}: destination: {target.uri} is in a source bucket "
+                f"and would match route {again.name!r} again"
             )
 
 
 def takes(route: Route, bucket: str, key: str) -> bool:
-    """Whether a route matches: shell patterns, case-sensitive, ``*`` crosses slashes."""
+    """Whether a route matches: shell patterns, case-sensitive; ``*`` also matches slashes."""
     return pattern_for(route, bucket, key) is not None
 
 
 def pattern_for(route: Route, bucket: str, key: str) -> str | None:
-    """The first pattern of a route that takes a key; None where none does."""
+    """Return the first pattern of a route that matches a key, or None."""
     if not fnmatchcase(bucket, route.source_bucket):
         return None
     return next((pattern for pattern in route.match if fnmatchcase(key, pattern)), None)
 
 
 def destination_of(route: Route, source: Source) -> Target | TableTarget:
-    """Where this source goes."""
+    """Return the destination of a source."""
     if route.plan is None:
         return render_target(route, source)
     return TableTarget(route.store, route.destination.partition(":")[2])
 
 
 def render_target(route: Route, source: Source) -> Target:
-    """The object that this source becomes; whether S3 can hold it is for ``check_target`` to say."""
+    """Return the destination object of a source. ``check_target`` checks whether S3 allows its name."""
     when = datetime.fromisoformat(source.event_time) if source.event_time else datetime.now(UTC)
     when = when.astimezone(UTC)
     cut = source.key.rfind("/") + 1
@@ -79,19 +79,19 @@ def render_target(route: Route, source: Source) -> Target:
 
 
 def check_target(route: Route, target: Target) -> None:
-    """Raises InvalidRouteError when S3 could not hold an object under this name."""
+    """Raises InvalidRouteError if S3 does not allow the name."""
     length = len(target.key.encode())
     if not 1 <= length <= S3.max_key:
         raise InvalidRouteError(
-            f"route {route.name!r}: destination: the key would be {length:,} bytes long, S3 takes 1 to {S3.max_key:,}"
+            f"route {route.name!r}: destination: the key would have {length:,} bytes; S3 allows 1 to {S3.max_key:,}"
         )
     if not BUCKET_NAME.fullmatch(target.bucket):
         raise InvalidRouteError(f"route {route.name!r}: destination: {target.bucket!r} is not a bucket name")
 
 
-def overlap(one: str, other: str) -> bool:
-    """Whether some text matches both shell patterns. A ``[...]`` set counts as any one character."""
-    a, b = ("".join(sign if len(sign) == 1 else "?" for sign in tokens(pattern)) for pattern in (one, other))
+def overlap(left: str, right: str) -> bool:
+    """Whether some text matches both shell patterns. A ``[...]`` set counts as any single character."""
+    a, b = ("".join(sign if len(sign) == 1 else "?" for sign in tokens(pattern)) for pattern in (left, right))
     # below[j]: whether a[i+1:] and b[j:] have a text in common; row by row from the end of a.
     below = [not b[j:].strip("*") for j in range(len(b) + 1)]
     for i in reversed(range(len(a))):

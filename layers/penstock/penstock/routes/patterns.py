@@ -1,15 +1,16 @@
-"""Shell patterns, taken apart as fnmatch does it."""
+"""Split shell patterns into tokens, as fnmatch does."""
 
 from __future__ import annotations
 
-# Characters of a pattern. No key is half as long, and fnmatch looks for the end of a set from every bracket.
+# The maximum characters of a pattern. Keys have at most half as many, and fnmatch searches from every bracket for the
+# end of a set.
 LONGEST = 2048
 
 
 def tokens(pattern: str) -> list[str]:
-    """Characters, wildcards and sets, each whole. A bracket that nothing closes is a character.
+    """Return the characters, wildcards and sets of a pattern. An opening bracket without an end is a character.
 
-    It goes through the pattern once: behind the last closing bracket, none is looked for.
+    Time is linear: after the last closing bracket, no end is searched for.
     """
     found = []
     last = pattern.rfind("]")
@@ -22,7 +23,7 @@ def tokens(pattern: str) -> list[str]:
 
 
 def _set_end(pattern: str, at: int, last: int) -> int:
-    """Where the set that opens here is closed; -1 where it is not. A first ``]`` belongs to the set."""
+    """Return the end of the set that starts at ``at``, or -1. A ``]`` in first position belongs to the set."""
     first = at + 1
     first += pattern[first : first + 1] == "!"
     first += pattern[first : first + 1] == "]"

@@ -13,7 +13,7 @@ A key template has these fields in braces:
     {base}    {name} without compression suffix     sales.csv
     {bucket} {year} {month} {day} {hour}            the source's bucket, and when S3 saw it (UTC)
 
-and every destination knows the stack's names: {source_bucket} {destination_bucket} {work_bucket} {records_table}.
+Every destination may contain the stack's names: {source_bucket} {destination_bucket} {work_bucket} {records_table}.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from penstock.routes.tables import read_plan
 def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
     """Read and check routes.toml.
 
-    ``where`` names the file in errors; ``stack`` gives the stack's names, ``source_bucket`` at least. Raises
-    InvalidRouteError naming file, route and field, and DestinationLoopError when a route could trigger a route.
+    ``where`` names the file in errors; ``stack`` holds the stack's names, at least ``source_bucket``. Raises
+    InvalidRouteError, which names file, route and field, and DestinationLoopError if a route could trigger a route.
     """
     try:
         document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of integers without end, and of nesting, tomllib raises these
+    except (ValueError, RecursionError) as error:  # tomllib also raises these for huge integers and deep nesting
         raise InvalidRouteError(f"{where}: not TOML: {error}") from error
     if unknown := set(document) - {"route"}:
         raise InvalidRouteError(f"{where}: unknown table {min(unknown)!r}; routes are [[route]] tables")
@@ -85,12 +85,12 @@ def _patterns(fields: Fields) -> tuple[str, ...]:
     patterns = fields.texts("match")
     longest = max(map(len, patterns))
     if longest > LONGEST:
-        raise fields.complain("match", f"a pattern has {longest:,} characters; {LONGEST:,} are the most")
+        raise fields.complain("match", f"a pattern has {longest:,} characters; the maximum is {LONGEST:,}")
     return patterns
 
 
 def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destination]:
-    """The template with the stack's names filled in, and its kind; the fields that are left are KEY_FIELDS."""
+    """Return the template with the stack's names filled in, and its kind; the remaining fields are KEY_FIELDS."""
     value = fields.text("destination")
     found = find_destination(value)
     if found is None or not found.is_whole(value):
@@ -116,5 +116,5 @@ def _refuse_possible_loop(route: Route, routes: Iterable[Route], where: str, sou
         if any(overlap(key, pattern) for pattern in other.match):
             raise DestinationLoopError(
                 f"{where}: route {route.name!r}: destination: could be written to the source bucket {source_bucket} "
-                f"under a key that route {other.name!r} takes again"
+                f"under a key that matches route {other.name!r} again"
             )

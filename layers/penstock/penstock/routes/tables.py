@@ -1,4 +1,4 @@
-"""The part of a route that speaks of tables: how records are parsed, typed and loaded."""
+"""Read the part of a route for tables: how records are parsed, typed and loaded."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.routes.fields import Fields
 
-# The types whose texts a pattern of strptime describes.
+# The types whose texts a strptime pattern describes.
 FORMATTED_TYPES = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
-# Any moment will do to find out whether a pattern reads what it writes.
+# Any time can show whether a pattern parses what it formats.
 _EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
-# Without one of these, strptime takes 1900 for the year.
+# Without one of these, strptime sets the year to 1900.
 _YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
 
 def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
-    """``parse``, ``table`` or ``choice``, and ``max_rejects`` of a route to ``name`` in ``destination``.
+    """Read ``parse``, ``table`` or ``choice``, and ``max_rejects`` of a route to ``name`` in ``destination``.
 
-    Raises InvalidRouteError naming the field.
+    Raises InvalidRouteError, which names the field.
     """
     parse = _parse_options(route.table("parse", "a parse table"))
     max_rejects = route.allowance("max_rejects")
     if route.has("choice"):
         if name or route.has("table"):
-            use = f"use destination = {destination.name!r}, without table"
-            raise route.complain("choice", f"names the tables itself: {use}")
+            use = f"write destination = {destination.name!r}, without a table"
+            raise route.complain("choice", f"already names the tables: {use}")
         return TablePlan(parse, choice=_choice(route.table("choice", "a choice"), destination), max_rejects=max_rejects)
     if not name:
-        raise route.complain("destination", f"names no table: {destination.example}, or add a [route.choice]")
+        raise route.complain("destination", f"names no table: write {destination.example}, or add a [route.choice]")
     return TablePlan(parse, table=_table(route.table("table", "a table"), name, destination), max_rejects=max_rejects)
 
 
@@ -56,9 +56,11 @@ def _parse_options(fields: Fields) -> ParseOptions:
     except LookupError as error:
         raise fields.complain("encoding", f"is not known: {options.encoding!r}") from error
     if options.escape and (not options.escape.isascii() or options.escape in (options.delimiter, options.quote)):
-        raise fields.complain("escape", f"is an ASCII character other than delimiter and quote, not {options.escape!r}")
+        raise fields.complain(
+            "escape", f"must be an ASCII character other than delimiter and quote, not {options.escape!r}"
+        )
     if not (options.header or options.columns):
-        raise fields.complain("columns", "are needed where there is no header")
+        raise fields.complain("columns", "are required without a header")
     fields.refuse_unknown()
     return options
 
@@ -105,11 +107,11 @@ def _table(fields: Fields, name: str, destination: Destination) -> Table:
 def _check(fields: Fields, table: Table, destination: Destination) -> None:
     names = [column.name for column in table.columns]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise fields.complain("columns", f"name {min(repeated)!r} twice")
-    if names and (strange := set(table.key) - set(names)):
-        raise fields.complain("key", f"{min(strange)!r} is not among the columns")
+        raise fields.complain("columns", f"contain {min(repeated)!r} twice")
+    if names and (unknown := set(table.key) - set(names)):
+        raise fields.complain("key", f"{min(unknown)!r} is not one of the columns")
     if table.atomic and table.mode is Mode.REPLACE:
-        raise fields.complain("atomic", "is for append and upsert: replace shows nothing until all is loaded, anyway")
+        raise fields.complain("atomic", "is for append and upsert: replace is always atomic")
     if problem := destination.problem_of(table):
         raise fields.complain(*problem)
 
@@ -129,17 +131,17 @@ def _column(fields: Fields, nulls: tuple[str, ...]) -> Column:
 
 
 def _check_formats(fields: Fields, column: Column) -> None:
-    """A pattern that no text can match would reject every record."""
+    """Refuse a pattern that no text can match: it would reject every record."""
     if column.formats and column.type not in FORMATTED_TYPES:
         raise fields.complain("format", f"is for date and timestamp, not for {column.type}")
     for pattern in column.formats:
         try:
-            datetime.strptime(_EXAMPLE.strftime(pattern).strip(), pattern)  # noqa: DTZ007  # only whether it can
+            datetime.strptime(_EXAMPLE.strftime(pattern).strip(), pattern)  # noqa: DTZ007  # only a check
         except (ValueError, re.error) as error:
             raise fields.complain("format", f"no text can match {pattern!r}: {error}") from error
-        if not _names_year(pattern):
-            raise fields.complain("format", f"{pattern!r} names no year: write %Y, or %y for two digits")
+        if not _has_year(pattern):
+            raise fields.complain("format", f"{pattern!r} has no year: add %Y, or %y for two digits")
 
 
-def _names_year(pattern: str) -> bool:
+def _has_year(pattern: str) -> bool:
     return any(directive in pattern.replace("%%", "") for directive in _YEARS)
