@@ -1,4 +1,4 @@
-"""What the jobs table holds is written and read as boto3 would."""
+"""Attributes of the jobs table are written and read as boto3 does."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ values = st.recursive(exact, lambda inner: st.lists(inner) | st.dictionaries(st.
 
 
 @given(value=values)
-def test_a_value_is_written_as_boto3_would(value: Any) -> None:
+def test_a_value_is_written_as_by_boto3(value: Any) -> None:
     boto3s = TypeDeserializer().deserialize(TypeSerializer().serialize(value))
     assert TypeDeserializer().deserialize(cast("Any", typed(value))) == boto3s
 
 
 @given(value=values)
-def test_a_value_is_read_as_boto3_would(value: Any) -> None:
+def test_a_value_is_read_as_by_boto3(value: Any) -> None:
     attribute = TypeSerializer().serialize(value)
     assert plain({"it": attribute}) == {"it": TypeDeserializer().deserialize(attribute)}
 
@@ -49,7 +49,7 @@ def test_a_tuple_is_a_list() -> None:
 
 
 @pytest.mark.parametrize("value", [{"a", "b"}, b"bytes", object()])
-def test_what_the_table_does_not_hold_is_refused(value: object) -> None:
+def test_an_unsupported_value_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="does not hold"):
         typed(value)
 
@@ -61,6 +61,6 @@ def test_a_number_that_would_be_rounded_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("attribute", [{"NS": ["1"]}, {"B": b"bytes"}])
-def test_an_attribute_that_the_table_does_not_hold_is_refused(attribute: dict[str, Any]) -> None:
+def test_an_unsupported_attribute_is_refused(attribute: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="does not hold"):
         plain({"it": attribute})

@@ -1,4 +1,4 @@
-"""What every bucket sink keeps: an object appears whole and right, or not at all, and nothing is left behind."""
+"""The contract of bucket sinks: a complete and correct object is published, or none, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from penstock.model.object import Content, Published, Target
 
 STEP = 256 * KIB
 SMALL = b"a few bytes"
-# More than three parts: 5, 10 and 10 MiB and a rest.
+# More than three parts: 5, 10 and 10 MiB, and a remainder.
 LARGE = random.Random(1).randbytes(MIB) * 26
 
 
@@ -74,7 +74,7 @@ def _strict_completion(objects: ObjectBackend) -> None:
         pytest.skip("moto completes uploads whatever the condition")
 
 
-def test_a_published_object_holds_what_was_written(objects: ObjectBackend, target: Target, data: bytes) -> None:
+def test_a_published_object_has_the_written_bytes(objects: ObjectBackend, target: Target, data: bytes) -> None:
     published = deliver(objects, target, data)
     head = objects.store.head(target.bucket, target.key)
     assert objects.read(target.bucket, target.key) == data
@@ -84,7 +84,7 @@ def test_a_published_object_holds_what_was_written(objects: ObjectBackend, targe
     assert objects.open_uploads(target.bucket) == []
 
 
-def test_an_object_says_what_it_is(objects: ObjectBackend, target: Target, data: bytes) -> None:
+def test_an_object_has_its_content_type_and_metadata(objects: ObjectBackend, target: Target, data: bytes) -> None:
     content = Content("text/csv", {"penstock-job": "1234", "from": "s3://in/a%20b.gz"})
     deliver(objects, target, data, content=content)
     head = objects.store.head(target.bucket, target.key)
@@ -108,7 +108,7 @@ def test_nothing_written_is_an_empty_object(objects: ObjectBackend, target: Targ
         (PLAN.first + PLAN.largest + 1, 3),
     ],
 )
-def test_parts_are_as_planned_and_what_is_below_the_first_is_a_single_put(
+def test_parts_have_the_planned_sizes_and_smaller_objects_are_a_single_put(
     objects: ObjectBackend, target: Target, size: int, parts: int
 ) -> None:
     assert deliver(objects, target, bytes(size)).parts == parts
@@ -116,7 +116,7 @@ def test_parts_are_as_planned_and_what_is_below_the_first_is_a_single_put(
 
 
 @pytest.mark.parametrize("step", [12_347, 3 * MIB, 40 * MIB])
-def test_it_does_not_matter_in_what_pieces_bytes_are_written(objects: ObjectBackend, target: Target, step: int) -> None:
+def test_bytes_may_be_written_in_any_pieces(objects: ObjectBackend, target: Target, step: int) -> None:
     with objects.store.open_sink(target, Content(), REPLACE) as sink:
         for piece in steps(LARGE, step):
             sink.write(memoryview(piece))
@@ -144,7 +144,9 @@ def test_nothing_is_created_before_the_first_part_is_full_or_the_object_publishe
     assert objects.open_uploads(target.bucket) == []
 
 
-def test_the_id_of_an_upload_is_told_once_and_only_where_there_is_one(objects: ObjectBackend, target: Target) -> None:
+def test_the_id_of_an_upload_is_reported_once_and_only_if_there_is_an_upload(
+    objects: ObjectBackend, target: Target
+) -> None:
     told: list[str] = []
     for data in (SMALL, LARGE):
         with objects.store.open_sink(target, Content(), REPLACE, told.append) as sink:
@@ -154,7 +156,7 @@ def test_the_id_of_an_upload_is_told_once_and_only_where_there_is_one(objects: O
     assert told[0]
 
 
-def test_an_upload_that_cannot_be_noted_is_ended(objects: ObjectBackend, target: Target) -> None:
+def test_an_upload_that_cannot_be_recorded_is_aborted(objects: ObjectBackend, target: Target) -> None:
     def lost(upload_id: str) -> None:
         assert objects.open_uploads(target.bucket) == [target.key]
         raise LeaseLostError("another attempt has the job")
@@ -199,7 +201,7 @@ def test_a_declared_checksum_that_is_wrong_publishes_nothing(
 
 
 @pytest.mark.parametrize("versions", [True, False], ids=["versioned", "plain"])
-def test_a_rule_sees_the_standing_metadata_and_may_let_it_be_replaced(
+def test_a_rule_gets_the_existing_metadata_and_may_allow_a_replacement(
     objects: ObjectBackend, data: bytes, versions: bool
 ) -> None:
     target = Target(objects.versioned if versions else objects.plain, "key")
@@ -215,7 +217,7 @@ def test_a_rule_sees_the_standing_metadata_and_may_let_it_be_replaced(
     assert objects.read(target.bucket, target.key) == data
 
 
-def test_a_rule_is_not_asked_where_nothing_stands(objects: ObjectBackend, target: Target, data: bytes) -> None:
+def test_a_rule_is_not_called_if_no_object_exists(objects: ObjectBackend, target: Target, data: bytes) -> None:
     deliver(objects, target, data, answer(Verdict.SUPERSEDED))
     assert objects.read(target.bucket, target.key) == data
 
@@ -228,14 +230,14 @@ def test_a_newer_result_stays(objects: ObjectBackend, target: Target, data: byte
     assert objects.open_uploads(target.bucket) == []
 
 
-def test_a_duplicate_reports_the_object_that_stands(objects: ObjectBackend, target: Target, data: bytes) -> None:
+def test_a_duplicate_reports_the_existing_object(objects: ObjectBackend, target: Target, data: bytes) -> None:
     first = deliver(objects, target, data)
     assert deliver(objects, target, data, answer(Verdict.DUPLICATE)) == first
     assert objects.open_uploads(target.bucket) == []
 
 
 def meanwhile(action: Callable[[], object], verdict: Verdict = Verdict.REPLACE) -> tuple[PublishRule, list[Verdict]]:
-    """A rule that lets something happen to the destination after it was looked at, but before it is written."""
+    """A rule that changes the destination after it was read and before it is written."""
     asked: list[Verdict] = []
 
     def rule(existing: Mapping[str, str]) -> Verdict:
@@ -249,7 +251,7 @@ def meanwhile(action: Callable[[], object], verdict: Verdict = Verdict.REPLACE) 
 
 
 @pytest.mark.usefixtures("_strict_completion")
-def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
+def test_a_destination_that_was_written_in_between_is_read_again(
     objects: ObjectBackend, target: Target, data: bytes
 ) -> None:
     objects.put(target.bucket, target.key, b"existing")
@@ -262,7 +264,7 @@ def test_a_destination_that_was_written_meanwhile_is_looked_at_again(
 
 @pytest.mark.usefixtures("_strict_completion")
 @pytest.mark.parametrize("change", ["written", "deleted"])
-def test_a_destination_that_changed_meanwhile_is_written_by_a_put(
+def test_a_destination_that_changed_in_between_is_written_by_a_put(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
     objects.put(target.bucket, target.key, b"existing")
@@ -273,10 +275,10 @@ def test_a_destination_that_changed_meanwhile_is_written_by_a_put(
 
 @pytest.mark.usefixtures("_strict_completion")
 @pytest.mark.parametrize("change", ["written", "deleted"])
-def test_a_destination_that_changed_meanwhile_wants_a_new_upload(
+def test_a_destination_that_changed_in_between_needs_a_new_upload(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
-    """S3 completes no upload once its key has changed after it was created: see test_conditional_completion."""
+    """S3 does not complete an upload if its key has changed since its creation: see test_conditional_completion."""
     objects.put(target.bucket, target.key, b"existing")
     rule, asked = meanwhile(changes(objects, target)[change])
     with pytest.raises(UploadConflictError):
@@ -289,7 +291,7 @@ def test_a_destination_that_changed_meanwhile_wants_a_new_upload(
 
 @pytest.mark.usefixtures("_strict_completion")
 @pytest.mark.parametrize("change", ["written", "deleted"])
-def test_a_destination_that_changed_while_the_upload_was_open_wants_a_new_one(
+def test_a_destination_that_changed_while_the_upload_was_open_needs_a_new_upload(
     objects: ObjectBackend, target: Target, change: str
 ) -> None:
     objects.put(target.bucket, target.key, b"existing")
@@ -329,11 +331,13 @@ def test_a_destination_that_keeps_changing_is_a_conflict(objects: ObjectBackend,
 
 
 @pytest.mark.usefixtures("_strict_completion")
-def test_of_two_that_publish_at_once_one_finds_the_other(objects: ObjectBackend, target: Target, data: bytes) -> None:
+def test_of_two_concurrent_publishers_one_finds_the_object_of_the_other(
+    objects: ObjectBackend, target: Target, data: bytes
+) -> None:
     rivals: list[Published] = []
 
     class Rival:
-        """Publishes between the look and the write of the other."""
+        """Publishes between the read and the write of the other publisher."""
 
         def __call__(self, existing: Mapping[str, str]) -> Verdict:
             if not rivals:
@@ -351,7 +355,7 @@ def test_a_missing_bucket_is_named(objects: ObjectBackend, data: bytes) -> None:
         deliver(objects, Target("no-such-bucket", "key"), data)
 
 
-def test_sweeping_aborts_the_uploads_to_this_very_key(objects: ObjectBackend, target: Target) -> None:
+def test_sweeping_aborts_the_uploads_to_exactly_this_key(objects: ObjectBackend, target: Target) -> None:
     longer = Target(target.bucket, target.key + ".old")
     for upload in (target, target, longer):
         objects.begin_upload(upload)
@@ -375,7 +379,7 @@ def test_an_upload_that_was_swept_away_is_a_conflict_and_publishes_nothing(
     assert nothing_left(objects, target)
 
 
-def test_the_head_of_nothing_is_none(objects: ObjectBackend) -> None:
+def test_the_head_of_a_missing_object_is_none(objects: ObjectBackend) -> None:
     source = objects.put(objects.versioned, "key", b"content")
     objects.delete(objects.versioned, "key")
     assert objects.store.head(objects.versioned, "never-was") is None
@@ -383,7 +387,7 @@ def test_the_head_of_nothing_is_none(objects: ObjectBackend) -> None:
     assert objects.store.head(objects.versioned, "key", version_id=source.version_id)
 
 
-def test_the_head_of_an_object_says_what_its_event_said(objects: ObjectBackend) -> None:
+def test_the_head_of_an_object_agrees_with_its_event(objects: ObjectBackend) -> None:
     source = objects.put(objects.versioned, "key", b"content", {"origin": "press"})
     head = objects.store.head(objects.versioned, "key")
     assert head

@@ -1,4 +1,4 @@
-"""What every source of bytes keeps: all of the pinned object in order, or an error that says what became of it."""
+"""The contract of byte sources: all bytes of the pinned object in order, or an error that says what happened to it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_any_key_that_s3_allows_can_be_read(objects: ObjectBackend, key: str) ->
     assert read(objects, objects.put(objects.versioned, key, b"content")) == b"content"
 
 
-def test_a_pinned_version_is_read_although_a_newer_one_stands(objects: ObjectBackend) -> None:
+def test_a_pinned_version_is_read_although_a_newer_version_exists(objects: ObjectBackend) -> None:
     source = objects.put(objects.versioned, "key", b"old")
     objects.put(objects.versioned, "key", b"new")
     assert read(objects, source) == b"old"
@@ -80,7 +80,7 @@ def test_an_object_overwritten_while_it_is_read_has_changed(objects: ObjectBacke
         list(chunks)
 
 
-def test_an_object_deleted_while_it_is_read_is_gone(objects: ObjectBackend) -> None:
+def test_reading_an_object_that_is_deleted_meanwhile_is_a_source_gone_error(objects: ObjectBackend) -> None:
     source = objects.put(objects.plain, "key", data_of(2 * RANGE))
     chunks = objects.store.open_source(source).chunks()
     next(chunks)
@@ -89,20 +89,20 @@ def test_an_object_deleted_while_it_is_read_is_gone(objects: ObjectBackend) -> N
         list(chunks)
 
 
-def test_an_erased_version_is_gone(objects: ObjectBackend) -> None:
+def test_reading_an_erased_version_is_a_source_gone_error(objects: ObjectBackend) -> None:
     source = objects.put(objects.versioned, "key", b"old")
     objects.erase(source)
     with pytest.raises(SourceGoneError):
         read(objects, source)
 
 
-def test_an_object_of_another_size_than_its_event_said_has_changed(objects: ObjectBackend) -> None:
+def test_an_object_whose_size_differs_from_its_event_has_changed(objects: ObjectBackend) -> None:
     source = objects.put(objects.versioned, "key", b"content")
     with pytest.raises(SourceChangedError):
         read(objects, replace(source, size=source.size - 1))
 
 
-def test_what_became_of_a_source_is_never_a_failure_of_the_job(objects: ObjectBackend) -> None:
+def test_a_missing_or_changed_source_is_never_a_failure_of_the_job(objects: ObjectBackend) -> None:
     with pytest.raises(SupersededError):
         read(objects, Source(objects.plain, "never-was", 10, "etag"))
 

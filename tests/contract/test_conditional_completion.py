@@ -1,6 +1,6 @@
-"""When S3 completes a multipart upload under a condition, and how it refuses: in the fake, the emulator and LocalStack.
+"""When S3 completes a multipart upload with a condition, and its errors: on the fake, the emulator and LocalStack.
 
-LocalStack's tests of these answers were validated against AWS. AWS's documentation says of 409: create a new upload
+LocalStack's tests of these responses were validated against AWS. The AWS documentation says about 409: create an upload
 and send every part again. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
 
@@ -29,7 +29,7 @@ def target(request: pytest.FixtureRequest, objects: ObjectBackend) -> Target:
 
 @pytest.fixture
 def upload(objects: ObjectBackend, target: Target) -> Callable[[], Any]:
-    """Opens an upload of one part; answers a function that completes it if the key has this ETag, or none."""
+    """Create an upload of one part. Return a function that completes it if the key has this ETag, or does not exist."""
     if not objects.strict_completion:
         pytest.skip("moto completes uploads whatever the condition")
 
@@ -75,16 +75,14 @@ def put(objects: ObjectBackend, target: Target, data: bytes) -> str:
     return objects.put(target.bucket, target.key, data).etag
 
 
-def test_an_etag_that_is_no_longer_the_current_one_is_stale(
-    objects: ObjectBackend, target: Target, upload: Any
-) -> None:
+def test_an_etag_that_is_not_the_current_one_is_stale(objects: ObjectBackend, target: Target, upload: Any) -> None:
     etag = put(objects, target, b"one")
     complete = upload()
     put(objects, target, b"two")
     assert complete(etag) == STALE
 
 
-def test_the_current_etag_of_an_object_written_after_the_upload_was_created_is_a_conflict_for_ever(
+def test_the_current_etag_of_an_object_written_after_the_upload_was_created_is_always_a_conflict(
     objects: ObjectBackend, target: Target, upload: Any
 ) -> None:
     complete = upload()
@@ -93,7 +91,7 @@ def test_the_current_etag_of_an_object_written_after_the_upload_was_created_is_a
     assert objects.read(target.bucket, target.key) == b"since"
 
 
-def test_so_is_that_of_an_object_that_was_replaced_by_the_same_bytes(
+def test_the_etag_of_an_object_that_was_replaced_by_the_same_bytes_is_always_a_conflict(
     objects: ObjectBackend, target: Target, upload: Any
 ) -> None:
     etag = put(objects, target, b"same")
@@ -103,7 +101,7 @@ def test_so_is_that_of_an_object_that_was_replaced_by_the_same_bytes(
 
 
 @pytest.mark.parametrize("existed", [True, False])
-def test_an_etag_of_a_key_that_holds_nothing_is_missing(
+def test_an_etag_of_a_key_without_an_object_is_missing(
     objects: ObjectBackend, target: Target, upload: Any, existed: bool
 ) -> None:
     etag = put(objects, target, b"gone")
@@ -116,7 +114,7 @@ def test_an_etag_of_a_key_that_holds_nothing_is_missing(
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_if_none_match_is_refused_while_the_key_holds_an_object(
+def test_if_none_match_is_refused_while_the_key_has_an_object(
     objects: ObjectBackend, target: Target, upload: Any, before: bool
 ) -> None:
     if before:
@@ -127,7 +125,7 @@ def test_if_none_match_is_refused_while_the_key_holds_an_object(
     assert complete("") == STALE
 
 
-def test_if_none_match_is_a_conflict_where_the_object_was_deleted_after_the_upload_was_created(
+def test_if_none_match_is_a_conflict_if_the_object_was_deleted_after_the_upload_was_created(
     objects: ObjectBackend, target: Target, upload: Any
 ) -> None:
     put(objects, target, b"there")
@@ -144,12 +142,12 @@ def test_a_new_upload_is_completed(objects: ObjectBackend, target: Target, uploa
     assert objects.read(target.bucket, target.key) == b"part"
 
 
-def test_the_etag_of_what_was_there_before_the_upload_is_fulfilled(
+def test_the_etag_of_the_object_before_the_upload_is_fulfilled(
     objects: ObjectBackend, target: Target, upload: Any
 ) -> None:
     etag = put(objects, target, b"before")
     assert upload()(etag) == FULFILLED
 
 
-def test_if_none_match_is_fulfilled_where_there_is_nothing(upload: Any) -> None:
+def test_if_none_match_is_fulfilled_without_an_object(upload: Any) -> None:
     assert upload()("") == FULFILLED

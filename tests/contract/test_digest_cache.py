@@ -1,4 +1,4 @@
-"""What is known of content, in a file that processes share and nobody depends on."""
+"""The digest cache: a file that processes share, and that may be lost at any time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cache(path: Path) -> Iterator[DigestCache]:
         yield cache
 
 
-def test_what_is_remembered_is_there_in_the_next_run(path: Path) -> None:
+def test_digests_are_kept_for_the_next_run(path: Path) -> None:
     with DigestCache(path) as cache:
         cache.remember_digest(FILE, "md5", "1")
         cache.remember_digest(FILE, "etag:2*1,1*1", "2-2")
@@ -41,18 +41,18 @@ def test_what_is_remembered_is_there_in_the_next_run(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"size": 4}, {"mtime_ns": 9}, {"ctime_ns": 9}, {"device": 9}, {"inode": 9}])
-def test_a_file_that_was_written_has_no_digest(cache: DigestCache, change: dict[str, Any]) -> None:
+def test_a_changed_file_has_no_digest(cache: DigestCache, change: dict[str, Any]) -> None:
     cache.remember_digest(FILE, "md5", "1")
     assert cache.digests(replace(FILE, **change)) == {}
 
 
-def test_an_object_that_was_written_has_no_facts(cache: DigestCache) -> None:
+def test_a_changed_object_has_no_metadata(cache: DigestCache) -> None:
     cache.remember_facts(OBJECT, FACTS)
     for other in (replace(OBJECT, etag="e"), replace(OBJECT, size=4), replace(OBJECT, modified=2.5)):
         assert cache.facts(other) is None
 
 
-def test_buckets_of_the_same_name_elsewhere_are_others(path: Path) -> None:
+def test_buckets_of_the_same_name_at_other_endpoints_are_different(path: Path) -> None:
     with DigestCache(path) as cache, DigestCache(path, "http://elsewhere") as other:
         cache.remember_facts(OBJECT, FACTS)
         cache.remember_object(OBJECT)
@@ -74,7 +74,7 @@ def test_names_are_found_by_content_until_they_are_forgotten(cache: DigestCache)
     assert (cache.all_names("/one"), cache.all_names("/other")) == ([], ["b"])
 
 
-def test_a_damaged_file_is_made_anew(path: Path) -> None:
+def test_a_damaged_file_is_created_again(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 1000)
     with DigestCache(path) as cache:
@@ -83,7 +83,9 @@ def test_a_damaged_file_is_made_anew(path: Path) -> None:
         assert cache.digests(FILE) == {"md5": "1"}
 
 
-def test_where_no_file_can_be_it_does_without_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_writable_folder_it_works_without_a_file_and_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     with caplog.at_level(logging.WARNING), DigestCache(tmp_path / "file" / "known.sqlite") as cache:
         cache.remember_digest(FILE, "md5", "1")
@@ -97,7 +99,7 @@ def _remember_many(path: Path, algorithm: str) -> None:
             cache.remember_digest(replace(FILE, path=f"/tree/{number}"), algorithm, f"{algorithm}{number}")
 
 
-def test_processes_that_begin_and_write_at_once_lose_nothing(path: Path) -> None:
+def test_processes_that_start_and_write_at_the_same_time_lose_nothing(path: Path) -> None:
     spawn = get_context("spawn")
     writers = [spawn.Process(target=_remember_many, args=(path, f"algorithm{n}")) for n in range(3)]
     for writer in writers:
@@ -110,7 +112,7 @@ def test_processes_that_begin_and_write_at_once_lose_nothing(path: Path) -> None
             assert known == {f"algorithm{n}": f"algorithm{n}{number}" for n in range(3)}
 
 
-def test_what_files_a_user_has_is_for_nobody_elses_eyes(path: Path) -> None:
+def test_other_users_cannot_read_the_file(path: Path) -> None:
     with DigestCache(path) as cache:
         cache.remember_digest(FILE, "md5", "1")
         assert {one.stat().st_mode & 0o777 for one in path.parent.iterdir()} == {0o600}

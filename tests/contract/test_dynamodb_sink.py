@@ -1,6 +1,6 @@
-"""What loading into DynamoDB means: an item per key, the last row wins, and a row that no item can hold is rejected.
+"""The contract of loads into DynamoDB: one item per key, the last row wins, and rows that do not fit are rejected.
 
-Held on moto and on the emulator, which checks DynamoDB's limits.
+It runs on moto, and on the emulator, which checks DynamoDB's limits.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def server(request: pytest.FixtureRequest) -> DynamoServer:
 
 @pytest.fixture
 def strict(emulator: Endpoint) -> DynamoServer:
-    """A server that weighs items and checks the keys of indexes. moto does not."""
+    """A server that checks the sizes of items and the keys of indexes. moto does not."""
     return DynamoServer(emulator.url)
 
 
@@ -105,20 +105,20 @@ def test_a_number_keeps_its_value(server: DynamoServer, number: float | Decimal)
     assert server.items(table)[0]["n"] == (Decimal(repr(number)) if isinstance(number, float) else number)
 
 
-def test_a_null_is_an_attribute_that_is_not_there(server: DynamoServer) -> None:
+def test_a_null_is_a_missing_attribute(server: DynamoServer) -> None:
     table = server.create()
     load(server, table, {"id": "a", "x": None, "y": 1}, {"id": "b", "x": 2, "y": None})
     assert server.items(table) == [{"id": "a", "y": 1}, {"id": "b", "x": 2}]
 
 
-def test_an_item_is_replaced_whole(server: DynamoServer) -> None:
+def test_an_item_is_replaced_completely(server: DynamoServer) -> None:
     table = server.create()
     load(server, table, {"id": "a", "old": 1})
     load(server, table, {"id": "a", "new": 2})
     assert server.items(table) == [{"id": "a", "new": 2}]
 
 
-def test_more_rows_than_a_request_holds_all_arrive(server: DynamoServer) -> None:
+def test_more_rows_than_fit_a_request_are_all_written(server: DynamoServer) -> None:
     table = server.create(BOTH_KEYS)
     rows = [{"id": f"a{n % 7}", "at": n} for n in range(251)]
     assert load(server, table, *rows) == Loaded(251)
@@ -173,14 +173,14 @@ def test_a_chunk_that_is_loaded_again_changes_nothing(server: DynamoServer) -> N
     assert server.items(table) == before
 
 
-def test_without_a_bookmark_a_span_begins_anew(server: DynamoServer) -> None:
+def test_without_a_bookmark_a_span_starts_from_the_beginning(server: DynamoServer) -> None:
     table = server.create()
     load(server, table, {"id": "a"})
     with server.sink() as sink:
         assert sink.begin(plan_of(table)) == Resume()
 
 
-def test_with_a_bookmark_it_goes_on_at_the_last_chunk_whose_rejects_may_not_be_kept(server: DynamoServer) -> None:
+def test_with_a_bookmark_it_resumes_at_the_last_chunk_whose_rejects_may_be_lost(server: DynamoServer) -> None:
     table = server.create()
     chunks = [
         Chunk(0, 30, 4, 3, [rows_of([{"id": "a"}, {"id": ""}, {"id": "b"}], table)]),
@@ -202,7 +202,7 @@ def test_with_a_bookmark_it_goes_on_at_the_last_chunk_whose_rejects_may_not_be_k
     assert [item["id"] for item in server.items(table)] == ["a", "b", "c", "d"]
 
 
-def test_an_empty_chunk_is_known_to_whoever_comes_next(server: DynamoServer) -> None:
+def test_an_empty_chunk_is_recorded_for_the_next_attempt(server: DynamoServer) -> None:
     table = server.create()
     with server.sink(server.bookmark(table.name)) as sink:
         sink.begin(plan_of(table))
@@ -211,7 +211,7 @@ def test_an_empty_chunk_is_known_to_whoever_comes_next(server: DynamoServer) -> 
         assert sink.begin(plan_of(table)) == Resume(chunk=1)
 
 
-def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) -> None:
+def test_a_bookmark_belongs_to_one_span_of_one_job_and_expires(server: DynamoServer) -> None:
     fields = FieldCounts(2, ("é",), (("t", "late"),), ("t",))
     place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5, fields=fields)
     written = replace(server.bookmark("job", 1), clock=lambda: 1000.5, retention_days=2)
@@ -222,7 +222,7 @@ def test_a_bookmark_is_of_one_span_of_one_job_and_expires(server: DynamoServer) 
     assert item["expires_at"] == {"N": "173800"}
 
 
-def test_the_end_of_a_load_is_known_to_the_sinks_of_all_of_its_spans(server: DynamoServer) -> None:
+def test_the_sinks_of_all_spans_see_the_end_of_a_load(server: DynamoServer) -> None:
     table = server.create()
     with server.sink(server.bookmark("job", 1)) as sink:
         sink.begin(plan_of(table))
@@ -238,7 +238,7 @@ def test_the_end_of_a_load_is_known_to_the_sinks_of_all_of_its_spans(server: Dyn
         assert sink.ended() is None
 
 
-def test_the_end_of_a_load_in_one_pass_is_where_it_has_come_to(server: DynamoServer) -> None:
+def test_the_end_of_a_load_in_one_pass_has_its_position(server: DynamoServer) -> None:
     table = server.create()
     with server.sink(server.bookmark("job")) as sink:
         sink.begin(plan_of(table))
@@ -294,7 +294,7 @@ def test_two_kinds_of_records_in_one_table_keep_the_order_of_the_file(server: Dy
         ({"n": "x" * (KB_400 - 3)}, "", "is an item of 409,601 bytes, more than DynamoDB's 409,600"),
     ],
 )
-def test_a_row_that_no_item_can_hold_is_rejected(server: DynamoServer, row: Row, column: str, reason: str) -> None:
+def test_a_row_that_does_not_fit_an_item_is_rejected(server: DynamoServer, row: Row, column: str, reason: str) -> None:
     table = server.create()
     loaded = load(server, table, {"id": "a"}, {"id": "z", **row}, {"id": "b"})
     assert [(reject.position, reject.column, reject.reason) for reject in loaded.rejects] == [
@@ -311,7 +311,9 @@ def test_a_row_that_no_item_can_hold_is_rejected(server: DynamoServer, row: Row,
         ({"id": "z", "at": 10**126}, "at", f"{str(10**126)[:60]} is beyond"),
     ],
 )
-def test_so_is_one_whose_sort_key_is_no_number(server: DynamoServer, row: Row, column: str, reason: str) -> None:
+def test_a_row_whose_sort_key_is_not_a_number_is_rejected(
+    server: DynamoServer, row: Row, column: str, reason: str
+) -> None:
     table = server.create(BOTH_KEYS)
     loaded = load(server, table, {"id": "a", "at": 1}, row)
     assert [reject.column for reject in loaded.rejects] == [column]
@@ -319,7 +321,7 @@ def test_so_is_one_whose_sort_key_is_no_number(server: DynamoServer, row: Row, c
     assert server.items(table) == [{"id": "a", "at": 1}]
 
 
-def test_what_just_fits_is_taken(strict: DynamoServer) -> None:
+def test_an_item_of_the_maximum_size_is_written(strict: DynamoServer) -> None:
     table = strict.create((("id", "S"), ("sort", "S")))
     rows: list[Row] = [
         {"id": "ä" * 1024, "sort": "s"},
@@ -331,7 +333,7 @@ def test_what_just_fits_is_taken(strict: DynamoServer) -> None:
     assert strict.items(table) == sorted(rows, key=lambda row: str(row["id"]))
 
 
-def test_a_row_that_only_dynamodb_can_refuse_is_found_among_the_good_ones(strict: DynamoServer) -> None:
+def test_a_row_that_only_dynamodb_rejects_is_found_among_the_good_ones(strict: DynamoServer) -> None:
     table = strict.create(index=("owner", "S"))
     rows: list[Row] = [{"id": f"{n:02}", "owner": n if n in {3, 17, 18} else f"owner {n}"} for n in range(30)]
     loaded = load(strict, table, *rows)
@@ -341,7 +343,7 @@ def test_a_row_that_only_dynamodb_can_refuse_is_found_among_the_good_ones(strict
     assert [item["id"] for item in strict.items(table)] == [f"{n:02}" for n in range(30) if n not in {3, 17, 18}]
 
 
-def test_when_the_last_row_of_a_key_is_refused_the_one_before_it_counts(strict: DynamoServer) -> None:
+def test_if_the_last_row_of_a_key_is_rejected_the_previous_one_counts(strict: DynamoServer) -> None:
     table = strict.create(index=("owner", "S"))
     rows: list[Row] = [{"id": "a", "owner": owner} for owner in ("first", "second", 3, 4)]
     loaded = load(strict, table, *rows, {"id": "b", "owner": 5})
@@ -387,7 +389,7 @@ def columns(**types: ColumnType) -> tuple[Column, ...]:
         ((("id", "B"),), {}, "records have no value for its key"),
     ],
 )
-def test_what_a_route_declares_must_fit_the_tables_key(
+def test_the_columns_of_a_route_must_fit_the_key_of_the_table(
     server: DynamoServer, keys: Keys, change: dict[str, Any], problem: str
 ) -> None:
     table = replace(server.create(keys), **change)
@@ -410,7 +412,7 @@ def test_rows_without_a_column_of_the_key_are_an_error_not_rejects(server: Dynam
 
 @pytest.fixture
 def restricted(emulator: Endpoint) -> Iterator[Any]:
-    """Makes a sink for a user who has certain rights only."""
+    """Create a sink for a user with these permissions only."""
     iam = emulator.client("iam")
     with ExitStack() as undo:
 

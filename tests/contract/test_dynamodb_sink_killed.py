@@ -1,4 +1,4 @@
-"""A loader that is killed again and again: every row is in, every reject kept, and the counts are right."""
+"""A loader that is killed repeatedly: every row is loaded, every reject is kept, and the counts are right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KILLS = 8
 
 
 @pytest.mark.long
-def test_a_loader_that_is_killed_again_and_again_loads_every_row(emulator: Endpoint, tmp_path: Path) -> None:
+def test_a_loader_that_is_killed_repeatedly_loads_every_row(emulator: Endpoint, tmp_path: Path) -> None:
     server = DynamoServer(emulator.url)
     table = server.create(index=("owner", "S"))
     moments = random.Random(11)
@@ -31,7 +31,7 @@ def test_a_loader_that_is_killed_again_and_again_loads_every_row(emulator: Endpo
             assert loader.stdout
             assert loader.stdout.readline() == "begun\n"
             if kills < KILLS:
-                # In the midst of a chunk, mostly of one behind the bookmark.
+                # In the middle of a chunk, usually of one after the bookmark.
                 for _ in range(moments.randint(0, 3)):
                     loader.stdout.readline()
                 time.sleep(moments.uniform(0, 0.05))

@@ -1,4 +1,4 @@
-"""Into DynamoDB: keys have the table's types, and other attributes keep to the spellings of the sample."""
+"""Types in DynamoDB: keys have the types of the table, and other attributes follow the spellings of the sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from table_loads import LoadResult, load_into, route
 
 NUMBER_KEY = (("id", "N"),)
 MANY = 10_010
-# As much as a sample takes, in few items.
+# The size of a sample, in few items.
 LARGE = 300
 SAMPLED = "".join(f'{{"id":{n},"v":"{"x" * 4_000}"}}\n' for n in range(LARGE))
 
@@ -52,7 +52,7 @@ def test_keys_that_begin_alike_do_not_collapse(server: DynamoServer) -> None:
     assert {item["id"]: item["v"] for item in server.items(table)} == {"123": "a", "0123": "b", "+123": "c"}
 
 
-def test_times_that_are_inferred_stay_the_texts_that_they_are(server: DynamoServer) -> None:
+def test_inferred_times_stay_texts(server: DynamoServer) -> None:
     table = server.create()
     load(server, table, "t.jsonl", '{"id":"a","d":"2024-01-02","t":"2024-01-02 10:00","n":1.50,"b":true}\n')
     assert server.items(table) == [
@@ -60,13 +60,13 @@ def test_times_that_are_inferred_stay_the_texts_that_they_are(server: DynamoServ
     ]
 
 
-def test_behind_the_sample_an_attribute_takes_the_spellings_of_the_sample_only(server: DynamoServer) -> None:
+def test_after_the_sample_an_attribute_accepts_only_the_spellings_of_the_sample(server: DynamoServer) -> None:
     text = "id,n\n" + "".join(f"{n},1\n" for n in range(MANY)) + "a,02134\nb,x\nc,2\n"
     done = load(server, server.create(), "t.csv", text)
     assert (done.rows, done.rejected) == (MANY + 1, [MANY + 1, MANY + 2])
 
 
-def test_keys_behind_the_sample_become_attributes(server: DynamoServer) -> None:
+def test_keys_after_the_sample_become_attributes(server: DynamoServer) -> None:
     table = server.create(NUMBER_KEY)
     late = [
         {"id": -1, "late": "2024-01-02", "n": 1.5, "b": True},
@@ -84,14 +84,14 @@ def test_keys_behind_the_sample_become_attributes(server: DynamoServer) -> None:
     }
 
 
-def test_many_names_behind_the_sample_are_as_many_attributes(server: DynamoServer) -> None:
+def test_many_names_after_the_sample_are_as_many_attributes(server: DynamoServer) -> None:
     table = server.create(NUMBER_KEY)
     late = "".join(f'{{"id":{-n},"k{n}":{n}}}\n' for n in range(1, 301))
     assert load(server, table, "t.jsonl", SAMPLED + late).rows == LARGE + 300
     assert {"id": -300, "k300": 300} in server.items(table)
 
 
-def test_half_characters_are_rejects_wherever_they_are(server: DynamoServer) -> None:
+def test_lone_surrogates_are_rejected_everywhere(server: DynamoServer) -> None:
     table = server.create()
     bad = ['{"id":"a","\\udfaa":0}', '{"id":"b","v":"\\ud800"}', '{"id":"c","v":{"\\ud800":1}}', '{"id":"\\ud800"}']
     done = load(server, table, "t.jsonl", '{"id":"x","v":"y"}\n' + "\n".join(bad) + "\n")
@@ -101,7 +101,7 @@ def test_half_characters_are_rejects_wherever_they_are(server: DynamoServer) -> 
     assert rejected == [LARGE + 1, LARGE + 2, LARGE + 3]
 
 
-def test_where_the_route_declares_columns_other_keys_are_named(server: DynamoServer) -> None:
+def test_if_the_route_declares_columns_other_keys_are_reported(server: DynamoServer) -> None:
     table = server.create()
     columns = route("columns = [{ name = 'id' }]", f"dynamodb:{table.name}")
     done = load_into(lambda _: server.sink(), Form.VALUE, "t.jsonl", '{"id":"a","x":1}\n', columns)

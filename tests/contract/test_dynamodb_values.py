@@ -1,4 +1,4 @@
-"""Values as DynamoDB keeps them, whatever they are, and items weighed as it weighs them."""
+"""DynamoDB stores every value unchanged, and sizes of items are computed as DynamoDB does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ names = texts.filter(bool)
 
 @st.composite
 def exact_decimals(draw: Callable[..., Any]) -> Decimal:
-    """Any number that DynamoDB can hold, written in any way."""
+    """Any number that DynamoDB can store, in any notation."""
     digits = draw(st.integers(1, 10**38 - 1))
     adjusted = draw(st.integers(-130, 125) | st.integers(-5, 5))
     exponent = adjusted - len(str(digits)) + 1
@@ -61,7 +61,7 @@ def table(server: DynamoServer) -> Table:
 
 
 def kept(value: object) -> object:
-    """What DynamoDB gives back."""
+    """The items that DynamoDB returns."""
     match value:
         case float():
             return Decimal(repr(value))
@@ -76,7 +76,7 @@ def kept(value: object) -> object:
 
 @given(rows=rows_strategy)
 @settings(max_examples=examples(60))
-def test_every_item_comes_back_as_it_was(server: DynamoServer, table: Table, rows: list[dict[str, object]]) -> None:
+def test_every_item_is_returned_unchanged(server: DynamoServer, table: Table, rows: list[dict[str, object]]) -> None:
     numbered: list[Row] = [{"id": str(n), **row} for n, row in enumerate(rows)]
     with server.sink() as sink:
         sink.begin(plan_of(table))
@@ -91,11 +91,11 @@ def test_a_number_is_written_exactly(number: Decimal) -> None:
 
 
 @given(value=st.recursive(texts | st.integers(-(10**37), 10**37) | st.booleans() | st.none(), st.lists))
-def test_json_is_what_boto3_would_send(value: object) -> None:
+def test_the_json_is_that_of_boto3(value: object) -> None:
     assert json.loads(encode(value)) == TypeSerializer().serialize(value)
 
 
-def test_a_request_is_the_one_that_botocore_would_send() -> None:
+def test_a_request_is_that_of_botocore() -> None:
     sent: list[Any] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
@@ -120,7 +120,7 @@ def test_a_request_is_the_one_that_botocore_would_send() -> None:
 
 @given(row=st.dictionaries(names.filter(lambda name: name not in {"id", "padding"}), documents, max_size=8))
 @settings(max_examples=25)
-def test_an_item_weighs_what_dynamodb_says(server: DynamoServer, table: Table, row: dict[str, object]) -> None:
+def test_the_size_of_an_item_is_that_of_dynamodb(server: DynamoServer, table: Table, row: dict[str, object]) -> None:
     there = {"id": "edge", **{name: value for name, value in row.items() if value is not None}, "padding": ""}
     padding = MAX_ITEM - item_size(there.items())
 

@@ -1,4 +1,4 @@
-"""Who may do what: the patches of the emulator that are about rights, against the running emulator."""
+"""The patches of the emulator for access control, on the running emulator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def account() -> Iterator[Account]:
 
 
 def under(account: Account, role: str, *statements: tuple[str, str]) -> Any:
-    """An S3 client under a role that may do so much."""
+    """An S3 client under a role with these permissions."""
     iam = account.client("iam")
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     allowed = [{"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in statements]
@@ -57,7 +57,7 @@ def status(call: Any, **arguments: Any) -> int:
 READ = ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")
 
 
-def test_who_may_not_list_a_bucket_does_not_learn_what_is_missing(account: Account) -> None:
+def test_without_list_permission_a_missing_object_is_access_denied(account: Account) -> None:
     s3 = under(account, "stranger", READ)
     assert s3.get_object(Bucket=BUCKET, Key="there")["Body"].read() == b"x"
     assert (status(s3.get_object, Key="missing"), status(s3.head_object, Key="missing")) == (403, 403)
@@ -75,12 +75,12 @@ def test_a_wildcard_matches_a_key_with_a_line_end(account: Account) -> None:
     assert status(exact.get_object, Key="one\n") == 403
 
 
-def test_who_may_list_it_does(account: Account) -> None:
+def test_with_list_permission_a_missing_object_is_not_found(account: Account) -> None:
     s3 = under(account, "lister", READ, ("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
     assert (status(s3.get_object, Key="missing"), status(s3.head_object, Key="missing")) == (404, 404)
 
 
-def test_decisions_are_noted_once_with_the_pattern_that_allowed_them(account: Account) -> None:
+def test_decisions_are_logged_once_with_the_pattern_that_allowed_them(account: Account) -> None:
     s3 = under(account, "noted", READ)
     for _ in range(2):
         s3.get_object(Bucket=BUCKET, Key="there")
@@ -93,7 +93,7 @@ def test_decisions_are_noted_once_with_the_pattern_that_allowed_them(account: Ac
     assert not list(decisions(account, "another-session"))
 
 
-def test_who_began_an_upload_is_named(account: Account) -> None:
+def test_the_initiator_of_an_upload_is_named(account: Account) -> None:
     s3 = under(account, "beginner", ("s3:PutObject", f"arn:aws:s3:::{BUCKET}/*"))
     ours = s3.create_multipart_upload(Bucket=BUCKET, Key="ours")["UploadId"]
     root = account.client("s3")

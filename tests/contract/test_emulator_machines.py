@@ -1,4 +1,4 @@
-"""Step Functions and EventBridge as the local stack has them. AWS behaves as each name says."""
+"""Step Functions and EventBridge of the local stack. Each name says how AWS behaves."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def mapped(working: str, *, retry: tuple[dict[str, Any], ...] = (), **more: Any)
 
 @pytest.fixture
 def manifest(account: Account) -> Callable[..., dict[str, Any]]:
-    """Leaves a manifest, and makes the input of a Map over it."""
+    """Write a manifest, and return the input of a Map over it."""
 
     def leave(name: str, failing: dict[int, int], *, items: int = 4, concurrency: int = 4, sleep: float = 0,
               error: str = "BrokenError") -> dict[str, Any]:  # fmt: skip
@@ -170,7 +170,7 @@ class TestDistributedMaps:
         assert (end["status"], json.loads(end["output"])) == ("SUCCEEDED", given)
         assert [noted(account, f"alone-{n}") for n in range(4)] == [1, 1, 2, 1]
 
-    def test_an_item_that_fails_for_good_fails_the_map_and_the_rest_is_not_begun(
+    def test_an_item_that_fails_permanently_fails_the_map_and_no_more_items_start(
         self, account: Account, working: str, able: str, manifest: Callable[..., dict[str, Any]]
     ) -> None:
         arn = machines.machine(account, "map-failing", mapped(working), able)
@@ -179,7 +179,7 @@ class TestDistributedMaps:
         assert [noted(account, f"broken-{n}") for n in range(4)] == [1, 0, 0, 0]
 
     @pytest.mark.parametrize("concurrency", [1, 2])
-    def test_no_more_children_run_at_once_than_the_input_says(
+    def test_the_input_limits_the_number_of_concurrent_children(
         self, account: Account, working: str, able: str, manifest: Callable[..., dict[str, Any]], concurrency: int
     ) -> None:
         arn = machines.machine(account, f"map-{concurrency}", mapped(working), able)
@@ -199,7 +199,7 @@ class TestDistributedMaps:
 
 
 def most_at_once(account: Account, name: str, items: int) -> int:
-    """Of items that were at work at one time, by when their notes of begin and end were left."""
+    """The most items that ran at the same time, according to the times of their start and end notes."""
     s3 = account.client("s3")
     times: list[tuple[int, int]] = []
     for n in range(items):
@@ -214,7 +214,7 @@ def most_at_once(account: Account, name: str, items: int) -> int:
 
 
 class TestTheRoleOfTheMachine:
-    """What it does not grant is refused, one right at a time."""
+    """Actions that the role does not grant are refused, one permission at a time."""
 
     @pytest.fixture
     def granting(self, account: Account, working: str) -> Callable[..., str]:
@@ -231,7 +231,7 @@ class TestTheRoleOfTheMachine:
 
         return all_but
 
-    # The right that is missing, and how the execution ends.
+    # The missing permission, and the error of the execution.
     @pytest.mark.parametrize(
         "case",
         [
@@ -242,7 +242,7 @@ class TestTheRoleOfTheMachine:
             ("", ""),
         ],
     )
-    def test_is_what_a_map_runs_under(
+    def test_applies_to_a_map(
         self, account: Account, working: str, granting: Callable[..., str],
         manifest: Callable[..., dict[str, Any]], case: tuple[str, str],
     ) -> None:  # fmt: skip
@@ -252,7 +252,7 @@ class TestTheRoleOfTheMachine:
         arn = machines.machine(account, f"map-without-{missing}", definition, granting(missing))
         assert machines.run(account, arn, manifest("rights", {})).get("error", "") == error
 
-    def test_is_what_a_function_is_called_under(
+    def test_applies_to_the_invocation_of_a_function(
         self, account: Account, working: str, granting: Callable[..., str]
     ) -> None:
         arn = machines.machine(account, "not-calling", task(working), granting("call", "start"))
@@ -263,9 +263,7 @@ class TestTheRoleOfTheMachine:
 
 
 class TestExecutions:
-    def test_the_same_start_again_is_answered_with_the_execution_that_runs(
-        self, account: Account, sleeping: str
-    ) -> None:
+    def test_repeating_a_start_returns_the_running_execution(self, account: Account, sleeping: str) -> None:
         given = {"name": "same", "sleep": 0.5}
         first = machines.start(account, sleeping, given, name="same")
         assert machines.start(account, sleeping, given, name="same") == first
@@ -276,7 +274,7 @@ class TestExecutions:
             machines.start(account, sleeping, given, name="same")
         assert noted(account, "same") == 1
 
-    def test_one_that_was_stopped_stays_aborted_and_begins_nothing_more(
+    def test_a_stopped_execution_stays_aborted_and_starts_nothing_more(
         self, account: Account, working: str, able: str, manifest: Callable[..., dict[str, Any]]
     ) -> None:
         arn = machines.machine(account, "stopping", mapped(working), able)
@@ -290,7 +288,7 @@ class TestExecutions:
         assert (end["status"], end["error"]) == ("ABORTED", "Enough")
         assert [noted(account, f"stopped-{n}") for n in range(4)] == [1, 0, 0, 0]
 
-    def test_its_end_reaches_whoever_has_a_rule_for_it(self, account: Account, sleeping: str) -> None:
+    def test_the_end_of_an_execution_is_sent_by_a_rule(self, account: Account, sleeping: str) -> None:
         pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [sleeping], "status": ["ABORTED"]}}
         take = listen(account, "ended", pattern)
         execution = machines.start(account, sleeping, {"name": "heard", "sleep": 0.5})
@@ -308,7 +306,7 @@ def map_is_running(account: Account, execution: str) -> bool:
 
 
 def listen(account: Account, name: str, pattern: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """A rule with a queue behind it; what is answered waits for an event."""
+    """Create a rule with a queue as its target, and return a function that waits for an event."""
     sqs, events = account.client("sqs"), account.client("events")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -327,7 +325,7 @@ def listen(account: Account, name: str, pattern: dict[str, Any]) -> Callable[[],
 
 
 class TestEvents:
-    def test_an_event_of_a_function_reaches_a_queue_by_a_rule(self, account: Account) -> None:
+    def test_a_rule_sends_the_event_of_a_function_to_a_queue(self, account: Account) -> None:
         take = listen(account, "announced", {"source": ["test"], "detail-type": ["Penstock Job Succeeded"]})
         objects = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
         bus = "arn:aws:events:us-east-1:000000000000:event-bus/default"

@@ -1,4 +1,4 @@
-"""What the local stack corrects in MiniStack, held against the running emulator. AWS behaves as each name says."""
+"""The patches of MiniStack, on the running emulator. Each name says how AWS behaves."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_a_repeated_completion_is_answered_like_the_first(s3: Any) -> None:
 
 @pytest.fixture(scope="module")
 def failing(account: Account) -> str:
-    """A function that fails in a class of its own; its ARN."""
+    """The ARN of a function that raises its own class of error."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("app.py", FAILING)
@@ -305,7 +305,7 @@ def test_a_policy_that_demands_tls_lets_loopback_through(account: Account) -> No
 
 
 def test_a_mapping_obeys_a_concurrency_that_a_parameter_gives(account: Account) -> None:
-    """The function's role may be anyone's: what counts is that the message is taken at all."""
+    """Any role will do: the test only checks that the message is received."""
     role = {"AssumeRolePolicyDocument": ASSUMED_BY_LAMBDA}
     code = {"ZipFile": "def handler(event, context): pass"}
     function = {

@@ -1,4 +1,4 @@
-"""What Penstock relies on in MiniStack as it is. A new version of it has to pass these before its pin is raised."""
+"""The behaviour of MiniStack that Penstock relies on. A new version must pass these tests before its pin is raised."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def one_part_upload(s3: Any, key: str, body: bytes) -> dict[str, Any]:
     return {"Bucket": BUCKET, "Key": key, "UploadId": upload_id, "MultipartUpload": listed}
 
 
-def test_put_if_none_match_refuses_a_standing_object(s3: Any) -> None:
+def test_put_if_none_match_refuses_an_existing_object(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="put", Body=b"1", IfNoneMatch="*")
     assert refusal(s3.put_object, Bucket=BUCKET, Key="put", Body=b"2", IfNoneMatch="*") == ("PreconditionFailed", 412)
 
@@ -58,7 +58,7 @@ def test_put_if_match_replaces_only_that_object(s3: Any) -> None:
     assert refusal(s3.put_object, Bucket=BUCKET, Key="none", Body=b"3", IfMatch=etag) == ("NoSuchKey", 404)
 
 
-def test_completion_if_none_match_refuses_a_standing_object_and_leaves_the_upload_open(s3: Any) -> None:
+def test_completion_if_none_match_refuses_an_existing_object_and_leaves_the_upload_open(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="done", Body=b"1")
     upload = one_part_upload(s3, "done", b"2")
     assert refusal(s3.complete_multipart_upload, **upload, IfNoneMatch="*") == ("PreconditionFailed", 412)
@@ -108,7 +108,7 @@ def test_a_read_pinned_by_etag_fails_once_the_object_is_replaced(s3: Any) -> Non
     assert refusal(s3.get_object, **call) == ("PreconditionFailed", 412)
 
 
-def test_a_deleted_version_is_gone(s3: Any) -> None:
+def test_a_deleted_version_is_not_found(s3: Any) -> None:
     version = s3.put_object(Bucket=BUCKET, Key="deleted", Body=b"1")["VersionId"]
     s3.delete_object(Bucket=BUCKET, Key="deleted", VersionId=version)
     call = {"Bucket": BUCKET, "Key": "deleted", "VersionId": version}

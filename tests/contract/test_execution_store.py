@@ -1,4 +1,4 @@
-"""What the jobs table keeps of an execution: one at a time, every span counted once, nothing after the end."""
+"""The contract of executions in the jobs table: one at a time, every span counted once, no change after the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXECUTION = JOB.id
 
 @dataclass
 class Stores:
-    """The jobs table, as ingest and as executions see it."""
+    """The jobs table, with the stores of ingest and of executions."""
 
     jobs: JobStore
     executions: ExecutionStore
@@ -42,7 +42,7 @@ class Stores:
         return claim
 
     def begin(self, execution: str = EXECUTION) -> None:
-        """A job in the hands of an execution."""
+        """A job that was handed to an execution."""
         self.executions.hand_over(self.claim(), execution, lease=60)
         self.executions.confirm(JOB.id, execution, lease=DAY)
 
@@ -90,7 +90,7 @@ def test_a_job_that_was_handed_over_runs_until_it_is_confirmed(stores: Stores) -
     assert stores.status.state is JobState.EXECUTING
 
 
-def test_whoever_handed_over_holds_the_job_no_more(stores: Stores) -> None:
+def test_an_attempt_that_handed_over_has_lost_the_job(stores: Stores) -> None:
     claim = stores.claim()
     stores.executions.hand_over(claim, EXECUTION, lease=60)
     with pytest.raises(LeaseLostError):
@@ -122,7 +122,7 @@ def test_what_an_execution_has_lost_it_cannot_hand_back(stores: Stores, clock: C
         stores.executions.hand_back(claim, EXECUTION, lease=60)
 
 
-def test_whoever_was_taken_over_cannot_hand_over(stores: Stores, clock: Clock) -> None:
+def test_an_attempt_that_lost_the_job_cannot_hand_over(stores: Stores, clock: Clock) -> None:
     dead = stores.claim()
     clock.now += 60
     stores.claim()
@@ -130,7 +130,7 @@ def test_whoever_was_taken_over_cannot_hand_over(stores: Stores, clock: Clock) -
         stores.executions.hand_over(dead, EXECUTION, lease=60)
 
 
-def test_a_confirmed_job_is_answered_to_whoever_claims_it(stores: Stores) -> None:
+def test_a_claim_of_a_confirmed_job_returns_the_job(stores: Stores) -> None:
     stores.begin()
     repeat = stores.jobs.claim(JOB, lease=60)
     assert isinstance(repeat, JobStatus)
@@ -145,7 +145,7 @@ def test_to_confirm_again_does_no_harm(stores: Stores, clock: Clock) -> None:
     assert isinstance(stores.jobs.claim(JOB, lease=60), JobStatus)
 
 
-def test_an_execution_that_was_silent_for_its_whole_lease_loses_the_job(stores: Stores, clock: Clock) -> None:
+def test_an_execution_without_a_heartbeat_during_its_lease_loses_the_job(stores: Stores, clock: Clock) -> None:
     stores.begin()
     clock.now += DAY
     assert stores.claim().number == 2
@@ -179,7 +179,7 @@ def test_a_hand_over_under_the_same_name_keeps_what_is_counted(stores: Stores, c
     assert stores.status.progress == Progress(20, 200, 14, 2)
 
 
-def test_another_execution_of_a_job_counts_anew(stores: Stores, clock: Clock) -> None:
+def test_another_execution_of_a_job_counts_from_zero(stores: Stores, clock: Clock) -> None:
     stores.begin("first")
     stores.executions.record_totals(JOB.id, "first", spans=3, size=30)
     stores.executions.record_receipt(JOB.id, "first", receipt(1))
@@ -215,7 +215,7 @@ def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None
     stores.executions.record_progress(EXECUTION, Stage.DELIVER, 2, Progress(1, 10, 5, 0))
     assert (stores.status.progress, stores.status.spans_done) == (Progress(7, 70, 5), 0)
     stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
-    # Of an attempt that wakes up late.
+    # The heartbeat of an attempt that resumes late.
     stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(2, 20))
     assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
 
@@ -231,7 +231,7 @@ def test_what_workers_do_is_a_sign_of_life_of_the_job(stores: Stores, clock: Clo
     assert stores.status.updated_at == clock.now
 
 
-def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(stores: Stores, clock: Clock) -> None:
+def test_phases_have_their_start_times_and_the_bytes_that_the_index_has_read(stores: Stores, clock: Clock) -> None:
     stores.begin()
     began = clock.now
     stores.executions.start_phase(JOB.id, EXECUTION, Phase.PLAN)
@@ -244,7 +244,7 @@ def test_phases_are_told_with_their_beginnings_and_what_the_index_has_read(store
     status = stores.status
     assert (status.phases, status.phase) == (((Phase.PLAN, began), (Phase.SURVEY, began + 2)), Phase.SURVEY)
     assert status.indexed == 570
-    # Each byte is read twice: by the survey, and by the spans.
+    # Each byte is read twice, by the survey and by the spans.
     assert status.percent == 100 * 570 / (2 * status.size)
 
 
@@ -277,7 +277,7 @@ def test_receipts_of_any_number_of_spans_are_found(stores: Stores) -> None:
     assert stores.executions.receipts(JOB.id, EXECUTION, []) == {}
 
 
-def test_each_round_sends_every_span_and_counts_anew(stores: Stores) -> None:
+def test_each_round_sends_every_span_and_counts_from_zero(stores: Stores) -> None:
     stores.begin()
     stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
     stores.executions.record_receipt(JOB.id, EXECUTION, receipt(1))
@@ -320,8 +320,8 @@ def test_an_execution_that_has_yielded_holds_the_job_no_more(stores: Stores) -> 
         stores.claim()
 
 
-def test_spans_that_end_at_once_are_all_counted_and_each_once(emulator: Endpoint, clock: Clock) -> None:
-    # moto's conditions are none between threads.
+def test_spans_that_end_at_the_same_time_are_each_counted_once(emulator: Endpoint, clock: Clock) -> None:
+    # moto does not check conditions atomically between threads.
     with table_on(emulator) as client:
         store = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock)
         stores = Stores(DynamoJobStore(client, "jobs", retention_days=90, clock=clock), store)
@@ -390,7 +390,7 @@ def test_a_job_that_an_execution_has_ended_is_never_claimed_again(stores: Stores
     assert repeat.state is JobState.SUPERSEDED
 
 
-def test_a_job_stands_as_executing_until_it_ends(stores: Stores) -> None:
+def test_a_job_is_executing_until_it_ends(stores: Stores) -> None:
     stores.begin()
     assert stores.executions.job_state(JOB.id, EXECUTION) is JobState.EXECUTING
     stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=RECEIPT)
@@ -432,7 +432,7 @@ def test_what_a_step_was_blamed_for_is_kept_with_its_execution(stores: Stores, c
 
 
 class Throttled:
-    """A client that is refused so many writes of receipts, and whose batches leave items out."""
+    """A client whose first writes of receipts are refused, and whose batch reads omit items."""
 
     def __init__(self, client: Any, refusals: int) -> None:
         self._client = client
@@ -485,7 +485,7 @@ def test_a_receipt_that_is_throttled_for_too_long_must_be_tried_again(met: Calla
     assert stores.executions.receipts(JOB.id, EXECUTION, [1]) == {}
 
 
-def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[int], Stores]) -> None:
+def test_receipts_that_dynamodb_omits_are_requested_again(met: Callable[[int], Stores]) -> None:
     stores = met(0)
     stores.begin()
     for span in range(20):
@@ -493,7 +493,7 @@ def test_receipts_that_dynamodb_leaves_out_are_asked_for_again(met: Callable[[in
     assert len(stores.executions.receipts(JOB.id, EXECUTION, range(20))) == 20
 
 
-def test_when_dynamodb_keeps_leaving_receipts_out_they_must_be_asked_for_later(met: Callable[[int], Stores]) -> None:
+def test_if_dynamodb_keeps_omitting_receipts_the_error_is_retryable(met: Callable[[int], Stores]) -> None:
     stores = met(0)
     stores.begin()
     with pytest.raises(ServiceUnavailableError, match="items are missing"):
@@ -530,7 +530,7 @@ def test_an_upload_of_a_job_without_a_record_makes_none(stores: Stores) -> None:
     assert stores.executions.get(JOB.id) is None
 
 
-def test_whoever_had_a_job_that_waits_can_end_it_and_do_nothing_else(stores: Stores) -> None:
+def test_the_attempt_of_a_waiting_job_can_only_end_it(stores: Stores) -> None:
     claim = stores.claim()
     stores.jobs.release(claim, FAILURE)
     with pytest.raises(LeaseLostError):

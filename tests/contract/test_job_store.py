@@ -1,4 +1,4 @@
-"""What every jobs table keeps: one attempt at a time, the newest version only, nothing lost to a dead attempt."""
+"""The contract of the jobs table: one attempt at a time, the newest version only, and no job lost with a killed attempt."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def create_table(client: DynamoDBClient) -> None:
 
 @contextmanager
 def table_on(endpoint: Endpoint) -> Iterator[DynamoDBClient]:
-    """The jobs table on a server that other tests use as well."""
+    """The jobs table on a server that tests share."""
     client: DynamoDBClient = endpoint.client("dynamodb")
     create_table(client)
     try:
@@ -115,7 +115,7 @@ def test_a_claimed_job_is_running(store: JobStore, clock: Clock) -> None:
     assert found.started_at == clock.now
 
 
-def test_a_second_claim_is_told_how_long_to_wait(store: JobStore, clock: Clock) -> None:
+def test_a_second_claim_gets_the_time_to_wait(store: JobStore, clock: Clock) -> None:
     claimed(store, lease=60)
     clock.now += 20
     with pytest.raises(JobInProgressError) as caught:
@@ -181,7 +181,7 @@ def test_a_claim_that_has_closed_its_job_writes_no_more(store: JobStore) -> None
         store.close(claim, JobState.FAILED, failure=FAILURE)
 
 
-def test_a_released_job_waits_and_is_claimed_at_once(store: JobStore) -> None:
+def test_a_released_job_waits_and_can_be_claimed_immediately(store: JobStore) -> None:
     store.release(claimed(store), FAILURE)
     waiting = status(store)
     assert (waiting.state, waiting.failure) == (JobState.WAITING, FAILURE)
@@ -215,7 +215,7 @@ def test_an_older_version_for_a_table_is_superseded_once_a_newer_one_was_claimed
 
 
 def test_an_older_version_waits_while_the_newer_one_is_unfinished(store: JobStore, clock: Clock) -> None:
-    """It used to be superseded at once, also where the newer one failed later."""
+    """In an earlier release it was superseded immediately, even if the newer one failed later."""
     newest = claimed(store, newer(JOB))
     for attempts in (1, 2):
         with pytest.raises(YieldedError) as caught:
@@ -303,7 +303,7 @@ def test_many_jobs_that_succeeded_without_a_claim_are_on_record(store: JobStore,
     assert {(one.started_at, one.finished_at, one.seconds) for one in found} == {(clock.now - 5, clock.now, 5)}
 
 
-def test_a_recorded_job_is_answered_to_whoever_claims_it(store: JobStore) -> None:
+def test_a_claim_of_a_recorded_job_returns_the_job(store: JobStore) -> None:
     store.record_many([(JOB, RECEIPT)], seconds=0)
     repeat = store.claim(JOB, lease=60)
     assert isinstance(repeat, JobStatus)
@@ -325,7 +325,7 @@ def test_to_record_no_jobs_is_nothing(store: JobStore) -> None:
 
 @contextmanager
 def throttled(clock: Clock, most: int) -> Iterator[tuple[JobStore, list[float]]]:
-    """A store whose DynamoDB takes only ``most`` items of a request; and the pauses that it makes."""
+    """A store whose DynamoDB handles only ``most`` items of a request, and the pauses between its requests."""
     pauses: list[float] = []
     with mock_aws():
         client: Any = boto3.client("dynamodb")
@@ -369,7 +369,7 @@ def failed(store: JobStore, job: Job = JOB) -> None:
     store.close(claimed(store, job), JobState.FAILED, failure=FAILURE)
 
 
-def test_the_upload_is_on_record_as_its_event_told_it(store: JobStore) -> None:
+def test_the_record_has_the_source_of_the_event(store: JobStore) -> None:
     source = replace(SOURCE, key="in/50% of a+b/ü.csv.gz", event_time="2026-11-22T02:00:00.000Z")
     claimed(store, replace(JOB, source=source))
     assert status(store, replace(JOB, source=source)).upload == source
@@ -387,7 +387,7 @@ def test_a_failed_job_begins_again_where_nothing_has_been_done(store: JobStore, 
     assert (waiting.failure, waiting.upload) == (FAILURE, SOURCE)
 
 
-def test_a_job_that_begins_again_is_claimed_at_once_and_the_claim_knows(store: JobStore) -> None:
+def test_a_reopened_job_is_claimed_immediately_and_the_claim_says_so(store: JobStore) -> None:
     for redrives in range(3):
         claim = claimed(store)
         assert (claim.redrives, claim.number) == (redrives, redrives + 1)
@@ -403,7 +403,7 @@ def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(s
     assert claimed(store).redrives == 1
 
 
-def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
+def test_the_attempt_of_the_failed_job_has_lost_it(store: JobStore) -> None:
     claim = claimed(store)
     store.close(claim, JobState.FAILED, failure=FAILURE)
     reopen(store)
@@ -412,13 +412,13 @@ def test_whoever_held_the_failed_job_has_lost_it(store: JobStore) -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.SUPERSEDED])
-def test_a_job_that_ended_otherwise_does_not_begin_again(store: JobStore, state: JobState) -> None:
+def test_a_job_that_did_not_fail_is_not_reopened(store: JobStore, state: JobState) -> None:
     store.close(claimed(store), state)
     assert not reopen(store)
     assert status(store).state is state
 
 
-def test_a_job_that_is_at_work_waits_or_is_unknown_does_not_begin_again(store: JobStore) -> None:
+def test_a_running_waiting_or_unknown_job_is_not_reopened(store: JobStore) -> None:
     assert not store.reopen(JobStatus(JOB.id, JobState.FAILED, SOURCE.uri))
     assert store.get(JOB.id) is None
     failed(store)
@@ -437,7 +437,7 @@ def test_a_newer_version_that_was_claimed_meanwhile_comes_before_the_redrive(sto
         store.claim(JOB, lease=60)
     assert status(store).state is JobState.WAITING
     store.close(newest, JobState.SUCCEEDED, receipt=RECEIPT)
-    # Not ended yet: an attempt before this one may have done all of the job.
+    # Not ended yet: an earlier attempt may have done all of the job.
     again = claimed(store)
     assert isinstance(again.refusal, SupersededError)
     store.close(again, JobState.SUPERSEDED, failure=Failure.of(again.refusal))
@@ -513,7 +513,7 @@ def test_a_job_that_begins_again_has_as_many_attempts_again(store: JobStore) -> 
     assert (status(store).attempts, status(store).attempts_limit) == (2, 2 + MAX_ATTEMPTS)
 
 
-def test_a_job_nobody_works_on_begins_again_once_its_lease_is_over(store: JobStore, clock: Clock) -> None:
+def test_a_job_is_reopened_after_the_end_of_its_lease(store: JobStore, clock: Clock) -> None:
     dead = claimed(store, lease=60)
     assert not reopen(store)
     clock.now += 60
@@ -522,7 +522,7 @@ def test_a_job_nobody_works_on_begins_again_once_its_lease_is_over(store: JobSto
         store.close(dead, JobState.SUCCEEDED, receipt=RECEIPT)
 
 
-def test_a_job_that_was_taken_since_it_was_read_does_not_begin_again(store: JobStore, clock: Clock) -> None:
+def test_a_job_that_was_claimed_since_it_was_read_is_not_reopened(store: JobStore, clock: Clock) -> None:
     claimed(store, lease=60)
     clock.now += 60
     seen = status(store)
@@ -541,7 +541,7 @@ def test_uploads_of_attempts_are_on_record(store: JobStore) -> None:
     assert status(store).uploads == ("u1", "u2")
 
 
-def test_whoever_has_lost_a_job_notes_no_upload_on_its_record(store: JobStore, clock: Clock) -> None:
+def test_an_attempt_that_lost_the_job_records_no_upload(store: JobStore, clock: Clock) -> None:
     dead = claimed(store, lease=60)
     clock.now += 60
     claimed(store)

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of tests and of the local stack: there at once, and gone without a trace."""
+"""The PostgreSQL server of tests and of the local stack: it starts quickly and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_server_ends_with_the_process_that_runs_it_however_that_ends(tmp_path:
 
 @pytest.fixture
 def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The wheel in use lies in a folder of mode 0700 with a blank and an umlaut, installed under ``umask 077``."""
+    """The wheel is in a folder of mode 0700 with a space and an umlaut in its name, installed under ``umask 077``."""
     closed = tmp_path / "root's own ü"
     install_closed(closed)
     monkeypatch.syspath_prepend(str(closed))
@@ -147,7 +147,7 @@ def test_a_copy_that_was_left_half_made_is_made_again(closed: Path, copies: Path
 
 
 @as_root
-def test_nothing_is_run_from_where_others_may_write(closed: Path, copies: Path) -> None:
+def test_no_program_runs_from_a_folder_that_others_may_write_to(closed: Path, copies: Path) -> None:
     copies.chmod(0o777)
     with pytest.raises(LocalStackError, match=r"nobody.*users other than root can write"):
         programs(copies)

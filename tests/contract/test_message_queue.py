@@ -1,4 +1,4 @@
-"""What the queue keeps: a postponed message comes back when its time is up, and one that is gone does no harm."""
+"""The contract of the queue: a postponed message becomes visible after its time, and a deleted message does no harm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.errors import RequestRefusedError
 
 
 class Queue:
-    """A queue that hides what was received for an hour, and the adapter."""
+    """A queue that hides received messages for an hour, and the adapter."""
 
     def __init__(self, endpoint: Endpoint, name: str) -> None:
         self.client: Any = endpoint.client("sqs")
@@ -37,7 +37,7 @@ def queue(request: pytest.FixtureRequest) -> Queue:
     return Queue(request.getfixturevalue(request.param), f"ingest-{request.node.name.partition('[')[0][:60]}")
 
 
-def test_a_message_postponed_by_no_time_comes_back_at_once(queue: Queue) -> None:
+def test_a_message_postponed_by_zero_seconds_is_visible_immediately(queue: Queue) -> None:
     queue.send()
     handle = queue.receive()
     assert not queue.receive()
@@ -46,13 +46,13 @@ def test_a_message_postponed_by_no_time_comes_back_at_once(queue: Queue) -> None
 
 
 @pytest.mark.parametrize("seconds", [60, 43_200, 1_000_000])
-def test_a_postponed_message_stays_hidden_however_long_is_asked_for(queue: Queue, seconds: int) -> None:
+def test_a_postponed_message_stays_hidden_for_any_requested_time(queue: Queue, seconds: int) -> None:
     queue.send()
     queue.adapter.postpone(queue.arn, queue.receive(), seconds)
     assert not queue.receive()
 
 
-def test_a_message_that_is_gone_needs_no_postponing(queue: Queue) -> None:
+def test_postponing_a_deleted_message_does_nothing(queue: Queue) -> None:
     queue.send()
     handle = queue.receive()
     queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=handle)

@@ -1,4 +1,4 @@
-"""What every reader of small objects keeps to: the source that was named, or what became of it."""
+"""The contract of readers of small objects: the named source, or an error that says what happened to it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def reader(objects: ObjectBackend) -> ObjectReader:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_source_is_read_whole_whatever_its_key(objects: ObjectBackend, reader: ObjectReader, key: str) -> None:
+def test_a_source_with_any_key_is_read_completely(objects: ObjectBackend, reader: ObjectReader, key: str) -> None:
     for bucket in (objects.versioned, objects.plain):
         assert reader.read(objects.put(bucket, key, b"content")) == b"content"
 
 
-def test_an_empty_source_is_no_bytes(objects: ObjectBackend, reader: ObjectReader) -> None:
+def test_an_empty_source_has_no_bytes(objects: ObjectBackend, reader: ObjectReader) -> None:
     assert reader.read(objects.put(objects.versioned, "key", b"")) == b""
 
 
@@ -65,7 +65,7 @@ def test_a_source_that_was_overwritten_with_the_same_bytes_is_another_version(
     assert reader.read(again) == b"same"
 
 
-def test_a_source_that_was_deleted_is_gone_though_its_version_is_still_there(
+def test_a_deleted_source_is_gone_although_its_version_still_exists(
     objects: ObjectBackend, reader: ObjectReader
 ) -> None:
     for bucket in (objects.versioned, objects.plain):
@@ -82,7 +82,7 @@ def test_a_source_of_another_size_than_its_event_says_has_changed(objects: Objec
 
 
 class Hangup(HTTPServer):
-    """Answers with what it was asked for, on as many connections as it is asked to keep; hangs up after /last."""
+    """A server that echoes requests and keeps connections open. It closes the connection after /last."""
 
     connections = 0
 
@@ -123,7 +123,7 @@ def test_a_connection_is_used_again_until_the_server_gives_it_up(hangup: Hangup)
 
 
 def sent_by(client: Any) -> list[str]:
-    """What a client sends from now on, apart from the request that only tells where it would go to."""
+    """The requests that a client sends from now on, except the one that only resolves its address."""
     events: list[str] = []
 
     def note(event_name: str, request: Any, **_: Any) -> None:
@@ -135,7 +135,7 @@ def sent_by(client: Any) -> list[str]:
 
 
 class TestOnTheWire:
-    """How the S3 adapter asks."""
+    """How the S3 adapter sends requests."""
 
     @pytest.fixture
     def s3(self, moto: Any) -> S3Backend:
@@ -143,7 +143,7 @@ class TestOnTheWire:
 
     @pytest.fixture
     def asked(self, s3: S3Backend) -> list[str]:
-        """The requests that went through the client."""
+        """The requests that the client sent."""
         return sent_by(s3.client)
 
     def test_what_is_as_expected_goes_past_the_client(self, s3: S3Backend, asked: list[str]) -> None:
@@ -189,7 +189,7 @@ class TestOnTheWire:
             assert S3SmallReader(client, credentials(), trusted).read(source) == b"content"
             assert asked == []
 
-    def test_what_is_not_is_asked_again_through_the_client(self, s3: S3Backend, asked: list[str]) -> None:
+    def test_other_responses_are_requested_again_with_the_client(self, s3: S3Backend, asked: list[str]) -> None:
         source = s3.put(s3.versioned, "key", b"content")
         s3.delete(s3.versioned, "key")
         asked.clear()
@@ -197,7 +197,7 @@ class TestOnTheWire:
             S3SmallReader(s3.client, credentials()).read(source)
         assert asked == ["before-send.s3.GetObject"]
 
-    def test_without_credentials_or_etag_the_client_is_asked_at_once(self, s3: S3Backend, asked: list[str]) -> None:
+    def test_without_credentials_or_etag_the_client_sends_the_request(self, s3: S3Backend, asked: list[str]) -> None:
         source = s3.put(s3.versioned, "key", b"content")
         asked.clear()
         assert S3SmallReader(s3.client, None).read(source) == b"content"

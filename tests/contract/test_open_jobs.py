@@ -1,4 +1,4 @@
-"""What every store of unfinished jobs keeps: who is due, and no write behind somebody's back."""
+"""The contract of stores of unfinished jobs: the due jobs, and no write to a job that another attempt has."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_job_that_has_ended_is_never_due(stores: Stores, clock: Clock, state: 
     assert stores.due() == []
 
 
-def test_the_longest_overdue_come_first_and_no_more_than_were_asked_for(stores: Stores, clock: Clock) -> None:
+def test_the_longest_overdue_come_first_up_to_the_requested_number(stores: Stores, clock: Clock) -> None:
     jobs = several(30)
     for job in jobs:
         stores.claim(job)
@@ -128,7 +128,7 @@ def test_the_longest_overdue_come_first_and_no_more_than_were_asked_for(stores: 
     assert stores.due(7) == [job.id for job in jobs[:7]]
 
 
-def test_a_job_that_is_looked_at_later_is_not_due_till_then(stores: Stores, clock: Clock) -> None:
+def test_a_postponed_job_is_not_due_until_then(stores: Stores, clock: Clock) -> None:
     stores.claim()
     clock.now += 60
     assert stores.open_jobs.look_again(stores.status(), clock.now + 30)
@@ -148,7 +148,7 @@ def test_a_restarted_job_waits_and_its_attempt_has_lost_it(stores: Stores, clock
     assert stores.status().sends == 0
 
 
-def test_of_two_at_once_one_restarts(stores: Stores, clock: Clock) -> None:
+def test_only_one_of_two_concurrent_restarts_succeeds(stores: Stores, clock: Clock) -> None:
     stores.claim()
     clock.now += 60
     seen = stores.status()
@@ -157,7 +157,7 @@ def test_of_two_at_once_one_restarts(stores: Stores, clock: Clock) -> None:
     assert stores.status().sends == 1
 
 
-def test_nothing_is_written_behind_the_back_of_whoever_has_the_job(stores: Stores, clock: Clock) -> None:
+def test_nothing_is_written_to_a_job_that_another_attempt_has(stores: Stores, clock: Clock) -> None:
     claim = stores.claim()
     clock.now += 60
     seen = stores.status()
@@ -171,7 +171,7 @@ def test_nothing_is_written_behind_the_back_of_whoever_has_the_job(stores: Store
     assert stores.status().state is JobState.SUCCEEDED
 
 
-def test_nobody_claims_a_job_that_is_being_aborted(stores: Stores, clock: Clock) -> None:
+def test_a_job_that_is_being_aborted_cannot_be_claimed(stores: Stores, clock: Clock) -> None:
     stores.claim()
     clock.now += 60
     assert stores.open_jobs.begin_abort(stores.status(), clock.now + 120, FAILURE)
@@ -191,7 +191,7 @@ def test_an_ended_job_keeps_why(stores: Stores, clock: Clock) -> None:
     assert stores.due() == []
 
 
-def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores: Stores) -> None:
+def test_a_job_without_a_record_gets_a_failed_record_that_can_be_reopened(stores: Stores) -> None:
     assert stores.open_jobs.fail_unrecorded(JOB, FAILURE)
     found = stores.status()
     assert (found.state, found.failure, found.upload, found.route) == (JobState.FAILED, FAILURE, SOURCE, "decompress")
@@ -201,7 +201,7 @@ def test_a_job_without_a_record_gets_one_that_failed_and_can_begin_again(stores:
 
 
 def test_an_upload_of_an_execution_leads_to_its_job(stores: Stores) -> None:
-    """One of an attempt needs not: it is no longer open than an invocation takes, and the sweep is for older ones."""
+    """An attempt's upload is not listed: it is open no longer than an invocation, and the sweep only aborts older ones."""
     claim = stores.claim()
     stores.jobs.record_upload(claim, "u2")
     stores.executions.hand_over(claim, "run", lease=60)

@@ -1,4 +1,4 @@
-"""Whose uploads are found: those that the given roles have begun, and no younger ones."""
+"""Uploads are found if one of the given roles initiated them, and if they are old enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uploads keep whose parts several workers write: the object is whole and right, or it is not there."""
+"""The contract of uploads with several workers: the object is complete and correct, or it does not exist."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OURS = Content("text/csv", {MADE_BY: "ours"})
 
 
 def rule(existing: Any) -> Verdict:
-    """Ours is not replaced by ours, and a newer one not at all."""
+    """A result of this job is not replaced, and neither is a newer one."""
     made_by = existing.get(MADE_BY)
     return {"ours": Verdict.DUPLICATE, "newer": Verdict.SUPERSEDED}.get(made_by, Verdict.REPLACE)
 
@@ -63,7 +63,7 @@ def write(
 
 
 def write_all(parts: PartStore, target: Target, upload: str) -> None:
-    """Two workers, the second before the first."""
+    """Two workers; the second writes before the first."""
     write(parts, target, upload, DATA[PART:], first=2)
     write(parts, target, upload, DATA[:PART], first=1)
 
@@ -103,7 +103,7 @@ def test_parts_of_two_workers_in_any_order_become_one_object(
 
 
 @pytest.mark.parametrize("step", [12_347, 700 * KIB, 12 * MIB])
-def test_a_worker_is_told_what_it_wrote(parts: PartStore, target: Target, upload: str, step: int) -> None:
+def test_a_worker_gets_a_receipt_of_its_parts(parts: PartStore, target: Target, upload: str, step: int) -> None:
     assert write(parts, target, upload, DATA, first=1, step=step) == (3, len(DATA), zlib.crc32(DATA))
 
 
@@ -214,7 +214,7 @@ def test_to_abort_what_was_completed_leaves_the_object(
 
 
 @pytest.mark.usefixtures("_strict_uploads")
-def test_a_worker_that_comes_after_abort_hears_of_it(parts: PartStore, target: Target, upload: str) -> None:
+def test_a_worker_after_an_abort_gets_an_error(parts: PartStore, target: Target, upload: str) -> None:
     parts.abort(target, upload)
     with pytest.raises(PublishConflictError):
         write(parts, target, upload, DATA[:PART], first=1)
@@ -252,7 +252,7 @@ def test_an_older_object_is_replaced(objects: ObjectBackend, parts: PartStore, t
 
 
 @pytest.mark.usefixtures("_strict_uploads")
-def test_what_is_published_between_the_look_and_the_completion_is_looked_at(
+def test_an_object_published_between_the_read_and_the_completion_is_respected(
     objects: ObjectBackend, parts: PartStore, target: Target
 ) -> None:
     objects.put(target.bucket, target.key, b"older")
@@ -278,7 +278,7 @@ def test_what_is_published_between_the_look_and_the_completion_is_looked_at(
 def test_an_upload_whose_key_has_changed_since_is_never_completed_but_a_new_one_is(
     objects: ObjectBackend, parts: PartStore, target: Target, existed: bool, change: str
 ) -> None:
-    """As AWS has it: see test_conditional_completion. This test used to want the very upload completed."""
+    """As on AWS: see test_conditional_completion. In an earlier release, the same upload was completed."""
     if existed:
         objects.put(target.bucket, target.key, b"older")
     upload = parts.create(target, OURS)

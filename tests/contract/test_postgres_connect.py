@@ -1,4 +1,4 @@
-"""Connections from a DSN, a secret or IAM: how they are set up, and what is said when there is none."""
+"""Connections from a DSN, a secret or IAM, and the errors if a connection fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def secrets() -> Iterator[Any]:
 
 
 class Tokens:
-    """Signs as RDS's client does: with a password, for once."""
+    """A fake of RDS's client whose signed token is a password."""
 
     def __init__(self, password: str) -> None:
         self.password = password
@@ -107,7 +107,7 @@ def test_a_server_that_does_not_answer_is_given_up(database: Database) -> None:
             by_dsn(make_conninfo(database.dsn, host="127.0.0.1", port=port, connect_timeout=2))()
 
 
-def test_a_port_that_is_none_is_no_trouble_of_the_network() -> None:
+def test_an_invalid_port_is_not_a_network_error() -> None:
     with pytest.raises(ConfigurationError, match=r'^the database on 127\.0\.0\.1: invalid port number: "99999"$'):
         by_dsn("host=127.0.0.1 port=99999")()
 
@@ -134,7 +134,7 @@ def test_a_secret_may_be_a_dsn(database: Database, secrets: Any) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_secret_may_be_one_that_rds_manages_and_changes(database: Database, secrets: Any) -> None:
+def test_a_secret_may_be_managed_and_rotated_by_rds(database: Database, secrets: Any) -> None:
     parameters = conninfo_to_dict(database.dsn)
     fields = {"host": "host", "port": "port", "dbname": "dbname", "username": "user", "password": "password"}
     secret = {"engine": "postgres", **{field: parameters[name] for field, name in fields.items()}}
@@ -156,7 +156,7 @@ def test_a_secret_need_not_name_more_than_user_and_password(database: Database, 
 
 
 @pytest.mark.parametrize("text", ['{"password": s3cret}', '{"password": "s3cret"}', "s3cret words", "password=s3cret"])
-def test_a_secret_that_is_neither_is_an_error_that_does_not_tell_it(secrets: Any, text: str) -> None:
+def test_an_invalid_secret_is_an_error_that_does_not_show_it(secrets: Any, text: str) -> None:
     arn = secrets.create_secret(Name="strange", SecretString=text)["ARN"]
     with pytest.raises(ConfigurationError) as caught:
         by_secret(arn, lambda: secrets)()

@@ -1,4 +1,4 @@
-"""The end of a job is a fence: nothing is committed behind it for whoever had the job, whatever is under way."""
+"""The end of a job is a fence: no attempt commits anything after it, whatever is in progress."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_no_chunk_is_committed_for_a_holder_that_has_ended(database: Database) -
     assert database.execute("SELECT id FROM songs") == [(1,)]
 
 
-def test_another_holder_goes_on_behind_what_is_in(database: Database) -> None:
+def test_the_next_attempt_resumes_after_the_committed_chunks(database: Database) -> None:
     database.execute(DDL)
     with sink_of(database, "run-1") as sink:
         sink.begin(plan_of(SONGS))
@@ -71,7 +71,7 @@ def test_two_holders_that_have_ended_are_both_kept_out(database: Database) -> No
 
 
 def test_the_end_waits_for_a_chunk_that_is_under_way(database: Database) -> None:
-    """The chunk meets a row lock in mid-transaction; the fence is entered only once it has committed."""
+    """The chunk waits for a row lock in its transaction; the fence is set only after it has committed."""
     database.execute("CREATE TABLE songs (id bigint PRIMARY KEY, title text)")
     table = Table("songs", SONGS.columns, Mode.UPSERT, ("id",))
     database.execute("INSERT INTO songs VALUES (1, 'old')")
@@ -89,7 +89,7 @@ def test_the_end_waits_for_a_chunk_that_is_under_way(database: Database) -> None
         sink.begin(plan_of(table))
         blocker.execute("SELECT FROM songs WHERE id = 1 FOR UPDATE")
         settle = sink.submit(chunk(table, ["1", "new"]))
-        # The server has the whole transaction; it is at the row once its lock on the fence shows.
+        # The server has received the transaction. When its lock on the fence is visible, it waits for the row.
         while not database.execute(
             "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
         ):

@@ -1,4 +1,4 @@
-"""What is said of PostgreSQL's texts without asking it: held against what it makes of them."""
+"""Predictions about texts for PostgreSQL, compared with PostgreSQL itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INTERVALS = [
 
 
 @pytest.mark.parametrize("fields", FIELDS)
-def test_an_interval_that_is_taken_is_kept_whole(database: Database, fields: str) -> None:
+def test_an_accepted_interval_is_stored_completely(database: Database, fields: str) -> None:
     kept = f"interval {fields}" if fields != "" else "interval(2)"
     database.execute(f"CREATE TABLE t (v {kept})")
     taken = 0
@@ -99,13 +99,13 @@ def test_bounds_of_a_range_are_those_that_postgresql_finds(database: Database, t
 
 
 @pytest.mark.parametrize("text", ["", "a", "{a", "{a}}", '{"a}', "{a},", "{a\\b}", "[1:2]", "{a}x"])
-def test_what_is_no_list_is_told(text: str) -> None:
+def test_an_invalid_array_is_detected(text: str) -> None:
     with pytest.raises(literals.NotWellFormedError):
         list(literals.elements(text))
 
 
 @pytest.mark.parametrize("text", ["", "a", "(a", "(a))", '("a)', "[a,b", "(a)", "[a,b,c)", "{[a,b)", "{[a,b)[c,d)}"])
-def test_what_is_no_range_is_told(text: str) -> None:
+def test_an_invalid_range_is_detected(text: str) -> None:
     for read in (literals.bounds, literals.bounds_of_many):
         with pytest.raises(literals.NotWellFormedError):
             list(read(text))

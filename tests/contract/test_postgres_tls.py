@@ -1,4 +1,4 @@
-"""Whom a connection to PostgreSQL trusts."""
+"""The certificates that a connection to PostgreSQL trusts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(database: Database, tmp_path: Path) -> Iterator[TlsServer]:
 
 
 def connect_to(database: Database, server: TlsServer, **parameters: Any) -> Connect:
-    """The name need not be found: the address stands beside it."""
+    """The name need not be resolved, because the DSN also has the address."""
     given = {**conninfo_to_dict(database.dsn), "port": server.port, "hostaddr": HOST, "host": RDS, **parameters}
     if "sslmode" not in parameters:
         del given["sslmode"]

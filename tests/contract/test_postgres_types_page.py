@@ -1,4 +1,4 @@
-"""The list of docs/types.md is what columns of existing PostgreSQL tables take."""
+"""The list in docs/types.md agrees with the texts that columns of existing PostgreSQL tables accept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTED = [
 def test_a_column_takes_what_is_listed_and_nothing_else(
     database: Database, kind: str, good: list[str], bad: list[str], beside: bool
 ) -> None:
-    """``beside``: all in one file; the bad ones must not change what becomes of the good ones."""
+    """``beside``: all texts are in one file, and the bad ones must not change the results of the good ones."""
     database.execute(f"CREATE TABLE t (id int, v {kind})")
     files = [[*good, *bad]] if beside else [[text] for text in [*good, *bad]]
     rejected = []

@@ -1,4 +1,4 @@
-"""A function that is killed again and again while it loads many small files together: every row is in exactly once."""
+"""A function that is killed repeatedly while it loads many small files together: every row is loaded exactly once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KILLS = 6
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [Mode.APPEND, long(Mode.UPSERT)])
-def test_a_group_that_is_killed_again_and_again_has_every_row_in_once(database: Database, mode: Mode) -> None:
+def test_a_group_that_is_killed_repeatedly_loads_every_row_once(database: Database, mode: Mode) -> None:
     database.execute("CREATE TABLE songs (id bigint, title text, n bigint)")
     if mode is Mode.UPSERT:
         database.execute("ALTER TABLE songs ADD PRIMARY KEY (id)")

@@ -1,6 +1,6 @@
-"""The state machine's definition on the emulator, under the rights that the template grants it.
+"""The definition of the state machine on the emulator, with the permissions of the template.
 
-Stand-in functions answer as a script in the work bucket says and note every call there.
+Fake functions respond as a script in the work bucket says, and record every call there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def filled(text: str, names: dict[str, str]) -> str:
 
 
 def rights_of_the_machine(names: dict[str, str]) -> list[dict[str, Any]]:
-    """What the template grants the machine's role, in any case."""
+    """The unconditional statements of the state machine's role in the template."""
     template = yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)  # it is a SafeLoader
     (policy,) = template["Resources"]["StateMachineRole"]["Properties"]["Policies"]
     statements = [statement for statement in policy["PolicyDocument"]["Statement"] if "If" not in statement]
@@ -101,7 +101,7 @@ def machine(account: Account) -> str:
 
 
 def run(account: Account, machine: str, job: str, **script: list[dict[str, Any]]) -> dict[str, Any]:
-    """What became of a job whose steps answer like this: the n-th call with the n-th answer, the last again."""
+    """Run a job whose steps give these answers: the n-th call the n-th answer, then the last one. Return its result."""
     s3 = account.client("s3")
     s3.put_object(Bucket=WORK, Key=f"jobs/{job}/script.json", Body=json.dumps(script))
     for name, items in (("pieces", 2), ("manifest", 3)):
@@ -118,7 +118,7 @@ def calls(account: Account, job: str) -> list[str]:
 
 
 def told(account: Account, job: str, step: str) -> Any:
-    """What a step was called with, the last time."""
+    """The event of the last call of a step."""
     s3 = account.client("s3")
     last = s3.list_objects_v2(Bucket=WORK, Prefix=f"calls/{job}/{step}/")["Contents"][-1]["Key"]
     return json.loads(s3.get_object(Bucket=WORK, Key=last)["Body"].read())
@@ -135,7 +135,7 @@ def then(following: str, job: str) -> dict[str, Any]:
     }
 
 
-def test_a_job_is_indexed_until_that_is_done_then_worked_on_and_finished(account: Account, machine: str) -> None:
+def test_a_job_is_indexed_until_that_is_done_then_delivered_and_finished(account: Account, machine: str) -> None:
     plan = [then("index", "indexed"), then("work", "indexed")]
     end = run(account, machine, "indexed", Plan=plan, Index=[{"done": False}, {"done": False}, {"done": True}])
     assert end["status"] == "SUCCEEDED"
@@ -149,7 +149,7 @@ def test_a_job_is_indexed_until_that_is_done_then_worked_on_and_finished(account
     assert told(account, "indexed", "Finish") == {**job, "round": 0}
 
 
-def test_all_spans_are_sent_again_where_the_upload_cannot_be_completed(account: Account, machine: str) -> None:
+def test_all_spans_are_sent_again_if_the_upload_cannot_be_completed(account: Account, machine: str) -> None:
     plan = [then("work", "again"), {**then("work", "again"), "round": 1}]
     end = run(account, machine, "again", Plan=plan, Finish=[{"next": "again"}, {"next": "done"}])
     assert end["status"] == "SUCCEEDED"
@@ -181,7 +181,7 @@ def test_a_span_that_is_throttled_is_retried_alone(account: Account, machine: st
     assert sorted(calls(account, "throttled")) == ["Finish", "Plan", "Work1", "Work2", "Work2", "Work3"]
 
 
-def test_a_span_that_fails_for_good_leads_to_abort(account: Account, machine: str) -> None:
+def test_a_span_that_fails_permanently_leads_to_abort(account: Account, machine: str) -> None:
     corrupt = [{"raise": "CorruptSourceError"}]
     end = run(account, machine, "corrupt", Plan=[then("work", "corrupt")], Work2=corrupt)
     assert (end["status"], end["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
@@ -191,7 +191,7 @@ def test_a_span_that_fails_for_good_leads_to_abort(account: Account, machine: st
     assert made[-1] == "Abort"
 
 
-def test_a_step_that_fails_for_good_leads_to_abort_which_is_told_the_error(account: Account, machine: str) -> None:
+def test_a_step_that_fails_permanently_leads_to_abort_with_its_error(account: Account, machine: str) -> None:
     end = run(account, machine, "denied", Plan=[{"raise": "AccessDeniedError"}])
     assert (end["status"], end["error"]) == ("FAILED", "AccessDeniedError")
     assert calls(account, "denied") == ["Plan", "Abort"]
@@ -200,14 +200,14 @@ def test_a_step_that_fails_for_good_leads_to_abort_which_is_told_the_error(accou
     assert json.loads(given["error"]["Cause"])["errorMessage"] == "as the script says"
 
 
-def test_abort_is_tried_again_whatever_it_fails_with(account: Account, machine: str) -> None:
+def test_abort_is_retried_after_any_error(account: Account, machine: str) -> None:
     failing = [{"raise": "AnythingError"}, {}]
     end = run(account, machine, "stubborn", Plan=[{"raise": "AccessDeniedError"}], Abort=failing)
     assert end["error"] == "AccessDeniedError"
     assert calls(account, "stubborn") == ["Plan", "Abort", "Abort"]
 
 
-def test_the_payload_holds_the_last_answer_of_each_step_and_no_more(account: Account, machine: str) -> None:
+def test_the_payload_has_only_the_last_answer_of_each_step(account: Account, machine: str) -> None:
     plan = [then("index", "small"), then("work", "small")]
     end = run(account, machine, "small", Plan=plan, Index=[{"done": False}, {"done": True}], Work1=[{"rows": [1] * 99}])
     payload = {

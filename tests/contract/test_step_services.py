@@ -1,4 +1,4 @@
-"""What the steps leave for each other, whom they start and whom they tell: work files, machine, event bus."""
+"""The services of the steps: work files, state machine and event bus."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def files(objects: ObjectBackend) -> WorkFiles:
     return S3WorkFiles(objects.client, objects.plain)
 
 
-def test_a_file_that_was_never_written_is_not_there(files: WorkFiles) -> None:
+def test_a_file_that_was_never_written_is_missing(files: WorkFiles) -> None:
     assert files.read(KEY) is None
     with pytest.raises(SourceGoneError):
         files.read_part(Stored(KEY, 0, 1))
@@ -70,7 +70,7 @@ def test_of_several_who_write_once_at_the_same_time_all_get_the_same(files: Work
 
 
 class Conflicting:
-    """A client whose conditional writes meet others that are under way, for so many calls."""
+    """A client whose first conditional writes conflict with other writes in progress."""
 
     def __init__(self, client: Any, conflicts: int) -> None:
         self._client = client
@@ -83,7 +83,7 @@ class Conflicting:
         self._conflicts -= 1
         if self._conflicts >= 0 and "IfNoneMatch" in request:
             raise ClientError(
-                {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}},  # type: ignore[typeddict-item]  # as much of it as is looked at
+                {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}},  # type: ignore[typeddict-item]  # only the fields that are read
                 "PutObject",
             )
         return self._client.put_object(**request)
@@ -97,17 +97,17 @@ def bucket() -> Iterator[Any]:
         yield client
 
 
-def test_a_write_that_met_another_which_failed_is_done_again(bucket: Any) -> None:
+def test_a_write_that_conflicts_with_a_failed_write_is_repeated(bucket: Any) -> None:
     assert S3WorkFiles(Conflicting(bucket, 2), "work").write_once(KEY, b"ours") == b"ours"  # type: ignore[arg-type]  # a client
     assert S3WorkFiles(bucket, "work").read(KEY) == b"ours"
 
 
-def test_a_write_that_keeps_meeting_others_must_be_tried_later(bucket: Any) -> None:
+def test_a_write_that_keeps_conflicting_is_a_retryable_error(bucket: Any) -> None:
     with pytest.raises(ServiceUnavailableError):
         S3WorkFiles(Conflicting(bucket, 99), "work").write_once(KEY, b"ours")  # type: ignore[arg-type]  # a client
 
 
-# The machine
+# The state machine
 
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
 ROLE = {
@@ -129,7 +129,7 @@ def stepfunctions() -> Iterator[tuple[Any, str]]:
 
 @pytest.fixture(params=["memory", "moto"])
 def machine(request: pytest.FixtureRequest) -> tuple[StateMachine, Any]:
-    """A machine, and how to list what it runs: names and inputs."""
+    """A state machine, and a function that lists the names and inputs of its executions."""
     if request.param == "memory":
         fake = MemoryStateMachine()
         return fake, lambda: fake.started
@@ -162,7 +162,7 @@ def test_an_execution_that_has_ended_is_not_started_again(stepfunctions: tuple[A
 
 
 class Refusing:
-    """A Step Functions client that answers with an error."""
+    """A Step Functions client that raises an error."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -175,7 +175,7 @@ class Refusing:
     ("code", "error"),
     [("StateMachineDoesNotExist", ConfigurationError), ("ThrottlingException", ServiceUnavailableError)],
 )
-def test_a_machine_that_cannot_be_started_says_why(code: str, error: type[Exception]) -> None:
+def test_the_error_of_a_failed_start_has_its_cause(code: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="states:StartExecution on arn:job"):
         StepFunctionsStateMachine(lambda: Refusing(code), "arn:job").start("one", "{}")
 
@@ -184,7 +184,7 @@ def test_a_machine_that_cannot_be_started_says_why(code: str, error: type[Except
 
 
 class Bus:
-    """An EventBridge client that keeps what it gets, or says that it did not take it."""
+    """An EventBridge client that keeps events, or reports them as failed entries."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.answer = answer
@@ -195,7 +195,7 @@ class Bus:
         return self.answer
 
 
-def test_an_event_says_who_tells_it_what_it_is_and_the_details() -> None:
+def test_an_event_has_its_source_type_and_details() -> None:
     bus, fake = Bus({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}), MemoryEventBus()
     for one in (DefaultEventBus(lambda: bus), fake):
         one.put("Penstock Job Failed", {"job": "1234", "failure": {"error": "X"}})
@@ -204,12 +204,12 @@ def test_an_event_says_who_tells_it_what_it_is_and_the_details() -> None:
     assert (entry["Source"], entry["DetailType"], json.loads(entry["Detail"])) == (SOURCE, kind, detail)
 
 
-def test_an_event_that_was_answered_with_success_but_not_taken_must_be_told_again() -> None:
+def test_a_failed_entry_of_a_successful_response_must_be_sent_again() -> None:
     bus = Bus({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}]})
     with pytest.raises(ServiceUnavailableError, match="InternalFailure"):
         DefaultEventBus(lambda: bus).put("Penstock Job Failed", {})
 
 
-def test_moto_takes_the_event_as_it_is() -> None:
+def test_moto_accepts_the_event() -> None:
     with mock_aws():
         DefaultEventBus(lambda: boto3.client("events")).put("Penstock Job Succeeded", {"job": "1234"})

@@ -1,4 +1,4 @@
-"""What every table sink keeps: all rows in, none twice, the last one of a key, and nothing half at the end."""
+"""The contract of table sinks: all rows once, the last row of a key wins, and nothing incomplete at the end."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(params=WITH_LEDGER, ids="-".join)
 def ledgered(request: pytest.FixtureRequest) -> Case:
-    """Without a ledger there is no need for one: writing an item again changes nothing."""
+    """The backends with a ledger. DynamoDB needs none: writing an item again changes nothing."""
     name, mode = request.param
     return backend_of(request, name), mode
 
 
 @pytest.fixture
 def staged(database: Database) -> TableBackend:
-    """The one that can replace a table's content."""
+    """The backend that can replace the content of a table."""
     return PostgresBackend(database)
 
 
@@ -71,7 +71,7 @@ def chunk(backend: TableBackend, table: Table, *cells: Row, number: int = 0, fir
 
 
 def load(backend: TableBackend, table: Table, *chunks: Sequence[Row], job: str = "job") -> None:
-    """A whole job, one chunk after the other."""
+    """Load a job, one chunk after the other."""
     with backend.sink(job) as sink:
         sink.begin(plan_of(table))
         first = 1
@@ -81,14 +81,14 @@ def load(backend: TableBackend, table: Table, *chunks: Sequence[Row], job: str =
         sink.finish()
 
 
-def test_all_rows_of_all_chunks_are_in(case: Case) -> None:
+def test_all_rows_of_all_chunks_are_loaded(case: Case) -> None:
     backend, mode = case
     table = backend.table(mode)
     load(backend, table, [("a", "1"), ("b", None)], [("c", "-3")])
     assert backend.content(table) == [("a", 1), ("b", None), ("c", -3)]
 
 
-def test_a_chunk_tells_how_many_of_its_rows_are_in(case: Case) -> None:
+def test_a_chunk_reports_the_number_of_its_loaded_rows(case: Case) -> None:
     backend, mode = case
     table = backend.table(mode)
     with backend.sink() as sink:
@@ -97,14 +97,14 @@ def test_a_chunk_tells_how_many_of_its_rows_are_in(case: Case) -> None:
     assert (loaded.rows, loaded.rejects) == (2, ())
 
 
-def test_a_job_without_rows_is_one(case: Case) -> None:
+def test_a_job_without_rows_succeeds(case: Case) -> None:
     backend, mode = case
     table = backend.table(mode)
     load(backend, table)
     assert backend.content(table) == []
 
 
-def test_a_new_span_begins_at_the_beginning(case: Case) -> None:
+def test_a_new_span_starts_at_its_beginning(case: Case) -> None:
     backend, mode = case
     with backend.sink() as sink:
         assert sink.begin(plan_of(backend.table(mode))) == Resume()
@@ -142,7 +142,7 @@ def test_a_retry_after_the_end_changes_nothing(case: Case) -> None:
     assert backend.content(table) == [("a", 1), ("b", 2)]
 
 
-def test_a_retry_is_told_where_to_go_on(ledgered: Case) -> None:
+def test_a_retry_gets_the_position_to_resume_at(ledgered: Case) -> None:
     backend, mode = ledgered
     table = backend.table(mode)
     with backend.sink() as sink:
@@ -153,7 +153,7 @@ def test_a_retry_is_told_where_to_go_on(ledgered: Case) -> None:
         assert sink.begin(plan_of(table)) == Resume(chunk=2, offset=3 * WIDTH, row=4, rows=3)
 
 
-def test_the_end_of_a_job_does_not_make_it_forget(ledgered: Case) -> None:
+def test_the_ledger_keeps_a_job_after_its_end(ledgered: Case) -> None:
     backend, mode = ledgered
     table = backend.table(mode)
     load(backend, table, [("a", "1")])
@@ -164,7 +164,7 @@ def test_the_end_of_a_job_does_not_make_it_forget(ledgered: Case) -> None:
     assert backend.content(table) == [("a", 1)]
 
 
-def test_spans_of_a_job_are_counted_apart(ledgered: Case) -> None:
+def test_spans_of_a_job_are_counted_separately(ledgered: Case) -> None:
     backend, mode = ledgered
     table = backend.table(mode)
     for span in (0, 1):
@@ -214,7 +214,7 @@ def test_an_abort_keeps_what_is_committed_unless_it_is_staged(case: Case) -> Non
     assert backend.content(table) == ([] if mode is Mode.REPLACE else [("a", 1)])
 
 
-def test_a_replace_is_seen_when_it_is_finished_and_not_before(staged: TableBackend) -> None:
+def test_a_replace_is_visible_only_after_it_is_finished(staged: TableBackend) -> None:
     table = staged.table(Mode.REPLACE)
     load(staged, table, [("old", "1")], job="first")
     with staged.sink("second") as sink:
@@ -226,7 +226,7 @@ def test_a_replace_is_seen_when_it_is_finished_and_not_before(staged: TableBacke
     assert staged.content(table) == [("new", 1), ("new", 2)]
 
 
-def test_an_aborted_replace_leaves_the_old_rows_and_starts_anew(staged: TableBackend) -> None:
+def test_an_aborted_replace_leaves_the_old_rows_and_starts_from_the_beginning(staged: TableBackend) -> None:
     table = staged.table(Mode.REPLACE)
     load(staged, table, [("old", "1")], job="first")
     with staged.sink("second") as sink:
@@ -241,7 +241,7 @@ def test_an_aborted_replace_leaves_the_old_rows_and_starts_anew(staged: TableBac
     assert staged.content(table) == [("newer", 1)]
 
 
-def test_records_of_several_tables_are_in_one_chunk(backend: TableBackend) -> None:
+def test_a_chunk_may_have_records_of_several_tables(backend: TableBackend) -> None:
     songs, apps = backend.table(Mode.UPSERT), backend.table(Mode.UPSERT)
     plan = TablePlan(ParseOptions(), choice=Choice("type", {"song": songs, "app": apps}))
     cells = [("song", "a", "1"), ("app", "b", "2"), ("song", "c", "3")]

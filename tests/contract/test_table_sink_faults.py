@@ -1,4 +1,4 @@
-"""Exactly once, whatever happens: a cut wire, an ended session, a deadlock, a killed process, many loaders at once."""
+"""Exactly once despite faults: broken connections, terminated sessions, deadlocks, killed processes, concurrent loaders."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def mode(request: pytest.FixtureRequest, database: Database) -> Mode:
     return Mode(request.param)
 
 
-# The messages of the protocol upon which the server commits: the end of a COPY, or a statement of its own.
+# The protocol messages after which the server commits: the end of a COPY, or a separate statement.
 COPY_DONE = b"c\0\0\0\4"
 COMMIT = b"COMMIT\0"
 
@@ -79,7 +79,7 @@ def cut_in_copy(proxy: PostgresProxy) -> None:
 @pytest.mark.parametrize(
     ("cut", "committed"), [(cut_before_the_end, False), (cut_after_the_end, True), (cut_in_copy, False)]
 )
-def test_a_chunk_whose_connection_is_lost_is_in_once_after_the_retry(
+def test_a_chunk_whose_connection_is_lost_is_loaded_once_after_the_retry(
     database: Database, mode: Mode, cut: Callable[[PostgresProxy], None], committed: bool
 ) -> None:
     table = table_of(mode)
@@ -115,7 +115,7 @@ def test_an_end_whose_connection_is_lost_is_reached_by_the_retry(database: Datab
     assert database.tables() == {"songs", "penstock_ledger"}
 
 
-def test_a_session_that_an_operator_ends_is_a_lost_connection(database: Database) -> None:
+def test_a_session_that_an_operator_terminates_is_a_lost_connection(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(table_of(Mode.APPEND)))
@@ -164,7 +164,7 @@ def test_a_statement_that_takes_too_long_is_tried_again_later(database: Database
             sink.load(chunk(table, [("1", "a")]))
 
 
-# On its way from row 1 to row 2, the first loader waits until somebody waits for it.
+# Between row 1 and row 2, the first loader waits until another session waits for it.
 MEETING = """
 CREATE TABLE songs (id int PRIMARY KEY, title text);
 INSERT INTO songs VALUES (1, 'old'), (2, 'old');
@@ -180,7 +180,7 @@ CREATE TRIGGER meet BEFORE INSERT ON songs FOR EACH ROW EXECUTE FUNCTION meet()
 """
 
 
-def test_a_deadlock_is_no_failure(database: Database) -> None:
+def test_a_deadlock_does_not_fail_the_load(database: Database) -> None:
     database.execute(MEETING)
     impatient = make_conninfo(database.dsn, options=f"-csearch_path={database.schema} -cdeadlock_timeout=20ms")
     table = table_of(Mode.UPSERT)
@@ -206,7 +206,7 @@ def test_a_deadlock_is_no_failure(database: Database) -> None:
     assert database.execute("SELECT * FROM songs ORDER BY id") == [(1, "new"), (2, "new")]
 
 
-def test_spans_that_upsert_the_same_keys_at_once_all_succeed(database: Database) -> None:
+def test_spans_that_upsert_the_same_keys_concurrently_all_succeed(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int PRIMARY KEY, title text)")
     table = table_of(Mode.UPSERT)
 
@@ -230,7 +230,7 @@ KILLS = 6
 
 
 @pytest.mark.timeout(120)
-def test_a_loader_that_is_killed_again_and_again_loads_every_row_once(database: Database, mode: Mode) -> None:
+def test_a_loader_that_is_killed_repeatedly_loads_every_row_once(database: Database, mode: Mode) -> None:
     database.execute("ALTER TABLE songs ADD n bigint, ADD CHECK (id % 100 <> 97)")
     database.execute("INSERT INTO songs VALUES (-1, 'old', 0)")
     moments = random.Random(mode)

@@ -1,4 +1,4 @@
-"""What PostgreSQL adds to the contract: tables that are made and checked, and rows that only it can refuse."""
+"""The contract of PostgreSQL beyond that of table sinks: it creates and checks tables, and may itself reject rows."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def reasons(loaded: Loaded) -> list[tuple[int, str, str]]:
     return [(reject.position.row, reject.column, reject.reason) for reject in loaded.rejects]
 
 
-# Making tables
+# Creating tables
 
 
-def test_a_table_is_made_as_the_route_declares_it(database: Database) -> None:
+def test_a_table_is_created_as_the_route_declares_it(database: Database) -> None:
     kinds = tuple(Column(f'{kind} "of" all', kind) for kind in ColumnType)
     table = Table("All kinds", (Column("id", T.INTEGER), Column("b", nullable=False), *kinds), key=("id",), create=True)
     begin(database, table)
@@ -79,13 +79,13 @@ def test_a_table_is_made_as_the_route_declares_it(database: Database) -> None:
     ]
 
 
-def test_a_table_that_exists_is_left_as_it_is(database: Database) -> None:
+def test_an_existing_table_is_not_changed(database: Database) -> None:
     database.execute("CREATE TABLE songs (id smallint, title varchar(5), played int DEFAULT 7)")
     load(database, replace(SONGS, create=True), ("1", "abc"))
     assert database.execute("SELECT * FROM songs") == [(1, "abc", 7)]
 
 
-def test_a_table_may_lie_in_another_schema_with_its_ledger(database: Database) -> None:
+def test_a_table_may_be_in_another_schema_with_its_ledger(database: Database) -> None:
     other = f"{database.schema}_other"
     database.execute(f"CREATE SCHEMA {other}")
     try:
@@ -97,7 +97,7 @@ def test_a_table_may_lie_in_another_schema_with_its_ledger(database: Database) -
         database.execute(f"DROP SCHEMA {other} CASCADE")
 
 
-def test_loaders_that_begin_at_the_same_moment_make_everything_once(database: Database) -> None:
+def test_loaders_that_start_at_the_same_time_create_everything_once(database: Database) -> None:
     tables = [
         replace(SONGS, create=True, mode=mode, name=mode, key=("id",) if mode is Mode.UPSERT else ()) for mode in Mode
     ]
@@ -112,12 +112,12 @@ def test_loaders_that_begin_at_the_same_moment_make_everything_once(database: Da
 
 
 @pytest.mark.parametrize("name", ["a.b.c", "", "a.", "x" * 64, "a\0b"])
-def test_what_is_no_name_is_an_error(database: Database, name: str) -> None:
+def test_an_invalid_name_is_an_error(database: Database, name: str) -> None:
     with pytest.raises(InvalidTableError, match="is not the name of a table"):
         begin(database, replace(SONGS, name=name, create=True))
 
 
-def test_a_column_name_that_would_be_cut_is_an_error(database: Database) -> None:
+def test_a_column_name_that_would_be_truncated_is_an_error(database: Database) -> None:
     table = Table("songs", (Column("é" * 32),), create=True)
     with pytest.raises(InvalidTableError, match="cannot be the name of a column"):
         begin(database, table)
@@ -222,10 +222,10 @@ def test_a_partitioned_table_is_a_table(database: Database) -> None:
     assert "no partition" in reasons(loaded)[0][2]
 
 
-# Rights
+# Permissions
 
 
-def test_the_rights_that_are_asked_for_are_enough(database: Database) -> None:
+def test_the_documented_permissions_are_enough(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int PRIMARY KEY, title text, other text)")
     begin(database, SONGS)
     ledger = "SELECT, INSERT, UPDATE, DELETE ON penstock_ledger"
@@ -254,7 +254,7 @@ def test_the_rights_that_are_asked_for_are_enough(database: Database) -> None:
         ),
     ],
 )
-def test_a_missing_right_is_named(database: Database, grants: Sequence[str], mode: Mode, right: str) -> None:
+def test_a_missing_permission_is_named(database: Database, grants: Sequence[str], mode: Mode, right: str) -> None:
     database.execute("CREATE TABLE songs (id int PRIMARY KEY, title text)")
     begin(database, SONGS)
     ledger = () if "REVOKE" in grants else ("SELECT, INSERT, UPDATE, DELETE ON penstock_ledger",)
@@ -264,7 +264,7 @@ def test_a_missing_right_is_named(database: Database, grants: Sequence[str], mod
     assert caught.value.right == right.format(schema=database.schema)
 
 
-def test_the_right_to_make_a_table_or_the_ledger_is_named(database: Database) -> None:
+def test_the_permission_to_create_a_table_or_the_ledger_is_named(database: Database) -> None:
     with database.role() as poor, pytest.raises(AccessDeniedError) as caught:
         begin(poor, replace(SONGS, create=True))
     assert caught.value.right == f"CREATE on schema {database.schema}"
@@ -285,7 +285,7 @@ def test_a_schema_that_may_not_be_used_is_named(database: Database) -> None:
         database.execute(f"DROP SCHEMA {hidden} CASCADE")
 
 
-# Rows that only the database can refuse
+# Rows that only the database rejects
 
 STRICT = """
 CREATE TABLE artists (name text PRIMARY KEY);
@@ -310,12 +310,12 @@ STRICT_COLUMNS = (
     Column("key"),
 )
 GOOD = {"id": "1", "title": "a", "year": "2000", "artist": "Bach", "twin": "1", "mood": "calm", "day": "2024-01-01"}
-# Compression does not make it fit an index.
+# A text that does not fit an index even when it is compressed.
 LONG = "".join(map(chr, range(0x4E00, 0x4E00 + 9000)))
 
 
 class Refused(NamedTuple):
-    """A value, and what its reject says of it."""
+    """A value, and the reason of its reject."""
 
     field: str
     value: str
@@ -349,7 +349,7 @@ def strict_row(number: int, **changes: str) -> tuple[str, ...]:
     ("mode", "case"),
     [*((Mode.APPEND, case) for case in [*REFUSED, KNOWN_KEY]), *((Mode.UPSERT, case) for case in REFUSED)],
 )
-def test_a_row_that_the_database_refuses_is_found_and_the_others_stay(
+def test_a_row_that_the_database_rejects_is_found_and_the_others_are_loaded(
     database: Database, mode: Mode, case: Refused
 ) -> None:
     database.execute(STRICT)
@@ -364,14 +364,14 @@ def test_a_row_that_the_database_refuses_is_found_and_the_others_stay(
     assert database.execute("SELECT array_agg(id ORDER BY id) FROM songs") == [([1, 2, 3, 4, 6, 7],)]
 
 
-def test_all_rows_may_be_refused(database: Database) -> None:
+def test_all_rows_may_be_rejected(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int CHECK (id < 0), title text)")
     loaded = load(database, SONGS, *((str(number), "a") for number in range(50)))
     assert loaded.rows == 0
     assert [row for row, *_ in reasons(loaded)] == list(range(1, 51))
 
 
-def test_what_was_refused_last_is_told_to_a_retry(database: Database) -> None:
+def test_a_retry_gets_the_rejects_of_the_last_chunk(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
     with database.sink(span=3) as sink:
         sink.begin(plan_of(SONGS))
@@ -384,7 +384,7 @@ def test_what_was_refused_last_is_told_to_a_retry(database: Database) -> None:
         assert sink.begin(plan_of(SONGS)) == expected
 
 
-def test_what_fields_tell_is_told_to_a_retry(database: Database) -> None:
+def test_a_retry_gets_the_observed_fields(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
     fields = [FieldCounts(n, ("late", "\u20ac'\\"), (("songs", "title"),), ("songs",)) for n in (1, 2)]
     with database.sink() as sink:
@@ -399,7 +399,7 @@ def test_what_fields_tell_is_told_to_a_retry(database: Database) -> None:
         assert sink.begin(plan_of(SONGS)).fields == FieldCounts()
 
 
-def test_what_fields_tell_is_told_with_the_end_of_the_job(database: Database) -> None:
+def test_the_end_of_the_job_has_the_observed_fields(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int, title text)")
     for span in (0, 1):
         with database.sink(span=span) as sink:
@@ -416,7 +416,7 @@ def test_what_fields_tell_is_told_with_the_end_of_the_job(database: Database) ->
     assert (end.total.rows, end.total.fields) == (4, FieldCounts(4, ("late 0", "late 1")))
 
 
-def test_rejects_of_the_shaper_are_counted_by_the_ledger(database: Database) -> None:
+def test_the_ledger_counts_rejects_of_the_row_converter(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int UNIQUE, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(SONGS))
@@ -445,14 +445,14 @@ def test_keys_that_are_equal_to_the_database_are_one_key(database: Database) -> 
     assert database.execute("SELECT v FROM t") == [("c",)]
 
 
-def test_a_table_of_nothing_but_its_key_can_be_upserted(database: Database) -> None:
+def test_a_table_with_only_a_key_can_be_upserted(database: Database) -> None:
     table = Table("tags", (Column("tag"),), Mode.UPSERT, ("tag",), create=True)
     load(database, table, ("a",), ("b",), ("a",))
     load(database, table, ("b",), job="again")
     assert database.execute("SELECT tag FROM tags ORDER BY tag") == [("a",), ("b",)]
 
 
-def test_the_last_row_wins_even_where_rows_before_it_are_refused(database: Database) -> None:
+def test_the_last_row_wins_even_if_earlier_rows_are_rejected(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int PRIMARY KEY, title varchar(3))")
     table = replace(SONGS, mode=Mode.UPSERT, key=("id",))
     loaded = load(database, table, ("1", "a"), ("1", "long"), ("1", "b"), ("2", "x"), ("1", "c"), ("2", "longer"))
@@ -478,17 +478,17 @@ def test_two_kinds_of_records_may_go_to_one_table(database: Database) -> None:
 # The ledger
 
 
-def test_a_span_is_on_disk_at_its_end_even_if_its_only_chunk_failed_at_once(database: Database) -> None:
+def test_a_span_is_durable_at_its_end_even_if_its_only_chunk_failed_immediately(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int CHECK (id < 10), title text)")
     apps = replace(SONGS, name="apps", create=True)
     plan = TablePlan(ParseOptions(), choice=Choice("type", {"song": SONGS, "app": apps}))
-    # The second COPY is never reached: the refusal of the first one is noticed while the chunk is sent.
+    # The second COPY is not reached: the error of the first one arrives while the chunk is sent.
     parts = (*chunk(SONGS, ("10", "a"), ("2", "b")).rows, *chunk(apps, ("1", "c")).rows)
     with database.sink() as sink:
         sink.begin(plan)
         loaded = sink.load(Chunk(0, 100, 4, records=3, rows=parts))
     assert (loaded.rows, len(loaded.rejects)) == (2, 1)
-    # The session commits asynchronously. A later transaction has touched the ledger, and waited for the disk.
+    # The session commits asynchronously. A later transaction has written to the ledger and waited for the disk.
     touched_later = """
         SELECT ledger.xmin::text::bigint > apps.xmin::text::bigint FROM penstock_ledger AS ledger, apps
         WHERE ledger.span = 0 AND ledger.chunk = 0
@@ -512,7 +512,7 @@ def indexes(database: Database) -> int:
     return len(database.execute(INDEXES, [database.schema]))
 
 
-def test_the_ledger_is_pruned_by_an_index_which_an_older_one_is_given(database: Database) -> None:
+def test_the_ledger_is_pruned_by_an_index_which_is_added_to_an_older_ledger(database: Database) -> None:
     table = replace(SONGS, create=True)
     load(database, table, ("1", "a"), job="one")
     assert indexes(database) == 1
@@ -522,7 +522,7 @@ def test_the_ledger_is_pruned_by_an_index_which_an_older_one_is_given(database: 
     assert indexes(database) == 1
 
 
-def test_a_ledger_that_the_role_may_not_index_is_used_as_it_is(database: Database) -> None:
+def test_a_ledger_that_the_role_may_not_index_is_used_without_an_index(database: Database) -> None:
     load(database, replace(SONGS, create=True), ("1", "a"), job="one")
     database.execute("DROP INDEX penstock_ledger_at_idx")
     with database.role("INSERT ON songs", "SELECT, INSERT, UPDATE, DELETE ON penstock_ledger") as loader:
@@ -531,7 +531,7 @@ def test_a_ledger_that_the_role_may_not_index_is_used_as_it_is(database: Databas
     assert indexes(database) == 0
 
 
-def test_no_load_waits_for_another_that_forgets_the_same_jobs_or_pays_for_all_of_them(
+def test_a_load_prunes_few_jobs_and_waits_for_no_other_load_that_prunes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_ledger, "PRUNED_AT_ONCE", 3)

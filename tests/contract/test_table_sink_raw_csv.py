@@ -1,4 +1,4 @@
-"""A CSV that is loaded as it came leaves in the table what parsing, checking and copying every value leaves there."""
+"""A CSV that is loaded unchanged gives the same table as parsing, checking and copying every value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SONGS = Table("songs", (Column("id", T.INTEGER), Column("title"), Column("n", T.
 
 
 def chunk_of(plan: TablePlan, text: bytes, *, validated: bool) -> Chunk:
-    """All of a CSV."""
+    """All chunks of a CSV."""
     maker = ChunkBuilder(plan)
     validator_factory = maker.validator if validated else no_validator
     (batch,) = parse([text], plan.parse, batch_bytes=len(text), validator_factory=validator_factory)
@@ -51,7 +51,7 @@ def connection(postgres_dsn: str) -> Iterator[Connection]:
 
 
 def copied(connection: Connection, chunk: Chunk) -> list[tuple[object, ...]]:
-    """What the server has after COPY, as it writes it."""
+    """The rows on the server after COPY, as texts."""
     (rows,) = chunk.rows
     types = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(column.name), TYPES[column.type]) for column in rows.table.columns
@@ -67,7 +67,7 @@ def copied(connection: Connection, chunk: Chunk) -> list[tuple[object, ...]]:
 
 @settings(max_examples=examples(150))
 @given(data=st.data())
-def test_what_arrives_is_the_same(connection: Connection, data: st.DataObject) -> None:
+def test_the_loaded_rows_are_the_same(connection: Connection, data: st.DataObject) -> None:
     table = data.draw(tables())
     names = tuple(column.name for column in table.columns)
     signs = data.draw(st.sampled_from([(",", '"'), (";", "'"), ("\t", '"')]))
@@ -81,7 +81,7 @@ def test_what_arrives_is_the_same(connection: Connection, data: st.DataObject) -
     )
 
 
-def test_every_type_goes_as_it_came(connection: Connection) -> None:
+def test_every_type_can_be_loaded_unchanged(connection: Connection) -> None:
     table = Table("t", tuple(Column(kind, kind) for kind in KINDS))
     lines = (
         "text,integer,numeric,float,boolean,date,timestamp",
@@ -97,7 +97,7 @@ def test_every_type_goes_as_it_came(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_rows_that_only_the_database_refuses_are_found_in_it(database: Database, mode: Mode) -> None:
+def test_rows_that_only_the_database_rejects_are_found(database: Database, mode: Mode) -> None:
     database.execute("CREATE TABLE songs (n bigint CHECK (n <> 5), id bigint PRIMARY KEY, title text)")
     table = replace(SONGS, mode=mode)
     loaded = load(database, table, b'title,id,n\none,1,4\ntwo,2,5\n"3, three",3,\n')

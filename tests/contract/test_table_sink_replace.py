@@ -1,4 +1,4 @@
-"""What a replaced table keeps: its readers, and all that hangs on it."""
+"""A replaced table keeps its readers and its dependent objects."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CREATE INDEX same_b ON songs (title);
 ALTER TABLE songs ADD CONSTRAINT "no two" UNIQUE (title, id)
 """
 
-# What a table has, as far as anybody could notice that it is another one.
+# The properties by which users could notice that a table is another one.
 FEATURES = """
 SELECT 'column', attname, format_type(atttypid, atttypmod), attnotnull::text, attgenerated::text,
        pg_get_expr(adbin, adrelid)
@@ -80,7 +80,7 @@ def stagings(database: Database) -> set[str]:
     return {name for name in database.tables() if name.startswith("penstock_staging")}
 
 
-def test_a_swapped_table_has_all_that_the_old_one_had(database: Database) -> None:
+def test_a_swapped_table_has_all_properties_of_the_old_one(database: Database) -> None:
     database.execute(PLAIN)
     with database.role("SELECT ON songs") as reader, database.role():
         database.execute("GRANT INSERT ON songs TO PUBLIC")
@@ -96,7 +96,7 @@ def test_a_swapped_table_has_all_that_the_old_one_had(database: Database) -> Non
     assert stagings(database) == set()
 
 
-def test_rights_that_new_tables_get_by_default_are_not_added(database: Database) -> None:
+def test_default_privileges_of_new_tables_are_not_added(database: Database) -> None:
     database.execute(PLAIN)
     before = database.execute(FEATURES)
     with database.role() as other:
@@ -126,7 +126,7 @@ def test_rights_that_new_tables_get_by_default_are_not_added(database: Database)
         ("ALTER TABLE songs ADD n int GENERATED ALWAYS AS IDENTITY", "pg_get_serial_sequence('songs', 'n') <> ''"),
     ],
 )
-def test_a_table_that_others_know_stays_the_same_one(
+def test_a_table_with_dependent_objects_stays_the_same_table(
     database: Database, table: Table, hindrance: str, check: str
 ) -> None:
     database.execute("CREATE TABLE songs (id int PRIMARY KEY, title text)")
@@ -150,7 +150,7 @@ def test_a_partitioned_table_is_replaced_in_place(database: Database) -> None:
     assert database.execute("SELECT * FROM songs_low") == [(2, "new")]
 
 
-def test_rows_that_others_refer_to_are_never_gone_where_the_route_has_a_key(database: Database) -> None:
+def test_referenced_rows_are_never_missing_if_the_route_has_a_key(database: Database) -> None:
     database.execute(
         "CREATE TABLE songs (id int PRIMARY KEY, title text); INSERT INTO songs VALUES (1, 'old'), (2, 'old');"
         "CREATE TABLE plays (song int REFERENCES songs); INSERT INTO plays VALUES (1)"
@@ -162,7 +162,7 @@ def test_rows_that_others_refer_to_are_never_gone_where_the_route_has_a_key(data
     assert database.execute("SELECT * FROM songs ORDER BY id") == [(1, "new"), (3, "new")]
 
 
-def test_rows_that_refer_to_nothing_are_rejects_already_when_they_are_loaded(database: Database) -> None:
+def test_rows_with_invalid_references_are_rejected_when_they_are_loaded(database: Database) -> None:
     database.execute(
         "CREATE TABLE artists (name text PRIMARY KEY); INSERT INTO artists VALUES ('Bach');"
         "CREATE TABLE songs (id int, title text REFERENCES artists)"
@@ -194,7 +194,7 @@ def test_a_role_that_does_not_own_the_table_replaces_its_content(database: Datab
         assert oid(database) == old
 
 
-def test_a_staging_table_that_is_gone_is_noticed(database: Database) -> None:
+def test_a_missing_staging_table_is_detected(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(SONGS))
@@ -207,13 +207,13 @@ def test_a_staging_table_that_is_gone_is_noticed(database: Database) -> None:
         sink.abort()
 
 
-def test_replace_does_not_go_together_with_other_modes(database: Database) -> None:
+def test_replace_cannot_be_combined_with_other_modes(database: Database) -> None:
     plan = TablePlan(ParseOptions(), choice=Choice("type", {"a": SONGS, "b": replace(SONGS, mode=Mode.APPEND)}))
     with database.sink() as sink, pytest.raises(InvalidTableError, match="cannot go together"):
         sink.begin(plan)
 
 
-def test_several_tables_are_replaced_at_once_or_not_at_all(database: Database) -> None:
+def test_several_tables_are_replaced_together_or_not_at_all(database: Database) -> None:
     database.execute(
         "CREATE TABLE songs (id int, title text); CREATE TABLE apps (id int, title text PRIMARY KEY);"
         "CREATE TABLE used (title text REFERENCES apps);"
@@ -233,7 +233,7 @@ def test_several_tables_are_replaced_at_once_or_not_at_all(database: Database) -
     assert stagings(database) == set()
 
 
-def test_two_attempts_to_finish_do_it_once(database: Database) -> None:
+def test_two_attempts_to_finish_replace_the_table_once(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(SONGS))
@@ -249,7 +249,7 @@ def test_two_attempts_to_finish_do_it_once(database: Database) -> None:
     assert database.execute("SELECT * FROM songs") == [(1, "a")]
 
 
-def test_a_reader_that_does_not_let_go_makes_the_end_wait_and_be_tried_again(database: Database) -> None:
+def test_the_end_waits_for_a_long_reader_and_is_retried(database: Database) -> None:
     database.execute("CREATE TABLE songs (id int, title text)")
     with database.sink() as sink:
         sink.begin(plan_of(SONGS))

@@ -1,4 +1,4 @@
-"""What goes through COPY as text arrives as the very value that the value form says, for every type."""
+"""A value that COPY reads as text is equal to the value of the value form, for every type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytest_plugins = ["postgres_fixtures"]
 
 T = ColumnType
 
-# What COPY's text format must not mistake for its own.
+# Texts that COPY's text format must not interpret.
 SIGNS = st.text(st.sampled_from("\\NntrbfvxA.01 \t\n\r\"',é\u2028😀\x1a"), max_size=8)
 INTEGERS = st.one_of(st.integers(-(2**65), 2**65).map(str), st.from_regex(r" ?[+-]?[0-9]{1,4}(\.0)? ?", fullmatch=True))
 NUMBERS = st.one_of(
@@ -95,7 +95,7 @@ def connection(postgres_dsn: str) -> Iterator[Connection]:
 @pytest.mark.parametrize("kind", list(ColumnType))
 @settings(max_examples=examples(80))
 @given(data=st.data())
-def test_what_arrives_is_the_value(kind: ColumnType, connection: Connection, data: st.DataObject) -> None:
+def test_the_loaded_value_is_equal(kind: ColumnType, connection: Connection, data: st.DataObject) -> None:
     cells = data.draw(st.lists(st.none() | TEXTS[kind], min_size=1, max_size=4))
     batch = rows(["x"], *([cell] for cell in cells))
     table = Table("t", (Column("x", kind, nulls=()),))
@@ -120,7 +120,7 @@ def test_escapes_are_undone_by_the_server(connection: Connection, texts: list[ob
     assert copied(connection, T.TEXT, texts) == texts
 
 
-def test_columns_keep_their_places_among_special_characters(connection: Connection) -> None:
+def test_columns_keep_their_positions_despite_special_characters(connection: Connection) -> None:
     columns: list[list[str | None]] = [["a\tb", None, "", "f"], [None, "\\", "r", None], ["1", "2", "3", "4"]]
     with connection.transaction(force_rollback=True):
         connection.execute("CREATE TEMPORARY TABLE t (a text, b text, c text)")
@@ -130,8 +130,8 @@ def test_columns_keep_their_places_among_special_characters(connection: Connecti
 
 
 def copied(connection: Connection, kind: ColumnType, texts: Sequence[object]) -> list[object]:
-    """What the server has after COPY, in order."""
-    # A timestamp may lie in a year that Python does not know, once it is in UTC.
+    """The rows on the server after COPY, in order."""
+    # In UTC, a timestamp may be in a year that Python does not support.
     value = sql.SQL("extract(epoch FROM x) * 1000000" if kind is T.TIMESTAMP else "x")
     with connection.transaction(force_rollback=True):
         write(connection, Appender(connection, sql.Identifier(f"of_{kind}"), ["x"]), [texts])

@@ -1,4 +1,4 @@
-"""What every reader of small texts keeps: the text, or an error that names the file."""
+"""The contract of readers of small texts: the text, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_object_is_read(texts: UriTexts, s3: Any) -> None:
     assert texts.read("s3://config/a b/routes.toml") == TEXT
 
 
-def test_a_name_does_not_make_a_file_compressed(texts: UriTexts, s3: Any) -> None:
+def test_a_file_is_not_decompressed_because_of_its_name(texts: UriTexts, s3: Any) -> None:
     s3.put_object(Bucket="config", Key="routes.toml.gz", Body=TEXT.encode())
     assert texts.read("s3://config/routes.toml.gz") == TEXT
 
@@ -62,7 +62,7 @@ def test_a_name_does_not_make_a_file_compressed(texts: UriTexts, s3: Any) -> Non
         "s3://config",
     ],
 )
-def test_what_is_missing_is_named(texts: UriTexts, s3: Any, uri: str) -> None:
+def test_a_missing_file_is_named(texts: UriTexts, s3: Any, uri: str) -> None:
     with pytest.raises(ConfigurationError, match=uri.removeprefix("file://")):
         texts.read(uri)
 
@@ -84,14 +84,14 @@ def test_the_largest_text_is_read_and_a_larger_one_refused(texts: UriTexts, s3: 
             texts.read(uri)
 
 
-def test_what_is_no_utf_8_is_refused(texts: UriTexts, tmp_path: Path) -> None:
+def test_a_text_that_is_not_utf_8_is_refused(texts: UriTexts, tmp_path: Path) -> None:
     path = tmp_path / "routes.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match=str(path)):
         texts.read(str(path))
 
 
-def test_the_fake_reads_what_it_was_given_and_names_what_it_was_not() -> None:
+def test_the_fake_reads_its_files_and_names_a_missing_one() -> None:
     fake = MemoryTexts({"s3://config/routes.toml": TEXT})
     assert fake.read("s3://config/routes.toml") == TEXT
     with pytest.raises(ConfigurationError, match="s3://config/no-such"):

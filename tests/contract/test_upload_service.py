@@ -1,4 +1,4 @@
-"""What every upload service does: in memory, the adapter on moto, the adapter on the emulator."""
+"""The contract of upload services: the fake, and the adapter on moto and on the emulator."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_parts_become_the_object_when_they_are_completed(backend: Backend) -> No
     assert existing.crc32 in (None, zlib.crc32(FIRST + LAST))
 
 
-def test_parts_are_listed_with_what_tells_them_apart(backend: Backend) -> None:
+def test_parts_are_listed_with_number_size_and_checksums(backend: Backend) -> None:
     upload = begin(backend)
     assert backend.service.parts(upload) == {}
     sent = send(backend, upload, 2, LAST)
@@ -105,7 +105,7 @@ def test_a_part_may_be_sent_again(backend: Backend) -> None:
     assert backend.read("key") == FIRST
 
 
-def test_an_upload_that_is_gone_is_not_an_error_to_ask_for_or_to_abort(backend: Backend) -> None:
+def test_listing_or_aborting_a_missing_upload_is_not_an_error(backend: Backend) -> None:
     upload = begin(backend)
     part = send(backend, upload, 1, LAST)
     backend.service.abort(upload)
@@ -115,7 +115,7 @@ def test_an_upload_that_is_gone_is_not_an_error_to_ask_for_or_to_abort(backend: 
     assert part.size == len(LAST)
 
 
-def test_completing_what_is_gone_answers_none(backend: Backend, request: pytest.FixtureRequest) -> None:
+def test_completing_a_missing_upload_returns_none(backend: Backend, request: pytest.FixtureRequest) -> None:
     if "moto" in request.node.name:
         pytest.skip("moto answers otherwise for an upload that is gone")
     upload = begin(backend)
@@ -134,7 +134,7 @@ def test_unfinished_uploads_are_listed_by_prefix_and_age(backend: Backend) -> No
     assert [one.id for one in backend.service.unfinished(backend.bucket, "in/")] == [second.id]
 
 
-def test_a_small_object_is_put_at_once(backend: Backend) -> None:
+def test_a_small_object_is_put_in_one_request(backend: Backend) -> None:
     target = Target(backend.bucket, "small")
     progress = KeptProgress()
     made = backend.service.put(target, Content(), HeldBody(bytearray(LAST)), crc32=zlib.crc32(LAST), moved=progress.add)
@@ -148,7 +148,7 @@ def test_a_bucket_that_does_not_exist_is_named_with_a_way_out(backend: Backend) 
     assert "create it" in missing.value.hint
 
 
-def test_damage_on_the_way_is_refused(backend: Backend, request: pytest.FixtureRequest) -> None:
+def test_damage_in_transit_is_refused(backend: Backend, request: pytest.FixtureRequest) -> None:
     if "moto" in request.node.name:
         pytest.skip("moto verifies no checksums")
     upload = begin(backend)
@@ -156,7 +156,7 @@ def test_damage_on_the_way_is_refused(backend: Backend, request: pytest.FixtureR
         backend.service.send(upload, 1, HeldBody(bytearray(LAST)), crc32=zlib.crc32(LAST) ^ 1, moved=KeptProgress().add)
 
 
-def test_an_object_of_which_the_whole_is_not_as_declared_is_refused(
+def test_an_object_with_another_checksum_than_declared_is_refused(
     backend: Backend, request: pytest.FixtureRequest
 ) -> None:
     if "moto" in request.node.name:
@@ -169,7 +169,7 @@ def test_an_object_of_which_the_whole_is_not_as_declared_is_refused(
     assert backend.service.existing(upload.target) is None
 
 
-def test_a_service_without_checksums_of_the_whole_proves_each_part_by_its_md5(backend: Backend) -> None:
+def test_a_service_without_full_object_checksums_verifies_each_part_by_its_md5(backend: Backend) -> None:
     upload = OpenUpload(begin(backend).target, "", Proof.MD5)
     if isinstance(backend, Memory):
         backend.service.proof = Proof.MD5
