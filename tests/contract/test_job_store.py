@@ -1,4 +1,4 @@
-"""The contract of the jobs table: one attempt at a time, the newest version only, and no job lost with a killed attempt."""
+"""The contract of the jobs table: one attempt at a time, the newest version only, no job lost with a killed attempt."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_a_job_without_a_record_gets_a_failed_record_that_can_be_reopened(stores
 
 
 def test_an_upload_of_an_execution_leads_to_its_job(stores: Stores) -> None:
-    """An attempt's upload is not listed: it is open no longer than an invocation, and the sweep only aborts older ones."""
+    """Uploads of attempts are not listed: the sweep only aborts uploads that are older than any invocation."""
     claim = stores.claim()
     stores.jobs.record_upload(claim, "u2")
     stores.executions.hand_over(claim, "run", lease=60)

@@ -1,4 +1,4 @@
-"""Exactly once despite faults: broken connections, terminated sessions, deadlocks, killed processes, concurrent loaders."""
+"""Exactly once despite faults: lost connections, terminated sessions, deadlocks, killed processes, concurrency."""
 
 from __future__ import annotations
 

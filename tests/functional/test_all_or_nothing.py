@@ -1,4 +1,4 @@
-"""What a load that fails leaves in its tables, what it says of it, and rows that the database did not store."""
+"""What a failed load leaves in its tables, what its error says, and rows that the database did not store."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write(folder: Path, data: str | bytes, name: str = "people.csv") -> Path:
 # A file of one chunk.
 
 
-def test_a_file_of_one_chunk_is_in_whole_or_not_at_all(database: Database, folder: Path) -> None:
+def test_a_file_of_one_chunk_is_loaded_completely_or_not_at_all(database: Database, folder: Path) -> None:
     database.execute("CREATE TABLE t (id int, name text)")
     path = write(folder, "id,name\n1,Ann\nx,Bob\n3,Cid\n")
     said = failed(load(database, path, "t"))
@@ -90,7 +90,7 @@ def test_a_chunk_with_more_rejects_of_the_database_than_are_allowed_is_not_in(
         ("a.json", '[{"id": 1, "name": "Ann"}, {"id":', ""),
     ],
 )
-def test_what_is_wrong_at_the_end_of_a_small_file_is_found_before_any_of_it_is_in(
+def test_an_error_at_the_end_of_a_small_file_is_found_before_any_row_is_committed(
     database: Database, folder: Path, name: str, data: str, said: str
 ) -> None:
     database.execute("CREATE TABLE t (id int, name text)")
@@ -98,7 +98,9 @@ def test_what_is_wrong_at_the_end_of_a_small_file_is_found_before_any_of_it_is_i
     assert database.execute("SELECT * FROM t") == []
 
 
-def test_of_a_larger_file_the_hint_says_how_not_to_double_what_is_in(database: Database, folder: Path) -> None:
+def test_the_hint_for_a_larger_file_says_how_not_to_duplicate_its_committed_rows(
+    database: Database, folder: Path
+) -> None:
     database.execute("CREATE TABLE t (id int, name text)")
     lines = "".join(f"{number},{'name ' * 20}{number}\n" for number in range(60_000))
     said = failed(load(database, write(folder, f"id,name\n{lines}x,last\n"), "t", "--memory", "128"))
@@ -140,7 +142,7 @@ def test_of_a_larger_file_the_hint_says_how_not_to_double_what_is_in(database: D
         ("Sales\n\n1,2\n".encode("utf-16"), ["Line 1 has 1 field, line 3 has 2: ", "the only record is not good"]),
     ],
 )
-def test_where_no_record_is_good_the_reasons_and_a_hint_are_told(
+def test_if_no_record_is_good_the_error_has_the_reasons_and_a_hint(
     database: Database, folder: Path, data: str | bytes, told: list[str]
 ) -> None:
     path = write(folder, data)
@@ -174,7 +176,7 @@ def test_an_encoding_of_two_or_four_bytes_without_a_mark_is_named(
         ("a.jsonl", '{\n "a": 1\n}\n', ["row 1 (byte 0): not JSON", "Each line must be one JSON value"]),
     ],
 )
-def test_the_reasons_are_told_also_where_so_many_rejects_are_allowed(
+def test_the_error_has_the_reasons_also_if_so_many_rejects_are_allowed(
     database: Database, folder: Path, name: str, data: str, told: list[str]
 ) -> None:
     path = folder / name
@@ -195,7 +197,7 @@ def test_the_reasons_are_told_also_where_so_many_rejects_are_allowed(
         ("a.json", '[{"a\\u0000":1},{"":2}]', "row 2 (byte 15)", "a field has an empty name"),
     ],
 )
-def test_names_that_no_column_can_have_are_told_where_there_are_no_others(
+def test_names_that_no_column_can_have_are_reported_if_there_are_no_others(
     database: Database, folder: Path, *, name: str, data: str, at: str, reason: str
 ) -> None:
     path = write(folder, data, name)
@@ -270,7 +272,7 @@ def test_rows_that_a_rule_drops_from_an_upsert_are_counted(database: Database, f
     assert (told["rows"], told["dropped"]) == (3, 5)
 
 
-def test_a_key_that_is_there_already_is_not_dropped(database: Database, folder: Path) -> None:
+def test_a_row_with_an_existing_key_is_not_dropped(database: Database, folder: Path) -> None:
     database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
     database.execute("INSERT INTO t VALUES (2)")
     told = json.loads(
@@ -338,7 +340,7 @@ def test_rows_that_a_trigger_of_the_table_refuses_are_rejects_where_they_are_sta
     assert database.tables() == {"t", "penstock_ledger"}
 
 
-# Errors of the database that are about rows.
+# Errors of the database that concern rows.
 
 
 @pytest.fixture
@@ -367,7 +369,7 @@ def test_a_character_that_the_database_lacks_is_a_reject(
     ("name", "text", "table"),
     [("a.csv", "id,€\n1,2\n", "t"), ("a.jsonl", '{"id":1,"€":2}\n', "t"), ("a.csv", "id,n\n1,2\n", "t€")],
 )
-def test_a_name_that_the_database_cannot_write_is_told(
+def test_a_name_that_the_database_cannot_store_is_reported(
     database: Database, latin1: str, folder: Path, *, name: str, text: str, table: str
 ) -> None:
     where = Database(latin1, "public")
@@ -393,7 +395,7 @@ SMALL = ("--memory", "128", "--atomic")
 
 
 @pytest.mark.parametrize("given", [(), UPSERT])
-def test_an_atomic_load_of_many_chunks_is_in_whole_or_not_at_all(
+def test_an_atomic_load_of_many_chunks_is_loaded_completely_or_not_at_all(
     database: Database, folder: Path, given: tuple[str, ...]
 ) -> None:
     database.execute(
@@ -474,9 +476,7 @@ def test_a_row_that_has_no_partition_is_a_reject(database: Database, folder: Pat
 
 
 @pytest.mark.parametrize("given", [("--mode", "replace"), ("--atomic",)])
-def test_what_a_staging_table_refuses_is_told_of_its_target(
-    database: Database, folder: Path, given: tuple[str, ...]
-) -> None:
+def test_an_error_of_a_staging_table_names_its_target(database: Database, folder: Path, given: tuple[str, ...]) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY CHECK (id < 9), a int, b int, UNIQUE (a, b))")
     path = write(folder, "id,a,b\n1,1,1\n1,2,2\n2,1,1\n10,5,5\n")
     done(load(database, path, "t", *given, "--max-rejects", "3"))
@@ -496,7 +496,7 @@ def test_a_default_partition_takes_every_row(database: Database, folder: Path, g
     assert ids(database) == [1, 2]
 
 
-# Tables that a load makes.
+# Tables that a load creates.
 
 
 @pytest.mark.parametrize("given", [(), UPSERT, ("--mode", "replace"), ("--atomic",), (*UPSERT, "--atomic")])
@@ -512,7 +512,7 @@ def test_a_load_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(
     assert ids(database) == [1]
 
 
-def test_a_table_that_others_made_stays_empty_as_it_is(database: Database, folder: Path) -> None:
+def test_a_table_that_penstock_did_not_create_stays(database: Database, folder: Path) -> None:
     database.execute("CREATE TABLE t (id int, name text)")
     failed(load(database, write(folder, "id,name\n1,Ann\n2\n"), "t", "--create"))
     assert "t" in database.tables()
@@ -533,7 +533,7 @@ def test_a_table_that_a_load_made_for_a_file_of_no_records_stays(database: Datab
     assert (ids(database), "t" in database.tables()) == ([], True)
 
 
-def test_a_table_that_somebody_works_with_is_not_dropped(database: Database, folder: Path) -> None:
+def test_a_table_in_use_is_not_dropped(database: Database, folder: Path) -> None:
     with database.sink("other") as sink:
         table = Table("t", (Column("id", ColumnType.INTEGER), Column("name")), create=True)
         sink.begin(TablePlan(ParseOptions(), table))

@@ -1,4 +1,4 @@
-"""An answer whose connection ends in its middle is no answer, whatever botocore takes it for."""
+"""A response whose connection ends before its end is not a response, although botocore accepts it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from penstock.limits import MIB, Budget
 ITEM = b'{"Item": {"pk": {"S": "job"}}}'
 UPLOAD = b"<InitiateMultipartUploadResult><UploadId>ours</UploadId></InitiateMultipartUploadResult>"
 LISTED = b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"
-# Retries of the client's own; their delays are not what is tried here.
+# The client's own retries; this test does not check their delays.
 HURRY = Config(retries={"mode": "standard", "total_max_attempts": 2}, proxies={})
 
 Ask = Callable[[Any], Any]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with ``body``, of which the first so many times only ``kept`` bytes arrive."""
+    """A server that responds with ``body``, of which only ``kept`` bytes arrive the first times."""
 
     body = b""
     kept = 0
@@ -92,7 +92,7 @@ CASES = pytest.mark.parametrize(
 
 @CASES
 @pytest.mark.parametrize("kept", [0, 1, 20, -1])
-def test_it_is_asked_for_again(service: str, body: bytes, ask: Ask, answer: object, kept: int) -> None:
+def test_a_cut_response_is_requested_again(service: str, body: bytes, ask: Ask, answer: object, kept: int) -> None:
     with serving(body, kept, cuts=1) as server:
         assert ask(client(service, server)) == answer
         assert server.asked == 2
@@ -100,7 +100,7 @@ def test_it_is_asked_for_again(service: str, body: bytes, ask: Ask, answer: obje
 
 @CASES
 @pytest.mark.parametrize("kept", [0, 20])
-def test_if_none_is_whole_the_service_is_unavailable(
+def test_if_every_response_is_cut_the_service_is_unavailable(
     service: str, body: bytes, ask: Ask, answer: object, kept: int
 ) -> None:
     with (

@@ -1,4 +1,4 @@
-"""Bits that flip between S3 and a function: beneath TLS the connection breaks; what S3 has stored proves the rest."""
+"""Flipped bits between S3 and a function: below TLS the connection breaks, and S3's checksums detect the rest."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_bit_that_flips_beneath_tls_breaks_the_connection_and_is_fetched_again
     assert proxy.connections > before
 
 
-def test_the_head_of_an_object_tells_the_crc32_of_all_its_bytes(server: Any, store: S3ObjectStore) -> None:
+def test_the_head_of_an_object_has_the_crc32_of_all_its_bytes(server: Any, store: S3ObjectStore) -> None:
     server.put_object(Bucket=BUCKET, Key="put", Body=DATA, ChecksumAlgorithm="CRC32")
     server.put_object(Bucket=BUCKET, Key="other", Body=DATA, ChecksumAlgorithm="SHA256")
     heads = [store.head(BUCKET, key) for key in ("put", "other")]

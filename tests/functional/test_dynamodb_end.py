@@ -1,4 +1,4 @@
-"""No item is written after the end of its job is on record, however long a chunk takes; and what ended is known."""
+"""No item is written after the recorded end of its job, however long a chunk takes; an ended load is recognised."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BUDGET = replace(Budget.of(128 * MIB), step=1 * KIB, batch=2 * KIB)
 
 
 class Bookmarks:
-    """Those of all jobs, in memory; as `DynamoBookmark` has them."""
+    """The bookmarks of all jobs in memory, as in `DynamoBookmark`."""
 
     def __init__(self) -> None:
         self.places: dict[tuple[str, int], Resume] = {}
@@ -72,7 +72,7 @@ class Bookmark:
 
 @dataclass
 class Site:
-    """A plant whose table jobs go to a DynamoDB in memory. ``slow`` is done before each request is answered."""
+    """A plant whose table jobs load into a DynamoDB in memory. ``slow`` is called before each response."""
 
     slow: Callable[[Sequence[Item]], LeavesUnprocessed | None] = lambda items: None
     plant: Plant = field(default_factory=lambda: Plant(ROUTE, span_bytes=4 * KIB))
@@ -112,7 +112,7 @@ class Site:
         return self.plant.upload("a.csv", TEXT)
 
     def planned(self) -> tuple[str, list[object]]:
-        """A job of the machine whose spans are known."""
+        """A job of the state machine whose spans are planned."""
         job_id = self.plant.ingest(self.plant.upload("a.csv", TEXT)).job_id
         while (following := self.plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "survey":
             for item in self.plant.items(following):
@@ -133,7 +133,7 @@ def test_a_look_a_request_and_some_more_are_over_before_an_end_is_recorded() -> 
 
 
 def test_every_request_comes_within_seconds_of_a_look() -> None:
-    """Each takes two seconds, and leaves an item; the fourth one would be sent six seconds after the look."""
+    """Each request takes two seconds and leaves an item. The fourth would be sent six seconds after the check."""
     now, looks, sent = [0.0], [], []
 
     def ended() -> bool:
@@ -178,7 +178,7 @@ def test_a_look_that_takes_too_long_counts_for_nothing() -> None:
 
 
 def test_no_item_is_written_after_the_end_that_abort_records() -> None:
-    """A worker is in the middle of a chunk, and its request takes as long as one may, when the job is aborted."""
+    """The job is aborted while a worker sends a chunk, in a request of the maximum duration."""
     site = Site()
     job_id, items = site.planned()
     landed: list[float] = []
@@ -202,7 +202,7 @@ def test_no_item_is_written_after_the_end_that_abort_records() -> None:
 
 
 def test_an_attempt_of_ingest_writes_nothing_once_its_lease_is_little() -> None:
-    """Whoever takes the job over, or ends it, can only do so once the lease is over."""
+    """Another attempt or an abort can only take the job after the end of its lease."""
     site = Site()
     source = site.small()
     written: list[float] = []
@@ -210,7 +210,7 @@ def test_an_attempt_of_ingest_writes_nothing_once_its_lease_is_little() -> None:
     def slow(items: Sequence[Item]) -> LeavesUnprocessed | None:
         written.append(site.plant.now)
         if len(written) == 1:
-            # This attempt is not heard of for a minute. Another takes its job over.
+            # This attempt sends no heartbeat for a minute. Another attempt takes its job.
             site.plant.now += 61
             assert isinstance(site.plant.jobs.claim(site.job(source), lease=60), Claim)
             return LeavesUnprocessed([0])
@@ -238,7 +238,7 @@ def test_a_chunk_that_takes_longer_than_a_lease_keeps_it() -> None:
     assert len(site.dynamo.items) == ROWS
 
 
-def test_a_load_that_has_ended_is_a_success_although_nobody_noted_it_and_its_source_is_gone() -> None:
+def test_an_unrecorded_complete_load_is_a_success_although_its_source_is_gone() -> None:
     site = Site()
     source = site.small()
     assert site.plant.ingest(source).state is JobState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""No item is lost, doubled or out of order, however DynamoDB throttles; and giving up takes a while, not for ever."""
+"""No item is lost, duplicated or out of order, however DynamoDB throttles. Retries end after a limited time."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from penstock.model.load import Chunk, Loaded
 from penstock.model.table import Mode, Table
 
 TABLE = Table("records", mode=Mode.UPSERT)
-# Of random delays always the longest.
+# Random delays always have their maximum.
 LONGEST = Backoff(attempts=5, base=0.1, cap=1.0, draw=lambda: 1.0)
 
 
 class Loading:
-    """A sink before a faulty table, and how long it waited."""
+    """A sink for a faulty table, and the times that it waited."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ def test_nothing_is_lost_however_items_are_left_and_requests_fail(seed: int, sha
     try:
         loaded = loading.load(*numbered(count))
     except ServiceUnavailableError:
-        # As often in a row as this, faults end a job; what it wrote is right all the same.
+        # So many consecutive faults end a job; the written items are still correct.
         assert max(Counter(chain(*map(ids, dynamo.requests))).values()) >= LONGEST.attempts
     else:
         assert loaded == Loaded(count)
@@ -117,7 +117,7 @@ def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -
         if not row["id"] or row["n"] != row["n"]:
             bad.append(position_at(number))
         elif (row["id"],) not in expected:
-            # Of negative numbers only DynamoDB knows that they are refused; those that are replaced it never sees.
+            # Only DynamoDB knows that negative numbers are invalid. It never receives rows that a later row replaces.
             if int(str(row["n"])) >= 0:
                 expected[(row["id"],)] = {"id": {"S": row["id"]}, "n": {"N": str(row["n"])}}
             else:
@@ -132,7 +132,7 @@ def test_the_outcome_is_that_of_writing_row_by_row(rows: list[Row], seed: int) -
 def test_only_what_was_left_is_sent_again() -> None:
     dynamo = FaultyDynamo(first(LeavesUnprocessed({1, 4}), LeavesUnprocessed({0})))
     Loading(dynamo, workers=1).load(*numbered(6))
-    # Rows go out from the last to the first.
+    # Rows are sent from the last to the first.
     assert list(map(ids, dynamo.requests)) == [
         ["00005", "00004", "00003", "00002", "00001", "00000"],
         ["00004", "00001"],
@@ -141,7 +141,7 @@ def test_only_what_was_left_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize("key", [("id", "S"), ("id", "N")])
-def test_what_was_left_is_known_by_its_whole_key(key: tuple[str, str]) -> None:
+def test_unprocessed_items_are_matched_by_their_complete_key(key: tuple[str, str]) -> None:
     dynamo = FaultyDynamo(first(LeavesUnprocessed({1})), key=(key, ("at", "N")))
     same: list[Row] = [{"id": 1.50 if key[1] == "N" else "1.50", "at": at} for at in (1, 2.5, 3)]
     assert Loading(dynamo, workers=1).load(*same) == Loaded(3)
@@ -162,7 +162,7 @@ def test_waits_double_until_it_gives_up_after_rounds_without_progress(fault: Fau
     assert loading.waited == [0.1, 0.2, 0.4, 0.8]
 
 
-def test_any_progress_starts_patience_anew() -> None:
+def test_any_progress_resets_the_time_limit_of_retries() -> None:
     dynamo = FaultyDynamo(lambda items: LeavesUnprocessed(range(1, len(items))))
     loading = Loading(dynamo)
     assert loading.load(*numbered(25)) == Loaded(25)
@@ -198,7 +198,7 @@ def test_after_an_error_the_requests_that_wait_are_not_sent() -> None:
 
 
 def test_after_an_error_nothing_is_sent_again_either() -> None:
-    # One request after the others are throttled already.
+    # One request, after the other requests were throttled.
     faults = chain(repeat(THROTTLES[0], 3), [refusal("AccessDeniedException")], repeat(THROTTLES[0]))
     dynamo = FaultyDynamo(lambda items: next(faults))
     patient = replace(LONGEST, attempts=1000)
@@ -216,7 +216,7 @@ def test_one_bad_item_costs_a_few_requests_more() -> None:
     assert len(dynamo.items) == 24
 
 
-def test_the_table_is_asked_for_again_while_it_is_busy_or_being_created() -> None:
+def test_the_description_of_a_busy_or_new_table_is_requested_again() -> None:
     dynamo = FaultyDynamo()
     dynamo.descriptions = [THROTTLES[1], EndpointConnectionError(endpoint_url="x"), {"TableStatus": "CREATING"}]
     loading = Loading(dynamo)
@@ -234,7 +234,7 @@ def test_a_table_that_is_never_ready_is_for_a_later_attempt() -> None:
 
 
 class Measured(FaultyDynamo):
-    """Remembers how many requests, and how many bytes of them, were under way at once."""
+    """Records the most concurrent requests, and the most bytes in them."""
 
     def __init__(self, *, together: int = 1) -> None:
         super().__init__()
@@ -258,7 +258,7 @@ class Measured(FaultyDynamo):
         return answer
 
 
-def test_as_many_requests_as_workers_go_out_at_once() -> None:
+def test_every_worker_sends_a_request_at_the_same_time() -> None:
     dynamo = Measured(together=4)
     assert Loading(dynamo, workers=4).load(*numbered(25 * 8)) == Loaded(200)
     assert dynamo.most == 4
@@ -288,7 +288,7 @@ def test_items_that_are_much_larger_as_json_still_fit_a_request() -> None:
     assert len(json.dumps(dynamo.requests[0])) > 2 * MIB
 
 
-def test_the_last_row_wins_across_requests_that_run_at_once() -> None:
+def test_the_last_row_wins_across_concurrent_requests() -> None:
     dynamo = FaultyDynamo(random_faults(5, 0.3))
     many: list[Row] = [{"id": f"{n % 100:05}", "n": n} for n in range(2000)]
     assert Loading(dynamo, workers=8).load(*many) == Loaded(2000)

@@ -1,4 +1,4 @@
-"""A load that is in as a whole is a success, whatever becomes of its source, table and files before that is noted."""
+"""A complete load is a success, whatever happens to its source, table and files before it is recorded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BAD = "x,not a number,2001-01-01\n"
 
 
 class Killer(Wall):
-    """Kills a load after so many chunks."""
+    """Kills a load after this number of chunks."""
 
     def check(self) -> None:
         self.passed += 1
@@ -104,7 +104,7 @@ def test_the_next_attempt_finds_the_load_before_it_can_fail(database: Database, 
 
 
 def test_so_does_a_message_that_came_before_for_a_job_without_a_record(database: Database) -> None:
-    """A burst of small jobs is loaded without a claim."""
+    """Small jobs of a burst are loaded without a claim."""
     plant = small(database, "append")
     source = plant.upload("a.csv", (TEXT + BAD).encode())
     plant.ingest(source)
@@ -115,7 +115,7 @@ def test_so_does_a_message_that_came_before_for_a_job_without_a_record(database:
     check(plant.ingest(source, receives=2))
 
 
-def test_a_load_that_is_not_whole_is_none(database: Database) -> None:
+def test_an_incomplete_load_is_not_a_success(database: Database) -> None:
     plant = small(database, "append")
     source = plant.upload("a.csv", TEXT.encode())
     add_tables(
@@ -131,7 +131,7 @@ def test_a_load_that_is_not_whole_is_none(database: Database) -> None:
 
 
 class Sleeper(Wall):
-    """A load is not heard of for a minute after so many chunks, in which another attempt fails for good."""
+    """A load sends no heartbeat for a minute after some chunks; meanwhile another attempt fails permanently."""
 
     def __init__(self, chunks: int, meanwhile: Callable[[], None]) -> None:
         super().__init__(chunks)
@@ -157,7 +157,7 @@ def test_an_attempt_that_wakes_up_after_the_end_adds_no_chunk(database: Database
     sleeper = Sleeper(3, meanwhile)
     add_tables(plant, database, lambda good: lambda job, span: cast("TableSink", WalledSink(good(job, span), sleeper)))
     assert isinstance(plant.ingest(source).retry, LeaseLostError)
-    # The one that it was about to send when it fell asleep is the last.
+    # The chunk that it was about to send then is the last.
     assert sleeper.passed == 3
 
 
@@ -172,7 +172,7 @@ def test_an_older_version_that_is_not_in_is_superseded_by_its_second_attempt_too
 
 
 def all_in(database: Database, mode: str) -> tuple[Plant, str, Source]:
-    """A job of the machine of which every span is in."""
+    """A job of the state machine with all spans delivered."""
     plant = table_plant(database, route(mode=mode, more="max_rejects = 5"))
     source = plant.upload("a.csv.gz", in_blocks((TEXT + BAD).encode()))
     job_id = plant.ingest(source).job_id
@@ -188,7 +188,7 @@ def all_in(database: Database, mode: str) -> tuple[Plant, str, Source]:
 
 
 def finish(plant: Plant, job_id: str) -> None:
-    """What `finish` commits before it is killed."""
+    """Commit what `finish` commits before it is killed."""
     folder = JobFolder(plant.files, job_id)
     plan = folder.get_plan()
     assert isinstance(plan, TableSpans)
@@ -233,7 +233,7 @@ def test_spans_that_are_all_staged_are_none(database: Database, mode: str) -> No
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_attempt_after_the_machine_finds_what_that_has_loaded(database: Database, mode: str) -> None:
-    """The hand-over's lease of a week is over, or somebody began the job again."""
+    """The lease of the handover, a week, has ended, or the job was redriven."""
     plant, job_id, source = all_in(database, mode)
     finish(plant, job_id)
     plant.died(source)

@@ -1,4 +1,4 @@
-"""`penstock explain` and `penstock routes check`: what they tell, and that they touch nothing."""
+"""`penstock explain` and `penstock routes check`: their output, and that they change nothing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def routes(tmp_path: Path) -> Path:
 
 @contextmanager
 def deployed(server: str, name: str) -> Iterator[None]:
-    """A stack of that name, as CloudFormation knows it."""
+    """A stack of that name in CloudFormation."""
     client = boto3.client("cloudformation", endpoint_url=server)
     parameters = {"MemorySize": "512", "LargeBytes": "1000"}
     client.create_stack(
@@ -131,7 +131,7 @@ def test_the_codec_is_read_with_one_small_range(lake: Lake) -> None:
     assert int(got.range.rpartition("-")[2]) < 100
 
 
-def test_json_tells_everything(lake: Lake, routes: Path) -> None:
+def test_json_has_everything(lake: Lake, routes: Path) -> None:
     lake.put("in/orders.csv.gz", gzip.compress(TEXT))
     answer = told("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", routes, "--endpoint-url", lake.proxy.url)
     assert (answer["route"], answer["pattern"], answer["not_by"]) == ("orders", "in/*.csv.gz", ["json"])
@@ -152,7 +152,7 @@ def test_json_tells_everything(lake: Lake, routes: Path) -> None:
     assert answer["dollars"] > 0
 
 
-def test_a_key_that_no_route_takes_is_told(lake: Lake, routes: Path) -> None:
+def test_a_key_without_a_route_is_reported(lake: Lake, routes: Path) -> None:
     lake.put("x.zip", b"PK")
     arguments = ("explain", f"{lake.uri}/x.zip", "--routes", routes, "--endpoint-url", lake.proxy.url)
     assert "none of" in run(*arguments).stdout
@@ -166,7 +166,7 @@ def test_a_file_of_this_machine_is_explained_as_the_object_that_it_would_be(rout
     assert (answer["route"], answer["codec"], answer["format"]) == ("orders", "identity", "csv")
 
 
-def test_the_local_stack_tells_its_names_and_sizes(server: str, tmp_path: Path) -> None:
+def test_the_names_and_sizes_of_the_local_stack_are_used(server: str, tmp_path: Path) -> None:
     place = dict.fromkeys((one.name for one in fields(Stack)), "") | {
         "endpoint": server,
         "region": "us-east-1",
@@ -188,7 +188,7 @@ def test_a_local_stack_that_is_not_up_is_said_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [("--stack", "mine"), ("--region", "eu-west-1")])
-def test_the_local_stack_and_another_are_not_meant_at_once(other: tuple[str, str]) -> None:
+def test_the_local_stack_and_another_stack_are_exclusive(other: tuple[str, str]) -> None:
     assert run("explain", "a.csv", "--local", *other).exit_code == 2
 
 
@@ -217,13 +217,13 @@ def test_a_run_goes_where_the_stack_would_send_it(lake: Lake, server: str, stack
     assert lake.client.get_object(Bucket="the-destination", Key="in/a.csv")["Body"].read() == TEXT
 
 
-def test_a_stack_that_is_not_there_is_told(server: str) -> None:
+def test_a_missing_stack_is_reported(server: str) -> None:
     result = run("explain", "s3://x/y", "--stack", "nope", "--endpoint-url", server)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "stack nope does not exist in us-east-1" in result.stderr
 
 
-def test_an_object_that_is_not_there_is_told(lake: Lake) -> None:
+def test_a_missing_object_is_reported(lake: Lake) -> None:
     result = run("explain", f"{lake.uri}/nope", "--endpoint-url", lake.proxy.url)
     assert (result.exit_code, "does not exist" in result.stderr) == (1, True)
 
@@ -237,7 +237,7 @@ def test_quiet_says_nothing(routes: Path, tmp_path: Path) -> None:
 # routes check
 
 
-def test_the_packaged_routes_are_in_order() -> None:
+def test_the_packaged_routes_are_valid() -> None:
     result = run("routes", "check")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "copy: *.csv *.tsv *.json *.jsonl *.ndjson -> s3://destination_bucket/{key}" in result.stdout.splitlines()
@@ -282,7 +282,7 @@ def test_a_route_that_never_gets_a_key_is_warned_of(tmp_path: Path) -> None:
         ("", "routes.toml: no [[route]] table"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_route_and_field(tmp_path: Path, text: str, message: str) -> None:
+def test_an_error_names_the_file_the_route_and_the_field(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "routes.toml"
     path.write_text(text)
     result = run("routes", "check", path)
@@ -290,7 +290,7 @@ def test_what_is_wrong_is_told_with_file_route_and_field(tmp_path: Path, text: s
     assert message in result.stderr
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     result = run("routes", "check", tmp_path / "nope.toml")
     assert (result.exit_code, "nope.toml" in result.stderr) == (1, True)
 

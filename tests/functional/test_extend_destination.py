@@ -1,4 +1,4 @@
-"""A new destination is a folder and a line: a toy by docs/extend/destination.md takes whole jobs."""
+"""A new destination is a folder and a line: an example, made as docs/extend/destination.md says, runs jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault suite in short: a run for most kinds of jobs, and that it would find what it looks for.
+"""The fault suite in its short form: runs most kinds of jobs, and proves that the suite detects errors.
 
 The long form is `make faults`.
 """
@@ -53,7 +53,7 @@ def test_a_job_ends_as_it_should_through_faults_and_kills(servers: Servers, name
 
 
 class Once(Schedule):
-    """One fault, for the first request of an operation, but for a look at the first bytes."""
+    """One fault, for the first request of an operation, except the read of the first bytes."""
 
     def __init__(self, operation: str, fault: Fault) -> None:
         super().__init__("once", rate=0.0, kills=0)
@@ -69,7 +69,7 @@ class Once(Schedule):
 
 
 def struck(servers: Servers, name: str, operation: str, fault: Fault) -> Result:
-    """A run that meets this fault and no other, and is not wrong."""
+    """Run with this fault only, and check that the result is not wrong."""
     with servers.resources(f"{name}-{operation}-{fault.name.replace('_', '-')}".lower()) as resources:
         one = Run(resources, KINDS[name], 0, 0.0)
         one.schedule = Once(operation, fault)
@@ -90,12 +90,12 @@ def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: Servers
 
 
 @pytest.mark.parametrize(("name", "fault"), [("members", Fault.HIDDEN), ("large-gzip", Fault.HIDDEN_DONE)])
-def test_a_completion_that_answers_200_with_an_error_is_asked_again(servers: Servers, name: str, fault: Fault) -> None:
+def test_a_completion_with_status_200_and_an_error_is_repeated(servers: Servers, name: str, fault: Fault) -> None:
     assert struck(servers, name, "CompleteUpload", fault).state == "succeeded"
 
 
 @pytest.mark.parametrize(("fault", "found", "left"), [(Fault.KILL_AFTER, 1, 0), (Fault.LOST, 0, 1)])
-def test_an_upload_that_nobody_heard_of_is_ended_by_the_next_attempt_or_the_sweep(
+def test_an_upload_whose_response_was_lost_is_aborted_by_the_next_attempt_or_the_sweep(
     servers: Servers, fault: Fault, found: int, left: int
 ) -> None:
     result = struck(servers, "members", "CreateUpload", fault)
@@ -103,7 +103,7 @@ def test_an_upload_that_nobody_heard_of_is_ended_by_the_next_attempt_or_the_swee
 
 
 def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler(servers: Servers) -> None:
-    """Every delivery is killed where the routes are read."""
+    """Every delivery is killed when it reads the routes."""
     with servers.resources("died-unclaimed") as resources:
         one = Run(resources, KINDS["append"], 0, 0.0)
         one.schedule = ScriptedSchedule([ScriptedFault("GetObject /work/config", Fault.KILL_BEFORE, 5)], {}, set())
@@ -187,7 +187,7 @@ def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Ser
         assert not one.is_complete()
         assert one.reconcile_all() == 1
         assert (one.problems, one.resources.uploads()) == ([], [])
-        # What no role of the stack has begun, its sweep leaves alone.
+        # The sweep does not abort uploads that no role of the stack initiated.
         servers.client("s3").create_multipart_upload(
             Bucket=one.resources.results, Key=f"{one.resources.name}/of another"
         )

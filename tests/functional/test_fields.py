@@ -1,4 +1,4 @@
-"""Fields that nobody asked for are never dropped in silence, and what a route asks for is there, or it is told."""
+"""Unrequested fields are never dropped silently, and missing requested fields are reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from table_machine import table_plant
 
 pytest_plugins = ["postgres_fixtures"]
 
-# Behind the sample.
+# After the sample.
 MANY = 10_100
 PATH = "create = true\ncolumns = [{{ name = 'id' }}, {{ name = 'city', from = '{}' }}]"
 
@@ -28,7 +28,7 @@ def load(request: pytest.FixtureRequest) -> Load:
 
 
 def lines(*late: object, record: str = '{{"id": {n}, "v": 1}}') -> str:
-    """Many records, and some behind them."""
+    """Many records, and some after the sample."""
     return "".join([record.format(n=n) + "\n" for n in range(MANY)] + [json.dumps(one) + "\n" for one in late])
 
 
@@ -154,7 +154,7 @@ def test_without_a_record_nothing_is_missing(database: Database, data: str) -> N
 
 
 def run(database: Database, path: Path, *arguments: object) -> list[dict[str, object]]:
-    """The rejects of a file that the command loads."""
+    """The rejects of a file that `penstock run` loads."""
     given = ["run", path, "--to", "postgresql:t", "--dsn", database.dsn, "--create", *arguments]
     result = CliRunner(mix_stderr=False).invoke(main, list(map(str, given)))
     assert result.exit_code == 0, result.output + result.stderr

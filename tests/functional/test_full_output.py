@@ -1,4 +1,4 @@
-"""Commands whose standard output cannot be written: told on one line, with exit code 1."""
+"""Commands whose standard output cannot be written: one line of error, and exit code 1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START = "from penstock_cli.main import main; main()"
     "arguments",
     [("run", "file", "--to", "-"), ("routes", "check"), ("routes", "check", "--json"), ("run", "file", "--to", "to")],
 )
-def test_an_output_on_a_full_disk_is_told(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_output_on_a_full_disk_is_an_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a,b\n1,2\n")
     with FULL.open("wb") as full:
         done = subprocess.run(

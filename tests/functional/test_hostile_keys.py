@@ -1,4 +1,4 @@
-"""Commands over objects whose keys could command a terminal: whole in S3, harmless on a screen, exact in JSON."""
+"""Commands for objects whose keys have terminal escapes: complete in S3, harmless on a terminal, exact in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest_plugins = ["functional.lake_fixtures"]
 
 NAME = "a\x1b[2J\x07\x01\t%41+ b\u202e\x9b"
 
-# What the server can put into the answers of CreateMultipartUpload.
+# The characters that the server can return from CreateMultipartUpload.
 IN_XML = "a\x9b2J%41+ b\u202e"
 
 
@@ -46,7 +46,7 @@ def test_sync_in_every_direction(lake: Lake, tmp_path: Path) -> None:
     assert lake.keys() == [f"b/{NAME}"]
 
 
-def test_uploads_and_abort_show_keys_as_they_are(lake: Lake) -> None:
+def test_uploads_and_abort_print_exact_keys(lake: Lake) -> None:
     for number in range(3):
         lake.client.create_multipart_upload(Bucket=lake.bucket, Key=f"{number}{IN_XML}")
     listed = penstock(lake, "uploads", f"{lake.uri}/")

@@ -1,4 +1,4 @@
-"""`ingest` from event to outcome, on in-memory fakes: every row of the table of bad input, and what must not happen."""
+"""`ingest` from event to outcome, on fakes: every row of the table of bad input, and effects that must not occur."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Clock:
 
 @dataclass
 class Plant:
-    """An ingest on memory, with handles on everything around it."""
+    """An ingest on in-memory fakes."""
 
     clock: Clock = field(default_factory=Clock)
     store: MemoryObjectStore = field(
@@ -244,7 +244,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_a_bad_file_fails_for_good_names_object_and_offset_and_leaves_nothing(plant: Plant, case: str) -> None:
+def test_a_bad_file_fails_permanently_names_object_and_offset_and_leaves_nothing(plant: Plant, case: str) -> None:
     data, error = BAD_FILES[case]
     report = plant.handle(plant.drop("in/bad.csv.gz", data))
     (outcome,) = report.outcomes
@@ -282,7 +282,7 @@ def test_random_damage_is_never_published(cut: int, flip: int, bit: int) -> None
         outcome = plant.one(plant.drop("in/x.csv.gz", data))
         assert plant.store.uploads == {}
         if outcome.state is JobState.SUCCEEDED:
-            # An empty file, or a flipped bit in a field of the header that says nothing of the content.
+            # An empty file, or a flipped bit in a header field that does not describe the content.
             assert plant.delivered("in/x.csv") == (TEXT if data else b"")
         else:
             assert outcome.state is JobState.FAILED
@@ -309,7 +309,7 @@ def test_a_source_deleted_before_it_is_read_is_superseded(plant: Plant) -> None:
 
 
 def test_a_version_overwritten_before_it_is_read_is_published_until_the_newer_one_is(plant: Plant) -> None:
-    """It used to be superseded, so that nothing stood there if the newer one was bad."""
+    """In an earlier release it was superseded, so that nothing was published if the newer one was bad."""
     older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
     newer = plant.drop("in/a.csv.gz", gzip.compress(b"new"))
     assert plant.one(older).state is JobState.SUCCEEDED
@@ -336,11 +336,11 @@ def test_a_source_overwritten_before_it_is_read_is_superseded_where_no_versions_
 
 
 class TestAnOlderJob:
-    """Of one source, while the job of a newer version is unfinished."""
+    """Jobs of one source while the job of a newer version is unfinished."""
 
     @pytest.fixture
     def versions(self, plant: Plant) -> tuple[Source, Source]:
-        """The older good; of the newer one as good a job is at work."""
+        """Upload a good older version, and a newer version whose job is running."""
         older, newer = plant.drop("in/a.csv.gz", gzip.compress(b"old")), plant.drop("in/a.csv.gz", GOOD)
         plant.claim = plant.jobs.claim(plant_job(plant, newer), lease=60)  # type: ignore[assignment]
         return older, newer
@@ -354,7 +354,7 @@ class TestAnOlderJob:
         assert status.attempts_limit - status.attempts == MAX_ATTEMPTS
         assert plant.nothing_left()
 
-    def test_goes_on_once_the_newer_one_has_failed(self, plant: Plant, versions: tuple[Source, Source]) -> None:
+    def test_resumes_after_the_newer_one_has_failed(self, plant: Plant, versions: tuple[Source, Source]) -> None:
         plant.one(versions[0])
         plant.jobs.close(plant.claim, JobState.FAILED, failure=Failure("CorruptSourceError", "bad", ""))
         assert plant.one(versions[0]).state is JobState.SUCCEEDED
@@ -385,7 +385,7 @@ class TestAnOlderJob:
         assert plant.one(older).state is JobState.SUCCEEDED
 
     def test_to_which_another_has_yielded_publishes(self, plant: Plant, versions: tuple[Source, Source]) -> None:
-        """However often a source is overwritten, something is published."""
+        """However often a source is overwritten, a result is published."""
         older, newer = versions
         assert plant.one(older).state is JobState.WAITING
         plant.jobs.release(plant.claim, Failure("ServiceUnavailableError", "slow down", ""))
@@ -413,7 +413,7 @@ def test_an_older_event_that_comes_late_changes_nothing(plant: Plant) -> None:
 
 
 def test_a_stalled_older_job_does_not_overwrite_the_newer_result(plant: Plant) -> None:
-    """The older attempt is past every check when the newer result appears: only publishing can still tell."""
+    """The older attempt has passed every check when the newer result appears, so only publishing can detect it."""
     older = plant.drop("in/a.csv.gz", gzip.compress(b"old"))
     newer_order = replace(older, sequencer="F" * 16).order
 
@@ -430,7 +430,7 @@ def test_a_stalled_older_job_does_not_overwrite_the_newer_result(plant: Plant) -
 
 
 def written_by_others(plant: Plant, times: int, *, now: Callable[[], object] = lambda: None) -> None:
-    """So many times somebody else writes the destination while its upload is open."""
+    """The destination is written this number of times while its upload is open."""
     left = [times]
 
     def opened(good: BucketSink) -> BucketSink:
@@ -450,8 +450,8 @@ def written_by_others(plant: Plant, times: int, *, now: Callable[[], object] = l
 
 
 @pytest.mark.parametrize("existed", [True, False])
-def test_what_was_written_while_the_upload_was_open_has_all_sent_again_at_once(plant: Plant, existed: bool) -> None:
-    """S3 completes no upload whose key was written after it was created (ADR 13)."""
+def test_a_write_while_the_upload_is_open_makes_it_send_everything_again(plant: Plant, existed: bool) -> None:
+    """S3 does not complete an upload whose key was written after its creation (ADR 13)."""
     if existed:
         plant.store.put("lake", "in/a.csv", b"before")
     written_by_others(plant, 3)
@@ -566,7 +566,7 @@ def test_an_answer_that_was_lost_is_recognised_as_done(plant: Plant) -> None:
     "error",
     [AccessDeniedError("s3:PutObject on s3://lake/in/a.csv"), DestinationMissingError("s3://lake: NoSuchBucket")],
 )
-def test_a_missing_destination_or_right_fails_for_good(
+def test_a_missing_destination_or_permission_fails_permanently(
     plant: Plant, error: AccessDeniedError | DestinationMissingError
 ) -> None:
     plant.objects = FaultyObjectStore(plant.store, sink=lambda good: FailingSink(good, error))
@@ -593,7 +593,7 @@ def test_a_message_that_cannot_be_postponed_still_returns_and_says_why(plant: Pl
 
 
 class Unwritable(MemoryJobStore):
-    """A jobs table that a claim's holder may not write to any more."""
+    """A jobs table that refuses all writes after the claim."""
 
     def release(self, claim: Claim, failure: Failure) -> None:
         raise AccessDeniedError("dynamodb:UpdateItem on table jobs")
@@ -611,7 +611,7 @@ def test_a_job_that_cannot_be_released_still_says_what_happened_and_returns(plan
     assert failure
     assert failure.error == "ServiceUnavailableError"
     assert "SlowDown" in failure.message
-    plant.clock.now += 61  # the lease ends by itself
+    plant.clock.now += 61  # the lease ends
     plant.objects = plant.store
     assert plant.one(plant.drop("in/a.csv.gz", GOOD)).state is JobState.SUCCEEDED
 
@@ -644,7 +644,7 @@ def test_a_file_too_long_for_one_invocation_fails_before_time_runs_out(plant: Pl
 
 
 def test_a_file_that_decodes_to_nothing_for_too_long_is_stopped_as_well(plant: Plant) -> None:
-    """Empty members yield no piece to look at the time for."""
+    """Empty members yield no bytes, and the time is checked all the same."""
     source = plant.drop("in/a.csv.gz", gzip.compress(b"") * 1000)
     outcome = plant.one(source, deadline=ManualDeadline(20, per_look=5))
     assert outcome.failure
@@ -740,7 +740,7 @@ def test_the_test_event_of_s3_needs_no_routes(plant: Plant) -> None:
 
 
 def test_a_result_that_would_trigger_a_route_is_refused_at_run_time(plant: Plant) -> None:
-    """A second bucket may notify the same queue: only when its event comes is it known to be a source."""
+    """A second bucket may notify the same queue; its name is only known from its event."""
     plant.routes = ROUTES.replace("{destination_bucket}/{stem}", "{bucket}/out/{base}").replace(
         "[[route]]", '[[route]]\nsource_bucket = "other"'
     )

@@ -1,4 +1,4 @@
-"""The commands for jobs, on an emulated stack: what they print, refuse and leave."""
+"""The commands for jobs on an emulated stack: what they print, refuse and change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def answer(*arguments: str, code: int = 0) -> Any:
     return json.loads(result.stdout)
 
 
-def test_jobs_are_listed_the_newest_first_with_all_that_tells_them_apart(deployed: DeployedJobs) -> None:
+def test_jobs_are_listed_newest_first_with_everything_that_distinguishes_them(deployed: DeployedJobs) -> None:
     failed, done = deployed.fail("in/bad.csv.gz"), deployed.succeed("in/good.csv.gz", rows=1234)
     result = run("jobs")
     assert result.exit_code == 0
@@ -53,7 +53,7 @@ def test_jobs_are_listed_the_newest_first_with_all_that_tells_them_apart(deploye
     assert second.split()[:3] == [failed.id[:12], "failed", "0%"]
 
 
-def test_jobs_are_listed_by_state_and_no_more_than_asked_for(deployed: DeployedJobs) -> None:
+def test_jobs_are_listed_by_state_up_to_the_limit(deployed: DeployedJobs) -> None:
     for number in range(5):
         deployed.fail(f"{number}.csv")
     deployed.succeed("good.csv")
@@ -116,7 +116,7 @@ def test_the_status_of_a_success_says_what_was_delivered_and_where_more_is(deplo
     assert answer("status", job.id)["percent"] == 100.0
 
 
-def test_a_job_at_work_still_tells_an_earlier_failure(deployed: DeployedJobs) -> None:
+def test_a_running_job_shows_an_earlier_failure(deployed: DeployedJobs) -> None:
     job, claim = deployed.begin()
     deployed.jobs.release(claim, FAILURE)
     lines = run("status", job.id).stdout.splitlines()
@@ -136,7 +136,7 @@ def test_a_job_that_there_is_none_of_is_one_line_and_a_hint(deployed: DeployedJo
     assert result.stderr == f"Error: job {'f' * 32} does not exist\nList the jobs with `penstock jobs`.\n"
 
 
-def test_what_somebody_named_a_source_does_nothing_to_the_terminal(deployed: DeployedJobs) -> None:
+def test_a_hostile_name_of_a_source_does_not_control_the_terminal(deployed: DeployedJobs) -> None:
     job = deployed.fail(f"in/{HOSTILE}")
     deployed.reject(job, 1, raw="\x1b[2Jgone")
     for command in (("jobs",), ("status", job.id), ("watch", job.id), ("redrive", job.id, "--dry-run")):
@@ -207,7 +207,7 @@ def test_all_failed_jobs_are_redriven_the_oldest_first(deployed: DeployedJobs) -
     assert (again.exit_code, again.stdout) == (0, "No failed jobs.\n")
 
 
-def test_of_all_failed_jobs_one_that_cannot_be_begun_again_does_not_stop_the_others(deployed: DeployedJobs) -> None:
+def test_a_failed_job_that_cannot_be_redriven_does_not_stop_the_others(deployed: DeployedJobs) -> None:
     old, other = deployed.fail("old.csv"), deployed.fail("other.csv")
     deployed.client("dynamodb").update_item(
         TableName=deployed.names["JobsTableName"],
@@ -252,12 +252,12 @@ def put(deployed: DeployedJobs, key: str, body: bytes) -> Source:
     return Source("drops", key, len(body), version["ETag"].strip('"'), version["VersionId"], "0A00")
 
 
-def test_a_source_that_is_watched_means_the_version_that_stands_there(deployed: DeployedJobs) -> None:
+def test_watching_a_source_means_its_current_version(deployed: DeployedJobs) -> None:
     s3 = deployed.client("s3")
     s3.create_bucket(Bucket="drops")
     s3.put_bucket_versioning(Bucket="drops", VersioningConfiguration={"Status": "Enabled"})
     older, newer = put(deployed, "a.csv", b"1"), put(deployed, "a.csv", b"2")
-    # The one that stands there began first: an event of the older came late.
+    # The job of the current version began first, because the event of the older version came late.
     for source, state in ((newer, JobState.SUCCEEDED), (older, JobState.FAILED)):
         claim = deployed.jobs.claim(Job(source, ROUTE, Target("lake", "a.csv")), lease=60)
         assert isinstance(claim, Claim)
@@ -355,7 +355,7 @@ def test_an_endpoint_that_is_none_is_refused(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_without_credentials_the_way_to_some_is_told(command: tuple[str, ...], monkeypatch: Any) -> None:
+def test_without_credentials_the_hint_says_how_to_get_some(command: tuple[str, ...], monkeypatch: Any) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     result = run(*command)

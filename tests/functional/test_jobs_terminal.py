@@ -1,4 +1,4 @@
-"""The commands for jobs in a real terminal: wide and narrow, to the end or to Ctrl-C; and `watch` in a pipe."""
+"""The commands for jobs in a real terminal: wide and narrow, until the end or Ctrl-C, and `watch` in a pipe."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_wide_terminal_shows_a_bar_and_all_figures_until_the_end(
         assert running.wait() == 0
     assert "100.0% 60,000 rows" in running.text
     assert "took 6.00 s" in running.lines[-1]
-    assert running.raw.count("\x1b[?25h") >= 1  # the cursor is back
+    assert running.raw.count("\x1b[?25h") >= 1  # the cursor is visible again
     assert all(len(line) <= 120 for line in running.lines)
 
 
@@ -99,7 +99,7 @@ def test_a_failed_job_ends_with_1_and_says_why_below(deployed: DeployedJobs, env
     assert running.lines[-2:] == ["InvalidTableError: table orders does not exist", "Create the table."]
 
 
-def test_ctrl_c_ends_with_130_and_leaves_a_whole_terminal(
+def test_ctrl_c_exits_with_130_and_restores_the_terminal(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
     job = deployed.deliver()
@@ -153,7 +153,7 @@ def test_a_pipe_gets_one_line_per_change_and_no_escape_codes(
     assert "\x1b" not in "".join(lines)
 
 
-def test_rejects_are_a_table_on_a_terminal_and_json_lines_if_asked_for(
+def test_rejects_are_a_table_on_a_terminal_and_json_lines_on_request(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
     job = deployed.fail()

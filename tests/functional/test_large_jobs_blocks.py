@@ -1,4 +1,4 @@
-"""Large jobs on BGZF, zstd and xz: cut at what they are made of, and right; or carried whole; or refused."""
+"""Large jobs on BGZF, zstd and xz: cut at their units and right, or delivered as one span, or refused."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_the_tools_themselves_write_is_cut_as_well(tmp_path: Path, command:
 
 
 @pytest.mark.parametrize("maker", ["zstd", "zstd, sizes unknown", "xz, one stream"])
-def test_a_source_of_one_unit_is_carried_whole(maker: str) -> None:
+def test_a_source_of_one_unit_is_one_span(maker: str) -> None:
     plant = Plant(ROUTES)
     status = run(plant, key(maker), MAKE[maker]([DATA]))
     assert status.state is JobState.SUCCEEDED
@@ -102,7 +102,7 @@ def test_a_source_of_one_unit_is_carried_whole(maker: str) -> None:
 
 
 @pytest.mark.parametrize("maker", ["BGZF", "zstd", "pzstd"])
-def test_the_pass_goes_on_where_time_ran_out(maker: str) -> None:
+def test_the_index_resumes_where_time_ran_out(maker: str) -> None:
     stretches = [ManualDeadline(20.0, per_look=1.0) for _ in range(100)]
     data = MAKE[maker](pieces_of(DATA, 1_500))
     plant = Plant(ROUTES)
@@ -155,7 +155,7 @@ BLOCKS = [xz_block(piece) for piece in pieces_of(DATA[:24_000], 3_000) + pieces_
 
 
 def frames_that_lie() -> bytes:
-    """The second declares a block less than it has."""
+    """The second frame declares one block less than it has."""
     frame = bytearray(zstd_frame(bytes(200_000)))
     assert frame[5:9] == (200_000).to_bytes(4, "little")
     frame[5:9] = (131_072).to_bytes(4, "little")
@@ -218,7 +218,7 @@ def rows(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("maker", ["BGZF", "zstd", "pzstd", "xz, one stream", "xz, a stream each"])
-def test_every_row_of_a_table_job_is_in_once_by_several_spans(database: Database, maker: str) -> None:
+def test_several_spans_load_every_row_of_a_table_job_once(database: Database, maker: str) -> None:
     plant = table_plant(database, route())
     plant.fail = lambda step: setattr(
         plant, "deadlines", lambda: ManualDeadline(30.0 if step == "index" else 900.0, per_look=1.0 * (step == "index"))
@@ -231,7 +231,7 @@ def test_every_row_of_a_table_job_is_in_once_by_several_spans(database: Database
 
 
 @pytest.mark.parametrize("maker", ["zstd", "xz, one stream"])
-def test_a_table_job_on_one_unit_is_carried_whole(database: Database, maker: str) -> None:
+def test_a_table_job_on_one_unit_is_one_span(database: Database, maker: str) -> None:
     plant = table_plant(database, route())
     status = plant.run(plant.upload(key(maker), MAKE[maker]([rows(1_000)])))
     assert status.state is JobState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""Large bucket jobs, from upload to the end of the execution: whole and right, or not there at all."""
+"""Large bucket jobs from upload to the end of the execution: a complete and correct object, or none."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def failure_of(status: JobStatus) -> tuple[str, str]:
 
 
 def begin(plant: Plant, data: bytes = TEXT, key: str = "data.csv") -> tuple[str, Source]:
-    """A job in the hands of the machine."""
+    """A job that was handed to the state machine."""
     source = plant.upload(key, data)
     outcome = plant.ingest(source)
     assert outcome.state is JobState.EXECUTING
@@ -84,7 +84,7 @@ def begin(plant: Plant, data: bytes = TEXT, key: str = "data.csv") -> tuple[str,
 
 
 def plan(plant: Plant, job_id: str) -> list[object]:
-    """Plan, with what must come before; answers the spans."""
+    """Index or survey, plan, and return the spans."""
     while (following := plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "index":
         plant.indexer(job_id, job_id, None, ManualDeadline(900))
     return plant.items(following)
@@ -119,7 +119,7 @@ def test_plain_bytes_are_cut_without_an_index(plant: Plant) -> None:
     assert "index" not in plant.calls
 
 
-def test_what_can_be_entered_nowhere_is_carried_whole(plant: Plant) -> None:
+def test_a_source_without_entry_points_is_one_span(plant: Plant) -> None:
     status = plant.run(plant.upload("data.csv.xz", lzma.compress(TEXT)))
     check_success(plant, status)
     assert status.spans == plant.calls.count("work") == 1
@@ -183,7 +183,7 @@ def test_a_pass_that_runs_out_of_time_again_and_again_makes_the_same_index(
     plant: Plant, whole_index: list[object], pieces: int
 ) -> None:
     source = plant.upload("data.csv.gz", in_blocks(TEXT))
-    # A look at the time costs a second, and there is one for each piece of a KB.
+    # Each check of the time takes a second, and there is one for each piece of 1 KB.
     short, long = partial(ManualDeadline, 10.0 + pieces, per_look=1.0), partial(ManualDeadline, 900.0)
     plant.deadlines = lambda: short() if plant.calls[-1:] == ["index"] else long()
     status = plant.run(source)
@@ -193,10 +193,10 @@ def test_a_pass_that_runs_out_of_time_again_and_again_makes_the_same_index(
 
 
 class Dying(FaultPlan):
-    """Dies at the n-th call of a port, once."""
+    """Raises StepKilledError at the n-th call of a port, once."""
 
     def __init__(self, at: int) -> None:
-        super().__init__(random=None, rate=0.0)  # type: ignore[arg-type]  # nothing is left to chance
+        super().__init__(random=None, rate=0.0)  # type: ignore[arg-type]  # no random faults
         self.left = at
 
     def inject(self, point: str) -> None:
@@ -219,7 +219,7 @@ def test_a_pass_that_is_killed_anywhere_makes_the_same_index(port: str, whole_in
         done = False
         while not done:
             with suppress(StepKilledError):
-                # Time for a third of the source.
+                # Enough time for a third of the source.
                 deadline = ManualDeadline(10.0 + 18, per_look=1.0)
                 done = bool(plant.indexer(job_id, job_id, None, deadline)["done"])
         finished = fault_plan.left > 0
@@ -238,7 +238,7 @@ def test_a_second_job_on_the_same_version_needs_no_pass() -> None:
     assert "index" not in plant.calls
 
 
-def test_two_passes_at_once_make_one_right_index(plant: Plant, whole_index: list[object]) -> None:
+def test_two_concurrent_passes_make_one_correct_index(plant: Plant, whole_index: list[object]) -> None:
     job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
     state = index_of(plant.files, source, "gzip", plant.sizes)
 
@@ -248,7 +248,7 @@ def test_two_passes_at_once_make_one_right_index(plant: Plant, whole_index: list
     stretch(9)
     early = state.state()
     stretch(14)
-    # The other began where the first had, saw less, and now overwrites what it does not know of.
+    # The other pass began at the same point, read less, and now overwrites entries that it does not have.
     state.write(early)
     stretch(7)
     while not state.state().done:
@@ -267,7 +267,7 @@ def test_a_source_that_can_be_entered_nowhere_and_does_not_fit_an_invocation_fai
     assert (error, "no index entry was found" in message) == ("TimeLimitError", True)
 
 
-# Sources that are not what they were, or should be
+# Sources that changed, or that are damaged
 
 
 @pytest.mark.parametrize("step", ["plan", "index", "work", "finish"])
@@ -354,7 +354,7 @@ def test_an_index_that_another_route_allowed_does_not_lift_the_ceiling(plant: Pl
 def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(plant: Plant) -> None:
     job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
     items: list[Any] = plan(plant, job_id)
-    # As many bytes, but those of another span: what an index of another source would lead to.
+    # The same number of bytes, but of another span, as with the index of another source.
     own = {name: items[1][name] for name in ("number", "first_part", "bytes_in")}
     items[1] = items[2] | own
     for item in items:
@@ -395,7 +395,7 @@ def test_a_newer_result_that_was_published_meanwhile_stays(plant: Plant) -> None
 
 
 def others_write(plant: Plant, times: int, *, delete: bool = False) -> None:
-    """So many times the destination changes after the spans are in, while the upload is open."""
+    """The destination changes this number of times after the spans are delivered, while the upload is open."""
     left = [times]
 
     def write(step: str) -> None:
@@ -429,7 +429,7 @@ def test_so_they_are_where_the_destination_was_deleted(plant: Plant) -> None:
     check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
-def test_they_are_where_the_upload_was_ended_by_somebody_else(plant: Plant) -> None:
+def test_they_are_if_the_upload_was_aborted_from_outside(plant: Plant) -> None:
     def end_upload(step: str) -> None:
         if step == "finish" and plant.calls.count("finish") == 1:
             plant.store.sweep(RESULT)
@@ -439,7 +439,7 @@ def test_they_are_where_the_upload_was_ended_by_somebody_else(plant: Plant) -> N
 
 
 def test_they_are_where_it_was_ended_while_spans_are_at_work(plant: Plant) -> None:
-    """As an attempt of another job at the same key does (ADR 6)."""
+    """The sweep of an attempt of another job for the same key (ADR 6)."""
 
     def end_upload(step: str) -> None:
         if step == "work" and plant.calls.count("work") == 2:
@@ -491,7 +491,7 @@ def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
 
 
 def test_executions_of_the_release_before_name_no_round(plant: Plant) -> None:
-    """Their definition passes none on, and their files are those of round 0."""
+    """The definition of older executions passes no round, and their files are those of round 0."""
     job_id, _ = begin(plant)
     for item in plan(plant, job_id):
         plant.worker(job_id, job_id, item, ManualDeadline(900))
@@ -514,7 +514,7 @@ def test_a_version_is_published_though_an_older_one_was_while_its_upload_was_ope
 
     def publish_first(step: str) -> None:
         if step == "finish" and result(plant) is None:
-            plant.executions.check_order = lambda job: None  # type: ignore[method-assign]  # it had looked before
+            plant.executions.check_order = lambda job: None  # type: ignore[method-assign]  # it had checked before
             finish(plant, first)
 
     plant.fail = publish_first
@@ -524,7 +524,7 @@ def test_a_version_is_published_though_an_older_one_was_while_its_upload_was_ope
     assert plant.store.uploads == {}
 
 
-def test_an_older_version_yields_before_it_is_published_and_goes_on_should_the_newer_one_fail(plant: Plant) -> None:
+def test_an_older_version_yields_before_it_is_published_and_resumes_if_the_newer_one_fails(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     first = plant.ingest(source).job_id
     newer = plant.upload("data.csv", in_blocks(NEWER)[:-8])
@@ -536,7 +536,7 @@ def test_an_older_version_yields_before_it_is_published_and_goes_on_should_the_n
     plant.files.files[f"jobs/{second}/manifest.jsonl"] = b""
     plant.abort(second, ChecksumMismatchError("other bytes", offset=0))
     assert plant.jobs.jobs[second].state is JobState.FAILED
-    # What the reconciler does: the event of the older version is sent again.
+    # The reconciler sends the event of the older version again.
     plant.machine.ended.add(first)
     assert plant.ingest(source).state is JobState.EXECUTING
     again = plant.jobs.jobs[first]
@@ -633,13 +633,13 @@ def test_after_abort_no_step_delivers_anything(plant: Plant) -> None:
         lambda: work(plant, job_id, items[0]),
         lambda: finish(plant, job_id),
     ):
-        # A worker does not look at the job: its upload is gone.
+        # A worker does not read the job; its upload is gone.
         with pytest.raises((LeaseLostError, PublishConflictError)):
             step()
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-def test_a_whole_source_that_is_carried_behind_abort_is_not_published(plant: Plant) -> None:
+def test_a_source_in_one_span_is_not_published_after_abort(plant: Plant) -> None:
     job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
     (item,) = plan(plant, job_id)
     abort(plant, job_id)
@@ -665,7 +665,7 @@ def test_a_worker_that_is_overtaken_by_abort_publishes_nothing(plant: Plant) -> 
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-def test_a_worker_that_goes_on_while_abort_is_at_work_publishes_nothing(plant: Plant) -> None:
+def test_a_worker_that_runs_during_an_abort_publishes_nothing(plant: Plant) -> None:
     job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
     (item,) = plan(plant, job_id)
 
@@ -682,12 +682,12 @@ def test_a_worker_that_goes_on_while_abort_is_at_work_publishes_nothing(plant: P
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-def test_abort_finds_a_result_that_nobody_could_note(plant: Plant) -> None:
+def test_abort_finds_an_unrecorded_result(plant: Plant) -> None:
     job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
     for item in plan(plant, job_id):
         work(plant, job_id, item)
     good = plant.executions
-    # Its calls: how the job stands, that this phase begins, its receipts, whether a newer one comes first, its end.
+    # Its calls: read the job, record the phase, read receipts, check for a newer version, record the end.
     plant.executions = FaultyPort(good, Dying(9))  # type: ignore[assignment]  # an ExecutionStore
     with pytest.raises(StepKilledError):
         finish(plant, job_id)
@@ -716,11 +716,11 @@ def test_a_missing_receipt_keeps_the_job_from_being_finished(plant: Plant) -> No
     assert result(plant) is None
 
 
-# From ingest to the machine
+# From ingest to the state machine
 
 
 def taken(plant: Plant, size: int, key: str, deadline: float, route: str = ROUTES) -> bool:
-    """Whether ingest would hand over a source of that size."""
+    """Whether ingest hands over a source of this size."""
     plant.large_bytes = 0
     plant.routes_text = route
     source = Source("drops", key, size, "etag")
@@ -755,7 +755,7 @@ def test_a_threshold_in_bytes_overrides_the_estimate(plant: Plant) -> None:
     assert plant.ingest(plant.upload("smaller.csv", TEXT[1:])).state is JobState.SUCCEEDED
 
 
-def test_a_job_that_runs_out_of_time_in_ingest_is_handed_over_and_goes_on(plant: Plant) -> None:
+def test_a_job_that_runs_out_of_time_in_ingest_is_handed_over_and_resumes(plant: Plant) -> None:
     plant.large_bytes = 10 * MB
     source = plant.upload("data.csv.gz", in_blocks(TEXT))
     outcome = plant.ingest(source, ManualDeadline(25.0, per_look=1.0))
@@ -791,7 +791,7 @@ def test_a_hand_over_that_was_cut_short_anywhere_is_made_good_by_the_next_delive
 
 
 class Refusing:
-    """A machine that cannot be started."""
+    """A state machine that cannot be started."""
 
     def __init__(self, error: PenstockError) -> None:
         self.error = error
@@ -814,7 +814,7 @@ def test_a_job_whose_execution_ended_without_it_is_handed_over_under_another_nam
 def test_a_machine_that_is_throttled_is_started_by_the_next_delivery(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     machine = plant.machine
-    plant.machine = Refusing(ServiceUnavailableError("StartExecution: ThrottlingException"))  # type: ignore[assignment]  # a Machine
+    plant.machine = Refusing(ServiceUnavailableError("StartExecution: ThrottlingException"))  # type: ignore[assignment]  # a StateMachine
     assert plant.ingest(source).retry
     plant.machine = machine
     plant.now += 1000

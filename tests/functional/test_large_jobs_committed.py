@@ -1,4 +1,4 @@
-"""What a large load that failed says of the rows that it leaves."""
+"""What the error of a failed large load says about its committed rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BROKEN = PermanentError("broken")
 
 
 def planned(database: Database, mode: str = "append") -> tuple[Plant, str, list[object]]:
-    """A job that is cut, and its spans."""
+    """A job and its spans."""
     plant = table_plant(database, route(mode=mode))
     job_id = plant.ingest(plant.upload("a.csv", SOURCE)).job_id
     while (following := plant.planner(job_id, job_id, ManualDeadline(900)))["next"] == "survey":
@@ -44,7 +44,7 @@ def rows(database: Database) -> list[int]:
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
-def test_the_records_that_are_in_are_named_as_ranges(database: Database, mode: str) -> None:
+def test_the_committed_records_are_named_as_ranges(database: Database, mode: str) -> None:
     plant, job_id, items = planned(database, mode)
     assert len(items) > 4
     for item in (items[0], items[1], items[3]):
@@ -69,7 +69,7 @@ def test_of_a_replace_nothing_is_visible(database: Database) -> None:
     assert told(plant, job_id) == "broken; nothing of it is visible in people"
 
 
-def test_a_job_ends_also_where_its_table_has_gone(database: Database) -> None:
+def test_a_job_ends_also_if_its_table_was_dropped(database: Database) -> None:
     plant, job_id, items = planned(database)
     plant.worker(job_id, job_id, items[0], ManualDeadline(900))
     database.execute("DROP TABLE people; CREATE TABLE people (other int)")

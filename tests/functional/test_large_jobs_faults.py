@@ -1,4 +1,4 @@
-"""Large jobs through all trouble there is: whole and right, or failed and clean; never anything else."""
+"""Large jobs with random faults: complete and correct, or failed and cleaned up, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SOURCES = {
     "whole.xz": lzma.compress(TEXT),
 }
 RUNS = 13
-# Few faults, of which nearly all are mended by trying again; more; and so many that most jobs fail.
+# Few faults, nearly all of which retries fix; more faults; and so many that most jobs fail.
 RATES = (0.01, 0.03, 0.07)
 
 
 def check(plant: FaultyPlant, job_id: str) -> JobState:
-    """The state of a job that has ended, if all is as it must be."""
+    """Check an ended job and its destination, and return its state."""
     status = plant.jobs.jobs[job_id]
     stored = plant.store.get("out", "result")
     job_report = (status, plant.fault_plan.happened, plant.calls)
@@ -48,7 +48,7 @@ def check(plant: FaultyPlant, job_id: str) -> JobState:
 
 @pytest.mark.parametrize("key", SOURCES)
 @pytest.mark.parametrize("rate", RATES)
-def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
+def test_an_object_is_complete_or_missing(key: str, rate: float) -> None:
     ended: Counter[JobState] = Counter()
     for seed in range(RUNS):
         plant = FaultyPlant(ROUTES, FaultPlan(random.Random(f"{key} {rate} {seed}"), rate))
@@ -61,7 +61,7 @@ def test_an_object_is_whole_or_not_there(key: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize("key", SOURCES)
-def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key: str) -> None:
+def test_a_source_that_is_deleted_meanwhile_leaves_its_complete_result_or_none(key: str) -> None:
     for seed in range(RUNS):
         fault_plan = FaultPlan(random.Random(f"{key} {seed}"), 0.02, kinds=("gone", "copy"))
         plant = FaultyPlant(ROUTES, fault_plan)
@@ -73,7 +73,7 @@ def test_a_source_that_is_deleted_on_the_way_leaves_its_whole_result_or_none(key
 
 
 @pytest.mark.parametrize("key", SOURCES)
-def test_a_job_that_failed_is_whole_once_it_is_begun_again(key: str) -> None:
+def test_a_failed_job_is_complete_after_a_redrive(key: str) -> None:
     failed = 0
     for seed in range(RUNS):
         plant = FaultyPlant(ROUTES, FaultPlan(random.Random(f"{key} {seed}"), 0.1))

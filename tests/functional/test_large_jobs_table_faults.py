@@ -1,4 +1,4 @@
-"""Large table jobs through all trouble there is, on a real PostgreSQL: every row once, or failed and clean."""
+"""Large table jobs with random faults, on a real PostgreSQL: every row once, or failed and cleaned up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODES = ["append", "upsert", "replace", "atomic append", "atomic upsert"]
 
 
 def csv() -> bytes:
-    """Some names go over two lines; one record in fifty cannot be loaded."""
+    """Some names have two lines; one record in fifty cannot be loaded."""
     lines = ["id,name,born\n"]
     for n in range(ROWS):
         name = f'"name\n{n}"' if n % 7 == 0 else f"name {n}"
@@ -36,7 +36,7 @@ GOOD = [n for n in range(ROWS) if n % 50 != 49]
 
 
 class Run:
-    """One job through trouble, after one that went well."""
+    """One job with faults, after one without."""
 
     def __init__(self, database: Database, mode: str, seed: str, rate: float, *, begun: bool) -> None:
         self.database = database
@@ -50,7 +50,7 @@ class Run:
         self.tables = database.tables()
         if begun:
             self.plant.large_bytes = 1_000_000
-            # A look at the time costs a second: it runs out somewhere in the load.
+            # Each check of the time takes a second, so that time runs out during the load.
             self.plant.ingest_deadline = lambda: ManualDeadline(self.fault_plan.random.randint(20, 70), per_look=1.0)
         self.fault_plan.rate = rate
 
@@ -72,7 +72,7 @@ class Run:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("key", [long("data.csv"), "data.csv.gz"])
 @pytest.mark.parametrize("begun", [long(False, id="handed over at once"), pytest.param(True, id="begun by ingest")])
-def test_every_row_is_in_once_or_the_job_has_failed_and_is_clean(
+def test_every_row_is_loaded_once_or_the_job_failed_and_is_cleaned_up(
     database: Database, mode: str, key: str, *, begun: bool
 ) -> None:
     data = csv()

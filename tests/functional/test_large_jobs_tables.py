@@ -1,4 +1,4 @@
-"""Large table jobs on a real PostgreSQL, from event to end: cut at records, every row once, whatever they look like."""
+"""Large table jobs on a real PostgreSQL from event to end: cut at records of any form, and every row loaded once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Rows = list[tuple[int, str | None]]
 
 
 def csv(rows: Rows, *, end: str = "\n", start: str = "") -> bytes:
-    """Records of a number and a name, which may go over several lines."""
+    """Records of a number and a name, which may have several lines."""
     lines = ["id,name,born"]
     for number, name in rows:
         text = f'"{name}"' if name and set(name) & set("\n\r,") else name or ""
@@ -181,7 +181,7 @@ def test_the_last_row_of_a_key_wins_however_far_apart_they_are(database: Databas
 
 
 @pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", long("a.jsonl")])
-def test_rejects_have_the_rows_offsets_and_spans_of_the_whole_source(database: Database, key: str) -> None:
+def test_rejects_have_the_rows_offsets_and_spans_of_the_source(database: Database, key: str) -> None:
     rows: list[tuple[Any, str | None]] = [(f"bad {n}" if n % 100 == 7 else n, f"a\nb {n}") for n in range(ROWS)]
     data = jsonl(rows) if "jsonl" in key else csv(rows)
     plant = table_plant(database, route(more="max_rejects = 9"))
@@ -238,7 +238,7 @@ def workbook(rows: Rows) -> bytes:
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("key", ["a.xlsx", "a.json"])
-def test_documents_are_carried_whole(database: Database, mode: str, key: str) -> None:
+def test_documents_are_one_span(database: Database, mode: str, key: str) -> None:
     rows = rows_of(50)
     data = workbook(rows) if key.endswith("xlsx") else b"[" + b",".join(jsonl(rows).splitlines()) + b"]"
     plant = table_plant(database, route(mode=mode))
@@ -247,11 +247,11 @@ def test_documents_are_carried_whole(database: Database, mode: str, key: str) ->
     assert stored(database) == rows
 
 
-# What ingest has begun
+# Loads that ingest has begun
 
 
 class Sleeping:
-    """A sink of ingest that sleeps before one of its commits, while others go on."""
+    """A sink of ingest that stops before one of its commits, while other attempts run."""
 
     def __init__(self, inner: TableSink, at: int, meanwhile: Callable[[], None]) -> None:
         self.inner, self.at, self.meanwhile = inner, at, meanwhile
@@ -261,7 +261,7 @@ class Sleeping:
         return self
 
     def __exit__(self, *given: object) -> None:
-        self.inner.__exit__(*given)  # type: ignore[arg-type]  # passed on as they came
+        self.inner.__exit__(*given)  # type: ignore[arg-type]  # passed on unchanged
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -273,7 +273,7 @@ class Sleeping:
 
 
 def sleeping_at(at: int, meanwhile: Callable[[], None]) -> Callable[[OpenSink], OpenSink]:
-    """Of the sinks of ingest."""
+    """Wrap the sinks of ingest in `Sleeping`."""
 
     def wrap(good: OpenSink) -> OpenSink:
         return lambda job, span: Sleeping(good(job, span), at, meanwhile)
@@ -281,7 +281,7 @@ def sleeping_at(at: int, meanwhile: Callable[[], None]) -> Callable[[OpenSink], 
     return wrap
 
 
-def test_what_fields_tell_is_kept_where_the_machine_goes_on_and_where_a_span_does(database: Database) -> None:
+def test_observed_fields_are_kept_if_the_state_machine_or_a_span_resumes(database: Database) -> None:
     plant = table_plant(database, route())
     deadline = ManualDeadline(900)
     add_tables(plant, database, sleeping_at(3, lambda: deadline.pass_time(900)))
@@ -303,7 +303,7 @@ def test_what_fields_tell_is_kept_where_the_machine_goes_on_and_where_a_span_doe
 
 
 class Losing:
-    """A sink that loses its connection after each of the first chunks of its span, once."""
+    """A sink that loses its connection once after each of the first chunks of its span."""
 
     def __init__(self, inner: TableSink, span: int, lost: set[tuple[int, int]]) -> None:
         self.inner, self.span, self.lost = inner, span, lost
@@ -328,7 +328,7 @@ class Losing:
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("key", [long("a.csv"), "a.csv.gz"])
-def test_the_machine_goes_on_behind_what_ingest_has_loaded(database: Database, mode: str, key: str) -> None:
+def test_the_state_machine_resumes_after_the_chunks_of_ingest(database: Database, mode: str, key: str) -> None:
     plant = table_plant(database, route(mode=mode))
     deadline = ManualDeadline(900)
     add_tables(plant, database, sleeping_at(3, lambda: deadline.pass_time(900)))
@@ -374,7 +374,7 @@ def test_an_attempt_of_ingest_that_wakes_up_late_adds_no_row(database: Database,
     later: list[str] = []
 
     def overtake() -> None:
-        """Its lease has run out; the next delivery hands the job over, and the machine begins."""
+        """Its lease has ended; the next attempt hands the job over, and the state machine starts."""
         plant.now += 1000
         add_tables(plant, database)
         plant.large_bytes = 1
@@ -382,7 +382,7 @@ def test_an_attempt_of_ingest_that_wakes_up_late_adds_no_row(database: Database,
         if until == "finished":
             plant.execute(later[0])
         else:
-            # As far as the plan: all that ingest has loaded is now known.
+            # Run until the plan, which reads all that ingest has loaded.
             plant.call("plan", lambda d: plant.planner(later[0], later[0], d))
             for item in plant.items({"manifest": {"key": f"jobs/{later[0]}/pieces.jsonl"}}):
                 plant.indexer(later[0], later[0], item, ManualDeadline(900))
@@ -428,7 +428,7 @@ def test_a_job_of_which_ingest_has_loaded_all_but_the_end_counts_every_row_once(
 
 @pytest.fixture
 def planned(database: Database) -> tuple[Plant, str, list[object]]:
-    """A replace whose spans are known, after one that went well."""
+    """A replace with planned spans, after a replace that succeeded."""
     plant = table_plant(database, route(mode="replace"))
     plant.run(plant.upload("before.csv", csv([(-1, "old")])))
     job_id = plant.ingest(plant.upload("a.csv.gz", FILES["a.csv.gz"])).job_id

@@ -1,4 +1,4 @@
-"""`penstock.sync.ObjectCache`: what is moved and what is not, alone and in company."""
+"""`penstock.sync.ObjectCache`: which objects are transferred, in one process and in several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.wiring.object_cache import ObjectCache
 
 pytest_plugins = ["functional.lake_fixtures"]
 
-# Processes that a test starts import this module too.
+# Processes that a test starts also import this module.
 CONTENT = random.Random(1).randbytes(100_000)
 
 
@@ -77,7 +77,7 @@ def test_a_copy_is_a_file_of_its_own(lake: Lake, cache: ObjectCache) -> None:
     assert other.read_bytes() == CONTENT
 
 
-def test_a_file_that_was_edited_is_no_source_of_copies(lake: Lake, cache: ObjectCache) -> None:
+def test_an_edited_file_is_not_a_source_of_copies(lake: Lake, cache: ObjectCache) -> None:
     lake.put("data/a", CONTENT)
     lake.put("data/b", CONTENT)
     cache.download("a").write_bytes(os.urandom(len(CONTENT)))
@@ -105,7 +105,7 @@ def test_sync_brings_everything_and_each_content_once(lake: Lake, cache: ObjectC
     assert counts(cache) == (6, 3, 3)
 
 
-def test_sync_brings_what_it_can_and_then_tells_what_it_could_not(lake: Lake, cache: ObjectCache) -> None:
+def test_sync_transfers_what_it_can_and_then_reports_failures(lake: Lake, cache: ObjectCache) -> None:
     for key in ("a", "a/b", "c"):
         lake.put(f"data/{key}", b"1")
     with pytest.raises(FileError, match="both a file and a folder"):
@@ -140,7 +140,7 @@ def test_one_content_under_ten_names_is_sent_once(lake: Lake, cache: ObjectCache
     assert counts(cache) == (0, 3, 1)
 
 
-def test_what_no_longer_stands_is_not_copied_from(lake: Lake, cache: ObjectCache) -> None:
+def test_a_missing_object_is_not_a_source_of_copies(lake: Lake, cache: ObjectCache) -> None:
     for name in ("a", "b", "c"):
         write(cache.path / name, CONTENT)
     cache.upload("a")
@@ -202,7 +202,7 @@ def test_it_shows_itself(lake: Lake, tmp_path: Path) -> None:
     assert "<b></b>" not in cache._repr_html_()
 
 
-def test_progress_is_told_by_name(lake: Lake, tmp_path: Path) -> None:
+def test_progress_is_reported_by_name(lake: Lake, tmp_path: Path) -> None:
     lake.put("data/a", CONTENT)
     told: dict[str, int] = {}
 

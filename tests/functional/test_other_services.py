@@ -1,4 +1,4 @@
-"""Services that speak S3 without its newer headers: what is done without them, and what is said otherwise."""
+"""S3-compatible services without the newer headers: what works without them, and the errors otherwise."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_without_checksums_a_small_file_carries_an_md5(lake: Lake, tmp_path: Pat
     result = send(lake, command, tmp_path / "folder")
     assert result.exit_code == 0, result.stderr
     assert lake.read("a") == LARGE[:size]
-    assert len(lake.proxy.requests("PutObject")) == 2  # none that ended in the middle and was tried again
+    assert len(lake.proxy.requests("PutObject")) == 2  # no job that was killed and retried
 
 
 @WAYS
@@ -73,7 +73,7 @@ def test_what_a_service_cannot_do_at_all_is_said_once_and_not_tried_again(
     assert (result.exit_code, lake.keys()) == (1, [])
     assert "not supported" in result.stderr
     assert "busy" not in result.stderr
-    # With a CRC32, with an MD5; `run` then writes without its condition, too.
+    # With a CRC32, with an MD5; `run` then also writes without its condition.
     assert len(lake.proxy.requests("PutObject")) == (4 if command == "run" else 2)
 
 
@@ -144,7 +144,7 @@ def test_where_no_lists_are_deleted_objects_are_deleted_one_by_one(
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """Somebody else writes the key ``a`` first: the condition does not hold, and the service says so."""
+    """Another client writes the key ``a`` first: the condition does not hold, and the service says so."""
 
     lake: Lake
 
@@ -154,14 +154,14 @@ class Overtaken:
 
 
 @pytest.mark.parametrize("existing", [None, b"before"])
-def test_a_refusal_that_is_true_stands_also_elsewhere(lake: Lake, tmp_path: Path, existing: bytes | None) -> None:
+def test_a_true_refusal_is_respected_on_other_services(lake: Lake, tmp_path: Path, existing: bytes | None) -> None:
     if existing:
         lake.put("a", existing)
     write(tmp_path / "folder" / "a", LARGE)
     lake.proxy.schedule = first(1, "CompleteUpload", Overtaken(lake))
     result = send(lake, "run", tmp_path / "folder")
     assert (result.exit_code, lake.read("a")) == (0, LARGE), result.stderr
-    # Not completed all the same: what stands was looked at anew, and the object uploaded again.
+    # The upload was not completed: the existing object was read again, and the object was uploaded again.
     assert len(lake.proxy.requests("CreateUpload")) == 2
 
 

@@ -1,4 +1,4 @@
-"""Every job reaches an end that is on record, whatever became of those who worked on it."""
+"""Every job reaches a recorded end, whatever happens to its attempts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LATE = 10_000_000
 
 @dataclass
 class MemoryOwnUploads:
-    """The uploads of a `MemoryObjectStore`, all as old as ``age``. Implements ``OwnUploads``."""
+    """The uploads of a `MemoryObjectStore`, all of age ``age``. Implements ``OwnUploads``."""
 
     plant: Plant
     age: float = OLD_SECONDS
@@ -55,7 +55,7 @@ class MemoryOwnUploads:
 
 @dataclass
 class MemoryDeadLetters:
-    """Implements ``DeadLetterQueue``: each body is received once in a run, and stays until it is deleted."""
+    """Implements ``DeadLetterQueue``: each body is received once per run, and stays until it is deleted."""
 
     bodies: list[str] = field(default_factory=list)
     hidden: int = 0
@@ -71,7 +71,7 @@ class MemoryDeadLetters:
 
 
 class Site:
-    """A plant with a reconciler. Who is killed says nothing more; ``deaf``: `abort` does not come to its end."""
+    """A plant with a reconciler. Killed attempts do nothing more. With ``deaf``, `abort` does not end."""
 
     def __init__(self) -> None:
         self.plant = Plant(BUCKET)
@@ -109,7 +109,7 @@ class Site:
         return Job(source, route, destination_of(route, source))
 
     def killed(self, source: Source, *, memory: int = 0, at: float = 1.0) -> Claim:
-        """An attempt that beats once, and never again."""
+        """An attempt that sends one heartbeat and no more."""
         claim = self.plant.jobs.claim(self.job(source), lease=60, seconds=900, memory=128 * MIB)
         assert isinstance(claim, Claim)
         self.plant.now += at
@@ -120,7 +120,7 @@ class Site:
         return self.plant.upload(key, gzip.compress(TEXT))
 
     def deliver(self) -> Outcome:
-        """Ingest takes the event that was sent last."""
+        """Ingest handles the event that was sent last."""
         (message,) = read_event(
             {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": self.queue.events.pop()}]}
         )
@@ -158,7 +158,7 @@ def test_a_killed_invocation_is_begun_again_after_its_lease_not_after_the_visibi
     assert (site.status(source).attempts, site.plant.store.uploads) == (2, {})
 
 
-def test_a_job_at_work_is_left_alone(site: Site) -> None:
+def test_a_running_job_is_not_changed(site: Site) -> None:
     source = site.upload()
     claim = site.killed(source)
     for _ in range(20):
@@ -228,7 +228,7 @@ def test_a_job_that_failed_retryably_every_time_fails_with_what_it_met(site: Sit
     assert (failure.error, "SlowDown" in failure.message) == ("ServiceUnavailableError", True)
 
 
-def test_events_that_nobody_claims_end_a_job_in_the_long_run(site: Site) -> None:
+def test_unclaimed_events_end_a_job_eventually(site: Site) -> None:
     source = site.upload()
     site.plant.jobs.release(site.killed(source), Failure("ServiceUnavailableError", "SlowDown", ""))
     for _ in range(SENDS):
@@ -245,7 +245,7 @@ def test_a_result_that_was_published_is_a_success_whatever_came_after(site: Site
     dead = site.killed(source)
     site.pass_time(60)
     site.plant.ingest(source)
-    # As if nobody could have noted that: the record of the moment before.
+    # The record of the moment before, as if the end could not be recorded.
     again = replace(
         site.status(source), state=JobState.RUNNING, attempts=MAX_ATTEMPTS, holder=dead.attempt, lease_until=0.0
     )
@@ -267,7 +267,7 @@ def test_the_original_message_comes_back_as_well(site: Site) -> None:
     assert site.status(source).attempts == 2
 
 
-def test_two_reconcilers_at_once_restart_once(site: Site) -> None:
+def test_two_concurrent_reconcilers_restart_once(site: Site) -> None:
     source = site.upload()
     site.killed(source)
     site.pass_time(60)
@@ -278,7 +278,7 @@ def test_two_reconcilers_at_once_restart_once(site: Site) -> None:
     assert len(site.queue.events) == 1
 
 
-def test_a_run_restarts_so_many_and_the_next_one_goes_on(site: Site) -> None:
+def test_a_run_restarts_a_limited_number_and_the_next_run_the_rest(site: Site) -> None:
     sources = [site.upload(f"{number}.csv.gz") for number in range(RESTARTS + 30)]
     for source in sources:
         assert isinstance(site.plant.jobs.claim(site.job(source), lease=60), Claim)
@@ -314,7 +314,7 @@ def test_a_hand_over_that_never_began_is_begun_again(site: Site) -> None:
     assert site.plant.execute(job_id)
 
 
-def test_an_execution_that_runs_is_left_alone(site: Site) -> None:
+def test_a_running_execution_is_not_changed(site: Site) -> None:
     source = site.upload()
     job_id = handed_over(site, source)
     site.plant.planner(job_id, job_id, ManualDeadline(900.0))
@@ -350,7 +350,7 @@ def test_an_execution_that_was_stopped_says_so(site: Site) -> None:
     assert site.failure(source).message == f"execution {job_id} was stopped by a user"
 
 
-def test_an_execution_that_nobody_knows_any_more_is_aborted(site: Site) -> None:
+def test_an_unknown_execution_is_aborted(site: Site) -> None:
     source = site.plant.upload("data.csv", TEXT)
     job_id = handed_over(site, source)
     site.plant.planner(job_id, job_id, ManualDeadline(900.0))
@@ -392,7 +392,7 @@ def test_an_abort_that_keeps_failing_ends_the_job_and_says_what_is_left(site: Si
     assert site.plant.store.uploads == {}
 
 
-def test_one_job_that_cannot_be_looked_at_does_not_keep_the_others_waiting(site: Site) -> None:
+def test_a_job_that_cannot_be_read_does_not_delay_the_others(site: Site) -> None:
     first, second = site.upload("1.csv.gz"), site.upload("2.csv.gz")
     handed_over(site, first)
     site.killed(second)
@@ -400,14 +400,14 @@ def test_one_job_that_cannot_be_looked_at_does_not_keep_the_others_waiting(site:
     def fail(execution: str) -> Any:
         raise ServiceUnavailableError(f"states:DescribeExecution on {execution}")
 
-    site.plant.machine.describe = fail  # type: ignore[method-assign]  # as if Step Functions were down
+    site.plant.machine.describe = fail  # type: ignore[method-assign]  # Step Functions is unavailable
     site.pass_time(61)
     with pytest.raises(ServiceUnavailableError):
         site.run()
     assert len(site.queue.events) == 1
 
 
-# Uploads that nobody knows of
+# Unrecorded uploads
 
 
 def test_an_upload_orphaned_before_it_was_noted_is_ended_within_the_hour(site: Site) -> None:
@@ -498,7 +498,7 @@ def test_a_message_that_names_a_job_without_record_is_recorded(site: Site) -> No
     assert site.run()["recorded"] == 1
 
 
-def test_a_call_of_abort_that_died_goes_once_its_job_has_ended(site: Site) -> None:
+def test_a_dead_letter_of_abort_is_deleted_after_its_job_has_ended(site: Site) -> None:
     source = site.upload()
     job_id = handed_over(site, source)
     site.letters.bodies = [json.dumps({"requestPayload": {"job": job_id, "attempt": job_id, "error": {}}})]
@@ -509,7 +509,7 @@ def test_a_call_of_abort_that_died_goes_once_its_job_has_ended(site: Site) -> No
 
 
 @pytest.mark.parametrize("body", ["no JSON", "[]", '{"Records": []}', '"x"', "null"])
-def test_what_is_no_message_of_ours_stays(site: Site, body: str) -> None:
+def test_a_foreign_message_stays(site: Site, body: str) -> None:
     site.letters.bodies = [body]
     site.run()
     assert site.letters.bodies == [body]
@@ -538,7 +538,7 @@ def test_a_job_whose_route_has_changed_ends_superseded_and_names_the_new_one(sit
     assert outcome.job_id in status.failure.message
 
 
-def test_a_job_whose_route_is_gone_ends_superseded(site: Site) -> None:
+def test_a_job_whose_route_was_removed_ends_superseded(site: Site) -> None:
     source = site.upload()
     old = site.killed(source)
     site.pass_time(60)
@@ -549,17 +549,17 @@ def test_a_job_whose_route_is_gone_ends_superseded(site: Site) -> None:
 
 
 class TestAJobThatYields:
-    """To one of a newer version of its source."""
+    """A job that yields to a newer version of its source."""
 
     @pytest.fixture
     def versions(self, site: Site) -> tuple[Source, Source]:
-        """The older one waits for the newer one, which is at work."""
+        """The older one waits for the newer one, which is running."""
         older, newer = site.upload(), site.upload()
         site.newer = site.plant.jobs.claim(site.job(newer), lease=900)
         assert site.plant.ingest(older).state is JobState.WAITING
         return older, newer
 
-    def test_is_looked_at_every_minute_and_left_alone(self, site: Site, versions: tuple[Source, Source]) -> None:
+    def test_is_checked_every_minute_and_not_changed(self, site: Site, versions: tuple[Source, Source]) -> None:
         for _ in range(3):
             site.pass_time(YIELDING_SECONDS + 1)
             site.run()
@@ -588,11 +588,11 @@ class TestAJobThatYields:
 
 
 def test_an_attempt_finds_what_an_earlier_one_has_published_before_it_can_fail(site: Site) -> None:
-    """Seen by ``python -m faults --seed 777073``."""
+    """Found by ``python -m faults --seed 777073``."""
     source = site.upload()
     assert site.plant.ingest(source).state is JobState.SUCCEEDED
     status = site.status(source)
-    # The attempt was killed before it could note that, and the source is gone.
+    # The attempt was killed before it could record that, and the source is gone.
     running = replace(status, state=JobState.RUNNING, lease_until=0.0, finished_at=0.0)
     site.plant.jobs.jobs[status.job_id] = running
     left = site.plant.store.create_upload(Target("out", "data.csv"))
@@ -605,7 +605,7 @@ def test_an_attempt_finds_what_an_earlier_one_has_published_before_it_can_fail(s
 
 
 def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site) -> None:
-    """Seen by ``python -m faults --seed 424290``."""
+    """Found by ``python -m faults --seed 424290``."""
     site.run()
     site.pass_time(3600)
     source = site.upload()
@@ -622,13 +622,13 @@ def test_an_upload_that_a_success_could_not_end_is_ended_by_the_sweep(site: Site
 
 
 def test_ingest_notes_its_upload_so_that_abort_ends_it_by_its_id(site: Site) -> None:
-    """The attempt is killed in the middle of its upload, and no message comes back."""
+    """The attempt is killed during its upload, and no message returns to the queue."""
     source, store = site.plant.upload("data.csv", TEXT), site.plant.store
 
     def killed(upload_id: str, data: bytes) -> None:
         raise StepKilledError("in the middle of a part")
 
-    exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign]  # the dead clean nothing up
+    exit_, MemoryBucketSink.__exit__ = MemoryBucketSink.__exit__, lambda *given: None  # type: ignore[method-assign]  # killed attempts do not clean up
     send, store.upload_part = store.upload_part, killed  # type: ignore[method-assign]
     try:
         with pytest.raises(StepKilledError):

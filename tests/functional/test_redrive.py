@@ -1,4 +1,4 @@
-"""A job that failed, begun again: the same job, another execution, and nothing twice."""
+"""A failed job is redriven: the same job, another execution, and nothing loaded twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DENIED = "INSERT on table people"
 
 @dataclass
 class Wall:
-    """What a load runs against after so many chunks, until it is mended."""
+    """Fails a load after this number of chunks, until it is fixed."""
 
     chunks: int
     passed: int = 0
@@ -54,7 +54,7 @@ class Wall:
 
 @dataclass
 class WalledSink:
-    """A sink whose chunks may run against a wall."""
+    """A sink whose chunks may fail at a wall."""
 
     sink: TableSink
     wall: Wall
@@ -77,7 +77,7 @@ class WalledSink:
 
 
 def redriven(jobs: JobStore, status: JobStatus) -> Source:
-    """Begin a job again; the source as ingest reads it from the event."""
+    """Redrive a job, and return the source that ingest reads from the event."""
     queue = MemoryEventQueue()
     Redriver(jobs, queue, MemoryStateMachine(), lambda job_id, execution, error: None)(status)
     (message,) = read_event({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": queue.events[0]}]})
@@ -94,14 +94,14 @@ def ids(database: Database) -> list[int]:
 
 @pytest.mark.parametrize("chunks", [0, 1, 4])
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-def test_a_load_in_one_invocation_goes_on_behind_what_the_ledger_knows(
+def test_a_load_in_one_invocation_resumes_after_the_chunks_in_the_ledger(
     database: Database, mode: str, chunks: int
 ) -> None:
     plant, wall = InlinePlant(database), Wall(chunks)
     plant.wrap = lambda sink: WalledSink(sink, wall)
     first = plant.take(plant.drop("people.csv", inline_csv(range(2000))), inline_route(mode=mode))
     assert first.state is JobState.FAILED
-    # A load that fails before a row is in drops the table that it made.
+    # A load that fails before it commits a row drops the table that it created.
     loaded = len(plant.ids()) if "people" in database.tables() else 0
     assert (loaded > 0) == (chunks > 0 and mode != "replace")
     wall.existing, wall.passed = False, 0
@@ -167,7 +167,7 @@ def test_what_was_cut_once_stays_the_machines_even_if_it_would_not_be_large_any_
     assert ids(database) == list(range(ROWS))
 
 
-def test_an_append_whose_cut_is_forgotten_is_not_cut_anew(database: Database) -> None:
+def test_an_append_without_its_span_plan_is_not_planned_again(database: Database) -> None:
     wall = Wall(3)
     plant = table_plant(database, "append", wall)
     first = plant.ingest(plant.upload("people.csv", csv()))
@@ -256,7 +256,7 @@ def test_each_redrive_is_an_execution_of_its_own() -> None:
 
 @dataclass
 class DeafMachine(MemoryStateMachine):
-    """Hears only the second call."""
+    """Fails the first call, and accepts the second."""
 
     deaf: bool = True
 

@@ -1,4 +1,4 @@
-"""The report in a real browser, where there is one: it shows what it should, fits a phone, prints, and runs nothing."""
+"""The report in a real browser, if one is installed: its content, its width on a phone, its print, and no scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
-# Put beside the page, in a frame's width of its own: tells what the page has become.
+# Added to the page, in a frame of the given width: reports the state of the page.
 PROBE = """<!doctype html><iframe id="f" src="page.html" width="WIDTH" height="3000"></iframe><script>
 addEventListener("load", () => {
   const page = document.getElementById("f").contentDocument, root = page.documentElement;

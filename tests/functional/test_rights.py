@@ -1,6 +1,6 @@
-"""Every path of a job under the roles of the template: nothing is refused, and nothing is granted in vain.
+"""Every path of a job under the roles of the template: no request is refused, and every permission is used.
 
-What is granted and not seen here, AWS does itself: `faults.permissions.UNTESTED` has the reasons.
+AWS itself uses the permissions that are not used here: `faults.permissions.UNTESTED` has the reasons.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
 
 @dataclass
 class Walks:
-    """Each path, walked when it is first asked for."""
+    """Each path runs when it is first requested."""
 
     servers: Servers
     done: dict[str, ScenarioResult] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Walks:
         return self.done[name]
 
     def users(self) -> Mapping[Permission, list[str]]:
-        """The paths that use each right."""
+        """The paths that use each permission."""
         found: dict[Permission, list[str]] = {}
         for name in ROLE_SCENARIOS:
             for permission in self[name].used:
@@ -71,7 +71,7 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
     ],
 )
 def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, without: tuple[str, str, str]) -> None:
-    """`python -m faults.permission_removal` does so for every right, one by one."""
+    """`python -m faults.permission_removal` does so for every permission, one by one."""
     role, action, end = without
     (permission,) = [
         one

@@ -1,4 +1,4 @@
-"""Table routes from event to rows, on a real PostgreSQL: every row accounted for, whatever happens on the way."""
+"""Table routes from event to rows, on a real PostgreSQL: every row is loaded or rejected, despite faults."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def csv(rows: range, *extra: str) -> bytes:
 
 
 class Plant:
-    """A workshop that loads tables, with handles on everything around it."""
+    """A job runner that loads tables, with fakes of all other services."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -198,7 +198,7 @@ def test_bad_rows_are_listed_with_row_offset_column_reason_and_text(plant: Plant
     assert any("3 of 504 records were rejected" in warning for warning in outcome.receipt.warnings)
 
 
-def test_too_many_rejects_fail_the_job_and_it_says_what_is_in(plant: Plant) -> None:
+def test_too_many_rejects_fail_the_job_and_the_error_has_the_committed_rows(plant: Plant) -> None:
     outcome = plant.take(plant.drop("people.csv", csv(range(1000), "x,bad,2001-01-01\n")), route())
     assert outcome.state is JobState.FAILED
     assert outcome.failure
@@ -216,7 +216,7 @@ def test_a_share_of_rejects_is_judged_at_the_end(plant: Plant, share: str, state
     assert outcome.state is state
     if state is JobState.SUCCEEDED:
         assert plant.ids() == list(range(996))
-    else:  # a failed load leaves no table that it made
+    else:  # a failed load leaves no table that it created
         assert "people" not in plant.database.tables()
 
 
@@ -243,7 +243,7 @@ def test_what_only_the_database_refuses_is_a_reject_as_well(plant: Plant) -> Non
 
 
 class Wrapped:
-    """A sink that leaves everything to another."""
+    """A sink that forwards every call to another."""
 
     def __init__(self, inner: TableSink) -> None:
         self.inner = inner
@@ -253,14 +253,14 @@ class Wrapped:
         return self
 
     def __exit__(self, *given: object) -> None:
-        self.inner.__exit__(*given)  # type: ignore[arg-type]  # passed on as they came
+        self.inner.__exit__(*given)  # type: ignore[arg-type]  # passed on unchanged
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 
 class Slow(Wrapped):
-    """A sink of which every commit takes 20 seconds."""
+    """A sink whose commits take 20 seconds each."""
 
     def __init__(self, inner: TableSink, deadline: ManualDeadline) -> None:
         super().__init__(inner)
@@ -321,7 +321,7 @@ DECLARED = "columns = [{ name = 'id', type = 'integer' }, { name = 'city', from 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("committed", [True, False])
-def test_what_the_fields_of_records_tell_is_kept_over_attempts(plant: Plant, mode: str, *, committed: bool) -> None:
+def test_observed_fields_are_kept_between_attempts(plant: Plant, mode: str, *, committed: bool) -> None:
     first = '{"id":-1,"user":{"city":"Ulm"},"v":1}\n{"id":-2,"\u00e9":1}\n'
     data = (first + "".join(f'{{"id":{n}}}\n' for n in range(3000)) + '{"id":-3,"v":1}\n').encode()
     source, text = plant.drop("people.jsonl", data), route(DECLARED, mode=mode)
@@ -344,7 +344,7 @@ def test_a_path_that_no_record_has_fails_a_later_attempt_too(plant: Plant) -> No
     assert "no record has 'user.city'" in outcome.failure.message
 
 
-def test_a_load_too_long_for_one_invocation_goes_on_in_the_next(plant: Plant) -> None:
+def test_a_load_too_long_for_one_invocation_resumes_in_the_next(plant: Plant) -> None:
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     outcomes: list[Outcome] = []
     while not outcomes or outcomes[-1].retry:
@@ -401,7 +401,7 @@ def test_a_header_without_records_empties_a_table_that_it_replaces(plant: Plant)
 
 
 @pytest.mark.parametrize("records", ["", "1,2,3,4\n5,6,7,8\n"], ids=["none", "bad ones alone"])
-def test_a_header_alone_is_no_reason_to_make_a_table_of_columns_that_it_only_names(plant: Plant, records: str) -> None:
+def test_a_header_without_rows_creates_no_table(plant: Plant, records: str) -> None:
     header = plant.drop("people.csv", (HEADER + records).encode())
     outcome = plant.take(header, route("", more="max_rejects = 10"))
     assert outcome.failure
@@ -441,7 +441,9 @@ def test_a_document_that_is_cut_off_fails(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-def test_what_follows_a_document_is_found_at_its_end_and_the_error_says_what_is_in(plant: Plant, mode: str) -> None:
+def test_data_after_a_document_is_found_at_its_end_and_the_error_has_the_committed_rows(
+    plant: Plant, mode: str
+) -> None:
     plant.take(plant.drop("before.csv", csv(range(2000, 2003))), route(mode=mode))
     before = plant.ids()
     records = [{"id": number, "name": "a name", "born": None} for number in range(1000)]

@@ -1,4 +1,4 @@
-"""`penstock run`: from files, pipes, S3 and the web, to files, objects and tables; what it says and what it refuses."""
+"""`penstock run`: from files, pipes, S3 and the web to files, objects and tables; its output and its errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def done(result: Result) -> Result:
 
 
 def refused(result: Result, message: str, way_out: str = "") -> None:
-    """It failed with what happened, and with what to do."""
+    """The command failed with what happened and what to do."""
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
     assert way_out in result.stderr
@@ -174,7 +174,7 @@ def test_a_file_that_changed_replaces_its_result_also_with_size_and_time_unchang
         assert lake.read("a.txt") == content
 
 
-def test_what_s3_refuses_is_told_with_a_way_out(file: Path, lake: Lake) -> None:
+def test_an_error_of_s3_is_reported_with_a_hint(file: Path, lake: Lake) -> None:
     lake.proxy.schedule = always("PutObject", Refusal(403, "AccessDenied"))
     refused(
         run(file, "--to", f"{lake.uri}/x", "--endpoint-url", lake.proxy.url),
@@ -214,7 +214,7 @@ def test_a_file_may_have_a_colon_in_its_name(file: Path, tmp_path: Path, monkeyp
 
 
 class Web(BaseHTTPRequestHandler):
-    """Serves a file. ``cut``: the first answer breaks off after so many bytes; ``changes``: it is another each time."""
+    """Serves a file. ``cut``: the first response ends after so many bytes. ``changes``: the file changes each time."""
 
     protocol_version = "HTTP/1.1"
     body = gzip.compress(TEXT)
@@ -235,7 +235,7 @@ class Web(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.body) - start))
         self.send_header("ETag", f'"{self.version}"')
         self.end_headers()
-        # The first reading finds out the size, and reads nothing.
+        # The first request determines the size and reads nothing.
         cut = self.cut if self.cut and len(self.ranges) == 2 else len(self.body)
         self.wfile.write(self.body[start:cut])
         self.close_connection = True
@@ -246,7 +246,7 @@ class Web(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The command hangs up when it has seen enough."""
+        """The command closes the connection when it has read enough."""
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_what_a_url_names_is_a_source(web: tuple[str, type[Web]], tmp_path: Path
     assert result.stdout.startswith(f"run: {web[0]}/in/orders.csv.gz to ")
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_stopped(
+def test_an_interrupted_download_resumes_where_it_stopped(
     web: tuple[str, type[Web]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, handler = web
@@ -292,7 +292,7 @@ def test_a_file_of_the_web_that_changes_meanwhile_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_passwords_and_signatures_are_not_told(web: tuple[str, type[Web]], tmp_path: Path, lake: Lake) -> None:
+def test_passwords_and_signatures_are_not_printed(web: tuple[str, type[Web]], tmp_path: Path, lake: Lake) -> None:
     url = web[0].replace("http://", "http://me:hush@")
     result = run(f"{url}/missing?signature=hush", "--to", tmp_path / "out")
     refused(result, f"{web[0]}/missing: Not Found", "Check the address")
@@ -311,7 +311,9 @@ def test_passwords_and_signatures_are_not_told(web: tuple[str, type[Web]], tmp_p
         ("http://127.0.0.1:1/x?signature=hush", "http://127.0.0.1:1/x: [Errno 111]", "Check the network"),
     ],
 )
-def test_a_uri_that_cannot_be_read_is_told_with_a_way_out(uri: str, message: str, way_out: str, tmp_path: Path) -> None:
+def test_a_uri_that_cannot_be_read_is_reported_with_a_hint(
+    uri: str, message: str, way_out: str, tmp_path: Path
+) -> None:
     result = run(uri, "--to", tmp_path / "out")
     refused(result, message, way_out)
     assert "hush" not in result.stderr
@@ -349,7 +351,7 @@ def test_a_file_that_is_in_already_is_not_loaded_twice_unless_again(file: Path, 
     assert count(database) == 2 * ROWS
 
 
-def test_a_file_that_was_written_anew_is_another_file(file: Path, database: Database) -> None:
+def test_a_rewritten_file_is_another_file(file: Path, database: Database) -> None:
     done(load(database, file, "--to", "postgresql:orders", "--create"))
     file.write_bytes(gzip.compress(b"id,name,born\n1,a,2020-01-01\n"))
     done(load(database, file, "--to", "postgresql:orders"))
@@ -365,7 +367,7 @@ def test_upsert_and_replace_are_modes(file: Path, database: Database) -> None:
     assert count(database) == ROWS
 
 
-def test_too_many_rejects_are_listed_and_the_load_goes_on_once_they_are_allowed(
+def test_too_many_rejects_are_listed_and_the_load_resumes_when_they_are_allowed(
     tmp_path: Path, database: Database
 ) -> None:
     path = tmp_path / "bad.csv"
@@ -381,7 +383,7 @@ def test_too_many_rejects_are_listed_and_the_load_goes_on_once_they_are_allowed(
     assert f"{path}.rejects.jsonl" in result.stderr
 
 
-def test_rejects_go_where_they_are_asked_to(tmp_path: Path, database: Database) -> None:
+def test_rejects_go_to_the_given_file(tmp_path: Path, database: Database) -> None:
     path, rejects = tmp_path / "bad.csv", tmp_path / "elsewhere.jsonl"
     path.write_text("id\n1\n2,3\n")
     options = ("--create", "--max-rejects", "50%", "--rejects", rejects, "--json")
@@ -396,7 +398,7 @@ def test_standard_input_is_loaded_though_its_columns_are_inferred(database: Data
     assert count(database) == ROWS
 
 
-def test_how_a_csv_is_written_can_be_told(tmp_path: Path, database: Database) -> None:
+def test_options_declare_the_form_of_a_csv(tmp_path: Path, database: Database) -> None:
     path = tmp_path / "data.txt"
     path.write_bytes("1;'a;b'\n2;NA\n".encode("utf-16"))
     options = ("--format", "csv", "--delimiter", ";", "--quote", "'", "--encoding", "utf-16", "--no-header")
@@ -419,7 +421,7 @@ def test_a_list_inside_a_json_document_can_be_loaded(tmp_path: Path, database: D
         (("--to", "postgresql:t", "--as", "x", "--create"), "does not say what its records are", "--format"),
     ],
 )
-def test_what_cannot_be_loaded_is_told(
+def test_a_source_that_cannot_be_loaded_is_reported(
     file: Path, database: Database, arguments: tuple[str, ...], message: str, way_out: str
 ) -> None:
     refused(load(database, file, *arguments), message, way_out)
@@ -503,7 +505,7 @@ def test_a_route_can_be_named(file: Path, routes: Path, database: Database) -> N
     refused(load(database, file, "--routes", routes, "--route", "nope"), "no route is named 'nope'", "routes check")
 
 
-def test_a_key_that_no_route_takes_is_told(file: Path, routes: Path) -> None:
+def test_a_key_without_a_route_is_reported(file: Path, routes: Path) -> None:
     refused(run(file, "--routes", routes, "--as", "x.zip"), "no route matches 'x.zip'", "--as")
 
 
@@ -516,12 +518,12 @@ def test_a_destination_that_only_a_stack_knows_is_refused(file: Path, routes: Pa
 
 
 @pytest.mark.parametrize("memory", [128, 3008])
-def test_memory_decides_how_much_is_held_at_once(file: Path, tmp_path: Path, memory: int) -> None:
+def test_memory_determines_the_size_of_buffers(file: Path, tmp_path: Path, memory: int) -> None:
     done(run(file, "--to", tmp_path / "out", "--memory", memory))
     assert (tmp_path / "out").read_bytes() == TEXT
 
 
-def test_a_zstd_window_that_needs_more_memory_is_told(tmp_path: Path) -> None:
+def test_a_zstd_window_that_needs_more_memory_is_reported(tmp_path: Path) -> None:
     import zstandard
 
     parameters = zstandard.ZstdCompressionParameters(window_log=27)
@@ -533,7 +535,7 @@ def test_a_zstd_window_that_needs_more_memory_is_told(tmp_path: Path) -> None:
     done(run(tmp_path / "a.zst", "--to", tmp_path / "out", "--memory", 1769))
 
 
-# What it says, and where.
+# What it prints, and where.
 
 
 def test_what_is_decoded_goes_to_standard_output_and_nothing_else_does(file: Path) -> None:
@@ -580,7 +582,9 @@ def test_an_arn_is_refused_with_what_to_give_instead(file: Path, tmp_path: Path,
         ("nonsense", "the DSN is malformed", "Write postgresql://"),
     ],
 )
-def test_a_wrong_database_is_told_in_words_of_the_command(file: Path, dsn: str, message: str, way_out: str) -> None:
+def test_the_error_for_a_wrong_database_has_the_terms_of_the_command(
+    file: Path, dsn: str, message: str, way_out: str
+) -> None:
     result = run(file, "--to", "postgresql:orders", "--create", "--dsn", dsn)
     refused(result, message, way_out)
     assert "the message" not in result.stderr

@@ -1,4 +1,4 @@
-"""`penstock run`, killed in the middle of an append and run again: every row is in, once."""
+"""`penstock run`, killed during an append and run again: every row is loaded once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest_plugins = ["postgres_fixtures"]
 
 COMMAND = str(Path(sys.executable).with_name("penstock"))
 ROWS = 120_000
-# Some are refused by the table of the test, some by the parser.
+# The table of the test rejects some rows, the parser others.
 REFUSED, REJECTED = 10_000, 1_009
 
 
@@ -45,7 +45,7 @@ def rows_in(database: Database) -> int:
 
 
 @pytest.mark.parametrize("seed", [0, long(1)])
-def test_every_row_is_in_once_and_every_reject_is_listed_once(file: Path, database: Database, seed: int) -> None:
+def test_every_row_is_loaded_once_and_every_reject_is_listed_once(file: Path, database: Database, seed: int) -> None:
     database.execute(f"CREATE TABLE orders (id bigint, n bigint, CHECK (id % {REFUSED} <> 3))")
     draw = random.Random(seed)
     kills = 0

@@ -1,4 +1,4 @@
-"""`penstock run` in a real terminal: its bar, and Ctrl-C."""
+"""`penstock run` in a real terminal: its progress bar, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = 8_000_000
 
 
 class Slow(BaseHTTPRequestHandler):
-    """Sends half of its file, and the rest once it may."""
+    """Sends half of its file, and the rest when the test allows it."""
 
     may_end: Event
     body: bytes
@@ -47,7 +47,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The command hangs up when it has seen enough."""
+        """The command closes the connection when it has read enough."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_wide_terminal_shows_amount_speed_and_time_left(web: tuple[str, Event]
         running.wait_for(r"orders-of-a-whole-year\.csv .*[1-9]\d% \d\.\d MB of \d\.\d MB \d+\.\d MB/s 0:0\d")
         may_end.set()
         assert running.wait() == 0
-    assert "\x1b[?25h" in running.raw  # the cursor is back
+    assert "\x1b[?25h" in running.raw  # the cursor is visible again
     assert (tmp_path / "out").stat().st_size > SIZE * 0.9
     assert all(len(line) <= 120 for line in running.lines if "%" in line)
 
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_nothing_partial_and_says_so(web: tuple[str, Event], tmp_p
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out", b"before")]
 
 
-def test_ctrl_c_keeps_whole_chunks_and_says_how_to_go_on(web: tuple[str, Event], database: Database) -> None:
+def test_ctrl_c_keeps_complete_chunks_and_says_how_to_resume(web: tuple[str, Event], database: Database) -> None:
     url, may_end = web
     command = [COMMAND, "run", url, "--to", "postgresql:orders", "--create", "--dsn", database.dsn]
     with terminal(command, os.environ, columns=200) as running:

@@ -1,4 +1,4 @@
-"""The S3 adapter while connections break and S3 fails: the same bytes arrive, or a clean error and nothing left."""
+"""The S3 adapter with broken connections and errors of S3: the same bytes, or a clear error and nothing left."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def proxy(account: Account) -> Iterator[FaultyS3]:
 
 @pytest.fixture(scope="module")
 def server(account: Account) -> Iterator[Any]:
-    """A client that reaches the server itself."""
+    """A client of the server, without the proxy."""
     client = account.client("s3")
     client.create_bucket(Bucket=BUCKET)
     yield client
@@ -80,7 +80,7 @@ def server(account: Account) -> Iterator[Any]:
 
 @pytest.fixture
 def behind(server: Any, proxy: FaultyS3) -> Iterator[Any]:
-    """The same, and a versioned bucket that is empty before every test."""
+    """The same client, with a versioned bucket that is empty before every test."""
     server.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     yield server
     proxy.schedule = no_faults
@@ -93,7 +93,7 @@ def behind(server: Any, proxy: FaultyS3) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def client(account: Account, proxy: FaultyS3) -> Iterator[Any]:
-    """The adapter's client, but for one retry only: throttling makes it wait for up to a second each time."""
+    """The adapter's client with one retry only, because each throttled request waits for up to a second."""
     hurry = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2, proxies={})
     client = boto3.client(
         "s3",
@@ -187,7 +187,7 @@ def test_connections_that_bring_nothing_are_given_up_on(proxy: FaultyS3, store: 
     proxy.schedule = always("GetObject", CutResponse(after=0))
     with pytest.raises(ServiceUnavailableError, match="3 connections in a row"):
         read(store, source)
-    # An earlier test's read-ahead may still arrive: only those of this source's start count.
+    # The read-ahead of an earlier test may still arrive, so only requests for the start of this source count.
     assert [request.range for request in proxy.requests("GetObject")].count(f"bytes=0-{len(SOURCE_DATA) - 1}") == 3
 
 
@@ -326,7 +326,7 @@ def test_a_part_that_fails_ends_the_upload(
 
 
 def write_without_end(sink: BucketSink) -> None:
-    """Sooner or later waits for the buffers of earlier parts, and so learns what became of them."""
+    """Writes until it waits for the buffers of earlier parts, and so gets their errors."""
     while True:
         sink.write(bytes(MIB))
 
@@ -445,11 +445,11 @@ def test_buffers_stay_within_the_budget_while_parts_grow(client: Any, behind: An
 
 
 class Weather:
-    """Any fault at any request but an abort, now and then; the same ones for the same seed and order."""
+    """Random faults in all requests except aborts; the same faults for the same seed and order of requests."""
 
     MENU = (Reset(), Reset(done=True), Refusal(500, "InternalError"), Refusal(500, "InternalError", done=True))
     READS = (Reset(after=PIECE), Reset(after=0), CutResponse(after=2 * PIECE), CutResponse(after=0))
-    # One whose creation is done but not answered is left to the sweep, which has a test of its own.
+    # The sweep aborts an upload whose creation succeeded without a response; it has its own test.
     CREATION = (Reset(), Refusal(500, "InternalError"))
 
     def __init__(self, seed: int) -> None:
@@ -477,7 +477,7 @@ def copy(store: S3ObjectStore, source: Source) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_breaks_the_copy_is_whole_or_can_be_tried_again(
+def test_with_any_faults_the_copy_is_complete_or_can_be_retried(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any, seed: int
 ) -> None:
     source = upload(behind, LARGE)

@@ -1,4 +1,4 @@
-"""What the S3 adapter puts on the wire: each body once, unsigned and unwrapped, with a checksum for S3 to prove."""
+"""The requests of the S3 adapter: each body once, unsigned, not chunked, with a checksum for S3 to verify."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = bytes(11 * MIB)
 
 
 class Wire:
-    """The requests of every operation, as they are sent: URL and headers in lower case."""
+    """The requests of every operation: URL and headers, in lower case."""
 
     def __init__(self, client: Any) -> None:
         self.sent: dict[str, list[dict[str, str]]] = {}
@@ -83,7 +83,7 @@ def test_a_body_is_sent_as_it_is_without_asking_first(client: Any, data: bytes, 
         assert not headers.keys() & {"expect", "transfer-encoding", "content-encoding", "x-amz-trailer", "content-md5"}
 
 
-def test_every_part_carries_its_checksum_and_the_completion_that_of_the_whole(client: Any) -> None:
+def test_every_part_has_its_checksum_and_the_completion_that_of_the_object(client: Any) -> None:
     sent = deliver(client, LARGE).sent
     assert {headers["x-amz-checksum-crc32"] for headers in sent["UploadPart"]} == {
         encoded_crc(LARGE[: 5 * MIB]),

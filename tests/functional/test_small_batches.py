@@ -1,4 +1,4 @@
-"""Bursts of small sources from event to rows, on a real PostgreSQL: fast together, and each in or out by itself."""
+"""Bursts of small sources from event to rows, on a real PostgreSQL: loaded together, each succeeds or fails alone."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def document(*ids: int, kind: str = "a") -> bytes:
 
 
 class Sink(PostgresGroupSink):
-    """Notes what it is given; ``before`` and ``after`` may fail around a commit, ``inside`` just before it."""
+    """Records its calls. ``before`` and ``after`` may fail around a commit, ``inside`` just before it."""
 
     def __init__(self, dsn: str, plant: Plant) -> None:
         super().__init__(by_dsn(dsn))
@@ -114,7 +114,7 @@ class Sink(PostgresGroupSink):
         self._plant.inside(self)
 
     def die(self) -> None:
-        """As if the server lost this session."""
+        """Terminate this session, as a failing server does."""
         self._connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
@@ -123,7 +123,7 @@ def nothing(sink: Sink) -> None:
 
 
 class Plant:
-    """An ingest that loads tables, with handles on everything around it."""
+    """An ingest that loads tables, with fakes of all other services."""
 
     def __init__(self, database: Database, routes: str) -> None:
         self.database = database
@@ -173,7 +173,7 @@ class Plant:
         return int(str(self.database.execute(f"SELECT count(DISTINCT xmin::text) FROM {table}")[0][0]))
 
     def forget_jobs(self) -> None:
-        """As if the function died before it put anything on record."""
+        """Forget all records, as if the function was killed before it wrote any."""
         self.jobs = MemoryJobStore(lambda: self.now)
 
 
@@ -247,7 +247,7 @@ class TestABurst:
         assert "no record has 'who.name'" in failure.message
         assert (plant.ids("people"), plant.alone) == ([1, 3], ["2.jsonl"])
 
-    def test_has_the_types_of_tables_that_others_made(self, database: Database) -> None:
+    def test_has_the_types_of_existing_tables(self, database: Database) -> None:
         database.execute("CREATE TABLE people (id text PRIMARY KEY, name timestamp)")
         plant = Plant(database, people(mode="upsert", columns='columns = [{ name = "id" }, { name = "name" }]'))
         sources = [plant.drop(f"{n}.csv", f"id,name\n0{n},2024-01-01T12:00:00+02:00\n".encode()) for n in range(5)]
@@ -329,7 +329,7 @@ class TestWhatIsNotInOrder:
         assert bad.failure
         assert bad.failure.error == "TooManyRejectsError"
         assert set(states(outcomes).values()) == {"succeeded"}
-        # Its file fits one chunk: nothing of it is in.
+        # Its file is one chunk, so nothing of it is committed.
         assert plant.ids() == [n for n in range(128) if n not in (76, 77)]
         assert plant.alone == ["in/0038.json"]
         assert [len(load) for load in plant.loads] == [64, 63]
@@ -409,7 +409,7 @@ class TestExactlyOnce:
         assert plant.ids() == list(range(12))
 
     @pytest.mark.parametrize("moment", ["before", "after"])
-    def test_a_failure_around_the_commit_returns_all_messages_and_the_retry_finds_what_is_in(
+    def test_a_failure_around_the_commit_returns_all_messages_and_the_retry_finds_committed_rows(
         self, plant: Plant, moment: str
     ) -> None:
         def fail(sink: Sink) -> None:
@@ -454,7 +454,7 @@ class TestExactlyOnce:
         plant.handle(*sources)
         assert plant.ids() == list(range(6))
 
-    def test_two_functions_with_the_same_burst_at_once_load_it_once(self, plant: Plant) -> None:
+    def test_two_functions_with_the_same_burst_load_it_once(self, plant: Plant) -> None:
         sources = plant.burst(40)
         with ThreadPoolExecutor(2) as functions:
             reports = list(functions.map(lambda order: plant.handle(*order), (sources, sources[::-1])))
@@ -543,7 +543,7 @@ class TestMemory:
         plant.handle(*plant.burst(45))
         assert len(plant.loads) > 1
         assert all(sum(share.end for share in load) <= 10 * size for load in plant.loads)
-        # None is smaller than it must be.
+        # No transaction is smaller than necessary.
         assert all(sum(share.end for share in pair[0]) + pair[1][0].end > 10 * size for pair in pairwise(plant.loads))
         assert plant.ids() == list(range(90))
 

@@ -1,4 +1,4 @@
-"""`penstock sync`: what it moves, what it leaves, what it says, how it ends."""
+"""`penstock sync`: what it transfers, what it skips, its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def settled(path: Path) -> None:
-    """Let a file's ctime be so old that its digest is trusted."""
+    """Make the ctime of a file so old that its digest is cached."""
     while time.time_ns() - max(one.stat().st_ctime_ns for one in path.rglob("*")) < 2_100_000_000:
         time.sleep(0.05)
 
@@ -71,7 +71,7 @@ def test_what_went_up_comes_down_the_same_times_included(lake: Lake, folder: Pat
 
 
 @pytest.mark.parametrize("size", [1 * MIB, 9 * MIB])
-@pytest.mark.parametrize("share", [0.25, 0.75])  # of all reads: first each file is hashed, then it is sent
+@pytest.mark.parametrize("share", [0.25, 0.75])  # of all reads: each file is hashed first, then sent
 def test_a_file_that_is_cut_while_it_is_read_is_not_published(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch, size: int, share: float
 ) -> None:
@@ -107,7 +107,7 @@ def test_times_before_1970_and_far_ahead_are_kept_too(lake: Lake, folder: Path, 
     assert (tmp_path / "back" / "a").stat().st_mtime_ns == kept
 
 
-def test_where_nothing_changed_a_listing_is_all_that_is_asked_for(lake: Lake, folder: Path) -> None:
+def test_without_changes_only_a_listing_is_requested(lake: Lake, folder: Path) -> None:
     for number in range(20):
         write(folder / str(number), b"content %d" % number)
     lake.sync(folder, lake.uri)
@@ -124,7 +124,7 @@ def test_a_second_comparison_reads_no_file(lake: Lake, folder: Path, monkeypatch
     settled(folder)
     lake.sync(folder, lake.uri)
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.sync.local_tree.LocalFolder.chunks", None)  # no other way to a file's bytes
+        patch.setattr("penstock.sync.local_tree.LocalFolder.chunks", None)  # the only function that reads files
         assert lake.sync(folder, lake.uri).stderr == "1 unchanged\n"
 
 
@@ -133,7 +133,7 @@ def test_a_change_of_content_is_found_though_size_and_mtime_are_equal(lake: Lake
     write(folder / "a", b"before")
     lake.sync(folder, lake.uri)
     settled(folder)
-    lake.sync(folder, lake.uri)  # digests are remembered now
+    lake.sync(folder, lake.uri)  # digests are cached now
     if up:
         write(folder / "a", b"after!")
         assert lake.sync(folder, lake.uri).stdout.startswith("upload: ")
@@ -162,7 +162,7 @@ def test_multipart_objects_of_unequal_parts_compare_exactly(lake: Lake, folder: 
     assert lake.sync(folder, lake.uri).stderr == "1 unchanged\n"
 
 
-def test_facts_about_a_multipart_object_are_asked_for_once(lake: Lake, folder: Path) -> None:
+def test_the_attributes_of_a_multipart_object_are_requested_once(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"".join(PARTS))
     lake.put_parts("a", PARTS)
     lake.sync(folder, lake.uri)
@@ -180,7 +180,7 @@ def test_an_opaque_object_of_ours_is_known_by_the_digest_in_its_metadata(lake: L
     assert lake.sync(folder, lake.uri).stdout.startswith("upload: ")
 
 
-def test_an_opaque_object_of_others_is_fetched_said_so_and_known_from_then_on(lake: Lake, folder: Path) -> None:
+def test_an_opaque_object_is_downloaded_reported_and_then_cached(lake: Lake, folder: Path) -> None:
     lake.put("a", b"content")
     lake.make_opaque("a", "0123456789abcdef0123456789abcdef")
     write(folder / "a", b"CONTENT")
@@ -307,7 +307,9 @@ def test_exact_timestamps_go_by_time_as_the_aws_command_does(lake: Lake, folder:
 @pytest.mark.parametrize(
     "key", ["../outside", "deep/../../outside", "/absolute", "a//b", "a/./b", "folder-with-bytes/"]
 )
-def test_a_key_that_would_leave_the_folder_is_refused_and_the_others_come(lake: Lake, folder: Path, key: str) -> None:
+def test_a_key_that_would_leave_the_folder_is_refused_and_the_others_are_downloaded(
+    lake: Lake, folder: Path, key: str
+) -> None:
     _put_raw(lake, f"in/{key}")
     lake.put("in/good", b"1")
     result = lake.sync(f"{lake.uri}/in", folder / "target")
@@ -316,11 +318,11 @@ def test_a_key_that_would_leave_the_folder_is_refused_and_the_others_come(lake: 
 
 
 def _put_raw(lake: Lake, key: str) -> None:
-    """Past what a client makes of a path with dots."""
+    """Put an object with dots in its key, which clients normalise."""
     next(iter(s3_backends.values()))["aws"].put_object(lake.bucket, key, b"evil")
 
 
-def test_a_key_that_is_file_and_folder_at_once_fails_alone(lake: Lake, folder: Path) -> None:
+def test_a_key_that_is_both_a_file_and_a_folder_fails_alone(lake: Lake, folder: Path) -> None:
     for key in ("a", "a/b", "a/c/d", "a-", "b"):
         lake.put(key, key.encode())
     result = lake.sync(lake.uri, folder)
@@ -328,7 +330,7 @@ def test_a_key_that_is_file_and_folder_at_once_fails_alone(lake: Lake, folder: P
     assert result.stderr.count("cannot be both a file and a folder") == 2
 
 
-def test_a_file_where_a_folder_stands_fails_alone(lake: Lake, folder: Path) -> None:
+def test_a_file_with_the_name_of_a_folder_fails_alone(lake: Lake, folder: Path) -> None:
     write(folder / "a" / "mine", b"1")
     lake.put("a", b"2")
     lake.put("b", b"2")
@@ -371,7 +373,7 @@ def test_a_link_to_a_folder_gives_way_to_a_file(lake: Lake, folder: Path) -> Non
     assert tree(folder) == {"link": b"2", "real/a": b"1"}
 
 
-def test_symbolic_links_are_followed_unless_told_otherwise(lake: Lake, folder: Path, tmp_path: Path) -> None:
+def test_symbolic_links_are_followed_by_default(lake: Lake, folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "elsewhere" / "deep" / "a", b"1")
     (folder / "folder").symlink_to(tmp_path / "elsewhere")
     (folder / "file").symlink_to(tmp_path / "elsewhere" / "deep" / "a")
@@ -399,7 +401,7 @@ def test_a_pipe_is_passed_by(lake: Lake, folder: Path) -> None:
     assert f"failed: {folder}/pipe: is a named pipe" in result.stderr
 
 
-def test_a_name_that_is_no_utf8_fails_alone(lake: Lake, folder: Path) -> None:
+def test_a_name_that_is_not_utf8_fails_alone(lake: Lake, folder: Path) -> None:
     os.close(os.open(os.fsencode(folder) + b"/\xff", os.O_CREAT))
     write(folder / "a", b"1")
     result = lake.sync(folder, lake.uri)
@@ -493,7 +495,7 @@ def test_the_installed_command_does_it(lake: Lake, folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"upload: ./a to {lake.uri}/x/a\n")
 
 
-def test_two_runs_at_once_share_what_they_know(lake: Lake, folder: Path) -> None:
+def test_two_concurrent_runs_share_their_cache(lake: Lake, folder: Path) -> None:
     for number in range(40):
         write(folder / str(number), b"content %d" % number)
     lake.sync(folder, lake.uri)
@@ -619,7 +621,7 @@ def test_a_source_of_which_filters_leave_nothing_is_empty_too(lake: Lake, folder
 
 
 @pytest.mark.parametrize(("answer", "left", "code"), [("y", [], 0), ("n", ["a"], 1)])
-def test_at_a_terminal_an_empty_source_is_asked_about(
+def test_on_a_terminal_an_empty_source_needs_a_confirmation(
     lake: Lake, folder: Path, answer: str, left: list[str], code: int
 ) -> None:
     lake.put("a", b"1")

@@ -1,4 +1,4 @@
-"""`penstock sync` with services that list keys in any order: equal is left alone, and nothing is deleted by mistake."""
+"""`penstock sync` with services that list keys in any order: skips equal files and deletes nothing by mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shuffled(found: list[bytes]) -> list[bytes]:
 
 
 def by_utf16(found: list[bytes]) -> list[bytes]:
-    """As gateways written in Java or C# sort."""
+    """The order of gateways that are written in Java or C#."""
     return sorted(found, key=lambda one: one.decode().encode("utf-16-be"))
 
 
@@ -34,10 +34,10 @@ PAGED = pytest.mark.parametrize("page", [1000, long(5), 1])
 @WAYS
 @ORDERED
 @PAGED
-def test_equal_trees_are_left_alone_in_every_direction(
+def test_equal_trees_are_not_changed_in_any_direction(
     lake: Lake, tmp_path: Path, options: tuple[str, ...], order: Ordering, page: int
 ) -> None:
-    names = [name for name in NAMES if name != "a"]  # a folder has no file of that name beside the folder
+    names = [name for name in NAMES if name != "a"]  # a file system cannot have a file and a folder of that name
     for name in names:
         write(tmp_path / "folder" / name, name.encode())
         for prefix in ("one", "other"):
@@ -69,7 +69,9 @@ def test_what_differs_is_moved_and_what_is_too_much_deleted(lake: Lake, tmp_path
 
 
 @ORDERED
-def test_file_and_folder_of_one_name_are_told_apart_in_any_order(lake: Lake, tmp_path: Path, order: Ordering) -> None:
+def test_a_file_and_a_folder_of_one_name_are_distinguished_in_any_order(
+    lake: Lake, tmp_path: Path, order: Ordering
+) -> None:
     for key in ("a", "a-", "a/b", "a/c/d", "b"):
         lake.put(key, key.encode())
     lake.proxy.schedule = unsorted(order)

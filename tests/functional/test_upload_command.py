@@ -1,4 +1,4 @@
-"""`penstock upload`, `uploads` and `abort`: what they accept, do, print and refuse, against a server that counts."""
+"""`penstock upload`, `uploads` and `abort`: what they accept, do, print and refuse. The server counts requests."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def proxy(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyS3]:
-    """The server, where a test may break it; the command finds it, and a data directory of the test's own."""
+    """The proxy in which a test injects faults, configured for the command, with a separate data directory."""
     with faulty_s3(server) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-        # Waiting between tries is botocore's business.
+        # No delay between retries: botocore's own tests cover it.
         monkeypatch.setattr("time.sleep", lambda _seconds: None)
         yield proxy
 
@@ -78,7 +78,7 @@ def states(tmp_path: Path) -> list[str]:
 
 
 class Arrivals:
-    """Requests that have reached the server, counted from one question to the next."""
+    """The requests that reached the server since the last call."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -92,7 +92,7 @@ class Arrivals:
 
 
 def refused(result: Result, message: str, way_out: str) -> None:
-    """It failed with one line on what happened, and a line on what to do."""
+    """The command failed with one line on what happened and one on what to do."""
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     happened, _, to_do = result.stderr.removeprefix("Error: ").partition("\n")
     assert message in happened
@@ -132,7 +132,7 @@ def test_several_files_go_into_one_folder(proxy: FaultyS3, server: str, big: Pat
     assert states(tmp_path) == []
 
 
-def test_several_files_that_are_interrupted_go_on_with_the_rest(
+def test_an_interrupted_upload_of_several_files_resumes_with_the_rest(
     proxy: FaultyS3, arrived: Arrivals, big: Path, small: Path, tmp_path: Path
 ) -> None:
     third = tmp_path / "third"
@@ -196,7 +196,7 @@ def test_dry_run_says_what_it_would_send_and_sends_nothing(proxy: FaultyS3, big:
     assert (proxy.log, states(tmp_path)) == ([], [])
 
 
-def test_a_service_without_checksums_of_the_whole_is_told_of_once(
+def test_a_service_without_full_object_checksums_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, big: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -209,17 +209,17 @@ def test_a_service_without_checksums_of_the_whole_is_told_of_once(
     assert result.stderr == "this service cannot verify the CRC32 of an object: each part is sent with its MD5\n"
 
 
-def test_a_service_that_refuses_checksums_of_the_whole_gets_none(proxy: FaultyS3, server: str, big: Path) -> None:
+def test_a_service_that_refuses_full_object_checksums_gets_none(proxy: FaultyS3, server: str, big: Path) -> None:
     turns = iter([Refusal(501, "NotImplemented")])
     proxy.schedule = lambda request: next(turns, None) if request.operation == "CreateUpload" else None
-    # The proxy passes the second request on, which asks for nothing.
+    # The proxy forwards the second request, which requests no checksum.
     result = upload(big, "s3://lake/refusing")
     assert result.exit_code == 0
     assert "MD5" in result.stderr
     assert stored(server, "refusing") == BIG
 
 
-# Going on.
+# Resuming.
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_what_stops_it_half_way_costs_nothing_that_was_sent(
     assert stored(server, "on") == BIG
 
 
-def test_dry_run_tells_that_it_would_go_on(proxy: FaultyS3, big: Path) -> None:
+def test_dry_run_says_that_it_would_resume(proxy: FaultyS3, big: Path) -> None:
     proxy.schedule = third_part_on(Refusal(403, "AccessDenied"))
     upload(big, "s3://lake/dry")
     assert upload(big, "s3://lake/dry", "--dry-run").stdout.endswith("to s3://lake/dry, going on\n")
@@ -370,7 +370,7 @@ def test_an_endpoint_that_is_none_names_the_option(proxy: FaultyS3, small: Path)
     refused(upload(small, "s3://lake/x", "--endpoint-url", "nonsense"), "nonsense", "--endpoint-url")
 
 
-def test_nobody_at_the_endpoint_is_a_network_that_is_lost(proxy: FaultyS3, small: Path) -> None:
+def test_an_endpoint_without_a_server_is_a_network_error(proxy: FaultyS3, small: Path) -> None:
     refused(upload(small, "s3://lake/x", "--endpoint-url", "http://127.0.0.1:9"), "127.0.0.1:9", "Check the network")
 
 
@@ -380,7 +380,7 @@ def test_a_key_that_is_too_long_is_refused_before_anything_is_sent(proxy: Faulty
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
-def test_what_is_no_file_is_named(proxy: FaultyS3, tmp_path: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_file_is_named(proxy: FaultyS3, tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
     if kind == "folder":
         path.mkdir()
@@ -407,7 +407,7 @@ def test_a_state_that_cannot_be_read_is_refused_until_restart(
     assert stored(server, "damaged") == BIG
 
 
-def test_a_second_upload_of_the_same_file_at_once_is_refused(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
+def test_a_concurrent_upload_of_the_same_file_is_refused(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with hold_state(state, "it"):
         refused(
@@ -454,7 +454,7 @@ def test_wrong_usage_ends_with_2(proxy: FaultyS3, arguments: tuple[str, ...]) ->
     assert result.stderr.startswith("Usage: ")
 
 
-# Standard input: the command reads its descriptor, so the test needs a real one.
+# Standard input: the command reads the file descriptor, so the test needs a real one.
 
 
 @pytest.mark.parametrize("data", [b"", b"short", BIG], ids=["empty", "short", "long"])
@@ -481,12 +481,12 @@ def test_standard_input_that_fails_leaves_nothing_behind(
     assert run("uploads", "s3://lake/failing-pipe").stdout == "No unfinished uploads.\n"
 
 
-# Unfinished ones.
+# Unfinished uploads.
 
 
 @pytest.fixture
 def unfinished(proxy: FaultyS3, big: Path) -> str:
-    """An upload that stopped half way; its key."""
+    """Start an upload that stops half way, and return its key."""
     key = f"unfinished-{time.monotonic_ns()}"
     proxy.schedule = third_part_on(Refusal(403, "AccessDenied"))
     assert upload(big, f"s3://lake/{key}").exit_code == 1
@@ -534,7 +534,7 @@ def test_abort_ends_an_upload_and_forgets_it(proxy: FaultyS3, unfinished: str, t
     refused(run("abort", f"s3://lake/{unfinished}"), "no unfinished upload", "penstock uploads")
 
 
-def test_abort_of_a_prefix_is_no_abort_of_a_key(proxy: FaultyS3, unfinished: str) -> None:
+def test_abort_of_a_prefix_does_not_abort_a_key(proxy: FaultyS3, unfinished: str) -> None:
     refused(run("abort", f"s3://lake/{unfinished[:-1]}"), "no unfinished upload", "penstock uploads")
     assert run("abort", "s3://lake").exit_code == 2
 
@@ -568,7 +568,7 @@ def test_abort_leaves_an_upload_alone_that_is_under_way(proxy: FaultyS3, unfinis
     assert run("abort", f"s3://lake/{unfinished}").exit_code == 0
 
 
-def test_an_upload_that_was_aborted_begins_anew(proxy: FaultyS3, unfinished: str, big: Path, server: str) -> None:
+def test_an_aborted_upload_starts_from_the_beginning(proxy: FaultyS3, unfinished: str, big: Path, server: str) -> None:
     (one,) = json.loads(run("uploads", f"s3://lake/{unfinished}", "--json").stdout)["uploads"]
     urllib.request.urlopen(
         urllib.request.Request(f"{server}/lake/{unfinished}?uploadId={one['upload_id']}", method="DELETE")

@@ -1,4 +1,4 @@
-"""`penstock upload` in a real terminal: its bar, a narrow one, Ctrl-C once and twice; and in a pipe."""
+"""`penstock upload` in a real terminal: its progress bar, also a narrow one, Ctrl-C once and twice; and in a pipe."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_wide_terminal_shows_amount_speed_and_time_left(endpoint: str, file: P
     with terminal(command(file), environment(endpoint, tmp_path), columns=120) as running:
         running.wait_for(r"\d+% \d+\.\d MB of 32\.0 MB \d+\.\d MB/s 0:0\d")
         assert running.wait() == 0
-    assert "\x1b[?25h" in running.raw  # the cursor is back
+    assert "\x1b[?25h" in running.raw  # the cursor is visible again
     assert "(32.0 MB, 7 parts)" in running.text
     assert all(len(line) <= 120 for line in drawn(running))
 
@@ -61,11 +61,11 @@ def test_a_narrow_terminal_shows_what_fits_on_one_line(
     assert all(len(line) <= columns for line in drawn(running))
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(endpoint: str, file: Path, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_says_how_to_resume(endpoint: str, file: Path, tmp_path: Path) -> None:
     target = "s3://lake/interrupted"
     before = counted(endpoint)["received"]
     with terminal(command(file, target), environment(endpoint, tmp_path), columns=100) as running:
-        running.wait_for(r"[5-8]\d% ")  # more than two parts, so one of them is whole
+        running.wait_for(r"[5-8]\d% ")  # more than two parts, so that one is complete
         running.press(CTRL_C)
         assert running.wait() == 130
     assert "Run the same command again to resume" in running.lines[-1]

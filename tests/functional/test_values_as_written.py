@@ -1,4 +1,4 @@
-"""What stands in the file is what stands in the table, or a reject that says why: in one pass and in spans."""
+"""A value in the table is that in the file, or a reject says why: in one pass and in spans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from table_loads import LOADERS, Load, in_one_pass
 
 pytest_plugins = ["postgres_fixtures"]
 
-# Behind the sample.
+# After the sample.
 MANY = 10_100
 INTO = "mode = 'append'"
 
@@ -22,7 +22,7 @@ def load(request: pytest.FixtureRequest) -> Load:
 
 
 def lines(header: str, row: str, *late: str) -> str:
-    """Many rows, ``{n}`` in each its number from 0, and some behind them."""
+    """Many rows, with ``{n}`` replaced by the number of the row from 0, and some rows after them."""
     return "\n".join([header, *(row.replace("{n}", str(n)) for n in range(MANY)), *late, ""])
 
 
@@ -35,7 +35,7 @@ def late(database: Database, name: str) -> list[str | None]:
     return column(database, name, f"id::bigint >= {MANY}")
 
 
-# Inferred columns: behind the sample they take what is spelled like it, and nothing else.
+# Inferred columns: after the sample they only accept values of the same spelling.
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_behind_the_sample_an_inferred_column_takes_its_spellings_only(
     )
 
 
-def test_digits_are_kept_whatever_stands_beside_them(database: Database) -> None:
+def test_digits_are_kept_whatever_other_values_are_in_the_column(database: Database) -> None:
     in_one_pass(
         database, "t.csv", "id,a\n1,1e5\n2,12345678901234567.25\n3,0.1234567890123456789012345678901234567890\n"
     )
@@ -106,10 +106,10 @@ def test_a_column_that_was_altered_since_is_like_any_other(database: Database) -
     assert column(database, "n") == ["5", "007"]
 
 
-# Tables that others made: their types are the columns' types.
+# Existing tables: their types are the types of the columns.
 
 
-def test_a_text_column_keeps_texts_as_they_are(database: Database, load: Load) -> None:
+def test_a_text_column_keeps_texts_unchanged(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id text, v varchar(9))")
     odd = ["A17", " 12 ", "12.0", "0049123", "+5", "1e5", "TRUE", "20240102", '"x ""y"""']
     text = lines("id,v", "{n},{n}", *(f"{MANY + n},{value}" for n, value in enumerate(odd)))
@@ -117,7 +117,7 @@ def test_a_text_column_keeps_texts_as_they_are(database: Database, load: Load) -
     assert late(database, "v") == [*odd[:-1], 'x "y"']
 
 
-def test_a_value_does_not_depend_on_what_stands_beside_it(database: Database) -> None:
+def test_a_value_does_not_depend_on_the_other_values(database: Database) -> None:
     database.execute("CREATE TABLE t (id text, v text)")
     in_one_pass(database, "alone.csv", "id,v\n1,0049123\n", INTO)
     in_one_pass(database, "beside.csv", "id,v\n" + "".join(f"{n},{n}\n" for n in range(2, 50)) + "50,0049123\n", INTO)
@@ -275,7 +275,7 @@ CREATE TABLE t (id int, p price, l prices, c cents[], r centrange, m tsmultirang
 """
 
 
-def test_parts_of_values_are_looked_at_by_their_own_types(database: Database, load: Load) -> None:
+def test_parts_of_values_are_checked_by_their_own_types(database: Database, load: Load) -> None:
     database.execute(PARTS)
     good = {
         "p": '(1.50,2024-12-31,"2024-12-31 10:00",abc,"{2024-01-01,NULL}")',
@@ -320,7 +320,7 @@ def test_parts_of_values_are_looked_at_by_their_own_types(database: Database, lo
 
 
 @pytest.mark.parametrize("mode", ["atomic = true", "mode = 'replace'", "mode = 'upsert'\nkey = ['id']"])
-def test_parts_of_values_are_looked_at_in_every_mode(database: Database, mode: str) -> None:
+def test_parts_of_values_are_checked_in_every_mode(database: Database, mode: str) -> None:
     database.execute("CREATE TYPE price AS (amount numeric(6,2), day date)")
     database.execute("CREATE TABLE t (id int PRIMARY KEY, p price, m money)")
     text = 'id,p,m\n1,"(1.50,2024-12-31)",1.23\n2,"(1.555,)",\n3,"(,03.04.05)",\n4,,1.239\n'
