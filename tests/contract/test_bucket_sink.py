@@ -147,13 +147,13 @@ def test_nothing_is_created_before_the_first_part_is_full_or_the_object_publishe
 def test_the_id_of_an_upload_is_reported_once_and_only_if_there_is_an_upload(
     objects: ObjectBackend, target: Target
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     for data in (SMALL, LARGE):
-        with objects.store.open_sink(target, Content(), REPLACE, told.append) as sink:
+        with objects.store.open_sink(target, Content(), REPLACE, reported.append) as sink:
             sink.write(data)
             sink.publish(crc32=None)
-    assert len(told) == 1
-    assert told[0]
+    assert len(reported) == 1
+    assert reported[0]
 
 
 def test_an_upload_that_cannot_be_recorded_is_aborted(objects: ObjectBackend, target: Target) -> None:

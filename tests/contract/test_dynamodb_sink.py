@@ -230,10 +230,10 @@ def test_the_sinks_of_all_spans_see_the_end_of_a_load(server: DynamoServer) -> N
         assert sink.ended() is None
     with server.sink(server.bookmark("job", 0)) as sink:
         sink.begin(plan_of(table))
-        sink.finish(whole := Resume(chunk=1, offset=10, row=2, rows=1))
+        sink.finish(total := Resume(chunk=1, offset=10, row=2, rows=1))
     for span in (0, 1):
         with server.sink(server.bookmark("job", span)) as sink:
-            assert sink.ended() == LoadEnd(whole, Loaded(0))
+            assert sink.ended() == LoadEnd(total, Loaded(0))
     with server.sink(server.bookmark("other", 0)) as sink:
         assert sink.ended() is None
 

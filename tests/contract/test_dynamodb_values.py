@@ -81,8 +81,8 @@ def test_every_item_is_returned_unchanged(server: DynamoServer, table: Table, ro
     with server.sink() as sink:
         sink.begin(plan_of(table))
         assert sink.load(chunk_of(rows_of([{"id": "x"}, *numbered], table))) == Loaded(1 + len(rows))
-    there = [item for item in server.items(table) if item["id"] in set(map(str, range(len(rows))))]
-    assert there == [{name: kept(value) for name, value in row.items() if value is not None} for row in numbered]
+    stored = [item for item in server.items(table) if item["id"] in set(map(str, range(len(rows))))]
+    assert stored == [{name: kept(value) for name, value in row.items() if value is not None} for row in numbered]
 
 
 @given(number=exact_decimals())
@@ -121,11 +121,11 @@ def test_a_request_is_that_of_botocore() -> None:
 @given(row=st.dictionaries(names.filter(lambda name: name not in {"id", "padding"}), documents, max_size=8))
 @settings(max_examples=25)
 def test_the_size_of_an_item_is_that_of_dynamodb(server: DynamoServer, table: Table, row: dict[str, object]) -> None:
-    there = {"id": "edge", **{name: value for name, value in row.items() if value is not None}, "padding": ""}
-    padding = MAX_ITEM - item_size(there.items())
+    attributes = {"id": "edge", **{name: value for name, value in row.items() if value is not None}, "padding": ""}
+    padding = MAX_ITEM - item_size(attributes.items())
 
     def put(length: int) -> None:
-        item = there | {"padding": "x" * length}
+        item = attributes | {"padding": "x" * length}
         parts = [f"{json.dumps(name)}:{encode(value)}" for name, value in item.items()]
         json_text = '{"PutRequest":{"Item":{' + ",".join(parts) + "}}}"
         client = server.client()

@@ -81,14 +81,14 @@ def test_with_list_permission_a_missing_object_is_not_found(account: Account) ->
 
 
 def test_decisions_are_logged_once_with_the_pattern_that_allowed_them(account: Account) -> None:
-    s3 = under(account, "noted", READ)
+    s3 = under(account, "logged", READ)
     for _ in range(2):
         s3.get_object(Bucket=BUCKET, Key="there")
     assert status(s3.put_object, Key="new", Body=b"x") == 403
-    noted = [decision for decision in decisions(account, "a-session") if decision.role == "noted"]
-    assert noted == [
-        Decision("noted", "a-session", "s3:GetObject", f"arn:aws:s3:::{BUCKET}/*", allowed=True),
-        Decision("noted", "a-session", "s3:PutObject", f"arn:aws:s3:::{BUCKET}/new", allowed=False),
+    logged = [decision for decision in decisions(account, "a-session") if decision.role == "logged"]
+    assert logged == [
+        Decision("logged", "a-session", "s3:GetObject", f"arn:aws:s3:::{BUCKET}/*", allowed=True),
+        Decision("logged", "a-session", "s3:PutObject", f"arn:aws:s3:::{BUCKET}/new", allowed=False),
     ]
     assert not list(decisions(account, "another-session"))
 

@@ -119,7 +119,7 @@ def manifest(account: Account) -> Callable[..., dict[str, Any]]:
     return leave
 
 
-def noted(account: Account, name: str) -> int:
+def recorded_calls(account: Account, name: str) -> int:
     found = account.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"notes/{name}/")
     return int(found.get("KeyCount", 0))
 
@@ -130,7 +130,7 @@ class TestErrors:
         arn = machines.machine(account, "retrying", task(working, Retry=retry), able)
         given = {"name": "twice", "fails": 1, "error": "ServiceUnavailableError"}
         assert machines.run(account, arn, given)["status"] == "SUCCEEDED"
-        assert noted(account, "twice") == 2
+        assert recorded_calls(account, "twice") == 2
 
     def test_another_class_is_not_retried(self, account: Account, working: str, able: str) -> None:
         retry = [{"ErrorEquals": ["ServiceUnavailableError"], **AGAIN}]
@@ -138,7 +138,7 @@ class TestErrors:
         end = machines.run(account, arn, {"name": "once", "fails": 1, "error": "BrokenError"})
         assert (end["status"], end["error"]) == ("FAILED", "BrokenError")
         assert json.loads(end["cause"])["errorMessage"] == "once"
-        assert noted(account, "once") == 1
+        assert recorded_calls(account, "once") == 1
 
     def test_a_function_that_takes_too_long_is_a_sandbox_timed_out(
         self, account: Account, working: str, able: str
@@ -146,7 +146,7 @@ class TestErrors:
         retry = [{"ErrorEquals": ["Sandbox.Timedout"], **AGAIN}]
         arn = machines.machine(account, "patient", task(working, Retry=retry), able)
         assert machines.run(account, arn, {"name": "slow", "sleep": 5, "slow": 1})["status"] == "SUCCEEDED"
-        assert noted(account, "slow") == 2
+        assert recorded_calls(account, "slow") == 2
 
     def test_a_fail_state_takes_error_and_cause_from_what_was_caught(
         self, account: Account, working: str, able: str
@@ -168,7 +168,7 @@ class TestDistributedMaps:
         given = manifest("alone", {2: 1}, error="ServiceUnavailableError")
         end = machines.run(account, arn, given)
         assert (end["status"], json.loads(end["output"])) == ("SUCCEEDED", given)
-        assert [noted(account, f"alone-{n}") for n in range(4)] == [1, 1, 2, 1]
+        assert [recorded_calls(account, f"alone-{n}") for n in range(4)] == [1, 1, 2, 1]
 
     def test_an_item_that_fails_permanently_fails_the_map_and_no_more_items_start(
         self, account: Account, working: str, able: str, manifest: Callable[..., dict[str, Any]]
@@ -176,7 +176,7 @@ class TestDistributedMaps:
         arn = machines.machine(account, "map-failing", mapped(working), able)
         end = machines.run(account, arn, manifest("broken", {0: 9}, concurrency=1))
         assert (end["status"], end["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
-        assert [noted(account, f"broken-{n}") for n in range(4)] == [1, 0, 0, 0]
+        assert [recorded_calls(account, f"broken-{n}") for n in range(4)] == [1, 0, 0, 0]
 
     @pytest.mark.parametrize("concurrency", [1, 2])
     def test_the_input_limits_the_number_of_concurrent_children(
@@ -259,7 +259,7 @@ class TestTheRoleOfTheMachine:
         end = machines.run(account, arn, {"name": "uncalled"})
         assert end["error"] == "Lambda.AWSLambdaException"
         assert "is not authorized to perform: lambda:InvokeFunction on resource: " in end["cause"]
-        assert noted(account, "uncalled") == 0
+        assert recorded_calls(account, "uncalled") == 0
 
 
 class TestExecutions:
@@ -272,21 +272,21 @@ class TestExecutions:
         assert machines.end_of(account, first)["status"] == "SUCCEEDED"
         with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
             machines.start(account, sleeping, given, name="same")
-        assert noted(account, "same") == 1
+        assert recorded_calls(account, "same") == 1
 
     def test_a_stopped_execution_stays_aborted_and_starts_nothing_more(
         self, account: Account, working: str, able: str, manifest: Callable[..., dict[str, Any]]
     ) -> None:
         arn = machines.machine(account, "stopping", mapped(working), able)
         execution = machines.start(account, arn, manifest("stopped", {0: 9}, concurrency=1, sleep=0.5))
-        while not noted(account, "stopped-0"):
+        while not recorded_calls(account, "stopped-0"):
             time.sleep(0.02)
         account.client("stepfunctions").stop_execution(executionArn=execution, error="Enough", cause="said so")
         while map_is_running(account, execution):
             time.sleep(0.02)
         end = machines.end_of(account, execution)
         assert (end["status"], end["error"]) == ("ABORTED", "Enough")
-        assert [noted(account, f"stopped-{n}") for n in range(4)] == [1, 0, 0, 0]
+        assert [recorded_calls(account, f"stopped-{n}") for n in range(4)] == [1, 0, 0, 0]
 
     def test_the_end_of_an_execution_is_sent_by_a_rule(self, account: Account, sleeping: str) -> None:
         pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [sleeping], "status": ["ABORTED"]}}

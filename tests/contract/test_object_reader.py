@@ -114,11 +114,11 @@ def hangup() -> Iterator[Hangup]:
 
 
 def test_a_connection_is_used_again_until_the_server_gives_it_up(hangup: Hangup) -> None:
-    place = S3Endpoint(f"http://127.0.0.1:{hangup.server_port}/-")
-    assert [place.get(path, {})[1] for path in ("/a", "/b", "/last")] == [b"/a", b"/b", b"/last"]
+    endpoint = S3Endpoint(f"http://127.0.0.1:{hangup.server_port}/-")
+    assert [endpoint.get(path, {})[1] for path in ("/a", "/b", "/last")] == [b"/a", b"/b", b"/last"]
     assert hangup.connections == 1
-    assert wait_for_read(place._idle[0].sock, timeout=5)
-    assert place.get("/last", {})[1] == b"/last"
+    assert wait_for_read(endpoint._idle[0].sock, timeout=5)
+    assert endpoint.get("/last", {})[1] == b"/last"
     assert hangup.connections == 2
 
 

@@ -47,13 +47,13 @@ def as_role(account: Account, role: str) -> Any:
 
 
 def test_uploads_of_the_roles_are_found_and_ended_and_no_others(account: Account) -> None:
-    mine = as_role(account, "stack-ingest").create_multipart_upload(Bucket="results", Key="mine")["UploadId"]
+    own = as_role(account, "stack-ingest").create_multipart_upload(Bucket="results", Key="own")["UploadId"]
     as_role(account, "stack-ingest-2").create_multipart_upload(Bucket="results", Key="of-another-stack")
     client = account.client("s3")
     client.create_multipart_upload(Bucket="results", Key="of-a-person")
     uploads = S3OwnUploads(client, "results", ["stack-ingest"])
     (found,) = uploads.older_than(-60)
-    assert (found.id, found.target.key) == (mine, "mine")
+    assert (found.id, found.target.key) == (own, "own")
     assert list(uploads.older_than(3600)) == []
     uploads.end(found)
     uploads.end(found)

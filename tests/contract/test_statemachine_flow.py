@@ -117,7 +117,7 @@ def calls(account: Account, job: str) -> list[str]:
     return [key.split("/")[2] for key in keys]
 
 
-def told(account: Account, job: str, step: str) -> Any:
+def reported(account: Account, job: str, step: str) -> Any:
     """The event of the last call of a step."""
     s3 = account.client("s3")
     last = s3.list_objects_v2(Bucket=WORK, Prefix=f"calls/{job}/{step}/")["Contents"][-1]["Key"]
@@ -144,9 +144,9 @@ def test_a_job_is_indexed_until_that_is_done_then_delivered_and_finished(account
     assert sorted(made[5:-1]) == ["Work1", "Work2", "Work3"]
     assert made[-1] == "Finish"
     job = {"job": "indexed", "attempt": "first"}
-    assert told(account, "indexed", "Index") == job
-    assert told(account, "indexed", "Work2") == {**job, "span": {"number": 2}, "round": 0}
-    assert told(account, "indexed", "Finish") == {**job, "round": 0}
+    assert reported(account, "indexed", "Index") == job
+    assert reported(account, "indexed", "Work2") == {**job, "span": {"number": 2}, "round": 0}
+    assert reported(account, "indexed", "Finish") == {**job, "round": 0}
 
 
 def test_all_spans_are_sent_again_if_the_upload_cannot_be_completed(account: Account, machine: str) -> None:
@@ -156,8 +156,8 @@ def test_all_spans_are_sent_again_if_the_upload_cannot_be_completed(account: Acc
     made = calls(account, "again")
     assert [made[0], made[4], made[5], made[9]] == ["Plan", "Finish", "Plan", "Finish"]
     assert sorted(made[6:9]) == ["Work1", "Work2", "Work3"]
-    assert told(account, "again", "Work2")["round"] == 1
-    assert told(account, "again", "Finish")["round"] == 1
+    assert reported(account, "again", "Work2")["round"] == 1
+    assert reported(account, "again", "Finish")["round"] == 1
 
 
 def test_an_execution_that_yields_ends_without_abort(account: Account, machine: str) -> None:
@@ -171,7 +171,7 @@ def test_the_pieces_of_a_survey_are_handed_to_index_one_by_one(account: Account,
     assert end["status"] == "SUCCEEDED"
     made = calls(account, "surveyed")
     assert (made[0], sorted(made[1:3]), made[3]) == ("Plan", ["Index1", "Index2"], "Plan")
-    assert told(account, "surveyed", "Index2") == {"job": "surveyed", "attempt": "first", "piece": {"number": 2}}
+    assert reported(account, "surveyed", "Index2") == {"job": "surveyed", "attempt": "first", "piece": {"number": 2}}
 
 
 def test_a_span_that_is_throttled_is_retried_alone(account: Account, machine: str) -> None:
@@ -195,7 +195,7 @@ def test_a_step_that_fails_permanently_leads_to_abort_with_its_error(account: Ac
     end = run(account, machine, "denied", Plan=[{"raise": "AccessDeniedError"}])
     assert (end["status"], end["error"]) == ("FAILED", "AccessDeniedError")
     assert calls(account, "denied") == ["Plan", "Abort"]
-    given = told(account, "denied", "Abort")
+    given = reported(account, "denied", "Abort")
     assert (given["job"], given["attempt"], given["error"]["Error"]) == ("denied", "first", "AccessDeniedError")
     assert json.loads(given["error"]["Cause"])["errorMessage"] == "as the script says"
 

@@ -116,7 +116,7 @@ def test_the_hint_for_a_larger_file_says_how_not_to_duplicate_its_committed_rows
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "reported"),
     [
         (
             "id;betrag;name\n1;1,50;a\n2;2,00;b\n",
@@ -143,11 +143,11 @@ def test_the_hint_for_a_larger_file_says_how_not_to_duplicate_its_committed_rows
     ],
 )
 def test_if_no_record_is_good_the_error_has_the_reasons_and_a_hint(
-    database: Database, folder: Path, data: str | bytes, told: list[str]
+    database: Database, folder: Path, data: str | bytes, reported: list[str]
 ) -> None:
     path = write(folder, data)
     said = failed(load(database, path, "t", "--create"))
-    assert [text for text in told if text not in said] == []
+    assert [text for text in reported if text not in said] == []
     assert "none of the first" in said or "the only record" in said
     assert rejects(path)[0]["row"] == 1
     assert database.tables() == set()
@@ -169,7 +169,7 @@ def test_an_encoding_of_two_or_four_bytes_without_a_mark_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "reported"),
     [
         ("a.csv", 'a,b\n"x"y,1\n', ["row 1 (byte 4): 'y' follows the closing quote"]),
         ("a.csv", "id;v\n1,5\n2,7\n", ["expected 1 field, found 2", "The header holds ';'"]),
@@ -177,13 +177,13 @@ def test_an_encoding_of_two_or_four_bytes_without_a_mark_is_named(
     ],
 )
 def test_the_error_has_the_reasons_also_if_so_many_rejects_are_allowed(
-    database: Database, folder: Path, name: str, data: str, told: list[str]
+    database: Database, folder: Path, name: str, data: str, reported: list[str]
 ) -> None:
     path = folder / name
     path.write_text(data)
     said = failed(load(database, path, "t", "--create", "--max-rejects", "9"))
     assert "none of the first" in said or "the only record is not good" in said
-    assert [text for text in told if text not in said] == []
+    assert [text for text in reported if text not in said] == []
     assert rejects(path)[0]["row"] == 1
     assert database.tables() == set()
 
@@ -254,12 +254,14 @@ def test_rows_that_a_trigger_drops_are_not_counted_as_loaded(database: Database,
         folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1000)) + "998,again\n" * (mode == "upsert")
     )
     given = ("--mode", mode, *(("--key", "id") if mode == "upsert" else ()))
-    told = json.loads(done(load(database, path, "t", *given, "--json")).stdout)
-    assert (told["rows"], told["dropped"], told["rejects"]) == (500 + (mode == "upsert"), 500, 0)
-    assert told["warnings"] == ["500 rows were dropped by the database: a trigger or a rule of the table left them out"]
+    reported = json.loads(done(load(database, path, "t", *given, "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], reported["rejects"]) == (500 + (mode == "upsert"), 500, 0)
+    assert reported["warnings"] == [
+        "500 rows were dropped by the database: a trigger or a rule of the table left them out"
+    ]
     assert database.execute("SELECT count(*) FROM t") == [(500,)]
     again = json.loads(done(load(database, path, "t", *given, "--json")).stdout)
-    assert (again["already"], again["rows"], again["dropped"]) == (True, told["rows"], 500)
+    assert (again["already"], again["rows"], again["dropped"]) == (True, reported["rows"], 500)
 
 
 def test_rows_that_a_rule_drops_from_an_upsert_are_counted(database: Database, folder: Path) -> None:
@@ -268,24 +270,24 @@ def test_rows_that_a_rule_drops_from_an_upsert_are_counted(database: Database, f
         "CREATE RULE few AS ON INSERT TO t WHERE NEW.id > 3 DO INSTEAD NOTHING"
     )
     path = write(folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1, 9)))
-    told = json.loads(done(load(database, path, "t", "--mode", "upsert", "--key", "id", "--json")).stdout)
-    assert (told["rows"], told["dropped"]) == (3, 5)
+    reported = json.loads(done(load(database, path, "t", "--mode", "upsert", "--key", "id", "--json")).stdout)
+    assert (reported["rows"], reported["dropped"]) == (3, 5)
 
 
 def test_a_row_with_an_existing_key_is_not_dropped(database: Database, folder: Path) -> None:
     database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
     database.execute("INSERT INTO t VALUES (2)")
-    told = json.loads(
+    reported = json.loads(
         done(load(database, write(folder, "id\n1\n2\n4\n"), "t", "--mode", "upsert", "--key", "id", "--json")).stdout
     )
-    assert (told["rows"], told["dropped"]) == (2, 1)
+    assert (reported["rows"], reported["dropped"]) == (2, 1)
 
 
 def test_a_trigger_that_refuses_rows_and_drops_others(database: Database, folder: Path) -> None:
     database.execute(DROPPING.format(schema=database.schema).replace("name text", "name text CHECK (name <> 'bad')"))
     path = write(folder, "id,name\n1,a\n2,bad\n4,b\n")
-    told = json.loads(done(load(database, path, "t", "--max-rejects", "1", "--json")).stdout)
-    assert (told["rows"], told["dropped"], told["rejects"]) == (1, 1, 1)
+    reported = json.loads(done(load(database, path, "t", "--max-rejects", "1", "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], reported["rejects"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("key", [(), ("--key", "id")])
@@ -297,9 +299,11 @@ def test_rows_that_a_trigger_drops_from_a_replaced_table_are_counted(
     database.execute("INSERT INTO t SELECT n * 2 FROM generate_series(0, 5) n")  # some of them are in the file too
     rows = "".join(f"{number},n\n" if "name" in columns else f"{number}\n" for number in range(4, 1000))
     path = write(folder, f"{columns}\n{rows}")
-    told = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
-    assert (told["rows"], told["dropped"], told["rejects"]) == (498, 498, 0)
-    assert told["warnings"] == ["498 rows were dropped by the database: a trigger or a rule of the table left them out"]
+    reported = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], reported["rejects"]) == (498, 498, 0)
+    assert reported["warnings"] == [
+        "498 rows were dropped by the database: a trigger or a rule of the table left them out"
+    ]
     assert ids(database) == list(range(4, 1000, 2))
     again = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
     assert (again["rows"], again["dropped"]) == (498, 498)
@@ -313,8 +317,8 @@ def test_rows_that_a_rule_drops_from_a_replaced_table_are_counted(
     database.execute("CREATE TABLE t (id int PRIMARY KEY, name text)")
     database.execute(f"CREATE RULE few AS ON INSERT TO t {rule} DO INSTEAD NOTHING")
     path = write(folder, "id,name\n" + "".join(f"{number},n\n" for number in range(1, 9)))
-    told = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
-    assert (told["rows"], told["dropped"], ids(database)) == (len(kept), 8 - len(kept), kept)
+    reported = json.loads(done(load(database, path, "t", "--mode", "replace", *key, "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], ids(database)) == (len(kept), 8 - len(kept), kept)
 
 
 @pytest.mark.parametrize(("given", "kept"), [(("--atomic",), [2, 4, 7]), (("--mode", "replace"), [2, 4])])
@@ -333,8 +337,8 @@ def test_rows_that_a_trigger_of_the_table_refuses_are_rejects_where_they_are_sta
         load(database, path, "t", *given, "--max-rejects", "1")
     )
     assert ids(database) == [7]
-    told = json.loads(done(load(database, path, "t", *given, "--max-rejects", "2", "--json")).stdout)
-    assert (told["rows"], told["dropped"], told["rejects"]) == (2, 0, 2)
+    reported = json.loads(done(load(database, path, "t", *given, "--max-rejects", "2", "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], reported["rejects"]) == (2, 0, 2)
     assert ids(database) == kept
     assert [(line["row"], line["reason"]) for line in rejects(path)] == [(1, "odd: 1"), (3, "odd: 3")]
     assert database.tables() == {"t", "penstock_ledger"}
@@ -407,8 +411,8 @@ def test_an_atomic_load_of_many_chunks_is_loaded_completely_or_not_at_all(
     assert "nothing of it is visible in t" in said
     assert (ids(database), database.tables()) == ([-1], {"t", "penstock_ledger"})
     path = write(folder, numbered(40_001))
-    told = json.loads(done(load(database, path, "t", *given, *SMALL, "--json")).stdout)
-    assert (told["rows"], told["rejects"], told["dropped"]) == (40_001, 0, 0)
+    reported = json.loads(done(load(database, path, "t", *given, *SMALL, "--json")).stdout)
+    assert (reported["rows"], reported["rejects"], reported["dropped"]) == (40_001, 0, 0)
     assert ids(database) == list(range(-1, 40_001))
     assert database.tables() == {"t", "penstock_ledger"}
     again = json.loads(done(load(database, path, "t", *given, *SMALL, "--json")).stdout)
@@ -422,8 +426,8 @@ def test_rows_that_only_the_table_refuses_are_found_by_the_move(database: Databa
     said = failed(load(database, path, "t", *SMALL, "--max-rejects", "1"))
     assert "2 records were rejected, at most 1 may be" in said
     assert ids(database) == [7, 1900]
-    told = json.loads(done(load(database, path, "t", *SMALL, "--max-rejects", "0.5%", "--json")).stdout)
-    assert (told["rows"], told["rejects"]) == (1998, 2)
+    reported = json.loads(done(load(database, path, "t", *SMALL, "--max-rejects", "0.5%", "--json")).stdout)
+    assert (reported["rows"], reported["rejects"]) == (1998, 2)
     assert ids(database) == list(range(2000))
     assert [(line["row"], json.loads(str(line["raw"]))["id"]) for line in rejects(path)] == [(8, 7), (1901, 1900)]
     again = json.loads(done(load(database, path, "t", *SMALL, "--max-rejects", "0.5%", "--json")).stdout)
@@ -442,21 +446,21 @@ def test_rows_that_a_trigger_drops_from_an_atomic_load_are_counted(database: Dat
     database.execute(DROPPING.format(schema=database.schema))
     for given in ((), UPSERT):
         database.execute("TRUNCATE t")
-        told = json.loads(done(load(database, write(folder, numbered(1000)), "t", *given, *SMALL, "--json")).stdout)
-        assert (told["rows"], told["dropped"]) == (500, 500)
+        reported = json.loads(done(load(database, write(folder, numbered(1000)), "t", *given, *SMALL, "--json")).stdout)
+        assert (reported["rows"], reported["dropped"]) == (500, 500)
 
 
 def test_keys_that_a_trigger_drops_from_an_atomic_upsert_are_counted(database: Database, folder: Path) -> None:
     database.execute(DROPPING.format(schema=database.schema).replace(", name text", ""))
     database.execute("INSERT INTO t VALUES (2)")
-    told = json.loads(done(load(database, write(folder, "id\n1\n2\n4\n"), "t", *UPSERT, *SMALL, "--json")).stdout)
-    assert (told["rows"], told["dropped"], ids(database)) == (2, 1, [2, 4])
+    reported = json.loads(done(load(database, write(folder, "id\n1\n2\n4\n"), "t", *UPSERT, *SMALL, "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], ids(database)) == (2, 1, [2, 4])
 
 
 def test_rows_that_a_rule_drops_from_an_atomic_load_are_counted(database: Database, folder: Path) -> None:
     database.execute("CREATE TABLE t (id int, name text); CREATE RULE none AS ON INSERT TO t DO INSTEAD NOTHING")
-    told = json.loads(done(load(database, write(folder, numbered(10)), "t", *SMALL, "--json")).stdout)
-    assert (told["rows"], told["dropped"], ids(database)) == (0, 10, [])
+    reported = json.loads(done(load(database, write(folder, numbered(10)), "t", *SMALL, "--json")).stdout)
+    assert (reported["rows"], reported["dropped"], ids(database)) == (0, 10, [])
 
 
 @pytest.mark.parametrize("given", [("--mode", "replace"), ("--mode", "append"), ("--atomic",)])
@@ -471,8 +475,8 @@ def test_a_row_that_has_no_partition_is_a_reject(database: Database, folder: Pat
     assert ids(database) == [1, 3]
     (reject,) = rejects(path)
     assert (reject["row"], reject["offset"], reject["raw"]) == (2, 18, "2,2031-03-05")
-    told = 'no partition of relation "t" found' if "append" in given else 'no partition of "t" takes this row'
-    assert told in str(reject["reason"])
+    reported = 'no partition of relation "t" found' if "append" in given else 'no partition of "t" takes this row'
+    assert reported in str(reject["reason"])
 
 
 @pytest.mark.parametrize("given", [("--mode", "replace"), ("--atomic",)])
@@ -480,10 +484,10 @@ def test_an_error_of_a_staging_table_names_its_target(database: Database, folder
     database.execute("CREATE TABLE t (id int PRIMARY KEY CHECK (id < 9), a int, b int, UNIQUE (a, b))")
     path = write(folder, "id,a,b\n1,1,1\n1,2,2\n2,1,1\n10,5,5\n")
     done(load(database, path, "t", *given, "--max-rejects", "3"))
-    told = [str(line["reason"]) for line in rejects(path)]
-    assert len(told) == 3
-    assert not [reason for reason in told if "penstock" in reason]
-    assert 'new row for relation "t" violates check constraint "t_id_check"' in told[2]
+    reported = [str(line["reason"]) for line in rejects(path)]
+    assert len(reported) == 3
+    assert not [reason for reason in reported if "penstock" in reason]
+    assert 'new row for relation "t" violates check constraint "t_id_check"' in reported[2]
 
 
 @pytest.mark.parametrize("given", [("--mode", "replace"), ("--mode", "append"), ("--atomic",)])

@@ -70,8 +70,8 @@ def changed(plant: Plant, source: Source, database: Database) -> None:
     database.execute("ALTER TABLE people DROP COLUMN born")
 
 
-Trouble = Callable[[Plant, Source, Database], None]
-TROUBLES = [erased, overtaken, renamed, changed]
+Incident = Callable[[Plant, Source, Database], None]
+INCIDENTS = [erased, overtaken, renamed, changed]
 
 
 def small(database: Database, mode: str) -> Plant:
@@ -88,19 +88,19 @@ def check(outcome: Outcome) -> None:
     assert any("1 of 601 records was rejected" in warning for warning in outcome.receipt.warnings)
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("incident", INCIDENTS)
 @pytest.mark.parametrize("mode", MODES)
-def test_the_next_attempt_finds_the_load_before_it_can_fail(database: Database, mode: str, trouble: Trouble) -> None:
+def test_the_next_attempt_finds_the_load_before_it_can_fail(database: Database, mode: str, incident: Incident) -> None:
     plant = small(database, mode)
     source = plant.upload("a.csv", (TEXT + BAD).encode())
     assert plant.ingest(source).state is JobState.SUCCEEDED
     plant.died(source)
-    trouble(plant, source, database)
+    incident(plant, source, database)
     outcome = plant.ingest(source)
     check(outcome)
     status = plant.jobs.jobs[outcome.job_id]
     assert (status.state, status.progress.rows, status.progress.rejects) == (JobState.SUCCEEDED, ROWS, 1)
-    assert ids(database, "others" if trouble is renamed else "people") == list(range(ROWS))
+    assert ids(database, "others" if incident is renamed else "people") == list(range(ROWS))
 
 
 def test_so_does_a_message_that_came_before_for_a_job_without_a_record(database: Database) -> None:
@@ -192,17 +192,17 @@ def finish(plant: Plant, job_id: str) -> None:
     folder = JobFolder(plant.files, job_id)
     plan = folder.get_plan()
     assert isinstance(plan, TableSpans)
-    whole = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
-    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, whole, holder=job_id)
+    receipt = Receipt(0, 0, 0, 0, "", rows=ROWS, rejects=1)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, receipt, holder=job_id)
 
 
-@pytest.mark.parametrize("trouble", [erased, renamed, changed])
+@pytest.mark.parametrize("incident", [erased, renamed, changed])
 @pytest.mark.parametrize("files", ["kept", "gone"])
 @pytest.mark.parametrize("mode", MODES)
-def test_abort_finds_what_finish_has_committed(database: Database, mode: str, files: str, trouble: Trouble) -> None:
+def test_abort_finds_what_finish_has_committed(database: Database, mode: str, files: str, incident: Incident) -> None:
     plant, job_id, source = all_in(database, mode)
     finish(plant, job_id)
-    trouble(plant, source, database)
+    incident(plant, source, database)
     if files == "gone":
         plant.files.files.clear()
     plant.abort(job_id, PermanentError("finish was killed each time"))
@@ -210,7 +210,7 @@ def test_abort_finds_what_finish_has_committed(database: Database, mode: str, fi
     assert (status.state, status.failure) == (JobState.SUCCEEDED, None)
     assert (status.progress.rows, status.progress.rejects) == (ROWS, 1)
     assert LOADED in status.warnings
-    assert ids(database, "others" if trouble is renamed else "people") == list(range(ROWS))
+    assert ids(database, "others" if incident is renamed else "people") == list(range(ROWS))
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])

@@ -54,7 +54,7 @@ def run(*arguments: object) -> Result:
     return CliRunner(mix_stderr=False).invoke(main, [str(one) for one in arguments])
 
 
-def told(*arguments: object) -> dict[str, object]:
+def reported(*arguments: object) -> dict[str, object]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     answer: dict[str, object] = json.loads(result.stdout)
@@ -118,22 +118,22 @@ def test_nothing_but_reads_reaches_s3(lake: Lake, routes: Path) -> None:
     lake.put("routes.toml", ROUTES.encode())
     lake.proxy.log.clear()
     for file in (routes, f"{lake.uri}/routes.toml"):
-        told("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", file, "--endpoint-url", lake.proxy.url)
-    told("routes", "check", f"{lake.uri}/routes.toml", "--endpoint-url", lake.proxy.url)
+        reported("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", file, "--endpoint-url", lake.proxy.url)
+    reported("routes", "check", f"{lake.uri}/routes.toml", "--endpoint-url", lake.proxy.url)
     assert {request.operation for request in lake.proxy.log} == {"HeadObject", "GetObject"}
 
 
 def test_the_codec_is_read_with_one_small_range(lake: Lake) -> None:
     lake.put("a.txt.gz", gzip.compress(TEXT * 100))
     lake.proxy.log.clear()
-    assert told("explain", f"{lake.uri}/a.txt.gz", "--endpoint-url", lake.proxy.url)["codec"] == "gzip"
+    assert reported("explain", f"{lake.uri}/a.txt.gz", "--endpoint-url", lake.proxy.url)["codec"] == "gzip"
     (got,) = lake.proxy.requests("GetObject")
     assert int(got.range.rpartition("-")[2]) < 100
 
 
 def test_json_has_everything(lake: Lake, routes: Path) -> None:
     lake.put("in/orders.csv.gz", gzip.compress(TEXT))
-    answer = told("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", routes, "--endpoint-url", lake.proxy.url)
+    answer = reported("explain", f"{lake.uri}/in/orders.csv.gz", "--routes", routes, "--endpoint-url", lake.proxy.url)
     assert (answer["route"], answer["pattern"], answer["not_by"]) == ("orders", "in/*.csv.gz", ["json"])
     assert (answer["target"], answer["codec"], answer["format"]) == ("postgresql:public.orders", "gzip", "csv")
     assert answer["tables"] == [
@@ -156,29 +156,29 @@ def test_a_key_without_a_route_is_reported(lake: Lake, routes: Path) -> None:
     lake.put("x.zip", b"PK")
     arguments = ("explain", f"{lake.uri}/x.zip", "--routes", routes, "--endpoint-url", lake.proxy.url)
     assert "none of" in run(*arguments).stdout
-    assert (told(*arguments)["route"], told(*arguments)["not_by"]) == (None, ["json", "orders"])
+    assert (reported(*arguments)["route"], reported(*arguments)["not_by"]) == (None, ["json", "orders"])
 
 
 def test_a_file_of_this_machine_is_explained_as_the_object_that_it_would_be(routes: Path, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(TEXT)
-    answer = told("explain", path, "--routes", routes, "--as", "orders/a.csv")
+    answer = reported("explain", path, "--routes", routes, "--as", "orders/a.csv")
     assert (answer["route"], answer["codec"], answer["format"]) == ("orders", "identity", "csv")
 
 
 def test_the_names_and_sizes_of_the_local_stack_are_used(server: str, tmp_path: Path) -> None:
-    place = dict.fromkeys((one.name for one in fields(Stack)), "") | {
+    saved = dict.fromkeys((one.name for one in fields(Stack)), "") | {
         "endpoint": server,
         "region": "us-east-1",
         "pid": 1,
     }
-    (tmp_path / "local.json").write_text(json.dumps({"stack": place}))
+    (tmp_path / "local.json").write_text(json.dumps({"stack": saved}))
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(TEXT))
     with deployed(server, STACK_NAME), (tmp_path / "lock").open("w") as lock:
         lock.write(str(os.getpid()))
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        answer = told("explain", tmp_path / "a.csv.gz", "--state-dir", tmp_path, "--as", "a.csv.gz")
+        answer = reported("explain", tmp_path / "a.csv.gz", "--state-dir", tmp_path, "--as", "a.csv.gz")
     assert (answer["target"], answer["memory"]) == ("s3://the-destination/a.csv", 512 * MIB)
 
 
@@ -203,7 +203,7 @@ def test_what_would_fail_is_foreseen(routes: Path, tmp_path: Path) -> None:
 
 def test_a_stack_says_how_much_memory_and_from_when_on_the_machine_works(lake: Lake, server: str, stack: str) -> None:
     lake.put("a.csv.gz", gzip.compress(TEXT * 10))
-    answer = told("explain", f"{lake.uri}/a.csv.gz", "--stack", stack, "--endpoint-url", server)
+    answer = reported("explain", f"{lake.uri}/a.csv.gz", "--stack", stack, "--endpoint-url", server)
     assert (answer["memory"], answer["machine"], answer["spans"]) == (512 * 1024**2, True, 1)
     assert answer["target"] == "s3://the-destination/a.csv"
 
@@ -255,7 +255,7 @@ def test_each_route_is_a_line_and_each_key_finds_its_route(routes: Path) -> None
 
 
 def test_routes_can_be_checked_as_json(routes: Path) -> None:
-    answer = told("routes", "check", routes, "--key", "b.json")
+    answer = reported("routes", "check", routes, "--key", "b.json")
     assert answer["keys"] == [{"key": "b.json", "route": "json", "target": "s3://results/b.json"}]
     assert answer["warnings"] == []
 
@@ -266,7 +266,7 @@ def test_a_route_that_never_gets_a_key_is_warned_of(tmp_path: Path) -> None:
     result = run("routes", "check", path)
     assert result.exit_code == 0
     assert "warning: route 'json' never gets a key: route 'all' before it takes them all" in result.stderr
-    assert len(told("routes", "check", path)["warnings"]) == 2  # type: ignore[arg-type]  # a list
+    assert len(reported("routes", "check", path)["warnings"]) == 2  # type: ignore[arg-type]  # a list
 
 
 @pytest.mark.parametrize(

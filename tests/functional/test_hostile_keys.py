@@ -51,8 +51,8 @@ def test_uploads_and_abort_print_exact_keys(lake: Lake) -> None:
         lake.client.create_multipart_upload(Bucket=lake.bucket, Key=f"{number}{IN_XML}")
     listed = penstock(lake, "uploads", f"{lake.uri}/")
     assert (listed.exit_code, harmless(listed), listed.stdout.count("\\x9b2J")) == (0, True, 3)
-    told = json.loads(penstock(lake, "uploads", f"{lake.uri}/", "--json").stdout)
-    assert [one["target"] for one in told["uploads"]] == [f"{lake.uri}/{number}{IN_XML}" for number in range(3)]
+    reported = json.loads(penstock(lake, "uploads", f"{lake.uri}/", "--json").stdout)
+    assert [one["target"] for one in reported["uploads"]] == [f"{lake.uri}/{number}{IN_XML}" for number in range(3)]
     ended = penstock(lake, "abort", f"{lake.uri}/", "--older-than", "0s")
     assert (ended.exit_code, harmless(ended), ended.stdout.count("\\x9b2J")) == (0, True, 3)
     assert "Uploads" not in lake.client.list_multipart_uploads(Bucket=lake.bucket)

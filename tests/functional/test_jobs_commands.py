@@ -101,10 +101,10 @@ def test_the_status_of_a_job_that_many_workers_carry_counts_their_spans(deployed
         f"rejects     s3://the-work/jobs/{job.id}/rejects/",
     ):
         assert line in lines
-    told = answer("status", job.id)
-    assert (told["percent"], told["rows"], told["seconds_left"]) == (50.0, 40_000, 4.0)
-    assert told["rejects_folder"] == f"s3://the-work/jobs/{job.id}/rejects/"
-    assert told["report_file"] is None
+    reported = answer("status", job.id)
+    assert (reported["percent"], reported["rows"], reported["seconds_left"]) == (50.0, 40_000, 4.0)
+    assert reported["rejects_folder"] == f"s3://the-work/jobs/{job.id}/rejects/"
+    assert reported["report_file"] is None
 
 
 def test_the_status_of_a_success_says_what_was_delivered_and_where_more_is(deployed: DeployedJobs) -> None:
@@ -151,9 +151,9 @@ def test_rejects_are_json_lines_in_a_pipe(deployed: DeployedJobs) -> None:
     deployed.reject(job, 3, raw='Zoë,"x\ny"', name="00001-000001")
     deployed.reject(job, 2, name="00001-000000")
     result = run("rejects", job.id)
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [one["row"] for one in told] == [1, 2, 1, 2, 3]
-    assert told[4] == {
+    reported = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["row"] for one in reported] == [1, 2, 1, 2, 3]
+    assert reported[4] == {
         "span": 1,
         "row": 3,
         "offset": 30,
@@ -200,8 +200,8 @@ def test_a_redrive_sends_the_event_and_says_which_job(deployed: DeployedJobs) ->
 def test_all_failed_jobs_are_redriven_the_oldest_first(deployed: DeployedJobs) -> None:
     jobs = [deployed.fail(f"{n}.csv") for n in range(3)]
     deployed.succeed("good.csv")
-    told = answer("redrive", "--failed")
-    assert [one["job"] for one in told["redriven"]] == [job.id for job in jobs]
+    reported = answer("redrive", "--failed")
+    assert [one["job"] for one in reported["redriven"]] == [job.id for job in jobs]
     assert len(deployed.messages) == 3
     again = run("redrive", "--failed")
     assert (again.exit_code, again.stdout) == (0, "No failed jobs.\n")
@@ -263,8 +263,8 @@ def test_watching_a_source_means_its_current_version(deployed: DeployedJobs) -> 
         assert isinstance(claim, Claim)
         deployed.jobs.close(claim, state)
         deployed.now += 1
-    told = answer("watch", "s3://drops/a.csv", "--json")
-    assert (told["state"], told["version_id"]) == ("succeeded", newer.version_id)
+    reported = answer("watch", "s3://drops/a.csv", "--json")
+    assert (reported["state"], reported["version_id"]) == ("succeeded", newer.version_id)
 
 
 def test_a_source_that_does_not_exist_is_not_waited_for(deployed: DeployedJobs) -> None:

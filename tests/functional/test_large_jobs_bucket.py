@@ -160,12 +160,12 @@ def test_the_result_says_where_it_came_from(plant: Plant) -> None:
 # The index
 
 
-def places(plant: Plant, source: Source) -> list[SpanBoundary]:
+def boundaries(plant: Plant, source: Source) -> list[SpanBoundary]:
     return list(index_of(plant.files, source, "gzip", plant.sizes).boundaries())
 
 
-def entries(places: list[SpanBoundary]) -> list[object]:
-    return [one.entry for one in places]
+def entries(boundaries: list[SpanBoundary]) -> list[object]:
+    return [one.entry for one in boundaries]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def whole_index() -> list[object]:
     plant = Plant(ROUTES)
     job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
     plan(plant, job_id)
-    found = entries(places(plant, source))
+    found = entries(boundaries(plant, source))
     assert len(found) > 20
     return found
 
@@ -187,7 +187,7 @@ def test_a_pass_that_runs_out_of_time_again_and_again_makes_the_same_index(
     short, long = partial(ManualDeadline, 10.0 + pieces, per_look=1.0), partial(ManualDeadline, 900.0)
     plant.deadlines = lambda: short() if plant.calls[-1:] == ["index"] else long()
     status = plant.run(source)
-    assert entries(places(plant, source)) == whole_index
+    assert entries(boundaries(plant, source)) == whole_index
     check_success(plant, status)
     assert plant.calls.count("index") > (1 if pieces < 50 else 0)
 
@@ -224,7 +224,7 @@ def test_a_pass_that_is_killed_anywhere_makes_the_same_index(port: str, whole_in
                 done = bool(plant.indexer(job_id, job_id, None, deadline)["done"])
         finished = fault_plan.left > 0
         setattr(plant, port, good)
-        assert entries(places(plant, source)) == whole_index, at
+        assert entries(boundaries(plant, source)) == whole_index, at
     assert at > 10
 
 
@@ -253,7 +253,7 @@ def test_two_concurrent_passes_make_one_correct_index(plant: Plant, whole_index:
     stretch(7)
     while not state.state().done:
         stretch(12)
-    assert entries(places(plant, source)) == whole_index
+    assert entries(boundaries(plant, source)) == whole_index
     plant.execute(job_id)
     check_success(plant, plant.jobs.jobs[job_id])
 

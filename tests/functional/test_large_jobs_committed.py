@@ -30,7 +30,7 @@ def planned(database: Database, mode: str = "append") -> tuple[Plant, str, list[
     return plant, job_id, plant.items(following)
 
 
-def told(plant: Plant, job_id: str) -> str:
+def reported(plant: Plant, job_id: str) -> str:
     plant.abort(job_id, BROKEN)
     job = plant.jobs.jobs[job_id]
     assert job.state is JobState.FAILED
@@ -49,31 +49,31 @@ def test_the_committed_records_are_named_as_ranges(database: Database, mode: str
     assert len(items) > 4
     for item in (items[0], items[1], items[3]):
         plant.worker(job_id, job_id, item, ManualDeadline(900))
-    there = rows(database)
-    gap = next(n for n in there if n + 1 not in there)
-    after = next(n for n in there if n > gap)
-    assert told(plant, job_id) == (
-        f"broken; records 1 to {gap + 1}, {after + 1} to {there[-1] + 1} ({len(there)} rows) are in people"
+    committed = rows(database)
+    gap = next(n for n in committed if n + 1 not in committed)
+    after = next(n for n in committed if n > gap)
+    assert reported(plant, job_id) == (
+        f"broken; records 1 to {gap + 1}, {after + 1} to {committed[-1] + 1} ({len(committed)} rows) are in people"
     )
-    assert rows(database) == there
+    assert rows(database) == committed
 
 
 def test_where_nothing_is_in_that_is_said(database: Database) -> None:
     plant, job_id, _ = planned(database)
-    assert told(plant, job_id) == "broken; nothing of it is in people"
+    assert reported(plant, job_id) == "broken; nothing of it is in people"
 
 
 def test_of_a_replace_nothing_is_visible(database: Database) -> None:
     plant, job_id, items = planned(database, "replace")
     plant.worker(job_id, job_id, items[0], ManualDeadline(900))
-    assert told(plant, job_id) == "broken; nothing of it is visible in people"
+    assert reported(plant, job_id) == "broken; nothing of it is visible in people"
 
 
 def test_a_job_ends_also_if_its_table_was_dropped(database: Database) -> None:
     plant, job_id, items = planned(database)
     plant.worker(job_id, job_id, items[0], ManualDeadline(900))
     database.execute("DROP TABLE people; CREATE TABLE people (other int)")
-    assert told(plant, job_id).startswith("broken; the rows of it in people are unknown: ")
+    assert reported(plant, job_id).startswith("broken; the rows of it in people are unknown: ")
 
 
 def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:
@@ -100,5 +100,5 @@ def test_a_job_whose_step_was_killed_each_time_says_so_in_words(database: Databa
 def test_a_job_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(database: Database, mode: str) -> None:
     plant, job_id, _ = planned(database, mode)
     assert "people" in database.tables()
-    told(plant, job_id)
+    reported(plant, job_id)
     assert database.tables() == {"penstock_ledger"}

@@ -38,7 +38,7 @@ GOOD = [n for n in range(ROWS) if n % 50 != 49]
 class Run:
     """One job with faults, after one without."""
 
-    def __init__(self, database: Database, mode: str, seed: str, rate: float, *, begun: bool) -> None:
+    def __init__(self, database: Database, mode: str, seed: str, rate: float, *, started_by_ingest: bool) -> None:
         self.database = database
         database.execute("DROP TABLE IF EXISTS people, penstock_ledger")
         self.fault_plan = FaultPlan(random.Random(seed), 0.0)
@@ -48,7 +48,7 @@ class Run:
         self.plant.run_to_end(self.plant.upload("before.csv", b"id,name,born\n-1,before,2001-01-01\n"))
         assert self.ids == [-1]
         self.tables = database.tables()
-        if begun:
+        if started_by_ingest:
             self.plant.large_bytes = 1_000_000
             # Each check of the time takes a second, so that time runs out during the load.
             self.plant.ingest_deadline = lambda: ManualDeadline(self.fault_plan.random.randint(20, 70), per_look=1.0)
@@ -71,16 +71,20 @@ class Run:
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("key", [long("data.csv"), "data.csv.gz"])
-@pytest.mark.parametrize("begun", [long(False, id="handed over at once"), pytest.param(True, id="begun by ingest")])
+@pytest.mark.parametrize(
+    "started_by_ingest", [long(False, id="handed over at once"), pytest.param(True, id="started by ingest")]
+)
 def test_every_row_is_loaded_once_or_the_job_failed_and_is_cleaned_up(
-    database: Database, mode: str, key: str, *, begun: bool
+    database: Database, mode: str, key: str, *, started_by_ingest: bool
 ) -> None:
     data = csv()
     ended: Counter[JobState] = Counter()
     machined = 0
     for number in range(RUNS):
         rate = (0.01, 0.03, 0.07)[number % 3]
-        run = Run(database, mode, f"{mode} {key} {begun} {number}", rate, begun=begun)
+        run = Run(
+            database, mode, f"{mode} {key} {started_by_ingest} {number}", rate, started_by_ingest=started_by_ingest
+        )
         state = run.load(key, in_blocks(data) if key.endswith("gz") else data)
         run.plant.run_copies()
         ended[state] += 1
@@ -101,13 +105,17 @@ def test_every_row_is_loaded_once_or_the_job_failed_and_is_cleaned_up(
 
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("begun", [long(False, id="handed over at once"), pytest.param(True, id="begun by ingest")])
+@pytest.mark.parametrize(
+    "started_by_ingest", [long(False, id="handed over at once"), pytest.param(True, id="started by ingest")]
+)
 def test_a_load_that_failed_has_every_row_once_after_it_is_begun_again(
-    database: Database, mode: str, *, begun: bool
+    database: Database, mode: str, *, started_by_ingest: bool
 ) -> None:
     failed = 0
     for number in range(RUNS):
-        run = Run(database, mode, f"again {mode} {begun} {number}", 0.14, begun=begun)
+        run = Run(
+            database, mode, f"again {mode} {started_by_ingest} {number}", 0.14, started_by_ingest=started_by_ingest
+        )
         if run.load("data.csv.gz", in_blocks(csv())) is JobState.FAILED:
             failed += 1
             run.plant.redrive(run.source, run.job_id)

@@ -539,8 +539,8 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     folder = JobFolder(plant.files, job_id)
     plan = folder.get_plan()
     assert isinstance(plan, TableSpans)
-    whole = Receipt(0, 0, 0, 0, "", rows=ROWS)
-    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, whole, holder=job_id)
+    receipt = Receipt(0, 0, 0, 0, "", rows=ROWS)
+    plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, receipt, holder=job_id)
     plant.abort(job_id, PermanentError("died before it could say so"))
     done = plant.jobs.jobs[job_id]
     assert (done.state, done.progress.rows, done.failure) == (JobState.SUCCEEDED, ROWS, None)

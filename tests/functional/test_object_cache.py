@@ -204,14 +204,14 @@ def test_it_shows_itself(lake: Lake, tmp_path: Path) -> None:
 
 def test_progress_is_reported_by_name(lake: Lake, tmp_path: Path) -> None:
     lake.put("data/a", CONTENT)
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
 
     def progress(name: str, size: int) -> None:
-        told[name] = told.get(name, 0) + size
+        reported[name] = reported.get(name, 0) + size
 
     with ObjectCache(lake.bucket, "data/", tmp_path, endpoint_url=lake.proxy.url, progress=progress) as cache:
         cache.download("a")
-    assert told == {"a": len(CONTENT)}
+    assert reported == {"a": len(CONTENT)}
 
 
 def _fetch_all(cache: ObjectCache) -> tuple[int, int, int]:

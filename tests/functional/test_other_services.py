@@ -113,16 +113,20 @@ def test_run_replaces_an_object_where_conditions_are_unknown(
 @SWIFTS
 def test_swift_is_synchronised_in_both_directions_and_within(lake: Lake, tmp_path: Path, swift: Swift) -> None:
     lake.proxy.schedule = swift
-    there, back = tmp_path / "there", tmp_path / "back"
-    write(there / "large", LARGE)
-    write(there / "small", b"1")
-    write(there / "odd & more/ä+b", b"2")
-    for source, destination in ((there, f"{lake.uri}/a"), (f"{lake.uri}/a", f"{lake.uri}/b"), (f"{lake.uri}/b", back)):
+    original, back = tmp_path / "original", tmp_path / "back"
+    write(original / "large", LARGE)
+    write(original / "small", b"1")
+    write(original / "odd & more/ä+b", b"2")
+    for source, destination in (
+        (original, f"{lake.uri}/a"),
+        (f"{lake.uri}/a", f"{lake.uri}/b"),
+        (f"{lake.uri}/b", back),
+    ):
         assert lake.sync(source, destination, "--delete").exit_code == 0
         assert lake.sync(source, destination, "--delete").stderr == "3 unchanged\n"
-    assert tree(back) == tree(there)
-    (there / "small").unlink()
-    result = lake.sync(there, f"{lake.uri}/a", "--delete")
+    assert tree(back) == tree(original)
+    (original / "small").unlink()
+    result = lake.sync(original, f"{lake.uri}/a", "--delete")
     assert (result.exit_code, result.stderr) == (0, "1 deleted, 2 unchanged\n")
     assert lake.requests.count("DeleteObjects") == 1
 

@@ -45,9 +45,9 @@ class MemoryOwnUploads:
     age: float = OLD_SECONDS
 
     def older_than(self, seconds: float) -> Iterator[Unfinished]:
-        there = list(self.plant.store.uploads.items())
+        uploads = list(self.plant.store.uploads.items())
         if self.age >= seconds:
-            yield from [Unfinished(upload.target, upload_id, self.age) for upload_id, upload in there]
+            yield from [Unfinished(upload.target, upload_id, self.age) for upload_id, upload in uploads]
 
     def end(self, upload: Unfinished) -> None:
         self.plant.store.abort_upload(upload.id)

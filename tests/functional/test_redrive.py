@@ -121,20 +121,20 @@ def table_plant(database: Database, mode: str, wall: Wall) -> Plant:
 @pytest.mark.parametrize("key", ["people.csv", "people.csv.gz"])
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("chunks", [0, long(3), 7])
-@pytest.mark.parametrize("begun", [False, True], ids=["handed over at once", "begun by ingest"])
+@pytest.mark.parametrize("started_by_ingest", [False, True], ids=["handed over at once", "started by ingest"])
 def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
-    database: Database, key: str, mode: str, chunks: int, *, begun: bool
+    database: Database, key: str, mode: str, chunks: int, *, started_by_ingest: bool
 ) -> None:
-    wall = Wall(chunks if not begun else 1000)
+    wall = Wall(chunks if not started_by_ingest else 1000)
     plant = table_plant(database, mode, wall)
     source = plant.upload(key, gzip.compress(csv()) if key.endswith(".gz") else csv())
     deadline = None
-    if begun:
+    if started_by_ingest:
         plant.large_bytes = 1_000_000
         deadline = wall.deadline = ManualDeadline(900)
     first = plant.ingest(source, deadline)
     assert first.state is JobState.EXECUTING
-    assert (wall.passed > 0) == begun
+    assert (wall.passed > 0) == started_by_ingest
     wall.chunks, wall.passed, wall.deadline = chunks, 0, None
     assert not plant.execute(first.job_id)
     failed = plant.jobs.jobs[first.job_id]
@@ -172,7 +172,7 @@ def test_an_append_without_its_span_plan_is_not_planned_again(database: Database
     plant = table_plant(database, "append", wall)
     first = plant.ingest(plant.upload("people.csv", csv()))
     assert not plant.execute(first.job_id)
-    there = ids(database)
+    loaded = ids(database)
     wall.existing = False
     plant.files.files.clear()
     plant.span_bytes = 1024
@@ -181,7 +181,7 @@ def test_an_append_without_its_span_plan_is_not_planned_again(database: Database
     failure = plant.jobs.jobs[first.job_id].failure
     assert failure
     assert failure.error == "IncompleteJobError"
-    assert ids(database) == there
+    assert ids(database) == loaded
 
 
 def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_again(database: Database) -> None:
@@ -190,11 +190,11 @@ def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_ag
     outcome = plant.ingest(plant.upload("people.csv", csv()))
     plant.execute(outcome.job_id)
     redriven(plant.jobs, plant.jobs.jobs[outcome.job_id])
-    told = {"Error": "States.Timeout", "Cause": ""}
+    reported = {"Error": "States.Timeout", "Cause": ""}
     with pytest.raises(LeaseLostError):
         plant.finisher(outcome.job_id, outcome.job_id)
     with pytest.raises(LeaseLostError):
-        plant.aborter(outcome.job_id, outcome.job_id, told)
+        plant.aborter(outcome.job_id, outcome.job_id, reported)
     with pytest.raises(LeaseLostError):
         plant.planner(outcome.job_id, outcome.job_id, ManualDeadline(900.0))
     assert plant.jobs.jobs[outcome.job_id].state is JobState.WAITING

@@ -70,8 +70,8 @@ def test_a_folder_takes_the_name_of_what_is_in_the_file(file: Path, tmp_path: Pa
 
 
 def test_json_is_one_object_with_everything_a_program_needs(file: Path, tmp_path: Path) -> None:
-    told = json.loads(done(run(file, "--to", tmp_path / "out", "--json")).stdout)
-    assert told | {"seconds": 0, "crc32": ""} == {
+    reported = json.loads(done(run(file, "--to", tmp_path / "out", "--json")).stdout)
+    assert reported | {"seconds": 0, "crc32": ""} == {
         "source": str(file),
         "target": str(tmp_path / "out"),
         "codec": "gzip",
@@ -297,9 +297,9 @@ def test_passwords_and_signatures_are_not_printed(web: tuple[str, type[Web]], tm
     result = run(f"{url}/missing?signature=hush", "--to", tmp_path / "out")
     refused(result, f"{web[0]}/missing: Not Found", "Check the address")
     refused(run(f"{url}/secret?signature=hush", "--to", tmp_path / "out"), "access denied")
-    told = done(run(f"{url}/a.gz?signature=hush", "--to", f"{lake.uri}/a", "--endpoint-url", lake.proxy.url))
+    reported = done(run(f"{url}/a.gz?signature=hush", "--to", f"{lake.uri}/a", "--endpoint-url", lake.proxy.url))
     metadata = lake.client.head_object(Bucket=lake.bucket, Key="a")["Metadata"]
-    assert "hush" not in result.stderr + told.stdout + str(metadata)
+    assert "hush" not in result.stderr + reported.stdout + str(metadata)
 
 
 @pytest.mark.parametrize(
@@ -387,8 +387,8 @@ def test_rejects_go_to_the_given_file(tmp_path: Path, database: Database) -> Non
     path, rejects = tmp_path / "bad.csv", tmp_path / "elsewhere.jsonl"
     path.write_text("id\n1\n2,3\n")
     options = ("--create", "--max-rejects", "50%", "--rejects", rejects, "--json")
-    told = json.loads(done(load(database, path, "--to", "postgresql:bad", *options)).stdout)
-    assert (told["rows"], told["rejects"], told["rejects_file"]) == (1, 1, str(rejects))
+    reported = json.loads(done(load(database, path, "--to", "postgresql:bad", *options)).stdout)
+    assert (reported["rows"], reported["rejects"], reported["rejects_file"]) == (1, 1, str(rejects))
     assert "2,3" in rejects.read_text()
 
 
@@ -568,10 +568,10 @@ def test_json_and_the_data_cannot_both_go_to_standard_output(file: Path) -> None
     assert run(file, "--to", "-", "--json").exit_code == 2
 
 
-@pytest.mark.parametrize("place", ["source", "destination"])
-def test_an_arn_is_refused_with_what_to_give_instead(file: Path, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("argument", ["source", "destination"])
+def test_an_arn_is_refused_with_what_to_give_instead(file: Path, tmp_path: Path, argument: str) -> None:
     arn = "s3://arn:aws:s3:us-east-1:000000000000:accesspoint/mine/a.csv.gz"
-    result = run(arn, "--to", tmp_path / "a") if place == "source" else run(file, "--to", arn)
+    result = run(arn, "--to", tmp_path / "a") if argument == "source" else run(file, "--to", arn)
     refused(result, f"{arn}: an ARN cannot be used as a bucket name", "the access point's alias")
 
 

@@ -59,13 +59,13 @@ def test_every_row_is_loaded_once_and_every_reject_is_listed_once(file: Path, da
         out, _ = running.communicate()
         kills += not out
     done = subprocess.run(command(database, file), capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
+    reported = json.loads(done.stdout)
     assert kills
-    assert 0 < told["rows_before"] <= told["rows"]
+    assert 0 < reported["rows_before"] <= reported["rows"]
     good = [n for n in range(ROWS) if n % REFUSED != 3 and n % REJECTED != 5]
     assert database.execute("SELECT count(*), count(DISTINCT id), sum(n) FROM orders") == [
         (len(good), len(good), sum(good))
     ]
     listed = [json.loads(line)["row"] for line in Path(f"{file}.rejects.jsonl").read_text().splitlines()]
     assert sorted(listed) == sorted(n + 1 for n in range(ROWS) if n % REFUSED == 3 or n % REJECTED == 5)
-    assert (told["rows"], told["rejects"]) == (len(good), ROWS - len(good))
+    assert (reported["rows"], reported["rejects"]) == (len(good), ROWS - len(good))

@@ -199,7 +199,7 @@ def test_a_prefix_is_copied_within_s3_with_its_etags(lake: Lake, folder: Path) -
         f"copy: {lake.uri}/from/large to {lake.uri}/to/large",
     ]
     for name in ("a", "large"):
-        one, other = (lake.client.head_object(Bucket=lake.bucket, Key=f"{place}/{name}") for place in ("from", "to"))
+        one, other = (lake.client.head_object(Bucket=lake.bucket, Key=f"{prefix}/{name}") for prefix in ("from", "to"))
         assert (one["ETag"], one["Metadata"], one["ContentType"]) == (
             other["ETag"],
             other["Metadata"],

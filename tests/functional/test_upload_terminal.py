@@ -109,8 +109,8 @@ def test_ctrl_c_while_a_pipe_is_read_leaves_nothing_behind(endpoint: str, tmp_pa
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-        told = process.stderr.read().decode()
-    assert told.endswith(f"{PIPE_INTERRUPTED}\n")
+        reported = process.stderr.read().decode()
+    assert reported.endswith(f"{PIPE_INTERRUPTED}\n")
     left = subprocess.run([COMMAND, "uploads", "s3://lake/piped"], env=env, capture_output=True, text=True, check=True)
     assert left.stdout == "No unfinished uploads.\n"
 
