@@ -245,7 +245,7 @@ def test_a_function_that_takes_too_long_is_ended(account: Account, probing: str)
     assert "Contents" not in account.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="allowed/late")
 
 
-def test_what_a_function_prints_is_in_its_log_group(account: Account, probing: str) -> None:
+def test_the_output_of_a_function_is_in_its_log_group(account: Account, probing: str) -> None:
     invoke(account, probing, bucket=BUCKET, key="allowed/x")
     events = account.client("logs").filter_log_events(logGroupName="/aws/lambda/probing")["events"]
     assert '{"printed": "to stdout"}' in {event["message"].strip() for event in events}

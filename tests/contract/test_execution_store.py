@@ -220,7 +220,7 @@ def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None
     assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
 
 
-def test_what_workers_do_is_a_sign_of_life_of_the_job(stores: Stores, clock: Clock) -> None:
+def test_progress_and_receipts_of_workers_are_heartbeats_of_the_job(stores: Stores, clock: Clock) -> None:
     stores.begin()
     stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20)
     clock.now += 7

@@ -375,7 +375,7 @@ def test_the_record_has_the_source_of_the_event(store: JobStore) -> None:
     assert status(store, replace(JOB, source=source)).upload == source
 
 
-def test_a_failed_job_begins_again_where_nothing_has_been_done(store: JobStore, clock: Clock) -> None:
+def test_a_failed_job_is_reopened_without_progress(store: JobStore, clock: Clock) -> None:
     claim = claimed(store)
     store.heartbeat(claim, Progress(250, 900, 3, 1), lease=60)
     store.close(claim, JobState.FAILED, failure=FAILURE)
@@ -506,7 +506,7 @@ def test_a_record_says_who_holds_the_job_how_long_and_in_how_much_memory(store: 
     assert status(store).deadline_at == clock.now + 850
 
 
-def test_a_job_that_begins_again_has_as_many_attempts_again(store: JobStore) -> None:
+def test_a_reopened_job_has_its_full_number_of_attempts(store: JobStore) -> None:
     store.release(claimed(store), FAILURE)
     failed(store)
     assert reopen(store)

@@ -169,7 +169,7 @@ def test_other_bytes_than_were_delivered_keep_the_object_from_appearing(
     assert objects.store.head(target.bucket, target.key) is None
 
 
-def test_to_complete_again_answers_what_stands(parts: PartStore, target: Target, upload: str) -> None:
+def test_completing_again_returns_the_existing_object(parts: PartStore, target: Target, upload: str) -> None:
     write_all(parts, target, upload)
     assert complete(parts, target, upload) == complete(parts, target, upload)
 

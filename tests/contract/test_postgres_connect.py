@@ -120,7 +120,7 @@ def test_what_libpq_says_over_several_lines_is_one() -> None:
 
 
 @pytest.mark.parametrize("dsn", ["postgresql://[", "host", "nonsense=1"])
-def test_a_dsn_that_is_none_is_an_error(dsn: str) -> None:
+def test_an_invalid_dsn_is_an_error(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="the DSN is malformed"):
         by_dsn(dsn)
 

@@ -504,7 +504,7 @@ def test_a_default_partition_takes_every_row(database: Database, folder: Path, g
 
 
 @pytest.mark.parametrize("given", [(), UPSERT, ("--mode", "replace"), ("--atomic",), (*UPSERT, "--atomic")])
-def test_a_load_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(
+def test_a_load_that_fails_before_a_row_is_committed_drops_the_table_that_it_created(
     database: Database, folder: Path, given: tuple[str, ...]
 ) -> None:
     path = write(folder, "id,name\n1,Ann\n2\n")

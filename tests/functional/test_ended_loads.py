@@ -224,7 +224,7 @@ def test_spans_that_are_all_in_are_a_success_where_nothing_is_left_to_be_shown(d
 
 
 @pytest.mark.parametrize("mode", ["replace", "atomic append"])
-def test_spans_that_are_all_staged_are_none(database: Database, mode: str) -> None:
+def test_staged_spans_are_not_a_complete_load(database: Database, mode: str) -> None:
     plant, job_id, _ = all_in(database, mode)
     plant.abort(job_id, PermanentError("no space is left"))
     assert plant.jobs.jobs[job_id].state is JobState.FAILED

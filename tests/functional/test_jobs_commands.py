@@ -130,7 +130,7 @@ def test_a_job_is_named_by_id_prefix_or_source(deployed: DeployedJobs, name: str
     assert answer("status", named)["job"] == job.id
 
 
-def test_a_job_that_there_is_none_of_is_one_line_and_a_hint(deployed: DeployedJobs) -> None:
+def test_a_missing_job_is_reported_with_one_line_and_a_hint(deployed: DeployedJobs) -> None:
     result = run("status", "f" * 32)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"Error: job {'f' * 32} does not exist\nList the jobs with `penstock jobs`.\n"
@@ -348,7 +348,7 @@ def test_region_and_profile_are_the_aws_commands(command: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_endpoint_that_is_none_is_refused(command: tuple[str, ...]) -> None:
+def test_an_invalid_endpoint_is_refused(command: tuple[str, ...]) -> None:
     result = run(*command, "--endpoint-url", "nowhere")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "--endpoint-url" in result.stderr

@@ -103,7 +103,7 @@ def abort(plant: Plant, job_id: str, error: PenstockError | None = None) -> None
 
 
 @pytest.mark.parametrize("make", [in_blocks, in_members], ids=["one member", "members"])
-def test_gzip_is_indexed_cut_and_put_together_again(plant: Plant, make: Callable[[bytes], bytes]) -> None:
+def test_gzip_is_indexed_cut_and_joined(plant: Plant, make: Callable[[bytes], bytes]) -> None:
     data = make(TEXT)
     status = plant.run(plant.upload("data.csv.gz", data))
     check_success(plant, status)
@@ -438,7 +438,7 @@ def test_they_are_if_the_upload_was_aborted_from_outside(plant: Plant) -> None:
     check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
-def test_they_are_where_it_was_ended_while_spans_are_at_work(plant: Plant) -> None:
+def test_they_are_if_it_was_aborted_while_spans_are_delivered(plant: Plant) -> None:
     """The sweep of an attempt of another job for the same key (ADR 6)."""
 
     def end_upload(step: str) -> None:

@@ -58,7 +58,7 @@ def test_the_committed_records_are_named_as_ranges(database: Database, mode: str
     assert rows(database) == committed
 
 
-def test_where_nothing_is_in_that_is_said(database: Database) -> None:
+def test_the_error_says_if_no_row_is_committed(database: Database) -> None:
     plant, job_id, _ = planned(database)
     assert reported(plant, job_id) == "broken; nothing of it is in people"
 
@@ -76,7 +76,7 @@ def test_a_job_ends_also_if_its_table_was_dropped(database: Database) -> None:
     assert reported(plant, job_id).startswith("broken; the rows of it in people are unknown: ")
 
 
-def test_a_job_that_was_stopped_can_be_begun_again(database: Database) -> None:
+def test_a_stopped_job_can_be_redriven(database: Database) -> None:
     plant, job_id, _ = planned(database)
     plant.aborter(job_id, job_id, {"Error": "ABORTED", "Cause": "the execution ended as ABORTED"})
     failure = plant.jobs.jobs[job_id].failure
@@ -97,7 +97,9 @@ def test_a_job_whose_step_was_killed_each_time_says_so_in_words(database: Databa
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace", "atomic append"])
-def test_a_job_that_fails_before_a_row_is_in_leaves_no_table_of_its_own(database: Database, mode: str) -> None:
+def test_a_job_that_fails_before_a_row_is_committed_drops_the_table_that_it_created(
+    database: Database, mode: str
+) -> None:
     plant, job_id, _ = planned(database, mode)
     assert "people" in database.tables()
     reported(plant, job_id)

@@ -147,7 +147,7 @@ def test_nothing_to_do_is_nothing_done(site: Site) -> None:
     assert not any(site.run().values())
 
 
-def test_a_killed_invocation_is_begun_again_after_its_lease_not_after_the_visibility_timeout(site: Site) -> None:
+def test_a_killed_invocation_is_retried_after_its_lease_not_after_the_visibility_timeout(site: Site) -> None:
     source = site.upload()
     site.killed(source)
     site.pass_time(59)
@@ -207,7 +207,7 @@ def test_attempts_that_are_exhausted_wait_for_the_last_invocation_to_be_over(sit
     assert site.status(source).state is JobState.FAILED
 
 
-def test_a_job_whose_message_is_lost_is_begun_again(site: Site) -> None:
+def test_a_job_whose_message_is_lost_is_restarted(site: Site) -> None:
     source = site.upload()
     claim = site.killed(source)
     site.plant.jobs.release(claim, Failure("ServiceUnavailableError", "SlowDown", ""))
@@ -304,7 +304,7 @@ def handed_over(site: Site, source: Source) -> str:
     return outcome.job_id
 
 
-def test_a_hand_over_that_never_began_is_begun_again(site: Site) -> None:
+def test_a_handover_that_never_started_is_retried(site: Site) -> None:
     source = site.upload()
     job_id = handed_over(site, source)
     del site.plant.machine.started[job_id]
@@ -422,7 +422,7 @@ def test_an_upload_orphaned_before_it_was_noted_is_ended_within_the_hour(site: S
     assert site.plant.store.uploads == {}
 
 
-def test_an_upload_of_a_job_at_work_stays_and_one_of_a_deleted_record_goes(site: Site) -> None:
+def test_an_upload_of_a_running_job_stays_and_one_of_a_deleted_record_is_aborted(site: Site) -> None:
     source = site.plant.upload("data.csv", TEXT)
     job_id = handed_over(site, source)
     site.plant.planner(job_id, job_id, ManualDeadline(900.0))
@@ -565,7 +565,7 @@ class TestAJobThatYields:
             site.run()
         assert (site.status(versions[0]).state, site.queue.events) == (JobState.WAITING, [])
 
-    def test_begins_again_and_is_published_once_the_newer_one_has_failed(
+    def test_is_retried_and_published_after_the_newer_one_has_failed(
         self, site: Site, versions: tuple[Source, Source]
     ) -> None:
         assert isinstance(site.newer, Claim)

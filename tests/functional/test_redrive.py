@@ -122,7 +122,7 @@ def table_plant(database: Database, mode: str, wall: Wall) -> Plant:
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("chunks", [0, long(3), 7])
 @pytest.mark.parametrize("started_by_ingest", [False, True], ids=["handed over at once", "started by ingest"])
-def test_a_load_by_many_workers_is_in_exactly_once_over_a_redrive(
+def test_many_workers_load_every_row_exactly_once_despite_a_redrive(
     database: Database, key: str, mode: str, chunks: int, *, started_by_ingest: bool
 ) -> None:
     wall = Wall(chunks if not started_by_ingest else 1000)
@@ -184,7 +184,7 @@ def test_an_append_without_its_span_plan_is_not_planned_again(database: Database
     assert ids(database) == loaded
 
 
-def test_the_execution_that_failed_can_do_nothing_more_once_its_job_has_begun_again(database: Database) -> None:
+def test_a_failed_execution_can_do_nothing_after_its_job_is_redriven(database: Database) -> None:
     wall = Wall(3)
     plant = table_plant(database, "append", wall)
     outcome = plant.ingest(plant.upload("people.csv", csv()))

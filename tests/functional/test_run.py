@@ -339,7 +339,7 @@ def test_a_file_is_loaded_with_types_inferred_from_it(file: Path, database: Data
     assert database.execute("SELECT id, name, born::text FROM orders WHERE id = 7") == [(7, "name, 7", "1917-08-11")]
 
 
-def test_a_file_that_is_in_already_is_not_loaded_twice_unless_again(file: Path, database: Database) -> None:
+def test_a_loaded_file_is_not_loaded_twice_without_again(file: Path, database: Database) -> None:
     done(load(database, file, "--to", "postgresql:orders", "--create"))
     result = done(load(database, file, "--to", "postgresql:orders"))
     assert (
@@ -392,7 +392,7 @@ def test_rejects_go_to_the_given_file(tmp_path: Path, database: Database) -> Non
     assert "2,3" in rejects.read_text()
 
 
-def test_standard_input_is_loaded_though_its_columns_are_inferred(database: Database) -> None:
+def test_standard_input_is_loaded_although_its_columns_are_inferred(database: Database) -> None:
     command = [COMMAND, "run", "-", "--to", "postgresql:orders", "--create", "--format", "csv", "--dsn", database.dsn]
     subprocess.run(command, input=TEXT, check=True, capture_output=True)
     assert count(database) == ROWS

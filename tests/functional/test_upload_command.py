@@ -366,7 +366,7 @@ def test_no_such_profile_says_how_to_list_them(proxy: FaultyS3, small: Path) -> 
     refused(upload(small, "s3://lake/x", "--profile", "nobody"), "nobody", "aws configure list-profiles")
 
 
-def test_an_endpoint_that_is_none_names_the_option(proxy: FaultyS3, small: Path) -> None:
+def test_the_error_of_an_invalid_endpoint_names_the_option(proxy: FaultyS3, small: Path) -> None:
     refused(upload(small, "s3://lake/x", "--endpoint-url", "nonsense"), "nonsense", "--endpoint-url")
 
 
@@ -579,6 +579,6 @@ def test_an_aborted_upload_starts_from_the_beginning(proxy: FaultyS3, unfinished
     assert stored(server, unfinished) == BIG
 
 
-def test_an_age_that_is_none_is_wrong_usage(proxy: FaultyS3) -> None:
+def test_an_invalid_age_is_a_usage_error(proxy: FaultyS3) -> None:
     assert run("abort", "s3://lake/x", "--older-than", "old").exit_code == 2
     assert run("abort", "s3://lake/x", "--older-than", "7d", "--upload-id", "x").exit_code == 2
