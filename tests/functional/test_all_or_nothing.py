@@ -59,7 +59,7 @@ def test_a_file_of_one_chunk_is_loaded_completely_or_not_at_all(database: Databa
     path = write(folder, "id,name\n1,Ann\nx,Bob\n3,Cid\n")
     said = failed(load(database, path, "t"))
     assert "nothing of it is in t" in said
-    assert "run it again" in said
+    assert "run the command again" in said
     assert database.execute("SELECT * FROM t") == []
     done(load(database, write(folder, "id,name\n1,Ann\n2,Bob\n3,Cid\n"), "t"))
     assert database.execute("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
