@@ -43,9 +43,9 @@ def abort(
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     if upload_id and older_than is not None:
-        raise click.UsageError("--upload-id names one upload, --older-than many: give one of them.")
+        raise click.UsageError("--upload-id and --older-than exclude each other: give only one of them.")
     if not target.key and older_than is None:
-        raise click.UsageError("To end every upload of a bucket, say so: --older-than 0s")
+        raise click.UsageError("To abort every upload of a bucket, add --older-than 0s.")
     transfers = click.get_current_context().with_resource(
         closing(
             Transfers(
@@ -60,22 +60,22 @@ def abort(
     if older_than is None:
         chosen = [transfers.find(target, upload_id)]
     else:
-        chosen = [one for one in transfers.unfinished(target) if one.age >= older_than]
+        chosen = [known for known in transfers.unfinished(target) if known.age >= older_than]
     ended = []
-    for one in chosen:
-        if not dry_run and not _end(transfers, one, skip_busy=older_than is not None):
+    for known in chosen:
+        if not dry_run and not _end(transfers, known, skip_busy=older_than is not None):
             continue
-        ended.append(one)
+        ended.append(known)
         if not output.quiet and not output.as_json:
-            echo(f"{'(dryrun) ' if dry_run else ''}abort: {one.target.uri} {one.id} ({human_age(one.age)} old)")
+            echo(f"{'(dryrun) ' if dry_run else ''}abort: {known.target.uri} {known.id} ({human_age(known.age)} old)")
     if output.as_json:
-        echo_json({"dry_run": dry_run, "aborted": [as_json(one) for one in ended]})
+        echo_json({"dry_run": dry_run, "aborted": [as_json(known) for known in ended]})
     elif not ended and not output.quiet:
         echo("No unfinished uploads.")
 
 
 def _end(transfers: Transfers, known: Known, *, skip_busy: bool) -> bool:
-    """Abort one; False if this machine is at it right now and it may be skipped."""
+    """Abort an upload; False if it is skipped because a local process works on it."""
     try:
         transfers.abort(known)
     except UploadInProgressError as error:

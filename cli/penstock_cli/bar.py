@@ -1,4 +1,4 @@
-"""The bar that `progress` shows on a terminal."""
+"""The progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.text import Text
 
 from penstock_cli.progress import Pace
 
-# Narrower terminals lose the amount, then the description too.
+# Narrower terminals omit the amount, then also the description.
 WIDE = 72
 NARROW = 44
 
 
 class Bar(RichProgress):
-    """Chooses its columns by the width that the terminal has at the moment; vanishes at the end."""
+    """Chooses its columns by the current width of the terminal; it is removed at the end."""
 
     def __init__(self, pace: Pace) -> None:
         self._terminal = Console(stderr=True)
@@ -36,7 +36,7 @@ class Bar(RichProgress):
 
 
 class _Name(ProgressColumn):
-    """At most a third of the line, cut in the middle: names often differ at their ends."""
+    """The name in at most a third of the line. It is cut in the middle, as names often differ at their ends."""
 
     def __init__(self, terminal: Console) -> None:
         super().__init__(_one_line())
@@ -70,7 +70,7 @@ class _Speed(ProgressColumn):
         super().__init__(_one_line())
         self._pace = pace
 
-    def render(self, task: Task) -> Text:  # noqa: ARG002  # the base class calls it so
+    def render(self, task: Task) -> Text:  # noqa: ARG002  # the base class passes it
         speed = self._pace.speed()
         return Text(f"{filesize.decimal(int(speed))}/s" if speed else "")
 
@@ -89,7 +89,7 @@ def _one_line() -> Column:
 
 
 def time_left(size: float | None, speed: float) -> str:
-    """``0:07``, ``1:00:00``; ``-:--`` where it cannot be known."""
+    """Return ``0:07`` or ``1:00:00``; ``-:--`` if it is not known."""
     if size is None or not speed:
         return "-:--"
     minutes, seconds = divmod(int(size / speed), 60)

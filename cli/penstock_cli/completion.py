@@ -1,4 +1,4 @@
-"""What the shell completes: names of files, codecs and ids of jobs."""
+"""Shell completion of files, codecs and ids of jobs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
     from penstock_cli.stacks import StackOptions
 
-# Seconds: who has pressed Tab means a job of today.
+# Seconds: completion lists the jobs of the last day.
 RECENT = 86_400.0
 MOST = 50
 
 
 def complete_file(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """A name of a file, by the shell; of a URI nothing."""
+    """Let the shell complete the name of a file. A URI is not completed."""
     return [] if "://" in incomplete else [CompletionItem(incomplete, type="file")]
 
 
 def complete_codec(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Of those that `run` can be told to use."""
-    from penstock.codecs import CODECS  # noqa: PLC0415  # only who presses Tab
+    """Complete the names of codecs."""
+    from penstock.codecs import CODECS  # noqa: PLC0415  # imported only to complete
 
     names = sorted({"auto", "identity", *CODECS})
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def complete_job(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """An id of a job that is unfinished or has ended within a day; none where the stack cannot be asked."""
+    """Complete ids of jobs that are unfinished or ended within a day; none if the stack cannot be reached."""
     from penstock.errors import PenstockError  # noqa: PLC0415  # as above
 
     try:
@@ -42,7 +42,7 @@ def complete_job(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 
 def _stack(ctx: click.Context) -> StackOptions:
-    """By the options before the cursor, of which those that were not given are None or their defaults."""
+    """Return the stack by the options before the cursor. Missing options are None or have their defaults."""
     from penstock_cli.options import AwsOptions  # noqa: PLC0415  # as above
     from penstock_cli.stacks import DEFAULT_STACK, StackOptions  # noqa: PLC0415
 

@@ -139,9 +139,9 @@ def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, s
 
 def _spans(found: Explanation, expected: Forecast) -> str:
     if not expected.spans:
-        return "it cannot be cut: carried whole"
+        return "the source cannot be split: one worker processes all of it"
     how = (
-        "one after the other, for the last row of a key to win"
+        "one after another, so that the last row of a key wins"
         if expected.ordered
         else f"{found.environment.workers} at once"
     )
@@ -149,7 +149,7 @@ def _spans(found: Explanation, expected: Forecast) -> str:
 
 
 def _dollars(each: float) -> str:
-    """Of what costs less than a cent, a thousand."""
+    """Format a price; below one cent, that of a thousand jobs."""
     return f"{each:,.2f} dollars" if each >= CENT else f"{each * 1000:,.2f} dollars for a thousand like it"
 
 
@@ -173,7 +173,7 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "pattern": found.match.pattern if found.match else None,
         "not_by": [route.name for route in found.match.before]
         if found.match
-        else [one.name for one in found.routes.routes],
+        else [route.name for route in found.routes.routes],
         "target": found.target.uri if found.target else None,
         "codec": found.preview.codec or None,
         "format": plan.parse.format if plan else None,

@@ -1,4 +1,4 @@
-"""Ctrl-C, pressed once or again and again."""
+"""Handle Ctrl-C, pressed once or repeatedly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """The first Ctrl-C raises KeyboardInterrupt in this block; what it leaves to do is not interrupted by a second."""
+    """The first Ctrl-C raises KeyboardInterrupt in this block. Later ones are ignored, so that the cleanup ends."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -20,6 +20,6 @@ def interrupted_once() -> Iterator[None]:
     try:
         yield
     finally:
-        # After an interrupt the process is about to end, and goes on ignoring.
+        # After an interrupt the process ends soon, and continues to ignore Ctrl-C.
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, previous)

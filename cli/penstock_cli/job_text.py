@@ -1,4 +1,4 @@
-"""How a job is told, to people and to programs."""
+"""Format jobs as text and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNKNOWN = "-"
 
 
 def as_json(status: JobStatus) -> dict[str, object]:
-    """One job, for a program. Times are Unix seconds, rates per second."""
+    """Return a job as JSON. Times are Unix seconds; rates are per second."""
     upload = status.upload
     return {
         "job": status.job_id,
@@ -62,13 +62,13 @@ def as_json(status: JobStatus) -> dict[str, object]:
 
 
 def percent(status: JobStatus, digits: int = 2) -> str:
-    """Never rounded up: 100% is the end."""
+    """Format the percentage. It is never rounded up, so 100% means the end."""
     scale = 10**digits
     return f"{math.floor(status.percent * scale) / scale:.{digits}f}%"
 
 
 def delivered(status: JobStatus) -> str:
-    """Rows of a table load, else decoded bytes."""
+    """Format the rows of a table load, or the decoded bytes."""
     progress = status.progress
     if progress.rows or progress.rejects:
         return counted(progress.rows, "row")
@@ -76,26 +76,26 @@ def delivered(status: JobStatus) -> str:
 
 
 def rate(status: JobStatus) -> str:
-    """Decoded bytes per second since the job began."""
+    """Format the decoded bytes per second since the start of the job."""
     return f"{human_size(int(status.throughput))}/s" if status.throughput else ""
 
 
 def has_crc32(status: JobStatus) -> bool:
-    """Whether the decoded bytes' checksum is known: table loads keep it where the encoding declares one."""
+    """Whether the checksum of the decoded bytes is known. For table loads it is, if the encoding declares one."""
     return bool(status.crc32.strip("0"))
 
 
 def attempts(status: JobStatus) -> str:
-    """``3, redriven once``."""
+    """Format the attempts: ``3, redriven once``."""
     times = "once" if status.redrives == 1 else f"{status.redrives:,} times"
     return f"{status.attempts:,}" + (f", redriven {times}" if status.redrives else "")
 
 
 def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``7 s``, ``2:05``, ``1:00:00``; a dash where it cannot be known."""
+    """Format a duration: ``0.42 s``, ``7 s``, ``2:05``, ``1:00:00``; a dash if it is not known."""
     if seconds is None:
         return _UNKNOWN
-    if seconds < 10:  # noqa: PLR2004  # one digit alone says little
+    if seconds < 10:  # noqa: PLR2004  # a single digit is too coarse
         return f"{seconds:.2f} s"
     if seconds < 60:  # noqa: PLR2004  # a minute
         return f"{int(seconds)} s"
@@ -105,10 +105,10 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: float) -> str:
-    """A Unix time in UTC; a dash for none."""
+    """Format a Unix time in UTC; a dash for 0."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else _UNKNOWN
 
 
 def one_line(text: str) -> str:
-    """Text that somebody else chose, harmless in a terminal: what cannot be printed is shown escaped."""
+    """Escape characters of foreign text that cannot be printed, so that it is harmless in a terminal."""
     return safe(text)

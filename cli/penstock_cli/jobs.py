@@ -12,7 +12,7 @@ from penstock_cli.output import Safe, echo, echo_json, styled
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
-# Of a job's id in a table: as much as tells a million jobs apart.
+# The characters of a job's id in a table: enough to distinguish a million jobs.
 SHORT_ID = 12
 
 

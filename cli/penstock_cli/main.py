@@ -19,11 +19,11 @@ from penstock_local.errors import LocalStackError
 
 INTERRUPTED = 130
 
-# New containers between two looks for garbage; by default it is 700.
-GARBAGE = 50_000
+# New containers between two garbage collections. Python's default is 700.
+GC_THRESHOLD = 50_000
 
-# Each is the function of that name in penstock_cli.NAME, imported when it is called: no command waits for another's
-# libraries.
+# Each is the function of that name in penstock_cli.NAME. It is imported when it is called, so that no command loads
+# another one's libraries.
 COMMANDS = (
     "abort",
     "explain",
@@ -43,7 +43,7 @@ COMMANDS = (
 
 
 class Commands(click.Group):
-    """Ends with one line and a hint where Penstock knows what is wrong, and quietly on Ctrl-C."""
+    """Prints known errors as one line and a hint, and ends quietly on Ctrl-C."""
 
     def __init__(self, *args: Any, named: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,30 +61,30 @@ class Commands(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        with _harmless():
+        with _escaped_errors():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            with _harmless():
+            with _escaped_errors():
                 return super().invoke(ctx)
         except PenstockError as error:
             if ctx.params["debug"]:
                 raise
-            raise click.ClickException("\n".join(map(safe, _told(error)))) from error
+            raise click.ClickException("\n".join(map(safe, _lines(error)))) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
 
 
-def _told(error: PenstockError) -> list[str]:
-    # The local stack's errors end with what the tools below it have printed.
+def _lines(error: PenstockError) -> list[str]:
+    # Errors of the local stack end with the output of its tools.
     text = str(error).splitlines() if isinstance(error, LocalStackError) else [str(error)]
     return [line for line in (*text, *getattr(error, "__notes__", []), error.hint) if line]
 
 
 @contextmanager
-def _harmless() -> Iterator[None]:
-    """What click itself says of wrong usage repeats what was typed, or what a shell has made of a file's name."""
+def _escaped_errors() -> Iterator[None]:
+    """Escape click's own messages: they quote arguments, which may be names of files."""
     try:
         yield
     except click.ClickException as error:
@@ -97,16 +97,16 @@ def _harmless() -> Iterator[None]:
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
 def main(debug: bool) -> None:  # noqa: ARG001  # Commands reads it from the context
     """Stream S3 objects of any size into a bucket or a table, inside Lambda's limits."""
-    # Else the interpreter looks through all there is for garbage before it ends: a fifth of a short command's time.
-    # Nor need it be looked through time and again while modules and models are loaded: 20 ms of CPU a command.
-    gc.set_threshold(GARBAGE)
+    # Without the freeze, the interpreter scans all objects before it ends: a fifth of the time of a short command.
+    # Without the threshold, it scans them repeatedly while it loads modules and models: 20 ms of CPU a command.
+    gc.set_threshold(GC_THRESHOLD)
     atexit.register(gc.freeze)
     sys.excepthook = print_exception
-    _tell_progress()
+    _log_to_stderr()
 
 
-def _tell_progress() -> None:
-    """What takes a while is told on stderr, so that stdout holds the answer and nothing else."""
+def _log_to_stderr() -> None:
+    """Log progress to stderr, so that stdout holds only the result."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SafeFormatter("%(message)s"))
     if logging.lastResort:

@@ -1,4 +1,4 @@
-"""Options that several commands share, named and meant as in the aws command."""
+"""Options of several commands, with the names and meanings of the aws command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class AwsOptions:
-    """Which account, region and endpoint. What is empty is found by boto3's own rules."""
+    """Account, region and endpoint. Empty values follow boto3's own rules."""
 
     profile: str = ""
     region: str = ""
@@ -23,14 +23,14 @@ class AwsOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What is told: ``quiet`` only errors; ``as_json`` one JSON object on stdout instead of text."""
+    """What is printed: ``quiet``: only errors; ``as_json``: one JSON object on stdout instead of text."""
 
     quiet: bool = False
     as_json: bool = False
 
 
 def aws_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add --profile, --region and --endpoint-url; the command gets them as ``aws: AwsOptions``."""
+    """Add --profile, --region and --endpoint-url; the command receives them as ``aws: AwsOptions``."""
 
     @click.option("--profile", default="", metavar="NAME", help="Profile in the AWS configuration.")
     @click.option("--region", default="", metavar="REGION", help="AWS region.")
@@ -49,7 +49,7 @@ def aws_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def output_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add --quiet and --json; the command gets them as ``output: OutputOptions``."""
+    """Add --quiet and --json; the command receives them as ``output: OutputOptions``."""
 
     @click.option("--quiet", is_flag=True, help="Print errors only.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

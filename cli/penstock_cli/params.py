@@ -1,4 +1,4 @@
-"""Kinds of argument: S3 URIs, sizes and ages."""
+"""Types of arguments: S3 URIs, sizes and ages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class S3Uri(click.ParamType):
-    """``s3://bucket/key``; the key may be empty."""
+    """An ``s3://bucket/key`` URI; the key may be empty."""
 
     name = "s3://bucket/key"
 
@@ -32,7 +32,7 @@ class S3Uri(click.ParamType):
 
 
 class Size(click.ParamType):
-    """Bytes, or ``64MiB``. As in the aws command, ``MB`` is the same as ``MiB``."""
+    """A number of bytes, or ``64MiB``. As in the aws command, ``MB`` is the same as ``MiB``."""
 
     name = "size"
 
@@ -47,7 +47,7 @@ class Size(click.ParamType):
 
 
 class Age(click.ParamType):
-    """``90s``, ``30m``, ``12h``, ``7d`` or ``2w``, in seconds."""
+    """An age such as ``90s``, ``30m``, ``12h``, ``7d`` or ``2w``, converted to seconds."""
 
     name = "age"
 
@@ -66,7 +66,7 @@ AGE = Age()
 
 
 def human_size(size: int) -> str:
-    """In decimal units, as disks and networks are sold."""
+    """Format a size in decimal units, as for disks and networks."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:  # noqa: PLR2004  # the step between units
@@ -76,7 +76,7 @@ def human_size(size: int) -> str:
 
 
 def human_age(seconds: float) -> str:
-    """In the largest unit of which there is at least one."""
+    """Format an age in the largest unit that it reaches."""
     for unit in ("w", "d", "h", "m"):
         if seconds >= _SECONDS[unit]:
             return f"{int(seconds // _SECONDS[unit])}{unit}"

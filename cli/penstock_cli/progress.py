@@ -1,4 +1,4 @@
-"""How far a transfer is: a bar with speed and time left on a terminal, nothing in a pipe."""
+"""The progress of a transfer: a bar with speed and time left on a terminal, nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock_cli.output import echo, safe
 if TYPE_CHECKING:
     from penstock_cli.bar import Bar
 
-# Speed is that of the last so many seconds: long enough to be steady, short enough to follow the network.
+# Seconds over which the speed is measured: long enough to be steady, short enough to follow the network.
 WINDOW = 15.0
 
 
@@ -29,12 +29,12 @@ class Pace:
         self._moved: deque[tuple[float, int]] = deque()
 
     def add(self, size: int) -> None:
-        """So many bytes were moved just now."""
+        """Count bytes that were transferred now."""
         with self._lock:
             self._moved.append((self._clock(), size))
 
     def speed(self) -> float:
-        """0 before anything has moved."""
+        """Return bytes per second; 0 before the first transfer."""
         with self._lock:
             now = self._clock()
             while self._moved and self._moved[0][0] < now - WINDOW:
@@ -44,9 +44,9 @@ class Pace:
 
 
 class Progress:
-    """A context manager that shows a bar on stderr while it is a terminal and ``quiet`` is not asked for.
+    """A context manager that shows a bar on stderr if it is a terminal, unless ``quiet`` is set.
 
-    ``total`` and ``description`` may be changed at any time; a ``total`` of None is not known. Threads may share it.
+    ``total`` and ``description`` may change at any time; a ``total`` of None means unknown. Threads may share it.
     """
 
     def __init__(self, description: str = "", total: int | None = None, *, quiet: bool = False) -> None:
@@ -56,7 +56,7 @@ class Progress:
         self._pace = Pace()
         self.done = 0
         self._lock = Lock()
-        # What stderr is now: tests and shells replace it.
+        # The current stderr: tests and shells replace it.
         self._bar = _bar(self._pace) if not quiet and sys.stderr.isatty() else None
         self._task = self._bar.add_task(self._description, total=total) if self._bar else None
 
@@ -73,7 +73,7 @@ class Progress:
 
     @property
     def total(self) -> int | None:
-        """Bytes to move in all."""
+        """The total number of bytes."""
         return self._total
 
     @total.setter
@@ -83,7 +83,7 @@ class Progress:
 
     @property
     def description(self) -> str:
-        """What is being moved."""
+        """The name of what is transferred."""
         return self._description
 
     @description.setter
@@ -92,25 +92,25 @@ class Progress:
         self._show()
 
     def add(self, size: int) -> None:
-        """So many bytes were moved."""
+        """Count bytes that were transferred; negative if they must be transferred again."""
         self._pace.add(size)
         self.skip(size)
 
     def skip(self, size: int) -> None:
-        """So many bytes are done without having been moved: they count, but do not make the rest look quicker."""
+        """Count bytes that need no transfer. They do not affect the speed."""
         with self._lock:
             self.done += size
         self._show()
 
     def tell(self, line: str) -> None:
-        """Say a line on stderr, above the bar; nothing if quiet."""
+        """Print a line on stderr, above the bar, unless quiet."""
         if self._bar:
             self._bar.console.print(safe(line), markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
             echo(line, err=True)
 
     def say(self, line: str) -> None:
-        """Say a line on stdout, above the bar: an answer, which a pipe keeps."""
+        """Print a line on stdout, above the bar, unless quiet. It is part of the result."""
         if self._bar and sys.stdout.isatty():
             self._bar.console.print(safe(line), markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
@@ -124,6 +124,6 @@ class Progress:
 
 
 def _bar(pace: Pace) -> Bar:
-    from penstock_cli.bar import Bar  # noqa: PLC0415  # rich: a pipe need not wait for it
+    from penstock_cli.bar import Bar  # noqa: PLC0415  # rich is slow to import, and a pipe does not need it
 
     return Bar(pace)

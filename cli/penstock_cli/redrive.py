@@ -18,7 +18,7 @@ from penstock_cli.stacks import StackOptions, stack_options
 if TYPE_CHECKING:
     from penstock.wiring.operations import Operations
 
-# More than anybody redrives by hand; memory is some kilobytes each.
+# The maximum number of failed jobs. Each takes some kilobytes of memory.
 MOST = 100_000
 
 
@@ -39,7 +39,7 @@ Examples:
 def redrive(
     ctx: click.Context, *, job: str | None, failed: bool, dry_run: bool, stack: StackOptions, output: OutputOptions
 ) -> None:
-    """Retry a failed job after its cause is fixed: a right, a table, a bucket.
+    """Retry a failed job after its cause is fixed: a permission, a table, a bucket.
 
     The event of the upload is sent to the queue again. Rows that are already in a table are not loaded again. If the
     source itself is wrong, or the route has changed, upload the source again instead: that is a new job. JOB as for
@@ -48,30 +48,30 @@ def redrive(
     if failed == bool(job):
         raise click.UsageError("Give JOB, or --failed for all failed jobs.")
     operations = stack.operations()
-    told, refused = [], 0
+    redriven, refused = [], 0
     for status in _chosen(operations, job):
         try:
             operations.redrive(status, dry_run=dry_run)
         except JobStandsError as error:
-            # Of several, somebody else may have begun one: the others are still to do.
+            # Another user may have redriven this job meanwhile: continue with the others.
             if job:
                 raise
             refused += 1
             echo(f"failed: {error}", err=True)
             continue
-        told.append({"job": status.job_id, "source": status.source})
+        redriven.append({"job": status.job_id, "source": status.source})
         if not output.quiet and not output.as_json:
             echo(f"{'(dryrun) ' if dry_run else ''}redrive: {status.job_id} {job_text.one_line(status.source)}")
     if output.as_json:
-        echo_json({"dry_run": dry_run, "redriven": told, "refused": refused})
-    elif not told and not refused and not output.quiet:
+        echo_json({"dry_run": dry_run, "redriven": redriven, "refused": refused})
+    elif not redriven and not refused and not output.quiet:
         echo("No failed jobs.")
     if refused:
         ctx.exit(1)
 
 
 def _chosen(operations: Operations, job: str | None) -> Iterator[JobStatus]:
-    """The oldest first: of several versions of a source, the newest shall win."""
+    """Yield the jobs, the oldest first, so that the newest version of a source wins."""
     if job:
         yield operations.find(job)
     else:

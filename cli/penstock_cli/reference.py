@@ -1,4 +1,4 @@
-"""The reference page of the command, made of its own help: python -m penstock_cli.reference > docs/cli.md"""
+"""Generate the reference page of the command from its help: python -m penstock_cli.reference > docs/cli.md"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from penstock_cli.main import main
 
-# Columns that fit a page of documentation.
+# The width of a page of documentation.
 WIDTH = 100
 
 HEAD = """# The `penstock` command
@@ -23,13 +23,13 @@ Shell completion: `eval "$(_PENSTOCK_COMPLETE=bash_source penstock)"`, likewise 
 
 
 def page() -> str:
-    """The whole page, in Markdown."""
+    """Return the page, in Markdown."""
     root = _context(main, "penstock", None)
     return HEAD + "".join(f"\n## {name}\n\n```\n{text}\n```\n" for name, text in _helps(root))
 
 
 def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
-    """Every command below one, itself first: its name, and its help."""
+    """Yield the name and the help of a command and of all its subcommands."""
     yield context.command_path, context.get_help()
     if isinstance(context.command, click.Group):
         for name in context.command.list_commands(context):

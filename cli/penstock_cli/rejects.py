@@ -22,9 +22,9 @@ from penstock_cli.table import aligned
 if TYPE_CHECKING:
     from penstock.model.record import Reject
 
-# Rejects in a table that are aligned with each other: a job may have a million.
+# The rejects that are aligned together in a table: a job may have a million.
 SHEET = 500
-# Characters of raw text in a table.
+# The maximum characters of raw text in a table.
 RAW = 80
 
 
@@ -82,14 +82,14 @@ def _show(listed: Iterator[Reject]) -> None:
     while sheet := list(islice(listed, SHEET)):
         rows = [
             (
-                f"{one.span}",
-                f"{one.position.row:,}",
-                f"{one.position.offset:,}",
-                job_text.one_line(one.column),
-                job_text.one_line(one.reason),
-                job_text.one_line(one.position.raw[:RAW]),
+                f"{reject.span}",
+                f"{reject.position.row:,}",
+                f"{reject.position.offset:,}",
+                job_text.one_line(reject.column),
+                job_text.one_line(reject.reason),
+                job_text.one_line(reject.position.raw[:RAW]),
             )
-            for one in sheet
+            for reject in sheet
         ]
         echo(*aligned([*([] if shown else [head]), *rows], right={0, 1, 2}))
         shown = True

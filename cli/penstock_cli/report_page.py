@@ -1,7 +1,7 @@
-"""A job's story as one page of HTML that needs nothing else: no script, no network.
+"""The report of a job as one self-contained HTML page: no script, no network.
 
-Names of sources and raw records are whatever somebody has uploaded: every text goes through `_text`, and the page's
-policy forbids scripts and requests all the same.
+Names of sources and raw records are foreign text. Every text is escaped by `_text`, and the page's policy also forbids
+scripts and requests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BADGES = {
 
 
 def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str, now: float) -> str:
-    """The whole file. ``bars`` are the story's spans on a timeline, ``rejects_at`` is where all rejects are."""
+    """Return the page. ``bars`` are the spans on a timeline; ``rejects_at`` is the folder of all rejects."""
     status = job_report.status
     parts = [
         _header(status),
@@ -52,7 +52,7 @@ def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str,
 
 
 def _text(value: object) -> str:
-    """Any text as HTML that shows it, and does nothing else."""
+    """Escape any text for HTML."""
     return escape(job_text.one_line(str(value)))
 
 
@@ -74,7 +74,8 @@ def _failure(status: JobStatus) -> str:
     hint = f"<p><strong>What to do:</strong> {_text(failure.hint)}</p>" if failure.hint else ""
     again = ""
     if status.state is JobState.FAILED:
-        again = f"<p>Once a cause outside the file is mended: <code>penstock redrive {_text(status.job_id)}</code></p>"
+        redrive = f"<code>penstock redrive {_text(status.job_id)}</code>"
+        again = f"<p>If the cause is not the file, fix it, then run {redrive}</p>"
     return (
         f'<section class="{kind}"><h2>{_text(failure.error)}</h2><p>{_text(failure.message)}</p>{hint}{again}</section>'
     )
@@ -116,8 +117,8 @@ def _tiles(status: JobStatus) -> str:
 
 
 def _share(status: JobStatus) -> str:
-    whole = status.progress.bytes_in == status.size
-    return "all of it" if whole else f"{job_text.percent(status)} of {human_size(status.size)}"
+    complete = status.progress.bytes_in == status.size
+    return "all of it" if complete else f"{job_text.percent(status)} of {human_size(status.size)}"
 
 
 def _integrity(job_report: JobReport) -> str:
@@ -127,7 +128,11 @@ def _integrity(job_report: JobReport) -> str:
         version = f", version {upload.version_id}" if upload.version_id else ""
         rows.append(("Source", f"{status.size:,} bytes, ETag {upload.etag or 'unknown'}{version}"))
     if status.state is JobState.SUCCEEDED:
-        same = "all of them" if status.progress.bytes_in == status.size else "not all: what follows the data was left"
+        same = (
+            "all of them"
+            if status.progress.bytes_in == status.size
+            else "not all: the bytes after the data were ignored"
+        )
         rows.append(("Bytes read", f"{status.progress.bytes_in:,}, {same}"))
         rows.append(("Bytes decoded", f"{status.progress.bytes_out:,}"))
     if job_text.has_crc32(status):
@@ -149,15 +154,15 @@ def _spans(spans: Sequence[SpanReceipt]) -> str:
     head = ("Span", "Bytes in", "Bytes out", "Rows", "Rejects", "CRC32", "Seconds")
     rows = [
         (
-            f"{one.span}",
-            f"{one.bytes_in:,}",
-            f"{one.bytes_out:,}",
-            f"{one.rows:,}",
-            f"{one.rejects:,}",
-            f"{one.crc32:08x}" if one.crc32 else "",
-            f"{one.seconds:.2f}",
+            f"{receipt.span}",
+            f"{receipt.bytes_in:,}",
+            f"{receipt.bytes_out:,}",
+            f"{receipt.rows:,}",
+            f"{receipt.rejects:,}",
+            f"{receipt.crc32:08x}" if receipt.crc32 else "",
+            f"{receipt.seconds:.2f}",
         )
-        for one in spans
+        for receipt in spans
     ]
     table = _table(head, rows, numbers=range(len(head)))
     return f'<section class="long"><details><summary>{counted(len(spans), "span")}</summary>{table}</details></section>'
@@ -171,8 +176,8 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
         return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
     head = ("Row", "Byte", "Column", "Reason", "Record")
     rows = [
-        (f"{one.position.row:,}", f"{one.position.offset:,}", one.column, one.reason, one.position.raw)
-        for one in job_report.rejects
+        (f"{reject.position.row:,}", f"{reject.position.offset:,}", reject.column, reject.reason, reject.position.raw)
+        for reject in job_report.rejects
     ]
     shown = len(rows)
     more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from penstock.model.span import SpanReceipt
     from penstock.wiring.operations import TimelineBar
 
-# Pixels: of a lane, and of all of them. Parts of the axis.
+# Pixels of a lane and of all lanes, and the number of axis sections.
 LANE = 16.0
 LANES = 480.0
 GRID = 5
 
 
 def timeline(status: JobStatus, bars: Sequence[TimelineBar]) -> str:
-    """A picture with its axis and key; empty where nothing is known of the time."""
+    """Return a picture with axis and legend; empty if no times are known."""
     phases = _phases(status)
     total = max(_last(status, bars) - status.started_at, 0.001)
     if not bars and not phases:
@@ -46,17 +46,17 @@ def timeline(status: JobStatus, bars: Sequence[TimelineBar]) -> str:
             _rect(kind, about, begin=begin / total, end=end / total, top=top + bar.lane * height, height=height)
         )
     labels = "".join(f"<span>{_tick(total * mark / GRID, total)}</span>" for mark in range(GRID + 1))
-    whole = top + (height * lanes if bars else 0)
-    told = ", ".join(f"{phase} {job_text.duration(end - begin)}" for phase, begin, end in phases)
-    name = f"{counted(len(bars), 'span')} over {job_text.duration(total)}" + (f": {told}" if told else "")
+    total_height = top + (height * lanes if bars else 0)
+    durations = ", ".join(f"{phase} {job_text.duration(end - begin)}" for phase, begin, end in phases)
+    name = f"{counted(len(bars), 'span')} over {job_text.duration(total)}" + (f": {durations}" if durations else "")
     return (
-        f'<svg height="{whole:.0f}" role="img" aria-label="{_text(name)}">{"".join(shapes)}</svg>'
+        f'<svg height="{total_height:.0f}" role="img" aria-label="{_text(name)}">{"".join(shapes)}</svg>'
         f'<div class="axis">{labels}</div><div class="key">{_key(phases)}</div>'
     )
 
 
 def _phases(status: JobStatus) -> list[tuple[Phase, float, float]]:
-    """Each phase with its begin and end, in seconds from the begin of the job."""
+    """Return each phase with its start and end, in seconds from the start of the job."""
     if not status.phases:
         return []
     ends = [began for _, began in status.phases[1:]] + [status.finished_at or status.updated_at]
@@ -72,10 +72,12 @@ def _last(status: JobStatus, bars: Sequence[TimelineBar]) -> float:
 
 
 def _key(phases: Sequence[tuple[Phase, float, float]]) -> str:
-    told = "".join(
+    entries = "".join(
         f'<i class="phase {phase}"></i>{phase}, {_text(job_text.duration(end - begin))}' for phase, begin, end in phases
     )
-    return f'{told}<i style="background:var(--bar)"></i>a span<i style="background:var(--warn)"></i>a span with rejects'
+    return (
+        f'{entries}<i style="background:var(--bar)"></i>a span<i style="background:var(--warn)"></i>a span with rejects'
+    )
 
 
 def _rect(kind: str, about: str, *, begin: float, end: float, top: float, height: float) -> str:

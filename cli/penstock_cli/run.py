@@ -117,7 +117,7 @@ def run(
     """Deliver SRC on this machine, without Lambda.
 
     SRC is a file, s3://BUCKET/KEY, any URI that smart_open reads, or - for standard input. It is decoded into a file or
-    an object, or parsed, checked and loaded into a table. A file or an object appears whole or not at all. Standard
+    an object, or parsed, checked and loaded into a table. A file or an object appears complete or not at all. Standard
     output is complete if the exit code is 0; messages then go to stderr.
 
     An interrupted load into PostgreSQL resumes when the same command runs again. A complete load is not repeated.

@@ -1,4 +1,4 @@
-"""The options of `run` that say how records are read and where in a table they go: a route's fields, typed."""
+"""The options of `run` for parsing and tables: the fields of a route."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What is None or empty was not given: a route's defaults hold."""
+    """Options that are None or empty were not given: a route's defaults apply."""
 
     format: str | None = None
     delimiter: str | None = None
@@ -37,12 +37,12 @@ class TableOptions:
 
     @property
     def given(self) -> list[str]:
-        """The options that were typed."""
-        return [f"--{one.name.replace('_', '-')}" for one in fields(self) if getattr(self, one.name)]
+        """The options that were given."""
+        return [f"--{field.name.replace('_', '-')}" for field in fields(self) if getattr(self, field.name)]
 
     @property
     def options(self) -> dict[str, Any]:
-        """The same as options of `penstock.run`."""
+        """The options for `penstock.run`."""
         return {
             "format": self.format,
             "delimiter": {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter),
@@ -63,7 +63,7 @@ class TableOptions:
 
 
 def table_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add them; the command gets them as ``table: TableOptions``."""
+    """Add the options; the command receives them as ``table: TableOptions``."""
 
     @click.option("--mode", type=click.Choice(list(Mode)), help="How rows are written to the table.  [default: append]")
     @click.option(
@@ -95,7 +95,7 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     )
     @wraps(command)
     def with_table(**kwargs: Any) -> R:
-        chosen = {one.name: kwargs.pop(one.name) for one in fields(TableOptions)}
+        chosen = {field.name: kwargs.pop(field.name) for field in fields(TableOptions)}
         return command(table=TableOptions(**chosen), **kwargs)
 
     return with_table

@@ -17,7 +17,7 @@ from penstock_cli.stacks import StackOptions, stack_options
 if TYPE_CHECKING:
     from penstock.wiring.operations import Operations
 
-# What is told comes after a name that is filled up to this.
+# The width of the column of names.
 _MARGIN = 12
 
 
@@ -36,67 +36,71 @@ def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
     """Show the state of a job.
 
     JOB is an id, the start of one, or s3://BUCKET/KEY: the newest job of that source. A complete id reads one item of
-    the jobs table; anything else reads the whole table.
+    the jobs table; anything else reads the complete table.
     """
     operations = stack.operations()
     found = operations.find(job)
     if as_json:
-        places = {
+        locations = {
             "rejects_folder": operations.rejects_folder(found.job_id) if found.progress.rejects else None,
             "report_file": operations.report_file(found) or None,
         }
-        echo_json(job_text.as_json(found) | places)
+        echo_json(job_text.as_json(found) | locations)
         return
-    for name, text in _told(found, operations):
+    for name, text in _fields(found, operations):
         for number, line in enumerate([text] if isinstance(text, Safe) else text.splitlines()):
             echo(Safe(f"{'' if number else name:<{_MARGIN}}{safe(line)}"))
 
 
-def _told(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
-    told = [
+def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
+    lines = [
         ("job", found.job_id),
         ("state", styled(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
         ("source", f"{job_text.one_line(found.source)} ({human_size(found.size)})"),
     ]
     if found.route:
-        told += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
-        told += _progress(found)
-    told += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
-    told += [("warning", job_text.one_line(warning)) for warning in found.warnings]
+        lines += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
+        lines += _progress(found)
+    lines += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
+    lines += [("warning", job_text.one_line(warning)) for warning in found.warnings]
     if failure := found.failure:
         hint = f"\n{job_text.one_line(failure.hint)}" if failure.hint else ""
-        told.append(
+        lines.append(
             (
                 "failure" if found.state.final else "earlier",
                 f"{failure.error}: {job_text.one_line(failure.message)}{hint}",
             )
         )
     if found.progress.rejects:
-        told.append(("rejects", f"{operations.rejects_folder(found.job_id)}\npenstock rejects {found.job_id}"))
+        lines.append(("rejects", f"{operations.rejects_folder(found.job_id)}\npenstock rejects {found.job_id}"))
     if report := operations.report_file(found):
-        told.append(("report", f"{report}\npenstock report {found.job_id}"))
-    return told
+        lines.append(("report", f"{report}\npenstock report {found.job_id}"))
+    return lines
 
 
 def _progress(found: JobStatus) -> list[tuple[str, str]]:
     progress = found.progress
-    told = [("done", f"{job_text.percent(found)} ({progress.bytes_in:,} of {found.size:,} bytes read)")]
+    lines = [("done", f"{job_text.percent(found)} ({progress.bytes_in:,} of {found.size:,} bytes read)")]
     if progress.rows or progress.rejects:
         dropped = f"{progress.dropped:,} dropped by the database, " if progress.dropped else ""
-        told.append(("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {dropped}{_per_second(found)}"))
+        lines.append(
+            ("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {dropped}{_per_second(found)}")
+        )
     if progress.bytes_out:
-        told.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))
+        lines.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))
     if found.codec:
         checked = f"CRC32 {found.crc32}, " if job_text.has_crc32(found) else ""
-        told.append(("integrity", f"{checked}codec {found.codec}, {counted(found.parts, 'part')}"))
-    told.append(("attempts", job_text.attempts(found)))
+        lines.append(("integrity", f"{checked}codec {found.codec}, {counted(found.parts, 'part')}"))
+    lines.append(("attempts", job_text.attempts(found)))
     if found.execution:
-        told.append(("execution", found.execution))
+        lines.append(("execution", found.execution))
     if found.phase:
-        told.append(("phase", f"{found.phase}, {found.indexed:,} bytes indexed" if found.indexed else str(found.phase)))
+        lines.append(
+            ("phase", f"{found.phase}, {found.indexed:,} bytes indexed" if found.indexed else str(found.phase))
+        )
     if found.spans:
-        told.append(("spans", f"{found.spans_done:,} of {found.spans:,}"))
-    return told
+        lines.append(("spans", f"{found.spans_done:,} of {found.spans:,}"))
+    return lines
 
 
 def _per_second(found: JobStatus) -> str:

@@ -10,7 +10,7 @@ from penstock_cli.output import Safe, safe
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[Safe]:
-    """Rows as lines, columns as wide as their widest cell; those in ``right`` end alike. Styles take no room."""
+    """Format rows as lines with aligned columns; those in ``right`` are right-aligned. Styles have no width."""
     rows = [[safe(cell) for cell in row] for row in rows]
     widths = [max(len(click.unstyle(cell)) for cell in column) for column in zip(*rows, strict=True)]
     return [

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from penstock_cli.progress import Progress
 
 PIPE = "-"
-# As many as the aws command uses: where the network limits each connection, fewer would be slower.
+# The default of the aws command. Fewer threads are slower if the network limits each connection.
 THREADS = 10
 
 INTERRUPTED = "Interrupted: the parts sent are kept. Run the same command again to resume."
@@ -35,7 +35,7 @@ PIPE_INTERRUPTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class _Options:
     """The options of one command."""
 
     state: Path | None
@@ -93,39 +93,39 @@ def upload(
       pg_dump shop | penstock upload - s3://backups/shop.sql
     """
     orders = _orders(files, destination, state)
-    wishes = Wishes(state, part_size, restart, dry_run)
+    options = _Options(state, part_size, restart, dry_run)
     with interrupted_once(), sigterm_exits():
         try:
-            _upload(orders, wishes, threads, aws, output)
+            _upload(orders, options, threads, aws, output)
         except KeyboardInterrupt:
             echo(PIPE_INTERRUPTED if files == (PIPE,) else INTERRUPTED, err=True)
             raise
 
 
 def _orders(files: Sequence[str], destination: Target, state: Path | None) -> list[tuple[str, Target]]:
-    """Each file and where it goes. Raises UsageError for what cannot be meant."""
+    """Return each file with its destination. Raises UsageError for options that contradict each other."""
     folder = not destination.key or destination.key.endswith("/")
     if PIPE in files and (len(files) > 1 or folder):
-        raise click.UsageError("Standard input is sent alone, to a whole key: penstock upload - s3://bucket/key")
+        raise click.UsageError("Standard input needs a complete key, and no other file: upload - s3://bucket/key")
     if len(files) > 1 and not folder:
         raise click.UsageError(f"Several files need a destination that ends in /, not {destination.uri}")
     if len(files) > 1 and state:
-        raise click.UsageError("--state is the state of one file.")
+        raise click.UsageError("--state can only be used with one file.")
     orders = [(file, _named(file, destination) if folder else destination) for file in files]
     targets = [target for _, target in orders]
-    if doubled := next((target for target in targets if targets.count(target) > 1), None):
-        raise click.UsageError(f"Two files would both become {doubled.uri}")
+    if repeated := next((target for target in targets if targets.count(target) > 1), None):
+        raise click.UsageError(f"Two files have the same destination: {repeated.uri}")
     return orders
 
 
 def _named(file: str, folder: Target) -> Target:
-    # Not resolved: a link gives the name that the person knows it by. But "." and ".." have names of their own.
+    # Links are not resolved, so that the user recognises the name; "." and ".." are.
     name = os.path.basename(os.path.abspath(file))  # noqa: PTH100, PTH119  # pathlib would resolve or leave ".."
     return Target(folder.bucket, folder.key + name)
 
 
 def _upload(
-    orders: Sequence[tuple[str, Target]], wishes: Wishes, threads: int, aws: AwsOptions, output: OutputOptions
+    orders: Sequence[tuple[str, Target]], options: _Options, threads: int, aws: AwsOptions, output: OutputOptions
 ) -> None:
     # boto3 and rich take longer to import than `--help` may take.
     from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415
@@ -145,13 +145,13 @@ def _upload(
         )
     )
     if orders[0][0] == PIPE:
-        _send_pipe(transfers, progress, orders[0][1], wishes, output)
+        _send_pipe(transfers, progress, orders[0][1], options, output)
         return
-    plans = [transfers.plan(Path(file), target, part_size=wishes.part_size) for file, target in orders]
-    if wishes.dry_run:
+    plans = [transfers.plan(Path(file), target, part_size=options.part_size) for file, target in orders]
+    if options.dry_run:
         for file, target in orders:
-            again = not wishes.restart and (wishes.state or transfers.state_of(Path(file), target)).exists()
-            _say(f"(dryrun) upload: {file} to {target.uri}{', going on' if again else ''}", output)
+            again = not options.restart and (options.state or transfers.state_of(Path(file), target)).exists()
+            _say(f"(dryrun) upload: {file} to {target.uri}{', resuming' if again else ''}", output)
         _print_json({"dry_run": True, "uploads": _planned(orders, [plan.size for plan in plans])}, output)
         return
     done = []
@@ -162,33 +162,35 @@ def _upload(
             sent = transfers.send(
                 Path(file),
                 target,
-                state=wishes.state,
-                part_size=wishes.part_size,
-                restart=wishes.restart,
+                state=options.state,
+                part_size=options.part_size,
+                restart=options.restart,
                 one_of_several=len(orders) > 1,
             )
-            done.append(_told(file, sent))
+            done.append(_as_json(file, sent))
             if not output.as_json and not output.quiet:
                 progress.say(_line(file, sent))
     transfers.forget()
     _print_json({"uploads": done}, output)
 
 
-def _send_pipe(transfers: Transfers, progress: Progress, target: Target, wishes: Wishes, output: OutputOptions) -> None:
-    if wishes.dry_run:
+def _send_pipe(
+    transfers: Transfers, progress: Progress, target: Target, options: _Options, output: OutputOptions
+) -> None:
+    if options.dry_run:
         _say(f"(dryrun) upload: - to {target.uri}", output)
         _print_json({"dry_run": True, "uploads": _planned([(PIPE, target)], [None])}, output)
         return
     with progress:
         progress.description = "standard input"
-        progress.tell("Standard input cannot be read twice: this upload cannot go on if it is interrupted.")
-        sent = transfers.send_pipe(stdin_descriptor(), target, part_size=wishes.part_size)
+        progress.tell("Standard input cannot be read twice: this upload cannot be resumed if it is interrupted.")
+        sent = transfers.send_pipe(stdin_descriptor(), target, part_size=options.part_size)
     _say(_line(PIPE, sent), output)
-    _print_json({"uploads": [_told(PIPE, sent)]}, output)
+    _print_json({"uploads": [_as_json(PIPE, sent)]}, output)
 
 
 def stdin_descriptor() -> int:
-    """Where standard input is read: below Python's buffer, which a thread that is left behind could not let go."""
+    """Return the descriptor of stdin. A thread left waiting on Python's buffer would block the exit."""
     return sys.stdin.fileno()
 
 
@@ -197,11 +199,11 @@ def _line(file: str, sent: UploadResult) -> str:
     if sent.parts:
         about.append(f"{sent.parts} parts")
     if sent.kept or (sent.size and not sent.sent):
-        about.append(f"{human_size(sent.size - sent.sent)} of it there before")
+        about.append(f"{human_size(sent.size - sent.sent)} already uploaded")
     return f"upload: {file} to {sent.target.uri} ({', '.join(about)})"
 
 
-def _told(file: str, sent: UploadResult) -> dict[str, object]:
+def _as_json(file: str, sent: UploadResult) -> dict[str, object]:
     return {
         "source": file,
         "target": sent.target.uri,

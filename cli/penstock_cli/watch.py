@@ -20,7 +20,7 @@ from penstock_cli.stacks import StackOptions, stack_options
 if TYPE_CHECKING:
     from penstock.wiring.operations import Operations
 
-# Seconds between two looks for jobs that began or ended meanwhile: sixteen queries of an index each.
+# Seconds between two scans for new and ended jobs. Each scan takes sixteen queries of an index.
 RESCAN = 2.0
 
 
@@ -58,7 +58,7 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
     last = None
     with _screen(as_json=as_json) as screen:
         if job:
-            for last in operations.follow(_meant(operations, job, interval), interval=interval):
+            for last in operations.follow(_job_id(operations, job, interval), interval=interval):
                 screen.show([last])
         else:
             for found in _all(operations, interval, rescan=max(interval, RESCAN)):
@@ -72,8 +72,8 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
     ctx.exit(0 if last.state in (JobState.SUCCEEDED, JobState.SKIPPED) else 1)
 
 
-def _meant(operations: Operations, job: str, interval: float) -> str:
-    """The id of a job."""
+def _job_id(operations: Operations, job: str, interval: float) -> str:
+    """Find the id of a job."""
     if not job.startswith("s3://"):
         return operations.find(job).job_id
 
@@ -90,10 +90,10 @@ def _all(operations: Operations, interval: float, *, rescan: float) -> Iterator[
 
 
 class _Screen(AbstractContextManager["_Screen"], Protocol):
-    """Where jobs are shown."""
+    """Shows jobs."""
 
     def show(self, found: list[JobStatus]) -> None:
-        """How they stand now."""
+        """Show the current status of jobs."""
 
 
 def _screen(*, as_json: bool) -> _Screen:
@@ -101,7 +101,7 @@ def _screen(*, as_json: bool) -> _Screen:
 
 
 class _Lines:
-    """A line for every job that has changed."""
+    """Prints a line for every job that has changed."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -113,16 +113,16 @@ class _Lines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     def show(self, found: list[JobStatus]) -> None:
         from penstock_cli.watch_view import line  # noqa: PLC0415  # rich takes a tenth of a second
 
         for status in found:
-            stands = (status.state, status.progress, status.indexed, status.phases, status.spans_done, status.attempts)
-            if self._shown.get(status.job_id) == stands:
+            current = (status.state, status.progress, status.indexed, status.phases, status.spans_done, status.attempts)
+            if self._shown.get(status.job_id) == current:
                 continue
-            self._shown[status.job_id] = stands
+            self._shown[status.job_id] = current
             if self._as_json:
                 echo_json(job_text.as_json(status))
             else:
@@ -131,7 +131,7 @@ class _Lines:
 
 
 class _Live:
-    """All jobs at once, in place; those that have ended stay above."""
+    """Shows all jobs in one live table; ended jobs stay above it."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  # as above
@@ -153,8 +153,8 @@ class _Live:
         from penstock_cli.watch_view import WatchView  # noqa: PLC0415  # as above
 
         ended = [status for status in found if status.state.final]
-        going = [status for status in found if not status.state.final]
-        # First, for what is printed above is drawn with what stands below.
-        self._live.update("" if ended and not going else WatchView(going), refresh=True)
+        running = [status for status in found if not status.state.final]
+        # First the table: rich redraws it with every line printed above it.
+        self._live.update("" if ended and not running else WatchView(running), refresh=True)
         for status in ended:
             self._console.print(WatchView([status]))

@@ -1,4 +1,4 @@
-"""Jobs on a terminal: a line each, with a bar where there is room."""
+"""Jobs on a terminal: one line each, with a bar on wide terminals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penstock.model.job_status import JobStatus, Phase
 from penstock.model.wording import counted
 from penstock_cli import job_text
 
-# From so many columns on, names, bar, amount and spans are shown; narrower terminals lose the bar and what follows.
+# The minimum columns for names, bar, amount and spans; narrower terminals omit some of them.
 WIDE = 100
 MIDDLE = 64
 NARROW = 40
@@ -23,14 +23,14 @@ BAR = 20
 
 
 class WatchView:
-    """What the jobs look like now, as wide as the terminal is at the moment, and no higher."""
+    """The current jobs, in the width and height of the terminal."""
 
     def __init__(self, found: Sequence[JobStatus]) -> None:
         self.found = found
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.found:
-            yield Text("No jobs at work. Ctrl-C ends this.", no_wrap=True, overflow="ellipsis")
+            yield Text("No running jobs. Press Ctrl-C to end.", no_wrap=True, overflow="ellipsis")
             return
         room = max(1, console.height - 2)
         table = Table.grid(padding=(0, 1), expand=False)
@@ -38,9 +38,9 @@ class WatchView:
         *figures, _name = zip(*cells, strict=True)
         for column in figures:
             table.add_column(
-                no_wrap=True, min_width=max(Measurement.get(console, options, one).maximum for one in column)
+                no_wrap=True, min_width=max(Measurement.get(console, options, cell).maximum for cell in column)
             )
-        # What gives way.
+        # The name is shortened first.
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row in cells:
             table.add_row(*row)
@@ -67,21 +67,21 @@ def _cells(status: JobStatus, width: int) -> list[RenderableType]:
 
 
 def time_left(status: JobStatus) -> str:
-    """``0:07 left``; what it took when it has ended."""
+    """Return ``0:07 left``, or the duration of an ended job."""
     if status.state.final:
         return f"took {job_text.duration(status.seconds)}"
     return "" if status.seconds_left is None else f"{job_text.duration(status.seconds_left)} left"
 
 
 def phase_of(status: JobStatus) -> str:
-    """``3/8 spans``, or the phase that its execution is at; nothing where the job is done in one go."""
+    """Return ``3/8 spans``, or the phase of the execution; empty for a job of one invocation."""
     if status.phase in (None, Phase.SPANS):
         return f"{status.spans_done:,}/{counted(status.spans, 'span')}" if status.spans else ""
     return str(status.phase)
 
 
 def line(status: JobStatus) -> str:
-    """The same for a pipe."""
+    """Return the line of a job for a pipe."""
     cells = [
         status.job_id,
         str(status.state),

@@ -265,7 +265,7 @@ def test_a_route_that_never_gets_a_key_is_warned_of(tmp_path: Path) -> None:
     path.write_text('[[route]]\nname = "all"\nmatch = "*"\ndestination = "postgresql:all"\n' + ROUTES)
     result = run("routes", "check", path)
     assert result.exit_code == 0
-    assert "warning: route 'json' never gets a key: route 'all' before it takes them all" in result.stderr
+    assert "warning: route 'json' never gets a key: the earlier route 'all' matches all of its keys" in result.stderr
     assert len(reported("routes", "check", path)["warnings"]) == 2  # type: ignore[arg-type]  # a list
 
 

@@ -115,7 +115,7 @@ def test_without_a_job_all_are_watched_and_new_ones_come_in(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
     with terminal(command("--interval", "0.2"), environment, columns=100) as running:
-        running.wait_for("No jobs at work")
+        running.wait_for("No running jobs")
         running.press(CTRL_C)
         assert running.wait() == 130
     (first, claim), (second, _) = deployed.begin("in/first.csv"), deployed.begin("in/second.csv")

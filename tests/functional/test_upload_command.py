@@ -144,7 +144,7 @@ def test_an_interrupted_upload_of_several_files_resumes_with_the_rest(
     assert arrived("upload_part") == 2
     result = upload(*command)
     assert result.exit_code == 0
-    assert "small.csv (4 B, 4 B of it there before)" in result.stdout
+    assert "small.csv (4 B, 4 B already uploaded)" in result.stdout
     assert arrived("upload_part") == 3
     assert states(tmp_path) == []
 
@@ -253,7 +253,7 @@ def test_what_stops_it_half_way_costs_nothing_that_was_sent(
     proxy.schedule = lambda request: None
     assert arrived("upload_part") == 2
     result = upload(big, "s3://lake/on")
-    assert result.stdout == f"upload: {big} to s3://lake/on (23.1 MB, 5 parts, 10.5 MB of it there before)\n"
+    assert result.stdout == f"upload: {big} to s3://lake/on (23.1 MB, 5 parts, 10.5 MB already uploaded)\n"
     assert arrived("upload_part") == 3
     assert stored(server, "on") == BIG
 
@@ -261,8 +261,8 @@ def test_what_stops_it_half_way_costs_nothing_that_was_sent(
 def test_dry_run_says_that_it_would_resume(proxy: FaultyS3, big: Path) -> None:
     proxy.schedule = third_part_on(Refusal(403, "AccessDenied"))
     upload(big, "s3://lake/dry")
-    assert upload(big, "s3://lake/dry", "--dry-run").stdout.endswith("to s3://lake/dry, going on\n")
-    assert not upload(big, "s3://lake/dry", "--dry-run", "--restart").stdout.endswith("going on\n")
+    assert upload(big, "s3://lake/dry", "--dry-run").stdout.endswith("to s3://lake/dry, resuming\n")
+    assert not upload(big, "s3://lake/dry", "--dry-run", "--restart").stdout.endswith("resuming\n")
 
 
 def test_a_state_may_be_kept_elsewhere(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_state_may_be_kept_elsewhere(proxy: FaultyS3, big: Path, tmp_path: Pat
     assert json.loads(here.read_text())["target"] == {"bucket": "lake", "key": "state"}
     assert states(tmp_path) == []
     proxy.schedule = lambda request: None
-    assert "of it there before" in upload(big, "s3://lake/state", "--state", here).stdout
+    assert "already uploaded" in upload(big, "s3://lake/state", "--state", here).stdout
     assert not here.exists()
 
 
@@ -466,7 +466,7 @@ def test_standard_input_becomes_the_object(
         monkeypatch.setattr("penstock_cli.upload.stdin_descriptor", pipe.fileno)
         result = upload("-", "s3://lake/pipe")
     assert result.exit_code == 0
-    assert "cannot go on if it is interrupted" in result.stderr
+    assert "cannot be resumed if it is interrupted" in result.stderr
     assert stored(server, "pipe") == data
 
 

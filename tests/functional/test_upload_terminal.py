@@ -73,7 +73,7 @@ def test_ctrl_c_exits_with_130_and_says_how_to_resume(endpoint: str, file: Path,
     assert "\x1b[?25h" in running.raw
     with terminal(command(file, target), environment(endpoint, tmp_path), columns=100) as running:
         assert running.wait() == 0
-    assert "of it there before" in running.text
+    assert "already uploaded" in running.text
     assert counted(endpoint)["received"] - before <= SIZE + 2 * 5 * 1024 * 1024
 
 

@@ -159,7 +159,7 @@ def test_up_accepts_the_port_that_the_stack_already_has(existing: tuple[str, ...
 def test_up_refuses_to_move_a_stack_to_another_port(existing: tuple[str, ...]) -> None:
     result = run(*existing, "up", "--port", "4567")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "already up at http://127.0.0.1:4566" in result.stderr
+    assert "already running at http://127.0.0.1:4566" in result.stderr
 
 
 def test_up_refuses_parameters_for_a_stack_that_is_up(existing: tuple[str, ...]) -> None:

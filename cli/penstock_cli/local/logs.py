@@ -33,7 +33,7 @@ def logs(state_dir: Path | None, follow: bool, functions: tuple[str, ...]) -> No
         for line in stacks.function_logs(stack, chosen):
             if line.id not in shown:
                 shown.add(line.id)
-                # Whose it is shows where it may be any one's; JSON stays JSON for one that was chosen.
+                # Lines show their function unless only one is selected; then JSON lines stay JSON.
                 echo(line.text if len(chosen) == 1 else f"{line.function:<7}{line.text}")
         if not follow:
             break

@@ -1,4 +1,4 @@
-"""How a running stack is shown."""
+"""Format a running stack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock_local.stack import Stack
 
 
 def show(stack: Stack, *, as_json: bool, lead: str = "Up") -> None:
-    """Print endpoint and names, for a program or for a person."""
+    """Print endpoint and names, as JSON or as text."""
     if as_json:
         echo_json(stack.as_json())
     else:
@@ -17,7 +17,7 @@ def show(stack: Stack, *, as_json: bool, lead: str = "Up") -> None:
 
 
 def for_people(stack: Stack, lead: str) -> list[str]:
-    """Names and what to type next."""
+    """Return the names and the next commands."""
     exports = "\n".join(f"  export {name}={value}" for name, value in stack.environment.items())
     text = dedent(
         """\

@@ -15,7 +15,7 @@ from penstock_local.interrupt import sigterm_exits
 
 
 class NameValue(click.ParamType):
-    """``NAME=VALUE`` -> both."""
+    """Split ``NAME=VALUE``."""
 
     name = "NAME=VALUE"
 
@@ -60,7 +60,9 @@ def up(
     if existing := stacks.find(state_dir):
         _refuse_other_port(existing, port)
         if parameters:
-            raise LocalStackError("parameters are for a start", hint="End the stack first: `penstock local down`.")
+            raise LocalStackError(
+                "parameters can only be set at the start of a stack", hint="Stop it first: `penstock local down`."
+            )
         if routes:
             existing = stacks.change_routes(existing, routes, state_dir=state_dir)
         show(existing, as_json=as_json, lead="Already up")
@@ -81,5 +83,5 @@ def up(
 def _refuse_other_port(existing: stacks.Stack, port: int | None) -> None:
     if port and existing.port != port:
         raise LocalStackError(
-            f"the stack is already up at {existing.endpoint}", hint="End it first: `penstock local down`."
+            f"the stack is already running at {existing.endpoint}", hint="Stop it first: `penstock local down`."
         )

@@ -1,4 +1,4 @@
-"""`penstock routes`: look at routes without deploying them."""
+"""`penstock routes`: check routes before they are deployed."""
 
 from __future__ import annotations
 

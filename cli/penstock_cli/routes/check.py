@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option(
-    "--key", "keys", multiple=True, metavar="KEY", help="Show which route takes this key; also s3://BUCKET/KEY."
+    "--key", "keys", multiple=True, metavar="KEY", help="Show which route matches this key; also s3://BUCKET/KEY."
 )
 @click.option("--stack", default="", metavar="NAME", help="Use the names of this deployed stack.")
 @aws_options
@@ -27,7 +27,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     """Read and check a routes.toml: a path, s3://BUCKET/KEY, or by default the packaged one.
 
     An error names file, route and field; the exit code is then 1. A route that never gets a key, because an earlier
-    one takes them all, causes a warning.
+    route matches all of its keys, causes a warning.
 
     \b
       penstock routes check
@@ -41,7 +41,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
         environment = stack_environment(clients, stack)
         routes_file, found = read_routes(clients, file or environment.routes_uri, environment.names)
     warnings = [
-        f"route {route.name!r} never gets a key: route {before.name!r} before it takes them all"
+        f"route {route.name!r} never gets a key: the earlier route {before.name!r} matches all of its keys"
         for route, before in never_taken(found.routes)
     ]
     taken = [_taken(key, found) for key in keys]
