@@ -30,7 +30,9 @@ def test_an_output_on_a_full_disk_is_an_error(arguments: tuple[str, ...], tmp_pa
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: standard output cannot be written: No space left on device\nThe output is incomplete.")
+    assert done.stderr.startswith(
+        "Error: standard output cannot be written: No space left on device\nThe output is incomplete."
+    )
 
 
 def test_a_closed_output_takes_no_content(tmp_path: Path) -> None:
