@@ -215,7 +215,7 @@ def test_a_bookmark_belongs_to_one_span_of_one_job_and_expires(server: DynamoSer
     fields = FieldCounts(2, ("é",), (("t", "late"),), ("t",))
     place = Resume(chunk=1, offset=2, row=3, rows=4, rejects=5, fields=fields)
     written = replace(server.bookmark("job", 1), clock=lambda: 1000.5, retention_days=2)
-    written.note(place)
+    written.record(place)
     assert server.bookmark("job", 1).read() == place
     assert server.bookmark("job", 0).read() == server.bookmark("other", 1).read() == Resume()
     item = server.client().get_item(TableName="records-jobs", Key={"pk": {"S": "load#job#1"}})["Item"]
@@ -432,13 +432,13 @@ def test_a_bookmark_needs_two_rights_on_the_jobs_table(emulator: Endpoint, restr
     DynamoServer(emulator.url).bookmark("job")
     both = restricted("bookmarker", "dynamodb:GetItem", "dynamodb:UpdateItem")
     bookmark = DynamoBookmark(both.client(), "records-jobs", "restricted")
-    bookmark.note(Resume(chunk=1))
+    bookmark.record(Resume(chunk=1))
     assert bookmark.read() == Resume(chunk=1)
     neither = replace(bookmark, client=restricted("stranger", "dynamodb:DescribeTable").client())
     with pytest.raises(AccessDeniedError, match="dynamodb:GetItem on table records-jobs"):
         neither.read()
     with pytest.raises(AccessDeniedError, match="dynamodb:UpdateItem on table records-jobs"):
-        neither.note(Resume())
+        neither.record(Resume())
 
 
 def test_two_rights_are_needed_and_enough(emulator: Endpoint, restricted: Any) -> None:

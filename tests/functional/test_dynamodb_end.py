@@ -60,13 +60,13 @@ class Bookmark:
     def read(self) -> Resume:
         return self.places.get((self.job_id, self.span), Resume())
 
-    def note(self, place: Resume) -> None:
+    def record(self, place: Resume) -> None:
         self.places[self.job_id, self.span] = place
 
     def end(self) -> Resume | None:
         return self.places.get((self.job_id, -1))
 
-    def note_end(self, whole: Resume) -> None:
+    def record_end(self, whole: Resume) -> None:
         self.places[self.job_id, -1] = whole
 
 

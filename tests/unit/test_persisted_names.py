@@ -265,7 +265,7 @@ def do_everything(client: Any) -> None:
     failed = store.get(job_of("items").id)
     assert failed
     store.reopen(failed)
-    DynamoBookmark(client, "jobs", third.id).note(Resume(1, 2, 3, 4, 5, fields=FieldCounts(1, ("a",))))
+    DynamoBookmark(client, "jobs", third.id).record(Resume(1, 2, 3, 4, 5, fields=FieldCounts(1, ("a",))))
 
 
 def test_items_of_the_jobs_table_have_the_attributes_that_they_had() -> None:

@@ -1,4 +1,4 @@
-"""What a destination may ask of the place where it runs: a function of a stack, or a command."""
+"""What a destination needs to know about where it runs: in a function of a stack, or in a command."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """``dsn``, ``secret`` (an ARN of Secrets Manager) and ``iam`` name the PostgreSQL database.
+    """Settings and clients for destinations.
 
-    ``item_client(workers)`` makes the DynamoDB client that writes items. ``jobs_client`` and ``jobs_table`` keep the
-    bookmarks of loads; without a table there are none. ``no_database`` is what a user can do when no database is named.
+    ``dsn``, ``secret`` (an ARN of Secrets Manager) and ``iam`` say how to connect to the PostgreSQL database.
+    ``item_client(workers)`` creates the DynamoDB client that writes items. ``jobs_client`` and ``jobs_table`` store the
+    bookmarks of loads; without a table there are no bookmarks. ``no_database`` is the message and the hint of the error
+    that no database is configured.
     """
 
     budget: Budget

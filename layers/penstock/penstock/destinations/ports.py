@@ -14,7 +14,7 @@ from penstock.model.table import TablePlan
 
 
 class Verdict(Enum):
-    """What may be done with the object that a destination already holds."""
+    """What a job may do with the object that is already at its destination."""
 
     REPLACE = "replace"
     DUPLICATE = "duplicate"
@@ -22,20 +22,18 @@ class Verdict(Enum):
 
 
 PublishRule = Callable[[Mapping[str, str]], Verdict]
-
-
-"""Decides, from the metadata of the object that stands at the destination, what publishing may do."""
+"""Decides from the metadata of the object at the destination whether a job may replace it."""
 
 
 def ignore_upload(upload_id: str) -> None:
-    """Nobody but the sink has to know of its upload."""
+    """Ignore the id of an upload: only the sink needs it."""
 
 
 class BucketSink(Protocol):
-    """One object in the making. Visible whole or not at all.
+    """Writes one object, which becomes visible completely or not at all.
 
-    A context manager: ``publish`` makes the object visible; leaving the block without it, for whatever reason,
-    aborts and leaves nothing behind, and an abort that fails is attached to the error as a note.
+    A context manager. ``publish`` makes the object visible. If the block ends without it, the sink aborts the upload
+    and leaves nothing behind; if the abort fails, its error is added to the block's error as a note.
     """
 
     def __enter__(self) -> Self: ...
@@ -45,22 +43,22 @@ class BucketSink(Protocol):
     ) -> None: ...
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append. Blocks while the byte budget is in use. Raises what an earlier part's upload raised."""
+        """Append. Blocks while the byte budget is in use. Raises the error of an earlier part's upload."""
 
     def publish(self, *, crc32: int | None) -> Published:
-        """Make the object visible, unless a newer one stands.
+        """Make the object visible, unless the destination holds a newer one.
 
-        ``crc32`` is the checksum the sender declared for all bytes, or None where the encoding declares none.
-        Raises ChecksumMismatchError when it is not that of the bytes written, SupersededError when the
-        destination holds a newer result, PublishConflictError when the destination keeps changing, and
-        UploadConflictError when it has changed in such a way that every byte has to be sent again.
+        ``crc32`` is the checksum that the sender declared for all bytes; None if the encoding declares none.
+        Raises ChecksumMismatchError if the bytes written have another checksum, SupersededError if the destination
+        holds a newer result, PublishConflictError if the destination keeps changing, and UploadConflictError if it
+        changed so that every byte must be sent again.
         """
 
 
 class TableSink(Protocol):
-    """One load of one span into the tables of a plan. A context manager that owns its connection.
+    """Loads one span into the tables of a plan. A context manager that owns its connection.
 
-    A chunk's rows and its ledger entry commit together: a chunk that the ledger knows is never loaded again.
+    The rows of a chunk and its ledger entry commit together. A chunk that the ledger knows is never loaded again.
     Raises PermanentError (table or column missing, access denied) and ServiceUnavailableError (connection).
     """
 
@@ -71,83 +69,83 @@ class TableSink(Protocol):
     ) -> None: ...
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        """How tables of the plan that exist hold their columns: by the name of the table, and of the column."""
+        """How the existing tables of the plan store their columns, by the names of table and column."""
 
     def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:
-        """Commit for this holder of the job, an execution or an attempt; called before ``begin``.
+        """Commit on behalf of this holder of the job: an execution or an attempt. Called before ``begin``.
 
-        ``ended`` looks whether the job has ended without it, for a sink that has no fence of its own.
+        ``ended`` returns whether the job has ended without the holder, for a sink that has no fence of its own.
         """
 
     def begin(self, plan: TablePlan) -> Resume:
-        """Check (or create) tables, staging and ledger; answers where to go on."""
+        """Check or create tables, staging and ledger. Return where the load resumes."""
 
     def fence(self) -> None:
-        """Nothing is committed any more for the holder, by whoever works for it, once this returns.
+        """Wait for the commits under way. After this, no process commits anything for the holder.
 
-        The holder has lost the job on record before. What is under way is waited for.
+        Before the call, the record of the job has been taken from the holder.
         """
 
     def load(self, chunk: Chunk) -> Loaded:
-        """Commit one chunk. Rows that only the database can refuse come back as rejects."""
+        """Commit one chunk. Rows that only the database can refuse are returned as rejects."""
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """Begin what `load` does, so that the next chunk can be made while the database works.
+        """Start to load one chunk, so that the caller makes the next chunk while the database works.
 
-        What is answered waits for the end and raises what `load` raises; it must be called before anything else is
-        done with the sink.
+        Returns a function that waits for the end, and that returns and raises as `load` does. Call it before any other
+        method of the sink.
         """
 
     def finish(self, whole: Resume | None = None) -> None:
-        """All spans are in: make a ``replace`` visible, and note the end of the job. Idempotent.
+        """Make a staged load visible, and record the end of the job. Called after all spans are loaded. Idempotent.
 
-        ``whole`` is what all spans have loaded, where this sink has loaded one of them at most.
+        ``whole`` is what all spans have loaded, if this sink has loaded at most one of them.
         """
 
     def moved(self) -> Loaded:
-        """Of an atomic load, what ``finish`` changed of the counts; not committed where too many rows were refused."""
+        """How ``finish`` changed the counts of an atomic load. ``committed`` is False if too many rows were refused."""
 
     def moving_seconds(self, size: int) -> float:
-        """About how long ``finish`` takes for so many decoded bytes of an atomic load."""
+        """Estimate the seconds that ``finish`` takes for an atomic load of ``size`` decoded bytes."""
 
     def ended(self) -> LoadEnd | None:
-        """What ``finish`` has noted, whoever called it; None where nothing is noted.
+        """What ``finish`` has recorded, in this or in another process; None if nothing is recorded.
 
-        Asked without ``begin``: the source, and the tables, may have gone since.
+        Called without ``begin``: the source and the tables may no longer exist.
         """
 
     def has_other_spans(self) -> bool:
-        """Whether other spans of this job have committed rows that a second load would add again."""
+        """Whether other spans of the job have committed rows that a second load would add again."""
 
     def is_finished(self) -> bool:
-        """Whether ``finish`` has committed, whoever called it. False where there is nothing to commit at the end."""
+        """Whether ``finish`` has committed, in this or another process. False if ``finish`` has nothing to commit."""
 
     def reached(self) -> Mapping[int, Resume] | None:
-        """Of every span of the job of which chunks are in, where it goes on; None where only each span itself knows."""
+        """Where each span with committed chunks resumes; None if only the sink of each span knows."""
 
     def abort(self) -> None:
-        """Drop staging; append and upsert keep what is committed. Idempotent."""
+        """Drop staging. Rows that append and upsert have committed stay. Idempotent."""
 
 
 class TableStore(Protocol):
-    """A destination that takes rows, opened. Holds clients or the way to connect, and no connection."""
+    """An open destination for rows. Holds clients or connection settings, and no connection."""
 
     def open_sink(self, load_id: str, span: int = 0) -> TableSink:
-        """The sink of a load, or of one span of it. Nothing is asked of the service before it is entered."""
+        """The sink of a load, or of one span. It sends no request before it is entered."""
 
     def open_group(self) -> GroupSink:
-        """Where commits may be shared, a sink for several loads. Raises ConfigurationError elsewhere."""
+        """A sink for several loads that share commits. Raises ConfigurationError if the destination cannot share."""
 
     def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
-        """Where there is a ledger: whether the table exists; and of the loads by these ids, up to the first unknown
-        one, whether each is complete and where it resumes. Raises ConfigurationError elsewhere."""
+        """Whether the table exists; and for each of these loads, up to the first unknown one, whether it is complete
+        and where it resumes. Raises ConfigurationError if the destination has no ledger."""
 
 
 class GroupSink(Protocol):
-    """Loads several whole jobs at once into the tables of a plan. A context manager that owns its connection.
+    """Loads several complete jobs at once into the tables of a plan. A context manager that owns its connection.
 
-    A job's rows commit together with its end in the ledger, the same that a `TableSink` keeps: whichever of the two
-    comes second finds the job done. Raises what a TableSink raises.
+    The rows of a job commit together with its end in the ledger, which `TableSink` shares: a second load of the job
+    finds it done. Raises the errors of `TableSink`.
     """
 
     def __enter__(self) -> Self: ...
@@ -157,21 +155,23 @@ class GroupSink(Protocol):
     ) -> None: ...
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        """As a TableSink has it."""
+        """See `TableSink.storages`."""
 
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
-        """Check (or create) tables and ledger; answers which of the jobs have ended, and what they loaded."""
+        """Check or create tables and ledger. Return which of the jobs have ended, and what they loaded."""
 
     def load_all(self, rows: Sequence[Rows], shares: Sequence[Share]) -> Unfit | None:
-        """Commit the rows of all shares; or nothing, and answer which of them stand in the way."""
+        """Commit the rows of all shares. If that is not possible, commit nothing and return which shares prevent it."""
 
     def finish_all(self) -> None:
-        """Nothing more is to come: forget the jobs of long ago."""
+        """Delete the ledger entries of old jobs. Called after the last `load_all`."""
 
 
 class PartSink(Protocol):
-    """Consecutive parts of a multipart upload, all of one size but the last of all. A context manager: leaving it
-    waits for the parts under way. Memory: as a `BucketSink`."""
+    """Writes consecutive parts of a multipart upload. All parts have one size, except the last part of the object.
+
+    A context manager: its end waits for the parts under way. Memory: as a `BucketSink`.
+    """
 
     def __enter__(self) -> Self: ...
 
@@ -180,29 +180,29 @@ class PartSink(Protocol):
     ) -> None: ...
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append. Blocks while the byte budget is in use. Raises what an earlier part's upload raised."""
+        """Append. Blocks while the byte budget is in use. Raises the error of an earlier part's upload."""
 
     def finish(self) -> tuple[int, int, int]:
-        """Wait until all is uploaded: parts, bytes and their CRC32."""
+        """Wait until every part is uploaded. Return the number of parts, the bytes and their CRC32."""
 
 
 class PartStore(Protocol):
     """Multipart uploads whose parts several workers write. Raises PermanentError and ServiceUnavailableError."""
 
     def create(self, target: Target, content: Content) -> str:
-        """Open an upload whose full-object CRC32 S3 will check; its id."""
+        """Create an upload whose full-object CRC32 S3 checks. Return its id."""
 
     def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> PartSink:
-        """Write parts of ``size`` bytes from number ``first`` on; one that is there is overwritten."""
+        """Write parts of ``size`` bytes from number ``first`` on. An existing part is overwritten."""
 
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
     ) -> Published:
-        """Make the parts 1 to ``parts``, of together ``size`` bytes, the object, unless a newer one stands.
+        """Make an object of parts 1 to ``parts``, ``size`` bytes in all, unless the destination holds a newer one.
 
-        Raises IncompleteJobError when parts are missing or differ in size, and what `BucketSink.publish` raises.
+        Raises IncompleteJobError if parts are missing or differ in size, and the errors of `BucketSink.publish`.
         May be called again after it succeeded.
         """
 
     def abort(self, target: Target, upload_id: str) -> None:
-        """Abort an upload, or find it gone."""
+        """Abort an upload. An upload that no longer exists is not an error."""

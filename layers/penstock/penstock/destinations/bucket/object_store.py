@@ -1,4 +1,4 @@
-"""The objects of S3."""
+"""Read and write the objects of S3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class S3ObjectStore:
     """Implements ``ObjectStore``.
 
-    Memory: that of the sources and sinks it opens (S3ByteSource, S3BucketSink); it keeps nothing itself.
+    Memory: that of the sources and sinks that it opens (S3ByteSource, S3BucketSink).
     """
 
     def __init__(

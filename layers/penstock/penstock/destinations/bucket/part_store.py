@@ -44,8 +44,12 @@ class S3PartStore:
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
     ) -> Published:
-        """Parts are listed when S3 is about to be asked, not before: after a success that was not heard of, the
-        upload is gone, and the rule finds its object. Or it finds that of another attempt: then this one is ended."""
+        """Complete the upload by the rule of the job.
+
+        The parts are listed right before the completion, not earlier: if an earlier completion succeeded and its answer
+        was lost, the upload no longer exists, and the rule finds the object. If the rule finds the object of another
+        attempt, this upload is aborted.
+        """
 
         def commit(condition: Condition) -> Published | None:
             there = list_parts(self._client, target, upload_id)
@@ -65,8 +69,10 @@ class S3PartStore:
 
 
 class S3PartSink:
-    """Implements ``PartSink``; for one writing thread. Memory: part buffers of together at most
-    ``budget.buffer_bytes``, or one part where that is larger."""
+    """Implements ``PartSink`` for one writing thread.
+
+    Memory: part buffers of at most ``budget.buffer_bytes`` in all, or one part if a part is larger.
+    """
 
     def __init__(
         self, client: S3Client, target: Target, upload_id: str, *, first: int, size: int, budget: Budget
@@ -110,7 +116,7 @@ class S3PartSink:
 
 
 def _check(there: Sequence[Part], target: Target, *, parts: int, size: int, crc32: int) -> None:
-    """Whether S3 has what the receipts say; the checksums of parts, where it tells them, included."""
+    """Compare the parts that S3 lists with the receipts: numbers, bytes, and checksums if S3 returns them."""
     numbers = [part.number for part in there]
     if numbers != list(range(1, parts + 1)):
         missing = sorted(set(range(1, parts + 1)) - set(numbers))

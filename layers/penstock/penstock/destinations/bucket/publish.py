@@ -1,7 +1,7 @@
-"""Making an object visible by compare-and-swap: no writer ever overwrites what it has not looked at.
+"""Make an object visible by compare-and-swap: no writer overwrites an object that it has not read.
 
-A PUT that is refused may be tried again. A multipart upload may not: S3 completes none under a condition once its key
-was written, or deleted, after the upload was created (ADR 13).
+A PUT whose condition fails can be retried. A multipart upload cannot: S3 does not complete it under a condition if its
+key was written or deleted after the upload was created (ADR 13).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from penstock.model.object import ObjectHead, Published, Target
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# A destination that changes so often between HEAD and write is left to the next delivery of the event.
+# If a destination changes more often between HEAD and PUT, the next delivery of the event retries.
 ATTEMPTS = 4
 
 
 class Commit(Protocol):
-    """Writes under a condition; None when it is refused."""
+    """Writes under a condition. Returns None if the condition fails."""
 
     def __call__(self, condition: Condition, /) -> Published | None: ...
 
 
 def put_by_rule(client: S3Client, target: Target, rule: PublishRule, commit: Commit) -> Published | ObjectHead:
-    """What ``commit``, a PUT, published, or the head of the existing object if the rule calls that a duplicate.
+    """Publish with ``commit``, a PUT. Return what it published, or the head of an existing duplicate.
 
-    So a write whose answer was lost is recognised as done: looking again finds its own result.
+    If the answer of a write was lost, the next read of the destination finds its result, which is a duplicate.
 
-    Raises SupersededError by the rule, PublishConflictError if the destination changed at every attempt.
+    Raises SupersededError by the rule, and PublishConflictError if the destination changed at every attempt.
     """
     for _ in range(ATTEMPTS):
         existing, duplicate = _look(client, target, rule)
@@ -44,9 +44,9 @@ def put_by_rule(client: S3Client, target: Target, rule: PublishRule, commit: Com
 
 
 def complete_by_rule(client: S3Client, target: Target, rule: PublishRule, commit: Commit) -> Published | ObjectHead:
-    """The same for ``commit`` that completes an upload, which is tried once.
+    """Publish with ``commit``, which completes a multipart upload. It is called once.
 
-    Raises SupersededError by the rule, UploadConflictError if S3 refuses and the rule still lets the job publish.
+    Raises SupersededError by the rule, and UploadConflictError if S3 refuses while the rule lets the job publish.
     """
     existing, duplicate = _look(client, target, rule)
     if duplicate:
@@ -56,11 +56,11 @@ def complete_by_rule(client: S3Client, target: Target, rule: PublishRule, commit
     _, duplicate = _look(client, target, rule)
     if duplicate:
         return duplicate
-    raise UploadConflictError(f"{target.uri} changed after its upload was begun: S3 does not complete that upload")
+    raise UploadConflictError(f"{target.uri} changed after the upload was created, so S3 does not complete the upload")
 
 
 def _look(client: S3Client, target: Target, rule: PublishRule) -> tuple[ObjectHead | None, ObjectHead | None]:
-    """What is there, if anything, and once more if it is a duplicate. Raises SupersededError."""
+    """Return the existing object, if any, and the same object again if it is a duplicate. Raises SupersededError."""
     existing = read_head(client, target.bucket, target.key)
     verdict = rule(existing.metadata) if existing else Verdict.REPLACE
     if verdict is Verdict.SUPERSEDED:

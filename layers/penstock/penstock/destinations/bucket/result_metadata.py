@@ -1,4 +1,4 @@
-"""What an object that a job wrote says of itself, and which objects a job may replace."""
+"""The metadata of the objects that jobs write, and the rule which objects a job may replace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.model.identity import digest
 from penstock.model.job import Job
 from penstock.model.object import Content, ObjectHead, Source, Target
 
-# User metadata that every result carries: which job made it, from which object, in which order S3 saw that.
+# User metadata of every result: the job that wrote it, its source, and the order in which S3 received the source.
 MADE_BY = "penstock-job"
 MADE_FROM = "penstock-from"
 ORDER = "penstock-order"
@@ -21,9 +21,10 @@ SOURCE = "penstock-source"
 
 
 def publish_rule(job: Job) -> PublishRule:
-    """What this job may do with the object that is at its destination.
+    """The rule of a job for the object at its destination.
 
-    A result of the same source that S3 saw later is kept. Anything else is replaced, as a copy would.
+    A result of the same source, from a version that S3 received later, is kept. Any other object is replaced, as a copy
+    would replace it.
     """
 
     def rule(existing: Mapping[str, str]) -> Verdict:
@@ -38,14 +39,16 @@ def publish_rule(job: Job) -> PublishRule:
 
 
 def origin(source: Source) -> str:
-    """A source's bucket and key in 32 hex digits: a key itself may not fit into metadata."""
+    """The bucket and key of a source as 32 hex digits, because a key may not fit into metadata."""
     return digest(source.bucket, source.key)
 
 
 def describe(job: Job, target: Target, head: ObjectHead) -> tuple[Content, tuple[str, ...]]:
-    """Content type by the inner name, the sender's metadata and where it came from; with warnings.
+    """The content type and the metadata of the result, and warnings.
 
-    S3 takes 2 KiB of user metadata. What does not fit is left out: first the source's name, then the sender's.
+    The content type follows from the name without its suffix. The metadata is Penstock's, the sender's, and the name of
+    the source. S3 allows 2 KiB of user metadata: if it does not fit, the name of the source is left out, then the
+    sender's.
     """
     guessed, encoding = mimetypes.guess_type(strip_suffix(target.key))
     content_type = guessed if guessed and not encoding else "application/octet-stream"

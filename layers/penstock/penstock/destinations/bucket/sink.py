@@ -1,4 +1,4 @@
-"""Writing one object: small ones by a single PUT, others by a multipart upload."""
+"""Write one object: a small one by a single PUT, any other by a multipart upload."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class S3BucketSink:
-    """One object in the making. Implements ``BucketSink``; for one writing thread.
+    """Implements ``BucketSink`` for one writing thread.
 
-    Memory: part buffers of together at most ``budget.buffer_bytes``, and at most ``budget.uploads`` + 1 of them,
-    the one being filled included; of an object smaller than its first part, no more than its bytes.
+    Memory: at most ``budget.uploads`` + 1 part buffers, including the one being filled, of at most
+    ``budget.buffer_bytes`` in all. An object smaller than its first part takes no more than its bytes.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class S3BucketSink:
                 give_back=self._pool.give,
                 proof=created.proof,
             )
-            # From here on, leaving the context aborts it.
+            # From here on, the end of the context aborts the upload.
             self._created(created.id)
         self._sent += 1
         self._filling = None
@@ -134,6 +134,6 @@ class S3BucketSink:
 
 
 def part_count(etag: str) -> int:
-    """Parts of a multipart upload, which its ETag ends with; 0 for a single PUT."""
+    """The number of parts of a multipart upload, from the end of its ETag; 0 for a single PUT."""
     _, _, count = etag.partition("-")
     return int(count) if count.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""Puts to BatchWriteItem requests: as large as allowed, in parallel, until DynamoDB has taken every item."""
+"""Write items with BatchWriteItem: requests as large as allowed, in parallel, until DynamoDB has written every item."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html allows 25 items and 16 MB.
-# Items larger than 40 KiB gain nothing from sharing a request; and the largest one, of 400 KiB, may be 5 MB of JSON.
+# Items above 40 KiB do not become faster in shared requests, and the largest item, of 400 KiB, may be 5 MB of JSON.
 MAX_PUTS = 25
 MAX_BYTES = 1024 * KIB
 
-# Of a request's bytes: the puts, the body joined of them, and, with urllib3 1, the body once more behind the header.
+# Copies of a request in memory: the puts, the body, and with urllib3 1 the body once more after the header.
 COPIES = 3
 
-# Of an item, not of the service. The second: all items of one key, where the table has a local index, exceed 10 GB.
+# Errors of an item, not of the service. The second: in a table with a local index, all items of one key exceed 10 GB.
 _REFUSALS = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 Refused: TypeAlias = tuple[Put, str]
@@ -38,9 +38,9 @@ Refused: TypeAlias = tuple[Put, str]
 class BatchWriter:
     """Writes items. For one calling thread.
 
-    Memory: requests of together at most ``budget_bytes``, unless a single item is larger than that.
-    ``backoff.attempts`` rounds in which DynamoDB takes none of a request's items are the end. What ``check`` raises,
-    which is called before each request, is the end at once.
+    Memory: requests of at most ``budget_bytes`` in all, unless a single item is larger. After ``backoff.attempts``
+    rounds in which DynamoDB writes none of a request's items, the writer fails. ``check`` is called before each
+    request; its error ends the write at once.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BatchWriter:
         self._client = client
         self._budget = budget_bytes
         self._batch_bytes = min(MAX_BYTES, budget_bytes // (COPIES * workers))
-        # One request waits for each that is under way, so that no worker has to wait for the next.
+        # For each request under way another one is ready, so that no worker waits.
         self._most = 2 * workers
         self._backoff = backoff
         self._sleep = sleep
@@ -66,10 +66,10 @@ class BatchWriter:
         self._over = Event()
 
     def write(self, table: str, schema: KeySchema, puts: Iterable[Put]) -> list[Refused]:
-        """Write puts of distinct keys, in any order. When it returns, DynamoDB has taken all but those it refused.
+        """Write puts of distinct keys, in any order. Return the puts that DynamoDB refused; it has written all others.
 
-        Raises ServiceUnavailableError, AccessDeniedError and what else `translating` raises; some items may then
-        be written and others not.
+        Raises ServiceUnavailableError, AccessDeniedError and the other errors of `translating`. Some of the items may
+        then be written.
         """
         refused: list[Refused] = []
         under_way: dict[Future[list[Refused]], int] = {}
@@ -83,7 +83,7 @@ class BatchWriter:
         return refused
 
     def close(self) -> None:
-        """Send nothing more; wait for what is under way."""
+        """Send no more requests, and wait for those under way."""
         self._over.set()
         self._threads.shutdown()
 
@@ -123,7 +123,7 @@ class BatchWriter:
         return []
 
     def _put(self, table: str, schema: KeySchema, puts: Sequence[Put]) -> Sequence[Put]:
-        """One request; the puts that DynamoDB left unprocessed."""
+        """Send one request. Return the puts that DynamoDB left unprocessed."""
         try:
             requests = EncodedPuts(table, [put.json for put in puts])
             answer = self._client.batch_write_item(RequestItems=requests)  # type: ignore[arg-type]  # it takes them now
@@ -140,7 +140,7 @@ class BatchWriter:
         return [put for put in puts if put.key in keys]
 
     def _split(self, table: str, schema: KeySchema, puts: Sequence[Put], reason: str) -> list[Refused]:
-        """One bad item refuses the whole request: find it by halves."""
+        """DynamoDB refuses a request with one bad item: find the item by halves."""
         if len(puts) == 1:
             return [(puts[0], f"was refused by DynamoDB: {reason}")]
         middle = len(puts) // 2
@@ -148,12 +148,12 @@ class BatchWriter:
 
 
 def _finished(under_way: dict[Future[list[Refused]], int]) -> list[Refused]:
-    """What the next requests to end were refused; those are then under way no more."""
+    """Wait for the next requests to end, and remove them. Return the puts that they refused."""
     done = wait(under_way, return_when=FIRST_COMPLETED).done
     for request in done:
         del under_way[request]
     return [refused for request in done for refused in request.result()]
 
 
-class _Refusal(Exception):  # noqa: N818  # says what is wrong with a request; never leaves this module
+class _Refusal(Exception):  # noqa: N818  # the reason of a refused request; never leaves this module
     pass

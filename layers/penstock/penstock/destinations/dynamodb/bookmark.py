@@ -1,6 +1,6 @@
-"""Where a span of a load goes on, noted in the jobs table: one item per span, ``load#<job id>#<span>``.
+"""Where a span of a load resumes: one item of the jobs table per span, ``load#<job id>#<span>``.
 
-The item of span -1 is the end of the whole load: what all of its spans have loaded.
+The item of span -1 is the end of the load: what all spans have loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-# The span under which the end of a job is noted, as in PostgreSQL's ledger.
+# The span number of the end of a job, as in PostgreSQL's ledger.
 WHOLE_JOB = -1
 
 COUNTS = ("chunk", "offset", "row", "rows", "rejects")
@@ -30,8 +30,8 @@ FIELDS = "fields"
 class DynamoBookmark:
     """The bookmark of one span. ``clock`` gives Unix seconds.
 
-    It is written without a condition: whichever attempt writes it, everything before that place is in, and its
-    counts are those of everything before it. At worst it goes back, and work is done again.
+    It is written without a condition. Every attempt writes a position before which everything is loaded, with the
+    counts up to there. At worst the bookmark moves back, and rows are loaded again.
     Needs dynamodb:GetItem and dynamodb:UpdateItem on the jobs table.
     """
 
@@ -43,15 +43,15 @@ class DynamoBookmark:
     clock: Callable[[], float] = time.time
 
     def read(self) -> Resume:
-        """Where to go on; the start where nothing was noted."""
+        """Where the span resumes; the start if there is no bookmark."""
         return self._find(self.span) or Resume()
 
     def end(self) -> Resume | None:
-        """What the whole job has loaded; None where its end is not noted."""
+        """What the job has loaded; None if its end is not recorded."""
         return self._find(WHOLE_JOB)
 
-    def note_end(self, whole: Resume) -> None:
-        """All of the job is in, and its rejects are kept."""
+    def record_end(self, whole: Resume) -> None:
+        """Record that all of the job is loaded, and that its rejects are written."""
         self._write(WHOLE_JOB, whole)
 
     def _find(self, span: int) -> Resume | None:
@@ -64,15 +64,15 @@ class DynamoBookmark:
         fields = fields_of(item[FIELDS]["S"]) if FIELDS in item else FieldCounts()
         return Resume(chunk, offset, row, rows, rejects, fields=fields)
 
-    def note(self, place: Resume) -> None:
-        """All before this place is in, and its rejects are kept."""
-        self._write(self.span, place)
+    def record(self, reached: Resume) -> None:
+        """Record that everything before ``reached`` is loaded, and that its rejects are written."""
+        self._write(self.span, reached)
 
-    def _write(self, span: int, place: Resume) -> None:
-        numbers = {name: getattr(place, name) for name in COUNTS}
+    def _write(self, span: int, reached: Resume) -> None:
+        numbers = {name: getattr(reached, name) for name in COUNTS}
         numbers["expires_at"] = int(self.clock()) + self.retention_days * 86_400
         values: dict[str, AttributeValueTypeDef] = {name: {"N": str(value)} for name, value in numbers.items()}
-        values[FIELDS] = {"S": text_of(place.fields)}
+        values[FIELDS] = {"S": text_of(reached.fields)}
         with translating(f"dynamodb:UpdateItem on table {self.table}"):
             self.client.update_item(
                 TableName=self.table,

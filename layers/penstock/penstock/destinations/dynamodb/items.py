@@ -1,4 +1,4 @@
-"""Rows of a chunk to the items that are written: the last valid row of every key."""
+"""Make the items to write of a chunk's rows: the last valid row of every key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Put(NamedTuple):
 
 
 class UnfitError(Exception):
-    """A row that DynamoDB could not hold. Never leaves the adapter: it becomes a reject."""
+    """A row that DynamoDB cannot store. Never leaves this folder: the row becomes a reject."""
 
     def __init__(self, reason: str, column: str = "") -> None:
         super().__init__(reason)
@@ -36,9 +36,9 @@ class UnfitError(Exception):
 
 
 class ItemMaker:
-    """Makes items out of rows. A column that is None is an attribute that the item does not have.
+    """Makes items of rows. For a column that is None, the item has no attribute.
 
-    Raises InvalidTableError when the rows lack a column of the key.
+    Raises InvalidTableError if the rows lack a column of the key.
     """
 
     def __init__(self, rows: Rows, schema: KeySchema) -> None:
@@ -83,9 +83,8 @@ Origin: TypeAlias = tuple[ItemMaker, int]
 class LastWins:
     """The rows of one chunk for one table, as puts of distinct keys.
 
-    Rows are taken from the last to the first, so the first put of a key is the one to write, and none has to be
-    kept. A row that a later one replaces is checked, but DynamoDB is never asked about it. Memory: the keys.
-    ``rejects`` grows while puts are taken.
+    Rows are read from the last to the first, so the first put of a key is the one to write. A row that a later row
+    replaces is checked here and not sent. Memory: the keys. ``rejects`` grows while puts are read.
     """
 
     def __init__(self, schema: KeySchema, parts: Sequence[Rows]) -> None:

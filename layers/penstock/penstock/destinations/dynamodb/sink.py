@@ -14,7 +14,7 @@ from penstock.aws.retry import retrying
 from penstock.destinations.dynamodb.batches import BatchWriter
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.items import LastWins, Put
-from penstock.destinations.dynamodb.permit import JobFence
+from penstock.destinations.dynamodb.job_fence import JobFence
 from penstock.destinations.dynamodb.table import KeySchema, missing_table
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import SETTLED_SECONDS
@@ -26,19 +26,20 @@ from penstock.model.table import Table, TablePlan
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# Without any progress, 9 s of waiting on average; then the message returns to the queue.
+# Without any progress, the waits are 9 s on average; then the message returns to the queue.
 RETRY_POLICY = Backoff(attempts=10, base=0.05, cap=5.0)
 
 
 class DynamoRecordSink:
-    """Implements ``TableSink``; for one calling thread.
+    """Implements ``TableSink`` for one calling thread.
 
     There is no ledger: keys come from the records, so a chunk that is loaded again writes the same items
-    (docs/adr/0007). With a ``bookmark`` a retry goes on near where the last attempt ended; without one it begins anew.
+    (docs/adr/0007). With a ``bookmark``, a retry resumes near the end of the last attempt; without one, it starts from
+    the beginning.
 
-    A column that is None is an attribute that the item does not have. The last row of a key wins.
+    For a column that is None, the item has no attribute. The last row of a key wins.
 
-    Memory: requests of together at most ``budget_bytes`` (see BatchWriter), and the keys of one chunk.
+    Memory: requests of at most ``budget_bytes`` in all (see BatchWriter), and the keys of one chunk.
     Needs dynamodb:DescribeTable and dynamodb:BatchWriteItem on the tables.
     """
 
@@ -54,7 +55,7 @@ class DynamoRecordSink:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._permit = JobFence(clock)
+        self._fence = JobFence(clock)
         self._bookmark = bookmark
         self._backoff = backoff
         self._sleep = sleep
@@ -64,10 +65,10 @@ class DynamoRecordSink:
             workers=workers,
             backoff=backoff,
             sleep=sleep,
-            check=self._permit.check,
+            check=self._fence.check,
         )
         self._schemas: dict[str, KeySchema] = {}
-        self._noted = self._reached = Resume()
+        self._recorded = self._reached = Resume()
 
     def __enter__(self) -> Self:
         return self
@@ -78,21 +79,21 @@ class DynamoRecordSink:
         self._writer.close()
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        """The types of keys are the tables'; other attributes have any."""
+        """The types of key attributes are those of the tables. Other attributes have any type."""
         return {table.name: self._schema_of(table).storages(table) for table in _tables_of(plan)}
 
     def begin(self, plan: TablePlan) -> Resume:
-        """Look at every table's key. Raises DestinationMissingError, InvalidTableError, AccessDeniedError."""
+        """Check the key of every table. Raises DestinationMissingError, InvalidTableError, AccessDeniedError."""
         for table in _tables_of(plan):
             self._schema_of(table).check(table)
         if self._bookmark:
-            self._noted = self._reached = self._bookmark.read()
-        return self._noted
+            self._recorded = self._reached = self._bookmark.read()
+        return self._recorded
 
     def load(self, chunk: Chunk) -> Loaded:
-        """Write one chunk. Rows that no item can hold, or that DynamoDB refuses, come back as rejects."""
-        # Only now: whoever loads the next chunk has kept the rejects of the one before.
-        self._note()
+        """Write one chunk. Rows that no item can hold, or that DynamoDB refuses, are returned as rejects."""
+        # Not earlier: the caller writes the rejects of a chunk before it loads the next one.
+        self._record()
         by_table: dict[str, list[Rows]] = {}
         for rows in chunk.rows:
             by_table.setdefault(rows.table.name, []).append(rows)
@@ -104,59 +105,59 @@ class DynamoRecordSink:
         if chunk.number == self._reached.chunk:
             self._reached = _behind(chunk, loaded, self._reached)
         if not chunk.records:
-            # It has no rejects to be kept, and whoever loads it wants it to be known.
-            self._note()
+            # This chunk has no rejects to wait for.
+            self._record()
         return loaded
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """As `load`, at once: the requests of a chunk are parallel already."""
+        """Load at once: the requests of a chunk are parallel already."""
         loaded = self.load(chunk)
         return lambda: loaded
 
     def finish(self, whole: Resume | None = None) -> None:
-        """Note the end; items are visible as they are written."""
-        self._note()
+        """Record the end. Items are visible as soon as they are written."""
+        self._record()
         if self._bookmark:
-            self._bookmark.note_end(whole or self._reached)
+            self._bookmark.record_end(whole or self._reached)
 
     def ended(self) -> LoadEnd | None:
-        """What `finish` has noted."""
+        """What `finish` has recorded."""
         end = self._bookmark.end() if self._bookmark else None
         return LoadEnd(end, self.moved()) if end else None
 
     def moved(self) -> Loaded:
-        """Items are where they belong as they are written."""
+        """Nothing is staged, so nothing is moved."""
         return Loaded(0)
 
-    def moving_seconds(self, size: int) -> float:  # noqa: ARG002  # none is moved
+    def moving_seconds(self, size: int) -> float:  # noqa: ARG002  # nothing is moved
         return 0.0
 
     def has_other_spans(self) -> bool:
-        """A second load writes the same items."""
+        """False: a second load writes the same items."""
         return False
 
     def is_finished(self) -> bool:
-        """Items are there as they are written: a load that has ended may be done again."""
+        """False: `finish` commits no items, and a load that has ended may run again."""
         return False
 
     def reached(self) -> None:
-        """Each span has a bookmark of its own, which may be behind what is in."""
+        """None: each span has its own bookmark, which may be behind its items."""
 
-    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # it is asked
-        """Write while the holder has the job."""
-        self._permit.ended = ended
+    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # JobFence calls ``ended``
+        """Write items only while the holder has the job."""
+        self._fence.ended = ended
 
     def fence(self) -> None:
-        """Wait until nothing can be under way any more for whoever has lost the job."""
+        """Wait until no request of a writer that has lost the job can be under way."""
         self._sleep(SETTLED_SECONDS)
 
     def abort(self) -> None:
-        """Nothing to do: what is written stays."""
+        """Do nothing: written items stay."""
 
-    def _note(self) -> None:
-        if self._bookmark and self._noted != self._reached:
-            self._bookmark.note(self._reached)
-            self._noted = self._reached
+    def _record(self) -> None:
+        if self._bookmark and self._recorded != self._reached:
+            self._bookmark.record(self._reached)
+            self._recorded = self._reached
 
     def _load(self, name: str, parts: list[Rows]) -> list[Reject]:
         items = LastWins(self._schemas[name], parts)
@@ -190,7 +191,7 @@ def _tables_of(plan: TablePlan) -> Iterable[Table]:
 
 
 def _behind(chunk: Chunk, loaded: Loaded, before: Resume) -> Resume:
-    """The place behind a chunk, and what is in up to there."""
+    """The position after a chunk, with the counts up to there."""
     return Resume(
         chunk.number + 1,
         chunk.end,

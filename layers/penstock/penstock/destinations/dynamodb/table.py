@@ -1,4 +1,4 @@
-"""A table's key: as the table has it, against what a route declares."""
+"""The key of a table, and whether the columns of a route fit it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_BYTES = {"HASH": 2048, "RANGE": 1024}
 
-# What becomes a string and what a number; the other types make no key.
+# Column types that are stored as a string or as a number. Other types cannot be a key.
 COLUMN_TYPES = {
     "S": (ColumnType.TEXT, ColumnType.DATE, ColumnType.TIMESTAMP),
     "N": (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT),
@@ -34,16 +34,16 @@ Key: TypeAlias = tuple[str | Decimal, ...]
 
 @dataclass(frozen=True, slots=True)
 class KeyAttribute:
-    """One attribute of a key. ``kind`` is S or N, ``most`` the bytes that a string may have."""
+    """One attribute of a key. ``kind`` is S or N; ``most`` is the maximum number of bytes of a string."""
 
     name: str
     kind: str
     most: int
 
     def value(self, value: object) -> str | Decimal:
-        """What identifies the item: equal exactly where DynamoDB sees one key.
+        """The value that identifies the item: two are equal if, and only if, DynamoDB takes them for one key.
 
-        Raises ValueError, with a reject's reason, for what cannot be this key.
+        Raises ValueError, with the reason of a reject, if the value cannot be this key.
         """
         if value is None:
             raise ValueError("is part of the key, but null")
@@ -65,34 +65,34 @@ class KeyAttribute:
 
 @dataclass(frozen=True, slots=True)
 class KeySchema:
-    """The key of a table: hash attribute, then range attribute if there is one."""
+    """The key of a table: the partition key, then the sort key if there is one."""
 
     attributes: tuple[KeyAttribute, ...]
 
     @classmethod
     def of(cls, description: TableDescriptionTypeDef) -> KeySchema:
-        """As DescribeTable answers."""
+        """The key in an answer of DescribeTable."""
         kinds = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
-        # The hash attribute comes first.
+        # The partition key comes first.
         schema = [(each["AttributeName"], each["KeyType"]) for each in description["KeySchema"]]
         return cls(tuple(KeyAttribute(name, kinds[name], MAX_BYTES[role]) for name, role in schema))
 
     def key_of(self, item: dict[str, Any]) -> Key:
-        """The key of an item of attribute values, as ``KeyAttribute.value`` gives it."""
+        """The key of an item of attribute values, as `KeyAttribute.value` returns it."""
         return tuple(
             Decimal(item[each.name]["N"]) if each.kind == "N" else item[each.name]["S"] for each in self.attributes
         )
 
     def storages(self, table: Table) -> dict[str, Storage]:
-        """How items hold columns: the key as the table has it; a time that was inferred as the text that it is; and
-        what has no column as an attribute of its own type."""
+        """How items store columns: the key as the table defines it, an inferred time as its text, and a field without a
+        column as an attribute of its own type."""
         times = {ColumnType.DATE, ColumnType.TIMESTAMP}
         held = {column.name: Storage() for column in table.columns if column.spellings and column.type in times}
         held[ANY] = Storage(ColumnType.JSON)
         return held | {each.name: Storage(_STORED[each.kind]) for each in self.attributes if each.kind in _STORED}
 
     def check(self, table: Table) -> None:
-        """Raise InvalidTableError where the route declares something that cannot be loaded into this table."""
+        """Raises InvalidTableError if the route's columns, mode or key do not fit this table."""
         key = ", ".join(f"{each.name!r} ({WORDS[each.kind]})" for each in self.attributes)
         if table.mode is not Mode.UPSERT:
             raise InvalidTableError(f"table {table.name}: DynamoDB writes items by their key; mode must be upsert")

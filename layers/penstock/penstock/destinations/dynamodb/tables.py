@@ -1,4 +1,4 @@
-"""Opens DynamoDB as a destination."""
+"""Open DynamoDB as a destination."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DynamoTables:
-    """Implements ``TableStore``. ``jobs`` keeps bookmarks; None where loads have no record."""
+    """Implements ``TableStore``. ``jobs`` stores the bookmarks; None if there is no jobs table."""
 
     client: DynamoDBClient
     environment: Environment
@@ -37,12 +37,12 @@ class DynamoTables:
         raise ConfigurationError("DynamoDB has no transaction that several jobs could share")
 
     def earlier_loads(self, table: str, load_ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:  # noqa: ARG002
-        """No ledger: items carry their keys, and a load that runs again changes nothing."""
+        """Raises ConfigurationError: there is no ledger, because a load that runs again writes the same items."""
         raise ConfigurationError(f"{table}: DynamoDB keeps no ledger of loads")
 
 
 def open_tables(environment: Environment) -> DynamoTables:
-    """One client for all sinks."""
+    """Open DynamoDB with one client for all sinks."""
     client = environment.item_client(environment.budget.uploads)
     jobs = environment.jobs_client() if environment.jobs_table and environment.jobs_client else None
     return DynamoTables(client, environment, jobs)
