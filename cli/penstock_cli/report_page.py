@@ -181,8 +181,8 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
     ]
     shown = len(rows)
     more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"
-    where = f"<p>{more} are in <code>{_text(rejects_at)}</code></p>"
-    return _section("Rejects", where + _table(head, rows, numbers=(0, 1), raw=4), kind="long")
+    location = f"<p>{more} are in <code>{_text(rejects_at)}</code></p>"
+    return _section("Rejects", location + _table(head, rows, numbers=(0, 1), raw=4), kind="long")
 
 
 def _facts(status: JobStatus) -> str:

@@ -92,17 +92,17 @@ def upload(
       penstock upload a.csv b.csv s3://lake/incoming/
       pg_dump shop | penstock upload - s3://backups/shop.sql
     """
-    orders = _orders(files, destination, state)
+    destinations = _destinations(files, destination, state)
     options = _Options(state, part_size, restart, dry_run)
     with interrupted_once(), sigterm_exits():
         try:
-            _upload(orders, options, threads, aws, output)
+            _upload(destinations, options, threads, aws, output)
         except KeyboardInterrupt:
             echo(PIPE_INTERRUPTED if files == (PIPE,) else INTERRUPTED, err=True)
             raise
 
 
-def _orders(files: Sequence[str], destination: Target, state: Path | None) -> list[tuple[str, Target]]:
+def _destinations(files: Sequence[str], destination: Target, state: Path | None) -> list[tuple[str, Target]]:
     """Return each file with its destination. Raises UsageError for options that contradict each other."""
     folder = not destination.key or destination.key.endswith("/")
     if PIPE in files and (len(files) > 1 or folder):
@@ -111,11 +111,11 @@ def _orders(files: Sequence[str], destination: Target, state: Path | None) -> li
         raise click.UsageError(f"Several files need a destination that ends in /, not {destination.uri}")
     if len(files) > 1 and state:
         raise click.UsageError("--state can only be used with one file.")
-    orders = [(file, _named(file, destination) if folder else destination) for file in files]
-    targets = [target for _, target in orders]
+    destinations = [(file, _named(file, destination) if folder else destination) for file in files]
+    targets = [target for _, target in destinations]
     if repeated := next((target for target in targets if targets.count(target) > 1), None):
         raise click.UsageError(f"Two files have the same destination: {repeated.uri}")
-    return orders
+    return destinations
 
 
 def _named(file: str, folder: Target) -> Target:
@@ -125,7 +125,7 @@ def _named(file: str, folder: Target) -> Target:
 
 
 def _upload(
-    orders: Sequence[tuple[str, Target]], options: _Options, threads: int, aws: AwsOptions, output: OutputOptions
+    destinations: Sequence[tuple[str, Target]], options: _Options, threads: int, aws: AwsOptions, output: OutputOptions
 ) -> None:
     # boto3 and rich take longer to import than `--help` may take.
     from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415
@@ -144,20 +144,20 @@ def _upload(
             )
         )
     )
-    if orders[0][0] == PIPE:
-        _send_pipe(transfers, progress, orders[0][1], options, output)
+    if destinations[0][0] == PIPE:
+        _send_pipe(transfers, progress, destinations[0][1], options, output)
         return
-    plans = [transfers.plan(Path(file), target, part_size=options.part_size) for file, target in orders]
+    plans = [transfers.plan(Path(file), target, part_size=options.part_size) for file, target in destinations]
     if options.dry_run:
-        for file, target in orders:
+        for file, target in destinations:
             again = not options.restart and (options.state or transfers.state_of(Path(file), target)).exists()
             _say(f"(dryrun) upload: {file} to {target.uri}{', resuming' if again else ''}", output)
-        _print_json({"dry_run": True, "uploads": _planned(orders, [plan.size for plan in plans])}, output)
+        _print_json({"dry_run": True, "uploads": _planned(destinations, [plan.size for plan in plans])}, output)
         return
     done = []
     with progress:
         progress.total = sum(plan.size for plan in plans)
-        for file, target in orders:
+        for file, target in destinations:
             progress.description = Path(file).name
             sent = transfers.send(
                 Path(file),
@@ -165,7 +165,7 @@ def _upload(
                 state=options.state,
                 part_size=options.part_size,
                 restart=options.restart,
-                one_of_several=len(orders) > 1,
+                one_of_several=len(destinations) > 1,
             )
             done.append(_as_json(file, sent))
             if not output.as_json and not output.quiet:
@@ -217,9 +217,10 @@ def _as_json(file: str, sent: UploadResult) -> dict[str, object]:
     }
 
 
-def _planned(orders: Sequence[tuple[str, Target]], sizes: Sequence[int | None]) -> list[dict[str, object]]:
+def _planned(destinations: Sequence[tuple[str, Target]], sizes: Sequence[int | None]) -> list[dict[str, object]]:
     return [
-        {"source": file, "target": target.uri, "size": size} for (file, target), size in zip(orders, sizes, strict=True)
+        {"source": file, "target": target.uri, "size": size}
+        for (file, target), size in zip(destinations, sizes, strict=True)
     ]
 
 

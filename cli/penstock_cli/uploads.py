@@ -36,7 +36,7 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
     from penstock.wiring.upload import Transfers, upload_records, upload_states  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
-    mine = upload_records(upload_states())
+    records = upload_records(upload_states())
     if below:
         transfers = click.get_current_context().with_resource(
             closing(
@@ -51,18 +51,18 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
         )
         known = transfers.unfinished(below)
     else:
-        known = merge([], list(mine.states.values()), time.time())
+        known = merge([], list(records.states.values()), time.time())
     if output.as_json:
-        echo_json({"uploads": [as_json(one) for one in known], "unreadable": sorted(mine.unreadable.values())})
+        echo_json({"uploads": [as_json(upload) for upload in known], "unreadable": sorted(records.unreadable.values())})
         return
-    for line in mine.unreadable.values():
+    for line in records.unreadable.values():
         echo(f"warning: {line}", err=True)
     if not output.quiet:
         echo(*(_table(known) if known else ["No unfinished uploads."]))
 
 
 def as_json(known: Known) -> dict[str, object]:
-    """One upload, for a program. ``age`` is in seconds; ``listed``: S3 lists it."""
+    """Return an upload as JSON. ``age`` is in seconds; ``listed``: S3 lists it."""
     return {
         "target": known.target.uri,
         "upload_id": known.id,
@@ -75,7 +75,12 @@ def as_json(known: Known) -> dict[str, object]:
 def _table(known: Sequence[Known]) -> list[Safe]:
     rows = [("age", "destination", "from", "upload id")]
     rows += [
-        (human_age(one.age), one.target.uri, one.state.source if one.state else "(another machine)", one.id)
-        for one in known
+        (
+            human_age(upload.age),
+            upload.target.uri,
+            upload.state.source if upload.state else "(another machine)",
+            upload.id,
+        )
+        for upload in known
     ]
     return aligned(rows)

@@ -36,34 +36,34 @@ from penstock.routes.patterns import LONGEST
 from penstock.routes.tables import read_plan
 
 
-def parse_routes(text: str, where: str, stack: Mapping[str, str]) -> Routes:
+def parse_routes(text: str, file: str, stack: Mapping[str, str]) -> Routes:
     """Read and check routes.toml.
 
-    ``where`` names the file in errors; ``stack`` holds the stack's names, at least ``source_bucket``. Raises
+    ``file`` names the file in errors; ``stack`` holds the stack's names, at least ``source_bucket``. Raises
     InvalidRouteError, which names file, route and field, and DestinationLoopError if a route could trigger a route.
     """
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib also raises these for huge integers and deep nesting
-        raise InvalidRouteError(f"{where}: not TOML: {error}") from error
+        raise InvalidRouteError(f"{file}: not TOML: {error}") from error
     if unknown := set(document) - {"route"}:
-        raise InvalidRouteError(f"{where}: unknown table {min(unknown)!r}; routes are [[route]] tables")
+        raise InvalidRouteError(f"{file}: unknown table {min(unknown)!r}; routes are [[route]] tables")
     tables = document.get("route")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise InvalidRouteError(f"{where}: no [[route]] table")
-    routes = tuple(_route(table, number, where, stack) for number, table in enumerate(tables, start=1))
+        raise InvalidRouteError(f"{file}: no [[route]] table")
+    routes = tuple(_route(table, number, file, stack) for number, table in enumerate(tables, start=1))
     names = [route.name for route in routes]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise InvalidRouteError(f"{where}: two routes are named {min(repeated)!r}")
+        raise InvalidRouteError(f"{file}: two routes are named {min(repeated)!r}")
     for route in routes:
         if route.plan is None:
-            _refuse_possible_loop(route, routes, where, stack["source_bucket"])
+            _refuse_possible_loop(route, routes, file, stack["source_bucket"])
     return Routes(routes, stack["source_bucket"])
 
 
-def _route(table: Mapping[str, Any], number: int, where: str, stack: Mapping[str, str]) -> Route:
+def _route(table: Mapping[str, Any], number: int, file: str, stack: Mapping[str, str]) -> Route:
     name = table.get("name")
-    label = f"{where}: route {name!r}" if isinstance(name, str) and name else f"{where}: route {number}"
+    label = f"{file}: route {name!r}" if isinstance(name, str) and name else f"{file}: route {number}"
     fields = Fields(table, label, "a route")
     destination, kind = _destination(fields, stack)
     route = Route(
@@ -108,13 +108,13 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destina
     return value, found
 
 
-def _refuse_possible_loop(route: Route, routes: Iterable[Route], where: str, source_bucket: str) -> None:
+def _refuse_possible_loop(route: Route, routes: Iterable[Route], file: str, source_bucket: str) -> None:
     bucket, _, key = re.sub(r"\{\w+\}", "*", route.destination).removeprefix("s3://").partition("/")
     for other in routes:
         if not (fnmatchcase(source_bucket, bucket) and fnmatchcase(source_bucket, other.source_bucket)):
             continue
         if any(overlap(key, pattern) for pattern in other.match):
             raise DestinationLoopError(
-                f"{where}: route {route.name!r}: destination: could be written to the source bucket {source_bucket} "
+                f"{file}: route {route.name!r}: destination: could be written to the source bucket {source_bucket} "
                 f"under a key that matches route {other.name!r} again"
             )
