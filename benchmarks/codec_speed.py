@@ -1,7 +1,7 @@
-"""Decoding speed of every codec, in GB/s of output and CPU time: python benchmarks/codec_speed.py [--mib 256].
+"""Decoding speed of every codec, in GB/s of output and CPU time: python -m benchmarks.codec_speed [--mib 256] [FILE].
 
-The data is CSV of random rows. Each codec gets chunks the size of a ranged GET and yields steps as the pipeline asks
-for them; the best of three runs counts.
+FILE is decoded by its own codec alone. Otherwise the data is CSV of random rows. Each codec gets chunks the size of a
+ranged GET and yields steps as the pipeline asks for them; the best of three runs counts.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 import zstandard
 
-from penstock.codecs import CODECS, Trace
+from penstock.codecs import CODECS, HEAD, Trace, choose
 from penstock.codecs.engine import ISAL, ZLIB
 from penstock.codecs.gzip import decode as gzip_codec
 from penstock.limits import KIB, MIB
@@ -26,6 +27,8 @@ CITIES = ("Los Angeles", "Houston", "Miami", "Charlotte", "Dallas", "Baton Rouge
 WEATHER = ("Fair", "Cloudy", "Mostly Cloudy", "Light Rain", "Overcast", "Clear", "Haze")
 
 Decode = Callable[[Iterable[bytes], Trace, int], Iterator[bytes]]
+# Name, decoder, encoded bytes, and how many bytes they decode to.
+Case = tuple[str, Decode, bytes, int]
 
 
 def rows(size: int) -> bytes:
@@ -60,29 +63,47 @@ def measure(decode: Decode, encoded: bytes, size: int, *, chunk: int, step: int)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", type=int, default=256, help="decoded MiB for the fast codecs; bzip2 and xz take 1/8")
+    parser.add_argument("file", nargs="?", type=Path, help="an encoded file to measure instead")
     options = parser.parse_args()
-    data = rows(options.mib * MIB)
+    report([case_of(options.file)] if options.file else cases_of(options.mib))
+
+
+def case_of(file: Path) -> Case:
+    encoded = file.read_bytes()
+    codec = choose(encoded[:HEAD], file.name)
+    return codec.name, codec.decode, encoded, sum(map(len, codec.decode([encoded], Trace(), 256 * KIB)))
+
+
+def cases_of(mib: int) -> list[Case]:
+    data = rows(mib * MIB)
     slice_ = data[: len(data) // 8]
     block = 65_280  # BGZF's
     blocks = b"".join(gzip.compress(data[at : at + block], 6) for at in range(0, len(data), block))
     one = gzip.compress(data, 6)
-    cases: list[tuple[str, Decode, bytes, bytes]] = []
+    cases: list[Case] = []
     for name, engine in (("isal", ISAL), ("zlib", ZLIB)):
         if engine:
             decode: Decode = partial(gzip_codec.decode, engine=engine)
-            cases += [(f"gzip, {name}", decode, one, data), (f"gzip, {name}, members of 64 KiB", decode, blocks, data)]
+            cases += [
+                (f"gzip, {name}", decode, one, len(data)),
+                (f"gzip, {name}, members of 64 KiB", decode, blocks, len(data)),
+            ]
     cases += [
-        ("zstd -3", CODECS["zstd"].decode, zstandard.ZstdCompressor(3, write_checksum=True).compress(data), data),
-        ("bzip2 -9", CODECS["bzip2"].decode, bz2.compress(slice_), slice_),
-        ("xz -6", CODECS["xz"].decode, lzma.compress(slice_, preset=6), slice_),
-        ("identity", CODECS["identity"].decode, data, data),
+        ("zstd -3", CODECS["zstd"].decode, zstandard.ZstdCompressor(3, write_checksum=True).compress(data), len(data)),
+        ("bzip2 -9", CODECS["bzip2"].decode, bz2.compress(slice_), len(slice_)),
+        ("xz -6", CODECS["xz"].decode, lzma.compress(slice_, preset=6), len(slice_)),
+        ("identity", CODECS["identity"].decode, data, len(data)),
     ]
+    return cases
+
+
+def report(cases: Iterable[Case]) -> None:
     print(f"{'codec':32} {'ratio':>6} {'chunk':>8} {'step':>8} {'GB/s out':>9}")
-    for name, decode, encoded, decoded in cases:
+    for name, decode, encoded, size in cases:
         for chunk in (64 * KIB, 2 * MIB, 8 * MIB):
             step = 256 * KIB
-            rate = measure(decode, encoded, len(decoded), chunk=chunk, step=step)
-            ratio = len(decoded) / len(encoded)
+            rate = measure(decode, encoded, size, chunk=chunk, step=step)
+            ratio = size / len(encoded)
             print(f"{name:32} {ratio:6.1f} {chunk // KIB:>4} KiB {step // KIB:>4} KiB {rate:9.3f}", flush=True)
 
 

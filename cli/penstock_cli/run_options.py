@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any, TypeVar
@@ -62,18 +62,21 @@ class TableOptions:
         }
 
 
+def _one_of(names: Iterable[str]) -> click.Choice:
+    """Choice shows members of an enumeration as their repr."""
+    return click.Choice([str(name) for name in names])
+
+
 def table_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add the options; the command receives them as ``table: TableOptions``."""
 
-    @click.option("--mode", type=click.Choice(list(Mode)), help="How rows are written to the table.  [default: append]")
+    @click.option("--mode", type=_one_of(Mode), help="How rows are written to the table.  [default: append]")
     @click.option(
         "--key", multiple=True, metavar="COLUMN", help="Key column for upsert. May be given several times, or as A,B."
     )
     @click.option("--create", is_flag=True, help="Create the table if it does not exist.")
     @click.option("--atomic", is_flag=True, help="Append or upsert all rows in one transaction at the end.")
-    @click.option(
-        "--format", type=click.Choice(list(Format)), help="Format of the records.  [default: by the name of SRC]"
-    )
+    @click.option("--format", type=_one_of(Format), help="Format of the records.  [default: by the name of SRC]")
     @click.option("--delimiter", metavar="CHAR", help="Field separator of a CSV; \\t for a tab.  [default: ,]")
     @click.option("--quote", metavar="CHAR", help='Quote character of a CSV.  [default: "]')
     @click.option("--escape", metavar="CHAR", help="Escape character of a CSV: \\\\ for a backslash.  [default: none]")

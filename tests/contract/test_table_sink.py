@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from contract.dynamodb_tables import DynamoServer
-from contract.object_backends import Endpoint
-from contract.table_backends import COLUMNS, DynamoBackend, PostgresBackend, TableBackend
+from contract.table_backends import COLUMNS, TableBackend, backend_of, cases
 from penstock.errors import DestinationMissingError, LeaseLostError
 from penstock.model.load import Chunk, Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
 from penstock.tables import ChunkBuilder
-from postgres_database import Database
 from table_batches import WIDTH, rows
 
 pytest_plugins = ["postgres_fixtures"]
@@ -25,39 +22,30 @@ Row = tuple[str, str | None]
 
 Case = tuple[TableBackend, Mode]
 
-WITH_LEDGER = [("postgres", mode) for mode in Mode]
-WITHOUT_LEDGER = [("dynamodb", Mode.UPSERT)]
 
-
-def backend_of(request: pytest.FixtureRequest, name: str) -> TableBackend:
-    if name == "postgres":
-        return PostgresBackend(request.getfixturevalue("database"))
-    moto: Endpoint = request.getfixturevalue("moto")
-    return DynamoBackend(DynamoServer(moto.url))
-
-
-@pytest.fixture(params=["postgres", "dynamodb"])
+@pytest.fixture(params=[name for name, _ in cases(Mode.UPSERT)])
 def backend(request: pytest.FixtureRequest) -> TableBackend:
+    """Those that can upsert."""
     return backend_of(request, request.param)
 
 
-@pytest.fixture(params=WITH_LEDGER + WITHOUT_LEDGER, ids="-".join)
+@pytest.fixture(params=cases(), ids="-".join)
 def case(request: pytest.FixtureRequest) -> Case:
     name, mode = request.param
     return backend_of(request, name), mode
 
 
-@pytest.fixture(params=WITH_LEDGER, ids="-".join)
+@pytest.fixture(params=cases(ledger=True), ids="-".join)
 def ledgered(request: pytest.FixtureRequest) -> Case:
     """The backends with a ledger. DynamoDB needs none: writing an item again changes nothing."""
     name, mode = request.param
     return backend_of(request, name), mode
 
 
-@pytest.fixture
-def staged(database: Database) -> TableBackend:
-    """The backend that can replace the content of a table."""
-    return PostgresBackend(database)
+@pytest.fixture(params=[name for name, _ in cases(Mode.REPLACE)])
+def staged(request: pytest.FixtureRequest) -> TableBackend:
+    """The backends that can replace the content of a table."""
+    return backend_of(request, request.param)
 
 
 def plan_of(table: Table) -> TablePlan:
@@ -65,7 +53,9 @@ def plan_of(table: Table) -> TablePlan:
 
 
 def chunk(backend: TableBackend, table: Table, *cells: Row, number: int = 0, first: int = 1) -> Chunk:
-    made, rejects = ChunkBuilder(plan_of(table), backend.form).chunk(number, rows(NAMES, *cells, first=first))
+    made, rejects = ChunkBuilder(plan_of(table), backend.destination.row_form).chunk(
+        number, rows(NAMES, *cells, first=first)
+    )
     assert rejects == ()
     return made
 
@@ -198,7 +188,7 @@ def test_finish_and_abort_may_come_twice(case: Case) -> None:
         assert not sink.is_finished()
         sink.finish()
         sink.finish()
-        assert sink.is_finished() == isinstance(backend, PostgresBackend)  # DynamoDB has nothing to finish
+        assert sink.is_finished() == backend.destination.has_ledger  # else there is nothing to finish
         sink.abort()
         sink.abort()
     assert backend.content(table) == [("a", 1)]
@@ -245,7 +235,7 @@ def test_a_chunk_may_have_records_of_several_tables(backend: TableBackend) -> No
     songs, apps = backend.table(Mode.UPSERT), backend.table(Mode.UPSERT)
     plan = TablePlan(ParseOptions(), choice=Choice("type", {"song": songs, "app": apps}))
     cells = [("song", "a", "1"), ("app", "b", "2"), ("song", "c", "3")]
-    made, _ = ChunkBuilder(plan, backend.form).chunk(0, rows(("type", *NAMES), *cells))
+    made, _ = ChunkBuilder(plan, backend.destination.row_form).chunk(0, rows(("type", *NAMES), *cells))
     with backend.sink() as sink:
         sink.begin(plan)
         assert sink.load(made).rows == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_an_unknown_destination_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(penstock.InvalidRouteError) as refused:
         penstock.run("songs.csv", to="redshift:songs")
     assert "dynamodb:table or kept:table" in refused.value.hint
+
+
+def test_a_uri_that_lacks_a_part_is_an_error_that_shows_the_form() -> None:
+    register(replace(KEPT, example="kept:shelf/table", syntax=r"kept:[^/]+/[^/]+"))
+    with pytest.raises(penstock.InvalidRouteError, match=r"must look like .*kept:shelf/table, not 'kept:songs'"):
+        parse_routes(ROUTE, "routes.toml", {"source_bucket": "drops"})
+    with pytest.raises(penstock.InvalidRouteError, match="--to kept:songs: must look like kept:shelf/table"):
+        penstock.run("songs.csv", to="kept:songs")
 
 
 def test_a_destination_that_takes_objects_has_no_form_of_rows() -> None:

@@ -418,7 +418,11 @@ def test_a_list_inside_a_json_document_can_be_loaded(tmp_path: Path, database: D
     [
         (("--to", "postgresql:nope"), "table nope does not exist", "create"),
         (("--to", "postgresql:t", "--mode", "upsert"), "table.key: is needed to upsert", ""),
-        (("--to", "postgresql:t", "--as", "x", "--create"), "does not say what its records are", "--format"),
+        (
+            ("--to", "postgresql:t", "--as", "x", "--create"),
+            "does not say what its records are",
+            "--format csv, jsonl, json or xlsx",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_loaded_is_reported(

@@ -47,6 +47,12 @@ def run(*arguments: str) -> Result:
     return CliRunner(mix_stderr=False).invoke(main, arguments)
 
 
+def test_an_unknown_choice_is_an_error_that_lists_the_known_ones() -> None:
+    result = run("run", "orders.csv", "--to", "postgresql:orders", "--format", "parquet")
+    assert result.exit_code == 2
+    assert "'parquet' is not one of 'auto', 'csv', 'jsonl', 'json', 'xlsx'." in result.stderr
+
+
 @pytest.fixture
 def empty(tmp_path: Path) -> tuple[str, ...]:
     return ("local", "--state-dir", str(tmp_path))

@@ -139,7 +139,11 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
         ("[route.parse]\nencoding='klingon'", "", "parse.encoding: is not known"),
         ("[route.parse]\nheader=false", "", "parse.columns: are required"),
-        ("[route.parse]\nsep=','", "", "parse.sep: is not a field of a parse table"),
+        (
+            "[route.parse]\nsep=','",
+            "",
+            "parse.sep: is not a field of a parse table; known are columns, delimiter, encoding, escape, format",
+        ),
         ("[route.table]\nmode='merge'", "", "table.mode: must be one of append"),
         ("[route.table]\nmode='upsert'", "", "table.key: is needed to upsert"),
         ("[route.table]\ncolumns=[{name='a'},{name='a'}]", "", "table.columns: contain 'a' twice"),

@@ -43,7 +43,7 @@ def _parse_options(fields: Fields) -> ParseOptions:
         format=Format(fields.choice("format", list(Format), Format.AUTO)),
         delimiter=_character(fields, "delimiter", ","),
         quote=_character(fields, "quote", '"'),
-        escape=_character(fields, "escape", "") if fields.has("escape") else "",
+        escape=_character(fields, "escape", ""),
         header=fields.flag("header", True),  # noqa: FBT003  (the default)
         columns=fields.texts("columns", ()),
         encoding=fields.text("encoding", "utf-8"),
@@ -67,7 +67,7 @@ def _parse_options(fields: Fields) -> ParseOptions:
 
 def _character(fields: Fields, field: str, default: str) -> str:
     value = fields.text(field, default)
-    if len(value) != 1 or value in "\r\n\0":
+    if value != default and (len(value) != 1 or value in "\r\n\0"):
         raise fields.complain(field, f"must be one character, not {value!r}")
     return value
 

@@ -50,13 +50,15 @@ class DestinationSpec:
         kind = find_destination(self.to)
         assert kind is not None  # noqa: S101  # for mypy: is_table
         if not name:
-            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {kind.prefix}TABLE.")
+            raise InvalidRouteError(f"--to {self.to} names no table", hint=f"Write {kind.example}.")
         if name.startswith("//"):
             # The URI may hold a password: do not show it.
             raise InvalidRouteError(
                 "--to needs the name of a table, not the URI of a database",
                 hint=f"Write --to {kind.prefix}TABLE --dsn URI.",
             )
+        if not kind.is_whole(self.to):
+            raise InvalidRouteError(f"--to {self.to}: must look like {kind.example}")
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
         fields = Fields(given, f"--to {self.to}", "the command")
         plan = read_plan(fields, kind, name)

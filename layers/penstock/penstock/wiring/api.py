@@ -123,7 +123,7 @@ def prepare_run(
     stack: str = "",
     as_key: str = "",
     codec: str = "auto",
-    format: Literal["auto", "csv", "jsonl", "json", "xlsx"] | None = None,  # noqa: A002  # the field's word
+    format: str | None = None,  # noqa: A002  # the field's word
     delimiter: str | None = None,
     quote: str | None = None,
     escape: str | None = None,

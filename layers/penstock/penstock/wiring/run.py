@@ -243,7 +243,8 @@ def _need_format(job: Job) -> None:
         try:
             choose_format(job.source.key, job.route.plan.parse)
         except InvalidRouteError as error:
-            error.hint = "Give --format csv, jsonl, json or xlsx."
+            *others, last = (name for name in Format if name is not Format.AUTO)
+            error.hint = f"Give --format {', '.join(others)} or {last}."
             raise
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.errors import translating
@@ -16,6 +16,7 @@ from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.items import LastWins, Put
 from penstock.destinations.dynamodb.job_fence import JobFence
 from penstock.destinations.dynamodb.table import KeySchema, missing_table
+from penstock.destinations.plain_sink import PlainSink
 from penstock.errors import ServiceUnavailableError
 from penstock.limits import SETTLED_SECONDS
 from penstock.model.column import Storage
@@ -30,14 +31,15 @@ if TYPE_CHECKING:
 RETRY_POLICY = Backoff(attempts=10, base=0.05, cap=5.0)
 
 
-class DynamoRecordSink:
+class DynamoRecordSink(PlainSink):
     """Implements ``TableSink`` for one calling thread.
 
     There is no ledger: keys come from the records, so a chunk that is loaded again writes the same items
     (docs/adr/0007). With a ``bookmark``, a retry resumes near the end of the last attempt; without one, it starts from
     the beginning.
 
-    For a column that is None, the item has no attribute. The last row of a key wins.
+    For a column that is None, the item has no attribute. The last row of a key wins. `submit` loads at once: the
+    requests of a chunk are parallel already.
 
     Memory: requests of at most ``budget_bytes`` in all (see BatchWriter), and the keys of one chunk.
     Needs dynamodb:DescribeTable and dynamodb:BatchWriteItem on the tables.
@@ -69,9 +71,6 @@ class DynamoRecordSink:
         )
         self._schemas: dict[str, KeySchema] = {}
         self._recorded = self._reached = Resume()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
@@ -109,11 +108,6 @@ class DynamoRecordSink:
             self._record()
         return loaded
 
-    def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """Load at once: the requests of a chunk are parallel already."""
-        loaded = self.load(chunk)
-        return lambda: loaded
-
     def finish(self, whole: Resume | None = None) -> None:
         """Record the end. Items are visible as soon as they are written."""
         self._record()
@@ -125,24 +119,6 @@ class DynamoRecordSink:
         end = self._bookmark.end() if self._bookmark else None
         return LoadEnd(end, self.moved()) if end else None
 
-    def moved(self) -> Loaded:
-        """Nothing is staged, so nothing is moved."""
-        return Loaded(0)
-
-    def moving_seconds(self, size: int) -> float:  # noqa: ARG002  # nothing is moved
-        return 0.0
-
-    def has_other_spans(self) -> bool:
-        """False: a second load writes the same items."""
-        return False
-
-    def is_finished(self) -> bool:
-        """False: `finish` commits no items, and a load that has ended may run again."""
-        return False
-
-    def reached(self) -> None:
-        """None: each span has its own bookmark, which may be behind its items."""
-
     def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # JobFence calls ``ended``
         """Write items only while the holder has the job."""
         self._fence.ended = ended
@@ -150,9 +126,6 @@ class DynamoRecordSink:
     def fence(self) -> None:
         """Wait until no request of a writer that has lost the job can be under way."""
         self._sleep(SETTLED_SECONDS)
-
-    def abort(self) -> None:
-        """Do nothing: written items stay."""
 
     def _record(self) -> None:
         if self._bookmark and self._recorded != self._reached:
