@@ -64,7 +64,7 @@ class Plant:
     large_bytes: int = 1
     budget: Budget = field(default_factory=lambda: replace(Budget.of(128 * MIB), step=1 * KIB, batch=1 * KIB))
     tables: Callable[[str], TableSteps] = no_tables
-    table_carriers: Mapping[str, Delivery] = field(default_factory=dict)
+    table_deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
@@ -134,7 +134,7 @@ class Plant:
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
-        return {"bucket": BucketDelivery(self.objects, self.budget), **self.table_carriers}
+        return {"bucket": BucketDelivery(self.objects, self.budget), **self.table_deliveries}
 
     def run(self, source: Source) -> JobStatus:
         """Run a job from its upload to the end of its execution."""

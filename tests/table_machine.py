@@ -33,7 +33,7 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
     delivery = TableDelivery(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
     steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET)
     plant.tables = lambda store: steps
-    plant.table_carriers = {"postgresql": delivery}
+    plant.table_deliveries = {"postgresql": delivery}
     plant.loads = {"postgresql": delivery.ended}
 
 

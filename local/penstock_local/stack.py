@@ -250,7 +250,9 @@ def _checked_routes(routes: Path | None) -> str:
     try:
         text = routes.read_text()
     except OSError as error:
-        raise LocalStackError(f"{routes}: {error.strerror}") from error
+        raise LocalStackError(
+            f"cannot read {routes}: {error.strerror}", hint="Pass a routes file that you can read."
+        ) from error
     parse_routes(text, str(routes), NAMES)
     return text
 

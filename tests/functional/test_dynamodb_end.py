@@ -86,7 +86,7 @@ class Site:
         )
         steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET)
         self.plant.tables = lambda store: steps
-        self.plant.table_carriers = {"dynamodb": delivery}
+        self.plant.table_deliveries = {"dynamodb": delivery}
         self.plant.loads = {"dynamodb": delivery.ended}
         self.plant.clock = lambda: self.plant.now
 

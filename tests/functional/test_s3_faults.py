@@ -94,14 +94,14 @@ def behind(server: Any, proxy: FaultyS3) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def client(account: Account, proxy: FaultyS3) -> Iterator[Any]:
     """The adapter's client with one retry only, because each throttled request waits for up to a second."""
-    hurry = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2, proxies={})
+    fast_retries = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2, proxies={})
     client = boto3.client(
         "s3",
         endpoint_url=proxy.url,
         region_name=account.region,
         aws_access_key_id=account.access_key_id,
         aws_secret_access_key=account.secret_access_key,
-        config=s3_config(BUDGET).merge(hurry),
+        config=s3_config(BUDGET).merge(fast_retries),
     )
     yield client
     client.close()
