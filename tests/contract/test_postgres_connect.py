@@ -191,7 +191,7 @@ def test_a_token_that_is_refused_names_the_right(database: Database) -> None:
 
 
 def test_iam_needs_host_and_user() -> None:
-    with pytest.raises(ConfigurationError, match="names host and user"):
+    with pytest.raises(ConfigurationError, match="lacks a host or a user"):
         by_iam("dbname=music", lambda: Tokens(""))
 
 

@@ -132,7 +132,12 @@ def test_a_column_name_that_would_be_truncated_is_an_error(database: Database) -
         ("SELECT", {}, DestinationMissingError, "table songs does not exist"),
         ("SELECT", {"name": "nowhere.songs", "create": True}, PenstockError, 'schema "nowhere" does not exist'),
         ("CREATE VIEW songs AS SELECT 1 AS id", {}, InvalidTableError, r"songs is not a table"),
-        ("CREATE TABLE songs (id int, name text)", {}, InvalidTableError, "no column 'title'; it has id, name"),
+        (
+            "CREATE TABLE songs (id int, name text)",
+            {},
+            InvalidTableError,
+            "no column 'title'; its columns are id, name",
+        ),
         (
             "CREATE TABLE songs (id int, title text GENERATED ALWAYS AS ('x') STORED)",
             {},
@@ -143,7 +148,7 @@ def test_a_column_name_that_would_be_truncated_is_an_error(database: Database) -
             "CREATE TABLE songs (id int, title text, year int NOT NULL)",
             {},
             InvalidTableError,
-            "column 'year' of table .* may not be null and has no default",
+            "column 'year' of table .* is not nullable and has no default",
         ),
         (
             "CREATE TABLE songs (id int, title text, UNIQUE (id, title), UNIQUE (title) DEFERRABLE)",
@@ -173,8 +178,8 @@ def test_a_table_that_does_not_fit_is_one_clear_error(
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({}, "Create it, or let Penstock do so (`create = true`, or --create in a command)."),
-        ({"create": True, "guessed": True}, "Create it, or declare its columns: the file has no good record, "),
+        ({}, "Create the table, or let Penstock create it (`create = true`, or --create in a command)."),
+        ({"create": True, "guessed": True}, "Create the table, or declare its columns: the file has no good record "),
         ({"create": True, "columns": ()}, "Declare the table's columns: the file is empty, "),
     ],
 )

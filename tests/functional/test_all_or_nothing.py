@@ -475,7 +475,7 @@ def test_a_row_that_has_no_partition_is_a_reject(database: Database, folder: Pat
     assert ids(database) == [1, 3]
     (reject,) = rejects(path)
     assert (reject["row"], reject["offset"], reject["raw"]) == (2, 18, "2,2031-03-05")
-    reported = 'no partition of relation "t" found' if "append" in given else 'no partition of "t" takes this row'
+    reported = 'no partition of relation "t" found' if "append" in given else 'no partition of "t" accepts this row'
     assert reported in str(reject["reason"])
 
 

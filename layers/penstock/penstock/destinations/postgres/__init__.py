@@ -1,1 +1,1 @@
-"""Tables in PostgreSQL."""
+"""The destination for tables in PostgreSQL."""

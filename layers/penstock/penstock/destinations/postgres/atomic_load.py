@@ -1,13 +1,14 @@
-"""``atomic``: rows go to a staging table, and one transaction at the end moves all of them, with the job's end.
+"""``atomic``: rows go to a staging table. At the end, one transaction moves all of them and records the job's end.
 
-The staging table has the target's columns, checks and, for append, its unique indexes, so that nearly all that the
-database would refuse is found chunk by chunk, where the record is at hand. What only the target can tell is found by
-the move (see `postgres_halves`).
+The staging table has the target's columns, checks and, for append, its unique indexes. So each chunk's load finds
+nearly all rows that the database would refuse, while the records are still available. The move finds the rows that
+only the target refuses (see `bisection`).
 
-Rows may have other columns than the plan's, where records have fields that come behind the sample. Each such row says
-which, so that the others keep their defaults, or what is there.
+Rows may have other columns than the plan's, if records have fields that first appear after the sample. Each such row
+stores the names of its columns, so that the others keep their defaults or current values.
 
-It is unlogged: a server that crashes empties it, while the ledger has its rows. The move counts them.
+The staging table is unlogged: a crash of the server empties it, while the ledger keeps its row counts. The move
+compares the two.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from penstock.destinations.postgres.rows import ROW_NUMBER, Appender, on_conflic
 from penstock.model.load import Loaded, Rows
 from penstock.model.table import Mode, Table
 
-# Decoded bytes that a second moves into a table without an index; each index costs as much again, upsert twice as much
-# (1,000,000 rows, 61 MB of CSV, on a busy machine with two cores: 2.8 s for append without an index, 6.1 s with one;
-# upsert with one 15 to 21 s).
+# Decoded bytes per second that move into a table without an index. Each index costs the same time again; upsert doubles
+# the time (1,000,000 rows, 61 MB of CSV, on a busy machine with two cores: append takes 2.8 s without an index and
+# 6.1 s with one index; upsert with one index takes 15 to 21 s).
 MOVED = 10e6
 
 COLUMNS_NAME = "penstock_columns"
@@ -43,20 +44,20 @@ WHERE i.indrelid = %s AND NOT i.indisunique AND NOT i.indisexclusion
 
 class NumberedAppender(Appender):
     """COPY into a staging table, each row with the number of its record. ``others``: the rows have other columns than
-    the plan's, and say so."""
+    the plan's, and store the names."""
 
     def __init__(
         self, connection: Connection, target: sql.Identifier, names: Sequence[str], *, others: bool = False
     ) -> None:
         super().__init__(connection, target, [ROW_NUMBER, *([COLUMNS_NAME] if others else []), *names])
-        self.said = (json.dumps(names),) if others else ()
+        self.other_columns = (json.dumps(names),) if others else ()
 
     def script(self, rows: Rows) -> tuple[tuple[bytes, ...], bytes]:
         return (self.copy,), self.text(rows, 0, rows.count)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
-        said = [[names] * (end - first) for names in self.said]
-        return self.behind(rows, [_numbers(rows, first, end), *said], first, end)
+        other_columns = [[names] * (end - first) for names in self.other_columns]
+        return self.text_with(rows, [_numbers(rows, first, end), *other_columns], first, end)
 
 
 def _numbers(rows: Rows, first: int, end: int) -> list[str]:
@@ -73,7 +74,7 @@ class AtomicStaging(ReplaceStaging):
         self.names = [column.name for column in table.columns]
 
     def create(self) -> None:
-        """Unlogged, without what only slows it down."""
+        """Create an unlogged table, without the indexes that are not unique, which only slow the load down."""
         indexes = "INCLUDING INDEXES" if self.table.mode is Mode.APPEND else "EXCLUDING INDEXES"
         self._run(
             f"CREATE UNLOGGED TABLE {{}} ({{}} bigint NOT NULL, {{}} text, LIKE {{}} INCLUDING ALL {indexes})",
@@ -82,41 +83,42 @@ class AtomicStaging(ReplaceStaging):
             COLUMNS,
             self.target.identifier,
         )
-        made = find(self.connection, self.name)
-        for index in self.connection.execute(_PLAIN_INDEXES, [made.oid if made else 0]).fetchall():
+        created = find(self.connection, self.name)
+        for index in self.connection.execute(_PLAIN_INDEXES, [created.oid if created else 0]).fetchall():
             self._run("DROP INDEX {}", sql.Identifier(*index))
 
     def publish(self) -> Loaded:
-        """Move all rows in the current transaction; answers those that are refused, and how many are dropped."""
-        halves = Bisection(self.connection, self.name, self.names)
-        sorts = self._sorts()
+        """Move all rows in the current transaction; return the refused rows and the number of dropped rows."""
+        bisection = Bisection(self.connection, self.name, self.names)
+        column_sets = self._column_sets()
 
         def insert(first: int, end: int) -> tuple[int, int]:
-            parts = [self._insert(halves.between(first, end), said, alone=len(sorts) == 1) for said in sorts]
+            condition = bisection.between(first, end)
+            parts = [self._insert(condition, columns, is_only=len(column_sets) == 1) for columns in column_sets]
             return sum(stored for stored, _ in parts), sum(dropped for _, dropped in parts)
 
         with translating(f"INSERT on table {self.target}"):
-            loaded = halves.move(insert)
+            loaded = bisection.move(insert)
         self.drop()
         return loaded
 
-    def _sorts(self) -> list[str | None]:
-        """What rows say of their columns, each once; None is for those of the plan."""
+    def _column_sets(self) -> list[str | None]:
+        """Return the distinct sets of columns of the rows; None is the plan's."""
         query = sql.SQL("SELECT DISTINCT {0} FROM {1} ORDER BY {0} NULLS FIRST").format(COLUMNS, self.identifier)
-        return [said for (said,) in self.connection.execute(query).fetchall()] or [None]
+        return [columns for (columns,) in self.connection.execute(query).fetchall()] or [None]
 
-    def _insert(self, condition: sql.Composable, said: str | None, *, alone: bool) -> tuple[int, int]:
-        """Move the rows of one sort: those that say so of their columns. ``alone``: there are no others."""
-        names = self.names if said is None else [str(name) for name in json.loads(said)]
+    def _insert(self, condition: sql.Composable, columns: str | None, *, is_only: bool) -> tuple[int, int]:
+        """Move the rows with one set of columns. ``is_only``: no row has another set."""
+        names = self.names if columns is None else [str(name) for name in json.loads(columns)]
         rows = self._rows(condition)
-        if not alone:
-            mine = sql.SQL("SELECT * FROM ({}) AS every WHERE {} IS NOT DISTINCT FROM {}")
-            rows = mine.format(rows, COLUMNS, sql.Literal(said))
+        if not is_only:
+            selected = sql.SQL("SELECT * FROM ({}) AS every WHERE {} IS NOT DISTINCT FROM {}")
+            rows = selected.format(rows, COLUMNS, sql.Literal(columns))
         keyed = self.table.mode is Mode.UPSERT
-        return self.insert(rows, names, self._end(names), staying=keyed and set(names) <= set(self.table.key))
+        return self.insert(rows, names, self._end(names), keeps_existing=keyed and set(names) <= set(self.table.key))
 
     def _rows(self, condition: sql.Composable) -> sql.Composable:
-        """Some of the rows; for upsert, of those with one key the last."""
+        """Select the rows that meet the condition; for upsert, only the last row of each key."""
         every = sql.SQL("FROM {} WHERE {}").format(self.identifier, condition)
         if self.table.mode is Mode.APPEND:
             return sql.SQL("SELECT * ") + every
@@ -131,5 +133,5 @@ class AtomicStaging(ReplaceStaging):
 
 
 def moving_seconds(size: int, table: Table, indexes: int) -> float:
-    """About how long it takes to move so many decoded bytes into a table with so many indexes."""
+    """Estimate the seconds that it takes to move ``size`` decoded bytes into a table with ``indexes`` indexes."""
     return size / MOVED * (1 + indexes) * (2 if table.mode is Mode.UPSERT else 1)

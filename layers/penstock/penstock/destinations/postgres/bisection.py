@@ -1,7 +1,7 @@
-"""Moving staged rows into their table, without those that the table refuses: by halves, each under a savepoint.
+"""Move staged rows into their table, without the rows that the table refuses: by halves, each under a savepoint.
 
-What only the table itself can tell (rows that are there already, triggers) is found here. A staged row has the number
-of its record; where the record begins is not staged, for to find that out takes longer than to load the row.
+The move finds the rows that only the table itself refuses (because of existing rows, or triggers). A staged row has the
+number of its record. It does not have the record's offset, which takes longer to find than the row to load.
 """
 
 from __future__ import annotations
@@ -21,40 +21,41 @@ from penstock.model.record import RAW_LIMIT, RecordPosition, Reject
 
 ROW = sql.Identifier(ROW_NUMBER)
 
-# Where a rejected record begins is not known any more when it is moved.
+# The offset of a rejected record is no longer known when the record is moved.
 UNKNOWN = -1
 
-# A move ends at the end of the job: its rejects are those of no span.
+# A move takes place at the end of the job: its rejects belong to no span.
 SPAN = 0
 
 InsertRows = Callable[[int, int], tuple[int, int]]
-"""Moves the rows of so many records, from the first to before the end; answers how many are stored, and dropped."""
+"""Moves the rows of the records from the first to before the end; returns how many it stored, and how many it dropped.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bisection:
-    """The rows of a staging table, ``name`` (schema and name), of which ``shown`` are the columns that a reject has."""
+    """Moves the rows of the staging table ``name`` (schema and name). ``shown`` are the columns that a reject shows."""
 
     connection: Connection
     name: Sequence[str]
     shown: Sequence[str]
 
     def move(self, insert: InsertRows) -> Loaded:
-        """Move all rows in the current transaction; answers the rows stored, those refused, and those dropped."""
+        """Move all rows in the current transaction; return the stored, the refused and the dropped rows."""
         stored, dropped, rejects = 0, 0, list[Reject]()
         halves = [self._bounds()]
         while halves:
             first, end = halves.pop()
             try:
                 with self.connection.transaction():
-                    here, left_out = insert(first, end)
-                stored += here
-                dropped += left_out
+                    stored_now, dropped_now = insert(first, end)
+                stored += stored_now
+                dropped += dropped_now
             except psycopg.Error as error:
                 if not is_rows_fault(error):
                     raise
                 if not rejects and end - first > 1:
-                    self._make_index()
+                    self._create_index()
                 middle = (first + end) // 2
                 if middle == first:
                     rejects.append(self._reject(first, error))
@@ -63,14 +64,14 @@ class Bisection:
         return Loaded(stored, tuple(rejects), dropped)
 
     def between(self, first: int, end: int) -> sql.Composable:
-        """The condition for some of the rows."""
+        """Return the condition for the rows of the records from ``first`` to before ``end``."""
         return sql.SQL("{0} >= {1} AND {0} < {2}").format(ROW, sql.Literal(first), sql.Literal(end))
 
     @property
     def _table(self) -> sql.Identifier:
         return sql.Identifier(*self.name)
 
-    def _make_index(self) -> None:
+    def _create_index(self) -> None:
         index = sql.Identifier(self.name[-1].replace("staging", "row", 1))
         create = sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(index, self._table, ROW)
         self.connection.execute(create)

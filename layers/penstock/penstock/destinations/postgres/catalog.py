@@ -1,4 +1,4 @@
-"""What the database has: tables, their columns, the rights on them. And how they are made where they are missing."""
+"""Look up tables, their columns and the role's privileges in the database, and create missing tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.model.column import ColumnType
 from penstock.model.table import Mode, Table
 
-# What a loader and the loaders of other spans must not do at the same moment: create things.
+# The advisory lock that keeps loaders of several spans from creating things at the same time.
 DDL_LOCK = 0x70656E73746F636B  # "penstock"
 
 TYPES: Mapping[ColumnType, sql.SQL] = {
@@ -29,23 +29,23 @@ TYPES: Mapping[ColumnType, sql.SQL] = {
     ColumnType.JSON: sql.SQL("jsonb"),
 }
 
-# Bytes of a name that PostgreSQL keeps; it cuts the rest off without an error.
+# The maximum bytes of a name. PostgreSQL truncates longer names without an error.
 LONGEST_NAME = 63
 
 # Ordinary, partitioned and foreign tables.
 TABLE_KINDS = ("r", "p", "f")
 
-# In pg_trigger.tgtype: for each row, before it is stored.
+# Bits of pg_trigger.tgtype: for each row, before it is stored.
 BEFORE_ROW = 1 | 2
 
-_MISSING = "Create it, or let Penstock do so (`create = true`, or --create in a command)."
-_GUESSED = "Create it, or declare its columns: the file has no good record, which would show their types."
+_MISSING = "Create the table, or let Penstock create it (`create = true`, or --create in a command)."
+_GUESSED = "Create the table, or declare its columns: the file has no good record to infer their types from."
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """A column as it is. ``type`` is SQL, collation included. ``fixed``: an identity that no UPDATE may change.
-    ``needed``: without a value for it, no row can be inserted."""
+    """An existing column. ``type`` is SQL and includes the collation. ``fixed``: an identity that no UPDATE may change.
+    ``needed``: a row cannot be inserted without a value for it."""
 
     name: str
     type: str
@@ -56,8 +56,8 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table that exists. ``may_drop``: a trigger or a rule may leave rows out, which only the count of rows tells.
-    ``may_refuse``: any trigger may refuse rows that its columns, checks and indexes would take."""
+    """An existing table. ``may_drop``: a trigger or a rule may drop rows, which only the count of rows shows.
+    ``may_refuse``: a trigger may refuse rows that its columns, checks and indexes accept."""
 
     oid: int
     schema: str
@@ -76,25 +76,25 @@ class Relation:
 
 
 def identifiers(names: Iterable[str]) -> sql.Composed:
-    """Quoted names with commas between them."""
+    """Return the quoted names, separated by commas."""
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
 def lock_ddl(connection: Connection) -> None:
-    """Until the end of the transaction, no other loader creates or drops anything."""
+    """Keep other loaders from creating or dropping anything until the end of the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
 
 
 def lock_job(connection: Connection, job_id: str) -> None:
-    """Until the end of the transaction, no other attempt at this job begins or finishes."""
+    """Keep other attempts at this job from beginning or finishing until the end of the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [job_id, DDL_LOCK])
 
 
 def split_name(name: str) -> tuple[str, ...]:
-    """``schema.table`` in two, ``table`` alone. Raises InvalidTableError for what is no name."""
+    """Split ``schema.table`` into two names; ``table`` is one name. Raises InvalidTableError if the name is invalid."""
     parts = tuple(name.split("."))
     if len(parts) > 2 or not all(map(_is_name, parts)):  # noqa: PLR2004  # schema and table
-        raise InvalidTableError(f"{name!r} is not the name of a table, with or without its schema")
+        raise InvalidTableError(f"{name!r} is not the name of a table: write table or schema.table")
     return parts
 
 
@@ -103,7 +103,7 @@ def _is_name(name: str) -> bool:
 
 
 def find(connection: Connection, name: Sequence[str]) -> Relation | None:
-    """The table of that name, if there is one. Raises InvalidTableError when it is a view or the like."""
+    """Return the table of that name, if it exists. Raises InvalidTableError if it is not a table, such as a view."""
     check_names(connection, f"table {'.'.join(name)}", "the table", name)
     quoted = sql.Identifier(*name).as_string(connection)
     found = connection.execute(
@@ -128,7 +128,7 @@ def find(connection: Connection, name: Sequence[str]) -> Relation | None:
         raise InvalidTableError(f"{schema}.{table} is not a table")
     columns = _columns(connection, oid)
     if not columns and not connection.execute("SELECT FROM pg_class WHERE oid = %s", [oid]).fetchone():
-        return find(connection, name)  # another load has swapped the table between the two queries
+        return find(connection, name)  # another load swapped the table between the two queries
     return Relation(oid, schema, table, columns, deferred, may_drop, may_drop or has_triggers)
 
 
@@ -153,7 +153,7 @@ def _columns(connection: Connection, oid: int) -> Mapping[str, ColumnInfo]:
 
 
 def check_names(connection: Connection, where: str, what: str, names: Iterable[str]) -> None:
-    """Raise InvalidTableError for a name with characters that the database's encoding lacks."""
+    """Raise InvalidTableError for a name with characters that the database's encoding does not have."""
     for name in names:
         if name.isascii():
             continue
@@ -164,12 +164,12 @@ def check_names(connection: Connection, where: str, what: str, names: Iterable[s
             encoding = connection.info.parameter_status("server_encoding")
             raise InvalidTableError(
                 f"{where}: {name!r} cannot be the name of {what}: the database's encoding {encoding} lacks a character",
-                hint="Declare the columns, each with another name and `from` the field's, or use a database of UTF8.",
+                hint="Declare the columns with other names and the fields' names in `from`, or use a UTF8 database.",
             ) from None
 
 
 def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
-    """Make a table as the route declares it, or as its columns were inferred. The key is its primary key."""
+    """Create a table with the declared or inferred columns. The key becomes its primary key."""
     for column in table.columns:
         if not _is_name(column.name):
             raise InvalidTableError(f"table {table.name}: {column.name!r} cannot be the name of a column")
@@ -197,17 +197,18 @@ def _schema_of(connection: Connection, name: Sequence[str]) -> str:
 
 
 def find_table(connection: Connection, table: Table) -> Relation | None:
-    """The table, if there is one. Raises as `find`, and AccessDeniedError."""
+    """Return the table, if it exists. Raises the errors of `find`, and AccessDeniedError."""
     name = split_name(table.name)
     with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
         return find(connection, name)
 
 
 def find_or_create(connection: Connection, table: Table) -> Relation:
-    """The table. Raises DestinationMissingError, and AccessDeniedError for the right to create it."""
+    """Return the table; create it if the route allows that. Raises DestinationMissingError, and AccessDeniedError for
+    the privilege to create it."""
     name = split_name(table.name)
     relation = find_table(connection, table)
-    # Types that no value has shown are no reason to make a table that lasts.
+    # A table is not created with guessed types, because it stays.
     if relation is None and table.create and not table.guessed:
         create(connection, table, name)
         relation = find(connection, name)
@@ -219,7 +220,7 @@ def find_or_create(connection: Connection, table: Table) -> Relation:
 
 
 def check(connection: Connection, table: Table, relation: Relation) -> None:
-    """Raise InvalidTableError or AccessDeniedError, naming what the table lacks of what the route declares."""
+    """Raise InvalidTableError or AccessDeniedError if the table does not fit the route; the message says why."""
     _check_columns(table, relation)
     _check_rights(connection, table, relation)
     if table.mode is Mode.UPSERT and not has_unique_index(connection, relation, table.key):
@@ -234,14 +235,14 @@ def _check_columns(table: Table, relation: Relation) -> None:
     for column in table.columns:
         info = relation.columns.get(column.name)
         if info is None:
-            raise InvalidTableError(f"table {relation} has no column {column.name!r}; it has {has}")
+            raise InvalidTableError(f"table {relation} has no column {column.name!r}; its columns are {has}")
         if info.generated:
-            raise InvalidTableError(f"column {column.name!r} of table {relation} is generated: it cannot be loaded")
+            raise InvalidTableError(f"column {column.name!r} of table {relation} cannot be loaded: it is generated")
     declared = {column.name for column in table.columns}
     for info in relation.columns.values():
         if info.needed and info.name not in declared:
             raise InvalidTableError(
-                f"column {info.name!r} of table {relation} may not be null and has no default, "
+                f"column {info.name!r} of table {relation} is not nullable and has no default, "
                 "but the route does not load it"
             )
 
@@ -262,18 +263,18 @@ def _check_rights(connection: Connection, table: Table, relation: Relation) -> N
     if lacking:
         right = lacking[0][0]
         columns = [column for other, column in lacking if other == right]
-        whole = len(columns) == len(table.columns)
-        raise denied(f"{right} on table {relation}" if whole else f"{right} ({', '.join(columns)}) on table {relation}")
+        listed = "" if len(columns) == len(table.columns) else f" ({', '.join(columns)})"
+        raise denied(f"{right}{listed} on table {relation}")
 
 
 def count_indexes(connection: Connection, relation: Relation) -> int:
-    """How many indexes a row of the table is entered in."""
+    """Return the number of the table's indexes."""
     found = connection.execute("SELECT count(*) FROM pg_index WHERE indrelid = %s", [relation.oid]).fetchone()
     return int(found[0]) if found else 0
 
 
 def has_unique_index(connection: Connection, relation: Relation, key: Sequence[str]) -> bool:
-    """Whether ON CONFLICT can go by these columns: a unique index on them, whole and not deferrable."""
+    """Return whether ON CONFLICT can use these columns: they have a unique index, neither partial nor deferrable."""
     found = connection.execute(
         """
         SELECT EXISTS (

@@ -1,4 +1,4 @@
-"""Loading chunks: each is one transaction, with its entry in the ledger."""
+"""Load chunks. Each is one transaction, with its entry in the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.plan_tables import names_of
-from penstock.destinations.postgres.rows import TakenBack, Writer, put
+from penstock.destinations.postgres.rows import RolledBack, Writer, put
 from penstock.model.load import Chunk, Loaded
 from penstock.model.table import Table
 
@@ -21,7 +21,7 @@ BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
 
 
 class Transact(Protocol):
-    """Does work in a transaction, and retries it. ``right`` begins an error's message."""
+    """Does work in a transaction, and retries it. Error messages start with ``right``."""
 
     def __call__(self, work: Callable[[], Loaded], right: str, /) -> Loaded: ...
 
@@ -31,7 +31,7 @@ class ChunkLoader:
     """Loads the chunks of one span.
 
     ``deferred``: a table has constraints that are checked at the commit.
-    ``may_drop``: a trigger or a rule may leave rows out.
+    ``may_drop``: a trigger or a rule may drop rows.
     """
 
     connection: Connection
@@ -43,11 +43,11 @@ class ChunkLoader:
     transact: Transact
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """Send a chunk in one message. The callable that it returns waits for the end."""
+        """Send a chunk in one message. The returned callable waits for the result."""
         count = sum(rows.count for rows in chunk.rows)
         scripts = [self.writers[rows.table].script(rows) for rows in chunk.rows]
         copies = [statement for statements, _ in scripts for statement in statements]
-        # Where a trigger may leave rows out, the ledger is corrected before the commit.
+        # If a trigger may drop rows, the ledger is corrected before the commit.
         end = [] if self.may_drop else [COMMIT]
         before = [BEGIN, *self.ledger.fence.statements, self.ledger.entry(chunk, count)]
         script = PipelinedTransaction(self.connection, [*before, *copies, *end])
@@ -68,13 +68,13 @@ class ChunkLoader:
         return settle
 
     def _commit(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
-        """Count the rows that were left out, by what the statements answered; correct the ledger, and commit."""
+        """Compute the dropped rows from the results of the statements, correct the ledger, and commit."""
         rows = dropped = 0
         for part in chunk.rows:
             writer = self.writers[part.table]
-            own, answers = answers[: writer.answers], answers[writer.answers :]
+            of_part, answers = answers[: writer.answers], answers[writer.answers :]
             rows += part.count
-            dropped += writer.dropped(part.count, own)
+            dropped += writer.dropped(part.count, of_part)
         loaded = Loaded(rows - dropped, dropped=dropped)
         if dropped:
             self.ledger.amend(chunk, loaded)
@@ -82,14 +82,14 @@ class ChunkLoader:
         return loaded
 
     def _recover(self, error: psycopg.Error) -> None:
-        """Make the connection usable after a failed script. Raises ServiceUnavailableError when it is lost."""
+        """Make the connection usable after a failed script. Raises ServiceUnavailableError if it is lost."""
         try:
             self.connection.rollback()
         except psycopg.Error:
             raise translated(error, self._right) from error
 
     def _load_finding_rejects(self, chunk: Chunk) -> Loaded:
-        """Load a chunk that failed as a whole, and find the rows that the database refuses."""
+        """Load a chunk again after its transaction failed, and find the rows that the database refuses."""
 
         def commit() -> Loaded:
             count = sum(rows.count for rows in chunk.rows)
@@ -100,15 +100,15 @@ class ChunkLoader:
                 self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             loaded = self._put(chunk)
             if chunk.spare is not None and len(loaded.rejects) > chunk.spare:
-                raise TakenBack(replace(loaded, rows=0, dropped=0, committed=False))
+                raise RolledBack(replace(loaded, rows=0, dropped=0, committed=False))
             if loaded.rows < count:
                 self.ledger.amend(chunk, loaded)
             return loaded
 
         try:
             return self.transact(commit, self._right)
-        except TakenBack as back:
-            return back.loaded
+        except RolledBack as rolled_back:
+            return rolled_back.loaded
 
     def _put(self, chunk: Chunk) -> Loaded:
         parts = [put(self.connection, self.writers[rows.table], rows, self.span) for rows in chunk.rows]

@@ -1,4 +1,4 @@
-"""Where connections to PostgreSQL come from: a DSN, a secret, or a token of IAM."""
+"""Connect to PostgreSQL by a DSN, a secret, or an IAM authentication token."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Parameters: TypeAlias = dict[str, Any]
 
 
 class SecretsClient(Protocol):
-    """What is used of boto3's Secrets Manager client."""
+    """The part of boto3's Secrets Manager client that is used."""
 
     def get_secret_value(self, *, SecretId: str) -> Any: ...  # noqa: N803  # boto3's name
 
 
 class TokenClient(Protocol):
-    """What is used of boto3's RDS client; it asks no service, it signs."""
+    """The part of boto3's RDS client that is used. It signs the token without a request to a service."""
 
     def generate_db_auth_token(self, *, DBHostname: str, Port: int, DBUsername: str) -> str: ...  # noqa: N803
 
 
-# Of libpq; the DSN may overrule them. Encrypted unless it says otherwise. A peer that is gone, as after a failover,
-# is noticed within a minute.
+# Defaults for libpq; the DSN may override them. Connections are encrypted. A peer that is gone, as after a failover, is
+# detected within a minute.
 DEFAULTS: Parameters = {
     "sslmode": "require",
     "application_name": "penstock",
@@ -44,20 +44,20 @@ DEFAULTS: Parameters = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# RDS, Aurora and RDS Proxy, whose certificates lead to the authorities in the file (its head says where it is from).
+# The hosts of RDS, Aurora and RDS Proxy, and the authorities that sign their certificates. The file names its origin.
 RDS_HOSTS = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
 RDS_AUTHORITIES = Path(__file__).parents[2] / "rds-ca.pem"
-# Without these the loader would not write what it was given.
+# The DSN cannot override these: values would be written wrongly.
 FIXED: Parameters = {"client_encoding": "UTF8"}
 
-# The names in a secret that RDS manages, and libpq's.
+# The names in a secret that RDS manages, and those of libpq.
 _SECRET_FIELDS = {"host": "host", "port": "port", "dbname": "dbname", "username": "user", "password": "password"}
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds, kept by the server. ``idle`` ends a transaction whose loader has died with its connection open; it
-    held locks until then."""
+    """Timeouts in seconds, applied by the server. ``idle`` ends the transaction of a loader that died with its
+    connection open, which holds locks until then."""
 
     statement: float = 300
     lock: float = 30
@@ -65,14 +65,15 @@ class Timeouts:
 
 
 def by_dsn(dsn: str, timeouts: Timeouts = Timeouts()) -> Connect:
-    """Connect by a URI or a key-value string. Raises ConfigurationError when it is neither."""
+    """Connect by a URI or a key-value string. Raises ConfigurationError if it is neither."""
     parameters = _parsed(dsn, "the DSN")
     return lambda: _connect(parameters, timeouts)
 
 
 def by_secret(arn: str, client: Callable[[], SecretsClient], dsn: str = "", timeouts: Timeouts = Timeouts()) -> Connect:
-    """Connect by a secret: a DSN, or the JSON of a secret that RDS manages. What it does not name (RDS's own names
-    user and password only), ``dsn`` does. It is read for every connection: a rotated password is the current one.
+    """Connect by a secret: a DSN, or the JSON of a secret that RDS manages. ``dsn`` supplies the options that the
+    secret lacks (RDS's own has only user and password). The secret is read for every connection, so that a rotated
+    password is used at once.
     """
     base = _parsed(dsn, "the DSN")
 
@@ -81,20 +82,20 @@ def by_secret(arn: str, client: Callable[[], SecretsClient], dsn: str = "", time
             text = client().get_secret_value(SecretId=arn)["SecretString"]
         parameters = {**base, **_secret_parameters(arn, text)}
         if not parameters.get("host"):
-            raise ConfigurationError(f"neither the secret {arn} nor the DSN names a host")
+            raise ConfigurationError(f"neither the secret {arn} nor the DSN contains a host")
         return _connect(parameters, timeouts)
 
     return connect
 
 
 def by_iam(dsn: str, client: Callable[[], TokenClient], timeouts: Timeouts = Timeouts()) -> Connect:
-    """Connect with a token of IAM for a password: host, port, user and database come from the DSN.
+    """Connect with an IAM authentication token as the password. The DSN has host, port, user and database.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
     """
     parameters = _parsed(dsn, "the DSN")
     if not (parameters.get("host") and parameters.get("user")):
-        raise ConfigurationError("a DSN for IAM authentication names host and user")
+        raise ConfigurationError("the DSN for IAM authentication lacks a host or a user")
     host, port, user = str(parameters["host"]), int(parameters.get("port") or 5432), str(parameters["user"])
 
     def connect() -> Connection:
@@ -109,7 +110,7 @@ def _parsed(dsn: str, name: str) -> Parameters:
     try:
         return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        # libpq's message quotes what may be a password.
+        # libpq's message may quote a password.
         raise ConfigurationError(
             f"{name} is malformed", hint="Write postgresql://user@host:port/database?option=value, or option=value ..."
         ) from None
@@ -117,7 +118,7 @@ def _parsed(dsn: str, name: str) -> Parameters:
 
 def _secret_parameters(arn: str, text: str) -> Parameters:
     if not text.lstrip().startswith("{"):
-        return _parsed(text.strip(), f"the secret {arn}, if it is to be a DSN,")
+        return _parsed(text.strip(), f"the DSN in the secret {arn}")
     try:
         secret = json.loads(text)
     except ValueError:
@@ -128,9 +129,9 @@ def _secret_parameters(arn: str, text: str) -> Parameters:
 def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
     given = {**DEFAULTS, **_proof(parameters), **parameters, **FIXED}
     name = given.get("dbname") or given.get("user")
-    place = f"{f'database {name!r}' if name else 'the database'} on {given.get('host') or 'the local socket'}"
-    with translating_connect(place):
-        # Without prepared statements and startup options it also works through poolers of transactions.
+    database = f"{f'database {name!r}' if name else 'the database'} on {given.get('host') or 'the local socket'}"
+    with translating_connect(database):
+        # Without prepared statements and startup options, the connection also works through transaction poolers.
         connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
         try:
             _settle(connection, timeouts)
@@ -141,10 +142,10 @@ def _connect(parameters: Parameters, timeouts: Timeouts) -> Connection:
 
 
 def _proof(parameters: Parameters) -> Parameters:
-    """How the server is to prove its name, where the DSN does not say so and Penstock knows who vouches for it."""
+    """Return the options that verify the name of an RDS server, unless the DSN chooses a weaker mode."""
     hosts = str(parameters.get("host", "")).lower().split(",")
     mode = str(parameters.get("sslmode", "verify-full"))
-    # With authorities at hand libpq would check them also where no more than encryption is asked for.
+    # With sslrootcert, libpq verifies the certificate also in the modes that only encrypt.
     if not mode.startswith("verify-") or not all(host.endswith(RDS_HOSTS) for host in hosts):
         return {}
     return {"sslmode": mode, "sslrootcert": str(RDS_AUTHORITIES)}
@@ -158,8 +159,8 @@ def _settle(connection: Connection, timeouts: Timeouts) -> None:
         "idle_in_transaction_session_timeout": _milliseconds(timeouts.idle),
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
-        # Chunks do not wait for the disk, `finish` does: what it finds committed is then on disk, in order. Should
-        # the server crash before, ledger and rows of the last moments are missing together, and are loaded again.
+        # Chunks do not wait for the disk, but `finish` does: all earlier commits are then on disk too. If the server
+        # crashes before, it loses ledger entries and rows of the last moments together, and they are loaded again.
         "synchronous_commit": "off",
     }
     calls = ", ".join("set_config(%s, %s, false)" for _ in settings)

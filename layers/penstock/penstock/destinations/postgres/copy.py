@@ -1,4 +1,4 @@
-"""Checked rows as the text format of COPY, at the speed of ``str.join``.
+"""Format checked rows as COPY text, at the speed of ``str.join``.
 
 https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-TEXT
 """
@@ -10,13 +10,13 @@ from typing import TypeAlias, cast
 
 Texts: TypeAlias = Sequence[Sequence[str]]
 
-# No value contains a NUL: it stands for what the values must not be mistaken for, until they are escaped.
+# No value contains a NUL, so it marks nulls and separators until the values are escaped.
 NULL = "\0"
 END_OF_FIELD, END_OF_ROW = "\0f", "\0r"
 
 
 def copy_text(columns: Sequence[Sequence[object]], full: Container[int] = ()) -> bytes:
-    """The rows of columns of texts and None. ``full``: positions of columns without one. Memory: twice the result."""
+    """Format columns of texts and None as rows. ``full``: columns without None. Memory: twice the result."""
     if not columns[0]:
         return b""
     texts = [column if number in full else _without_none(column) for number, column in enumerate(columns)]

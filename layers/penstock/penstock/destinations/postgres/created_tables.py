@@ -1,4 +1,4 @@
-"""Tables that a job made itself: one that fails before a row is in leaves none."""
+"""Tables that a job created itself. A job that fails before it commits a row leaves none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
 """
 
-# Somebody works with it, or something depends on it, or it is not ours any more: then it stays.
+# The table stays if it is in use, if something depends on it, or if it has another owner now.
 _KEPT = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DependentObjectsStillExist,
@@ -30,26 +30,26 @@ _KEPT = (
 )
 
 
-def to_be_made(connection: Connection, tables: Iterable[Table]) -> Sequence[Table]:
-    """The tables that are missing, and that the route lets a job make."""
+def missing_tables(connection: Connection, tables: Iterable[Table]) -> Sequence[Table]:
+    """Return the missing tables that the route lets a job create."""
     return [table for table in tables if table.create and find_table(connection, table) is None]
 
 
 def schemas_with_ledger(connection: Connection, name: str) -> Sequence[str]:
-    """The schemas that have a ledger of this name."""
+    """Return the schemas that have a ledger of this name."""
     return [schema for (schema,) in connection.execute(_LEDGERS, [name]).fetchall()]
 
 
-def drop_made(connection: Connection, ledger: Ledger) -> None:
-    """Drop what a job that has not ended has made, as long as nothing is in it."""
-    made = ledger.made()
-    if not made or ledger.is_finished() or ledger.totals()[0]:
+def drop_created(connection: Connection, ledger: Ledger) -> None:
+    """Drop the empty tables that a job has created, if it has neither ended nor committed rows."""
+    created = ledger.created()
+    if not created or ledger.is_finished() or ledger.totals()[0]:
         return
-    for oid in made:
+    for oid in created:
         name = connection.execute(_NAME, [oid]).fetchone()
         if name:
             _drop_empty(connection, sql.Identifier(*name))
-    ledger.forget_made()
+    ledger.forget_created()
 
 
 def _drop_empty(connection: Connection, table: sql.Identifier) -> None:
@@ -62,9 +62,9 @@ def _drop_empty(connection: Connection, table: sql.Identifier) -> None:
         pass
 
 
-def made_anew(error: PenstockError, tables: Iterable[Table]) -> PenstockError:
-    """The error to raise. A table that has gone while it was loaded was another job's, which has failed: as long as
-    routes may make it, the next attempt does."""
+def retryable_if_dropped(error: PenstockError, tables: Iterable[Table]) -> PenstockError:
+    """Return the error to raise. If a table disappears during a load, another job had created it and has failed. If
+    the route may create it, the next attempt does."""
     if isinstance(error, DestinationMissingError) and any(table.create for table in tables):
-        return ServiceUnavailableError(error.message, hint="The table has gone; the next attempt makes it again.")
+        return ServiceUnavailableError(error.message, hint="The table was dropped; the next attempt creates it again.")
     return error

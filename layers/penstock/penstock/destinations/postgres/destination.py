@@ -1,4 +1,4 @@
-"""PostgreSQL takes rows as texts for COPY. A ledger knows every chunk."""
+"""The declaration of PostgreSQL, which loads rows as COPY text and keeps a ledger of all chunks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from penstock.model.table import Form, Mode, Table
 
 
 def check(table: Table) -> tuple[str, str] | None:
-    """An upsert goes by a key."""
+    """Check that an upsert has a key."""
     if table.mode is Mode.UPSERT and not table.key:
         return "key", "is needed to upsert"
     return None

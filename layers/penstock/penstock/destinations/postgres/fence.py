@@ -1,9 +1,9 @@
-"""The end of a job is a fence: whoever had the job commits nothing after it is on record.
+"""The fence of a job: once its end is recorded, the former holder of the job commits nothing more.
 
-`abort` enters the holder (an execution, or an attempt of ingest) under the job's fence in the ledger, before it records
-the end. Each chunk holds the fence's lock, shared with the other chunks, until it has committed, and looks for its own
-holder once it has the lock. So the entry waits for the chunks that are under way, and every later chunk finds it. A
-redrive is another holder, which the fence lets through.
+`abort` enters the holder (an execution, or an attempt of ingest) into the job's fence in the ledger, before it records
+the end. Each chunk holds a shared lock of the fence until it commits, and looks for its own holder after it gets the
+lock. So the entry waits for the chunks in progress, and every later chunk finds it. A redrive is another holder, which
+the fence does not stop.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from psycopg.types.json import Jsonb
 if TYPE_CHECKING:
     from penstock.destinations.postgres.connect import Connection
 
-# The span under which a job's fence is entered: ``refused`` lists the holders that have ended.
+# The span of a job's fence in the ledger. Its ``refused`` lists the holders that have ended.
 FENCE = -3
 
-# Of the advisory locks: another number than that of `postgres_catalog.lock_job`.
+# The advisory lock of fences: another number than that of `catalog.lock_job`.
 FENCE_LOCK = 7_146_305_518_224_011
 
 
 class Fence:
-    """The fence of one job, in the ledger ``table``; nothing is checked where ``holder`` is empty."""
+    """The fence of one job in the ledger ``table``. An empty ``holder`` is not checked."""
 
     def __init__(self, connection: Connection, table: sql.Identifier, job_id: str, holder: str) -> None:
         self.connection = connection
@@ -40,38 +40,38 @@ class Fence:
 
     @property
     def statements(self) -> Sequence[bytes]:
-        """What takes the lock, before a chunk's entry is made in the same transaction."""
+        """The statements that take the lock, before the chunk's entry in the same transaction."""
         if not self.holder:
             return []
-        return [self._made("SELECT pg_advisory_xact_lock_shared(hashtextextended({job}, {lock}))")]
+        return [self._formatted("SELECT pg_advisory_xact_lock_shared(hashtextextended({job}, {lock}))")]
 
     @property
     def condition(self) -> sql.Composable:
-        """True where the holder has not ended."""
+        """The SQL condition that the holder has not ended."""
         if not self.holder:
             return sql.SQL("true")
         query = "NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {fence} AND refused @> {holders})"
         return sql.SQL(query).format(**self._parts)
 
     def share(self) -> None:
-        """Take the lock, in the transaction that is open."""
+        """Take the shared lock in the current transaction."""
         for statement in self.statements:
             self.connection.execute(statement)
 
     def is_passed(self) -> bool:
-        """Whether the holder has ended; with the lock, that stays so until the transaction ends."""
+        """Return whether the holder has ended. The lock keeps the result valid until the transaction ends."""
         self.share()
         return self.connection.execute(sql.SQL("SELECT {}").format(self.condition)).fetchone() != (True,)
 
     def enter(self) -> None:
-        """End the holder: waits for what it has under way."""
-        self.connection.execute(self._made("SELECT pg_advisory_xact_lock(hashtextextended({job}, {lock}))"))
+        """End the holder. Waits for its transactions in progress."""
+        self.connection.execute(self._formatted("SELECT pg_advisory_xact_lock(hashtextextended({job}, {lock}))"))
         insert = (
             "INSERT INTO {table} AS ledger (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
             "VALUES ({job}, {fence}, 0, 0, 0, 0, 0, {holders}) "
             "ON CONFLICT (job, span, chunk) DO UPDATE SET refused = ledger.refused || EXCLUDED.refused"
         )
-        self.connection.execute(self._made(insert))
+        self.connection.execute(self._formatted(insert))
 
-    def _made(self, query: str) -> bytes:
+    def _formatted(self, query: str) -> bytes:
         return sql.SQL(query).format(**self._parts).as_bytes(self.connection)

@@ -1,4 +1,4 @@
-"""Several jobs in one transaction: their rows, and an entry for each in the ledger that `PostgresSink` keeps too."""
+"""Load several jobs in one transaction: their rows, and an entry for each in the ledger of `PostgresSink`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDED = """
     FROM {ledger} WHERE job = ANY(%s) AND span >= %s GROUP BY job HAVING bool_or(span = %s)
 """
 
-# Sorted, so that two groups that share jobs wait for each other in the same order.
+# Sorted, so that two groups with the same jobs enter them in the same order and do not deadlock.
 ENTER = """
     INSERT INTO {ledger} (job, span, chunk, end_offset, next_row, rows, rejects)
     SELECT job, 0, 0, end_offset, next_row, rows, 0
@@ -43,8 +43,7 @@ CLOSE = """
 class PostgresGroupSink(PostgresSink):
     """Implements ``GroupSink``. Memory: twice the text of the rows.
 
-    A job's entries are those of a load in one chunk that has ended, so that a `PostgresSink` of the same job finds
-    nothing left to do.
+    A job's entries are those of a completed load of one chunk, so a `PostgresSink` of the same job has nothing to do.
     """
 
     def __init__(self, connect: Connect, *, ledger: str = LEDGER) -> None:
@@ -64,7 +63,7 @@ class PostgresGroupSink(PostgresSink):
         names = ", ".join(table.name for table in self._writers)
         try:
             self._transact(lambda: self._commit(rows, shares), f"INSERT on table {names}")
-        except _TakenBack as error:
+        except _RolledBack as error:
             return error.unfit
         return None
 
@@ -72,13 +71,13 @@ class PostgresGroupSink(PostgresSink):
         self._transact(self._ledger.prune, self._ledger.right)
 
     def _commit(self, rows: Sequence[Rows], shares: Sequence[Share]) -> None:
-        # A job's end is in here: it must outlive a crash of the server, whatever the session's chunks may do.
+        # This transaction records the ends of jobs, which must survive a crash of the server.
         self._connection.execute("SET LOCAL synchronous_commit = on")
         jobs = [share.job_id for share in shares]
         numbers = ([share.end for share in shares], [share.next_row for share in shares], [s.rows for s in shares])
         entered = {job for (job,) in self._run(ENTER, jobs, *numbers)}
         if known := frozenset(jobs) - entered:
-            raise _TakenBack(Unfit(known=known))
+            raise _RolledBack(Unfit(known=known))
         self._run(CLOSE, WHOLE_JOB, jobs)
         if self._deferred:
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -86,13 +85,13 @@ class PostgresGroupSink(PostgresSink):
         refused = tuple(reject for part in parts for reject in part.rejects)
         dropped = sum(part.dropped for part in parts)
         if refused or dropped:
-            raise _TakenBack(Unfit(refused=refused, dropped=dropped))
+            raise _RolledBack(Unfit(refused=refused, dropped=dropped))
 
     def _run(self, query: LiteralString, *values: object) -> Cursor:
         return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table, dropped=DROPPED), values)
 
 
-class _TakenBack(Exception):  # noqa: N818  # ends the transaction; never leaves this module
+class _RolledBack(Exception):  # noqa: N818  # ends the transaction; never leaves this module
     def __init__(self, unfit: Unfit) -> None:
         super().__init__()
         self.unfit = unfit

@@ -1,4 +1,4 @@
-"""What the ledger knows of the earlier loads of one file: which have ended, and where one that has not goes on."""
+"""Read the earlier loads of a file from the ledger: whether each is complete, and where an incomplete load resumes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SPAN = 0
 
 
 def earlier_loads(connect: Connect, table: str, ids: Iterable[str]) -> tuple[bool, list[tuple[bool, Resume]]]:
-    """Whether the table is there; and of the loads by these ids, up to the first that the ledger does not know, whether
-    each has ended and how far it came. Reads only.
+    """Return whether the table exists, and for each load by these ids whether it is complete and where it resumes. The
+    list ends before the first id that is not in the ledger. Reads only.
 
     Raises InvalidTableError, AccessDeniedError, ConfigurationError and ServiceUnavailableError.
     """
@@ -40,7 +40,7 @@ def earlier_loads(connect: Connect, table: str, ids: Iterable[str]) -> tuple[boo
 
 
 def _schema(connection: Connection, table: str) -> str:
-    """Where the table would be made."""
+    """Return the schema in which the table would be created."""
     name = split_name(table)
     if len(name) > 1:
         return name[0]

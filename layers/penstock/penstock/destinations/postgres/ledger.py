@@ -1,7 +1,7 @@
-"""Which chunks are in. A chunk's entry commits with its rows, so a retry finds it and does not load it again.
+"""The ledger of committed chunks. A chunk's entry commits with its rows, so a retry does not load the chunk again.
 
-An entry is kept after the load is over: a retry that comes late must find it too. ``finish`` adds an entry for the
-job as a whole, and removes those of jobs that ended longer ago than any retry can come (`RETENTION_DAYS`).
+Entries stay after the end of the load, because a late retry must find them too. ``finish`` adds an entry for the end of
+the job, and removes entries that are older than any retry (`RETENTION_DAYS`).
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from penstock.destinations.postgres.refused_rows import (
 from penstock.errors import LeaseLostError
 from penstock.model.load import Chunk, Loaded, Resume
 
-# As long as the jobs table knows a job.
+# The retention of a job in the jobs table.
 RETENTION_DAYS = 90
 
-# The span under which a job's end is entered.
+# The span of the entry of a job's end.
 WHOLE_JOB = -1
-# The span under which a job that has not ended enters the tables that it made: ``refused`` lists their oids.
-MADE = -2
+# The span of the entry of the tables that an unfinished job created. Its ``refused`` lists their oids.
+CREATED = -2
 
-# A chunk that is null is one too many for a job that has ended.
+# The chunk is null if the job has ended, or its holder: then the statement fails.
 ENTRY = sql.SQL(
     """
     INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects, refused)
     SELECT {job}, {span},
-           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {whole}) AND {fence} THEN chunk END,
+           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {end}) AND {fence} THEN chunk END,
            end_offset, next_row, rows, rejects, refused
     FROM (VALUES (
     """
 )
 ENTRY_END = b"::jsonb)) AS entry (chunk, end_offset, next_row, rows, rejects, refused)"
 
-# In the order of the index, so that it is used whatever the planner knows of the table; some at a time, so that no load
-# pays for a year of others; and without waiting for another load that removes the same.
+# Ordered like the index, so that PostgreSQL uses it for any table statistics; limited, so that one load does not remove
+# the entries of a year; and without waiting for another load that removes the same entries.
 PRUNE = sql.SQL(
     """
     DELETE FROM {table} WHERE ctid = ANY(ARRAY(
@@ -73,12 +73,12 @@ class Ledger:
         self.job_id = job_id
         self.right = f"{RIGHTS} {'.'.join(name)}"
         self.fence = Fence(connection, self.table, job_id, holder)
-        job, whole = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
-        parts = {"table": self.table, "job": job, "span": sql.Literal(span), "whole": whole}
+        job, end = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
+        parts = {"table": self.table, "job": job, "span": sql.Literal(span), "end": end}
         self._entry = ENTRY.format(**parts, fence=self.fence.condition).as_bytes(connection)
 
     def ensure(self) -> None:
-        """Create the table where it is missing, and the index that pruning goes by."""
+        """Create the table if it is missing, and the index for pruning."""
         relation = find(self.connection, self.name)
         if relation:
             self._ensure_index(relation)
@@ -99,9 +99,9 @@ class Ledger:
             )
 
     def _ensure_index(self, relation: Relation) -> None:
-        """Where the role may not make it, pruning is slow, but right.
+        """Create the index if the role may do so. Without the index, pruning is slow but correct.
 
-        Not by IF NOT EXISTS, which waits for the chunks under way each time.
+        CREATE INDEX IF NOT EXISTS would wait for the chunks in progress each time.
         """
         query = """
             SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'at'
@@ -113,25 +113,25 @@ class Ledger:
                 self.connection.execute(sql.SQL("CREATE INDEX ON {} (at)").format(self.table))
 
     def is_finished(self) -> bool:
-        """Whether `close` was committed."""
+        """Return whether the end of the job is recorded."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span = %s").format(self.table)
         with translating(self.right):
             return self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone() is not None
 
     def has_other_spans(self) -> bool:
-        """Whether any chunk of another span is in."""
+        """Return whether a chunk of another span is committed."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span <> %s AND span >= 0 LIMIT 1").format(self.table)
         with translating(self.right):
             return self.connection.execute(query, self.key).fetchone() is not None
 
     def is_begun(self) -> bool:
-        """Whether any chunk of any span is in."""
+        """Return whether a chunk or the end of the job is recorded."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
         with translating(self.right):
-            return self.connection.execute(query, [self.job_id, MADE, FENCE]).fetchone() is not None
+            return self.connection.execute(query, [self.job_id, CREATED, FENCE]).fetchone() is not None
 
     def resume(self) -> Resume:
-        """Where the span goes on: chunks are loaded in order, so all before the last one are in."""
+        """Return where the span resumes. Chunks are loaded in order, so all before the last one are committed."""
         query = sql.SQL(
             """
             SELECT chunk + 1, end_offset, next_row, sum(rows) OVER ()::bigint, sum(rejects) OVER ()::bigint,
@@ -147,7 +147,7 @@ class Ledger:
         return Resume(chunk, offset, row, rows, rejects, read_refused(refused), dropped, read_fields(refused))
 
     def reached(self) -> dict[int, Resume]:
-        """Where each span of the job goes on, without what the database refused of its last chunk."""
+        """Return where each span of the job resumes, without the database's rejects of its last chunk."""
         query = sql.SQL(
             """
             SELECT DISTINCT ON (span) span, chunk + 1, end_offset, next_row,
@@ -164,16 +164,17 @@ class Ledger:
         }
 
     def entry(self, chunk: Chunk, rows: int) -> bytes:
-        """The statement that enters a chunk with so many rows. It fails when it is entered, or the job has ended."""
+        """Return the statement that enters a chunk with ``rows`` rows. The statement fails if the entry exists, or if
+        the job or its holder has ended."""
         values = (chunk.number, chunk.end, chunk.next_row, rows, chunk.rejects)
         fields = sql.Literal(fields_value(chunk.fields)).as_bytes(self.connection)
         return self._entry + b"%d, %d, %d, %d, %d, " % values + fields + ENTRY_END
 
     def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
-        """Enter a chunk with so many rows; answers what is entered already, which is then not to be loaded.
+        """Enter a chunk with ``rows`` rows. If the chunk is already entered, return its result: it must not be loaded.
 
-        Waits for another transaction that is about to commit the same chunk. Raises LeaseLostError when the entry
-        is of another chunk than this one, or when the job has ended.
+        Waits for another transaction that is about to commit the same chunk. Raises LeaseLostError if the existing
+        entry is for another chunk, or if the job or its holder has ended.
         """
         self.fence.share()
         insert = sql.SQL(
@@ -183,8 +184,8 @@ class Ledger:
             WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) AND {1} ON CONFLICT DO NOTHING
             """
         ).format(self.table, self.fence.condition)
-        place = (chunk.end, chunk.next_row)
-        counts = [chunk.number, *place, rows, chunk.rejects, fields_value(chunk.fields)]
+        position = (chunk.end, chunk.next_row)
+        counts = [chunk.number, *position, rows, chunk.rejects, fields_value(chunk.fields)]
         values = [*self.key, *counts, self.job_id, WHOLE_JOB]
         if self.connection.execute(insert, values).rowcount:
             return None
@@ -192,14 +193,14 @@ class Ledger:
             "SELECT end_offset, next_row, rows, refused FROM {} WHERE job = %s AND span = %s AND chunk = %s"
         ).format(self.table)
         found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
-        if not found or found[:2] != place:
+        if not found or found[:2] != position:
             raise LeaseLostError(
-                f"chunk {chunk.number} of span {self.key[1]}: the job has ended, or another attempt has loaded it"
+                f"chunk {chunk.number} of span {self.key[1]}: the job has ended, or another attempt has loaded the span"
             )
         return Loaded(found[2], read_refused(found[3]), read_dropped(found[3]))
 
     def amend(self, chunk: Chunk, loaded: Loaded) -> None:
-        """Correct an entry that this transaction made: the database refused rows, or did not store them."""
+        """Correct an entry of this transaction: the database refused or dropped rows."""
         update = sql.SQL(
             "UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s AND chunk = %s"
         ).format(self.table)
@@ -208,49 +209,49 @@ class Ledger:
         self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
 
     def touch(self) -> None:
-        """Write something, so that committing it takes what was committed before to the disk."""
+        """Update an entry, so that its commit flushes all earlier commits to the disk."""
         update = sql.SQL("UPDATE {} SET at = now() WHERE job = %s AND span = %s AND chunk = 0").format(self.table)
         with translating(self.right):
             self.connection.execute(update, self.key)
 
     def close(self) -> bool:
-        """Enter the job's end, and forget the jobs of long ago; False if it was entered before."""
+        """Record the job's end, and prune old entries; return False if the end was already recorded."""
         insert = sql.SQL(
             "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects) "
             "VALUES (%s, %s, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
         ).format(self.table)
         with translating(self.right):
             first = self.connection.execute(insert, [self.job_id, WHOLE_JOB]).rowcount > 0
-        self.forget_made()
+        self.forget_created()
         self.prune()
         return first
 
-    def note_made(self, oids: Sequence[int]) -> None:
-        """Enter tables that the job made; a job that fails drops them."""
+    def record_created(self, oids: Sequence[int]) -> None:
+        """Record tables that the job created; a failing job drops them."""
         insert = sql.SQL(
             "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
             "VALUES (%s, %s, 0, 0, 0, 0, 0, %s) ON CONFLICT (job, span, chunk) "
             "DO UPDATE SET refused = EXCLUDED.refused"
         ).format(self.table)
         with translating(self.right):
-            known = [oid for oid in self.made() if oid not in oids]
-            self.connection.execute(insert, [self.job_id, MADE, Jsonb([*known, *oids])])
+            known = [oid for oid in self.created() if oid not in oids]
+            self.connection.execute(insert, [self.job_id, CREATED, Jsonb([*known, *oids])])
 
-    def made(self) -> Sequence[int]:
-        """The tables that the job has made."""
+    def created(self) -> Sequence[int]:
+        """Return the oids of the tables that the job created."""
         query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s").format(self.table)
         with translating(self.right):
-            found = self.connection.execute(query, [self.job_id, MADE]).fetchone()
+            found = self.connection.execute(query, [self.job_id, CREATED]).fetchone()
         return found[0] if found else ()
 
-    def forget_made(self) -> None:
-        """The tables are there to stay, or gone."""
+    def forget_created(self) -> None:
+        """Remove the record of created tables, once they are permanent or dropped."""
         delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(self.table)
         with translating(self.right):
-            self.connection.execute(delete, [self.job_id, MADE])
+            self.connection.execute(delete, [self.job_id, CREATED])
 
-    def note_move(self, moved: Loaded) -> None:
-        """What the move of staged rows has changed of what their chunks have entered; noted with the job's end."""
+    def record_move(self, moved: Loaded) -> None:
+        """Record in the entry of the job's end how the move of staged rows changed the counts of their chunks."""
         update = sql.SQL("UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s").format(
             self.table
         )
@@ -258,14 +259,14 @@ class Ledger:
         self.connection.execute(update, values)
 
     def moved(self) -> Loaded:
-        """The same, as it was noted."""
+        """Return what `record_move` has recorded."""
         query = sql.SQL("SELECT rows, refused FROM {} WHERE job = %s AND span = %s").format(self.table)
         with translating(self.right):
             found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
         return Loaded(found[0], read_refused(found[1]), read_dropped(found[1])) if found else Loaded(0)
 
     def totals(self) -> tuple[int, int, int]:
-        """Rows, rejects and rows dropped of all chunks of the job."""
+        """Return the rows, rejects and dropped rows of all chunks of the job."""
         query = sql.SQL(
             "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(rejects), 0)::bigint, "
             "coalesce(sum({}), 0)::bigint FROM {} WHERE job = %s AND span >= 0"
@@ -275,14 +276,14 @@ class Ledger:
         return found or (0, 0, 0)
 
     def prune(self) -> None:
-        """Forget some of the jobs of long ago, if there are any."""
+        """Remove some of the entries that are older than the retention."""
         with translating(self.right):
             self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
-        """Remove all of the job but the tables it made and its fence: what it has loaded is gone."""
+        """Remove all entries of the job, except its created tables and its fence. Its loaded rows no longer exist."""
         if not find(self.connection, self.name):
             return
         with translating(self.right):
             delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span NOT IN (%s, %s)").format(self.table)
-            self.connection.execute(delete, [self.job_id, MADE, FENCE])
+            self.connection.execute(delete, [self.job_id, CREATED, FENCE])

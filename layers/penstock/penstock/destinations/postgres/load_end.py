@@ -1,4 +1,4 @@
-"""Whether a load has ended, and what all of it has loaded: by the ledger alone, without the plan or its tables."""
+"""Read the result of a complete load from the ledger, without the plan or its tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST_CHUNKS = "SELECT DISTINCT ON (span) refused FROM {} WHERE job = %s AND spa
 
 
 def end_of(ledger: Ledger) -> LoadEnd | None:
-    """What all of the ledger's job has loaded; None where its end is not entered."""
+    """Return the result of the ledger's job; None if its end is not recorded."""
     query = sql.SQL(_END).format(DROPPED, ledger.table)
     with translating(ledger.right):
         found = ledger.connection.execute(query, [ledger.job_id, WHOLE_JOB, WHOLE_JOB]).fetchone()
@@ -33,7 +33,7 @@ def end_of(ledger: Ledger) -> LoadEnd | None:
 
 
 def _fields(ledger: Ledger) -> FieldCounts:
-    """What the fields of all records tell: that of each span stands in the entry of its last chunk."""
+    """Return the counts of the fields of all records. The entry of a span's last chunk has those of the span."""
     query = sql.SQL(_LAST_CHUNKS).format(ledger.table)
     with translating(ledger.right):
         found = ledger.connection.execute(query, [ledger.job_id]).fetchall()

@@ -1,8 +1,8 @@
-"""A whole transaction in one message, COPY included: the server goes from statement to statement on its own.
+"""Send a complete transaction in one message, COPY included. The server runs its statements without further requests.
 
-It takes one wait for the server to be ready for rows and one for the end. In between, the server works on what lies
-in the socket's buffers, and this process makes the next rows. psycopg's own COPY and transactions take seven waits,
-and its connection cannot be left while one is under way.
+This takes two waits: until the server is ready for rows, and until the end. In between, the server reads the socket's
+buffers, and this process builds the next rows. psycopg's own COPY and transactions take seven waits, and must end
+before the process can do anything else.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 
@@ -17,7 +17,7 @@ from psycopg.errors import error_from_result
 
 from penstock.destinations.postgres.connect import Connection
 
-# Bytes that are handed to libpq at once: it keeps a copy of what the socket does not take.
+# Bytes per call of libpq, which keeps a copy of the bytes that the socket does not accept.
 PIECE = 256 * 1024
 
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
@@ -26,7 +26,7 @@ _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 class PipelinedTransaction:
     """One message of statements. From `start` to `finish`, nothing else may use the connection.
 
-    When a statement fails, the ones after it are not executed, and a transaction that was begun is left failed.
+    If a statement fails, the statements after it are not executed, and an open transaction stays in the failed state.
     """
 
     def __init__(self, connection: Connection, statements: Sequence[bytes]) -> None:
@@ -36,7 +36,7 @@ class PipelinedTransaction:
         self._answers: list[int] = []
 
     def start(self, texts: Sequence[bytes]) -> None:
-        """Send the statements, and to each COPY among them its rows. Raises psycopg.Error when one before it fails."""
+        """Send the statements, and the rows of each COPY. Raises psycopg.Error if a statement before a COPY fails."""
         self._pgconn.send_query(self._message)
         self._flush()
         for text in texts:
@@ -49,9 +49,9 @@ class PipelinedTransaction:
             self._flush()
 
     def finish(self) -> Sequence[int]:
-        """Wait for the end; answers for each statement how many rows it wrote, or the one number that it selected.
+        """Wait for the end. Return for each statement the number of rows that it wrote, or the number that it selected.
 
-        Raises psycopg.Error when a statement failed.
+        Raises psycopg.Error if a statement failed.
         """
         failed: pq.abc.PGresult | None = None
         while result := self._result():
@@ -72,10 +72,10 @@ class PipelinedTransaction:
                     pass
                 raise _error(result)
             self._answers.append(_number(result))
-        raise psycopg.InternalError("there are more texts than COPY statements")
+        raise psycopg.InternalError("the message has fewer COPY statements than texts")
 
     def _flush(self) -> None:
-        """Wait until the socket has taken everything; what the server says meanwhile is taken, too."""
+        """Wait until the socket has accepted all bytes. Meanwhile, read the server's messages too."""
         while self._pgconn.flush():
             if self._wait(select.POLLIN | select.POLLOUT) & ~select.POLLOUT:
                 self._pgconn.consume_input()
@@ -87,7 +87,7 @@ class PipelinedTransaction:
         return self._pgconn.get_result()
 
     def _wait(self, events: int) -> int:
-        # Unlike libpq's own waiting, this lets other threads work.
+        # Unlike libpq's own wait, this lets other threads run.
         self._poll.register(self._pgconn.socket, events)
         ((_, event),) = self._poll.poll()
         return event

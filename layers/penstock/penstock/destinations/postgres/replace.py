@@ -1,19 +1,19 @@
-"""``replace``: rows go to a staging table, and at the end readers see all of them in place of the old ones at once.
+"""``replace``: rows go to a staging table. At the end, they replace the old rows for all readers at once.
 
-Two ways, chosen when the load is finished:
+There are two ways, chosen when the load is finished:
 
-swap      The staging table takes the old one's name, indexes' names and grants; the old one is dropped. It takes
-          no longer for a large table than for a small one. Only for a table that nothing else knows by its
-          identity: no view, foreign key, trigger, policy, publication, sequence, partition, dependent function.
-          A reader in a REPEATABLE READ transaction that is older than the load sees the new table empty.
-in place  Otherwise, by DELETE and INSERT ... SELECT in one transaction; by the key, where the table has one, so
-          that rows which stay are never gone. Everything that hangs on the table stays as it is.
+swap      The staging table gets the target's name, indexes' names and grants; the target is dropped. The time does
+          not depend on the size of the table. This is only possible if nothing else refers to the target: no view,
+          foreign key, trigger, policy, publication, sequence, partition, dependent function.
+          A reader in a REPEATABLE READ transaction that is older than the load sees an empty table.
+in place  Otherwise, DELETE and INSERT ... SELECT run in one transaction; by the key, if the table has one, so that
+          rows which stay are never deleted. Everything that depends on the table is unchanged.
 
-Where a trigger may refuse rows, the second way is the only one, and the staging table has a number for each row: those
-at fault are found by halves (see `postgres_halves`).
+If a trigger may refuse rows, only the second way is possible, and each row of the staging table has a number, by which
+the rows at fault are found (see `bisection`).
 
-Readers wait for milliseconds for the swap and never for the other. The staging table is an ordinary, logged one:
-an unlogged one would be empty after a crash of the server, while the ledger says that its rows are in.
+Readers wait milliseconds for a swap, and never for a change in place. The staging table is logged: an unlogged table
+would be empty after a crash of the server, while the ledger has its rows as loaded.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from penstock.errors import InvalidTableError
 from penstock.model.load import Loaded
 from penstock.model.table import Table
 
-# What a table must not have to be swapped: anything that depends on it but its own indexes, defaults, checks and
-# types; and what CREATE TABLE ... LIKE does not copy.
+# Whatever prevents a swap: anything that depends on the table, except its own indexes, defaults, checks and types; and
+# properties that CREATE TABLE ... LIKE does not copy.
 _HINDRANCES = """
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
 WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s)
@@ -48,7 +48,7 @@ WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s)
            AND EXISTS (SELECT FROM pg_constraint k
                        WHERE k.oid = d.objid AND k.conrelid = %(oid)s AND k.contype IN ('c', 'n', 'p', 'u', 'x')))
 UNION ALL
-SELECT 'what no copy has: its owner, kind, options, access rules or rights on columns' FROM pg_class c
+SELECT 'properties that are not copied: owner, kind, options, access rules or privileges on columns' FROM pg_class c
 WHERE c.oid = %(oid)s AND NOT (
   c.relkind = 'r' AND c.relpersistence = 'p' AND c.relowner = current_user::regrole AND NOT c.relispartition
   AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relforcerowsecurity AND c.reloptions IS NULL
@@ -58,7 +58,7 @@ WHERE c.oid = %(oid)s AND NOT (
                   AND (a.attacl IS NOT NULL OR a.attoptions IS NOT NULL)))
 """
 
-# What two tables must have in common, or one was altered while the other was loaded.
+# Columns and checks, which both tables must share. They differ if the target was altered during the load.
 _LAYOUT = """
 SELECT 'column', a.attname::text, concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
        a.attgenerated, a.attcollation, pg_get_expr(f.adbin, f.adrelid))
@@ -83,14 +83,14 @@ FROM pg_class c, aclexplode(c.relacl) WHERE c.oid = %(oid)s AND grantee <> c.rel
 """
 
 
-# Of other tables, as far as this role may refer to them; what a staging table misses is checked in the end.
+# Foreign keys to other tables that this role may reference. The target checks the others at the end.
 _FOREIGN_KEYS = """
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid = %(oid)s AND contype = 'f' AND confrelid <> conrelid AND conparentid = 0
   AND has_table_privilege(confrelid, 'REFERENCES')
 """
 
-# The rows that a partitioned table has a place for; null where that is any, or it is not partitioned.
+# The condition for rows that have a partition; null if every row has one, or if the table is not partitioned.
 _PARTITIONS = """
 SELECT CASE WHEN bool_or(bound IS NULL) THEN NULL ELSE string_agg('(' || bound || ')', ' OR ') END
 FROM (SELECT pg_get_partition_constraintdef(relid) AS bound FROM pg_partition_tree(%(oid)s)
@@ -106,7 +106,7 @@ def _prefix(job_id: str) -> str:
 
 
 def drop_stagings(connection: Connection, job_id: str) -> set[str]:
-    """Drop all staging tables of a job, whatever its plan was; answers the schemas that had one."""
+    """Drop all staging tables of a job, for any plan; return the schemas that had one."""
     found = connection.execute(
         """
         SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -120,7 +120,7 @@ def drop_stagings(connection: Connection, job_id: str) -> set[str]:
 
 
 class ReplaceStaging:
-    """The staging table of one job for one table, beside it in its schema."""
+    """The staging table of one job for one table, in the same schema."""
 
     def __init__(self, connection: Connection, target: Relation, table: Table, job_id: str) -> None:
         self.connection = connection
@@ -131,13 +131,14 @@ class ReplaceStaging:
         self.identifier = sql.Identifier(*self.name)
 
     def ensure(self, *, begun: bool) -> None:
-        """Create it, unless the load has ``begun``. Raises InvalidTableError when it has, and the table is gone."""
+        """Create the staging table if it is missing. Raises InvalidTableError if it is missing after the load has
+        ``begun``."""
         if find(self.connection, self.name):
             return
         if begun:
             raise InvalidTableError(
-                f"{'.'.join(self.name)} is gone, and with it rows that were loaded",
-                hint="Start the job again once it has failed: it then loads all rows anew.",
+                f"staging table {'.'.join(self.name)} no longer exists: the rows loaded into it are lost",
+                hint="Start the job again after it has failed: it then loads all rows again.",
             )
         with translating(f"CREATE on schema {self.target.schema}, for a staging table"):
             self.create()
@@ -146,7 +147,7 @@ class ReplaceStaging:
             self._run(f"ALTER TABLE {{}} ADD CONSTRAINT {{}} {definition}", self.identifier, sql.Identifier(name))
 
     def create(self) -> None:
-        """Make it, as like the target as may be."""
+        """Create the staging table with the properties of the target."""
         if self.target.may_refuse:
             statement = "CREATE TABLE {} ({} bigint NOT NULL, LIKE {} INCLUDING ALL)"
             self._run(statement, self.identifier, ROW, self.target.identifier)
@@ -155,26 +156,28 @@ class ReplaceStaging:
 
     @property
     def is_numbered(self) -> bool:
-        """Whether its rows have the numbers of their records."""
+        """Whether the staged rows have the numbers of their records."""
         staged = find(self.connection, self.name)
         return staged is not None and ROW_NUMBER in staged.columns
 
     def _check_partitions(self) -> None:
-        """A row for which the target has no partition is refused now, where its record is at hand."""
+        """Add a check that refuses rows without a partition in the target, while their records are still available."""
         found = self.connection.execute(_PARTITIONS, {"oid": self.target.oid}).fetchone()
         if found and found[0]:
             self._run(f"ALTER TABLE {{}} ADD CONSTRAINT {{}} CHECK ({found[0]})", self.identifier, _HAS_PARTITION)
 
     def publish(self) -> Loaded:
-        """Show the rows instead of the old ones, in the current transaction; answers the rows that the target has
-        refused, and how many it has dropped."""
+        """Replace the old rows in the current transaction; return the rows that the target refused, and the number of
+        rows that it dropped."""
         staged = find(self.connection, self.name)
         if staged is None:
-            raise InvalidTableError(f"{'.'.join(self.name)} is gone, and with it the rows that were loaded")
+            raise InvalidTableError(
+                f"staging table {'.'.join(self.name)} no longer exists: the rows loaded into it are lost"
+            )
         if self._can_swap(staged):
             self.connection.execute(sql.SQL("ANALYZE {}").format(self.identifier))
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.target.identifier))
-            if self._can_swap(staged):  # still so, now that nobody can change it
+            if self._can_swap(staged):  # checked again under the lock, so that nothing can change it
                 self._swap(staged)
                 return Loaded(0)
         loaded = self._rewrite(staged)
@@ -182,7 +185,7 @@ class ReplaceStaging:
         return loaded
 
     def drop(self) -> None:
-        """Remove it, with its rows."""
+        """Drop the staging table with its rows."""
         self._run("DROP TABLE {}", self.identifier)
 
     def _can_swap(self, staged: Relation) -> bool:
@@ -213,8 +216,8 @@ class ReplaceStaging:
             self._run(f"GRANT {right} ON {{}} TO {{}}{option}", self.identifier, sql.SQL(grantee or "PUBLIC"))
 
     def _rewrite(self, staged: Relation) -> Loaded:
-        every = [info.name for info in staged.columns.values() if not info.generated]
-        names = [name for name in every if name != ROW_NUMBER]
+        columns = [info.name for info in staged.columns.values() if not info.generated]
+        names = [name for name in columns if name != ROW_NUMBER]
         changed = [name for name in names if not staged.columns[name].fixed]
         key = self.table.key
         self._run("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.target.identifier)
@@ -223,43 +226,43 @@ class ReplaceStaging:
         self._run("DELETE FROM {}{}", self.target.identifier, others if by_key else sql.SQL(""))
         end = on_conflict(key, changed) if by_key else sql.SQL("")
         rows = sql.SQL("SELECT * FROM {}").format(self.identifier)
-        staying = by_key and set(changed) <= set(key)
-        if ROW_NUMBER not in every:
-            _, dropped = self.insert(rows, names, end, staying=staying)
+        keeps_existing = by_key and set(changed) <= set(key)
+        if ROW_NUMBER not in columns:
+            _, dropped = self.insert(rows, names, end, keeps_existing=keeps_existing)
             return Loaded(0, dropped=dropped)
-        halves = Bisection(self.connection, self.name, [column.name for column in self.table.columns])
+        bisection = Bisection(self.connection, self.name, [column.name for column in self.table.columns])
 
         def insert(first: int, last: int) -> tuple[int, int]:
-            some = rows + sql.SQL(" WHERE ") + halves.between(first, last)
-            return self.insert(some, names, end, staying=staying)
+            part = rows + sql.SQL(" WHERE ") + bisection.between(first, last)
+            return self.insert(part, names, end, keeps_existing=keeps_existing)
 
         with translating(f"INSERT on table {self.target}"):
-            return halves.move(insert)
+            return bisection.move(insert)
 
     def insert(
-        self, rows: sql.Composable, names: Sequence[str], end: sql.Composable, *, staying: bool = False
+        self, rows: sql.Composable, names: Sequence[str], end: sql.Composable, *, keeps_existing: bool = False
     ) -> tuple[int, int]:
-        """Move rows that are selected to the target; answers how many it has stored, and how many it has dropped.
-        ``staying``: those whose key is there are not written."""
-        expected = self._count(rows, staying=staying) if self.target.may_drop else None
+        """Move the selected rows to the target; return the number of stored and of dropped rows.
+        ``keeps_existing``: rows with an existing key are not written."""
+        expected = self._count(rows, keeps_existing=keeps_existing) if self.target.may_drop else None
         insert = sql.SQL("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM ({2}) AS new {3}")
         stored = self.connection.execute(insert.format(self.target.identifier, identifiers(names), rows, end)).rowcount
         return stored, 0 if expected is None else max(0, expected - stored)
 
-    def _count(self, rows: sql.Composable, *, staying: bool) -> int:
+    def _count(self, rows: sql.Composable, *, keeps_existing: bool) -> int:
         query = sql.SQL("SELECT count(*) FROM ({}) AS new").format(rows)
-        if staying:
+        if keeps_existing:
             missing = sql.SQL(" WHERE NOT EXISTS (SELECT FROM {} AS old WHERE {})")
             query += missing.format(self.target.identifier, same_key(self.table.key))
         found = self.connection.execute(query).fetchone()
         return int(found[0]) if found else 0
 
     def count(self) -> int:
-        """The rows that are staged."""
-        return self._count(sql.SQL("SELECT FROM {}").format(self.identifier), staying=False)
+        """Return the number of staged rows."""
+        return self._count(sql.SQL("SELECT FROM {}").format(self.identifier), keeps_existing=False)
 
     def _has_rules(self) -> bool:
-        """Whether a rule may take the place of an INSERT, which then knows no ON CONFLICT."""
+        """Return whether the target has rules on INSERT or UPDATE, which do not support ON CONFLICT."""
         return self.connection.execute(_RULES, [self.target.oid]).fetchone() is not None
 
     def _run(self, statement: str, *parts: sql.Composable) -> None:

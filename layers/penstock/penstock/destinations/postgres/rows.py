@@ -1,4 +1,4 @@
-"""Putting checked rows into a table, and finding the ones that only the database can refuse."""
+"""Write checked rows to a table, and find the rows that only the database can refuse."""
 
 from __future__ import annotations
 
@@ -21,41 +21,42 @@ from penstock.model.table import Table
 ROW_NUMBER = "penstock_row"
 
 COPY = sql.SQL("COPY {} ({}) FROM STDIN")
-# Null is the empty field, with or without quotes around it.
+# An empty field is null, with or without quotes.
 AS_CSV = sql.SQL(" (FORMAT csv, DELIMITER {}, QUOTE {}, FORCE_NULL ({}))")
-# Between the two stands the number of the first row that counts.
+# The number of the first row to merge comes between MERGE and MERGE_END.
 MERGE = sql.SQL("INSERT INTO {target} ({names}) SELECT DISTINCT ON ({key}) {names} FROM {rows} WHERE {order} >= ")
 MERGE_END = sql.SQL(" ORDER BY {key}, {order} DESC {conflict}")
 
-# Where PostgreSQL's context of an error names the column of a value that it could not read.
+# The column of an unreadable value in the context of a PostgreSQL error.
 COLUMN_IN_CONTEXT = re.compile(r'column "?([^",:]+)"?')
 
 
 class Writer(Protocol):
-    """Puts rows into one table, all or none: by a COPY of their text, and what follows it. ``answers`` counts those
-    statements."""
+    """Writes rows to one table, all or none, by a COPY of their text and the statements after it. ``answers`` is the
+    number of these statements."""
 
     @property
     def answers(self) -> int: ...
 
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
-        """The statements for all rows at once, the COPY first, and the rows for it, as they came if they may stay so.
+        """Return the statements for all rows, the COPY first, and the text of the rows, which may be raw CSV.
 
-        At most once in a transaction, and not together with the other two.
+        Call it at most once in a transaction, and not together with `statements` and `text`.
         """
 
     def statements(self, first: int) -> Sequence[bytes]:
-        """The COPY first. ``first`` numbers the first of the rows; it grows from call to call of a transaction."""
+        """Return the statements, the COPY first. ``first`` is the number of the first row; it increases with each call
+        in a transaction."""
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
-        """Some of the rows for the COPY."""
+        """Return the COPY text of the rows from ``first`` to before ``end``."""
 
     def dropped(self, rows: int, answers: Sequence[int]) -> int:
-        """How many of so many rows the database did not store, by what the statements answered."""
+        """Return how many of ``rows`` rows the database did not store. ``answers`` are the statements' results."""
 
 
 class Appender:
-    """COPY straight into a table."""
+    """COPY directly into a table."""
 
     answers = 1
 
@@ -67,17 +68,17 @@ class Appender:
     def script(self, rows: Rows) -> tuple[Sequence[bytes], bytes]:
         if not rows.raw_csv:
             return self.statements(0), self.text(rows, 0, rows.count)
-        return (copy_verbatim(self.target, rows.raw_csv, self.connection),), rows.raw_csv.text
+        return (copy_raw_csv(self.target, rows.raw_csv, self.connection),), rows.raw_csv.text
 
-    def statements(self, first: int) -> Sequence[bytes]:  # noqa: ARG002  # their order is that of the table
+    def statements(self, first: int) -> Sequence[bytes]:  # noqa: ARG002  # rows are not numbered
         return (self.copy,)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         return copy_text(_slice(rows, first, end), rows.full)
 
     @staticmethod
-    def behind(rows: Rows, more: Sequence[Sequence[str]], first: int, end: int) -> bytes:
-        """Some of the rows for the COPY, each behind ``more`` columns, such as its number."""
+    def text_with(rows: Rows, more: Sequence[Sequence[str]], first: int, end: int) -> bytes:
+        """Return the COPY text of some of the rows, each preceded by ``more`` columns, such as its number."""
         full = {*range(len(more)), *(position + len(more) for position in rows.full)}
         return copy_text([*more, *_slice(rows, first, end)], full)
 
@@ -86,10 +87,10 @@ class Appender:
 
 
 class Upserter:
-    """COPY into a temporary table, which is made at once, then one INSERT ... ON CONFLICT.
+    """COPY into a temporary table, which the constructor creates, then one INSERT ... ON CONFLICT.
 
-    Of rows with the same key the last one wins. Rows are written in the order of the key: two loaders then lock
-    the rows they share in the same order, and neither waits for the other forever.
+    The last row of each key wins. Rows are written in the order of the key, so that two loaders lock the same rows in
+    the same order and do not deadlock.
     """
 
     answers: int
@@ -130,16 +131,16 @@ class Upserter:
         copy, *merge = self.statements(0)
         if not rows.raw_csv:
             return (copy, *merge), self.text(rows, 0, rows.count)
-        return (copy_verbatim(self.rows, rows.raw_csv, self.connection), *merge), rows.raw_csv.text
+        return (copy_raw_csv(self.rows, rows.raw_csv, self.connection), *merge), rows.raw_csv.text
 
     def statements(self, first: int) -> Sequence[bytes]:
         keys = ((b"%d" % first).join(self.keys),) if self.keys else ()
         return (self.copy, *keys, self.merge + b"%d" % first + self.merge_end)
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
-        return Appender.behind(rows, [list(map(str, range(first, end)))], first, end)
+        return Appender.text_with(rows, [list(map(str, range(first, end)))], first, end)
 
-    def dropped(self, rows: int, answers: Sequence[int]) -> int:  # noqa: ARG002  # some may have had the same key
+    def dropped(self, rows: int, answers: Sequence[int]) -> int:  # noqa: ARG002  # rows may have the same key
         _, *keys, merged = answers
         return keys[0] - merged if keys else 0
 
@@ -147,8 +148,8 @@ class Upserter:
 def _keys_to_store(
     target: Relation, table: Table, rows: sql.Identifier, order: sql.Identifier
 ) -> tuple[sql.Composed, sql.Composed]:
-    """Counts the rows that the merge is to write: one for each key, without those that it leaves as they are. Between
-    the two parts stands the number of the first row that counts."""
+    """Return the query that counts the rows that the merge writes: one per key, without those that it leaves unchanged.
+    The number of the first row to count comes between the two parts."""
     parts = {"key": identifiers(table.key), "rows": rows, "order": order, "target": target.identifier}
     end = sql.Composed([sql.SQL(") AS new")])
     if {column.name for column in table.columns} <= set(table.key):
@@ -157,20 +158,20 @@ def _keys_to_store(
     return sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {key} FROM {rows} WHERE {order} >= ").format(**parts), end
 
 
-def copy_verbatim(target: sql.Identifier, rows: RawCsv, connection: Connection) -> bytes:
-    """The COPY that reads rows as they came."""
+def copy_raw_csv(target: sql.Identifier, rows: RawCsv, connection: Connection) -> bytes:
+    """Return the COPY statement for raw CSV."""
     names = identifiers(rows.names)
     form = AS_CSV.format(sql.Literal(rows.delimiter), sql.Literal(rows.quote), names)
     return (COPY.format(target, names) + form).as_bytes(connection)
 
 
 def same_key(key: Sequence[str]) -> sql.Composed:
-    """The condition that rows ``old`` and ``new`` have one key."""
+    """Return the condition that rows ``old`` and ``new`` have the same key."""
     return sql.SQL(" AND ").join(sql.SQL("old.{0} = new.{0}").format(sql.Identifier(name)) for name in key)
 
 
 def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
-    """What an upsert does with a row that is there: all but its key is replaced."""
+    """Return the clause by which an upsert replaces all columns of an existing row except its key."""
     others = [name for name in names if name not in key]
     if not others:
         return sql.SQL("ON CONFLICT ({}) DO NOTHING").format(identifiers(key))
@@ -178,8 +179,8 @@ def on_conflict(key: Sequence[str], names: Sequence[str]) -> sql.Composed:
     return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(identifiers(key), changes)
 
 
-class TakenBack(Exception):  # noqa: N818  # ends a transaction; never leaves the sinks
-    """Of rows of which too many were refused, none is committed."""
+class RolledBack(Exception):  # noqa: N818  # ends a transaction; never leaves the sinks
+    """Too many rows were refused, so none is committed."""
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__()
@@ -187,10 +188,10 @@ class TakenBack(Exception):  # noqa: N818  # ends a transaction; never leaves th
 
 
 def put(connection: Connection, writer: Writer, rows: Rows, span: int) -> Loaded:
-    """Write rows inside a transaction; answers what became of them: those that the database refuses, and why.
+    """Write rows inside a transaction; return the result, with the rows that the database refuses and the reasons.
 
-    A refusal names no row reliably, so the rows are halved, each half under a savepoint, until the ones at fault
-    stand alone: for n rows at most log2(n) levels deep. Raises psycopg.Error when the rows are not at fault.
+    An error does not name the row reliably, so the rows are halved, each half under a savepoint, until the rows at
+    fault are isolated: for n rows at most log2(n) levels deep. Raises psycopg.Error if the rows are not at fault.
     """
     rejects = []
     dropped = 0

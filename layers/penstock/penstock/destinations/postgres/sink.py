@@ -1,4 +1,4 @@
-"""The table sink for PostgreSQL: each chunk is one transaction, with its entry in the ledger."""
+"""The table sink for PostgreSQL. Each chunk is one transaction, with its entry in the ledger."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ from penstock.destinations.postgres.catalog import (
 )
 from penstock.destinations.postgres.chunk_loader import ChunkLoader
 from penstock.destinations.postgres.connect import Connect, Connection
-from penstock.destinations.postgres.created_tables import drop_made, made_anew, schemas_with_ledger, to_be_made
+from penstock.destinations.postgres.created_tables import (
+    drop_created,
+    missing_tables,
+    retryable_if_dropped,
+    schemas_with_ledger,
+)
 from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_end import end_of
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
-from penstock.destinations.postgres.rows import TakenBack, Writer
+from penstock.destinations.postgres.rows import RolledBack, Writer
 from penstock.destinations.postgres.staging import Writers, longest_move, publish_all, stagings_of
 from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
@@ -39,19 +44,19 @@ T = TypeVar("T")
 
 LEDGER = "penstock_ledger"
 
-# Seconds for the one statement that makes a large ``replace`` visible: as long as a function may run.
-FINISHING = 840.0
+# Seconds for a single statement that makes a large ``replace`` visible: about the maximum duration of a function.
+FINISH_TIMEOUT = 840.0
 
 
 class PostgresSink:
-    """Loads one span of a job. ``ledger`` names its table, by default in the schema of the first table.
+    """Loads one span of a job. ``ledger`` is the name of the ledger, by default in the schema of the first table.
 
     append    COPY into the table
     upsert    COPY into a temporary table, then one INSERT ... ON CONFLICT
     replace   COPY into a staging table, made visible by `finish` (see `replace`)
-    atomic    the same, moved row by row (see `atomic_load`)
+    atomic    COPY into a staging table, whose rows `finish` moves (see `atomic_load`)
 
-    One connection, from ``connect``, for as long as the context is entered. Memory: about twice a chunk's text.
+    Opens one connection with ``connect`` for the duration of the context. Memory: about twice a chunk's text.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class PostgresSink:
         span: int = 0,
         *,
         ledger: str = LEDGER,
-        finish_timeout: float = FINISHING,
+        finish_timeout: float = FINISH_TIMEOUT,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connect = connect
@@ -93,19 +98,19 @@ class PostgresSink:
             self._connection.close()
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        """How tables of the plan that exist hold their columns."""
+        """Return how the existing tables of the plan store their columns."""
         tables = checked_tables(plan)
 
         def look() -> Mapping[str, Mapping[str, Storage]]:
             found = {table.name: find_table(self._connection, table) for table in tables}
-            return {name: storages(self._connection, there.oid) for name, there in found.items() if there}
+            return {name: storages(self._connection, relation.oid) for name, relation in found.items() if relation}
 
         return self._transact(look, f"reading the catalog for {names_of(tables)}")
 
     def begin(self, plan: TablePlan) -> Resume:
-        """Check or create tables, staging and ledger; answers where to go on.
+        """Check or create tables, staging and ledger; return where the load resumes.
 
-        Raises DestinationMissingError, InvalidTableError and AccessDeniedError, each naming what is missing.
+        Raises DestinationMissingError, InvalidTableError and AccessDeniedError, each with the missing item.
         """
         tables = checked_tables(plan)
         self._max_rejects = plan.max_rejects
@@ -113,14 +118,14 @@ class PostgresSink:
         def prepare() -> Resume:
             lock_job(self._connection, self._job_id)
             lock_ddl(self._connection)
-            missing = to_be_made(self._connection, tables)
+            missing = missing_tables(self._connection, tables)
             relations = {table: find_or_create(self._connection, table) for table in tables}
             for table, relation in relations.items():
                 check(self._connection, table, relation)
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
             self._ledger.ensure()
             if missing and self._job_id:
-                self._ledger.note_made([relations[table].oid for table in missing])
+                self._ledger.record_created([relations[table].oid for table in missing])
             self._stagings = stagings_of(self._connection, relations, self._job_id)
             if self._stagings and not self._ledger.is_finished():
                 begun = self._ledger.is_begun()
@@ -143,25 +148,25 @@ class PostgresSink:
         return self._transact(prepare, f"preparing {names_of(tables)}", creating=True)
 
     def load(self, chunk: Chunk) -> Loaded:
-        """Commit a chunk, or find that it is in already.
+        """Commit a chunk, unless it is already committed.
 
-        Rows that only the database can refuse come back as rejects; more than ``chunk.spare``, and nothing of it is
-        committed. Raises LeaseLostError when another attempt has loaded this span, or the job has ended;
-        ServiceUnavailableError when the connection is lost: the chunk may then be in or not, and the ledger knows.
+        Rows that only the database can refuse are returned as rejects. If there are more than ``chunk.spare``, nothing
+        of the chunk is committed. Raises LeaseLostError if another attempt has loaded this span, or if the job has
+        ended; ServiceUnavailableError if the connection is lost. Then the ledger shows whether the chunk is committed.
         """
         return self.submit(chunk)()
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """Start to load a chunk. The callable that it returns waits for the end, as `load` does.
+        """Start to load a chunk. The returned callable waits for the result, which is that of `load`.
 
-        Call it before anything else uses the sink. The database works meanwhile.
+        Call it before anything else uses the sink. The database loads the chunk meanwhile.
         """
-        # Also a chunk that fails at once may be committed by what follows.
+        # A chunk that fails at once may still be committed later, without its rejects.
         self._flushed = False
         return self._loader.submit(chunk)
 
     def finish(self, whole: Resume | None = None) -> None:  # noqa: ARG002  # the ledger has all spans
-        """Make a ``replace`` visible and enter the job's end in the ledger: no chunk is loaded after it."""
+        """Make staged rows visible and record the job's end in the ledger. No chunk is loaded after that."""
 
         def publish() -> None:
             timeout = f"{self._finish_timeout * 1000:.0f}"
@@ -171,18 +176,18 @@ class PostgresSink:
             )
             lock_job(self._connection, self._job_id)
             if self._ledger.fence.is_passed():
-                raise LeaseLostError(f"job {self._job_id} has ended: nothing more is made visible")
+                raise LeaseLostError(f"job {self._job_id} has ended: this attempt publishes no rows")
             if self._ledger.close():
                 self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
 
         try:
             self._transact(publish, f"filling {names_of(self._writers)}")
-        except TakenBack as back:
-            self._moved = back.loaded
+        except RolledBack as rolled_back:
+            self._moved = rolled_back.loaded
         self._flushed = True
 
     def ended(self) -> LoadEnd | None:
-        """What all of the job has loaded, if its end is in a ledger."""
+        """Return the result of the job, if its end is recorded in a ledger."""
 
         def look() -> LoadEnd | None:
             ends = (end_of(self._ledger_in(schema)) for schema in self._schemas())
@@ -191,18 +196,18 @@ class PostgresSink:
         return self._transact(look, "looking for the end of the job")
 
     def moved(self) -> Loaded:
-        """What `finish` has changed of the counts of an atomic load, whoever called it; it may not have committed."""
+        """Return how `finish` changed the counts of a staged load, also if another sink called it; the result says
+        whether it committed."""
         if self._moved is None:
             self._moved = self._transact(self._ledger.moved, "looking for the end of the job")
         return self._moved
 
     def moving_seconds(self, size: int) -> float:
-        """About how long `finish` takes for so many decoded bytes; 0 where it moves none."""
-
+        """Estimate the seconds that `finish` takes for ``size`` decoded bytes; 0 if it moves no rows."""
         return self._transact(lambda: longest_move(self._connection, self._relations, size), "counting indexes")
 
     def _flush(self) -> None:
-        """Wait until all that was committed is on the server's disk."""
+        """Wait until all commits are on the server's disk."""
 
         def touch() -> None:
             self._connection.execute("SET LOCAL synchronous_commit = on")
@@ -211,40 +216,40 @@ class PostgresSink:
         self._transact(touch, "committing to disk")
 
     def has_other_spans(self) -> bool:
-        """Whether the ledger has entries of other spans."""
+        """Return whether the ledger has entries of other spans."""
         return self._transact(self._ledger.has_other_spans, "looking for other spans")
 
     def is_finished(self) -> bool:
-        """Whether the job's end is in the ledger."""
+        """Return whether the job's end is in the ledger."""
         return self._transact(self._ledger.is_finished, "looking for the end of the job")
 
     def reached(self) -> Mapping[int, Resume]:
-        """Where each span of the job goes on, as the ledger has it."""
-        return self._transact(self._ledger.reached, "looking for what is in")
+        """Return where each span of the job resumes, from the ledger."""
+        return self._transact(self._ledger.reached, "looking for committed chunks")
 
-    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # the fence tells
-        """Commit for this holder, before `begin`."""
+    def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # the fence is used
+        """Set the holder to commit for. Call it before `begin`."""
         self._holder = holder
 
     def fence(self) -> None:
-        """Commit nothing more for the holder, whoever works for it."""
+        """Keep all sinks of the holder from committing anything more."""
 
         def enter() -> None:
             for schema in self._schemas():
                 self._ledger_in(schema).fence.enter()
 
-        self._transact(enter, "ending what is under way")
+        self._transact(enter, "ending the loads in progress")
 
     def abort(self) -> None:
-        """Drop the staging tables of this job, unless it has ended, and forget what was loaded into them; and the
-        tables that it made, if nothing is in them."""
+        """Drop the staging tables of this job with their ledger entries, and the empty tables that it created. After a
+        completed job, nothing is dropped."""
 
         def discard() -> None:
             lock_ddl(self._connection)
             for schema in drop_stagings(self._connection, self._job_id):
                 self._ledger_in(schema).forget()
             for schema in self._schemas():
-                drop_made(self._connection, self._ledger_in(schema))
+                drop_created(self._connection, self._ledger_in(schema))
 
         self._transact(discard, "dropping staging tables")
 
@@ -256,8 +261,8 @@ class PostgresSink:
         return Ledger(self._connection, name, self._job_id, self._span, holder=self._holder)
 
     def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
-        """Do ``work`` in a transaction, and retry it. ``right`` begins an error's message."""
+        """Do ``work`` in a transaction, and retry it. Error messages start with ``right``."""
         try:
             return transact(self._connection, work, self._sleep, creating=creating)
         except psycopg.Error as error:
-            raise made_anew(translated(error, right), self._writers) from error
+            raise retryable_if_dropped(translated(error, right), self._writers) from error

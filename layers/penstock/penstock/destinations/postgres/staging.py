@@ -1,4 +1,4 @@
-"""Where each table's rows go first, and how they come from there to the table."""
+"""Choose where the rows of each table are written first, and move them from there to the table."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.replace import ReplaceStaging
-from penstock.destinations.postgres.rows import Appender, TakenBack, Upserter, Writer
+from penstock.destinations.postgres.rows import Appender, RolledBack, Upserter, Writer
 from penstock.errors import InvalidTableError
 from penstock.model.load import Loaded
 from penstock.model.table import Mode, Table
 
 
 def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[ReplaceStaging]:
-    """The staging tables of a plan, one for each table that has one."""
-    there = {relation.oid: relation for relation in relations.values()}
+    """Return the staging tables of a plan."""
+    by_oid = {relation.oid: relation for relation in relations.values()}
     return [
-        _staging(connection, there[oid], table, job_id)
+        _staging(connection, by_oid[oid], table, job_id)
         for oid, table in _by_relation(relations).items()
         if table.staged
     ]
 
 
 class Writers(dict[Table, Writer]):
-    """What puts rows where they go first; made when it is asked for, where rows have more columns than the plan's."""
+    """The writers of the plan's tables. Those for rows with more columns than the plan's are created on first use."""
 
     def __init__(self, connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class Writers(dict[Table, Writer]):
         self._planned = _by_relation(relations)
         self._job_id = job_id
         for table in relations:
-            self[table] = self._make(table)
+            self[table] = self._create(table)
 
     def __missing__(self, table: Table) -> Writer:
         with translating(f"INSERT on table {self._relations[table.name]}"):
-            self[table] = self._make(table)
+            self[table] = self._create(table)
         return self[table]
 
-    def _make(self, table: Table) -> Writer:
+    def _create(self, table: Table) -> Writer:
         relation = self._relations[table.name]
         names = [column.name for column in table.columns]
         if not table.staged:
@@ -60,34 +60,34 @@ class Writers(dict[Table, Writer]):
 
 
 def publish_all(stagings: Sequence[ReplaceStaging], ledger: Ledger, max_rejects: float) -> Loaded:
-    """Bring staged rows to their tables in the current transaction; answers what that changes of the counts.
+    """Move staged rows to their tables in the current transaction; return how that changes the counts.
 
-    Raises TakenBack where the tables refuse more rows than there may be rejects, InvalidTableError where staged rows
-    have been lost.
+    Raises RolledBack if the tables refuse more rows than the limit of rejects allows, and InvalidTableError if staged
+    rows are lost.
     """
     rows, rejected, dropped = ledger.totals()
     atomic = [staging for staging in stagings if isinstance(staging, AtomicStaging)]
     if atomic and sum(staging.count() for staging in atomic) != rows:
         raise InvalidTableError(
-            "staged rows are gone: the database server has crashed since they were loaded",
-            hint="Start the job again once it has failed: it then loads all rows anew. Nothing of it is visible.",
+            "the staged rows are lost: the database server crashed after they were loaded",
+            hint="Start the job again after it has failed: it then loads all rows again. None of its rows is visible.",
         )
     parts = [staging.publish() for staging in stagings]
     refused = tuple(reject for part in parts for reject in part.rejects)
-    left_out = sum(part.dropped for part in parts)
+    dropped_now = sum(part.dropped for part in parts)
     records = rows + rejected + dropped
-    most = max_rejects * records if 0 < max_rejects < 1 else max_rejects
-    if refused and len(refused) + rejected > math.floor(most):
-        raise TakenBack(Loaded(0, refused, committed=False))
-    moved = Loaded(-len(refused) - left_out, refused, left_out)
+    limit = max_rejects * records if 0 < max_rejects < 1 else max_rejects
+    if refused and len(refused) + rejected > math.floor(limit):
+        raise RolledBack(Loaded(0, refused, committed=False))
+    moved = Loaded(-len(refused) - dropped_now, refused, dropped_now)
     if moved.rows:
-        ledger.note_move(moved)
+        ledger.record_move(moved)
     return moved
 
 
 def longest_move(connection: Connection, relations: Mapping[Table, Relation], size: int) -> float:
-    """Seconds to move so many decoded bytes, were all of them one table's."""
-    indexes = {table: count_indexes(connection, there) for table, there in relations.items() if table.atomic}
+    """Estimate the seconds to move ``size`` decoded bytes, if all of them are for the slowest table."""
+    indexes = {table: count_indexes(connection, relation) for table, relation in relations.items() if table.atomic}
     return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
 
 
@@ -97,5 +97,5 @@ def _staging(connection: Connection, relation: Relation, table: Table, job_id: s
 
 
 def _by_relation(relations: Mapping[Table, Relation]) -> Mapping[int, Table]:
-    """What the plan has for each table; where it is there twice, the last."""
+    """Return the plan's table for each oid; the last one if the plan has a table twice."""
     return {relation.oid: table for table, relation in relations.items()}

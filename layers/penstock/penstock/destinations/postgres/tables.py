@@ -1,4 +1,4 @@
-"""Opens PostgreSQL as a destination."""
+"""Open PostgreSQL as a destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penstock.model.load import Resume
 
 @dataclass(frozen=True, slots=True)
 class PostgresTables:
-    """Implements ``TableStore``. Each sink makes its own connection."""
+    """Implements ``TableStore``. Each sink opens its own connection."""
 
     connect: Connect
 
@@ -31,7 +31,7 @@ class PostgresTables:
 
 
 def open_tables(environment: Environment) -> PostgresTables:
-    """Raises ConfigurationError when no database is named."""
+    """Open the configured database. Raises ConfigurationError if none is configured."""
     return PostgresTables(_connect(environment))
 
 

@@ -1,4 +1,4 @@
-"""Transactions that are retried when they lose against others."""
+"""Run transactions, and retry those that lose a race against another one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from penstock.destinations.postgres.errors import is_lost_race
 
 T = TypeVar("T")
 
-# A deadlock takes PostgreSQL a second to notice; with these waits eight loaders of the same keys get through.
+# PostgreSQL detects a deadlock after a second. With these delays, eight loaders of the same keys succeed.
 RETRY_POLICY = Backoff(attempts=8, base=0.1, cap=6.4)
 
 
 def transact(connection: Connection, work: Callable[[], T], sleep: Callable[[float], None], *, creating: bool) -> T:
-    """Do ``work`` in a transaction; retry it when it loses against another one. Raises psycopg.Error.
+    """Do ``work`` in a transaction; retry it if it loses a race against another one. Raises psycopg.Error.
 
-    ``creating``: finding that another has just created the same is a lost race, too.
+    ``creating``: it is also a lost race if another transaction has just created the same thing.
     """
 
     def transaction() -> T:

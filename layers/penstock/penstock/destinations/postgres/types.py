@@ -1,7 +1,7 @@
-"""How PostgreSQL holds the columns of a table, and the mark of those that Penstock has inferred.
+"""Read how PostgreSQL stores the columns of a table, and mark the columns that Penstock inferred.
 
-The mark is the column's comment: it goes with the column through renames, dumps and swaps (CREATE TABLE ... LIKE),
-shows in every client, and whoever wants other rules takes it off (docs/adr/0012).
+The mark is the column's comment. It stays with the column through renames, dumps and swaps (CREATE TABLE ... LIKE),
+every client shows it, and a user who wants other rules can remove it (docs/adr/0012).
 https://www.postgresql.org/docs/current/datatype.html
 """
 
@@ -20,7 +20,7 @@ from penstock.model.column import Column, ColumnType, Storage
 MARK = "inferred by penstock: "
 BETWEEN = " | "
 _MARKED = re.compile(re.escape(MARK) + r"([^;\n]*)")
-# Of these, any text is a value: there is nothing to remember.
+# Any text is a value of these types, so they need no mark.
 _UNMARKED = frozenset({ColumnType.TEXT, ColumnType.JSON})
 
 _COLUMNS = """
@@ -29,7 +29,7 @@ SELECT attname, atttypid, atttypmod, coalesce(col_description(attrelid, attnum),
 FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
 
-# Of all columns, and what these types are made of: what a domain limits, what a list, a range or a row holds.
+# The types of all columns, and their parts: the base type of a domain, the elements of a list, a range or a row.
 _TYPES = """
 WITH RECURSIVE types AS (
   SELECT t.*, (SELECT rngsubtype FROM pg_range r
@@ -60,25 +60,25 @@ _PLAIN: Mapping[str, ColumnType] = {
     "jsonb": ColumnType.JSON,
 }
 _TEXTS, _ARRAYS = "S", "A"
-# Numbers from 0 on, which are read as C does; the last is a list of them.
+# Numbers from 0, which PostgreSQL parses like C; the last type is a list of them.
 _UNSIGNED = frozenset({"oid", "xid", "cid", "xid8", "oidvector"})
-# In pg_type.typtype.
+# Values of pg_type.typtype.
 _DOMAIN, _ROW, _RANGE, _MULTIRANGE = "d", "c", "r", "m"
-# Bits of an interval's modifier, from the smallest field on.
+# Bits of an interval's modifier, from the smallest field.
 _INTERVAL_FIELDS = (("second", 12), ("minute", 11), ("hour", 10), ("day", 3), ("month", 1), ("year", 2))
 _DIGITS_OF_SECONDS = 6
-# Types of so many bytes: what is longer is cut.
+# The maximum bytes of types that truncate longer values.
 _IN_BYTES: Mapping[str, int] = {"name": 63, "char": 1}
-# Of the category of arrays, but written otherwise.
+# Types in the category of arrays, but with another syntax.
 _VECTORS = frozenset({"int2vector", "oidvector"})
-# Of most currencies. Where lc_monetary names one without, what has a fraction is rounded.
+# The fraction digits of most currencies. If the currency of lc_monetary has none, PostgreSQL rounds fractions.
 _CENTS = 2
-# A modifier counts four bytes of a header that no longer is.
+# A modifier includes four bytes of a header that no longer exists.
 _HEADER = 4
 
 
 def storages(connection: Connection, oid: int) -> Mapping[str, Storage]:
-    """How a table holds its columns."""
+    """Return how a table stores its columns."""
     types = _Types(connection, oid)
     return {
         name: replace(types.storage(kind, modifier, _spellings(comment)), filled=filled)
@@ -87,7 +87,7 @@ def storages(connection: Connection, oid: int) -> Mapping[str, Storage]:
 
 
 class _Type(NamedTuple):
-    """A row of pg_type. ``name`` is empty for types that PostgreSQL does not bring along."""
+    """A row of pg_type. ``name`` is empty for types that are not built in."""
 
     name: str
     category: str
@@ -100,7 +100,7 @@ class _Type(NamedTuple):
 
 
 class _Types:
-    """The types of a table, and those that they are made of."""
+    """The types of a table's columns, and the types of their parts."""
 
     def __init__(self, connection: Connection, table: int) -> None:
         self._connection = connection
@@ -108,7 +108,7 @@ class _Types:
         self._types = {oid: _Type(*row) for oid, *row in found}
 
     def storage(self, oid: int, modifier: int, mark: tuple[str, ...] = ()) -> Storage:
-        """How a column of a type holds its values. A domain is held as the type below it."""
+        """Return how a column of a type stores its values. A domain is stored as its base type."""
         found = self._types[oid]
         if found.kind == _DOMAIN:
             return self.storage(found.base, found.modifier, mark)
@@ -136,14 +136,14 @@ def _storage(kind: str, category: str, modifier: int, mark: tuple[str, ...]) -> 
     if kind in {"timestamp", "timestamptz"}:
         return Storage(ColumnType.TIMESTAMP, places=limit, zoned=kind == "timestamptz", spellings=mark)
     if category == _TEXTS or kind in _IN_BYTES:
-        # For a char(n) only blanks are cut, which mean nothing there.
+        # For char(n), PostgreSQL truncates only blanks, which are not significant.
         length = limit - _HEADER if limit is not None and kind == "varchar" else None
         return Storage(ColumnType.TEXT, length=_IN_BYTES.get(kind, length), in_bytes=kind in _IN_BYTES)
     return _other(kind, modifier, limit)
 
 
 def _other(kind: str, modifier: int, limit: int | None) -> Storage:
-    """Of a type that only the database reads."""
+    """Return the storage of a type that only the database parses."""
     if kind == "interval":
         return _interval(modifier)
     if kind in {"time", "timetz"}:
@@ -152,7 +152,8 @@ def _other(kind: str, modifier: int, limit: int | None) -> Storage:
 
 
 def _interval(modifier: int) -> Storage:
-    """The modifier has the fields, and below them digits of a second; all bits of either for no limit."""
+    """Return the storage of an interval. The modifier has the fields, and in its low bits the digits of a second; all
+    bits of either are set if there is no limit."""
     fields = modifier >> 16 if modifier >= 0 else -1
     smallest = next(name for name, bit in _INTERVAL_FIELDS if fields & 1 << bit)
     places = min(modifier & 0xFFFF, _DIGITS_OF_SECONDS)
@@ -160,7 +161,7 @@ def _interval(modifier: int) -> Storage:
 
 
 def _scale(modifier: int) -> int:
-    """Digits behind the point of a numeric: 11 bits, with a sign."""
+    """Return the digits after the decimal point of a numeric, from 11 bits with a sign."""
     return (((modifier - _HEADER) & 0x7FF) ^ 0x400) - 0x400
 
 
@@ -170,7 +171,7 @@ def _spellings(comment: str) -> tuple[str, ...]:
 
 
 def mark(connection: Connection, name: Sequence[str], columns: Iterable[Column]) -> None:
-    """Note how the columns of a table that is being made are spelled, if they were inferred."""
+    """Mark the inferred columns of a new table with their spellings."""
     comments = [
         sql.SQL("COMMENT ON COLUMN {} IS {}").format(
             sql.Identifier(*name, column.name), sql.Literal(MARK + BETWEEN.join(column.spellings))
