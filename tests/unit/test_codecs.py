@@ -186,7 +186,7 @@ def test_garbage_after_the_last_member_is_ignored_with_a_warning(
     assert b"".join(decode(chop(encoded + garbage, chunk), trace, 1024)) == b"onetwo"
     zeros = len(garbage) - len(garbage.lstrip(b"\0"))
     assert trace.warnings[-1] == (
-        f"what follows at byte {len(encoded) + zeros} is not {codec}: ignored as trailing garbage"
+        f"the bytes from byte {len(encoded) + zeros} are not {codec}: ignored as trailing garbage"
     )
     assert trace.members == 2
     assert trace.consumed == len(encoded) + zeros

@@ -62,7 +62,7 @@ def test_a_route_overrules_the_name(wanted: str, name: str) -> None:
 
 @pytest.mark.parametrize(("wanted", "content"), BROKEN)
 def test_a_route_is_held_against_the_content(wanted: str, content: str) -> None:
-    with pytest.raises(CodecMismatchError, match=f"it was to be {wanted}"):
+    with pytest.raises(CodecMismatchError, match=f"its codec is set to {wanted}"):
         choose(HEADS[content], NAMES[wanted], wanted)
 
 

@@ -1,4 +1,4 @@
-"""Which codec a source needs, and what each codec declares.
+"""Choose the codec of a source from the registered codecs.
 
 A codec is a generator over ``Iterable[bytes]``. It does no I/O, and its output and memory are bounded per step.
 docs/extend/codec.md says how to add one.
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 Describe = Callable[[int], Codec]
-"""Describes a codec that accepts windows (dictionaries) of at most so many bytes."""
+"""Describes a codec. The argument is the maximum window (dictionary) in bytes."""
 
 # The registry: one line for each codec.
 _REGISTRY: list[Describe] = [
@@ -51,23 +51,23 @@ _REGISTRY: list[Describe] = [
 
 @lru_cache(maxsize=8)
 def codecs_within(window: int) -> Mapping[str, Codec]:
-    """All codecs by name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
+    """Return all codecs by name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
     return MappingProxyType({codec.name: codec for codec in (describe(window) for describe in _REGISTRY)})
 
 
 _default = dict(codecs_within(MIN_WINDOW))
 CODECS: Mapping[str, Codec] = MappingProxyType(_default)
-"""All codecs by name, as a function of the least memory has them."""
+"""All codecs by name, with the windows of a function with the minimum memory."""
 
 IDENTITY = CODECS[identity.NAME]
 
-# Bytes from the start of a source that ``choose`` needs; fewer only where the source has no more.
+# Bytes from the start of a source that ``choose`` needs; fewer only if the source is shorter.
 HEAD = max(len(magic) for codec in CODECS.values() for magic in codec.magic)
 
 
 @contextmanager
 def registered(describe: Describe) -> Iterator[None]:
-    """Adds a codec as long as the context lasts, to try it out. Its magic is at most HEAD bytes long."""
+    """Add a codec for the duration of the context, to try it out. Its magic is at most HEAD bytes long."""
     name = describe(MIN_WINDOW).name
     _REGISTRY.insert(0, describe)
     codecs_within.cache_clear()
@@ -81,14 +81,14 @@ def registered(describe: Describe) -> Iterator[None]:
 
 
 def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WINDOW) -> Codec:
-    """The codec for a source that starts with ``head`` and is called ``name``.
+    """Return the codec for a source that starts with ``head`` and has the name ``name``.
 
-    ``auto`` goes by the content, and takes the name as a claim to be checked: compressed content may stand under a
-    plain name (Content-Encoding), but a name that promises a codec binds. An empty source is empty under any name.
-    ``wanted`` of a route overrules the name, and is checked against the content.
+    ``auto`` uses the content, and checks the name against it: compressed content may have a plain name
+    (Content-Encoding), but a name with the suffix of a codec must match the content. An empty source may have any name.
+    ``wanted`` of a route overrides the name, and is checked against the content.
 
-    Raises CodecMismatchError when the content is not what the name or ``wanted`` says, ConfigurationError when
-    there is no such codec.
+    Raises CodecMismatchError if the content does not match the name or ``wanted``, ConfigurationError if there is no
+    such codec.
     """
     codecs = codecs_within(window)
     if wanted != "auto" and wanted not in codecs:
@@ -100,20 +100,20 @@ def choose(head: bytes, name: str, wanted: str = "auto", *, window: int = MIN_WI
     if promised is not IDENTITY and promised.name != found.name:
         plain = unsupported.name_of(head) or f"not compressed (it starts with {head[:4].hex(' ')})"
         content = found.name if found.magic else plain
-        claim = f"its name {name!r} says" if wanted == "auto" else "it was to be"
+        claim = f"its name {name!r} says" if wanted == "auto" else "its codec is set to"
         raise CodecMismatchError(f"{claim} {promised.name}, but the content is {content}", offset=0)
     return found
 
 
 def strip_suffix(name: str) -> str:
-    """The name of the content: ``a/b.csv.gz`` -> ``a/b.csv``, ``b.tgz`` -> ``b.tar``, ``b.csv`` -> ``b.csv``."""
+    """Return the name of the content: ``a/b.csv.gz`` -> ``a/b.csv``, ``b.tgz`` -> ``b.tar``, ``b.csv`` -> ``b.csv``."""
     suffix = _suffix(name)
     stem = name.removesuffix(suffix)
     return stem + ".tar" if suffix.lower().startswith(".t") else stem
 
 
 def codec_by_name(name: str) -> str:
-    """The codec that a name promises."""
+    """Return the name of the codec that belongs to a name's suffix."""
     return _promised(name).name
 
 
@@ -123,7 +123,7 @@ def _promised(name: str) -> Codec:
 
 
 def _suffix(name: str) -> str:
-    """The last suffix of the name's last segment, as it is written, if a codec claims it; else empty."""
+    """Return the last suffix of the name's last segment, unchanged, if it belongs to a codec; otherwise empty."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
     claimed = stem and any((dot + suffix).lower() in codec.suffixes for codec in CODECS.values())
     return dot + suffix if claimed else ""

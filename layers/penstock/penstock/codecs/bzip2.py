@@ -15,7 +15,7 @@ from penstock.codecs.trace import Trace
 
 NAME = "bzip2"
 
-# "BZh" alone starts many a text: the level and the magic of the first block, or of the end, belong to it.
+# Texts may also start with "BZh", so the magic includes the level and the magic of the first block, or of the end.
 MAGIC = tuple(
     b"BZh%d" % level + bytes.fromhex(block) for level in range(1, 10) for block in ("314159265359", "177245385090")
 )
@@ -39,7 +39,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
 
 
 def describe(window: int) -> Codec:  # noqa: ARG001  # blocks are 900 kB at most
-    """Decoded from the start only: bzip2 says nowhere where its blocks begin."""
+    """bzip2 is decoded from the start only, because it does not declare where its blocks begin."""
     return Codec(
         NAME,
         MAGIC,
@@ -47,5 +47,5 @@ def describe(window: int) -> Codec:  # noqa: ARG001  # blocks are 900 kB at most
         decode,
         speed=30e6,
         typical_ratio=8,
-        worst_ratio=1_300_000,  # a block of zeros holds 45.9 MB and takes some 40 bytes
+        worst_ratio=1_300_000,  # a block of zeros holds 45.9 MB and takes about 40 bytes
     )

@@ -1,4 +1,4 @@
-"""Where a source can be entered, and how an index pass resumes from there."""
+"""The entries of a source, and the checkpoints from which an index pass resumes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from penstock.model.span import Entry
 
 V = TypeVar("V")
 
-# S3's objects take a ten-thousandth of that.
+# S3 objects use a ten-thousandth of this range.
 _OFFSETS = range(1 << 60)
 _BITS = range(8)
 _CRCS = range(1 << 32)
-# Deflate looks back no further.
+# The maximum distance of a match in deflate.
 LARGEST_WINDOW = 32 * 1024
 
 
 def restored(kind: type[V], plain: object) -> V:
-    """A value of an index file, as `to_plain` wrote it. Raises CorruptIndexError."""
+    """Restore a value that `to_plain` wrote to an index file. Raises CorruptIndexError."""
     try:
         return from_plain(kind, plain)
     except RequestRefusedError as error:
@@ -31,18 +31,19 @@ def restored(kind: type[V], plain: object) -> V:
 
 def check_entry(entry: Entry, window: bytes) -> None:
     """Raises CorruptIndexError for an entry that no scan can have noted."""
-    placed = entry.decoded in _OFFSETS and entry.encoded in _OFFSETS and entry.bits in _BITS
-    if not placed or len(window) > LARGEST_WINDOW:
+    in_range = entry.decoded in _OFFSETS and entry.encoded in _OFFSETS and entry.bits in _BITS
+    if not in_range or len(window) > LARGEST_WINDOW:
         raise CorruptIndexError(f"index entry is out of range: {entry}, with a window of {len(window):,} bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An entry, and what a scan needs to resume there in another process.
+    """An entry, and the state that a scan needs to resume there in another process.
 
-    ``window`` is what a decoder needs of the content before it: the last up to 32 KiB of a gzip member, the header of
-    an xz stream; empty at the start of either. ``crc`` and ``size`` are those of the member so far (of an xz stream:
-    of its index, and blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the whole source.
+    ``window`` is the data before the entry that a decoder needs: the last up to 32 KiB of a gzip member, the header of
+    an xz stream; empty at the start of either. ``crc`` and ``size`` are those of the member so far (for an xz stream,
+    the CRC of its index and the number of its blocks). ``crc32``, ``members`` and ``warnings`` are the trace's, of the
+    complete source.
     """
 
     entry: Entry
@@ -54,13 +55,13 @@ class Checkpoint:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """At most 44 KB as text, and the warnings."""
+        """Convert to JSON values: at most 44 KB as text, plus the warnings."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
     @classmethod
     def from_json(cls, plain: object) -> Self:
-        """Raises CorruptIndexError."""
+        """Restore a checkpoint. Raises CorruptIndexError."""
         checkpoint = restored(cls, plain)
         check_entry(checkpoint.entry, checkpoint.window)
         counted = checkpoint.size in _OFFSETS and checkpoint.members in _OFFSETS
@@ -73,14 +74,14 @@ Note = Callable[[Checkpoint], None]
 
 
 class Scan(Protocol):
-    """A pass over the encoded ``chunks`` of a source that notes where it can be entered.
+    """A pass over the encoded ``chunks`` of a source that notes its entries.
 
     Yields the content in pieces of at most ``step`` bytes. A piece is valid until the next one is requested. Without
-    ``content``, the scan skips what it need not decode to know the sizes, and pieces may be empty.
+    ``content``, the scan skips data that it need not decode to know the sizes, and pieces may be empty.
 
     Entries lie at least ``spacing`` decoded bytes apart, the first at 0. An entry is noted after the piece that ends
     there and before the next. With ``checkpoint``, ``chunks`` begin at its entry, and the scan resumes: same entries,
-    same checksums, offsets in the whole source. The entry of the checkpoint is not noted again.
+    same checksums, offsets in the complete source. The entry of the checkpoint is not noted again.
 
     Raises BadSourceError with the offset.
     """
@@ -101,8 +102,8 @@ class Scan(Protocol):
 class Enter(Protocol):
     """Yields the content from ``entry`` to the end of the source, in pieces of 1 to ``step`` bytes.
 
-    ``chunks`` begin at byte ``entry.encoded``; ``window`` is what was noted with the entry. Raises BadSourceError with
-    the offset in the whole source.
+    ``chunks`` begin at byte ``entry.encoded``; ``window`` was noted with the entry. Raises BadSourceError with the
+    offset in the complete source.
     """
 
     def __call__(

@@ -13,9 +13,9 @@ _X8 = 0x00800000  # x^8: one byte of zeros appended
 
 
 def combine(a: int, b: int, len_b: int, /) -> int:
-    """In plain Python, for machines without isal; zlib has none before Python 3.15.
+    """`crc32_combine` in Python, for machines without isal; zlib has no such function before Python 3.15.
 
-    Appending n bytes multiplies the polynomial of what came before by x^(8n), modulo the CRC's.
+    Appending n bytes multiplies the polynomial of the bytes before by x^(8n), modulo the CRC's.
     """
     power, base = _ONE, _X8
     while len_b:
@@ -27,7 +27,7 @@ def combine(a: int, b: int, len_b: int, /) -> int:
 
 
 def _multiply(a: int, b: int) -> int:
-    """Product of two polynomials over GF(2), modulo the CRC's."""
+    """Return the product of two polynomials over GF(2), modulo the CRC's."""
     product = 0
     while a:
         if a & _ONE:
@@ -42,10 +42,10 @@ _combine: Callable[[int, int, int], int] = isal_zlib.crc32_combine if isal_zlib 
 
 
 def crc32(data: bytes | bytearray | memoryview, value: int = 0) -> int:
-    """CRC32 of ``data``, continuing from ``value``, that of the bytes before it."""
+    """Return the CRC32 of ``data``, continued from ``value``, the CRC32 of the bytes before."""
     return _crc32(data, value)
 
 
 def crc32_combine(a: int, b: int, len_b: int) -> int:
-    """CRC32 of two byte strings in a row, from the CRC32 of each and the length of the second in bytes."""
+    """Return the CRC32 of two consecutive byte strings, from the CRC32 of each and the byte length of the second."""
     return _combine(a, b, len_b)

@@ -1,4 +1,4 @@
-"""What a codec declares: how its content is recognised, decoded and indexed, and how fast."""
+"""The declaration of a codec: how its content is recognised, decoded and indexed, and how fast."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ INDEX_SPEED = 450e6
 
 @dataclass(frozen=True, slots=True)
 class TailIndex:
-    """What a source declares about itself at its end: entries, the first at 0, and the size of its content.
+    """The entries that a source declares at its end, the first at 0, and the size of its content.
 
-    A source with too many streams to look at has the first entry only.
+    A source with too many streams to read has the first entry only.
     """
 
     entries: list[Checkpoint]
@@ -30,8 +30,8 @@ class TailIndex:
 class Indexer:
     """How a source is indexed: ``scan`` finds the entries, ``enter`` decodes from one of them.
 
-    ``tail(reader, spacing)`` finds the entries without reading the whole source; None where the codec declares
-    none. ``exact``: an entry lies where a checked unit ends, so a span that reaches an entry verifies it (see
+    ``tail(reader, spacing)`` finds the entries without reading the complete source; None if the format declares none.
+    ``exact``: an entry lies where a checked unit ends, so a span that reaches an entry verifies it (see
     `penstock.codecs.block_index.passing`).
     """
 
@@ -43,19 +43,19 @@ class Indexer:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Bytes in, bytes out.
+    """One codec.
 
-    ``magic``: how its content starts. ``suffixes``: how its names end, in lower case.
+    ``magic``: the first bytes of its content. ``suffixes``: the suffixes of its names, in lower case.
 
     ``decode(chunks, trace, step)`` yields pieces of 1 to ``step`` bytes and raises BadSourceError with the offset
-    when the bytes are wrong. What ``chunks`` raises passes through. ``step`` is at least 1.
+    if the bytes are wrong. Errors of ``chunks`` pass unchanged. ``step`` is at least 1.
 
     ``speed``: decoded bytes that one vCPU delivers to a bucket in a second (`python -m benchmarks gunzip append`,
     `python -m benchmarks.codec_speed`). ``typical_ratio``: decoded bytes for one byte of a compressed text file.
-    ``worst_ratio``: the most that the format allows, as zeros reach it.
+    ``worst_ratio``: the maximum that the format allows, which zeros reach.
 
-    ``indexer`` loads the indexer; None where a source can only be decoded from its start. ``index_speed``: decoded
-    bytes that one vCPU indexes in a second.
+    ``indexer`` loads the indexer; None if a source can only be decoded from its start. ``index_speed``: decoded bytes
+    that one vCPU indexes in a second.
 
     ``members`` splits the decoded bytes into the files of an archive.
     """

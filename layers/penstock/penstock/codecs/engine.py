@@ -16,7 +16,7 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class Inflater(Protocol):
-    """zlib's decompression object, as far as both have it."""
+    """The part of zlib's decompression object that both libraries have."""
 
     @property
     def eof(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""Chunks of any size as one stream. A decoder takes slices of it, and gives back what it did not use."""
+"""Read chunks of any size as one stream. A decoder takes slices of it, and gives back the unused bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Feed:
         self.position = 0
 
     def take(self, limit: int) -> bytes:
-        """1 to ``limit`` bytes, as many as one chunk has left; empty only at the end of the source."""
+        """Return 1 to ``limit`` bytes from one chunk; empty only at the end of the source."""
         while self._at == len(self._chunk):
             # Release the spent chunk first: fetching the next one must not keep two in memory.
             self._chunk, self._at = b"", 0
@@ -48,12 +48,12 @@ class Feed:
         if len(data) <= self._at:
             self._at -= len(data)
         else:
-            # They reach back into an earlier chunk: isal reads eight bytes ahead, whatever they came in.
+            # They reach back into an earlier chunk: isal reads eight bytes ahead, also across chunks.
             self._set_aside.append((self._chunk, self._at))
             self._chunk, self._at = data, 0
 
     def up_to(self, count: int) -> bytes:
-        """The next ``count`` bytes; fewer only at the end of the source."""
+        """Return the next ``count`` bytes; fewer only at the end of the source."""
         piece = self.take(count)
         if len(piece) == count:
             return piece
@@ -65,14 +65,14 @@ class Feed:
         return b"".join(pieces)
 
     def exactly(self, count: int, what: str) -> bytes:
-        """The next ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
+        """Return the next ``count`` bytes. Raises TruncatedSourceError if the source ends inside ``what``."""
         data = self.up_to(count)
         if len(data) < count:
             raise TruncatedSourceError(f"the source ends inside {what}", offset=self.position)
         return data
 
     def skip(self, count: int, what: str) -> None:
-        """Skip ``count`` bytes. Raises TruncatedSourceError when the source ends inside ``what``."""
+        """Skip ``count`` bytes. Raises TruncatedSourceError if the source ends inside ``what``."""
         while count:
             passed = min(count, len(self._chunk) - self._at)
             self._at += passed
@@ -85,7 +85,7 @@ class Feed:
                 count -= 1
 
     def peek(self, count: int) -> bytes:
-        """What ``up_to`` would return, without taking it."""
+        """Return the result of ``up_to`` without taking it."""
         data = self.up_to(count)
         self.give_back(data)
         return data

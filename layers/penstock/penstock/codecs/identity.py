@@ -1,4 +1,4 @@
-"""Bytes as they are.
+"""The codec of uncompressed sources.
 
 Memory: one chunk of the source and one step of output.
 """
@@ -15,7 +15,7 @@ NAME = "identity"
 
 
 def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
-    """Yield the source in pieces of 1 to ``step`` bytes. Raises nothing of its own."""
+    """Yield the source in pieces of 1 to ``step`` bytes. Raises no errors of its own."""
     feed = Feed(chunks, trace)
     while piece := feed.take(step):
         trace.produced += len(piece)
@@ -23,5 +23,5 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
 
 
 def describe(window: int) -> Codec:  # noqa: ARG001  # there is none
-    """It needs no index: every byte can be read by its offset."""
+    """The codec needs no index, because every byte can be read by its offset."""
     return Codec(NAME, (), (), decode, speed=300e6, typical_ratio=1, worst_ratio=1)

@@ -1,13 +1,13 @@
-"""Entries and their windows as bytes: a directory first, which is small, then each window on its own.
+"""The format of an index segment: a small directory of the entries, then each window by itself.
 
     segment    magic  version  count  crc32   then ``count`` records, then the windows in the same order
     bytes      4      1        4      4
     record     decoded  encoded  record  row  window  bits  raw
     bytes      8        8        8       8    2       1     1
 
-Little-endian; the CRC32 is that of the records, ``window`` the length of the deflated one (zlib format, RFC 1950, with
-its own checksum), 0 for none. An entry takes 36 bytes and, inside a member, at most 32,784 for its window, which most
-often is a fifth of that: below 0.2 % of the decoded source, where entries lie at least 16 MiB apart.
+Little-endian. The CRC32 is that of the records; ``window`` is the length of the deflated window (zlib format, RFC 1950,
+with its own checksum), 0 for none. An entry takes 36 bytes and, inside a member, at most 32,784 for its window, usually
+a fifth of that: below 0.2 % of the decoded source if entries lie at least 16 MiB apart.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HEADER_SIZE = _HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry, and where its deflated window lies in the segment; ``size`` is 0 where it has none."""
+    """An entry, and the position of its deflated window in the segment; ``size`` is 0 if it has none."""
 
     entry: Entry
     start: int
@@ -42,20 +42,20 @@ class Listed:
 
 
 def pack(entries: Sequence[tuple[Entry, bytes]]) -> bytes:
-    """A segment of entries, each with its window of at most 32 KiB, empty for none."""
+    """Return a segment of entries, each with its window of at most 32 KiB, or an empty window."""
     windows = [zlib.compress(window, _LEVEL) if window else b"" for _, window in entries]
     directory = b"".join(
-        _RECORD.pack(one.decoded, one.encoded, one.record, one.row, len(window), one.bits, one.raw)
-        for (one, _), window in zip(entries, windows, strict=True)
+        _RECORD.pack(entry.decoded, entry.encoded, entry.record, entry.row, len(window), entry.bits, entry.raw)
+        for (entry, _), window in zip(entries, windows, strict=True)
     )
     header = _HEADER.pack(_MAGIC, _VERSION, len(entries), crc32(directory))
     return b"".join((header, directory, *windows))
 
 
 def directory_size(head: bytes) -> int:
-    """How many bytes `read_directory` needs; of ``head`` itself it takes HEADER_SIZE. Raises CorruptIndexError."""
+    """Return how many bytes `read_directory` needs. ``head`` needs HEADER_SIZE bytes. Raises CorruptIndexError."""
     if len(head) < _HEADER.size:
-        raise CorruptIndexError(f"an index segment of {len(head)} bytes is cut short")
+        raise CorruptIndexError(f"an index segment of {len(head)} bytes is truncated")
     magic, version, count, _ = _HEADER.unpack_from(head)
     if (magic, version) != (_MAGIC, _VERSION):
         raise CorruptIndexError(f"not an index segment of version {_VERSION}: it begins with {head[:5].hex()}")
@@ -63,7 +63,7 @@ def directory_size(head: bytes) -> int:
 
 
 def read_directory(head: bytes) -> list[Listed]:
-    """The entries of a segment, from its first `directory_size` bytes or more. Raises CorruptIndexError."""
+    """Return the entries of a segment, from its first `directory_size` bytes or more. Raises CorruptIndexError."""
     start = end = directory_size(head)
     directory = head[_HEADER.size : end]
     if len(directory) != end - _HEADER.size:
@@ -79,7 +79,7 @@ def read_directory(head: bytes) -> list[Listed]:
 
 
 def read_window(data: bytes) -> bytes:
-    """The window that was deflated to ``data``; empty for none. Raises CorruptIndexError."""
+    """Inflate a window; empty data is an empty window. Raises CorruptIndexError."""
     if not data:
         return b""
     inflater = zlib.decompressobj()
@@ -88,5 +88,5 @@ def read_window(data: bytes) -> bytes:
     except zlib.error as error:
         raise CorruptIndexError("a window of an index segment is damaged") from error
     if not inflater.eof or inflater.unused_data:
-        raise CorruptIndexError("a window of an index segment is cut short, or longer than it can be")
+        raise CorruptIndexError("a window of an index segment is truncated or too long")
     return window

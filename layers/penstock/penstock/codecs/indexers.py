@@ -9,5 +9,5 @@ from penstock.codecs.codec import Indexer
 
 
 def indexers_within(window: int) -> Mapping[str, Indexer]:
-    """Indexers by the codec's name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
+    """Return indexers by codec name; zstd and xz accept windows (dictionaries) of at most ``window`` bytes."""
     return {name: codec.indexer() for name, codec in codecs_within(window).items() if codec.indexer}

@@ -1,4 +1,4 @@
-"""What follows a member: another member, padding, garbage, or the end of the source."""
+"""Find out what follows a member: another member, padding, garbage, or the end of the source."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SLICE = 64 * 1024
 def at_member(
     feed: Feed, trace: Trace, name: str, magic: Sequence[bytes], *, padding: int = 0, proven: bool = True
 ) -> bool:
-    """Whether a member starts here. False means a valid end; what was ignored is in ``trace.warnings``.
+    """Return whether a member starts here. False means a valid end; ``trace.warnings`` has the ignored bytes.
 
     Zero bytes between and after members are skipped with a warning, unless they come in multiples of ``padding``.
-    (gzip(1) drops a member that follows zeros; Python's gzip reads it. Losing data with a mere warning is worse.)
+    (gzip(1) drops a member that follows zeros; Python's gzip reads it. Losing data with only a warning is worse.)
     Anything else after a complete member is garbage. It is ignored with a warning, unread, as gzip(1) and bzip2(1) do.
     If the member is not ``proven`` by a checksum, garbage is an error: it may be the rest of a damaged member.
 
-    A magic that is cut short, or in which at most a third of the bytes is wrong, counts as a member, so that its
+    A truncated magic, or a magic in which at most a third of the bytes is wrong, counts as a member, so that its
     decoder rejects it: a damaged byte never turns the rest of a source into garbage. gzip(1) does the same for a wrong
     method after 1f 8b.
 
@@ -48,13 +48,13 @@ def at_member(
         return True
     if not proven:
         raise CorruptSourceError(f"neither {name} nor padding follows data without a checksum", offset=feed.position)
-    trace.warnings.append(f"what follows at byte {feed.position:,} is not {name}: ignored as trailing garbage")
+    trace.warnings.append(f"the bytes from byte {feed.position:,} are not {name}: ignored as trailing garbage")
     return False
 
 
 def _starts_member(feed: Feed, magic: Sequence[bytes]) -> bool:
     head = feed.peek(len(magic[0]))
-    return head in magic or (bool(head) and any(_resembles(head, one) for one in magic))
+    return head in magic or (bool(head) and any(_resembles(head, each) for each in magic))
 
 
 def _resembles(head: bytes, magic: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Consecutive streams, for the decoders of the standard library that buffer their own input: bz2 and lzma."""
+"""Decode consecutive streams with the standard library's decoders that buffer their own input: bz2 and lzma."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLICE = 16 * 1024
 
 
 class Decompressor(Protocol):
-    """What bz2.BZ2Decompressor and lzma.LZMADecompressor share."""
+    """The interface that bz2.BZ2Decompressor and lzma.LZMADecompressor share."""
 
     @property
     def eof(self) -> bool: ...
@@ -45,9 +45,9 @@ def decode_streams(
         decompressor = start()
         before = feed.position
         while not decompressor.eof:
-            if hungry := decompressor.needs_input:
+            if needs_input := decompressor.needs_input:
                 before = feed.position
-            data = feed.take(_SLICE) if hungry else b""
+            data = feed.take(_SLICE) if needs_input else b""
             try:
                 piece = decompressor.decompress(data, step)
             except error as cause:
@@ -58,6 +58,6 @@ def decode_streams(
             if piece:
                 trace.produced += len(piece)
                 yield piece
-            elif hungry and not data and not decompressor.eof:
+            elif needs_input and not data and not decompressor.eof:
                 raise TruncatedSourceError(f"the source ends inside {name} data", offset=feed.position)
         trace.members += 1

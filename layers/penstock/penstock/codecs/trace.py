@@ -1,4 +1,4 @@
-"""What a decoder tells about the source while it works."""
+"""The facts about a source that a decoder reports during its work."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Trace:
-    """What a decoder has learned so far. The decoder writes it; the pipeline reads it between pieces.
+    """The decoder's results so far. The decoder writes them; the pipeline reads them between pieces.
 
     ``consumed``: source bytes decoded so far, never more than were fed. Exact at the end of every member; within
     one, isal is up to 8 bytes ahead, and bzip2 and xz up to 16 KiB behind. ``produced``: decoded bytes yielded.
     ``members``: complete gzip members, bzip2 and xz streams, zstd frames. ``crc32``: checksum of all decoded bytes
-    as the source's own trailers declare it; None where the format declares none.
+    as the source's own trailers declare it; None if the format declares none.
     """
 
     consumed: int = 0

@@ -1,13 +1,13 @@
-"""Recognises formats that Penstock does not read, by how they start, so that an error can name them."""
+"""Recognise formats that Penstock does not read by their first bytes, so that an error can name them."""
 
 from __future__ import annotations
 
-# Bytes from the start of a source that ``name_of`` needs; fewer only where the source has no more.
+# Bytes from the start of a source that ``name_of`` needs; fewer only if the source is shorter.
 HEAD = 512
 
 ZIP, XLSX, OLE = "a zip archive", "an XLSX workbook", "an XLS workbook, or an encrypted one"
 
-# What each starts with, and its name. Where the first bytes could be text, enough bytes follow to exclude text.
+# The first bytes of each format, and its name. If they could be text, enough bytes follow to exclude text.
 _MAGIC = (
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -31,7 +31,7 @@ _MAGIC = (
     (b"\x1f\x9d", "compress (.Z)"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),
 )
-# The names of the first entries of a zip say what it is. ODF puts its type first for this purpose.
+# The names of a zip's first entries identify its format. ODF puts its type first for this purpose.
 _ZIPS = (
     (b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "an ODS spreadsheet"),
     (b"xl/workbook.bin", "an XLSB workbook"),
@@ -64,7 +64,7 @@ SUFFIXES = {
 
 
 def name_of(head: bytes) -> str:
-    """The format of a source that starts with ``head``, as a message names it; empty if it is unknown."""
+    """Return the format of a source that starts with ``head``, for messages; empty if it is unknown."""
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
     if found == ZIP:
         return next((name for mark, name in _ZIPS if mark in head), found)
@@ -72,20 +72,20 @@ def name_of(head: bytes) -> str:
 
 
 def promised(name: str) -> str:
-    """The unsupported format that the last suffix of a name stands for; empty if it stands for none."""
+    """Return the unsupported format of a name's last suffix; empty if there is none."""
     _, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return SUFFIXES.get(suffix.lower(), "") if dot else ""
 
 
 def advice(name: str) -> str:
-    """What to do about a source in such a format."""
+    """Return what to do about a source in such a format."""
     if "workbook" in name or "spreadsheet" in name:
         return "Save it as XLSX or CSV."
     if "archive" in name:
-        return "Unpack it, and upload the files that it holds."
+        return "Unpack it, and upload the files in it."
     if name.startswith(("a ", "an ")):
         return "Convert it to CSV, JSON Lines, JSON or XLSX."
-    return "Compress it with gzip, bzip2, xz or zstd instead, or not at all."
+    return "Compress it with gzip, bzip2, xz or zstd instead, or do not compress it."
 
 
 def _is_tar(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Refuses streams that need more memory than the function has, before the memory is allocated."""
+"""Refuse streams that need more memory than the function has, before the memory is allocated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LARGEST_FUNCTION = 10_240 * MIB
 
 
 def check_window(needed: int, window: int, what: str, *, offset: int) -> None:
-    """Raises BadHeaderError, with the memory to set as its hint, when ``needed`` bytes exceed ``window``."""
+    """Raises BadHeaderError if ``needed`` bytes exceed ``window``; its hint is the memory to set."""
     if needed <= window:
         return
     memory = memory_for_window(needed)

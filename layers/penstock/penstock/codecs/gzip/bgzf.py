@@ -1,6 +1,6 @@
-"""BGZF (SAM/BAM specification, section 4.1): gzip members of at most 64 KiB that say how long they are.
+"""Skip members of BGZF (SAM/BAM specification, section 4.1): gzip members of at most 64 KiB that declare their size.
 
-So they are found by going from header to header, and their trailers tell what they decode to.
+The next header is found by the declared size, and the trailers declare the decoded size and CRC32.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _LARGEST = 65_536
 
 
 def pass_over(feed: Feed, trace: Trace) -> bool:
-    """Pass over the member that begins here, and trace what its trailer says; False where it must be inflated.
+    """Skip the member that begins here, and trace the values of its trailer; False if it must be inflated.
 
-    So it is unless all of it is there and another member, or the end, follows. Its trailer is not proven: whoever
-    decodes the content does that, and the CRC32 of all.
+    It must be inflated unless it is complete and another member, or the end, follows. The trailer is not verified
+    here: decoding the content verifies it, and the CRC32 of all members.
     """
     size = _size(feed)
     member = feed.peek(size + len(MAGIC[0]))
@@ -39,7 +39,7 @@ def pass_over(feed: Feed, trace: Trace) -> bool:
 
 
 def _size(feed: Feed) -> int:
-    """Bytes of the member, as its extra field "BC" says; 0 where there is none."""
+    """Return the size of the member from its extra field "BC"; 0 if there is none."""
     head = feed.peek(_HEADER.size)
     if len(head) < _HEADER.size:
         return 0
@@ -48,5 +48,5 @@ def _size(feed: Feed) -> int:
         return 0
     extra = feed.peek(_HEADER.size + length)[_HEADER.size :]
     value = extra_field(extra, b"BC") or b""
-    whole = int.from_bytes(value, "little") + 1
-    return whole if len(value) == 2 and whole > _HEADER.size + length + _TRAILER.size else 0  # noqa: PLR2004  # 16 bits
+    size = int.from_bytes(value, "little") + 1
+    return size if len(value) == 2 and size > _HEADER.size + length + _TRAILER.size else 0  # noqa: PLR2004  # 16 bits

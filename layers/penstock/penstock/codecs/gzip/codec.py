@@ -1,4 +1,4 @@
-"""What gzip declares."""
+"""The declaration of gzip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from penstock.codecs.gzip.decode import MAGIC, NAME, decode
 
 
 def describe(window: int) -> Codec:  # noqa: ARG001  # deflate's window is always 32 KiB
-    """Entered in the middle of a member, at the start of a deflate block."""
+    """A gzip source can be entered in the middle of a member, at the start of a deflate block."""
     return Codec(
         NAME,
         MAGIC,

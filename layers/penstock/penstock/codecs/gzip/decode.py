@@ -1,4 +1,4 @@
-"""gzip (RFC 1952): members in a row, each checked against its CRC32 and length.
+"""Decode gzip (RFC 1952): consecutive members, each checked against its CRC32 and length.
 
 Memory: one chunk of the source, a slice of 64 KiB, the decoder (isal 90 KB, zlib 40 KB) and one step of output,
 twice while it grows. A header takes at most 192 KiB.
@@ -19,16 +19,16 @@ from penstock.errors import BadHeaderError, ChecksumMismatchError, CorruptSource
 NAME = "gzip"
 MAGIC = (b"\x1f\x8b\x08",)
 
-# RFC 1952 sets no limit on these two. The extra field next to them ends at 64 KiB, file names at 255 bytes; a
-# header without end would keep a function busy for as long as it is paid for.
+# RFC 1952 sets no limit on file name and comment. The limit of the extra field is 64 KiB, that of file names 255 bytes.
+# An endless header would keep a function busy until its timeout.
 MAX_TEXT = 64 * 1024
 
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
 
-# The mark of BGZF (SAM/BAM specification, section 4.1) among a header's extra fields.
+# The extra field of BGZF (SAM/BAM specification, section 4.1) in a header.
 _BGZF = b"BC"
 
-# At most this is copied per call, as unused input. 32 to 256 KiB are equally fast.
+# The maximum unused input that is copied per call. 32 to 256 KiB are equally fast.
 _SLICE = 64 * 1024
 
 
@@ -42,7 +42,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, engine: Engine =
 
 
 def members(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[bytes]:
-    """`decode`, of what is left of a feed."""
+    """Decode the rest of a feed, like `decode`."""
     end = EndMarker(trace)
     while at_member(feed, trace, NAME, MAGIC):
         end.member(is_bgzf=skip_header(feed))
@@ -51,7 +51,7 @@ def members(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[byt
 
 
 class EndMarker:
-    """Whether a BGZF source ends with an empty member, as its writers do. A source cut between two members has none."""
+    """Checks that a BGZF source ends with an empty member. A source that is cut between two members does not."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -59,18 +59,18 @@ class EndMarker:
         self._before = 0
 
     def member(self, *, is_bgzf: bool) -> None:
-        """Another member begins."""
+        """Note that another member begins."""
         self._is_bgzf = is_bgzf
         self._before = self._trace.produced
 
     def check(self) -> None:
-        """The source has ended after the last member that was noted."""
+        """Add a warning if the source has ended without an empty member."""
         if self._is_bgzf and self._trace.produced > self._before:
             self._trace.warnings.append("no BGZF end-of-file marker: the source may be cut short between two blocks")
 
 
 def skip_header(feed: Feed) -> bool:
-    """Whether the member is one of BGZF. Raises BadHeaderError and TruncatedSourceError."""
+    """Skip the header; return whether the member is BGZF. Raises BadHeaderError and TruncatedSourceError."""
     start = feed.position
     header = bytearray(feed.exactly(10, "a gzip header"))
     flags = header[3]
@@ -96,7 +96,7 @@ def skip_header(feed: Feed) -> bool:
 
 
 def extra_field(extra: bytes, name: bytes) -> bytes | None:
-    """One of the fields of a header's extra part (section 2.3.1.1), cut where that ends; None where there is none."""
+    """Return a field of a header's extra part (section 2.3.1.1), cut at the end of that part; None if it is missing."""
     at = 0
     while at + 4 <= len(extra):
         size = int.from_bytes(extra[at + 2 : at + 4], "little")
@@ -107,7 +107,7 @@ def extra_field(extra: bytes, name: bytes) -> bytes | None:
 
 
 def _text(feed: Feed, what: str) -> bytes:
-    """Zero-terminated text, its zero included."""
+    """Read zero-terminated text, with its zero."""
     start = feed.position
     text = bytearray()
     while piece := feed.take(min(1024, MAX_TEXT + 1 - len(text))):
@@ -131,7 +131,7 @@ def _member(feed: Feed, trace: Trace, step: int, engine: Engine) -> Iterator[byt
 
 
 def inflate(feed: Feed, trace: Trace, step: int, engine: Engine, window: bytes = b"") -> Iterator[bytes]:
-    """One deflate stream, or what is left of it after ``window``, in pieces of 1 to ``step`` bytes.
+    """Yield one deflate stream, or the rest of it after ``window``, in pieces of 1 to ``step`` bytes.
 
     Raises CorruptSourceError and TruncatedSourceError.
     """
@@ -148,7 +148,7 @@ def inflate(feed: Feed, trace: Trace, step: int, engine: Engine, window: bytes =
             trace.produced += len(piece)
             yield piece
         elif feed.position == before and not inflater.eof:
-            # Neither input nor output moved: all input has been seen, and what it leads to has been yielded.
+            # Neither input nor output moved: all input is used, and all of its output was yielded.
             raise TruncatedSourceError("the source ends inside deflate data", offset=feed.position)
 
 

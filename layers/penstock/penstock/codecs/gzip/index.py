@@ -1,4 +1,4 @@
-"""Where a gzip source can be entered: at its members, and at boundaries of the deflate blocks inside them."""
+"""Index a gzip source, whose entries are its members, and boundaries of the deflate blocks inside them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from penstock.model.span import Entry
 _SLICE = 64 * 1024
 _NOTHING = memoryview(b"")
 
-# A boundary that is no byte's is entered at a little more expense. One in eight is, so wait for it, but not for long.
-_PATIENCE = 4
+# To enter at a boundary inside a byte costs a little more. One boundary in eight is at a byte, so the scan waits for
+# it, for this fraction of the spacing.
+_WAIT_FRACTION = 4
 
 
 def scan(
@@ -34,19 +35,19 @@ def scan(
     checkpoint: Checkpoint | None = None,
     content: bool = True,
 ) -> Iterator[memoryview]:
-    """Yield the content of all members in pieces of 1 to ``step`` bytes, and ``note`` where it can be entered.
+    """Yield the content of all members in pieces of 1 to ``step`` bytes, and ``note`` the entries.
 
-    A piece is overwritten when the next one is asked for: keep what you need of it as ``bytes``. Without ``content``,
-    members of BGZF are passed over; each is one piece that is empty.
+    The next piece overwrites the previous one: copy the bytes that you keep. Without ``content``, members of BGZF are
+    skipped; each yields one empty piece.
 
     Entries lie at least ``spacing`` decoded bytes apart, the first at 0; the last may lie at the very end. Inside a
-    member there are as many as its deflate blocks allow: most writers begin one every 20 to 300 KB, but some (isal)
-    put a whole file into one. An entry is noted after the piece that ends there and before the next one.
-    With ``checkpoint``, ``chunks`` begin at its entry, and the scan goes on as if it had never stopped: same entries,
-    same checksums, offsets in the whole source. Its entry is not noted again.
+    member, the deflate blocks limit their number: most writers begin a block every 20 to 300 KB, but some (isal) put a
+    complete file into one. An entry is noted after the piece that ends there and before the next one.
+    With ``checkpoint``, ``chunks`` begin at its entry, and the scan resumes: same entries, same checksums, offsets in
+    the complete source. The entry of the checkpoint is not noted again.
 
-    Raises what `gzip.decode` raises, and ConfigurationError where there is no zlib library. Memory:
-    one chunk of the source, a slice of 64 KiB, one step of output, 40 KiB of zlib's, and 32 KiB for each entry noted.
+    Raises the errors of `gzip.decode`, and ConfigurationError if no zlib library is found. Memory: one chunk of the
+    source, a slice of 64 KiB, one step of output, 40 KiB of zlib's, and 32 KiB for each noted entry.
     """
     feed = Feed(chunks, trace)
     with BlockInflater(step) as inflater:
@@ -59,7 +60,7 @@ def scan(
         while at_member(feed, trace, NAME, MAGIC):
             if trace.produced >= scanner.due:
                 scanner.note_member()
-            # What is passed over is BGZF; of anything else the header is asked below.
+            # A skipped member is BGZF. For any other member, the header decides below.
             end.member(is_bgzf=True)
             if not content and bgzf.pass_over(feed, trace):
                 yield _NOTHING
@@ -71,7 +72,7 @@ def scan(
 
 
 class _Scan:
-    """``due``: the first decoded offset at which the next entry may lie."""
+    """One scan. ``due``: the first decoded offset at which the next entry may lie."""
 
     def __init__(self, feed: Feed, trace: Trace, inflater: BlockInflater, spacing: int, note: Note) -> None:
         self.due = 0
@@ -84,7 +85,7 @@ class _Scan:
         self._size = 0
 
     def resume(self, checkpoint: Checkpoint) -> Iterator[memoryview]:
-        """What is left of the checkpoint's member."""
+        """Yield the rest of the checkpoint's member."""
         entry, trace = checkpoint.entry, self._trace
         self._feed.position = trace.consumed = entry.encoded
         trace.produced, trace.members, trace.crc32 = entry.decoded, checkpoint.members, checkpoint.crc32
@@ -97,7 +98,7 @@ class _Scan:
             yield from self.member()
 
     def member(self) -> Iterator[memoryview]:
-        """One member from its deflate data on, or what is left of it, trailer included."""
+        """Yield the content of one member from its deflate data, or the rest of it, and check its trailer."""
         inflater, feed = self._inflater, self._feed
         while not inflater.eof:
             if not inflater.pending:
@@ -120,9 +121,10 @@ class _Scan:
         self._noted(Entry(self._trace.produced, self._feed.position), b"")
 
     def _inflate(self) -> bool:
-        """Inflate what is at hand, up to the next boundary once an entry is due.
+        """Inflate the available input, up to the next boundary if an entry is due.
 
-        The stretch before ends a byte early: a boundary right behind a full buffer may or may not be passed.
+        The output before an entry is due ends one byte early, because zlib may pass a boundary right after a full
+        buffer.
         """
         inflater = self._inflater
         room = inflater.size - inflater.filled
@@ -134,7 +136,7 @@ class _Scan:
 
     def _worth_entering(self) -> bool:
         late = self._trace.produced + self._inflater.filled - self.due
-        return late >= 0 and (not self._inflater.unused_bits or late >= self._spacing // _PATIENCE)
+        return late >= 0 and (not self._inflater.unused_bits or late >= self._spacing // _WAIT_FRACTION)
 
     def _content(self) -> Iterator[memoryview]:
         piece = self._inflater.content()
@@ -159,7 +161,7 @@ class _Scan:
         self._note(Checkpoint(entry, window, self._crc, self._size, trace.crc32, trace.members, tuple(trace.warnings)))
 
     def _position(self) -> int:
-        """Of the next byte that the inflater has not used."""
+        """Return the offset of the next byte that the inflater has not used."""
         return self._feed.position - self._inflater.pending
 
 
@@ -174,10 +176,10 @@ def enter(
 ) -> Iterator[bytes]:
     """Yield the content from ``entry`` to the end of the source, in pieces of 1 to ``step`` bytes.
 
-    ``chunks`` begin at byte ``entry.encoded``; ``window`` is what was noted with the entry. Raises what
-    `gzip.decode` raises, with offsets in the whole source. The checksum of a member that is entered
-    in its middle cannot be checked: the scan has done so; those of the members after it are. CorruptIndexError for an
-    entry that no scan has noted.
+    ``chunks`` begin at byte ``entry.encoded``; ``window`` was noted with the entry. Raises the errors of
+    `gzip.decode`, with offsets in the complete source. The checksum of a member that is entered in its middle cannot
+    be checked, but the scan has done so; those of the members after it are checked. Raises CorruptIndexError for an
+    entry that no scan can have noted.
     """
     check_entry(entry, window)
     trace = trace or Trace()
@@ -194,7 +196,7 @@ def enter(
 
 
 def _padded(chunks: Iterable[bytes], bits: int) -> Iterator[bytes]:
-    """The same, with empty blocks for the lowest bits of the first byte."""
+    """Yield the same chunks, with empty blocks for the lowest bits of the first byte."""
     rest = iter(chunks)
     for chunk in rest:
         if chunk:

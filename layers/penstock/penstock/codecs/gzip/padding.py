@@ -1,7 +1,7 @@
 """Deflate blocks without content (RFC 1951) that end at a given bit of a byte.
 
-Decoders other than zlib cannot begin in the middle of a byte. Put before it, such blocks use up the bits that belong to
-what came before, and what follows need not be shifted.
+Decoders other than zlib cannot begin in the middle of a byte. Such blocks replace the bits that belong to the data
+before it, so that the data after it need not be shifted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _FIXED = "010" + "0000000"
 
 
 def _number(value: int, width: int) -> str:
-    """Bits in their order in the stream: deflate packs numbers from their lowest bit on."""
+    """Return the bits in their order in the stream: deflate packs numbers from the lowest bit."""
     return f"{value:0{width}b}"[::-1]
 
 
 def _dynamic() -> str:
-    """An empty block with codes of its own: 91 bits, an odd number, of which fixed ones have none.
+    """Return an empty block with its own codes: 91 bits, an odd number. Blocks with fixed codes have an even number.
 
-    Two literals (0 and the end of block) and one distance have a code, of one bit each, as every decoder accepts.
+    Two literals (0 and the end of block) and one distance have a code of one bit each, which every decoder accepts.
     """
     order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
     counts = _number(257 - 257, 5) + _number(1 - 1, 5) + _number(len(order) - 4, 4)
@@ -39,7 +39,7 @@ def _blocks(bits: int) -> str:
 
 
 def padded(bits: int, byte: int) -> bytes:
-    """Empty blocks, the last of which ends with the ``bits`` (1 to 7) lowest of ``byte``; its other bits are kept."""
+    """Return empty blocks that replace the ``bits`` (1 to 7) lowest bits of ``byte``; its other bits are kept."""
     blocks = _blocks(bits)
     kept = _number(byte >> bits, 8 - bits)
     stream = blocks + kept

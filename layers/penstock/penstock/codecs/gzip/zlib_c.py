@@ -1,7 +1,7 @@
-"""zlib's C API (https://zlib.net/manual.html), as far as Python's modules keep it to themselves.
+"""The part of zlib's C API (https://zlib.net/manual.html) that Python's modules do not expose.
 
-Only the C API stops at the boundaries of deflate blocks and tells at which bit they lie. Two libraries have it:
-zlib-ng, twice as fast, whose wheel is in the layer, and zlib itself. How they are found: docs/adr/0009.
+Only the C API stops at the boundaries of deflate blocks and reports their bit positions. Two libraries have it:
+zlib-ng, twice as fast, whose wheel is in the layer, and zlib itself. docs/adr/0009 describes how they are found.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _WINDOW = 1 << zlib.MAX_WBITS
 _NO_FLUSH, _BLOCK = 0, 5
 _OK, _STREAM_END, _MEMORY_ERROR, _BUFFER_ERROR = 0, 1, -4, -5
 
-# Bits of data_type, see inflate() in zlib.h: what is left of the byte last taken, and where the decoder stands.
+# Bits of data_type, see inflate() in zlib.h: the unused bits of the last byte, and the state of the decoder.
 _UNUSED_BITS, _IN_LAST_BLOCK, _AT_BOUNDARY = 0x07, 0x40, 0x80
 
-# All that is called; zlib-ng's begin with zng_.
+# All functions that are called. The names in zlib-ng have the prefix zng_.
 _INIT = "inflateInit2_"
 _FUNCTIONS = (
     "inflate",
@@ -82,7 +82,7 @@ class _NgStream(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A library's functions by their names in zlib.h, and its kind of stream."""
+    """A library's functions by their names in zlib.h, and its type of stream."""
 
     version: bytes
     stream: type[_Stream] | type[_NgStream]
@@ -92,25 +92,25 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A library that may be there. ``name`` is what the loader takes: a name, a path, or None for the program."""
+    """A library that may be installed. ``name`` is for the loader: a name, a path, or None for the program itself."""
 
     name: str | None
     ng: bool = False
 
 
 def candidates() -> tuple[Candidate, ...]:
-    """zlib-ng as the wheel brings it; libz where the loader finds it; what Python's own zlib module links, or has
-    inside; macOS."""
-    # Without the package find_spec would raise: it looks into it for the module.
+    """Return the candidates in order: zlib-ng of the wheel; libz on the loader's path; the library that Python's zlib
+    module links or contains; libz on macOS."""
+    # Without the package, find_spec of its module would raise.
     wheel = find_spec("zlib_ng.zlib_ng") if find_spec("zlib_ng") else None
     found = (Candidate(wheel.origin, ng=True),) if wheel and wheel.origin else ()
-    # A zlib module that is built into the interpreter has no file: then the program's own symbols.
+    # A zlib module that is built into the interpreter has no file: then the program's own symbols are used.
     others = ("libz.so.1", getattr(zlib, "__file__", None), "libz.dylib")
     return found + tuple(Candidate(name) for name in others)
 
 
 def load(among: Sequence[Candidate]) -> Library:
-    """The first of the libraries that can all that is needed. Raises ConfigurationError where there is none."""
+    """Return the first library that has all needed functions. Raises ConfigurationError if there is none."""
     for candidate in among:
         try:
             library = ctypes.CDLL(candidate.name)
@@ -121,11 +121,11 @@ def load(among: Sequence[Candidate]) -> Library:
         if all(hasattr(library, name) for name in (versioned, *names.values())):
             version: Any = getattr(library, versioned)
             version.restype = ctypes.c_char_p
-            functions = {name: getattr(library, own) for name, own in names.items()}
+            functions = {name: getattr(library, symbol) for name, symbol in names.items()}
             return Library(version(), _NgStream if candidate.ng else _Stream, functions.pop(_INIT), functions)
     raise ConfigurationError(
         "no zlib library found: gzip cannot be indexed here",
-        hint="Install zlib-ng with pip, or zlib 1.2.8 or newer (libz.so.1). Only large gzip files need it.",
+        hint="Install zlib-ng with pip, or zlib 1.2.8 or later (libz.so.1). Only large gzip files need it.",
     )
 
 
@@ -135,16 +135,16 @@ def _library() -> Library:
 
 
 class DeflateError(Exception):
-    """What was given is not deflate (RFC 1951)."""
+    """The input is not deflate (RFC 1951)."""
 
 
 class BlockInflater:
-    """Inflates raw deflate into one buffer, and stops at block boundaries where it is asked to.
+    """Inflates raw deflate into one buffer, and stops at block boundaries on request.
 
-    A context manager: its memory (the buffer, 40 KiB, and one slice of input) is zlib's, which frees it on leaving.
-    ``filled`` bytes are in the buffer of ``size``; ``pending`` bytes of the input are unused; ``unused_bits`` (0 to 7)
-    of the byte before them as well. ``at_boundary``: a block has ended here, and another one follows. ``eof``: the
-    last one has ended. Raises MemoryError where zlib does.
+    A context manager, because zlib frees its memory at the exit. Memory: the buffer, 40 KiB of zlib's, and one slice of
+    input. ``filled`` bytes are in the buffer of ``size``; ``pending`` bytes of the input are unused, and so are
+    ``unused_bits`` (0 to 7) of the byte before them. ``at_boundary``: a block has ended here, and another one follows.
+    ``eof``: the last block has ended. Raises MemoryError if zlib gets no memory.
     """
 
     def __init__(self, size: int) -> None:
@@ -187,38 +187,38 @@ class BlockInflater:
         return self._status == _STREAM_END
 
     def start(self) -> None:
-        """Expect another stream; input and output stay."""
+        """Prepare for another stream; input and output stay."""
         self._demand(self._call["inflateReset"](self._pointer))
         self._status = _OK
 
     def enter(self, window: bytes, bits: int, byte: int) -> None:
-        """Go on in the middle of a stream, at bit ``bits`` of ``byte`` (0: of what is given next)."""
+        """Start in the middle of a stream, at bit ``bits`` of ``byte`` (0: at the start of the next input)."""
         if bits:
             self._demand(self._call["inflatePrime"](self._pointer, 8 - bits, byte >> bits))
         self._demand(self._call["inflateSetDictionary"](self._pointer, window, len(window)))
 
     def window(self) -> bytes:
-        """The last up to 32 KiB of the stream."""
+        """Return the last up to 32 KiB of the stream."""
         held, length = ctypes.create_string_buffer(_WINDOW), ctypes.c_uint()
         self._demand(self._call["inflateGetDictionary"](self._pointer, held, ctypes.byref(length)))
         return held.raw[: length.value]
 
     def give(self, data: bytes) -> None:
-        """The next input; what was given before must be used up, or taken back."""
+        """Set the next input. The previous input must be used up or taken back."""
         self._data = data
         self._stream.next_in = data
         self._stream.avail_in = len(data)
 
     def take_back(self) -> bytes:
-        """The unused input."""
+        """Remove and return the unused input."""
         rest = self._data[len(self._data) - self.pending :]
         self.give(b"")
         return rest
 
     def inflate(self, room: int, *, blocks: bool) -> bool:
-        """Inflate what is given, at most ``room`` bytes of it, with ``blocks`` up to the next boundary at most.
+        """Inflate the input to at most ``room`` bytes; with ``blocks``, stop at the next boundary.
 
-        False where nothing came of it: more input is needed. Raises DeflateError.
+        Return False if there was no progress, because more input is needed. Raises DeflateError.
         """
         self._stream.next_out = self._address + self.filled
         self._stream.avail_out = room
@@ -229,7 +229,7 @@ class BlockInflater:
         return self._status != _BUFFER_ERROR
 
     def content(self) -> memoryview:
-        """What is in the buffer, which is then filled anew: valid until the next call of `inflate`."""
+        """Return the content of the buffer and empty it. The result is valid until the next call of `inflate`."""
         content = self._view[: self.filled]
         self.filled = 0
         return content

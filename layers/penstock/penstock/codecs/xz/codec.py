@@ -1,4 +1,4 @@
-"""What xz declares."""
+"""The declaration of xz."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock.codecs.xz.decode import MAGIC, NAME, decode
 
 
 def describe(window: int) -> Codec:
-    """``window``: the largest dictionary that is accepted, in bytes."""
+    """Describe the codec. ``window``: the maximum accepted dictionary in bytes."""
     return Codec(
         NAME,
         MAGIC,

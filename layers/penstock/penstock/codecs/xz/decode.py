@@ -1,4 +1,5 @@
-"""xz (https://tukaani.org/xz/xz-file-format.txt): streams in a row, padded or not. lzma checks each block and stream.
+"""Decode xz (https://tukaani.org/xz/xz-file-format.txt): consecutive streams, padded or not. lzma checks each block and
+stream.
 
 Memory: one chunk of the source, a slice of 16 KiB, the dictionary (up to ``window``) and twice a step of output.
 """
@@ -23,7 +24,7 @@ _STREAM_HEADER = 12
 _NO_BLOCK = (b"", b"\0")  # the end of the source, or an index
 _LZMA2 = 0x21
 _CHECK = 0x0F  # of a stream header's second flag
-# Section 5.3 of the format, and https://github.com/tukaani-project/xz for what came later.
+# Section 5.3 of the format; https://github.com/tukaani-project/xz has the later filters.
 _FILTERS = {
     0x03: "delta",
     0x04: "x86",
@@ -37,21 +38,21 @@ _FILTERS = {
     _LZMA2: "lzma2",
 }
 
-# Memory that liblzma needs besides the dictionary; 0.1 MiB was measured.
+# Memory that liblzma needs in addition to the dictionary; 0.1 MiB was measured.
 OVERHEAD = 1 * MIB
 
 
 def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MIN_WINDOW) -> Iterator[bytes]:
     """Yield the content of all streams, in pieces of 1 to ``step`` bytes.
 
-    A check of a type that liblzma lacks is warned of. Raises BadHeaderError (also for a dictionary larger than
+    A check of a type that liblzma lacks causes a warning. Raises BadHeaderError (also for a dictionary larger than
     ``window`` bytes, and for filters that liblzma lacks), CorruptSourceError (a wrong checksum included, and a
     dictionary that grows after a stream's first block) and TruncatedSourceError.
     """
     feed = Feed(chunks, trace)
 
     def start() -> Decompressor:
-        # liblzma refuses too, but its error class is the one of corrupt data.
+        # liblzma also refuses these streams, but with the error class of corrupt data.
         header = feed.peek(_STREAM_HEADER)
         warn_of_check(header, trace)
         if block := _block_header(feed):
@@ -62,14 +63,14 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MI
 
 
 def warn_of_check(header: bytes, trace: Trace) -> None:
-    """Warn, once for each type, where a stream's blocks carry a check that liblzma cannot verify."""
+    """Warn, once for each type, if a stream's blocks have a check that liblzma cannot verify."""
     warning = unverified(header)
     if warning and warning not in trace.warnings:
         trace.warnings.append(warning)
 
 
 def unverified(header: bytes) -> str:
-    """The warning for a stream with this header; empty where its content is verified, or carries no check."""
+    """Return the warning for a stream with this header; empty if its content is verified, or has no check."""
     check = header[7] & _CHECK if len(header) == _STREAM_HEADER else 0
     if is_check_supported(check):
         return ""
@@ -77,8 +78,8 @@ def unverified(header: bytes) -> str:
 
 
 def check_block(stream: bytes, header: bytes, window: int, *, offset: int) -> None:
-    """Raises BadHeaderError where a block, by its header and its stream's, needs more than there is: a dictionary
-    beyond ``window`` bytes, or filters that liblzma lacks."""
+    """Raises BadHeaderError if a block, by its header and its stream's, needs a dictionary beyond ``window`` bytes, or
+    filters that liblzma lacks."""
     check_window(_dictionary(header[1:-4]), window, "xz dictionary", offset=offset)
     filters = [identity for identity, _ in _filters(header[1:-4])]
     if filters == [_LZMA2]:
@@ -86,8 +87,8 @@ def check_block(stream: bytes, header: bytes, window: int, *, offset: int) -> No
     try:
         LZMADecompressor(FORMAT_XZ, memlimit=window + OVERHEAD).decompress(stream + header)
     except LZMAError as error:
-        # Its checksum is right, so it says what its writer meant.
-        names = ", ".join(f"{_FILTERS.get(one, 'unknown')} ({one:#04x})" for one in filters)
+        # The header's checksum is correct, so these are the filters of its writer.
+        names = ", ".join(f"{_FILTERS.get(each, 'unknown')} ({each:#04x})" for each in filters)
         raise BadHeaderError(
             f"xz filters {names} are not supported by the decoder here",
             offset=offset,
@@ -96,7 +97,7 @@ def check_block(stream: bytes, header: bytes, window: int, *, offset: int) -> No
 
 
 def _block_header(feed: Feed) -> bytes:
-    """That of the first block of the stream; empty where there is none, or where it is damaged."""
+    """Return the header of the stream's first block; empty if there is none, or if it is damaged."""
     size = feed.peek(_STREAM_HEADER + 1)[_STREAM_HEADER:]
     if size in _NO_BLOCK:
         return b""
@@ -105,7 +106,7 @@ def _block_header(feed: Feed) -> bytes:
 
 
 def _dictionary(header: bytes) -> int:
-    """Bytes that LZMA2, always the last filter, asks for; 0 where it is damaged."""
+    """Return the dictionary size of LZMA2, always the last filter; 0 if the filter is damaged."""
     for identity, properties in _filters(header):
         if identity == _LZMA2 and len(properties) == 1:
             bits = properties[0]
@@ -127,7 +128,7 @@ def _filters(header: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def read_number(data: bytes, at: int) -> tuple[int, int]:
-    """A variable-length number (section 1.2) and where the next field starts."""
+    """Return a variable-length number (section 1.2) and the start of the next field."""
     value = shift = 0
     while at < len(data):
         byte = data[at]

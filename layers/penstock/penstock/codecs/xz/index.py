@@ -1,7 +1,7 @@
-"""Where an xz source can be entered: at its blocks (sections 2 to 4 of the file format, see `xz.decode`).
+"""Index an xz source, whose entries are its blocks (sections 2 to 4 of the file format, see `xz.decode`).
 
-A block is decoded as the only one of a stream that is made around it, so that liblzma checks all there is to check. It
-tells nobody where a block ends; the chunks of LZMA2 do.
+A block is decoded as the only block of a stream that is built around it, so that liblzma checks everything. The chunks
+of LZMA2 show where a block ends, because liblzma does not report it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INDEX = b"\0"
 # Bytes of a block's check, by the lower half of its stream's second flag.
 _CHECKS = (0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64)
 
-# Chunks of LZMA2, by their first byte: its end, content as it is, content that is compressed; with new properties.
+# Chunks of LZMA2, by their first byte: the end, uncompressed content, compressed content; with new properties.
 _END, _PLAIN, _LZMA, _PROPERTIES = 0x00, (0x01, 0x02), 0x80, 0xC0
 
 # Numbers take at most nine bytes.
@@ -37,9 +37,9 @@ _SLICE = 16 * 1024
 
 
 class Blocks:
-    """Blocks as units. ``header`` is that of the stream in which the feed stands, empty between streams.
+    """Blocks as units. ``header`` is that of the stream at the feed's position, empty between streams.
 
-    ``index``: the CRC32 of the records that its index must have so far, and how many; None if unknown.
+    ``index``: the CRC32 and the number of the records that the stream's index must have so far; None if unknown.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Blocks:
         entry = Entry(trace.produced, self._feed.position)
         return Checkpoint(entry, self._header, crc, count, members=trace.members, warnings=tuple(trace.warnings))
 
-    def pieces(self, step: int, *, content: bool) -> Iterator[bytes]:  # noqa: ARG002  # for sizes alone there is `tail`
+    def pieces(self, step: int, *, content: bool) -> Iterator[bytes]:  # noqa: ARG002  # `tail` returns sizes alone
         held = b""
         for piece in self._block(step):
             if held:
@@ -114,7 +114,7 @@ class Blocks:
         return head
 
     def _end_stream(self) -> None:
-        """Its index, which must list its blocks, and its footer."""
+        """Read the stream's index, which must list its blocks, and its footer."""
         feed = self._feed
         start = feed.position
         head = feed.exactly(1, "an xz index")
@@ -123,16 +123,16 @@ class Blocks:
                 raise CorruptSourceError("xz index has a number without end", offset=start)
             head += feed.exactly(1, "an xz index")
         count = read_number(head, 1)[0]
-        left, whole, records, size = 2 * count, crc32(head), 0, len(head)
+        left, index_crc, records, size = 2 * count, crc32(head), 0, len(head)
         while left:
-            # No number has less than a byte: as many as there are numbers do not reach beyond them.
+            # Every number has at least one byte, so one byte per number does not reach beyond the numbers.
             piece = feed.exactly(min(left, _SLICE), "an xz index")
             left -= len(piece) - sum(map((0x80).__le__, piece))
-            whole, records, size = crc32(piece, whole), crc32(piece, records), size + len(piece)
+            index_crc, records, size = crc32(piece, index_crc), crc32(piece, records), size + len(piece)
         padding = feed.exactly(-size % 4, "an xz index")
         size += len(padding) + 4
         declared = int.from_bytes(feed.exactly(4, "an xz index"), "little")
-        if crc32(padding, whole) != declared or padding.strip(b"\0"):
+        if crc32(padding, index_crc) != declared or padding.strip(b"\0"):
             raise CorruptSourceError("xz index does not match its checksum", offset=start)
         if self._index not in (None, (records, count)):
             raise CorruptSourceError("xz index does not list the blocks before it", offset=start)
@@ -145,7 +145,7 @@ class Blocks:
 
 
 class _Decoder:
-    """liblzma, for a stream that is given to it in pieces."""
+    """Decodes a stream with liblzma, in pieces."""
 
     def __init__(self, memory: int, step: int) -> None:
         self._decompressor = LZMADecompressor(FORMAT_XZ, memlimit=memory)
@@ -157,7 +157,7 @@ class _Decoder:
         return self._decompressor.eof
 
     def give(self, data: bytes, offset: int) -> Iterator[bytes]:
-        """Its content. Raises CorruptSourceError with the offset of what stands there in the source."""
+        """Yield the content of ``data``. Raises CorruptSourceError with ``offset``, that of the data in the source."""
         decompressor = self._decompressor
         more = True
         while more:
@@ -173,7 +173,7 @@ class _Decoder:
 
 
 def _chunks(feed: Feed) -> Iterator[tuple[int, bytes]]:
-    """The chunks of LZMA2 with their offsets, to the end that they announce; each has at most 64 KiB and six bytes."""
+    """Yield the chunks of LZMA2 with their offsets, up to the end chunk; each has at most 64 KiB and six bytes."""
     control = -1
     while control != _END:
         at = feed.position
@@ -193,7 +193,7 @@ def _chunks(feed: Feed) -> Iterator[tuple[int, bytes]]:
 
 
 def _end(record: bytes, header: bytes) -> bytes:
-    """Index and footer of a stream with one block."""
+    """Return index and footer of a stream with one block."""
     index = _INDEX + number(1) + record
     index += bytes(-len(index) % 4)
     index += struct.pack("<I", crc32(index))
@@ -202,7 +202,7 @@ def _end(record: bytes, header: bytes) -> bytes:
 
 
 def stream_header(feed: Feed) -> bytes:
-    """Raises BadHeaderError and TruncatedSourceError."""
+    """Read a stream's header. Raises BadHeaderError and TruncatedSourceError."""
     start = feed.position
     header = feed.exactly(HEADER_SIZE, "an xz header")
     if header[:6] != MAGIC[0] or crc32(header[6:8]) != int.from_bytes(header[8:], "little"):
@@ -211,14 +211,14 @@ def stream_header(feed: Feed) -> bytes:
 
 
 def read_footer(footer: bytes, offset: int) -> tuple[bytes, int]:
-    """The stream's flags, and the bytes of the index before it. Raises CorruptSourceError."""
+    """Return the stream's flags, and the size of the index before the footer. Raises CorruptSourceError."""
     if footer[10:] != _FOOTER_MAGIC or crc32(footer[4:10]) != int.from_bytes(footer[:4], "little"):
         raise CorruptSourceError("invalid xz footer", offset=offset)
     return footer[8:10], (int.from_bytes(footer[4:8], "little") + 1) * 4
 
 
 def number(value: int) -> bytes:
-    """Seven bits a byte, the lowest first (section 1.2)."""
+    """Encode a number with seven bits per byte, the lowest first (section 1.2)."""
     digits = bytearray()
     while value >= 0x80:  # noqa: PLR2004  # what fits seven bits
         digits.append(value & 0x7F | 0x80)
@@ -238,9 +238,9 @@ def scan(
     content: bool = True,
     largest: int = MIN_WINDOW,
 ) -> Iterator[bytes]:
-    """A `checkpoint.Scan`, which decodes everything. Memory: as decoding, and 64 KiB.
+    """A `checkpoint.Scan`, which decodes everything. Memory: that of decoding, and 64 KiB.
 
-    Raises what `xz.decode` raises with ``largest`` as window. Ends as `scan_units` does.
+    Raises the errors of `xz.decode` with ``largest`` as window. Ends as `scan_units` does.
     """
     if checkpoint:
         feed = feed_from(checkpoint, chunks, trace)
@@ -259,9 +259,9 @@ def enter(
     trace: Trace | None = None,
     largest: int = MIN_WINDOW,
 ) -> Iterator[bytes]:
-    """A `checkpoint.Enter`; ``window`` is the header of the stream. Raises and takes what `scan` does.
+    """A `checkpoint.Enter`; ``window`` is the header of the stream. Errors and memory are those of `scan`.
 
-    The index of the stream that is entered cannot be checked against the blocks before.
+    The index of the entered stream cannot be checked against the blocks before the entry.
     """
     trace = trace or Trace()
     feed = feed_from(Checkpoint(entry, members=int(entry.encoded > 0)), chunks, trace)

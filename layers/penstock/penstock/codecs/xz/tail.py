@@ -1,4 +1,4 @@
-"""Finds the entries of an xz source from the index at the end of each stream. Nothing else is read.
+"""Find the entries of an xz source from the index at the end of each stream. Nothing else is read.
 
 The index is not trusted: a span that decodes up to an entry verifies that a block ends there (see
 `penstock.codecs.block_index.passing`).
@@ -21,9 +21,9 @@ from penstock.errors import CorruptSourceError
 from penstock.model.source import RangeReader
 from penstock.model.span import Entry
 
-# Each stream takes three requests of some 25 ms. Sources with more streams, appended by the thousand, have small ones.
+# Each stream takes three requests of about 25 ms. Sources with more streams, appended by the thousand, have small ones.
 MAX_STREAMS = 200
-# More entries would fill memory: then every second entry is dropped.
+# The maximum number of entries in memory. Beyond it, every second entry is dropped.
 _MOST = 32_768
 
 # Longer padding is refused.
@@ -34,7 +34,7 @@ _LONGEST = 9
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """``ends``: the ends of blocks, decoded and encoded, counted from the start of the stream."""
+    """A stream. ``ends``: the ends of blocks, decoded and encoded, counted from the start of the stream."""
 
     start: int
     header: bytes
@@ -43,11 +43,11 @@ class _Stream:
 
 
 def tail(reader: RangeReader, spacing: int) -> TailIndex:
-    """The entries of a source, at least ``spacing`` decoded bytes apart, and its decoded size.
+    """Return the entries of a source, at least ``spacing`` decoded bytes apart, and its decoded size.
 
-    Raises CorruptSourceError, BadHeaderError and TruncatedSourceError with the offset where the source does not end
-    with a whole stream, or streams do not follow one another. Memory: an index is read in slices; 32,768 entries at
-    most are kept for each spacing, which grows with the content.
+    Raises CorruptSourceError, BadHeaderError and TruncatedSourceError with the offset if the source does not end with
+    a complete stream, or if streams do not follow one another. Memory: an index is read in slices; at most 32,768
+    entries are kept for each spacing, which grows with the content.
     """
     streams: list[_Stream] = []
     end = reader.size
@@ -69,7 +69,7 @@ def tail(reader: RangeReader, spacing: int) -> TailIndex:
 
 
 def _content_end(reader: RangeReader, end: int) -> int:
-    """The end of the last stream before ``end``. Between them is padding: zeros, a multiple of four."""
+    """Return the end of the last stream before ``end``. Padding lies between them: zeros, a multiple of four."""
     data = _bytes(reader, max(0, end - _PADDING), end)
     content = data.rstrip(b"\0")
     zeros = len(data) - len(content)
@@ -103,7 +103,8 @@ def _stream(reader: RangeReader, end: int, spacing: int) -> _Stream:
 
 
 def _ends(feed: Feed, end: int, spacing: int) -> tuple[list[tuple[int, int]], int, int]:
-    """Ends of blocks that lie far enough apart, and the last that has content; what all blocks take, and the header."""
+    """Return the ends of blocks that lie far enough apart, and of the last one with content; the decoded size of all
+    blocks; and their encoded size with the stream's header."""
     start = feed.position
     numbers = _Numbers(feed)
     if numbers.byte():
@@ -150,7 +151,7 @@ class _Numbers:
         return read_number(bytes(digits), 0)[0]
 
     def end(self, start: int, end: int) -> None:
-        """Raises CorruptSourceError unless padding and checksum fill what is left up to ``end``."""
+        """Raises CorruptSourceError unless padding and a correct checksum fill the rest up to ``end``."""
         self._feed.give_back(self._slice[self._at :])
         crc = crc32(self._slice[: self._at], self._crc)
         padding = self._feed.exactly(-(self._feed.position - start) % 4, "an xz index")

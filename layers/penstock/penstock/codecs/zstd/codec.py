@@ -1,4 +1,4 @@
-"""What zstd declares."""
+"""The declaration of zstd."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from penstock.codecs.zstd.decode import MAGIC, NAME, decode
 
 
 def describe(window: int) -> Codec:
-    """``window``: the largest window that is accepted, in bytes."""
+    """Describe the codec. ``window``: the maximum accepted window in bytes."""
     return Codec(
         NAME,
         MAGIC,

@@ -1,6 +1,6 @@
-"""zstd (RFC 8878): frames in a row, with skippable frames between them.
+"""Decode zstd (RFC 8878): consecutive frames, with skippable frames between them.
 
-The frames are walked block by block here and decoded by libzstd. A block decodes to at most 128 KiB, so output is
+This module walks the frames block by block, and libzstd decodes them. A block decodes to at most 128 KiB, so output is
 bounded although zstandard's decompression object has no limit of its own, and the offset is exact.
 
 Memory: one chunk of the source, a block of at most 128 KiB before and two after, and the window (up to ``window``).
@@ -29,12 +29,12 @@ _BLOCK_MAXIMUM = 128 * KIB
 _RLE, _COMPRESSED = 1, 2
 _CHECKSUM = 4
 
-# The largest that libzstd takes on 64-bit machines.
+# The maximum window of libzstd on 64-bit machines.
 _LARGEST_WINDOW = 1 << 31
 
 
 class Header(NamedTuple):
-    """A frame's header as it is, what it says of the content's size, and whether a checksum follows the blocks."""
+    """A frame's raw header, its declared content size, and whether a checksum follows the blocks."""
 
     raw: bytes
     size: int | None
@@ -44,7 +44,7 @@ class Header(NamedTuple):
 def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int = MIN_WINDOW) -> Iterator[bytes]:
     """Yield the content of all frames, in pieces of 1 to ``step`` bytes.
 
-    A frame's last piece is yielded when the frame is checked as a whole. Raises BadHeaderError (also for a window
+    A frame's last piece is yielded after the check of the complete frame. Raises BadHeaderError (also for a window
     larger than ``window`` bytes, or a dictionary), CorruptSourceError, ChecksumMismatchError (offset of the checksum)
     and TruncatedSourceError.
     """
@@ -64,7 +64,7 @@ class Frames:
         self._proven = True
 
     def at_frame(self) -> bool:
-        """Whether a frame with content follows, or the source ends. Skippable frames are passed over."""
+        """Return whether a frame with content follows; False at the end of the source. Skip skippable frames."""
         feed = self._feed
         while at_member(feed, self._trace, NAME, MAGIC, proven=self._proven):
             if feed.peek(4) not in _SKIPPABLE:
@@ -75,7 +75,7 @@ class Frames:
         return False
 
     def header(self) -> Header:
-        """Raises BadHeaderError and TruncatedSourceError."""
+        """Read the frame's header. Raises BadHeaderError and TruncatedSourceError."""
         feed = self._feed
         start = feed.position
         head = feed.peek(_LONGEST_HEADER)
@@ -105,9 +105,9 @@ class Frames:
         self._ended(header)
 
     def skip_content(self, header: Header) -> Iterator[None]:
-        """Pass over the frame, a block at a time: its header says how much it decodes to.
+        """Skip the frame, one block at a time. Its header declares its decoded size.
 
-        Raises CorruptSourceError where its blocks cannot hold that much, and TruncatedSourceError.
+        Raises CorruptSourceError if its blocks cannot hold that size, and TruncatedSourceError.
         """
         feed, size, room, last = self._feed, header.size or 0, 0, False
         start = feed.position
@@ -129,7 +129,7 @@ class Frames:
 
 
 def _blocks(feed: Feed, decompressor: zstandard.ZstdDecompressor, header: Header) -> Iterator[bytes]:
-    """Yield the content of each block that is not empty; before the last, check the frame as a whole."""
+    """Yield the content of each block that is not empty; before the last one, check the complete frame."""
     frame = decompressor.decompressobj()
     frame.decompress(header.raw)
     held, last, produced = b"", False, 0
@@ -146,7 +146,7 @@ def _blocks(feed: Feed, decompressor: zstandard.ZstdDecompressor, header: Header
                 yield held
             held = piece
     at = feed.position
-    # libzstd does not compare where the last block is empty.
+    # libzstd does not compare the size if the last block is empty.
     if header.size not in (None, produced):
         raise CorruptSourceError(f"zstd frame declares {header.size:,} bytes and holds {produced:,}", offset=at)
     if header.has_checksum:
@@ -164,14 +164,14 @@ def _blocks(feed: Feed, decompressor: zstandard.ZstdDecompressor, header: Header
 
 
 def _block(feed: Feed) -> tuple[bytes, bool]:
-    """One block with its header, and whether it is the frame's last."""
+    """Return a block with its header, and whether it is the frame's last."""
     last, kind, length = _block_header(feed)
     header = (length << 3 | kind << 1 | last).to_bytes(3, "little")
     return header + feed.exactly(_stored(kind, length), "a zstd block"), last
 
 
 def _block_header(feed: Feed) -> tuple[bool, int, int]:
-    """Whether a block is the frame's last, its kind and its length (section 3.1.1.2)."""
+    """Return whether a block is the frame's last, its kind and its length (section 3.1.1.2)."""
     at = feed.position
     fields = int.from_bytes(feed.exactly(3, "a zstd block"), "little")
     last, kind, length = bool(fields & 1), fields >> 1 & 3, fields >> 3
@@ -181,5 +181,5 @@ def _block_header(feed: Feed) -> tuple[bool, int, int]:
 
 
 def _stored(kind: int, length: int) -> int:
-    """Bytes that follow the header of a block: of a run, the one that is repeated."""
+    """Return the number of bytes after a block's header. A run stores only the repeated byte."""
     return 1 if kind == _RLE else length

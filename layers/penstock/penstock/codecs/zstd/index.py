@@ -1,6 +1,6 @@
-"""Where a zstd source can be entered: at its frames.
+"""Index a zstd source, whose entries are its frames.
 
-A frame whose header declares its size need not be decoded to be passed over. Many do not (pzstd's among them).
+A frame whose header declares its size can be skipped without decoding. Many headers do not, such as those of pzstd.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def scan(
     content: bool = True,
     largest: int = MIN_WINDOW,
 ) -> Iterator[bytes]:
-    """A `checkpoint.Scan`. Raises what `zstd.decode` raises with ``largest`` as window.
+    """A `checkpoint.Scan`. Raises the errors of `zstd.decode` with ``largest`` as window.
 
-    Memory: as decoding takes; where frames are passed over, a chunk of the source. Ends as `scan_units` does.
+    Memory: that of decoding; one chunk of the source if frames are skipped. Ends as `scan_units` does.
     """
     feed = feed_from(checkpoint, chunks, trace) if checkpoint else Feed(chunks, trace)
     units = _Units(feed, trace, largest)
@@ -76,8 +76,8 @@ def enter(
     trace: Trace | None = None,
     largest: int = MIN_WINDOW,
 ) -> Iterator[bytes]:
-    """A `checkpoint.Enter`. Raises what decoding raises with ``largest`` as window, which it takes."""
+    """A `checkpoint.Enter`. Raises the errors, and uses the memory, of decoding with ``largest`` as window."""
     trace = trace or Trace()
-    # Zeros may stand before a frame, but not before the first.
+    # Zeros may precede a frame, but not the first.
     feed = feed_from(Checkpoint(entry, members=int(entry.encoded > 0)), chunks, trace)
     return enter_units(_Units(feed, trace, largest), step)
