@@ -420,7 +420,7 @@ def test_a_list_inside_a_json_document_can_be_loaded(tmp_path: Path, database: D
         (("--to", "postgresql:t", "--mode", "upsert"), "table.key: is needed to upsert", ""),
         (
             ("--to", "postgresql:t", "--as", "x", "--create"),
-            "does not say what its records are",
+            "does not show the format of its records",
             "--format csv, jsonl, json or xlsx",
         ),
     ],

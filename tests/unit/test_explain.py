@@ -137,7 +137,7 @@ def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
         ("a.csv.gz", CSV, COPY, "says gzip, but the content is not compressed"),
         ("a.csv.gz", gzip.compress(CSV)[:-500], table(), ""),
         ("a.csv", b"id,id\n1,2\n", table(), "id"),
-        ("a.unknown", CSV, table(), "does not say what its records are"),
+        ("a.unknown", CSV, table(), "does not show the format of its records"),
     ],
 )
 def test_what_would_make_the_job_fail_is_foreseen(key: str, data: bytes, route: Route, problem: str) -> None:

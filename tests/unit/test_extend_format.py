@@ -84,7 +84,7 @@ def test_a_toy_format_is_chosen_by_its_suffix_and_parsed_into_rows() -> None:
         chunk, rejects = ChunkBuilder(TablePlan(options, table)).chunk(0, batch)
         assert not rejects
         assert [list(column) for column in chunk.rows[0].columns] == [["1", "2"], ["Müller", "Ines"]]
-    with pytest.raises(InvalidRouteError, match="does not say what its records are"):
+    with pytest.raises(InvalidRouteError, match="does not show the format of its records"):
         resolve("a.pairs", ParseOptions())
 
 

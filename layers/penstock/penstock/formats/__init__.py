@@ -1,7 +1,7 @@
-"""Bytes in, records out: which format a source has, and what a parser finds in it.
+"""Choose the format of a source, and parse its records.
 
-A parser is a generator over ``Iterable[bytes]``. Its batches depend on the source and on ``batch_bytes``, not on how
-the source was chunked, and parsing can go on after any of them. docs/extend/format.md says how to add a format.
+A parser is a generator over ``Iterable[bytes]``. Its batches depend on the source and on ``batch_bytes``, not on the
+chunks, and parsing can resume after any batch. docs/extend/format.md says how to add a format.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _DEFAULTS = {field.name: field.default for field in fields(ParseOptions)}
 
 
 def choose_format(name: str, options: ParseOptions) -> Format:
-    """The format that the route sets, else the one that the name promises, compression suffix aside.
+    """Return the format that the route sets, otherwise that of the name without its compression suffix.
 
-    Raises InvalidRouteError when neither says, BadDocumentError where the name says a format that is not read.
+    Raises InvalidRouteError if both are missing, and BadDocumentError if Penstock does not read the name's format.
     """
     refuse_name(strip_suffix(name), options)
     if options.format is not Format.AUTO:
@@ -58,14 +58,14 @@ def choose_format(name: str, options: ParseOptions) -> Format:
     found = format_by_suffix(_suffix(name))
     if found is None:
         raise InvalidRouteError(
-            f"the name {name!r} does not say what its records are",
+            f"the name {name!r} does not show the format of its records",
             hint=f"Set parse.format in the route, or use one of the suffixes {', '.join(all_suffixes())}.",
         )
     return found.name
 
 
 def resolve(name: str, options: ParseOptions) -> ParseOptions:
-    """Options with the format chosen, and with what a suffix implies where only the name says the format.
+    """Return options with the format chosen, and with the options that a suffix implies if the name decides the format.
 
     ``.tsv`` implies a tab as the delimiter.
     """
@@ -78,12 +78,12 @@ def resolve(name: str, options: ParseOptions) -> ParseOptions:
 
 
 def is_settled(options: ParseOptions) -> bool:
-    """Whether the options are complete. If not, `settle` completes them."""
+    """Return whether the options are complete. If not, `settle` completes them."""
     return format_named(options.format).is_settled(options)
 
 
 def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
-    """The options with what only the whole of a source tells.
+    """Return options with the values that only the complete source shows.
 
     Raises BadSourceError. Memory: as `parse`, for one batch.
     """
@@ -91,7 +91,7 @@ def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
 
 
 def needs_whole_source(options: ParseOptions) -> bool:
-    """Whether the first record is known only when the whole source is there."""
+    """Return whether the parser needs the complete source before the first record."""
     return format_named(options.format).random_access
 
 
@@ -105,15 +105,15 @@ def parse(
     validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
 ) -> Iterator[Batch]:
-    """The records of a decoded source, of which ``chunks`` are all bytes from the first.
+    """Yield the records of a decoded source. ``chunks`` are all of its bytes from the first.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
-    before ``resume`` are left out. With ``within`` (see `open_source`) the chunks are all bytes of a part that begins
-    there and ends with a record: offsets and rows are still those of the whole source. A source without records has
+    before ``resume`` are omitted. With ``within`` (see `open_source`), the chunks are all bytes of a part that begins
+    there and ends with a record: offsets and rows are still those of the complete source. A source without records has
     no batches. If its columns have names, it has one batch without rows.
 
-    Memory: see the parser of each format. Raises BadSourceError when no record can be found from an offset on,
-    InvalidRouteError when the options contradict each other (the format must be chosen: see `resolve`),
+    Memory: see the parser of each format. Raises BadSourceError if no record can be found after an offset,
+    InvalidRouteError if the options contradict each other (the format must be chosen: see `resolve`),
     WorkbookTooLargeError and ExpansionLimitError for workbooks.
     """
     declared = format_named(options.format)
@@ -125,11 +125,11 @@ def parse(
 
 
 def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:
-    """What a span needs to know of the start of a source: encoding, delimiter and column names.
+    """Return what a span needs from the start of a source: encoding, delimiter and column names.
 
-    Takes no more chunks than the header needs. As it is, it stands for all of the records; to parse from one record
-    on, replace ``offset`` and ``row`` by its own. Raises what `parse` raises for a header, and InvalidRouteError for a
-    format that cannot be entered.
+    Takes no more chunks than the header needs. The result stands for all records; to parse from a later record, replace
+    ``offset`` and ``row`` by those of the record. Raises the errors of `parse` for a header, and InvalidRouteError for
+    a format that cannot be entered.
     """
     declared = format_named(options.format)
     if declared.open is None:
@@ -138,19 +138,19 @@ def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:
 
 
 def check_sample(options: ParseOptions, sample: Batch) -> None:
-    """Raises HeaderRowError where the first records show that an option is wrong."""
+    """Raises HeaderRowError if the first records show that an option is wrong."""
     format_named(options.format).check_sample(options, sample)
 
 
 def advice(
     options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Callable[[], tuple[int, int]]
 ) -> str:
-    """What to do about a file whose first records are these rejects.
+    """Return what to do about a file whose first records are these rejects.
 
-    ``lines`` reads the line numbers of the header and of the first reject, where a format needs them.
+    ``lines`` reads the line numbers of the header and of the first reject, if a format needs them.
     """
     found = format_named(options.format).advise(options, names, rejects, lines)
-    return " ".join(found) or "Correct the records that are listed, or the route's parse options, and load it again."
+    return " ".join(found) or "Correct the listed records, or the route's parse options, and load the file again."
 
 
 def _suffix(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Finds where records begin in a source that is decoded in order, at memory speed.
+"""Find where records begin in a source that is decoded in order, at memory speed.
 
-The parsers are the specification. A span from one record start to another, parsed on its own (see
-``penstock.formats.Within``), has the same records as that part of the whole source.
+The parsers are the specification. A span from one record start to another, parsed separately (see
+``penstock.formats.Within``), has the same records as that part of the complete source.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from penstock.formats.registry import format_named
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
-# Bytes from the start of a source that ``text_of`` needs; fewer only where the source has no more.
+# Bytes from the start of a source that ``text_of`` needs; fewer only if the source is shorter.
 HEAD = 32
-# Bytes that are counted at once. More do not fit the processor's cache.
+# Bytes that are counted at once. More bytes do not fit the processor's cache.
 _WINDOW = 256 * 1024
 
 
@@ -48,7 +48,7 @@ class Rules(Protocol):
 class Text:
     """How the records of a source are separated; JSON-able.
 
-    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes stand before the
+    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes precede the
     first record: a byte order mark, and the line in which Excel names the delimiter. ``format`` is empty for CSV, and
     for JSON Lines, which has no delimiter: the first release did not write it.
     """
@@ -61,7 +61,7 @@ class Text:
     format: str = field(default="", metadata=OMIT_DEFAULT)
 
     def rules(self) -> Rules:
-        """The rules of the format. Raises CorruptIndexError where there is none of that name."""
+        """Return the rules of the format. Raises CorruptIndexError if there is no format of that name."""
         rules = format_named(self.format or (Format.CSV if self.delimiter else Format.JSONL)).rules
         if rules is None:
             raise CorruptIndexError(f"an index file is damaged: {self}")
@@ -69,16 +69,16 @@ class Text:
 
 
 def text_of(options: ParseOptions, head: bytes) -> Text | None:
-    """How to cut the source that starts with ``head`` (HEAD bytes, or all); None if it cannot be cut at bytes.
+    """Return how to split the source that starts with ``head`` (HEAD bytes, or all); None if bytes do not allow it.
 
-    Raises InvalidRouteError where the parser does.
+    Raises InvalidRouteError if the parser does.
     """
     return format_named(options.format).text(options, head)
 
 
 @dataclass(frozen=True, slots=True)
 class BoundariesState:
-    """What another process needs to resume; JSON-able by ``to_json``. It grows with open marks alone."""
+    """The state that another process needs to resume; JSON-able by ``to_json``. It grows only with open marks."""
 
     text: Text
     offset: int = 0
@@ -93,15 +93,15 @@ class BoundariesState:
 
     @classmethod
     def from_json(cls, plain: object) -> BoundariesState:
-        """Raises CorruptIndexError."""
+        """Restore a state. Raises CorruptIndexError."""
         return restored(cls, plain)
 
 
 class Boundaries:
-    """Reads all decoded bytes in order, and answers for each mark where the next record begins.
+    """Reads all decoded bytes in order, and finds for each mark where the next record begins.
 
-    ``offset`` counts bytes seen, ``row`` is the number of the next record to begin. Memory: a window of 256 KiB,
-    mostly twice, at most 8 MiB where it is all quotes and line ends; records may be of any length.
+    ``offset`` is the number of bytes read, ``row`` the number of the next record to begin. Memory: a window of 256 KiB,
+    usually twice, at most 8 MiB if it is all quotes and line ends; records may be of any length.
     """
 
     def __init__(self, state: BoundariesState) -> None:
@@ -119,7 +119,7 @@ class Boundaries:
 
     @property
     def state(self) -> BoundariesState:
-        """Open marks and answers that were not taken are part of it."""
+        """The state, with open marks and with results that were not taken."""
         return BoundariesState(
             self._text, self.offset, self._begun, self._state, tuple(self._marks), tuple(self._found)
         )
@@ -132,16 +132,16 @@ class Boundaries:
             self._count(bytes(view[at : at + _WINDOW]))
 
     def mark(self) -> None:
-        """Ask for the first record that begins at or after this offset."""
+        """Request the first record that begins at or after this offset."""
         self._marks.append(self.offset)
 
     def take(self) -> list[RecordStart]:
-        """What was found since the last call, in order of the marks."""
+        """Return the results since the last call, in order of the marks."""
         found, self._found = self._found, []
         return found
 
     def finish(self) -> None:
-        """The source has ended: marks behind the last record's start get the end, and the number after the last."""
+        """End the source: marks after the last record's start get the end, and the number after the last record's."""
         self._resolve(self.offset, max(1, self.row))
 
     def _count(self, window: bytes) -> None:
@@ -162,6 +162,6 @@ class Boundaries:
 
 
 def boundaries_for(options: ParseOptions, head: bytes) -> Boundaries | None:
-    """For the source that starts with ``head``, nothing of which was fed yet; else as ``text_of``."""
+    """Create boundaries for the source that starts with ``head``, before any byte is fed; otherwise as ``text_of``."""
     text = text_of(options, head)
     return Boundaries(BoundariesState(text)) if text else None

@@ -1,4 +1,4 @@
-"""Why none of the first records of a source is good. What concerns one format is in its folder."""
+"""Explain why none of the first records of a source is good. Each format's folder has the causes of its own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Reject
 
-# Rejects whose reasons a message gives.
+# The number of rejects whose reasons a message contains.
 SHOWN = 3
-# How the raw text of a reject writes a byte that could not be decoded.
+# A byte that could not be decoded, in the raw text of a reject.
 UNDECODED = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
 def reasons(rejects: Sequence[Reject]) -> str:
-    """The position and the reason of the first rejects."""
+    """Return the position and the reason of the first rejects."""
     return "; ".join(
         f"row {reject.position.row:,} (byte {reject.position.offset:,}): "
         + (f"{reject.column}: {reject.reason}" if reject.column else reject.reason)
@@ -24,7 +24,7 @@ def reasons(rejects: Sequence[Reject]) -> str:
 
 
 def lines_at(pieces: Iterable[bytes], offset: int) -> tuple[int, int]:
-    """The numbers of the first line that is not blank, and of the one that begins at this byte."""
+    """Return the numbers of the first line that is not blank, and of the line that begins at this byte."""
     before = b""
     for piece in pieces:
         before += piece
@@ -36,7 +36,7 @@ def lines_at(pieces: Iterable[bytes], offset: int) -> tuple[int, int]:
 
 
 def encoding_advice(options: ParseOptions, rejects: Sequence[Reject]) -> list[str]:
-    """To set the encoding, where the first rejects hold bytes that could not be decoded."""
+    """Advise to set the encoding if the first rejects hold bytes that could not be decoded."""
     if not any(UNDECODED.search(reject.position.raw) for reject in rejects[:SHOWN]):
         return []
     return [f"The text is not {options.encoding}: set its encoding, such as cp1252 or latin-1."]

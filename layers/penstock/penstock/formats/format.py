@@ -1,4 +1,4 @@
-"""What a format declares: how its names end, how it is parsed, and whether it can be cut at records."""
+"""The declaration of a format: its suffixes, how it is parsed, and whether it can be split at records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def no_validator(names: tuple[str, ...], delimiter: str, quote: str) -> CsvValid
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """How a caller wants records: see `penstock.formats.parse`. A format uses what concerns it."""
+    """The settings of a parse: see `penstock.formats.parse`. A format uses those that concern it."""
 
     batch_bytes: int
     resume: Resume = field(default_factory=Resume)
@@ -38,22 +38,22 @@ Lines: TypeAlias = Callable[[], tuple[int, int]]
 
 
 def never_cut(options: ParseOptions, head: bytes) -> Text | None:  # noqa: ARG001  # as RecordFormat says
-    """Records cannot be told apart at bytes."""
+    """Records cannot be separated at bytes."""
     return None
 
 
 def is_settled(options: ParseOptions) -> bool:  # noqa: ARG001  # as RecordFormat says
-    """The options need nothing of the source."""
+    """The options do not depend on the source."""
     return True
 
 
 def keep(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:  # noqa: ARG001  # as RecordFormat says
-    """The options as they are."""
+    """Return the options unchanged."""
     return options
 
 
 def accept_sample(options: ParseOptions, sample: Batch) -> None:
-    """Every sample is accepted."""
+    """Accept every sample."""
 
 
 def advise_on_encoding(
@@ -62,33 +62,33 @@ def advise_on_encoding(
     rejects: Sequence[Reject],
     lines: Lines,  # noqa: ARG001  # as RecordFormat says
 ) -> list[str]:
-    """Only the encoding may be wrong."""
+    """Advise on the encoding only."""
     return encoding_advice(options, rejects)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFormat:
-    """Bytes in, records out.
+    """One format.
 
-    ``name``: what routes call it. ``suffixes``: how its names end, in lower case and without a dot, each with the
-    options that it implies where the route leaves them at their defaults.
+    ``name``: its name in routes. ``suffixes``: the suffixes of its names, in lower case and without a dot, each with
+    the options that it implies if the route leaves them at their defaults.
 
-    ``parse(chunks, options, settings)`` yields batches. It raises BadSourceError with the offset where no record can
-    be found any more, and InvalidRouteError where the options contradict each other.
+    ``parse(chunks, options, settings)`` yields batches. It raises BadSourceError with the offset after which no record
+    can be found, and InvalidRouteError if the options contradict each other.
 
-    **Cutting.** ``text(options, head)`` says how records are told apart at bytes; None where they cannot be. ``rules``
-    are the rules of such a text. ``open(window, options)`` reads the header and says what a span needs of it. Without
-    ``open`` a source is always parsed from its start.
+    **Splitting.** ``text(options, head)`` returns how records are separated at bytes; None if they cannot be.
+    ``rules`` are the rules of such a text. ``open(window, options)`` reads the header and returns what a span needs of
+    it. Without ``open``, a source is always parsed from its start.
 
-    **Settling.** ``is_settled(options)`` is False where ``settle(chunks, options)`` has to read the source to complete
-    the options.
+    **Settling.** ``is_settled(options)`` is False if ``settle(chunks, options)`` must read the source to complete the
+    options.
 
     **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
-    `penstock.codecs.unsupported`) that the parser itself judges. ``random_access``: the source must be there as a
-    whole before the first record is known.
+    `penstock.codecs.unsupported`) that the parser itself checks. ``random_access``: the parser needs the complete
+    source before the first record.
 
-    **Diagnosis.** ``check_sample`` raises where the first records show that an option is wrong. ``advise`` says what to
-    do where none of the first records is good.
+    **Diagnosis.** ``check_sample`` raises an error if the first records show that an option is wrong. ``advise``
+    returns what to do if none of the first records is good.
     """
 
     name: Format

@@ -10,9 +10,9 @@ from penstock.model.wording import counted
 
 
 def column_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int) -> tuple[str, ...]:
-    """The names in a header, or ``columns`` if the route names them.
+    """Return the names in a header, or ``columns`` if the route names them.
 
-    Raises HeaderRowError when a name is missing or doubled, or when ``columns`` are more or fewer than the header's.
+    Raises HeaderRowError if a name is missing or doubled, or if ``columns`` are more or fewer than the header's.
     """
     if columns:
         if len(columns) != len(header):

@@ -1,6 +1,6 @@
 """The registry of formats. The format ``x`` is what `penstock.formats.x.format` declares as ``FORMAT``.
 
-The names are the members of `penstock.model.parse_options.Format`. A format is imported when it is asked for.
+The names are the members of `penstock.model.parse_options.Format`. A format is imported on first use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _loaded: dict[str, RecordFormat] = {}
 
 
 def format_named(name: str) -> RecordFormat:
-    """The format of this name. Raises InvalidRouteError where there is none."""
+    """Return the format of this name. Raises InvalidRouteError if there is none."""
     if name not in _loaded:
         if name == Format.AUTO or name not in list(Format):
             raise InvalidRouteError("the format of the records is not chosen", hint="Set parse.format in the route.")
@@ -30,18 +30,18 @@ def format_named(name: str) -> RecordFormat:
 
 
 def format_by_suffix(suffix: str) -> RecordFormat | None:
-    """The format that a suffix (lower case, no dot) promises. The one of the same name is asked first."""
-    return next((one for one in _formats(first=suffix) if suffix in one.suffixes), None)
+    """Return the format of a suffix (lower case, no dot). The format of the same name comes first."""
+    return next((declared for declared in _formats(first=suffix) if suffix in declared.suffixes), None)
 
 
 def all_suffixes() -> list[str]:
-    """The suffixes of all formats."""
-    return [suffix for one in _formats() for suffix in one.suffixes]
+    """Return the suffixes of all formats."""
+    return [suffix for declared in _formats() for suffix in declared.suffixes]
 
 
 @contextmanager
 def registered(declared: RecordFormat) -> Iterator[None]:
-    """Adds a format as long as the context lasts, to try it out."""
+    """Add a format for the duration of the context, to try it out."""
     _loaded[declared.name] = declared
     try:
         yield

@@ -1,4 +1,4 @@
-"""Refuses sources in a format that Penstock does not read, and names that format."""
+"""Refuse sources in a format that Penstock does not read, and name that format."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from penstock.formats.encoding import encoding_of, unmarked
 from penstock.formats.registry import format_by_suffix, format_named
 from penstock.model.parse_options import Format, ParseOptions
 
-# Where a zip's first entries are looked for.
+# Bytes in which a zip's first entries are searched.
 _HEAD = 64 * 1024
 _COMPRESSED_AGAIN = "Compress it once only."
-# It has no magic: only the name says so.
+# Brotli has no magic, so only the name shows it.
 _BROTLI = "br"
 
 
 def refuse_name(name: str, options: ParseOptions) -> None:
-    """Raises BadDocumentError where a name (compression suffix aside) says a format that is not read.
+    """Raises BadDocumentError if a name, without its compression suffix, has a format that Penstock does not read.
 
     A format that the route sets overrides the name, except for brotli around a known suffix: ``x.csv.br``.
     """
@@ -34,7 +34,7 @@ def refuse_name(name: str, options: ParseOptions) -> None:
 
 
 def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[bytes]:
-    """The same chunks. Raises BadDocumentError if they start like another format than ``options.format``."""
+    """Return the same chunks. Raises BadDocumentError if they start like another format than ``options.format``."""
     rest = iter(chunks)
     first: list[bytes] = []
     while sum(map(len, first)) < unsupported.HEAD and (chunk := next(rest, None)) is not None:
@@ -47,7 +47,7 @@ def refuse_content(chunks: Iterable[bytes], options: ParseOptions) -> Iterable[b
 
 
 def _described(head: bytes, options: ParseOptions) -> tuple[str, str]:
-    """The name of the content's format, and what to do about it; empty if it may be the expected format."""
+    """Return the name of the content's format, and what to do about it; empty if it may be the expected format."""
     what = unsupported.name_of(head)
     declared = format_named(options.format)
     if what in declared.accepts:
@@ -56,9 +56,9 @@ def _described(head: bytes, options: ParseOptions) -> tuple[str, str]:
 
 
 def _described_text(what: str, head: bytes, options: ParseOptions) -> tuple[str, str]:
-    """The same where a text is expected; ``what`` is what the content starts like."""
+    """Like `_described`, if a text is expected; ``what`` is the format that the first bytes show."""
     if encoding_of(head, options.encoding).name.startswith(("utf-16", "utf-32")):
-        return "", ""  # any two bytes may begin a text
+        return "", ""  # a text may begin with any two bytes
     if wide := unmarked(head):
         return f"{wide} without a byte order mark", f'Set parse.encoding = "{wide}".'
     if what == unsupported.XLSX:
