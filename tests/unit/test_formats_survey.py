@@ -61,5 +61,5 @@ def test_a_missing_range_is_noticed() -> None:
     assert text
     first, third = survey([b"1,2\n"], text, 0), survey([b"5,6\n"], text, 8)
     for ranges in ([], [third], [first, third]):
-        with pytest.raises(ValueError, match="do not make up a source"):
+        with pytest.raises(ValueError, match="do not form a complete source"):
             stitch(ranges)

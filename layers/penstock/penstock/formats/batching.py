@@ -1,4 +1,4 @@
-"""Gathers pieces of a source, each of whole records, into batches of about the requested size."""
+"""Gather pieces of a source, each of complete records, into batches of about the requested size."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Piece:
-    """Consecutive whole records. ``size``: their share of a batch. ``spans`` finds the records of ``rows`` again.
+    """Consecutive complete records. ``size``: their share of a batch. ``spans`` finds the records of ``rows`` again.
 
-    ``codec`` decodes the bytes of spans. ``raw_csv``: the whole piece, if the validator accepted it.
+    ``codec`` decodes the bytes of spans. ``raw_csv``: the complete piece, if the validator accepted it.
     """
 
     offset: int
@@ -44,10 +44,10 @@ class Piece:
 
 
 class Cutter(Protocol):
-    """Divides a source into pieces. They depend on the source and ``limit`` alone."""
+    """Divides a source into pieces, which depend only on the source and ``limit``."""
 
     def cut(self, limit: int) -> Piece | None:
-        """The next whole records, at most ``limit`` bytes; None if the first of them is longer."""
+        """Return the next complete records, at most ``limit`` bytes; None if the first of them is longer."""
 
     def cut_long(self) -> Piece | None:
         """Skip the next record, which is longer than any limit; None at the end of the source.
@@ -65,7 +65,7 @@ class CountingCutter(Cutter, Protocol):
 def gather(
     cutter: Cutter, *, names: tuple[str, ...], resume: Resume, batch_bytes: int, max_record: int
 ) -> Iterator[Batch]:
-    """Batches of at most ``batch_bytes``, or of one record of at most ``max_record``, numbered from ``resume.row``.
+    """Yield batches of at most ``batch_bytes``, or of one record of at most ``max_record``, from ``resume.row``.
 
     A header without rows yields one empty batch, so that columns are still checked.
     """
@@ -74,7 +74,7 @@ def gather(
         pieces = list(_pieces(cutter, batch_bytes, max_record))
         if not pieces:
             if names and row == 1 and not resume.chunk:
-                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), position=_Places([], 1))
+                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), position=_Positions([], 1))
             return
         batch = _batch(pieces, names, row)
         if batch.count:
@@ -94,7 +94,7 @@ def discard(cutter: CountingCutter, count: int, *, limit: int) -> None:
 def _pieces(cutter: Cutter, batch_bytes: int, max_record: int) -> Iterator[Piece]:
     room = batch_bytes = max(1, batch_bytes)
     while room > 0:
-        # No window is larger than max_record: a longer record is rejected however large the batches are.
+        # No window is larger than max_record: a longer record is rejected for any size of batches.
         piece = cutter.cut(min(room, max_record))
         if piece is None:
             if room < batch_bytes:
@@ -113,7 +113,7 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
     if len(pieces) > 1:
         rows = [record for piece in pieces for record in piece.rows]
     for piece in pieces:
-        rejects += [Reject(_place(span, row, piece.codec), reason) for span, reason in piece.faults]
+        rejects += [Reject(_position(span, row, piece.codec), reason) for span, reason in piece.faults]
         row += piece.count
     return Batch(
         first_row=first_row,
@@ -122,20 +122,20 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
         count=row - first_row,
         names=names,
         rows=rows,
-        position=_Places(pieces, first_row),
+        position=_Positions(pieces, first_row),
         rejects=tuple(rejects),
         raw_csv=pieces[0].raw_csv if len(pieces) == 1 else None,
     )
 
 
-def _place(span: RecordSpan, first_row: int, codec: str) -> RecordPosition:
-    """In the raw text, undecodable bytes are escaped and the line end is removed."""
+def _position(span: RecordSpan, first_row: int, codec: str) -> RecordPosition:
+    """Return a record's position. Its raw text has escapes for undecodable bytes, and no line end."""
     raw = span.record[: 4 * RAW_LIMIT].decode(codec, "backslashreplace").rstrip("\r\n")[:RAW_LIMIT]
     return RecordPosition(first_row + span.number, span.offset, raw)
 
 
-class _Places:
-    """Finds the records of rows again, all at once on first use. Memory: then the text of the batch once more."""
+class _Positions:
+    """Finds the records of rows again, all at once on first use, which needs the memory of the batch's text again."""
 
     __slots__ = ("_first_row", "_pieces", "_spans")
 
@@ -150,4 +150,4 @@ class _Places:
             for piece in self._pieces:
                 self._spans += [(span, row, piece.codec) for span in piece.spans()]
                 row += piece.count
-        return _place(*self._spans[index])
+        return _position(*self._spans[index])

@@ -1,7 +1,7 @@
-"""How the bytes of a text source encode characters.
+"""The encodings of text sources.
 
-Parsers cut text at ASCII signs (newlines, quotes, brackets) without decoding it first. That is safe in UTF-8 and in
-single-byte supersets of ASCII; sources in any other encoding are turned into UTF-8 on the way in.
+Parsers split text at ASCII characters (newlines, quotes, brackets) without decoding it first. This is safe in UTF-8 and
+in single-byte supersets of ASCII. Sources in any other encoding are converted to UTF-8 first.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import lru_cache
 
 from penstock.errors import CorruptSourceError, InvalidRouteError, TruncatedSourceError
 
-# Bytes from the start of a source that ``encoding_of`` needs; fewer only where the source has no more.
+# Bytes from the start of a source that ``encoding_of`` needs; fewer only if the source is shorter.
 HEAD = 4
 
-# UTF-32-LE starts like UTF-16-LE and has to be asked first.
+# UTF-32-LE starts like UTF-16-LE, so it comes first.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -24,7 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Without a mark, what carries the bare name was written on Windows.
+# A source of these encodings without a mark was written on Windows.
 _PLAIN = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 _UNICODE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _ASIAN = (
@@ -35,12 +35,12 @@ _ASIAN = (
 _STATEFUL = ("hz", "idna", "iso2022", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7")
 
 _CONTINUATION = range(0x80, 0xC0)
-# Of a character in UTF-8, by the upper half of its first byte; one byte for all others.
+# The bytes of a character in UTF-8, by the upper half of its first byte; one byte for all others.
 _LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
 
 _ASCII = bytes(range(128))
 
-# At least this many units of a text are ASCII, or one in this many.
+# A text has at least SOME_ZEROS ASCII units, and at least one in FEW units is ASCII.
 SOME_ZEROS, FEW = 2, 8
 
 
@@ -48,9 +48,9 @@ SOME_ZEROS, FEW = 2, 8
 class Encoding:
     """``codec`` decodes readable bytes. ``foreign`` is the encoding of the source, if it is a different one.
 
-    What ``foreign`` cannot decode reaches the readable bytes as lone surrogates, which are no valid UTF-8: records
-    with undecodable bytes are found in one way, and ``source_length`` still counts exactly. ``mark`` is the length
-    of the byte order mark.
+    Bytes that ``foreign`` cannot decode become lone surrogates in the readable bytes, which are not valid UTF-8. So
+    records with undecodable bytes are found in the same way, and ``source_length`` is still exact. ``mark`` is the
+    length of the byte order mark.
     """
 
     codec: str
@@ -66,21 +66,21 @@ class Encoding:
         return "surrogatepass" if self.foreign in _UNICODE else "surrogateescape"
 
     def source_length(self, readable: bytes) -> int:
-        """How many bytes of the source these readable bytes (whole characters) were."""
+        """Return the length of readable bytes (complete characters) in the source."""
         return len(self.to_source(readable)) if self.foreign else len(readable)
 
     def undecodable(self, record: bytes, error: UnicodeDecodeError, offset: int) -> str:
-        """What is wrong with a record that starts at ``offset``."""
+        """Return the reason for the reject of a record that starts at ``offset``."""
         return f"not {self.name} at byte {offset + self.source_length(record[: error.start]):,}"
 
     def to_source(self, readable: bytes) -> bytes:
         return readable.decode("utf-8", "surrogatepass").encode(self.foreign, self._errors)
 
     def to_readable(self, chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
-        """The readable bytes of a source from ``offset`` on, at most four times a chunk at once.
+        """Yield the readable bytes of a source from ``offset``, at most four times a chunk at once.
 
-        Raises TruncatedSourceError when the source ends inside a character, CorruptSourceError where it is not in
-        its encoding at all.
+        Raises TruncatedSourceError if the source ends inside a character, CorruptSourceError if it is not in its
+        encoding at all.
         """
         if not self.foreign:
             yield from chunks
@@ -100,12 +100,12 @@ class Encoding:
 
 
 def unmarked(head: bytes) -> str:
-    """UTF-16 or UTF-32 by the zeros of its ASCII characters, of which every table has some; empty where it is neither.
+    """Recognise UTF-16 or UTF-32 by the zeros of ASCII characters, which every table has; empty if it is neither.
 
-    Bytes between zeros are at the same place of every unit: after, in little-endian ones, or before.
+    The zeros have the same position in every unit: after the other byte if little-endian, otherwise before it.
     """
     for size, bits in ((4, 32), (2, 16)):
-        columns = [head[place::size] for place in range(size)]
+        columns = [head[position::size] for position in range(size)]
         zeros = [column.count(0) for column in columns]
         some = max(SOME_ZEROS, len(columns[-1]) // FEW)
         if not zeros[0] and min(zeros[1:]) >= some:
@@ -126,14 +126,14 @@ class Offsets:
         self._offset = offset
         self._at = 0
 
-    def at(self, place: int) -> int:
-        self._offset += self._encoding.source_length(self._readable[self._at : place])
-        self._at = place
+    def at(self, position: int) -> int:
+        self._offset += self._encoding.source_length(self._readable[self._at : position])
+        self._at = position
         return self._offset
 
 
 def whole_characters(readable: bytes) -> int:
-    """How many bytes of UTF-8, cut anywhere, are whole characters."""
+    """Return how many bytes of UTF-8, cut anywhere, are complete characters."""
     for back in range(1, min(4, len(readable)) + 1):
         byte = readable[-back]
         if byte not in _CONTINUATION:
@@ -142,10 +142,10 @@ def whole_characters(readable: bytes) -> int:
 
 
 def encoding_of(head: bytes, declared: str) -> Encoding:
-    """The encoding of a source that starts with ``head``.
+    """Return the encoding of a source that starts with ``head``.
 
-    A byte order mark overrules what is declared (https://encoding.spec.whatwg.org/#bom-sniff, and UTF-32 besides).
-    Raises InvalidRouteError where the declared encoding is unknown or depends on state.
+    A byte order mark overrides the declared encoding (https://encoding.spec.whatwg.org/#bom-sniff, and also UTF-32).
+    Raises InvalidRouteError if the declared encoding is unknown or depends on state.
     """
     for mark, name in _MARKS:
         if head.startswith(mark):
@@ -172,6 +172,6 @@ def _encoding(declared: str) -> Encoding:
             f"in {declared!r} a character depends on those before it",
             hint="Convert the file to UTF-8, or declare another encoding.",
         )
-    # What is left is all of one byte a character.
+    # All remaining encodings have one byte per character.
     ascii_too = _ASCII.decode(name, "replace") == _ASCII.decode("ascii")
     return Encoding(name) if ascii_too else Encoding("utf-8", foreign=name)

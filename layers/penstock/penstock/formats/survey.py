@@ -1,4 +1,4 @@
-"""Finds where records begin in a source that can be entered anywhere. Its ranges are counted independently.
+"""Find where records begin in a source that can be entered anywhere. Its ranges are counted independently.
 
 The state in which a range begins is unknown until all ranges before it are counted. So each range is counted from
 every possible state. The states soon merge into one, or into two: inside and outside of quotes. Equal states are
@@ -20,7 +20,7 @@ from penstock.model.serialization import to_plain
 # Bytes that are counted at once, and the bytes that are counted first: those take five times as long each.
 _WINDOW = 256 * 1024
 _FIRST = 4096
-# Enough starts to answer a mark: a header may come first, and a line that began in the range before.
+# Enough starts for a mark: a header may come first, and a line that began in the range before.
 _STARTS = 3
 
 
@@ -52,18 +52,19 @@ class Survey:
         return self.start + self.size
 
     def outcome(self, state: int) -> Outcome:
-        """The outcome for the state in which the range before ends."""
-        known = {one.entry: one for one in self.outcomes}
+        """Return the outcome for the state in which the range before ends."""
+        known = {outcome.entry: outcome for outcome in self.outcomes}
         if state in known:
             return known[state]
         if 1 not in known:
             raise CorruptIndexError(f"an index file is damaged: a survey without state {state}")
         return self._longer(known[1], state - 1)
 
-    def _longer(self, one: Outcome, more: int) -> Outcome:
-        """White space that continues from the range before was counted as one byte; it is ``more`` bytes longer."""
-        end = one.end + more if one.end == one.entry + self.size else one.end
-        return Outcome(one.entry + more, end, one.begun, tuple(at - more if at < 0 else at for at in one.starts))
+    def _longer(self, outcome: Outcome, more: int) -> Outcome:
+        """Correct an outcome: white space from the range before was counted as one byte, but is ``more`` longer."""
+        end = outcome.end + more if outcome.end == outcome.entry + self.size else outcome.end
+        starts = tuple(at - more if at < 0 else at for at in outcome.starts)
+        return Outcome(outcome.entry + more, end, outcome.begun, starts)
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -71,18 +72,18 @@ class Survey:
 
     @classmethod
     def from_json(cls, plain: object) -> Survey:
-        """Raises CorruptIndexError."""
+        """Restore a survey. Raises CorruptIndexError."""
         return restored(cls, plain)
 
 
 def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
     """Count one range, which begins at byte ``start`` of the source and is all of ``pieces``.
 
-    ``text`` is that of the source (see ``text_of``). Memory: one piece, and as ``Boundaries``.
+    ``text`` is that of the source (see ``text_of``). Memory: one piece, and that of ``Boundaries``.
     """
     rules = text.rules()
     lead = max(0, text.lead - start)
-    # Up to the first record the state is known.
+    # The state before the first record is known.
     threads = [_Thread(entry, entry) for entry in ((0,) if lead or not start else rules.entries)]
     size = 0
     for window in _windows(pieces):
@@ -93,21 +94,21 @@ def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
 
 
 def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:
-    """The first record at or after the start of each range, of which ``surveys`` are all, in order.
+    """Return the first record at or after the start of each range. ``surveys`` are those of all ranges, in order.
 
-    As `Boundaries` with a mark at the start of each. Raises ValueError where a range is missing.
+    The result is that of `Boundaries` with a mark at the start of each range. Raises ValueError if a range is missing.
     """
-    if not surveys or surveys[0].start or any(one.end != other.start for one, other in pairwise(surveys)):
-        raise ValueError("the ranges do not make up a source")
+    if not surveys or surveys[0].start or any(before.end != after.start for before, after in pairwise(surveys)):
+        raise ValueError("the ranges do not form a complete source")
     found: list[RecordStart] = []
     marks: list[int] = []
     state, row = 0, 0 if surveys[0].text.header else 1
-    for one in surveys:
-        marks.append(one.start)
-        outcome = one.outcome(state)
+    for part in surveys:
+        marks.append(part.start)
+        outcome = part.outcome(state)
         for number, at in enumerate(outcome.starts, row):
             if number > 0:
-                found += _resolved(marks, one.start + at, number)
+                found += _resolved(marks, part.start + at, number)
         state, row = outcome.end, row + outcome.begun
     found += _resolved(marks, surveys[-1].end, max(1, row))
     return found

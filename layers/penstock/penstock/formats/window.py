@@ -12,7 +12,7 @@ from penstock.model.span import Within
 class Window:
     """The readable bytes of a source (see Encoding), after its byte order mark.
 
-    ``offset`` counts bytes of the source itself. Memory: the largest window asked for, and one chunk.
+    ``offset`` counts bytes of the source itself. Memory: the largest requested window, and one chunk.
     """
 
     __slots__ = ("_at", "_buffer", "_chunks", "encoding", "offset")
@@ -20,7 +20,7 @@ class Window:
     def __init__(self, chunks: Iterable[bytes], declared: str, within: Within | None = None) -> None:
         chunks = iter(chunks)
         if within:
-            # What looks like a byte order mark here is text.
+            # A byte order mark here is text.
             self._begin(encoding_of(b"", within.encoding), within.offset, chunks)
             return
         head = b""
@@ -39,9 +39,9 @@ class Window:
         self._at = 0
 
     def window(self, size: int) -> tuple[bytes, bool]:
-        """The next ``size`` bytes, and whether the source ends with them.
+        """Return the next ``size`` bytes, and whether the source ends with them.
 
-        Fewer at the end of the source, and up to three fewer where a foreign encoding's character would be cut.
+        Fewer at the end of the source, and up to three fewer if a character of a foreign encoding would be cut.
         """
         self._fill(size + 1)
         window = self._buffer[self._at : self._at + size]
@@ -51,7 +51,7 @@ class Window:
         return window, last
 
     def advance(self, count: int) -> None:
-        """Move past ``count`` bytes of the window; they must be whole characters."""
+        """Move past ``count`` bytes of the window; they must be complete characters."""
         passed = count
         if self.encoding.foreign:
             passed = self.encoding.source_length(self._buffer[self._at : self._at + count])
@@ -59,7 +59,7 @@ class Window:
         self._at += count
 
     def skip_to(self, offset: int) -> None:
-        """Move to a byte offset of the source where a record starts. Never back, and not beyond the end."""
+        """Move to a byte offset of the source at which a record starts, never back, and not beyond the end."""
         while (distance := offset - self.offset) > 0:
             if self.encoding.foreign:
                 window, _ = self.window(256 * 1024)

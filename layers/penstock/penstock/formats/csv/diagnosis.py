@@ -1,4 +1,4 @@
-"""Why none of the first records of a CSV is good."""
+"""Explain why none of the first records of a CSV is good."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch, Reject
 from penstock.model.wording import counted
 
-# Records that are looked at.
+# The number of records that are examined.
 SAMPLED = 100
 DELIMITERS = ";\t|,"
 
 
 def advise(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
-    """Another delimiter, another encoding, or a title above the header."""
+    """Return advice about another delimiter, another encoding, or a title above the header."""
     return [*_delimiter(options, names), *encoding_advice(options, rejects), *_width(options, names, rejects, lines)]
 
 
 def refuse_other_delimiter(options: ParseOptions, sample: Batch) -> None:  # noqa: ARG001  # as RecordFormat says
-    """Raises HeaderRowError where the header is one column, and holds a delimiter as often as each of the first
-    records does."""
+    """Raises HeaderRowError if the header is one column, and contains a delimiter as often as each of the first
+    records."""
     if len(sample.names) != 1:
         return
     name = sample.names[0]

@@ -1,4 +1,4 @@
-"""What CSV declares."""
+"""The declaration of the format CSV."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettin
 
 
 def _text(options: ParseOptions, head: bytes) -> Text | None:
-    """None for encodings that do not spell ASCII as ASCII does, and where a sign takes several bytes.
+    """Return None for encodings that are not supersets of ASCII, and if a special character takes several bytes.
 
-    Raises InvalidRouteError where the parser does.
+    Raises InvalidRouteError if the parser does.
     """
     window = Window([head], options.encoding)
     if window.encoding.foreign:
@@ -50,7 +50,7 @@ def _text(options: ParseOptions, head: bytes) -> Text | None:
 
 
 def _is_one_byte(sign: str, codec: str) -> bool:
-    """Whether one byte spells the sign, and no other does: in Arabic code pages two commas look the same."""
+    """Return whether exactly one byte decodes to the sign: Arabic code pages have two bytes for the same comma."""
     return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a JSON document declares."""
+"""The declaration of the format of JSON documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettin
 
 
 def _is_settled(options: ParseOptions) -> bool:
-    """A path has to be followed to the end of the source: of doubled keys the last one counts."""
+    """Return whether no path is set. A path must be followed to the end, because the last of repeated keys counts."""
     return not options.records
 
 

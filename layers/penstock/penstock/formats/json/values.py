@@ -1,4 +1,4 @@
-"""JSON values as records: exact numbers, and why a text is not JSON (RFC 8259)."""
+"""Decode JSON values as records, with exact numbers, and explain why a text is not JSON (RFC 8259)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from json.scanner import make_scanner
 
 from penstock.model.number import Written, number
 
-# What decoding can raise: bad syntax, undecodable bytes, integers of too many digits; nesting beyond the stack;
+# The errors of decoding: bad syntax, undecodable bytes, integers of too many digits; nesting beyond the stack;
 # exponents beyond Decimal's.
 UNDECODABLE = (ValueError, RecursionError, decimal.InvalidOperation)
 
 
 class NotANumberError(ValueError):
-    """NaN or an infinity: Python and JavaScript libraries write them, JSON does not allow them."""
+    """NaN or an infinity. Python and JavaScript libraries write them, but JSON does not allow them."""
 
 
 def _refuse(constant: str) -> object:
@@ -38,7 +38,7 @@ class Spelling(IntEnum):
 
 
 def decoders(refuse: Callable[[str], object]) -> Sequence[json.JSONDecoder]:
-    """By `Spelling`. Floats are Decimal; the ``str`` of a number is its text in the file."""
+    """Return the decoders by `Spelling`. Floats are Decimal; the ``str`` of a number is its text in the file."""
     return (
         json.JSONDecoder(parse_float=Decimal, parse_constant=refuse),
         json.JSONDecoder(parse_float=number, parse_constant=refuse),
@@ -49,7 +49,7 @@ def decoders(refuse: Callable[[str], object]) -> Sequence[json.JSONDecoder]:
 DECODERS = decoders(_refuse)
 DECODER = DECODERS[Spelling.PLAIN]
 
-# A value at a position, and where it ends; StopIteration where there is none.
+# Each scans a value at a position and returns it with its end; StopIteration if there is none.
 SCANS = [make_scanner(decoder) for decoder in DECODERS]  # type: ignore[arg-type]  # a decoder's attributes will do
 
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
@@ -57,7 +57,7 @@ _MINUS_ZERO = re.compile(rb"-0(?:[\s,\]}]|$)")
 
 
 def spelling_of(data: bytes) -> Spelling:
-    """The spelling that its numbers may have. An exact check would take longer than decoding."""
+    """Return the spelling that the numbers may have. An exact check would take longer than decoding."""
     if b"-0" in data and _MINUS_ZERO.search(data):
         return Spelling.MINUS_ZERO
     shape = data.translate(_DIGITS_TO_ZERO)
@@ -68,7 +68,7 @@ def spelling_of(data: bytes) -> Spelling:
 
 
 def why_not(error: Exception) -> str:
-    """The reason for a reject, from one of ``UNDECODABLE``."""
+    """Return the reason for a reject from one of the errors ``UNDECODABLE``."""
     match error:
         case json.JSONDecodeError():
             return f"not JSON: {error.msg} (column {error.pos + 1:,})"

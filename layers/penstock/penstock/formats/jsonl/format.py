@@ -1,4 +1,4 @@
-"""What JSON Lines declares."""
+"""The declaration of the format JSON Lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettin
 
 
 def _text(options: ParseOptions, head: bytes) -> Text | None:
-    """None for encodings that do not spell ASCII as ASCII does."""
+    """Return None for encodings that are not supersets of ASCII."""
     window = Window([head], options.encoding)
     return None if window.encoding.foreign else Text(lead=window.offset)
 

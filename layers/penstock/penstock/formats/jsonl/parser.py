@@ -1,4 +1,4 @@
-"""JSON Lines (https://jsonlines.org) into batches."""
+"""Parse JSON Lines (https://jsonlines.org) into batches."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from penstock.model.span import Within
 _WINDOW = 256 * 1024
 _BLANK = b" \t\r\n"
 
-# NaN is put between two lines when a piece is decoded at once: no valid line can hold it or close what another
-# has opened across it. That saves a quarter to a third of the time, and lines share the strings of their keys.
+# NaN separates the lines of a piece that is decoded at once: no valid line can contain it, and no line can close a
+# bracket of another across it. This saves a quarter to a third of the time, and lines share the strings of their keys.
 _BETWEEN = object()
 _JOINED = decoders(lambda _: _BETWEEN)
 
@@ -30,9 +30,10 @@ def parse_json_lines(
     resume: Resume,
     within: Within | None = None,
 ) -> Iterator[Batch]:
-    """Rows are whatever the lines hold, decoded: mappings if they are records. Blank lines are no records.
+    """Yield batches whose rows are the decoded values of the lines: mappings if they are records. Blank lines are not
+    records.
 
-    Floats are Decimal, and their text is the file's. Of a doubled key the last value counts. Rejects: lines that are
+    Floats are Decimal, and their text is the file's. The last value of a repeated key counts. Rejects: lines that are
     not JSON (NaN and infinities are not), nested beyond the interpreter's stack, or over ``max_record``. Memory: three
     times the window (the larger of ``batch_bytes`` and ``max_record``, at most their sum), one chunk, and the rows of
     one batch.
@@ -76,7 +77,7 @@ class LineCutter:
             size=len(data),
             count=len(rows) + len(faults),
             rows=rows,
-            # Which lines are bad was found once: with more of the stack in use, nesting may end a second look earlier.
+            # Bad lines are found only once: with more of the stack in use, a second pass may reject more lines.
             spans=partial(self._spans, data, offset, {fault.span.number for fault in faults}),
             faults=faults,
             codec=self._codec,
@@ -107,7 +108,7 @@ class LineCutter:
         )
 
     def _at_once(self, data: bytes) -> list[object] | None:
-        """All values of the data; None unless every line holds exactly one."""
+        """Return all values of the data; None unless every line has exactly one value."""
         if b"NaN" in data or b"Infinity" in data:
             return None
         try:
@@ -123,7 +124,7 @@ class LineCutter:
         return (span for span in self._located(data, offset) if span.number not in bad)
 
     def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
-        """Every line of the data that is not blank."""
+        """Yield every line of the data that is not blank."""
         number = 0
         for line in data.split(b"\n"):
             if line.strip(_BLANK):
@@ -132,7 +133,7 @@ class LineCutter:
             offset += self._feed.encoding.source_length(line + b"\n")
 
     def _judged(self, data: bytes, offset: int) -> Iterator[tuple[RecordSpan, object, str]]:
-        """The same, each with its value and what is wrong with it."""
+        """Yield the same lines, each with its value and the reason for its reject, if any."""
         for span in self._located(data, offset):
             value, reason = self._value(span.record, span.offset)
             yield span, value, reason

@@ -1,4 +1,4 @@
-"""What XLSX declares."""
+"""The declaration of the format XLSX."""
 
 from __future__ import annotations
 
