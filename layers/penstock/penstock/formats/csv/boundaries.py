@@ -1,13 +1,13 @@
-"""Counts CSV records at memory speed, by the rules of the csv module.
+"""Count CSV records at memory speed, by the rules of the csv module.
 
-What a quote does depends on the byte before it alone, once adjacent quotes have cancelled each other:
+After adjacent quotes have cancelled each other, the effect of a quote depends only on the byte before it:
 
-- after a separator (delimiter, line end) it toggles: it opens a field or, inside quotes, closes the one it stands in;
-- after anything else it ends up outside: it closes, or it is text of a field without quotes.
+- after a separator (delimiter, line end) it toggles: it opens a field or, inside quotes, closes the current field;
+- after anything else the state is outside: the quote closes a field, or it is text of a field without quotes.
 
-Two adjacent quotes leave everything but the start of a record as it was, so a run of them counts as one or as none.
-It follows that a line end can only lie inside quotes if the last quote before it stands after a separator. Few lines
-end so: they are looked at one by one, all others are merely counted. CR and LF do the same, as blank lines are none.
+Two adjacent quotes change nothing but the start of a record, so a run of them counts as one quote or as none.
+So a line end can only lie inside quotes if the last quote before it follows a separator. Few lines end in this way:
+they are examined one by one, and all others are only counted. CR and LF are equal, because blank lines do not count.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Of the automaton: between two bytes. Kept in states that are stored.
+# States of the automaton between two bytes. They are persisted.
 START, FIELD_START, IN_FIELD, IN_QUOTES, AFTER_QUOTE = range(5)
 
 _LINE_END = b"\n"
 _TEXT = re.compile(rb"[^\n]")
 _LONE_RETURN = re.compile(rb"\r[^\n]")
 _BLANK = re.compile(rb"\n\n+")
-# How much is looked at to choose a way: a regular expression costs 30 ns a quote, going line by line 150 ns a line
-# and as much again where its last quotes are a pair.
+# Bytes that are examined to choose a method: a regular expression costs 30 ns per quote, a line-by-line pass 150 ns per
+# line, and the same again if its last quotes are a pair.
 _SAMPLE = 4096
 _DENSE = 5
-# Where so many lines may end inside quotes, at least one in so many bytes, looking at each is not the fastest way.
+# If this many lines may end inside quotes, at least one in so many bytes, to examine each is not the fastest method.
 _MANY, _EVERY = 32, 1000
 
 
 class CsvRules:
-    """Counts in a source with these two bytes. An empty ``quote`` means that quotes are text."""
+    """Counts records in a source with this delimiter and quote. An empty ``quote`` means that quotes are text."""
 
     entries = (START, FIELD_START, IN_FIELD, IN_QUOTES, AFTER_QUOTE)
 
@@ -44,25 +44,25 @@ class CsvRules:
         one, sep = re.escape(quote), re.escape(self._separators)
         text = rb"[^%b\n]*+" % one
         self._others = bytes(set(range(256)) - set(self._separators + quote))
-        # For telling neighbours apart: a quote, a separator, or anything else.
+        # The kind of each byte: a quote, a separator, or anything else.
         self._kinds = bytes(
             ord("q") if byte in quote else ord("s" if byte in self._separators else "x") for byte in range(256)
         )
-        # From a quote behind a separator to a line end, with no other quote between that has no twin.
+        # From a quote after a separator to a line end, with only pairs of quotes between.
         self._opening = re.compile(rb"%b(?<=[%b]%b)%b(?:%b%b%b)*+\n" % (one, sep, one, text, one, one, text))
 
     def is_text(self, byte: bytes) -> bool:
-        """Whether it is neither delimiter, quote nor line end."""
+        """Return whether the byte is neither delimiter, quote nor line end."""
         return byte not in (self._delimiter, self._quote, _LINE_END, b"\r")
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
-        """The state after the data, and how many records begin in it."""
+        """Return the state after the data, and how many records begin in it."""
         quoted = self._quote in data if self._quote else False
         if not data or (state == IN_QUOTES and not quoted):
             return state, 0
         text = _one_line_end(data)
         lines = text.split(_LINE_END) if quoted and self._is_dense(text) else []
-        # Searched from the end: CPython is faster so.
+        # CPython searches faster from the end.
         if not all(lines[1:-1]) if lines else text.rfind(b"\n\n") >= 0:
             text = _BLANK.sub(_LINE_END, text)
             lines = text.split(_LINE_END) if lines else []
@@ -72,7 +72,7 @@ class CsvRules:
         return end, outside + begins - (end == START)
 
     def starts(self, state: int, data: bytes) -> Iterator[int]:
-        """Where in the data records begin."""
+        """Yield where records begin in the data."""
         text = data.replace(b"\r", _LINE_END)
         at = 0 if state == START else self._record_end(state, text, 0)
         while at >= 0 and (found := _TEXT.search(text, at)):
@@ -80,7 +80,7 @@ class CsvRules:
             at = self._record_end(START, text, found.start())
 
     def _record_end(self, state: int, text: bytes, at: int) -> int:
-        """Just past the first line end outside quotes; -1 if there is none."""
+        """Return the position after the first line end outside quotes; -1 if there is none."""
         while True:
             if state == IN_QUOTES:
                 at = text.find(self._quote, at)
@@ -95,17 +95,17 @@ class CsvRules:
                 return at
 
     def _is_dense(self, text: bytes) -> bool:
-        """Whether counting by lines is faster than by quotes."""
+        """Return whether counting by lines is faster than by quotes."""
         lines = text.count(_LINE_END, 0, _SAMPLE) + text.count(self._pair, 0, _SAMPLE)
         return text.count(self._quote, 0, _SAMPLE) > _DENSE * lines
 
     def _quoted(self, state: int, text: bytes, lines: list[bytes]) -> tuple[int, int]:
-        """How many line ends lie inside quotes, and the state at the end. ``lines`` are those of the text, or none."""
+        """Return how many line ends lie inside quotes, and the state at the end. ``lines``: the text's, or none."""
         first, last = text.find(_LINE_END) + 1, text.rfind(_LINE_END) + 1
         if not first:
             return 0, self._after(state, text)
         inside = 0
-        # All before is counted; -1 if it is inside quotes to the end.
+        # Everything before is counted; -1 if the rest is inside quotes.
         at = first
         if self._after(state, text[:first]) == IN_QUOTES:
             inside, at = self._held(text, first, last)
@@ -125,9 +125,8 @@ class CsvRules:
         return inside, self._after(START if at >= 0 else IN_QUOTES, text[last:])
 
     def _held(self, text: bytes, at: int, last: int) -> tuple[int, int]:
-        """How many line ends lie inside quotes from the one before ``at`` on, and up to where all is counted.
-
-        -1 if it is inside quotes to the end.
+        """Return how many line ends lie inside quotes, from the one before ``at``, and up to which position they are
+        counted; -1 if the rest is inside quotes.
         """
         inside, lines, start = 1, 0, at
         while (quote := text.find(self._quote, at)) >= 0 and (end := text.find(_LINE_END, quote) + 1):
@@ -144,18 +143,18 @@ class CsvRules:
         return inside + text.count(_LINE_END, at), -1
 
     def _suspects(self, text: bytes, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Lines, from and to, that may end inside quotes though they began outside."""
+        """Yield start and end of lines that may end inside quotes although they began outside."""
         for found in self._opening.finditer(text, first, last):
             yield text.rfind(_LINE_END, 0, found.start()) + 1, found.end()
 
     def _suspects_by_line(self, lines: list[bytes], first: int) -> Iterator[tuple[int, int]]:
-        """The same of lines, of which the first is at ``first``."""
+        """Yield the same for ``lines``, the first of which starts at ``first``."""
         quote = self._quote
         before = [line[(at := line.rfind(quote)) - 1 : at] for line in lines]
         if self._doubtful.isdisjoint(before):
             return
         numbers = [number for number, byte in enumerate(before) if byte in self._doubtful]
-        # Fields with an even number of quotes change nothing: most lines can do without a closer look.
+        # Fields with an even number of quotes change nothing, so most lines need no further check.
         fields = _LINE_END.join([lines[number] for number in numbers]).translate(None, self._others)
         passed = 0
         for number, odd in zip(numbers, fields.replace(self._pair, b"").split(_LINE_END), strict=True):
@@ -170,22 +169,22 @@ class CsvRules:
         return at == 0 or (at > 0 and singles[at - 1] in self._separators)
 
     def _sections(self, text: bytes) -> tuple[int, bool] | None:
-        """How many line ends lie inside quotes, and whether the text ends outside, if all quotes open or close.
+        """Return how many line ends lie inside quotes, and whether the text ends outside, if all quotes open or close.
 
-        None if any is text itself. Text begins with a record. In half of the time of a closer look at every line.
+        None if any quote is text. The text begins with a record. This takes half the time of a check of every line.
         """
         pieces = text.split(self._quote)
         closed = len(pieces) % 2 == 1
-        # One quote stands for each section in quotes, and what is next to it is next to the section.
+        # One quote replaces each section in quotes, so its neighbours are those of the section.
         outside = self._quote.join(pieces[::2] if closed else [*pieces[::2], b""])
         kinds = outside.translate(self._kinds)
-        # Both are searched from the end: CPython is faster so.
+        # CPython searches both faster from the end.
         if kinds.rfind(b"xq") >= 0 or kinds.rfind(b"qx") >= 0:
             return None
         return _line_ends(text) - _line_ends(outside), closed
 
     def _after(self, state: int, text: bytes) -> int:
-        """The state after any text whose line ends are LF."""
+        """Return the state after any text whose line ends are LF."""
         if not text:
             return state
         if not self._quote:
@@ -203,13 +202,13 @@ class CsvRules:
         return AFTER_QUOTE if odd == (state == IN_QUOTES) else IN_QUOTES
 
     def _outside(self, text: bytes) -> int:
-        """The state after a text that ends outside quotes, and not with a quote."""
+        """Return the state after a text that ends outside quotes, and not with a quote."""
         if text.endswith(_LINE_END):
             return START
         return FIELD_START if text.endswith(self._delimiter) else IN_FIELD
 
     def _inside(self, state: int, body: bytes) -> bool:
-        """Whether the body ends inside quotes: toggles are counted from the end back to what has no doubt."""
+        """Return whether the body ends inside quotes. Toggles are counted backwards, up to a known state."""
         quote = self._quote
         singles = body.replace(self._pair, b"") if self._pair in body else body
         inside = False
@@ -225,7 +224,7 @@ class CsvRules:
 
 
 def _one_line_end(data: bytes) -> bytes:
-    """The data with LF for all line ends, some of them maybe twice."""
+    """Return the data with LF for all line ends, some of them possibly twice."""
     if b"\r" not in data:
         return data
     mixed = data.endswith(b"\r") or _LONE_RETURN.search(data)
@@ -233,5 +232,5 @@ def _one_line_end(data: bytes) -> bytes:
 
 
 def _line_ends(text: bytes) -> int:
-    """As bytes.count, in less than half its time where lines are long."""
+    """Count line ends like bytes.count, in less than half its time if lines are long."""
     return len(text) - len(text.replace(_LINE_END, b""))

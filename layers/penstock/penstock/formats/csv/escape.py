@@ -1,54 +1,54 @@
 """Escape characters of a CSV: the character after one is always text.
 
-So a pair of an escape and a character is taken out of sight before quotes, delimiters and line ends are looked for, in
-bytes and in texts alike; all other rules then hold as they do without. An escape at the very end of a source is text.
+So pairs of an escape and a character are hidden before the search for quotes, delimiters and line ends, in bytes and in
+texts. All other rules are the same as without escapes. An escape at the very end of a source is text.
 """
 
 from __future__ import annotations
 
 import re
 
-# In place of a pair's second character, where that is one that the rules look for: halves of surrogate pairs, which no
-# decoded text holds (what cannot be decoded is kept in the lower halves).
+# Replacements for a pair's second character, if the rules search for it: high surrogates, which no decoded text has
+# (undecodable bytes become low surrogates).
 _HIDDEN = 0xD800
 _SHOWN = re.compile("[\ud800-\ud80f]")
 _PLAIN = "x_0"
 
 
 class Escapes:
-    """The pairs of one dialect, whose signs these are; ``escape`` is one ASCII character."""
+    """The pairs of one dialect with these special characters; ``escape`` is one ASCII character."""
 
     def __init__(self, escape: str, delimiter: str, quote: str, codec: str) -> None:
         self._escape = escape
         self._escape_byte = escape.encode(codec)
         self._specials = dict.fromkeys((escape, delimiter, "\r", "\n", *quote))
         self._pair = re.compile(re.escape(escape) + "(.)", re.DOTALL)
-        # A character of several bytes is taken whole where the rules look for it.
+        # A special character of several bytes is matched completely.
         second = b"|".join(re.escape(sign.encode(codec)) for sign in self._specials)
         self._byte_pair = re.compile(re.escape(self._escape_byte) + b"(?:" + second + b"|.)", re.DOTALL)
         self._plain = next(sign for sign in _PLAIN if sign not in self._specials).encode(codec)
 
     def within(self, data: bytes) -> bool:
-        """Whether there is any escape."""
+        """Return whether the data contains an escape."""
         return self._escape_byte in data
 
     def blank(self, data: bytes) -> bytes:
-        """As many bytes, with text in place of each pair."""
+        """Return the same number of bytes, with text in place of each pair."""
         if not self.within(data):
             return data
         return self._byte_pair.sub(lambda pair: self._plain * len(pair[0]), data)
 
     def whole_pairs(self, data: bytes, stop: int) -> int:
-        """``stop``, or the byte before it where a pair lies across; ``data`` begins with no second half."""
+        """Return ``stop``, or the byte before it if a pair lies across it. ``data`` does not begin inside a pair."""
         run = stop - len(data[:stop].rstrip(self._escape_byte))
         return stop - run % 2
 
     def hide(self, text: str) -> str:
-        """The text that its pairs stand for, with what the rules look for out of their sight."""
+        """Return the text without escapes, with hidden special characters."""
         hidden = {sign: chr(_HIDDEN + number) for number, sign in enumerate(self._specials)}
         return self._pair.sub(lambda pair: hidden.get(pair[1], pair[1]), text)
 
     def show(self, fields: list[str]) -> list[str]:
-        """Fields of a text that was hidden."""
+        """Restore the special characters in the fields of a hidden text."""
         signs = list(self._specials)
         return [_SHOWN.sub(lambda sign: signs[ord(sign[0]) - _HIDDEN], field) for field in fields]

@@ -1,4 +1,4 @@
-"""Counts CSV records in a source with an escape character."""
+"""Count CSV records in a source with an escape character."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from penstock.formats.csv.boundaries import IN_FIELD, IN_QUOTES, CsvRules
 
-# Between an escape and what follows it, outside and inside quotes. Kept in states that are stored.
+# States between an escape and the next byte, outside and inside quotes. They are persisted.
 ESCAPED, ESCAPED_IN_QUOTES = 5, 6
 
 _TEXT = b"x_0"
 
 
 class EscapedRules:
-    """`CsvRules` in a source with this escape: its pairs are text, also where a piece ends between the two halves."""
+    """`CsvRules` for a source with this escape. Its pairs are text, also if a piece ends inside a pair."""
 
     entries = (*CsvRules.entries, ESCAPED, ESCAPED_IN_QUOTES)
 
@@ -25,7 +25,7 @@ class EscapedRules:
         self._text = next(bytes([sign]) for sign in _TEXT if bytes([sign]) != escape and rules.is_text(bytes([sign])))
 
     def step(self, state: int, data: bytes) -> tuple[int, int]:
-        """The state after the data, and how many records begin in it."""
+        """Return the state after the data, and how many records begin in it."""
         if not data:
             return state, 0
         state, plain, is_open = self._plain(state, data)
@@ -35,12 +35,12 @@ class EscapedRules:
         return end, begun
 
     def starts(self, state: int, data: bytes) -> Iterator[int]:
-        """Where in the data records begin."""
+        """Yield where records begin in the data."""
         state, plain, _ = self._plain(state, data)
         return self._rules.starts(state, plain)
 
     def _plain(self, state: int, data: bytes) -> tuple[int, bytes, bool]:
-        """State and data without escapes, and whether one at the end waits for what follows it."""
+        """Return state and data without escapes, and whether the data ends inside a pair."""
         if state in (ESCAPED, ESCAPED_IN_QUOTES) and data:
             state = IN_QUOTES if state == ESCAPED_IN_QUOTES else IN_FIELD
             data = self._text + data[1:]

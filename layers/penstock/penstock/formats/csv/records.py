@@ -1,8 +1,8 @@
-"""Finds where CSV records begin and end, and their fields, in bytes that may be cut anywhere.
+"""Find where CSV records begin and end, and their fields, in bytes that may be cut anywhere.
 
-The csv module decides: records are those of ``csv.reader`` over the whole text. RFC 4180, and what spreadsheet
-programs write: any line end, line ends and doubled quotes inside quotes, stray quotes inside unquoted fields. A record
-in which text follows a closing quote ends where that module says, but is a reject: its meaning is unknown.
+The csv module decides: records are those of ``csv.reader`` over the complete text. They follow RFC 4180, and the
+practice of spreadsheet programs: any line end, line ends and doubled quotes inside quotes, stray quotes inside unquoted
+fields. A record with text after a closing quote ends where that module ends it, but is a reject: it is ambiguous.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Span = tuple[int, int, Fields]  # bytes from and to, the line end included
 
 ESCAPED_HINT = 'Quotes seem to be escaped by backslashes: set parse.escape = "\\\\" in the route (--escape of run).'
 
-# What the csv module makes of a line that holds only a delimiter, where no quote is open before it.
+# The csv module's result for a line with only a delimiter, if no quote is open before it.
 _END = ["", ""]
-# From this share of lines with quotes on, the csv module is faster on all of them.
+# From this share of lines with quotes, the csv module is faster for all lines.
 _MOSTLY = 0.75
 
 
@@ -46,7 +46,7 @@ class Dialect:
     escapes: Escapes | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        """Raises InvalidRouteError where the csv module would guess or refuse."""
+        """Raises InvalidRouteError if the csv module would guess or refuse."""
         if len(self.delimiter) != 1 or self.delimiter in "\r\n":
             raise InvalidRouteError(f"parse.delimiter is one character, not {self.delimiter!r}")
         if len(self.quote) > 1 or self.quote in ("\r", "\n", self.delimiter):
@@ -75,9 +75,9 @@ class Dialect:
         return self.quote.encode(self.codec)
 
     def table(self, text: str) -> list[Fields] | None:
-        """All records of a text but for blank lines.
+        """Return all records of a text except blank lines.
 
-        None where it ends inside quotes, or text follows a closing quote.
+        None if it ends inside quotes, or if text follows a closing quote.
         """
         if self.escapes and self.escape in text:
             rows = self._table(self.escapes.hide(text))
@@ -96,9 +96,9 @@ class Dialect:
         return [row for row in rows if row] if rows.pop() == _END else None
 
     def _by_lines(self, text: str) -> list[Fields] | None:
-        """The same where every line is a record: lines without quotes are split, in half the time.
+        """Return the records if every line is a record: lines without quotes are split, in half the time.
 
-        None where that is not so, or would not be faster.
+        None if a line is not a record, or if this would not be faster.
         """
         line_end = _line_end_of(text)
         if not line_end:
@@ -107,11 +107,11 @@ class Dialect:
         quote = self.quote
         quoted = [line for line in lines if quote in line] if quote else []
         if quoted:
-            # Odd numbers of quotes mean records of several lines, or stray quotes: better known before parsing.
+            # Odd numbers of quotes mean records of several lines, or stray quotes. To check before parsing saves time.
             if len(quoted) > _MOSTLY * len(lines) or any(line.count(quote) & 1 for line in quoted):
                 return None
             parsed = list(self._reader(iter([*quoted, self.delimiter]), strict=True))
-            # Each record takes a line at least: if they are as many, none goes on over the lines between.
+            # Each record takes at least one line: if records and lines are equal in number, no record spans lines.
             if parsed.pop() != _END or len(parsed) != len(quoted):
                 return None
             records = iter(parsed)
@@ -119,7 +119,7 @@ class Dialect:
         return [line.split(self.delimiter) for line in lines if line]
 
     def spans(self, window: bytes, *, last: bool) -> Iterator[Span]:
-        """The records of a window one by one, blank lines too, up to the last that ends: slower, but says where.
+        """Yield the records of a window, with blank lines, up to the last that ends. Slower, but with their positions.
 
         ``last``: the source ends with the window. Undecodable bytes appear as lone surrogates.
         """
@@ -134,7 +134,7 @@ class Dialect:
         start = 0
         held: Span | None = None
         for fields in reader:
-            # The last one holds the delimiter that was added: it is no record, or one that has no end.
+            # The last record contains the added delimiter: it is not a record, or it has no end.
             if held:
                 yield held
                 start = held[1]
@@ -142,15 +142,15 @@ class Dialect:
             held = (start, ends[min(reader.line_num, len(ends)) - 1], shown) if ends else None
 
     def blank(self, data: bytes) -> bytes:
-        """The data with text in place of what is escaped."""
+        """Return the data with text in place of escaped characters."""
         return self.escapes.blank(data) if self.escapes else data
 
     def looks_escaped(self, data: bytes) -> bool:
-        """Whether quotes seem to be escaped by backslashes, though the route declares no escape."""
+        """Return whether quotes seem to be escaped by backslashes although the route declares no escape."""
         return bool(self.quote) and not self.escape and b"\\" + self.quote_bytes in data
 
     def stray(self, record: bytes) -> str:
-        """What is wrong with a record in which text follows a closing quote; empty if there is no such text."""
+        """Return the reason for a reject if text follows a closing quote in the record; otherwise empty."""
         if not self.quote or self.quote_bytes not in record:
             return ""
         text = self.blank(record).decode(self.codec, "surrogateescape").rstrip("\r\n")
@@ -166,7 +166,7 @@ class Dialect:
         return ""
 
     def likely_end(self, window: bytes, *, last: bool) -> int:
-        """Where the last record of the window ends if no quote is stray; 0 if none does."""
+        """Return where the last record of the window ends if no quote is stray; 0 if none ends."""
         window = self.blank(window)
         end = len(window) if last else _line_end(window, len(window))
         quote = self.quote_bytes
@@ -174,14 +174,14 @@ class Dialect:
             return end
         odd = window.count(quote, 0, end) & 1
         while odd and end:
-            # All line ends behind the last quote are inside quotes.
+            # All line ends after the last quote are inside quotes.
             before = _line_end(window, window.rfind(quote, 0, end))
             odd ^= window.count(quote, before, end) & 1
             end = before
         return end
 
     def certain_end(self, window: bytes, *, last: bool) -> int:
-        """Where the last record of the window ends; 0 if none does."""
+        """Return where the last record of the window ends; 0 if none ends."""
         return max((end for _, end, _ in self.spans(window, last=last)), default=0)
 
     def _reader(self, lines: Iterator[str] | io.StringIO, *, strict: bool = False) -> _Reader:
@@ -191,7 +191,7 @@ class Dialect:
 
 
 def _line_end_of(text: str) -> str:
-    """The only way in which lines end here; empty where there is no such."""
+    """Return the line end that all lines share; empty if there is none."""
     returns = text.count("\r")
     if not returns:
         return "\n"
@@ -199,9 +199,9 @@ def _line_end_of(text: str) -> str:
 
 
 def _line_end(window: bytes, before: int) -> int:
-    """Just past the last line end in ``window[:before]``; 0 if there is none.
+    """Return the position after the last line end in ``window[:before]``; 0 if there is none.
 
-    A CR at the very end of the window is none yet: an LF may follow.
+    A CR at the very end of the window does not count yet, because an LF may follow.
     """
     line_feed = window.rfind(b"\n", 0, before)
     carriage_return = window.rfind(b"\r", line_feed + 1, min(before, len(window) - 1))

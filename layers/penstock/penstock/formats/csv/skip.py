@@ -1,4 +1,4 @@
-"""Skips a CSV record that is too long for memory."""
+"""Skip a CSV record that is too long for memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecordSkipper:
     """Moves a feed from the start of a record to its end, by the rules of the csv module. Memory: one window.
 
     ``opened`` is the byte offset in the source of the last quote that opened a field; -1 if none did.
-    ``looks_escaped``: whether there were quotes behind backslashes, which here escape nothing.
+    ``looks_escaped``: whether there were quotes after backslashes, which are not escapes here.
     """
 
     def __init__(self, feed: Window, dialect: Dialect) -> None:
@@ -35,12 +35,12 @@ class RecordSkipper:
         self._quote = dialect.quote_bytes
         opening = re.escape(dialect.delimiter_bytes + self._quote)
         self._sign = re.compile(rb"\r\n?|\n" + (b"|" + opening if self._quote else b""))
-        # What a window may cut in two is left for the next window.
+        # The bytes that a window may cut are left for the next window.
         self._hold = max(2, len(dialect.delimiter_bytes) + len(self._quote)) - 1
         self._state = _State.START
 
     def skip(self, where: str) -> None:
-        """Raises UnclosedQuoteError, saying ``where``, where the source ends inside quotes."""
+        """Skip the record. Raises UnclosedQuoteError with ``where`` if the source ends inside quotes."""
         ended = False
         while not ended:
             window, last = self._feed.window(WINDOW)
@@ -57,14 +57,14 @@ class RecordSkipper:
             )
 
     def _stop(self, window: bytes, *, last: bool) -> int:
-        """The part of the window that can be read: characters and pairs that it cuts are left for the next window."""
+        """Return the end of the readable part. Characters and pairs that the window cuts are left for the next one."""
         if last:
             return len(window)
         stop = whole_characters(window[: -self._hold])
         return self._dialect.escapes.whole_pairs(window, stop) if self._dialect.escapes else stop
 
     def _run(self, window: bytes, stop: int) -> tuple[int, bool]:
-        """How far it came, and whether the record ended there."""
+        """Return the position reached, and whether the record ended there."""
         at = 0
         while at < stop:
             if self._state is _State.IN_QUOTES:
