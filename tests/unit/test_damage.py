@@ -129,7 +129,7 @@ def test_a_segment_that_names_a_ninth_bit_is_refused_before_anybody_looks_for_it
 
 @pytest.mark.parametrize("size", [32 * 1024 + 1, 10_000_000])
 def test_a_window_that_inflates_beyond_what_deflate_looks_back_is_refused(size: int) -> None:
-    with pytest.raises(CorruptIndexError, match="longer than it can be"):
+    with pytest.raises(CorruptIndexError, match="truncated or too long"):
         read_window(zlib.compress(bytes(size)))
 
 
