@@ -1,4 +1,4 @@
-"""The sink of a destination without ledger, staging and bookmarks: what it answers where there is nothing to do."""
+"""The base of a sink without ledger, staging or bookmarks: the methods that have nothing to do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from penstock.model.table import TablePlan
 
 
 class PlainSink:
-    """Implements ``TableSink`` but for `begin` and `load`; for one calling thread.
+    """Implements ``TableSink`` except `begin` and `load`, for one calling thread.
 
-    A load that is repeated begins at the start. A destination replaces the methods for which it can do more.
+    A repeated load starts from the beginning. A destination overrides the methods for which it can do more.
     """
 
     def __enter__(self) -> Self:
@@ -23,57 +23,57 @@ class PlainSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        """Nothing is open."""
+        """Close nothing."""
 
     def begin(self, plan: TablePlan) -> Resume:
-        """Check (or create) the tables. Each destination says how."""
+        """Check or create the tables. Override this method."""
         raise NotImplementedError
 
     def load(self, chunk: Chunk) -> Loaded:
-        """Commit one chunk. Each destination says how."""
+        """Commit one chunk. Override this method."""
         raise NotImplementedError
 
     def submit(self, chunk: Chunk) -> Callable[[], Loaded]:
-        """As `load`, at once."""
+        """Load at once."""
         loaded = self.load(chunk)
         return lambda: loaded
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:  # noqa: ARG002  # as TableSink says
-        """Columns hold what records have."""
+        """No table is looked at."""
         return {}
 
     def finish(self, whole: Resume | None = None) -> None:
-        """Rows are visible as they are committed."""
+        """Do nothing: rows are visible as soon as they are committed."""
 
     def moved(self) -> Loaded:
-        """Rows are where they belong as they are committed."""
+        """Nothing is staged, so nothing is moved."""
         return Loaded(0)
 
     def moving_seconds(self, size: int) -> float:  # noqa: ARG002  # no row is moved
-        """No time."""
+        """No time: nothing is moved."""
         return 0.0
 
     def ended(self) -> LoadEnd | None:
-        """No end is noted."""
+        """None: no end is recorded."""
         return None
 
     def is_finished(self) -> bool:
-        """There is nothing to commit at the end."""
+        """False: `finish` commits nothing."""
         return False
 
     def has_other_spans(self) -> bool:
-        """Spans are not counted."""
+        """False: there is no ledger of spans."""
         return False
 
     def reached(self) -> Mapping[int, Resume] | None:
-        """Only each span itself knows."""
+        """None: there is no ledger of spans."""
         return None
 
     def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:
-        """A worker that has lost the job is not stopped."""
+        """Do nothing: a worker that has lost the job is not stopped."""
 
     def fence(self) -> None:
-        """What is under way is not waited for."""
+        """Do nothing: requests under way are not waited for."""
 
     def abort(self) -> None:
-        """What is committed stays."""
+        """Do nothing: committed rows stay."""

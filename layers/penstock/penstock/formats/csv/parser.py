@@ -1,4 +1,4 @@
-"""CSV into batches."""
+"""Parse CSV into batches."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from penstock.model.record import RAW_LIMIT, Batch, CsvValidator, CsvValidatorFa
 from penstock.model.span import Within
 from penstock.model.wording import counted
 
-# What Excel reads from the first line and does not show.
+# A first line that Excel reads and does not show.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 
-# Nearly every header ends within; a longer one is looked for in max_record bytes.
+# Nearly every header ends within these bytes; a longer one may take max_record bytes.
 _HEADER = 64 * 1024
 
 
@@ -38,14 +38,14 @@ def parse_csv(
     validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
 ) -> Iterator[Batch]:
-    """Rows are lists of str, as many as ``names``. Blank lines are no records.
+    """Parse CSV. Rows are lists of str with one item per name. Blank lines are not records.
 
     Rejects: ragged rows, text after a closing quote, undecodable bytes, records over ``max_record``. To resume at
     ``resume.offset``, only the header is parsed again. Memory: twice the window (the larger of ``batch_bytes`` and
     ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. A batch
     that the validator accepts is parsed only when its rows are read.
 
-    Raises HeaderRowError and UnclosedQuoteError; the latter after everything before the quote was delivered.
+    Raises HeaderRowError and UnclosedQuoteError, the latter after all records before the quote were delivered.
     """
     # The limit is global to the process and by default smaller than a record may be.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
@@ -75,7 +75,7 @@ def parse_csv(
 
 
 def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
-    """Dialect and names of a source, whose window moves from its start past the header. No names: it is empty."""
+    """Return the dialect and the names of a source, and move its window past the header. An empty source has none."""
     if not options.header and not options.columns:
         raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
     dialect = dialect_of(feed, options)
@@ -85,9 +85,9 @@ def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, .
 class CsvCutter:
     """Cuts a window that begins at the start of a record (see Cutter).
 
-    Guesses the end of the last record by counting quotes, parses all at once, and lets the csv module's state at
-    the end prove the guess. Where that fails, or any record is bad, it goes through the window record by record.
-    What the validator accepts is proven already.
+    Guesses the end of the last record by counting quotes, parses all records at once, and verifies the guess with the
+    csv module's state at the end. If that fails, or any record is bad, it parses the window record by record. Records
+    that the validator accepts need no verification.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class CsvCutter:
             return None
 
     def _one_by_one(self, data: bytes, *, strict: bool) -> Piece:
-        """``strict``: no text follows a closing quote."""
+        """Parse record by record. ``strict``: text after a closing quote is an error."""
         strict = strict or self._dialect.table(data.decode(self._dialect.codec, "surrogateescape")) is not None
         offsets = Offsets(self._feed.encoding, data, self._feed.offset)
         rows: list[Fields] = []
@@ -210,7 +210,7 @@ class CsvCutter:
                 yield RecordSpan(number, offsets.at(start), data[start:end])
 
     def _judged(self, data: bytes, *, strict: bool) -> Iterator[tuple[int, int, int, Fields, bool]]:
-        """Every record of the data: its number, its bytes from and to, its fields and whether it is bad."""
+        """Yield every record of the data: its number, its first and last byte, its fields and whether it is bad."""
         decodable = self._is_decodable(data)
         number = 0
         for start, end, fields in self._dialect.spans(data, last=True):
@@ -238,7 +238,7 @@ class CsvCutter:
 
 
 def dialect_of(feed: Window, options: ParseOptions) -> Dialect:
-    """The dialect of a source. The window, at its start, moves past a line that only names the delimiter."""
+    """Return the dialect of a source. Moves the window past a first line that only names the delimiter."""
     codec = feed.encoding.codec
     start, _ = feed.window(16)
     line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))
@@ -253,7 +253,7 @@ def _dialect(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
 
 
 def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
-    """From the first record that is not blank; empty in an empty file."""
+    """Return the names in the first record that is not blank; an empty file has none."""
     for size in (min(_HEADER, options.max_record), options.max_record):
         window, last = feed.window(size)
         header = next((span for span in dialect.spans(window, last=last) if span[2]), None)

@@ -1,4 +1,4 @@
-"""Parses a JSON document that holds a list of records into batches, without holding the document in memory."""
+"""Parse a JSON document with a list of records into batches. The document is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
-# An error this near to the end of a window may be no error but a literal, number or escape that the window cuts.
+# An error this close to the end of a window may be a literal, number or escape that the window cuts.
 _LONGEST_TOKEN = 8
 _ESCAPED_BYTE = re.compile("[\ud800-\udfff]")
 
@@ -30,15 +30,15 @@ _ESCAPED_BYTE = re.compile("[\ud800-\udfff]")
 def parse_json_document(
     chunks: Iterable[bytes], options: ParseOptions, *, batch_bytes: int, resume: Resume
 ) -> Iterator[Batch]:
-    """Rows are the elements of the list at ``options.records``, decoded; an object in its place is one record.
+    """Parse a document. Rows are the decoded elements of the list at ``options.records``, or one record for an object.
 
-    Floats are Decimal, and their text is the file's. Of a doubled key the last value counts. Rejects: elements with
-    numbers that are none, nested beyond the interpreter's stack, undecodable or over ``max_record``. To resume at
-    ``resume.row``, all elements before are parsed again. Memory: five times the window (the larger of ``batch_bytes``
+    Floats are Decimal, with the text of the file. Of a repeated key the last value counts. Rejects: elements with
+    invalid numbers, nested beyond the interpreter's stack, undecodable or over ``max_record``. To resume at
+    ``resume.row``, all earlier elements are parsed again. Memory: five times the window (the larger of ``batch_bytes``
     and ``max_record``, at most their sum), one chunk, and the rows of one batch.
 
-    Raises RecordsMissingError when there is no list, TruncatedSourceError when the source ends too early,
-    BadDocumentError where it is no JSON; the last two after the batches before were delivered.
+    Raises RecordsMissingError if there is no list, TruncatedSourceError if the source ends too early, and
+    BadDocumentError if it is not JSON; the last two after the batches before the error were delivered.
     """
     feed = Window(chunks, options.encoding)
     if not next_sign(feed):
@@ -53,7 +53,7 @@ def parse_json_document(
 
 
 def settle_document(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
-    """The options with what only a whole document tells: which of doubled keys on the path to its records is the last.
+    """Return options that say which of repeated keys on the path to the records is the last.
 
     Reads to the end of the source, unless there is no path. Raises BadDocumentError and TruncatedSourceError.
     """
@@ -64,7 +64,7 @@ def settle_document(chunks: Iterable[bytes], options: ParseOptions) -> ParseOpti
 
 
 def _settled_within(feed: Window, options: ParseOptions, size: int) -> ParseOptions:
-    """The same for a document of at most ``size`` bytes. Its errors are raised when it is parsed."""
+    """Settle the options of a document of at most ``size`` bytes. Its errors are raised when it is parsed."""
     window, last = feed.window(size)
     if not (last and options.records):
         return options
@@ -79,7 +79,7 @@ def _path(options: ParseOptions) -> list[str]:
 
 
 class _Element(NamedTuple):
-    """Characters ``start`` to ``end`` of a text; ``after`` is past the sign that follows."""
+    """Characters ``start`` to ``end`` of a text; ``after`` is the position after the next comma or bracket."""
 
     start: int
     end: int
@@ -110,7 +110,7 @@ class ElementCutter:
                 self._end(pass_sign(feed, b"]"))
 
     def cut(self, limit: int, most: int | None = None) -> Piece | None:
-        """At most ``most`` records."""
+        """Cut at most ``most`` records."""
         if self._done:
             return None
         window, last = self._feed.window(limit)
@@ -185,7 +185,7 @@ class ElementCutter:
             finish(self._feed, self._opened)
 
     def _text(self, window: bytes, *, last: bool) -> str:
-        """The window without a character that it cuts; undecodable bytes as lone surrogates."""
+        """Return the window without an incomplete last character; undecodable bytes become lone surrogates."""
         decoder = codecs.getincrementaldecoder(self._feed.encoding.codec)
         try:
             return decoder().decode(window, last)
@@ -199,7 +199,7 @@ class ElementCutter:
         return text.encode(self._feed.encoding.codec, "surrogateescape")
 
     def _located(self, data: bytes, offset: int) -> Iterator[RecordSpan]:
-        """The position of each element of the data, which starts at ``offset``."""
+        """Return the position of each element of the data, which starts at ``offset``."""
         text = self._text(data, last=True)
         passed = 0
         for number, element in enumerate(_elements(text, single=self._single)):
@@ -207,7 +207,7 @@ class ElementCutter:
             passed = element.start
             yield RecordSpan(number, offset, self._bytes(text[element.start : element.end]))
 
-    # Which elements are bad was found once: where more of the stack is in use, nesting may end a second look earlier.
+    # Bad elements are found once: a second parse, deeper in the stack, could refuse a nesting that the first accepted.
 
     def _spans(self, data: bytes, offset: int, bad: Collection[int]) -> Iterator[RecordSpan]:
         return (span for span in self._located(data, offset) if span.number not in bad)
@@ -225,7 +225,7 @@ class ElementCutter:
 
 
 def _elements(text: str, *, single: bool) -> Iterator[_Element]:
-    """The elements of a list that are complete in the text, up to the sign that follows each; or one value alone."""
+    """Yield the elements of a list that are complete in the text, or a single value."""
     scan = SCANS[spelling_of(text.encode("utf-8", "surrogatepass"))]
     escaped = not text.isascii() and _ESCAPED_BYTE.search(text) is not None
     after = 0
@@ -254,13 +254,13 @@ def _past_blanks(text: str, at: int) -> int:
 
 
 def _value_end(text: str, start: int) -> int:
-    """Where the value that starts here ends; -1 if it continues beyond the text."""
+    """Return where the value that starts here ends; -1 if it continues beyond the text."""
     end, ended = ValueEnd().find(text, start)
     return end if ended else -1
 
 
 def _syntax_error(text: str) -> json.JSONDecodeError | None:
-    """What is wrong with the value that the text begins with, except a string that is cut off."""
+    """Return the syntax error in the first value of the text; an incomplete string is not an error."""
     try:
         DECODER.raw_decode(text)
     except json.JSONDecodeError as error:

@@ -1,6 +1,6 @@
 """Skips a JSON value of any size, and validates it (RFC 8259).
 
-Values that lie within a window are checked by the json module at its speed; around those that do not, sign by sign.
+The json module checks values that lie within a window, at its speed. Other values are checked character by character.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penstock.errors import BadDocumentError, TruncatedSourceError
 from penstock.formats.window import Window
 
 _WINDOW = 256 * 1024
-# How far to go sign by sign after the json module has failed on a value: so no byte is scanned often.
+# Characters to check one by one after the json module has failed on a value, so that no byte is scanned often.
 _AFTER_FAILURE = 32 * 1024
 
 _BLANKS = re.compile(r"[ \t\r\n]*+")
@@ -32,15 +32,15 @@ def _refuse(constant: str) -> object:
     raise ValueError(constant)
 
 
-# Numbers are not made: how many digits they have does not matter.
+# Numbers are not converted, so the count of their digits does not matter.
 _SCAN = make_scanner(json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse))  # type: ignore[arg-type]
 
 
 def pass_value(feed: Window, *, decoded: bool = True) -> None:
-    """Move past the value that starts here or behind blanks. Memory: one window, twice.
+    """Move past the value that starts here or after whitespace. Memory: one window, twice.
 
-    Raises BadDocumentError where it is none, or where it is ``decoded`` and not in the source's encoding;
-    TruncatedSourceError where the source ends first.
+    Raises BadDocumentError if it is not a value, or if it is ``decoded`` and not in the source's encoding, and
+    TruncatedSourceError if the source ends first.
     """
     _Walk(feed, decoded=decoded).value()
 
@@ -55,7 +55,7 @@ Step = Callable[[str], Next]
 
 
 class _Walk:
-    """A window of the feed as text of one character a byte, and where in the value it stands."""
+    """A window of the feed as text, one character per byte, and the position in the value."""
 
     def __init__(self, feed: Window, *, decoded: bool) -> None:
         self._feed = feed
@@ -64,7 +64,7 @@ class _Walk:
         self._text = ""
         self._at = 0
         self._last = False
-        # The signs that close what is open, and until where no list or object is given to the json module.
+        # The closing brackets of open values, and the position up to which the json module gets no list or object.
         self._open: list[str] = []
         self._by_sign = 0
         self._passed = 0
@@ -76,7 +76,7 @@ class _Walk:
         self._pass()
 
     def _sign(self) -> str:
-        """The next character that is not blank. Raises TruncatedSourceError where there is none."""
+        """Return the next character that is not whitespace. Raises TruncatedSourceError if there is none."""
         while True:
             blanks = _BLANKS.match(self._text, self._at)
             if self._at < len(self._text) and blanks:
@@ -97,7 +97,7 @@ class _Walk:
         """Move past the text that was read. Raises BadDocumentError if it is not in the source's encoding."""
         passed = self._window[: self._at]
         if self._decoder and not (passed.isascii() and not self._decoder.getstate()[0]):
-            # What the decoder holds of a character is before the window.
+            # The bytes of a character in the decoder are before the window.
             held = len(self._decoder.getstate()[0])
             try:
                 self._decoder.decode(passed)
@@ -112,7 +112,7 @@ class _Walk:
         self._feed.advance(self._at)
 
     def _begin(self, sign: str) -> Next:
-        """A value."""
+        """Start a value."""
         if self._scanned(sign):
             return self._after()
         if sign in _CLOSING:
@@ -128,7 +128,7 @@ class _Walk:
         return self._after()
 
     def _scanned(self, sign: str) -> bool:
-        """Whether the value lies within the window; it is then passed."""
+        """Move past the value if it lies within the window. Return whether it did."""
         if sign in _CLOSING and self._passed + self._at < self._by_sign:
             return False
         while True:
@@ -136,7 +136,7 @@ class _Walk:
                 _, end = _SCAN(self._text, self._at)
             except (StopIteration, ValueError, RecursionError):
                 end = -1
-            # At the end of the window a number may go on, or be cut behind a dot.
+            # At the end of the window a number may continue, or may be cut after a dot.
             goes_on = end >= 0 and self._text[end - 1] not in '"]}' and self._digits_end(end) == len(self._text)
             if end >= 0 and not (goes_on and (not self._last or self._digits_end(end) > end)):
                 self._at = end
@@ -170,7 +170,7 @@ class _Walk:
         return self._after()
 
     def _after(self) -> Next:
-        """What follows a value; nothing if it was the value to skip."""
+        """Continue after a value; end if it was the value to skip."""
         return Next(self._separator if self._open else None)
 
     def _separator(self, sign: str) -> Next:
@@ -182,7 +182,7 @@ class _Walk:
         return Next(self._member if self._open[-1] == "}" else self._begin)
 
     def _long_string(self) -> None:
-        """A string of any length, from its opening quote on."""
+        """Move past a string of any length, from its opening quote."""
         self._at += 1
         while True:
             part = _STRING.match(self._text, self._at)
@@ -200,7 +200,7 @@ class _Walk:
             self._refill()
 
     def _long_number(self) -> None:
-        """A number that does not end within the window. Only its characters are checked."""
+        """Move past a number that does not end within the window. Only its characters are checked."""
         is_long = False
         while True:
             end = self._digits_end(self._at)
@@ -219,7 +219,7 @@ class _Walk:
         return digits.end() if digits else at
 
     def _cut_word(self) -> None:
-        """No value begins here, unless the source ends within one."""
+        """Raises the error of a text that is not a value, or of a source that ends within one."""
         rest = self._text[self._at :]
         if self._last and any(word.startswith(rest) for word in _WORDS):
             self._at = len(self._text)

@@ -1,6 +1,6 @@
-"""Walks through a JSON document without holding it: to its records, past values, to its end.
+"""Walk through a JSON document that is not in memory as a whole: to its records, past values, to its end.
 
-Skipped values are checked to be JSON (see `penstock.formats.json.skip`). Of a doubled key the last value counts.
+Skipped values are checked to be JSON (see `penstock.formats.json.skip`). Of a repeated key the last value counts.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MAX_KEY = 64 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _IN_STRING = re.compile(r'["\\]')
 _NESTED = re.compile(r'["\[{\]}]')
-_SCALAR_END = re.compile(r"[ \t\r\n,\]}]")  # not \s: read as Latin-1, bytes of longer characters look like blanks
+_SCALAR_END = re.compile(r"[ \t\r\n,\]}]")  # not \s: in Latin-1, bytes of longer characters look like whitespace
 
 
 class ValueEnd:
-    """Finds the end of a value in texts that follow each other."""
+    """Finds the end of a value in consecutive texts."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -38,7 +38,7 @@ class ValueEnd:
         return not self._depth and not self._in_string
 
     def find(self, text: str, at: int) -> tuple[int, bool]:
-        """How far the value goes, and whether it ends there. What is left belongs before the next text."""
+        """Return how far the value goes, and whether it ends there. The rest belongs before the next text."""
         while at < len(text):
             if self._in_string:
                 sign = _IN_STRING.search(text, at)
@@ -67,7 +67,7 @@ class ValueEnd:
 
 
 def next_sign(feed: Window) -> bytes:
-    """The next byte that is not blank, not yet passed; empty at the end of the source."""
+    """Return the next byte that is not whitespace, without passing it; empty at the end of the source."""
     while True:
         window, last = feed.window(4096)
         rest = window.lstrip(BLANK.encode())
@@ -77,7 +77,7 @@ def next_sign(feed: Window) -> bytes:
 
 
 def members(feed: Window) -> Iterator[str]:
-    """The keys of an object whose bracket was passed. Each time the value must be passed before going on."""
+    """Yield the keys of an object after its bracket. The caller must pass each value before the next key."""
     if next_sign(feed) == b"}":
         feed.advance(1)
         return
@@ -88,7 +88,7 @@ def members(feed: Window) -> Iterator[str]:
 
 
 def last_of_doubled(feed: Window, path: Sequence[str]) -> tuple[int, ...]:
-    """For each key of a path, how many of the same name come before the last. Moves past the whole value.
+    """Return for each key of a path how many of the same name come before the last one. Moves past the whole value.
 
     It ends where the path does in the document. Raises BadDocumentError and TruncatedSourceError.
     """
@@ -107,17 +107,17 @@ def last_of_doubled(feed: Window, path: Sequence[str]) -> tuple[int, ...]:
 
 
 class OpenObject(NamedTuple):
-    """An object that the path leads through: what is left of its keys, and the one that was taken."""
+    """An object on the path: its remaining keys, and the key that was chosen."""
 
     keys: Iterator[str]
     taken: str
 
 
 def find_records(feed: Window, path: Sequence[str], doubled: Sequence[int]) -> list[OpenObject]:
-    """Move to the value at a path; answers the objects that are open there, from the outermost.
+    """Move to the value at a path. Return the objects that are open there, from the outermost.
 
-    ``doubled``: how many keys of each name to pass over (see `last_of_doubled`). Raises RecordsMissingError where there
-    is no value.
+    ``doubled``: how many keys of each name to skip (see `last_of_doubled`). Raises RecordsMissingError if there is no
+    value.
     """
     opened = []
     for depth, key in enumerate(path):
@@ -142,9 +142,9 @@ def find_records(feed: Window, path: Sequence[str], doubled: Sequence[int]) -> l
 
 
 def finish(feed: Window, opened: Sequence[OpenObject]) -> None:
-    """Move through what follows the records to the end of the source.
+    """Move from the records to the end of the source.
 
-    Raises BadDocumentError where a key is there again of which these were taken to be the last.
+    Raises BadDocumentError if a key occurs again after the one that was taken for its last.
     """
     for keys, taken in reversed(opened):
         for key in keys:
@@ -160,7 +160,7 @@ def finish(feed: Window, opened: Sequence[OpenObject]) -> None:
 
 
 def pass_sign(feed: Window, expected: bytes) -> bytes:
-    """Move past one of the expected signs and answer it."""
+    """Move past one of the expected characters and return it."""
     sign = next_sign(feed)
     if not sign:
         raise cut_off(feed)
@@ -172,7 +172,7 @@ def pass_sign(feed: Window, expected: bytes) -> bytes:
 
 
 def cut_off(feed: Window) -> TruncatedSourceError:
-    """What to raise at the end of the source."""
+    """Return the error for a source that ends too early."""
     return TruncatedSourceError("the source ends inside the JSON document", offset=feed.offset)
 
 

@@ -28,7 +28,7 @@ _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 class CellType(Enum):
-    """What a number format shows a serial number as."""
+    """How a number format displays a serial number."""
 
     DATE = auto()
     TIME = auto()
@@ -45,7 +45,7 @@ _KNOWN = (
 
 
 def cell_type_of(number: int, code: str | None) -> CellType | None:
-    """What a format, by its number and the code that the file gives it, shows; None: a plain number."""
+    """Return how a format, by its number and its code in the file, displays numbers; None: as plain numbers."""
     if code is None:
         return _KNOWN.get(number)
     tokens: set[str] = set()
@@ -65,7 +65,7 @@ def cell_type_of(number: int, code: str | None) -> CellType | None:
 
 
 def number_text(text: str) -> str:
-    """The shortest text of the same number: files hold 17 digits, and 0.1 as 0.10000000000000001."""
+    """Return the shortest text of the same number: files hold 17 digits, and 0.1 as 0.10000000000000001."""
     if text.isdigit():
         return text
     value = _number(text)
@@ -75,7 +75,7 @@ def number_text(text: str) -> str:
 
 
 def moment_text(text: str, kind: CellType, *, since_1904: bool) -> str:
-    """A serial number as ISO 8601 (durations as hours:minutes:seconds), or as a number where it is no such moment."""
+    """Return a serial number as ISO 8601 (durations as hours:minutes:seconds), or as a number if it is not a moment."""
     value = _number(text)
     if value is None or not math.isfinite(value * _DAY):
         return text if value is None else number_text(text)
@@ -85,7 +85,7 @@ def moment_text(text: str, kind: CellType, *, since_1904: bool) -> str:
     days, rest = divmod(milliseconds, _DAY)
     clock = _clock(rest)
     if days == 0 and not since_1904:
-        # Day 0 is no day: what has no whole day is a time.
+        # A number below 1 has no day: it is a time.
         return clock if rest or kind is CellType.TIME else number_text(text)
     day = _day(days, since_1904=since_1904)
     if day is None:
@@ -96,12 +96,12 @@ def moment_text(text: str, kind: CellType, *, since_1904: bool) -> str:
 
 
 def plain_text(text: str) -> str:
-    """A string of the file, its escapes undone: ``_x000D_`` is a carriage return (ST_Xstring, 22.9.2.19)."""
+    """Return a string of the file without its escapes: ``_x000D_`` is a carriage return (ST_Xstring, 22.9.2.19)."""
     return _ESCAPE.sub(_unescape, text) if "_x" in text else text
 
 
 def _number(text: str) -> float | None:
-    """The number; None if it is not one that a spreadsheet can hold. (Python also reads 1_000 and other digits.)"""
+    """Return the number; None if a spreadsheet cannot hold it. (Python also reads 1_000 and other digits.)"""
     if "_" in text or not text.isascii():
         return None
     try:

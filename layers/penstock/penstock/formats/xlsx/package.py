@@ -25,11 +25,11 @@ from penstock.formats.xlsx.xml import (
 )
 from penstock.limits import MIB
 
-# The zip's directory, of which zipfile makes an object for each entry: an entry takes 46 bytes and its name, so there
+# Bytes of the zip's directory. zipfile makes an object for each entry: an entry takes 46 bytes and its name, so there
 # are at most 22,795, in 20 MB. A workbook with 10,000 pictures has as many entries, in 0.9 MiB.
 DIRECTORY_BYTES = 1 * MIB
-# What is neither cells nor strings, decompressed: a second or two of CPU. Excel's limit of 65,490 cell styles makes
-# 20 MiB.
+# Decompressed bytes of a part that is neither cells nor strings: a second or two of CPU. Excel's limit of 65,490 cell
+# styles makes 20 MiB.
 METADATA_BYTES = 64 * MIB
 # Sheets that a workbook refers to. LibreOffice makes no more than 10,000.
 RELATIONS = 10_000
@@ -41,7 +41,7 @@ _ENCRYPTED = 0x1
 # zlib's header, checksums and block overhead count for nothing here; a part below this size cannot hurt.
 _SMALL = 1 * MIB
 
-# What reading a damaged member raises; NotImplementedError for flags that zipfile does not support.
+# Errors of reading a damaged member; NotImplementedError for flags that zipfile does not support.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, expat.ExpatError)
 
 
@@ -100,7 +100,7 @@ class Package:
                 while chunk := stream.read(_SLICE):
                     fed += len(chunk)
                     parser.Parse(chunk)
-                    # What expat cannot tell the end of yet, it keeps.
+                    # expat keeps a token until it finds its end.
                     if fed - parser.CurrentByteIndex > TAG_BYTES:
                         raise BadDocumentError(f"{part} holds a tag of more than {TAG_BYTES:,} bytes", offset=0)
                     if len(parser.intern) != names:

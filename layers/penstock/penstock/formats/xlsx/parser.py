@@ -1,4 +1,4 @@
-"""Parses a worksheet of an XLSX workbook into batches."""
+"""Parse a worksheet of an XLSX workbook into batches."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def parse_xlsx_stream(
     resume: Resume,
     limits: WorkbookLimits = _LIMITS,
 ) -> Iterator[Batch]:
-    """As parse_xlsx, from a file in /tmp that holds all chunks: a zip is read from its end.
+    """Write all chunks to a file in /tmp and parse it with `parse_xlsx`: a zip is read from its end.
 
-    Raises WorkbookTooLargeError when the file is larger than the limit, or /tmp is full.
+    Raises WorkbookTooLargeError if the file is larger than the limit, or if /tmp is full.
     """
     with tempfile.TemporaryFile() as file:
         size = 0
@@ -62,7 +62,7 @@ def parse_xlsx(
     resume: Resume,
     limits: WorkbookLimits = _LIMITS,
 ) -> Iterator[Batch]:
-    """Rows are lists of str and None (a blank cell), as many as ``names``: the texts that a CSV would hold.
+    """Parse a workbook. Rows are lists of str and None (a blank cell), one per name: the texts that a CSV would hold.
 
     Formulas count with the value that was stored with them, and errors (#N/A) with their text. Of merged cells the
     first holds the value. Dates and times are ISO 8601, durations hours:minutes:seconds, booleans true and false,
@@ -70,8 +70,8 @@ def parse_xlsx(
     nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values outside the
     columns of the header, formulas without stored value, rows over ``max_record`` characters.
 
-    There are no byte offsets: those of batches and places are 0, and the raw text begins with the sheet's row. To go
-    on at ``resume.row``, all rows before are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
+    There are no byte offsets: those of batches and positions are 0, and the raw text begins with the sheet's row. To
+    resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
     a single row of up to 4 MiB), and the rows of one batch.
 
     Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.
@@ -159,7 +159,7 @@ class RowCutter:
 
 
 def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """The first column of the table, and the names from there to the last that has one."""
+    """Return the first column of the table, and the names from there to the last column with a name."""
     if row.fault:
         raise HeaderRowError(f"the header row cannot be read: {row.fault}", offset=0)
     named = [column for column, text in enumerate(row.cells) if text]
