@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from penstock.model.object import Target
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import AGE, S3_URI, human_age
+from penstock_cli.transfers import open_transfers
 from penstock_cli.uploads import as_json
 
 if TYPE_CHECKING:
@@ -39,24 +39,13 @@ def abort(
       penstock abort s3://lake/incoming/big.csv.gz
       penstock abort --older-than 7d s3://lake/incoming/
     """
-    from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415  # boto3 takes longer to import than --help may
-    from penstock_cli.progress import Progress  # noqa: PLC0415
+    from penstock_cli.progress import Progress  # noqa: PLC0415  # rich takes longer to import than --help may
 
     if upload_id and older_than is not None:
         raise click.UsageError("--upload-id and --older-than exclude each other: give only one of them.")
     if not target.key and older_than is None:
         raise click.UsageError("To abort every upload of a bucket, add --older-than 0s.")
-    transfers = click.get_current_context().with_resource(
-        closing(
-            Transfers(
-                Progress(quiet=True),
-                states=upload_states(),
-                profile=aws.profile,
-                region=aws.region,
-                endpoint_url=aws.endpoint_url,
-            )
-        )
-    )
+    transfers = open_transfers(aws, Progress(quiet=True))
     if older_than is None:
         chosen = [transfers.find(target, upload_id)]
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import S3_URI, SIZE, human_size
+from penstock_cli.transfers import open_transfers
 from penstock_local.interrupt import sigterm_exits
 
 if TYPE_CHECKING:
@@ -127,23 +127,10 @@ def _named(file: str, folder: Target) -> Target:
 def _upload(
     destinations: Sequence[tuple[str, Target]], options: _Options, threads: int, aws: AwsOptions, output: OutputOptions
 ) -> None:
-    # boto3 and rich take longer to import than `--help` may take.
-    from penstock.wiring.upload import Transfers, upload_states  # noqa: PLC0415
-    from penstock_cli.progress import Progress  # noqa: PLC0415
+    from penstock_cli.progress import Progress  # noqa: PLC0415  # rich takes longer to import than --help may
 
     progress = Progress(quiet=output.quiet)
-    transfers = click.get_current_context().with_resource(
-        closing(
-            Transfers(
-                progress,
-                states=upload_states(),
-                profile=aws.profile,
-                region=aws.region,
-                endpoint_url=aws.endpoint_url,
-                threads=threads,
-            )
-        )
-    )
+    transfers = open_transfers(aws, progress, threads=threads)
     if destinations[0][0] == PIPE:
         _send_pipe(transfers, progress, destinations[0][1], options, output)
         return

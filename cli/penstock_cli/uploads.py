@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +13,7 @@ from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_
 from penstock_cli.output import Safe, echo, echo_json
 from penstock_cli.params import S3_URI, human_age
 from penstock_cli.table import aligned
+from penstock_cli.transfers import open_transfers
 
 if TYPE_CHECKING:
     from penstock.wiring.upload import Known
@@ -33,22 +33,12 @@ def uploads(below: Target | None, aws: AwsOptions, output: OutputOptions) -> Non
       penstock uploads s3://lake/incoming/
     """
     from penstock.upload.unfinished import merge  # noqa: PLC0415  # boto3 takes longer to import than --help may
-    from penstock.wiring.upload import Transfers, upload_records, upload_states  # noqa: PLC0415
+    from penstock.wiring.upload import upload_records, upload_states  # noqa: PLC0415
     from penstock_cli.progress import Progress  # noqa: PLC0415
 
     records = upload_records(upload_states())
     if below:
-        transfers = click.get_current_context().with_resource(
-            closing(
-                Transfers(
-                    Progress(quiet=True),
-                    states=upload_states(),
-                    profile=aws.profile,
-                    region=aws.region,
-                    endpoint_url=aws.endpoint_url,
-                )
-            )
-        )
+        transfers = open_transfers(aws, Progress(quiet=True))
         known = transfers.unfinished(below)
     else:
         known = merge([], list(records.states.values()), time.time())
