@@ -160,6 +160,17 @@ def test_the_garbage_collector_is_held_back_for_as_long_as_batches_are_made() ->
     assert gc.get_threshold() == before
 
 
+def test_the_thresholds_of_the_garbage_collector_are_restored_after_loads_that_overlap() -> None:
+    before = gc.get_threshold()
+    first, second = gc_deferred(), gc_deferred()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert gc.get_threshold()[0] > before[0]
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == before
+
+
 TYPES = st.sampled_from(["song", "app", "podcast", None])
 DATA = st.sampled_from([{"title": "a", "seconds": 1, "name": "p"}, {"seconds": "x"}, {}, None, 5])
 RECORDS = st.one_of(st.builds(lambda kind, data: {"type": kind, "data": data}, TYPES, DATA), st.integers())
