@@ -25,7 +25,7 @@ ORDER = [
     {"limits"},
     {"model", "settings"},
     {"codecs"},
-    {"formats", "tables", "files"},
+    {"archives", "formats", "tables", "files"},
     {"aws"},
     {"destinations"},
     {"routes"},

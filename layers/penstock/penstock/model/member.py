@@ -1,32 +1,48 @@
 """A source may hold several files: the members of an archive, or the sheets of a workbook.
 
-Every source has one member today. The decoded bytes of a source pass from its codec to its parser by member, so that
-an archive only needs a codec that declares `Members`.
-
-A job of a source with many members will have child jobs, one for each member (`ChildJobs`). A child job has its own
-record, spans and result. Its source is that of its parent, and its id is a digest of the parent's id and the member's
-name. The parent ends when all of its children have ended.
+The decoded bytes of a source pass from its codec to its parser by member, so that a source that is read in order only
+needs a codec that declares `Members`. A member of an archive that can be entered is a source of its own: its
+`MemberContent` says which bytes of the archive hold it, and how they are decoded (`penstock.archives`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
-from penstock.model.job import Job
+# The method of a member whose bytes stand in the archive as they are.
+STORED = "stored"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberContent:
+    """The content of a member: bytes ``start`` to ``end`` of the archive, encoded with ``method``.
+
+    ``crc32`` is that of the decoded bytes, None if the archive declares none. ``encryption`` is empty, or the name of
+    the cipher around the encoded bytes.
+    """
+
+    start: int
+    end: int
+    method: str = STORED
+    crc32: int | None = None
+    encryption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One file of a source. ``name`` is empty if the source itself is the file. ``number`` counts from 1.
 
-    ``size``: decoded bytes, if the source declares them before the content.
+    ``size``: decoded bytes, if the source declares them before the content. ``content``: where it lies, if the member
+    can be entered. ``modified`` (ISO 8601) and ``mode`` (Unix permissions) are empty and 0 if unknown.
     """
 
     name: str = ""
     number: int = 1
     size: int | None = None
+    content: MemberContent | None = None
+    modified: str = ""
+    mode: int = 0
 
 
 Members = Callable[[Iterator[bytes]], Iterator[tuple[Member, Iterator[bytes]]]]
@@ -38,13 +54,3 @@ WHOLE_SOURCE = Member()
 def one_member(chunks: Iterator[bytes]) -> Iterator[tuple[Member, Iterator[bytes]]]:
     """Yield the source as its only member."""
     yield WHOLE_SOURCE, chunks
-
-
-class ChildJobs(Protocol):
-    """Creates and follows the jobs of a source's members. Not implemented yet."""
-
-    def create(self, parent: Job, member: Member) -> Job:
-        """Create the job of a member, or return the existing one."""
-
-    def unfinished(self, parent: Job) -> int:
-        """Count the child jobs that have not ended."""

@@ -1,0 +1,50 @@
+"""The declaration of an archive format: how it is recognised, listed and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from penstock.codecs import Codec
+from penstock.model.member import Member, MemberContent, Members
+from penstock.model.source import RangeReader
+
+# More members are refused. The table of a directory takes at most 32 bytes for each: 32 MB.
+MAX_MEMBERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An entry that is no file, such as a directory or a link, or that the route leaves out; ``reason`` says why."""
+
+    name: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One archive format.
+
+    ``suffixes``: the suffixes of its names, in lower case. ``recognise(head)`` says whether a source that begins with
+    ``head`` (at least 512 bytes, unless the source is shorter) is such an archive.
+
+    ``entries(reader)`` yields every entry in the order of the archive, without reading any content; the content of a
+    member may begin later than ``content.start``, at which its header lies. None if entries are only found in order.
+
+    ``locate(reader, member)`` checks the member's own header against its entry, and returns where exactly its encoded
+    bytes lie.
+
+    ``method(content, window, password)`` returns the codec of a located content. It decodes its bytes, and verifies
+    the size and the checksum that the archive declares.
+
+    ``walk(chunks)`` splits the decoded bytes of an archive that is read in order; None if it must be entered.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognise: Callable[[bytes], bool] = field(repr=False)
+    entries: Callable[[RangeReader], Iterator[Member | Skipped]] | None = field(default=None, repr=False)
+    locate: Callable[[RangeReader, Member], Member] | None = field(default=None, repr=False)
+    method: Callable[[MemberContent, int, bytes], Codec] | None = field(default=None, repr=False)
+    walk: Members | None = field(default=None, repr=False)
