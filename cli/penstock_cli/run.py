@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from penstock.destinations import destination_named
+from penstock.destinations import destination_named, find_destination
 from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
@@ -136,6 +137,8 @@ def run(
         raise click.UsageError("--route needs --routes or --stack, not --to.")
     if not to and (given := table.given):
         raise click.UsageError(f"{given[0]} needs --to; with a route, the route sets it.")
+    if to and _is_given("dsn") and not _takes_dsn(to):
+        raise click.UsageError(f"--dsn is for a table of a database, but --to is {to}.")
     if to == STDOUT and output.as_json:
         raise click.UsageError("--json and --to - both need standard output.")
     if to == STDOUT and sys.stdout is None:
@@ -167,6 +170,16 @@ def run(
                 progress.tell(_interrupted(prepared.request))
                 raise
     _tell(result, progress, output, to_stdout=to == STDOUT)
+
+
+def _is_given(option: str) -> bool:
+    """Whether an option stands on the command line, and not only in the environment."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
+def _takes_dsn(to: str) -> bool:
+    found = find_destination(to)
+    return found is not None and found.takes_dsn
 
 
 class _Progress:

@@ -431,6 +431,30 @@ def test_a_source_that_cannot_be_loaded_is_reported(
     refused(load(database, file, *arguments), message, way_out)
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("data.jsonl", ("--delimiter", ";"), "the option 'delimiter' means nothing for jsonl"),
+        ("data.json", ("--no-header", "--columns", "id"), "the option 'header' means nothing for json"),
+        ("data.csv", ("--records", "data"), "the option 'records' means nothing for csv"),
+        ("data.txt", ("--format", "xlsx", "--encoding", "latin-1"), "the option 'encoding' means nothing for xlsx"),
+    ],
+)
+def test_an_option_of_another_format_is_refused(
+    tmp_path: Path, database: Database, name: str, option: tuple[str, ...], message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("{}\n")
+    refused(load(database, path, "--to", "postgresql:t", "--create", *option), message, "--format")
+
+
+@pytest.mark.parametrize("to", ["out.csv", "s3://bucket/key", "dynamodb:table", "-"])
+def test_a_database_is_refused_for_a_destination_that_has_none(file: Path, to: str) -> None:
+    result = run(file, "--to", to, "--dsn", "postgresql://localhost/db")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--dsn is for a table of a database, but --to is {to}." in result.stderr
+
+
 def test_without_a_database_it_says_how_to_name_one(file: Path) -> None:
     refused(run(file, "--to", "postgresql:t"), "no database is given", "PENSTOCK_POSTGRES_DSN")
 

@@ -31,6 +31,7 @@ class Destination:
     - ``has_ledger``: an interrupted load resumes, and a complete load is known by its id.
     - ``shares_commits``: several small sources may commit together.
     - ``charges_rows``: each row is a request that costs.
+    - ``takes_dsn``: `penstock run` reaches it by the URI of a database (``--dsn``).
 
     ``check`` looks at a table of a route that these capabilities allow: the field and what is wrong with it, or None.
     ``tables`` is the module whose ``open_tables(environment)`` opens it. It is imported when the first row comes.
@@ -47,6 +48,7 @@ class Destination:
     has_ledger: bool = False
     shares_commits: bool = False
     charges_rows: bool = False
+    takes_dsn: bool = False
     check: Callable[[Table], tuple[str, str] | None] = no_objection
     tables: str = ""
 

@@ -31,6 +31,7 @@ __all__ = [
     "advice",
     "check_sample",
     "choose_format",
+    "ignored_options",
     "is_settled",
     "lines_at",
     "needs_whole_source",
@@ -88,6 +89,12 @@ def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
     Raises BadSourceError. Memory: as `parse`, for one batch.
     """
     return format_named(options.format).settle(chunks, options)
+
+
+def ignored_options(options: ParseOptions) -> list[str]:
+    """Return the options that are set, but mean nothing to the format. The format must be chosen: see `resolve`."""
+    ignored = format_named(options.format).ignores
+    return [name for name in ignored if getattr(options, name) != _DEFAULTS[name]]
 
 
 def needs_whole_source(options: ParseOptions) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
+from penstock.formats import ignored_options, resolve
 from penstock.model.object import Source, Target
 from penstock.model.route import Route, TableTarget
 from penstock.model.s3_uri import split
@@ -38,6 +39,7 @@ def request_by_destination(resolver: SourceResolver, text: str, as_key: str, spe
     route = spec.route()
     bucket, key = bucket_and_key(text, "")
     resolved = resolver.find(text, (bucket, as_key or key), _pipe(text, route))
+    _refuse_ignored_options(route, resolved.source)
     return RunRequest(resolved, route, target_of(route, resolved.source))
 
 
@@ -71,6 +73,18 @@ def request_by_route(
             hint="Give the stack: --stack NAME.",
         )
     return RunRequest(resolved, route, target, routes)
+
+
+def _refuse_ignored_options(route: Route, source: Source) -> None:
+    """Raises InvalidRouteError for an option that means nothing to the format of a source."""
+    if route.plan is None:
+        return
+    options = resolve(source.key, route.plan.parse)
+    if ignored := ignored_options(options):
+        raise InvalidRouteError(
+            f"{source.uri}: the option {ignored[0]!r} means nothing for {options.format}",
+            hint="Leave it out, or choose another format with --format.",
+        )
 
 
 def target_of(route: Route, source: Source) -> Target | TableTarget | Path:

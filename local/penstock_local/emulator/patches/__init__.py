@@ -30,7 +30,6 @@ def apply_all() -> None:
     reads.serve_ranges_of_versions()
     access.match_line_ends_with_wildcards()
     access.hide_missing_objects_without_list_permission()
-    access.name_initiating_sessions()
     checksums.accept_full_object()
     checksums.verify_full_object()
     checksums.report_full_object()

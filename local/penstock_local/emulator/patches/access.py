@@ -17,8 +17,6 @@ from ministack.services import s3  # type: ignore[import-not-found]  # the same
 
 from penstock_local.emulator.patches.multipart import Response
 
-UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)")
-INITIATOR = re.compile(rb"(<UploadId>([^<]+)</UploadId><Initiator><ID>)([^<]*)")
 NOT_FOUND = 404
 ALLOWED = "Allow"
 
@@ -77,29 +75,6 @@ def _hiding(read: Callable[..., Response]) -> Callable[..., Response]:
         return denied
 
     return reading
-
-
-def name_initiating_sessions() -> None:
-    """For a role, ListMultipartUploads names the session that initiated an upload. MiniStack names the account.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
-    """
-    create, list_ = s3._create_multipart_upload, s3._list_multipart_uploads
-    initiators: dict[bytes, bytes] = {}
-
-    def creating(*arguments: Any) -> Response:
-        answer: Response = create(*arguments)
-        caller = iam_evaluator.caller_arn()
-        if (found := UPLOAD_ID.search(answer[2])) and ":assumed-role/" in caller:
-            initiators[found[1]] = caller.encode()
-        return answer
-
-    def listing(*arguments: Any) -> Response:
-        status, headers, body = list_(*arguments)
-        return status, headers, INITIATOR.sub(lambda found: found[1] + initiators.get(found[2], found[3]), body)
-
-    s3._create_multipart_upload = creating
-    s3._list_multipart_uploads = listing
 
 
 def log_decisions(log: Path) -> None:

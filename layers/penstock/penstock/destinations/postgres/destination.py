@@ -23,6 +23,7 @@ POSTGRESQL = Destination(
     creates_tables=True,
     has_ledger=True,
     shares_commits=True,
+    takes_dsn=True,
     check=check,
     tables="penstock.destinations.postgres.tables",
 )

@@ -74,6 +74,7 @@ FORMAT = RecordFormat(
     text=_text,
     rules=_rules,
     open=_open,
+    ignores=("records", "sheet"),
     check_sample=refuse_other_delimiter,
     advise=advise,
 )

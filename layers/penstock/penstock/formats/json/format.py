@@ -19,4 +19,11 @@ def _is_settled(options: ParseOptions) -> bool:
     return not options.records
 
 
-FORMAT = RecordFormat(Format.JSON, {"json": {}}, _parse, is_settled=_is_settled, settle=settle_document)
+FORMAT = RecordFormat(
+    Format.JSON,
+    {"json": {}},
+    _parse,
+    is_settled=_is_settled,
+    settle=settle_document,
+    ignores=("delimiter", "quote", "escape", "header", "columns", "sheet"),
+)

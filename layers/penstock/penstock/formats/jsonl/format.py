@@ -57,5 +57,12 @@ def _is_json(text: str) -> bool:
 
 
 FORMAT = RecordFormat(
-    Format.JSONL, {"jsonl": {}, "ndjson": {}}, _parse, text=_text, rules=_rules, open=_open, advise=_advise
+    Format.JSONL,
+    {"jsonl": {}, "ndjson": {}},
+    _parse,
+    text=_text,
+    rules=_rules,
+    open=_open,
+    ignores=("delimiter", "quote", "escape", "header", "columns", "records", "sheet"),
+    advise=_advise,
 )

@@ -21,6 +21,7 @@ FORMAT = RecordFormat(
     Format.XLSX,
     {"xlsx": {}},
     _parse,
+    ignores=("delimiter", "quote", "escape", "encoding", "records"),
     text_based=False,
     # The parser's own errors say more about these.
     accepts=(unsupported.ZIP, unsupported.XLSX, unsupported.OLE),
