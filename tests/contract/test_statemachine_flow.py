@@ -30,7 +30,7 @@ WORK, VERB = os.environ["WORK"], os.environ["VERB"]
 
 def handler(event, context):
     job = event["job"]
-    which = VERB + str(event.get("span", event.get("piece", {})).get("number", ""))
+    which = VERB + str((event.get("span") or event.get("piece") or {}).get("number", ""))
     key = f"calls/{job}/{which}/"
     before = s3.list_objects_v2(Bucket=WORK, Prefix=key).get("KeyCount", 0)
     s3.put_object(Bucket=WORK, Key=f"{key}{time.time_ns()}", Body=json.dumps(event))
@@ -164,6 +164,19 @@ def test_an_execution_that_yields_ends_without_abort(account: Account, machine: 
     end = run(account, machine, "yielded", Plan=[then("work", "yielded")], Finish=[{"next": "yielded"}])
     assert end["status"] == "SUCCEEDED"
     assert calls(account, "yielded")[-1] == "Finish"
+
+
+def test_members_that_are_not_delivered_are_looked_at_until_they_are(account: Account, machine: str) -> None:
+    waiting = {"done": False, "wait": 1}
+    end = run(
+        account, machine, "children", Plan=[then("work", "children")], Finish=[{"next": "children"}, {"next": "done"}],
+        Work=[waiting, {"done": False}, waiting, {"done": True}],
+    )  # fmt: skip
+    assert end["status"] == "SUCCEEDED"
+    made = calls(account, "children")
+    assert sorted(made[1:4]) == ["Work1", "Work2", "Work3"]
+    assert made[4:] == ["Finish", "Work", "Work", "Work", "Work", "Finish"]
+    assert json.loads(end["output"])["sequence"] == {"done": True}
 
 
 def test_the_pieces_of_a_survey_are_handed_to_index_one_by_one(account: Account, machine: str) -> None:

@@ -204,6 +204,7 @@ class TestTheFlow:
             "Survey": "Plan",
             "Work": "Finish",
             "Sequence": "Sequenced",
+            "Children": "Sequence",
             "Finish": "Finished",
             "Abort": "Failed",
         }
@@ -215,14 +216,20 @@ class TestTheFlow:
 
     def test_repeats_a_sequence_until_every_span_is_delivered(self, machine: dict[str, Any]) -> None:
         sequenced = machine["States"]["Sequenced"]
-        assert sequenced["Choices"] == [{"Variable": "$.sequence.done", "BooleanEquals": True, "Next": "Finish"}]
+        assert sequenced["Choices"][0] == {"Variable": "$.sequence.done", "BooleanEquals": True, "Next": "Finish"}
         assert sequenced["Default"] == "Sequence"
+
+    def test_waits_for_executions_of_members_as_long_as_work_says(self, machine: dict[str, Any]) -> None:
+        sequenced, children = machine["States"]["Sequenced"], machine["States"]["Children"]
+        assert sequenced["Choices"][1:] == [{"Variable": "$.sequence.wait", "IsPresent": True, "Next": "Children"}]
+        assert (children["Type"], children["SecondsPath"]) == ("Wait", "$.sequence.wait")
 
     def test_starts_another_round_if_the_upload_cannot_be_completed(self, machine: dict[str, Any]) -> None:
         finished = machine["States"]["Finished"]
         assert finished["Choices"] == [
             {"Variable": "$.finish.next", "StringEquals": "again", "Next": "Plan"},
             {"Variable": "$.finish.next", "StringEquals": "yielded", "Next": "Yielded"},
+            {"Variable": "$.finish.next", "StringEquals": "children", "Next": "Sequence"},
         ]
         assert finished["Default"] == "Succeeded"
         assert machine["States"]["Yielded"]["Type"] == "Succeed"
