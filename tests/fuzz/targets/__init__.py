@@ -1,10 +1,21 @@
 """What is fuzzed, by name."""
 
 from fuzz.harness import Target
-from fuzz.targets import codecs, documents, events, indexes, routes, serialization, span_planning, tables, workbooks
+from fuzz.targets import (
+    codecs,
+    documents,
+    events,
+    indexes,
+    routes,
+    serialization,
+    span_planning,
+    tables,
+    tars,
+    workbooks,
+)
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (events, routes, codecs, indexes, span_planning, tables, documents, workbooks, serialization)
+    for module in (events, routes, codecs, indexes, span_planning, tars, tables, documents, workbooks, serialization)
     for target in module.TARGETS
 }

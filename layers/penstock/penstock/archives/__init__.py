@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from penstock.archives.archive import Archive
+from penstock.archives.tar import TAR
 
-ARCHIVES: tuple[Archive, ...] = ()
+ARCHIVES: tuple[Archive, ...] = (TAR,)
 
 
 def recognise(head: bytes) -> Archive | None:

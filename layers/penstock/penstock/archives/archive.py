@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from penstock.codecs import Codec
-from penstock.model.member import Member, MemberContent, Members
+from penstock.model.member import Member, MemberContent
 from penstock.model.source import RangeReader
 
 # More members are refused. The table of a directory takes at most 32 bytes for each: 32 MB.
@@ -15,11 +15,24 @@ MAX_MEMBERS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An entry that is no file, such as a directory or a link, or that the route leaves out; ``reason`` says why."""
+    """An entry that is no file, such as a directory or a link, or that the route leaves out; ``reason`` says why.
+
+    Without a name (and with number 0) it is a warning about the archive itself, such as that bytes follow its end.
+    """
 
     name: str
     number: int
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.name else self.reason
+
+
+Walk = Callable[[Iterator[bytes]], Iterator[tuple[Member | Skipped, Iterator[bytes]]]]
+"""Splits the decoded bytes of an archive that is read in order. A `Skipped` has no bytes.
+
+What is left of a member when the next is asked for is skipped. A member's ``content`` is None: it cannot be entered.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,8 @@ class Archive:
     ``method(content, window, password)`` returns the codec of a located content. It decodes its bytes, and verifies
     the size and the checksum that the archive declares.
 
-    ``walk(chunks)`` splits the decoded bytes of an archive that is read in order; None if it must be entered.
+    ``walk(chunks)`` splits the decoded bytes of an archive that is read in order (see `Walk`); None if it must be
+    entered.
     """
 
     name: str
@@ -47,4 +61,4 @@ class Archive:
     entries: Callable[[RangeReader], Iterator[Member | Skipped]] | None = field(default=None, repr=False)
     locate: Callable[[RangeReader, Member], Member] | None = field(default=None, repr=False)
     method: Callable[[MemberContent, int, bytes], Codec] | None = field(default=None, repr=False)
-    walk: Members | None = field(default=None, repr=False)
+    walk: Walk | None = field(default=None, repr=False)
