@@ -16,11 +16,13 @@ from penstock.errors import (
     DestinationMissingError,
     IncompleteJobError,
     PublishConflictError,
+    SourceChangedError,
+    SourceGoneError,
     SupersededError,
     UploadConflictError,
 )
 from penstock.limits import KIB, MIB
-from penstock.model.object import Content, Published, Target
+from penstock.model.object import Content, Published, Source, Target
 from penstock.testing import MemoryPartStore
 
 PART = 5 * MIB
@@ -60,6 +62,12 @@ def write(
         for start in range(0, len(data), step):
             sink.write(data[start : start + step])
         return sink.finish()
+
+
+def copy(
+    parts: PartStore, source: Source, target: Target, upload: str, *, start: int, size: int, first: int
+) -> tuple[int, int, int] | None:
+    return parts.copy_parts(source, target, upload, start=start, size=size, first=first, part_size=PART)
 
 
 def write_all(parts: PartStore, target: Target, upload: str) -> None:
@@ -118,6 +126,46 @@ def test_a_part_that_is_written_again_replaces_the_one_before(
     write_all(parts, target, upload)
     complete(parts, target, upload)
     assert objects.read(target.bucket, target.key) == DATA
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_parts_are_copied_from_a_source(
+    objects: ObjectBackend, parts: PartStore, target: Target, upload: str, versioned: bool
+) -> None:
+    source = objects.put(objects.versioned if versioned else objects.plain, "in/data ü.csv", DATA)
+    if versioned:
+        objects.put(source.bucket, source.key, b"a newer version")
+    copied = copy(parts, source, target, upload, start=PART, size=len(DATA) - PART, first=2)
+    if copied is None:
+        assert not objects.strict_completion, "only moto reports no checksum of a copied part"
+        return
+    assert copied == (2, len(DATA) - PART, zlib.crc32(DATA[PART:]))
+    write(parts, target, upload, DATA[:PART], first=1)
+    complete(parts, target, upload)
+    assert objects.read(target.bucket, target.key) == DATA
+
+
+@pytest.mark.usefixtures("_strict_uploads")
+def test_a_source_that_has_changed_is_not_copied(
+    objects: ObjectBackend, parts: PartStore, target: Target, upload: str
+) -> None:
+    source = objects.put(objects.plain, "in/data.csv", DATA)
+    objects.put(objects.plain, "in/data.csv", DATA[::-1])
+    with pytest.raises(SourceChangedError):
+        copy(parts, source, target, upload, start=0, size=len(DATA), first=1)
+    objects.delete(objects.plain, "in/data.csv")
+    with pytest.raises(SourceGoneError):
+        copy(parts, source, target, upload, start=0, size=len(DATA), first=1)
+
+
+@pytest.mark.usefixtures("_strict_uploads")
+def test_nothing_is_copied_into_an_upload_that_has_ended(
+    objects: ObjectBackend, parts: PartStore, target: Target, upload: str
+) -> None:
+    source = objects.put(objects.plain, "in/data.csv", DATA)
+    parts.abort(target, upload)
+    with pytest.raises(PublishConflictError):
+        copy(parts, source, target, upload, start=0, size=len(DATA), first=1)
 
 
 def test_nothing_written_is_one_empty_part(

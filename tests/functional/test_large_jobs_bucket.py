@@ -31,7 +31,7 @@ from penstock.large_jobs.span_planning import SpanBoundary
 from penstock.model.job import MAX_ATTEMPTS, Claim, Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Content, ObjectHead, Source, Target
-from penstock.testing import FaultyObjectStore, FlippedBit, ManualDeadline
+from penstock.testing import FailingSource, FaultyObjectStore, FlippedBit, ManualDeadline, reset
 
 ROUTES = """
 [[route]]
@@ -117,6 +117,22 @@ def test_plain_bytes_are_cut_without_an_index(plant: Plant) -> None:
     check_success(plant, status)
     assert status.spans == plant.calls.count("work") > 2
     assert "index" not in plant.calls
+
+
+def test_s3_copies_plain_bytes_and_no_worker_reads_them(plant: Plant) -> None:
+    job_id, _ = begin(plant)
+    items = plan(plant, job_id)
+    plant.objects = FaultyObjectStore(plant.store, source=lambda source: FailingSource(source, 0, reset()))
+    for item in items:
+        work(plant, job_id, item)
+    plant.objects = plant.store
+    finish(plant, job_id)
+    assert result(plant) == TEXT
+
+
+def test_a_worker_sends_plain_bytes_where_a_copy_is_not_proven(plant: Plant) -> None:
+    plant.parts.proves_copies = False
+    check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
 def test_a_source_without_entry_points_is_one_span(plant: Plant) -> None:
@@ -367,6 +383,7 @@ def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(pl
 
 
 def test_spans_of_a_copy_that_are_not_what_s3_has_of_its_source_are_never_published(plant: Plant) -> None:
+    plant.parts.proves_copies = False
     job_id, _ = begin(plant)
     first, *others = plan(plant, job_id)
     plant.objects = FaultyObjectStore(plant.store, source=FlippedBit)

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume, Rows, Share, Unfit
-from penstock.model.object import Content, Published, Target
+from penstock.model.object import Content, Published, Source, Target
 from penstock.model.table import TablePlan
 
 
@@ -194,6 +194,15 @@ class PartStore(Protocol):
 
     def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> PartSink:
         """Write parts of ``size`` bytes from number ``first`` on. An existing part is overwritten."""
+
+    def copy_parts(
+        self, source: Source, target: Target, upload_id: str, *, start: int, size: int, first: int, part_size: int
+    ) -> tuple[int, int, int] | None:
+        """Copy ``size`` bytes of a source from ``start`` on as parts, within the store.
+
+        Returns what `PartSink.finish` does. None if the store reports no checksum of a copied part: then the bytes must
+        be sent. Raises SourceChangedError, SourceGoneError, and PublishConflictError if the upload has ended.
+        """
 
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule

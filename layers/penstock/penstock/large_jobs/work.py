@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from penstock.codecs import IDENTITY
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.decoding import naming
@@ -94,8 +95,7 @@ class Worker:
         began, at = self.clock(), self.now()
         match task.plan:
             case ObjectSpans():
-                with closing(self._pieces(task)) as pieces:
-                    receipt = self._upload(task, pieces, self._heartbeat(task))
+                receipt = self._copy(task) or self._upload(task)
             case TableSpans() as spans:
                 with closing(self._pieces(task)) as pieces:
                     receipt = self._load(task, spans, pieces, self._heartbeat(task))
@@ -128,16 +128,39 @@ class Worker:
             self.clock,
         )
 
-    def _upload(self, task: _Task, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:
-        span, target = task.span, task.spec.job.need_object()
+    def _upload(self, task: _Task) -> SpanReceipt:
+        span, target, heartbeat = task.span, task.spec.job.need_object(), self._heartbeat(task)
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
-        with self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink:
+        with (
+            closing(self._pieces(task)) as pieces,
+            self.parts.open_parts(target, upload.upload_id, first=span.first_part, size=span.part_size) as sink,
+        ):
             written = 0
             for piece in pieces:
                 sink.write(piece)
                 written += len(piece)
                 heartbeat(Progress(span.bytes_in * written // span.size, written))
             parts, size, crc32 = sink.finish()
+        return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
+
+    def _copy(self, task: _Task) -> SpanReceipt | None:
+        """Let S3 copy a span that needs no decoding. None if it must be sent instead."""
+        span = task.span
+        if task.plan.codec != IDENTITY.name or not span.size:
+            return None
+        upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
+        copied = self.parts.copy_parts(
+            task.spec.job.source,
+            task.spec.job.need_object(),
+            upload.upload_id,
+            start=span.start,
+            size=span.size,
+            first=span.first_part,
+            part_size=span.part_size,
+        )
+        if copied is None:
+            return None
+        parts, size, crc32 = copied
         return SpanReceipt(span.number, span.bytes_in, size, crc32, chunks=parts)
 
     def _load(self, task: _Task, spans: TableSpans, pieces: Iterable[bytes], heartbeat: UnitHeartbeat) -> SpanReceipt:

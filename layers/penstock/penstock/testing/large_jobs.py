@@ -20,7 +20,7 @@ from penstock.errors import (
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import Execution, JobState, JobStatus, Phase, Stage
-from penstock.model.object import Content, Published, Target
+from penstock.model.object import Content, Published, Source, Target
 from penstock.model.span import SpanReceipt, Stored, delivery_of
 from penstock.testing.jobs import MemoryJobStore
 from penstock.testing.objects import MemoryObjectStore
@@ -50,9 +50,13 @@ class MemoryWorkFiles:
 
 @dataclass
 class MemoryPartStore:
-    """The parts of uploads by number, on top of a `MemoryObjectStore`. Implements ``PartStore``."""
+    """The parts of uploads by number, on top of a `MemoryObjectStore`. Implements ``PartStore``.
+
+    ``proves_copies`` is False for a service that reports no checksum of a copied part.
+    """
 
     store: MemoryObjectStore
+    proves_copies: bool = True
     kept: dict[str, tuple[Content, dict[int, bytes]]] = field(default_factory=dict)
 
     def create(self, target: Target, content: Content) -> str:
@@ -68,6 +72,25 @@ class MemoryPartStore:
 
     def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> MemoryPartSink:  # noqa: ARG002  # as above
         return MemoryPartSink(self, upload_id, first, size)
+
+    def copy_parts(
+        self,
+        source: Source,
+        target: Target,  # noqa: ARG002  # as above
+        upload_id: str,
+        *,
+        start: int,
+        size: int,
+        first: int,
+        part_size: int,
+    ) -> tuple[int, int, int] | None:
+        if not self.proves_copies:
+            return None
+        data = b"".join(self.store.open_source(source, start=start, end=start + size).chunks())
+        pieces = [data[at : at + part_size] for at in range(0, size, part_size)]
+        for number, piece in enumerate(pieces, start=first):
+            self.send(upload_id, number, piece)
+        return len(pieces), size, zlib.crc32(data)
 
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule

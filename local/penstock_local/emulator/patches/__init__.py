@@ -33,6 +33,7 @@ def apply_all() -> None:
     checksums.accept_full_object()
     checksums.verify_full_object()
     checksums.report_full_object()
+    checksums.checksum_copied_parts()
     multipart.hash_parts_once()
     initiators.name_initiators()
     # The last patch is the outermost: conditions are checked first, then the order, then the sizes.

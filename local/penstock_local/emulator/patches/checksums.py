@@ -106,6 +106,28 @@ def report_full_object() -> None:
     s3._complete_multipart_upload = with_true_type(s3._complete_multipart_upload)
 
 
+def checksum_copied_parts() -> None:
+    """A part that UploadPartCopy made has the checksum that its upload declares, in its answer and in ListParts.
+
+    MiniStack computes none, and completes an upload with such parts without one.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html
+    """
+    copy = s3._upload_part_copy
+
+    def upload_part_copy(bucket: str, key: str, query: Any, headers: dict[str, str]) -> Response:
+        status, answer, body = copy(bucket, key, query, headers)
+        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId"), {})
+        if status != OK or not (algorithm := upload.get("checksum_algorithm")):
+            return status, answer, body
+        part = upload["parts"][int(s3._qp(query, "partNumber"))]
+        checksum = s3._compute_s3_checksum(algorithm, part["body"])
+        part["checksums"] = {algorithm: checksum}
+        tag = f"<Checksum{algorithm}>{checksum}</Checksum{algorithm}></CopyPartResult>"
+        return status, answer, body.replace(b"</CopyPartResult>", tag.encode())
+
+    s3._upload_part_copy = upload_part_copy
+
+
 def _product(a: int, b: int) -> int:
     """The product of two polynomials over GF(2), modulo that of CRC-32. The highest bit is x^0."""
     product = 0

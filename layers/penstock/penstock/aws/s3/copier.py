@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
-from penstock.aws.errors import is_unsupported, translating
+from penstock.aws.errors import code_of, is_unsupported, translating
 from penstock.aws.s3.conditions import misjudges
-from penstock.aws.s3.writer import Part, destination_errors
-from penstock.errors import SourceChangedError, SourceGoneError
+from penstock.aws.s3.writer import Part, decoded_crc32, destination_errors
+from penstock.errors import PublishConflictError, SourceChangedError, SourceGoneError
 from penstock.model.object import Target
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ class SourceCondition(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """The object to copy, as it was listed. ``check`` sends a HEAD request, and raises if the object has changed."""
+    """The object to copy, as it was listed. ``check`` sends a HEAD request, and raises if the object has changed.
+
+    ``version_id``: copy this version of it.
+    """
 
     location: Target
     etag: str
     check: Callable[[], object]
+    version_id: str = ""
 
 
 def copy_object(client: S3Client, source: CopySource, target: Target) -> None:
@@ -68,16 +72,32 @@ def create_copy(client: S3Client, head: HeadObjectOutputTypeDef, target: Target)
 def copy_part(
     client: S3Client, source: CopySource, target: Target, upload_id: str, *, number: int, start: int, size: int
 ) -> Part:
-    """Copy one range as a part. Raises the same errors as `copy_object`."""
+    """Copy one range as a part.
+
+    The part has a CRC32 if the upload was created with that algorithm (AWS: CopyPartResult). Raises the errors of
+    `copy_object`, and PublishConflictError if the upload has ended.
+    """
     request: Any = {
         **_request(source, target),
         "UploadId": upload_id,
         "PartNumber": number,
         "CopySourceRange": f"bytes={start}-{start + size - 1}",
     }
-    with _copy_errors(source, target):
+    with _copy_errors(source, target), _open_upload(target):
         answer = _copied(client, source, lambda condition: client.upload_part_copy(**request, **condition))
-    return Part(number, answer["CopyPartResult"].get("ETag", ""), None, size)
+    copied = answer["CopyPartResult"]
+    return Part(number, copied.get("ETag", ""), decoded_crc32(copied.get("ChecksumCRC32")), size)
+
+
+@contextmanager
+def _open_upload(target: Target) -> Iterator[None]:
+    """Tell an upload that has ended from a source that has changed: a copy reports both as a failed precondition."""
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) != "NoSuchUpload":
+            raise
+        raise PublishConflictError(f"{target.uri}: the upload no longer exists") from error
 
 
 def _copied(client: S3Client, source: CopySource, copy: Callable[[SourceCondition], Answer]) -> Answer:
@@ -108,5 +128,6 @@ def _request(source: CopySource, target: Target) -> Any:
     return {
         "Bucket": target.bucket,
         "Key": target.key,
-        "CopySource": {"Bucket": source.location.bucket, "Key": source.location.key},
+        "CopySource": {"Bucket": source.location.bucket, "Key": source.location.key}
+        | ({"VersionId": source.version_id} if source.version_id else {}),
     }

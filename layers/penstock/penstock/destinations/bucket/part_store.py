@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from penstock.aws.errors import translating
 from penstock.aws.s3.conditions import Condition
+from penstock.aws.s3.copier import CopySource, copy_part
 from penstock.aws.s3.multipart_upload import MultipartUpload
 from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
 from penstock.aws.s3.writer import (
@@ -20,9 +23,15 @@ from penstock.aws.s3.writer import (
 from penstock.destinations.bucket.publish import complete_by_rule
 from penstock.destinations.bucket.sink import part_count
 from penstock.destinations.ports import PublishRule
-from penstock.errors import ChecksumMismatchError, IncompleteJobError, PublishConflictError
+from penstock.errors import (
+    ChecksumMismatchError,
+    IncompleteJobError,
+    PublishConflictError,
+    SourceChangedError,
+    SourceGoneError,
+)
 from penstock.limits import Budget
-from penstock.model.object import Content, Published, Target
+from penstock.model.object import Content, Published, Source, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,6 +49,24 @@ class S3PartStore:
 
     def open_parts(self, target: Target, upload_id: str, *, first: int, size: int) -> S3PartSink:
         return S3PartSink(self._client, target, upload_id, first=first, size=size, budget=self._budget)
+
+    def copy_parts(
+        self, source: Source, target: Target, upload_id: str, *, start: int, size: int, first: int, part_size: int
+    ) -> tuple[int, int, int] | None:
+        location = Target(source.bucket, source.key)
+        copied = CopySource(location, source.etag, lambda: self._check(source), source.version_id)
+
+        def copy(number: int) -> Part:
+            at = start + (number - first) * part_size
+            length = min(part_size, start + size - at)
+            return copy_part(self._client, copied, target, upload_id, number=number, start=at, size=length)
+
+        parts = [copy(first)]
+        if parts[0].crc32 is None:
+            return None
+        with ThreadPoolExecutor(self._budget.uploads, thread_name_prefix="s3-copy") as threads:
+            parts += threads.map(copy, range(first + 1, first - (-size // part_size)))
+        return len(parts), *joined(parts)
 
     def complete(
         self, target: Target, upload_id: str, *, parts: int, size: int, crc32: int, rule: PublishRule
@@ -63,6 +90,12 @@ class S3PartStore:
             return outcome
         self.abort(target, upload_id)
         return Published(outcome.size, crc32, part_count(outcome.etag), outcome.etag, outcome.version_id)
+
+    def _check(self, source: Source) -> None:
+        """Raises SourceChangedError or SourceGoneError unless the source is still the pinned version."""
+        pinned: Any = {"VersionId": source.version_id} if source.version_id else {"IfMatch": f'"{source.etag}"'}
+        with translating(f"s3:GetObject on {source.uri}", missing=SourceGoneError, changed=SourceChangedError):
+            self._client.head_object(Bucket=source.bucket, Key=source.key, **pinned)
 
     def abort(self, target: Target, upload_id: str) -> None:
         abort_upload(self._client, target, upload_id)
