@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ STORED = {
 }
 
 
+@cache
 def columns(kind: ColumnType, number: int) -> st.SearchStrategy[Column]:
     column = st.builds(Column, st.just(f"c{number}"), st.just(kind), nullable=st.booleans(), nulls=NULLS)
     spelled = [(name,) for name, spelling in SPELLINGS.items() if spelling.type is kind]

@@ -47,7 +47,12 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -97,7 +102,7 @@ def test_only_aws_and_destinations_import_the_clients_of_services() -> None:
 
 def test_a_handler_is_thin_and_knows_no_service() -> None:
     for path in HANDLERS:
-        names = set(imports(path))
+        names = imports(path)
         assert not {name.split(".")[0] for name in names} & CLIENTS, path
         assert not any(name.startswith(("penstock.aws", "penstock.destinations")) for name in names), path
         tree = tree_of(path).body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,20 +18,14 @@ SOURCES = [
 RETIRED = tomllib.loads((Path(__file__).parent / "retired_names.toml").read_text())
 
 
-def defined(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> set[str]:
-    return {
-        node.name  # type: ignore[attr-defined]  # classes and functions have names
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, kind)
-    }
-
-
 @pytest.mark.parametrize(
-    ("kind", "list_"), [(ast.ClassDef, "classes"), ((ast.FunctionDef, ast.AsyncFunctionDef), "functions")]
+    ("keyword", "kind", "known"), [("class", "classes", "PartBuffer"), ("def", "functions", "plan_file")]
 )
-def test_no_definition_has_a_name_of_the_past(kind: type[ast.AST], list_: str) -> None:
-    assert sorted(defined(kind) & set(RETIRED[list_])) == []
+def test_no_definition_has_a_name_of_the_past(keyword: str, kind: str, known: str) -> None:
+    definition = re.compile(rf"^[ ]*(?:async )?{keyword} (\w+)", re.MULTILINE)
+    defined = {name for path in SOURCES for name in definition.findall(path.read_text())}
+    assert known in defined
+    assert sorted(defined & set(RETIRED[kind])) == []
 
 
 def test_no_module_has_a_name_of_the_past() -> None:

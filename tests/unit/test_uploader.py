@@ -1,4 +1,7 @@
-"""Sending a file, interrupted anywhere: over a service in memory that counts what comes in."""
+"""Sending a file, interrupted anywhere: over a service in memory that counts what comes in.
+
+Parts are two pieces long, under limits that allow it. One test sends parts of the real smallest size.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from penstock.aws.s3.body import PIECE, HeldBody
 from penstock.aws.s3.body_port import Body, Moved
 from penstock.errors import (
     AccessDeniedError,
+    ConfigurationError,
     DestinationMissingError,
     FileChangedError,
     FileError,
@@ -23,14 +27,15 @@ from penstock.errors import (
     ServiceUnavailableError,
     StateFileError,
 )
-from penstock.limits import MIB
+from penstock.limits import S3, S3Limits
 from penstock.model.object import Content, Target
 from penstock.model.upload import Proof, UploadState
 from penstock.testing.upload import KeptProgress, MemoryFile, MemoryStateFile, MemoryUploadService
 from penstock.upload.state import from_text, to_text
 from penstock.upload.uploader import Uploader, UploadRequest, UploadResult
 
-PART = 5 * MIB
+PART = 2 * PIECE
+SMALL_PARTS = S3Limits(min_part=PART)
 DATA = os.urandom(4 * PART + 100)
 TARGET = Target("lake", "big")
 
@@ -38,8 +43,9 @@ TARGET = Target("lake", "big")
 class Setting:
     """A file, a service and a state that outlives each run."""
 
-    def __init__(self, data: bytes = DATA, **service: object) -> None:
-        self.service = MemoryUploadService("lake", **service)  # type: ignore[arg-type]  # as the test says
+    def __init__(self, data: bytes = DATA, *, s3: S3Limits = SMALL_PARTS, **service: object) -> None:
+        self.s3 = s3
+        self.service = MemoryUploadService("lake", s3=s3, **service)  # type: ignore[arg-type]  # as the test says
         self.file = MemoryFile(data)
         self.state = MemoryStateFile()
         self.progress = KeptProgress()
@@ -47,9 +53,11 @@ class Setting:
     def run(
         self, *, restart: bool = False, keep_state: bool = False, part_size: int = PART, threads: int = 1
     ) -> UploadResult:
-        uploader = Uploader(self.service, self.progress, threads=threads, clock=lambda: 0.0)
         order = UploadRequest(self.file, TARGET, Content(), part_size, restart)
-        return uploader.upload(order, self.state, keep_state=keep_state)
+        return self.uploader(threads).upload(order, self.state, keep_state=keep_state)
+
+    def uploader(self, threads: int) -> Uploader:
+        return Uploader(self.service, self.progress, threads=threads, clock=lambda: 0.0, s3=self.s3)
 
     def interrupted_after(self, parts: int) -> None:
         """A run that the network ends after so many parts."""
@@ -86,6 +94,14 @@ def test_an_object_is_the_file_and_nothing_is_left_behind(threads: int) -> None:
     assert (sent.size, sent.sent, sent.parts, sent.kept) == (len(DATA), len(DATA), 5, 0)
     assert (setting.state.text, setting.service.uploads) == (None, {})
     assert setting.progress.added == len(DATA)
+
+
+def test_parts_have_the_smallest_size_that_s3_allows() -> None:
+    setting = Setting(os.urandom(S3.min_part + 1), s3=S3)
+    assert setting.run(part_size=S3.min_part, threads=2).parts == 2
+    assert setting.service.objects[TARGET].data == setting.file.data
+    with pytest.raises(ConfigurationError, match="outside S3's limits"):
+        setting.run(part_size=S3.min_part - 1)
 
 
 @pytest.mark.parametrize("size", [0, 1, PART])
@@ -125,7 +141,7 @@ def test_a_part_that_is_not_ours_is_sent_again(proof: Proof, damaged: bytes) -> 
 
 def test_parts_keep_the_size_they_were_begun_with_and_a_person_is_told(setting: Setting) -> None:
     setting.interrupted_after(2)
-    assert setting.run(part_size=6 * MIB).kept == 2
+    assert setting.run(part_size=PART + 1).kept == 2
     assert "use --restart to change it" in setting.progress.lines[0]
 
 
@@ -255,7 +271,7 @@ def test_an_upload_that_cannot_be_remembered_is_not_begun(setting: Setting) -> N
 
 def test_a_service_that_cannot_prove_the_whole_is_told_of_once() -> None:
     setting = Setting(proof=Proof.MD5)
-    uploader = Uploader(setting.service, setting.progress, threads=2)
+    uploader = setting.uploader(threads=2)
     for _ in range(2):
         uploader.upload(UploadRequest(setting.file, TARGET, Content(), PART), setting.state)
     assert len(setting.progress.lines) == 1
@@ -285,7 +301,7 @@ def test_a_file_that_stood_and_has_changed_is_simply_sent() -> None:
 def test_a_key_that_s3_cannot_have_is_refused_first(setting: Setting, length: int, fits: bool) -> None:
     key = "ü" * (length // 2) + "x" * (length % 2)
     order = UploadRequest(setting.file, Target("lake", key), Content(), PART)
-    uploader = Uploader(setting.service, setting.progress, threads=1)
+    uploader = setting.uploader(threads=1)
     if fits:
         assert uploader.upload(order, setting.state).size == len(DATA)
     else:

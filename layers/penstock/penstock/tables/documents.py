@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from penstock.tables.column_kinds import Cells, ColumnKind, check_numeric, check_storable, shown, storable
@@ -69,17 +69,18 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _strings(value: object) -> Iterator[str]:
+def _collect_strings(value: object, into: list[str]) -> None:
+    """Append all names and strings of a value. A generator would cost its depth for each of them."""
     match value:
         case str():
-            yield value
+            into.append(value)
         case dict():
             for name, inner in value.items():
-                yield name
-                yield from _strings(inner)
+                into.append(name)
+                _collect_strings(inner, into)
         case list():
             for inner in value:
-                yield from _strings(inner)
+                _collect_strings(inner, into)
 
 
 class JsonKind(ColumnKind):
@@ -98,9 +99,10 @@ class JsonKind(ColumnKind):
         return map(parse_document, texts)
 
     def value(self, text: str) -> object:
+        strings: list[str] = []
         try:
             value = parse_document(text)
-            strings = list(_strings(value))
+            _collect_strings(value, strings)
         except RecursionError:
             raise ValueError(f"{shown(text)} is nested too deeply") from None
         except ValueError as error:

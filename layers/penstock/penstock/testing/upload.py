@@ -11,7 +11,7 @@ from threading import RLock
 
 from penstock.aws.s3.body_port import Body, Moved
 from penstock.errors import DestinationMissingError, FileChangedError, RequestRefusedError
-from penstock.limits import S3
+from penstock.limits import S3, S3Limits
 from penstock.model.object import Content, Published, Target
 from penstock.model.upload import ExistingObject, ExistingPart, FileIdentity, OpenUpload, Proof, SentPart, Unfinished
 
@@ -101,10 +101,12 @@ class MemoryUploadService:
 
     ``proof``: what the service can prove. ``before`` is called with the name of each operation before it happens, and
     may raise; ``after`` when it has happened, as if the answer were lost. ``sent`` counts the bytes of parts and
-    objects that came in. ``opaque_etags``: as under SSE-KMS.
+    objects that came in. ``opaque_etags``: as under SSE-KMS. ``s3``: the limits that it holds.
     """
 
-    def __init__(self, *buckets: str, proof: Proof = Proof.CRC32, opaque_etags: bool = False) -> None:
+    def __init__(
+        self, *buckets: str, proof: Proof = Proof.CRC32, opaque_etags: bool = False, s3: S3Limits = S3
+    ) -> None:
         self.proof = proof
         self.before: Before = _nothing
         self.after: Before = _nothing
@@ -113,6 +115,7 @@ class MemoryUploadService:
         self.uploads: dict[str, MemoryUpload] = {}
         self._buckets = buckets
         self._opaque = opaque_etags
+        self._s3 = s3
         self._numbers = count(1)
         self._lock = RLock()
 
@@ -159,7 +162,7 @@ class MemoryUploadService:
             bodies = [existing.parts.get(part.number, b"") for part in parts]
             if [self._etag(body) for body in bodies] != [part.etag for part in parts]:
                 raise RequestRefusedError("InvalidPart")
-            if any(len(body) < S3.min_part for body in bodies[:-1]):
+            if any(len(body) < self._s3.min_part for body in bodies[:-1]):
                 raise RequestRefusedError("EntityTooSmall")
             data = b"".join(bodies)
             if zlib.crc32(data) != crc32:

@@ -21,7 +21,7 @@ from penstock.errors import (
     RequestRefusedError,
     StateFileError,
 )
-from penstock.limits import S3
+from penstock.limits import S3, S3Limits
 from penstock.model.object import Content, Target
 from penstock.model.upload import ExistingPart, Proof, SentPart, UploadState
 from penstock.upload.content import joined, same_object, same_part
@@ -62,7 +62,7 @@ class UploadResult:
 class Uploader:
     """Sends files, each on ``threads`` threads. Memory: a piece a thread; each part is read twice: to hash and to send.
 
-    The state records ``endpoint``; ``clock`` returns Unix seconds.
+    The state records ``endpoint``; ``clock`` returns Unix seconds; ``s3`` bounds the parts.
     """
 
     def __init__(
@@ -73,12 +73,14 @@ class Uploader:
         threads: int,
         endpoint: str = "",
         clock: Callable[[], float] = time.time,
+        s3: S3Limits = S3,
     ) -> None:
         self._service = service
         self._progress = progress
         self._threads = threads
         self._endpoint = endpoint
         self._clock = clock
+        self._s3 = s3
         self._warned_md5 = False
 
     def upload(self, request: UploadRequest, file: StateFile, *, keep_state: bool = False) -> UploadResult:
@@ -91,7 +93,7 @@ class Uploader:
         DestinationMissingError, ServiceUnavailableError. After each of them, the parts sent are kept.
         """
         check_key(request.target)
-        plan = plan_file(request.source.identity.size, part_size=request.part_size)
+        plan = plan_file(request.source.identity.size, part_size=request.part_size, s3=self._s3)
         if request.restart:
             self._discard(file)
         state = self._load_state(request, file)
