@@ -8,8 +8,11 @@ example that failed is kept as an explicit ``@example``.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage meanwhile, and do not look through modules and items for garbage later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The short form skips tests with the mark ``long``, unless they are named on the command line.
@@ -56,20 +71,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not IS_LONG and not any("::" in argument for argument in config.args):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]
-    for item in items:
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=_sort_key)
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (_rank_of_group(groups[item]), _rank_of_folder(item.path)))
 
 
-def _sort_key(item: pytest.Item) -> tuple[int, int]:
-    group = item.get_closest_marker("xdist_group")
-    name = group.args[0] if group else ""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    return (
-        LONGEST.index(name) if name in LONGEST else len(LONGEST),
-        FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
-    )
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    return str(marker.args[0]) if marker else item.path.stem
+
+
+def _rank_of_group(name: str) -> int:
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+@cache
+def _rank_of_folder(path: Path) -> int:
+    folder = path.relative_to(ROOT / "tests").parts[0]
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import pytest
-from benchmarks.frame import commands
 from benchmarks.frame.contender import LONG, Contender, Form, Role
 from benchmarks.frame.machine import Host
 from benchmarks.frame.reading import MIB, TIMED_OUT, Reading, Readings, Spread, cpu, wall
@@ -115,26 +113,6 @@ def test_a_contender_that_failed_has_its_error_in_the_table_and_goals_say_whethe
     )
     assert "| 512 | cat \\| gzip | - | - | - | - | - | - | - | 1 of 1: exit status 1: a \\| b |" in text
     assert text.endswith("- met: fast\n- **missed**: small\n")
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("pass", ""),
-        ("import sys; sys.exit('first\\nlast line')", "exit status 1: last line"),
-        ("import time; time.sleep(60)", TIMED_OUT),
-    ],
-)
-def test_a_command_says_how_it_ended(code: str, error: str) -> None:
-    done = commands.run("x", [sys.executable, "-c", code], 1769, 0, env={}, give_up=5.0)
-    assert done.error == error
-    assert done.peak > MIB
-
-
-def test_a_command_that_takes_more_than_its_memory_fails() -> None:
-    code = "x = bytearray(300_000_000)"
-    done = commands.run("x", [sys.executable, "-c", code], 128, 0, env={}, give_up=20.0)
-    assert done.error == "Runtime.OutOfMemory" or "MemoryError" in done.error
 
 
 def test_the_long_form_has_every_size_of_a_function_that_is_compared() -> None:

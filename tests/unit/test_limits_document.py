@@ -7,7 +7,7 @@ import re
 import pytest
 from benchmarks.limits import DOCUMENT, SIZES, Simulation, main
 
-from penstock.limits import MIB, S3, TIB, Budget
+from penstock.limits import GIB, MIB, S3, TIB, Budget
 
 
 def test_every_quota_holds_and_the_document_shows_what_is_planned() -> None:
@@ -22,7 +22,7 @@ def test_the_largest_object_is_s3s() -> None:
 
 def test_a_quota_that_does_not_hold_ends_the_simulation() -> None:
     with pytest.raises(SystemExit, match="concurrency of a Map"):
-        Simulation(TIB, 20_000).row("1 TiB")
+        Simulation(GIB, 20_000).row("1 GiB")
 
 
 @pytest.mark.parametrize("memory", [1769, 10_240])

@@ -8,8 +8,6 @@ import zipfile
 from functools import lru_cache
 from random import Random
 
-from openpyxl import Workbook
-
 from fuzz.harness import Target
 from fuzz.mutation import damaged
 from fuzz.targets.tables import read
@@ -115,6 +113,8 @@ TOKENS = tuple(
 
 @lru_cache
 def members(kind: int) -> tuple[tuple[str, bytes], ...]:
+    from openpyxl import Workbook  # slow to import, and only this target needs it
+
     book = Workbook()
     sheet = book.active
     assert sheet is not None
