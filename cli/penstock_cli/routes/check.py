@@ -27,7 +27,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     """Read and check a routes.toml: a path, s3://BUCKET/KEY, or by default the packaged one.
 
     An error names file, route and field; the exit code is then 1. A route that never gets a key, because an earlier
-    route matches all of its keys, causes a warning.
+    route matches all of its keys, causes a warning. A member of an archive has the archive's key, a slash and its name.
 
     \b
       penstock routes check
@@ -66,11 +66,14 @@ def _described(route: Route) -> dict[str, object]:
         "source_bucket": route.source_bucket,
         "codec": route.codec,
         "destination": route.destination,
+        **({"archive": route.archive, "members": route.members} if route.archive else {}),
     }
 
 
 def _destination(route: Route) -> str:
-    """The destination and, for a table, how it is loaded."""
+    """The destination and, for a table, how it is loaded; for archives, which members are delivered."""
+    if route.takes_apart:
+        return f"the routes of its members ({' '.join(route.members) or 'all'})"
     table = route.plan.table if route.plan else None
     if table:
         by = f" by {', '.join(table.key)}" if table.key else ""
@@ -88,6 +91,9 @@ def _taken(given: str, found: Routes) -> dict[str, str | None]:
     bucket, key = found.source_bucket, given
     if given.startswith("s3://"):
         bucket, _, key = given.removeprefix("s3://").partition("/")
-    route = found.find(bucket, key)
-    target = destination_of(route, Source(bucket, key, 0, "")).uri if route else None
+    source = Source(bucket, key, 0, "")
+    if not found.route_of(source):
+        source = found.as_member(source) or source
+    route = found.route_of(source)
+    target = destination_of(route, source).uri if route else None
     return {"key": given, "route": route.name if route else None, "target": target}

@@ -15,17 +15,21 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from penstock.errors import InvalidEventError
+from penstock.errors import InvalidEventError, RequestRefusedError
+from penstock.model.member import Member
 from penstock.model.object import Source
+from penstock.model.serialization import from_plain, to_plain
 
 # An error message quotes at most this many characters of an unknown event.
 EXCERPT = 200
 
 # The field of an event sent by Penstock that names the job to retry.
 JOB = "penstockJob"
+# The fields of an object in such an event if the source is a member: the key of its archive, and the member.
+ARCHIVE, MEMBER = "penstockArchive", "penstockMember"
 
 # Exceptions raised by reading a field that is missing, or has a wrong type or size.
-_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RequestRefusedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,13 @@ def notification(source: Source, *, job_id: str = "") -> str:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
-    thing = {"key": quote_plus(source.key, safe="/"), "size": source.size, "eTag": source.etag}
+    thing: dict[str, object] = {
+        "key": quote_plus(source.key, safe="/"),
+        "size": source.size,
+        "eTag": source.etag,
+    }
+    if source.member:
+        thing[ARCHIVE], thing[MEMBER] = source.archive, to_plain(source.member)
     if source.version_id:
         thing["versionId"] = source.version_id
     if source.sequencer:
@@ -168,6 +178,8 @@ def _from_notification(record: Mapping[str, Any]) -> Source:
             version_id=thing.get("versionId"),
             sequencer=thing.get("sequencer"),
             event_time=record.get("eventTime"),
+            archive=thing.get(ARCHIVE, ""),
+            member=from_plain(Member, thing[MEMBER]) if MEMBER in thing else None,
         )
     except _MALFORMED as error:
         raise InvalidEventError(f"a field of the S3 notification record is missing or malformed: {error!r}") from error
@@ -198,8 +210,10 @@ def _source(
     version_id: str | None,
     sequencer: str | None,
     event_time: str | None,
+    archive: str = "",
+    member: Member | None = None,
 ) -> Source:
-    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "")
+    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "", archive)
     if not all(isinstance(text, str) for text in texts) or not bucket or not key:
         raise ValueError(f"bucket {bucket!r}, key {key!r}")
     "".join(texts).encode()  # fails for lone surrogates: JSON can hold them, a key cannot
@@ -215,6 +229,8 @@ def _source(
         version_id=version_id or "",
         sequencer=sequencer or "",
         event_time=event_time or "",
+        archive=archive,
+        member=member,
     )
 
 

@@ -104,7 +104,7 @@ class Ingest:
 
     def _take_together(self, sources: Sequence[Source], routes: Routes, deadline: Deadline) -> dict[Source, Outcome]:
         small = [source for source in sources if source.size <= SMALL_OBJECT]
-        routed = [(source, routes.find(source.bucket, source.key)) for source in small]
+        routed = [(source, routes.route_of(source)) for source in small]
         jobs = [Job(source, route, destination_of(route, source)) for source, route in routed if _is_shared(route)]
         found = self.together(jobs, deadline) if len(jobs) > 1 else {}
         return {outcome.source: outcome for outcome in found.values()}
@@ -122,7 +122,7 @@ class Ingest:
 
 
 def _is_shared(route: Route | None) -> TypeGuard[Route]:
-    return route is not None and destination_named(route.store).shares_commits
+    return route is not None and not route.takes_apart and destination_named(route.store).shares_commits
 
 
 def summarise(report: Report) -> dict[str, object]:

@@ -92,7 +92,7 @@ class JobRunner:
         began = self.clock()
         outcome = Outcome(source, None)
         try:
-            route = routes.find(source.bucket, source.key)
+            route = routes.route_of(source)
             if route is None:
                 self.jobs.skip(source)
                 self._supersede(job_id, digest(*source.identity))

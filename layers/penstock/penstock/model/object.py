@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from penstock.model.member import Member
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One version of one S3 object. ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket."""
+    """One version of one S3 object, or a member of an archive in one.
+
+    ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket. For a member, ``archive`` is the key of the
+    archive, ``key`` is `member_key`, and ``size`` counts the member's bytes; version, ETag and sequencer are those of
+    the archive.
+    """
 
     bucket: str
     key: str
@@ -17,15 +25,28 @@ class Source:
     version_id: str = ""
     sequencer: str = ""
     event_time: str = ""
+    archive: str = field(default="", metadata=OMIT_DEFAULT)
+    member: Member | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
     @property
-    def identity(self) -> tuple[str, str, str]:
-        """Bucket, key and version. Without a version id, the sequencer distinguishes two uploads of the same bytes."""
-        return self.bucket, self.key, self.version_id or f"{self.etag}/{self.sequencer}"
+    def identity(self) -> tuple[str, ...]:
+        """Bucket, key and version; for a member those of its archive, and its number there.
+
+        Without a version id, the sequencer distinguishes two uploads of the same bytes.
+        """
+        version = self.version_id or f"{self.etag}/{self.sequencer}"
+        if self.member:
+            return self.bucket, self.archive, version, str(self.member.number)
+        return self.bucket, self.key, version
+
+    @property
+    def object_key(self) -> str:
+        """The key of the object that is read: that of the archive for a member."""
+        return self.archive or self.key
 
     @property
     def order(self) -> str:
@@ -35,6 +56,22 @@ class Source:
         (AWS: "How do I know the order of S3 event notifications").
         """
         return self.sequencer.upper().ljust(64, "0") if self.sequencer else ""
+
+
+def member_key(archive: str, name: str) -> str:
+    """Return the key under which routes match a member of an archive."""
+    return f"{archive}/{name}"
+
+
+def member_source(archive: Source, member: Member, size: int | None = None) -> Source:
+    """Return a member of an archive as a source. ``size`` counts its bytes, unless the archive declares them."""
+    return replace(
+        archive,
+        key=member_key(archive.key, member.name),
+        size=member.size or 0 if size is None else size,
+        archive=archive.key,
+        member=member,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from penstock.model.identity import digest, identities
+from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import TablePlan
 
 # Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
@@ -12,11 +13,24 @@ DEFAULT_RATIO = 250.0
 
 # The destination of routes that name an object.
 BUCKET = "bucket"
+# The destination of routes that take archives apart: each member has its own.
+MEMBERS = "members"
+
+# Values of `Route.archive`: deliver each member by its own route, or copy the archive as it is.
+ARCHIVE_MEMBERS, ARCHIVE_KEEP = "members", "keep"
+# Values of `Route.on_member_failure`.
+CONTINUE, FAIL = "continue", "fail"
+
+# Fields of a key template that only members have.
+MEMBER_FIELDS = ("archive", "member", "member_base")
 
 
 @dataclass(frozen=True, slots=True)
 class TableTarget:
-    """A table destination. ``store`` names the kind of destination. ``table`` is empty if a choice names several."""
+    """A destination that is no object: a table, or the routes of an archive's members.
+
+    ``store`` names the kind of destination. ``table`` is empty if a choice names several.
+    """
 
     store: str
     table: str
@@ -31,6 +45,10 @@ class Route:
     """One rule of ``routes.toml``. ``destination`` is a template; ``max_ratio`` and ``max_bytes`` are limits per
     object; ``plan`` is for tables. ``store`` names the kind of destination (`penstock.destinations`).
 
+    ``archive``: `ARCHIVE_MEMBERS` takes archives apart, so that the route has no destination; `ARCHIVE_KEEP` copies
+    them as they are. ``members`` are patterns of the names that are delivered (`takes_member`). ``on_member_failure``
+    says whether members are begun after one has failed.
+
     ``digest`` changes with every field that may change the result. It is computed once: with a plan it takes a
     millisecond, and each of a thousand small jobs needs it.
     """
@@ -44,7 +62,20 @@ class Route:
     max_bytes: int = 50_000 * 1024**3
     store: str = BUCKET
     plan: TablePlan | None = None
+    archive: str = field(default="", metadata=OMIT_DEFAULT)
+    members: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    on_member_failure: str = field(default=CONTINUE, metadata=OMIT_DEFAULT)
     digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "digest", digest(*identities(self)))
+
+    @property
+    def takes_apart(self) -> bool:
+        """Whether the route delivers the members of archives."""
+        return self.archive == ARCHIVE_MEMBERS
+
+    @property
+    def is_for_members(self) -> bool:
+        """Whether only members can have the route: its destination has a field of members."""
+        return any(f"{{{name}}}" in self.destination for name in MEMBER_FIELDS)

@@ -12,7 +12,7 @@ from penstock.routes.patterns import tokens
 def never_taken(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
     """Yield each route that never gets a key, with the last of the earlier routes that take its keys."""
     for number, route in enumerate(routes):
-        takers = [_taker(pattern, route.source_bucket, routes[:number]) for pattern in route.match]
+        takers = [_taker(pattern, route, routes[:number]) for pattern in route.match]
         known = [taker for taker in takers if taker]
         if known and len(known) == len(takers):
             yield route, max(known, key=routes.index)
@@ -44,12 +44,19 @@ def _token_covers(sign: str, other: str) -> bool:
     return len(other) == 1 and other != "?" and fnmatchcase(other, sign)
 
 
-def _taker(pattern: str, bucket: str, before: Sequence[Route]) -> Route | None:
+def _taker(pattern: str, taken: Route, before: Sequence[Route]) -> Route | None:
+    """Return the earlier route that takes all keys of a pattern. None takes more than its kind of keys.
+
+    A route that takes archives apart leaves members to later routes, and a route for members leaves objects.
+    """
     return next(
         (
             route
             for route in before
-            if covers(route.source_bucket, bucket) and any(covers(earlier, pattern) for earlier in route.match)
+            if (not route.takes_apart or taken.takes_apart)
+            and (not route.is_for_members or taken.is_for_members)
+            and covers(route.source_bucket, taken.source_bucket)
+            and any(covers(earlier, pattern) for earlier in route.match)
         ),
         None,
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from penstock.codecs import strip_suffix
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
-from penstock.model.object import Source, Target
-from penstock.model.route import Route, TableTarget
+from penstock.model.member import Member
+from penstock.model.object import Source, Target, member_source
+from penstock.model.route import MEMBER_FIELDS, MEMBERS, Route, TableTarget
 from penstock.routes.patterns import tokens
 
-KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour")
+KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour", *MEMBER_FIELDS)
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -26,11 +28,37 @@ class Routes:
     source_bucket: str
 
     def find(self, bucket: str, key: str) -> Route | None:
-        """Return the first route that matches, or None."""
-        return next((route for route in self.routes if takes(route, bucket, key)), None)
+        """Return the first route that matches the key of an object, or None."""
+        objects = (route for route in self.routes if not route.is_for_members)
+        return next((route for route in objects if takes(route, bucket, key)), None)
+
+    def find_member(self, bucket: str, key: str) -> Route | None:
+        """Return the first route that matches the key of a member (`member_key`), or None.
+
+        A route that takes archives apart does not apply: it may match the members of its own archives.
+        """
+        of_members = (route for route in self.routes if not route.takes_apart)
+        return next((route for route in of_members if takes(route, bucket, key)), None)
+
+    def route_of(self, source: Source) -> Route | None:
+        """Return the first route that matches a source, or None."""
+        find = self.find_member if source.member else self.find
+        return find(source.bucket, source.key)
+
+    def as_member(self, source: Source) -> Source | None:
+        """Return the source whose key is that of a member, if a route takes apart the archive in front of its name."""
+        for slash in re.finditer("/", source.key):
+            archive, name = source.key[: slash.start()], source.key[slash.end() :]
+            route = self.find(source.bucket, archive)
+            if route and route.takes_apart and name and takes_member(route.members, name):
+                return member_source(replace(source, key=archive), Member(name))
+        return None
 
     def refuse_loop(self, route: Route, source: Source, target: Target) -> None:
-        """Raises DestinationLoopError if the object to be written would be routed again."""
+        """Raises DestinationLoopError if the object to be written would be routed again.
+
+        It is an object, whatever its key, so that routes for members alone do not apply.
+        """
         if target.bucket in (self.source_bucket, source.bucket) and (again := self.find(target.bucket, target.key)):
             raise DestinationLoopError(
                 f"route {route.name!r}: destination: {target.uri} is in a source bucket "
@@ -51,14 +79,24 @@ def pattern_for(route: Route, bucket: str, key: str) -> str | None:
 
 
 def destination_of(route: Route, source: Source) -> Target | TableTarget:
-    """Return the destination of a source."""
+    """Return the destination of a source. Raises InvalidRouteError as `render_target` does."""
+    if route.takes_apart:
+        return TableTarget(MEMBERS, "")
     if route.plan is None:
         return render_target(route, source)
     return TableTarget(route.store, route.destination.partition(":")[2])
 
 
 def render_target(route: Route, source: Source) -> Target:
-    """Return the destination object of a source. ``check_target`` checks whether S3 allows its name."""
+    """Return the destination object of a source. ``check_target`` checks whether S3 allows its name.
+
+    Raises InvalidRouteError if the template has fields of members and the source is no member.
+    """
+    if route.is_for_members and not source.member:
+        names = " ".join(f"{{{name}}}" for name in MEMBER_FIELDS)
+        raise InvalidRouteError(
+            f"route {route.name!r}: destination: {names} are fields of a member, and {source.uri} is no member"
+        )
     when = datetime.fromisoformat(source.event_time) if source.event_time else datetime.now(UTC)
     when = when.astimezone(UTC)
     cut = source.key.rfind("/") + 1
@@ -73,9 +111,29 @@ def render_target(route: Route, source: Source) -> Target:
         "month": f"{when:%m}",
         "day": f"{when:%d}",
         "hour": f"{when:%H}",
+        **_member_fields(source),
     }
     bucket, _, key = route.destination.removeprefix("s3://").partition("/")
     return Target(bucket.format_map(fields), key.format_map(fields))
+
+
+def _member_fields(source: Source) -> dict[str, str]:
+    if source.member is None:
+        return {}
+    name = source.member.name
+    return {"archive": source.archive, "member": name, "member_base": strip_suffix(name[name.rfind("/") + 1 :])}
+
+
+def takes_member(patterns: Sequence[str], name: str) -> bool:
+    """Whether the ``members`` of a route include a name: shell patterns, of which the last match decides.
+
+    A pattern after ``!`` excludes. A name without a match is included if the first pattern excludes, or there is none.
+    """
+    for pattern in reversed(patterns):
+        excludes = pattern.startswith("!")
+        if fnmatchcase(name, pattern[excludes:]):
+            return not excludes
+    return not patterns or patterns[0].startswith("!")
 
 
 def check_target(route: Route, target: Target) -> None:

@@ -13,6 +13,12 @@ A key template has these fields in braces:
     {base}    {name} without compression suffix     sales.csv
     {bucket} {year} {month} {day} {hour}            the source's bucket, and when S3 saw it (UTC)
 
+For a member of an archive, {key} is the archive's key, a slash and the member's name, and there are three more:
+
+    {archive} the archive's key                     in/2026/sales.zip
+    {member}  the member's name                     june/north.csv.gz
+    {member_base}  its last segment, as {base}      north.csv
+
 Every destination may contain the stack's names: {source_bucket} {destination_bucket} {work_bucket} {records_table}.
 """
 
@@ -25,11 +31,19 @@ from fnmatch import fnmatchcase
 from string import Formatter
 from typing import Any
 
-from penstock.codecs import CODECS
+from penstock.codecs import CODECS, IDENTITY
 from penstock.destinations import Destination, examples, find_destination
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
-from penstock.model.route import DEFAULT_RATIO, Route
+from penstock.model.route import (
+    ARCHIVE_KEEP,
+    ARCHIVE_MEMBERS,
+    CONTINUE,
+    DEFAULT_RATIO,
+    FAIL,
+    MEMBERS,
+    Route,
+)
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST
@@ -56,7 +70,9 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str]) -> Routes:
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InvalidRouteError(f"{file}: two routes are named {min(repeated)!r}")
     for route in routes:
-        if route.plan is None:
+        if route.is_for_members:
+            _refuse_without_members(route, routes, file)
+        if route.plan is None and not route.takes_apart:
             _refuse_possible_loop(route, routes, file, stack["source_bucket"])
     return Routes(routes, stack["source_bucket"])
 
@@ -65,27 +81,69 @@ def _route(table: Mapping[str, Any], number: int, file: str, stack: Mapping[str,
     name = table.get("name")
     label = f"{file}: route {name!r}" if isinstance(name, str) and name else f"{file}: route {number}"
     fields = Fields(table, label, "a route")
-    destination, kind = _destination(fields, stack)
-    route = Route(
-        name=fields.text("name"),
-        match=_patterns(fields),
-        destination=destination,
-        source_bucket=fields.text("source_bucket", "*"),
-        codec=fields.choice("codec", ("auto", *CODECS), "auto"),
-        max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
-        max_bytes=fields.size("max_bytes", S3.max_object),
-        store=kind.name,
-        plan=read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None,
-    )
+    archive = fields.choice("archive", (ARCHIVE_MEMBERS, ARCHIVE_KEEP), "") if fields.has("archive") else ""
+    read = _read_members if archive == ARCHIVE_MEMBERS else _read_destination
+    route = read(fields, stack, archive)
     fields.refuse_unknown()
     return route
 
 
-def _patterns(fields: Fields) -> tuple[str, ...]:
-    patterns = fields.texts("match")
+def _read_members(fields: Fields, stack: Mapping[str, str], archive: str) -> Route:  # noqa: ARG001  # as the other one
+    """Read a route that takes archives apart."""
+    for field in ("destination", "table", "choice", "parse", "max_rejects"):
+        if fields.has(field):
+            raise fields.complain(field, f'is not for archive = "{ARCHIVE_MEMBERS}": each member finds its own route')
+    return Route(
+        name=fields.text("name"),
+        match=_patterns(fields, "match"),
+        destination="",
+        source_bucket=fields.text("source_bucket", "*"),
+        codec=fields.choice("codec", ("auto", *CODECS), "auto"),
+        max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
+        max_bytes=fields.size("max_bytes", S3.max_object),
+        store=MEMBERS,
+        archive=archive,
+        members=_patterns(fields, "members") if fields.has("members") else (),
+        on_member_failure=fields.choice("on_member_failure", (CONTINUE, FAIL), CONTINUE),
+    )
+
+
+def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) -> Route:
+    """Read a route with a destination of its own."""
+    for field in ("members", "on_member_failure"):
+        if fields.has(field):
+            raise fields.complain(field, f'is for archive = "{ARCHIVE_MEMBERS}"')
+    destination, kind = _destination(fields, stack)
+    codec = fields.choice("codec", ("auto", *CODECS), "auto")
+    if archive == ARCHIVE_KEEP:
+        _check_keep(fields, kind, codec)
+        codec = IDENTITY.name
+    return Route(
+        name=fields.text("name"),
+        match=_patterns(fields, "match"),
+        destination=destination,
+        source_bucket=fields.text("source_bucket", "*"),
+        codec=codec,
+        max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
+        max_bytes=fields.size("max_bytes", S3.max_object),
+        store=kind.name,
+        plan=read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None,
+        archive=archive,
+    )
+
+
+def _check_keep(fields: Fields, kind: Destination, codec: str) -> None:
+    if kind.takes_rows:
+        raise fields.complain("archive", f'"{ARCHIVE_KEEP}" copies an object, and {kind.name} takes rows')
+    if codec not in ("auto", IDENTITY.name):
+        raise fields.complain("codec", f'is not for archive = "{ARCHIVE_KEEP}", which decodes nothing')
+
+
+def _patterns(fields: Fields, field: str) -> tuple[str, ...]:
+    patterns = fields.texts(field)
     longest = max(map(len, patterns))
     if longest > LONGEST:
-        raise fields.complain("match", f"a pattern has {longest:,} characters; the maximum is {LONGEST:,}")
+        raise fields.complain(field, f"a pattern has {longest:,} characters; the maximum is {LONGEST:,}")
     return patterns
 
 
@@ -108,10 +166,22 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destina
     return value, found
 
 
+def _refuse_without_members(route: Route, routes: Iterable[Route], file: str) -> None:
+    """Raises InvalidRouteError if no archive of these routes can have a member that the route matches."""
+    archives = [f"{pattern}/*" for other in routes if other.takes_apart for pattern in other.match]
+    if not any(overlap(pattern, members) for pattern in route.match for members in archives):
+        raise InvalidRouteError(
+            f"{file}: route {route.name!r}: destination: has fields of a member, but no route with "
+            f'archive = "{ARCHIVE_MEMBERS}" has archives whose members it matches'
+        )
+
+
 def _refuse_possible_loop(route: Route, routes: Iterable[Route], file: str, source_bucket: str) -> None:
     bucket, _, key = re.sub(r"\{\w+\}", "*", route.destination).removeprefix("s3://").partition("/")
     for other in routes:
         if not (fnmatchcase(source_bucket, bucket) and fnmatchcase(source_bucket, other.source_bucket)):
+            continue
+        if other.is_for_members:  # what is written is an object
             continue
         if any(overlap(key, pattern) for pattern in other.match):
             raise DestinationLoopError(

@@ -38,8 +38,9 @@ class ExternalSource(Source):
         return self.shown
 
     @property
-    def identity(self) -> tuple[str, str, str]:
-        return "", self.location, self.etag
+    def identity(self) -> tuple[str, ...]:
+        numbers = (str(self.member.number),) if self.member else ()
+        return "", self.location, self.etag, *numbers
 
 
 class NoDeadline:

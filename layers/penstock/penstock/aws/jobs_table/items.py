@@ -22,7 +22,9 @@ from penstock.aws.errors import code_of, translating
 from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.model.job import MAX_ATTEMPTS, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
+from penstock.model.member import Member
 from penstock.model.object import Source
+from penstock.model.serialization import from_json, to_json
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -155,7 +157,7 @@ def job_key(job_id: str) -> str:
 
 def described(source: Source) -> Values:
     """Return the attributes of a job's source."""
-    return {
+    values: Values = {
         "source": source.uri,
         "version": source.version_id,
         "etag": source.etag,
@@ -163,6 +165,7 @@ def described(source: Source) -> Values:
         "sequencer": source.sequencer,
         "event_time": source.event_time,
     }
+    return values | ({"archive": source.archive, "member": to_json(source.member)} if source.member else {})
 
 
 def upload_of(item: Mapping[str, Any]) -> Source | None:
@@ -170,8 +173,12 @@ def upload_of(item: Mapping[str, Any]) -> Source | None:
     bucket, _, key = str(item.get("source", "")).removeprefix("s3://").partition("/")
     if "sequencer" not in item or not key:
         return None
-    texts = (str(item.get(name, "")) for name in ("etag", "version", "sequencer", "event_time"))
-    return Source(bucket, key, int(item.get("size", 0)), *texts)
+    etag, version, sequencer, event_time = (
+        str(item.get(name, "")) for name in ("etag", "version", "sequencer", "event_time")
+    )
+    member = from_json(Member, str(item["member"])) if "member" in item else None
+    archive, size = str(item.get("archive", "")), int(item.get("size", 0))
+    return Source(bucket, key, size, etag, version, sequencer, event_time, archive, member)
 
 
 def counted(progress: Progress) -> Values:

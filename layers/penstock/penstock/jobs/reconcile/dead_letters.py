@@ -70,7 +70,7 @@ class DeadLetters:
         return recorded, good
 
     def _job_of(self, source: Source) -> Job | None:
-        route = self.routes().find(source.bucket, source.key)
+        route = self.routes().route_of(source)
         return Job(source, route, destination_of(route, source)) if route else None
 
 
