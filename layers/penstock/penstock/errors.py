@@ -16,6 +16,7 @@
         │   ├── CorruptSourceError
         │   ├── TruncatedSourceError
         │   ├── ChecksumMismatchError
+        │   ├── EncryptedMemberError  a member of an archive is encrypted
         │   ├── CodecMismatchError   the content does not match its name or its route
         │   ├── HeaderRowError       column names are missing, duplicate or unreadable
         │   ├── UnclosedQuoteError   a quoted CSV field never ends, so that the rest of the file is its text
@@ -73,6 +74,7 @@ __all__ = [
     "DestinationMissingError",
     "DiskFullError",
     "EmptySourceError",
+    "EncryptedMemberError",
     "ExpansionLimitError",
     "FileChangedError",
     "FileError",
@@ -219,6 +221,10 @@ class TruncatedSourceError(BadSourceError):
 
 class ChecksumMismatchError(BadSourceError):
     pass
+
+
+class EncryptedMemberError(BadSourceError):
+    default_hint = "Encrypted members are not supported. Send the archive without a password."
 
 
 class CodecMismatchError(BadSourceError):

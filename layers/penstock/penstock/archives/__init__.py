@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from penstock.archives.archive import Archive
 from penstock.archives.tar import TAR
+from penstock.archives.zip import ZIP
 
-ARCHIVES: tuple[Archive, ...] = (TAR,)
+ARCHIVES: tuple[Archive, ...] = (ZIP, TAR)
 
 
 def recognise(head: bytes) -> Archive | None:

@@ -19,7 +19,8 @@ class MemberContent:
     """The content of a member: bytes ``start`` to ``end`` of the archive, encoded with ``method``.
 
     ``crc32`` is that of the decoded bytes, None if the archive declares none. ``encryption`` is empty, or the name of
-    the cipher around the encoded bytes.
+    the cipher around the encoded bytes. ``size``: decoded bytes, None if the archive declares none. ``limit``: the
+    first byte after ``start`` that belongs to something else in the archive; 0 if unknown.
     """
 
     start: int
@@ -27,6 +28,8 @@ class MemberContent:
     method: str = STORED
     crc32: int | None = None
     encryption: str = ""
+    size: int | None = None
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

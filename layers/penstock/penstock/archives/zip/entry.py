@@ -1,0 +1,158 @@
+"""One entry of the directory (APPNOTE 4.3.12, 4.4)."""
+
+from __future__ import annotations
+
+import stat
+import struct
+from typing import NamedTuple
+
+from penstock.archives.archive import Skipped
+from penstock.archives.names import MAX_NAME, name_refusal, plain_name
+from penstock.archives.zip.end import ENTRY, FULL_16, FULL_32
+from penstock.archives.zip.fields import (
+    AES,
+    ENCRYPTED,
+    STRONG,
+    decode_name,
+    extra_field,
+    modified,
+    zip64_values,
+)
+from penstock.errors import BadHeaderError
+from penstock.model.member import Member, MemberContent
+
+# Signature, version and host that made it, version needed, flags, method, time, date, CRC32, encoded and decoded bytes,
+# lengths of name, extra field and comment, disk, attributes, offset of the member's own header.
+_ENTRY = struct.Struct("<4s2B5H3L5H2L")
+ENTRY_MAGIC = b"PK\x01\x02"
+LOCAL_SIZE = 30
+
+# Methods by number (APPNOTE 4.4.5); 20 is what zstd had first. Others are refused by number.
+METHODS = {
+    0: "stored",
+    8: "deflate",
+    9: "deflate64",
+    12: "bzip2",
+    14: "lzma",
+    20: "zstd",
+    93: "zstd",
+    95: "xz",
+}
+_AES_METHOD = 99
+# The field of WinZip AES: version, vendor, strength, method. The second version declares no CRC32.
+_AES = struct.Struct("<H2sBH")
+_AES_BITS = {1: 128, 2: 192, 3: 256}
+_AE_2 = 2
+
+# Hosts whose file systems have backslashes between segments: FAT, NTFS and VFAT; and those with Unix permissions.
+_DOS_HOSTS, _UNIX_HOSTS = (0, 10, 14), (3, 19)
+_DOS_DIRECTORY = 0x10
+_SPECIAL = {
+    stat.S_IFDIR: "it is a directory",
+    stat.S_IFLNK: "it is a symbolic link",
+    stat.S_IFIFO: "it is a FIFO",
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFCHR: "it is a character device",
+    stat.S_IFBLK: "it is a block device",
+}
+
+
+class Entry(NamedTuple):
+    """``position``: offset of the entry. ``start``: offset of the member's own header. ``mode``: Unix, 0 if unknown.
+
+    ``encoded`` and ``size``: encoded and decoded bytes. ``skipped``: why it is not delivered; empty if it is.
+    """
+
+    number: int
+    position: int
+    name: str
+    start: int
+    encoded: int
+    size: int
+    least_end: int
+    skipped: str
+    mode: int
+    flags: int
+    method: int
+    crc32: int
+    date: int
+    time: int
+    extra: bytes
+
+    def listed(self, limit: int) -> Member | Skipped:
+        """Return the entry as it is listed; ``limit`` is that of `MemberContent`."""
+        if self.skipped:
+            shown = self.name.encode(errors="surrogateescape").decode(errors="replace")
+            return Skipped(shown[:MAX_NAME], self.number, self.skipped)
+        method, encryption, crc32 = _content(self)
+        content = MemberContent(
+            self.start, self.start + self.encoded, method, crc32, encryption, size=self.size, limit=limit
+        )
+        when = modified(self.date, self.time, self.extra)
+        return Member(self.name, self.number, self.size, content, modified=when, mode=self.mode & 0o7777)
+
+
+def parse_entry(record: bytes, number: int, position: int, prefix: int) -> Entry:
+    """Parse a record of the directory. ``prefix``: bytes before the archive.
+
+    Raises BadHeaderError for a damaged zip64 field, and for an entry of another volume.
+    """
+    fields = _ENTRY.unpack_from(record)
+    _, _, host, _, flags, method, time, date, crc32, encoded, size, names, extras, _, disk, _, attributes, start = (
+        fields
+    )
+    raw, extra = record[ENTRY : ENTRY + names], record[ENTRY + names : ENTRY + names + extras]
+    if FULL_32 in (size, encoded, start):
+        size, encoded, start = zip64_values(extra, (size, encoded, start), position)
+    if disk not in (0, FULL_16):
+        raise BadHeaderError(f"entry {number:,} lies on another volume of the zip", offset=position)
+    mode = attributes >> 16 if host in _UNIX_HOSTS else 0
+    name = decode_name(raw, flags, extra)
+    if host in _DOS_HOSTS:
+        name = name.replace("\\", "/")
+    name = plain_name(name)
+    start += prefix
+    return Entry(
+        number=number,
+        position=position,
+        name=name,
+        start=start,
+        encoded=encoded,
+        size=size,
+        least_end=start + LOCAL_SIZE + names + encoded,
+        skipped=_skipped(name, mode, attributes, size),
+        mode=mode,
+        flags=flags,
+        method=method,
+        crc32=crc32,
+        date=date,
+        time=time,
+        extra=extra,
+    )
+
+
+def _skipped(name: str, mode: int, attributes: int, size: int) -> str:
+    if special := _SPECIAL.get(stat.S_IFMT(mode)):
+        return special
+    if name.endswith("/"):
+        return "its name is that of a directory, but it has content" if size else _SPECIAL[stat.S_IFDIR]
+    if attributes & _DOS_DIRECTORY and not size:
+        return _SPECIAL[stat.S_IFDIR]
+    return name_refusal(name)
+
+
+def _content(entry: Entry) -> tuple[str, str, int | None]:
+    """Return method, encryption and CRC32."""
+    method = METHODS.get(entry.method, f"method {entry.method}")
+    if not entry.flags & ENCRYPTED:
+        return method, "", entry.crc32
+    if entry.flags & STRONG:
+        return method, "PKWARE strong encryption", None
+    if entry.method != _AES_METHOD:
+        return method, "ZipCrypto", entry.crc32
+    field = extra_field(entry.extra, AES) or b""
+    if len(field) != _AES.size:
+        return method, "AES", None
+    version, _, strength, inner = _AES.unpack(field)
+    crc32 = None if version == _AE_2 else entry.crc32
+    return METHODS.get(inner, f"method {inner}"), f"AES-{_AES_BITS.get(strength, 'unknown')}", crc32

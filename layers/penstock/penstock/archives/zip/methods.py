@@ -1,0 +1,106 @@
+"""The methods of zip members, each as a codec that holds its content to the size and the CRC32 of the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from penstock.archives.zip import deflate64, lzma1
+from penstock.codecs import bzip2, identity
+from penstock.codecs.checksum import crc32
+from penstock.codecs.codec import Codec
+from penstock.codecs.engine import FASTEST
+from penstock.codecs.feed import Feed
+from penstock.codecs.gzip import codec as gzip
+from penstock.codecs.gzip.decode import inflate
+from penstock.codecs.trace import Trace
+from penstock.codecs.xz import codec as xz
+from penstock.codecs.zstd import codec as zstd
+from penstock.errors import (
+    BadHeaderError,
+    BadSourceError,
+    ChecksumMismatchError,
+    CorruptSourceError,
+    EncryptedMemberError,
+)
+from penstock.model.member import STORED, MemberContent
+
+
+def method(content: MemberContent, window: int, password: bytes) -> Codec:  # noqa: ARG001  # no cipher is supported yet
+    """Return the codec of a located content. ``window``: the maximum window or dictionary in bytes.
+
+    Its ``decode`` raises CorruptSourceError as soon as there are more bytes than the directory declares, without
+    yielding them, and at the end ChecksumMismatchError, or CorruptSourceError if bytes are missing or left over.
+    Pieces are yielded before that, so a result is complete only when ``decode`` ends. Offsets of errors count from the
+    start of the archive; ``trace`` counts from that of the content.
+
+    Raises EncryptedMemberError, and BadHeaderError for an unknown method.
+    """
+    if content.encryption:
+        raise EncryptedMemberError(f"the member is encrypted ({content.encryption})", offset=content.start)
+    if content.method not in _METHODS:
+        raise BadHeaderError(
+            f"the member is compressed with {content.method}, which is not supported",
+            offset=content.start,
+            hint=f"Compress it with Deflate. Supported are {', '.join(_METHODS)}.",
+        )
+    codec = _METHODS[content.method](content, window)
+    decode = partial(_decode_checked, codec.decode, content)
+    return replace(codec, name=content.method, magic=(), suffixes=(), decode=decode, indexer=None)
+
+
+def _decode_checked(
+    decode: Callable[[Iterable[bytes], Trace, int], Iterator[bytes]],
+    content: MemberContent,
+    chunks: Iterable[bytes],
+    trace: Trace,
+    step: int,
+) -> Iterator[bytes]:
+    produced = crc = 0
+    try:
+        # Some writers deflate nothing to no bytes at all.
+        for piece in decode(chunks, trace, step) if content.start < content.end else ():
+            produced += len(piece)
+            if content.size is not None and produced > content.size:
+                raise CorruptSourceError(f"the member has more than its {content.size:,} bytes", offset=0)
+            crc = crc32(piece, crc)
+            yield piece
+        _check_whole(content, produced, crc)
+    except BadSourceError as error:
+        error.offset += content.start
+        raise
+    trace.crc32 = content.crc32
+
+
+def _check_whole(content: MemberContent, produced: int, crc: int) -> None:
+    if content.size not in (None, produced):
+        raise CorruptSourceError(
+            f"the member has {produced:,} bytes, the directory declares {content.size:,}", offset=0
+        )
+    if content.crc32 not in (None, crc):
+        raise ChecksumMismatchError(
+            f"CRC32 of the member's bytes is {crc:08x}, the directory declares {content.crc32:08x}", offset=0
+        )
+
+
+def _inflate(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
+    feed = Feed(chunks, trace)
+    yield from inflate(feed, trace, step, FASTEST)
+    if feed.peek(1):
+        raise CorruptSourceError("deflate data ends before the member does", offset=feed.position)
+
+
+def _lzma(content: MemberContent, window: int) -> Codec:
+    return lzma1.describe(window, content.size)
+
+
+_METHODS: dict[str, Callable[[MemberContent, int], Codec]] = {
+    STORED: lambda _, window: identity.describe(window),
+    "deflate": lambda _, window: replace(gzip.describe(window), decode=_inflate),
+    "deflate64": lambda content, _: deflate64.describe(content.start),
+    "bzip2": lambda _, window: bzip2.describe(window),
+    "lzma": _lzma,
+    "xz": lambda _, window: xz.describe(window),
+    "zstd": lambda _, window: zstd.describe(window),
+}
