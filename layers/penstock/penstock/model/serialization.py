@@ -32,11 +32,14 @@ CURRENT_VERSION = 1
 # Metadata of a field that is omitted if it has its default, so that documents stay as in the first release.
 OMIT_DEFAULT = {"omit_default": True}
 
+# JSON holds them as they are. Exactly these classes: an Enum may derive from one.
+_SCALARS = {str, int, float, bool, type(None)}
+
 
 def to_plain(value: object) -> Any:
     """Convert a value of dataclasses, enums, tuples, mappings, bytes and scalars to JSON types."""
     if is_dataclass(value) and not isinstance(value, type):
-        written = (field for field in fields(value) if field.init and not _is_omitted(value, field))
+        written = (field for field in _init_fields(type(value)) if not _is_omitted(value, field))
         return {field.name: _field(value, field.name) for field in written}
     if isinstance(value, Enum):
         return value.value
@@ -80,6 +83,11 @@ def kind_name(kind: type) -> str:
     return _FIRST_NAMES.get(kind.__name__, kind.__name__)
 
 
+@cache
+def _init_fields(kind: type[Any]) -> tuple[Field[Any], ...]:
+    return tuple(field for field in fields(kind) if field.init)
+
+
 def _is_omitted(value: object, field: Field[Any]) -> bool:
     return "omit_default" in field.metadata and getattr(value, field.name) == field.default
 
@@ -87,6 +95,8 @@ def _is_omitted(value: object, field: Field[Any]) -> bool:
 def _field(value: object, name: str) -> Any:
     """Convert a field; add its kind if the field may hold several dataclasses."""
     inner = getattr(value, name)
+    if type(inner) in _SCALARS:
+        return inner
     plain = to_plain(inner)
     if is_dataclass(inner) and len(_members(_hints(cast("type", type(value)))[name])) > 1:
         return {KIND: kind_name(type(inner))} | plain
@@ -117,7 +127,7 @@ def _build(kind: Any, plain: Any) -> Any:
         return {key: _build(get_args(kind)[1], inner) for key, inner in plain.items()}
     if is_dataclass(kind):
         hints = _hints(cast("type", kind))
-        known = {field.name for field in fields(kind) if field.init}
+        known = {field.name for field in _init_fields(cast("type", kind))}
         return cast("type", kind)(**{name: _build(hints[name], plain[name]) for name in plain if name in known})
     return _scalar(kind, plain)
 
@@ -158,7 +168,7 @@ def _member(union: Any, plain: Any) -> Any:
 
 def _has_fields(kind: Any, names: set[str]) -> bool:
     """Whether a kind has all these fields, and they include its required ones."""
-    own = [field for field in fields(kind) if field.init]
+    own = _init_fields(kind)
     required = {field.name for field in own if field.default is MISSING and field.default_factory is MISSING}
     return required <= names <= {field.name for field in own}
 
