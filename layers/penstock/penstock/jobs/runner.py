@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
+from penstock.delivery.member_store import member_head
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import (
     NotEnoughTimeError,
@@ -201,19 +202,21 @@ class JobRunner:
         """Return the head of the source, if it is still the current version of its key.
 
         For a bucket, an older version is accepted too: the newer version may be bad, and if it is not, its result
-        replaces the result of this one.
+        replaces the result of this one. Of an archive whose members may go to tables, only the current one is.
         """
         source = job.source
-        head = self.objects.head(source.bucket, source.key)
+        head = self.objects.head(source.bucket, source.object_key)
         if head is None:
             raise SourceGoneError(f"{source.uri} was deleted before it was read")
         changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
         if changed and (source.version_id or source.etag):
-            accepts_older = job.route.plan is None and source.version_id
-            if accepts_older and (before := self.objects.head(source.bucket, source.key, version_id=source.version_id)):
-                return before
+            accepts_older = job.route.plan is None and not job.route.takes_apart and source.version_id
+            if accepts_older and (
+                before := self.objects.head(source.bucket, source.object_key, version_id=source.version_id)
+            ):
+                return member_head(source) if source.member else before
             raise SourceChangedError(f"{source.uri} was overwritten before it was read")
-        return head
+        return member_head(replace(source, etag=head.etag)) if source.member else head
 
 
 @dataclass(slots=True)

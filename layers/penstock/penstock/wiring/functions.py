@@ -17,6 +17,7 @@ from penstock.aws.session import dynamodb_client, sqs_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
+from penstock.delivery.member_store import MemberObjects
 from penstock.destinations import DESTINATIONS
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.jobs.ingest import Ingest, LoadTogether
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
+    from penstock.delivery.ports import ObjectStore
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
@@ -90,7 +92,7 @@ def build_ingest(settings: Settings) -> Ingest:
     """Build the ingest use case for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
-    objects = S3ObjectStore(s3, budget)
+    objects = MemberObjects(S3ObjectStore(s3, budget), budget)
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {
@@ -168,7 +170,7 @@ def _frozen() -> Iterator[None]:
 
 
 def _table_delivery(
-    settings: Settings, store: str, objects: S3ObjectStore, s3: S3Client, budget: Budget
+    settings: Settings, store: str, objects: ObjectStore, s3: S3Client, budget: Budget
 ) -> TableDelivery:
     delivery: TableDelivery = _tables().table_delivery(settings, store, objects, s3, budget)
     return delivery

@@ -14,6 +14,7 @@ from penstock.aws.session import dynamodb_client, events_client, lambda_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
+from penstock.delivery.member_store import MemberObjects
 from penstock.destinations import DESTINATIONS
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
@@ -40,7 +41,7 @@ class Steps:
         self.settings = settings
         self.budget = Budget.of(settings.memory)
         self.s3 = s3_client(self.budget)
-        self.objects = S3ObjectStore(self.s3, self.budget)
+        self.objects = MemberObjects(S3ObjectStore(self.s3, self.budget), self.budget)
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
         self.executions = execution_store(settings, dynamodb_client())
         self.parts = S3PartStore(self.s3, self.budget)

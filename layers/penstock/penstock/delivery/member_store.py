@@ -1,0 +1,200 @@
+"""The members of archives as if they were objects of S3: read by their ranges, decoded and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from penstock.archives import ARCHIVES, recognise
+from penstock.archives.archive import Archive
+from penstock.codecs import Trace, strip_suffix
+from penstock.delivery.block_ranges import BlockRanges
+from penstock.delivery.decoding import naming
+from penstock.delivery.ports import ObjectStore
+from penstock.delivery.ranges import SourceRanges
+from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
+from penstock.errors import CodecMismatchError, CorruptSourceError, SourceChangedError, SourceGoneError
+from penstock.limits import Budget
+from penstock.model.member import STORED, Member, MemberContent
+from penstock.model.object import Content, ObjectHead, Source, Target
+from penstock.model.source import ByteSource
+
+# Bytes that show the format of an archive.
+HEAD = 512
+
+
+def archive_named(key: str) -> Archive | None:
+    """Return the archive format that a name says, also under a codec: ``a.zip``, ``a.tar.gz``, ``a.tgz``."""
+    name = strip_suffix(key).lower()
+    return next((archive for archive in ARCHIVES if name.endswith(archive.suffixes)), None)
+
+
+def format_of(head: bytes, source: Source) -> Archive:
+    """Return the format of an archive whose decoded bytes start with ``head``. Raises CodecMismatchError.
+
+    The name only decides for content that no format knows: an empty tar is nothing but zeros, and a zip may follow a
+    program that unpacks it.
+    """
+    found = recognise(head) or archive_named(source.object_key)
+    if found is None:
+        raise CodecMismatchError(
+            "the content is no archive, and its route takes archives apart",
+            offset=0,
+            source=source.uri,
+            hint="Let the route match archives alone, or add a route before it.",
+        )
+    return found
+
+
+def member_head(source: Source) -> ObjectHead:
+    """Return what a HEAD of a member would return, by its source.
+
+    The CRC32 that the archive declares proves a copy of the member, as S3's own proves a copy of an object. The times
+    and permissions of the archive become user metadata.
+    """
+    member = source.member or Member()
+    known = {"member-modified": member.modified, "member-mode": f"{member.mode:04o}" if member.mode else ""}
+    crc32 = member.content.crc32 if member.content else None
+    metadata = {name: value for name, value in known.items() if value}
+    return ObjectHead(source.size, source.etag, source.version_id, metadata=metadata, crc32=crc32)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenArchive:
+    """An archive, its format, and how its bytes are read. ``source`` is that of its object."""
+
+    source: Source
+    archive: Archive
+    ranges: BlockRanges
+
+
+@dataclass(slots=True)
+class MemberObjects:
+    """Implements ``ObjectStore``: the source of a member is read from its archive, all else from ``objects``.
+
+    For several threads at once. Memory: that of `BlockRanges` for the last archive that was opened, and for each open
+    member that of its method.
+    """
+
+    objects: ObjectStore
+    budget: Budget
+    _last: tuple[tuple[str, ...], OpenArchive] | None = field(default=None, init=False)
+    _read: dict[tuple[str, ...], ByteSource] = field(default_factory=dict, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
+
+    def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+        return self.objects.head(bucket, key, version_id=version_id)
+
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
+        if source.member is None:
+            return self.objects.open_source(source, start=start, end=end)
+        if read := self._read.get(source.identity):
+            return read
+        return MemberSource(self, source, source.member, start, end)
+
+    def open_sink(
+        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+    ) -> BucketSink:
+        return self.objects.open_sink(target, content, rule, created)
+
+    def sweep(self, target: Target) -> None:
+        self.objects.sweep(target)
+
+    @contextmanager
+    def holding(self, source: Source, content: ByteSource) -> Iterator[None]:
+        """Read a member from ``content`` for the duration of the context, because its archive is read in order."""
+        self._read[source.identity] = content
+        try:
+            yield
+        finally:
+            del self._read[source.identity]
+
+    def open_archive(self, source: Source) -> OpenArchive:
+        """Open the archive of a member, or the archive that a source is.
+
+        Raises SourceGoneError, SourceChangedError, CodecMismatchError, and the errors of reading.
+        """
+        version = (source.bucket, source.object_key, source.version_id, source.etag)
+        with self._lock:
+            if self._last is None or self._last[0] != version:
+                archive = self._archive_of(source)
+                ranges = BlockRanges(SourceRanges(self.objects, archive))
+                head = b"".join(ranges.read(0, min(HEAD, archive.size)))
+                self._last = version, OpenArchive(archive, format_of(head, archive), ranges)
+            return self._last[1]
+
+    def _archive_of(self, source: Source) -> Source:
+        """Return the object that holds a source, with its size."""
+        if source.member is None:
+            return source
+        head = self.objects.head(source.bucket, source.archive, version_id=source.version_id)
+        archive = replace(source, key=source.archive, archive="", member=None)
+        if head is None:
+            raise SourceGoneError(f"{archive.uri} was deleted before its member {source.member.name!r} was read")
+        if head.etag != source.etag:
+            raise SourceChangedError(f"{archive.uri} was overwritten before {source.member.name!r} was read")
+        return replace(archive, size=head.size)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSource:
+    """The decoded bytes of a member, from ``start`` to ``end``. Implements ``ByteSource``.
+
+    The whole content is verified as the archive's format can; a part is not. A part of a stored member is read alone,
+    of any other member all bytes before it are decoded.
+    """
+
+    store: MemberObjects
+    source: Source
+    member: Member
+    start: int = 0
+    end: int | None = None
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        with naming(self.source):
+            opened = self.store.open_archive(self.source)
+            archive, content = opened.archive, self._located(opened)
+            is_whole = self.start == 0 and self.end in (None, self.size)
+            if content.method == STORED and not content.encryption and not is_whole:
+                end = content.end if self.end is None else min(content.end, content.start + self.end)
+                yield from _ranges(opened, content.start + self.start, end)
+                return
+            if archive.method is None:
+                raise self._cannot_enter(archive)
+            codec = archive.method(content, self.store.budget.window, b"")
+            with closing(_ranges(opened, content.start, content.end)) as encoded:
+                decoded = codec.decode(encoded, Trace(), self.store.budget.step)
+                yield from decoded if is_whole else _part(decoded, self.start, self.end)
+
+    def _located(self, opened: OpenArchive) -> MemberContent:
+        if self.member.content is None or opened.archive.locate is None:
+            raise self._cannot_enter(opened.archive)
+        content = opened.archive.locate(opened.ranges, self.member).content
+        if content is None:
+            raise self._cannot_enter(opened.archive)
+        return content
+
+    def _cannot_enter(self, archive: Archive) -> CorruptSourceError:
+        return CorruptSourceError(f"the {archive.name} does not say where {self.member.name!r} lies", offset=0)
+
+
+def _ranges(opened: OpenArchive, start: int, end: int) -> Generator[bytes, None, None]:
+    if start < end:
+        yield from opened.ranges.read(start, end)
+
+
+def _part(pieces: Iterable[bytes], start: int, end: int | None) -> Iterator[bytes]:
+    """Yield bytes ``start`` to ``end`` of the pieces."""
+    at = 0
+    for piece in pieces:
+        if end is not None and at >= end:
+            return
+        if part := piece[max(0, start - at) : None if end is None else end - at]:
+            yield part
+        at += len(piece)
