@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from penstock.limits import MIB
 from penstock.model.column import Column
 from penstock.model.parse_options import Format
 from penstock_cli.completion import complete_file
+from penstock_cli.explain_archive import archive_lines
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import human_size
@@ -63,7 +65,8 @@ def explain(
 
     SRC is s3://BUCKET/KEY or a local file. The answer shows the matching route, the codec and the columns by the first
     bytes, the destination, whether one invocation or the state machine runs the job, the number of spans, the duration
-    and the cost. Duration and cost are estimates for text, without storage and transfer.
+    and the cost. Duration and cost are estimates for text, without storage and transfer. Of an archive, it shows the
+    members, and where the routes lead them.
     """
     from penstock.wiring.explain import CliClients  # noqa: PLC0415  # boto3 is slow to import: not for --help
     from penstock.wiring.explain import explain as explain_with  # noqa: PLC0415  # as above
@@ -85,6 +88,8 @@ def explain(
     echo(f"{found.source.uri} ({human_size(found.source.size)})")
     for name, text in _lines(found):
         echo(f"  {name:<12} {text}")
+    if found.archive:
+        echo(*archive_lines(found.archive))
 
 
 def _lines(found: Explanation) -> list[tuple[str, str]]:
@@ -96,12 +101,17 @@ def _lines(found: Explanation) -> list[tuple[str, str]]:
     if taken.before:
         lines.append(("not by", "; ".join(f"{route.name} ({' '.join(route.match)})" for route in taken.before)))
     lines += [("codec", found.preview.codec)] if found.preview.codec else []
-    lines.append(("destination", target.uri))
+    lines.append(("destination", "that of each member" if taken.route.takes_apart else target.uri))
     lines += _table_lines(found)
     if found.forecast:
         lines += _forecast_lines(found, found.forecast)
     lines += [("warning", warning) for warning in found.preview.warnings]
-    return [*lines, *(("problem", problem) for problem in found.problems)]
+    return [*lines, *(("problem", problem) for problem in _problems(found))]
+
+
+def _problems(found: Explanation) -> list[str]:
+    """That of an archive stands below its members."""
+    return [problem for problem in found.problems if not found.archive or problem != found.archive.problem]
 
 
 def _table_lines(found: Explanation) -> list[tuple[str, str]]:
@@ -197,4 +207,5 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "dollars": expected.usage.dollars if expected else None,
         "warnings": found.preview.warnings,
         "problems": found.problems,
+        "archive": asdict(found.archive) if found.archive else None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from click.core import ParameterSource
@@ -14,13 +14,13 @@ from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
-from penstock_cli.output import echo_json
-from penstock_cli.params import human_size
+from penstock_cli.run_archive import run_archive
+from penstock_cli.run_lines import tell_result
 from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
     from penstock.model.job import Progress as Counts
-    from penstock.wiring.run import RunRequest, RunResult
+    from penstock.wiring.run import RunRequest
     from penstock_cli.progress import Progress
 
 # The memory of the functions of a default stack, which gives them one vCPU.
@@ -49,6 +49,7 @@ Examples:
   penstock run https://example.org/big.csv.zst --to s3://lake/raw/big.csv
   penstock run orders.csv.gz --to postgresql:orders --create --key order_id --mode upsert
   penstock run s3://lake/in/orders.csv.gz --routes routes.toml
+  penstock run data.zip --to out/ --members '*.csv' --members '!__MACOSX/*'
   zcat *.gz | penstock run - --to postgresql:events --format jsonl --max-rejects 1%
 """
 )
@@ -94,6 +95,20 @@ Examples:
     help="File that lists rejected records.  [default: SRC.rejects.jsonl]",
 )
 @click.option(
+    "--members",
+    multiple=True,
+    metavar="PATTERN",
+    help="Members of an archive to deliver, such as '*.csv'; ! excludes. May be given several times: the last match "
+    "decides.  [default: all]",
+)
+@click.option(
+    "--on-member-failure",
+    type=click.Choice(["continue", "fail"]),
+    default="continue",
+    show_default=True,
+    help="Go on with the other members of an archive, or begin no more.",
+)
+@click.option(
     "--memory", type=click.IntRange(128, 10_240), default=MEMORY, show_default=True, help="Memory limit in MB."
 )
 @aws_options
@@ -111,6 +126,8 @@ def run(
     dsn: str,
     again: bool,
     rejects: Path | None,
+    members: tuple[str, ...],
+    on_member_failure: Literal["continue", "fail"],
     memory: int,
     aws: AwsOptions,
     output: OutputOptions,
@@ -121,10 +138,14 @@ def run(
     an object, or parsed, checked and loaded into a table. A file or an object appears complete or not at all. Standard
     output is complete if the exit code is 0; messages then go to stderr.
 
+    An archive (.zip, .tar, .tar.gz, ...) whose DST is FOLDER/, s3://BUCKET/PREFIX/ or a table is delivered member by
+    member. The exit code is 1 if some members failed; the others were delivered.
+
     An interrupted load into PostgreSQL resumes when the same command runs again. A complete load is not repeated.
     Rejected records are listed with row, offset and reason.
     """
     from penstock.wiring.api import prepare_run  # noqa: PLC0415  # imported only to run
+    from penstock.wiring.run_archive import PreparedArchive  # noqa: PLC0415  # as above
     from penstock_cli.progress import Progress  # noqa: PLC0415  # as above
 
     if bool(to) == bool(routes_uri or stack):
@@ -156,6 +177,8 @@ def run(
                 dsn=dsn,
                 again=again,
                 rejects=rejects,
+                members=members,
+                on_member_failure=on_member_failure,
                 memory=memory,
                 profile=aws.profile,
                 region=aws.region,
@@ -163,13 +186,16 @@ def run(
                 **(table.options if to else {}),
             )
         )
+        if isinstance(prepared, PreparedArchive):
+            run_archive(prepared, output)
+            return
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
                 result = prepared.run(_Progress(progress, prepared.request))
             except KeyboardInterrupt:
                 progress.tell(_interrupted(prepared.request))
                 raise
-    _tell(result, progress, output, to_stdout=to == STDOUT)
+    tell_result(result, progress, output, to_stdout=to == STDOUT)
 
 
 def _is_given(option: str) -> bool:
@@ -211,56 +237,3 @@ def _interrupted(request: RunRequest) -> str:
     else:
         kind = "staged" if table and table.staged else str(table.mode) if table else "append"
     return "Interrupted: " + INTERRUPTED[kind].format(target=target if isinstance(target, Path) else target.uri)
-
-
-def _tell(result: RunResult, progress: Progress, output: OutputOptions, *, to_stdout: bool) -> None:
-    if output.as_json:
-        echo_json(_as_json(result))
-        return
-    say = progress.tell if to_stdout else progress.say
-    for warning in result.receipt.warnings:
-        progress.tell(f"warning: {warning}")
-    say(_line(result))
-
-
-def _line(result: RunResult) -> str:
-    receipt = result.receipt
-    if result.already:
-        rows = counted(receipt.rows, "row")
-        return f"{result.source} is already loaded into {result.target} ({rows}). To repeat it, use --again."
-    speed = receipt.bytes_out / result.seconds if result.seconds else 0
-    about = [f"{human_size(receipt.bytes_in)} of {receipt.codec}"] if receipt.codec != "identity" else []
-    about.append(human_size(receipt.bytes_out))
-    if ":" in result.target and not result.target.startswith("s3://"):
-        about.append(counted(receipt.rows, "row"))
-    if result.before:
-        about.append(f"{result.before:,} of them loaded before")
-    if receipt.rejects:
-        about.append(f"{receipt.rejects:,} rejected")
-    if receipt.dropped:
-        about.append(f"{receipt.dropped:,} dropped by the database")
-    about.append(f"{result.seconds:.1f} s, {human_size(int(speed))}/s")
-    return f"run: {result.source} to {result.target} ({', '.join(about)})"
-
-
-def _as_json(result: RunResult) -> dict[str, object]:
-    receipt = result.receipt
-    return {
-        "source": result.source,
-        "target": result.target,
-        "codec": receipt.codec,
-        "bytes_in": receipt.bytes_in,
-        "bytes_out": receipt.bytes_out,
-        "crc32": f"{receipt.crc32:08x}",
-        "parts": receipt.parts,
-        "etag": receipt.etag,
-        "version_id": receipt.version_id,
-        "rows": receipt.rows,
-        "rows_before": result.before,
-        "already": result.already,
-        "rejects": receipt.rejects,
-        "dropped": receipt.dropped,
-        "rejects_file": result.rejects or None,
-        "warnings": receipt.warnings,
-        "seconds": round(result.seconds, 3),
-    }

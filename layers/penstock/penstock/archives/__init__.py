@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from penstock.archives.archive import Archive
+from penstock.archives.archive import Archive, Skipped
 from penstock.archives.tar import TAR
 from penstock.archives.zip import ZIP
+
+__all__ = ["ARCHIVES", "Archive", "Skipped", "recognise"]
 
 ARCHIVES: tuple[Archive, ...] = (ZIP, TAR)
 

@@ -17,7 +17,8 @@ MAX_MEMBERS = 1_000_000
 class Skipped:
     """An entry that is no file, such as a directory or a link, or that the route leaves out; ``reason`` says why.
 
-    Without a name (and with number 0) it is a warning about the archive itself, such as that bytes follow its end.
+    The name of a directory ends with ``/``. Without a name (and with number 0) it is a warning about the archive
+    itself, such as that bytes follow its end.
     """
 
     name: str

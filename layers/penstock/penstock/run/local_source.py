@@ -19,7 +19,8 @@ REPLAYED = 8 * MIB
 
 
 class FileSource:
-    """A file in its current state. Implements ``ByteSource``; can be read repeatedly. Memory: a piece of 256 KiB.
+    """A file in its current state. Implements ``ByteSource`` and ``RangeReader``; can be read repeatedly. Memory: a
+    piece of 256 KiB.
 
     Raises FileError if it is not a regular file or cannot be read, FileChangedError if it has changed.
     """
@@ -49,6 +50,15 @@ class FileSource:
         with file_errors(self._shown), Path(self.path).open("rb", buffering=0) as file:
             self._check(file.fileno())
             while piece := file.read(PIECE):
+                yield piece
+            self._check(file.fileno())
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        with file_errors(self._shown), Path(self.path).open("rb", buffering=0) as file:
+            self._check(file.fileno())
+            file.seek(start)
+            while start < end and (piece := file.read(min(PIECE, end - start))):
+                start += len(piece)
                 yield piece
             self._check(file.fileno())
 

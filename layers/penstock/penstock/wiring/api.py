@@ -5,19 +5,22 @@ Heavy modules are imported in the functions, so that ``import penstock`` takes m
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from penstock.wiring.receipt import Receipt
 
 if TYPE_CHECKING:
     from penstock.model.job import Progress
     from penstock.upload.uploader import UploadResult
     from penstock.wiring.explain import Explanation
-    from penstock.wiring.run import PreparedRun, RunResult
+    from penstock.wiring.run import PreparedRun
+    from penstock.wiring.run_archive import PreparedArchive
+
+__all__ = ["Receipt", "explain", "prepare_run", "run", "upload"]
 
 MIB = 1024 * 1024
 # The memory of the deployed functions, which gives them one vCPU.
@@ -29,68 +32,6 @@ Name: TypeAlias = "str | os.PathLike[str]"
 OnProgress: TypeAlias = "Callable[[Progress], None]"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What one run delivered.
-
-    ``source`` and ``target`` are URIs or paths. ``bytes_in`` counts encoded bytes, ``bytes_out`` decoded ones;
-    ``crc32`` covers all decoded bytes. ``rows`` are in the table, ``rows_before`` of them from an earlier run.
-    ``rejects`` and ``dropped`` count records that the table does not hold. ``already``: the load was complete before,
-    and nothing was done. ``rejects_file`` lists the rejects, as JSON Lines; None if there are none.
-    """
-
-    source: str
-    target: str
-    codec: str
-    bytes_in: int
-    bytes_out: int
-    crc32: int
-    parts: int
-    etag: str
-    version_id: str
-    rows: int
-    rows_before: int
-    rejects: int
-    dropped: int
-    already: bool
-    rejects_file: Path | None
-    warnings: tuple[str, ...]
-    seconds: float
-
-    def rejected(self) -> Iterator[dict[str, Any]]:
-        """Yield each rejected record: ``row``, ``offset``, ``column``, ``reason`` and ``raw``, in source order.
-
-        Reads the file line by line. Raises OSError if the file has been removed.
-        """
-        if self.rejects_file is not None:
-            with self.rejects_file.open(encoding="utf-8") as lines:
-                yield from map(json.loads, lines)
-
-    @classmethod
-    def of(cls, result: RunResult) -> Receipt:
-        """Convert a result to its public form."""
-        receipt = result.receipt
-        return cls(
-            source=result.source,
-            target=result.target,
-            codec=receipt.codec,
-            bytes_in=receipt.bytes_in,
-            bytes_out=receipt.bytes_out,
-            crc32=receipt.crc32,
-            parts=receipt.parts,
-            etag=receipt.etag,
-            version_id=receipt.version_id,
-            rows=receipt.rows,
-            rows_before=result.before,
-            rejects=receipt.rejects,
-            dropped=receipt.dropped,
-            already=result.already,
-            rejects_file=Path(result.rejects) if result.rejects else None,
-            warnings=receipt.warnings,
-            seconds=result.seconds,
-        )
-
-
 def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) -> Receipt:
     """Deliver a source on this machine, without Lambda.
 
@@ -98,6 +39,10 @@ def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) 
     object appears complete or not at all. An interrupted load into PostgreSQL resumes when it runs again; a complete
     one is not repeated. ``on_progress`` is called with the `Progress` so far: encoded and decoded bytes, rows and
     rejects.
+
+    An archive (.zip, .tar, .tar.gz, ...) that goes to a folder, a prefix or a table is delivered member by member; the
+    receipt has one receipt for each in ``members``. If some failed, IncompleteJobError names them at the end: the
+    others were delivered.
 
     Raises PenstockError: PermanentError if something must be corrected first, RetryableError if a retry can succeed.
 
@@ -109,8 +54,12 @@ def run(source: Name, *, on_progress: OnProgress | None = None, **options: Any) 
     >>> receipt.codec, receipt.bytes_out, (folder / "trips.csv").read_text()
     ('gzip', 12, 'id,km\\n1,7.5\\n')
     """
+    from penstock.wiring.run import PreparedRun  # noqa: PLC0415  # botocore
+
     with prepare_run(source, **options) as prepared:
-        return Receipt.of(prepared.run(on_progress))
+        if isinstance(prepared, PreparedRun):
+            return Receipt.of(prepared.run(on_progress))
+        return prepared.receipt(on_progress)
 
 
 @contextmanager
@@ -141,28 +90,36 @@ def prepare_run(
     dsn: str = "",
     again: bool = False,
     rejects: Name | None = None,
+    members: Sequence[str] = (),
+    on_member_failure: Literal["continue", "fail"] = "continue",
     memory: int = MEMORY,
     profile: str = "",
     region: str = "",
     endpoint_url: str = "",
-) -> Iterator[PreparedRun]:
+) -> Iterator[PreparedRun | PreparedArchive]:
     """Check the options of `run` and find the source. Leaving the block closes all connections to AWS.
 
     ``source`` is a path, ``s3://BUCKET/KEY``, any URI that smart_open reads, or ``-`` for standard input. ``to`` is a
     path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE`` or ``-`` for standard output. Instead of ``to``,
     ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack``
     names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` repeats a complete
-    load. The other options are those of docs/tables.md and need a table as ``to``.
+    load. ``members`` are patterns of the members of an archive that are delivered; ``!`` excludes, and the last match
+    decides. The other options are those of docs/tables.md and need a table as ``to``.
 
     Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
     """
     from penstock.errors import InvalidRouteError  # noqa: PLC0415
     from penstock.run.destination_spec import DestinationSpec  # noqa: PLC0415
     from penstock.wiring import run as runs  # noqa: PLC0415  # botocore
+    from penstock.wiring.archive_request import prepare_by_destination, prepare_by_route  # noqa: PLC0415
 
     if bool(to) == bool(routes or stack):
         raise InvalidRouteError("a run needs exactly one destination", hint="Give `to`, or `routes`, or `stack`.")
-    options = runs.RunOptions(again, Path(rejects) if rejects else None)
+    if not to and (members or on_member_failure != "continue"):
+        raise InvalidRouteError("options for members need `to`", hint="With routes, the route has them.")
+    options = runs.RunOptions(
+        again, Path(rejects) if rejects else None, tuple(members), fail_fast=on_member_failure == "fail"
+    )
     choice = runs.RouteChoice(os.fspath(routes), stack, route)
     parse = {
         "format": format,
@@ -186,11 +143,15 @@ def prepare_run(
     text = os.fspath(source)
     with closing(runs.CliClients(profile, region, endpoint_url)) as clients:
         runner = runs.Runner(clients, memory * MIB, dsn)
+        archive: PreparedArchive | None
         if to:
-            request = runs.request_by_destination(runner.resolver, text, as_key, spec)
+            archive = prepare_by_destination(runner, text, as_key, spec, options)
+            if archive is None:
+                request = runs.request_by_destination(runner.resolver, text, as_key, spec)
         else:
             request = runs.request_by_route(clients, runner.resolver, text, as_key, choice)
-        yield runs.PreparedRun(runner, request, options)
+            archive = prepare_by_route(runner, request, options)
+        yield archive or runs.PreparedRun(runner, request, options)
 
 
 def explain(

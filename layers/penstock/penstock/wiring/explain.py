@@ -24,6 +24,7 @@ from penstock.model.route import TableTarget
 from penstock.routes import Routes, check_target, destination_of
 from penstock.run.loads import RoutedObjectStore
 from penstock.wiring.cli import CliClients, read_routes, stack_environment
+from penstock.wiring.explain_archive import ArchivePreview, preview_archive
 from penstock.wiring.source_resolver import SourceResolver, bucket_and_key
 
 __all__ = ["CliClients", "Explanation", "explain"]
@@ -32,7 +33,8 @@ __all__ = ["CliClients", "Explanation", "explain"]
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The result of `explain`. ``file`` holds the routes. Without a ``match`` no route matches the source, and the
-    fields after it are not set. ``problems`` are why the job would fail."""
+    fields after it are not set. ``problems`` are why the job would fail. ``archive``: the content of a source that
+    is an archive by its name."""
 
     source: Source
     file: str
@@ -43,6 +45,7 @@ class Explanation:
     preview: SourcePreview = field(default_factory=SourcePreview)
     forecast: Forecast | None = None
     problems: tuple[str, ...] = ()
+    archive: ArchivePreview | None = None
 
 
 def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: str, memory: int) -> Explanation:
@@ -58,8 +61,14 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
     resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
     source = resolved.source
     found = match_route(routes, source.bucket, as_key or source.key)
+    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
+        archive = preview_archive(objects, resolved, found.route if found else None, routes, environment.budget)
     if found is None:
-        return Explanation(source, routes_file, routes, environment)
+        return Explanation(source, routes_file, routes, environment, archive=archive)
+    if found.route.takes_apart:
+        refused = (archive.problem,) if archive and archive.problem else ()
+        members = destination_of(found.route, source)
+        return Explanation(source, routes_file, routes, environment, found, members, problems=refused, archive=archive)
     with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
         preview = read_preview(
             RoutedObjectStore(lambda: objects, resolved.content), source, found.route, environment.budget
@@ -72,7 +81,9 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
         problems += [problem for problem in (too_long(expected, found.route, environment),) if problem]
     except PermanentError as error:
         problems.append(str(error))
-    return Explanation(source, routes_file, routes, environment, found, target, preview, expected, tuple(problems))
+    return Explanation(
+        source, routes_file, routes, environment, found, target, preview, expected, tuple(problems), archive
+    )
 
 
 def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target | TableTarget) -> str:

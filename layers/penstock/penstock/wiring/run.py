@@ -21,13 +21,11 @@ from penstock.destinations import destination_named, open_tables
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.environment import Environment
 from penstock.destinations.ports import TableStore
-from penstock.errors import InvalidRouteError
-from penstock.formats import WorkbookLimits, choose_format
+from penstock.formats import WorkbookLimits
 from penstock.limits import Budget
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.load import Resume
 from penstock.model.object import Source, Target
-from penstock.model.parse_options import Format
 from penstock.model.route import Route
 from penstock.routes import Routes
 from penstock.run.file_sink import FileSink
@@ -41,11 +39,18 @@ from penstock.run.loads import (
     resume_load,
 )
 from penstock.run.local_source import PipeSource
+from penstock.run.member_content import StreamedMember
 from penstock.run.rejects_file import RejectsFile
 from penstock.run.stdout_sink import StdoutSink
 from penstock.tables import tables_of
 from penstock.wiring.cli import CliClients
-from penstock.wiring.run_request import RouteChoice, RunRequest, request_by_destination, request_by_route
+from penstock.wiring.run_request import (
+    RouteChoice,
+    RunRequest,
+    need_format,
+    request_by_destination,
+    request_by_route,
+)
 from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, SourceResolver
 
 __all__ = [
@@ -66,10 +71,15 @@ STDOUT = 1
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """``again``: repeat a complete load. ``rejects``: the file for rejects; None: next to the source."""
+    """``again``: repeat a complete load. ``rejects``: the file for rejects; None: next to the source.
+
+    ``members``: patterns of members of an archive (`takes_member`). ``fail_fast``: begin no member after a failed one.
+    """
 
     again: bool = False
     rejects: Path | None = None
+    members: tuple[str, ...] = ()
+    fail_fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class Runner:
                 heartbeat=heartbeat,
                 deadline=NoDeadline(),
                 margin=0.0,
+                stored=resolved.head.crc32,
             )
         return RunResult(
             resolved.source.uri, "standard output" if route.destination == STANDARD_INPUT else str(path), receipt, 0.0
@@ -159,7 +170,7 @@ class Runner:
     def _into_table(
         self, resolved: ResolvedSource, job: Job, options: RunOptions, heartbeat: Callable[[Progress], None]
     ) -> RunResult:
-        _need_format(job)
+        need_format(job.route, job.source)
         resumption = self._resumption(job, again=options.again)
         target = job.target.uri
         if resumption.ended:
@@ -232,20 +243,10 @@ def ignore_progress(progress: Progress) -> None:
 def _attempt(
     resolved: ResolvedSource, job: Job, heartbeat: Callable[[Progress], None], routes: Routes | None
 ) -> Attempt:
-    rereadable = not isinstance(resolved.content, PipeSource)
+    rereadable = not isinstance(resolved.content, PipeSource | StreamedMember)
     return Attempt(
         job, resolved.head, 1, routes or Routes((job.route,), ""), heartbeat, NoDeadline(), 0.0, rereadable=rereadable
     )
-
-
-def _need_format(job: Job) -> None:
-    if job.route.plan and job.route.plan.parse.format is Format.AUTO:
-        try:
-            choose_format(job.source.key, job.route.plan.parse)
-        except InvalidRouteError as error:
-            *others, last = (name for name in Format if name is not Format.AUTO)
-            error.hint = f"Give --format {', '.join(others)} or {last}."
-            raise
 
 
 def _default_rejects_file(source: Source) -> Path:

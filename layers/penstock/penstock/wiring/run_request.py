@@ -9,8 +9,9 @@ from pathlib import Path
 
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
-from penstock.formats import ignored_options, resolve
+from penstock.formats import choose_format, ignored_options, resolve
 from penstock.model.object import Source, Target
+from penstock.model.parse_options import Format
 from penstock.model.route import Route, TableTarget
 from penstock.model.s3_uri import split
 from penstock.routes import BUCKET_NAME, Routes, destination_of
@@ -39,7 +40,7 @@ def request_by_destination(resolver: SourceResolver, text: str, as_key: str, spe
     route = spec.route()
     bucket, key = bucket_and_key(text, "")
     resolved = resolver.find(text, (bucket, as_key or key), _pipe(text, route))
-    _refuse_ignored_options(route, resolved.source)
+    refuse_ignored_options(route, resolved.source)
     return RunRequest(resolved, route, target_of(route, resolved.source))
 
 
@@ -75,10 +76,11 @@ def request_by_route(
     return RunRequest(resolved, route, target, routes)
 
 
-def _refuse_ignored_options(route: Route, source: Source) -> None:
+def refuse_ignored_options(route: Route, source: Source) -> None:
     """Raises InvalidRouteError for an option that means nothing to the format of a source."""
     if route.plan is None:
         return
+    need_format(route, source)
     options = resolve(source.key, route.plan.parse)
     if ignored := ignored_options(options):
         raise InvalidRouteError(
@@ -87,18 +89,38 @@ def _refuse_ignored_options(route: Route, source: Source) -> None:
         )
 
 
-def target_of(route: Route, source: Source) -> Target | TableTarget | Path:
-    """Return the destination of a source. In a folder it keeps its name. Raises InvalidRouteError."""
+def need_format(route: Route, source: Source) -> None:
+    """Raises InvalidRouteError if neither the route nor the name of the source shows the format of its records."""
+    if route.plan and route.plan.parse.format is Format.AUTO:
+        try:
+            choose_format(source.key, route.plan.parse)
+        except InvalidRouteError as error:
+            *others, last = (name for name in Format if name is not Format.AUTO)
+            error.hint = f"Give --format {', '.join(others)} or {last}."
+            raise
+
+
+def is_folder(to: str) -> bool:
+    """Return whether a destination, which is no table, is a folder or a prefix."""
+    if to.startswith("s3://"):
+        _, key = split(to)
+        return not key or key.endswith("/")
+    return to.endswith("/") or Path(to).is_dir()
+
+
+def target_of(route: Route, source: Source, name: str = "") -> Target | TableTarget | Path:
+    """Return the destination of a source. In a folder it has the last part of its key as a name, or ``name``, without
+    the suffix of a codec. Raises InvalidRouteError."""
     if route.plan is not None:
         return destination_of(route, source)
     if route.destination == STANDARD_INPUT:
         return Path(STANDARD_INPUT)
-    to, name = route.destination, strip_suffix(posixpath.basename(source.key))
+    to, name = route.destination, strip_suffix(name or posixpath.basename(source.key))
     is_object = to.startswith("s3://")
     bucket, key = split(to) if is_object else ("", "")
     if is_object and not BUCKET_NAME.fullmatch(bucket):
         raise InvalidRouteError(f"--to {to}: {bucket!r} is not a bucket name", hint="Write s3://BUCKET/KEY.")
-    folder = not key or key.endswith("/") if is_object else to.endswith("/") or Path(to).is_dir()
+    folder = is_folder(to)
     if folder and not name:
         raise InvalidRouteError(
             f"{source.uri} has no name, but {to} is a folder", hint="Give the source a name: --as NAME"

@@ -25,13 +25,14 @@ END_MARK = 2 * BLOCK
 _REGULAR = (b"0", b"\0", b"7")
 _SPARSE = b"S"
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", (b"x", b"X"), b"g"
+_DIRECTORY = b"5"
 # Kinds without content, whatever size they declare, and why they are skipped.
 _EMPTY = {
     b"1": "it is a hard link to {link!r}",
     b"2": "it is a symbolic link to {link!r}",
     b"3": "it is a character device",
     b"4": "it is a block device",
-    b"5": "it is a directory",
+    _DIRECTORY: "it is a directory",
     b"6": "it is a FIFO",
 }
 # The last byte of a GNU sparse header, and of each block that extends it, says whether one more follows.
@@ -93,7 +94,8 @@ def _entry(header: Header, said: dict[str, str], number: int, start: int) -> tup
     end = start if header.kind in _EMPTY else start + _size(header, said, start)
     plain = plain_name(name)
     if reason := _not_a_file(header, said, name) or name_refusal(plain):
-        return Skipped(name[:MAX_NAME], number, reason), end
+        folder = "/" if header.kind == _DIRECTORY and not name.endswith("/") else ""
+        return Skipped(name[:MAX_NAME] + folder, number, reason), end
     modified = _modified(header, said)
     content = MemberContent(start, end)
     return Member(plain, number, end - start, content, modified=modified, mode=header.mode), end

@@ -1,0 +1,204 @@
+"""What is in an archive, and where its routes lead each member. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from penstock.archives import Skipped
+from penstock.codecs import codec_by_name
+from penstock.delivery.ports import ObjectStore
+from penstock.delivery.ranges import SourceRanges
+from penstock.errors import BadSourceError, InvalidRouteError, PermanentError
+from penstock.formats import resolve
+from penstock.limits import MIB, S3, Budget
+from penstock.model.member import Member
+from penstock.model.object import Source, member_source
+from penstock.model.parse_options import ParseOptions
+from penstock.model.route import DEFAULT_RATIO, Route
+from penstock.model.source import ByteSource
+from penstock.routes import Routes, destination_of, takes_member
+from penstock.run.archive_source import ArchiveSource, archive_named
+from penstock.run.local_source import FileSource
+from penstock.wiring.source_resolver import ResolvedSource
+
+# Members that are listed by name. All are counted.
+LISTED = 100
+
+# Encoded bytes that are read of an archive that can only be read in order.
+READ = 16 * MIB
+
+_UNLIMITED = Route("", (), "", max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPreview:
+    """One entry of an archive. ``size`` is None if the archive does not declare it. ``codec`` and ``format`` are those
+    that its name says. ``target``: the URI of its destination, by ``route``; otherwise ``reason`` says why it has none.
+    """
+
+    name: str
+    number: int
+    size: int | None = None
+    codec: str = ""
+    format: str = ""
+    route: str = ""
+    target: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePreview:
+    """The content of an archive. ``listed``: its first entries. The counts cover all entries that were read:
+    ``members``, ``size`` (decoded bytes), ``delivered`` (with a route), ``skipped`` (no files; without directories).
+
+    ``complete``: all of the archive was read. ``problem``: why the archive cannot be read, or not be delivered.
+    """
+
+    kind: str
+    codec: str = ""
+    listed: tuple[MemberPreview, ...] = ()
+    members: int = 0
+    size: int = 0
+    delivered: int = 0
+    skipped: int = 0
+    complete: bool = True
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def preview_archive(
+    objects: ObjectStore, resolved: ResolvedSource, route: Route | None, routes: Routes, budget: Budget
+) -> ArchivePreview | None:
+    """List the archive that a source is by its name; None if it is none, or cannot be entered.
+
+    ``route`` is that of the archive. Memory: LISTED previews, and 8 bytes in a set for each member with a destination.
+    """
+    source, archive = resolved.source, archive_named(resolved.source.key)
+    local = resolved.content if isinstance(resolved.content, FileSource) else None
+    if archive is None or (resolved.content and not local):
+        return None
+    content = _Beginning(local or objects.open_source(source))
+    ranges = local or SourceRanges(objects, source)
+    listing = _Listing(source, route, routes)
+    opened = ArchiveSource(source, archive, content, ranges, _UNLIMITED, budget)
+    try:
+        opened = opened.opened()
+        with closing(opened.entries()) as entries:
+            for entry, _ in entries:
+                listing.add(entry)
+    except PermanentError as error:
+        cut = content.is_cut and isinstance(error, BadSourceError)
+        return listing.preview(archive.name, opened.codec, complete=False, problem="" if cut else str(error))
+    return listing.preview(archive.name, opened.codec)
+
+
+class _Beginning:
+    """The first READ bytes of a source. Implements ``ByteSource``. ``is_cut``: there are more."""
+
+    def __init__(self, content: ByteSource) -> None:
+        self.size = content.size
+        self.is_cut = False
+        self._content = content
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        read = 0
+        with closing(self._content.chunks()) as chunks:
+            for chunk in chunks:
+                if read >= READ:
+                    self.is_cut = True
+                    return
+                read += len(chunk)
+                yield chunk
+
+
+@dataclass(slots=True)
+class _Listing:
+    """Collects what is in an archive."""
+
+    source: Source
+    route: Route | None
+    routes: Routes
+    listed: list[MemberPreview] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    members: int = 0
+    size: int = 0
+    delivered: int = 0
+    skipped: int = 0
+    shared: str = ""
+    targets: set[int] = field(default_factory=set)
+
+    def add(self, entry: Member | Skipped) -> None:
+        if isinstance(entry, Skipped) and not entry.name:
+            self.warnings.append(entry.reason)
+            return
+        found = self._skipped(entry) if isinstance(entry, Skipped) else self._member(entry)
+        if found and len(self.listed) < LISTED:
+            self.listed.append(found)
+
+    def _skipped(self, entry: Skipped) -> MemberPreview | None:
+        if entry.name.endswith("/"):
+            return None
+        self.skipped += 1
+        return MemberPreview(entry.name, entry.number, reason=entry.reason)
+
+    def _member(self, member: Member) -> MemberPreview:
+        self.members += 1
+        self.size += member.size or 0
+        source = member_source(self.source, member)
+        route, reason = self._routed(source, member)
+        target = ""
+        if route:
+            self.delivered += 1
+            destination = destination_of(route, source)
+            target = destination.uri
+            if route.plan is None:
+                self._note_shared(member, target)
+        return MemberPreview(
+            member.name,
+            member.number,
+            member.size,
+            codec_by_name(member.name),
+            _format(member.name, route),
+            route.name if route else "",
+            target,
+            reason,
+        )
+
+    def _routed(self, source: Source, member: Member) -> tuple[Route | None, str]:
+        """Return the route of a member, or why it has none."""
+        if self.route is None or not self.route.takes_apart:
+            return None, ""
+        if not takes_member(self.route.members, member.name):
+            return None, f"left out by route {self.route.name}"
+        route = self.routes.route_of(source)
+        return route, "" if route else "no route takes it"
+
+    def _note_shared(self, member: Member, target: str) -> None:
+        if hash(target) in self.targets and not self.shared:
+            self.shared = f"member {member.name!r} (number {member.number:,}) and an earlier one would become {target}"
+        self.targets.add(hash(target))
+
+    def preview(self, kind: str, codec: str, *, complete: bool = True, problem: str = "") -> ArchivePreview:
+        return ArchivePreview(
+            kind,
+            codec,
+            tuple(self.listed),
+            self.members,
+            self.size,
+            self.delivered,
+            self.skipped,
+            complete,
+            tuple(self.warnings),
+            problem or self.shared,
+        )
+
+
+def _format(name: str, route: Route | None) -> str:
+    """Return the format of a member's records, by the route or else by its name; empty if neither says it."""
+    options = route.plan.parse if route and route.plan else ParseOptions()
+    try:
+        return str(resolve(name, options).format)
+    except InvalidRouteError:
+        return ""

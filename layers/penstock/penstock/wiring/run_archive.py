@@ -1,0 +1,207 @@
+"""A run of an archive: each member that matches is a run of its own, one after another, in the archive's order."""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from penstock.archives import Skipped
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
+from penstock.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    DestinationMissingError,
+    DiskFullError,
+    FileChangedError,
+    InvalidRouteError,
+    PermanentError,
+    SupersededError,
+)
+from penstock.model.job import Progress
+from penstock.model.member import Member
+from penstock.model.object import ObjectHead
+from penstock.model.route import Route
+from penstock.model.source import ByteSource
+from penstock.model.table import Mode
+from penstock.run.archive_source import ArchiveSource
+from penstock.run.loads import ExternalSource, mode_of
+from penstock.run.member_content import EnteredMember, SpooledMember, StreamedMember
+from penstock.wiring.archive_result import (
+    NAMED,
+    ArchiveResult,
+    ArchiveSurvey,
+    MemberResult,
+    TotalProgress,
+    failure_of,
+    ignore_member,
+)
+from penstock.wiring.member_routes import MemberRoutes, external_member
+from penstock.wiring.receipt import Receipt
+from penstock.wiring.run import Runner, RunOptions, ignore_progress
+from penstock.wiring.run_request import RunRequest
+from penstock.wiring.source_resolver import ResolvedSource
+
+# Every other member would fail for the same reason.
+_ENDS_ALL = (AccessDeniedError, DestinationMissingError, DiskFullError, FileChangedError, SupersededError)
+
+# Characters of a member's name in the name of its file of rejects. Names of files have at most 255 bytes.
+_LONGEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedArchive:
+    """A run of an archive whose source and destination were found. ``fail_fast``: see `run`."""
+
+    runner: Runner
+    archive: ArchiveSource
+    options: RunOptions
+    members: MemberRoutes
+    fail_fast: bool = False
+
+    def survey(self) -> ArchiveSurvey:
+        """Read all entries, and check their destinations, before anything is written. An archive that must be decoded
+        is decoded once for this. Memory: 8 bytes in a set for each member that becomes a file or an object.
+
+        Raises InvalidRouteError if two members would have one destination, or a member that of the archive, or if no
+        member matches, and BadSourceError if the archive is damaged or cut off.
+        """
+        count = size = left_out = 0
+        seen: set[int] = set()
+        with self._reading():
+            for member, _ in self._members():
+                if not self.members.takes(member):
+                    left_out += 1
+                    continue
+                count, size = count + 1, size + (member.size or 0)
+                target = hash(self._exclusive_target(member))
+                if target in seen and self._exclusive_target(member):
+                    self._refuse_if_shared(member)
+                seen.add(target)
+        if left_out and not count:
+            raise InvalidRouteError(
+                f"{self.archive.source.uri}: none of its {left_out:,} members matches", hint="Correct the patterns."
+            )
+        return ArchiveSurvey(count, size, left_out)
+
+    def run(
+        self,
+        survey: ArchiveSurvey,
+        on_progress: Callable[[Progress], None] = ignore_progress,
+        on_member: Callable[[MemberResult], None] = ignore_member,
+    ) -> ArchiveResult:
+        """Deliver the members. A member that fails leaves nothing, and the others go on, unless ``fail_fast`` is set.
+
+        ``on_progress`` is called with the sum over all members, in decoded bytes; ``on_member`` after each entry.
+        Raises the errors that would meet every member, such as a missing permission, and those of the archive itself.
+        """
+        began = time.monotonic()
+        source = self.archive.source
+        total = ArchiveResult(
+            source.uri, self.members.shown, self.archive.archive.name, self.archive.codec, source.size, survey.left_out
+        )
+        progress = TotalProgress(on_progress)
+        with self._reading(), closing(self.archive.entries()) as entries:
+            for entry, content in entries:
+                if isinstance(entry, Skipped):
+                    outcome = MemberResult(entry.name, entry.number, skipped=entry.reason)
+                elif content is None or not self.members.takes(entry):
+                    continue
+                elif route := self.members.route_of(entry):
+                    outcome = self._deliver(entry, content, route, progress)
+                else:
+                    outcome = MemberResult(entry.name, entry.number, skipped="no route takes it")
+                total.add(outcome)
+                on_member(outcome)
+                if outcome.error and self.fail_fast:
+                    total.stopped = True
+                    break
+        total.seconds = time.monotonic() - began
+        return total
+
+    def receipt(self, on_progress: Callable[[Progress], None] | None = None) -> Receipt:
+        """Deliver the members and return their receipts. Memory: a receipt for each member.
+
+        Raises IncompleteJobError if some failed, and the errors of `survey` and `run`.
+        """
+        receipts: list[Receipt] = []
+        failed: list[MemberResult] = []
+        warnings: list[str] = []
+
+        def keep(member: MemberResult) -> None:
+            if member.result:
+                receipts.append(Receipt.of(member.result))
+            elif member.error:
+                failed.append(member)
+            elif len(warnings) < NAMED and (member.is_loss or not member.name):
+                warnings.append(f"{member.name}: {member.skipped}" if member.name else member.skipped)
+
+        total = self.run(self.survey(), on_progress or ignore_progress, keep)
+        if failed:
+            raise failure_of(total, failed)
+        return Receipt.of_archive(total, receipts, warnings)
+
+    def _deliver(
+        self, member: Member, content: EnteredMember | StreamedMember, route: Route, progress: TotalProgress
+    ) -> MemberResult:
+        try:
+            with ExitStack() as stack:
+                spool = isinstance(content, StreamedMember) and route.plan
+                readable = stack.enter_context(SpooledMember(content)) if spool else content
+                request = self._request(member, readable, route)
+                result = self.runner.run(request, self._options(member), progress.of_member)
+        except PermanentError as error:
+            if isinstance(error, _ENDS_ALL) or type(error) is ConfigurationError:
+                raise
+            return MemberResult(member.name, member.number, error=error)
+        finally:
+            progress.end(member.size or 0)
+        return MemberResult(member.name, member.number, result)
+
+    def _request(self, member: Member, content: ByteSource, route: Route) -> RunRequest:
+        source = external_member(self.archive.source, member, content.size)
+        self.members.check(route, source)
+        crc32 = member.content.crc32 if member.content else None
+        resolved = ResolvedSource(source, ObjectHead(content.size, source.etag, crc32=crc32), content)
+        return RunRequest(resolved, route, self.members.target_of(route, member), self.members.routes)
+
+    def _exclusive_target(self, member: Member) -> str:
+        """Return the destination of a member that no other may have; empty if others may: rows are added to a table."""
+        route = self.members.route_of(member)
+        if route is None or (route.plan and mode_of(route.plan) is not Mode.REPLACE):
+            return ""
+        target = self.members.target_of(route, member)
+        return str(target) if isinstance(target, Path) else target.uri
+
+    def _options(self, member: Member) -> RunOptions:
+        """Each member has a file of its own for rejects, named after the archive and the member."""
+        source = self.archive.source
+        name = source.location if isinstance(source, ExternalSource) else posixpath.basename(source.key)
+        base = self.options.rejects or Path(f"{name}.rejects")
+        path = base.with_name(f"{base.name}.{member.number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
+        return replace(self.options, rejects=path)
+
+    def _members(self) -> Iterator[tuple[Member, EnteredMember | StreamedMember]]:
+        with closing(self.archive.entries()) as entries:
+            for entry, content in entries:
+                if content and not isinstance(entry, Skipped):
+                    yield entry, content
+
+    def _refuse_if_shared(self, last: Member) -> None:
+        """Raises InvalidRouteError if an earlier member really has the destination of this one."""
+        target = self._exclusive_target(last)
+        for member, _ in self._members():
+            if member.number >= last.number:
+                return
+            if self.members.takes(member) and self._exclusive_target(member) == target:
+                raise InvalidRouteError(
+                    f"{self.archive.source.uri}: members {member.name!r} (number {member.number:,}) and {last.name!r} "
+                    f"(number {last.number:,}) would both become {target}; nothing was written",
+                    hint="Leave out one of them by the patterns of members, or do not replace the table.",
+                )
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN)

@@ -1,0 +1,161 @@
+"""`penstock explain` of an archive: its members, and where the routes lead them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from fixtures.tars import tar_of
+from functional.s3_lake import Lake
+from penstock.wiring import explain_archive
+from penstock_cli.main import main
+
+pytest_plugins = ["functional.lake_fixtures"]
+
+CSV = b"id,name\n1,reservoir\n"
+FILES = {"data/a.csv": CSV, "data/b.csv.gz": gzip.compress(CSV), "c.json": b"[]", "__MACOSX/a.csv": b"", "notes": b"n"}
+ROUTES = """
+[[route]]
+name = "apart"
+match = ["in/*"]
+archive = "members"
+members = ["*", "!__MACOSX/*"]
+
+[[route]]
+name = "rows"
+match = ["in/*.json"]
+destination = "postgresql:documents"
+
+[[route]]
+name = "files"
+match = ["in/*.csv", "in/*.csv.gz"]
+destination = "s3://results/{member_base}"
+"""
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.toml"
+    path.write_text(ROUTES)
+    return path
+
+
+def lines(*arguments: object) -> list[str]:
+    result = CliRunner(mix_stderr=False).invoke(main, ["explain", *map(str, arguments)])
+    assert result.exit_code == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def reported(*arguments: object) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads("".join(lines(*arguments, "--json")))
+    return answer
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(gzip.compress(data) if path.name.endswith("gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["data.tar", "data.tgz"])
+def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, routes: Path) -> None:
+    archive = written(tmp_path / name, tar_of(FILES))
+    shown = lines(archive, "--routes", routes, "--as", f"in/{name}")
+    codec = " under gzip" if name.endswith("gz") else ""
+    assert shown[1:] == [
+        f"  route        apart, by in/* of {routes}",
+        "  destination  that of each member",
+        f"  {'tar' + codec:<12} 5 members, {sum(map(len, FILES.values()))} B",
+        "    data/a.csv  (20 B, csv) -> s3://results/a.csv (files)",
+        f"    data/b.csv.gz  ({len(FILES['data/b.csv.gz'])} B, gzip, csv) -> s3://results/b.csv (files)",
+        "    c.json  (2 B, json) -> postgresql:documents (rows)",
+        "    __MACOSX/a.csv  (0 B, csv): left out by route apart",
+        "    notes  (1 B): no route takes it",
+    ]
+    found = reported(archive, "--routes", routes, "--as", f"in/{name}")
+    assert (found["route"], found["problems"]) == ("apart", [])
+    assert {name: found["archive"][name] for name in ("kind", "members", "delivered", "skipped", "complete")} == {
+        "kind": "tar",
+        "members": 5,
+        "delivered": 3,
+        "skipped": 0,
+        "complete": True,
+    }
+
+
+def test_an_archive_that_no_route_takes_apart_is_listed_too(tmp_path: Path, routes: Path) -> None:
+    archive = written(tmp_path / "data.tar.gz", tar_of(FILES))
+    shown = lines(archive)
+    assert any(line.startswith("  destination  s3://destination_bucket/") for line in shown)
+    assert "    data/a.csv  (20 B, csv)" in shown
+    shown = lines(archive, "--routes", routes, "--as", "elsewhere/data.tar.gz")
+    assert "none of" in shown[1]
+    assert "    notes  (1 B)" in shown
+
+
+def test_two_members_with_one_destination_are_a_problem(tmp_path: Path, routes: Path) -> None:
+    archive = written(tmp_path / "data.tar", tar_of({"a.csv": CSV, "d/a.csv": CSV}))
+    problem = "member 'd/a.csv' (number 2) and an earlier one would become s3://results/a.csv"
+    assert lines(archive, "--routes", routes, "--as", "in/data.tar")[-1] == f"  problem      {problem}"
+    assert reported(archive, "--routes", routes, "--as", "in/data.tar")["problems"] == [problem]
+
+
+def test_skipped_entries_and_warnings_are_shown(tmp_path: Path, routes: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as writer:
+        for kind, name in ((tarfile.DIRTYPE, "folder"), (tarfile.SYMTYPE, "link")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "a"
+            writer.addfile(info)
+    archive = written(tmp_path / "data.tar", stream.getvalue()[:1024])
+    assert lines(archive, "--routes", routes, "--as", "in/data.tar")[3:] == [
+        "  tar          0 members, 0 B, 1 skipped",
+        "    link  skipped: it is a symbolic link to 'a'",
+        "  warning      the archive ends at byte 1,024 without its end mark; it may be cut off",
+    ]
+
+
+def test_the_list_is_bounded(tmp_path: Path, routes: Path) -> None:
+    archive = written(tmp_path / "data.tar", tar_of({f"{number}.csv": b"" for number in range(250)}))
+    shown = lines(archive, "--routes", routes, "--as", "in/data.tar")
+    assert "250 members" in shown[3]
+    assert len(shown) == 4 + explain_archive.LISTED + 1
+    assert shown[-1] == "    and 150 more"
+
+
+def test_only_the_beginning_of_a_compressed_archive_is_read(
+    tmp_path: Path, routes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain_archive, "READ", 1 << 20)
+    files = {f"{number}.csv": Random(number).randbytes(1 << 20) for number in range(4)}
+    archive = written(tmp_path / "data.tar.gz", tar_of(files))
+    found = reported(archive, "--routes", routes, "--as", "in/data.tar.gz")
+    assert (found["archive"]["members"], found["archive"]["complete"], found["problems"]) == (1, False, [])
+    shown = lines(archive, "--routes", routes, "--as", "in/data.tar.gz")
+    assert shown[3].endswith("more may follow: only the beginning was read")
+
+
+def test_a_damaged_archive_is_a_problem(tmp_path: Path, routes: Path) -> None:
+    data = tar_of({"a.csv": CSV, "b.csv": CSV})
+    archive = written(tmp_path / "data.tar", data[:1300])
+    (problem,) = reported(archive, "--routes", routes, "--as", "in/data.tar")["problems"]
+    assert "the archive ends inside a header (at byte 1,300)" in problem
+    (tmp_path / "text.tar").write_bytes(CSV)
+    (problem,) = reported(tmp_path / "text.tar", "--routes", routes, "--as", "in/text.tar")["problems"]
+    assert "says tar, but the content is not" in problem
+
+
+def test_an_object_is_listed_by_few_requests(lake: Lake, routes: Path) -> None:
+    files = {f"{number}.csv": bytes(300_000) for number in range(5)}
+    lake.put("in/data.tar", tar_of(files))
+    found = reported(f"{lake.uri}/in/data.tar", "--routes", routes, "--endpoint-url", lake.proxy.url)
+    assert found["archive"]["members"] == 5
+    assert len(lake.proxy.requests("GetObject")) <= 8
+    assert lake.keys() == ["in/data.tar"]

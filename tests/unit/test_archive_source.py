@@ -1,0 +1,182 @@
+"""Archives as sources of a run: by which name, within which limits, by how many reads."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures.tars import Ranges, tar_of
+from penstock.archives import Archive, Skipped
+from penstock.archives.tar import TAR
+from penstock.codecs import IDENTITY, Codec, Trace
+from penstock.errors import CodecMismatchError, CorruptSourceError, ExpansionLimitError, FileChangedError, FileError
+from penstock.limits import MIB, Budget
+from penstock.model.member import Member, MemberContent
+from penstock.model.object import Source
+from penstock.model.route import Route
+from penstock.model.source import RangeReader
+from penstock.run.archive_source import ArchiveSource, archive_named
+from penstock.run.loads import UNKNOWN
+from penstock.run.local_source import FileSource
+from penstock.run.member_content import BLOCK, EnteredMember, ReadAhead, SpooledMember, StreamedMember
+
+BUDGET = Budget.of(128 * MIB)
+ROUTE = Route("--to", (), "out/", max_ratio=250)
+FILES = {"a.csv": b"a" * 700, "b.csv": b"b"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a.tar", "in/A.TAR", "a.tar.gz", "a.tgz", "a.tbz2", "a.txz", "a.tar.zst", "a.b.tar.xz"]
+)
+def test_names_of_archives(name: str) -> None:
+    assert archive_named(name) is TAR
+
+
+@pytest.mark.parametrize(
+    "name", ["", "tar", "a.tar/b", "a.gz", "a.csv", "a.tar.csv", "a.xlsx", "a.docx", "a.jar", "a.tgz2"]
+)
+def test_names_of_other_sources(name: str) -> None:
+    assert archive_named(name) is None
+
+
+class Content(Ranges):
+    def chunks(self) -> Generator[bytes, None, None]:
+        yield from self.read(0, self.size)
+
+
+def source(data: bytes, key: str = "in/data.tar", archive: Archive = TAR) -> ArchiveSource:
+    content = Content(data)
+    return ArchiveSource(
+        source=Source("lake", key, len(data), "etag"),
+        archive=archive,
+        content=content,
+        ranges=content,
+        route=ROUTE,
+        budget=BUDGET,
+    )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_members_are_read_or_left_unread(packed: bool) -> None:
+    data = tar_of(FILES)
+    opened = source(gzip.compress(data) if packed else data, "data.tgz" if packed else "data.tar").opened()
+    assert opened.codec == ("gzip" if packed else "identity")
+    read = {}
+    for entry, content in opened.entries():
+        assert content
+        assert content.size == len(FILES[entry.name])
+        read[entry.name] = b"".join(content.chunks())
+    assert read == FILES
+    assert [entry.name for entry, _ in opened.entries()] == list(FILES)
+
+
+def test_content_that_is_no_archive_is_refused_by_name() -> None:
+    for data, key in ((b"id,name\n" * 100, "data.tar"), (gzip.compress(b"id\n"), "data.tar.gz"), (b"PK\3\4", "a.tar")):
+        with pytest.raises(CodecMismatchError, match="says tar, but the content is not") as caught:
+            source(data, key).opened()
+        assert caught.value.source == f"s3://lake/{key}"
+
+
+def test_an_empty_tar_is_nothing_but_zeros() -> None:
+    assert list(source(bytes(10_240)).opened().entries()) == []
+
+
+def test_an_archive_that_must_be_entered_is_refused_under_a_codec() -> None:
+    opened = source(gzip.compress(tar_of(FILES)), "data.tgz", replace(TAR, walk=None)).opened()
+    with pytest.raises(CodecMismatchError, match="compressed with gzip"):
+        list(opened.entries())
+
+
+def test_damage_names_the_archive() -> None:
+    data = bytearray(tar_of(FILES))
+    data[1540] ^= 1
+    with pytest.raises(Exception, match=r"s3://lake/in/data.tar: .*at byte 1,536"):
+        list(source(bytes(data)).entries())
+
+
+def test_small_members_share_reads_and_large_ones_have_their_own() -> None:
+    small = {f"{number}": bytes([number]) * 1000 for number in range(100)}
+    large = {"large": b"x" * (BLOCK + 1)}
+    opened = source(tar_of(small | large))
+    assert isinstance(opened.ranges, Content)
+    read = {}
+    for entry, content in opened.entries():
+        assert content
+        read[entry.name] = b"".join(content.chunks())
+    assert read == small | large
+    assert len(opened.ranges.reads) <= 8
+
+
+def unpacking(size: int) -> Archive:
+    """An archive whose members decode to zeros."""
+
+    def decode(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
+        for _ in chunks:
+            yield bytes(size)
+
+    def method(content: MemberContent, window: int, password: bytes) -> Codec:
+        return replace(IDENTITY, decode=decode)
+
+    def entries(ranges: RangeReader) -> Iterator[Member | Skipped]:
+        yield Member("bomb", 1, size, MemberContent(0, 100))
+
+    return replace(TAR, entries=entries, method=method, locate=lambda ranges, member: member)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(64 * MIB, True), (64 * MIB + 1, False)])
+def test_a_member_is_limited_by_its_encoded_size(size: int, fits: bool) -> None:
+    ((_, content),) = source(bytes(100), archive=unpacking(size)).entries()
+    assert content
+    if fits:
+        assert sum(map(len, content.chunks())) == size
+    else:
+        with pytest.raises(ExpansionLimitError, match=r"'bomb' decodes to 67,108,865 bytes"):
+            list(content.chunks())
+
+
+def test_a_member_without_content_or_size() -> None:
+    located = replace(TAR, locate=lambda ranges, member: member)
+    member = EnteredMember(located, Ranges(b""), Member("a"), 10, BUDGET)
+    assert member.size == UNKNOWN
+    with pytest.raises(ExpansionLimitError):
+        list(member.chunks())
+    with pytest.raises(CorruptSourceError, match="has no content"):
+        list(replace(member, most=UNKNOWN).chunks())
+    empty = replace(member, member=Member("a", 1, 0, MemberContent(0, 0)))
+    assert list(empty.chunks()) == []
+
+
+def test_reads_ahead_stay_within_the_archive() -> None:
+    ranges = Ranges(bytes(range(256)) * 8192)
+    ahead = ReadAhead(ranges)
+    for start, end in ((0, 10), (5, 5), (100, BLOCK), (BLOCK - 10, BLOCK + 10), (ranges.size - 5, ranges.size), (0, 3)):
+        assert b"".join(ahead.read(start, end)) == ranges.data[start:end]
+    assert [start for start, _ in ranges.reads] == [0, BLOCK - 10, ranges.size - 5, 0]
+    assert all(end - start <= BLOCK for start, end in ranges.reads)
+
+
+@pytest.mark.parametrize("size", [0, 10, 9 * MIB])
+def test_a_spooled_member_can_be_read_again(size: int) -> None:
+    data = bytes(range(256)) * (size // 256)
+    pieces = iter([data[at : at + MIB] for at in range(0, len(data), MIB)])
+    with SpooledMember(StreamedMember(Member("a", 1, size), pieces)) as member:
+        for _ in range(3):
+            assert b"".join(member.chunks()) == data
+
+
+def test_a_file_is_read_by_ranges(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789" * 100_000)
+    file = FileSource(path)
+    for start, end in ((0, 0), (3, 7), (0, 1_000_000), (999_999, 1_000_000)):
+        assert b"".join(file.read(start, end)) == path.read_bytes()[start:end]
+    path.write_bytes(b"changed")
+    with pytest.raises(FileChangedError):
+        list(file.read(0, 1))
+    path.unlink()
+    with pytest.raises(FileError):
+        list(file.read(0, 1))
