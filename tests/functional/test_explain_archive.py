@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -59,20 +60,28 @@ def reported(*arguments: object) -> dict[str, Any]:
     return answer
 
 
+def zip_of(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
 def written(path: Path, data: bytes) -> Path:
     path.write_bytes(gzip.compress(data) if path.name.endswith("gz") else data)
     return path
 
 
-@pytest.mark.parametrize("name", ["data.tar", "data.tgz"])
+@pytest.mark.parametrize("name", ["data.tar", "data.tgz", "data.zip"])
 def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, routes: Path) -> None:
-    archive = written(tmp_path / name, tar_of(FILES))
+    archive = written(tmp_path / name, zip_of(FILES) if name.endswith("zip") else tar_of(FILES))
+    kind = name.partition(".")[2].replace("tgz", "tar under gzip")
     shown = lines(archive, "--routes", routes, "--as", f"in/{name}")
-    codec = " under gzip" if name.endswith("gz") else ""
     assert shown[1:] == [
         f"  route        apart, by in/* of {routes}",
         "  destination  that of each member",
-        f"  {'tar' + codec:<12} 5 members, {sum(map(len, FILES.values()))} B",
+        f"  {kind:<12} 5 members, {sum(map(len, FILES.values()))} B",
         "    data/a.csv  (20 B, csv) -> s3://results/a.csv (files)",
         f"    data/b.csv.gz  ({len(FILES['data/b.csv.gz'])} B, gzip, csv) -> s3://results/b.csv (files)",
         "    c.json  (2 B, json) -> postgresql:documents (rows)",
@@ -82,7 +91,7 @@ def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, ro
     found = reported(archive, "--routes", routes, "--as", f"in/{name}")
     assert (found["route"], found["problems"]) == ("apart", [])
     assert {name: found["archive"][name] for name in ("kind", "members", "delivered", "skipped", "complete")} == {
-        "kind": "tar",
+        "kind": kind[:3],
         "members": 5,
         "delivered": 3,
         "skipped": 0,

@@ -6,10 +6,12 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from openpyxl import Workbook
 
 import penstock
 from fixtures.tars import tar_of
@@ -47,12 +49,17 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(params=["data.tar", "data.tar.gz", "data.tgz"])
+@pytest.fixture(params=["data.tar", "data.tar.gz", "data.tgz", "data.zip"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return written(tmp_path / str(request.param), FILES)
 
 
 def written(path: Path, files: dict[str, bytes]) -> Path:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return path
     data = tar_of(files)
     path.write_bytes(gzip.compress(data) if path.suffix in (".gz", ".tgz") else data)
     return path
@@ -102,8 +109,8 @@ def test_json_has_every_member(archive: Path, tmp_path: Path) -> None:
     assert {name: reported[name] for name in ("source", "target", "archive", "codec", "bytes_in", "bytes_out")} == {
         "source": str(archive),
         "target": f"{tmp_path}/out/",
-        "archive": "tar",
-        "codec": "identity" if archive.suffix == ".tar" else "gzip",
+        "archive": "zip" if archive.suffix == ".zip" else "tar",
+        "codec": "gzip" if archive.suffix in (".gz", ".tgz") else "identity",
         "bytes_in": archive.stat().st_size,
         "bytes_out": len(A) + len(B),
     }
@@ -120,6 +127,18 @@ def test_a_single_file_as_destination_takes_the_archive_as_before(tmp_path: Path
     done(run(archive, "--to", tmp_path / "data.tar"))
     assert (tmp_path / "data.tar").read_bytes() == tar_of(FILES)
     refused(run(archive, "--to", tmp_path / "x.tar", "--members", "*"), "no archive is taken apart", "FOLDER/")
+
+
+def test_a_workbook_stays_a_workbook(tmp_path: Path, database: Database) -> None:
+    book = Workbook()
+    assert book.active
+    for row in (("id", "name"), (1, "reservoir")):
+        book.active.append(row)
+    book.save(tmp_path / "book.xlsx")
+    done(load(database, tmp_path / "book.xlsx", "--to", "postgresql:orders", "--create"))
+    assert ids(database) == [1]
+    done(run(tmp_path / "book.xlsx", "--to", f"{tmp_path}/out/"))
+    assert files_in(tmp_path / "out") == {"book.xlsx": (tmp_path / "book.xlsx").read_bytes()}
 
 
 @pytest.mark.parametrize("name", ["data.bin", "book.xlsx", "data.jar"])
@@ -225,9 +244,20 @@ def test_no_member_is_begun_after_a_failed_one_if_told_so(tmp_path: Path) -> Non
     assert "1 failed, stopped after the failed member, " in result.stdout
 
 
+def test_a_member_of_a_zip_with_a_wrong_checksum_fails_alone(tmp_path: Path) -> None:
+    archive = written(tmp_path / "data.zip", {"a.csv": A, "b.csv": B})
+    with zipfile.ZipFile(archive) as reader:
+        crc = reader.getinfo("b.csv").CRC.to_bytes(4, "little")
+    archive.write_bytes(archive.read_bytes().replace(crc, bytes(4)))
+    result = run(archive, "--to", f"{tmp_path}/out/")
+    assert result.exit_code == 1
+    assert files_in(tmp_path / "out") == {"a.csv": A}
+    assert f"failed: b.csv: {archive}/b.csv: " in result.stderr
+
+
 def test_an_archive_that_is_cut_off_is_refused_before_anything_is_written(archive: Path, tmp_path: Path) -> None:
     whole = archive.read_bytes()
-    cut = 2300 if archive.suffix == ".tar" else len(whole) // 2
+    cut = 2300 if archive.suffix == ".tar" else len(whole) // 2  # within a header
     archive.write_bytes(whole[:cut])
     refused(run(archive, "--to", f"{tmp_path}/out/"), f"{archive}: ", "at byte ")
     assert not (tmp_path / "out").exists()
@@ -261,10 +291,11 @@ def test_members_of_an_object_become_objects(archive: Path, lake: Lake) -> None:
     assert result.stdout.startswith(f"run: {source}/data/a.csv to {lake.uri}/out/data/a.csv (")
 
 
-def test_many_small_members_cost_few_requests(tmp_path: Path, lake: Lake) -> None:
-    archive = written(tmp_path / "data.tar", {f"{number}.csv": A for number in range(300)})
-    lake.put("data.tar", archive.read_bytes())
-    done(run(f"{lake.uri}/data.tar", "--to", f"{tmp_path}/out/", "--endpoint-url", lake.proxy.url, "--quiet"))
+@pytest.mark.parametrize("name", ["data.tar", "data.zip"])
+def test_many_small_members_cost_few_requests(name: str, tmp_path: Path, lake: Lake) -> None:
+    archive = written(tmp_path / name, {f"{number}.csv": A for number in range(300)})
+    lake.put(name, archive.read_bytes())
+    done(run(f"{lake.uri}/{name}", "--to", f"{tmp_path}/out/", "--endpoint-url", lake.proxy.url, "--quiet"))
     assert len(files_in(tmp_path / "out")) == 300
     assert len(lake.proxy.requests("GetObject")) <= 12
 
@@ -359,7 +390,7 @@ def test_options_for_members_need_an_archive(tmp_path: Path) -> None:
 ROUTES = """
 [[route]]
 name = "apart"
-match = ["in/*.tar*"]
+match = ["in/*.tar*", "in/*.zip"]
 archive = "members"
 members = ["*", "!left*"]
 {failure}
@@ -385,7 +416,7 @@ def by_routes(tmp_path: Path, lake: Lake, *arguments: object, mode: str = "appen
     return run(*arguments, "--routes", routes, "--endpoint-url", lake.proxy.url)
 
 
-@pytest.mark.parametrize("name", ["data.tar", "data.tar.gz"])
+@pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.zip"])
 def test_each_member_goes_where_its_own_route_leads(name: str, tmp_path: Path, lake: Lake, database: Database) -> None:
     files = {"a.csv": A, "orders.csv": B, "left.csv": B, "notes.txt": b"", "d/b.csv": B}
     archive = written(tmp_path / name, files)
