@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.errors import FileError
 from penstock.sync.filters import Filters, Rule
+from penstock.sync.local_tree import LocalFolder
 from penstock.sync.model import RemoteFile, SyncError
 from penstock.sync.plan import Pair, pairs
 
@@ -35,3 +40,10 @@ def test_what_is_in_trouble_in_one_tree_is_no_pair() -> None:
     trouble = SyncError("b", "/tree/b", "permission denied")
     found = list(pairs(iter([trouble]), iter(walk({"a", "b", "c"})), Filters()))
     assert [one if isinstance(one, SyncError) else one.name for one in found] == ["a", trouble, "c"]
+
+
+def test_a_missing_folder_is_told_before_the_bucket_is_listed(tmp_path: Path) -> None:
+    """`walk` itself raises, not its first file: a listing that had begun would go on in its thread."""
+    with pytest.raises(FileError, match="no such folder"):
+        LocalFolder(str(tmp_path / "missing")).walk()
+    assert list(LocalFolder(str(tmp_path / "missing"), must_exist=False).walk()) == []

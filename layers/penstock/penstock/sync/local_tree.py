@@ -33,16 +33,16 @@ class LocalFolder:
         self._must_exist = must_exist
 
     def walk(self) -> Iterator[LocalFile | SyncError]:
-        """Raises FileError if the folder itself cannot be read."""
+        """Raises FileError if the folder itself cannot be read, before the other tree is asked for anything."""
         if not self._must_exist and not os.path.lexists(self.root):
-            return
+            return iter(())
         with file_errors(self._shown):
             if not Path(self.root).is_dir():
                 raise FileError(f"{self._shown}: {'not a folder' if self._exists() else 'no such folder'}")
             above = (identity(os.stat(self.root)),)  # noqa: PTH116  # one spelling with the entries below
             with os.scandir(self.root):
                 pass
-        yield from self._folder(self.root, "", above)
+        return self._folder(self.root, "", above)
 
     def location(self, name: str) -> str:
         return os.path.join(self._shown, *name.split("/"))  # noqa: PTH118  # "./a" stays "./a", as the user wrote it
