@@ -42,8 +42,7 @@ def decode(chunks: Iterable[bytes], trace: Trace, step: int, *, window: int, siz
         if piece:
             trace.produced += len(piece)
             yield piece
-    if decompressor.unused_data or feed.peek(1):
-        raise CorruptSourceError("LZMA data ends before the member does", offset=feed.position)
+    feed.give_back(decompressor.unused_data)
 
 
 def _start(feed: Feed, window: int, size: int | None) -> LZMADecompressor:

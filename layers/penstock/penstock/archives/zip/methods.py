@@ -63,32 +63,31 @@ def _decode_checked(
         for piece in decode(chunks, trace, step) if content.start < content.end else ():
             produced += len(piece)
             if content.size is not None and produced > content.size:
-                raise CorruptSourceError(f"the member has more than its {content.size:,} bytes", offset=0)
+                raise CorruptSourceError(f"the member has more than its {content.size:,} bytes", offset=trace.consumed)
             crc = crc32(piece, crc)
             yield piece
-        _check_whole(content, produced, crc)
+        _check_whole(content, trace.consumed, produced, crc)
     except BadSourceError as error:
         error.offset += content.start
         raise
     trace.crc32 = content.crc32
 
 
-def _check_whole(content: MemberContent, produced: int, crc: int) -> None:
+def _check_whole(content: MemberContent, consumed: int, produced: int, crc: int) -> None:
+    if consumed < content.end - content.start:
+        raise CorruptSourceError(f"{content.method} data ends before the member does", offset=consumed)
     if content.size not in (None, produced):
         raise CorruptSourceError(
-            f"the member has {produced:,} bytes, the directory declares {content.size:,}", offset=0
+            f"the member has {produced:,} bytes, the directory declares {content.size:,}", offset=consumed
         )
     if content.crc32 not in (None, crc):
         raise ChecksumMismatchError(
-            f"CRC32 of the member's bytes is {crc:08x}, the directory declares {content.crc32:08x}", offset=0
+            f"CRC32 of the member's bytes is {crc:08x}, the directory declares {content.crc32:08x}", offset=consumed
         )
 
 
 def _inflate(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes]:
-    feed = Feed(chunks, trace)
-    yield from inflate(feed, trace, step, FASTEST)
-    if feed.peek(1):
-        raise CorruptSourceError("deflate data ends before the member does", offset=feed.position)
+    return inflate(Feed(chunks, trace), trace, step, FASTEST)
 
 
 def _lzma(content: MemberContent, window: int) -> Codec:
