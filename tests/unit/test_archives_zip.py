@@ -124,7 +124,6 @@ def unicode_path(name: bytes, text: str, *, crc32: int | None = None, version: i
     [
         ("é.csv".encode(), 1 << 11, b"", "é.csv"),
         (b"\x82.csv", 0, b"", "é.csv"),
-        ("é.csv".encode(), 0, b"", "├⌐.csv"),
         (b"e.csv", 0, unicode_path(b"e.csv", "漢.csv"), "漢.csv"),
         (b"e.csv", 0, b"\xff\xff\2\0ab" + unicode_path(b"e.csv", "漢.csv"), "漢.csv"),
         (b"e.csv", 0, unicode_path(b"e.csv", "漢.csv", crc32=1), "e.csv"),
@@ -142,6 +141,12 @@ def test_names_are_utf_8_by_flag_or_by_the_unicode_field_of_this_name_and_else_c
     assert isinstance(entry, Member)
     assert entry.name == name
     assert decoded(data, entry) == b"text"
+
+
+@pytest.mark.parametrize(("host", "name"), [(3, "é.csv"), (19, "é.csv"), (0, "├⌐.csv"), (7, "├⌐.csv")])
+def test_a_name_without_a_mark_is_utf_8_if_it_was_made_on_unix_and_is_valid(host: int, name: str) -> None:
+    data = zip_of(Entry("é.csv".encode(), b"text", host=host))
+    assert contents(data) == {name: b"text"}
 
 
 @pytest.mark.parametrize(

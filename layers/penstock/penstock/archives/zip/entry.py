@@ -106,8 +106,9 @@ def parse_entry(record: bytes, number: int, position: int, prefix: int) -> Entry
         size, encoded, start = zip64_values(extra, (size, encoded, start), position)
     if disk not in (0, FULL_16):
         raise BadHeaderError(f"entry {number:,} lies on another volume of the zip", offset=position)
-    mode = attributes >> 16 if host in _UNIX_HOSTS else 0
-    name = decode_name(raw, flags, extra)
+    on_unix = host in _UNIX_HOSTS
+    mode = attributes >> 16 if on_unix else 0
+    name = decode_name(raw, flags, extra, on_unix=on_unix)
     if host in _DOS_HOSTS:
         name = name.replace("\\", "/")
     name = plain_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from penstock.archives.zip.end import FULL_32
@@ -49,17 +50,26 @@ def zip64_values(extra: bytes, values: tuple[int, ...], offset: int) -> tuple[in
     return tuple(next(held) if value == FULL_32 else value for value in values)
 
 
-def decode_name(raw: bytes, flags: int, extra: bytes) -> str:
+def decode_name(raw: bytes, flags: int, extra: bytes, *, on_unix: bool = False) -> str:
     """Return a name: in UTF-8 by its flag, else by the Unicode path field if that is of this name, else in CP437.
 
-    A byte that is not UTF-8 becomes a surrogate, so that the name is refused.
+    Info-ZIP and macOS set no flag: what was made ``on_unix`` and is valid UTF-8 is that. A byte that is not UTF-8
+    although the flag or the field says so becomes a surrogate, so that the name is refused.
     """
     if not flags & UTF_8:
         field = extra_field(extra, UNICODE_PATH) if extra else None
-        if not field or field[0] != 1 or int.from_bytes(field[1:5], "little") != crc32(raw):
-            return raw.decode("cp437")
-        raw = field[5:]
+        if field and field[0] == 1 and int.from_bytes(field[1:5], "little") == crc32(raw):
+            raw = field[5:]
+        else:
+            return _unmarked(raw, on_unix=on_unix)
     return raw.decode("utf-8", "surrogateescape")
+
+
+def _unmarked(raw: bytes, *, on_unix: bool) -> str:
+    if on_unix and not raw.isascii():
+        with suppress(UnicodeDecodeError):
+            return raw.decode()
+    return raw.decode("cp437")
 
 
 def modified(date: int, time: int, extra: bytes) -> str:

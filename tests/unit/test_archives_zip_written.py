@@ -1,0 +1,115 @@
+"""Zip archives of other programs (fixtures/archives/make_zips.sh), and methods that no writer here has."""
+
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from fixtures.encoded import zstd_frame
+from fixtures.tars import WRITTEN
+from fixtures.zips import Entry, contents, decoded, listed, zip_of
+from penstock.archives.archive import Skipped
+from penstock.errors import BadHeaderError, EncryptedMemberError
+from penstock.limits import MIB
+from penstock.model.member import Member
+
+TEXTS = {
+    "data/a.csv": b"id,name\n" * 200,
+    "data/empty.csv": b"",
+    "data/folder/b.txt": b"stored\n",
+    "data/ü.csv": b"umlaut\n",
+}
+TEXT = TEXTS["data/a.csv"]
+ARCHIVES = sorted(path for path in WRITTEN.glob("*.zip") if "encrypted" not in path.name)
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(("chunk", "step"), [(0, 65_536), (1, 1), (7, 100)])
+def test_what_other_programs_write_is_read(path: Path, chunk: int, step: int) -> None:
+    if "deflate64" in path.name:
+        pytest.importorskip("inflate64")
+    assert contents(path.read_bytes(), chunk=chunk, step=step) == TEXTS
+
+
+def test_there_are_archives_of_every_program() -> None:
+    assert {path.stem.split("-")[0] for path in ARCHIVES} == {"infozip", "7z", "bsdtar", "java"}
+
+
+@pytest.mark.parametrize("name", ["infozip", "infozip-prefix-adjusted", "bsdtar"])
+def test_directories_and_links_are_skipped_and_modes_and_times_are_kept(name: str) -> None:
+    found = listed((WRITTEN / f"{name}.zip").read_bytes())
+    skipped = {entry.name: entry.reason for entry in found if isinstance(entry, Skipped)}
+    assert skipped == {
+        "data/": "it is a directory",
+        "data/folder/": "it is a directory",
+        "data/soft.csv": "it is a symbolic link",
+    }
+    first = next(entry for entry in found if entry.name == "data/a.csv")
+    assert isinstance(first, Member)
+    assert (first.mode, first.modified) == (0o640, "2026-01-02T03:04:05Z")
+
+
+@pytest.mark.parametrize(("name", "cipher"), [("infozip-encrypted", "ZipCrypto"), ("7z-encrypted", "AES-256")])
+def test_an_encrypted_member_is_refused_and_its_cipher_named(name: str, cipher: str) -> None:
+    data = (WRITTEN / f"{name}.zip").read_bytes()
+    (member,) = listed(data)
+    assert isinstance(member, Member)
+    assert (member.name, member.size) == ("data/a.csv", len(TEXT))
+    with pytest.raises(EncryptedMemberError, match=cipher) as caught:
+        decoded(data, member)
+    assert "without a password" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("method", "data"),
+    [(95, lzma.compress(TEXT)), (93, zstd_frame(TEXT)), (20, zstd_frame(TEXT)), (93, zstd_frame(b""))],
+)
+@pytest.mark.parametrize(("chunk", "step"), [(0, 65_536), (1, 1), (100, 7)])
+def test_xz_and_zstd_are_read(method: int, data: bytes, chunk: int, step: int) -> None:
+    text = TEXT if data != zstd_frame(b"") else b""
+    assert contents(zip_of(Entry(b"a", text, method=method, data=data)), chunk=chunk, step=step) == {"a": text}
+
+
+def lzma_data(text: bytes, dictionary: int, *, marked: bool) -> bytes:
+    """LZMA as zip has it, with an end marker or without."""
+    stream = lzma.compress(text, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": dictionary}])
+    header, size, body = stream[:5], stream[5:13], stream[13:]
+    assert size == b"\xff" * 8  # unknown, so there is a marker
+    return b"\x09\x14\x05\x00" + header + (body if marked else body[:-6])
+
+
+@pytest.mark.parametrize("dictionary", [4096, 1 << 20, 64 * MIB, 1 << 31])
+def test_an_lzma_dictionary_counts_only_as_far_as_the_member_fills_it(dictionary: int) -> None:
+    data = bytearray(lzma_data(TEXT, 4096, marked=True))
+    data[5:9] = dictionary.to_bytes(4, "little")
+    archive = zip_of(Entry(b"a", TEXT, method=14, data=bytes(data)))
+    assert contents(archive) == {"a": TEXT}
+
+
+def zstd_wide(text: bytes) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=24)
+    return zstandard.ZstdCompressor(compression_params=parameters).compress(text)
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "what"),
+    [
+        (14, lzma_data(bytes(9 * MIB), 16 * MIB, marked=True), "LZMA dictionary"),
+        (95, lzma.compress(bytes(9 * MIB), preset=9), "xz dictionary"),
+        (93, zstd_wide(bytes(9 * MIB)), "zstd window"),
+    ],
+)
+def test_a_window_that_does_not_fit_is_refused_with_the_memory_that_it_needs(
+    method: int, data: bytes, what: str
+) -> None:
+    archive = zip_of(Entry(b"first"), Entry(b"a", bytes(9 * MIB), method=method, data=data))
+    _, member = listed(archive)
+    assert isinstance(member, Member)
+    with pytest.raises(BadHeaderError, match=what) as caught:
+        decoded(archive, member)
+    assert "Set MemorySize to" in caught.value.hint
+    assert caught.value.offset > 44
+    assert decoded(archive, member, window=64 * MIB) == bytes(9 * MIB)
