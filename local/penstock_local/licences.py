@@ -37,17 +37,16 @@ SPELLINGS = {
 }
 
 _LGPL = (
-    "LGPL-3.0-only requires that recipients can change the library. It ships unchanged, as separate files in the "
-    "layer, which can be replaced. Penstock imports it and contains none of its code, so it keeps its own licence."
+    "it requires that recipients can change the library. It ships unchanged, as separate files in the layer, which can "
+    "be replaced. Penstock imports it and contains none of its code, so it keeps its own licence."
 )
+_IN_PSYCOPG = "The wheel also contains libpq (PostgreSQL licence), OpenSSL (Apache-2.0) and their dependencies."
 
 # By package: a licence that requires more, and why shipping complies with it. The reason holds for that licence only.
 EXPLAINED: Mapping[str, tuple[str, str]] = {
-    "psycopg": ("LGPL-3.0-only", _LGPL),
-    "psycopg-binary": (
-        "LGPL-3.0-only",
-        f"{_LGPL} The wheel also contains libpq (PostgreSQL licence), OpenSSL (Apache-2.0) and their dependencies.",
-    ),
+    "inflate64": ("LGPL-2.1-or-later", f"LGPL-2.1-or-later: {_LGPL}"),
+    "psycopg": ("LGPL-3.0-only", f"LGPL-3.0-only: {_LGPL}"),
+    "psycopg-binary": ("LGPL-3.0-only", f"LGPL-3.0-only: {_LGPL} {_IN_PSYCOPG}"),
     "certifi": (
         "MPL-2.0",
         "MPL-2.0 covers only its own files, a list of certificates. They ship unchanged, with the command only.",

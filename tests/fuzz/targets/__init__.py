@@ -12,10 +12,23 @@ from fuzz.targets import (
     tables,
     tars,
     workbooks,
+    zips,
 )
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (events, routes, codecs, indexes, span_planning, tars, tables, documents, workbooks, serialization)
+    for module in (
+        events,
+        routes,
+        codecs,
+        indexes,
+        span_planning,
+        tars,
+        zips,
+        tables,
+        documents,
+        workbooks,
+        serialization,
+    )
     for target in module.TARGETS
 }

@@ -1,0 +1,110 @@
+"""Damaged zip archives, beside zipfile."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from lzma import LZMAError
+from random import Random
+
+from fixtures.tars import WRITTEN
+from fixtures.zips import Entry, Unseekable, decoded, listed, zip_of
+from fuzz.harness import Target
+from fuzz.mutation import damaged
+from fuzz.targets.sources import content
+from penstock.archives.zip import ZIP
+from penstock.errors import PenstockError
+from penstock.limits import KIB
+from penstock.model.member import Member
+
+TOKENS = (
+    *(
+        b"PK\1\2",
+        b"PK\3\4",
+        b"PK\5\6",
+        b"PK\6\6",
+        b"PK\6\7",
+        b"PK\7\x08",
+        b"\xff" * 2,
+        b"\xff" * 4,
+        b"\xff" * 8,
+        bytes(4),
+    ),
+    *(b"\1\0\x08\0" + bytes(8), b"\1\0\x10\0" + b"\xff" * 16, b"up", b"UT\5\0\1", b"\1\x99\7\0\2\0AE\3\x08\0"),
+    *(b"../", b"/", b"\\", b"C:", b"\0", b"a.csv"),
+)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+# zipfile accepts any dictionary.
+REFUSALS = (
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def source(rng: Random) -> bytes:
+    match rng.randrange(4):
+        case 0:
+            return rng.choice(sorted(WRITTEN.glob("*.zip"))).read_bytes()
+        case 1:
+            texts = [content(rng)[: 2 * KIB] for _ in range(rng.randint(0, 4))]
+            return zip_of(*(Entry(b"%d.csv" % at, text, host=rng.choice((0, 3))) for at, text in enumerate(texts)))
+    plain, unseekable = io.BytesIO(), Unseekable()
+    seekable = rng.random() < 0.5
+    with zipfile.ZipFile(plain if seekable else unseekable, "w") as archive:
+        for number in range(rng.randint(0, 4)):
+            info = zipfile.ZipInfo(f"{number}é.csv")
+            info.compress_type = rng.choice(METHODS)
+            with archive.open(info, "w", force_zip64=rng.random() < 0.3) as file:
+                file.write(content(rng)[: 5 * KIB])
+    return plain.getvalue() if seekable else bytes(unseekable.written)
+
+
+def make(rng: Random) -> bytes:
+    return damaged(rng, source(rng), TOKENS, most=2)
+
+
+def check(data: bytes, rng: Random) -> None:
+    ZIP.recognise(data[:512])
+    chunk = rng.choice((0, 1, 511)) if len(data) < 4 * KIB else 0
+    step = rng.choice((1, 100, 65_536)) if len(data) < 4 * KIB else 65_536
+    refusal: PenstockError | None = None
+    found: dict[int, bytes] = {}
+    entries = listed(data, chunk)
+    assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+    for entry in entries:
+        if isinstance(entry, Member):
+            try:
+                found[entry.number] = decoded(data, entry, chunk=chunk, step=step)
+            except PenstockError as error:
+                refusal = error
+    _compare(data, len(entries), found)
+    if refusal:
+        raise refusal
+
+
+def _compare(data: bytes, entries: int, found: dict[int, bytes]) -> None:
+    """What zipfile also takes has the same content. It judges entries alone, and knows fewer methods."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except REFUSALS:
+        return
+    with archive:
+        infos = archive.infolist()
+        assert len(infos) == entries, "zipfile finds other entries"
+        for number, text in found.items():
+            try:
+                wanted = archive.read(infos[number - 1])
+            except REFUSALS:
+                continue
+            assert text == wanted, "zipfile finds another content"
+
+
+TARGETS = (Target("zip", make, check),)
