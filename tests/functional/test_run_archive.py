@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,18 @@ def test_many_skipped_entries_are_counted(tmp_path: Path) -> None:
     result = done(run(tmp_path / "data.tar", "--to", f"{tmp_path}/out/"))
     assert len(result.stderr.splitlines()) == 21
     assert result.stderr.splitlines()[-1] == "skipped: 30 more"
+
+
+def test_large_and_small_members_are_told_in_the_order_of_the_archive(tmp_path: Path) -> None:
+    sizes = [10, 2 << 20, 0, 30, (1 << 20) + 1, *range(100)]
+    files = {f"{number}.bin": bytes([number]) * size for number, size in enumerate(sizes)}
+    archive = written(tmp_path / "data.tar.gz", files)
+    seen: list[Progress] = []
+    receipt = penstock.run(archive, to=f"{tmp_path}/out/", on_progress=seen.append)
+    assert files_in(tmp_path / "out") == files
+    assert [Path(member.target).name for member in receipt.members] == list(files)
+    assert (receipt.bytes_out, seen[-1].bytes_in, seen[-1].bytes_out) == (sum(sizes),) * 3
+    assert all(earlier.bytes_in <= later.bytes_in for earlier, later in pairwise(seen))
 
 
 BAD = {"a.csv": A, "bad.csv.gz": gzip.compress(B)[:-4], "c.csv": B}

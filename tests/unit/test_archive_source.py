@@ -22,7 +22,7 @@ from penstock.model.source import RangeReader
 from penstock.run.archive_source import ArchiveSource, archive_named
 from penstock.run.loads import UNKNOWN
 from penstock.run.local_source import FileSource
-from penstock.run.member_content import BLOCK, EnteredMember, ReadAhead, SpooledMember, StreamedMember
+from penstock.run.member_content import BLOCK, EnteredMember, HeldMember, ReadAhead, SpooledMember, StreamedMember
 
 BUDGET = Budget.of(128 * MIB)
 ROUTE = Route("--to", (), "out/", max_ratio=250)
@@ -180,3 +180,11 @@ def test_a_file_is_read_by_ranges(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileError):
         list(file.read(0, 1))
+
+
+def test_a_held_member_can_be_read_again() -> None:
+    for data in (b"", b"abc"):
+        member = HeldMember(data)
+        assert member.size == len(data)
+        for _ in range(2):
+            assert b"".join(member.chunks()) == data

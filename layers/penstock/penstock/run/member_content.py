@@ -71,6 +71,21 @@ class StreamedMember:
         yield from self.pieces
 
 
+@dataclass(frozen=True, slots=True)
+class HeldMember:
+    """A small member in memory. Implements ``ByteSource``; can be read repeatedly."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        if self.data:
+            yield self.data
+
+
 class SpooledMember:
     """A streamed member that can be read repeatedly. Implements ``ByteSource``. A context manager.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from penstock.errors import IncompleteJobError, PenstockError
 from penstock.model.job import Progress
@@ -17,7 +17,7 @@ NAMED = 20
 class MemberResult:
     """What became of one entry of an archive: ``result``, ``error``, or why it was ``skipped``.
 
-    ``name`` is that in the archive, empty for a warning about the archive itself.
+    ``name`` is that in the archive, empty for a warning about the archive itself. ``size``: bytes, if it declares them.
     """
 
     name: str
@@ -25,6 +25,7 @@ class MemberResult:
     result: RunResult | None = None
     error: PenstockError | None = None
     skipped: str = ""
+    size: int = 0
 
     @property
     def is_loss(self) -> bool:
@@ -84,16 +85,17 @@ class TotalProgress:
 
     on_progress: Callable[[Progress], None]
     done: Progress = field(default_factory=Progress)
-    last: Progress = field(default_factory=Progress)
 
     def of_member(self, now: Progress) -> None:
-        self.last = now
         self.on_progress(_sum(self.done, now))
 
-    def end(self, size: int) -> None:
+    def end(self, member: MemberResult) -> None:
         """Count a member as done, however much of it was read."""
-        self.done = _sum(self.done, replace(self.last, bytes_in=size))
-        self.last = Progress()
+        now = Progress(member.size)
+        if member.result:
+            receipt = member.result.receipt
+            now = Progress(member.size, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
+        self.done = _sum(self.done, now)
         self.on_progress(self.done)
 
 

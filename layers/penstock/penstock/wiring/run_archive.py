@@ -1,16 +1,18 @@
-"""A run of an archive: each member that matches is a run of its own, one after another, in the archive's order."""
+"""A run of an archive: each member that matches is a run of its own. Members of a table go one after another."""
 
 from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from penstock.archives import Skipped
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
+from penstock.delivery.decoding import naming
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -29,7 +31,7 @@ from penstock.model.source import ByteSource
 from penstock.model.table import Mode
 from penstock.run.archive_source import ArchiveSource
 from penstock.run.loads import ExternalSource, mode_of
-from penstock.run.member_content import EnteredMember, SpooledMember, StreamedMember
+from penstock.run.member_content import EnteredMember, HeldMember, SpooledMember, StreamedMember
 from penstock.wiring.archive_result import (
     NAMED,
     ArchiveResult,
@@ -43,6 +45,7 @@ from penstock.wiring.member_routes import MemberRoutes, external_member
 from penstock.wiring.receipt import Receipt
 from penstock.wiring.run import Runner, RunOptions, ignore_progress
 from penstock.wiring.run_request import RunRequest
+from penstock.wiring.side_by_side import SMALL, SideBySide
 from penstock.wiring.source_resolver import ResolvedSource
 
 # Every other member would fail for the same reason.
@@ -104,16 +107,9 @@ class PreparedArchive:
             source.uri, self.members.shown, self.archive.archive.name, self.archive.codec, source.size, survey.left_out
         )
         progress = TotalProgress(on_progress)
-        with self._reading(), closing(self.archive.entries()) as entries:
-            for entry, content in entries:
-                if isinstance(entry, Skipped):
-                    outcome = MemberResult(entry.name, entry.number, skipped=entry.reason)
-                elif content is None or not self.members.takes(entry):
-                    continue
-                elif route := self.members.route_of(entry):
-                    outcome = self._deliver(entry, content, route, progress)
-                else:
-                    outcome = MemberResult(entry.name, entry.number, skipped="no route takes it")
+        with self._reading(), closing(self._outcomes(progress)) as outcomes:
+            for outcome in outcomes:
+                progress.end(outcome)
                 total.add(outcome)
                 on_member(outcome)
                 if outcome.error and self.fail_fast:
@@ -121,6 +117,38 @@ class PreparedArchive:
                     break
         total.seconds = time.monotonic() - began
         return total
+
+    def _outcomes(self, progress: TotalProgress) -> Generator[MemberResult, None, None]:
+        """Deliver the members and yield what became of each entry, in their order."""
+        with closing(self.archive.entries()) as entries, SideBySide() as small:
+            for entry, content in entries:
+                if isinstance(entry, Skipped):
+                    yield from small.begin(partial(MemberResult, entry.name, entry.number, skipped=entry.reason))
+                elif content is None or not self.members.takes(entry):
+                    continue
+                elif (route := self.members.route_of(entry)) is None:
+                    yield from small.begin(partial(MemberResult, entry.name, entry.number, skipped="no route takes it"))
+                elif self._is_small(entry, route):
+                    yield from small.begin(self._small(entry, content, route))
+                else:
+                    yield from small.rest()
+                    yield self._deliver(entry, content, route, progress.of_member)
+            yield from small.rest()
+
+    def _is_small(self, member: Member, route: Route) -> bool:
+        """Return whether a member may go beside others: not into a table, and not if its failure is to end the run."""
+        return member.size is not None and member.size <= SMALL and route.plan is None and not self.fail_fast
+
+    def _small(self, member: Member, content: ByteSource, route: Route) -> Callable[[], MemberResult]:
+        """Read a member, and return the call that delivers it. Threads do not read: the archive is read in order."""
+        try:
+            with self._reading(), naming(external_member(self.archive.source, member, content.size)):
+                held = HeldMember(b"".join(content.chunks()))
+        except PermanentError as error:
+            return partial(_failed, member, error)
+        if route.destination.startswith("s3://"):
+            _ = self.runner.objects  # its client is made here, once, and then shared by the threads
+        return partial(self._deliver, member, held, route, ignore_progress)
 
     def receipt(self, on_progress: Callable[[Progress], None] | None = None) -> Receipt:
         """Deliver the members and return their receipts. Memory: a receipt for each member.
@@ -145,21 +173,17 @@ class PreparedArchive:
         return Receipt.of_archive(total, receipts, warnings)
 
     def _deliver(
-        self, member: Member, content: EnteredMember | StreamedMember, route: Route, progress: TotalProgress
+        self, member: Member, content: ByteSource, route: Route, heartbeat: Callable[[Progress], None]
     ) -> MemberResult:
         try:
             with ExitStack() as stack:
                 spool = isinstance(content, StreamedMember) and route.plan
                 readable = stack.enter_context(SpooledMember(content)) if spool else content
                 request = self._request(member, readable, route)
-                result = self.runner.run(request, self._options(member), progress.of_member)
+                result = self.runner.run(request, self._options(member), heartbeat)
         except PermanentError as error:
-            if isinstance(error, _ENDS_ALL) or type(error) is ConfigurationError:
-                raise
-            return MemberResult(member.name, member.number, error=error)
-        finally:
-            progress.end(member.size or 0)
-        return MemberResult(member.name, member.number, result)
+            return _failed(member, error)
+        return MemberResult(member.name, member.number, result, size=member.size or 0)
 
     def _request(self, member: Member, content: ByteSource, route: Route) -> RunRequest:
         source = external_member(self.archive.source, member, content.size)
@@ -205,3 +229,10 @@ class PreparedArchive:
 
     def _reading(self) -> AbstractContextManager[None]:
         return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN)
+
+
+def _failed(member: Member, error: PermanentError) -> MemberResult:
+    """Return the result of a member that failed. Raises the error if every other member would meet it."""
+    if isinstance(error, _ENDS_ALL) or type(error) is ConfigurationError:
+        raise error
+    return MemberResult(member.name, member.number, error=error, size=member.size or 0)
