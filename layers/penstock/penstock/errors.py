@@ -31,6 +31,7 @@
         ├── DestinationMissingError
         ├── InvalidTableError        the route's columns do not match the file's header, or the table
         ├── TooManyRejectsError      more records were rejected than the route allows
+        ├── MembersFailedError       members of an archive were not delivered; the message names them
         ├── AttemptsExhaustedError   the function was killed, or its event failed, in all allowed attempts
         ├── IncompleteJobError       receipts, parts or bytes are missing when a job finishes
         ├── RequestRefusedError      the service refused the request for another reason
@@ -86,6 +87,7 @@ __all__ = [
     "JobInProgressError",
     "JobStandsError",
     "LeaseLostError",
+    "MembersFailedError",
     "NameTakenError",
     "NotEnoughTimeError",
     "OutputTooLargeError",
@@ -288,6 +290,13 @@ class InvalidTableError(PermanentError):
 
 class TooManyRejectsError(PermanentError):
     default_hint = "Fix the listed records and upload the file again, or increase the route's max_rejects."
+
+
+class MembersFailedError(PermanentError):
+    default_hint = (
+        "The other members are delivered. Fix the cause, then retry the job with `penstock redrive`: it delivers the "
+        "missing members only. If a member is bad, upload a corrected archive."
+    )
 
 
 class AttemptsExhaustedError(PermanentError):

@@ -42,6 +42,16 @@ class ObjectStore(Protocol):
         """Abort every open upload to exactly this key, which dead attempts have left."""
 
 
+class ResultFiles(Protocol):
+    """Files of jobs in the work bucket."""
+
+    @property
+    def bucket(self) -> str: ...
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a file, and replace an existing one."""
+
+
 class RejectLog(Protocol):
     """Stores rejected records for correction: JSON Lines, one file per chunk."""
 

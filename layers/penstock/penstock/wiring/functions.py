@@ -13,6 +13,7 @@ from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.lambda_context import LambdaContext, LambdaDeadline
 from penstock.aws.queue import SqsQueue
 from penstock.aws.s3.client import s3_client
+from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.session import dynamodb_client, sqs_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Attempt, Delivery
@@ -25,7 +26,7 @@ from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.failure_recorder import FailureRecorder
 from penstock.limits import Budget
 from penstock.model.job import Job, Receipt
-from penstock.model.route import BUCKET
+from penstock.model.route import BUCKET, MEMBERS
 from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.wiring.handover import handover
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
+    from penstock.delivery.archive_delivery import ArchiveDelivery
     from penstock.delivery.ports import ObjectStore
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
@@ -100,12 +102,16 @@ def build_ingest(settings: Settings) -> Ingest:
         for name, destination in DESTINATIONS.items()
         if destination.takes_rows
     }
+    deliveries: dict[str, Delivery] = {BUCKET: BucketDelivery(objects, budget)}
+    deliveries |= {store: _lazy_delivery(delivery) for store, delivery in tables.items()}
+    loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
+    files = S3WorkFiles(s3, settings.work_bucket)
+    archives = cache(partial(_archive_delivery, objects, dict(deliveries), budget, loads, files))
     runner = JobRunner(
         objects=objects,
         jobs=jobs,
-        deliveries={BUCKET: BucketDelivery(objects, budget)}
-        | {store: _lazy_delivery(delivery) for store, delivery in tables.items()},
-        loads={store: _lazy_load(delivery) for store, delivery in tables.items()},
+        deliveries=deliveries | {MEMBERS: _lazy_delivery(archives)},
+        loads=loads,
         lease=settings.lease_seconds,
         heartbeat_every=settings.heartbeat_seconds,
         margin=settings.margin_seconds,
@@ -122,7 +128,7 @@ def build_job_store(settings: Settings, client: DynamoDBClient | None = None) ->
     return DynamoJobStore(client or dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
 
 
-def _lazy_delivery(build: Callable[[], TableDelivery]) -> Delivery:
+def _lazy_delivery(build: Callable[[], Delivery]) -> Delivery:
     """Build a delivery for its first job, so that a cold start does not pay for an unused one."""
 
     def deliver(attempt: Attempt) -> Receipt:
@@ -174,6 +180,19 @@ def _table_delivery(
 ) -> TableDelivery:
     delivery: TableDelivery = _tables().table_delivery(settings, store, objects, s3, budget)
     return delivery
+
+
+def _archive_delivery(
+    objects: MemberObjects,
+    deliveries: Mapping[str, Delivery],
+    budget: Budget,
+    loads: Mapping[str, Callable[[Job], Receipt | None]],
+    files: S3WorkFiles,
+) -> ArchiveDelivery:
+    from penstock.delivery.archive import ArchiveLoader  # noqa: PLC0415  # few functions meet an archive
+    from penstock.delivery.archive_delivery import ArchiveDelivery  # noqa: PLC0415  # as above
+
+    return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads), files)
 
 
 def _tables() -> ModuleType:

@@ -1,0 +1,255 @@
+"""Deliver the members of an archive, each as a job of its own.
+
+Small members for buckets go side by side; larger ones, and those for tables, one after another in the order of the
+archive. Memory: that of one delivery, half of the budget's part buffers, and that of `MemberObjects`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event, Lock
+
+from penstock.codecs import IDENTITY, choose
+from penstock.delivery.archive_reader import ArchiveReader, check_time
+from penstock.delivery.attempt import Attempt, Delivery
+from penstock.delivery.committed_result import own_result
+from penstock.delivery.decoding import naming
+from penstock.delivery.member_jobs import Entry, MemberResult, MemberRouter, result_of
+from penstock.delivery.member_store import HEAD, MemberObjects, member_head
+from penstock.delivery.walked_members import HeldMember, SpooledMember, StreamedMember
+from penstock.destinations.ports import ignore_upload
+from penstock.errors import (
+    PermanentError,
+    SourceChangedError,
+    SourceGoneError,
+    SupersededError,
+    TimeLimitError,
+)
+from penstock.limits import MIB, READERS, SMALL_OBJECT, Budget
+from penstock.model.job import NO_PROGRESS, Failure, Job, Progress, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.member import STORED, Member
+from penstock.model.route import FAIL
+
+# Small members wait in line, so that no thread is idle while a slower one is awaited.
+WAITING = 256
+# Seconds between two heartbeats while a member is awaited.
+HEARTBEAT_SECONDS = 1.0
+# What a thread holds in addition to the bytes of a member: a decoder with its window, two pieces, a request.
+THREAD_BYTES = 1 * MIB
+
+# Methods that need less memory than THREAD_BYTES. bzip2 takes 4 MB, and others a window.
+LIGHT_METHODS = {STORED, "deflate", "deflate64"}
+
+# The archive itself has changed or its time is over: no other member can be delivered either.
+_OF_ARCHIVE = (SourceChangedError, SourceGoneError, TimeLimitError)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLoader:
+    """Delivers members of archives. ``deliveries`` are by destination, ``loads`` as in `JobRunner`."""
+
+    objects: MemberObjects
+    deliveries: Mapping[str, Delivery]
+    budget: Budget
+    loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+
+    def __call__(
+        self, attempt: Attempt, members: Iterable[Member] | None = None
+    ) -> Generator[MemberResult, None, None]:
+        """Yield the result of each entry of the archive, or of each of these members, in order.
+
+        A member that an earlier attempt delivered is not delivered again. After a failure, a route with
+        ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
+
+        Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
+        retryable errors of services, and the errors of listing the archive.
+        """
+        return _Load(self, attempt).results(members)
+
+    @property
+    def reader(self) -> ArchiveReader:
+        """Lists archives, and reads those that are read in order."""
+        return ArchiveReader(self.objects, self.budget)
+
+    @property
+    def threads(self) -> int:
+        """How many small members are delivered at once, in half of the memory for part buffers."""
+        return max(1, min(READERS, self.budget.buffer_bytes // 2 // (SMALL_OBJECT + THREAD_BYTES)))
+
+
+@dataclass(slots=True)
+class _Load:
+    """One call of the loader."""
+
+    loader: ArchiveLoader
+    attempt: Attempt
+    done: Progress = NO_PROGRESS
+    stop: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
+    expanding: Lock = field(default_factory=Lock)
+
+    def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
+        waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
+        router = MemberRouter(self.attempt.job, self.attempt.routes)
+        threads = self.loader.threads
+        with ThreadPoolExecutor(threads, thread_name_prefix="member") as pool, ExitStack() as stack:
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            for entry, content in self._entries(members):
+                if self.stop.is_set():
+                    break
+                check_time(self.attempt)
+                job = router.job_of(entry)
+                if isinstance(job, MemberResult):
+                    self._note(job)
+                    waiting.append(job)
+                elif self._is_small(job):
+                    # Contents in memory count against the threads that have room for them.
+                    yield from self._settled(waiting, most=WAITING if content is None else threads - 1)
+                    held = None if content is None else b"".join(content)
+                    waiting.append(pool.submit(self._deliver_small, job, held))
+                else:
+                    yield from self._settled(waiting, most=0)
+                    if self.stop.is_set():
+                        break
+                    waiting.append(self._deliver_alone(job, content))
+            yield from self._settled(waiting, most=0)
+
+    def _entries(self, members: Iterable[Member] | None) -> Iterator[tuple[Entry, Iterator[bytes] | None]]:
+        if members is not None:
+            yield from ((member, None) for member in members)
+            return
+        reader = self.loader.reader
+        with closing(reader.contents(self.attempt, reader.open(self.attempt))) as contents:
+            yield from contents
+
+    def _settled(
+        self, waiting: deque[Future[MemberResult | None] | MemberResult], *, most: int
+    ) -> Iterator[MemberResult]:
+        """Yield results until at most ``most`` are awaited."""
+        while len(waiting) > most:
+            first = waiting.popleft()
+            result = first if isinstance(first, MemberResult) else self._await(first)
+            if result:
+                yield result
+
+    def _await(self, future: Future[MemberResult | None]) -> MemberResult | None:
+        while not wait([future], timeout=HEARTBEAT_SECONDS).done:
+            self.attempt.heartbeat(self.done)
+        result = future.result()
+        self.attempt.heartbeat(self.done)
+        return result
+
+    def _is_small(self, job: Job) -> bool:
+        """Whether a member may be delivered beside others: its size, and the memory of its method, are small."""
+        content = job.source.member.content if job.source.member else None
+        is_light = content is None or content.method in LIGHT_METHODS
+        return job.object_target is not None and is_light and job.source.size <= SMALL_OBJECT
+
+    def _deliver_small(self, job: Job, held: bytes | None) -> MemberResult | None:
+        """Deliver a member in a thread; None if it is no longer to be begun."""
+        if self.stop.is_set():
+            return None
+        # It has no multipart upload that an earlier attempt may have left.
+        attempt = replace(self._attempt_at(job), number=1)
+        return self._deliver(attempt, lambda: self._from_memory(attempt, held))
+
+    def _from_memory(self, attempt: Attempt, held: bytes | None) -> Receipt:
+        """Deliver a small member that is read whole. One at a time is decoded, because it may grow."""
+        job, objects = attempt.job, self.loader.objects
+        data = b"".join(objects.open_source(job.source).chunks()) if held is None else held
+        codec = choose(data[:HEAD], job.source.key, job.route.codec, window=self.loader.budget.window)
+        with (
+            objects.holding(job.source, HeldMember(data)),
+            nullcontext() if codec.name == IDENTITY.name else self.expanding,
+        ):
+            return self.loader.deliveries[job.route.store](attempt)
+
+    def _deliver_alone(self, job: Job, content: Iterator[bytes] | None) -> MemberResult:
+        before = self.done
+
+        def heartbeat(progress: Progress) -> None:
+            self.attempt.heartbeat(before.plus(replace(progress, bytes_in=_encoded(job, progress.bytes_in))))
+
+        attempt = replace(self._attempt_at(job), heartbeat=heartbeat)
+        if content is None:
+            return self._deliver(attempt)
+        with ExitStack() as stack:
+            try:
+                held = (
+                    StreamedMember(job.source.size, content)
+                    if job.object_target
+                    else stack.enter_context(SpooledMember(job.source.size, content))
+                )
+            except PermanentError as error:
+                return self._failed(job, error)
+            stack.enter_context(self.loader.objects.holding(job.source, held))
+            return self._deliver(replace(attempt, rereadable=job.object_target is None))
+
+    def _attempt_at(self, job: Job) -> Attempt:
+        """Return the attempt at a member. Its result replaces that of an older version by its own rule."""
+        return replace(
+            self.attempt,
+            job=job,
+            head=member_head(job.source),
+            heartbeat=lambda _: None,
+            ended=self._ended,
+            check_order=lambda: None,
+            record_upload=ignore_upload,
+        )
+
+    def _ended(self) -> bool:
+        with self.lock:
+            return self.attempt.ended()
+
+    def _deliver(self, attempt: Attempt, deliver: Callable[[], Receipt] | None = None) -> MemberResult:
+        job = attempt.job
+        deliver = deliver or partial(self.loader.deliveries[job.route.store], attempt)
+        try:
+            with naming(job.source):
+                receipt = (self._delivered(job) if self.attempt.number > 1 else None) or deliver()
+        except _OF_ARCHIVE:
+            raise
+        except PermanentError as error:
+            return self._failed(job, error)
+        result = result_of(job, JobState.SUCCEEDED, receipt=receipt)
+        self._note(result, job)
+        return result
+
+    def _failed(self, job: Job, error: PermanentError) -> MemberResult:
+        state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
+        result = result_of(job, state, failure=Failure.of(error))
+        self._note(result, job)
+        return result
+
+    def _delivered(self, job: Job) -> Receipt | None:
+        """Return what an earlier attempt delivered."""
+        if target := job.object_target:
+            return own_result(self.loader.objects, job.id, target, source=job.source.key, size=job.source.size)
+        look = self.loader.loads.get(job.route.store)
+        return look(job) if look else None
+
+    def _note(self, result: MemberResult, job: Job | None = None) -> None:
+        """Count a result, and stop at a failure if the route says so."""
+        if result.state is JobState.FAILED and self.attempt.job.route.on_member_failure == FAIL:
+            self.stop.set()
+        receipt = result.receipt
+        if job and receipt:
+            one = Progress(
+                _encoded(job, job.source.size), receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped
+            )
+            with self.lock:
+                self.done = self.done.plus(one)
+
+
+def _encoded(job: Job, size: int) -> int:
+    """Return how many bytes of the archive hold so many bytes of a member."""
+    content = job.source.member.content if job.source.member else None
+    if content is None or not job.source.size:
+        return size
+    return size * (content.end - content.start) // job.source.size

@@ -1,0 +1,139 @@
+"""Deliver a whole archive in one invocation, and say what became of each member."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from penstock.delivery.archive import ArchiveLoader
+from penstock.delivery.archive_reader import OpenedArchive
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.decoding import ceiling, too_large
+from penstock.delivery.member_jobs import MemberResult, MemberRouter
+from penstock.delivery.member_targets import refuse_double_targets
+from penstock.delivery.ports import ResultFiles
+from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
+from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
+from penstock.model.job_status import JobState
+from penstock.model.serialization import to_json
+from penstock.model.wording import counted
+
+# An archive with more entries is for the state machine. Each takes up to 500 bytes in memory, as a line of the results.
+MOST_ENTRIES = 10_000
+# A message names at most this many members.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveDelivery:
+    """Delivers the members of an archive. The results are in ``members.jsonl`` in the job's folder of ``files``.
+
+    Everything that can be known from the archive's own structure is checked before the first member is delivered: that
+    the archive is whole, that it does not exceed the limits of its route, and that no two members have one destination.
+    """
+
+    loader: ArchiveLoader
+    files: ResultFiles
+
+    def __call__(self, attempt: Attempt) -> Receipt:
+        """Return the sum of the members' receipts. Raises MembersFailedError, and the errors of `ArchiveLoader`."""
+        opened = self.loader.reader.open(attempt)
+        members = self._check(attempt, opened)
+        results = _Results(attempt.job)
+        try:
+            with closing(self.loader(attempt)) as found:
+                for result in found:
+                    results.add(result)
+        except PenstockError as error:
+            with noting(error, "the results could not be written"):
+                self._write(results)
+            raise
+        self._write(results)
+        return results.receipt(members, opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
+
+    def _write(self, results: _Results) -> None:
+        self.files.write(results_key(results.job), "".join(results.lines).encode())
+
+    def _check(self, attempt: Attempt, opened: OpenedArchive) -> int:
+        """Return the number of members to deliver."""
+        router = MemberRouter(attempt.job, attempt.routes)
+        counts = Counter[str]()
+        most = ceiling(attempt.job.source, attempt.job.route)
+
+        def jobs() -> Iterator[Job]:
+            counts.clear()
+            for number, entry in enumerate(self.loader.reader.entries(attempt, opened), start=1):
+                if number > MOST_ENTRIES:
+                    raise TimeLimitError(
+                        f"{attempt.job.source.uri}: an invocation delivers at most {MOST_ENTRIES:,} members"
+                    )
+                job = router.job_of(entry)
+                if isinstance(job, Job):
+                    counts.update(members=1, bytes=job.source.size)
+                    if counts["bytes"] > most:
+                        raise too_large(attempt.job.source, attempt.job.route, 0)
+                    yield job
+
+        refuse_double_targets(attempt.job.source.uri, jobs)
+        return counts["members"]
+
+
+def results_key(job: Job) -> str:
+    """Return the key of a job's results in the work bucket: one line of JSON for each entry of the archive."""
+    return f"jobs/{job.id}/members.jsonl"
+
+
+@dataclass(slots=True)
+class _Results:
+    """The results of a job's members."""
+
+    job: Job
+    lines: list[str] = field(default_factory=list)
+    states: Counter[JobState] = field(default_factory=Counter)
+    total: Progress = NO_PROGRESS
+    parts: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, result: MemberResult) -> None:
+        self.lines.append(to_json(result) + "\n")
+        self.states[result.state] += 1
+        if receipt := result.receipt:
+            counts = Progress(0, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
+            self.total = self.total.plus(counts)
+            self.parts += receipt.parts
+        if result.failure and result.state is JobState.FAILED and len(self.failures) < SHOWN:
+            self.failures.append(f"{result.name}: {result.failure.message}")
+
+    def receipt(self, members: int, opened: OpenedArchive, listed: str) -> Receipt:
+        """Return the receipt of the archive. Raises MembersFailedError if a member was not delivered."""
+        failed = self.states[JobState.FAILED]
+        begun = failed + self.states[JobState.SUCCEEDED] + self.states[JobState.SUPERSEDED]
+        if failed:
+            raise self._failed(failed, members - begun, listed)
+        left_out = self.states[JobState.SKIPPED]
+        warnings = [f"{counted(self.states[JobState.SUCCEEDED], 'member')} delivered: see {listed}"]
+        if left_out:
+            warnings.append(f"entries left out: {left_out:,}")
+        if newer := self.states[JobState.SUPERSEDED]:
+            warnings.append(f"{counted(newer, 'member')} not delivered: the destinations hold newer results")
+        return Receipt(
+            bytes_in=self.job.source.size,
+            bytes_out=self.total.bytes_out,
+            crc32=0,
+            parts=self.parts,
+            codec=opened.archive.name if opened.is_entered else f"{opened.archive.name}.{opened.codec.name}",
+            warnings=tuple(warnings),
+            rows=self.total.rows,
+            rejects=self.total.rejects,
+            dropped=self.total.dropped,
+        )
+
+    def _failed(self, failed: int, left: int, listed: str) -> MembersFailedError:
+        more = f"; and {failed - len(self.failures):,} more" if failed > len(self.failures) else ""
+        not_begun = f"; {counted(left, 'member')} not begun" if left > 0 else ""
+        return MembersFailedError(
+            f"{self.job.source.uri}: {counted(failed, 'member')} not delivered: "
+            f"{'; '.join(self.failures)}{more}{not_begun}; all are listed in {listed}"
+        )

@@ -1,0 +1,88 @@
+"""Reads an archive: its format, its entries, and the contents of one that is read in order."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from penstock.archives.archive import Archive
+from penstock.codecs import IDENTITY, Codec, choose
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.decoding import Decoding, naming, peek
+from penstock.delivery.member_jobs import Entry
+from penstock.delivery.member_store import HEAD, MemberObjects, format_of
+from penstock.errors import CodecMismatchError, TimeLimitError
+from penstock.limits import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedArchive:
+    """The format of an archive, and the codec around it."""
+
+    archive: Archive
+    codec: Codec
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether members are read by their ranges; otherwise the archive is read in order."""
+        return self.codec.name == IDENTITY.name and self.archive.entries is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveReader:
+    """Reads the archive of an attempt. Memory: that of `MemberObjects`, or of decoding what is read in order."""
+
+    objects: MemberObjects
+    budget: Budget
+
+    def open(self, attempt: Attempt) -> OpenedArchive:
+        """Return the format of an attempt's archive. Raises CodecMismatchError, and the errors of reading."""
+        source, route = attempt.job.source, attempt.job.route
+        with naming(source):
+            with closing(self.objects.open_source(source, end=min(HEAD, source.size)).chunks()) as chunks:
+                head = b"".join(chunks)
+            codec = choose(head, source.key, route.codec, window=self.budget.window)
+            if codec.name == IDENTITY.name:
+                return OpenedArchive(format_of(head, source), codec)
+            with closing(self._decoding(attempt).pieces()) as pieces:
+                found = format_of(peek(pieces, HEAD)[0], source)
+            if found.walk is None:
+                raise CodecMismatchError(
+                    f"a {found.name} must be read from its end, but this one is compressed with {codec.name}",
+                    offset=0,
+                    hint=f"Decompress it with {codec.name} before the upload.",
+                )
+            return OpenedArchive(found, codec)
+
+    def entries(self, attempt: Attempt, opened: OpenedArchive) -> Iterator[Entry]:
+        """Yield the entries of the archive, without their contents. Raises the errors of the archive's format."""
+        with closing(self.contents(attempt, opened)) as contents:
+            yield from (entry for entry, _ in contents)
+
+    def contents(
+        self, attempt: Attempt, opened: OpenedArchive
+    ) -> Generator[tuple[Entry, Iterator[bytes] | None], None, None]:
+        """Yield the entries; of an archive that is read in order, also their contents, which may be left unread."""
+        source = attempt.job.source
+        with naming(source):
+            if opened.is_entered and opened.archive.entries:
+                for entry in opened.archive.entries(self.objects.open_archive(source).ranges):
+                    check_time(attempt)
+                    yield entry, None
+            elif opened.archive.walk:
+                with closing(self._decoding(attempt).pieces()) as pieces:
+                    yield from opened.archive.walk(pieces)
+
+    def _decoding(self, attempt: Attempt) -> Decoding:
+        source = attempt.job.source
+        content = self.objects.open_source(source)
+        return Decoding(
+            source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
+        )
+
+
+def check_time(attempt: Attempt) -> None:
+    """Raises TimeLimitError if only the margin is left until the deadline."""
+    if attempt.deadline.remaining() <= attempt.margin:
+        raise TimeLimitError(f"{attempt.job.source.uri}: the time limit was reached before the last member")

@@ -1,0 +1,84 @@
+"""Two members of an archive must not have the same destination: the order of their delivery would decide."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+
+from penstock.errors import InvalidRouteError
+from penstock.model.job import Job
+from penstock.model.table import Mode
+from penstock.tables import tables_of
+
+_FIRST = 1024
+
+
+class TextSet:
+    """A set of texts, each as 64 bits of its digest. Memory: 16 to 32 bytes for each text.
+
+    Among a million texts, two different ones have the same bits with a probability of 1 in 37 million.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * _FIRST))
+        self._count = 0
+
+    def add(self, text: str) -> bool:
+        """Add a text. Returns False if it may have been added before."""
+        if 2 * self._count >= len(self._slots):
+            self._grow()
+        found = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") or 1
+        slot = self._slot_of(found)
+        is_new = not self._slots[slot]
+        self._slots[slot] = found
+        self._count += is_new
+        return is_new
+
+    def _slot_of(self, found: int) -> int:
+        slot = found % len(self._slots)
+        while self._slots[slot] not in (0, found):
+            slot = (slot + 1) % len(self._slots)
+        return slot
+
+    def _grow(self) -> None:
+        before, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
+        for found in before:
+            if found:
+                self._slots[self._slot_of(found)] = found
+
+
+def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
+    """Raises InvalidRouteError that names two members of an archive with one destination.
+
+    ``jobs`` yields the members' jobs, again for each call. Memory: that of `TextSet`.
+    """
+    seen = TextSet()
+    for job in jobs():
+        for target in _exclusive(job):
+            if not seen.add(target):
+                _refuse(archive, jobs, job, target)
+
+
+def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target: str) -> None:
+    """Name the first member with this target. There is none if only the digests of two texts are the same."""
+    number = _number(second)
+    first = next((job for job in jobs() if _number(job) < number and target in _exclusive(job)), None)
+    if first:
+        names = " and ".join(repr(job.source.member.name) for job in (first, second) if job.source.member)
+        raise InvalidRouteError(
+            f"{archive}: members {names} would both be written to {target}; nothing was delivered",
+            hint="Use {member} in the destination, or leave one of them out with `members`.",
+        )
+
+
+def _exclusive(job: Job) -> list[str]:
+    """Return the destinations that only one member may have: its object, and tables that it replaces."""
+    if target := job.object_target:
+        return [target.uri]
+    tables = tables_of(job.need_plan())
+    return [f"{job.route.store}:{table.name}" for table in tables if table.mode is Mode.REPLACE]
+
+
+def _number(job: Job) -> int:
+    return job.source.member.number if job.source.member else 0

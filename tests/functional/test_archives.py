@@ -1,0 +1,516 @@
+"""Archives in `ingest`: every member once, by its own route, and an account of each. On fakes and PostgreSQL."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Self
+
+import pytest
+
+from fixtures.tars import tar_of
+from penstock.delivery.archive import ArchiveLoader
+from penstock.delivery.archive_delivery import ArchiveDelivery
+from penstock.delivery.attempt import Delivery
+from penstock.delivery.bucket import BucketDelivery
+from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.ports import ObjectStore
+from penstock.delivery.table import TableDelivery
+from penstock.destinations.bucket.result_metadata import MADE_BY
+from penstock.destinations.ports import BucketSink
+from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.sink import PostgresSink
+from penstock.errors import AccessDeniedError, ServiceUnavailableError
+from penstock.jobs.ingest import Ingest
+from penstock.jobs.runner import JobRunner, Outcome
+from penstock.limits import MIB, Budget
+from penstock.model.job_status import JobState
+from penstock.model.object import Published, Source
+from penstock.model.source import Deadline
+from penstock.routes import parse_routes
+from penstock.tables import Form
+from penstock.testing import (
+    FaultyObjectStore,
+    ManualDeadline,
+    MemoryJobStore,
+    MemoryObjectStore,
+    MemoryQueue,
+    MemoryRejectLog,
+    MemoryWorkFiles,
+)
+from postgres_database import Database
+
+pytest_plugins = ["postgres_fixtures"]
+
+STACK = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work"}
+ARCHIVES = """
+[[route]]
+name = "archives"
+match = ["in/*.zip", "in/*.tar", "in/*.tar.gz"]
+archive = "members"
+"""
+FILES = """
+[[route]]
+name = "files"
+match = "in/*"
+destination = "s3://lake/{member}"
+"""
+FLAT = FILES.replace("{member}", "{member_base}")
+TABLES = """
+[[route]]
+name = "people"
+match = "in/*/people*.csv"
+destination = "postgresql:people"
+[route.table]
+create = true
+"""
+NUMBERS = 'columns = [{ name = "id", type = "integer" }, { name = "name" }]\n'
+CONTENTS = {
+    "a.txt": b"a" * 5000,
+    "b/c.bin": Random(1).randbytes(70_000),
+    "b/empty": b"",
+    "large.txt": b"0123456789" * 150_000,
+    "z.log.gz": gzip.compress(b"line\n" * 1000),
+}
+AT_DESTINATION = CONTENTS | {"z.log.gz": b"line\n" * 1000}
+
+
+def zip_of(contents: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+Writer = Callable[[Mapping[str, bytes]], bytes]
+WRITERS: Mapping[str, Writer] = {
+    "in/a.zip": zip_of,
+    "in/a.tar": lambda contents: tar_of(dict(contents)),
+    "in/a.tar.gz": lambda contents: gzip.compress(tar_of(dict(contents))),
+}
+
+
+class KilledError(Exception):
+    """The function was killed."""
+
+
+@dataclass
+class Clock:
+    now: float = 1_795_249_800.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Plant:
+    """An ingest on fakes, and on PostgreSQL if there is a database."""
+
+    routes: str = ARCHIVES + FILES
+    database: Database | None = None
+    clock: Clock = field(default_factory=Clock)
+    store: MemoryObjectStore = field(default_factory=lambda: MemoryObjectStore("drops", "lake", "work"))
+    files: MemoryWorkFiles = field(default_factory=MemoryWorkFiles)
+    rejects: MemoryRejectLog = field(default_factory=MemoryRejectLog)
+    written: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.jobs = MemoryJobStore(self.clock)
+        self.objects: ObjectStore = self.store
+
+    def ingest(self) -> Ingest:
+        budget = Budget.of(128 * MIB)
+        objects = MemberObjects(self.objects, budget)
+        tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
+        deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
+        loader = ArchiveLoader(objects, deliveries, budget, {"postgresql": tables.ended})
+        runner = JobRunner(
+            objects=objects,
+            jobs=self.jobs,
+            deliveries={**deliveries, "members": ArchiveDelivery(loader, self.files)},
+            loads={"postgresql": tables.ended},
+            lease=60,
+            heartbeat_every=2,
+            margin=10,
+            clock=self.clock,
+        )
+        return Ingest(runner, MemoryQueue(), lambda: parse_routes(self.routes, "routes.toml", STACK))
+
+    def _sink(self, job: Any) -> PostgresSink:
+        assert self.database
+        return PostgresSink(by_dsn(self.database.dsn), job.id)
+
+    def put(self, data: bytes, key: str = "in/a.zip") -> Source:
+        return self.store.put("drops", key, data)
+
+    def one(self, source: Source, receives: int = 1, deadline: Deadline | None = None) -> Outcome:
+        thing = {"key": source.key, "size": source.size, "eTag": source.etag, "versionId": source.version_id}
+        body = {
+            "Records": [
+                {
+                    "eventSource": "aws:s3",
+                    "eventName": "ObjectCreated:Put",
+                    "s3": {"bucket": {"name": "drops"}, "object": thing | {"sequencer": source.sequencer}},
+                }
+            ]
+        }
+        record = {
+            "eventSource": "aws:sqs",
+            "messageId": "m",
+            "body": json.dumps(body),
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+        }
+        (outcome,) = self.ingest().handle({"Records": [record]}, deadline or ManualDeadline(900)).outcomes
+        return outcome
+
+    def lake(self) -> dict[str, bytes]:
+        stored = {key: self.store.get("lake", key) for key in self.store.keys("lake")}
+        return {key: found.data for key, found in stored.items() if found}
+
+    def results(self, outcome: Outcome) -> list[dict[str, Any]]:
+        text = self.files.files[f"jobs/{outcome.job_id}/members.jsonl"].decode()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def states(self, outcome: Outcome) -> dict[str, str]:
+        return {line["name"]: line["state"] for line in self.results(outcome)}
+
+    def versions(self) -> int:
+        """How often an object was written."""
+        return sum(len(versions) for (bucket, _), versions in self.store._versions.items() if bucket == "lake")
+
+
+def succeeded(outcome: Outcome) -> Outcome:
+    assert outcome.state is JobState.SUCCEEDED, outcome
+    return outcome
+
+
+def failed(outcome: Outcome, error: str, text: str) -> Outcome:
+    assert outcome.failure, outcome
+    assert (outcome.state, outcome.failure.error) == (JobState.FAILED, error), outcome.failure
+    assert text in outcome.failure.message, outcome.failure.message
+    return outcome
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_every_member_goes_where_its_route_says(key: str) -> None:
+    plant = Plant()
+    outcome = succeeded(plant.one(plant.put(WRITERS[key](CONTENTS), key)))
+    assert plant.lake() == AT_DESTINATION
+    assert outcome.receipt
+    assert outcome.receipt.bytes_out == sum(map(len, AT_DESTINATION.values()))
+    assert [line["number"] for line in plant.results(outcome)] == [1, 2, 3, 4, 5]
+    assert set(plant.states(outcome).values()) == {"succeeded"}
+    assert outcome.receipt.warnings[0].startswith("5 members delivered: see s3://work/jobs/")
+    assert not plant.store.uploads
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_what_the_route_leaves_out_or_no_route_takes_is_listed(key: str) -> None:
+    plant = Plant(ARCHIVES + 'members = ["*.txt", "*.log.gz", "!large*"]\n' + FILES.replace("in/*", "in/*/a*"))
+    outcome = succeeded(plant.one(plant.put(WRITERS[key](CONTENTS), key)))
+    assert plant.lake() == {"a.txt": CONTENTS["a.txt"]}
+    reasons = {line["name"]: line.get("reason", "") for line in plant.results(outcome)}
+    assert reasons["b/c.bin"] == "route 'archives' leaves it out"
+    assert reasons["z.log.gz"] == f"no route matches '{key}/z.log.gz'"
+    assert outcome.receipt
+    assert outcome.receipt.warnings[1] == "entries left out: 4"
+
+
+def test_a_second_event_of_the_same_archive_writes_nothing() -> None:
+    plant = Plant()
+    source = plant.put(zip_of(CONTENTS))
+    succeeded(plant.one(source))
+    assert plant.one(source, receives=2).repeat
+    assert plant.versions() == len(CONTENTS)
+
+
+class DyingSink:
+    """Dies before it publishes. Wraps a ``BucketSink``."""
+
+    def __init__(self, inner: BucketSink, deaths: Deaths) -> None:
+        self.inner = inner
+        self.deaths = deaths
+
+    def __enter__(self) -> Self:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.inner.__exit__(*error)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        self.inner.write(chunk)
+
+    def publish(self, *, crc32: int | None) -> Published:
+        self.deaths.left -= 1
+        if self.deaths.left < 0:
+            raise self.deaths.error
+        return self.inner.publish(crc32=crc32)
+
+
+@dataclass
+class Deaths:
+    """After ``left`` members, every publication raises ``error``."""
+
+    left: int
+    error: Exception
+
+
+@pytest.mark.parametrize("error", [KilledError(), ServiceUnavailableError("S3 is down")])
+@pytest.mark.parametrize("key", WRITERS)
+@pytest.mark.parametrize("after", range(5))
+def test_the_next_attempt_delivers_what_is_missing(key: str, after: int, error: Exception) -> None:
+    plant = Plant()
+    source = plant.put(WRITERS[key](CONTENTS), key)
+    deaths = Deaths(after, error)
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: DyingSink(good, deaths))
+    if isinstance(error, KilledError):
+        with pytest.raises(KilledError):
+            plant.one(source)
+        plant.clock.now += 3600
+    else:
+        assert plant.one(source).retry
+    before = plant.versions()
+    assert before <= after
+    plant.objects = plant.store
+    outcome = succeeded(plant.one(source, receives=2))
+    assert plant.lake() == AT_DESTINATION
+    assert plant.versions() == len(CONTENTS)
+    assert len(plant.results(outcome)) == len(CONTENTS)
+
+
+def damaged(data: bytes, content: bytes) -> bytes:
+    """Change a byte of a stored member."""
+    at = data.index(content)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+BAD = damaged(zip_of(CONTENTS, zipfile.ZIP_STORED), CONTENTS["b/c.bin"])
+
+
+def test_a_damaged_member_is_not_published_and_the_others_are() -> None:
+    plant = Plant()
+    outcome = failed(plant.one(plant.put(BAD)), "MembersFailedError", "s3://drops/in/a.zip: 1 member not delivered: ")
+    assert outcome.failure
+    assert "b/c.bin: s3://drops/in/a.zip/b/c.bin: CRC32" in outcome.failure.message.replace("the CRC32", "CRC32")
+    assert f"s3://work/jobs/{outcome.job_id}/members.jsonl" in outcome.failure.message
+    assert plant.lake() == {name: data for name, data in AT_DESTINATION.items() if name != "b/c.bin"}
+    assert plant.states(outcome)["b/c.bin"] == "failed"
+    assert not plant.store.uploads
+
+
+def test_a_failure_ends_an_archive_whose_route_says_so() -> None:
+    plant = Plant(ARCHIVES + 'on_member_failure = "fail"\n' + FILES)
+    contents = {"a": b"good", "b": b"x" * 2_000_000, "c": b"never"}
+    data = damaged(zip_of(contents, zipfile.ZIP_STORED), contents["b"])
+    failed(plant.one(plant.put(data)), "MembersFailedError", "; 1 member not begun")
+    assert plant.lake() == {"a": b"good"}
+
+
+def test_a_redrive_delivers_the_missing_members_only() -> None:
+    plant = Plant()
+    deaths = Deaths(3, ServiceUnavailableError("never"))
+    source = plant.put(zip_of(CONTENTS))
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: RefusingSink(good, deaths))
+    outcome = failed(plant.one(source), "MembersFailedError", "2 members not delivered")
+    delivered = plant.versions()
+    assert delivered == 3
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert plant.jobs.reopen(status)
+    plant.objects = plant.store
+    succeeded(plant.one(source, receives=1))
+    assert plant.lake() == AT_DESTINATION
+    assert plant.versions() == len(CONTENTS)
+
+
+class RefusingSink(DyingSink):
+    """Is refused by a permission."""
+
+    def publish(self, *, crc32: int | None) -> Published:
+        self.deaths.left -= 1
+        if self.deaths.left < 0:
+            raise AccessDeniedError("s3:PutObject on lake")
+        return self.inner.publish(crc32=crc32)
+
+
+def test_two_members_with_one_destination_fail_before_anything_is_written() -> None:
+    plant = Plant(ARCHIVES + FLAT)
+    contents = {"x/a.csv": b"1", "b.csv": b"2", "y/a.csv.gz": gzip.compress(b"3")}
+    outcome = failed(
+        plant.one(plant.put(zip_of(contents))),
+        "InvalidRouteError",
+        "members 'x/a.csv' and 'y/a.csv.gz' would both be written to s3://lake/a.csv; nothing was delivered",
+    )
+    assert plant.lake() == {}
+    assert outcome.failure
+    assert "{member}" in outcome.failure.hint
+
+
+@pytest.mark.parametrize("key", ["in/a.zip", "in/a.tar.gz"])
+def test_an_archive_that_was_overwritten_is_not_read_on(key: str) -> None:
+    plant = Plant()
+    source = plant.put(WRITERS[key](CONTENTS), key)
+    newer = plant.put(WRITERS[key]({"a.txt": b"newer"}), key)
+    outcome = plant.one(source)
+    assert outcome.state is JobState.SUPERSEDED
+    assert plant.lake() == {}
+    succeeded(plant.one(newer))
+    assert plant.lake() == {"a.txt": b"newer"}
+    assert plant.one(source, receives=2).state is JobState.SUPERSEDED
+
+
+def test_a_member_of_an_older_archive_never_replaces_that_of_a_newer_one() -> None:
+    plant = Plant()
+    older = plant.put(zip_of({"a.txt": b"older"}))
+
+    class Overtaking(DyingSink):
+        """Lets the newer archive be delivered before the older one is published."""
+
+        def publish(self, *, crc32: int | None) -> Published:
+            if deaths.left:
+                deaths.left = 0
+                other = Plant(store=plant.store)
+                succeeded(other.one(plant.put(zip_of({"a.txt": b"newer"}))))
+            return self.inner.publish(crc32=crc32)
+
+    deaths = Deaths(1, KilledError())
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: Overtaking(good, deaths))
+    outcome = plant.one(older)
+    assert plant.lake()["a.txt"] == b"newer"
+    assert outcome.state is JobState.SUCCEEDED
+    assert plant.states(outcome) == {"a.txt": "superseded"}
+    assert outcome.receipt
+    assert outcome.receipt.warnings[1] == "1 member not delivered: the destinations hold newer results"
+
+
+def test_an_archive_within_an_archive_is_refused_and_named() -> None:
+    plant = Plant(ARCHIVES.replace("in/*.zip", "*.zip"))
+    data = zip_of({"inner.zip": zip_of({"a": b"1"}), "b.txt": b"2"})
+    outcome = failed(plant.one(plant.put(data)), "MembersFailedError", "inner.zip: ")
+    assert outcome.failure
+    assert "an archive within an archive is not taken apart" in outcome.failure.message
+    assert plant.states(outcome) == {"inner.zip": "failed", "b.txt": "skipped"}
+
+
+def test_a_bomb_is_refused_before_anything_is_written() -> None:
+    plant = Plant(ARCHIVES + 'max_bytes = "10 MiB"\n' + FILES)
+    data = zip_of({"a.txt": b"1", "bomb": bytes(11 * MIB)})
+    failed(plant.one(plant.put(data)), "ExpansionLimitError", "the ceiling of route 'archives'")
+    assert plant.lake() == {}
+
+
+def test_a_member_larger_than_its_route_allows_is_refused_alone() -> None:
+    plant = Plant(ARCHIVES + FILES + 'max_bytes = "1 MiB"\n')
+    outcome = failed(plant.one(plant.put(zip_of(CONTENTS))), "MembersFailedError", "large.txt: ")
+    assert plant.states(outcome)["large.txt"] == "failed"
+    assert len(plant.lake()) == 4
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_content_that_is_no_archive_is_refused(key: str) -> None:
+    plant = Plant()
+    content = b"id,name\n" * 1000
+    data = gzip.compress(content) if key.endswith(".gz") else content
+    outcome = plant.one(plant.put(data, key))
+    assert outcome.state is JobState.FAILED, outcome
+    assert plant.lake() == {}
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_an_archive_that_is_cut_off_delivers_nothing(key: str) -> None:
+    plant = Plant()
+    data = WRITERS[key](CONTENTS)
+    outcome = plant.one(plant.put(data[: len(data) // 2], key))
+    assert outcome.state is JobState.FAILED, outcome
+    assert outcome.failure
+    assert f"s3://drops/{key}: " in outcome.failure.message
+    assert plant.lake() == {}
+
+
+def test_an_archive_that_does_not_fit_the_time_is_retried_and_goes_on() -> None:
+    plant = Plant()
+    source = plant.put(zip_of({f"{n:04}.txt": b"%d" % n for n in range(300)}))
+    outcome = plant.one(source, deadline=ManualDeadline(60, per_look=0.05))
+    assert outcome.state is JobState.FAILED or outcome.retry
+    assert outcome.failure
+    assert outcome.failure.error == "TimeLimitError"
+
+
+def test_a_member_has_the_identity_of_its_own_job() -> None:
+    plant = Plant()
+    outcome = succeeded(plant.one(plant.put(zip_of(CONTENTS))))
+    ids = {line["name"]: line["job_id"] for line in plant.results(outcome)}
+    assert len(set(ids.values())) == len(CONTENTS)
+    for name in AT_DESTINATION:
+        stored = plant.store.get("lake", name)
+        assert stored
+        assert stored.head.metadata[MADE_BY] == ids[name]
+
+
+# Tables.
+
+
+def people(first: int, count: int) -> bytes:
+    return b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(first, first + count))
+
+
+def ids_in(database: Database) -> list[int]:
+    return [int(str(n)) for (n,) in database.execute("SELECT id FROM people ORDER BY id")]
+
+
+MIXED = {"people-1.csv": people(0, 500), "read me.txt": b"text", "people-2.csv": people(500, 700)}
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_members_go_to_a_table_and_to_a_bucket(key: str, database: Database) -> None:
+    plant = Plant(ARCHIVES + TABLES + FILES, database)
+    source = plant.put(WRITERS[key](MIXED), key)
+    outcome = succeeded(plant.one(source))
+    assert ids_in(database) == list(range(1200))
+    assert plant.lake() == {"read me.txt": b"text"}
+    assert outcome.receipt
+    assert outcome.receipt.rows == 1200
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_rows_are_loaded_once_although_the_function_was_killed(key: str, database: Database) -> None:
+    plant = Plant(ARCHIVES + TABLES + FILES, database)
+    source = plant.put(WRITERS[key](MIXED | {"z.txt": b"z"}), key)
+    deaths = Deaths(0, KilledError())
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: DyingSink(good, deaths))
+    with pytest.raises(KilledError):
+        plant.one(source)
+    plant.objects, plant.clock.now = plant.store, plant.clock.now + 3600
+    outcome = succeeded(plant.one(source, receives=2))
+    assert ids_in(database) == list(range(1200))
+    assert plant.lake() == {"read me.txt": b"text", "z.txt": b"z"}
+    assert outcome.receipt
+    assert outcome.receipt.rows == 1200
+
+
+def test_rejects_are_counted_for_each_member(database: Database) -> None:
+    plant = Plant(
+        ARCHIVES + TABLES.replace("[route.table]", "max_rejects = 1\n[route.table]") + NUMBERS + FILES, database
+    )
+    bad = b"x,not a number\n"
+    contents = {"people-1.csv": people(0, 50) + bad, "people-2.csv": people(50, 50) + bad + bad}
+    outcome = failed(plant.one(plant.put(zip_of(contents))), "MembersFailedError", "people-2.csv: ")
+    assert plant.states(outcome) == {"people-1.csv": "succeeded", "people-2.csv": "failed"}
+    assert set(range(50)) <= set(ids_in(database))
+
+
+def test_two_members_that_replace_one_table_are_refused(database: Database) -> None:
+    plant = Plant(ARCHIVES + TABLES + 'mode = "replace"\n' + FILES, database)
+    failed(
+        plant.one(plant.put(zip_of(MIXED))),
+        "InvalidRouteError",
+        "members 'people-1.csv' and 'people-2.csv' would both be written to postgresql:people",
+    )
+    assert plant.lake() == {}
