@@ -21,7 +21,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local check test verify contract-localstack lint types validate build docs bench faults permission-removal audit fuzz night clean
+.PHONY: help setup tools demo local sam-local check checks test tests verify contract-localstack lint types validate build docs bench faults permission-removal audit fuzz night clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,7 +48,13 @@ sam-local: tools ## Send every event to its function with `sam local invoke` and
 	@$(VENV)/python -m penstock_local.sam_local
 
 # Four processes on two cores, because many tests wait.
-test: lint types validate ## Run all checks, and the tests in their short form, in 15 minutes
+test: tools ## Run all checks, and the tests in their short form, in 15 minutes
+	@$(MAKE) --no-print-directory --jobs 2 checks tests
+
+# The checks use one core, so they run beside the tests.
+checks: lint types validate
+
+tests: tools
 	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour

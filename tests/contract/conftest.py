@@ -10,6 +10,9 @@ from moto.server import ThreadedMotoServer
 from contract.object_backends import LOCALSTACK, MOTO, Endpoint, MemoryBackend, ObjectBackend, S3Backend
 from penstock_local.account import emulator_only
 from penstock_local.localstack import localstack as localstack_only
+from service_models import shared_service_models
+
+__all__ = ["shared_service_models"]
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ import pytest
 from penstock_local import postgres
 from penstock_local.stack import Stack, running
 from postgres_switch import PostgresSwitch, switched
+from service_models import shared_service_models
+
+__all__ = ["shared_service_models"]
 
 HERE = Path(__file__).parent
 ROUTES = """

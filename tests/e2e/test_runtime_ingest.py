@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lengths import long
 from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import CapsUnavailableError, Invocation
@@ -71,11 +72,6 @@ def yielded(invocation: Invocation) -> bool:
     return invocation.error_type == "JobInProgressError" or bool(invocation.payload["jobs"][0]["repeat"])
 
 
-@pytest.fixture(scope="module")
-def million() -> Path:
-    return samples.cached("accidents", 1_000_000, ROOT / ".penstock" / "samples")
-
-
 @dataclass(frozen=True)
 class Sample:
     """149 MB in four members, which is more than the function's memory."""
@@ -90,21 +86,29 @@ def sample() -> Sample:
     return Sample(gzip.compress(rows, 1) * 4, hashlib.sha256(rows * 4).hexdigest())
 
 
-def test_a_million_rows_need_at_most_128_mb_and_leave_nothing_in_tmp(
-    ingest_environment: IngestEnvironment, million: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def million() -> Sample:
+    packed = samples.cached("accidents", 1_000_000, ROOT / ".penstock" / "samples")
+    digest = hashlib.sha256()
+    with gzip.open(packed) as stream:
+        while block := stream.read(MIB):
+            digest.update(block)
+    return Sample(packed.read_bytes(), digest.hexdigest())
+
+
+@pytest.mark.parametrize("rows", ["sample", long("million")])
+def test_more_rows_than_memory_need_at_most_128_mb_and_leave_nothing_in_tmp(
+    ingest_environment: IngestEnvironment, rows: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload = ingest_environment.upload("accidents.csv.gz", million.read_bytes())
+    given: Sample = request.getfixturevalue(rows)
+    upload = ingest_environment.upload("accidents.csv.gz", given.packed)
     with ingest_environment.ingest(memory=128, vcpus=1.0) as function:
         invocation = function.invoke(upload.event())
     peak, resident = invocation.peak_bytes / MIB, invocation.rss_peak_bytes / MIB
     with capsys.disabled():
         sys.stdout.write(f"\n128 MB ({invocation.enforced_by}): peak {peak:.0f} MiB, {resident:.0f} resident\n")
     assert state_of(invocation) == "succeeded"
-    decoded = hashlib.sha256()
-    with gzip.open(million) as stream:
-        while block := stream.read(MIB):
-            decoded.update(block)
-    assert digest_of(ingest_environment, "accidents.csv") == decoded.hexdigest()
+    assert digest_of(ingest_environment, "accidents.csv") == given.digest
     assert invocation.left_in_tmp == ()
     assert max(invocation.peak_bytes, invocation.rss_peak_bytes) < 110 * MIB
 
