@@ -6,6 +6,8 @@ archive. Memory: that of one delivery, half of the budget's part buffers, and th
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -40,6 +42,8 @@ from penstock.model.route import FAIL
 WAITING = 256
 # Seconds between two heartbeats while a member is awaited.
 HEARTBEAT_SECONDS = 1.0
+# Seconds for which a look at the archive's job is good.
+LOOK_SECONDS = 1.0
 # What a thread holds in addition to the bytes of a member: a decoder with its window, two pieces, a request.
 THREAD_BYTES = 1 * MIB
 
@@ -93,6 +97,8 @@ class _Load:
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
     expanding: Lock = field(default_factory=Lock)
+    has_ended: bool = False
+    looked: float = -math.inf
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
@@ -140,10 +146,14 @@ class _Load:
 
     def _await(self, future: Future[MemberResult | None]) -> MemberResult | None:
         while not wait([future], timeout=HEARTBEAT_SECONDS).done:
-            self.attempt.heartbeat(self.done)
+            self._heartbeat(self.done)
         result = future.result()
-        self.attempt.heartbeat(self.done)
+        self._heartbeat(self.done)
         return result
+
+    def _heartbeat(self, progress: Progress) -> None:
+        with self.lock:
+            self.attempt.heartbeat(progress)
 
     def _is_small(self, job: Job) -> bool:
         """Whether a member may be delivered beside others: its size, and the memory of its method, are small."""
@@ -174,7 +184,7 @@ class _Load:
         before = self.done
 
         def heartbeat(progress: Progress) -> None:
-            self.attempt.heartbeat(before.plus(replace(progress, bytes_in=_encoded(job, progress.bytes_in))))
+            self._heartbeat(before.plus(replace(progress, bytes_in=_encoded(job, progress.bytes_in))))
 
         attempt = replace(self._attempt_at(job), heartbeat=heartbeat)
         if content is None:
@@ -204,8 +214,12 @@ class _Load:
         )
 
     def _ended(self) -> bool:
+        """Whether the archive's job has ended, as of a second ago: each look may be a request."""
         with self.lock:
-            return self.attempt.ended()
+            now = time.monotonic()
+            if now - self.looked >= LOOK_SECONDS:
+                self.has_ended, self.looked = self.attempt.ended(), now
+            return self.has_ended
 
     def _deliver(self, attempt: Attempt, deliver: Callable[[], Receipt] | None = None) -> MemberResult:
         job = attempt.job
