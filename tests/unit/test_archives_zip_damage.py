@@ -225,6 +225,18 @@ def test_a_member_whose_content_holds_the_next_header_is_refused() -> None:
     assert "overlap" in refusal(front + directory + end_record(2, len(directory), len(front))).message
 
 
+def test_a_zip_within_a_zip_is_one_member_however_often_it_is_nested() -> None:
+    data = zip_of(Entry(b"bomb", bytes(MIB)))
+    for depth in range(5):
+        data = zip_of(Entry(b"%d.zip" % depth, data, method=depth % 2 * 8))
+    (name,) = contents(data)
+    assert name == "4.zip"
+
+
+def test_an_empty_source_is_no_zip() -> None:
+    assert isinstance(refusal(b""), TruncatedSourceError)
+
+
 def test_a_member_that_reaches_into_the_directory_is_refused() -> None:
     assert "behind the start of the directory" in refusal(zip_of(Entry(b"a", encoded=5000))).message
     assert isinstance(refusal(zip_of(Entry(b"a", start=2**31))), CorruptSourceError)

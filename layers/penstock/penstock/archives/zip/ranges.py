@@ -35,4 +35,4 @@ def hold(reader: RangeReader, start: int, end: int) -> HeldRange:
 
 def read_range(reader: RangeReader, start: int, end: int) -> bytes:
     """Return bytes ``start`` to ``end``, which the archive has."""
-    return b"".join(reader.read(start, end))
+    return b"".join(reader.read(start, end)) if start < end else b""
