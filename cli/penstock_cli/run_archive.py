@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Skipped entries that are shown. The summary counts all of them.
 SHOWN = 20
 
-INTERRUPTED = "Interrupted: the members shown above are delivered. Run the same command again."
+INTERRUPTED = "Interrupted: {0:,} members are delivered, and nothing is partial. Run the same command again."
 
 
 def run_archive(prepared: PreparedArchive, output: OutputOptions) -> None:
@@ -29,12 +29,12 @@ def run_archive(prepared: PreparedArchive, output: OutputOptions) -> None:
     with Progress(quiet=output.quiet or output.as_json) as progress:
         told = _Told(progress, keep=output.as_json)
         progress.description = prepared.archive.source.uri.rpartition("/")[2]
-        survey = prepared.survey()
-        progress.total = survey.size
         try:
+            survey = prepared.survey()
+            progress.total = survey.size
             total = prepared.run(survey, told.progress, told.member)
         except KeyboardInterrupt:
-            progress.tell(INTERRUPTED)
+            progress.tell(INTERRUPTED.format(told.delivered))
             raise
     if output.as_json:
         echo_json(_as_json(total) | told.kept)
@@ -51,6 +51,7 @@ class _Told:
 
     def __init__(self, progress: Progress, *, keep: bool) -> None:
         self.kept: dict[str, list[dict[str, Any]]] = {"members": [], "failed": [], "skipped": []} if keep else {}
+        self.delivered = 0
         self._progress = progress
         self._done = 0
         self._skipped = 0
@@ -60,6 +61,7 @@ class _Told:
         self._done = counts.bytes_in
 
     def member(self, member: MemberResult) -> None:
+        self.delivered += member.result is not None
         if self.kept:
             self._keep(member)
         elif member.result:

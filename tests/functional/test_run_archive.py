@@ -10,6 +10,7 @@ import zipfile
 from itertools import pairwise
 from pathlib import Path
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 from openpyxl import Workbook
@@ -19,6 +20,7 @@ from fixtures.tars import tar_of
 from functional.faulty_s3 import Refusal, always
 from functional.s3_lake import Lake
 from penstock.model.job import Progress
+from penstock.run.file_sink import FileSink
 from penstock_cli.main import main
 from postgres_database import Database
 
@@ -283,6 +285,26 @@ def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not (tmp_path / "out").exists()
 
 
+def test_ctrl_c_leaves_nothing_partial_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = written(tmp_path / "data.tar", {f"{number}.csv": A for number in range(100)})
+    write = FileSink.write
+
+    def pressed(self: FileSink, chunk: bytes | memoryview) -> None:
+        write(self, chunk)
+        if self._path.name == "20.csv":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileSink, "write", pressed)
+    result = run(archive, "--to", f"{tmp_path}/out/")
+    assert result.exit_code == 130
+    assert "Interrupted: 20 members are delivered, and nothing is partial." in result.stderr
+    found = files_in(tmp_path / "out")
+    assert {f"{number}.csv": A for number in range(20)}.items() <= found.items()
+    assert "20.csv" not in found
+    assert set(found.values()) == {A}
+    assert not any(name.startswith(".") for name in found)
+
+
 # S3.
 
 
@@ -368,6 +390,24 @@ def test_members_would_replace_each_other(archive: Path, database: Database) -> 
     refused(load(database, *arguments, "*.csv*"), "would both become postgresql:orders", "do not replace")
     done(load(database, *arguments, "data/a.csv"))
     assert ids(database) == [1, 2]
+
+
+# DynamoDB.
+
+
+def test_members_become_items(archive: Path, server: str) -> None:
+    client = boto3.client("dynamodb", endpoint_url=server)
+    client.create_table(
+        TableName=f"members-{archive.suffix[1:]}",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "N"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    to = f"dynamodb:members-{archive.suffix[1:]}"
+    for _ in range(2):
+        result = done(run(archive, "--to", to, "--members", "*.csv*", "--endpoint-url", server))
+        assert "(2 members, 49 B, 3 rows, " in result.stdout
+    assert client.scan(TableName=to.partition(":")[2], Select="COUNT")["Count"] == 3
 
 
 # From Python.

@@ -135,3 +135,12 @@ def test_a_name_that_says_nothing_asks_for_the_route() -> None:
 def test_a_promise_of_a_codec_that_is_not_kept_tells_what_is_there() -> None:
     with pytest.raises(CodecMismatchError, match="says gzip, but the content is a zip archive"):
         choose(CONTENTS["a zip archive"], "a.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("a.zip", 'archive = "members"'), ("a.tar.gz", 'archive = "members"'), ("a.7z", "Unpack it")]
+)
+def test_an_archive_can_be_taken_apart_if_penstock_reads_it(name: str, hint: str) -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        choose_format(name, ParseOptions())
+    assert hint in caught.value.hint

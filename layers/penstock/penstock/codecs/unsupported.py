@@ -1,11 +1,12 @@
-"""Recognise formats that Penstock does not read by their first bytes, so that an error can name them."""
+"""Recognise formats that Penstock does not read as a table by their first bytes, so that an error can name them."""
 
 from __future__ import annotations
 
 # Bytes from the start of a source that ``name_of`` needs; fewer only if the source is shorter.
 HEAD = 512
 
-ZIP, XLSX, OLE = "a zip archive", "an XLSX workbook", "an XLS workbook, or an encrypted one"
+ZIP, TAR = "a zip archive", "a tar archive"
+XLSX, OLE = "an XLSX workbook", "an XLS workbook, or an encrypted one"
 
 # The first bytes of each format, and its name. If they could be text, enough bytes follow to exclude text.
 _MAGIC = (
@@ -45,7 +46,7 @@ SUFFIXES = {
     **dict.fromkeys(("zip", "jar"), ZIP),
     "7z": "a 7z archive",
     "rar": "a RAR archive",
-    "tar": "a tar archive",
+    "tar": TAR,
     **dict.fromkeys(("parquet", "pq"), "a Parquet file"),
     "avro": "an Avro file",
     "orc": "an ORC file",
@@ -68,7 +69,7 @@ def name_of(head: bytes) -> str:
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
     if found == ZIP:
         return next((name for mark, name in _ZIPS if mark in head), found)
-    return found or ("a tar archive" if _is_tar(head) else "")
+    return found or (TAR if _is_tar(head) else "")
 
 
 def promised(name: str) -> str:
@@ -81,6 +82,10 @@ def advice(name: str) -> str:
     """Return what to do about a source in such a format."""
     if "workbook" in name or "spreadsheet" in name:
         return "Save it as XLSX or CSV."
+    if name in (ZIP, TAR):
+        return (
+            'Take it apart: a route with archive = "members", or `penstock run` of a file named .zip, .tar or .tar.gz.'
+        )
     if "archive" in name:
         return "Unpack it, and upload the files in it."
     if name.startswith(("a ", "an ")):
