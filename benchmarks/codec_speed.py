@@ -17,11 +17,13 @@ from functools import partial
 from pathlib import Path
 
 import zstandard
+from inflate64 import Deflater
 
+from penstock.archives.zip import deflate64, lzma1
 from penstock.codecs import CODECS, HEAD, Trace, choose
 from penstock.codecs.engine import ISAL, ZLIB
 from penstock.codecs.gzip import decode as gzip_codec
-from penstock.limits import KIB, MIB
+from penstock.limits import KIB, MIB, MIN_WINDOW
 
 CITIES = ("Los Angeles", "Houston", "Miami", "Charlotte", "Dallas", "Baton Rouge", "Sacramento", "Nashville")
 WEATHER = ("Fair", "Cloudy", "Mostly Cloudy", "Light Rain", "Overcast", "Clear", "Haze")
@@ -92,9 +94,21 @@ def cases_of(mib: int) -> list[Case]:
         ("zstd -3", CODECS["zstd"].decode, zstandard.ZstdCompressor(3, write_checksum=True).compress(data), len(data)),
         ("bzip2 -9", CODECS["bzip2"].decode, bz2.compress(slice_), len(slice_)),
         ("xz -6", CODECS["xz"].decode, lzma.compress(slice_, preset=6), len(slice_)),
+        ("LZMA of zip", partial(lzma1.decode, window=MIN_WINDOW, size=len(slice_)), lzma_of_zip(slice_), len(slice_)),
+        ("Deflate64 of zip", deflate64.decode, deflate64_of_zip(slice_), len(slice_)),
         ("identity", CODECS["identity"].decode, data, len(data)),
     ]
     return cases
+
+
+def lzma_of_zip(data: bytes) -> bytes:
+    stream = lzma.compress(data, lzma.FORMAT_ALONE)
+    return b"\x09\x14\x05\x00" + stream[:5] + stream[13:]
+
+
+def deflate64_of_zip(data: bytes) -> bytes:
+    deflater = Deflater()
+    return bytes(deflater.deflate(data) + deflater.flush())
 
 
 def report(cases: Iterable[Case]) -> None:

@@ -12,7 +12,7 @@ from fixtures.encoded import zstd_frame
 from fixtures.tars import WRITTEN
 from fixtures.zips import Entry, contents, decoded, listed, zip_of
 from penstock.archives.archive import Skipped
-from penstock.errors import BadHeaderError, EncryptedMemberError
+from penstock.errors import BadHeaderError, BadSourceError, EncryptedMemberError
 from penstock.limits import MIB
 from penstock.model.member import Member
 
@@ -87,6 +87,31 @@ def test_an_lzma_dictionary_counts_only_as_far_as_the_member_fills_it(dictionary
     data[5:9] = dictionary.to_bytes(4, "little")
     archive = zip_of(Entry(b"a", TEXT, method=14, data=bytes(data)))
     assert contents(archive) == {"a": TEXT}
+
+
+def long_matches(count: int) -> bytes:
+    """Deflate64 of fixed codes: an ``a``, and matches of 65,538 bytes at distance 1, which no writer here makes."""
+    bits = "110" + f"{0x30 + ord('a'):08b}" + ("11000101" + "1" * 16 + "00000") * count + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+
+
+@pytest.mark.parametrize(("chunk", "step"), [(0, 65_536), (1, 1000), (3, 65_538)])
+def test_deflate64_has_matches_of_64_kib(chunk: int, step: int) -> None:
+    pytest.importorskip("inflate64")
+    text = b"a" * (1 + 65_538 * 40)
+    assert contents(zip_of(Entry(b"a", text, method=9, data=long_matches(40))), chunk=chunk, step=step) == {"a": text}
+
+
+@pytest.mark.parametrize("size", range(60))
+def test_deflate64_that_is_cut_off_is_refused(size: int) -> None:
+    pytest.importorskip("inflate64")
+    whole = long_matches(20)
+    data = zip_of(Entry(b"a", b"a" * (1 + 65_538 * 20), method=9, data=whole[:size]))
+    (member,) = listed(data)
+    assert isinstance(member, Member)
+    with pytest.raises(BadSourceError):
+        decoded(data, member)
 
 
 def zstd_wide(text: bytes) -> bytes:
