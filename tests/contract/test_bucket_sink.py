@@ -46,8 +46,9 @@ def deliver(
     *,
     content: Content = Content(),  # noqa: B008  (frozen)
     crc32: int | None = None,
+    is_new: bool = False,
 ) -> Published:
-    with backend.store.open_sink(target, content, rule) as sink:
+    with backend.store.open_sink(target, content, rule, is_new=is_new) as sink:
         for step in steps(data):
             sink.write(step)
         return sink.publish(crc32=crc32)
@@ -393,3 +394,18 @@ def test_the_head_of_an_object_agrees_with_its_event(objects: ObjectBackend) -> 
     assert head
     assert (head.size, head.etag, head.version_id) == (source.size, source.etag, source.version_id)
     assert head.metadata == {"origin": "press"}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_was_expected_to_be_new_still_follows_the_rule(
+    objects: ObjectBackend, target: Target, verdict: Verdict
+) -> None:
+    deliver(objects, target, SMALL, is_new=True)
+    again = SMALL + b"again"
+    if verdict is Verdict.SUPERSEDED:
+        with pytest.raises(SupersededError):
+            deliver(objects, target, again, answer(verdict), is_new=True)
+    else:
+        deliver(objects, target, again, answer(verdict), is_new=True)
+    expected = again if verdict is Verdict.REPLACE else SMALL
+    assert objects.read(target.bucket, target.key) == expected

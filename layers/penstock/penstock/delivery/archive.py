@@ -99,6 +99,7 @@ class _Load:
     expanding: Lock = field(default_factory=Lock)
     has_ended: bool = False
     looked: float = -math.inf
+    is_new: bool | None = None
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
@@ -178,7 +179,15 @@ class _Load:
             objects.holding(job.source, HeldMember(data)),
             nullcontext() if codec.name == IDENTITY.name else self.expanding,
         ):
-            return self.loader.deliveries[job.route.store](attempt)
+            return self.loader.deliveries[job.route.store](replace(attempt, is_new=self._is_new(job)))
+
+    def _is_new(self, job: Job) -> bool:
+        """Whether the destinations are most likely new: the first one looked at is."""
+        with self.lock:
+            if self.is_new is None:
+                target = job.need_object()
+                self.is_new = self.loader.objects.head(target.bucket, target.key) is None
+            return self.is_new
 
     def _deliver_alone(self, job: Job, content: Iterator[bytes] | None) -> MemberResult:
         before = self.done

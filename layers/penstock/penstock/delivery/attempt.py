@@ -21,7 +21,8 @@ class Attempt:
     keep in reserve. ``ended`` returns whether the job has ended without this attempt; then the attempt leaves nothing.
     ``check_order`` raises YieldedError or SupersededError if the job of a newer version comes first. ``rereadable``:
     the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
-    is called with the id of each multipart upload.
+    is called with the id of each multipart upload. ``is_new``: most likely there is no object at the
+    destination.
     """
 
     job: Job
@@ -36,6 +37,7 @@ class Attempt:
     check_order: Callable[[], None] = lambda: None
     holder: str = ""
     record_upload: Callable[[str], None] = ignore_upload
+    is_new: bool = False
 
     def check_publishing(self) -> None:
         """Raises an error if the attempt must not publish."""

@@ -48,7 +48,8 @@ class BucketDelivery:
     def _upload(self, attempt: Attempt, target: Target) -> Receipt:
         job = attempt.job
         content, warnings = describe(job, target, attempt.head)
-        with self.objects.open_sink(target, content, publish_rule(job), attempt.record_upload) as sink:
+        rule, record = publish_rule(job), attempt.record_upload
+        with self.objects.open_sink(target, content, rule, record, is_new=attempt.is_new) as sink:
             receipt = pour(
                 job.source,
                 self.objects.open_source(job.source),

@@ -95,9 +95,15 @@ class MemberObjects:
         return MemberSource(self, source, source.member, start, end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> BucketSink:
-        return self.objects.open_sink(target, content, rule, created)
+        return self.objects.open_sink(target, content, rule, created, is_new=is_new)
 
     def sweep(self, target: Target) -> None:
         self.objects.sweep(target)

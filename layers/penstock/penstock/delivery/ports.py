@@ -31,11 +31,18 @@ class ObjectStore(Protocol):
         """Read a source, or its bytes ``start`` to ``end``, pinned to its version id, otherwise to its ETag."""
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> BucketSink:
         """Start an object. Nothing is created before the first part is full or the object is published.
 
-        ``created`` is called with the id of a multipart upload before its first part is sent.
+        ``created`` is called with the id of a multipart upload before its first part is sent. ``is_new``: most likely
+        the key has no object, so a PUT is tried before the key is looked at.
         """
 
     def sweep(self, target: Target) -> None:

@@ -70,13 +70,20 @@ class RoutedObjectStore:
         return self.objects().open_source(source, start=start, end=end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> BucketSink:
         return self.objects().open_sink(
             target,
             content,
             lambda existing: Verdict.DUPLICATE if rule(existing) is Verdict.DUPLICATE else Verdict.REPLACE,
             created,
+            is_new=is_new,
         )
 
     def sweep(self, target: Target) -> None:

@@ -150,9 +150,15 @@ class FaultyObjectStore:
         return self.source(self.inner.open_source(source, start=start, end=end))
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> BucketSink:
-        return self.sink(self.inner.open_sink(target, content, rule, created))
+        return self.sink(self.inner.open_sink(target, content, rule, created, is_new=is_new))
 
     def sweep(self, target: Target) -> None:
         self.inner.sweep(target)

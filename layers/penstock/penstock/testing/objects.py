@@ -154,9 +154,15 @@ class MemoryObjectStore:
         return MemoryObjectSource(self, source, self._piece, start, source.size if end is None else end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> MemoryBucketSink:
-        return MemoryBucketSink(self, target, content, rule, created)
+        return MemoryBucketSink(self, target, content, rule, created, is_new=is_new)
 
     def sweep(self, target: Target) -> None:
         with self._lock:
@@ -290,7 +296,10 @@ class MemoryBucketSink:
         content: Content,
         rule: PublishRule,
         created: Callable[[str], None],
+        *,
+        is_new: bool = False,
     ) -> None:
+        self._is_new = is_new
         self._created = created
         self._store = store
         self._target = target
@@ -320,6 +329,8 @@ class MemoryBucketSink:
             self._send(len(self._waiting))
         if crc32 not in (None, self._crc32):
             raise ChecksumMismatchError(f"{self._target.uri}: CRC32 {self._crc32:08x}, not {crc32:08x}", offset=0)
+        if self._is_new and not self._upload_id and (published := self._commit("")):
+            return published
         return self._store.publish(self._target, self._rule, self._commit, attempts=1 if self._upload_id else 4)
 
     def _send(self, size: int) -> None:

@@ -41,9 +41,17 @@ class S3ObjectStore:
         return S3ByteSource(self._client, source, self._budget.read_chunk, self._backoff, start=start, end=end)
 
     def open_sink(
-        self, target: Target, content: Content, rule: PublishRule, created: Callable[[str], None] = ignore_upload
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
     ) -> S3BucketSink:
-        return S3BucketSink(self._client, target, content, rule, budget=self._budget, plan=self._plan, created=created)
+        return S3BucketSink(
+            self._client, target, content, rule, budget=self._budget, plan=self._plan, created=created, is_new=is_new
+        )
 
     def sweep(self, target: Target) -> None:
         right = f"s3:ListBucketMultipartUploads on {target.bucket}"

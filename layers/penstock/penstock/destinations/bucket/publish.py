@@ -27,13 +27,19 @@ class Commit(Protocol):
     def __call__(self, condition: Condition, /) -> Published | None: ...
 
 
-def put_by_rule(client: S3Client, target: Target, rule: PublishRule, commit: Commit) -> Published | ObjectHead:
+def put_by_rule(
+    client: S3Client, target: Target, rule: PublishRule, commit: Commit, *, is_new: bool = False
+) -> Published | ObjectHead:
     """Publish with ``commit``, a PUT. Return what it published, or the head of an existing duplicate.
+
+    ``is_new``: the first PUT is sent without a look at the destination, on the condition that there is no object.
 
     If the answer of a write was lost, the next read of the destination finds its result, which is a duplicate.
 
     Raises SupersededError by the rule, and PublishConflictError if the destination changed at every attempt.
     """
+    if is_new and (published := commit(_unchanged(None))):
+        return published
     for _ in range(ATTEMPTS):
         existing, duplicate = _look(client, target, rule)
         if duplicate:

@@ -37,9 +37,11 @@ class S3BucketSink:
         budget: Budget,
         plan: PartPlan,
         created: Callable[[str], None] = ignore_upload,
+        is_new: bool = False,
     ) -> None:
         self._client = client
         self._created = created
+        self._is_new = is_new
         self._target = target
         self._content = content
         self._rule = rule
@@ -92,7 +94,7 @@ class S3BucketSink:
             buffer = self._filling or PartBuffer(0)
             body, whole = buffer.body(), buffer.crc32
             put = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
-            publish = partial(put_by_rule, commit=put)
+            publish = partial(put_by_rule, commit=put, is_new=self._is_new)
         if crc32 not in (None, whole):
             raise ChecksumMismatchError(
                 f"the sender declared CRC32 {crc32:08x}, the bytes for {self._target.uri} have {whole:08x}", offset=0
