@@ -66,7 +66,9 @@ def decode_name(raw: bytes, flags: int, extra: bytes, *, on_unix: bool = False) 
 
 
 def _unmarked(raw: bytes, *, on_unix: bool) -> str:
-    if on_unix and not raw.isascii():
+    if raw.isascii():
+        return raw.decode()  # several times as fast as CP437
+    if on_unix:
         with suppress(UnicodeDecodeError):
             return raw.decode()
     return raw.decode("cp437")
