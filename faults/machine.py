@@ -27,14 +27,15 @@ class _Failed(Exception):  # noqa: N818  # a failed task, not an error of this m
 
 
 class StateMachineRunner:
-    """``invoke`` calls a function, ``read`` reads a file of the work bucket, ``wait`` lets seconds pass. ``retries``
-    limits every retrier of the definition."""
+    """``invoke`` calls a function, ``read`` reads a file of the work bucket, ``wait`` lets seconds pass.
+    ``meanwhile`` runs other executions while this one waits. ``retries`` limits every retrier of the definition."""
 
     def __init__(
         self,
         invoke: Invoke,
         read: Callable[[str, str], bytes],
         wait: Callable[[float], None],
+        meanwhile: Callable[[], None],
         retries: int = ALL_RETRIES,
     ) -> None:
         self._retries = retries
@@ -42,6 +43,7 @@ class StateMachineRunner:
         self._invoke = invoke
         self._read = read
         self._wait = wait
+        self._meanwhile = meanwhile
 
     def run(self, given: Mapping[str, Any]) -> dict[str, str] | None:
         """Run an execution to its end; return its error, or None."""
@@ -56,6 +58,10 @@ class StateMachineRunner:
             name = self._choose(state, data) if state["Type"] == "Choice" else self._do(state, data)
 
     def _do(self, state: State, data: dict[str, Any]) -> str:
+        if state["Type"] == "Wait":
+            self._meanwhile()
+            self._wait(_look(state["SecondsPath"], data))
+            return str(state["Next"])
         try:
             value = self._map(state, data) if state["Type"] == "Map" else self._task(state, data)
         except _Failed as failed:
@@ -97,6 +103,11 @@ class StateMachineRunner:
 
     def _choose(self, state: State, data: Mapping[str, Any]) -> str:
         for choice in state["Choices"]:
+            if "IsPresent" in choice:
+                step, name = choice["Variable"].removeprefix("$.").split(".")
+                if name in data.get(step, ()):
+                    return str(choice["Next"])
+                continue
             wanted = choice.get("StringEquals", choice.get("BooleanEquals"))
             if _look(choice["Variable"], data) == wanted:
                 return str(choice["Next"])

@@ -35,9 +35,12 @@ def problems(
         for job in jobs
         if _is_wrong(job, success_only=success_only)
     ]
-    if len(jobs) != len(kind.files()) and success_only:
-        wrong.append(f"{len(jobs)} jobs for {len(kind.files())} files")
-    done = set(states) == {"succeeded"} and len(jobs) == len(kind.files())
+    expected = len(kind.files()) + kind.children
+    if len(jobs) != expected and success_only:
+        wrong.append(f"{len(jobs)} jobs, not {expected}")
+    done = set(states) == {"succeeded"} and len(jobs) == expected
+    if kind.store == "archive":
+        return wrong + _wrong_members(resources, kind, done=done)
     if kind.store == "bucket":
         return wrong + _wrong_object(resources, kind, jobs, done=done)
     if kind.store == "postgresql":
@@ -81,6 +84,22 @@ def _wrong_object(
         wrong.append("failed, but its object was published")
     if versions > 2:
         wrong.append(f"was published {versions - 1} times")
+    return wrong
+
+
+def _wrong_members(resources: RunResources, kind: JobKind, *, done: bool) -> list[str]:
+    """Compare the objects of an archive's members with the expected ones: each once, and complete."""
+    s3, folder = resources.servers.client("s3"), f"{resources.name}/{next(iter(kind.files()))}/"
+    found = [version["Key"].removeprefix(folder) for version in resources.versions(resources.results)]
+    expected = kind.members()
+    wrong = [f"{name} was published {times} times" for name, times in Counter(found).items() if times > 1]
+    for name in set(found) & expected.keys():
+        stored = s3.get_object(Bucket=resources.results, Key=folder + name)["Body"].read()
+        wrong += [f"{name} differs"] if stored != expected[name] else []
+    if strange := set(found) - expected.keys():
+        wrong.append(f"objects that are no members: {sorted(strange)}")
+    if done and (missing := expected.keys() - set(found)):
+        wrong.append(f"members are missing: {sorted(missing)}")
     return wrong
 
 

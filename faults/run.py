@@ -194,7 +194,7 @@ class Run:
             except stepfunctions.exceptions.ExecutionDoesNotExist:
                 continue
             self.executed.add(name)
-            failed = StateMachineRunner(self.invoke, self.read, self.wait, self.retries).run(given)
+            failed = StateMachineRunner(self.invoke, self.read, self.wait, self.run_executions, self.retries).run(given)
             if failed:
                 # The EventBridge rule on ended executions, independent of the machine's own abort.
                 ended = {**given, "error": failed}

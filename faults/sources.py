@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import lzma
+import tarfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,16 @@ Mode = Literal["append", "upsert", "replace"]
 Row = tuple[int, str]
 
 ROUTES = """
+[[route]]
+name = "archive"
+match = "*/archive-*.tar"
+archive = "members"
+
+[[route]]
+name = "member"
+match = "*/archive-*.tar/*"
+destination = "s3://{destination_bucket}/{key}"
+
 [[route]]
 name = "bucket"
 match = ["*/bucket-*.gz", "*/bucket-*.xz"]
@@ -59,7 +71,8 @@ class JobKind:
     """A kind of job. ``files`` are names and contents; ``large``: the state machine does it.
 
     ``content`` is the expected object. ``rows`` are the expected rows of the table, from this many ``records``;
-    ``rejects`` are the numbers of the rejected records. ``settings`` go into the environment. ``rate_factor`` scales
+    ``rejects`` are the numbers of the rejected records. ``members`` are the expected objects of an
+    archive, ``children`` of them with a job of their own. ``settings`` go into the environment. ``rate_factor`` scales
     the drawn rate: an attempt with many requests would otherwise seldom succeed.
     """
 
@@ -72,13 +85,15 @@ class JobKind:
     records: int = 0
     rows: Sequence[Row] = ()
     rejects: Sequence[int] = ()
+    members: Callable[[], Mapping[str, bytes]] = dict
+    children: int = 0
     settings: Mapping[str, int] = field(default_factory=dict)
     rate_factor: float = 1.0
 
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group()]
+    found = [*_buckets(), *_tables(), _group(), _archive()]
     return {kind.name: kind for kind in found}
 
 
@@ -143,6 +158,31 @@ def _group() -> JobKind:
     return JobKind(
         "group", "postgresql", lambda: files, records=len(good), rows=good, rejects=sorted(bad), rate_factor=CHATTY
     )
+
+
+def _archive() -> JobKind:
+    """Small members, and a large one that is cut into spans."""
+    members = cache(lambda: {f"{n}.txt": text(n) for n in range(1, 13)} | {"large.txt": text(2 * MIB)})
+    return JobKind(
+        "large-archive",
+        "archive",
+        cache(lambda: {"archive-a.tar": tar(members())}),
+        large=True,
+        members=members,
+        children=1,
+        settings=_sizes(MIB, MIB),
+    )
+
+
+def tar(members: Mapping[str, bytes]) -> bytes:
+    """A tar archive of these members."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return file.getvalue()
 
 
 def _sizes(large: int, span: int) -> dict[str, int]:

@@ -9,23 +9,30 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
+from penstock.delivery.archive import ArchiveLoader
+from penstock.delivery.archive_delivery import ArchiveDelivery
 from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
+from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import PenstockError, RetryableError
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.abort import Aborter
+from penstock.large_jobs.children import Children
 from penstock.large_jobs.finish import Finisher
 from penstock.large_jobs.handover import Handover
 from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
+from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.large_jobs.work import Worker
+from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import Job, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
+from penstock.model.route import MEMBERS
 from penstock.model.source import Deadline
 from penstock.routes import Routes, parse_routes
 from penstock.testing import (
@@ -68,6 +75,7 @@ class Plant:
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
+    member_bytes: int = 0
     deadlines: Callable[[], Deadline] = lambda: ManualDeadline(900.0)
 
     def __post_init__(self) -> None:
@@ -85,6 +93,8 @@ class Plant:
         self.rejects = MemoryRejectLog()
         self.random = Random(self.seed)
         self.calls: list[str] = []
+        self.ran: set[str] = set()
+        self._opened: MemberObjects | None = None
         self.fail: Callable[[str], None] = lambda step: None
 
     @property
@@ -109,7 +119,7 @@ class Plant:
         self, source: Source, deadline: Deadline | None = None, *, job_id: str = "", receives: int = 1
     ) -> Outcome:
         runner = JobRunner(
-            objects=self.objects,
+            objects=self.opened,
             jobs=self.jobs,
             deliveries=self.deliveries,
             lease=60.0,
@@ -127,14 +137,20 @@ class Plant:
         self.jobs.change(job_id, state=JobState.RUNNING, lease_until=0.0, finished_at=0.0)
 
     @property
+    def opened(self) -> MemberObjects:
+        """The objects, and the members of archives."""
+        # One for all: a member of an archive that is read in order is held there.
+        if self._opened is None or self._opened.objects is not self.objects:
+            self._opened = MemberObjects(self.objects, self.budget)
+        return self._opened
+
+    @property
     def handover(self) -> Handover:
-        return Handover(
-            self.objects, self.files, self.executions, self.machine, 128 * MIB, large_bytes=self.large_bytes
-        )
+        return Handover(self.opened, self.files, self.executions, self.machine, 128 * MIB, large_bytes=self.large_bytes)
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
-        return {"bucket": BucketDelivery(self.objects, self.budget), **self.table_deliveries}
+        return {"bucket": BucketDelivery(self.opened, self.budget), **self.table_deliveries}
 
     def run(self, source: Source) -> JobStatus:
         """Run a job from its upload to the end of its execution."""
@@ -146,6 +162,7 @@ class Plant:
     def execute(self, execution: str) -> bool:
         """Run an execution to its end, and return whether it succeeded."""
         job_id = self.job_of(execution)
+        self.ran.add(execution)
         try:
             while self.round_of(execution, job_id):
                 pass
@@ -169,14 +186,26 @@ class Plant:
         round_ = planned["round"]
         assert isinstance(round_, int)
         if planned["next"] == "sequence":
-            while not self.call("sequence", partial(self.worker, job_id, execution, None))["done"]:
-                pass
+            self.sequence(execution, job_id)
         else:
             items = self.items(planned)
             self.random.shuffle(items)
             for item in items:
                 self.call("work", partial(self.worker, job_id, execution, item, round_=round_))
-        return self.call("finish", lambda d: self.finisher(job_id, execution, round_))["next"] == "again"
+        while (done := self.call("finish", lambda d: self.finisher(job_id, execution, round_)))["next"] == "children":
+            self.sequence(execution, job_id)
+        return done["next"] == "again"
+
+    def sequence(self, execution: str, job_id: str) -> None:
+        """Deliver spans in order. While the machine waits for members, their executions run."""
+        while not (answer := self.call("sequence", partial(self.worker, job_id, execution, None)))["done"]:
+            if "wait" in answer:
+                self.run_children()
+
+    def run_children(self) -> None:
+        """Run the executions that other executions have started."""
+        for execution in [one for one in self.machine.started if one not in self.ran]:
+            self.execute(execution)
 
     def abort(self, execution: str, error: Exception) -> None:
         """Abort, as the state machine does after an error that retries do not fix."""
@@ -217,26 +246,39 @@ class Plant:
     @property
     def planner(self) -> Planner:
         cutter = TableSpanPlanner(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
+        lister = MemberPlanner(self.archive_loader.reader, lambda: self.routes, self.sizes, 10.0, self.member_bytes)
         return Planner(
-            self.objects, self.files, self.executions, self.parts, cutter, lambda: self.routes, self.sizes, 10.0
+            self.opened, self.files, self.executions, self.parts, cutter, lister, lambda: self.routes, self.sizes, 10.0
         )
 
     @property
     def indexer(self) -> IndexStep:
-        return IndexStep(self.objects, self.files, self.executions, self.sizes, 10.0)
+        return IndexStep(self.opened, self.files, self.executions, self.sizes, 10.0)
 
     @property
     def worker(self) -> Worker:
         return Worker(
-            self.objects,
+            self.opened,
             self.files,
             self.executions,
             self.parts,
             self.tables,
-            self.deliveries,
+            {**self.deliveries, MEMBERS: ArchiveDelivery(self.archive_loader, self.files)},
+            lambda: self.members,
             lambda: self.routes,
             self.budget,
             10.0,
+        )
+
+    @property
+    def archive_loader(self) -> ArchiveLoader:
+        return ArchiveLoader(self.opened, self.deliveries, self.budget, self.loads)
+
+    @property
+    def members(self) -> MemberWorker:
+        children = Children(self.jobs, self.handover)
+        return MemberWorker(
+            self.executions, self.archive_loader, children, lambda: self.routes, 10.0, now=lambda: self.now
         )
 
     @property
@@ -245,4 +287,4 @@ class Plant:
 
     @property
     def aborter(self) -> Aborter:
-        return Aborter(self.objects, self.files, self.executions, self.parts, self.tables, self.bus)
+        return Aborter(self.opened, self.files, self.executions, self.parts, self.tables, self.bus)

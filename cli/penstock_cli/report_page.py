@@ -41,6 +41,7 @@ def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str,
         _tiles(status),
         _integrity(job_report),
         _section("Timeline", picture) if (picture := timeline(status, bars)) else "",
+        _members(job_report),
         _spans(job_report.spans),
         _rejects(job_report, rejects_at),
         _facts(status),
@@ -107,7 +108,8 @@ def _tiles(status: JobStatus) -> str:
         tiles.append(("Dropped", f"{progress.dropped:,}", "by the database"))
     tiles.append(("Decoded", human_size(progress.bytes_out), job_text.rate(status)))
     if status.spans:
-        tiles.append(("Spans", f"{status.spans_done:,} of {status.spans:,}", ""))
+        name = "Batches" if status.is_archive else "Spans"
+        tiles.append((name, f"{status.spans_done:,} of {status.spans:,}", ""))
     cells = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}<small>{_text(more)}</small></dd></div>"
         for name, value, more in tiles
@@ -146,6 +148,18 @@ def _integrity(job_report: JobReport) -> str:
             ("Result", f"ETag {receipt.etag}" + (f", version {receipt.version_id}" if receipt.version_id else ""))
         )
     return _section("Integrity", _listed(rows)) if rows else ""
+
+
+def _members(job_report: JobReport) -> str:
+    if not job_report.status.is_archive or not job_report.spans:
+        return ""
+    counts = job_report.members
+    rows = [
+        ("Delivered", f"{counts.delivered:,}"),
+        ("Failed", f"{counts.failed:,}"),
+        ("Left out", f"{counts.skipped:,}"),
+    ]
+    return _section("Members", _listed(rows))
 
 
 def _spans(spans: Sequence[SpanReceipt]) -> str:

@@ -45,7 +45,9 @@ def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
             "rejects_folder": operations.rejects_folder(found.job_id) if found.progress.rejects else None,
             "report_file": operations.report_file(found) or None,
         }
-        echo_json(job_text.as_json(found) | locations)
+        counts = operations.member_counts(found)
+        members = {"members": counts._asdict()} if counts else {}
+        echo_json(job_text.as_json(found) | locations | members)
         return
     for name, text in _fields(found, operations):
         for number, line in enumerate([text] if isinstance(text, Safe) else text.splitlines()):
@@ -60,7 +62,7 @@ def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
     ]
     if found.route:
         lines += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
-        lines += _progress(found)
+        lines += [*_progress(found), *_members(found, operations)]
     lines += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
     lines += [("warning", job_text.one_line(warning)) for warning in found.warnings]
     if failure := found.failure:
@@ -99,8 +101,17 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
             ("phase", f"{found.phase}, {found.indexed:,} bytes indexed" if found.indexed else str(found.phase))
         )
     if found.spans:
-        lines.append(("spans", f"{found.spans_done:,} of {found.spans:,}"))
+        name = "batches" if found.is_archive else "spans"
+        lines.append((name, f"{found.spans_done:,} of {found.spans:,}"))
     return lines
+
+
+def _members(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
+    counts = operations.member_counts(found)
+    if counts is None:
+        return []
+    shown = f"{counts.delivered:,} delivered, {counts.failed:,} failed, {counts.skipped:,} left out"
+    return [("members", f"{shown}\n{operations.members_folder(found.job_id)}")]
 
 
 def _per_second(found: JobStatus) -> str:

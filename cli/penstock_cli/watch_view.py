@@ -76,7 +76,8 @@ def time_left(status: JobStatus) -> str:
 def phase_of(status: JobStatus) -> str:
     """Return ``3/8 spans``, or the phase of the execution; empty for a job of one invocation."""
     if status.phase in (None, Phase.SPANS):
-        return f"{status.spans_done:,}/{counted(status.spans, 'span')}" if status.spans else ""
+        total = f"{status.spans:,} batches" if status.is_archive else counted(status.spans, "span")
+        return f"{status.spans_done:,}/{total}" if status.spans else ""
     return str(status.phase)
 
 

@@ -51,6 +51,16 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 )
 ROUTES += """
 [[route]]
+name = "archives"
+match = ["*.zip"]
+archive = "members"
+
+[[route]]
+name = "members"
+match = ["*.zip/*"]
+destination = "s3://{destination_bucket}/{key}"
+
+[[route]]
 name = "decompress"
 match = ["*.gz", "*.bz2", "*.xz", "*.zst"]
 destination = "s3://{destination_bucket}/{stem}"

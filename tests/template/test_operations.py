@@ -59,12 +59,14 @@ def test_there_is_a_function_for_every_verb(resources: Resources) -> None:
         assert function["FunctionName"] == {"Fn::Sub": f"${{AWS::StackName}}-{verb}"}
 
 
-def test_only_ingest_and_reconcile_know_the_state_machine(resources: Resources) -> None:
+def test_ingest_reconcile_and_work_know_the_state_machine(resources: Resources) -> None:
     environment = {
         name: function["Environment"]["Variables"]["PENSTOCK_STATE_MACHINE"]
         for name, function in functions(resources).items()
         if "PENSTOCK_STATE_MACHINE" in function["Environment"]["Variables"]
     }
+    by_name = environment.pop("WorkFunction")["Fn::Sub"]
+    assert by_name.endswith(f":stateMachine:{resources['StateMachine']['Properties']['Name']['Fn::Sub']}")
     assert environment == {name: {"Ref": "StateMachine"} for name in ("IngestFunction", "ReconcileFunction")}
 
 

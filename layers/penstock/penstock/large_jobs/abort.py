@@ -22,6 +22,7 @@ from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.route import MEMBERS
 from penstock.model.serialization import to_plain
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 
@@ -62,7 +63,7 @@ class Aborter:
         receipt = self._published(status, folder) or self._loaded(status, folder, spec, execution)
         if receipt:
             state = JobState.SUCCEEDED
-        elif status.object_target is None:
+        elif status.object_target is None and status.store != MEMBERS:
             # The fence keeps the message about the tables true: nothing is committed after it.
             self.tables(status.store).fence(job_id, execution)
             # This comes before the abort, because it creates what is missing.
@@ -107,7 +108,7 @@ class Aborter:
 
     def _loaded(self, status: JobStatus, folder: JobFolder, spec: JobSpec | None, execution: str) -> Receipt | None:
         """Return the receipt of a table job that is loaded completely, but was not recorded as succeeded."""
-        if status.object_target:
+        if status.object_target or status.store == MEMBERS:
             return None
         plan = folder.find_plan()
         spans = self._delivered(execution, spec, plan)

@@ -18,9 +18,10 @@ from penstock.errors import (
     YieldedError,
 )
 from penstock.large_jobs.job_files import JOB_SPEC, REPORT, JobFolder, JobSpec, Upload, upload_name
+from penstock.large_jobs.member_results import joined_members, members_failed
 from penstock.large_jobs.plan import EXECUTION_SECONDS
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
-from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
+from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.column import FieldCounts
 from penstock.model.job import Receipt
@@ -34,7 +35,7 @@ from penstock.tables import check_paths, dropped_warning, field_warnings
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
 
 # The next step after `finish`.
-DONE, AGAIN, YIELDED = "done", "again", "yielded"
+DONE, AGAIN, YIELDED, CHILDREN = "done", "again", "yielded", "children"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ class Finisher:
         """Check every receipt, publish, end the job and send an event. For a succeeded job, only resend the event.
 
         Returns what is ``next``: "done"; "again" if S3 refuses to complete the upload, so that all spans must be sent
-        again in a new upload; or "yielded" if the job of a newer version comes first.
+        again in a new upload; "yielded" if the job of a newer version comes first; or "children" if members of an
+        archive are not delivered yet.
 
         Raises IncompleteJobError if a receipt, a part or bytes are missing, ChecksumMismatchError,
-        TooManyRejectsError, InvalidTableError if no record has the field of a declared column, LeaseLostError if the
-        job has failed, and the errors of publishing.
+        TooManyRejectsError, MembersFailedError, InvalidTableError if no record has the field of a declared column,
+        LeaseLostError if the job has failed, and the errors of publishing.
         """
         folder = JobFolder(self.files, job_id)
         existing = self.executions.job_state(job_id, execution)
@@ -69,22 +71,15 @@ class Finisher:
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         found = self.executions.receipts(job_id, execution, plan.numbers, round_=round_)
         receipts = [found[number] for number in plan.numbers if number in found]
-        if len(receipts) < len(plan.numbers) and self._has_new_round(folder, spec, execution, round_):
-            return {"next": AGAIN}
+        if len(receipts) < len(plan.numbers):
+            if isinstance(plan, MemberBatches):
+                return {"next": CHILDREN}
+            if self._has_new_round(folder, spec, execution, round_):
+                return {"next": AGAIN}
         _check(spec, plan, receipts)
-        total = joined(spec, plan, receipts)
-        match plan:
-            case TableSpans():
-                steps = self.tables(spec.job.route.store)
-                steps.check_rejects(spec, plan.table_plan, total)
-                check_paths(plan.table_plan, fields_of(plan, receipts))
-                total = with_move(total, steps.finish(spec, plan.table_plan, total, holder=execution), job_id)
-            case ObjectSpans():
-                upload = folder.get(Upload, upload_name(execution, round_))
-                published = self._publish(_Delivery(spec, execution, round_, upload), total)
-                if isinstance(published, str):
-                    return {"next": published}
-                total = published
+        total = self._commit(folder, spec, plan, receipts, execution=execution, round_=round_)
+        if isinstance(total, str):
+            return {"next": total}
         report = event_fields(spec, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(total),
             "spans": [to_plain(receipt) for receipt in receipts],
@@ -93,6 +88,32 @@ class Finisher:
         # The job ends before the event is sent: the result is published.
         self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=total)
         return self._send_event(job_id, report)
+
+    def _commit(
+        self,
+        folder: JobFolder,
+        spec: JobSpec,
+        plan: SpanPlan,
+        receipts: Sequence[SpanReceipt],
+        *,
+        execution: str,
+        round_: int,
+    ) -> Receipt | str:
+        """Make the result visible. Returns its receipt, or the next step. A whole source, or a member, is visible."""
+        total = joined(spec, plan, receipts)
+        match plan:
+            case MemberBatches():
+                if any(receipt.failed for receipt in receipts):
+                    raise members_failed(spec, folder, receipts)
+            case TableSpans():
+                steps = self.tables(spec.job.route.store)
+                steps.check_rejects(spec, plan.table_plan, total)
+                check_paths(plan.table_plan, fields_of(plan, receipts))
+                return with_move(total, steps.finish(spec, plan.table_plan, total, holder=execution), spec.job.id)
+            case ObjectSpans():
+                upload = folder.get(Upload, upload_name(execution, round_))
+                return self._publish(_Delivery(spec, execution, round_, upload), total)
+        return total
 
     def _has_new_round(self, folder: JobFolder, spec: JobSpec, execution: str, round_: int) -> bool:
         """Whether a span found that the upload of its round is gone, and started another round."""
@@ -183,6 +204,8 @@ def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Re
     match plan:
         case TableSpans():
             return _joined_rows(spec, plan, receipts)
+        case MemberBatches():
+            return joined_members(spec, plan, receipts)
         case ObjectSpans():
             crc32 = _crc32_of(receipts)
             if plan.crc32 not in {None, crc32}:

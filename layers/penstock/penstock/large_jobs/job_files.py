@@ -9,6 +9,7 @@ jobs/<job>/survey/<n>.json   the result of a piece
 jobs/<job>/upload-<execution>.json      Upload: the multipart upload of one execution
 jobs/<job>/upload-<execution>.<n>.json  that of its n-th further round, in which all spans are sent again
 jobs/<job>/report.json       the result of the job
+jobs/<job>/batches/..., members/...     the members of an archive (see `member_batches`)
 jobs/index-<digest>/...      the index of a source (see `index_pass`), shared by all of its jobs
 """
 
@@ -66,13 +67,17 @@ class JobFolder:
 
     def get(self, kind: type[V], name: str) -> V:
         """Read a value of an earlier step. Raises IncompleteJobError if it does not exist."""
-        found = self.find(kind, name)
-        if found is None:
+        return from_json(kind, self.need(name))
+
+    def need(self, name: str) -> bytes:
+        """Read a file of an earlier step. Raises IncompleteJobError if it does not exist."""
+        text = self.files.read(self.key(name))
+        if text is None:
             raise IncompleteJobError(
                 f"s3://{self.files.bucket}/{self.key(name)} is missing",
                 hint="Work files expire after WorkRetentionDays. `penstock redrive` recreates them from the source.",
             )
-        return found
+        return text
 
     def put(self, name: str, value: object) -> None:
         """Write a value."""

@@ -29,12 +29,14 @@ from penstock.large_jobs.job_files import (
     Upload,
     upload_name,
 )
+from penstock.large_jobs.member_batches import MemberBatch
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
-from penstock.large_jobs.span_plan import WHOLE, ObjectSpans, SpanPlan, TableSpans, WholeSource
+from penstock.large_jobs.span_plan import WHOLE, MemberBatches, ObjectSpans, SpanPlan, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import PART, SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import Phase
+from penstock.model.member import STORED
 from penstock.model.object import Source
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
@@ -83,17 +85,17 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SpanPlanDraft:
-    """A plan and its spans. The plan does not yet have the number of spans."""
+    """A plan and its spans, or batches. The plan does not yet have their number."""
 
     plan: SpanPlan
-    spans: Iterable[Span]
+    spans: Iterable[Span | MemberBatch]
 
 
 Decision = SpanPlanDraft | str
 """The plan of a job; or the step that must come before it can be planned."""
 
-PlanTableSpans = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
-"""Decides for a table job, by its spec, folder and codec."""
+PlanPart = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
+"""Decides for a table job or an archive, by its spec, folder and codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Planner:
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
-    plan_table: PlanTableSpans
+    plan_table: PlanPart
+    plan_members: PlanPart
     routes: Callable[[], Routes]
     sizes: Sizes
     margin: float
@@ -132,8 +135,8 @@ class Planner:
             self._open_upload(spec, folder, execution, round_)
         self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
         self.executions.start_phase(job_id, execution, Phase.SPANS)
-        is_ordered = isinstance(plan, TableSpans) and plan.ordered
-        return self._result("sequence" if is_ordered else "work", folder.key(MANIFEST), self.sizes.workers, round_)
+        following = "sequence" if _needs_sequence(plan) else "work"
+        return self._result(following, folder.key(MANIFEST), self.sizes.workers, round_)
 
     def _within_ceiling(self, spec: JobSpec, draft: SpanPlanDraft) -> SpanPlanDraft:
         """Raises ExpansionLimitError if the decoded source is larger than the route allows."""
@@ -153,11 +156,16 @@ class Planner:
     def _decide(self, spec: JobSpec, folder: JobFolder, deadline: Deadline) -> Decision:
         source = spec.job.source
         codec = codec_of(self.objects, spec, self.sizes)
+        if spec.job.route.takes_apart:
+            return self.plan_members(spec, folder, codec, deadline)
         if spec.job.route.plan:
             return self.plan_table(spec, folder, codec, deadline)
-        if codec == IDENTITY.name:
+        if codec == IDENTITY.name and can_enter(source):
             return self._in_parts(ObjectSpans(codec, 0, source.size, spec.head.crc32), [], source, deadline)
-        if codec not in indexers_within(self.sizes.budget.window):
+        return self._indexed(source, codec, deadline)
+
+    def _indexed(self, source: Source, codec: str, deadline: Deadline) -> Decision:
+        if not can_enter(source) or codec not in indexers_within(self.sizes.budget.window):
             return in_one_piece(WholeSource(codec), source)
         index = index_of(self.files, source, codec, self.sizes)
         state = index.state()
@@ -197,6 +205,12 @@ class Planner:
             self.parts.abort(target, upload.upload_id)
 
 
+def can_enter(source: Source) -> bool:
+    """Whether a source can be read from any byte. A member of an archive can if its bytes stand there as they are."""
+    content = source.member.content if source.member else None
+    return source.member is None or (content is not None and content.method == STORED and not content.encryption)
+
+
 def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
     """Return the codec of a source, by its first bytes. Raises CodecMismatchError, and the errors of reading."""
     source = spec.job.source
@@ -213,6 +227,16 @@ def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: T
 def in_one_piece(plan: WholeSource, source: Source) -> SpanPlanDraft:
     """Return the plan of a source that cannot be split, with its only span."""
     return SpanPlanDraft(plan, [Span(WHOLE, 0, -1, Entry(0, 0), source.size, source.size)])
+
+
+def _needs_sequence(plan: SpanPlan) -> bool:
+    """Whether one invocation delivers all spans in order. So do archives that leave nothing to a Map."""
+    match plan:
+        case TableSpans():
+            return plan.ordered
+        case MemberBatches():
+            return plan.ordered or plan.large == plan.count
+    return False
 
 
 def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:

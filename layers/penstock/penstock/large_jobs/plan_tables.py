@@ -12,7 +12,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
 from penstock.large_jobs.job_files import TEXT, JobFolder, JobSpec
-from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of
+from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, can_enter, in_one_piece, index_of
 from penstock.large_jobs.ports import WorkFiles
 from penstock.large_jobs.span_plan import WHOLE, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import SpanBoundary, cut_records
@@ -56,7 +56,7 @@ class TableSpanPlanner:
     ) -> CountedRecords | str | None:
         """Return the boundaries between records, or the step that finds them; None if records cannot be found."""
         source = spec.job.source
-        if preview.text is None or preview.within is None or preview.loaded or not source.size:
+        if preview.text is None or preview.within is None or preview.loaded or not source.size or not can_enter(source):
             return None
         plan = TableSpans(codec, 0, source.size, preview.plan, preview.within)
         if codec != IDENTITY.name:

@@ -1,4 +1,5 @@
-"""How the state machine delivers a job: the complete source at once, spans of an object, or spans of a table load.
+"""How the state machine delivers a job: the complete source at once, spans of an object, spans of a table load, or
+batches of an archive's members.
 
 `plan` decides it once and writes it to the work bucket. Every later step reads it.
 """
@@ -6,9 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.errors import IncompleteJobError
+from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.span import SpanReceipt, Within
 from penstock.model.table import TablePlan
 
@@ -77,7 +79,29 @@ class TableSpans:
         return range(1, self.count + 1)
 
 
-SpanPlan = WholeSource | ObjectSpans | TableSpans
+@dataclass(frozen=True, slots=True)
+class MemberBatches:
+    """Batches 1 to ``count`` hold the ``members`` of an archive, and what is ``skipped`` in it.
+
+    ``codec`` is the archive's format, ``total`` the sum of the sizes that it declares for its members. ``large`` of
+    the batches are single members with a job of their own. ``ordered``: the batches are delivered in order.
+    """
+
+    codec: str
+    count: int
+    total: int
+    members: int
+    skipped: int = 0
+    large: int = 0
+    ordered: bool = False
+    execution: str = ""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        return range(1, self.count + 1)
+
+
+SpanPlan = WholeSource | ObjectSpans | TableSpans | MemberBatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,7 @@ class SpanPlanDocument:
     """A span plan as it is stored. Its fields are those of the first release, which every release reads.
 
     ``spans`` is 0 for a source that is not split. ``plan`` is set for table jobs, and ``within`` if they have spans.
+    ``members`` is set for archives.
     """
 
     codec: str
@@ -97,6 +122,9 @@ class SpanPlanDocument:
     before: SpanReceipt | None = None
     ordered: bool = False
     execution: str = ""
+    members: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    skipped: int = field(default=0, metadata=OMIT_DEFAULT)
+    large: int = field(default=0, metadata=OMIT_DEFAULT)
 
 
 def to_document(plan: SpanPlan) -> SpanPlanDocument:
@@ -121,10 +149,32 @@ def to_document(plan: SpanPlan) -> SpanPlanDocument:
                 plan.ordered,
                 plan.execution,
             )
+        case MemberBatches():
+            return SpanPlanDocument(
+                plan.codec,
+                plan.count,
+                plan.total,
+                ordered=plan.ordered,
+                execution=plan.execution,
+                members=plan.members,
+                skipped=plan.skipped,
+                large=plan.large,
+            )
 
 
 def from_document(document: SpanPlanDocument) -> SpanPlan:
     """Return the plan of a document. Raises IncompleteJobError if a field is missing."""
+    if document.members is not None:
+        return MemberBatches(
+            document.codec,
+            document.spans,
+            document.total,
+            document.members,
+            document.skipped,
+            document.large,
+            document.ordered,
+            document.execution,
+        )
     if not document.spans:
         return WholeSource(document.codec, document.plan, document.execution)
     if document.plan is None:

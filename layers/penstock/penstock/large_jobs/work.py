@@ -1,4 +1,7 @@
-"""`work`: delivers one span, and records its receipt. A span with a receipt is not delivered again."""
+"""`work`: delivers one span, or one batch of an archive's members, and records its receipt.
+
+A span with a receipt is not delivered again.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ from penstock.large_jobs.job_files import (
     upload_name,
 )
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
-from penstock.large_jobs.span_plan import WHOLE, ObjectSpans, SpanPlan, TableSpans
+from penstock.large_jobs.span_plan import WHOLE, MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.span_reader import span_bytes
 from penstock.large_jobs.table_steps import TableSteps
+from penstock.large_jobs.work_members import ArchiveTask, MemberWorker
 from penstock.limits import Budget
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
@@ -46,6 +50,7 @@ class Worker:
     parts: PartStore
     tables: Callable[[str], TableSteps]
     deliveries: Mapping[str, Delivery]
+    members: Callable[[], MemberWorker]
     routes: Callable[[], Routes]
     budget: Budget
     margin: float
@@ -63,6 +68,8 @@ class Worker:
         """
         folder = JobFolder(self.files, job_id)
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
+        if isinstance(plan, MemberBatches):
+            return self.members()(ArchiveTask(folder, spec, plan, execution, deadline), item)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
         receipts = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
         left = [span for span in spans if span.number not in receipts]
@@ -146,7 +153,7 @@ class Worker:
     def _copy(self, task: _Task) -> SpanReceipt | None:
         """Let S3 copy a span that needs no decoding. None if it must be sent instead."""
         span = task.span
-        if task.plan.codec != IDENTITY.name or not span.size:
+        if task.plan.codec != IDENTITY.name or not span.size or task.spec.job.source.member:
             return None
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
         copied = self.parts.copy_parts(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.object import Source, Target
-from penstock.model.route import BUCKET
+from penstock.model.route import BUCKET, MEMBERS
 
 
 class Execution(NamedTuple):
@@ -117,6 +117,11 @@ class JobStatus:
         """The target, if it is an object."""
         bucket, _, key = self.target.removeprefix("s3://").partition("/")
         return Target(bucket, key) if self.target.startswith("s3://") else None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the job takes an archive apart: then its spans are batches of members."""
+        return self.target == MEMBERS
 
     @property
     def phase(self) -> Phase | None:

@@ -8,6 +8,7 @@ from typing import Self
 from penstock.model.column import FieldCounts
 from penstock.model.job import Progress
 from penstock.model.load import Resume
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ class SpanReceipt:
     """What one span delivered. ``crc32`` covers its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
     encoded source. The database stored ``rows`` rows and ``dropped`` others. ``chunks`` counts parts of an object, or
     commits of a table load. ``began`` is the start of the attempt that delivered it, in Unix seconds; 0 if it was not
-    recorded. ``fields`` covers all records of the span."""
+    recorded. ``fields`` covers all records of the span. For a batch of an archive's members: ``members`` were
+    delivered, ``failed`` were not, and ``skipped`` entries were left out, or have newer
+    results at their destinations."""
 
     span: int
     bytes_in: int
@@ -84,6 +87,9 @@ class SpanReceipt:
     began: float = 0.0
     dropped: int = 0
     fields: FieldCounts = field(default_factory=FieldCounts)
+    members: int = field(default=0, metadata=OMIT_DEFAULT)
+    failed: int = field(default=0, metadata=OMIT_DEFAULT)
+    skipped: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @classmethod
     def of_load(cls, span: int, bytes_in: int, bytes_out: int, loaded: Resume) -> Self:

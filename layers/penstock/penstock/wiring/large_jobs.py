@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from penstock.aws.event_bus import DefaultEventBus
+from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.lambda_quota import lambda_concurrency
 from penstock.aws.s3.client import s3_client
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.session import dynamodb_client, events_client, lambda_client
 from penstock.aws.text_files import UriTexts
-from penstock.delivery.attempt import Delivery
+from penstock.delivery.archive import ArchiveLoader
+from penstock.delivery.archive_delivery import ArchiveDelivery
+from penstock.delivery.archive_reader import ArchiveReader
+from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.member_store import MemberObjects
 from penstock.destinations import DESTINATIONS
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
+from penstock.errors import ConfigurationError
 from penstock.large_jobs.abort import Aborter
+from penstock.large_jobs.children import Children
 from penstock.large_jobs.finish import Finisher
 from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
+from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.work import Worker
+from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import Budget, fair_workers
-from penstock.model.route import BUCKET
+from penstock.model.job import Job, Receipt
+from penstock.model.route import BUCKET, MEMBERS
 from penstock.settings import Settings
-from penstock.wiring.handover import execution_store
+from penstock.wiring.handover import execution_store, handover
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
@@ -72,6 +81,13 @@ class Steps:
             self.executions,
             self.parts,
             TableSpanPlanner(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
+            MemberPlanner(
+                ArchiveReader(self.objects, self.budget),
+                routes,
+                sizes,
+                self.settings.margin_seconds,
+                self.settings.large_bytes,
+            ),
             routes,
             sizes,
             self.settings.margin_seconds,
@@ -87,11 +103,23 @@ class Steps:
             self.executions,
             self.parts,
             self.tables,
-            self._deliveries(),
+            self._deliveries() | {MEMBERS: self._deliver_archive},
+            self.members,
             routes_reader(self.settings, UriTexts(lambda: self.s3)),
             self.budget,
             self.settings.margin_seconds,
         )
+
+    def members(self) -> MemberWorker:
+        """Build the part of `work` for archives."""
+        settings = self.settings
+        dynamodb = dynamodb_client()
+        jobs = DynamoJobStore(dynamodb, settings.jobs_table, retention_days=settings.job_retention_days)
+        start = handover(settings, self.objects, self.s3, dynamodb)
+        if start is None:
+            raise ConfigurationError("environment variable PENSTOCK_STATE_MACHINE is not set")
+        routes = routes_reader(settings, UriTexts(lambda: self.s3))
+        return MemberWorker(self.executions, self._loader(), Children(jobs, start), routes, settings.margin_seconds)
 
     def finish(self) -> Finisher:
         return Finisher(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
@@ -101,7 +129,22 @@ class Steps:
             self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
         )
 
-    def _deliveries(self) -> Mapping[str, Delivery]:
+    def _loader(self) -> ArchiveLoader:
+        return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads())
+
+    def _deliver_archive(self, attempt: Attempt) -> Receipt:
+        return ArchiveDelivery(self._loader(), self.files)(attempt)
+
+    def _loads(self) -> Mapping[str, Callable[[Job], Receipt | None]]:
+        return {name: self._ended(name) for name, found in DESTINATIONS.items() if found.takes_rows}
+
+    def _ended(self, store: str) -> Callable[[Job], Receipt | None]:
+        def look(job: Job) -> Receipt | None:
+            return self.tables(store).delivery.ended(job)
+
+        return look
+
+    def _deliveries(self) -> dict[str, Delivery]:
         return {
             BUCKET: BucketDelivery(self.objects, self.budget),
             **{name: self._rows_into(name) for name, found in DESTINATIONS.items() if found.takes_rows},

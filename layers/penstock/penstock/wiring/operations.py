@@ -27,7 +27,7 @@ from penstock.model.record import Reject
 from penstock.model.s3_uri import split
 from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
-from penstock.operations.job_report import JobReport, JobReportBuilder, TimelineBar, timeline
+from penstock.operations.job_report import JobReport, JobReportBuilder, MemberCounts, TimelineBar, timeline
 from penstock.operations.redriving import Redriver
 from penstock.operations.watching import JobWatcher, follow
 
@@ -156,6 +156,14 @@ class Operations:
                 self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS
             )
             return JobReportBuilder(files, executions, self._rejects)(status, sample=sample)
+
+    def member_counts(self, status: JobStatus) -> MemberCounts | None:
+        """Return the counts of the members in the batches of an archive; None for any other job."""
+        return self.job_report(status, sample=0).members if status.is_archive and status.spans else None
+
+    def members_folder(self, job_id: str) -> str:
+        """Return the URI of the folder that lists what became of an archive's members."""
+        return f"s3://{self._names.work_bucket}/{FOLDER}/{job_id}/members/"
 
     def rejects_folder(self, job_id: str) -> str:
         """Return the URI of the folder for a job's rejects."""

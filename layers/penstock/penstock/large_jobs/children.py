@@ -1,0 +1,68 @@
+"""Large members of an archive: each has a job and an execution of its own, which the archive's job awaits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock.errors import JobInProgressError, PermanentError, SupersededError, YieldedError, noting
+from penstock.large_jobs.handover import CONFIRMATION_SECONDS, Handover
+from penstock.model.job import Claim, Failure, Job, Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.object import ObjectHead
+
+
+class MemberJobs(Protocol):
+    """The jobs of members in the jobs table (see `penstock.jobs.ports.JobStore`)."""
+
+    def get(self, job_id: str) -> JobStatus | None: ...
+
+    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus: ...
+
+    def reopen(self, status: JobStatus) -> bool: ...
+
+    def close(
+        self, claim: Claim, state: JobState, *, receipt: Receipt | None = None, failure: Failure | None = None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The jobs of the large members of archives."""
+
+    jobs: MemberJobs
+    handover: Handover
+
+    def __call__(self, job: Job, head: ObjectHead, *, since: float) -> JobStatus | None:
+        """Start the job of a member unless it runs, and return its status once it has ended.
+
+        A job that failed before ``since`` (Unix seconds), in an earlier execution of the archive's job, is retried. So
+        is one whose start was interrupted. Raises the errors of the jobs table and of the state machine.
+        """
+        status = self.jobs.get(job.id)
+        if status and status.state is JobState.FAILED and status.finished_at < since:
+            self.jobs.reopen(status)
+        elif status and status.state.final:
+            return status
+        try:
+            claim = self.jobs.claim(job, lease=CONFIRMATION_SECONDS)
+        except (JobInProgressError, YieldedError):
+            return None
+        except SupersededError:
+            return self.jobs.get(job.id)
+        if isinstance(claim, JobStatus):
+            return claim if claim.state.final else None
+        self._start(job, head, claim)
+        return None
+
+    def _start(self, job: Job, head: ObjectHead, claim: Claim) -> None:
+        try:
+            if claim.refusal:
+                raise claim.refusal
+            self.handover(job, head, claim)
+        except PermanentError as error:
+            with noting(error, "the job of the member could not be ended"):
+                state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
+                self.jobs.close(claim, state, failure=Failure.of(error))
+            if not isinstance(error, SupersededError):
+                raise

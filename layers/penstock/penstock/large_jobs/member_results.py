@@ -1,0 +1,88 @@
+"""What became of the members of an archive: of one batch, and of all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+
+from penstock.delivery.member_jobs import MemberResult, result_of
+from penstock.errors import MembersFailedError
+from penstock.large_jobs.job_files import JobFolder, JobSpec
+from penstock.large_jobs.member_batches import MemberBatch, read_results
+from penstock.large_jobs.span_plan import MemberBatches
+from penstock.model.job import Job, Receipt
+from penstock.model.job_status import JobState, JobStatus
+from penstock.model.span import SpanReceipt
+from penstock.model.wording import counted, were
+
+# A message names at most this many members; the files list all.
+SHOWN = 20
+
+
+def ended_result(job: Job, status: JobStatus) -> MemberResult:
+    """Return the result of a member whose own job has ended."""
+    done = status.progress
+    receipt = Receipt(
+        done.bytes_in, done.bytes_out, int(status.crc32 or "0", 16), status.parts, status.codec,
+        warnings=status.warnings, rows=done.rows, rejects=done.rejects, dropped=done.dropped,
+    )  # fmt: skip
+    good = status.state is JobState.SUCCEEDED
+    return result_of(job, status.state, receipt=receipt if good else None, failure=status.failure)
+
+
+def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanReceipt:
+    """Return the receipt of a batch."""
+    receipts = [result.receipt for result in results if result.receipt]
+    skipped = sum(result.state in (JobState.SKIPPED, JobState.SUPERSEDED) for result in results)
+    failed = sum(result.state is JobState.FAILED for result in results)
+    return SpanReceipt(
+        batch.number,
+        batch.bytes,
+        sum(receipt.bytes_out for receipt in receipts),
+        rows=sum(receipt.rows for receipt in receipts),
+        rejects=sum(receipt.rejects for receipt in receipts),
+        chunks=sum(receipt.parts for receipt in receipts),
+        dropped=sum(receipt.dropped for receipt in receipts),
+        members=len(results) - skipped - failed,
+        failed=failed,
+        skipped=skipped,
+    )
+
+
+def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanReceipt]) -> Receipt:
+    """Join the receipts of all batches."""
+    skipped = sum(receipt.skipped for receipt in receipts)
+    left_out = f"{skipped:,} entries of the archive were left out: see {folder_of(spec)}"
+    return Receipt(
+        bytes_in=spec.job.source.size,
+        bytes_out=sum(receipt.bytes_out for receipt in receipts),
+        crc32=0,
+        parts=sum(receipt.chunks for receipt in receipts),
+        codec=plan.codec,
+        warnings=(left_out,) if skipped else (),
+        rows=sum(receipt.rows for receipt in receipts),
+        rejects=sum(receipt.rejects for receipt in receipts),
+        dropped=sum(receipt.dropped for receipt in receipts),
+    )
+
+
+def folder_of(spec: JobSpec) -> str:
+    """Return the folder in the work bucket that lists all members."""
+    return f"jobs/{spec.job.id}/members/"
+
+
+def members_failed(spec: JobSpec, folder: JobFolder, receipts: Iterable[SpanReceipt]) -> MembersFailedError:
+    """Return the error of an archive of which some members were not delivered. It names the first of them."""
+    failed = [receipt for receipt in receipts if receipt.failed]
+    count = sum(receipt.failed for receipt in failed)
+    shown = list(islice(_failures(folder, failed), SHOWN))
+    named = "; ".join(f"{one.name}: {one.failure.message if one.failure else one.state}" for one in shown)
+    more = f"; and {count - len(shown):,} more: see {folder_of(spec)}" if count > len(shown) else ""
+    return MembersFailedError(
+        f"{spec.job.source.uri}: {counted(count, 'member')} {were(count)} not delivered: {named}{more}"
+    )
+
+
+def _failures(folder: JobFolder, receipts: Iterable[SpanReceipt]) -> Iterator[MemberResult]:
+    for receipt in receipts:
+        yield from (one for one in read_results(folder, receipt.span) if one.state is JobState.FAILED)

@@ -1,0 +1,188 @@
+"""`work` for an archive: delivers a batch of members, or starts the job of a large one and looks at it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from penstock.archives.archive import Skipped
+from penstock.delivery.archive import ArchiveLoader
+from penstock.delivery.attempt import Attempt
+from penstock.delivery.member_jobs import MemberResult, MemberRouter, skipped
+from penstock.delivery.member_store import member_head
+from penstock.errors import (
+    LeaseLostError,
+    MembersFailedError,
+    NotEnoughTimeError,
+    SourceChangedError,
+    SourceGoneError,
+    TimeLimitError,
+)
+from penstock.large_jobs.children import Children
+from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
+from penstock.large_jobs.job_files import JobFolder, JobSpec
+from penstock.large_jobs.member_batches import (
+    MemberBatch,
+    batches_of,
+    read_entries,
+    read_results,
+    write_results,
+)
+from penstock.large_jobs.member_results import ended_result, members_failed, receipt_of
+from penstock.large_jobs.ports import ExecutionStore
+from penstock.large_jobs.span_plan import MemberBatches
+from penstock.model.job import Job
+from penstock.model.job_status import JobState, Stage
+from penstock.model.member import Member
+from penstock.model.route import FAIL
+from penstock.model.serialization import from_plain
+from penstock.model.source import Deadline
+from penstock.model.span import SpanReceipt
+from penstock.routes import Routes
+
+# Large members of an archive whose jobs run at once: each has workers of its own, and the account a quota.
+CHILDREN = 8
+# Seconds between two looks at the jobs of large members: a tenth of the time so far, so that the history of an
+# execution of seven days (25,000 events) holds all looks.
+LEAST_WAIT, MOST_WAIT, WAIT_SHARE = 15, 600, 10
+
+
+# Errors of a member that are those of its archive.
+_OF_ARCHIVE = {SourceGoneError.__name__, SourceChangedError.__name__}
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveTask:
+    """An archive in one invocation of `work`."""
+
+    folder: JobFolder
+    spec: JobSpec
+    plan: MemberBatches
+    execution: str
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class MemberWorker:
+    """Delivers the batches of archives. ``margin`` is in seconds; ``now`` returns Unix seconds."""
+
+    executions: ExecutionStore
+    load: ArchiveLoader
+    children: Children
+    routes: Callable[[], Routes]
+    margin: float
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+    def __call__(self, task: ArchiveTask, item: object) -> dict[str, object]:
+        """Deliver the batch ``item``, or without it all batches in order, unless they have receipts.
+
+        Returns whether that is done, and after how many seconds to look again at the jobs of large members. Raises
+        LeaseLostError if the archive's job has ended, MembersFailedError if its route stops at a member that failed,
+        SourceGoneError, NotEnoughTimeError, and the errors of the services.
+        """
+        job_id = task.spec.job.id
+        batches = batches_of(task.folder) if item is None else [from_plain(MemberBatch, item)]
+        found = self.executions.receipts(job_id, task.execution, [batch.number for batch in batches])
+        left = [batch for batch in batches if batch.number not in found]
+        if item is not None and left and left[0].large > CHILDREN:
+            # It is left to the sequence, which starts it when others have ended.
+            return {"done": False}
+        running = 0
+        for number, batch in enumerate(left):
+            if running == (1 if task.plan.ordered else CHILDREN):
+                break
+            try:
+                receipt = self._deliver(task, batch)
+            except NotEnoughTimeError:
+                if not number:
+                    raise
+                return {"done": False}
+            if receipt is None:
+                running += 1
+                continue
+            self.executions.record_receipt(job_id, task.execution, receipt)
+            self._stop_at_failure(task, receipt)
+        return {"done": False, "wait": self._wait(task)} if running else {"done": True}
+
+    def _deliver(self, task: ArchiveTask, batch: MemberBatch) -> SpanReceipt | None:
+        """Deliver a batch. None if it is a large member whose job has not ended."""
+        if self._ended(task):
+            raise LeaseLostError(f"{task.spec.job.source.uri}: batch {batch.number} arrived after the end of its job")
+        began, at = self.clock(), self.now()
+        results = self._await_member(task, batch) if batch.large else self._load(task, batch)
+        if results is None:
+            return None
+        return replace(receipt_of(batch, results), seconds=self.clock() - began, began=at)
+
+    def _load(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult]:
+        """Deliver the members that no earlier attempt has delivered, also one of an earlier execution."""
+        entries = read_entries(task.folder, batch.number)
+        earlier = [result for result in read_results(task.folder, batch.number) if result.state is JobState.SUCCEEDED]
+        results = {result.number: result for result in earlier}
+        left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
+        members = [entry for entry in entries if isinstance(entry, Member) and entry.number not in results]
+        before = len(results)
+        try:
+            for result in self.load(self._attempt(task, batch), members):
+                results[result.number] = result
+        except TimeLimitError as error:
+            if len(results) > before:
+                raise NotEnoughTimeError(error.message) from error
+            raise
+        finally:
+            # The next attempt begins with the members that are missing.
+            write_results(task.folder, batch.number, [*results.values(), *left_out])
+        return [*results.values(), *left_out]
+
+    def _await_member(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult] | None:
+        (member,) = [entry for entry in read_entries(task.folder, batch.number) if isinstance(entry, Member)]
+        job = self._job_of(task, member)
+        status = self.children(job, member_head(job.source), since=self._since(task))
+        if status is None:
+            return None
+        if status.failure and status.failure.error in _OF_ARCHIVE:
+            raise SourceGoneError(status.failure.message)
+        results = [ended_result(job, status)]
+        write_results(task.folder, batch.number, results)
+        return results
+
+    def _job_of(self, task: ArchiveTask, member: Member) -> Job:
+        job = MemberRouter(task.spec.job, self.routes()).job_of(member)
+        if isinstance(job, MemberResult):
+            raise MembersFailedError(f"{member.name}: no route takes this member any more: the routes have changed")
+        return job
+
+    def _attempt(self, task: ArchiveTask, batch: MemberBatch) -> Attempt:
+        heartbeat = UnitHeartbeat(
+            self.executions, task.execution, Stage.DELIVER, batch.number, self.heartbeat_seconds, self.clock
+        )
+        return Attempt(
+            task.spec.job,
+            task.spec.head,
+            2,
+            self.routes(),
+            heartbeat,
+            task.deadline,
+            self.margin,
+            ended=lambda: self._ended(task),
+            holder=task.execution,
+        )
+
+    def _stop_at_failure(self, task: ArchiveTask, receipt: SpanReceipt) -> None:
+        """Raises MembersFailedError if no further member of the archive is to be begun."""
+        if receipt.failed and task.spec.job.route.on_member_failure == FAIL:
+            raise members_failed(task.spec, task.folder, [receipt])
+
+    def _ended(self, task: ArchiveTask) -> bool:
+        return self.executions.job_state(task.spec.job.id, task.execution).final
+
+    def _since(self, task: ArchiveTask) -> float:
+        """Return when this execution began, in Unix seconds."""
+        status = self.executions.get(task.spec.job.id)
+        return status.phases[0][1] if status and status.phases else self.now()
+
+    def _wait(self, task: ArchiveTask) -> int:
+        return min(MOST_WAIT, max(LEAST_WAIT, int(self.now() - self._since(task)) // WAIT_SHARE))
