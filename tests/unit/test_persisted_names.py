@@ -20,7 +20,6 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from moto import mock_aws
 
 from machine import Plant
 from machine_sources import TEXT, in_blocks
@@ -208,6 +207,8 @@ def test_the_state_machine_goes_by_errors_that_exist() -> None:
 
 def attributes_left(work: Callable[[Any], None]) -> dict[str, list[str]]:
     """By the prefix of its key, the attributes of every kind of item that this leaves."""
+    from moto import mock_aws  # slow to import, and not needed to collect the tests
+
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
         schema: Any = table_schema()
