@@ -60,7 +60,7 @@ tests: tools
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour
 	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-check: lint types ## Check style and types and run the unit tests, in two minutes; for every change
+check: lint types ## Check style and types and run the unit tests, in a minute; for every change
 	@$(VENV)/python -m pytest --numprocesses 2 tests/unit
 
 contract-localstack: tools ## Run the contracts of S3 and SQS on LocalStack, which was validated against AWS
