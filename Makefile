@@ -49,13 +49,16 @@ sam-local: tools ## Send every event to its function with `sam local invoke` and
 
 # Four processes on two cores, because many tests wait.
 test: tools ## Run all checks, and the tests in their short form, in 15 minutes
-	@$(MAKE) --no-print-directory --jobs 2 checks tests
+	@$(MAKE) --no-print-directory --jobs 2 tests checks
 
-# The checks use one core, so they run beside the tests.
+# The checks use one core, so they run one after another beside the tests. A busy machine starts no second process of
+# mypy within the three seconds that mypy waits for it.
+checks: MYPY_PROCESSES :=
 checks: lint types validate
 
+# Tests start make, whose output must not speak of this one's jobs.
 tests: tools
-	@$(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@MAKEFLAGS= $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour
 	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
@@ -72,8 +75,9 @@ lint: $(INSTALLED) ## Check style
 	@$(VENV)/ruff format --check
 
 # The first run checks every file and takes half the time in two processes; later runs check what changed, quicker in one.
+MYPY_PROCESSES = $(if $(wildcard .mypy_cache),,--num-workers 2)
 types: $(INSTALLED) ## Check types
-	@$(VENV)/mypy $(if $(wildcard .mypy_cache),,--num-workers 2)
+	@$(VENV)/mypy $(MYPY_PROCESSES)
 
 validate: tools ## Check the template
 	@$(SAM) validate --lint
