@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import psycopg
 import pytest
@@ -42,7 +42,7 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def database(postgres_dsn: str) -> Iterator[Database]:
     schema = f"test_{secrets.token_hex(4)}"
-    database = Database(make_conninfo(postgres_dsn, options=f"-csearch_path={schema}"), schema)
-    database.execute(f"CREATE SCHEMA {schema}")
-    yield database
-    database.execute(f"DROP SCHEMA {schema} CASCADE")
+    with closing(Database(make_conninfo(postgres_dsn, options=f"-csearch_path={schema}"), schema)) as database:
+        database.execute(f"CREATE SCHEMA {schema}")
+        yield database
+        database.execute(f"DROP SCHEMA {schema} CASCADE")
