@@ -324,6 +324,9 @@ def test_members_of_an_object_become_objects(archive: Path, lake: Lake) -> None:
     result = done(run(source, "--to", f"{lake.uri}/out/", "--endpoint-url", lake.proxy.url))
     assert objects_in(lake, "out/") == {f"out/{name}": data for name, data in DECODED.items()}
     assert result.stdout.startswith(f"run: {source}/data/a.csv to {lake.uri}/out/data/a.csv (")
+    metadata = lake.client.head_object(Bucket=lake.bucket, Key="out/data/a.csv")["Metadata"]
+    assert metadata["penstock-source"] == f"{source}/data/a.csv"
+    assert len(metadata["member-modified"]) >= len("2026-01-02T03:04:05")
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.zip"])

@@ -13,16 +13,18 @@ from fixtures.tars import Ranges, tar_of
 from penstock.archives import Archive, Skipped
 from penstock.archives.tar import TAR
 from penstock.codecs import IDENTITY, Codec, Trace
+from penstock.delivery.block_ranges import BLOCK
+from penstock.delivery.member_store import archive_named
 from penstock.errors import CodecMismatchError, CorruptSourceError, ExpansionLimitError, FileChangedError, FileError
 from penstock.limits import MIB, Budget
 from penstock.model.member import Member, MemberContent
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import RangeReader
-from penstock.run.archive_source import ArchiveSource, archive_named
+from penstock.run.archive_source import ArchiveSource
 from penstock.run.loads import UNKNOWN
 from penstock.run.local_source import FileSource
-from penstock.run.member_content import BLOCK, EnteredMember, HeldMember, ReadAhead, SpooledMember, StreamedMember
+from penstock.run.member_content import EnteredMember
 
 BUDGET = Budget.of(128 * MIB)
 ROUTE = Route("--to", (), "out/", max_ratio=250)
@@ -150,24 +152,6 @@ def test_a_member_without_content_or_size() -> None:
     assert list(empty.chunks()) == []
 
 
-def test_reads_ahead_stay_within_the_archive() -> None:
-    ranges = Ranges(bytes(range(256)) * 8192)
-    ahead = ReadAhead(ranges)
-    for start, end in ((0, 10), (5, 5), (100, BLOCK), (BLOCK - 10, BLOCK + 10), (ranges.size - 5, ranges.size), (0, 3)):
-        assert b"".join(ahead.read(start, end)) == ranges.data[start:end]
-    assert [start for start, _ in ranges.reads] == [0, BLOCK - 10, ranges.size - 5, 0]
-    assert all(end - start <= BLOCK for start, end in ranges.reads)
-
-
-@pytest.mark.parametrize("size", [0, 10, 9 * MIB])
-def test_a_spooled_member_can_be_read_again(size: int) -> None:
-    data = bytes(range(256)) * (size // 256)
-    pieces = iter([data[at : at + MIB] for at in range(0, len(data), MIB)])
-    with SpooledMember(StreamedMember(Member("a", 1, size), pieces)) as member:
-        for _ in range(3):
-            assert b"".join(member.chunks()) == data
-
-
 def test_a_file_is_read_by_ranges(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"0123456789" * 100_000)
@@ -180,11 +164,3 @@ def test_a_file_is_read_by_ranges(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileError):
         list(file.read(0, 1))
-
-
-def test_a_held_member_can_be_read_again() -> None:
-    for data in (b"", b"abc"):
-        member = HeldMember(data)
-        assert member.size == len(data)
-        for _ in range(2):
-            assert b"".join(member.chunks()) == data

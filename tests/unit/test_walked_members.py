@@ -20,6 +20,8 @@ def test_a_spooled_member_can_be_read_again(size: int) -> None:
 def test_a_member_too_large_for_the_disk_is_refused_before_it_is_read() -> None:
     with pytest.raises(ExpansionLimitError, match="its archive is read in order"):
         SpooledMember(IN_FILE + 1, iter([]))
+    with SpooledMember(IN_FILE + 1, iter([]), most=IN_FILE + 1) as member:
+        assert member.size == IN_FILE + 1
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"])

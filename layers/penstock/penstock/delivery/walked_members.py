@@ -46,13 +46,13 @@ class StreamedMember:
 class SpooledMember(AbstractContextManager["SpooledMember"]):
     """A member that can be read again, as inferred columns need. Implements ``ByteSource``. Memory: IN_MEMORY.
 
-    Raises ExpansionLimitError for more than IN_FILE bytes.
+    Raises ExpansionLimitError for more than ``most`` bytes.
     """
 
-    def __init__(self, size: int, pieces: Iterator[bytes]) -> None:
-        if size > IN_FILE:
+    def __init__(self, size: int, pieces: Iterator[bytes], most: int = IN_FILE) -> None:
+        if size > most:
             raise ExpansionLimitError(
-                f"a member for a table has {size:,} bytes, and its archive is read in order: the limit is {IN_FILE:,}",
+                f"a member for a table has {size:,} bytes, and its archive is read in order: the limit is {most:,}",
                 hint="Send a zip or a plain tar, whose members are read on their own.",
             )
         self.size = size

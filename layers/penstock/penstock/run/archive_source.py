@@ -1,34 +1,29 @@
-"""An archive as the source of a run: which sources are archives, and what is in them."""
+"""An archive as the source of a run.
+
+Only the name decides whether a source is an archive (`archive_named`): XLSX, JAR and others are zips inside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Self
 
-from penstock.archives import ARCHIVES, Archive, Skipped
-from penstock.codecs import IDENTITY, strip_suffix
+from penstock.archives import Archive, Skipped
+from penstock.codecs import IDENTITY
+from penstock.delivery.block_ranges import BlockRanges
 from penstock.delivery.decoding import Decoding, ceiling, naming, peek
+from penstock.delivery.member_store import HEAD
+from penstock.delivery.walked_members import StreamedMember
 from penstock.errors import CodecMismatchError
 from penstock.limits import Budget
 from penstock.model.member import Member
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import ByteSource, RangeReader
-from penstock.run.member_content import EnteredMember, ReadAhead, StreamedMember
-
-# Bytes from the start of the decoded archive that show its format.
-_HEAD = 512
-
-
-def archive_named(key: str) -> Archive | None:
-    """Return the archive format that a name says, also under a codec: ``a.zip``, ``a.tar.gz``, ``a.tgz``.
-
-    Only the name decides whether a source is an archive: many formats are zips inside, such as XLSX and JAR.
-    """
-    name = strip_suffix(key).lower()
-    return next((archive for archive in ARCHIVES if name.endswith(archive.suffixes)), None)
+from penstock.run.loads import UNKNOWN
+from penstock.run.member_content import EnteredMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class ArchiveSource:
     """An archive. ``content`` reads it in order, ``ranges`` anywhere. ``route`` has the limits.
 
     ``codec`` is the name of the codec around it, known once it is `opened`. Memory: that of the archive's format, and
-    one block of `ReadAhead`.
+    the blocks of `BlockRanges`.
     """
 
     source: Source
@@ -55,7 +50,7 @@ class ArchiveSource:
         decoding = Decoding(self.source, self.content, self.route, self.budget)
         with naming(self.source):
             with closing(decoding.pieces()) as pieces:
-                head, _ = peek(pieces, _HEAD)
+                head, _ = peek(pieces, HEAD)
             if head.strip(b"\0") and not self.archive.recognise(head):  # an empty tar is nothing but zeros
                 raise CodecMismatchError(
                     f"its name {self.source.key!r} says {self.archive.name}, but the content is not", offset=0
@@ -69,7 +64,7 @@ class ArchiveSource:
         """
         with naming(self.source):
             if self.codec == IDENTITY.name and self.archive.entries:
-                together = ReadAhead(self.ranges)
+                together = BlockRanges(self.ranges)
                 for entry in self.archive.entries(self.ranges):
                     yield entry, None if isinstance(entry, Skipped) else self._entered(entry, together)
                 return
@@ -81,9 +76,18 @@ class ArchiveSource:
                 )
             with closing(Decoding(self.source, self.content, self.route, self.budget).pieces()) as pieces:
                 for entry, content in self.archive.walk(pieces):
-                    yield entry, None if isinstance(entry, Skipped) else StreamedMember(entry, content)
+                    yield (
+                        entry,
+                        None
+                        if isinstance(entry, Skipped)
+                        else StreamedMember(UNKNOWN if entry.size is None else entry.size, content),
+                    )
 
     def _entered(self, member: Member, ranges: RangeReader) -> EnteredMember:
         encoded = member.content.end - member.content.start if member.content else 0
         most = ceiling(replace(self.source, size=encoded), self.route)
         return EnteredMember(self.archive, ranges, member, most, self.budget)
+
+
+def _streamed(member: Member, content: Iterator[bytes]) -> StreamedMember:
+    return StreamedMember(UNKNOWN if member.size is None else member.size, content)

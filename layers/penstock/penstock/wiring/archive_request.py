@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
+from penstock.delivery.member_store import archive_named
 from penstock.delivery.ranges import SourceRanges
 from penstock.errors import InvalidRouteError
 from penstock.model.route import FAIL, Route
-from penstock.run.archive_source import ArchiveSource, archive_named
+from penstock.run.archive_source import ArchiveSource
 from penstock.run.destination_spec import DestinationSpec
 from penstock.run.local_source import FileSource
 from penstock.wiring.member_routes import OneDestination, OwnRoutes

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from penstock.archives import Skipped
 from penstock.codecs import codec_by_name
+from penstock.delivery.member_store import archive_named
+from penstock.delivery.member_targets import TextSet
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.ranges import SourceRanges
 from penstock.errors import BadSourceError, InvalidRouteError, PermanentError
@@ -19,7 +21,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.model.source import ByteSource
 from penstock.routes import Routes, destination_of, takes_member
-from penstock.run.archive_source import ArchiveSource, archive_named
+from penstock.run.archive_source import ArchiveSource
 from penstock.run.local_source import FileSource
 from penstock.wiring.source_resolver import ResolvedSource
 
@@ -73,7 +75,7 @@ def preview_archive(
 ) -> ArchivePreview | None:
     """List the archive that a source is by its name; None if it is none, or cannot be entered.
 
-    ``route`` is that of the archive. Memory: LISTED previews, and 8 bytes in a set for each member with a destination.
+    ``route`` is that of the archive. Memory: LISTED previews, and that of `TextSet`.
     """
     source, archive = resolved.source, archive_named(resolved.source.key)
     local = resolved.content if isinstance(resolved.content, FileSource) else None
@@ -127,7 +129,7 @@ class _Listing:
     delivered: int = 0
     skipped: int = 0
     shared: str = ""
-    targets: set[int] = field(default_factory=set)
+    targets: TextSet = field(default_factory=TextSet)
 
     def add(self, entry: Member | Skipped) -> None:
         if isinstance(entry, Skipped) and not entry.name:
@@ -176,9 +178,8 @@ class _Listing:
         return route, "" if route else "no route takes it"
 
     def _note_shared(self, member: Member, target: str) -> None:
-        if hash(target) in self.targets and not self.shared:
+        if not self.targets.add(target) and not self.shared:
             self.shared = f"member {member.name!r} (number {member.number:,}) and an earlier one would become {target}"
-        self.targets.add(hash(target))
 
     def preview(self, kind: str, codec: str, *, complete: bool = True, problem: str = "") -> ArchivePreview:
         return ArchivePreview(

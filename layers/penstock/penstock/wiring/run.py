@@ -17,6 +17,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.decoding import pour
 from penstock.delivery.table import TableDelivery
+from penstock.delivery.walked_members import StreamedMember
 from penstock.destinations import destination_named, open_tables
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.environment import Environment
@@ -39,7 +40,6 @@ from penstock.run.loads import (
     resume_load,
 )
 from penstock.run.local_source import PipeSource
-from penstock.run.member_content import StreamedMember
 from penstock.run.rejects_file import RejectsFile
 from penstock.run.stdout_sink import StdoutSink
 from penstock.tables import tables_of

@@ -13,6 +13,9 @@ from pathlib import Path
 from penstock.archives import Skipped
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.decoding import naming
+from penstock.delivery.member_store import member_head
+from penstock.delivery.member_targets import TextSet
+from penstock.delivery.walked_members import HeldMember, SpooledMember, StreamedMember
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -25,13 +28,12 @@ from penstock.errors import (
 )
 from penstock.model.job import Progress
 from penstock.model.member import Member
-from penstock.model.object import ObjectHead
 from penstock.model.route import Route
 from penstock.model.source import ByteSource
 from penstock.model.table import Mode
 from penstock.run.archive_source import ArchiveSource
-from penstock.run.loads import ExternalSource, mode_of
-from penstock.run.member_content import EnteredMember, HeldMember, SpooledMember, StreamedMember
+from penstock.run.loads import UNKNOWN, ExternalSource, mode_of
+from penstock.run.member_content import EnteredMember
 from penstock.wiring.archive_result import (
     NAMED,
     ArchiveResult,
@@ -67,23 +69,22 @@ class PreparedArchive:
 
     def survey(self) -> ArchiveSurvey:
         """Read all entries, and check their destinations, before anything is written. An archive that must be decoded
-        is decoded once for this. Memory: 8 bytes in a set for each member that becomes a file or an object.
+        is decoded once for this. Memory: that of `TextSet`.
 
         Raises InvalidRouteError if two members would have one destination, or a member that of the archive, or if no
         member matches, and BadSourceError if the archive is damaged or cut off.
         """
         count = size = left_out = 0
-        seen: set[int] = set()
+        seen = TextSet()
         with self._reading():
             for member, _ in self._members():
                 if not self.members.takes(member):
                     left_out += 1
                     continue
                 count, size = count + 1, size + (member.size or 0)
-                target = hash(self._exclusive_target(member))
-                if target in seen and self._exclusive_target(member):
+                target = self._exclusive_target(member)
+                if target and not seen.add(target):
                     self._refuse_if_shared(member)
-                seen.add(target)
         if left_out and not count:
             raise InvalidRouteError(
                 f"{self.archive.source.uri}: none of its {left_out:,} members matches", hint="Correct the patterns."
@@ -177,9 +178,9 @@ class PreparedArchive:
     ) -> MemberResult:
         try:
             with ExitStack() as stack:
-                spool = isinstance(content, StreamedMember) and route.plan
-                readable = stack.enter_context(SpooledMember(content)) if spool else content
-                request = self._request(member, readable, route)
+                if isinstance(content, StreamedMember) and route.plan:
+                    content = stack.enter_context(SpooledMember(content.size, content.pieces, most=UNKNOWN))
+                request = self._request(member, content, route)
                 result = self.runner.run(request, self._options(member), heartbeat)
         except PermanentError as error:
             return _failed(member, error)
@@ -188,9 +189,12 @@ class PreparedArchive:
     def _request(self, member: Member, content: ByteSource, route: Route) -> RunRequest:
         source = external_member(self.archive.source, member, content.size)
         self.members.check(route, source)
-        crc32 = member.content.crc32 if member.content else None
-        resolved = ResolvedSource(source, ObjectHead(content.size, source.etag, crc32=crc32), content)
-        return RunRequest(resolved, route, self.members.target_of(route, member), self.members.routes)
+        return RunRequest(
+            ResolvedSource(source, member_head(source), content),
+            route,
+            self.members.target_of(route, member),
+            self.members.routes,
+        )
 
     def _exclusive_target(self, member: Member) -> str:
         """Return the destination of a member that no other may have; empty if others may: rows are added to a table."""
