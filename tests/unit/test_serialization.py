@@ -257,7 +257,7 @@ def test_a_target_that_is_neither_of_the_kinds_is_refused() -> None:
 def test_a_value_of_an_older_release_gets_what_is_new_by_default() -> None:
     plain = to_plain(SpanPlanDocument("gzip", 3))
     for name in {one.name for one in dataclasses.fields(SpanPlanDocument)} - {"codec", "spans", "total"}:
-        del plain[name]
+        plain.pop(name, None)
     assert from_plain(SpanPlanDocument, plain) == SpanPlanDocument("gzip", 3)
 
 
