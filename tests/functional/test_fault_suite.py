@@ -79,12 +79,13 @@ def struck(servers: Servers, name: str, operation: str, fault: Fault) -> Result:
     return result
 
 
-@pytest.mark.parametrize("name", ["gzip", "plain", "large-gzip", "large-plain"])
+# The bytes of a large object that needs no decoding stay inside S3, which copies its parts.
+@pytest.mark.parametrize("name", ["gzip", "plain", "large-gzip"])
 def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(servers: Servers, name: str) -> None:
     assert struck(servers, name, "GetObject", Fault.FLIPPED_DOWN).state == "failed"
 
 
-@pytest.mark.parametrize(("name", "operation"), [("gzip", "PutObject"), ("large-plain", "UploadPart")])
+@pytest.mark.parametrize(("name", "operation"), [("gzip", "PutObject"), ("large-gzip", "UploadPart")])
 def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: Servers, name: str, operation: str) -> None:
     assert struck(servers, name, operation, Fault.FLIPPED_UP).state == "succeeded"
 
