@@ -1,6 +1,6 @@
 """An S3 server that costs next to nothing: S3's own CPU is not on a function's bill, an emulator's would set the pace.
 
-    python -m benchmarks.s3_server [LATENCY [FOLDER]]
+    python -m benchmarks.s3_server [LATENCY [FOLDER [WRITES]]]
 
 prints its endpoint and serves until its standard input closes; over TLS with the certificate in FOLDER. It keeps
 objects in memory, does what ways of decompressing an object need (ranges, conditions, multipart uploads), and checks
@@ -30,7 +30,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # with five, as is usual, a burst of connections waits a second for its second try
 
-    def __init__(self, latency: float, certificate: str) -> None:
+    def __init__(self, latency: float, certificate: str, writes: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         if certificate:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -39,6 +39,7 @@ class _Server(ThreadingHTTPServer):
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.endpoint = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_address[1]}"
         self.latency = latency
+        self.writes = writes
         self.objects: dict[str, tuple[str, list[bytearray]]] = {}
         self.uploads: dict[str, dict[int, bytearray]] = {}  # one open upload a key: who is killed leaves no more
 
@@ -52,6 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_HEAD(self) -> None:
+        time.sleep(self.server.writes)
         self._send_object(with_body=False)
 
     def do_GET(self) -> None:
@@ -60,6 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body, query, etag = self._body(), self._query(), next(_etags)
+        time.sleep(self.server.writes)
         if "partNumber" in query:
             self.server.uploads[self._key()][int(query["partNumber"])] = body
         else:
@@ -68,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._body()
+        time.sleep(self.server.writes)
         query, etag = self._query(), next(_etags)
         if "uploads" in query:
             self.server.uploads[self._key()] = {}
@@ -143,13 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def s3_server(latency: float = 0.0, certificate: Path | str = "") -> Iterator[str]:
+def s3_server(latency: float = 0.0, certificate: Path | str = "", *, writes: float = 0.0) -> Iterator[str]:
     """The endpoint of a server in a process of its own, which ends with the block or with this process.
 
     ``latency``: seconds that it lets pass before it answers a GET, as S3 does whatever the size. ``certificate``: the
-    folder of one (`benchmarks.certificate`), to speak TLS.
+    folder of one (`benchmarks.certificate`), to speak TLS. ``writes``: seconds before it answers a HEAD, PUT or POST.
     """
-    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency), str(certificate)]
+    command = [sys.executable, "-m", "benchmarks.s3_server", str(latency), str(certificate), str(writes)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -159,7 +163,7 @@ def s3_server(latency: float = 0.0, certificate: Path | str = "") -> Iterator[st
 
 def main() -> None:
     arguments = dict(enumerate(sys.argv))
-    server = _Server(float(arguments.get(1, 0)), arguments.get(2, ""))
+    server = _Server(float(arguments.get(1, 0)), arguments.get(2, ""), float(arguments.get(3, 0)))
     Thread(target=server.serve_forever, daemon=True).start()
     print(server.endpoint, flush=True)
     sys.stdin.read()

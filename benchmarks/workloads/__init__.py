@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.frame.contender import Form
 from benchmarks.frame.result import Result
-from benchmarks.workloads import documents, gunzip, items, sync, sync_first, tables, upload
+from benchmarks.workloads import archive, documents, gunzip, items, sync, sync_first, tables, upload
 
 WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "gunzip": gunzip.measure,
@@ -15,6 +15,7 @@ WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "upsert": tables.upsert,
     "documents": documents.measure,
     "items": items.measure,
+    "archive": archive.measure,
     "upload": upload.measure,
     "sync-up": sync.up,
     "sync-down": sync.down,

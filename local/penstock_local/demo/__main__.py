@@ -17,7 +17,8 @@ from penstock.jobs.runner import status
 from penstock.limits import MIB
 from penstock.model.job import Job
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.object import Source, Target
+from penstock.model.object import Source
+from penstock.model.wording import counted
 from penstock.routes import Routes, destination_of, parse_routes
 from penstock.settings import Settings
 from penstock.wiring.functions import build_job_store
@@ -102,9 +103,9 @@ def upload(stack: Stack, routes: Routes, sample: Sample) -> Uploaded:
     """Put a sample into the source bucket, whose notification starts a job."""
     with sample.path.open("rb") as file:
         job = put(stack, routes, sample.key, file)
-    if not isinstance(job.target, Target):
-        raise TypeError(f"{sample.key} does not go to a bucket")
-    return Uploaded(sample, job.id, job.target.key)
+    if sample.members:
+        return Uploaded(sample, job.id, f"{sample.key}/")
+    return Uploaded(sample, job.id, job.need_object().key)
 
 
 def put(stack: Stack, routes: Routes, key: str, body: BinaryIO | bytes) -> Job:
@@ -161,7 +162,8 @@ def _outcome(sample: Sample, found: JobStatus | None, wrong: str) -> str:
         return f"WRONG: {wrong}"
     if sample.fails and found and found.failure:
         return f"rejected as expected: {found.failure.error}"
-    return f"identical ({found.codec})" if found else ""
+    members = f", {counted(len(sample.members), 'member')}" if sample.members else ""
+    return f"identical ({found.codec}{members})" if found else ""
 
 
 def _use_account_of(stack: Stack) -> None:

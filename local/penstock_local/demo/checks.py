@@ -18,9 +18,11 @@ def find_problem(stack: Stack, uploaded: Uploaded, status: JobStatus | None) -> 
         return _wrong_failure(stack, uploaded, uploaded.sample.fails.__name__, status)
     if status.state is not JobState.SUCCEEDED:
         return f"{status.state}: {status.failure.message if status.failure else 'no reason given'}"
-    body = stack.client("s3").get_object(Bucket=stack.destination_bucket, Key=uploaded.result)["Body"]
-    if sha256(body.iter_chunks(CHUNK)) != sha256(uploaded.sample.plain()):
-        return "the result differs from a plain decode"
+    s3 = stack.client("s3")
+    for key, plain in uploaded.contents():
+        body = s3.get_object(Bucket=stack.destination_bucket, Key=key)["Body"]
+        if sha256(body.iter_chunks(CHUNK)) != sha256(plain):
+            return f"{key} differs from a plain decode"
     return ""
 
 
@@ -28,7 +30,7 @@ def unexpected_leftovers(stack: Stack, all_uploaded: Iterable[Uploaded]) -> list
     """Open uploads and unexpected objects in the destination bucket."""
     s3 = stack.client("s3")
     uploads = s3.list_multipart_uploads(Bucket=stack.destination_bucket).get("Uploads", [])
-    expected = {uploaded.result for uploaded in all_uploaded if not uploaded.sample.fails}
+    expected = {key for uploaded in all_uploaded for key, _ in uploaded.contents()}
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.destination_bucket)
     found = {item["Key"] for page in pages for item in page.get("Contents", [])}
     return [f"an upload to {upload['Key']} is still open" for upload in uploads] + [

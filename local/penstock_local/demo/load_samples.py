@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,6 +26,7 @@ ACCIDENTS = 50_000
 ORDERS = 20_000
 EVENTS = 3_000
 LEDGER = 2_000
+SALES = {"2026/north.csv": 2_000, "2026/south.csv": 1_500, "2026/shop/online.csv": 1_500}  # rows by member
 MEDIA_FILES = 100
 MEDIA_RECORDS = 20
 AWESOME = 4.0  # the threshold in schema.sql
@@ -55,7 +57,7 @@ def create_media_tables(stack: Stack) -> None:
 
 def load_samples() -> list[LoadSample]:
     """One load of each kind."""
-    return [_accidents(), _orders(), _ledger(), _events(), _media()]
+    return [_accidents(), _orders(), _ledger(), _sales(), _events(), _media()]
 
 
 def _accidents() -> LoadSample:
@@ -135,6 +137,32 @@ def _ledger() -> LoadSample:
             "SELECT account, booked::date::text, amount::numeric(12,2)::text FROM ledger ORDER BY account",
             expected,
         ),
+    )
+
+
+def _sales() -> LoadSample:
+    """A zip of CSV files, with what a Mac adds to it."""
+    packed = io.BytesIO()
+    expected: Rows = []
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, count in SALES.items():
+            out = io.StringIO()
+            writer = csv.writer(out)
+            writer.writerow(["sale", "product", "price", "sold"])
+            rows = [
+                (len(expected) + n, f'Product "{n % 70}", {name}', f"{n % 900 / 4:.2f}", f"2026-0{1 + n % 9}-15")
+                for n in range(count)
+            ]
+            writer.writerows(rows)
+            expected += rows
+            archive.writestr(name, out.getvalue())
+            archive.writestr(f"__MACOSX/{name}", b"\0\5\x16\7")
+    return LoadSample(
+        f"archives/sales.zip ({len(SALES)} files)",
+        (("archives/sales.zip", packed.getvalue()),),
+        len(expected),
+        0,
+        lambda stack: _differs(stack, "SELECT sale, product, price::text, sold::text FROM sales ORDER BY 1", expected),
     )
 
 
