@@ -7,6 +7,8 @@ import io
 import json
 import random
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +21,7 @@ from penstock.errors import AccessDeniedError
 from penstock.large_jobs import member_batches, work_members
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
-from penstock.testing import ManualDeadline
+from penstock.testing import ManualDeadline, MemoryPartStore
 
 ROUTES = """
 [[route]]
@@ -55,6 +57,18 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plant(more: str = "", **options: Any) -> Plant:
     return Plant(ROUTES.format(more=more), member_bytes=20_000, **options)
+
+
+def plant_of_zips() -> Plant:
+    return Plant(ROUTES.format(more="").replace(".tar", ".zip"), member_bytes=20_000)
+
+
+def zip_of(members: Mapping[str, bytes], method: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
 
 
 def delivered(plant: Plant) -> dict[str, bytes]:
@@ -93,6 +107,39 @@ def test_a_large_member_has_spans_in_an_execution_of_its_own() -> None:
     assert stored
     assert stored.head.metadata[MADE_BY] == child.job_id
     assert made.store.uploads == {}
+
+
+class CountingPartStore(MemoryPartStore):
+    """Counts the bytes that were copied within the store."""
+
+    copied = 0
+
+    def copy_parts(self, *arguments: Any, **named: Any) -> tuple[int, int, int] | None:
+        type(self).copied += named["size"]
+        return super().copy_parts(*arguments, **named)
+
+
+@pytest.mark.parametrize(("method", "copied"), [(zipfile.ZIP_STORED, len(LARGE)), (zipfile.ZIP_DEFLATED, 0)])
+def test_s3_copies_a_large_stored_member(method: int, copied: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plant_of_zips()
+    made.parts = CountingPartStore(made.store)
+    monkeypatch.setattr(CountingPartStore, "copied", 0)
+    status = made.run(made.upload("a.zip", zip_of({"large.bin": LARGE}, method)))
+    assert status.state is JobState.SUCCEEDED, status
+    assert delivered(made) == {"large.bin": LARGE}
+    assert CountingPartStore.copied == copied
+
+
+def test_a_large_stored_member_whose_crc32_is_wrong_is_never_published() -> None:
+    made = plant_of_zips()
+    data = zip_of({"large.bin": LARGE}, zipfile.ZIP_STORED)
+    crc32 = zlib.crc32(LARGE).to_bytes(4, "little")
+    assert data.count(crc32) == 2
+    status = made.run(made.upload("a.zip", data.replace(crc32, b"\1\2\3\4")))
+    error, message = failure_of(status)
+    assert error == "MembersFailedError"
+    assert "large.bin" in message
+    assert delivered(made) == {}
 
 
 def test_an_archive_of_large_members_starts_some_of_them_at_once() -> None:

@@ -117,6 +117,18 @@ class MemberObjects:
         finally:
             del self._read[source.identity]
 
+    def stored_range(self, source: Source) -> tuple[Source, int] | None:
+        """Return the object that holds the bytes of a source as they are, and where they begin; None if encoded.
+
+        Raises the errors of `open_archive`, and of the archive's format for a member that its header contradicts.
+        """
+        if source.member is None:
+            return source, 0
+        opened = self.open_archive(source)
+        content = MemberSource(self, source, source.member).located(opened)
+        is_stored = content.method == STORED and not content.encryption
+        return (opened.source, content.start) if is_stored else None
+
     def open_archive(self, source: Source) -> OpenArchive:
         """Open the archive of a member, or the archive that a source is.
 
@@ -165,7 +177,7 @@ class MemberSource:
     def chunks(self) -> Generator[bytes, None, None]:
         with naming(self.source):
             opened = self.store.open_archive(self.source)
-            archive, content = opened.archive, self._located(opened)
+            archive, content = opened.archive, self.located(opened)
             is_whole = self.start == 0 and self.end in (None, self.size)
             if content.method == STORED and not content.encryption and not is_whole:
                 end = content.end if self.end is None else min(content.end, content.start + self.end)
@@ -178,7 +190,8 @@ class MemberSource:
                 decoded = codec.decode(encoded, Trace(), self.store.budget.step)
                 yield from decoded if is_whole else _part(decoded, self.start, self.end)
 
-    def _located(self, opened: OpenArchive) -> MemberContent:
+    def located(self, opened: OpenArchive) -> MemberContent:
+        """Return where the encoded bytes lie. Raises the errors of the archive's format."""
         if self.member.content is None or opened.archive.locate is None:
             raise self._cannot_enter(opened.archive)
         content = opened.archive.locate(opened.ranges, self.member).content

@@ -14,7 +14,7 @@ from penstock.codecs import IDENTITY
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.decoding import naming
-from penstock.delivery.ports import ObjectStore
+from penstock.delivery.member_store import MemberObjects
 from penstock.destinations.ports import PartStore
 from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
@@ -44,7 +44,7 @@ from penstock.routes import Routes
 class Worker:
     """Delivers spans. ``deliveries`` are those of ingest, for a source that cannot be split. Times are in seconds."""
 
-    objects: ObjectStore
+    objects: MemberObjects
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
@@ -152,15 +152,17 @@ class Worker:
 
     def _copy(self, task: _Task) -> SpanReceipt | None:
         """Let S3 copy a span that needs no decoding. None if it must be sent instead."""
-        span = task.span
-        if task.plan.codec != IDENTITY.name or not span.size or task.spec.job.source.member:
+        span, source = task.span, task.spec.job.source
+        stored = self.objects.stored_range(source) if task.plan.codec == IDENTITY.name and span.size else None
+        if stored is None:
             return None
+        held_by, begin = stored
         upload = task.folder.get(Upload, upload_name(task.execution, task.round_))
         copied = self.parts.copy_parts(
-            task.spec.job.source,
+            held_by,
             task.spec.job.need_object(),
             upload.upload_id,
-            start=span.start,
+            start=begin + span.start,
             size=span.size,
             first=span.first_part,
             part_size=span.part_size,
