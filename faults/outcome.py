@@ -19,7 +19,7 @@ def prepare(resources: RunResources, kind: JobKind) -> None:
     """Put existing content at the destination."""
     if kind.store == "bucket":
         resources.servers.client("s3").put_object(Bucket=resources.results, Key=_key(resources, kind), Body=BEFORE)
-    elif kind.store == "postgresql":
+    elif kind.store in ("postgresql", "archive"):
         unique = "PRIMARY KEY" if kind.mode == "upsert" else "NOT NULL"
         resources.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
         resources.execute("INSERT INTO people VALUES (-1, 'before')")
@@ -39,11 +39,11 @@ def problems(
     if len(jobs) != expected and success_only:
         wrong.append(f"{len(jobs)} jobs, not {expected}")
     done = set(states) == {"succeeded"} and len(jobs) == expected
-    if kind.store == "archive":
-        return wrong + _wrong_members(resources, kind, done=done)
     if kind.store == "bucket":
         return wrong + _wrong_object(resources, kind, jobs, done=done)
-    if kind.store == "postgresql":
+    if kind.store == "archive":
+        wrong += _wrong_members(resources, kind, done=done)
+    if kind.store in ("postgresql", "archive"):
         wrong += _wrong_rows(resources, kind, done=done)
         left = resources.tables() - {"people", LEDGER}
         if left and set(states) <= {"succeeded", "failed"}:

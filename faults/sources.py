@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,24 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 """
     for mode in ("append", "upsert", "replace")
 )
+ROUTES += """
+[[route]]
+name = "archives"
+match = ["*/archive-*.zip", "*/archive-*.tar.gz"]
+archive = "members"
+
+[[route]]
+name = "archived rows"
+match = "*/archive-*/*.csv"
+destination = "postgresql:people"
+[route.table]
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
+name = "archived files"
+match = "*/archive-*/*"
+destination = "s3://{destination_bucket}/{archive}/{member}"
+"""
 
 # A small load into PostgreSQL sends some 50 messages, one after the other.
 CHATTY = 0.25
@@ -93,7 +112,7 @@ class JobKind:
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group(), _archive()]
+    found = [*_buckets(), *_tables(), _group(), _archive(), *_archives()]
     return {kind.name: kind for kind in found}
 
 
@@ -183,6 +202,43 @@ def tar(members: Mapping[str, bytes]) -> bytes:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return file.getvalue()
+
+
+def _archives() -> list[JobKind]:
+    """Small members for a bucket, one with a multipart upload, and two for a table."""
+    count = 400
+    files = {f"{n:02}.txt": text(2 * KIB + n) for n in range(20)} | {"large.bin": text(17 * MIB)}
+    tables = {
+        f"{n}.csv": "".join(["id,name\n", *(f"{i},name {i}\n" for i in range(n * count, (n + 1) * count))]).encode()
+        for n in range(2)
+    }
+    rows = [(n, f"name {n}") for n in range(2 * count)]
+
+    def kind(name: str, file: str, pack: Callable[[Mapping[str, bytes]], bytes]) -> JobKind:
+        packed = cache(lambda: {file: pack(files | tables)})
+        return JobKind(name, "archive", packed, members=lambda: files, records=len(rows), rows=rows, rate_factor=CHATTY)
+
+    return [kind("zip", "archive-a.zip", zip_of), kind("tar-gzip", "archive-a.tar.gz", tar_gzip_of)]
+
+
+def zip_of(files: Mapping[str, bytes]) -> bytes:
+    """A zip of deflated members."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def tar_gzip_of(files: Mapping[str, bytes]) -> bytes:
+    """A compressed tar."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return stream.getvalue()
 
 
 def _sizes(large: int, span: int) -> dict[str, int]:
