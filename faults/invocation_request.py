@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -57,8 +58,9 @@ class Invocation:
     def kill(self, result: InvocationResult = DEAD) -> None:
         """Send SIGKILL and wait for the end of the process. ``result`` is what Lambda reports."""
         self._result_when_killed = result
-        self._process.kill()
-        self._process.join()
+        with suppress(ValueError):  # another request of the process has met a kill at the same time
+            self._process.kill()
+            self._process.join()
 
     def run(self, request: InvocationRequest) -> InvocationResult:
         """Run the request and wait for its result."""

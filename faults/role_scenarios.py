@@ -63,6 +63,9 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     "a large object whose execution died, found by the reconciler and redriven": Scenario(
         "large-plain", first=interference.first_attempt_then_reconcile, redrive=True
     ),
+    "a small archive, taken over from a dead attempt": Scenario(
+        "zip", scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)]
+    ),
     "an archive with a large member": Scenario("large-archive"),
     "a large load into PostgreSQL": Scenario("large-append"),
     "a large load into PostgreSQL that may not be finished": Scenario(
