@@ -74,11 +74,11 @@ def _serve(client: socket.socket, address: tuple[str, int], proxy: PostgresProxy
                 passed, cut, await_answer = proxy.forward(data)
                 if await_answer:
                     silent.set()
+                # Counted first: once the server has the data, the other thread may end the connection of the test.
+                proxy.cuts += cut
                 server.sendall(passed)
-                if cut:
-                    proxy.cuts += 1
-                    if not await_answer:
-                        break
+                if cut and not await_answer:
+                    break
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
         answers.join()
