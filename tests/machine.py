@@ -288,3 +288,12 @@ class Plant:
     @property
     def aborter(self) -> Aborter:
         return Aborter(self.opened, self.files, self.executions, self.parts, self.tables, self.bus)
+
+
+def redriven(made: Plant, source: Source, job_id: str) -> JobStatus:
+    """Redrive a failed job, and run its new execution."""
+    assert made.jobs.reopen(made.jobs.jobs[job_id])
+    outcome = made.ingest(source)
+    assert outcome.job_id == job_id
+    made.execute(made.jobs.jobs[job_id].execution)
+    return made.jobs.jobs[job_id]

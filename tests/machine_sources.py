@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import random
+import tarfile
 import zlib
+from collections.abc import Mapping
 
 _GENERATOR = random.Random(7)
 # 53 KB.
@@ -21,3 +24,14 @@ def in_blocks(data: bytes, block: int = 1500) -> bytes:
 def in_members(data: bytes, size: int = 7000) -> bytes:
     """Gzip members of ``size`` bytes of content."""
     return b"".join(in_blocks(data[at : at + size]) for at in range(0, len(data), size))
+
+
+def in_tar(members: Mapping[str, bytes]) -> bytes:
+    """A tar archive of these members."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return file.getvalue()

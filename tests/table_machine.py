@@ -29,7 +29,7 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
         return PostgresSink(by_dsn(database.dsn), job_id, span)
 
     open_sink = wrap(postgres)
-    objects: ObjectStore = plant.objects
+    objects: ObjectStore = plant.opened
     delivery = TableDelivery(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
     steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET)
     plant.tables = lambda store: steps

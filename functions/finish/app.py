@@ -16,7 +16,7 @@ from penstock.wiring.handlers import step_handler
 
 @step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """``{"job", "attempt", "round"}`` -> ``{"next": "done" | "again" | "yielded"}``.
+    """``{"job", "attempt", "round"}`` -> ``{"next": "done" | "again" | "yielded" | "children"}``.
 
     Executions that the previous release started pass no round.
     """

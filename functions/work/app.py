@@ -1,4 +1,4 @@
-"""`work`: loads one span."""
+"""`work`: loads one span, or one batch of an archive's members."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from penstock.wiring.handlers import step_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """``{"job", "attempt", "span", "round"}`` -> ``{"done"}``; without a span, it loads all spans in order.
 
+    ``{"done": false, "wait": seconds}``: large members of an archive have executions of their own; look again then.
     Executions that the previous release started pass no round.
     """
     round_ = event.get("round", 0)

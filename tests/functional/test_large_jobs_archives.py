@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from machine import Plant
+from machine import Plant, redriven
 from machine_faults import FaultPlan, FaultyPlant
+from machine_sources import in_tar
 from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.errors import AccessDeniedError
 from penstock.large_jobs import member_batches, work_members
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.object import Source
 from penstock.testing import ManualDeadline, MemoryPartStore
 
 ROUTES = """
@@ -38,16 +38,6 @@ destination = "s3://out/{{member}}"
 SMALL = {f"small/{number}.txt": b"%d" % number * 50 for number in range(25)}
 LARGE = b"0123456789abcdef" * 4_000
 SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
-
-
-def tar(members: Mapping[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return file.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +77,7 @@ def failure_of(status: JobStatus) -> tuple[str, str]:
 
 def test_members_are_delivered_in_batches() -> None:
     made = plant()
-    status = made.run(made.upload("a.tar", tar(SMALL)))
+    status = made.run(made.upload("a.tar", in_tar(SMALL)))
     assert status.state is JobState.SUCCEEDED, status
     assert delivered(made) == SMALL
     assert (status.spans, status.spans_done, made.calls.count("work")) == (3, 3, 3)
@@ -98,7 +88,7 @@ def test_members_are_delivered_in_batches() -> None:
 def test_a_large_member_has_spans_in_an_execution_of_its_own() -> None:
     made = plant()
     members = SMALL | {"large.bin": LARGE}
-    status = made.run(made.upload("a.tar", tar(members)))
+    status = made.run(made.upload("a.tar", in_tar(members)))
     assert status.state is JobState.SUCCEEDED, status
     assert delivered(made) == members
     (child,) = [job for job in made.jobs.jobs.values() if job.job_id != status.job_id]
@@ -145,7 +135,7 @@ def test_a_large_stored_member_whose_crc32_is_wrong_is_never_published() -> None
 def test_an_archive_of_large_members_starts_some_of_them_at_once() -> None:
     made = plant()
     members = {f"{number}.bin": LARGE for number in range(work_members.CHILDREN + 3)}
-    source = made.upload("a.tar", tar(members))
+    source = made.upload("a.tar", in_tar(members))
     job_id = made.ingest(source).job_id
     assert made.planner(job_id, job_id, made.deadlines())["next"] == "sequence"
     assert made.worker(job_id, job_id, None, made.deadlines()) == {"done": False, "wait": work_members.LEAST_WAIT}
@@ -179,7 +169,7 @@ def test_an_archive_that_is_read_in_order_is_refused_if_it_does_not_fit_an_invoc
     made = plant()
     made.routes_text = made.routes_text.replace('"*.tar"', '"*.tgz"')
     made.deadlines = lambda: ManualDeadline(10.0)
-    status = made.run(made.upload("a.tgz", gzip.compress(tar(SMALL))))
+    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL))))
     assert failure_of(status)[0] == "TimeLimitError"
     assert made.calls == ["plan", "abort"]
 
@@ -187,7 +177,7 @@ def test_an_archive_that_is_read_in_order_is_refused_if_it_does_not_fit_an_invoc
 def test_two_members_that_would_become_one_object_fail_the_job_before_anything_is_written() -> None:
     made = plant()
     made.routes_text = made.routes_text.replace("{member}", "{member_base}")
-    status = made.run(made.upload("a.tar", tar(SMALL | {"a/same.txt": b"1", "b/same.txt": b"2"})))
+    status = made.run(made.upload("a.tar", in_tar(SMALL | {"a/same.txt": b"1", "b/same.txt": b"2"})))
     error, message = failure_of(status)
     assert error == "InvalidRouteError"
     assert "'a/same.txt' and 'b/same.txt' would both be written to s3://out/same.txt" in message
@@ -197,7 +187,7 @@ def test_two_members_that_would_become_one_object_fail_the_job_before_anything_i
 def test_an_archive_that_is_read_in_order_is_one_span() -> None:
     made = plant()
     made.routes_text = made.routes_text.replace('"*.tar', '"*.tgz')
-    status = made.run(made.upload("a.tgz", gzip.compress(tar(SMALL))))
+    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL))))
     assert (status.state, status.spans) == (JobState.SUCCEEDED, 1), status
     assert delivered(made) == SMALL
 
@@ -216,18 +206,10 @@ def with_bad(made: Plant) -> Plant:
     return made
 
 
-def redrive(made: Plant, source: Source, job_id: str) -> JobStatus:
-    assert made.jobs.reopen(made.jobs.jobs[job_id])
-    outcome = made.ingest(source)
-    assert outcome.job_id == job_id
-    made.execute(made.jobs.jobs[job_id].execution)
-    return made.jobs.jobs[job_id]
-
-
 def test_of_an_archive_with_a_bad_member_all_others_are_delivered_and_a_redrive_delivers_it_alone() -> None:
     made = with_bad(plant())
     members = SMALL | {"bad.txt": b"too long for its route", "bad.bin": LARGE}
-    source = made.upload("a.tar", tar(members))
+    source = made.upload("a.tar", in_tar(members))
     status = made.run(source)
     assert (status.state, delivered(made)) == (JobState.FAILED, SMALL)
     error, message = failure_of(status)
@@ -237,7 +219,7 @@ def test_of_an_archive_with_a_bad_member_all_others_are_delivered_and_a_redrive_
     assert FAILED in [kind for kind, _ in made.bus.events]
     made.routes_text = made.routes_text.replace("max_bytes = 10", "")
     made.now += 100
-    again = redrive(made, source, status.job_id)
+    again = redriven(made, source, status.job_id)
     assert (again.state, again.failure) == (JobState.SUCCEEDED, None)
     assert delivered(made) == members
     assert {len(versions) for (bucket, _), versions in made.store._versions.items() if bucket == "out"} == {1}
@@ -245,7 +227,7 @@ def test_of_an_archive_with_a_bad_member_all_others_are_delivered_and_a_redrive_
 
 def test_a_large_member_that_failed_is_retried_by_the_redrive_of_its_archive() -> None:
     made = plant()
-    source = made.upload("a.tar", tar({"large.bin": LARGE, "large.txt": LARGE}))
+    source = made.upload("a.tar", in_tar({"large.bin": LARGE, "large.txt": LARGE}))
     refused = iter([AccessDeniedError("s3:PutObject")])
 
     def refuse(step: str) -> None:
@@ -256,7 +238,7 @@ def test_a_large_member_that_failed_is_retried_by_the_redrive_of_its_archive() -
     status = made.run(source)
     assert (status.state, len(delivered(made))) == (JobState.FAILED, 1)
     made.now += 100
-    assert redrive(made, source, status.job_id).state is JobState.SUCCEEDED
+    assert redriven(made, source, status.job_id).state is JobState.SUCCEEDED
     assert len(delivered(made)) == 2
     children = [job for job in made.jobs.jobs.values() if job.job_id != status.job_id]
     assert sorted(job.redrives for job in children) == [0, 1]
@@ -266,20 +248,20 @@ def test_a_route_that_stops_at_a_failure_begins_no_further_member() -> None:
     made = with_bad(plant('on_member_failure = "fail"'))
     made.random.shuffle = lambda x: None  # type: ignore[method-assign]  # the batches in order
     names = [*list(SMALL)[:12], "bad.txt", *list(SMALL)[12:]]
-    source = made.upload("a.tar", tar({name: SMALL.get(name, b"too long for its route") for name in names}))
+    source = made.upload("a.tar", in_tar({name: SMALL.get(name, b"too long for its route") for name in names}))
     status = made.run(source)
     assert status.state is JobState.FAILED
     assert set(delivered(made)) <= set(names[:12])
     assert len(delivered(made)) >= 10  # the batch before
     assert failure_of(status)[1].startswith("s3://drops/a.tar: 1 member was not delivered: bad.txt: ")
     made.routes_text = made.routes_text.replace("max_bytes = 10", "")
-    assert redrive(made, source, status.job_id).state is JobState.SUCCEEDED
+    assert redriven(made, source, status.job_id).state is JobState.SUCCEEDED
     assert set(delivered(made)) == set(names)
 
 
 def test_an_archive_that_is_deleted_while_it_is_read_is_superseded() -> None:
     made = plant()
-    source = made.upload("a.tar", tar(SMALL))
+    source = made.upload("a.tar", in_tar(SMALL))
 
     def erase(step: str) -> None:
         if step == "work":
@@ -294,17 +276,17 @@ def test_an_archive_that_is_deleted_while_it_is_read_is_superseded() -> None:
 def test_every_member_is_delivered_once_despite_faults(rate: float) -> None:
     """Steps are killed, throttled, late or run twice; what fails is redriven without faults."""
     members = dict(list(SMALL.items())[:12]) | {"large.bin": LARGE[:40_000], "last.txt": b"last"}
-    redriven = 0
+    retried = 0
     for seed in range(8):
         routes = ROUTES.format(more="")
         made = FaultyPlant(routes, FaultPlan(random.Random(f"{rate} {seed}"), rate), member_bytes=20_000)
-        source = made.upload("a.tar", tar(members))
+        source = made.upload("a.tar", in_tar(members))
         job_id = made.run_to_end(source)
         if made.jobs.jobs[job_id].state is JobState.FAILED:
-            redriven += 1
+            retried += 1
             made.fault_plan.rate = 0.0
             made.now += 1_000
-            redrive(made, source, job_id)
+            redriven(made, source, job_id)
         made.run_copies()
         report = (made.jobs.jobs[job_id], made.fault_plan.happened)
         assert made.jobs.jobs[job_id].state is JobState.SUCCEEDED, report
@@ -312,4 +294,4 @@ def test_every_member_is_delivered_once_despite_faults(rate: float) -> None:
         versions = {key: len(found) for (bucket, key), found in made.store._versions.items() if bucket == "out"}
         assert set(versions.values()) == {1}, report
         assert made.fault_plan.orphans or not made.store.uploads, report
-    assert redriven or rate == min(0.01, rate)
+    assert retried

@@ -161,3 +161,14 @@ def test_a_sample_of_the_rejects_says_where_all_are() -> None:
 def test_every_state_has_a_page(state: JobState) -> None:
     told = failed()
     assert str(state) in read(replace(told, status=replace(told.status, state=state))).texts
+
+
+def test_the_report_of_an_archive_counts_its_members_and_calls_spans_batches() -> None:
+    base = running()
+    batches = tuple(replace(span, members=10, failed=number == 0, skipped=2) for number, span in enumerate(spans(3)))
+    archive = replace(base, status=replace(base.status, target="members"), spans=batches)
+    assert archive.members == (30, 1, 6)
+    texts = read(archive).texts
+    assert texts[texts.index("Members") + 1 :][:6] == ["Delivered", "30", "Failed", "1", "Left out", "6"]
+    assert "Batches" in texts
+    assert "Spans" not in texts
