@@ -22,7 +22,7 @@ from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.table import TableDelivery
 from penstock.destinations.bucket.result_metadata import MADE_BY
-from penstock.destinations.ports import BucketSink
+from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import AccessDeniedError, ServiceUnavailableError
@@ -30,7 +30,7 @@ from penstock.jobs.ingest import Ingest
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import JobState
-from penstock.model.object import Published, Source
+from penstock.model.object import Content, ObjectHead, Published, Source, Target
 from penstock.model.source import Deadline
 from penstock.routes import parse_routes
 from penstock.tables import Form
@@ -43,6 +43,7 @@ from penstock.testing import (
     MemoryRejectLog,
     MemoryWorkFiles,
 )
+from penstock.testing.objects import MemoryBucketSink
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]
@@ -228,6 +229,42 @@ def test_a_second_event_of_the_same_archive_writes_nothing() -> None:
     succeeded(plant.one(source))
     assert plant.one(source, receives=2).repeat
     assert plant.versions() == len(CONTENTS)
+
+
+class AskedStore(MemoryObjectStore):
+    """Notes which destinations are looked at, and which are written as new."""
+
+    def __init__(self) -> None:
+        super().__init__("drops", "lake", "work")
+        self.looked: list[str] = []
+        self.new: list[bool] = []
+
+    def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+        self.looked += [key] if bucket == "lake" else []
+        return super().head(bucket, key, version_id=version_id)
+
+    def open_sink(
+        self,
+        target: Target,
+        content: Content,
+        rule: PublishRule,
+        created: Callable[[str], None] = ignore_upload,
+        *,
+        is_new: bool = False,
+    ) -> MemoryBucketSink:
+        self.new.append(is_new)
+        return super().open_sink(target, content, rule, created, is_new=is_new)
+
+
+def test_small_members_are_put_with_one_request_each_where_the_first_key_is_free() -> None:
+    store = AskedStore()
+    plant = Plant(store=store)
+    succeeded(plant.one(plant.put(zip_of({f"{n:02}.txt": b"%d" % n for n in range(20)}))))
+    assert len(store.looked) == 1
+    assert store.new == [True] * 20
+    succeeded(plant.one(plant.put(zip_of({f"{n:02}.txt": b"new %d" % n for n in range(20)}))))
+    assert store.new == [True] * 20 + [False] * 20
+    assert plant.lake()["07.txt"] == b"new 7"
 
 
 class DyingSink:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
+import botocore
 import pytest
 from moto.server import ThreadedMotoServer
 
 from penstock.aws.s3.client import s3_config
 from penstock.aws.s3.source import READ_AHEAD
+from penstock.aws.sdk import AwsSession
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.ports import Verdict
 from penstock.limits import MIB, Budget, PartPlan
@@ -49,7 +50,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def client(endpoint: str) -> Iterator[Any]:
-    client = boto3.client("s3", endpoint_url=endpoint, config=s3_config(BUDGET))
+    client = AwsSession().client("s3", endpoint_url=endpoint, config=s3_config(BUDGET))
     client.create_bucket(Bucket="lake")
     client.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
     yield client
@@ -81,6 +82,12 @@ def test_a_body_is_sent_as_it_is_without_asking_first(client: Any, data: bytes, 
     for headers in sent:
         assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
         assert not headers.keys() & {"expect", "transfer-encoding", "content-encoding", "x-amz-trailer", "content-md5"}
+
+
+def test_every_request_says_briefly_who_sends_it(client: Any) -> None:
+    sent = deliver(client, b"small").sent
+    agents = {headers["user-agent"] for requests in sent.values() for headers in requests}
+    assert agents == {f"Botocore/{botocore.__version__} penstock"}
 
 
 def test_every_part_has_its_checksum_and_the_completion_that_of_the_object(client: Any) -> None:

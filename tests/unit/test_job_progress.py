@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 
 import pytest
 
@@ -13,6 +13,11 @@ from penstock.model.job_status import JobState, JobStatus, Phase, Stage
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
 JOB = JobStatus("job", JobState.EXECUTING, "s3://drops/a.gz", size=1000, started_at=100.0, updated_at=110.0)
+
+
+def test_every_figure_is_added() -> None:
+    count = len(fields(Progress))
+    assert astuple(Progress(*range(1, count + 1)).plus(Progress(*range(count)))) == tuple(range(1, 2 * count, 2))
 
 
 def test_a_job_without_an_index_is_as_far_as_its_bytes_are_read() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from operator import add
+from dataclasses import dataclass
 
 from penstock.errors import PenstockError
 from penstock.model.identity import digest
@@ -76,7 +75,13 @@ class Progress:
 
     def plus(self, other: Progress) -> Progress:
         """Add another progress."""
-        return Progress(*map(add, astuple(self), astuple(other)))
+        return Progress(
+            self.bytes_in + other.bytes_in,
+            self.bytes_out + other.bytes_out,
+            self.rows + other.rows,
+            self.rejects + other.rejects,
+            self.dropped + other.dropped,
+        )
 
 
 NO_PROGRESS = Progress()
