@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from fixtures.tars import Ranges, entered, summary, tar_of, walked
+from fixtures.tars import Ranges, entered, summary, tar_of, walked, with_sum
 from penstock.archives.archive import Skipped
 from penstock.archives.tar import TAR
 from penstock.errors import BadHeaderError, TruncatedSourceError
@@ -109,3 +110,26 @@ def test_a_header_that_describes_no_member_is_an_error() -> None:
     for end in (b"", bytes(1024)):
         with pytest.raises(TruncatedSourceError, match="before the member that its last header describes"):
             walked(DATA[:3072] + end)
+
+
+def test_headers_for_all_members_do_not_add_up_in_memory() -> None:
+    """Each may have 1 MiB, and another keyword."""
+
+    def header(kind: bytes, size: int) -> bytes:
+        block = b"name".ljust(124, b"\0") + b"%011o\0" % size
+        return with_sum((block.ljust(156, b"\0") + kind).ljust(257, b"\0") + b"ustar\00000" + bytes(247))
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(20):
+            content = b"%d GNU.sparse.%03d=%s\n" % (900_023, number, b"x" * 900_000)
+            assert len(content) == 900_023
+            yield header(b"g", len(content)) + content + bytes(-len(content) % 512)
+        yield header(b"0", 0) + bytes(1024)
+
+    assert TAR.walk
+    tracemalloc.start()
+    (entry,) = [entry for entry, _ in TAR.walk(chunks())]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(entry) == "name: it is a sparse file"
+    assert peak < 8e6

@@ -47,8 +47,10 @@ LOOK_SECONDS = 1.0
 # What a thread holds in addition to the bytes of a member: a decoder with its window, two pieces, a request.
 THREAD_BYTES = 1 * MIB
 
-# Methods that need less memory than THREAD_BYTES. bzip2 takes 4 MB, and others a window.
-LIGHT_METHODS = {STORED, "deflate", "deflate64"}
+# Methods that need less memory than THREAD_BYTES. bzip2 and Deflate64 take up to 4 MB, and others a window.
+LIGHT_METHODS = {STORED, "deflate"}
+
+NOTHING: Mapping[int, MemberResult] = {}
 
 # The archive itself has changed or its time is over: no other member can be delivered either.
 _OF_ARCHIVE = (SourceChangedError, SourceGoneError, TimeLimitError)
@@ -64,17 +66,21 @@ class ArchiveLoader:
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
 
     def __call__(
-        self, attempt: Attempt, members: Iterable[Member] | None = None
+        self,
+        attempt: Attempt,
+        members: Iterable[Member] | None = None,
+        earlier: Mapping[int, MemberResult] = NOTHING,
     ) -> Generator[MemberResult, None, None]:
         """Yield the result of each entry of the archive, or of each of these members, in order.
 
-        A member that an earlier attempt delivered is not delivered again. After a failure, a route with
+        A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by number, also
+        if its route has been edited since, or is found at its destination. After a failure, a route with
         ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
 
         Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
         retryable errors of services, and the errors of listing the archive.
         """
-        return _Load(self, attempt).results(members)
+        return _Load(self, attempt, earlier).results(members)
 
     @property
     def reader(self) -> ArchiveReader:
@@ -93,6 +99,7 @@ class _Load:
 
     loader: ArchiveLoader
     attempt: Attempt
+    earlier: Mapping[int, MemberResult]
     done: Progress = NO_PROGRESS
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -111,7 +118,7 @@ class _Load:
                 if self.stop.is_set():
                     break
                 check_time(self.attempt)
-                job = router.job_of(entry)
+                job = self.earlier.get(entry.number) or router.job_of(entry)
                 if isinstance(job, MemberResult):
                     self._note(job)
                     waiting.append(job)

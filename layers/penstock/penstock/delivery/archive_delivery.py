@@ -17,7 +17,7 @@ from penstock.delivery.ports import ResultFiles
 from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
 from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
 from penstock.model.job_status import JobState
-from penstock.model.serialization import to_json
+from penstock.model.serialization import from_json, to_json
 from penstock.model.wording import counted
 
 # An archive with more entries is for the state machine. Each takes up to 500 bytes in memory, as a line of the results.
@@ -42,8 +42,9 @@ class ArchiveDelivery:
         opened = self.loader.reader.open(attempt)
         members = self._check(attempt, opened)
         results = _Results(attempt.job)
+        earlier = self._earlier(attempt)
         try:
-            with closing(self.loader(attempt)) as found:
+            with closing(self.loader(attempt, earlier=earlier)) as found:
                 for result in found:
                     results.add(result)
         except PenstockError as error:
@@ -52,6 +53,12 @@ class ArchiveDelivery:
             raise
         self._write(results)
         return results.receipt(members, opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
+
+    def _earlier(self, attempt: Attempt) -> dict[int, MemberResult]:
+        """Return the results of the members that an earlier attempt delivered, by number."""
+        lines = (self.files.read(results_key(attempt.job)) or b"") if attempt.number > 1 else b""
+        results = (from_json(MemberResult, line) for line in lines.splitlines())
+        return {result.number: result for result in results if result.state is JobState.SUCCEEDED}
 
     def _write(self, results: _Results) -> None:
         self.files.write(results_key(results.job), "".join(results.lines).encode())
@@ -67,7 +74,8 @@ class ArchiveDelivery:
             for number, entry in enumerate(self.loader.reader.entries(attempt, opened), start=1):
                 if number > MOST_ENTRIES:
                     raise TimeLimitError(
-                        f"{attempt.job.source.uri}: an invocation delivers at most {MOST_ENTRIES:,} members"
+                        f"{attempt.job.source.uri}: the archive has more than {MOST_ENTRIES:,} entries, the most that "
+                        "one invocation delivers. A zip or a plain tar may have more: its members go in batches"
                     )
                 job = router.job_of(entry)
                 if isinstance(job, Job):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class ArchiveReader:
             elif opened.archive.walk:
                 with closing(self._decoding(attempt).pieces()) as pieces:
                     yield from opened.archive.walk(pieces)
+                    # Bytes that follow the archive are ignored, but the checksum of the codec comes after them.
+                    deque(pieces, maxlen=0)
 
     def _decoding(self, attempt: Attempt) -> Decoding:
         source = attempt.job.source

@@ -55,6 +55,9 @@ class ResultFiles(Protocol):
     @property
     def bucket(self) -> str: ...
 
+    def read(self, key: str) -> bytes | None:
+        """Read a file; None if it does not exist."""
+
     def write(self, key: str, data: bytes) -> None:
         """Write a file, and replace an existing one."""
 

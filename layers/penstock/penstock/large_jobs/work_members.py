@@ -120,8 +120,7 @@ class MemberWorker:
     def _load(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult]:
         """Deliver the members that no earlier attempt has delivered, also one of an earlier execution."""
         entries = read_entries(task.folder, batch.number)
-        earlier = [result for result in read_results(task.folder, batch.number) if result.state is JobState.SUCCEEDED]
-        results = {result.number: result for result in earlier}
+        results = {result.number: result for result in _delivered(task, batch)}
         left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
         members = [entry for entry in entries if isinstance(entry, Member) and entry.number not in results]
         before = len(results)
@@ -138,6 +137,8 @@ class MemberWorker:
         return [*results.values(), *left_out]
 
     def _await_member(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult] | None:
+        if delivered := _delivered(task, batch):
+            return delivered
         (member,) = [entry for entry in read_entries(task.folder, batch.number) if isinstance(entry, Member)]
         job = self._job_of(task, member)
         status = self.children(job, member_head(job.source), since=self._since(task))
@@ -186,3 +187,8 @@ class MemberWorker:
 
     def _wait(self, task: ArchiveTask) -> int:
         return min(MOST_WAIT, max(LEAST_WAIT, int(self.now() - self._since(task)) // WAIT_SHARE))
+
+
+def _delivered(task: ArchiveTask, batch: MemberBatch) -> list[MemberResult]:
+    """Return the members that have been delivered, also by an earlier execution, or by a route as it was then."""
+    return [result for result in read_results(task.folder, batch.number) if result.state is JobState.SUCCEEDED]

@@ -44,6 +44,16 @@ class Source:
         return self.bucket, self.key, version
 
     @property
+    def series(self) -> tuple[str, ...]:
+        """What all versions of a source share: bucket and key; for a member those of its archive, and its name.
+
+        S3 orders only the versions of one key. An object may have the key of a member, and is no version of it.
+        """
+        if self.member:
+            return self.bucket, self.archive, self.member.name
+        return self.bucket, self.key
+
+    @property
     def object_key(self) -> str:
         """The key of the object that is read: that of the archive for a member."""
         return self.archive or self.key

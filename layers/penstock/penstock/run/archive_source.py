@@ -5,6 +5,7 @@ Only the name decides whether a source is an archive (`archive_named`): XLSX, JA
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -82,6 +83,8 @@ class ArchiveSource:
                         if isinstance(entry, Skipped)
                         else StreamedMember(UNKNOWN if entry.size is None else entry.size, content),
                     )
+                # Bytes that follow the archive are ignored, but the checksum of the codec comes after them.
+                deque(pieces, maxlen=0)
 
     def _entered(self, member: Member, ranges: RangeReader) -> EnteredMember:
         encoded = member.content.end - member.content.start if member.content else 0

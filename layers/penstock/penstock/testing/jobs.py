@@ -277,7 +277,7 @@ class MemoryJobStore:
         )
 
     def _note_order(self, job: Job) -> bool:
-        key = digest(job.source.bucket, job.source.key, job.route.name)
+        key = digest(*job.source.series, job.route.name)
         noted, _ = self._orders.get(key, ("", ""))
         if job.source.order and noted > job.source.order:
             return False
@@ -286,7 +286,7 @@ class MemoryJobStore:
         return True
 
     def _refusal(self, job: Job) -> SupersededError | YieldedError | None:
-        key = digest(job.source.bucket, job.source.key, job.route.name)
+        key = digest(*job.source.series, job.route.name)
         noted, newest = self._orders.get(key, ("", ""))
         if not job.source.order or noted <= job.source.order:
             return None

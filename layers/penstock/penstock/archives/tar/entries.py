@@ -104,7 +104,7 @@ def _entry(header: Header, said: dict[str, str], number: int, start: int) -> tup
 def _not_a_file(header: Header, said: dict[str, str], name: str) -> str:
     if header.kind in _EMPTY:
         return _EMPTY[header.kind].format(link=(said.get("linkpath") or text(header.link))[:MAX_NAME])
-    if header.kind == _SPARSE or any(keyword.startswith(SPARSE) for keyword in said):
+    if header.kind == _SPARSE or SPARSE in said or f"{SPARSE}name" in said:
         return "it is a sparse file"
     if header.kind not in _REGULAR:
         return f"it is an entry of type {text(header.kind)!r}, which is not a file"

@@ -10,7 +10,7 @@ from penstock.errors import BadHeaderError
 SPARSE = "GNU.sparse."
 
 # What is read. Owners, access times and extended attributes have no place in an object.
-_READ = ("path", "linkpath", "size", "mtime")
+_READ = ("path", "linkpath", "size", "mtime", f"{SPARSE}name")
 
 _LENGTH = re.compile(rb"([0-9]{1,10}) ")
 
@@ -18,13 +18,16 @@ _LENGTH = re.compile(rb"([0-9]{1,10}) ")
 def read_records(data: bytes, offset: int) -> dict[str, str]:
     """Return the records that describe a member's content. An empty value takes back an earlier one.
 
+    Of a sparse file, only its name is kept, and that it is one (`SPARSE`): headers for all members add up.
     ``offset`` is that of ``data`` in the archive. Raises BadHeaderError.
     """
-    return {
-        keyword: text(value)
-        for keyword, value in _records(data, offset)
-        if keyword in _READ or keyword.startswith(SPARSE)
-    }
+    found = {}
+    for keyword, value in _records(data, offset):
+        if keyword in _READ:
+            found[keyword] = text(value)
+        elif keyword.startswith(SPARSE) and value:
+            found[SPARSE] = "1"
+    return found
 
 
 def text(value: bytes) -> str:

@@ -87,4 +87,4 @@ class JobOrder:
 
 
 def _key(job: Job) -> str:
-    return "order#" + digest(job.source.bucket, job.source.key, job.route.name)
+    return "order#" + digest(*job.source.series, job.route.name)

@@ -39,8 +39,8 @@ def publish_rule(job: Job) -> PublishRule:
 
 
 def origin(source: Source) -> str:
-    """The bucket and key of a source as 32 hex digits, because a key may not fit into metadata."""
-    return digest(source.bucket, source.key)
+    """The series of a source as 32 hex digits, because a key may not fit into metadata."""
+    return digest(*source.series)
 
 
 def describe(job: Job, target: Target, head: ObjectHead) -> tuple[Content, tuple[str, ...]]:

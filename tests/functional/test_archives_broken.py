@@ -1,0 +1,91 @@
+"""Archives that are sent to lose, double or confuse members."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from archive_plant import ARCHIVES, CONTENTS, FILES, NUMBERS, TABLES, Plant, failed, ids_in, people, succeeded, zip_of
+from fixtures.tars import tar_of
+from machine import Plant as Machine
+from penstock.delivery import archive_delivery
+from penstock.model.job_status import JobState
+from postgres_database import Database
+
+pytest_plugins = ["postgres_fixtures"]
+
+LARGE_ROUTES = """
+[[route]]
+name = "archives"
+match = ["*.tar"]
+archive = "members"
+[[route]]
+name = "bad"
+match = ["*.tar/bad*"]
+destination = "s3://out/{member}"
+max_bytes = 3
+[[route]]
+name = "members"
+match = ["*.tar/*"]
+destination = "s3://out/{member}"
+"""
+LENIENT = TABLES.replace("[route.table]", "max_rejects = 1\n[route.table]") + NUMBERS
+
+
+def test_rows_of_a_delivered_member_are_not_loaded_again_after_its_route_was_edited(database: Database) -> None:
+    plant = Plant(ARCHIVES + LENIENT + FILES, database)
+    bad = b"x,not a number\n"
+    source = plant.put(zip_of({"people-1.csv": people(0, 50), "people-2.csv": people(50, 50) + bad + bad}))
+    outcome = failed(plant.one(source), "MembersFailedError", "people-2.csv: ")
+    plant.routes = plant.routes.replace("max_rejects = 1", "max_rejects = 2")
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert plant.jobs.reopen(status)
+    succeeded(plant.one(source))
+    assert ids_in(database) == list(range(100))
+
+
+def test_damage_before_bytes_that_follow_the_archive_is_found() -> None:
+    plant = Plant()
+    data = bytearray(gzip.compress(tar_of(CONTENTS) + b"garbage" * 100_000))
+    data[-8] ^= 1
+    outcome = plant.one(plant.put(bytes(data), "in/a.tar.gz"))
+    assert outcome.state is JobState.FAILED, outcome
+    assert plant.lake() == {}
+
+
+def test_an_object_with_the_key_of_a_member_is_no_other_version_of_it() -> None:
+    plant = Plant(ARCHIVES + FILES.replace("{member}", "all"))
+    archive = plant.put(zip_of({"a.csv": b"member"}))
+    later = plant.put(b"object", "in/a.zip/a.csv")
+    succeeded(plant.one(later))
+    outcome = succeeded(plant.one(archive))
+    assert plant.states(outcome) == {"a.csv": "succeeded"}
+
+
+def test_a_large_member_is_not_delivered_again_after_its_route_was_edited() -> None:
+    made = Machine(LARGE_ROUTES, member_bytes=20_000)
+    source = made.upload("a.tar", tar_of({"large.bin": b"0123456789abcdef" * 4_000, "bad.txt": b"too long"}))
+    status = made.run(source)
+    assert status.state is JobState.FAILED
+    made.routes_text = LARGE_ROUTES.replace("max_bytes = 3", "").replace("{member}", "edited/{member}")
+    made.now += 100
+    assert made.jobs.reopen(status)
+    made.ingest(source)
+    made.execute(made.jobs.jobs[status.job_id].execution)
+    assert made.jobs.jobs[status.job_id].state is JobState.SUCCEEDED
+    assert made.store.keys("out") == ["edited/bad.txt", "large.bin"]
+
+
+def test_an_archive_that_is_read_in_order_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_delivery, "MOST_ENTRIES", 4)
+    made = Machine(LARGE_ROUTES.replace('"*.tar"', '"*.tar.gz"').replace("*.tar/", "*.tar.gz/"))
+    status = made.run(made.upload("a.tar.gz", gzip.compress(tar_of(CONTENTS))))
+    assert status.failure
+    assert (status.state, status.failure.error) == (JobState.FAILED, "TimeLimitError")
+    assert "more than 4 entries" in status.failure.message
+    assert (
+        "A zip or a plain tar may have more" in status.failure.message
+    )  # the hint of a step's error is that of its class
+    assert made.store.keys("out") == []
