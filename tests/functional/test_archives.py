@@ -381,6 +381,30 @@ def test_rejects_are_counted_for_each_member(database: Database) -> None:
     assert set(range(50)) <= set(ids_in(database))
 
 
+@pytest.mark.parametrize("key", WRITERS)
+def test_an_interrupted_redrive_forgets_nothing_that_was_delivered(key: str, database: Database) -> None:
+    plant = Plant(ARCHIVES + TABLES + NUMBERS + FILES, database)
+    source = plant.put(WRITERS[key]({"a.txt": b"a", "people-1.csv": people(0, 50)}), key)
+    plant.objects = FaultyObjectStore(
+        plant.store, sink=lambda good: DyingSink(good, Deaths(0, AccessDeniedError("no")))
+    )
+    outcome = failed(plant.one(source), "MembersFailedError", "a.txt: ")
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert plant.jobs.reopen(status)
+    error = ServiceUnavailableError("S3 is down")
+    plant.objects = FaultyObjectStore(plant.store, sink=lambda good: DyingSink(good, Deaths(0, error)))
+    assert isinstance(plant.one(source).retry, ServiceUnavailableError)
+    plant.objects, plant.clock.now = plant.store, plant.clock.now + 1000
+    plant.routes = plant.routes.replace("[route.table]", "max_rejects = 1\n[route.table]")
+    outcome = succeeded(plant.one(source))
+    assert plant.states(outcome) == dict.fromkeys(("a.txt", "people-1.csv"), "succeeded")
+    assert ids_in(database) == list(range(50))
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert status.progress.rows == 50
+
+
 def test_two_members_that_replace_one_table_are_refused(database: Database) -> None:
     plant = Plant(ARCHIVES + TABLES + 'mode = "replace"\n' + FILES, database)
     failed(

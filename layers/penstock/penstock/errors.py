@@ -295,7 +295,8 @@ class TooManyRejectsError(PermanentError):
 class MembersFailedError(PermanentError):
     default_hint = (
         "The other members are delivered. Fix the cause, then retry the job with `penstock redrive`: it delivers the "
-        "missing members only. If a member is bad, upload a corrected archive."
+        "missing members only. If a member is bad, upload it corrected in another archive: a new version of this one "
+        "delivers all members again."
     )
 
 

@@ -120,7 +120,7 @@ class _Load:
                 check_time(self.attempt)
                 job = self.earlier.get(entry.number) or router.job_of(entry)
                 if isinstance(job, MemberResult):
-                    self._note(job)
+                    self._note(job, entry if isinstance(entry, Member) else None)
                     waiting.append(job)
                 elif self._is_small(job):
                     # Contents in memory count against the threads that have room for them.
@@ -200,7 +200,7 @@ class _Load:
         before = self.done
 
         def heartbeat(progress: Progress) -> None:
-            self._heartbeat(before.plus(replace(progress, bytes_in=_encoded(job, progress.bytes_in))))
+            self._heartbeat(before.plus(replace(progress, bytes_in=_encoded(job.source.member, progress.bytes_in))))
 
         attempt = replace(self._attempt_at(job), heartbeat=heartbeat)
         if content is None:
@@ -248,13 +248,13 @@ class _Load:
         except PermanentError as error:
             return self._failed(job, error)
         result = result_of(job, JobState.SUCCEEDED, receipt=receipt)
-        self._note(result, job)
+        self._note(result, job.source.member)
         return result
 
     def _failed(self, job: Job, error: PermanentError) -> MemberResult:
         state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
         result = result_of(job, state, failure=Failure.of(error))
-        self._note(result, job)
+        self._note(result, job.source.member)
         return result
 
     def _delivered(self, job: Job) -> Receipt | None:
@@ -264,22 +264,21 @@ class _Load:
         look = self.loader.loads.get(job.route.store)
         return look(job) if look else None
 
-    def _note(self, result: MemberResult, job: Job | None = None) -> None:
+    def _note(self, result: MemberResult, member: Member | None) -> None:
         """Count a result, and stop at a failure if the route says so."""
         if result.state is JobState.FAILED and self.attempt.job.route.on_member_failure == FAIL:
             self.stop.set()
         receipt = result.receipt
-        if job and receipt:
-            one = Progress(
-                _encoded(job, job.source.size), receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped
-            )
+        if member and receipt:
+            encoded = _encoded(member, member.size or 0)
+            one = Progress(encoded, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
             with self.lock:
                 self.done = self.done.plus(one)
 
 
-def _encoded(job: Job, size: int) -> int:
+def _encoded(member: Member | None, size: int) -> int:
     """Return how many bytes of the archive hold so many bytes of a member."""
-    content = job.source.member.content if job.source.member else None
-    if content is None or not job.source.size:
+    content = member.content if member else None
+    if member is None or content is None or not member.size:
         return size
-    return size * (content.end - content.start) // job.source.size
+    return size * (content.end - content.start) // member.size

@@ -41,8 +41,8 @@ class ArchiveDelivery:
         """Return the sum of the members' receipts. Raises MembersFailedError, and the errors of `ArchiveLoader`."""
         opened = self.loader.reader.open(attempt)
         members = self._check(attempt, opened)
-        results = _Results(attempt.job)
         earlier = self._earlier(attempt)
+        results = _Results(attempt.job, dict(earlier))
         try:
             with closing(self.loader(attempt, earlier=earlier)) as found:
                 for result in found:
@@ -61,7 +61,9 @@ class ArchiveDelivery:
         return {result.number: result for result in results if result.state is JobState.SUCCEEDED}
 
     def _write(self, results: _Results) -> None:
-        self.files.write(results_key(results.job), "".join(results.lines).encode())
+        self.files.write(
+            results_key(results.job), "".join([*results.lines, *map(_line, results.before.values())]).encode()
+        )
 
     def _check(self, attempt: Attempt, opened: OpenedArchive) -> int:
         """Return the number of members to deliver."""
@@ -93,11 +95,16 @@ def results_key(job: Job) -> str:
     return f"jobs/{job.id}/members.jsonl"
 
 
+def _line(result: MemberResult) -> str:
+    return to_json(result) + "\n"
+
+
 @dataclass(slots=True)
 class _Results:
-    """The results of a job's members."""
+    """The results of a job's members. ``before``: those of earlier attempts, by number, that are not yet added."""
 
     job: Job
+    before: dict[int, MemberResult]
     lines: list[str] = field(default_factory=list)
     states: Counter[JobState] = field(default_factory=Counter)
     total: Progress = NO_PROGRESS
@@ -105,7 +112,8 @@ class _Results:
     failures: list[str] = field(default_factory=list)
 
     def add(self, result: MemberResult) -> None:
-        self.lines.append(to_json(result) + "\n")
+        self.before.pop(result.number, None)
+        self.lines.append(_line(result))
         self.states[result.state] += 1
         if receipt := result.receipt:
             counts = Progress(0, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
