@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def archive_lines(archive: ArchivePreview) -> Iterator[str]:
     """Yield the counts, and a line for each listed entry: at most `penstock.wiring.explain_archive.LISTED`."""
-    codec = f" under {archive.codec}" if archive.codec != IDENTITY.name else ""
-    about = [counted(archive.members, "member"), human_size(archive.size)]
+    about = [f"under {archive.codec}"] if archive.codec not in ("", IDENTITY.name) else []
+    about += [counted(archive.members, "member"), human_size(archive.size)]
     about += [f"{archive.skipped:,} skipped"] if archive.skipped else []
     about += [] if archive.complete or archive.problem else ["more may follow: only the beginning was read"]
-    yield f"  {archive.kind + codec:<12} {', '.join(about)}"
+    yield f"  {archive.kind:<12} {', '.join(about)}"
     for member in archive.listed:
         yield f"    {member.name}  {_described(member)}"
     more = archive.members + archive.skipped - len(archive.listed)

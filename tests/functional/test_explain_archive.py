@@ -76,12 +76,12 @@ def written(path: Path, data: bytes) -> Path:
 @pytest.mark.parametrize("name", ["data.tar", "data.tgz", "data.zip"])
 def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, routes: Path) -> None:
     archive = written(tmp_path / name, zip_of(FILES) if name.endswith("zip") else tar_of(FILES))
-    kind = name.partition(".")[2].replace("tgz", "tar under gzip")
+    kind, under = (name.partition(".")[2], "") if not name.endswith("tgz") else ("tar", "under gzip, ")
     shown = lines(archive, "--routes", routes, "--as", f"in/{name}")
     assert shown[1:] == [
         f"  route        apart, by in/* of {routes}",
         "  destination  that of each member",
-        f"  {kind:<12} 5 members, {sum(map(len, FILES.values()))} B",
+        f"  {kind:<12} {under}5 members, {sum(map(len, FILES.values()))} B",
         "    data/a.csv  (20 B, csv) -> s3://results/a.csv (files)",
         f"    data/b.csv.gz  ({len(FILES['data/b.csv.gz'])} B, gzip, csv) -> s3://results/b.csv (files)",
         "    c.json  (2 B, json) -> postgresql:documents (rows)",
@@ -91,12 +91,26 @@ def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, ro
     found = reported(archive, "--routes", routes, "--as", f"in/{name}")
     assert (found["route"], found["problems"]) == ("apart", [])
     assert {name: found["archive"][name] for name in ("kind", "members", "delivered", "skipped", "complete")} == {
-        "kind": kind[:3],
+        "kind": kind,
         "members": 5,
         "delivered": 3,
         "skipped": 0,
         "complete": True,
     }
+
+
+def test_members_whose_records_are_not_read_are_listed_as_well(tmp_path: Path, routes: Path) -> None:
+    text = ROUTES.replace('["in/*.json"]', '["in/*.parquet", "in/*/notes"]').replace('"in/*.csv.gz"', '"*.zip"')
+    routes.write_text(text)
+    archive = written(tmp_path / "data.tar", tar_of({"in.zip": b"PK", "a.parquet": b"", "notes": b"n", "z.csv": CSV}))
+    rows = "postgresql:documents (rows)"
+    assert lines(archive, "--routes", routes, "--as", "in/data.tar")[3:] == [
+        "  tar          4 members, 23 B",
+        "    in.zip  (2 B) -> s3://results/in.zip (files)",
+        f"    a.parquet  (0 B) -> {rows}: by its name 'a.parquet' this is a Parquet file, which is not read",
+        f"    notes  (1 B) -> {rows}: the name 'notes' does not show the format of its records",
+        "    z.csv  (20 B, csv) -> s3://results/z.csv (files)",
+    ]
 
 
 def test_an_archive_that_no_route_takes_apart_is_listed_too(tmp_path: Path, routes: Path) -> None:

@@ -12,7 +12,7 @@ from penstock.delivery.member_store import archive_named
 from penstock.delivery.member_targets import TextSet
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.ranges import SourceRanges
-from penstock.errors import BadSourceError, InvalidRouteError, PermanentError
+from penstock.errors import BadDocumentError, BadSourceError, InvalidRouteError, PermanentError
 from penstock.formats import resolve
 from penstock.limits import MIB, S3, Budget
 from penstock.model.member import Member
@@ -37,7 +37,8 @@ _UNLIMITED = Route("", (), "", max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
 @dataclass(frozen=True, slots=True)
 class MemberPreview:
     """One entry of an archive. ``size`` is None if the archive does not declare it. ``codec`` and ``format`` are those
-    that its name says. ``target``: the URI of its destination, by ``route``; otherwise ``reason`` says why it has none.
+    that its name says. ``target``: the URI of its destination, by ``route``. ``reason`` says why it has none, or why
+    its records cannot be read.
     """
 
     name: str
@@ -157,15 +158,16 @@ class _Listing:
             target = destination.uri
             if route.plan is None:
                 self._note_shared(member, target)
+        records, unknown = _format(member.name, route)
         return MemberPreview(
             member.name,
             member.number,
             member.size,
             codec_by_name(member.name),
-            _format(member.name, route),
+            records,
             route.name if route else "",
             target,
-            reason,
+            reason or (unknown if route and route.plan else ""),
         )
 
     def _routed(self, source: Source, member: Member) -> tuple[Route | None, str]:
@@ -196,10 +198,10 @@ class _Listing:
         )
 
 
-def _format(name: str, route: Route | None) -> str:
-    """Return the format of a member's records, by the route or else by its name; empty if neither says it."""
+def _format(name: str, route: Route | None) -> tuple[str, str]:
+    """Return the format of a member's records, by the route or else by its name; or why neither says it."""
     options = route.plan.parse if route and route.plan else ParseOptions()
     try:
-        return str(resolve(name, options).format)
-    except InvalidRouteError:
-        return ""
+        return str(resolve(name, options).format), ""
+    except (InvalidRouteError, BadDocumentError) as error:
+        return "", error.message
