@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 
 from machine import Plant, redriven
@@ -9,7 +12,7 @@ from machine_sources import in_tar
 from penstock.large_jobs import member_batches
 from penstock.model.job_status import JobState
 from postgres_database import Database
-from table_machine import add_tables
+from table_machine import BUDGET, add_tables
 
 pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.xdist_group("steps-tables")
@@ -68,3 +71,24 @@ def test_rows_of_appended_members_are_there_once_after_a_redrive(database: Datab
     made.now += 100
     assert redriven(made, source, status.job_id).state is JobState.FAILED
     assert people(database) == expected
+
+
+@pytest.mark.parametrize("name", ["large", "LARGE"])
+def test_a_large_stored_member_is_only_loaded_if_its_crc32_is_right(name: str, database: Database) -> None:
+    rows = 60_000  # more than a plan looks at
+    made = Plant(ROUTES.format(mode="append").replace(".tar", ".zip"), span_bytes=400_000, member_bytes=8_000)
+    made.budget = BUDGET
+    add_tables(made, database)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("large.csv", csv(0, rows, "large"))
+    data = file.getvalue().replace(b"50777,large", f"50777,{name}".encode())
+    status = made.run(made.upload("a.zip", data))
+    assert "survey" in made.calls
+    if name == "large":
+        assert (status.state, len(people(database))) == (JobState.SUCCEEDED, rows)
+        return
+    assert status.failure, status
+    assert (status.state, status.failure.error) == (JobState.FAILED, "MembersFailedError")
+    assert "a.zip/large.csv: CRC32 of the member's bytes is " in status.failure.message
+    assert "work" not in made.calls

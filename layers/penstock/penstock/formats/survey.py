@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 from penstock.codecs.checkpoint import restored
+from penstock.codecs.checksum import crc32
 from penstock.errors import CorruptIndexError
 from penstock.formats.boundaries import RecordStart, Rules, Text
-from penstock.model.serialization import to_plain
+from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
 # Bytes that are counted at once, and the bytes that are counted first: those take five times as long each.
 _WINDOW = 256 * 1024
@@ -40,12 +41,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A range of a source, counted from all states that it may begin in; JSON-able by ``to_json``, below 1 KB."""
+    """A range of a source, counted from all states that it may begin in; JSON-able by ``to_json``, below 1 KB.
+
+    ``crc32`` is that of its bytes.
+    """
 
     text: Text
     start: int
     size: int
     outcomes: tuple[Outcome, ...]
+    crc32: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @property
     def end(self) -> int:
@@ -85,12 +90,13 @@ def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
     lead = max(0, text.lead - start)
     # The state before the first record is known.
     threads = [_Thread(entry, entry) for entry in ((0,) if lead or not start else rules.entries)]
-    size = 0
+    size = crc = 0
     for window in _windows(pieces):
+        crc = crc32(window, crc)
         skipped = min(len(window), max(0, lead - size))
         _count(threads, rules, window[skipped:], size + skipped)
         size += len(window)
-    return Survey(text, start, size, tuple(thread.outcome() for thread in threads))
+    return Survey(text, start, size, tuple(thread.outcome() for thread in threads), crc)
 
 
 def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:

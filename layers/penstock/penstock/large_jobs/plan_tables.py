@@ -61,7 +61,7 @@ class TableSpanPlanner:
         plan = TableSpans(codec, 0, source.size, preview.plan, preview.within)
         if codec != IDENTITY.name:
             return self._indexed(source, folder, plan, preview.text)
-        boundaries = surveying.read_boundaries(folder)
+        boundaries = surveying.read_boundaries(folder, source)
         if boundaries is None:
             piece = self.sizes.span(source.size, codec, seconds, parsed=True)
             surveying.write_pieces(folder, preview.text, size=source.size, piece=piece)

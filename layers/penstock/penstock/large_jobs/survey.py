@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from penstock.codecs import crc32_combine
 from penstock.delivery.ports import ObjectStore
+from penstock.errors import ChecksumMismatchError
 from penstock.formats.boundaries import Text
 from penstock.formats.survey import Survey, stitch, survey
 from penstock.large_jobs.job_files import JOB_SPEC, PIECES, JobFolder, JobSpec
 from penstock.large_jobs.span_planning import SpanBoundary
 from penstock.model.job import Progress
+from penstock.model.object import Source
 from penstock.model.serialization import to_json
 from penstock.model.span import Entry
 
@@ -57,8 +60,11 @@ def _counted(chunks: Iterable[bytes], heartbeat: Callable[[Progress], None]) -> 
         heartbeat(Progress(read))
 
 
-def read_boundaries(folder: JobFolder) -> list[SpanBoundary] | None:
-    """Return the boundaries at the starts of the pieces; None without pieces, or while a result is missing."""
+def read_boundaries(folder: JobFolder, source: Source) -> list[SpanBoundary] | None:
+    """Return the boundaries at the starts of the pieces; None without pieces, or while a result is missing.
+
+    Raises ChecksumMismatchError if an archive declares another CRC32 for a member.
+    """
     listed = folder.files.read(folder.key(PIECES))
     if listed is None:
         return None
@@ -68,4 +74,17 @@ def read_boundaries(folder: JobFolder) -> list[SpanBoundary] | None:
         if found is None:
             return None
         surveys.append(found)
+    _check_crc32(surveys, source)
     return [SpanBoundary(Entry(start, start, record=record, row=row)) for start, record, row in stitch(surveys)]
+
+
+def _check_crc32(surveys: Sequence[Survey], source: Source) -> None:
+    """Compare a stored member with its archive, before any span of it is loaded. Spans are read without this proof."""
+    declared = source.member.content.crc32 if source.member and source.member.content else None
+    crc = 0
+    for part in surveys:
+        crc = crc32_combine(crc, part.crc32, part.size)
+    if declared not in (None, crc):
+        raise ChecksumMismatchError(
+            f"CRC32 of the member's bytes is {crc:08x}, the directory declares {declared:08x}", offset=source.size
+        )
