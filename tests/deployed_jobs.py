@@ -18,7 +18,7 @@ from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.object import Source, Target
 from penstock.model.record import RecordPosition, Reject
-from penstock.model.route import Route
+from penstock.model.route import MEMBERS, Route, TableTarget
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
 
@@ -71,6 +71,19 @@ class DeployedJobs:
 
     def fail(self, key: str = "in/a.csv.gz", version: str = "v1") -> Job:
         job, claim = self.begin(key, version)
+        self.jobs.close(claim, JobState.FAILED, failure=FAILURE)
+        return job
+
+    def fail_archive(self, key: str) -> Job:
+        """A failed job that takes an archive apart."""
+        self.now += 1
+        job = Job(
+            Source("drops", key, 1000, "e1", "v1", "0A00"),
+            Route("zips", ("*.zip",), "", archive="members"),
+            TableTarget(MEMBERS, ""),
+        )
+        claim = self.jobs.claim(job, lease=60)
+        assert isinstance(claim, Claim)
         self.jobs.close(claim, JobState.FAILED, failure=FAILURE)
         return job
 

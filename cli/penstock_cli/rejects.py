@@ -47,11 +47,12 @@ Examples:
 def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions) -> None:
     """Print the rejected records of a job, with row, byte offset, column, reason and raw text.
 
-    A table on a terminal, JSON Lines elsewhere. JOB as for `penstock status`. Rejects are kept for WorkRetentionDays.
+    A table on a terminal, JSON Lines elsewhere; of an archive, those of all members. JOB as for `penstock status`.
+    Rejects are kept for WorkRetentionDays.
     """
     operations = stack.operations()
     found = operations.find(job)
-    listed = islice(operations.rejects(found.job_id), limit)
+    listed = islice(operations.rejects(found), limit)
     if output:
         count = _write(output, listed)
         echo(f"{counted(count, 'reject')} in {output}", err=True)
@@ -59,8 +60,8 @@ def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, 
         for reject in listed:
             echo_json(reject.flat, ascii_only=False)
     else:
-        _show(listed)
-    if found.progress.rejects and next(operations.rejects(found.job_id), None) is None:
+        _show(listed, of_members=found.is_archive)
+    if found.progress.rejects and next(operations.rejects(found), None) is None:
         echo(f"{rejected(found.progress.rejects)}; their files have expired.", err=True)
 
 
@@ -76,12 +77,13 @@ def _write(output: Path, listed: Iterator[Reject]) -> int:
     return count
 
 
-def _show(listed: Iterator[Reject]) -> None:
-    head = ("span", "row", "byte", "column", "reason", "record")
+def _show(listed: Iterator[Reject], *, of_members: bool) -> None:
+    head = (*(["member"] if of_members else []), "span", "row", "byte", "column", "reason", "record")
     shown = False
     while sheet := list(islice(listed, SHEET)):
         rows = [
             (
+                *([job_text.one_line(reject.member)] if of_members else []),
                 f"{reject.span}",
                 f"{reject.position.row:,}",
                 f"{reject.position.offset:,}",
@@ -91,7 +93,7 @@ def _show(listed: Iterator[Reject]) -> None:
             )
             for reject in sheet
         ]
-        echo(*aligned([*([] if shown else [head]), *rows], right={0, 1, 2}))
+        echo(*aligned([*([] if shown else [head]), *rows], right={1, 2, 3} if of_members else {0, 1, 2}))
         shown = True
     if not shown:
         echo("No rejects.")

@@ -49,8 +49,9 @@ def report(*, job: str, output: str | None, sample: int, stack: StackOptions) ->
 
     operations = stack.operations()
     job_report = operations.job_report(operations.find(job), sample=sample)
-    job_id = job_report.status.job_id
-    text = page(job_report, timeline(job_report.spans), rejects_at=operations.rejects_folder(job_id), now=time.time())
+    job_id, is_archive = job_report.status.job_id, job_report.status.is_archive
+    rejects_at = f"penstock rejects {job_id}" if is_archive else operations.rejects_folder(job_id)
+    text = page(job_report, timeline(job_report.spans), rejects_at=rejects_at, now=time.time())
     if output == _STDOUT:
         echo_document(text)
         return

@@ -32,7 +32,9 @@ _BADGES = {
 
 
 def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str, now: float) -> str:
-    """Return the page. ``bars`` are the spans on a timeline; ``rejects_at`` is the folder of all rejects."""
+    """Return the page. ``bars`` are the spans on a timeline; ``rejects_at`` is the folder of all rejects, or the
+    command that lists those of an archive.
+    """
     status = job_report.status
     parts = [
         _header(status),
@@ -188,15 +190,25 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
         return ""
     if not job_report.rejects:
         return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
-    head = ("Row", "Byte", "Column", "Reason", "Record")
+    of_members = job_report.status.is_archive
+    head = (*(["Member"] if of_members else []), "Row", "Byte", "Column", "Reason", "Record")
     rows = [
-        (f"{reject.position.row:,}", f"{reject.position.offset:,}", reject.column, reject.reason, reject.position.raw)
+        (
+            *([reject.member] if of_members else []),
+            f"{reject.position.row:,}",
+            f"{reject.position.offset:,}",
+            reject.column,
+            reject.reason,
+            reject.position.raw,
+        )
         for reject in job_report.rejects
     ]
+    first = len(head) - 5
     shown = len(rows)
     more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"
-    location = f"<p>{more} are in <code>{_text(rejects_at)}</code></p>"
-    return _section("Rejects", location + _table(head, rows, numbers=(0, 1), raw=4), kind="long")
+    where = "listed by" if of_members else "in"
+    location = f"<p>{more} are {where} <code>{_text(rejects_at)}</code></p>"
+    return _section("Rejects", location + _table(head, rows, numbers=(first, first + 1), raw=first + 4), kind="long")
 
 
 def _facts(status: JobStatus) -> str:

@@ -42,7 +42,7 @@ def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
     found = operations.find(job)
     if as_json:
         locations = {
-            "rejects_folder": operations.rejects_folder(found.job_id) if found.progress.rejects else None,
+            "rejects_folder": _rejects_folder(found, operations) or None,
             "report_file": operations.report_file(found) or None,
         }
         counts = operations.member_counts(found)
@@ -74,10 +74,15 @@ def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
             )
         )
     if found.progress.rejects:
-        lines.append(("rejects", f"{operations.rejects_folder(found.job_id)}\npenstock rejects {found.job_id}"))
+        lines.append(("rejects", f"{_rejects_folder(found, operations)}\npenstock rejects {found.job_id}".strip()))
     if report := operations.report_file(found):
         lines.append(("report", f"{report}\npenstock report {found.job_id}"))
     return lines
+
+
+def _rejects_folder(found: JobStatus, operations: Operations) -> str:
+    """Return the folder of a job's rejects; those of an archive are in the folders of its members."""
+    return operations.rejects_folder(found.job_id) if found.progress.rejects and not found.is_archive else ""
 
 
 def _progress(found: JobStatus) -> list[tuple[str, str]]:

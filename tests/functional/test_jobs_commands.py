@@ -16,10 +16,12 @@ from moto import mock_aws
 
 from deployed_jobs import FAILURE, ROUTE, STACK, DeployedJobs
 from job_reports import HOSTILE
+from penstock.delivery.member_jobs import MemberResult
 from penstock.jobs.events import read_event
 from penstock.model.job import Claim, Job
 from penstock.model.job_status import JobState
 from penstock.model.object import Source, Target
+from penstock.model.serialization import to_json
 from penstock_cli.main import main
 from penstock_local.stack import Stack
 
@@ -162,6 +164,18 @@ def test_rejects_are_json_lines_in_a_pipe(deployed: DeployedJobs) -> None:
         "raw": 'Zoë,"x\ny"',
     }
     assert len(run("rejects", job.id, "--limit", "4", "--json").stdout.splitlines()) == 4
+
+
+def test_rejects_of_an_archive_are_those_of_its_members(deployed: DeployedJobs) -> None:
+    job, member = deployed.fail_archive("in/a.zip"), deployed.fail("in/a.zip/b.csv")
+    deployed.reject(member, 1)
+    result = MemberResult(1, "b.csv", JobState.FAILED, member.id, failure=FAILURE)
+    key = f"jobs/{job.id}/members.jsonl"
+    deployed.client("s3").put_object(Bucket=deployed.names["WorkBucketName"], Key=key, Body=to_json(result).encode())
+    assert json.loads(run("rejects", job.id).stdout)["member"] == "b.csv"
+    page = run("report", job.id, "--output", "-").stdout
+    assert f"<code>penstock rejects {job.id}</code>" in page
+    assert ">b.csv</" in page
 
 
 def test_rejects_go_to_a_file(deployed: DeployedJobs, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from penstock.model.wording import counted
 
 # An archive with more entries is for the state machine. Each takes up to 500 bytes in memory, as a line of the results.
 MOST_ENTRIES = 10_000
+# The file of a job in the work bucket with its results: one line of JSON for each entry of the archive.
+RESULTS = "members.jsonl"
 # A message names at most this many members.
 SHOWN = 20
 
@@ -92,7 +94,7 @@ class ArchiveDelivery:
 
 def results_key(job: Job) -> str:
     """Return the key of a job's results in the work bucket: one line of JSON for each entry of the archive."""
-    return f"jobs/{job.id}/members.jsonl"
+    return f"jobs/{job.id}/{RESULTS}"
 
 
 def _line(result: MemberResult) -> str:

@@ -22,17 +22,21 @@ class RecordPosition:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be loaded. ``column`` is empty if no single column is at fault."""
+    """A record that could not be loaded. ``column`` is empty if no single column is at fault. ``member`` is that of an
+    archive, for a reader of all members; a file has those of one, and does not name it.
+    """
 
     position: RecordPosition
     reason: str
     column: str = ""
     span: int = 0
+    member: str = ""
 
     @property
     def flat(self) -> dict[str, str | int]:
         """The form in a JSON Lines file."""
         return {
+            **({"member": self.member} if self.member else {}),
             "span": self.span,
             "row": self.position.row,
             "offset": self.position.offset,

@@ -15,6 +15,7 @@ from penstock.model.job_status import JobStatus
 from penstock.model.record import Reject
 from penstock.model.serialization import from_plain
 from penstock.model.span import SpanReceipt
+from penstock.operations.member_rejects import JobRejects
 from penstock.operations.ports import RejectReader
 
 
@@ -63,7 +64,7 @@ class JobReportBuilder:
             spans = tuple(from_plain(SpanReceipt, span) for span in listed) if isinstance(listed, list) else ()
         else:
             spans = self._receipts(status)
-        return JobReport(status, receipt, spans, tuple(islice(self.rejects.read(status.job_id), sample)))
+        return JobReport(status, receipt, spans, tuple(islice(JobRejects(self.files, self.rejects)(status), sample)))
 
     def _report(self, status: JobStatus) -> dict[str, object] | None:
         """Return the report that `finish` wrote, unless it belongs to an earlier execution."""

@@ -28,6 +28,7 @@ from penstock.model.s3_uri import split
 from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
 from penstock.operations.job_report import JobReport, JobReportBuilder, MemberCounts, TimelineBar, timeline
+from penstock.operations.member_rejects import JobRejects
 from penstock.operations.redriving import Redriver
 from penstock.operations.watching import JobWatcher, follow
 
@@ -85,6 +86,10 @@ class Operations:
         return S3RejectLog(self._access.client("s3"), self._names.work_bucket)
 
     @cached_property
+    def _files(self) -> S3WorkFiles:
+        return S3WorkFiles(self._access.client("s3"), self._names.work_bucket)
+
+    @cached_property
     def _redriver(self) -> Redriver:
         access, names = self._access, self._names
         return Redriver(
@@ -137,10 +142,10 @@ class Operations:
                 found = watched.look()
             yield found
 
-    def rejects(self, job_id: str) -> Iterator[Reject]:
-        """Read the rejects of a job, until their files expire."""
+    def rejects(self, status: JobStatus) -> Iterator[Reject]:
+        """`member_rejects.JobRejects`."""
         with cli_errors("the work bucket"):
-            yield from self._rejects.read(job_id)
+            yield from JobRejects(self._files, self._rejects)(status)
 
     def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
         """`redriving.Redriver`; a dry run only checks whether the redrive is allowed."""
@@ -151,11 +156,10 @@ class Operations:
     def job_report(self, status: JobStatus, *, sample: int) -> JobReport:
         """`job_report.JobReportBuilder`."""
         with cli_errors("the work bucket"):
-            files = S3WorkFiles(self._access.client("s3"), self._names.work_bucket)
             executions = DynamoExecutionStore(
                 self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS
             )
-            return JobReportBuilder(files, executions, self._rejects)(status, sample=sample)
+            return JobReportBuilder(self._files, executions, self._rejects)(status, sample=sample)
 
     def member_counts(self, status: JobStatus) -> MemberCounts | None:
         """Return the counts of the members in the batches of an archive; None for any other job."""
