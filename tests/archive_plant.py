@@ -117,22 +117,25 @@ class Plant:
         self.objects: ObjectStore = self.store
 
     def ingest(self) -> Ingest:
-        budget = Budget.of(128 * MIB)
-        objects = MemberObjects(self.objects, budget)
-        tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
-        deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
-        loader = ArchiveLoader(objects, deliveries, budget, {"postgresql": tables.ended})
+        archives = self.archives()
         runner = JobRunner(
-            objects=objects,
+            objects=archives.loader.objects,
             jobs=self.jobs,
-            deliveries={**deliveries, "members": ArchiveDelivery(loader, self.files)},
-            loads={"postgresql": tables.ended},
+            deliveries={**archives.loader.deliveries, "members": archives},
+            loads=archives.loader.loads,
             lease=60,
             heartbeat_every=2,
             margin=10,
             clock=self.clock,
         )
         return Ingest(runner, MemoryQueue(), lambda: parse_routes(self.routes, "routes.toml", STACK))
+
+    def archives(self) -> ArchiveDelivery:
+        budget = Budget.of(128 * MIB)
+        objects = MemberObjects(self.objects, budget)
+        tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
+        deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
+        return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, {"postgresql": tables.ended}), self.files)
 
     def _sink(self, job: Any) -> PostgresSink:
         assert self.database

@@ -6,11 +6,29 @@ import gzip
 
 import pytest
 
-from archive_plant import ARCHIVES, CONTENTS, FILES, NUMBERS, TABLES, Plant, failed, ids_in, people, succeeded, zip_of
+from archive_plant import (
+    ARCHIVES,
+    CONTENTS,
+    FILES,
+    NUMBERS,
+    STACK,
+    TABLES,
+    Plant,
+    failed,
+    ids_in,
+    people,
+    succeeded,
+    zip_of,
+)
 from fixtures.tars import tar_of
 from machine import Plant as Machine
 from penstock.delivery import archive_delivery
+from penstock.delivery.attempt import Attempt
+from penstock.limits import MIB
+from penstock.model.job import Job, Progress
 from penstock.model.job_status import JobState
+from penstock.routes import destination_of, parse_routes
+from penstock.testing import ManualDeadline
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]
@@ -78,14 +96,40 @@ def test_a_large_member_is_not_delivered_again_after_its_route_was_edited() -> N
     assert made.store.keys("out") == ["edited/bad.txt", "large.bin"]
 
 
-def test_an_archive_that_is_read_in_order_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_delivery, "MOST_ENTRIES", 4)
+@pytest.mark.parametrize("limit", [{"MOST_ENTRIES": 4}, {"MOST_NAMES": 20}])
+def test_an_archive_that_is_read_in_order_has_a_limit_of_entries(
+    limit: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in limit.items():
+        monkeypatch.setattr(archive_delivery, name, value)
     made = Machine(LARGE_ROUTES.replace('"*.tar"', '"*.tar.gz"').replace("*.tar/", "*.tar.gz/"))
     status = made.run(made.upload("a.tar.gz", gzip.compress(tar_of(CONTENTS))))
     assert status.failure
     assert (status.state, status.failure.error) == (JobState.FAILED, "TimeLimitError")
-    assert "more than 4 entries" in status.failure.message
-    assert (
-        "A zip or a plain tar may have more" in status.failure.message
-    )  # the hint of a step's error is that of its class
+    entries, names = limit.get("MOST_ENTRIES", 10_000), limit.get("MOST_NAMES", 2_097_152)
+    assert f"more than {entries:,} entries, or {names:,} bytes in their names" in status.failure.message
+    assert "A zip or a plain tar may have more" in status.failure.message
     assert made.store.keys("out") == []
+
+
+def test_the_account_of_entries_with_long_names_is_bounded() -> None:
+    """Such an archive is for the state machine: here there is none."""
+    plant = Plant(ARCHIVES)
+    source = plant.put(zip_of({f"{number:05}{'m' * 1000}": b"" for number in range(2_100)}))
+    failed(plant.one(source), "TimeLimitError", "more than 10,000 entries, or 2,097,152 bytes in their names")
+
+
+def test_an_archive_is_alive_while_a_member_that_is_left_out_is_read() -> None:
+    """Else the lease runs out, and a copy of the event takes the job over."""
+    plant = Plant(ARCHIVES + 'members = ["small"]\n' + FILES)
+    source = plant.put(gzip.compress(tar_of({"large": bytes(8 * MIB), "small": b"1"})), "in/a.tar.gz")
+    routes = parse_routes(plant.routes, "routes.toml", STACK)
+    route, head = routes.route_of(source), plant.store.head("drops", source.key)
+    assert route
+    assert head
+    beats: list[Progress] = []
+    job = Job(source, route, destination_of(route, source))
+    plant.archives()(Attempt(job, head, 1, routes, beats.append, ManualDeadline(900), 10.0))
+    assert plant.lake() == {"small": b"1"}
+    # Every 256 KiB, when the archive is checked and again when it is delivered.
+    assert len(beats) > 60

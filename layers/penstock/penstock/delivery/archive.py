@@ -139,7 +139,9 @@ class _Load:
             yield from ((member, None) for member in members)
             return
         reader = self.loader.reader
-        with closing(reader.contents(self.attempt, reader.open(self.attempt))) as contents:
+        # What is read is no progress: only what is delivered.
+        attempt = replace(self.attempt, heartbeat=lambda _: self._heartbeat(self.done))
+        with closing(reader.contents(attempt, reader.open(attempt))) as contents:
             yield from contents
 
     def _settled(

@@ -15,13 +15,15 @@ from penstock.delivery.member_jobs import MemberResult, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
 from penstock.delivery.ports import ResultFiles
 from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
+from penstock.limits import MIB
 from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.serialization import from_json, to_json
 from penstock.model.wording import counted
 
-# An archive with more entries is for the state machine. Each takes up to 500 bytes in memory, as a line of the results.
-MOST_ENTRIES = 10_000
+# An archive with more entries, or more bytes in their names, is for the state machine. As a line of the results, one takes
+# 500 bytes in memory, and up to ten times the bytes of its name.
+MOST_ENTRIES, MOST_NAMES = 10_000, 2 * MIB
 # The file of a job in the work bucket with its results: one line of JSON for each entry of the archive.
 RESULTS = "members.jsonl"
 # A message names at most this many members.
@@ -63,9 +65,7 @@ class ArchiveDelivery:
         return {result.number: result for result in results if result.state is JobState.SUCCEEDED}
 
     def _write(self, results: _Results) -> None:
-        self.files.write(
-            results_key(results.job), "".join([*results.lines, *map(_line, results.before.values())]).encode()
-        )
+        self.files.write(results_key(results.job), b"".join([*results.lines, *map(_line, results.before.values())]))
 
     def _check(self, attempt: Attempt, opened: OpenedArchive) -> int:
         """Return the number of members to deliver."""
@@ -76,10 +76,12 @@ class ArchiveDelivery:
         def jobs() -> Iterator[Job]:
             counts.clear()
             for number, entry in enumerate(self.loader.reader.entries(attempt, opened), start=1):
-                if number > MOST_ENTRIES:
+                counts["names"] += len(entry.name.encode(errors="replace"))
+                if number > MOST_ENTRIES or counts["names"] > MOST_NAMES:
                     raise TimeLimitError(
-                        f"{attempt.job.source.uri}: the archive has more than {MOST_ENTRIES:,} entries, the most that "
-                        "one invocation delivers. A zip or a plain tar may have more: its members go in batches"
+                        f"{attempt.job.source.uri}: the archive has more than {MOST_ENTRIES:,} entries, or "
+                        f"{MOST_NAMES:,} bytes in their names, the most that one invocation delivers. A zip or a plain "
+                        "tar may have more: its members go in batches"
                     )
                 job = router.job_of(entry)
                 if isinstance(job, Job):
@@ -97,8 +99,8 @@ def results_key(job: Job) -> str:
     return f"jobs/{job.id}/{RESULTS}"
 
 
-def _line(result: MemberResult) -> str:
-    return to_json(result) + "\n"
+def _line(result: MemberResult) -> bytes:
+    return to_json(result).encode() + b"\n"
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ class _Results:
 
     job: Job
     before: dict[int, MemberResult]
-    lines: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
     states: Counter[JobState] = field(default_factory=Counter)
     total: Progress = NO_PROGRESS
     parts: int = 0

@@ -15,6 +15,7 @@ from penstock.delivery.member_jobs import Entry
 from penstock.delivery.member_store import HEAD, MemberObjects, format_of
 from penstock.errors import CodecMismatchError, TimeLimitError
 from penstock.limits import Budget
+from penstock.model.job import NO_PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class ArchiveReader:
                     check_time(attempt)
                     yield entry, None
             elif opened.archive.walk:
-                with closing(self._decoding(attempt).pieces()) as pieces:
+                with closing(self._decoding(attempt).pieces()) as decoded:
+                    pieces = _alive(attempt, decoded)
                     yield from opened.archive.walk(pieces)
                     # Bytes that follow the archive are ignored, but the checksum of the codec comes after them.
                     deque(pieces, maxlen=0)
@@ -89,3 +91,10 @@ def check_time(attempt: Attempt) -> None:
     """Raises TimeLimitError if only the margin is left until the deadline."""
     if attempt.deadline.remaining() <= attempt.margin:
         raise TimeLimitError(f"{attempt.job.source.uri}: the time limit was reached before the last member")
+
+
+def _alive(attempt: Attempt, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Keep the lease while the archive is read, also where nothing is delivered for long."""
+    for piece in pieces:
+        attempt.heartbeat(NO_PROGRESS)
+        yield piece

@@ -71,7 +71,7 @@ class MemberRouter:
                 "an archive within an archive is not taken apart",
                 offset=member.content.start if member.content else 0,
                 source=source.uri,
-                hint="Add a route that copies it to a key of the source bucket, or send its members.",
+                hint="Send it as an object of its own, or add a route for it, which delivers it as a file.",
             )
             return MemberResult(member.number, member.name, JobState.FAILED, failure=Failure.of(error))
         return skipped(member, f"no route matches {source.key!r}")
