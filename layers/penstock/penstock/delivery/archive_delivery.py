@@ -21,8 +21,8 @@ from penstock.model.job_status import JobState
 from penstock.model.serialization import from_json, to_json
 from penstock.model.wording import counted
 
-# An archive with more entries, or with more bytes in their names, is for the state machine. As a line of the results, one
-# takes 500 bytes in memory, and up to ten times the bytes of its name.
+# An archive with more entries, or with more bytes in their names, is for the state machine.
+# As a line of the results, an entry takes 500 bytes in memory, and up to ten times the bytes of its name.
 MOST_ENTRIES, MOST_NAMES = 10_000, 2 * MIB
 # The file of a job in the work bucket with its results: one line of JSON for each entry of the archive.
 RESULTS = "members.jsonl"
