@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from machine import Plant, redriven
+from machine import Plant, StepKilledError, redriven
 from machine_faults import FaultPlan, FaultyPlant
 from machine_sources import in_tar
 from penstock.destinations.bucket.result_metadata import MADE_BY
@@ -257,6 +257,21 @@ def test_a_route_that_stops_at_a_failure_begins_no_further_member() -> None:
     made.routes_text = made.routes_text.replace("max_bytes = 10", "")
     assert redriven(made, source, status.job_id).state is JobState.SUCCEEDED
     assert set(delivered(made)) == set(names)
+
+
+def test_a_route_that_stops_at_a_failure_also_stops_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_bad(plant('on_member_failure = "fail"'))
+    made.random.shuffle = lambda x: None  # type: ignore[method-assign]  # the batches in order
+    record = made.executions.record_receipt
+
+    def die(*args: Any, **options: Any) -> None:
+        record(*args, **options)
+        monkeypatch.setattr(made.executions, "record_receipt", record)
+        raise StepKilledError
+
+    monkeypatch.setattr(made.executions, "record_receipt", die)
+    status = made.run(made.upload("a.tar", in_tar({"bad.txt": b"too long for its route"} | SMALL)))
+    assert (status.state, delivered(made)) == (JobState.FAILED, {})
 
 
 def test_an_archive_that_is_deleted_while_it_is_read_is_superseded() -> None:

@@ -50,9 +50,13 @@ def people(database: Database) -> list[tuple[object, ...]]:
     return database.execute("SELECT id, name FROM people ORDER BY id")
 
 
-def test_members_for_a_table_by_key_are_loaded_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("atomic", ["", "atomic = true\n"])
+def test_members_for_a_table_by_key_are_loaded_in_order(
+    atomic: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(member_batches, "MOST_ENTRIES", 2)
     made = plant(database, "upsert")
+    made.routes_text = made.routes_text.replace("create = true\n", "create = true\n" + atomic)
     members = {f"{number}.csv": csv(number, 30, f"from {number}") for number in range(6)}
     members |= {"large.csv": csv(0, 1_000, "large"), "last.csv": csv(5, 1, "last")}
     status = made.run(made.upload("a.tar", in_tar(members)))

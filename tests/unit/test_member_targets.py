@@ -26,6 +26,10 @@ ROUTES = parse_routes(
     destination = "postgresql:replaced"
     table = { mode = "replace" }
     [[route]]
+    name = "also replaced"
+    match = "*/more-*.csv"
+    destination = "postgresql:replaced"
+    [[route]]
     name = "appended"
     match = "*.csv"
     destination = "postgresql:appended"
@@ -54,6 +58,7 @@ def check(*names: str) -> None:
 
 def test_members_with_destinations_of_their_own_pass() -> None:
     check("a", "b", "x/c", "1.csv", "2.csv", "replaced-1.csv")
+    check("more-1.csv", "more-2.csv")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +67,8 @@ def test_members_with_destinations_of_their_own_pass() -> None:
         (("a", "x/b", "c", "y/b"), "x/b", "y/b", "s3://lake/b"),
         (("x/a.gz", "a"), "x/a.gz", "a", "s3://lake/a"),
         (("replaced-1.csv", "x", "replaced-2.csv"), "replaced-1.csv", "replaced-2.csv", "postgresql:replaced"),
+        (("more-1.csv", "more-2.csv", "replaced-1.csv"), "more-1.csv", "replaced-1.csv", "postgresql:replaced"),
+        (("replaced-1.csv", "1.csv", "more-1.csv"), "replaced-1.csv", "more-1.csv", "postgresql:replaced"),
     ],
 )
 def test_the_first_two_with_one_destination_are_named(

@@ -49,21 +49,25 @@ class TextSet:
 
 
 def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
-    """Raises InvalidRouteError that names two members of an archive with one destination.
+    """Raises InvalidRouteError that names two members of an archive with one object, or with a table that one replaces.
 
-    ``jobs`` yields the members' jobs, again for each call. Memory: that of `TextSet`.
+    ``jobs`` yields the members' jobs, again for each call. Memory: that of `TextSet`, and the tables of the routes.
     """
-    seen = TextSet()
+    objects = TextSet()
+    tables: dict[str, bool] = {}
     for job in jobs():
-        for target in _exclusive(job):
-            if not seen.add(target):
-                _refuse(archive, jobs, job, target)
+        if (target := job.object_target) and not objects.add(target.uri):
+            _refuse(archive, jobs, job, target.uri)
+        for table, replaces in _tables(job).items():
+            if table in tables and (replaces or tables[table]):
+                _refuse(archive, jobs, job, table)
+            tables[table] = replaces
 
 
 def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target: str) -> None:
     """Name the first member with this target. There is none if only the digests of two texts are the same."""
     number = _number(second)
-    first = next((job for job in jobs() if _number(job) < number and target in _exclusive(job)), None)
+    first = next((job for job in jobs() if _number(job) < number and _has(job, target)), None)
     if first:
         names = " and ".join(repr(job.source.member.name) for job in (first, second) if job.source.member)
         raise InvalidRouteError(
@@ -72,12 +76,14 @@ def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target
         )
 
 
-def _exclusive(job: Job) -> list[str]:
-    """Return the destinations that only one member may have: its object, and tables that it replaces."""
-    if target := job.object_target:
-        return [target.uri]
-    tables = tables_of(job.need_plan())
-    return [f"{job.route.store}:{table.name}" for table in tables if table.mode is Mode.REPLACE]
+def _has(job: Job, target: str) -> bool:
+    return job.object_target.uri == target if job.object_target else target in _tables(job)
+
+
+def _tables(job: Job) -> dict[str, bool]:
+    """Return the tables of a job, and whether it replaces each."""
+    tables = () if job.object_target else tables_of(job.need_plan())
+    return {f"{job.route.store}:{table.name}": table.mode is Mode.REPLACE for table in tables}
 
 
 def _number(job: Job) -> int:

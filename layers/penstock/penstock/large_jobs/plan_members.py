@@ -21,7 +21,7 @@ from penstock.model.job import Job
 from penstock.model.object import Source
 from penstock.model.source import Deadline
 from penstock.routes import Routes
-from penstock.tables import needs_order
+from penstock.tables import writes_by_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Listing:
                 continue
             self.members += 1
             self.total += job.source.size
-            self.ordered |= job.route.plan is not None and needs_order(job.route.plan)
+            self.ordered |= job.route.plan is not None and writes_by_key(job.route.plan)
             large = is_large(job, self.time, memory=self.memory, large_bytes=self.large_bytes)
             yield Estimated(entry, estimated_seconds(job, self.memory), large)
 

@@ -86,6 +86,8 @@ class MemberWorker:
         job_id = task.spec.job.id
         batches = batches_of(task.folder) if item is None else [from_plain(MemberBatch, item)]
         found = self.executions.receipts(job_id, task.execution, [batch.number for batch in batches])
+        for recorded in found.values():
+            self._stop_at_failure(task, recorded)  # the attempt that recorded it may have been killed
         left = [batch for batch in batches if batch.number not in found]
         if item is not None and left and left[0].large > CHILDREN:
             # It is left to the sequence, which starts it when others have ended.

@@ -13,6 +13,7 @@ from penstock.tables.committed import (
     needs_order,
     receipt_of_end,
     table_names,
+    writes_by_key,
 )
 from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
@@ -50,4 +51,5 @@ __all__ = [
     "table_names",
     "tables_of",
     "without_impossible_names",
+    "writes_by_key",
 ]

@@ -33,6 +33,11 @@ def needs_order(plan: TablePlan) -> bool:
     return any(table.mode is Mode.UPSERT and not table.atomic for table in tables_of(plan))
 
 
+def writes_by_key(plan: TablePlan) -> bool:
+    """Whether loads must follow one another: where rows are written by key, those of the last load win."""
+    return any(table.mode is Mode.UPSERT for table in tables_of(plan))
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """``records``: the ranges of records that are committed, empty if there are none. ``rows``: how many rows."""
