@@ -22,6 +22,7 @@ from archive_plant import (
 )
 from fixtures.tars import tar_of
 from machine import Plant as Machine
+from machine import redriven
 from penstock.delivery import archive_delivery
 from penstock.delivery.attempt import Attempt
 from penstock.limits import MIB
@@ -80,6 +81,20 @@ def test_an_object_with_the_key_of_a_member_is_no_other_version_of_it() -> None:
     succeeded(plant.one(later))
     outcome = succeeded(plant.one(archive))
     assert plant.states(outcome) == {"a.csv": "succeeded"}
+
+
+def test_a_redrive_delivers_members_that_a_route_takes_only_now() -> None:
+    made = Machine(LARGE_ROUTES.replace('["*.tar/*"]', '["*.tar/large*"]'), member_bytes=20_000)
+    large = b"0123456789abcdef" * 4_000
+    members = {"a.txt": b"a", "new.bin": large, "large.bin": large[::-1], "bad.txt": b"long"}
+    source = made.upload("a.tar", tar_of(members))
+    status = made.run(source)
+    assert (status.state, made.store.keys("out")) == (JobState.FAILED, ["large.bin"])
+    made.routes_text = LARGE_ROUTES.replace("max_bytes = 3", "")
+    made.now += 100
+    assert redriven(made, source, status.job_id).state is JobState.SUCCEEDED
+    found = {key: made.store.get("out", key) for key in made.store.keys("out")}
+    assert {key: stored.data for key, stored in found.items() if stored} == members
 
 
 def test_a_large_member_is_not_delivered_again_after_its_route_was_edited() -> None:

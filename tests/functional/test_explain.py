@@ -254,6 +254,25 @@ def test_each_route_is_a_line_and_each_key_finds_its_route(routes: Path) -> None
     ]
 
 
+def test_a_key_that_may_be_a_member_has_the_route_of_each(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_text(
+        '[[route]]\nname = "zips"\nmatch = "*.zip"\narchive = "members"\nmembers = ["*", "!no/*"]\n'
+        '[[route]]\nname = "members"\nmatch = "*.zip/*"\ndestination = "s3://results/{archive}/{member}"\n'
+        '[[route]]\nname = "all"\nmatch = "*.csv"\ndestination = "s3://results/{base}"\n'
+    )
+    result = run("routes", "check", path, "--key", "a.zip/b.csv", "--key", "a.zip/b", "--key", "a.zip/no/b.csv")
+    assert result.stdout.splitlines()[3:] == [
+        "a.zip/b.csv: all -> s3://results/b.csv",
+        "a.zip/b.csv, as a member of an archive: members -> s3://results/a.zip/b.csv",
+        "a.zip/b: members -> s3://results/a.zip/b",
+        "a.zip/no/b.csv: all -> s3://results/b.csv",
+    ]
+    answer = reported("routes", "check", path, "--key", "a.zip/b.csv")
+    member = {"member_route": "members", "member_target": "s3://results/a.zip/b.csv"}
+    assert answer["keys"] == [{"key": "a.zip/b.csv", "route": "all", "target": "s3://results/b.csv"} | member]
+
+
 def test_routes_can_be_checked_as_json(routes: Path) -> None:
     answer = reported("routes", "check", routes, "--key", "b.json")
     assert answer["keys"] == [{"key": "b.json", "route": "json", "target": "s3://results/b.json"}]

@@ -57,6 +57,8 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
         echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
     for key in taken:
         echo(f"{key['key']}: " + (f"{key['route']} -> {key['target']}" if key["route"] else "no route matches it"))
+        if key.get("member_route", key["route"]) != key["route"]:
+            echo(f"{key['key']}, as a member of an archive: {key['member_route']} -> {key['member_target']}")
 
 
 def _described(route: Route) -> dict[str, object]:
@@ -92,8 +94,10 @@ def _taken(given: str, found: Routes) -> dict[str, str | None]:
     if given.startswith("s3://"):
         bucket, _, key = given.removeprefix("s3://").partition("/")
     source = Source(bucket, key, 0, "")
-    if not found.route_of(source):
-        source = found.as_member(source) or source
-    route = found.route_of(source)
-    target = destination_of(route, source).uri if route else None
-    return {"key": given, "route": route.name if route else None, "target": target}
+    member = found.as_member(source)
+    (route, target), (of_member, member_target) = (
+        (taking.name, destination_of(taking, one).uri) if one and (taking := found.route_of(one)) else (None, None)
+        for one in (source, member)
+    )
+    found_member = {"member_route": of_member, "member_target": member_target} if of_member else {}
+    return {"key": given, "route": route or of_member, "target": target or member_target, **found_member}

@@ -52,7 +52,7 @@ def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanRec
 def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanReceipt]) -> Receipt:
     """Join the receipts of all batches."""
     skipped = sum(receipt.skipped for receipt in receipts)
-    left_out = f"{skipped:,} entries of the archive were left out: see {folder_of(spec)}"
+    left_out = f"entries left out: {skipped:,}: see {folder_of(spec)}"
     return Receipt(
         bytes_in=spec.job.source.size,
         bytes_out=sum(receipt.bytes_out for receipt in receipts),
