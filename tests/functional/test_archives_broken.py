@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from random import Random
 
 import pytest
 
@@ -25,6 +26,7 @@ from machine import Plant as Machine
 from machine import redriven
 from penstock.delivery import archive_delivery
 from penstock.delivery.attempt import Attempt
+from penstock.large_jobs.estimate import bytes_per_second, expected_bytes
 from penstock.limits import MIB
 from penstock.model.job import Job, Progress
 from penstock.model.job_status import JobState
@@ -148,3 +150,16 @@ def test_an_archive_is_alive_while_a_member_that_is_left_out_is_read() -> None:
     assert plant.lake() == {"small": b"1"}
     # Every 256 KiB, when the archive is checked and again when it is delivered.
     assert len(beats) > 60
+
+
+@pytest.mark.parametrize(("passes", "ends"), [(1.5, JobState.FAILED), (2.5, JobState.SUCCEEDED)])
+def test_an_archive_that_is_read_in_order_needs_the_time_of_two_passes(passes: float, ends: JobState) -> None:
+    """It is checked, then delivered. If the time ended in between, some of its members would be there."""
+    made = Machine(LARGE_ROUTES.replace('"*.tar"', '"*.tar.gz"').replace("*.tar/", "*.tar.gz/"))
+    data = gzip.compress(tar_of({"a": Random(1).randbytes(300_000)}))
+    codec = "gzip"
+    seconds = expected_bytes(codec, len(data)) / bytes_per_second(codec, 128 * MIB, parsed=False)
+    made.deadlines = lambda: ManualDeadline(10 + passes * seconds)
+    status = made.run(made.upload("a.tar.gz", data))
+    assert status.state is ends, status
+    assert made.store.keys("out") == (["a"] if ends is JobState.SUCCEEDED else [])

@@ -23,6 +23,9 @@ from penstock.model.source import Deadline
 from penstock.routes import Routes
 from penstock.tables import writes_by_key
 
+# An archive that is read in order is checked to its end before its first member is delivered.
+PASSES = 2
+
 
 @dataclass(frozen=True, slots=True)
 class MemberPlanner:
@@ -62,11 +65,11 @@ class MemberPlanner:
 
     def _check_time(self, source: Source, codec: str, seconds: float) -> None:
         rate = bytes_per_second(codec, self.sizes.memory, parsed=False)
-        needed = expected_bytes(codec, source.size) / rate
+        needed = PASSES * expected_bytes(codec, source.size) / rate
         if needed > seconds:
             raise TimeLimitError(
-                f"{source.uri}: this archive is read in order, from its first byte to its last, which would take about "
-                f"{needed:,.0f} s; an invocation has {seconds:,.0f} s",
+                f"{source.uri}: this archive is read in order, from its first byte to its last, to check and then to "
+                f"deliver it, which would take about {needed:,.0f} s; an invocation has {seconds:,.0f} s",
                 hint="Send a zip or a plain tar, which are read in many places at once, or smaller archives.",
             )
 
