@@ -94,6 +94,7 @@ def _summary(total: ArchiveResult) -> str:
     if ":" in total.target and not total.target.startswith("s3://"):
         about.append(counted(total.rows, "row"))
     counts = {
+        "already loaded": total.already,
         "rejected": total.rejects,
         "failed": total.failed,
         "skipped": total.skipped,

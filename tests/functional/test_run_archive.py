@@ -365,6 +365,7 @@ def test_each_member_is_a_load_of_its_own(archive: Path, database: Database) -> 
     again = done(load(database, *arguments))
     assert ids(database) == [1, 2, 3]
     assert again.stdout.count("is already loaded into") == 2
+    assert "(2 members, 49 B, 3 rows, 2 already loaded, 1 left out, " in again.stdout
 
 
 def test_a_member_that_no_parser_takes_fails_alone(archive: Path, database: Database) -> None:

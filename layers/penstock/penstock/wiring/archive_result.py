@@ -50,7 +50,8 @@ class ArchiveResult:
     """The result of a run of an archive. ``stopped``: members after the failed one were not begun.
 
     ``kind`` and ``codec`` are the names of the archive's format and of the codec around it. ``size`` and ``bytes_out``
-    are encoded and decoded bytes. ``skipped`` counts entries that are no files, without directories.
+    are encoded and decoded bytes. ``already`` counts delivered members whose load was complete before, ``skipped``
+    entries that are no files, without directories.
     """
 
     source: str
@@ -60,6 +61,7 @@ class ArchiveResult:
     size: int
     left_out: int
     delivered: int = 0
+    already: int = 0
     failed: int = 0
     skipped: int = 0
     bytes_out: int = 0
@@ -74,6 +76,7 @@ class ArchiveResult:
         if member.result:
             receipt = member.result.receipt
             self.delivered += 1
+            self.already += member.result.already
             self.bytes_out += receipt.bytes_out
             self.rows += receipt.rows
             self.rejects += receipt.rejects
