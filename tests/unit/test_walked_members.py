@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
 import pytest
 
 from penstock.delivery.walked_members import IN_FILE, IN_MEMORY, HeldMember, SpooledMember, StreamedMember
-from penstock.errors import ExpansionLimitError
+from penstock.errors import DiskFullError, ExpansionLimitError
 
 DATA = bytes(range(256)) * (IN_MEMORY // 256 + 5)
 
@@ -22,6 +26,15 @@ def test_a_member_too_large_for_the_disk_is_refused_before_it_is_read() -> None:
         SpooledMember(IN_FILE + 1, iter([]))
     with SpooledMember(IN_FILE + 1, iter([]), most=IN_FILE + 1) as member:
         assert member.size == IN_FILE + 1
+
+
+def test_a_full_disk_fails_the_member_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Any, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SpooledTemporaryFile, "write", full)
+    with pytest.raises(DiskFullError, match="3 bytes does not fit the temporary files: No space left on device"):
+        SpooledMember(3, iter([b"abc"])).__enter__()
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"])

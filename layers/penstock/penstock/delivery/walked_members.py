@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
 
-from penstock.errors import ExpansionLimitError
+from penstock.errors import DiskFullError, ExpansionLimitError
 from penstock.limits import KIB, MIB
 
 # Kept in memory up to this size; beyond it, in a temporary file. A function has 512 MB of them.
@@ -46,7 +46,7 @@ class StreamedMember:
 class SpooledMember(AbstractContextManager["SpooledMember"]):
     """A member that can be read again, as inferred columns need. Implements ``ByteSource``. Memory: IN_MEMORY.
 
-    Raises ExpansionLimitError for more than ``most`` bytes.
+    Raises ExpansionLimitError for more than ``most`` bytes, and DiskFullError.
     """
 
     def __init__(self, size: int, pieces: Iterator[bytes], most: int = IN_FILE) -> None:
@@ -61,8 +61,18 @@ class SpooledMember(AbstractContextManager["SpooledMember"]):
 
     def __enter__(self) -> Self:
         for piece in self._pieces:
-            self._file.write(piece)
+            self._write(piece)
         return self
+
+    def _write(self, piece: bytes) -> None:
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            self._file.close()
+            raise DiskFullError(
+                f"a member of {self.size:,} bytes does not fit the temporary files: {error.strerror}",
+                hint="Send a zip or a plain tar, whose members are read on their own.",
+            ) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
