@@ -7,6 +7,7 @@ JSON, which was a tenth of the CPU time of tests. A process of Penstock creates 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from penstock.aws import sdk
 
 
 def _once(load: Any) -> Any:
-    """Load each file once. Sessions do not change what they load."""
+    """Load each file once. What botocore adds to a description that it has loaded is the same for all sessions."""
     loaded: dict[str, Any] = {}
 
+    @wraps(load)
     def load_file(loader: JSONFileLoader, file_path: str) -> Any:
         if loaded.get(file_path) is None:
             loaded[file_path] = load(loader, file_path)

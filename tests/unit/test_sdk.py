@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import UnknownServiceError
+from botocore.loaders import JSONFileLoader
 from botocore.session import Session
 
+from penstock.aws import sdk
 from penstock.aws.sdk import AwsSession
+
+
+@pytest.fixture(autouse=True)
+def _descriptions_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of the process may share what they have loaded (`service_models`)."""
+    for loader in (JSONFileLoader, sdk._Files):
+        monkeypatch.setattr(loader, "load_file", inspect.unwrap(loader.load_file))
 
 
 @pytest.mark.parametrize("service", ["s3", "dynamodb", "sqs", "stepfunctions", "events", "secretsmanager", "rds"])

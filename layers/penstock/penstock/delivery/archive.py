@@ -1,7 +1,7 @@
 """Deliver the members of an archive, each as a job of its own.
 
 Small members for buckets go side by side; larger ones, and those for tables, one after another in the order of the
-archive. Memory: that of one delivery, half of the budget's part buffers, and that of `MemberObjects`.
+archive. Memory: that of one delivery, a quarter of the budget's part buffers, and that of `MemberObjects`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 
 from penstock.codecs import IDENTITY, choose
 from penstock.delivery.archive_reader import ArchiveReader, check_time
@@ -89,8 +89,8 @@ class ArchiveLoader:
 
     @property
     def threads(self) -> int:
-        """How many small members are delivered at once, in half of the memory for part buffers."""
-        return max(1, min(READERS, self.budget.buffer_bytes // 2 // (SMALL_OBJECT + THREAD_BYTES)))
+        """How many small members are delivered at once, in a quarter of the memory for part buffers."""
+        return max(1, min(READERS, self.budget.buffer_bytes // 4 // (SMALL_OBJECT + THREAD_BYTES)))
 
 
 @dataclass(slots=True)
@@ -104,9 +104,13 @@ class _Load:
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
     expanding: Lock = field(default_factory=Lock)
+    room: Semaphore = field(init=False)
     has_ended: bool = False
     looked: float = -math.inf
     is_new: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.room = Semaphore(self.loader.threads)
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
@@ -186,9 +190,17 @@ class _Load:
         codec = choose(data[:HEAD], job.source.key, job.route.codec, window=self.loader.budget.window)
         with (
             objects.holding(job.source, HeldMember(data)),
-            nullcontext() if codec.name == IDENTITY.name else self.expanding,
+            self.room if codec.name == IDENTITY.name else self._all_room(),
         ):
             return self.loader.deliveries[job.route.store](replace(attempt, is_new=self._is_new(job)))
+
+    @contextmanager
+    def _all_room(self) -> Iterator[None]:
+        """Wait until no other small member is delivered: one that grows takes all part buffers of the budget."""
+        with self.expanding, ExitStack() as held:
+            for _ in range(self.loader.threads):
+                held.enter_context(self.room)
+            yield
 
     def _is_new(self, job: Job) -> bool:
         """Whether the destinations are most likely new: the first one looked at is."""
