@@ -48,7 +48,7 @@ sam-local: tools ## Send every event to its function with `sam local invoke` and
 	@$(VENV)/python -m penstock_local.sam_local
 
 # Four processes on two cores, because many tests wait.
-test: tools ## Run all checks, and the tests in their short form, in 15 minutes
+test: tools ## Run all checks, and the tests in their short form, in less than ten minutes
 	@$(MAKE) --no-print-directory --jobs 2 tests checks
 
 # The checks use one core, so they run one after another beside the tests. A busy machine starts no second process of

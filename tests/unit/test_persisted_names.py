@@ -24,11 +24,13 @@ import yaml
 from machine import Plant
 from machine_sources import TEXT, in_blocks
 from penstock import errors, telemetry
+from penstock.archives.archive import Skipped
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.jobs_table.time_index import table_schema
 from penstock.codecs.checkpoint import Checkpoint
+from penstock.delivery.member_jobs import MemberResult
 from penstock.destinations import DESTINATIONS
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.field_counts import fields_of, text_of
@@ -42,12 +44,14 @@ from penstock.jobs.ingest import Report, summarise
 from penstock.jobs.runner import Outcome
 from penstock.large_jobs.index_pass import IndexState
 from penstock.large_jobs.job_files import JobSpec, Upload
+from penstock.large_jobs.member_batches import MemberBatch
 from penstock.large_jobs.span_plan import SpanPlanDocument
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import ColumnType, FieldCounts
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, Phase, Stage
 from penstock.model.load import Loaded, Resume
+from penstock.model.member import Member
 from penstock.model.object import Source
 from penstock.model.parse_options import Format
 from penstock.model.record import RecordPosition, Reject
@@ -117,7 +121,15 @@ DOCUMENTS = {
     "ticket_bucket": JobSpec,
     "ticket_table": JobSpec,
     "ticket_choice": JobSpec,
+    "ticket_archive": JobSpec,
+    "ticket_member": JobSpec,
     "cut": SpanPlanDocument,
+    "cut_archive": SpanPlanDocument,
+    "member": Member,
+    "skipped": Skipped,
+    "member_batch": MemberBatch,
+    "member_result": MemberResult,
+    "member_result_failed": MemberResult,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,
