@@ -354,7 +354,7 @@ def test_of_a_doubled_key_the_last_value_stands(text: str, path: str, at: tuple[
     if not filling:
         assert rows_of(parsed(data, options)) == [{"a": 2}]
     elif any(at):
-        with pytest.raises(BadDocumentError, match="is there again"):
+        with pytest.raises(BadDocumentError, match="appears again"):
             parsed(data, options)
 
 

@@ -105,7 +105,7 @@ class _Walk:
                 encoding = self._feed.encoding
                 at = self._feed.offset - held + encoding.source_length(error.object[: error.start])
                 raise BadDocumentError(
-                    f"not {encoding.name}: undecodable text is passed over on the way to the records",
+                    f"not {encoding.name}: the text before the records cannot be decoded",
                     offset=at,
                     hint="Set parse.encoding to the encoding of the file, or correct the file.",
                 ) from error

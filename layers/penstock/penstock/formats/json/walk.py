@@ -149,7 +149,7 @@ def finish(feed: Window, opened: Sequence[OpenObject]) -> None:
     for keys, taken in reversed(opened):
         for key in keys:
             if key == taken:
-                raise BadDocumentError(f"the key {key!r} is there again, behind the records", offset=feed.offset)
+                raise BadDocumentError(f"the key {key!r} appears again after the records", offset=feed.offset)
             pass_value(feed)
     if next_sign(feed):
         raise BadDocumentError(

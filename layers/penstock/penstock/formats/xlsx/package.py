@@ -123,7 +123,7 @@ class Package:
         if info.flag_bits & _ENCRYPTED:
             raise BadDocumentError("the workbook is encrypted", offset=info.header_offset)
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise BadDocumentError(f"{part} is compressed in another way than deflate", offset=info.header_offset)
+            raise BadDocumentError(f"{part} is not compressed with deflate", offset=info.header_offset)
         return info
 
     def _check_ratio(self, part: str, info: zipfile.ZipInfo) -> None:
@@ -161,15 +161,15 @@ def _open(file: BinaryIO) -> zipfile.ZipFile:
     head = file.read(len(_COMPOUND_FILE))
     if head == _COMPOUND_FILE:
         raise BadDocumentError(
-            "the workbook is encrypted, or of a format before .xlsx",
+            "the workbook is encrypted, or in the format before .xlsx",
             offset=0,
             hint="Save it without a password as .xlsx, and upload it again.",
         )
     try:
         return zipfile.ZipFile(_ShortReads(file))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        what = "cut off or damaged" if head.startswith(b"PK") else "none at all"
-        raise BadDocumentError(f"the workbook is {what}: {error}", offset=0) from error
+        what = "the workbook is cut off or damaged" if head.startswith(b"PK") else "the file is not a workbook"
+        raise BadDocumentError(f"{what}: {error}", offset=0) from error
 
 
 def _part_name(name: str) -> str:

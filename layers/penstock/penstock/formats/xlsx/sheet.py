@@ -252,6 +252,6 @@ class _RowReader:
             for letter in letters:
                 column = (column + 1) * 26 + ascii_uppercase.index(letter)
         if not 0 <= column < _COLUMNS:
-            raise BadDocumentError(f"{reference[:20]!r} is no cell", offset=0)
+            raise BadDocumentError(f"{reference[:20]!r} is not a cell reference", offset=0)
         self._columns[letters] = column
         return column

@@ -43,7 +43,7 @@ class Workbook:
         self._package = Package(file, limits)
         part = next(iter(self._package.related("", "officeDocument").values()), "")
         if not part:
-            raise BadDocumentError("there is no workbook in the file", offset=0)
+            raise BadDocumentError("the file has no workbook", offset=0)
         self.since_1904 = False
         self.sheets: list[Sheet] = []
         self._read(part)
@@ -68,7 +68,7 @@ class Workbook:
         if not found:
             names = ", ".join(repr(sheet.name[:_SHOWN]) for sheet in self.sheets[:_LISTED])
             more = f" and {len(self.sheets) - _LISTED:,} more" if len(self.sheets) > _LISTED else ""
-            raise RecordsMissingError(f"there is no worksheet {name!r}, only {names}{more}", offset=0)
+            raise RecordsMissingError(f"the workbook has no worksheet {name!r}; it has {names}{more}", offset=0)
         return found
 
     def moments(self) -> dict[str, CellType]:

@@ -68,7 +68,7 @@ def namespace_of(part: str, name: str, root: str, namespaces: tuple[str, ...]) -
     """The namespace of a part's outermost element. Raises BadDocumentError where that is not ``root``."""
     namespace, _, local = name.rpartition(" ")
     if local != root or namespace not in namespaces:
-        raise BadDocumentError(f"{part} is no {root}: its outermost element is {name[:200]!r}", offset=0)
+        raise BadDocumentError(f"{part} is not a {root}: its root element is {name[:200]!r}", offset=0)
     return namespace
 
 
@@ -165,7 +165,7 @@ def whole(text: str, what: str) -> int:
     """A number of XML (xsd:unsignedInt). Raises BadDocumentError where the text is not a number."""
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
-        raise BadDocumentError(f"{text[:40]!r} is no {what}", offset=0)
+        raise BadDocumentError(f"{text[:40]!r} is not a {what}", offset=0)
     return int(digits)
 
 
