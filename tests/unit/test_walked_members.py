@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from penstock.delivery.walked_members import IN_FILE, IN_MEMORY, HeldMember, SpooledMember, StreamedMember
+from penstock.delivery.walked_members import IN_FILE, IN_MEMORY, SpooledMember, StreamedMember
 from penstock.errors import DiskFullError, ExpansionLimitError
+from penstock.model.source import HeldSource
 
 DATA = bytes(range(256)) * (IN_MEMORY // 256 + 5)
 
@@ -39,5 +40,5 @@ def test_a_full_disk_fails_the_member_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("data", [b"", b"abc"])
 def test_members_yield_their_bytes(data: bytes) -> None:
-    assert b"".join(HeldMember(data).chunks()) == data
+    assert b"".join(HeldSource(data).chunks()) == data
     assert b"".join(StreamedMember(len(data), iter([data])).chunks()) == data

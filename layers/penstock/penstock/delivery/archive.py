@@ -23,7 +23,7 @@ from penstock.delivery.committed_result import own_result
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_jobs import Entry, MemberResult, MemberRouter, result_of
 from penstock.delivery.member_store import HEAD, MemberObjects, member_head
-from penstock.delivery.walked_members import HeldMember, SpooledMember, StreamedMember
+from penstock.delivery.walked_members import SpooledMember, StreamedMember
 from penstock.destinations.ports import ignore_upload
 from penstock.errors import (
     PermanentError,
@@ -37,6 +37,7 @@ from penstock.model.job import NO_PROGRESS, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.member import STORED, Member
 from penstock.model.route import FAIL
+from penstock.model.source import HeldSource
 
 # Small members wait in line, so that no thread is idle while a slower one is awaited.
 WAITING = 256
@@ -189,7 +190,7 @@ class _Load:
         data = b"".join(objects.open_source(job.source).chunks()) if held is None else held
         codec = choose(data[:HEAD], job.source.key, job.route.codec, window=self.loader.budget.window)
         with (
-            objects.holding(job.source, HeldMember(data)),
+            objects.holding(job.source, HeldSource(data)),
             self.room if codec.name == IDENTITY.name else self._all_room(),
         ):
             return self.loader.deliveries[job.route.store](replace(attempt, is_new=self._is_new(job)))

@@ -18,21 +18,6 @@ _PIECE = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True)
-class HeldMember:
-    """A small member in memory. Implements ``ByteSource``."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def chunks(self) -> Generator[bytes, None, None]:
-        if self.data:
-            yield self.data
-
-
-@dataclass(frozen=True, slots=True)
 class StreamedMember:
     """A member that can be read once. Implements ``ByteSource``."""
 

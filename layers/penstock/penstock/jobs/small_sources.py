@@ -16,6 +16,7 @@ from penstock.model.job import Job, Receipt
 from penstock.model.object import Source
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
+from penstock.model.source import HeldSource
 
 # At most this many objects are read ahead, however small: each costs about 10 KB in addition to its bytes.
 WAITING = 256
@@ -54,7 +55,7 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
 
     Raises the errors of decoding and parsing. Memory: two batches.
     """
-    decoding = Decoding(job.source, _Body(body), job.route, budget)
+    decoding = Decoding(job.source, HeldSource(body), job.route, budget)
     with closing(decoding.pieces()) as pieces:
         batches = parse(pieces, resolve(job.source.key, options), batch_bytes=room)
         batch = next(batches, None)
@@ -71,19 +72,3 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
         warnings=tuple(trace.warnings),
     )
     return Parsed(batch, receipt)
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """An object in memory. Implements ``ByteSource``."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def chunks(self) -> Generator[bytes, None, None]:
-        """Yield all bytes as one chunk."""
-        if self.data:
-            yield self.data

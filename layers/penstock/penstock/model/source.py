@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -40,3 +41,19 @@ class RangeReader(Protocol):
 
     def read(self, start: int, end: int) -> Generator[bytes, None, None]:
         """Yield bytes ``start`` to ``end`` in non-empty chunks. Closing the generator releases its connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSource:
+    """A small source in memory. Implements ``ByteSource``."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """Yield all bytes as one chunk."""
+        if self.data:
+            yield self.data

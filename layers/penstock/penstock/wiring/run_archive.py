@@ -15,7 +15,7 @@ from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_store import member_head
 from penstock.delivery.member_targets import TextSet
-from penstock.delivery.walked_members import HeldMember, SpooledMember, StreamedMember
+from penstock.delivery.walked_members import SpooledMember, StreamedMember
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -29,7 +29,7 @@ from penstock.errors import (
 from penstock.model.job import Progress
 from penstock.model.member import Member
 from penstock.model.route import Route
-from penstock.model.source import ByteSource
+from penstock.model.source import ByteSource, HeldSource
 from penstock.model.table import Mode
 from penstock.run.archive_source import ArchiveSource
 from penstock.run.loads import UNKNOWN, ExternalSource, mode_of
@@ -144,7 +144,7 @@ class PreparedArchive:
         """Read a member, and return the call that delivers it. Threads do not read: the archive is read in order."""
         try:
             with self._reading(), naming(external_member(self.archive.source, member, content.size)):
-                held = HeldMember(b"".join(content.chunks()))
+                held = HeldSource(b"".join(content.chunks()))
         except PermanentError as error:
             return partial(_failed, member, error)
         if route.destination.startswith("s3://"):
