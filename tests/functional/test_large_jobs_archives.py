@@ -21,7 +21,8 @@ from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.errors import AccessDeniedError
 from penstock.large_jobs import member_batches, work_members
 from penstock.model.job_status import JobState, JobStatus
-from penstock.testing import ManualDeadline, MemoryPartStore
+from penstock.model.object import ObjectHead
+from penstock.testing import ManualDeadline, MemoryObjectStore, MemoryPartStore
 
 ROUTES = """
 [[route]]
@@ -310,3 +311,45 @@ def test_every_member_is_delivered_once_despite_faults(rate: float) -> None:
         assert set(versions.values()) == {1}, report
         assert made.fault_plan.orphans or not made.store.uploads, report
     assert retried
+
+
+class AskedStore(MemoryObjectStore):
+    """Notes which destinations are looked at."""
+
+    def __init__(self) -> None:
+        super().__init__("drops", "out", piece=700)
+        self.looked: list[str] = []
+
+    def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+        self.looked += [key] if bucket == "out" else []
+        return super().head(bucket, key, version_id=version_id)
+
+
+def test_a_batch_looks_at_its_first_destination_only() -> None:
+    made = plant()
+    made.objects = made.store = store = AskedStore()
+    assert made.run(made.upload("a.tar", in_tar(SMALL))).state is JobState.SUCCEEDED
+    assert delivered(made) == SMALL
+    assert sorted(store.looked) == [f"small/{number}.txt" for number in (0, 10, 20)]
+
+
+@pytest.mark.parametrize("first", [{}, {"0.txt": b"damaged"}])
+def test_a_batch_that_was_killed_writes_no_member_twice(
+    first: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the destination that it looks at is free, because that member is damaged."""
+    made = plant_of_zips()
+    good = dict(list(SMALL.items())[:9])
+    data = zip_of(first | good, zipfile.ZIP_STORED).replace(b"damaged", b"Damaged")
+    write = member_batches.write_results
+
+    def die(*_: Any) -> None:
+        monkeypatch.setattr(work_members, "write_results", write)
+        raise StepKilledError
+
+    monkeypatch.setattr(work_members, "write_results", die)
+    status = made.run(made.upload("a.zip", data))
+    assert made.calls.count("work") == 2
+    assert status.state is (JobState.FAILED if first else JobState.SUCCEEDED), status
+    assert delivered(made) == good
+    assert {len(found) for (bucket, _), found in made.store._versions.items() if bucket == "out"} == {1}

@@ -257,7 +257,7 @@ class _Load:
         deliver = deliver or partial(self.loader.deliveries[job.route.store], attempt)
         try:
             with naming(job.source):
-                receipt = (self._delivered(job) if self.attempt.number > 1 else None) or deliver()
+                receipt = (self._delivered(job) if self._may_be_delivered(attempt) else None) or deliver()
         except _OF_ARCHIVE:
             raise
         except PermanentError as error:
@@ -271,6 +271,14 @@ class _Load:
         result = result_of(job, state, failure=Failure.of(error))
         self._note(result, job.source.member)
         return result
+
+    def _may_be_delivered(self, attempt: Attempt) -> bool:
+        """Whether to look for what an earlier attempt delivered, before the member is read.
+
+        Not for a small member if the destinations are new: S3 refuses its PUT if its object is there, and the rule of
+        publishing finds that it is its own.
+        """
+        return self.attempt.number > 1 and (attempt.number > 1 or not self._is_new(attempt.job))
 
     def _delivered(self, job: Job) -> Receipt | None:
         """Return what an earlier attempt delivered."""
