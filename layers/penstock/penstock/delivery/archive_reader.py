@@ -20,10 +20,11 @@ from penstock.model.job import NO_PROGRESS
 
 @dataclass(frozen=True, slots=True)
 class OpenedArchive:
-    """The format of an archive, and the codec around it."""
+    """The format of an archive, the codec around it, and the decoded bytes that it begins with."""
 
     archive: Archive
     codec: Codec
+    head: bytes = b""
 
     @property
     def is_entered(self) -> bool:
@@ -46,16 +47,17 @@ class ArchiveReader:
                 head = b"".join(chunks)
             codec = choose(head, source.key, route.codec, window=self.budget.window)
             if codec.name == IDENTITY.name:
-                return OpenedArchive(format_of(head, source), codec)
+                return OpenedArchive(format_of(head, source), codec, head)
             with closing(self._decoding(attempt).pieces()) as pieces:
-                found = format_of(peek(pieces, HEAD)[0], source)
+                head, _ = peek(pieces, HEAD)
+            found = format_of(head, source)
             if found.walk is None:
                 raise CodecMismatchError(
                     f"a {found.name} must be read from its end, but this one is compressed with {codec.name}",
                     offset=0,
                     hint=f"Decompress it with {codec.name} before the upload.",
                 )
-            return OpenedArchive(found, codec)
+            return OpenedArchive(found, codec, head)
 
     def entries(self, attempt: Attempt, opened: OpenedArchive) -> Iterator[Entry]:
         """Yield the entries of the archive, without their contents. Raises the errors of the archive's format."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from penstock.archives import archive_named
 from penstock.archives.archive import Skipped
 from penstock.delivery.decoding import ceiling, too_large
-from penstock.delivery.member_store import archive_named
 from penstock.errors import BadDocumentError, PenstockError
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.member import Member
 from penstock.model.object import Source, member_source
+from penstock.model.route import Route
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.routes import Routes, destination_of, takes_member
 
@@ -55,7 +56,7 @@ class MemberRouter:
             return self._without_route(source, entry)
         try:
             job = Job(source, route, destination_of(route, source))
-            self._check_size(job, entry)
+            check_size(source, route)
         except PenstockError as error:
             return MemberResult(entry.number, entry.name, JobState.FAILED, failure=Failure.of(error))
         return job
@@ -76,13 +77,13 @@ class MemberRouter:
             return MemberResult(member.number, member.name, JobState.FAILED, failure=Failure.of(error))
         return skipped(member, f"no route matches {source.key!r}")
 
-    @staticmethod
-    def _check_size(job: Job, member: Member) -> None:
-        """Raises ExpansionLimitError if a member declares more bytes than its route allows for its encoded bytes."""
-        if member.content:
-            encoded = replace(job.source, size=member.content.end - member.content.start)
-            if job.source.size > ceiling(encoded, job.route):
-                raise too_large(encoded, job.route, 0)
+
+def check_size(member: Source, route: Route) -> None:
+    """Raises ExpansionLimitError if a member declares more bytes than its route allows for its encoded bytes."""
+    if content := member.member.content if member.member else None:
+        encoded = replace(member, size=content.end - content.start)
+        if member.size > ceiling(encoded, route):
+            raise too_large(encoded, route, 0)
 
 
 def skipped(entry: Entry, reason: str) -> MemberResult:

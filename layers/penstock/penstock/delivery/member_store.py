@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from penstock.archives import ARCHIVES, recognise
+from penstock.archives import archive_named, recognise
 from penstock.archives.archive import Archive
-from penstock.codecs import Trace, strip_suffix
+from penstock.codecs import Trace
 from penstock.delivery.block_ranges import BlockRanges
 from penstock.delivery.decoding import naming
 from penstock.delivery.ports import ObjectStore
@@ -23,12 +23,6 @@ from penstock.model.source import ByteSource
 
 # Bytes that show the format of an archive.
 HEAD = 512
-
-
-def archive_named(key: str) -> Archive | None:
-    """Return the archive format that a name says, also under a codec: ``a.zip``, ``a.tar.gz``, ``a.tgz``."""
-    name = strip_suffix(key).lower()
-    return next((archive for archive in ARCHIVES if name.endswith(archive.suffixes)), None)
 
 
 def format_of(head: bytes, source: Source) -> Archive:

@@ -19,6 +19,7 @@ from penstock.model.load import Resume
 from penstock.model.object import Content, ObjectHead, Source, Target
 from penstock.model.source import ByteSource
 from penstock.model.table import Mode, TablePlan
+from penstock.run.local_source import FileRange, FileSource
 from penstock.tables import tables_of
 
 # The size of a source without a declared size: its ratio cannot be checked, only ``max_bytes``.
@@ -64,8 +65,10 @@ class RoutedObjectStore:
         return self.objects().head(bucket, key, version_id=version_id)
 
     def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
-        """Open a source. An external source ignores the range; the reader stops when it has enough."""
+        """Open a source. Only a file is read by ranges; of any other, the reader stops when it has enough."""
         if isinstance(source, ExternalSource) and self.content:
+            if isinstance(self.content, FileSource) and (start or end is not None):
+                return FileRange(self.content, start, end)
             return self.content
         return self.objects().open_source(source, start=start, end=end)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -65,6 +66,22 @@ class FileSource:
     def _check(self, descriptor: int) -> None:
         if _state(os.fstat(descriptor)) != self._state:
             raise FileChangedError(f"{self._shown}: the file changed while it was being read")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Bytes ``start`` to ``end`` of a file. Implements ``ByteSource``."""
+
+    file: FileSource
+    start: int
+    end: int | None
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        yield from self.file.read(self.start, self.size if self.end is None else self.end)
 
 
 class PipeSource:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from penstock.archives import archive_named
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
-from penstock.delivery.member_store import archive_named
-from penstock.delivery.ranges import SourceRanges
+from penstock.delivery.member_store import MemberObjects
 from penstock.errors import InvalidRouteError
 from penstock.model.route import FAIL, Route
 from penstock.run.archive_source import ArchiveSource
 from penstock.run.destination_spec import DestinationSpec
+from penstock.run.loads import RoutedObjectStore
 from penstock.run.local_source import FileSource
 from penstock.wiring.member_routes import OneDestination, OwnRoutes
 from penstock.wiring.run import Runner, RunOptions
@@ -62,16 +63,9 @@ def prepare_by_route(runner: Runner, request: RunRequest, options: RunOptions) -
 def _open(runner: Runner, resolved: ResolvedSource, route: Route) -> ArchiveSource:
     archive = archive_named(resolved.source.key)
     assert archive  # noqa: S101  # for mypy: the caller has checked the name
-    local = resolved.content if isinstance(resolved.content, FileSource) else None
+    objects = MemberObjects(RoutedObjectStore(lambda: runner.objects, resolved.content), runner.budget)
     with cli_errors(f"running {resolved.source.uri}", again=RUN_AGAIN):
-        return ArchiveSource(
-            source=resolved.source,
-            archive=archive,
-            content=local or runner.objects.open_source(resolved.source),
-            ranges=local or SourceRanges(runner.objects, resolved.source),
-            route=route,
-            budget=runner.budget,
-        ).opened()
+        return ArchiveSource(resolved.source, archive, objects, route).opened()
 
 
 def _takes_members(route: Route) -> bool:

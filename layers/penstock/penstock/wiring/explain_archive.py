@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from threading import Event
 
-from penstock.archives import Skipped
+from penstock.archives import Skipped, archive_named
 from penstock.codecs import codec_by_name
-from penstock.delivery.member_store import archive_named
+from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.member_targets import TextSet
 from penstock.delivery.ports import ObjectStore
-from penstock.delivery.ranges import SourceRanges
 from penstock.errors import BadDocumentError, BadSourceError, InvalidRouteError, PermanentError
 from penstock.formats import resolve
 from penstock.limits import MIB, S3, Budget
@@ -22,6 +22,7 @@ from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.model.source import ByteSource
 from penstock.routes import Routes, destination_of, takes_member
 from penstock.run.archive_source import ArchiveSource
+from penstock.run.loads import RoutedObjectStore
 from penstock.run.local_source import FileSource
 from penstock.wiring.source_resolver import ResolvedSource
 
@@ -82,35 +83,48 @@ def preview_archive(
     local = resolved.content if isinstance(resolved.content, FileSource) else None
     if archive is None or (resolved.content and not local):
         return None
-    content = _Beginning(local or objects.open_source(source))
-    ranges = local or SourceRanges(objects, source)
+    beginning = _Beginnings(lambda: objects, local)
     listing = _Listing(source, route, routes)
-    opened = ArchiveSource(source, archive, content, ranges, _UNLIMITED, budget)
+    opened = ArchiveSource(source, archive, MemberObjects(beginning, budget), _UNLIMITED)
     try:
         opened = opened.opened()
         with closing(opened.entries()) as entries:
             for entry, _ in entries:
                 listing.add(entry)
     except PermanentError as error:
-        cut = content.is_cut and isinstance(error, BadSourceError)
+        cut = beginning.cut.is_set() and isinstance(error, BadSourceError)
         return listing.preview(archive.name, opened.codec, complete=False, problem="" if cut else str(error))
     return listing.preview(archive.name, opened.codec)
 
 
-class _Beginning:
-    """The first READ bytes of a source. Implements ``ByteSource``. ``is_cut``: there are more."""
+@dataclass(frozen=True, slots=True)
+class _Beginnings(RoutedObjectStore):
+    """Reads only the beginning of a source that is opened whole. ``cut`` is set if it has more."""
 
-    def __init__(self, content: ByteSource) -> None:
-        self.size = content.size
-        self.is_cut = False
-        self._content = content
+    cut: Event = field(default_factory=Event)
+
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> ByteSource:
+        content = RoutedObjectStore.open_source(self, source, start=start, end=end)
+        return content if start or end is not None else _Beginning(content, self.cut)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """The first READ bytes of a source. Implements ``ByteSource``. ``cut`` is set if there are more."""
+
+    content: ByteSource
+    cut: Event
+
+    @property
+    def size(self) -> int:
+        return self.content.size
 
     def chunks(self) -> Generator[bytes, None, None]:
         read = 0
-        with closing(self._content.chunks()) as chunks:
+        with closing(self.content.chunks()) as chunks:
             for chunk in chunks:
                 if read >= READ:
-                    self.is_cut = True
+                    self.cut.set()
                     return
                 read += len(chunk)
                 yield chunk

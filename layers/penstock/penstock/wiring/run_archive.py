@@ -33,7 +33,6 @@ from penstock.model.source import ByteSource, HeldSource
 from penstock.model.table import Mode
 from penstock.run.archive_source import ArchiveSource
 from penstock.run.loads import UNKNOWN, ExternalSource, mode_of
-from penstock.run.member_content import EnteredMember
 from penstock.wiring.archive_result import (
     NAMED,
     ArchiveResult,
@@ -212,7 +211,7 @@ class PreparedArchive:
         path = base.with_name(f"{base.name}.{member.number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
         return replace(self.options, rejects=path)
 
-    def _members(self) -> Iterator[tuple[Member, EnteredMember | StreamedMember]]:
+    def _members(self) -> Iterator[tuple[Member, ByteSource]]:
         with closing(self.archive.entries()) as entries:
             for entry, content in entries:
                 if content and not isinstance(entry, Skipped):
