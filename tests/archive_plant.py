@@ -135,11 +135,16 @@ class Plant:
         objects = MemberObjects(self.objects, budget)
         tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
         deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
-        return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, {"postgresql": tables.ended}), self.files)
+        loads, begun = {"postgresql": tables.ended}, {"postgresql": tables.begun}
+        return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads, begun), self.files)
 
     def _sink(self, job: Any) -> PostgresSink:
         assert self.database
         return PostgresSink(by_dsn(self.database.dsn), job.id)
+
+    def source(self, key: str) -> Source:
+        """The source of the job of a key."""
+        return next(status.upload for status in self.jobs.jobs.values() if status.upload and status.upload.key == key)
 
     def put(self, data: bytes, key: str = "in/a.zip") -> Source:
         return self.store.put("drops", key, data)

@@ -73,6 +73,7 @@ class Plant:
     tables: Callable[[str], TableSteps] = no_tables
     table_deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    begun: Mapping[str, Callable[[Job], bool]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
     member_bytes: int = 0
@@ -272,14 +273,12 @@ class Plant:
 
     @property
     def archive_loader(self) -> ArchiveLoader:
-        return ArchiveLoader(self.opened, self.deliveries, self.budget, self.loads)
+        return ArchiveLoader(self.opened, self.deliveries, self.budget, self.loads, self.begun)
 
     @property
     def members(self) -> MemberWorker:
         children = Children(self.jobs, self.handover)
-        return MemberWorker(
-            self.executions, self.archive_loader, children, lambda: self.routes, 10.0, now=lambda: self.now
-        )
+        return MemberWorker(self.executions, self.archive_loader, children, 10.0, now=lambda: self.now)
 
     @property
     def finisher(self) -> Finisher:

@@ -35,6 +35,7 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
     plant.tables = lambda store: steps
     plant.table_deliveries = {"postgresql": delivery}
     plant.loads = {"postgresql": delivery.ended}
+    plant.begun = {"postgresql": delivery.begun}
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:

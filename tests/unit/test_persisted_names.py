@@ -59,7 +59,7 @@ from penstock.model.serialization import from_json, to_json
 from penstock.model.span import Span, SpanReceipt
 from penstock.model.table import Mode
 from penstock.model.upload import Proof
-from penstock.routes import destination_of, parse_routes
+from penstock.routes import Routes, destination_of, parse_routes
 from penstock.run.loads import load_ids
 from penstock.settings import Settings
 from penstock.sync.digest_cache import DigestCache
@@ -133,6 +133,7 @@ DOCUMENTS = {
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,
+    "routes": Routes,
     "text": RecordText,
     "piece": Piece,
     "survey": Survey,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,9 @@ from penstock.delivery.archive_reader import ArchiveReader, check_time
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.decoding import naming
-from penstock.delivery.member_jobs import Entry, MemberResult, MemberRouter, result_of
+from penstock.delivery.member_jobs import Entry, MemberResult, result_of
 from penstock.delivery.member_store import HEAD, MemberObjects, member_head
+from penstock.delivery.route_history import RunRoutes
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
 from penstock.destinations.ports import ignore_upload
 from penstock.errors import (
@@ -38,6 +39,7 @@ from penstock.model.job_status import JobState
 from penstock.model.member import STORED, Member
 from penstock.model.route import FAIL
 from penstock.model.source import HeldSource
+from penstock.routes import Routes
 
 # Small members wait in line, so that no thread is idle while a slower one is awaited.
 WAITING = 256
@@ -59,29 +61,35 @@ _OF_ARCHIVE = (SourceChangedError, SourceGoneError, TimeLimitError)
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLoader:
-    """Delivers members of archives. ``deliveries`` are by destination, ``loads`` as in `JobRunner`."""
+    """Delivers members of archives. ``deliveries`` are by destination, ``loads`` as in `JobRunner`.
+
+    ``begun`` return, by destination, whether rows of a job are committed.
+    """
 
     objects: MemberObjects
     deliveries: Mapping[str, Delivery]
     budget: Budget
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    begun: Mapping[str, Callable[[Job], bool]] = field(default_factory=dict)
 
     def __call__(
         self,
         attempt: Attempt,
         members: Iterable[Member] | None = None,
         earlier: Mapping[int, MemberResult] = NOTHING,
+        edited: Sequence[Routes] = (),
     ) -> Generator[MemberResult, None, None]:
         """Yield the result of each entry of the archive, or of each of these members, in order.
 
-        A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by number, also
-        if its route has been edited since, or is found at its destination. After a failure, a route with
+        A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by number, or
+        is found at its destination. ``edited``: the routes of earlier runs of the job, with which members are ended
+        that they began and that did not fail. After a failure, a route with
         ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
 
         Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
         retryable errors of services, and the errors of listing the archive.
         """
-        return _Load(self, attempt, earlier).results(members)
+        return _Load(self, attempt, earlier, RunRoutes(attempt.routes, edited)).results(members)
 
     @property
     def reader(self) -> ArchiveReader:
@@ -101,6 +109,7 @@ class _Load:
     loader: ArchiveLoader
     attempt: Attempt
     earlier: Mapping[int, MemberResult]
+    run: RunRoutes
     done: Progress = NO_PROGRESS
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -115,7 +124,6 @@ class _Load:
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
-        router = MemberRouter(self.attempt.job, self.attempt.routes)
         threads = self.loader.threads
         with ThreadPoolExecutor(threads, thread_name_prefix="member") as pool, ExitStack() as stack:
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -123,7 +131,7 @@ class _Load:
                 if self.stop.is_set():
                     break
                 check_time(self.attempt)
-                job = self.earlier.get(entry.number) or router.job_of(entry)
+                job = self._job_of(entry)
                 if isinstance(job, MemberResult):
                     self._note(job, entry if isinstance(entry, Member) else None)
                     waiting.append(job)
@@ -138,6 +146,18 @@ class _Load:
                         break
                     waiting.append(self._deliver_alone(job, content))
             yield from self._settled(waiting, most=0)
+
+    def _job_of(self, entry: Entry) -> Job | MemberResult:
+        earlier = self.earlier.get(entry.number)
+        if earlier and earlier.state is JobState.SUCCEEDED:
+            return earlier
+        run = RunRoutes(self.attempt.routes) if earlier else self.run
+        return run.job_of(self.attempt.job, entry, self._has_begun)
+
+    def _has_begun(self, job: Job) -> bool:
+        """Whether an earlier run has delivered a member, or some of its rows."""
+        look = self.loader.begun.get(job.route.store)
+        return look(job) if look else self._delivered(job) is not None
 
     def _entries(self, members: Iterable[Member] | None) -> Iterator[tuple[Entry, Iterator[bytes] | None]]:
         if members is not None:

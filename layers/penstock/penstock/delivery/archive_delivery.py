@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.archive_reader import OpenedArchive
@@ -14,6 +14,7 @@ from penstock.delivery.decoding import ceiling, too_large
 from penstock.delivery.member_jobs import MemberResult, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
 from penstock.delivery.ports import ResultFiles
+from penstock.delivery.route_history import routes_of_run
 from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
 from penstock.limits import MIB
 from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
@@ -43,12 +44,14 @@ class ArchiveDelivery:
 
     def __call__(self, attempt: Attempt) -> Receipt:
         """Return the sum of the members' receipts. Raises MembersFailedError, and the errors of `ArchiveLoader`."""
+        run = routes_of_run(self.files, attempt.job.id, attempt.redrives, lambda: attempt.routes)
+        attempt = replace(attempt, routes=run.routes)
         opened = self.loader.reader.open(attempt)
         members = self._check(attempt, opened)
         earlier = self._earlier(attempt)
         results = _Results(attempt.job, dict(earlier))
         try:
-            with closing(self.loader(attempt, earlier=earlier)) as found:
+            with closing(self.loader(attempt, earlier=earlier, edited=run.earlier)) as found:
                 for result in found:
                     results.add(result)
         except PenstockError as error:
@@ -59,10 +62,10 @@ class ArchiveDelivery:
         return results.receipt(members, opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
 
     def _earlier(self, attempt: Attempt) -> dict[int, MemberResult]:
-        """Return the results of the members that an earlier attempt delivered, by number."""
+        """Return the results of earlier attempts, by number."""
         lines = (self.files.read(results_key(attempt.job)) or b"") if attempt.number > 1 else b""
         results = (from_json(MemberResult, line) for line in lines.splitlines())
-        return {result.number: result for result in results if result.state is JobState.SUCCEEDED}
+        return {result.number: result for result in results if result.state is not JobState.SKIPPED}
 
     def _write(self, results: _Results) -> None:
         self.files.write(results_key(results.job), b"".join([*results.lines, *map(_line, results.before.values())]))

@@ -22,7 +22,7 @@ class Attempt:
     ``check_order`` raises YieldedError or SupersededError if the job of a newer version comes first. ``rereadable``:
     the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
     is called with the id of each multipart upload. ``is_new``: most likely there is no object at the
-    destination.
+    destination. ``redrives`` counts the restarts of the job by a user.
     """
 
     job: Job
@@ -38,6 +38,7 @@ class Attempt:
     holder: str = ""
     record_upload: Callable[[str], None] = ignore_upload
     is_new: bool = False
+    redrives: int = 0
 
     def check_publishing(self) -> None:
         """Raises an error if the attempt must not publish."""

@@ -61,6 +61,9 @@ class ResultFiles(Protocol):
     def write(self, key: str, data: bytes) -> None:
         """Write a file, and replace an existing one."""
 
+    def write_once(self, key: str, data: bytes) -> bytes:
+        """Write a file unless it exists, and return the stored content."""
+
 
 class RejectLog(Protocol):
     """Stores rejected records for correction: JSON Lines, one file per chunk."""

@@ -83,6 +83,11 @@ class TableDelivery:
         codec = codec_by_name(job.source.key)
         return receipt_of_end(end.total, job.id, codec=codec, size=job.source.size) if end else None
 
+    def begun(self, job: Job) -> bool:
+        """Whether rows of a job are committed, as far as its ledger tells."""
+        with self.open_sink(job) as sink:
+            return sink.ended() is not None or bool(sink.reached())
+
     def _deliver(self, attempt: Attempt, sink: TableSink, plan: TablePlan, resume: Resume) -> Receipt:
         decoding = self.decoding(attempt)
         progress = _SourceProgress(attempt, decoding)

@@ -121,7 +121,10 @@ class TableSink(Protocol):
         """Whether ``finish`` has committed, in this or another process. False if ``finish`` has nothing to commit."""
 
     def reached(self) -> Mapping[int, Resume] | None:
-        """Where each span with committed chunks resumes; None if only the sink of each span knows."""
+        """Where each span with committed chunks resumes; None if only the sink of each span knows.
+
+        May be called without ``begin``.
+        """
 
     def abort(self) -> None:
         """Drop staging. Rows that append and upsert have committed stay. Idempotent."""

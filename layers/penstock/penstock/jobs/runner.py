@@ -186,6 +186,7 @@ class JobRunner:
             check_order=lambda: self.jobs.check_order(job),
             holder=claim.attempt,
             record_upload=lambda upload_id: self.jobs.record_upload(claim, upload_id),
+            redrives=claim.redrives,
         )
         try:
             return self.deliveries[job.route.store](attempt)

@@ -9,6 +9,7 @@ jobs/<job>/survey/<n>.json   the result of a piece
 jobs/<job>/upload-<execution>.json      Upload: the multipart upload of one execution
 jobs/<job>/upload-<execution>.<n>.json  that of its n-th further round, in which all spans are sent again
 jobs/<job>/report.json       the result of the job
+jobs/<job>/routes-<n>.json   the routes of an archive's members (see `route_history`)
 jobs/<job>/batches/..., members/...     the members of an archive (see `member_batches`)
 jobs/index-<digest>/...      the index of a source (see `index_pass`), shared by all of its jobs
 """
@@ -16,7 +17,7 @@ jobs/index-<digest>/...      the index of a source (see `index_pass`), shared by
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from penstock.large_jobs.ports import WorkFiles
 from penstock.large_jobs.span_plan import SpanPlan, SpanPlanDocument, from_document, to_document
 from penstock.model.job import Job
 from penstock.model.object import ObjectHead
-from penstock.model.serialization import from_json, to_json
+from penstock.model.serialization import OMIT_DEFAULT, from_json, to_json
 from penstock.model.span import Span, delivery_of
 
 V = TypeVar("V")
@@ -35,10 +36,11 @@ FOLDER = "jobs"
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A job with a pinned source, and the head of that source."""
+    """A job with a pinned source, and the head of that source. ``redrives`` counts its restarts by a user."""
 
     job: Job
     head: ObjectHead
+    redrives: int = field(default=0, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

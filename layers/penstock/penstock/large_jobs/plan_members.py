@@ -9,6 +9,7 @@ from penstock.delivery.archive_reader import ArchiveReader
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.member_jobs import Entry, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
+from penstock.delivery.route_history import routes_of_run
 from penstock.errors import TimeLimitError
 from penstock.large_jobs.estimate import bytes_per_second, estimated_seconds, expected_bytes
 from penstock.large_jobs.handover import is_large
@@ -49,7 +50,8 @@ class MemberPlanner:
         object, and the errors of the archive's format.
         """
         source = spec.job.source
-        attempt = Attempt(spec.job, spec.head, 1, self.routes(), ignore_progress, deadline, self.margin)
+        run = routes_of_run(folder.files, spec.job.id, spec.redrives, self.routes)
+        attempt = Attempt(spec.job, spec.head, 1, run.routes, ignore_progress, deadline, self.margin)
         opened = self.reader.open(attempt)
         if not opened.is_entered:
             self._check_time(source, codec, deadline.remaining() - self.margin)

@@ -15,6 +15,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.route_history import routes_of_run
 from penstock.destinations.ports import PartStore
 from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
@@ -69,7 +70,8 @@ class Worker:
         folder = JobFolder(self.files, job_id)
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         if isinstance(plan, MemberBatches):
-            return self.members()(ArchiveTask(folder, spec, plan, execution, deadline), item)
+            run = routes_of_run(self.files, job_id, spec.redrives, self.routes)
+            return self.members()(ArchiveTask(folder, spec, plan, execution, deadline, run), item)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
         receipts = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)
         left = [span for span in spans if span.number not in receipts]
@@ -200,6 +202,7 @@ class Worker:
             ended=lambda: self._ended(task),
             holder=task.execution,
             record_upload=lambda upload_id: self.executions.record_upload(spec.job.id, task.execution, upload_id),
+            redrives=spec.redrives,
         )
         receipt = self.deliveries[spec.job.route.store](attempt)
         return SpanReceipt(

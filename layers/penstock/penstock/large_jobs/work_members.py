@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from penstock.archives.archive import Skipped
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.member_jobs import MemberResult, MemberRouter, skipped
+from penstock.delivery.member_jobs import MemberResult, skipped
 from penstock.delivery.member_store import member_head
+from penstock.delivery.route_history import RunRoutes
 from penstock.errors import (
     LeaseLostError,
     MembersFailedError,
@@ -39,7 +40,6 @@ from penstock.model.route import FAIL
 from penstock.model.serialization import from_plain
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
-from penstock.routes import Routes
 
 # Large members of an archive whose jobs run at once: each has workers of its own, and the account a quota.
 CHILDREN = 8
@@ -61,6 +61,7 @@ class ArchiveTask:
     plan: MemberBatches
     execution: str
     deadline: Deadline
+    run: RunRoutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,6 @@ class MemberWorker:
     executions: ExecutionStore
     load: ArchiveLoader
     children: Children
-    routes: Callable[[], Routes]
     margin: float
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     clock: Callable[[], float] = time.monotonic
@@ -122,12 +122,13 @@ class MemberWorker:
     def _load(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult]:
         """Deliver the members that no earlier attempt has delivered, also one of an earlier execution."""
         entries = read_entries(task.folder, batch.number)
-        results = {result.number: result for result in _delivered(task, batch)}
+        known = {result.number: result for result in read_results(task.folder, batch.number)}
+        results = {number: one for number, one in known.items() if one.state is JobState.SUCCEEDED}
         left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
         members = [entry for entry in entries if isinstance(entry, Member) and entry.number not in results]
         before = len(results)
         try:
-            for result in self.load(self._attempt(task, batch), members):
+            for result in self.load(self._attempt(task, batch), members, known, task.run.earlier):
                 results[result.number] = result
         except TimeLimitError as error:
             if len(results) > before:
@@ -139,10 +140,11 @@ class MemberWorker:
         return [*results.values(), *left_out]
 
     def _await_member(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult] | None:
-        if delivered := _delivered(task, batch):
+        known = read_results(task.folder, batch.number)
+        if delivered := [result for result in known if result.state is JobState.SUCCEEDED]:
             return delivered
         (member,) = [entry for entry in read_entries(task.folder, batch.number) if isinstance(entry, Member)]
-        job = self._job_of(task, member)
+        job = self._job_of(task, member, has_failed=bool(known))
         status = self.children(job, member_head(job.source), since=self._since(task))
         if status is None:
             return None
@@ -152,8 +154,9 @@ class MemberWorker:
         write_results(task.folder, batch.number, results)
         return results
 
-    def _job_of(self, task: ArchiveTask, member: Member) -> Job:
-        job = MemberRouter(task.spec.job, self.routes()).job_of(member)
+    def _job_of(self, task: ArchiveTask, member: Member, *, has_failed: bool) -> Job:
+        run = RunRoutes(task.run.routes) if has_failed else task.run
+        job = run.job_of(task.spec.job, member, lambda before: self.children.jobs.get(before.id) is not None)
         if isinstance(job, MemberResult):
             raise MembersFailedError(f"{member.name}: no route takes this member any more: the routes have changed")
         return job
@@ -166,7 +169,7 @@ class MemberWorker:
             task.spec.job,
             task.spec.head,
             2,
-            self.routes(),
+            task.run.routes,
             heartbeat,
             task.deadline,
             self.margin,
@@ -189,8 +192,3 @@ class MemberWorker:
 
     def _wait(self, task: ArchiveTask) -> int:
         return min(MOST_WAIT, max(LEAST_WAIT, int(self.now() - self._since(task)) // WAIT_SHARE))
-
-
-def _delivered(task: ArchiveTask, batch: MemberBatch) -> list[MemberResult]:
-    """Return the members that have been delivered, also by an earlier execution, or by a route as it was then."""
-    return [result for result in read_results(task.folder, batch.number) if result.state is JobState.SUCCEEDED]

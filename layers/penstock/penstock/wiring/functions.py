@@ -106,7 +106,7 @@ def build_ingest(settings: Settings) -> Ingest:
     deliveries |= {store: _lazy_delivery(delivery) for store, delivery in tables.items()}
     loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
     files = S3WorkFiles(s3, settings.work_bucket)
-    archives = cache(partial(_archive_delivery, objects, dict(deliveries), budget, loads, files))
+    archives = cache(partial(_archive_delivery, objects, dict(deliveries), budget, tables, files))
     runner = JobRunner(
         objects=objects,
         jobs=jobs,
@@ -140,6 +140,11 @@ def _lazy_delivery(build: Callable[[], Delivery]) -> Delivery:
 def _lazy_load(build: Callable[[], TableDelivery]) -> Callable[[Job], Receipt | None]:
     """Look up a job's complete load, with a delivery that is built when needed."""
     return lambda job: build().ended(job)
+
+
+def _lazy_begun(build: Callable[[], TableDelivery]) -> Callable[[Job], bool]:
+    """Look whether rows of a job are committed, as above."""
+    return lambda job: build().begun(job)
 
 
 def _lazy_batches(build: Callable[[], LoadTogether]) -> LoadTogether:
@@ -186,13 +191,15 @@ def _archive_delivery(
     objects: MemberObjects,
     deliveries: Mapping[str, Delivery],
     budget: Budget,
-    loads: Mapping[str, Callable[[Job], Receipt | None]],
+    tables: Mapping[str, Callable[[], TableDelivery]],
     files: S3WorkFiles,
 ) -> ArchiveDelivery:
     from penstock.delivery.archive import ArchiveLoader  # noqa: PLC0415  # few functions meet an archive
     from penstock.delivery.archive_delivery import ArchiveDelivery  # noqa: PLC0415  # as above
 
-    return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads), files)
+    loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
+    begun = {store: _lazy_begun(delivery) for store, delivery in tables.items()}
+    return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads, begun), files)
 
 
 def _tables() -> ModuleType:

@@ -118,8 +118,7 @@ class Steps:
         start = handover(settings, self.objects, self.s3, dynamodb)
         if start is None:
             raise ConfigurationError("environment variable PENSTOCK_STATE_MACHINE is not set")
-        routes = routes_reader(settings, UriTexts(lambda: self.s3))
-        return MemberWorker(self.executions, self._loader(), Children(jobs, start), routes, settings.margin_seconds)
+        return MemberWorker(self.executions, self._loader(), Children(jobs, start), settings.margin_seconds)
 
     def finish(self) -> Finisher:
         return Finisher(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
@@ -130,13 +129,22 @@ class Steps:
         )
 
     def _loader(self) -> ArchiveLoader:
-        return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads())
+        return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads(), self._begun())
 
     def _deliver_archive(self, attempt: Attempt) -> Receipt:
         return ArchiveDelivery(self._loader(), self.files)(attempt)
 
     def _loads(self) -> Mapping[str, Callable[[Job], Receipt | None]]:
         return {name: self._ended(name) for name, found in DESTINATIONS.items() if found.takes_rows}
+
+    def _begun(self) -> Mapping[str, Callable[[Job], bool]]:
+        return {name: self._has_begun(name) for name, found in DESTINATIONS.items() if found.takes_rows}
+
+    def _has_begun(self, store: str) -> Callable[[Job], bool]:
+        def look(job: Job) -> bool:
+            return self.tables(store).delivery.begun(job)
+
+        return look
 
     def _ended(self, store: str) -> Callable[[Job], Receipt | None]:
         def look(job: Job) -> Receipt | None:

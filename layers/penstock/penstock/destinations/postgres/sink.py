@@ -225,7 +225,12 @@ class PostgresSink:
 
     def reached(self) -> Mapping[int, Resume]:
         """Return where each span of the job resumes, from the ledger."""
-        return self._transact(self._ledger.reached, "looking for committed chunks")
+
+        def look() -> Mapping[int, Resume]:
+            found = [self._ledger_in(schema).reached() for schema in self._schemas()]
+            return next(filter(None, found), {})
+
+        return self._transact(look, "looking for committed chunks")
 
     def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # the fence is used
         """Set the holder to commit for. Call it before `begin`."""
