@@ -31,6 +31,7 @@ from benchmarks.s3_server import s3_server
 from penstock.aws.s3.client import s3_client
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.bucket import BucketDelivery
+from penstock.delivery.member_store import MemberObjects
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
 from penstock.large_jobs.index_pass import Index, IndexPass
@@ -87,7 +88,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.budget = Budget.of(MEMORY)
         self.s3 = s3_client(self.budget)
-        self.objects = S3ObjectStore(self.s3, self.budget)
+        self.objects = MemberObjects(S3ObjectStore(self.s3, self.budget), self.budget)
         self.files = FolderFiles(folder)
         head = self.objects.head(SOURCE, KEY)
         assert head

@@ -246,7 +246,7 @@ class Plant:
 
     @property
     def planner(self) -> Planner:
-        cutter = TableSpanPlanner(self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
+        cutter = TableSpanPlanner(self.opened, self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
         lister = MemberPlanner(self.archive_loader.reader, lambda: self.routes, self.sizes, 10.0, self.member_bytes)
         return Planner(
             self.opened, self.files, self.executions, self.parts, cutter, lister, lambda: self.routes, self.sizes, 10.0

@@ -97,13 +97,13 @@ class Decoding:
 
 def ceiling(source: Source, route: Route) -> int:
     """Return the maximum of decoded bytes that a route allows for a source."""
-    return min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.size)))
+    return min(route.max_bytes, max(HARMLESS_BYTES, int(route.max_ratio * source.encoded_size)))
 
 
 def too_large(source: Source, route: Route, consumed: int) -> ExpansionLimitError:
     """Return the error for a source that has exceeded its ceiling after ``consumed`` bytes."""
     return ExpansionLimitError(
-        f"{source.uri}: {source.size:,} bytes decode to more than {ceiling(source, route):,}, "
+        f"{source.uri}: {source.encoded_size:,} bytes decode to more than {ceiling(source, route):,}, "
         f"the ceiling of route {route.name!r} (max_ratio {route.max_ratio:g}, "
         f"max_bytes {route.max_bytes:,}); stopped at byte {consumed:,}"
     )

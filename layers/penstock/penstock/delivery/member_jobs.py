@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from penstock.archives import archive_named
 from penstock.archives.archive import Skipped
@@ -80,10 +80,8 @@ class MemberRouter:
 
 def check_size(member: Source, route: Route) -> None:
     """Raises ExpansionLimitError if a member declares more bytes than its route allows for its encoded bytes."""
-    if content := member.member.content if member.member else None:
-        encoded = replace(member, size=content.end - content.start)
-        if member.size > ceiling(encoded, route):
-            raise too_large(encoded, route, 0)
+    if member.member and member.member.content and member.size > ceiling(member, route):
+        raise too_large(member, route, 0)
 
 
 def skipped(entry: Entry, reason: str) -> MemberResult:

@@ -118,10 +118,14 @@ class MemberObjects:
         """
         if source.member is None:
             return source, 0
-        opened = self.open_archive(source)
-        content = MemberSource(self, source, source.member).located(opened)
+        opened, content = self.locate(source, source.member)
         is_stored = content.method == STORED and not content.encryption
         return (opened.source, content.start) if is_stored else None
+
+    def locate(self, source: Source, member: Member) -> tuple[OpenArchive, MemberContent]:
+        """Return the archive of a member, and where exactly its encoded bytes lie. Raises as `stored_range`."""
+        opened = self.open_archive(source)
+        return opened, MemberSource(self, source, member).located(opened)
 
     def open_archive(self, source: Source) -> OpenArchive:
         """Open the archive of a member, or the archive that a source is.

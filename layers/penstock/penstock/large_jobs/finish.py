@@ -27,6 +27,7 @@ from penstock.model.column import FieldCounts
 from penstock.model.job import Receipt
 from penstock.model.job_status import JobState, Phase
 from penstock.model.load import Loaded
+from penstock.model.object import Source
 from penstock.model.serialization import to_plain
 from penstock.model.span import SpanReceipt
 from penstock.model.wording import counted, rejected
@@ -211,12 +212,12 @@ def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Re
             if plan.crc32 not in {None, crc32}:
                 raise ChecksumMismatchError(
                     f"the CRC32 of the delivered bytes is {crc32:08x}, but the source declares {plan.crc32:08x}",
-                    offset=spec.job.source.size,
+                    offset=_place(spec.job.source),
                     source=spec.job.source.uri,
                 )
             warnings = plan.warnings + _warnings_of(receipts)
             chunks = sum(receipt.chunks for receipt in receipts)
-            return Receipt(spec.job.source.size, plan.total, crc32, chunks, plan.codec, warnings=warnings)
+            return Receipt(spec.job.source.encoded_size, plan.total, crc32, chunks, plan.codec, warnings=warnings)
         case _:
             (total,) = receipts
             return Receipt(
@@ -232,12 +233,18 @@ def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Re
             )
 
 
+def _place(source: Source) -> int:
+    """Return the offset of what is wrong as a whole: the end of an object, or where a member begins in its archive."""
+    content = source.member.content if source.member else None
+    return content.start if content else source.size
+
+
 def _joined_rows(spec: JobSpec, plan: TableSpans, receipts: Sequence[SpanReceipt]) -> Receipt:
     all_receipts = _with_before(plan, receipts)
     rows, rejects = sum(receipt.rows for receipt in all_receipts), sum(receipt.rejects for receipt in all_receipts)
     dropped = sum(receipt.dropped for receipt in all_receipts)
     return Receipt(
-        bytes_in=spec.job.source.size,
+        bytes_in=spec.job.source.encoded_size,
         bytes_out=plan.total,
         crc32=plan.crc32 or 0,
         parts=sum(receipt.chunks for receipt in all_receipts),

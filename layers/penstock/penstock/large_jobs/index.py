@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.delivery.decoding import naming
-from penstock.delivery.ports import ObjectStore
+from penstock.delivery.member_store import MemberObjects
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
+from penstock.large_jobs.encoded_source import encoded_name
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.index_pass import IndexPass
 from penstock.large_jobs.job_files import JOB_SPEC, TEXT, JobFolder, JobSpec
@@ -24,7 +25,7 @@ from penstock.model.source import Deadline
 class IndexStep:
     """Finds the boundaries that a plan needs, until time runs out. ``margin`` is in seconds."""
 
-    objects: ObjectStore
+    objects: MemberObjects
     files: WorkFiles
     executions: ExecutionStore
     sizes: Sizes
@@ -45,9 +46,10 @@ class IndexStep:
                 self.executions.record_progress(execution, Stage.READ, unit, Progress(piece.end - piece.start))
                 return {"done": True}
             codec = codec_of(self.objects, spec, self.sizes)
-            index = index_of(self.files, job.source, codec, self.sizes, folder.find(Text, TEXT))
+            encoded = encoded_name(job.source, codec) or codec
+            index = index_of(self.files, job.source, encoded, self.sizes, folder.find(Text, TEXT))
             index_pass = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
             done = index_pass.run()
             if done:
-                self.executions.record_progress(execution, Stage.READ, unit, Progress(job.source.size))
+                self.executions.record_progress(execution, Stage.READ, unit, Progress(job.source.encoded_size))
             return {"done": done}

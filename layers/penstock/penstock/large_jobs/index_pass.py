@@ -24,12 +24,11 @@ from penstock.codecs.block_index import START
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.codec import Indexer, TailIndex
 from penstock.codecs.index_file import HEADER_SIZE, directory_size, pack, read_directory
-from penstock.codecs.indexers import indexers_within
-from penstock.delivery.decoding import ceiling, naming, too_large
-from penstock.delivery.ports import ObjectStore
-from penstock.delivery.ranges import SourceRanges
-from penstock.errors import BadSourceError, TimeLimitError
+from penstock.delivery.decoding import ceiling, too_large
+from penstock.delivery.member_store import MemberObjects
+from penstock.errors import BadSourceError, ConfigurationError, TimeLimitError
 from penstock.formats.boundaries import Boundaries, BoundariesState, Text
+from penstock.large_jobs.encoded_source import EncodedSource, encoded_source
 from penstock.large_jobs.job_files import FOLDER
 from penstock.large_jobs.ports import WorkFiles
 from penstock.large_jobs.span_planning import SpanBoundary, span_boundary
@@ -116,7 +115,7 @@ class IndexPass:
 
     index: Index
     route: Route
-    objects: ObjectStore
+    objects: MemberObjects
     budget: Budget
     deadline: Deadline
     margin: float
@@ -133,43 +132,42 @@ class IndexPass:
         state = self.index.state()
         if state.done:
             return True
-        with naming(self.index.source):
-            found = None if state.segments else self._tail()
+        encoded = encoded_source(self.objects, self.index.source, self.index.codec, self.budget.window)
+        indexer = encoded.indexer
+        if indexer is None:
+            raise ConfigurationError(f"{self.index.source.uri}: this release cannot index {self.index.codec}")
+        with encoded.naming():
+            found = None if state.segments else self._tail(encoded, indexer)
             if found and (len(found.entries) == 1 or not self.index.text):
-                return self._take(state, found)
-            return self._scan(state)
+                return self._take(state, found, indexer)
+            return self._scan(state, encoded, indexer)
 
-    @property
-    def _indexer(self) -> Indexer:
-        return indexers_within(self.budget.window)[self.index.codec]
-
-    def _tail(self) -> TailIndex | None:
+    def _tail(self, encoded: EncodedSource, indexer: Indexer) -> TailIndex | None:
         """Read the index at the end of a source, if its codec has one."""
-        source, tail = self.index.source, self._indexer.tail
-        if tail is None:
+        if indexer.tail is None:
             return None
         try:
-            return tail(SourceRanges(self.objects, source), self.index.spacing)
+            return indexer.tail(encoded, self.index.spacing)
         except BadSourceError:
             # Damage, or appended garbage: reading from the start shows which.
             return TailIndex([START], 0)
 
-    def _take(self, state: IndexState, found: TailIndex) -> bool:
-        self._limit(found.total, self.index.source.size)
+    def _take(self, state: IndexState, found: TailIndex, indexer: Indexer) -> bool:
+        self._limit(found.total, self.index.source.encoded_size)
         for entry in found.entries:
             self._note(entry, None)
             if len(self._ready) >= SEGMENT:
                 state = self._flush(state)
-        return self._end(state, Trace(produced=found.total, warnings=list(found.warnings)))
+        return self._end(state, Trace(produced=found.total, warnings=list(found.warnings)), indexer)
 
-    def _scan(self, state: IndexState) -> bool:
+    def _scan(self, state: IndexState, encoded: EncodedSource, indexer: Indexer) -> bool:
         segments_before = state.segments
         checkpoint = Checkpoint.from_json(json.loads(state.checkpoint)) if state.checkpoint else None
         counter = self._counter(state)
         trace = Trace()
         start = checkpoint.entry.encoded if checkpoint else 0
-        with closing(self.objects.open_source(self.index.source, start=start).chunks()) as chunks:
-            pieces = self._indexer.scan(
+        with closing(encoded.read(start, encoded.size)) as chunks:
+            pieces = indexer.scan(
                 chunks,
                 trace,
                 self.budget.step,
@@ -191,19 +189,19 @@ class IndexPass:
         if counter:
             counter.finish()
             self._resolve(counter)
-        return self._end(state, trace)
+        return self._end(state, trace, indexer)
 
     def _limit(self, decoded: int, encoded: int) -> None:
         if decoded > ceiling(self.index.source, self.route):
             raise too_large(self.index.source, self.route, encoded)
 
-    def _end(self, state: IndexState, trace: Trace) -> bool:
+    def _end(self, state: IndexState, trace: Trace, indexer: Indexer) -> bool:
         state = self._flush(state)
         self.index.write(
             replace(
                 state,
                 done=True,
-                whole=self._indexer.exact and state.entries == 1,
+                whole=indexer.exact and state.entries == 1,
                 total=trace.produced,
                 crc32=trace.crc32,
                 warnings=tuple(trace.warnings),

@@ -11,13 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.codecs import HEAD, IDENTITY, choose
-from penstock.codecs.indexers import indexers_within
 from penstock.delivery.decoding import ceiling, naming, peek, too_large
+from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.bucket.result_metadata import describe
 from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, noting
 from penstock.formats.boundaries import Text
+from penstock.large_jobs.encoded_source import encoded_name, encoded_source
 from penstock.large_jobs.estimate import bytes_per_second
 from penstock.large_jobs.index_pass import Index
 from penstock.large_jobs.job_files import (
@@ -36,7 +37,6 @@ from penstock.large_jobs.span_planning import PART, SpanBoundary, cut_parts, par
 from penstock.large_jobs.survey import pieces_of
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import Phase
-from penstock.model.member import STORED
 from penstock.model.object import Source
 from penstock.model.serialization import to_json
 from penstock.model.source import Deadline
@@ -102,7 +102,7 @@ PlanPart = Callable[[JobSpec, JobFolder, str, Deadline], Decision]
 class Planner:
     """Decides how jobs are split, and opens the upload that the spans of an execution fill."""
 
-    objects: ObjectStore
+    objects: MemberObjects
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
@@ -133,7 +133,9 @@ class Planner:
             plan = _write(folder, self._within_ceiling(spec, decision), execution)
         if isinstance(plan, ObjectSpans):
             self._open_upload(spec, folder, execution, round_)
-        self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=spec.job.source.size)
+        source = spec.job.source
+        size = source.size if isinstance(plan, WholeSource) else source.encoded_size
+        self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=size)
         self.executions.start_phase(job_id, execution, Phase.SPANS)
         following = "sequence" if _needs_sequence(plan) else "work"
         return self._result(following, folder.key(MANIFEST), self.sizes.workers, round_)
@@ -142,7 +144,7 @@ class Planner:
         """Raises ExpansionLimitError if the decoded source is larger than the route allows."""
         source, route = spec.job.source, spec.job.route
         if not isinstance(draft.plan, WholeSource) and draft.plan.total > ceiling(source, route):
-            raise too_large(source, route, source.size)
+            raise too_large(source, route, source.encoded_size)
         return draft
 
     def _result(self, following: str, manifest: str, workers: int, round_: int = 0) -> dict[str, object]:
@@ -160,20 +162,25 @@ class Planner:
             return self.plan_members(spec, folder, codec, deadline)
         if spec.job.route.plan:
             return self.plan_table(spec, folder, codec, deadline)
-        if codec == IDENTITY.name and can_enter(source):
+        encoded = encoded_name(source, codec)
+        if encoded == IDENTITY.name:
             return self._in_parts(ObjectSpans(codec, 0, source.size, spec.head.crc32), [], source, deadline)
-        return self._indexed(source, codec, deadline)
+        planned = self._indexed(source, encoded, deadline) if encoded else None
+        return planned or in_one_piece(WholeSource(codec), source)
 
-    def _indexed(self, source: Source, codec: str, deadline: Deadline) -> Decision:
-        if not can_enter(source) or codec not in indexers_within(self.sizes.budget.window):
-            return in_one_piece(WholeSource(codec), source)
+    def _indexed(self, source: Source, codec: str, deadline: Deadline) -> Decision | None:
+        """Return the plan of an indexed source, or the step that indexes it; None if it cannot be split."""
+        encoded = encoded_source(self.objects, source, codec, self.sizes.budget.window)
+        if encoded.indexer is None:
+            return None
         index = index_of(self.files, source, codec, self.sizes)
         state = index.state()
         if not state.done:
             return "index"
         if state.whole:
-            return in_one_piece(WholeSource(codec), source)
-        plan = ObjectSpans(codec, 0, state.total, state.crc32, state.warnings)
+            return None
+        crc32 = state.crc32 if encoded.crc32 is None else encoded.crc32
+        plan = ObjectSpans(codec, 0, state.total, crc32, state.warnings)
         return self._in_parts(plan, list(index.boundaries()), source, deadline)
 
     def _in_parts(
@@ -182,8 +189,9 @@ class Planner:
         part = self.sizes.part(plan.total)
         span = self.sizes.span(plan.total, plan.codec, deadline.remaining() - self.margin, parsed=False)
         size = max(1, -(-span // part)) * part
-        at = boundaries or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.size), size)]
-        return SpanPlanDraft(plan, cut_parts(at, total=plan.total, source_size=source.size, part=part, span=size))
+        at = boundaries or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.encoded_size), size)]
+        spans = cut_parts(at, total=plan.total, source_size=source.encoded_size, part=part, span=size)
+        return SpanPlanDraft(plan, spans)
 
     def _open_upload(self, spec: JobSpec, folder: JobFolder, execution: str, round_: int) -> None:
         """Open one upload for a round of an execution. A concurrent second call aborts its own upload."""
@@ -205,14 +213,11 @@ class Planner:
             self.parts.abort(target, upload.upload_id)
 
 
-def can_enter(source: Source) -> bool:
-    """Whether a source can be read from any byte. A member of an archive can if its bytes stand there as they are."""
-    content = source.member.content if source.member else None
-    return source.member is None or (content is not None and content.method == STORED and not content.encryption)
-
-
 def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
-    """Return the codec of a source, by its first bytes. Raises CodecMismatchError, and the errors of reading."""
+    """Return the codec of a source's own bytes, by the first of them.
+
+    Raises CodecMismatchError, and the errors of reading.
+    """
     source = spec.job.source
     with closing(objects.open_source(source, end=min(source.size, HEAD)).chunks()) as chunks:
         head, _ = peek(chunks, HEAD)
@@ -221,7 +226,7 @@ def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
 
 def index_of(files: WorkFiles, source: Source, codec: str, sizes: Sizes, text: Text | None = None) -> Index:
     """Return the index of a source. ``text`` describes how records are found, if they must be counted."""
-    return Index(files, source, codec, sizes.spacing(source.size), text)
+    return Index(files, source, codec, sizes.spacing(source.encoded_size), text)
 
 
 def in_one_piece(plan: WholeSource, source: Source) -> SpanPlanDraft:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from penstock.codecs import IDENTITY
-from penstock.codecs.indexers import indexers_within
 from penstock.delivery.attempt import Attempt
+from penstock.delivery.member_store import MemberObjects
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
+from penstock.large_jobs.encoded_source import encoded_name, encoded_source
 from penstock.large_jobs.job_files import TEXT, JobFolder, JobSpec
-from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, can_enter, in_one_piece, index_of
+from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of
 from penstock.large_jobs.ports import WorkFiles
 from penstock.large_jobs.span_plan import WHOLE, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import SpanBoundary, cut_records
@@ -32,6 +33,7 @@ CountedRecords: TypeAlias = tuple[TableSpans, list[SpanBoundary]]
 class TableSpanPlanner:
     """Plans table jobs: plain text is surveyed, splittable codecs are indexed, other sources are not split."""
 
+    objects: MemberObjects
     files: WorkFiles
     tables: Callable[[str], TableSteps]
     routes: Callable[[], Routes]
@@ -56,10 +58,11 @@ class TableSpanPlanner:
     ) -> CountedRecords | str | None:
         """Return the boundaries between records, or the step that finds them; None if records cannot be found."""
         source = spec.job.source
-        if preview.text is None or preview.within is None or preview.loaded or not source.size or not can_enter(source):
+        encoded = encoded_name(source, codec)
+        if preview.text is None or preview.within is None or preview.loaded or not source.size or encoded is None:
             return None
-        plan = TableSpans(codec, 0, source.size, preview.plan, preview.within)
-        if codec != IDENTITY.name:
+        plan = TableSpans(encoded, 0, source.size, preview.plan, preview.within)
+        if encoded != IDENTITY.name:
             return self._indexed(source, folder, plan, preview.text)
         boundaries = surveying.read_boundaries(folder, source)
         if boundaries is None:
@@ -69,7 +72,7 @@ class TableSpanPlanner:
         return plan, boundaries
 
     def _indexed(self, source: Source, folder: JobFolder, plan: TableSpans, text: Text) -> CountedRecords | str | None:
-        if plan.codec not in indexers_within(self.sizes.budget.window):
+        if encoded_source(self.objects, source, plan.codec, self.sizes.budget.window).indexer is None:
             return None
         folder.put(TEXT, text)
         index = index_of(self.files, source, plan.codec, self.sizes, text)
@@ -88,7 +91,7 @@ class TableSpanPlanner:
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
         spans = list(
-            cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.size, span=size)
+            cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.encoded_size, span=size)
         )
         if not spans:
             # No record is left: the rest is as in ingest, to check the header and finish.

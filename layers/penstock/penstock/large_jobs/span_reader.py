@@ -8,9 +8,9 @@ from contextlib import closing
 from penstock.codecs import Trace
 from penstock.codecs.block_index import passing
 from penstock.codecs.index_file import read_window
-from penstock.codecs.indexers import indexers_within
-from penstock.delivery.ports import ObjectStore
+from penstock.delivery.member_store import MemberObjects
 from penstock.errors import CorruptSourceError, NotEnoughTimeError, TruncatedSourceError
+from penstock.large_jobs.encoded_source import EncodedSource, encoded_source
 from penstock.large_jobs.ports import WorkFiles
 from penstock.limits import Budget
 from penstock.model.object import Source
@@ -19,7 +19,7 @@ from penstock.model.span import Span
 
 
 def span_bytes(
-    objects: ObjectStore,
+    objects: MemberObjects,
     files: WorkFiles,
     source: Source,
     span: Span,
@@ -35,11 +35,11 @@ def span_bytes(
     the entry of the next span is wrong, NotEnoughTimeError if only ``margin`` seconds are left, and the errors of
     decoding. Memory: as `delivery.decoding`.
     """
+    encoded = encoded_source(objects, source, codec, budget.window)
     window = read_window(files.read_part(span.window)) if span.window else b""
-    content = objects.open_source(source, start=span.entry.encoded, end=span.encoded_end)
     skip, left = span.start - span.entry.decoded, span.size
-    with closing(content.chunks()) as chunks:
-        pieces = _entered(chunks, span, window, codec, budget)
+    with encoded.naming(), closing(encoded.read(span.entry.encoded, span.encoded_end)) as chunks:
+        pieces = _entered(chunks, span, window, encoded, budget)
         while left:
             piece = next(pieces, None)
             if piece is None:
@@ -65,8 +65,10 @@ def span_bytes(
             )
 
 
-def _entered(chunks: Iterable[bytes], span: Span, window: bytes, codec: str, budget: Budget) -> Iterator[bytes]:
-    way, trace = indexers_within(budget.window).get(codec), Trace()
+def _entered(
+    chunks: Iterable[bytes], span: Span, window: bytes, encoded: EncodedSource, budget: Budget
+) -> Iterator[bytes]:
+    way, trace = encoded.indexer, Trace()
     if way is None:
         return _stepped(chunks, budget.step)
     pieces = way.enter(chunks, span.entry, window, budget.step, trace=trace)

@@ -54,6 +54,12 @@ class Source:
         return self.bucket, self.key
 
     @property
+    def encoded_size(self) -> int:
+        """The bytes of the object that hold the source; of a member, those of its content."""
+        content = self.member.content if self.member else None
+        return content.end - content.start if content else self.size
+
+    @property
     def object_key(self) -> str:
         """The key of the object that is read: that of the archive for a member."""
         return self.archive or self.key

@@ -80,7 +80,7 @@ class Steps:
             self.files,
             self.executions,
             self.parts,
-            TableSpanPlanner(self.files, self.tables, routes, sizes, self.settings.margin_seconds),
+            TableSpanPlanner(self.objects, self.files, self.tables, routes, sizes, self.settings.margin_seconds),
             MemberPlanner(
                 ArchiveReader(self.objects, self.budget),
                 routes,

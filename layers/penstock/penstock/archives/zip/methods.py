@@ -8,8 +8,9 @@ from functools import partial
 
 from penstock.archives.zip import deflate64, lzma1
 from penstock.codecs import bzip2, identity
+from penstock.codecs.checkpoint import Checkpoint, Note
 from penstock.codecs.checksum import crc32
-from penstock.codecs.codec import Codec
+from penstock.codecs.codec import Codec, Indexer, TailIndex
 from penstock.codecs.engine import FASTEST
 from penstock.codecs.feed import Feed
 from penstock.codecs.gzip import codec as gzip
@@ -25,6 +26,7 @@ from penstock.errors import (
     EncryptedMemberError,
 )
 from penstock.model.member import STORED, MemberContent
+from penstock.model.source import RangeReader
 
 
 def method(content: MemberContent, window: int, password: bytes) -> Codec:  # noqa: ARG001  # no cipher is supported yet
@@ -34,6 +36,9 @@ def method(content: MemberContent, window: int, password: bytes) -> Codec:  # no
     yielding them, and at the end ChecksumMismatchError, or CorruptSourceError if bytes are missing or left over.
     Pieces are yielded before that, so a result is complete only when ``decode`` ends. Offsets of errors count from the
     start of the archive; ``trace`` counts from that of the content.
+
+    Its indexer does the same while it scans. The offsets of an indexer count from the start of the content, and bytes
+    that it skips unread have no CRC32.
 
     Raises EncryptedMemberError, and BadHeaderError for an unknown method.
     """
@@ -47,7 +52,8 @@ def method(content: MemberContent, window: int, password: bytes) -> Codec:  # no
         )
     codec = _METHODS[content.method](content, window)
     decode = partial(_decode_checked, codec.decode, content)
-    return replace(codec, name=content.method, magic=(), suffixes=(), decode=decode, indexer=None)
+    indexer = partial(_checked_indexer, codec.indexer, content) if codec.indexer else None
+    return replace(codec, name=content.method, magic=(), suffixes=(), decode=decode, indexer=indexer)
 
 
 def _decode_checked(
@@ -62,8 +68,7 @@ def _decode_checked(
         # Some writers deflate nothing to no bytes at all.
         for piece in decode(chunks, trace, step) if content.start < content.end else ():
             produced += len(piece)
-            if content.size is not None and produced > content.size:
-                raise CorruptSourceError(f"the member has more than its {content.size:,} bytes", offset=trace.consumed)
+            _check_most(content, trace.consumed, produced)
             crc = crc32(piece, crc)
             yield piece
         _check_whole(content, trace.consumed, produced, crc)
@@ -73,14 +78,67 @@ def _decode_checked(
     trace.crc32 = content.crc32
 
 
-def _check_whole(content: MemberContent, consumed: int, produced: int, crc: int) -> None:
+def _checked_indexer(load: Callable[[], Indexer], content: MemberContent) -> Indexer:
+    found = load()
+    tail = partial(_tail_checked, found.tail, content) if found.tail else None
+    return replace(found, scan=partial(_scan_checked, found, content), tail=tail)
+
+
+def _tail_checked(
+    tail: Callable[[RangeReader, int], TailIndex], member: MemberContent, reader: RangeReader, spacing: int
+) -> TailIndex:
+    found = tail(reader, spacing)
+    if len(found.entries) > 1:
+        _check_whole(member, reader.size, found.total, None)
+    return found
+
+
+def _scan_checked(
+    indexer: Indexer,
+    member: MemberContent,
+    chunks: Iterable[bytes],
+    trace: Trace,
+    step: int,
+    *,
+    spacing: int,
+    note: Note,
+    checkpoint: Checkpoint | None = None,
+    content: bool = True,
+) -> Iterator[bytes | memoryview]:
+    """The ``crc32`` of a checkpoint is that of the bytes before it; None if some were skipped."""
+    crc, at, last = (checkpoint.crc32, checkpoint.entry.decoded, checkpoint) if checkpoint else (0, 0, None)
+
+    def noted(found: Checkpoint) -> None:
+        nonlocal last
+        last = replace(found, crc32=crc)
+        note(last)
+
+    resumed = replace(checkpoint, crc32=None) if checkpoint else None
+    for piece in indexer.scan(chunks, trace, step, spacing=spacing, note=noted, checkpoint=resumed, content=content):
+        at += len(piece)
+        _check_most(member, trace.consumed, trace.produced)
+        crc = crc32(piece, crc) if crc is not None and at == trace.produced else None
+        yield piece
+    if indexer.exact and last and not last.entry.decoded:
+        return  # it cannot be split: the scan may have ended early, and decoding checks the member
+    _check_whole(member, trace.consumed, trace.produced, crc)
+    trace.crc32 = member.crc32
+
+
+def _check_most(content: MemberContent, consumed: int, produced: int) -> None:
+    if content.size is not None and produced > content.size:
+        raise CorruptSourceError(f"the member has more than its {content.size:,} bytes", offset=consumed)
+
+
+def _check_whole(content: MemberContent, consumed: int, produced: int, crc: int | None) -> None:
+    """``crc`` is None if it is not known."""
     if consumed < content.end - content.start:
         raise CorruptSourceError(f"{content.method} data ends before the member does", offset=consumed)
     if content.size not in (None, produced):
         raise CorruptSourceError(
             f"the member has {produced:,} bytes, the directory declares {content.size:,}", offset=consumed
         )
-    if content.crc32 not in (None, crc):
+    if crc is not None and content.crc32 not in (None, crc):
         raise ChecksumMismatchError(
             f"CRC32 of the member's bytes is {crc:08x}, the directory declares {content.crc32:08x}", offset=consumed
         )
@@ -90,13 +148,19 @@ def _inflate(chunks: Iterable[bytes], trace: Trace, step: int) -> Iterator[bytes
     return inflate(Feed(chunks, trace), trace, step, FASTEST)
 
 
+def _deflate_indexer() -> Indexer:
+    from penstock.codecs.gzip import raw_index  # noqa: PLC0415  # zlib through ctypes, which only large members need
+
+    return Indexer(raw_index.scan, raw_index.enter, exact=False)
+
+
 def _lzma(content: MemberContent, window: int) -> Codec:
     return lzma1.describe(window, content.size)
 
 
 _METHODS: dict[str, Callable[[MemberContent, int], Codec]] = {
     STORED: lambda _, window: identity.describe(window),
-    "deflate": lambda _, window: replace(gzip.describe(window), decode=_inflate),
+    "deflate": lambda _, window: replace(gzip.describe(window), decode=_inflate, indexer=_deflate_indexer),
     "deflate64": lambda content, _: deflate64.describe(content.start),
     "bzip2": lambda _, window: bzip2.describe(window),
     "lzma": _lzma,

@@ -51,15 +51,16 @@ def scan(
     """
     feed = Feed(chunks, trace)
     with BlockInflater(step) as inflater:
-        scanner = _Scan(feed, trace, inflater, spacing, note)
+        scanner = BlockScan(feed, trace, inflater, spacing, note)
         if checkpoint is None:
-            scanner.note_member()
-        else:
-            yield from scanner.resume(checkpoint)
+            scanner.note_start()
+        elif scanner.resume(checkpoint):
+            yield from scanner.stream()
+            scanner.end_member()
         end = EndMarker(trace)
         while at_member(feed, trace, NAME, MAGIC):
             if trace.produced >= scanner.due:
-                scanner.note_member()
+                scanner.note_start()
             # A skipped member is BGZF. For any other member, the header decides below.
             end.member(is_bgzf=True)
             if not content and bgzf.pass_over(feed, trace):
@@ -67,12 +68,13 @@ def scan(
                 continue
             end.member(is_bgzf=skip_header(feed))
             inflater.start()
-            yield from scanner.member()
+            yield from scanner.stream()
+            scanner.end_member()
         end.check()
 
 
-class _Scan:
-    """One scan. ``due``: the first decoded offset at which the next entry may lie."""
+class BlockScan:
+    """One scan of deflate streams. ``due``: the first decoded offset at which the next entry may lie."""
 
     def __init__(self, feed: Feed, trace: Trace, inflater: BlockInflater, spacing: int, note: Note) -> None:
         self.due = 0
@@ -84,8 +86,8 @@ class _Scan:
         self._crc = 0
         self._size = 0
 
-    def resume(self, checkpoint: Checkpoint) -> Iterator[memoryview]:
-        """Yield the rest of the checkpoint's member."""
+    def resume(self, checkpoint: Checkpoint) -> bool:
+        """Continue at a checkpoint. Returns whether it lies inside a stream."""
         entry, trace = checkpoint.entry, self._trace
         self._feed.position = trace.consumed = entry.encoded
         trace.produced, trace.members, trace.crc32 = entry.decoded, checkpoint.members, checkpoint.crc32
@@ -95,10 +97,10 @@ class _Scan:
             self._crc, self._size = checkpoint.crc, checkpoint.size
             first = self._feed.exactly(1, "deflate data")[0] if entry.bits else 0
             self._inflater.enter(checkpoint.window, entry.bits, first)
-            yield from self.member()
+        return entry.raw
 
-    def member(self) -> Iterator[memoryview]:
-        """Yield the content of one member from its deflate data, or the rest of it, and check its trailer."""
+    def stream(self) -> Iterator[memoryview]:
+        """Yield the content of one deflate stream, or the rest of it."""
         inflater, feed = self._inflater, self._feed
         while not inflater.eof:
             if not inflater.pending:
@@ -114,10 +116,14 @@ class _Scan:
                 raise TruncatedSourceError("the source ends inside deflate data", offset=feed.position)
         yield from self._content()
         feed.give_back(inflater.take_back())
-        end_member(feed, self._trace, self._crc, self._size)
+
+    def end_member(self) -> None:
+        """Check the trailer of a gzip member after its stream."""
+        end_member(self._feed, self._trace, self._crc, self._size)
         self._crc = self._size = 0
 
-    def note_member(self) -> None:
+    def note_start(self) -> None:
+        """Note an entry before a member or a stream."""
         self._noted(Entry(self._trace.produced, self._feed.position), b"")
 
     def _inflate(self) -> bool:
@@ -183,16 +189,21 @@ def enter(
     """
     check_entry(entry, window)
     trace = trace or Trace()
-    trace.produced = entry.decoded
-    if entry.bits:
-        chunks = _padded(chunks, entry.bits)
-    feed = Feed(chunks, trace)
-    feed.position = entry.encoded - (len(padded(entry.bits, 0)) - 1 if entry.bits else 0)
+    feed = feed_at(entry, chunks, trace)
     if entry.raw:
         yield from inflate(feed, trace, step, engine, window)
         feed.exactly(8, "a gzip trailer")
         trace.members += 1
     yield from members(feed, trace, step, engine)
+
+
+def feed_at(entry: Entry, chunks: Iterable[bytes], trace: Trace) -> Feed:
+    """Return a feed of ``chunks``, which begin at an entry, and set the trace to it. An entry inside a byte is padded
+    to one at a byte."""
+    trace.produced = entry.decoded
+    feed = Feed(_padded(chunks, entry.bits) if entry.bits else chunks, trace)
+    feed.position = entry.encoded - (len(padded(entry.bits, 0)) - 1 if entry.bits else 0)
+    return feed
 
 
 def _padded(chunks: Iterable[bytes], bits: int) -> Iterator[bytes]:
