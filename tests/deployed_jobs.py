@@ -57,6 +57,7 @@ class DeployedJobs:
         self.jobs = DynamoJobStore(dynamodb, table, retention_days=90, clock=lambda: self.now)
         self.executions = DynamoExecutionStore(dynamodb, table, retention_days=90, clock=lambda: self.now)
         self.rejects = S3RejectLog(self.client("s3"), self.names["WorkBucketName"])
+        self.files = S3WorkFiles(self.client("s3"), self.names["WorkBucketName"])
 
     def client(self, service: str) -> Any:
         return boto3.client(service, endpoint_url=self._endpoint)  # type: ignore[call-overload]  # any
@@ -74,8 +75,8 @@ class DeployedJobs:
         self.jobs.close(claim, JobState.FAILED, failure=FAILURE)
         return job
 
-    def fail_archive(self, key: str) -> Job:
-        """A failed job that takes an archive apart."""
+    def begin_archive(self, key: str) -> tuple[Job, Claim]:
+        """A running job that takes an archive apart."""
         self.now += 1
         job = Job(
             Source("drops", key, 1000, "e1", "v1", "0A00"),
@@ -84,6 +85,11 @@ class DeployedJobs:
         )
         claim = self.jobs.claim(job, lease=60)
         assert isinstance(claim, Claim)
+        return job, claim
+
+    def fail_archive(self, key: str) -> Job:
+        """A failed job that takes an archive apart."""
+        job, claim = self.begin_archive(key)
         self.jobs.close(claim, JobState.FAILED, failure=FAILURE)
         return job
 
@@ -119,7 +125,7 @@ class DeployedJobs:
             "receipt": to_plain(receipt),
             "spans": [to_plain(receipts[span]) for span in (1, 2, 3)],
         }
-        JobFolder(S3WorkFiles(self.client("s3"), self.names["WorkBucketName"]), job.id).put(REPORT, report)
+        JobFolder(self.files, job.id).put(REPORT, report)
         self.executions.end(job.id, job.id, JobState.SUCCEEDED, receipt=receipt)
 
     def reject(self, job: Job, count: int, *, raw: str = "1,not a date", name: str = "00001-000000") -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.member import MemberCounts
 from penstock.model.wording import counted
 from penstock_cli.output import safe
 from penstock_cli.params import human_size
@@ -38,6 +39,7 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "target": status.target,
         "size": status.size,
         **asdict(status.progress),
+        "members": asdict(status.members) if status.is_archive else None,
         "codec": status.codec,
         "crc32": status.crc32,
         "parts": status.parts,
@@ -73,6 +75,27 @@ def delivered(status: JobStatus) -> str:
     if progress.rows or progress.rejects:
         return counted(progress.rows, "row")
     return human_size(progress.bytes_out) if progress.bytes_out else _UNKNOWN
+
+
+def result(status: JobStatus) -> str:
+    """Format the members of an archive that were delivered; of any other job what `delivered` says."""
+    members = status.members
+    if not members.total:
+        return delivered(status)
+    of = f"{members.delivered:,} of " if members.delivered < members.total else ""
+    return f"{of}{counted(members.total, 'member')}"
+
+
+def members(counts: MemberCounts, *, ended: bool) -> str:
+    """Format what has become of the members of an archive: ``3 of 5 delivered, 1 failed, 1 not begun``."""
+    of = f" of {counts.total:,}" if counts.total > counts.delivered else ""
+    others = {
+        "failed": counts.failed,
+        "superseded": counts.superseded,
+        "not begun": counts.total - counts.done if ended else 0,
+        "left out": counts.skipped,
+    }
+    return ", ".join([f"{counts.delivered:,}{of} delivered", *(f"{n:,} {what}" for what, n in others.items() if n > 0)])
 
 
 def rate(status: JobStatus) -> str:

@@ -55,7 +55,7 @@ def _table(found: Sequence[JobStatus]) -> list[Safe]:
             status.job_id[:SHORT_ID],
             styled(str(status.state), fg=job_text.COLOURS[status.state]),
             job_text.percent(status, 0),
-            job_text.delivered(status),
+            job_text.result(status),
             job_text.moment(status.started_at),
             job_text.duration(status.seconds),
             job_text.one_line(f"{status.source} -> {status.target}" if status.target else status.source),

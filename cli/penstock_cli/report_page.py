@@ -13,6 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.member import NO_MEMBERS
 from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
 from penstock_cli.params import human_size
@@ -43,7 +44,7 @@ def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str,
         _tiles(status),
         _integrity(job_report),
         _section("Timeline", picture) if (picture := timeline(status, bars)) else "",
-        _members(job_report),
+        _members(status),
         _spans(job_report.spans),
         _rejects(job_report, rejects_at),
         _facts(status),
@@ -152,13 +153,14 @@ def _integrity(job_report: JobReport) -> str:
     return _section("Integrity", _listed(rows)) if rows else ""
 
 
-def _members(job_report: JobReport) -> str:
-    if not job_report.status.is_archive or not job_report.spans:
+def _members(status: JobStatus) -> str:
+    counts = status.members
+    if not status.is_archive or counts == NO_MEMBERS:
         return ""
-    counts = job_report.members
     rows = [
-        ("Delivered", f"{counts.delivered:,}"),
+        ("Delivered", f"{counts.delivered:,} of {counts.total:,}"),
         ("Failed", f"{counts.failed:,}"),
+        ("Superseded", f"{counts.superseded:,}"),
         ("Left out", f"{counts.skipped:,}"),
     ]
     return _section("Members", _listed(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -118,6 +119,7 @@ def _as_json(total: ArchiveResult) -> dict[str, Any]:
         "rows": total.rows,
         "rejects": total.rejects,
         "left_out": total.left_out,
+        "counts": asdict(total.counts),
         "stopped": total.stopped,
         "seconds": round(total.seconds, 3),
     }

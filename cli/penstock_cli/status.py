@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.model.job_status import JobStatus
+from penstock.model.member import NO_MEMBERS
 from penstock.model.wording import counted
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
@@ -45,9 +46,8 @@ def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
             "rejects_folder": _rejects_folder(found, operations) or None,
             "report_file": operations.report_file(found) or None,
         }
-        counts = operations.member_counts(found)
-        members = {"members": counts._asdict()} if counts else {}
-        echo_json(job_text.as_json(found) | locations | members)
+        locations |= {"members_listed_at": operations.members(found).listed_at if found.is_archive else None}
+        echo_json(job_text.as_json(found) | locations)
         return
     for name, text in _fields(found, operations):
         for number, line in enumerate([text] if isinstance(text, Safe) else text.splitlines()):
@@ -112,11 +112,10 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
 
 
 def _members(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
-    counts = operations.member_counts(found)
-    if counts is None:
+    if not found.is_archive or found.members == NO_MEMBERS:
         return []
-    shown = f"{counts.delivered:,} delivered, {counts.failed:,} failed, {counts.skipped:,} left out"
-    return [("members", f"{shown}\n{operations.members_folder(found.job_id)}")]
+    shown = job_text.members(found.members, ended=found.state.final)
+    return [("members", f"{shown}\n{operations.members(found).listed_at}")]
 
 
 def _per_second(found: JobStatus) -> str:

@@ -58,7 +58,7 @@ def _cells(status: JobStatus, width: int) -> list[RenderableType]:
     speed = Text(f"{job_text.rate(status):>10}")
     if width < MIDDLE:
         return [state, share, speed, left, name]
-    phase = Text(phase_of(status))
+    phase = Text(phase_of(status, with_failed=width >= WIDE))
     if width < WIDE:
         return [Text(status.job_id[:ID]), state, share, speed, left, phase, name]
     bar = Bar(100, 0, status.percent, width=BAR, color=job_text.COLOURS[status.state], bgcolor="bright_black")
@@ -73,9 +73,15 @@ def time_left(status: JobStatus) -> str:
     return "" if status.seconds_left is None else f"{job_text.duration(status.seconds_left)} left"
 
 
-def phase_of(status: JobStatus) -> str:
-    """Return ``3/8 spans``, or the phase of the execution; empty for a job of one invocation."""
+def phase_of(status: JobStatus, *, with_failed: bool = True) -> str:
+    """Return ``3/8 spans``, ``20/5,000 members, 1 failed`` of an archive, or the phase of the execution.
+
+    Empty for a job of one invocation that is no archive.
+    """
     if status.phase in (None, Phase.SPANS):
+        if (members := status.members).total:
+            failed = f", {members.failed:,} failed" if members.failed and with_failed else ""
+            return f"{members.done:,}/{counted(members.total, 'member')}{failed}"
         total = f"{status.spans:,} batches" if status.is_archive else counted(status.spans, "span")
         return f"{status.spans_done:,}/{total}" if status.spans else ""
     return str(status.phase)

@@ -20,8 +20,9 @@ from penstock.aws.jobs_table.span_progress import ATTEMPTS
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.jobs.ports import JobStore
 from penstock.large_jobs.ports import ExecutionStore
-from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Progress
+from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage
+from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.span import SpanReceipt
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
@@ -218,6 +219,31 @@ def test_how_far_a_span_is_counts_until_its_receipt_does(stores: Stores) -> None
     # The heartbeat of an attempt that resumes late.
     stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(2, 20))
     assert (stores.status.progress, stores.status.spans_done) == (Progress(11, 110, 12, 1), 1)
+
+
+def test_the_members_of_an_archive_are_counted_while_batches_run_and_at_their_end(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=2, size=20, members=9)
+    assert stores.status.members == MemberCounts(total=9)
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 1, Progress(3, 30, members=MemberCounts(2, 1)))
+    assert stores.status.progress == Progress(3, 30, members=MemberCounts(2, 1, total=9))
+    done = SpanReceipt(1, 10, 100, members=3, failed=1, skipped=2, superseded=1)
+    stores.executions.record_receipt(JOB.id, EXECUTION, done)
+    stores.executions.record_progress(EXECUTION, Stage.DELIVER, 2, Progress(1, 1))
+    assert stores.status.progress == Progress(11, 101, members=MemberCounts(3, 1, 2, 1, 9))
+    stores.executions.end(JOB.id, EXECUTION, JobState.FAILED, failure=FAILURE)
+    assert stores.status.members == MemberCounts(3, 1, 2, 1, 9)
+    assert stores.jobs.reopen(stores.status)
+    assert stores.status.members == NO_MEMBERS
+
+
+def test_the_receipt_of_an_archive_has_all_its_members(stores: Stores) -> None:
+    stores.begin()
+    stores.executions.record_totals(JOB.id, EXECUTION, spans=1, size=20, members=4)
+    stores.executions.record_receipt(JOB.id, EXECUTION, SpanReceipt(1, 10, 100, members=4))
+    total = Receipt(20, 100, 0, 0, "zip", members=MemberCounts(4, total=4))
+    stores.executions.end(JOB.id, EXECUTION, JobState.SUCCEEDED, receipt=total)
+    assert stores.status.progress == total.progress
 
 
 def test_progress_and_receipts_of_workers_are_heartbeats_of_the_job(stores: Stores, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailab
 from penstock.jobs.ports import JobStore
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Source, Target
 from penstock.model.route import Route
 from penstock.testing.jobs import MemoryJobStore
@@ -373,6 +374,19 @@ def test_the_record_has_the_source_of_the_event(store: JobStore) -> None:
     source = replace(SOURCE, key="in/50% of a+b/ü.csv.gz", event_time="2026-11-22T02:00:00.000Z")
     claimed(store, replace(JOB, source=source))
     assert status(store, replace(JOB, source=source)).upload == source
+
+
+def test_a_record_has_what_became_of_the_members_of_an_archive(store: JobStore, clock: Clock) -> None:
+    claim = claimed(store)
+    store.heartbeat(claim, Progress(250, 900, members=MemberCounts(1, 2, 3, 4, 10)), lease=60)
+    store.close(claim, JobState.FAILED, failure=FAILURE)
+    assert status(store).members == MemberCounts(1, 2, 3, 4, 10)
+    clock.now += 1000
+    assert reopen(store)
+    assert status(store).members == NO_MEMBERS
+    receipt = Receipt(1000, 5000, 0, 0, "zip", members=MemberCounts(10, total=10))
+    store.close(claimed(store), JobState.SUCCEEDED, receipt=receipt)
+    assert status(store).progress == receipt.progress
 
 
 def test_a_failed_job_is_reopened_without_progress(store: JobStore, clock: Clock) -> None:

@@ -32,6 +32,7 @@ from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
 from penstock.errors import AccessDeniedError, ServiceUnavailableError
 from penstock.limits import MIB
 from penstock.model.job_status import JobState
+from penstock.model.member import MemberCounts
 from penstock.model.object import Content, ObjectHead, Published, Target
 from penstock.testing import (
     FaultyObjectStore,
@@ -53,7 +54,7 @@ def test_every_member_goes_where_its_route_says(key: str) -> None:
     assert outcome.receipt.bytes_out == sum(map(len, AT_DESTINATION.values()))
     assert [line["number"] for line in plant.results(outcome)] == [1, 2, 3, 4, 5]
     assert set(plant.states(outcome).values()) == {"succeeded"}
-    assert outcome.receipt.warnings[0].startswith("5 members delivered: see s3://work/jobs/")
+    assert outcome.receipt.members == MemberCounts(delivered=5, total=5)
     assert not plant.store.uploads
 
 
@@ -66,7 +67,16 @@ def test_what_the_route_leaves_out_or_no_route_takes_is_listed(key: str) -> None
     assert reasons["b/c.bin"] == "route 'archives' leaves it out"
     assert reasons["z.log.gz"] == f"no route matches '{key}/z.log.gz'"
     assert outcome.receipt
-    assert outcome.receipt.warnings[1] == "entries left out: 4"
+    assert outcome.receipt.members == MemberCounts(delivered=1, skipped=4, total=1)
+
+
+def test_the_record_of_an_archive_with_a_bad_member_counts_its_members() -> None:
+    plant = Plant(ARCHIVES + FILES)
+    data = zip_of({"good.txt": b"good", "bad.txt": b"damaged", "folder/": b""}, zipfile.ZIP_STORED)
+    outcome = plant.one(plant.put(data.replace(b"damaged", b"Damaged")))
+    status = plant.jobs.get(outcome.job_id)
+    assert status
+    assert (status.state, status.members) == (JobState.FAILED, MemberCounts(delivered=1, failed=1, total=2))
 
 
 def test_a_second_event_of_the_same_archive_writes_nothing() -> None:
@@ -270,7 +280,7 @@ def test_a_member_of_an_older_archive_never_replaces_that_of_a_newer_one() -> No
     assert outcome.state is JobState.SUCCEEDED
     assert plant.states(outcome) == {"a.txt": "superseded"}
     assert outcome.receipt
-    assert outcome.receipt.warnings[1] == "1 member not delivered: the destinations hold newer results"
+    assert outcome.receipt.members.superseded == 1
 
 
 def test_an_archive_within_an_archive_is_refused_and_named() -> None:

@@ -19,8 +19,9 @@ from machine_faults import FaultPlan, FaultyPlant
 from machine_sources import in_tar
 from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.errors import AccessDeniedError
-from penstock.large_jobs import member_batches, work_members
+from penstock.large_jobs import member_batches, member_results, work_members
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import ObjectHead
 from penstock.testing import ManualDeadline, MemoryObjectStore, MemoryPartStore
 
@@ -71,6 +72,13 @@ def lines(plant: Plant, job_id: str, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in plant.files.files[f"jobs/{job_id}/{name}"].splitlines()]
 
 
+def counts(plant: Plant, status: JobStatus) -> MemberCounts:
+    """The members, with those of the batches of an execution that failed."""
+    found = plant.jobs.get(status.job_id)
+    assert found
+    return found.members
+
+
 def failure_of(status: JobStatus) -> tuple[str, str]:
     assert status.failure
     return status.failure.error, status.failure.message
@@ -82,6 +90,7 @@ def test_members_are_delivered_in_batches() -> None:
     assert status.state is JobState.SUCCEEDED, status
     assert delivered(made) == SMALL
     assert (status.spans, status.spans_done, made.calls.count("work")) == (3, 3, 3)
+    assert status.members == MemberCounts(delivered=25, total=25)
     assert "sequence" not in made.calls
     assert [kind for kind, _ in made.bus.events] == [SUCCEEDED]
 
@@ -157,6 +166,7 @@ def test_an_archive_of_folders_alone_succeeds_and_lists_them() -> None:
     assert status.state is JobState.SUCCEEDED
     (skipped,) = lines(made, status.job_id, "members/1.jsonl")
     assert (skipped["name"], skipped["state"]) == ("folder/", "skipped")
+    assert status.members == NO_MEMBERS
 
 
 def test_a_source_that_is_no_archive_fails_by_name() -> None:
@@ -191,6 +201,17 @@ def test_an_archive_that_is_read_in_order_is_one_span() -> None:
     status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL))))
     assert (status.state, status.spans) == (JobState.SUCCEEDED, 1), status
     assert delivered(made) == SMALL
+    assert status.members == MemberCounts(delivered=25, total=25)
+
+
+def test_of_an_archive_that_is_read_in_order_what_failed_is_counted() -> None:
+    made = plant()
+    made.routes_text = made.routes_text.replace('"*.tar', '"*.tgz')
+    bad = BAD.replace("*.tar", "*.tgz")
+    made.routes_text = bad + made.routes_text.replace('"members"', '"members"\nmembers = ["!*/9.txt"]', 1)
+    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL | {"bad.txt": b"too long for its route"}))))
+    assert (status.state, status.spans) == (JobState.FAILED, 1), status
+    assert counts(made, status) == MemberCounts(delivered=24, failed=1, skipped=1, total=25)
 
 
 BAD = """
@@ -217,13 +238,23 @@ def test_of_an_archive_with_a_bad_member_all_others_are_delivered_and_a_redrive_
     assert error == "MembersFailedError"
     assert "2 members were not delivered: bad.txt: " in message
     assert "; bad.bin: " in message
+    assert counts(made, status) == MemberCounts(delivered=25, failed=2, total=27)
     assert FAILED in [kind for kind, _ in made.bus.events]
     made.routes_text = made.routes_text.replace("max_bytes = 10", "")
     made.now += 100
     again = redriven(made, source, status.job_id)
     assert (again.state, again.failure) == (JobState.SUCCEEDED, None)
+    assert again.members == MemberCounts(delivered=27, total=27)
     assert delivered(made) == members
     assert {len(versions) for (bucket, _), versions in made.store._versions.items() if bucket == "out"} == {1}
+
+
+def test_a_message_that_cannot_name_all_members_says_where_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_results, "SHOWN", 1)
+    made = with_bad(plant())
+    status = made.run(made.upload("a.tar", in_tar({f"bad{n}.txt": b"too long for its route" for n in range(3)})))
+    listed = f"s3://{made.files.bucket}/jobs/{status.job_id}/members/"
+    assert failure_of(status)[1].endswith(f"; and 2 more: see {listed}")
 
 
 def test_a_large_member_that_failed_is_retried_by_the_redrive_of_its_archive() -> None:

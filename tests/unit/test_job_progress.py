@@ -10,14 +10,19 @@ from penstock.errors import ServiceUnavailableError
 from penstock.large_jobs.heartbeat import UnitHeartbeat
 from penstock.model.job import Progress
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage
+from penstock.model.member import MemberCounts
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
 JOB = JobStatus("job", JobState.EXECUTING, "s3://drops/a.gz", size=1000, started_at=100.0, updated_at=110.0)
 
 
 def test_every_figure_is_added() -> None:
-    count = len(fields(Progress))
-    assert astuple(Progress(*range(1, count + 1)).plus(Progress(*range(count)))) == tuple(range(1, 2 * count, 2))
+    count, members = len(fields(Progress)) - 1, len(fields(MemberCounts))
+    more = Progress(*range(1, count + 1), members=MemberCounts(*range(10, 10 + members)))  # type: ignore[misc]
+    less = Progress(*range(count), members=MemberCounts(*range(members)))  # type: ignore[misc]
+    *figures, of_members = astuple(more.plus(less))
+    assert figures == list(range(1, 2 * count, 2))
+    assert of_members == tuple(range(10, 10 + 2 * members, 2))
 
 
 def test_a_job_without_an_index_is_as_far_as_its_bytes_are_read() -> None:

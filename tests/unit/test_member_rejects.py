@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from penstock.delivery.member_jobs import MemberResult
+from penstock.large_jobs.job_files import JobFolder
+from penstock.large_jobs.span_plan import MemberBatches, WholeSource
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.record import RecordPosition, Reject
@@ -53,9 +55,18 @@ def test_those_of_members_with_rejects_are_read_and_name_them(
     log: MemoryRejectLog, files: dict[str, list[MemberResult]], spans: int
 ) -> None:
     work = MemoryWorkFiles(files={f"jobs/archive/{name}": lines(results) for name, results in files.items()})
-    found = list(JobRejects(work, log)(status(spans=spans)))
+    if spans:
+        JobFolder(work, "archive").put_plan(MemberBatches("zip", spans, 100, members=3))
+    found = list(JobRejects(work, log)(replace(status(spans=spans), execution="archive" if spans else "")))
     assert found == [replace(REJECT, member="some\u2028.csv"), replace(REJECT, member="bad.csv")]
     assert found[1].flat == {"member": "bad.csv"} | REJECT.flat
+
+
+def test_those_of_an_archive_that_an_execution_read_in_order_are_read(log: MemoryRejectLog) -> None:
+    work = MemoryWorkFiles(files={"jobs/archive/members.jsonl": lines(RESULTS)})
+    JobFolder(work, "archive").put_plan(WholeSource("gzip"))
+    found = list(JobRejects(work, log)(replace(status(spans=1), execution="archive")))
+    assert [reject.member for reject in found] == ["some\u2028.csv", "bad.csv"]
 
 
 def test_those_of_another_job_are_its_own(log: MemoryRejectLog) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from job_reports import BEGAN, HOSTILE, failed, hostile, running, spans, succeeded
 from penstock.model.job_status import JobState
+from penstock.model.member import MemberCounts
 from penstock.operations.job_report import JobReport, timeline
 from penstock_cli.job_text import one_line
 from penstock_cli.report_page import page
@@ -165,10 +166,10 @@ def test_every_state_has_a_page(state: JobState) -> None:
 
 def test_the_report_of_an_archive_counts_its_members_and_calls_spans_batches() -> None:
     base = running()
-    batches = tuple(replace(span, members=10, failed=number == 0, skipped=2) for number, span in enumerate(spans(3)))
-    archive = replace(base, status=replace(base.status, target="members"), spans=batches)
-    assert archive.members == (30, 1, 6)
+    progress = replace(base.status.progress, members=MemberCounts(1_030, 1, 6, 2, total=2_000))
+    archive = replace(base, status=replace(base.status, target="members", progress=progress))
     texts = read(archive).texts
-    assert texts[texts.index("Members") + 1 :][:6] == ["Delivered", "30", "Failed", "1", "Left out", "6"]
+    told = ["Delivered", "1,030 of 2,000", "Failed", "1", "Superseded", "2", "Left out", "6"]
+    assert texts[texts.index("Members") + 1 :][:8] == told
     assert "Batches" in texts
     assert "Spans" not in texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -16,6 +17,7 @@ from penstock.jobs.runner import Outcome
 from penstock.limits import MIB
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState
+from penstock.model.member import NO_MEMBERS
 
 STATES = {
     None: "JobsWaiting",
@@ -81,6 +83,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
         fields |= {"codec": receipt.codec, "bytes_in": receipt.bytes_in, "bytes_out": receipt.bytes_out}
         fields |= {"parts": receipt.parts, "warnings": list(receipt.warnings)}
         fields |= {"rows": receipt.rows, "rejects": receipt.rejects}
+        fields |= {"members": asdict(receipt.members)} if receipt.members != NO_MEMBERS else {}
     if failure := Failure.of(outcome.retry) if outcome.retry else outcome.failure:
         fields |= {"error": failure.error, "reason": failure.message, "hint": failure.hint}
     if outcome.repeat:

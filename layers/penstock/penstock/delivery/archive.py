@@ -311,12 +311,11 @@ class _Load:
         """Count a result, and stop at a failure if the route says so."""
         if result.state is JobState.FAILED and self.attempt.job.route.on_member_failure == FAIL:
             self.stop.set()
-        receipt = result.receipt
-        if member and receipt:
-            encoded = _encoded(member, member.size or 0)
-            one = Progress(encoded, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
-            with self.lock:
-                self.done = self.done.plus(one)
+        one = Progress(members=result.counts)
+        if member and result.receipt:
+            one = replace(result.receipt.progress, bytes_in=_encoded(member, member.size or 0), members=result.counts)
+        with self.lock:
+            self.done = self.done.plus(one)
 
 
 def _encoded(member: Member | None, size: int) -> int:

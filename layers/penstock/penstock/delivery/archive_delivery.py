@@ -17,8 +17,9 @@ from penstock.delivery.ports import ResultFiles
 from penstock.delivery.route_history import routes_of_run
 from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
 from penstock.limits import MIB
-from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
+from penstock.model.job import Job, Progress, Receipt
 from penstock.model.job_status import JobState
+from penstock.model.member import MemberCounts
 from penstock.model.serialization import from_json, to_json
 from penstock.model.wording import counted
 
@@ -47,11 +48,12 @@ class ArchiveDelivery:
         run = routes_of_run(self.files, attempt.job.id, attempt.redrives, lambda: attempt.routes)
         attempt = replace(attempt, routes=run.routes)
         opened = self.loader.reader.open(attempt)
-        members = self._check(attempt, opened)
+        total = Progress(members=MemberCounts(total=self._check(attempt, opened)))
         earlier = self._earlier(attempt)
-        results = _Results(attempt.job, dict(earlier))
+        results = _Results(attempt.job, dict(earlier), total)
+        counting = replace(attempt, heartbeat=lambda progress: attempt.heartbeat(total.plus(progress)))
         try:
-            with closing(self.loader(attempt, earlier=earlier, edited=run.earlier)) as found:
+            with closing(self.loader(counting, earlier=earlier, edited=run.earlier)) as found:
                 for result in found:
                     results.add(result)
         except PenstockError as error:
@@ -59,7 +61,8 @@ class ArchiveDelivery:
                 self._write(results)
             raise
         self._write(results)
-        return results.receipt(members, opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
+        attempt.heartbeat(results.total)
+        return results.receipt(opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
 
     def _earlier(self, attempt: Attempt) -> dict[int, MemberResult]:
         """Return the results of earlier attempts, by number."""
@@ -92,6 +95,8 @@ class ArchiveDelivery:
                     if counts["bytes"] > most:
                         raise too_large(attempt.job.source, attempt.job.route, 0)
                     yield job
+                elif job.state is JobState.FAILED:
+                    counts["members"] += 1
 
         refuse_double_targets(attempt.job.source.uri, jobs)
         return counts["members"]
@@ -112,45 +117,40 @@ class _Results:
 
     job: Job
     before: dict[int, MemberResult]
+    total: Progress
     lines: list[bytes] = field(default_factory=list)
-    states: Counter[JobState] = field(default_factory=Counter)
-    total: Progress = NO_PROGRESS
     parts: int = 0
     failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def add(self, result: MemberResult) -> None:
         self.before.pop(result.number, None)
         self.lines.append(_line(result))
-        self.states[result.state] += 1
+        self.total = self.total.plus(Progress(members=result.counts))
         if receipt := result.receipt:
-            counts = Progress(0, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
-            self.total = self.total.plus(counts)
+            self.total = self.total.plus(replace(receipt.progress, bytes_in=0))
             self.parts += receipt.parts
+        if not result.name:
+            self.warnings.append(result.reason)
         if result.failure and result.state is JobState.FAILED and len(self.failures) < SHOWN:
             self.failures.append(f"{result.name}: {result.failure.message}")
 
-    def receipt(self, members: int, opened: OpenedArchive, listed: str) -> Receipt:
+    def receipt(self, opened: OpenedArchive, listed: str) -> Receipt:
         """Return the receipt of the archive. Raises MembersFailedError if a member was not delivered."""
-        failed = self.states[JobState.FAILED]
-        begun = failed + self.states[JobState.SUCCEEDED] + self.states[JobState.SUPERSEDED]
-        if failed:
-            raise self._failed(failed, members - begun, listed)
-        left_out = self.states[JobState.SKIPPED]
-        warnings = [f"{counted(self.states[JobState.SUCCEEDED], 'member')} delivered: see {listed}"]
-        if left_out:
-            warnings.append(f"entries left out: {left_out:,}")
-        if newer := self.states[JobState.SUPERSEDED]:
-            warnings.append(f"{counted(newer, 'member')} not delivered: the destinations hold newer results")
+        members = self.total.members
+        if members.failed:
+            raise self._failed(members.failed, members.total - members.done, listed)
         return Receipt(
             bytes_in=self.job.source.size,
             bytes_out=self.total.bytes_out,
             crc32=0,
             parts=self.parts,
             codec=opened.archive.name if opened.is_entered else f"{opened.archive.name}.{opened.codec.name}",
-            warnings=tuple(warnings),
+            warnings=tuple(self.warnings),
             rows=self.total.rows,
             rejects=self.total.rejects,
             dropped=self.total.dropped,
+            members=members,
         )
 
     def _failed(self, failed: int, left: int, listed: str) -> MembersFailedError:

@@ -11,7 +11,7 @@ from penstock.delivery.decoding import ceiling, too_large
 from penstock.errors import BadDocumentError, PenstockError
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
-from penstock.model.member import Member
+from penstock.model.member import NO_MEMBERS, Member, MemberCounts
 from penstock.model.object import Source, member_source
 from penstock.model.route import Route
 from penstock.model.serialization import OMIT_DEFAULT
@@ -35,6 +35,21 @@ class MemberResult:
     receipt: Receipt | None = field(default=None, metadata=OMIT_DEFAULT)
     failure: Failure | None = field(default=None, metadata=OMIT_DEFAULT)
     reason: str = field(default="", metadata=OMIT_DEFAULT)
+
+    @property
+    def counts(self) -> MemberCounts:
+        """What this result adds to the counts of its archive."""
+        match self.state:
+            case JobState.SUCCEEDED:
+                return MemberCounts(delivered=1)
+            case JobState.FAILED:
+                return MemberCounts(failed=1)
+            case JobState.SUPERSEDED:
+                return MemberCounts(superseded=1)
+            # A directory is not left out: the files in it make it. Nor is a warning about the archive itself.
+            case JobState.SKIPPED if self.name and not self.name.endswith("/"):
+                return MemberCounts(skipped=1)
+        return NO_MEMBERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeGuard
 
 from penstock.destinations import destination_named
@@ -15,6 +15,7 @@ from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import SMALL_OBJECT
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
+from penstock.model.member import NO_MEMBERS
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import Deadline
@@ -153,6 +154,8 @@ def _summary(outcome: Outcome) -> dict[str, object]:
         }
         if receipt.rows or receipt.rejects:
             summary |= {"rows": receipt.rows, "rejects": receipt.rejects}
+        if receipt.members != NO_MEMBERS:
+            summary |= {"members": asdict(receipt.members)}
     if failure := outcome.failure:
         summary |= {"error": failure.error, "message": failure.message, "hint": failure.hint}
     return summary

@@ -230,6 +230,7 @@ def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Re
                 rows=total.rows,
                 rejects=total.rejects,
                 dropped=total.dropped,
+                members=total.counts,
             )
 
 

@@ -18,6 +18,9 @@ from penstock.large_jobs.job_files import MANIFEST, JobFolder
 from penstock.model.member import Member
 from penstock.model.serialization import KIND, from_json, to_json
 
+# The folder of the results.
+RESULTS = "members/"
+
 # Entries of a batch. A small object costs about three requests: a thousand take a function of 512 MB a minute, one of
 # a whole vCPU ten seconds. A million members are then a thousand invocations.
 MOST_ENTRIES = 1_000
@@ -96,12 +99,12 @@ def read_entries(folder: JobFolder, number: int) -> list[Entry]:
 
 def write_results(folder: JobFolder, number: int, results: Iterable[MemberResult]) -> None:
     """Write what became of the entries of a batch, and replace what was written before."""
-    folder.files.write(folder.key(f"members/{number}.jsonl"), _lines(results))
+    folder.files.write(folder.key(f"{RESULTS}{number}.jsonl"), _lines(results))
 
 
 def read_results(folder: JobFolder, number: int) -> list[MemberResult]:
     """Return what has become of the entries of a batch so far."""
-    lines = folder.files.read(folder.key(f"members/{number}.jsonl")) or b""
+    lines = folder.files.read(folder.key(f"{RESULTS}{number}.jsonl")) or b""
     return [from_json(MemberResult, line) for line in lines.splitlines()]
 
 

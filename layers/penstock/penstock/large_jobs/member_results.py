@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
 from itertools import islice
 
-from penstock.delivery.member_jobs import MemberResult, result_of
+from penstock.delivery.member_jobs import Entry, MemberResult, result_of
 from penstock.errors import MembersFailedError
 from penstock.large_jobs.job_files import JobFolder, JobSpec
-from penstock.large_jobs.member_batches import MemberBatch, read_results
+from penstock.large_jobs.member_batches import RESULTS, MemberBatch, encoded_bytes, read_results
 from penstock.large_jobs.span_plan import MemberBatches
-from penstock.model.job import Job, Receipt
+from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.span import SpanReceipt
 from penstock.model.wording import counted, were
 
@@ -30,11 +33,19 @@ def ended_result(job: Job, status: JobStatus) -> MemberResult:
     return result_of(job, status.state, receipt=receipt if good else None, failure=status.failure)
 
 
+def progress_of(delivered: Iterable[tuple[Entry, MemberResult]]) -> Progress:
+    """Return the progress of a batch that some members were delivered of."""
+    done = NO_PROGRESS
+    for entry, result in delivered:
+        one = result.receipt.progress if result.receipt else NO_PROGRESS
+        done = done.plus(replace(one, bytes_in=encoded_bytes(entry), members=result.counts))
+    return done
+
+
 def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanReceipt:
     """Return the receipt of a batch."""
     receipts = [result.receipt for result in results if result.receipt]
-    skipped = sum(result.state in (JobState.SKIPPED, JobState.SUPERSEDED) for result in results)
-    failed = sum(result.state is JobState.FAILED for result in results)
+    counts = reduce(MemberCounts.plus, (result.counts for result in results), NO_MEMBERS)
     return SpanReceipt(
         batch.number,
         batch.bytes,
@@ -43,32 +54,28 @@ def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanRec
         rejects=sum(receipt.rejects for receipt in receipts),
         chunks=sum(receipt.parts for receipt in receipts),
         dropped=sum(receipt.dropped for receipt in receipts),
-        members=len(results) - skipped - failed,
-        failed=failed,
-        skipped=skipped,
+        warnings=tuple(result.reason for result in results if not result.name),
+        members=counts.delivered,
+        failed=counts.failed,
+        skipped=counts.skipped,
+        superseded=counts.superseded,
     )
 
 
 def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanReceipt]) -> Receipt:
     """Join the receipts of all batches."""
-    skipped = sum(receipt.skipped for receipt in receipts)
-    left_out = f"entries left out: {skipped:,}: see {folder_of(spec)}"
     return Receipt(
         bytes_in=spec.job.source.size,
         bytes_out=sum(receipt.bytes_out for receipt in receipts),
         crc32=0,
         parts=sum(receipt.chunks for receipt in receipts),
         codec=plan.codec,
-        warnings=(left_out,) if skipped else (),
+        warnings=tuple(warning for receipt in receipts for warning in receipt.warnings),
         rows=sum(receipt.rows for receipt in receipts),
         rejects=sum(receipt.rejects for receipt in receipts),
         dropped=sum(receipt.dropped for receipt in receipts),
+        members=reduce(MemberCounts.plus, (receipt.counts for receipt in receipts), MemberCounts(total=plan.members)),
     )
-
-
-def folder_of(spec: JobSpec) -> str:
-    """Return the folder in the work bucket that lists all members."""
-    return f"jobs/{spec.job.id}/members/"
 
 
 def members_failed(spec: JobSpec, folder: JobFolder, receipts: Iterable[SpanReceipt]) -> MembersFailedError:
@@ -77,7 +84,8 @@ def members_failed(spec: JobSpec, folder: JobFolder, receipts: Iterable[SpanRece
     count = sum(receipt.failed for receipt in failed)
     shown = list(islice(_failures(folder, failed), SHOWN))
     named = "; ".join(f"{one.name}: {one.failure.message if one.failure else one.state}" for one in shown)
-    more = f"; and {count - len(shown):,} more: see {folder_of(spec)}" if count > len(shown) else ""
+    listed = f"s3://{folder.files.bucket}/{folder.key(RESULTS)}"
+    more = f"; and {count - len(shown):,} more: see {listed}" if count > len(shown) else ""
     return MembersFailedError(
         f"{spec.job.source.uri}: {counted(count, 'member')} {were(count)} not delivered: {named}{more}"
     )

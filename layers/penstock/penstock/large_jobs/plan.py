@@ -135,7 +135,8 @@ class Planner:
             self._open_upload(spec, folder, execution, round_)
         source = spec.job.source
         size = source.size if isinstance(plan, WholeSource) else source.encoded_size
-        self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=size)
+        members = plan.members if isinstance(plan, MemberBatches) else 0
+        self.executions.record_totals(job_id, execution, spans=len(plan.numbers), size=size, members=members)
         self.executions.start_phase(job_id, execution, Phase.SPANS)
         following = "sequence" if _needs_sequence(plan) else "work"
         return self._result(following, folder.key(MANIFEST), self.sizes.workers, round_)

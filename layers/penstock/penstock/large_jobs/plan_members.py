@@ -94,7 +94,8 @@ class _Listing:
         for entry in entries:
             job = self.router.job_of(entry)
             if not isinstance(job, Job):
-                self.skipped += 1
+                self.members += job.counts.failed
+                self.skipped += job.counts.skipped
                 yield Estimated(entry)
                 continue
             self.members += 1

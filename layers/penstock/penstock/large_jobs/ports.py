@@ -94,8 +94,8 @@ class ExecutionStore(Protocol):
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         """Remove an ended upload from the record of its job. A job without a record is no error."""
 
-    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
-        """Record the number of spans, and the bytes of the source."""
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int, members: int = 0) -> None:
+        """Record the number of spans, the bytes of the source, and the members to deliver of an archive."""
 
     def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
         """Record the first start of a phase and, for an index or a survey, the number of pieces it reads.

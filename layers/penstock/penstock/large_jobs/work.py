@@ -17,7 +17,7 @@ from penstock.delivery.decoding import naming
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.route_history import routes_of_run
 from penstock.destinations.ports import PartStore
-from penstock.errors import LeaseLostError, NotEnoughTimeError, PublishConflictError
+from penstock.errors import LeaseLostError, NotEnoughTimeError, PermanentError, PublishConflictError, noting
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.job_files import (
     JOB_SPEC,
@@ -190,13 +190,13 @@ class Worker:
 
     def _deliver_source(self, task: _Task) -> SpanReceipt:
         """Deliver the complete source, as ingest would, with all the time of an invocation."""
-        spec = task.spec
+        spec, heartbeat = task.spec, self._heartbeat(task)
         attempt = Attempt(
             spec.job,
             spec.head,
             2,
             self.routes(),
-            self._heartbeat(task),
+            heartbeat,
             task.deadline,
             self.margin,
             ended=lambda: self._ended(task),
@@ -204,7 +204,12 @@ class Worker:
             record_upload=lambda upload_id: self.executions.record_upload(spec.job.id, task.execution, upload_id),
             redrives=spec.redrives,
         )
-        receipt = self.deliveries[spec.job.route.store](attempt)
+        try:
+            receipt = self.deliveries[spec.job.route.store](attempt)
+        except PermanentError as error:
+            with noting(error, "the progress of the job could not be recorded"):
+                heartbeat.write()
+            raise
         return SpanReceipt(
             WHOLE,
             spec.job.source.size,
@@ -215,6 +220,10 @@ class Worker:
             receipt.parts,
             warnings=receipt.warnings,
             dropped=receipt.dropped,
+            members=receipt.members.delivered,
+            skipped=receipt.members.skipped,
+            superseded=receipt.members.superseded,
+            members_total=receipt.members.total,
         )
 
 

@@ -30,10 +30,10 @@ from penstock.large_jobs.member_batches import (
     read_results,
     write_results,
 )
-from penstock.large_jobs.member_results import ended_result, members_failed, receipt_of
+from penstock.large_jobs.member_results import ended_result, members_failed, progress_of, receipt_of
 from penstock.large_jobs.ports import ExecutionStore
 from penstock.large_jobs.span_plan import MemberBatches
-from penstock.model.job import Job
+from penstock.model.job import Job, Progress
 from penstock.model.job_status import JobState, Stage
 from penstock.model.member import Member
 from penstock.model.route import FAIL
@@ -127,8 +127,9 @@ class MemberWorker:
         left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
         members = [entry for entry in entries if isinstance(entry, Member) and entry.number not in results]
         before = len(results)
+        done = progress_of([(entry, results[entry.number]) for entry in entries if entry.number in results])
         try:
-            for result in self.load(self._attempt(task, batch), members, known, task.run.earlier):
+            for result in self.load(self._attempt(task, batch, done), members, known, task.run.earlier):
                 results[result.number] = result
         except TimeLimitError as error:
             if len(results) > before:
@@ -161,7 +162,7 @@ class MemberWorker:
             raise MembersFailedError(f"{member.name}: no route takes this member any more: the routes have changed")
         return job
 
-    def _attempt(self, task: ArchiveTask, batch: MemberBatch) -> Attempt:
+    def _attempt(self, task: ArchiveTask, batch: MemberBatch, done: Progress) -> Attempt:
         heartbeat = UnitHeartbeat(
             self.executions, task.execution, Stage.DELIVER, batch.number, self.heartbeat_seconds, self.clock
         )
@@ -170,7 +171,7 @@ class MemberWorker:
             task.spec.head,
             2,
             task.run.routes,
-            heartbeat,
+            lambda progress: heartbeat(done.plus(progress)),
             task.deadline,
             self.margin,
             ended=lambda: self._ended(task),

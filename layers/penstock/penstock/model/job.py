@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.errors import PenstockError
 from penstock.model.identity import digest
+from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Source, Target
 from penstock.model.route import Route, TableTarget
+from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import TablePlan
 
 # Some messages list the content of a file, and a header may have 1 MiB. An item of the jobs table has at most 400 KB.
@@ -65,13 +67,14 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """``bytes_in`` of the encoded source read, ``bytes_out`` decoded, and records of a table load: stored, rejected,
-    and dropped by the database."""
+    and dropped by the database. ``members`` are those of an archive."""
 
     bytes_in: int = 0
     bytes_out: int = 0
     rows: int = 0
     rejects: int = 0
     dropped: int = 0
+    members: MemberCounts = field(default=NO_MEMBERS, metadata=OMIT_DEFAULT)
 
     def plus(self, other: Progress) -> Progress:
         """Add another progress."""
@@ -81,6 +84,7 @@ class Progress:
             self.rows + other.rows,
             self.rejects + other.rejects,
             self.dropped + other.dropped,
+            self.members.plus(other.members),
         )
 
 
@@ -90,7 +94,8 @@ NO_PROGRESS = Progress()
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` counts the rows
-    that the database stored, ``dropped`` those that a trigger or a rule left out."""
+    that the database stored, ``dropped`` those that a trigger or a rule left out; ``members`` are those of an archive.
+    """
 
     bytes_in: int
     bytes_out: int
@@ -103,6 +108,12 @@ class Receipt:
     rows: int = 0
     rejects: int = 0
     dropped: int = 0
+    members: MemberCounts = field(default=NO_MEMBERS, metadata=OMIT_DEFAULT)
+
+    @property
+    def progress(self) -> Progress:
+        """The progress at the end."""
+        return Progress(self.bytes_in, self.bytes_out, self.rows, self.rejects, self.dropped, self.members)
 
 
 # The attempts of a job, and again after each redrive. Both queue deliveries and restarts by the reconciler count.

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
+from penstock.model.member import MemberCounts
 from penstock.model.object import Source, Target
 from penstock.model.route import BUCKET, MEMBERS
 
@@ -122,6 +123,11 @@ class JobStatus:
     def is_archive(self) -> bool:
         """Whether the job takes an archive apart: then its spans are batches of members."""
         return self.target == MEMBERS
+
+    @property
+    def members(self) -> MemberCounts:
+        """What has become of the members of an archive."""
+        return self.progress.members
 
     @property
     def phase(self) -> Phase | None:

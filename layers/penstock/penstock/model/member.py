@@ -8,7 +8,7 @@ needs a codec that declares `Members`. A member of an archive that can be entere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 # The method of a member whose bytes stand in the archive as they are.
 STORED = "stored"
@@ -47,6 +47,32 @@ class Member:
     modified: str = ""
     mode: int = 0
 
+
+@dataclass(frozen=True, slots=True)
+class MemberCounts:
+    """What has become of the members of an archive.
+
+    ``skipped``: entries that are left out; neither directories nor ``total`` count them. ``superseded``: members whose
+    destinations hold a newer result. ``total``: members to deliver, 0 while they are not counted yet.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    skipped: int = 0
+    superseded: int = 0
+    total: int = 0
+
+    def plus(self, other: MemberCounts) -> MemberCounts:
+        """Add other counts."""
+        return MemberCounts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def done(self) -> int:
+        """Members with a result."""
+        return self.delivered + self.failed + self.superseded
+
+
+NO_MEMBERS = MemberCounts()
 
 Members = Callable[[Iterator[bytes]], Iterator[tuple[Member, Iterator[bytes]]]]
 """Splits the decoded bytes of a source into its members, in order. Each is read to its end before the next."""

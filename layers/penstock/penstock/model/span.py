@@ -8,6 +8,7 @@ from typing import Self
 from penstock.model.column import FieldCounts
 from penstock.model.job import Progress
 from penstock.model.load import Resume
+from penstock.model.member import MemberCounts
 from penstock.model.serialization import OMIT_DEFAULT
 
 
@@ -71,9 +72,8 @@ class SpanReceipt:
     """What one span delivered. ``crc32`` covers its ``bytes_out`` decoded bytes; ``bytes_in`` is its share of the
     encoded source. The database stored ``rows`` rows and ``dropped`` others. ``chunks`` counts parts of an object, or
     commits of a table load. ``began`` is the start of the attempt that delivered it, in Unix seconds; 0 if it was not
-    recorded. ``fields`` covers all records of the span. For a batch of an archive's members: ``members`` were
-    delivered, ``failed`` were not, and ``skipped`` entries were left out, or have newer
-    results at their destinations."""
+    recorded. ``fields`` covers all records of the span. For a batch of an archive's members, or a whole archive:
+    ``members`` were delivered, and the others are as in `MemberCounts`."""
 
     span: int
     bytes_in: int
@@ -90,6 +90,8 @@ class SpanReceipt:
     members: int = field(default=0, metadata=OMIT_DEFAULT)
     failed: int = field(default=0, metadata=OMIT_DEFAULT)
     skipped: int = field(default=0, metadata=OMIT_DEFAULT)
+    superseded: int = field(default=0, metadata=OMIT_DEFAULT)
+    members_total: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @classmethod
     def of_load(cls, span: int, bytes_in: int, bytes_out: int, loaded: Resume) -> Self:
@@ -107,7 +109,12 @@ class SpanReceipt:
 
     @property
     def progress(self) -> Progress:
-        return Progress(self.bytes_in, self.bytes_out, self.rows, self.rejects, self.dropped)
+        return Progress(self.bytes_in, self.bytes_out, self.rows, self.rejects, self.dropped, self.counts)
+
+    @property
+    def counts(self) -> MemberCounts:
+        """The members of a batch, or of a whole archive."""
+        return MemberCounts(self.members, self.failed, self.skipped, self.superseded, self.members_total)
 
 
 @dataclass(frozen=True, slots=True)

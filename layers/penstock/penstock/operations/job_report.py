@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from penstock.large_jobs.job_files import REPORT, JobFolder
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
@@ -27,24 +26,6 @@ class JobReport:
     receipt: Receipt | None
     spans: tuple[SpanReceipt, ...]
     rejects: tuple[Reject, ...]
-
-    @property
-    def members(self) -> MemberCounts:
-        """How many members of an archive were delivered, failed and were left out so far."""
-        spans = self.spans
-        return MemberCounts(
-            sum(span.members for span in spans),
-            sum(span.failed for span in spans),
-            sum(span.skipped for span in spans),
-        )
-
-
-class MemberCounts(NamedTuple):
-    """Counts of an archive's members."""
-
-    delivered: int
-    failed: int
-    skipped: int
 
 
 @dataclass(frozen=True, slots=True)

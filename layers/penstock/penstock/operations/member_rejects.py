@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from penstock.delivery.archive_delivery import RESULTS
-from penstock.delivery.member_jobs import MemberResult
-from penstock.large_jobs.job_files import JobFolder
-from penstock.large_jobs.member_batches import read_results
 from penstock.large_jobs.ports import WorkFiles
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.record import Reject
-from penstock.model.serialization import from_json
+from penstock.operations.archive_members import ArchiveMembers
 from penstock.operations.ports import RejectReader
 
 
@@ -31,16 +27,7 @@ class JobRejects:
         if not status.is_archive:
             yield from self.rejects.read(status.job_id)
             return
-        for result in self._results(status):
+        for result in ArchiveMembers(self.files, status).results():
             # A member that failed may have rejected too many, and has no receipt that says so.
             if result.job_id and (result.state is JobState.FAILED or (result.receipt and result.receipt.rejects)):
                 yield from (replace(reject, member=result.name) for reject in self.rejects.read(result.job_id))
-
-    def _results(self, status: JobStatus) -> Iterator[MemberResult]:
-        folder = JobFolder(self.files, status.job_id)
-        if not status.spans:
-            lines = self.files.read(folder.key(RESULTS)) or b""
-            yield from (from_json(MemberResult, line) for line in lines.splitlines())
-            return
-        for batch in range(1, status.spans + 1):
-            yield from read_results(folder, batch)

@@ -306,7 +306,7 @@ class MemoryJobStore:
 def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
     return replace(
         status,
-        progress=Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped),
+        progress=receipt.progress,
         codec=receipt.codec,
         crc32=f"{receipt.crc32:08x}",
         parts=receipt.parts,

@@ -20,6 +20,7 @@ from penstock.errors import (
 from penstock.limits import EXECUTING_SECONDS
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import Execution, JobState, JobStatus, Phase, Stage
+from penstock.model.member import MemberCounts
 from penstock.model.object import Content, Published, Source, Target
 from penstock.model.span import SpanReceipt, Stored, delivery_of
 from penstock.testing.jobs import MemoryJobStore
@@ -224,9 +225,11 @@ class MemoryExecutionStore:
                 self.jobs.pass_on(job_id, _revoked(execution))
         return state
 
-    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int, members: int = 0) -> None:
         self._check(job_id, execution)
-        self.jobs.jobs[job_id] = replace(self.jobs.jobs[job_id], spans=spans, size=size)
+        status = self.jobs.jobs[job_id]
+        progress = replace(status.progress, members=MemberCounts(total=members)) if members else status.progress
+        self.jobs.jobs[job_id] = replace(status, spans=spans, size=size, progress=progress)
 
     def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:  # noqa: ARG002  # all are kept at once
         if self.jobs.holder(job_id) == execution:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from penstock.errors import IncompleteJobError, PenstockError
 from penstock.model.job import Progress
+from penstock.model.member import MemberCounts
 from penstock.wiring.run import RunResult
 
 # Failed or skipped members that a message names.
@@ -37,7 +38,7 @@ class MemberResult:
 class ArchiveSurvey:
     """What a run of an archive will deliver. ``size``: decoded bytes, as far as the archive declares them.
 
-    ``left_out``: members that the patterns exclude.
+    ``members``: those with a route. ``left_out``: those that the patterns exclude.
     """
 
     members: int
@@ -50,8 +51,8 @@ class ArchiveResult:
     """The result of a run of an archive. ``stopped``: members after the failed one were not begun.
 
     ``kind`` and ``codec`` are the names of the archive's format and of the codec around it. ``size`` and ``bytes_out``
-    are encoded and decoded bytes. ``already`` counts delivered members whose load was complete before, ``skipped``
-    entries that are no files, without directories.
+    are encoded and decoded bytes. ``total``: members to deliver. ``already`` counts delivered members whose load was
+    complete before, ``skipped`` entries that are no files or have no route, without directories.
     """
 
     source: str
@@ -60,6 +61,7 @@ class ArchiveResult:
     codec: str
     size: int
     left_out: int
+    total: int
     delivered: int = 0
     already: int = 0
     failed: int = 0
@@ -69,6 +71,11 @@ class ArchiveResult:
     rejects: int = 0
     stopped: bool = False
     seconds: float = 0.0
+
+    @property
+    def counts(self) -> MemberCounts:
+        """The members, counted as those of an archive in a stack."""
+        return MemberCounts(self.delivered, self.failed, self.skipped + self.left_out, total=self.total)
 
     def add(self, member: MemberResult) -> None:
         self.failed += member.error is not None

@@ -25,9 +25,10 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 from penstock.model.record import Reject
 from penstock.model.s3_uri import split
+from penstock.operations.archive_members import ArchiveMembers
 from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
-from penstock.operations.job_report import JobReport, JobReportBuilder, MemberCounts, TimelineBar, timeline
+from penstock.operations.job_report import JobReport, JobReportBuilder, TimelineBar, timeline
 from penstock.operations.member_rejects import JobRejects
 from penstock.operations.redriving import Redriver
 from penstock.operations.watching import JobWatcher, follow
@@ -161,13 +162,9 @@ class Operations:
             )
             return JobReportBuilder(self._files, executions, self._rejects)(status, sample=sample)
 
-    def member_counts(self, status: JobStatus) -> MemberCounts | None:
-        """Return the counts of the members in the batches of an archive; None for any other job."""
-        return self.job_report(status, sample=0).members if status.is_archive and status.spans else None
-
-    def members_folder(self, job_id: str) -> str:
-        """Return the URI of the folder that lists what became of an archive's members."""
-        return f"s3://{self._names.work_bucket}/{FOLDER}/{job_id}/members/"
+    def members(self, status: JobStatus) -> ArchiveMembers:
+        """`archive_members.ArchiveMembers`."""
+        return ArchiveMembers(self._files, status)
 
     def rejects_folder(self, job_id: str) -> str:
         """Return the URI of the folder for a job's rejects."""

@@ -73,7 +73,7 @@ class PreparedArchive:
         Raises InvalidRouteError if two members would have one destination, or a member that of the archive, or if no
         member matches, and BadSourceError if the archive is damaged or cut off.
         """
-        count = size = left_out = 0
+        count = routed = size = left_out = 0
         seen = TextSet()
         with self._reading():
             for member, _ in self._members():
@@ -81,6 +81,7 @@ class PreparedArchive:
                     left_out += 1
                     continue
                 count, size = count + 1, size + (member.size or 0)
+                routed += self.members.route_of(member) is not None
                 target = self._exclusive_target(member)
                 if target and not seen.add(target):
                     self._refuse_if_shared(member)
@@ -88,7 +89,7 @@ class PreparedArchive:
             raise InvalidRouteError(
                 f"{self.archive.source.uri}: none of its {left_out:,} members matches", hint="Correct the patterns."
             )
-        return ArchiveSurvey(count, size, left_out)
+        return ArchiveSurvey(routed, size, left_out)
 
     def run(
         self,
@@ -104,7 +105,13 @@ class PreparedArchive:
         began = time.monotonic()
         source = self.archive.source
         total = ArchiveResult(
-            source.uri, self.members.shown, self.archive.archive.name, self.archive.codec, source.size, survey.left_out
+            source.uri,
+            self.members.shown,
+            self.archive.archive.name,
+            self.archive.codec,
+            source.size,
+            survey.left_out,
+            survey.members,
         )
         progress = TotalProgress(on_progress)
         with self._reading(), closing(self._outcomes(progress)) as outcomes:

@@ -11,6 +11,7 @@ from penstock.aws.backoff import Backoff
 from penstock.aws.jobs_table.attributes import plain
 from penstock.aws.jobs_table.items import (
     COUNTERS,
+    MEMBERS,
     PROGRESS,
     JobsTable,
     Values,
@@ -71,7 +72,7 @@ class DynamoExecutionStore:
         fields: Values = {"attempt": execution, "execution": execution, "lease_until": now + lease, "updated_at": now}
         fields |= {"aborts": 0, **open_until(claim.job_id, now + lease)}
         if self._table.item(job_key(claim.job_id)).get("execution") != execution:
-            fields |= dict.fromkeys((*COUNTERS, "round", "read_units", *map(phase_attribute, Phase)), 0)
+            fields |= dict.fromkeys((*COUNTERS, "round", "read_units", *map(phase_attribute, Phase)), 0) | {MEMBERS: {}}
         written = self._table.update(
             job_key(claim.job_id),
             fields,
@@ -125,8 +126,9 @@ class DynamoExecutionStore:
     def forget_upload(self, job_id: str, upload_id: str) -> None:
         forget_upload(self._table, job_id, upload_id)
 
-    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int) -> None:
-        self._write(job_id, execution, {"spans": spans, "size": size})
+    def record_totals(self, job_id: str, execution: str, *, spans: int, size: int, members: int = 0) -> None:
+        counts = {MEMBERS: {"total": members}} if members else {}
+        self._write(job_id, execution, {"spans": spans, "size": size} | counts)
 
     def start_phase(self, job_id: str, execution: str, phase: Phase, *, units: int = 0) -> None:
         name = phase_attribute(phase)

@@ -22,7 +22,7 @@ from penstock.aws.errors import code_of, translating
 from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.model.job import MAX_ATTEMPTS, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
-from penstock.model.member import Member
+from penstock.model.member import NO_MEMBERS, Member, MemberCounts
 from penstock.model.object import Source
 from penstock.model.serialization import from_json, to_json
 
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
-# The attributes of the progress of a job.
-PROGRESS = tuple(field.name for field in fields(Progress))
+# The attribute with what has become of an archive's members.
+MEMBERS = "members"
+
+# The attributes of the progress of a job, apart from the members of an archive.
+PROGRESS = tuple(field.name for field in fields(Progress) if field.name != MEMBERS)
 
 
 class JobsTable:
@@ -182,14 +185,14 @@ def upload_of(item: Mapping[str, Any]) -> Source | None:
 
 
 def counted(progress: Progress) -> Values:
-    """Return the attributes of progress."""
-    return asdict(progress)
+    """Return the attributes of progress. A record of anything but an archive has none for members."""
+    values: Values = {name: getattr(progress, name) for name in PROGRESS}
+    return values if progress.members == NO_MEMBERS else values | {MEMBERS: asdict(progress.members)}
 
 
 def delivered(receipt: Receipt) -> Values:
     """Return the attributes of a receipt."""
-    progress = Progress(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects, receipt.dropped)
-    return counted(progress) | {
+    return counted(receipt.progress) | {
         "codec": receipt.codec,
         "crc32": f"{receipt.crc32:08x}",
         "parts": receipt.parts,
@@ -208,7 +211,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         route=item.get("route", ""),
         target=item.get("target", ""),
         size=int(item.get("size", 0)),
-        progress=Progress(**{name: int(item.get(name, 0)) for name in PROGRESS}),
+        progress=Progress(**{name: int(item.get(name, 0)) for name in PROGRESS}, members=_members_of(item)),
         attempts=int(item.get("attempts", 0)),
         started_at=float(item.get("started_at", 0)),
         updated_at=float(item.get("updated_at", 0)),
@@ -238,8 +241,14 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
     )
 
 
+def _members_of(item: Mapping[str, Any]) -> MemberCounts:
+    found = item.get(MEMBERS, {})
+    return MemberCounts(**{field.name: int(found.get(field.name, 0)) for field in fields(MemberCounts)})
+
+
 def reset_attributes(now: float) -> Values:
     """Return the attributes of a job that starts over: all counts and results are reset."""
     numbers = (*COUNTERS, "finished_at", "round", "aborts", "sends", "read_units", *map(phase_attribute, Phase))
     texts = ("execution", "yields_to")
-    return dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "") | {"warnings": [], "started_at": now, "updated_at": now}
+    values: Values = dict.fromkeys(numbers, 0) | dict.fromkeys(texts, "")
+    return values | {MEMBERS: {}, "warnings": [], "started_at": now, "updated_at": now}

@@ -17,11 +17,12 @@ from typing import Any
 from penstock.aws.backoff import Backoff
 from penstock.aws.errors import translating
 from penstock.aws.jobs_table.attributes import plain
-from penstock.aws.jobs_table.items import JobsTable
+from penstock.aws.jobs_table.items import PROGRESS, JobsTable
 from penstock.aws.retry import attempts
 from penstock.errors import ServiceUnavailableError
 from penstock.model.job import Progress
 from penstock.model.job_status import Stage
+from penstock.model.member import NO_MEMBERS, MemberCounts
 
 # Units of one item.
 SHARD = 32
@@ -50,7 +51,7 @@ class SpanProgress:
     def record(self, execution: str, stage: Stage, unit: int, progress: Progress, *, done: bool) -> None:
         """Set the progress of a unit. A unit that is done does not change: writes of late attempts are ignored."""
         name = f"u{unit}"
-        figures = [int(done), *astuple(progress)]
+        figures = [int(done), *_figures(progress)]
         self._table.update(
             _key(execution, stage, unit // SHARD),
             {name: figures, "updated_at": self._table.clock()},
@@ -70,7 +71,18 @@ class SpanProgress:
         # A release may add figures: workers of an older release write fewer.
         done, *sums = [sum(map(int, column)) for column in zip_longest(*found, fillvalue=0)] or [0]
         updated_at = max((float(item.get("updated_at", 0.0)) for item in items), default=0.0)
-        return UnitsTotal(Progress(*sums), done, updated_at)
+        return UnitsTotal(_progress_of(sums), done, updated_at)
+
+
+def _figures(progress: Progress) -> list[int]:
+    """Return the figures of a unit. Those of an archive's members are the last."""
+    members = () if progress.members == NO_MEMBERS else astuple(progress.members)
+    return [*(getattr(progress, name) for name in PROGRESS), *members]
+
+
+def _progress_of(figures: Sequence[int]) -> Progress:
+    own = dict(zip(PROGRESS, figures, strict=False))
+    return Progress(**own, members=MemberCounts(*figures[len(PROGRESS) :]))
 
 
 def batch_get(
