@@ -21,7 +21,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local check checks test tests verify contract-localstack lint types validate build docs bench faults permission-removal audit fuzz night clean
+.PHONY: help setup tools demo local sam-local check checks test tests verify contract-localstack lint types validate build docs bench release faults permission-removal audit fuzz night clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -101,6 +101,9 @@ docs: $(DOCS) ## Build the documentation site into site/; broken links are error
 
 # An hour: make bench. Minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
 BENCH_FORM ?=
+release: tools ## Build wheel, source, stack and layer for both architectures, bill of materials and checksums into dist/
+	@$(VENV)/python -m penstock_local.release
+
 bench: tools $(BENCH) ## Measure time, CPU, memory and dollars, compared with other tools, at Lambda's sizes
 	@$(VENV)/python -m benchmarks $(BENCH_FORM)
 

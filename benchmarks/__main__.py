@@ -16,7 +16,7 @@ from benchmarks.frame.contender import LONG, SHORT, Form
 from benchmarks.frame.result import RESULTS
 from benchmarks.workloads import WORKLOADS
 
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 
 def main(argv: list[str] | None = None) -> int:

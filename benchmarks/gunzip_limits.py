@@ -37,7 +37,7 @@ from penstock.model.job import Receipt
 from penstock.model.object import Content, Source, Target
 from penstock.model.route import Route
 from penstock_local import samples
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 MIB = 1024 * 1024
 RESULTS = Path(__file__).parent / "results"

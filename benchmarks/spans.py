@@ -43,7 +43,7 @@ from penstock.model.object import ObjectHead, Source, Target
 from penstock.model.span import Stored
 from penstock.routes import destination_of, parse_routes
 from penstock_local import samples
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 ROWS = 1_000_000
 MEMORY = 1769 * MIB

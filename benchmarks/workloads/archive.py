@@ -22,7 +22,7 @@ from benchmarks.workloads.tables import VCPU, none_failed
 from penstock_local.account import Account
 from penstock_local.runtime import Function
 from penstock_local.runtime.environment import DESTINATION, IngestEnvironment
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 MEMBERS, MEMBER_BYTES = 1_000, 10_000
 S3_LATENCY, JOBS_LATENCY = 0.02, 0.005  # seconds

@@ -23,7 +23,7 @@ from benchmarks.workloads.tables_server import Database, database
 from penstock_local.account import Account
 from penstock_local.runtime import Function
 from penstock_local.runtime.environment import IngestEnvironment
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 FILES, RECORDS = 500, 10  # 0.6 MB
 S3_LATENCY, JOBS_LATENCY = 0.02, 0.005  # seconds

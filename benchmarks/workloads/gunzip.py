@@ -23,7 +23,7 @@ from penstock_local import samples
 from penstock_local.account import emulator_only
 from penstock_local.runtime import Function
 from penstock_local.runtime.environment import DESTINATION, IngestEnvironment
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 ROWS = 500_000  # 34 MB of gzip, 187 MB decoded
 KEY = "accidents.csv.gz"

@@ -22,7 +22,7 @@ from benchmarks.workloads.tables_server import Database, database
 from penstock_local.account import Account
 from penstock_local.runtime import Function
 from penstock_local.runtime.environment import IngestEnvironment
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 LATENCY = 0.005  # seconds, of the jobs table
 WAIT_SECONDS, GIVE_UP = 15.0, 75.0  # seconds

@@ -94,7 +94,7 @@ def _escaped_errors() -> Iterator[None]:
 
 @click.group(cls=Commands, named=COMMANDS)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.version_option(package_name="penstock", message="%(prog)s %(version)s")
+@click.version_option(package_name="penstock-aws", message="%(prog)s %(version)s")
 def main(debug: bool) -> None:  # noqa: ARG001  # Commands reads it from the context
     """Stream S3 objects of any size into a bucket or a table, inside Lambda's limits."""
     # Without the freeze, the interpreter scans all objects before it ends: a fifth of the time of a short command.

@@ -17,7 +17,8 @@ from typing import Any
 
 from penstock_local import licences
 from penstock_local.licences import Package, shipped
-from penstock_local.tools import checkout, ensure
+from penstock_local.sources import checkout
+from penstock_local.tools import ensure
 
 IN_ORDER, BAD, UNKNOWN = 0, 1, 3
 

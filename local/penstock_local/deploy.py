@@ -1,4 +1,4 @@
-"""Builds and deploys the template of this checkout with the SAM CLI: the same two commands as for a real account."""
+"""Builds and deploys the template with the SAM CLI: the same two commands as for a real account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from typing import Any
 
 from penstock_local.account import Account
 from penstock_local.errors import LocalStackError
-from penstock_local.tools import checkout, sam_command
+from penstock_local.sources import deployable
+from penstock_local.tools import sam_command
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +29,21 @@ STACK_NAME = "penstock-local"
 ARTIFACTS = "penstock-local-artifacts"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # functions run on this interpreter
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-INPUTS = ("template.yaml", "deploy", "functions", "layers", "statemachine")
+INPUTS = ("template.yaml", "deploy/operations.yaml", "functions", "layers", "statemachine")
 KEPT_BUILDS = 3
 POLL_SECONDS = "0.2"  # how often sam polls CloudFormation; the default of five seconds suits AWS
 
 
-def build() -> Path:
-    """Run `sam build`, unless the same inputs were built before, and return the built template."""
-    root = checkout()
+def build(runtime: str = RUNTIME, architecture: str = ARCHITECTURE) -> Path:
+    """Run `sam build`, unless the same inputs were built before, and return the built template.
+
+    Raises LocalStackError with the output of the SAM CLI, or if `make` is missing, which it calls.
+    """
+    if not shutil.which("make"):
+        raise LocalStackError("`sam build` needs make, which is not installed", hint="Install make.")
+    root = deployable()
     builds = root / ".penstock" / "build"
-    done = builds / _digest(root) / "build"
+    done = builds / _digest(root, f"{runtime} {architecture}") / "build"
     with _build_lock(builds):
         if not done.exists():
             logger.info("Building the template (sam build)")
@@ -47,12 +53,13 @@ def build() -> Path:
             environment = {
                 **os.environ,
                 "SAM_CLI_TELEMETRY": "0",
-                "PENSTOCK_RUNTIME": RUNTIME,
-                "PENSTOCK_ARCHITECTURE": ARCHITECTURE,
+                "PENSTOCK_RUNTIME": runtime,
+                "PENSTOCK_ARCHITECTURE": architecture,
                 "PENSTOCK_PYTHON": sys.executable,
             }
             options = ["--template-file", str(root / "template.yaml"), "--build-dir", str(unfinished / "build")]
-            _sam("build", [*options, *_overrides({})], environment, cwd=unfinished, log=builds / "build.log")
+            values = {"Runtime": runtime, "Architecture": architecture}
+            _sam("build", [*options, *_overrides(values)], environment, cwd=unfinished, log=builds / "build.log")
             unfinished.rename(done.parent)
         done.parent.touch()
         for old in sorted(builds.glob("*/"), key=lambda path: path.stat().st_mtime)[:-KEPT_BUILDS]:
@@ -62,7 +69,8 @@ def build() -> Path:
 
 def check_parameters(names: Collection[str]) -> None:
     """Raise LocalStackError for a parameter that the template does not have."""
-    section = re.search(r"^Parameters:\n(.*?)^\S", (checkout() / "template.yaml").read_text(), re.MULTILINE | re.DOTALL)
+    template = (deployable() / "template.yaml").read_text()
+    section = re.search(r"^Parameters:\n(.*?)^\S", template, re.MULTILINE | re.DOTALL)
     known = re.findall(r"^  (\w+):", section[1], re.MULTILINE) if section else []
     for name in names:
         if name not in known:
@@ -125,9 +133,9 @@ def _sam(verb: str, options: list[str], environment: Mapping[str, str], *, cwd: 
         raise LocalStackError(f"sam {verb} failed:\n{last}", hint=f"The full output is in {log}.")
 
 
-def _digest(root: Path) -> str:
+def _digest(root: Path, target: str) -> str:
     """A digest of everything that a build depends on, paths included."""
-    digest = hashlib.sha256(f"{RUNTIME} {ARCHITECTURE}".encode())
+    digest = hashlib.sha256(target.encode())
     files = (file for name in INPUTS for file in _files(root / name))
     for file in files:
         digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode() + file.read_bytes())

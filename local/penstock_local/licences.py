@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 PAGE = Path("docs", "licences.md")
 LAYER = Path("layers", "penstock", "requirements.txt")

@@ -28,7 +28,7 @@ from penstock_local import postgres, process
 from penstock_local.account import Account, emulator_only
 from penstock_local.deploy import STACK_NAME, build, deploy
 from penstock_local.errors import LocalStackError
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout, deployable, is_checkout
 
 __all__ = ["Stack", "emulator_only", "find", "running", "start", "state_directory", "stop"]
 
@@ -178,7 +178,7 @@ def running(
 
     No server is started if ``parameters`` name a database.
     """
-    checkout()  # raises before anything is started if the installation has no checkout
+    deployable()  # raises before anything is started if the installation is not complete
     _checked_routes(routes)
     with (
         _directory(state_dir) as directory,
@@ -205,7 +205,7 @@ def _database(parameters: Mapping[str, str], directory: Path) -> AbstractContext
 
 def state_directory() -> Path:
     """The state directory of the commands' stack: in the checkout if there is one, else in XDG's state directory."""
-    with suppress(LocalStackError):
+    if is_checkout():
         return checkout() / ".penstock"
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "penstock"
 

@@ -5,6 +5,8 @@
     .tools/audit      pip-audit and checkov, with a hundred dependencies; created by `make audit` only
     .tools/localstack LocalStack, half a gigabyte; created by `make contract-localstack` only. It needs cbor2 below 5.8,
                       cryptography below 45, pyOpenSSL and service-identity below 25, and does not declare that
+    .tools/release    build and CycloneDX; created by `make release` only
+    .tools/cdk        the AWS CDK; created by `make verify` only, which synthesises deploy/cdk
 
 ``python -m penstock_local.tools sam ministack`` creates environments in advance. Otherwise the first use creates them.
 """
@@ -22,22 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from penstock_local.errors import LocalStackError
+from penstock_local.sources import cache_folder, deployable
 
 logger = logging.getLogger(__name__)
 
 TOOLS = ("sam", "ministack")
-ON_DEMAND = ("audit", "localstack")
-
-
-def checkout() -> Path:
-    """The repository that this package runs from. Raises LocalStackError if it was installed without one."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "template.yaml").is_file():
-        raise LocalStackError(
-            "the local stack deploys a checkout of Penstock, and this command was installed without one",
-            hint="Clone the repository, and run `make local` there.",
-        )
-    return root
+ON_DEMAND = ("audit", "localstack", "release", "cdk")
 
 
 def sam_command() -> list[str]:
@@ -56,20 +48,25 @@ def ensure(tool: str, root: Path | None = None) -> Path:
     Pins come from ``requirements/TOOL.txt`` and ``TOOL.lock`` (every dependency). Of processes that call this at the
     same time, all wait for the first. Raises LocalStackError with pip's output if the tool cannot be installed.
     """
-    root = root or checkout()
-    environment = root / ".tools" / tool
+    environment = (root / ".tools" if root else cache_folder()) / tool
+    root = root or deployable()
     requirements, lock = root / "requirements" / f"{tool}.txt", root / "requirements" / f"{tool}.lock"
     wanted = _pins_digest(requirements, lock)
     if _stamp(environment) == wanted:
         return environment
-    environment.parent.mkdir(exist_ok=True)
+    environment.parent.mkdir(parents=True, exist_ok=True)
     with (environment.parent / f"{tool}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if _stamp(environment) != wanted:
-            logger.info("Installing %s into %s (once)", tool, environment.relative_to(root))
+            logger.info("Installing %s into %s (once)", tool, _shown(environment, root))
             _create(environment, requirements, lock)
             _stamp_file(environment).write_text(wanted)
     return environment
+
+
+def _shown(folder: Path, root: Path) -> Path:
+    """Return a path as a message shows it: relative to ``root`` if it is below it."""
+    return folder.relative_to(root) if folder.is_relative_to(root) else folder
 
 
 def _create(environment: Path, requirements: Path, lock: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 from benchmarks.workloads import WORKLOADS
 
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 
 @pytest.mark.long

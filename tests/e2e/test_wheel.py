@@ -1,10 +1,9 @@
-"""The wheel in an empty environment: every command works without a checkout, or says that it needs one."""
+"""The wheel in an empty environment: every command works without a checkout."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import subprocess
 import sys
 import venv
@@ -20,8 +19,6 @@ from penstock_local.stack import Stack
 from stack_jobs import job_of
 
 ROOT = Path(__file__).parents[2]
-# The sources of the wheel. They are copied, because setuptools writes files next to them and includes files it finds.
-FILES, FOLDERS = ("pyproject.toml", "README.md", "LICENSE"), ("layers", "cli", "local")
 ROWS = 1000
 GROUPS = {"local": ("up", "down", "status", "logs"), "routes": ("check",)}
 
@@ -37,15 +34,10 @@ def pip(*arguments: str) -> None:
 def penstock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, in an environment with only the requirements of the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / "sources" / name)
-    for name in FILES:
-        shutil.copy(ROOT / name, folder / "sources")
-    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(folder / "sources"))
-    shutil.rmtree(folder / "sources")
+    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     venv.create(folder / "empty", with_pip=False, symlinks=True)
     python = folder / "empty" / "bin" / "python"
-    pip("--python", str(python), "install", "--no-compile", *map(str, folder.glob("*.whl")))
+    pip("--python", str(python), "install", "--no-compile", f"{next(folder.glob('*.whl'))}[local]")
     return python.with_name("penstock")
 
 
@@ -91,11 +83,29 @@ def test_the_wheel_has_the_packaged_routes(command: Command) -> None:
     )
 
 
-def test_the_local_stack_requires_a_checkout(command: Command) -> None:
-    assert "installed without one\nClone the repository" in command.run("local", "up", code=1)
+def test_no_local_stack_runs_at_first(command: Command) -> None:
     assert "No local stack" in command.run("local", "status", code=3)
     assert "No local stack" in command.run("local", "down")
     assert "no local stack" in command.run("local", "logs", code=1)
+
+
+def test_the_local_stack_of_the_wheel_delivers_an_object(command: Command) -> None:
+    (command.folder / "a.txt.gz").write_bytes(gzip.compress(b"from the wheel"))
+    command.run("local", "up", "--detach")
+    try:
+        described = json.loads(command.run("local", "status", "--json"))
+        command.environment |= {
+            "AWS_ENDPOINT_URL": described["endpoint"],
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        command.run("upload", "a.txt.gz", f"s3://{described['source_bucket']}/a.txt.gz")
+        assert "succeeded" in command.run("watch", f"s3://{described['source_bucket']}/a.txt.gz", "--local")
+        command.run("run", f"s3://{described['destination_bucket']}/a.txt", "--to", "a.txt")
+        assert (command.folder / "a.txt").read_bytes() == b"from the wheel"
+    finally:
+        command.run("local", "down")
 
 
 def test_every_command_works_on_a_stack(penstock: Path, stack: Stack, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from penstock_local.audit import BAD, IN_ORDER, UNKNOWN, parse_report
 from penstock_local.licences import EXPLAINED, PAGE, Package, licence_of, licence_problems, page, shipped
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 
 def wheel(tmp_path: Path, **fields: str | list[str]) -> Distribution:

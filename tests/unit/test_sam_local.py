@@ -15,7 +15,7 @@ from penstock.model.span import Span
 from penstock_local.sam_local.checks import check
 from penstock_local.sam_local.events import event_file, with_real_objects
 from penstock_local.sam_local.ingest_events import EXPECTED, ODD_KEY, PLAIN_KEY
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 HEADS: dict[str, dict[str, Any]] = {
     f"{PLAIN_KEY}.gz": {"VersionId": "v1", "ETag": '"e1"', "ContentLength": 11},

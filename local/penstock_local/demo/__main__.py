@@ -27,8 +27,8 @@ from penstock_local.demo.display import Progress, load_table, table, write_line
 from penstock_local.demo.load_samples import LoadSample, create_media_tables, load_samples
 from penstock_local.demo.samples import ROWS, Sample, Uploaded, samples
 from penstock_local.interrupt import sigterm_exits
+from penstock_local.sources import checkout
 from penstock_local.stack import Stack, running
-from penstock_local.tools import checkout
 
 ROUTES = checkout() / "examples" / "demo" / "routes.toml"
 MEMORY = 128  # MB: the smallest function of Lambda

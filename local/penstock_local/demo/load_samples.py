@@ -19,8 +19,8 @@ import openpyxl
 import psycopg
 
 from penstock_local.samples import accidents
+from penstock_local.sources import checkout
 from penstock_local.stack import Stack
-from penstock_local.tools import checkout
 
 ACCIDENTS = 50_000
 ORDERS = 20_000

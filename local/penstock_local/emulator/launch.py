@@ -56,7 +56,7 @@ def refuse_unknown_version(version: str) -> None:
 def apply_patches() -> None:
     """Import and apply the patches, and keep the project's packages off MiniStack's path."""
     root = str(Path(__file__).parents[2])
-    sys.path.insert(0, root)
+    sys.path.append(root)
     try:
         patches = importlib.import_module("penstock_local.emulator.patches")
     finally:

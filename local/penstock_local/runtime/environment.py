@@ -14,7 +14,7 @@ from botocore.config import Config
 from penstock_local.account import Account
 from penstock_local.runtime.caps import CapMode
 from penstock_local.runtime.function import Function
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,7 +17,7 @@ from penstock_local.sam_local.executions import EXECUTIONS
 from penstock_local.sam_local.functions import Functions, bridge_address
 from penstock_local.sam_local.ingest_events import ingest_events
 from penstock_local.sam_local.resources import create_resources
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 SCENARIOS: tuple[Scenario, ...] = (ingest_events, *EXECUTIONS)
 

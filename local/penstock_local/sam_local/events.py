@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
-from penstock_local.tools import checkout
+from penstock_local.sources import checkout
 
 
 def event_file(name: str) -> Any:
