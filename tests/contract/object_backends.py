@@ -9,10 +9,13 @@ from typing import Any, Protocol
 
 import boto3
 import pytest
+from botocore.credentials import Credentials
 
 from lengths import long
 from penstock.aws.backoff import Backoff
 from penstock.aws.s3.client import s3_config
+from penstock.aws.s3.direct import S3Direct
+from penstock.aws.s3.small_writer import S3SmallWriter
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.limits import KIB, MIB, Budget, PartPlan
@@ -97,7 +100,8 @@ class S3Backend:
         self.client = client
         self.versioned = f"versioned-{number}"
         self.plain = f"plain-{number}"
-        self.store = S3ObjectStore(client, BUDGET, plan=PLAN, backoff=Backoff(base=0))
+        create = S3SmallWriter(S3Direct(client, Credentials("test", "test")))
+        self.store = S3ObjectStore(client, BUDGET, plan=PLAN, backoff=Backoff(base=0), create=create)
         client.create_bucket(Bucket=self.versioned)
         client.create_bucket(Bucket=self.plain)
         client.put_bucket_versioning(Bucket=self.versioned, VersioningConfiguration={"Status": "Enabled"})

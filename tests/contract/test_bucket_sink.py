@@ -85,9 +85,12 @@ def test_a_published_object_has_the_written_bytes(objects: ObjectBackend, target
     assert objects.open_uploads(target.bucket) == []
 
 
-def test_an_object_has_its_content_type_and_metadata(objects: ObjectBackend, target: Target, data: bytes) -> None:
-    content = Content("text/csv", {"penstock-job": "1234", "from": "s3://in/a%20b.gz"})
-    deliver(objects, target, data, content=content)
+@pytest.mark.parametrize("is_new", [False, True])
+def test_an_object_has_its_content_type_and_metadata(
+    objects: ObjectBackend, target: Target, data: bytes, is_new: bool
+) -> None:
+    content = Content("text/csv", {"penstock-job": "1234", "from": "s3://in/a%20b.gz", "gap": "a  b"})
+    deliver(objects, target, data, content=content, is_new=is_new)
     head = objects.store.head(target.bucket, target.key)
     assert head
     assert (head.content_type, head.metadata) == (content.content_type, content.metadata)
@@ -394,6 +397,18 @@ def test_the_head_of_an_object_agrees_with_its_event(objects: ObjectBackend) -> 
     assert head
     assert (head.size, head.etag, head.version_id) == (source.size, source.etag, source.version_id)
     assert head.metadata == {"origin": "press"}
+
+
+@pytest.mark.parametrize("key", ["a b+c%20d%.json", "ünïcode-日本語~.json", "//in//x", "k" * 1024])
+@pytest.mark.parametrize("data", [b"", SMALL])
+def test_a_new_object_with_any_key_is_written_completely(objects: ObjectBackend, key: str, data: bytes) -> None:
+    for bucket in (objects.versioned, objects.plain):
+        published = deliver(objects, Target(bucket, key), data, crc32=zlib.crc32(data), is_new=True)
+        head = objects.store.head(bucket, key)
+        assert head
+        assert objects.read(bucket, key) == data
+        assert (published.size, published.crc32, published.parts) == (len(data), zlib.crc32(data), 0)
+        assert (published.etag, published.version_id) == (head.etag, head.version_id)
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -17,7 +17,8 @@ from botocore.awsrequest import AWSResponse
 from urllib3.util import wait_for_read
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.aws.s3.small_reader import S3Endpoint, S3SmallReader
+from penstock.aws.s3.direct import S3Endpoint
+from penstock.aws.s3.small_reader import S3SmallReader
 from penstock.delivery.ports import ObjectReader
 from penstock.errors import AccessDeniedError, SourceChangedError, SourceGoneError
 from penstock.model.object import Source
@@ -115,10 +116,10 @@ def hangup() -> Iterator[Hangup]:
 
 def test_a_connection_is_used_again_until_the_server_gives_it_up(hangup: Hangup) -> None:
     endpoint = S3Endpoint(f"http://127.0.0.1:{hangup.server_port}/-")
-    assert [endpoint.get(path, {})[1] for path in ("/a", "/b", "/last")] == [b"/a", b"/b", b"/last"]
+    assert [endpoint.send("GET", path, {})[1] for path in ("/a", "/b", "/last")] == [b"/a", b"/b", b"/last"]
     assert hangup.connections == 1
     assert wait_for_read(endpoint._idle[0].sock, timeout=5)
-    assert endpoint.get("/last", {})[1] == b"/last"
+    assert endpoint.send("GET", "/last", {})[1] == b"/last"
     assert hangup.connections == 2
 
 

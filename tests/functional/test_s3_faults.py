@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from functional.faulty_s3 import (
     CutResponse,
@@ -32,6 +33,8 @@ from functional.faulty_s3 import (
 )
 from penstock.aws.backoff import Backoff
 from penstock.aws.s3.client import s3_config
+from penstock.aws.s3.direct import S3Direct
+from penstock.aws.s3.small_writer import S3SmallWriter
 from penstock.aws.s3.source import PIECE
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.ports import BucketSink, Verdict
@@ -108,8 +111,9 @@ def client(account: Account, proxy: FaultyS3) -> Iterator[Any]:
 
 
 @pytest.fixture
-def store(client: Any, behind: Any) -> S3ObjectStore:
-    return S3ObjectStore(client, BUDGET, plan=PLAN, backoff=Backoff(attempts=3, base=0))
+def store(client: Any, behind: Any, account: Account) -> S3ObjectStore:
+    direct = S3Direct(client, Credentials(account.access_key_id, account.secret_access_key))
+    return S3ObjectStore(client, BUDGET, plan=PLAN, backoff=Backoff(attempts=3, base=0), create=S3SmallWriter(direct))
 
 
 def open_uploads(client: Any) -> list[Any]:
@@ -140,8 +144,8 @@ def own_result_is_a_duplicate(existing: Mapping[str, str]) -> Verdict:
     return Verdict.DUPLICATE if existing == CONTENT.metadata else Verdict.REPLACE
 
 
-def deliver(store: S3ObjectStore, data: bytes, target: Target = TARGET) -> Published:
-    with store.open_sink(target, CONTENT, own_result_is_a_duplicate) as sink:
+def deliver(store: S3ObjectStore, data: bytes, target: Target = TARGET, *, is_new: bool = False) -> Published:
+    with store.open_sink(target, CONTENT, own_result_is_a_duplicate, is_new=is_new) as sink:
         for start in range(0, len(data), MIB):
             sink.write(data[start : start + MIB])
         return sink.publish(crc32=zlib.crc32(data))
@@ -259,6 +263,31 @@ def test_a_write_that_breaks_is_done_again_and_published_once(
     assert [version["VersionId"] for version in versions(behind)] == [published.version_id]
     assert (published.size, published.crc32) == (len(data), zlib.crc32(data))
     assert open_uploads(behind) == []
+
+
+@pytest.mark.parametrize("fault", [*BROKEN_WRITES.values(), Damage()], ids=[*BROKEN_WRITES.keys(), "damaged"])
+def test_a_write_of_a_new_object_that_breaks_is_done_again_and_published_once(
+    proxy: FaultyS3, store: S3ObjectStore, behind: Any, fault: Fault
+) -> None:
+    proxy.schedule = first(1, "PutObject", fault)
+    published = deliver(store, SMALL, is_new=True)
+    assert content_of(behind) == SMALL
+    assert [version["VersionId"] for version in versions(behind)] == [published.version_id]
+    assert (published.size, published.crc32) == (len(SMALL), zlib.crc32(SMALL))
+
+
+def test_a_new_object_takes_one_request(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
+    deliver(store, SMALL, is_new=True)
+    assert [request.operation for request in proxy.log] == ["PutObject"]
+
+
+def test_a_new_object_that_may_not_be_written_names_the_right(
+    proxy: FaultyS3, store: S3ObjectStore, behind: Any
+) -> None:
+    proxy.schedule = always("PutObject", Refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError) as caught:
+        deliver(store, SMALL, is_new=True)
+    assert caught.value.right == f"s3:PutObject on {TARGET.uri}"
 
 
 def test_a_completion_that_fails_with_status_200_is_done_again(

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from penstock.aws.s3.client import s3_config
-from penstock.aws.s3.small_reader import _url
+from penstock.aws.s3.direct import _url
 from penstock.limits import MIN_MEMORY, Budget
 
 if TYPE_CHECKING:

@@ -18,9 +18,7 @@ from penstock.aws.session import dynamodb_client, sqs_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
-from penstock.delivery.member_store import MemberObjects
 from penstock.destinations import DESTINATIONS
-from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.jobs.ingest import Ingest, LoadTogether
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.failure_recorder import FailureRecorder
@@ -30,6 +28,7 @@ from penstock.model.route import BUCKET, MEMBERS
 from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.wiring.handover import handover
+from penstock.wiring.objects import member_objects
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from penstock.delivery.archive_delivery import ArchiveDelivery
+    from penstock.delivery.member_store import MemberObjects
     from penstock.delivery.ports import ObjectStore
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
@@ -94,7 +94,7 @@ def build_ingest(settings: Settings) -> Ingest:
     """Build the ingest use case for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
-    objects = MemberObjects(S3ObjectStore(s3, budget), budget)
+    objects = member_objects(s3, budget)
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {

@@ -18,9 +18,7 @@ from penstock.delivery.archive_delivery import ArchiveDelivery
 from penstock.delivery.archive_reader import ArchiveReader
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
-from penstock.delivery.member_store import MemberObjects
 from penstock.destinations import DESTINATIONS
-from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
 from penstock.errors import ConfigurationError
 from penstock.large_jobs.abort import Aborter
@@ -37,6 +35,7 @@ from penstock.model.job import Job, Receipt
 from penstock.model.route import BUCKET, MEMBERS
 from penstock.settings import Settings
 from penstock.wiring.handover import execution_store, handover
+from penstock.wiring.objects import member_objects
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Steps:
         self.settings = settings
         self.budget = Budget.of(settings.memory)
         self.s3 = s3_client(self.budget)
-        self.objects = MemberObjects(S3ObjectStore(self.s3, self.budget), self.budget)
+        self.objects = member_objects(self.s3, self.budget)
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
         self.executions = execution_store(settings, dynamodb_client())
         self.parts = S3PartStore(self.s3, self.budget)

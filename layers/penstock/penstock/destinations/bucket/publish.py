@@ -6,13 +6,14 @@ key was written or deleted after the upload was created (ADR 13).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.aws.s3.conditions import Condition
 from penstock.aws.s3.head import read_head
 from penstock.destinations.ports import PublishRule, Verdict
 from penstock.errors import PublishConflictError, SupersededError, UploadConflictError
-from penstock.model.object import ObjectHead, Published, Target
+from penstock.model.object import Content, ObjectHead, Published, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,18 +28,24 @@ class Commit(Protocol):
     def __call__(self, condition: Condition, /) -> Published | None: ...
 
 
+class CreateObject(Protocol):
+    """Writes an object if there is none. Returns None unless it is certain to be written."""
+
+    def __call__(self, target: Target, content: Content, *, body: bytearray, crc32: int) -> Published | None: ...
+
+
 def put_by_rule(
-    client: S3Client, target: Target, rule: PublishRule, commit: Commit, *, is_new: bool = False
+    client: S3Client, target: Target, rule: PublishRule, commit: Commit, create: Callable[[], Published | None]
 ) -> Published | ObjectHead:
     """Publish with ``commit``, a PUT. Return what it published, or the head of an existing duplicate.
 
-    ``is_new``: the first PUT is sent without a look at the destination, on the condition that there is no object.
+    ``create`` is tried first, without a look at the destination. It writes the object if there is none.
 
     If the answer of a write was lost, the next read of the destination finds its result, which is a duplicate.
 
     Raises SupersededError by the rule, and PublishConflictError if the destination changed at every attempt.
     """
-    if is_new and (published := commit(_unchanged(None))):
+    if published := create():
         return published
     for _ in range(ATTEMPTS):
         existing, duplicate = _look(client, target, rule)

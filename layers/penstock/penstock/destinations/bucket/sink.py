@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from penstock.aws.s3.multipart_upload import MultipartUpload
 from penstock.aws.s3.part_buffers import BufferPool, PartBuffer
 from penstock.aws.s3.writer import create_any_upload, joined, put_object
-from penstock.destinations.bucket.publish import complete_by_rule, put_by_rule
+from penstock.destinations.bucket.publish import CreateObject, complete_by_rule, put_by_rule
 from penstock.destinations.ports import PublishRule, ignore_upload
 from penstock.errors import ChecksumMismatchError, PenstockError
 from penstock.limits import Budget, PartPlan
@@ -37,11 +37,12 @@ class S3BucketSink:
         budget: Budget,
         plan: PartPlan,
         created: Callable[[str], None] = ignore_upload,
-        is_new: bool = False,
+        create: CreateObject | None = None,
     ) -> None:
+        """``create`` writes a small object that is most likely new."""
         self._client = client
         self._created = created
-        self._is_new = is_new
+        self._create = create
         self._target = target
         self._content = content
         self._rule = rule
@@ -94,7 +95,8 @@ class S3BucketSink:
             buffer = self._filling or PartBuffer(0)
             body, whole = buffer.body(), buffer.crc32
             put = partial(put_object, self._client, self._target, self._content, body=body, crc32=whole)
-            publish = partial(put_by_rule, commit=put, is_new=self._is_new)
+            create = partial(self._create_new, body, whole)
+            publish = partial(put_by_rule, commit=put, create=create)
         if crc32 not in (None, whole):
             raise ChecksumMismatchError(
                 f"the sender declared CRC32 {crc32:08x}, the bytes for {self._target.uri} have {whole:08x}", offset=0
@@ -105,6 +107,9 @@ class S3BucketSink:
             return outcome
         self._abort()
         return Published(outcome.size, whole, part_count(outcome.etag), outcome.etag, outcome.version_id)
+
+    def _create_new(self, body: bytearray, crc32: int) -> Published | None:
+        return self._create(self._target, self._content, body=body, crc32=crc32) if self._create else None
 
     def _next_buffer(self) -> PartBuffer:
         buffer = self._pool.take(self._plan.size(self._sent + 1))

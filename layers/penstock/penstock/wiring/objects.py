@@ -1,0 +1,44 @@
+"""The objects of a stack, and the members of archives in them."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from penstock.aws.session import session
+from penstock.delivery.member_store import MemberObjects
+from penstock.destinations.bucket.object_store import S3ObjectStore
+from penstock.limits import Budget
+from penstock.model.object import Content, Published, Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from penstock.destinations.bucket.publish import CreateObject
+
+
+def member_objects(s3: S3Client, budget: Budget) -> MemberObjects:
+    """Open the objects of the buckets that a function of the stack reads and writes."""
+    return MemberObjects(S3ObjectStore(s3, budget, create=_LazyWriter(s3)), budget)
+
+
+class _LazyWriter:
+    """Implements ``CreateObject``. The writer is made for the first object, because few functions meet an archive."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self._s3 = s3
+        self._lock = Lock()
+        self._made: CreateObject | None = None
+
+    def __call__(self, target: Target, content: Content, *, body: bytearray, crc32: int) -> Published | None:
+        return self._writer()(target, content, body=body, crc32=crc32)
+
+    def _writer(self) -> CreateObject:
+        from penstock.aws.s3.direct import S3Direct  # noqa: PLC0415  # see the class
+        from penstock.aws.s3.small_writer import S3SmallWriter  # noqa: PLC0415  # as above
+
+        with self._lock:
+            if self._made is None:
+                ca_bundle = session().get_config_variable("ca_bundle")
+                self._made = S3SmallWriter(S3Direct(self._s3, session().get_credentials(), ca_bundle))
+            return self._made
