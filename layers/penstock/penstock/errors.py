@@ -194,15 +194,25 @@ class BadSourceError(PermanentError):
     """The source's bytes are wrong.
 
     ``offset`` counts bytes from the start of the source: of the encoded source for codecs, of the decoded source for
-    parsers. ``source`` is the URI. Codecs and parsers know only offsets; the pipeline adds the URI.
+    parsers. ``source`` is the URI. Codecs and parsers know only offsets; the pipeline adds the URI, and if the source
+    is a member of an archive, replaces the default hint by ``member_hint``.
     """
 
     default_hint = "Ask the sender for a new copy, and upload it under the same key."
+    member_hint = (
+        "Ask the sender for the member again, in another archive: a new version of this one delivers all members again."
+    )
 
     def __init__(self, reason: str, *, offset: int, source: str = "", hint: str = "") -> None:
         super().__init__(reason, hint=hint)
         self.offset = offset
         self.source = source
+
+    def name_source(self, uri: str, *, is_member: bool) -> None:
+        """Add the URI of the source; ``is_member``: it is a member of an archive."""
+        self.source = uri
+        if is_member and self.hint == self.default_hint:
+            self.hint = self.member_hint
 
     def __str__(self) -> str:
         where = f"{self.source}: " if self.source else ""
@@ -226,19 +236,20 @@ class ChecksumMismatchError(BadSourceError):
 
 
 class EncryptedMemberError(BadSourceError):
-    default_hint = "Encrypted members are not supported. Send the archive without a password."
+    default_hint = member_hint = "Encrypted members are not supported. Send the archive without a password."
 
 
 class CodecMismatchError(BadSourceError):
     default_hint = "Rename the object to match its content, or set the route's codec."
+    member_hint = "Set the codec of the member's route, or ask the sender to name the member by its content."
 
 
 class HeaderRowError(BadSourceError):
-    default_hint = "Correct the header row, or name the columns in the route (parse.columns)."
+    default_hint = member_hint = "Correct the header row, or name the columns in the route (parse.columns)."
 
 
 class UnclosedQuoteError(BadSourceError):
-    default_hint = "Close the quote, double it if it is text, or set another parse.quote in the route."
+    default_hint = member_hint = "Close the quote, double it if it is text, or set another parse.quote in the route."
 
 
 class BadDocumentError(BadSourceError):
@@ -246,7 +257,7 @@ class BadDocumentError(BadSourceError):
 
 
 class RecordsMissingError(BadSourceError):
-    default_hint = "Correct parse.records or parse.sheet in the route, or correct the file."
+    default_hint = member_hint = "Correct parse.records or parse.sheet in the route, or correct the file."
 
 
 class ExpansionLimitError(PermanentError):

@@ -28,6 +28,7 @@ def hint_for(error: PenstockError) -> str:
     """Return the hint of an error that no AWS service caused."""
     if isinstance(error, errors.AccessDeniedError) and error.right.startswith("CONNECT "):
         return "Correct user and password in the DSN (--dsn, PENSTOCK_POSTGRES_DSN), or allow connections from here."
-    if error.hint != type(error).default_hint:
+    of_class = {type(error).default_hint, error.member_hint if isinstance(error, errors.BadSourceError) else ""}
+    if error.hint not in of_class:
         return error.hint
     return _BY_CLASS.get(type(error), error.hint)

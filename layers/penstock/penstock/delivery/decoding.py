@@ -156,7 +156,7 @@ def naming(source: Source) -> Iterator[None]:
     try:
         yield
     except BadSourceError as error:
-        error.source = source.uri
+        error.name_source(source.uri, is_member=source.member is not None)
         raise
 
 
