@@ -107,8 +107,10 @@ release: tools ## Build wheel, source, stack and layer for both architectures, b
 bench: tools $(BENCH) ## Measure time, CPU, memory and dollars, compared with other tools, at Lambda's sizes
 	@$(VENV)/python -m benchmarks $(BENCH_FORM)
 
+# Some kinds of jobs only: make faults FAULTS="--runs 50 --kinds zip,tar-gzip --profile kill"
+FAULTS ?= --runs 500 --seed 1
 faults: tools ## Run 500 jobs with failing connections, services and processes, by seed, and check every result
-	@$(VENV)/python -m faults --runs 500 --seed 1
+	@$(VENV)/python -m faults $(FAULTS)
 
 audit: tools ## Check packages that ship for vulnerabilities and licences, and scan the template; needs the network
 	@$(SAM) validate --lint

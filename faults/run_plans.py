@@ -45,12 +45,16 @@ class RunPlan:
     rate: float
 
 
-def plan_run(seed: int, kinds: Mapping[str, JobKind], only: str = "") -> RunPlan:
-    """The kind of job, the fault profile and the rate of a seed: by destination, then profile, then kind, then rate."""
+def plan_run(seed: int, kinds: Mapping[str, JobKind], only: str = "", profile: FaultProfile | None = None) -> RunPlan:
+    """The kind of job, the fault profile and the rate of a seed: by destination, then profile, then kind, then rate.
+
+    ``only`` and ``profile`` are taken instead of the kind and the profile of the seed.
+    """
     stores = list(dict.fromkeys(kind.store for kind in kinds.values()))
     turn, store = divmod(seed, len(stores))
-    turn, profile = divmod(turn, len(PROFILES))
+    turn, number = divmod(turn, len(PROFILES))
+    aimed = profile or PROFILES[number]
     fitting = [kinds[only]] if only else [kind for kind in kinds.values() if kind.store is stores[store]]
     turn, kind = divmod(turn, len(fitting))
     rate = RATES[turn % len(RATES)]
-    return RunPlan(fitting[kind], PROFILES[profile], max(rate, PROFILES[profile].min_rate) * fitting[kind].rate_factor)
+    return RunPlan(fitting[kind], aimed, max(rate, aimed.min_rate) * fitting[kind].rate_factor)

@@ -29,6 +29,13 @@ def test_one_kind_meets_every_aim() -> None:
     assert {draw.profile for draw in draws} == set(PROFILES)
 
 
+def test_one_profile_comes_with_every_rate() -> None:
+    kill = next(profile for profile in PROFILES if profile.name == "kill")
+    draws = [plan_run(seed, kinds(), "plain", kill) for seed in range(200)]
+    assert {draw.profile for draw in draws} == {kill}
+    assert {draw.rate for draw in draws} == {0.04, 0.08}
+
+
 def test_a_preferred_fault_is_taken_where_it_can_happen() -> None:
     schedule = Schedule("seed", 1.0, 0, preferred=[Fault.LOST])
     assert {schedule.draw(f"PutObject {n}", [Fault.LOST, Fault.BUSY]) for n in range(20)} == {Fault.LOST}
