@@ -19,6 +19,7 @@ from penstock.errors import PenstockError, RetryableError
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.abort import Aborter
 from penstock.large_jobs.children import Children
+from penstock.large_jobs.decoded_ranges import DecodedArchives
 from penstock.large_jobs.finish import Finisher
 from penstock.large_jobs.handover import Handover
 from penstock.large_jobs.index import IndexStep
@@ -122,7 +123,7 @@ class Plant:
         runner = JobRunner(
             objects=self.opened,
             jobs=self.jobs,
-            deliveries=self.deliveries,
+            deliveries=self.all_deliveries,
             lease=60.0,
             heartbeat_every=2.0,
             margin=10.0,
@@ -142,7 +143,8 @@ class Plant:
         """The objects, and the members of archives."""
         # One for all: a member of an archive that is read in order is held there.
         if self._opened is None or self._opened.objects is not self.objects:
-            self._opened = MemberObjects(self.objects, self.budget)
+            indexed = DecodedArchives(self.objects, self.files, self.budget, self.spacing)
+            self._opened = MemberObjects(self.objects, self.budget, indexed)
         return self._opened
 
     @property
@@ -152,6 +154,10 @@ class Plant:
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
         return {"bucket": BucketDelivery(self.opened, self.budget), **self.table_deliveries}
+
+    @property
+    def all_deliveries(self) -> Mapping[str, Delivery]:
+        return {**self.deliveries, MEMBERS: ArchiveDelivery(self.archive_loader, self.files)}
 
     def run(self, source: Source) -> JobStatus:
         """Run a job from its upload to the end of its execution."""
@@ -264,7 +270,7 @@ class Plant:
             self.executions,
             self.parts,
             self.tables,
-            {**self.deliveries, MEMBERS: ArchiveDelivery(self.archive_loader, self.files)},
+            self.all_deliveries,
             lambda: self.members,
             lambda: self.routes,
             self.budget,

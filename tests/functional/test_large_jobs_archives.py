@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import bz2
 import io
 import json
+import lzma
 import random
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -178,10 +179,12 @@ def test_a_source_that_is_no_archive_fails_by_name() -> None:
 
 def test_an_archive_that_is_read_in_order_is_refused_if_it_does_not_fit_an_invocation() -> None:
     made = plant()
-    made.routes_text = made.routes_text.replace('"*.tar"', '"*.tgz"')
-    made.deadlines = lambda: ManualDeadline(10.0)
-    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL))))
-    assert failure_of(status)[0] == "TimeLimitError"
+    made.routes_text = made.routes_text.replace('"*.tar"', '"*.tbz2"')
+    made.deadlines = lambda: ManualDeadline(10.1)
+    status = made.run(made.upload("a.tbz2", bz2.compress(in_tar({"a.bin": random.Random(1).randbytes(100_000)}))))
+    error, message = failure_of(status)
+    assert error == "TimeLimitError"
+    assert "this archive is read in order" in message
     assert made.calls == ["plan", "abort"]
 
 
@@ -195,10 +198,11 @@ def test_two_members_that_would_become_one_object_fail_the_job_before_anything_i
     assert delivered(made) == {}
 
 
-def test_an_archive_that_is_read_in_order_is_one_span() -> None:
+@pytest.mark.parametrize(("suffix", "packed"), [("tbz2", bz2.compress), ("txz", lzma.compress)])
+def test_an_archive_that_cannot_be_entered_is_one_span(suffix: str, packed: Callable[[bytes], bytes]) -> None:
     made = plant()
-    made.routes_text = made.routes_text.replace('"*.tar', '"*.tgz')
-    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL))))
+    made.routes_text = made.routes_text.replace('"*.tar', f'"*.{suffix}')
+    status = made.run(made.upload(f"a.{suffix}", packed(in_tar(SMALL))))
     assert (status.state, status.spans) == (JobState.SUCCEEDED, 1), status
     assert delivered(made) == SMALL
     assert status.members == MemberCounts(delivered=25, total=25)
@@ -206,10 +210,10 @@ def test_an_archive_that_is_read_in_order_is_one_span() -> None:
 
 def test_of_an_archive_that_is_read_in_order_what_failed_is_counted() -> None:
     made = plant()
-    made.routes_text = made.routes_text.replace('"*.tar', '"*.tgz')
-    bad = BAD.replace("*.tar", "*.tgz")
+    made.routes_text = made.routes_text.replace('"*.tar', '"*.tbz2')
+    bad = BAD.replace("*.tar", "*.tbz2")
     made.routes_text = bad + made.routes_text.replace('"members"', '"members"\nmembers = ["!*/9.txt"]', 1)
-    status = made.run(made.upload("a.tgz", gzip.compress(in_tar(SMALL | {"bad.txt": b"too long for its route"}))))
+    status = made.run(made.upload("a.tbz2", bz2.compress(in_tar(SMALL | {"bad.txt": b"too long for its route"}))))
     assert (status.state, status.spans) == (JobState.FAILED, 1), status
     assert counts(made, status) == MemberCounts(delivered=24, failed=1, skipped=1, total=25)
 

@@ -22,7 +22,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_jobs import Entry, MemberResult, result_of
-from penstock.delivery.member_store import HEAD, MemberObjects, member_head
+from penstock.delivery.member_store import HEAD, MemberObjects, codec_around, member_head
 from penstock.delivery.route_history import RunRoutes
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
 from penstock.destinations.ports import ignore_upload
@@ -136,9 +136,13 @@ class _Load:
                     self._note(job, entry if isinstance(entry, Member) else None)
                     waiting.append(job)
                 elif self._is_small(job):
+                    # Threads would decode a compressed archive out of order.
+                    pieces = (
+                        self.loader.objects.open_source(job.source).chunks() if codec_around(job.source) else content
+                    )
                     # Contents in memory count against the threads that have room for them.
-                    yield from self._settled(waiting, most=WAITING if content is None else threads - 1)
-                    held = None if content is None else b"".join(content)
+                    yield from self._settled(waiting, most=WAITING if pieces is None else threads - 1)
+                    held = None if pieces is None else b"".join(pieces)
                     waiting.append(pool.submit(self._deliver_small, job, held))
                 else:
                     yield from self._settled(waiting, most=0)

@@ -86,8 +86,8 @@ class ArchiveDelivery:
                 if number > MOST_ENTRIES or counts["names"] > MOST_NAMES:
                     raise TimeLimitError(
                         f"{attempt.job.source.uri}: the archive has more than {MOST_ENTRIES:,} entries, or "
-                        f"{MOST_NAMES:,} bytes in their names, the most that one invocation delivers. A zip or a plain "
-                        "tar may have more: its members go in batches"
+                        f"{MOST_NAMES:,} bytes in their names, the most that one invocation delivers. A zip, a "
+                        "plain tar or a tar.gz may have more: its members go in batches",
                     )
                 job = router.job_of(entry)
                 if isinstance(job, Job):
@@ -145,7 +145,7 @@ class _Results:
             bytes_out=self.total.bytes_out,
             crc32=0,
             parts=self.parts,
-            codec=opened.archive.name if opened.is_entered else f"{opened.archive.name}.{opened.codec.name}",
+            codec=opened.full_name,
             warnings=tuple(self.warnings),
             rows=self.total.rows,
             rejects=self.total.rejects,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.archives.archive import Archive
 from penstock.codecs import IDENTITY, Codec, choose
@@ -16,20 +16,35 @@ from penstock.delivery.member_store import HEAD, MemberObjects, format_of
 from penstock.errors import CodecMismatchError, TimeLimitError
 from penstock.limits import Budget
 from penstock.model.job import NO_PROGRESS
+from penstock.model.member import Member
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedArchive:
-    """The format of an archive, the codec around it, and the decoded bytes that it begins with."""
+    """The format of an archive, the codec around it, and the decoded bytes that it begins with.
+
+    ``is_indexed``: it is read through the index of that codec.
+    """
 
     archive: Archive
     codec: Codec
     head: bytes = b""
+    is_indexed: bool = False
 
     @property
     def is_entered(self) -> bool:
         """Whether members are read by their ranges; otherwise the archive is read in order."""
-        return self.codec.name == IDENTITY.name and self.archive.entries is not None
+        return (self.is_indexed or self.codec.name == IDENTITY.name) and self.archive.entries is not None
+
+    @property
+    def full_name(self) -> str:
+        """The name of the format, and of the codec around it."""
+        return self.archive.name if self.codec.name == IDENTITY.name else f"{self.archive.name}.{self.codec.name}"
+
+    @property
+    def around(self) -> str:
+        """The codec around an archive that is read through an index; else empty."""
+        return self.codec.name if self.is_indexed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +86,9 @@ class ArchiveReader:
         source = attempt.job.source
         with naming(source):
             if opened.is_entered and opened.archive.entries:
-                for entry in opened.archive.entries(self.objects.open_archive(source).ranges):
+                for entry in opened.archive.entries(self.objects.open_archive(source, opened.around).ranges):
                     check_time(attempt)
-                    yield entry, None
+                    yield _within(entry, opened.around), None
             elif opened.archive.walk:
                 with closing(self._decoding(attempt).pieces()) as decoded:
                     pieces = _alive(attempt, decoded)
@@ -87,6 +102,13 @@ class ArchiveReader:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
+
+
+def _within(entry: Entry, codec: str) -> Entry:
+    """Return the entry, whose content says that it lies in the decoded bytes of ``codec``."""
+    if not codec or not isinstance(entry, Member) or not entry.content:
+        return entry
+    return replace(entry, content=replace(entry.content, codec=codec))
 
 
 def check_time(attempt: Attempt) -> None:

@@ -15,11 +15,17 @@ from penstock.delivery.decoding import naming
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.ranges import SourceRanges
 from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
-from penstock.errors import CodecMismatchError, CorruptSourceError, SourceChangedError, SourceGoneError
+from penstock.errors import (
+    CodecMismatchError,
+    ConfigurationError,
+    CorruptSourceError,
+    SourceChangedError,
+    SourceGoneError,
+)
 from penstock.limits import Budget
 from penstock.model.member import STORED, Member, MemberContent
 from penstock.model.object import Content, ObjectHead, Source, Target
-from penstock.model.source import ByteSource
+from penstock.model.source import ByteSource, RangeReader
 
 # Bytes that show the format of an archive.
 HEAD = 512
@@ -57,23 +63,33 @@ def member_head(source: Source) -> ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class OpenArchive:
-    """An archive, its format, and how its bytes are read. ``source`` is that of its object."""
+    """An archive, its format, and how its (decoded) bytes are read. ``source`` is that of its object."""
 
     source: Source
     archive: Archive
-    ranges: BlockRanges
+    ranges: RangeReader
+
+
+Decoded = Callable[[Source, str], RangeReader]
+"""Opens the decoded bytes of an archive under a codec."""
+
+
+def no_index(source: Source, codec: str) -> RangeReader:
+    """Raises ConfigurationError: only the steps of the state machine make indexes."""
+    raise ConfigurationError(f"{source.uri}: no work bucket holds an index of its {codec}")
 
 
 @dataclass(slots=True)
 class MemberObjects:
     """Implements ``ObjectStore``: the source of a member is read from its archive, all else from ``objects``.
 
-    For several threads at once. Memory: that of `BlockRanges` for the last archive that was opened, and for each open
-    member that of its method.
+    ``decoded`` opens archives under a codec. For several threads at once. Memory: that of `BlockRanges`, or of
+    ``decoded``, for the last archive that was opened, and for each open member that of its method.
     """
 
     objects: ObjectStore
     budget: Budget
+    decoded: Decoded = no_index
     _last: tuple[tuple[str, ...], OpenArchive] | None = field(default=None, init=False)
     _read: dict[tuple[str, ...], ByteSource] = field(default_factory=dict, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
@@ -118,6 +134,8 @@ class MemberObjects:
         """
         if source.member is None:
             return source, 0
+        if codec_around(source):
+            return None
         opened, content = self.locate(source, source.member)
         is_stored = content.method == STORED and not content.encryption
         return (opened.source, content.start) if is_stored else None
@@ -127,19 +145,23 @@ class MemberObjects:
         opened = self.open_archive(source)
         return opened, MemberSource(self, source, member).located(opened)
 
-    def open_archive(self, source: Source) -> OpenArchive:
-        """Open the archive of a member, or the archive that a source is.
+    def open_archive(self, source: Source, codec: str = "") -> OpenArchive:
+        """Open the archive of a member, or the archive that a source is, under ``codec`` if that is given.
 
         Raises SourceGoneError, SourceChangedError, CodecMismatchError, and the errors of reading.
         """
-        version = (source.bucket, source.object_key, source.version_id, source.etag)
+        around = codec_around(source) or codec
+        version = (source.bucket, source.object_key, source.version_id, source.etag, around)
         with self._lock:
             if self._last is None or self._last[0] != version:
                 archive = self._archive_of(source)
-                ranges = BlockRanges(SourceRanges(self.objects, archive))
-                head = b"".join(ranges.read(0, min(HEAD, archive.size)))
+                ranges = self._ranges(archive, around)
+                head = b"".join(ranges.read(0, min(HEAD, ranges.size)))
                 self._last = version, OpenArchive(archive, format_of(head, archive), ranges)
             return self._last[1]
+
+    def _ranges(self, archive: Source, codec: str) -> RangeReader:
+        return self.decoded(archive, codec) if codec else BlockRanges(SourceRanges(self.objects, archive))
 
     def _archive_of(self, source: Source) -> Source:
         """Return the object that holds a source, with its size."""
@@ -152,6 +174,11 @@ class MemberObjects:
         if head.etag != source.etag:
             raise SourceChangedError(f"{archive.uri} was overwritten before {source.member.name!r} was read")
         return replace(archive, size=head.size)
+
+
+def codec_around(source: Source) -> str:
+    """Return the codec around the archive of a member that is read through an index; else empty."""
+    return source.member.content.codec if source.member and source.member.content else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,20 +48,36 @@ class TextSet:
                 self._slots[self._slot_of(found)] = found
 
 
-def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
-    """Raises InvalidRouteError that names two members of an archive with one object, or with a table that one replaces.
+class MemberTargets:
+    """The destinations of an archive's members so far. Memory: that of `TextSet`, and the tables of the routes.
 
-    ``jobs`` yields the members' jobs, again for each call. Memory: that of `TextSet`, and the tables of the routes.
+    ``jobs`` yields the members' jobs, again for each call.
     """
-    objects = TextSet()
-    tables: dict[str, bool] = {}
-    for job in jobs():
-        if (target := job.object_target) and not objects.add(target.uri):
-            _refuse(archive, jobs, job, target.uri)
+
+    def __init__(self, archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
+        self._archive = archive
+        self._jobs = jobs
+        self._objects = TextSet()
+        self._tables: dict[str, bool] = {}
+
+    def add(self, job: Job) -> None:
+        """Add the job of the next member.
+
+        Raises InvalidRouteError that names two members with one object, or with a table that one of them replaces.
+        """
+        if (target := job.object_target) and not self._objects.add(target.uri):
+            _refuse(self._archive, self._jobs, job, target.uri)
         for table, replaces in _tables(job).items():
-            if table in tables and (replaces or tables[table]):
-                _refuse(archive, jobs, job, table)
-            tables[table] = replaces
+            if table in self._tables and (replaces or self._tables[table]):
+                _refuse(self._archive, self._jobs, job, table)
+            self._tables[table] = replaces
+
+
+def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
+    """Raises the error of `MemberTargets.add` for the members of an archive."""
+    targets = MemberTargets(archive, jobs)
+    for job in jobs():
+        targets.add(job)
 
 
 def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target: str) -> None:

@@ -6,6 +6,7 @@ An estimate only decides where a job runs. If it proves wrong while the job runs
 from __future__ import annotations
 
 from penstock.codecs import CODECS, IDENTITY, codec_by_name
+from penstock.delivery.member_store import codec_around
 from penstock.limits import MIB
 from penstock.model.job import Job
 
@@ -33,12 +34,20 @@ def estimated_seconds(job: Job, memory: int) -> float:
     content = source.member.content if source.member else None
     if content and codec == IDENTITY.name:
         codec = content.method
-    return decoded / bytes_per_second(codec, memory, parsed=job.route.plan is not None)
+    seconds = decoded / bytes_per_second(codec, memory, parsed=job.route.plan is not None)
+    around = codec_around(source)
+    return seconds + source.size / decoded_per_second(around, memory) if around else seconds
 
 
 def expected_bytes(codec: str, size: int) -> int:
     """Estimate the decoded bytes of ``size`` encoded bytes, if they are text."""
     return size * CODECS[codec].typical_ratio
+
+
+def decoded_per_second(codec: str, memory: int) -> float:
+    """Estimate the bytes that an invocation decodes in a second, without delivering them."""
+    declared = CODECS[codec]
+    return min(declared.speed * min(1.0, memory / VCPU), NETWORK * declared.typical_ratio)
 
 
 def bytes_per_second(codec: str, memory: int, *, parsed: bool) -> float:

@@ -8,6 +8,7 @@ from penstock.delivery.decoding import naming
 from penstock.delivery.member_store import MemberObjects
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
+from penstock.large_jobs.decoded_ranges import archive_index
 from penstock.large_jobs.encoded_source import encoded_name
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.index_pass import IndexPass
@@ -47,7 +48,11 @@ class IndexStep:
                 return {"done": True}
             codec = codec_of(self.objects, spec, self.sizes)
             encoded = encoded_name(job.source, codec) or codec
-            index = index_of(self.files, job.source, encoded, self.sizes, folder.find(Text, TEXT))
+            index = (
+                archive_index(self.files, job.source, codec, self.sizes.index_spacing)
+                if job.route.takes_apart
+                else index_of(self.files, job.source, encoded, self.sizes, folder.find(Text, TEXT))
+            )
             index_pass = IndexPass(index, job.route, self.objects, self.sizes.budget, deadline, self.margin, heartbeat)
             done = index_pass.run()
             if done:

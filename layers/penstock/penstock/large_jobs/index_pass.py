@@ -66,16 +66,22 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The index of one source. ``text`` describes how records are found; None if they are not counted."""
+    """The index of one source. ``text`` describes how records are found; None if they are not counted.
+
+    ``checked``: the pass decodes the complete source and verifies its checksums, also where it could jump.
+    """
 
     files: WorkFiles
     source: Source
     codec: str
     spacing: int
     text: Text | None = None
+    checked: bool = False
 
     @property
     def folder(self) -> str:
+        if self.checked:
+            return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), 'checked')}"
         counted = json.dumps(to_plain(self.text), separators=(",", ":"), ensure_ascii=False) if self.text else ""
         return f"{FOLDER}/index-{digest(*self.source.identity, self.codec, str(self.spacing), counted)}"
 
@@ -95,10 +101,19 @@ class Index:
     def boundaries(self) -> Iterator[SpanBoundary]:
         """Yield all entries of a finished index, without their windows."""
         for segment in self.state().segments:
-            key = self.key(segment)
-            head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
-            for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
-                yield span_boundary(listed, key)
+            yield from self.boundaries_of(segment)
+
+    def boundaries_of(self, segment: str) -> Iterator[SpanBoundary]:
+        """Yield the entries of a segment, without their windows."""
+        key = self.key(segment)
+        head = self.files.read_part(Stored(key, 0, HEADER_SIZE))
+        for listed in read_directory(self.files.read_part(Stored(key, 0, directory_size(head)))):
+            yield span_boundary(listed, key)
+
+
+def first_of(segment: str) -> int:
+    """Return the decoded offset of the first entry of a segment."""
+    return int(segment.split("-")[1], 16)
 
 
 @dataclass(slots=True)
@@ -138,7 +153,7 @@ class IndexPass:
             raise ConfigurationError(f"{self.index.source.uri}: this release cannot index {self.index.codec}")
         with encoded.naming():
             found = None if state.segments else self._tail(encoded, indexer)
-            if found and (len(found.entries) == 1 or not self.index.text):
+            if found and (len(found.entries) == 1 or not (self.index.text or self.index.checked)):
                 return self._take(state, found, indexer)
             return self._scan(state, encoded, indexer)
 
@@ -174,7 +189,7 @@ class IndexPass:
                 spacing=self.index.spacing,
                 note=lambda noted: self._note(noted, counter),
                 checkpoint=checkpoint,
-                content=counter is not None,
+                content=counter is not None or self.index.checked,
             )
             for piece in pieces:
                 self._limit(trace.produced, trace.consumed)

@@ -30,7 +30,7 @@ MOST_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class MemberBatch:
-    """Entries ``first`` to ``last`` of an archive, which take ``bytes`` of it.
+    """Entries ``first`` to ``last`` of an archive, which take ``bytes`` of it (of its encoded bytes, about).
 
     ``large``: the batch is one member with a job and an execution of its own, the so-manieth of its archive, from 1; 0
     for members that `work` delivers itself.

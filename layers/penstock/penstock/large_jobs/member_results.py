@@ -70,7 +70,7 @@ def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanRe
         crc32=0,
         parts=sum(receipt.chunks for receipt in receipts),
         codec=plan.codec,
-        warnings=tuple(warning for receipt in receipts for warning in receipt.warnings),
+        warnings=(*plan.warnings, *(warning for receipt in receipts for warning in receipt.warnings)),
         rows=sum(receipt.rows for receipt in receipts),
         rejects=sum(receipt.rejects for receipt in receipts),
         dropped=sum(receipt.dropped for receipt in receipts),

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from penstock.codecs import HEAD, IDENTITY, choose
+from penstock.codecs import CODECS, HEAD, IDENTITY, choose
 from penstock.delivery.decoding import ceiling, naming, peek, too_large
-from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.member_store import MemberObjects, codec_around
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.bucket.result_metadata import describe
 from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, noting
 from penstock.formats.boundaries import Text
+from penstock.large_jobs.decoded_ranges import archive_index
 from penstock.large_jobs.encoded_source import encoded_name, encoded_source
 from penstock.large_jobs.estimate import bytes_per_second
 from penstock.large_jobs.index_pass import Index
@@ -122,10 +123,10 @@ class Planner:
         spec = folder.get(JobSpec, JOB_SPEC)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
         self.executions.start_phase(job_id, execution, Phase.PLAN)
-        plan = _existing(folder, execution)
-        if plan is None:
+        plan = _existing(folder, execution, takes_apart=spec.job.route.takes_apart)
+        if plan is None or self._lacks_index(spec, plan):
             with naming(spec.job.source):
-                decision = self._decide(spec, folder, deadline)
+                decision = self._decide(spec, folder, deadline) if plan is None else "index"
             if isinstance(decision, str):
                 phase = Phase.SURVEY if decision == "survey" else Phase.INDEX
                 self.executions.start_phase(job_id, execution, phase, units=pieces_of(folder) or 1)
@@ -140,6 +141,13 @@ class Planner:
         self.executions.start_phase(job_id, execution, Phase.SPANS)
         following = "sequence" if _needs_sequence(plan) else "work"
         return self._result(following, folder.key(MANIFEST), self.sizes.workers, round_)
+
+    def _lacks_index(self, spec: JobSpec, plan: SpanPlan) -> bool:
+        """Whether the index has expired through which the members of an archive are read."""
+        if not isinstance(plan, MemberBatches) or not plan.decoded:
+            return False
+        codec = codec_of(self.objects, spec, self.sizes)
+        return not archive_index(self.files, spec.job.source, codec, self.sizes.index_spacing).state().done
 
     def _within_ceiling(self, spec: JobSpec, draft: SpanPlanDraft) -> SpanPlanDraft:
         """Raises ExpansionLimitError if the decoded source is larger than the route allows."""
@@ -188,7 +196,8 @@ class Planner:
         self, plan: ObjectSpans, boundaries: Sequence[SpanBoundary], source: Source, deadline: Deadline
     ) -> SpanPlanDraft:
         part = self.sizes.part(plan.total)
-        span = self.sizes.span(plan.total, plan.codec, deadline.remaining() - self.margin, parsed=False)
+        slowest = slowest_codec(plan.codec, source)
+        span = self.sizes.span(plan.total, slowest, deadline.remaining() - self.margin, parsed=False)
         size = max(1, -(-span // part)) * part
         at = boundaries or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.encoded_size), size)]
         spans = cut_parts(at, total=plan.total, source_size=source.encoded_size, part=part, span=size)
@@ -212,6 +221,12 @@ class Planner:
             raise
         if folder.put_once(Upload, name, upload) != upload:
             self.parts.abort(target, upload.upload_id)
+
+
+def slowest_codec(codec: str, source: Source) -> str:
+    """Return the slower of a source's codec and that around the archive that holds it."""
+    around = codec_around(source)
+    return min(codec, around, key=lambda name: CODECS[name].speed) if around else codec
 
 
 def codec_of(objects: ObjectStore, spec: JobSpec, sizes: Sizes) -> str:
@@ -245,12 +260,15 @@ def _needs_sequence(plan: SpanPlan) -> bool:
     return False
 
 
-def _existing(folder: JobFolder, execution: str) -> SpanPlan | None:
+def _existing(folder: JobFolder, execution: str, *, takes_apart: bool) -> SpanPlan | None:
     """Return the existing plan for an execution, also that of an earlier one, because its spans may be committed.
 
-    A staged load is planned again: the end of the earlier execution dropped the staged rows, and those of ingest.
+    A staged load is planned again: the end of the earlier execution dropped the staged rows, and those of ingest. So is
+    an archive that an earlier release read in order: it may be one that can be indexed.
     """
     plan = folder.find_plan()
+    if takes_apart and isinstance(plan, WholeSource) and plan.execution != execution:
+        return None
     if isinstance(plan, WholeSource | TableSpans) and plan.table_plan and plan.execution != execution:
         return None if is_staged(plan.table_plan) else plan
     return plan

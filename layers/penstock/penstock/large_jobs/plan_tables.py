@@ -13,7 +13,7 @@ from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
 from penstock.large_jobs.encoded_source import encoded_name, encoded_source
 from penstock.large_jobs.job_files import TEXT, JobFolder, JobSpec
-from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of
+from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of, slowest_codec
 from penstock.large_jobs.ports import WorkFiles
 from penstock.large_jobs.span_plan import WHOLE, TableSpans, WholeSource
 from penstock.large_jobs.span_planning import SpanBoundary, cut_records
@@ -66,7 +66,7 @@ class TableSpanPlanner:
             return self._indexed(source, folder, plan, preview.text)
         boundaries = surveying.read_boundaries(folder, source)
         if boundaries is None:
-            piece = self.sizes.span(source.size, codec, seconds, parsed=True)
+            piece = self.sizes.span(source.size, slowest_codec(codec, source), seconds, parsed=True)
             surveying.write_pieces(folder, preview.text, size=source.size, piece=piece)
             return "survey"
         return plan, boundaries
@@ -87,7 +87,7 @@ class TableSpanPlanner:
         """Create spans for the records that ingest has not loaded. From now on, ingest cannot load more."""
         plan, boundaries = counted
         resume = steps.take_over(spec.job.id, plan.table_plan, plan.total, seconds)
-        size = self.sizes.span(plan.total, plan.codec, seconds, parsed=True)
+        size = self.sizes.span(plan.total, slowest_codec(plan.codec, spec.job.source), seconds, parsed=True)
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
         spans = list(

@@ -85,6 +85,8 @@ class MemberBatches:
 
     ``codec`` is the archive's format, ``total`` the sum of the sizes that it declares for its members. ``large`` of
     the batches are single members with a job of their own. ``ordered``: the batches are delivered in order.
+    ``decoded``: the decoded bytes of an archive that is read through the index of its codec; 0 for any other.
+    ``warnings`` come from that index.
     """
 
     codec: str
@@ -95,10 +97,16 @@ class MemberBatches:
     large: int = 0
     ordered: bool = False
     execution: str = ""
+    decoded: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> Sequence[int]:
         return range(1, self.count + 1)
+
+    def encoded(self, count: int, size: int) -> int:
+        """Return about how many bytes of an archive of ``size`` bytes hold so many bytes of its members."""
+        return count * size // self.decoded if self.decoded else count
 
 
 SpanPlan = WholeSource | ObjectSpans | TableSpans | MemberBatches
@@ -109,7 +117,7 @@ class SpanPlanDocument:
     """A span plan as it is stored. Its fields are those of the first release, which every release reads.
 
     ``spans`` is 0 for a source that is not split. ``plan`` is set for table jobs, and ``within`` if they have spans.
-    ``members`` is set for archives.
+    ``members`` is set for archives, and ``decoded`` for those that are read through an index.
     """
 
     codec: str
@@ -125,6 +133,7 @@ class SpanPlanDocument:
     members: int | None = field(default=None, metadata=OMIT_DEFAULT)
     skipped: int = field(default=0, metadata=OMIT_DEFAULT)
     large: int = field(default=0, metadata=OMIT_DEFAULT)
+    decoded: int = field(default=0, metadata=OMIT_DEFAULT)
 
 
 def to_document(plan: SpanPlan) -> SpanPlanDocument:
@@ -154,11 +163,13 @@ def to_document(plan: SpanPlan) -> SpanPlanDocument:
                 plan.codec,
                 plan.count,
                 plan.total,
+                warnings=plan.warnings,
                 ordered=plan.ordered,
                 execution=plan.execution,
                 members=plan.members,
                 skipped=plan.skipped,
                 large=plan.large,
+                decoded=plan.decoded,
             )
 
 
@@ -174,6 +185,8 @@ def from_document(document: SpanPlanDocument) -> SpanPlan:
             document.large,
             document.ordered,
             document.execution,
+            document.decoded,
+            document.warnings,
         )
     if not document.spans:
         return WholeSource(document.codec, document.plan, document.execution)

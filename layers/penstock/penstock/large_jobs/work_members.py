@@ -163,9 +163,15 @@ class MemberWorker:
         return job
 
     def _attempt(self, task: ArchiveTask, batch: MemberBatch, done: Progress) -> Attempt:
-        heartbeat = UnitHeartbeat(
+        record = UnitHeartbeat(
             self.executions, task.execution, Stage.DELIVER, batch.number, self.heartbeat_seconds, self.clock
         )
+
+        def heartbeat(progress: Progress) -> None:
+            # The members of a compressed archive count its decoded bytes.
+            encoded = task.plan.encoded(progress.bytes_in, task.spec.job.source.size)
+            record(replace(progress, bytes_in=encoded))
+
         return Attempt(
             task.spec.job,
             task.spec.head,

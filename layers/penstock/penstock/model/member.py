@@ -8,7 +8,9 @@ needs a codec that declares `Members`. A member of an archive that can be entere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
+
+from penstock.model.serialization import OMIT_DEFAULT
 
 # The method of a member whose bytes stand in the archive as they are.
 STORED = "stored"
@@ -20,7 +22,8 @@ class MemberContent:
 
     ``crc32`` is that of the decoded bytes, None if the archive declares none. ``encryption`` is empty, or the name of
     the cipher around the encoded bytes. ``size``: decoded bytes, None if the archive declares none. ``limit``: the
-    first byte after ``start`` that belongs to something else in the archive; 0 if unknown.
+    first byte after ``start`` that belongs to something else in the archive; 0 if unknown. ``codec``: that around the
+    archive, whose decoded bytes ``start`` and ``end`` count; empty if they count those of the object.
     """
 
     start: int
@@ -30,6 +33,7 @@ class MemberContent:
     encryption: str = ""
     size: int | None = None
     limit: int = 0
+    codec: str = field(default="", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def build_ingest(settings: Settings) -> Ingest:
     """Build the ingest use case for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
-    objects = member_objects(s3, budget)
+    files = S3WorkFiles(s3, settings.work_bucket)
+    objects = member_objects(s3, budget, files, settings.index_spacing)
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {
@@ -105,7 +106,6 @@ def build_ingest(settings: Settings) -> Ingest:
     deliveries: dict[str, Delivery] = {BUCKET: BucketDelivery(objects, budget)}
     deliveries |= {store: _lazy_delivery(delivery) for store, delivery in tables.items()}
     loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
-    files = S3WorkFiles(s3, settings.work_bucket)
     archives = cache(partial(_archive_delivery, objects, dict(deliveries), budget, tables, files))
     runner = JobRunner(
         objects=objects,

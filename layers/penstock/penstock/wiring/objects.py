@@ -9,17 +9,29 @@ from penstock.aws.session import session
 from penstock.delivery.member_store import MemberObjects
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.limits import Budget
-from penstock.model.object import Content, Published, Target
+from penstock.model.object import Content, Published, Source, Target
+from penstock.model.source import RangeReader
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from penstock.destinations.bucket.publish import CreateObject
+    from penstock.large_jobs.ports import WorkFiles
 
 
-def member_objects(s3: S3Client, budget: Budget) -> MemberObjects:
-    """Open the objects of the buckets that a function of the stack reads and writes."""
-    return MemberObjects(S3ObjectStore(s3, budget, create=_LazyWriter(s3)), budget)
+def member_objects(s3: S3Client, budget: Budget, files: WorkFiles, index_spacing: int) -> MemberObjects:
+    """Open the objects of the buckets that a function of the stack reads and writes.
+
+    Compressed archives are opened through their indexes in ``files``.
+    """
+    objects = S3ObjectStore(s3, budget, create=_LazyWriter(s3))
+
+    def decoded(source: Source, codec: str) -> RangeReader:
+        from penstock.large_jobs.decoded_ranges import DecodedArchives  # noqa: PLC0415  # few functions meet one
+
+        return DecodedArchives(objects, files, budget, index_spacing)(source, codec)
+
+    return MemberObjects(objects, budget, decoded)
 
 
 class _LazyWriter:
