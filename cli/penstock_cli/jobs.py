@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from itertools import islice
 
 import click
 
 from penstock.model.job_status import JobState, JobStatus
 from penstock_cli import job_text
 from penstock_cli.output import Safe, echo, echo_json, styled
+from penstock_cli.params import Moment
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
@@ -21,6 +24,7 @@ SHORT_ID = 12
 Examples:
   penstock jobs
   penstock jobs --state failed --limit 100
+  penstock jobs --since 7d --route orders --state failed
   penstock jobs --local --json | jq -r '.jobs[].source'
 """
 )
@@ -31,16 +35,40 @@ Examples:
     multiple=True,
     help="List only jobs in this state. May be given several times.",
 )
+@click.option(
+    "--since", type=Moment(), help="List only jobs that ended, or began unfinished, since then. [7d, 2026-11-01]"
+)
+@click.option("--until", type=Moment(), help="... and before then, with --since.")
+@click.option("--route", "routes", multiple=True, metavar="NAME", help="List only jobs of this route, with --since.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Maximum number of jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @stack_options
-def jobs(*, states: tuple[str, ...], limit: int, as_json: bool, stack: StackOptions) -> None:
+def jobs(
+    *,
+    states: tuple[str, ...],
+    since: float | None,
+    until: float | None,
+    routes: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+    stack: StackOptions,
+) -> None:
     """List jobs, newest first.
 
-    The command reads the whole jobs table, whatever the options: about 0.13 million read units, or 2 US cents, for a
-    million jobs. `penstock status JOB` with a complete id reads one item.
+    With --since, the command reads only the jobs of that time, by the index: four read units a day, and one for two
+    jobs. Without it, it reads the whole jobs table: about 0.13 million read units, or 2 US cents, for a million jobs.
+    `penstock status JOB` with a complete id reads one item.
     """
-    found = stack.operations().newest(limit=limit, states=[JobState(state) for state in states])
+    wanted = [JobState(state) for state in states]
+    if since is None:
+        if until is not None or routes:
+            raise click.UsageError("--until and --route need --since")
+        found = stack.operations().newest(limit=limit, states=wanted)
+    else:
+        from penstock.wiring.operations import Period  # noqa: PLC0415  # imports botocore
+
+        period = Period(since, time.time() if until is None else until)
+        found = list(islice(stack.operations().history(period, states=wanted, routes=routes), limit))
     if as_json:
         echo_json({"jobs": [job_text.as_json(status) for status in found]})
     elif found:

@@ -1,8 +1,10 @@
-"""Types of arguments: S3 URIs, sizes and ages."""
+"""Types of arguments: S3 URIs, sizes, ages and moments."""
 
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime
 
 import click
 
@@ -58,6 +60,24 @@ class Age(click.ParamType):
         if not found:
             self.fail(f"{value} is not an age, such as 12h or 7d", param, ctx)
         return float(int(found[1]) * _SECONDS[found[2].lower()])
+
+
+class Moment(click.ParamType):
+    """A day such as ``2026-11-01``, a time such as ``2026-11-01T08:30``, both in UTC unless a zone is given, or an age
+    such as ``7d`` before now; converted to Unix seconds."""
+
+    name = "when"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        if found := _AGE.fullmatch(str(value)):
+            return time.time() - int(found[1]) * _SECONDS[found[2].lower()]
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value} is neither an age, such as 7d, nor a day or time, such as 2026-11-01", param, ctx)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 S3_URI = S3Uri()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from penstock.errors import FileError
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_document
+from penstock_cli.params import Moment
 from penstock_cli.stacks import StackOptions, stack_options
 
 _STDOUT = "-"
@@ -20,9 +22,13 @@ _STDOUT = "-"
 Examples:
   penstock report 3f9a41c2
   penstock report s3://drops/orders.csv.gz --output orders.html
+  penstock report --since 7d
 """
 )
-@click.argument("job", shell_complete=complete_job)
+@click.argument("job", required=False, shell_complete=complete_job)
+@click.option("--since", type=Moment(), help="Report all jobs since then, instead of one. [7d, 2026-11-01]")
+@click.option("--until", type=Moment(), help="... and before then, with --since.")
+@click.option("--route", "routes", multiple=True, metavar="NAME", help="Only jobs of this route, with --since.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
@@ -39,11 +45,45 @@ Examples:
     help="Maximum number of rejects in the report.",
 )
 @stack_options
-def report(*, job: str, output: str | None, sample: int, stack: StackOptions) -> None:
-    """Write a report of a job as one HTML file: outcome, figures, integrity, timeline, rejects, what to do.
+def report(
+    *,
+    job: str | None,
+    since: float | None,
+    until: float | None,
+    routes: tuple[str, ...],
+    output: str | None,
+    sample: int,
+    stack: StackOptions,
+) -> None:
+    """Write a report as one HTML file, of a job or of all jobs of a period.
 
-    The file needs no network and contains no scripts. JOB as for `penstock status`.
+    Of a job: outcome, figures, integrity, timeline, rejects, what to do. JOB as for `penstock status`. Of a period:
+    jobs, bytes and rows over time, failures by reason, routes, the slowest jobs and the cost. It reads the jobs of the
+    period by the index, as `penstock jobs --since` does.
+
+    The file needs no network and contains no scripts.
     """
+    if (job is None) == (since is None):
+        raise click.UsageError("give either a JOB or --since")
+    if since is None:
+        if until is not None or routes:
+            raise click.UsageError("--until and --route need --since")
+        name, text = _of_job(stack, str(job), sample)
+    else:
+        name, text = _of_period(stack, since, time.time() if until is None else until, routes)
+    if output == _STDOUT:
+        echo_document(text)
+        return
+    path = Path(output or f"penstock-{name}.html")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    echo(str(path))
+
+
+def _of_job(stack: StackOptions, job: str, sample: int) -> tuple[str, str]:
+    """Return the name and the page of the report of a job."""
     from penstock.wiring.operations import timeline  # noqa: PLC0415  # boto3 takes longer to import than --help may
     from penstock_cli.report_page import page  # noqa: PLC0415  # as above
 
@@ -51,13 +91,14 @@ def report(*, job: str, output: str | None, sample: int, stack: StackOptions) ->
     job_report = operations.job_report(operations.find(job), sample=sample)
     job_id, is_archive = job_report.status.job_id, job_report.status.is_archive
     rejects_at = f"penstock rejects {job_id}" if is_archive else operations.rejects_folder(job_id)
-    text = page(job_report, timeline(job_report.spans), rejects_at=rejects_at, now=time.time())
-    if output == _STDOUT:
-        echo_document(text)
-        return
-    path = Path(output or f"penstock-{job_id}.html")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
-    echo(str(path))
+    return job_id, page(job_report, timeline(job_report.spans), rejects_at=rejects_at, now=time.time())
+
+
+def _of_period(stack: StackOptions, since: float, until: float, routes: tuple[str, ...]) -> tuple[str, str]:
+    """Return the name and the page of the report of a period."""
+    from penstock.wiring.operations import Period  # noqa: PLC0415  # imports botocore
+    from penstock_cli.period_page import period_page  # noqa: PLC0415  # as above
+
+    summary = stack.operations().summary(Period(since, until), routes=routes)
+    days = "-to-".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (since, until))
+    return days, period_page(summary, stack="Local stack" if stack.local else stack.name, now=time.time())

@@ -1,21 +1,15 @@
-"""The report of a job as one self-contained HTML page: no script, no network.
-
-Names of sources and raw records are foreign text. Every text is escaped by `_text`, and the page's policy also forbids
-scripts and requests.
-"""
+"""The report of a job as one self-contained HTML page: no script, no network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
-from importlib import resources
-from string import Template
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS
 from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
+from penstock_cli.page_parts import document, listed, section, table, text
 from penstock_cli.params import human_size
 from penstock_cli.report_timeline import timeline
 
@@ -43,30 +37,23 @@ def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str,
         _warnings(status),
         _tiles(status),
         _integrity(job_report),
-        _section("Timeline", picture) if (picture := timeline(status, bars)) else "",
+        section("Timeline", picture) if (picture := timeline(status, bars)) else "",
         _members(status),
         _spans(job_report.spans),
         _rejects(job_report, rejects_at),
         _facts(status),
-        f"<footer>As of {_text(job_text.moment(now))}. Written by <code>penstock report</code>.</footer>",
+        f"<footer>As of {text(job_text.moment(now))}. Written by <code>penstock report</code>.</footer>",
     ]
-    template = Template(resources.files("penstock_cli").joinpath("report.html").read_text("utf-8"))
-    title = _text(f"{status.source.rpartition('/')[2]} {status.state}")
-    return template.substitute(title=title, body="\n".join(part for part in parts if part))
-
-
-def _text(value: object) -> str:
-    """Escape any text for HTML."""
-    return escape(job_text.one_line(str(value)))
+    return document(f"{status.source.rpartition('/')[2]} {status.state}", parts)
 
 
 def _header(status: JobStatus) -> str:
     name = status.source.rpartition("/")[2] or status.source
-    target = f" &rarr; {_text(status.target)}" if status.target else ""
+    target = f" &rarr; {text(status.target)}" if status.target else ""
     return (
-        f'<header><span class="badge {_BADGES.get(status.state, "busy")}">{_text(status.state)}</span>'
-        f'<span class="id">{_text(status.job_id)}</span>'
-        f'<h1>{_text(name)}</h1><p class="way">{_text(status.source)}{target}</p></header>'
+        f'<header><span class="badge {_BADGES.get(status.state, "busy")}">{text(status.state)}</span>'
+        f'<span class="id">{text(status.job_id)}</span>'
+        f'<h1>{text(name)}</h1><p class="way">{text(status.source)}{target}</p></header>'
     )
 
 
@@ -75,20 +62,20 @@ def _failure(status: JobStatus) -> str:
     if failure is None or status.state is JobState.SUCCEEDED:
         return ""
     kind = "bad" if status.state is JobState.FAILED else "warn"
-    hint = f"<p><strong>What to do:</strong> {_text(failure.hint)}</p>" if failure.hint else ""
+    hint = f"<p><strong>What to do:</strong> {text(failure.hint)}</p>" if failure.hint else ""
     again = ""
     if status.state is JobState.FAILED:
-        redrive = f"<code>penstock redrive {_text(status.job_id)}</code>"
+        redrive = f"<code>penstock redrive {text(status.job_id)}</code>"
         again = f"<p>If the cause is not the file, fix it, then run {redrive}</p>"
     return (
-        f'<section class="{kind}"><h2>{_text(failure.error)}</h2><p>{_text(failure.message)}</p>{hint}{again}</section>'
+        f'<section class="{kind}"><h2>{text(failure.error)}</h2><p>{text(failure.message)}</p>{hint}{again}</section>'
     )
 
 
 def _warnings(status: JobStatus) -> str:
     if not status.warnings:
         return ""
-    items = "".join(f"<li>{_text(warning)}</li>" for warning in status.warnings)
+    items = "".join(f"<li>{text(warning)}</li>" for warning in status.warnings)
     return f'<section class="warn"><h2>Warnings</h2><ul>{items}</ul></section>'
 
 
@@ -114,7 +101,7 @@ def _tiles(status: JobStatus) -> str:
         name = "Batches" if status.is_archive else "Spans"
         tiles.append((name, f"{status.spans_done:,} of {status.spans:,}", ""))
     cells = "".join(
-        f"<div><dt>{_text(name)}</dt><dd>{_text(value)}<small>{_text(more)}</small></dd></div>"
+        f"<div><dt>{text(name)}</dt><dd>{text(value)}<small>{text(more)}</small></dd></div>"
         for name, value, more in tiles
     )
     meter = "" if ended else f'<div class="meter"><i style="width:{status.percent:.2f}%"></i></div>'
@@ -150,7 +137,7 @@ def _integrity(job_report: JobReport) -> str:
         rows.append(
             ("Result", f"ETag {receipt.etag}" + (f", version {receipt.version_id}" if receipt.version_id else ""))
         )
-    return _section("Integrity", _listed(rows)) if rows else ""
+    return section("Integrity", listed(rows)) if rows else ""
 
 
 def _members(status: JobStatus) -> str:
@@ -163,7 +150,7 @@ def _members(status: JobStatus) -> str:
         ("Superseded", f"{counts.superseded:,}"),
         ("Left out", f"{counts.skipped:,}"),
     ]
-    return _section("Members", _listed(rows))
+    return section("Members", listed(rows))
 
 
 def _spans(spans: Sequence[SpanReceipt]) -> str:
@@ -182,8 +169,8 @@ def _spans(spans: Sequence[SpanReceipt]) -> str:
         )
         for receipt in spans
     ]
-    table = _table(head, rows, numbers=range(len(head)))
-    return f'<section class="long"><details><summary>{counted(len(spans), "span")}</summary>{table}</details></section>'
+    shown = table(head, rows, numbers=range(len(head)))
+    return f'<section class="long"><details><summary>{counted(len(spans), "span")}</summary>{shown}</details></section>'
 
 
 def _rejects(job_report: JobReport, rejects_at: str) -> str:
@@ -191,7 +178,7 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
     if not job_report.rejects and not count:
         return ""
     if not job_report.rejects:
-        return _section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
+        return section("Rejects", f"<p>{rejected(count)}; their files have expired.</p>")
     of_members = job_report.status.is_archive
     head = (*(["Member"] if of_members else []), "Row", "Byte", "Column", "Reason", "Record")
     rows = [
@@ -209,8 +196,8 @@ def _rejects(job_report: JobReport, rejects_at: str) -> str:
     shown = len(rows)
     more = f"The first {shown:,} of {count:,}; all" if count > shown else "They"
     where = "listed by" if of_members else "in"
-    location = f"<p>{more} are {where} <code>{_text(rejects_at)}</code></p>"
-    return _section("Rejects", location + _table(head, rows, numbers=(first, first + 1), raw=first + 4), kind="long")
+    location = f"<p>{more} are {where} <code>{text(rejects_at)}</code></p>"
+    return section("Rejects", location + table(head, rows, numbers=(first, first + 1), raw=first + 4), kind="long")
 
 
 def _facts(status: JobStatus) -> str:
@@ -225,26 +212,4 @@ def _facts(status: JobStatus) -> str:
     ]
     if status.execution:
         rows.append(("Execution", status.execution))
-    return _section("Job", _listed(rows))
-
-
-def _section(title: str, inner: str, *, kind: str = "") -> str:
-    return f'<section class="{kind}"><h2>{_text(title)}</h2>{inner}</section>'
-
-
-def _listed(rows: Iterable[tuple[str, str]]) -> str:
-    pairs = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in rows)
-    return f'<dl class="facts">{pairs}</dl>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int], raw: int = -1) -> str:
-    kinds = {**dict.fromkeys(numbers, "number"), raw: "raw"}
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(f'<{tag} class="{kinds.get(n, "")}">{_text(cell)}</{tag}>' for n, cell in enumerate(row))
-
-    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    heads = "".join(
-        f'<th class="{"number" if kinds.get(n) == "number" else ""}">{_text(c)}</th>' for n, c in enumerate(head)
-    )
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return section("Job", listed(rows))

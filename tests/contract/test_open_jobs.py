@@ -12,6 +12,7 @@ from moto import mock_aws
 from contract.object_backends import MOTO
 from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several, table_on
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_records import DynamoJobRecords
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.job_times import DynamoJobTimes
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
@@ -21,8 +22,8 @@ from penstock.large_jobs.ports import ExecutionStore
 from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS
 from penstock.model.job import Claim, Job, Progress
 from penstock.model.job_status import JobState, JobStatus
-from penstock.operations.ports import JobTimes
-from penstock.testing import MemoryExecutionStore, MemoryJobStore, MemoryJobTimes, MemoryOpenJobs
+from penstock.operations.ports import JobRecords, JobTimes
+from penstock.testing import MemoryExecutionStore, MemoryJobRecords, MemoryJobStore, MemoryJobTimes, MemoryOpenJobs
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Stores:
     executions: ExecutionStore
     open_jobs: OpenJobs
     times: JobTimes
+    records: JobRecords
 
     def claim(self, job: Job = JOB) -> Claim:
         claim = self.jobs.claim(job, lease=60)
@@ -48,7 +50,7 @@ class Stores:
 
 def memory(clock: Clock) -> Iterator[Stores]:
     jobs = MemoryJobStore(clock)
-    yield Stores(jobs, MemoryExecutionStore(jobs), MemoryOpenJobs(jobs), MemoryJobTimes(jobs))
+    yield Stores(jobs, MemoryExecutionStore(jobs), MemoryOpenJobs(jobs), MemoryJobTimes(jobs), MemoryJobRecords(jobs))
 
 
 def dynamodb(clock: Clock) -> Iterator[Stores]:
@@ -65,6 +67,7 @@ def stores_of(client: object, clock: Clock) -> Stores:
         DynamoExecutionStore(client, "jobs", **given),  # type: ignore[arg-type]  # the same
         DynamoOpenJobs(client, "jobs", **given),  # type: ignore[arg-type]  # the same
         DynamoJobTimes(client, "jobs", clock=clock),  # type: ignore[arg-type]  # the same
+        DynamoJobRecords(client, "jobs"),  # type: ignore[arg-type]  # the same
     )
 
 
@@ -264,3 +267,27 @@ def test_jobs_that_ended_before_midnight_are_listed_after_it(stores: Stores, clo
     stores.jobs.close(stores.claim(), JobState.FAILED)
     clock.now += 10
     assert list(stores.times.ended_since(clock.now - 60)) == [JOB.id]
+
+
+def test_jobs_that_ended_between_two_times_come_newest_first_over_all_shards_and_days(
+    stores: Stores, clock: Clock
+) -> None:
+    clock.now = 86_400 * (clock.now // 86_400 + 1) - 55
+    jobs = several(12)
+    for job in jobs:
+        stores.jobs.close(stores.claim(job), JobState.SUCCEEDED)
+        clock.now += 10
+    ends = [stores.status(job).finished_at for job in jobs]
+    assert list(stores.times.ended_between(ends[0], clock.now)) == [job.id for job in reversed(jobs)]
+    assert list(stores.times.ended_between(ends[2], ends[9])) == [job.id for job in reversed(jobs[2:9])]
+    assert list(stores.times.ended_between(clock.now, clock.now + 86_400)) == []
+
+
+def test_many_records_are_read_in_the_order_asked_for(stores: Stores) -> None:
+    jobs = several(105)
+    for job in jobs:
+        stores.claim(job)
+    ids = [job.id for job in jobs]
+    assert [status.job_id for status in stores.records.read([*ids, "f" * 32])] == ids
+    assert stores.records.read([]) == []
+    assert [status.source for status in stores.records.read(ids[:1])] == [stores.status(jobs[0]).source]

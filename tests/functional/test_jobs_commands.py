@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from deployed_jobs import FAILURE, ROUTE, STACK, DeployedJobs
 from job_reports import HOSTILE
+from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.delivery.member_jobs import MemberResult
 from penstock.jobs.events import read_event
 from penstock.model.job import Claim, Job
@@ -461,3 +462,54 @@ def test_the_shell_completes_ids_of_jobs_files_and_codecs(deployed: DeployedJobs
     assert completed("run", "or") == ["file,or"]
     assert completed("run", "s3://lake/or") == []
     assert completed("run", "a.csv", "--codec", "x") == ["plain,xz"]
+
+
+WEEK = ("--since", "2026-11-20", "--until", "2026-11-27")
+
+
+def test_jobs_since_reads_the_index_and_not_the_whole_table(
+    deployed: DeployedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(*_: object, **__: object) -> None:
+        raise AssertionError("the whole table was read")
+
+    monkeypatch.setattr(DynamoJobStore, "search", scan)
+    failed, done = deployed.fail("in/bad.csv.gz"), deployed.succeed("in/good.csv.gz", rows=1234)
+    job, _ = deployed.begin("in/running.csv.gz")
+    assert [one["job"] for one in answer("jobs", *WEEK)["jobs"]] == [job.id, done.id, failed.id]
+    assert [one["job"] for one in answer("jobs", *WEEK, "--limit", "1")["jobs"]] == [job.id]
+    assert [one["job"] for one in answer("jobs", *WEEK, "--state", "failed")["jobs"]] == [failed.id]
+    assert answer("jobs", *WEEK, "--route", "no-such-route")["jobs"] == []
+    assert answer("jobs", "--since", "2026-11-01", "--until", "2026-11-02")["jobs"] == []
+
+
+@pytest.mark.parametrize("arguments", [("--until", "1d"), ("--route", "orders")])
+@pytest.mark.parametrize("command", [("jobs",), ("report", "a" * 32)])
+def test_until_and_route_need_since(
+    deployed: DeployedJobs, command: tuple[str, ...], arguments: tuple[str, str]
+) -> None:
+    result = run(*command, *arguments)
+    assert result.exit_code == 2
+    assert "need --since" in result.stderr
+
+
+def test_a_moment_that_is_none_is_refused(deployed: DeployedJobs) -> None:
+    result = run("jobs", "--since", "last week")
+    assert result.exit_code == 2
+    assert "neither an age, such as 7d" in result.stderr
+
+
+def test_the_report_of_a_period_names_failures_and_figures(deployed: DeployedJobs, tmp_path: Path) -> None:
+    failed, done = deployed.fail("in/bad.csv.gz"), deployed.succeed("in/good.csv.gz", rows=1234)
+    result = run("report", *WEEK, "--output", str(tmp_path / "week.html"))
+    assert result.exit_code == 0, result.stderr
+    text = (tmp_path / "week.html").read_text()
+    for expected in (failed.id, done.id, FAILURE.error, FAILURE.message, "1,234", ": 2 jobs<"):
+        assert expected in text, expected
+
+
+def test_a_report_is_of_a_job_or_of_a_period(deployed: DeployedJobs) -> None:
+    for arguments in ((), ("a" * 32, *WEEK)):
+        result = run("report", *arguments)
+        assert result.exit_code == 2
+        assert "either a JOB or --since" in result.stderr

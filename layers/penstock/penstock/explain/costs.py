@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from penstock.codecs import IDENTITY
+from penstock.large_jobs.estimate import bytes_per_second
 from penstock.limits import GIB, MIB
+from penstock.model.job_status import JobStatus, Phase
 
 # Dollars, https://aws.amazon.com/lambda/pricing/ and those of Step Functions, S3 and DynamoDB.
 PRICES = "us-east-1, x86, 2026"
@@ -83,6 +86,36 @@ def of_machine(
 def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage:
     """Return the usage of a job that `ingest` runs: two writes to the jobs table, and a heartbeat every two seconds."""
     return Usage(memory, COLD_SECONDS + busy, 1, puts=parts + 1, gets=source // _READ + 2, writes=2 + int(busy // 2))
+
+
+def of_job(status: JobStatus) -> float:
+    """Estimate the price of a job from its record, in dollars.
+
+    The record of a job in a burst does not say what its share of the invocation was: only its requests are counted.
+    """
+    progress, memory = status.progress, status.memory_size
+    if not memory:
+        return (BURST_RECORD_WRITES + BURST_INDEX_WRITES) * WRITE + GET + status.parts * PUT
+    if not status.execution:
+        busy = min(status.seconds, INVOCATION_SECONDS * max(1, status.attempts))
+        return of_invocation(memory=memory, source=progress.bytes_in, busy=busy, parts=status.parts).dollars
+    rate = bytes_per_second(status.codec or IDENTITY.name, memory, parsed=bool(progress.rows))
+    busy = progress.bytes_out / rate + status.spans * COLD_SECONDS
+    return of_machine(
+        memory=memory,
+        source=progress.bytes_in,
+        spans=status.spans,
+        busy=busy,
+        parts=status.parts,
+        indexing=_seconds_of(status, Phase.INDEX),
+        entries=0,
+    ).dollars
+
+
+def _seconds_of(status: JobStatus, phase: Phase) -> float:
+    """Return how long a phase took; 0 if there was none."""
+    ends = [*(began for _, began in status.phases[1:]), status.finished_at or status.updated_at]
+    return sum(max(0.0, end - began) for (name, began), end in zip(status.phases, ends, strict=False) if name is phase)
 
 
 def of_records(jobs: int, *, burst: bool = False) -> tuple[float, float]:

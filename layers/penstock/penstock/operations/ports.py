@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from penstock.model.job_status import JobStatus
 from penstock.model.record import Reject
 
 
@@ -16,6 +17,19 @@ class JobTimes(Protocol):
 
     def ended_since(self, since: float) -> Mapping[str, float]:
         """Return the ids and ends (Unix seconds) of the jobs that ended since then. The cost grows with the days."""
+
+    def ended_between(self, since: float, until: float) -> Iterator[str]:
+        """Yield the ids of the jobs that ended at ``since`` or later and before ``until``, the last first.
+
+        Memory: one page of each shard of a day.
+        """
+
+
+class JobRecords(Protocol):
+    """Reads the records of many jobs."""
+
+    def read(self, ids: Sequence[str]) -> Sequence[JobStatus]:
+        """Return the records that exist, in the order of ``ids``. The progress of running executions is left out."""
 
 
 class RejectReader(Protocol):

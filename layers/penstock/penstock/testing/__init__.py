@@ -12,7 +12,7 @@ from penstock.testing.faults import (
     reset,
     slow_down,
 )
-from penstock.testing.job_times import MemoryJobTimes
+from penstock.testing.job_times import MemoryJobRecords, MemoryJobTimes
 from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.large_jobs import (
     MemoryEventBus,
@@ -37,6 +37,7 @@ __all__ = [
     "MemoryEventBus",
     "MemoryEventQueue",
     "MemoryExecutionStore",
+    "MemoryJobRecords",
     "MemoryJobStore",
     "MemoryJobTimes",
     "MemoryObjectStore",

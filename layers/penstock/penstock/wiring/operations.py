@@ -11,6 +11,7 @@ from penstock.aws.abort_function import AbortFunction
 from penstock.aws.access import Access
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_records import DynamoJobRecords
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.job_times import DynamoJobTimes
 from penstock.aws.queue import SqsEvents
@@ -20,6 +21,7 @@ from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.stack_outputs import read_stack_outputs
 from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.errors import ConfigurationError, SourceGoneError
+from penstock.explain import costs
 from penstock.large_jobs.job_files import FOLDER, REPORT
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
@@ -28,12 +30,25 @@ from penstock.model.s3_uri import split
 from penstock.operations.archive_members import ArchiveMembers
 from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
+from penstock.operations.history import JobHistory, Period
 from penstock.operations.job_report import JobReport, JobReportBuilder, TimelineBar, timeline
 from penstock.operations.member_rejects import JobRejects
 from penstock.operations.redriving import Redriver
+from penstock.operations.summary import Summary, Totals, summarise
 from penstock.operations.watching import JobWatcher, follow
 
-__all__ = ["Access", "JobReport", "Operations", "StackNames", "TimelineBar", "stack_names", "timeline"]
+__all__ = [
+    "Access",
+    "JobReport",
+    "Operations",
+    "Period",
+    "StackNames",
+    "Summary",
+    "TimelineBar",
+    "Totals",
+    "stack_names",
+    "timeline",
+]
 
 # The template's value. Only a redrive writes it, and ingest corrects it when it claims the job.
 RETENTION_DAYS = 90
@@ -104,6 +119,18 @@ class Operations:
         """`finding.newest`."""
         with cli_errors("the jobs table"):
             return newest(self._jobs, limit=limit, states=states)
+
+    def history(
+        self, period: Period, *, states: Collection[JobState] = (), routes: Collection[str] = ()
+    ) -> Iterator[JobStatus]:
+        """`history.JobHistory`."""
+        client, table = self._access.client("dynamodb"), self._names.jobs_table
+        with cli_errors("the jobs table"):
+            yield from JobHistory(self._times, DynamoJobRecords(client, table))(period, states=states, routes=routes)
+
+    def summary(self, period: Period, *, routes: Collection[str] = ()) -> Summary:
+        """`summary.summarise`, of all jobs of a period."""
+        return summarise(self.history(period, routes=routes), period, costs.of_job)
 
     def find(self, name: str) -> JobStatus:
         """`finding.find`."""

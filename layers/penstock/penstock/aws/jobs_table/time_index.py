@@ -14,7 +14,7 @@ job, and postpones ``index_time`` while its lease is valid.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 NAME = "by_time"
 SHARDS = 8
@@ -38,9 +38,18 @@ def open_keys() -> Sequence[str]:
 
 def ended_keys(since: float, until: float) -> Sequence[str]:
     """Return the index keys of jobs that ended between two times, in Unix seconds."""
+    return [key for day in days_of(since, until) for key in ended_keys_of(day)]
+
+
+def ended_keys_of(day: date) -> Sequence[str]:
+    """Return the index keys of jobs that ended on a day, in UTC."""
+    return [f"ended#{day}#{shard}" for shard in range(SHARDS)]
+
+
+def days_of(since: float, until: float) -> Sequence[date]:
+    """Return the days between two times in Unix seconds, in UTC; the first and the last may be parts of days."""
     first, last = (datetime.fromtimestamp(at, UTC).date() for at in (since, until))
-    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    return [f"ended#{day}#{shard}" for day in days for shard in range(SHARDS)]
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def table_schema() -> Mapping[str, object]:
