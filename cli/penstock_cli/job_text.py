@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import MemberCounts
 from penstock.model.wording import counted
@@ -21,6 +22,9 @@ COLOURS = {
     JobState.SUPERSEDED: "magenta",
     JobState.SKIPPED: "bright_black",
 }
+
+# The characters of a job's id in a table: enough to distinguish a million jobs.
+SHORT_ID = 12
 
 _UNKNOWN = "-"
 
@@ -59,8 +63,20 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "phases": {str(phase): began for phase, began in status.phases},
         "bytes_indexed": status.indexed,
         "warnings": list(status.warnings),
-        "failure": asdict(status.failure) if status.failure else None,
+        "failure": failure_as_json(status.failure),
+        "archive_job": status.archive_job or None,
     }
+
+
+def failure_as_json(failed: Failure | None) -> dict[str, str] | None:
+    """Return a failure as JSON."""
+    return asdict(failed) if failed else None
+
+
+def failure(failed: Failure) -> str:
+    """Format a failure, and its hint on a line of its own."""
+    hint = f"\n{one_line(failed.hint)}" if failed.hint else ""
+    return f"{failed.error}: {one_line(failed.message)}{hint}"
 
 
 def percent(status: JobStatus, digits: int = 2) -> str:

@@ -10,13 +10,11 @@ import click
 
 from penstock.model.job_status import JobState, JobStatus
 from penstock_cli import job_text
+from penstock_cli.job_text import SHORT_ID
 from penstock_cli.output import Safe, echo, echo_json, styled
 from penstock_cli.params import Moment
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
-
-# The characters of a job's id in a table: enough to distinguish a million jobs.
-SHORT_ID = 12
 
 
 @click.command(
@@ -77,6 +75,11 @@ def jobs(
         echo("No jobs.")
 
 
+def _path(status: JobStatus) -> str:
+    target = f" -> {status.target}" if status.target else ""
+    return f"{status.source}{target}" + (f" (member of {status.archive_job[:SHORT_ID]})" if status.archive_job else "")
+
+
 def _table(found: Sequence[JobStatus]) -> list[Safe]:
     rows = [
         (
@@ -86,7 +89,7 @@ def _table(found: Sequence[JobStatus]) -> list[Safe]:
             job_text.result(status),
             job_text.moment(status.started_at),
             job_text.duration(status.seconds),
-            job_text.one_line(f"{status.source} -> {status.target}" if status.target else status.source),
+            job_text.one_line(_path(status)),
         )
         for status in found
     ]

@@ -48,6 +48,14 @@ def aws_options(command: Callable[..., R]) -> Callable[..., R]:
     return with_aws
 
 
+member_option = click.option(
+    "--member",
+    default="",
+    metavar="NAME",
+    help="The member of an archive with this name, this number in the archive, or this job's id.",
+)
+
+
 def output_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add --quiet and --json; the command receives them as ``output: OutputOptions``."""
 

@@ -15,6 +15,7 @@ from penstock.errors import FileError
 from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
+from penstock_cli.options import member_option
 from penstock_cli.output import echo, echo_json
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
@@ -35,16 +36,20 @@ Examples:
   penstock rejects s3://drops/orders.csv.gz --limit 5
   penstock rejects 3f9a41c2 --output rejects.jsonl
   penstock rejects 3f9a41c2 | jq -r .raw > to-fix.csv
+  penstock rejects 3f9a41c2 --member north/sales.csv
 """
 )
 @click.argument("job", shell_complete=complete_job)
+@member_option
 @click.option("--limit", type=click.IntRange(min=1), help="Print only the first records, up to this number.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JSON Lines to this file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines on a terminal too.")
 @stack_options
-def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions) -> None:
+def rejects(
+    *, job: str, member: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions
+) -> None:
     """Print the rejected records of a job, with row, byte offset, column, reason and raw text.
 
     A table on a terminal, JSON Lines elsewhere; of an archive, those of all members. JOB as for `penstock status`.
@@ -52,7 +57,7 @@ def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, 
     """
     operations = stack.operations()
     found = operations.find(job)
-    listed = islice(operations.rejects(found), limit)
+    listed = islice(operations.rejects(found, member), limit)
     if output:
         count = _write(output, listed)
         echo(f"{counted(count, 'reject')} in {output}", err=True)
@@ -61,7 +66,7 @@ def rejects(*, job: str, limit: int | None, output: Path | None, as_json: bool, 
             echo_json(reject.flat, ascii_only=False)
     else:
         _show(listed, of_members=found.is_archive)
-    if found.progress.rejects and next(operations.rejects(found), None) is None:
+    if found.progress.rejects and not member and next(operations.rejects(found), None) is None:
         echo(f"{rejected(found.progress.rejects)}; their files have expired.", err=True)
 
 

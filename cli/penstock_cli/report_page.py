@@ -9,13 +9,14 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS
 from penstock.model.wording import counted, rejected
 from penstock_cli import job_text
+from penstock_cli.member_text import state_of
 from penstock_cli.page_parts import document, listed, section, table, text
 from penstock_cli.params import human_size
 from penstock_cli.report_timeline import timeline
 
 if TYPE_CHECKING:
     from penstock.model.span import SpanReceipt
-    from penstock.wiring.operations import JobReport, TimelineBar
+    from penstock.wiring.operations import ArchiveTree, JobReport, TimelineBar
 
 _BADGES = {
     JobState.SUCCEEDED: "good",
@@ -39,6 +40,8 @@ def page(job_report: JobReport, bars: Sequence[TimelineBar], *, rejects_at: str,
         _integrity(job_report),
         section("Timeline", picture) if (picture := timeline(status, bars)) else "",
         _members(status),
+        _large_members(job_report.tree),
+        _failed_members(job_report.tree, status),
         _spans(job_report.spans),
         _rejects(job_report, rejects_at),
         _facts(status),
@@ -153,6 +156,41 @@ def _members(status: JobStatus) -> str:
     return section("Members", listed(rows))
 
 
+def _large_members(tree: ArchiveTree) -> str:
+    if not tree.large:
+        return ""
+    head = ("Job", "State", "Done", "Bytes", "Member")
+    rows = [
+        (
+            member.result.job_id,
+            str(state_of(member)),
+            job_text.percent(member.job) if member.job else "",
+            f"{member.job.size:,}" if member.job else "",
+            member.result.name,
+        )
+        for member in tree.large
+    ]
+    more = _more(tree.large_total - len(tree.large))
+    return section("Large members", table(head, rows, numbers=(2, 3)) + more, kind="long")
+
+
+def _failed_members(tree: ArchiveTree, status: JobStatus) -> str:
+    if not tree.failed:
+        return ""
+    head = ("Number", "Member", "Job", "Error", "Message", "What to do")
+    rows = [
+        (f"{result.number:,}", result.name, result.job_id, failure.error, failure.message, failure.hint)
+        for result in tree.failed
+        if (failure := result.failure)
+    ]
+    more = _more(status.members.failed - len(tree.failed))
+    return section("Failed members", table(head, rows, numbers=(0,)) + more, kind="long")
+
+
+def _more(count: int) -> str:
+    return f"<p>And {count:,} more.</p>" if count > 0 else ""
+
+
 def _spans(spans: Sequence[SpanReceipt]) -> str:
     if not spans:
         return ""
@@ -210,6 +248,8 @@ def _facts(status: JobStatus) -> str:
         ),
         ("Attempts", job_text.attempts(status)),
     ]
+    if status.archive_job:
+        rows.append(("Member of job", status.archive_job))
     if status.execution:
         rows.append(("Execution", status.execution))
     return section("Job", listed(rows))

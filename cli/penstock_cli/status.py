@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +12,14 @@ from penstock.model.member import NO_MEMBERS
 from penstock.model.wording import counted
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
+from penstock_cli.member_text import member_as_json, member_fields, tree_as_json, tree_fields
+from penstock_cli.options import member_option
 from penstock_cli.output import Safe, echo, echo_json, safe, styled
 from penstock_cli.params import human_size
 from penstock_cli.stacks import StackOptions, stack_options
 
 if TYPE_CHECKING:
-    from penstock.wiring.operations import Operations
+    from penstock.wiring.operations import MemberResult, Operations
 
 # The width of the column of names.
 _MARGIN = 12
@@ -28,30 +31,55 @@ Examples:
   penstock status 3f9a41c2
   penstock status s3://drops/orders/2026-11-22.csv.gz
   penstock status 3f9a41c2 --json | jq .percent
+  penstock status s3://drops/june.zip --member north/sales.csv
 """
 )
 @click.argument("job", shell_complete=complete_job)
+@member_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @stack_options
-def status(*, job: str, as_json: bool, stack: StackOptions) -> None:
+def status(*, job: str, member: str, as_json: bool, stack: StackOptions) -> None:
     """Show the state of a job.
 
     JOB is an id, the start of one, or s3://BUCKET/KEY: the newest job of that source. A complete id reads one item of
-    the jobs table; anything else reads the complete table.
+    the jobs table; anything else reads the complete table. Of an archive, it lists the large members, which are jobs
+    too, and the first members that failed.
     """
     operations = stack.operations()
     found = operations.find(job)
+    if member:
+        result = operations.member(found, member)
+        of_member = operations.record(result.job_id) if result.job_id else None
+        if of_member is None:
+            _show_member(result, found, as_json=as_json)
+            return
+        found = of_member
+    tree = operations.tree(found)
     if as_json:
         locations = {
             "rejects_folder": _rejects_folder(found, operations) or None,
             "report_file": operations.report_file(found) or None,
         }
-        locations |= {"members_listed_at": operations.members(found).listed_at if found.is_archive else None}
-        echo_json(job_text.as_json(found) | locations)
+        locations |= {"members_listed_at": operations.members_listed_at(found) if found.is_archive else None}
+        echo_json(job_text.as_json(found) | locations | (tree_as_json(tree) if found.is_archive else {}))
         return
-    for name, text in _fields(found, operations):
-        for number, line in enumerate([text] if isinstance(text, Safe) else text.splitlines()):
-            echo(Safe(f"{'' if number else name:<{_MARGIN}}{safe(line)}"))
+    _echo(_fields(found, operations))
+    _echo(tree_fields(tree, found))
+
+
+def _show_member(result: MemberResult, archive: JobStatus, *, as_json: bool) -> None:
+    """Show a member that shared its invocation with others: its job has no record."""
+    if as_json:
+        echo_json(member_as_json(result, archive))
+    else:
+        _echo(member_fields(result, archive))
+
+
+def _echo(fields: Iterable[tuple[str, str]]) -> None:
+    for name, text in fields:
+        is_safe = isinstance(text, Safe)
+        for number, line in enumerate(text.splitlines()):
+            echo(Safe(f"{'' if number else name:<{_MARGIN}}{line if is_safe else safe(line)}"))
 
 
 def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
@@ -60,19 +88,15 @@ def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
         ("state", styled(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
         ("source", f"{job_text.one_line(found.source)} ({human_size(found.size)})"),
     ]
+    if found.archive_job:
+        lines.append(("member of", f"job {found.archive_job}"))
     if found.route:
         lines += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
         lines += [*_progress(found), *_members(found, operations)]
     lines += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
     lines += [("warning", job_text.one_line(warning)) for warning in found.warnings]
-    if failure := found.failure:
-        hint = f"\n{job_text.one_line(failure.hint)}" if failure.hint else ""
-        lines.append(
-            (
-                "failure" if found.state.final else "earlier",
-                f"{failure.error}: {job_text.one_line(failure.message)}{hint}",
-            )
-        )
+    if found.failure:
+        lines.append(("failure" if found.state.final else "earlier", job_text.failure(found.failure)))
     if found.progress.rejects:
         lines.append(("rejects", f"{_rejects_folder(found, operations)}\npenstock rejects {found.job_id}".strip()))
     if report := operations.report_file(found):
@@ -115,7 +139,7 @@ def _members(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
     if not found.is_archive or found.members == NO_MEMBERS:
         return []
     shown = job_text.members(found.members, ended=found.state.final)
-    return [("members", f"{shown}\n{operations.members(found).listed_at}")]
+    return [("members", f"{shown}\n{operations.members_listed_at(found)}")]
 
 
 def _per_second(found: JobStatus) -> str:

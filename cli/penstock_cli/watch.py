@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from penstock.model.job_status import JobState, JobStatus
+from penstock.model.job_status import JobState, JobStatus, Phase
 from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_json
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 # Seconds between two scans for new and ended jobs. Each scan takes sixteen queries of an index.
 RESCAN = 2.0
+
+# Seconds between two looks at the large members of an archive. Each reads a few files and records.
+MEMBERS_SECONDS = 5.0
 
 
 @click.command(
@@ -47,9 +53,9 @@ Examples:
 def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool, stack: StackOptions) -> None:
     """Watch a job until it ends, or all running jobs until Ctrl-C.
 
-    Live on a terminal, otherwise one line per change. JOB is an id, the start of one, or s3://BUCKET/KEY: the job of
-    the current version of that object; the command waits up to a minute for it. Exit code 0 if the job succeeded or
-    was skipped, otherwise 1; also 1 if no job appears.
+    Live on a terminal, with the large members of an archive that run; otherwise one line per change. JOB is an id, the
+    start of one, or s3://BUCKET/KEY: the job of the current version of that object; the command waits up to a minute
+    for it. Exit code 0 if the job succeeded or was skipped, otherwise 1; also 1 if no job appears.
 
     The progress of a large object counts the bytes that the index reads and those that workers deliver, every five
     seconds. Without JOB, the command looks for new jobs every two seconds and also shows those that have just ended.
@@ -58,8 +64,9 @@ def watch(ctx: click.Context, *, job: str | None, interval: float, as_json: bool
     last = None
     with _screen(as_json=as_json) as screen:
         if job:
+            members = _LargeMembers(operations)
             for last in operations.follow(_job_id(operations, job, interval), interval=interval):
-                screen.show([last])
+                screen.show([last], partial(members, last))
         else:
             for found in _all(operations, interval, rescan=max(interval, RESCAN)):
                 screen.show(found)
@@ -92,8 +99,26 @@ def _all(operations: Operations, interval: float, *, rescan: float) -> Iterator[
 class _Screen(AbstractContextManager["_Screen"], Protocol):
     """Shows jobs."""
 
-    def show(self, found: list[JobStatus]) -> None:
-        """Show the current status of jobs."""
+    def show(self, found: list[JobStatus], below: Callable[[], list[JobStatus]] = list) -> None:
+        """Show the current status of jobs, and on a terminal also of those ``below``."""
+
+
+@dataclass
+class _LargeMembers:
+    """The jobs of an archive's large members that run. It looks for them every `MEMBERS_SECONDS`."""
+
+    operations: Operations
+    found: list[JobStatus] = field(default_factory=list)
+    looked: float = -math.inf
+
+    def __call__(self, archive: JobStatus) -> list[JobStatus]:
+        if not archive.is_archive or archive.phase is not Phase.SPANS:
+            return []
+        if time.monotonic() - self.looked >= MEMBERS_SECONDS:
+            jobs = [member.job for member in self.operations.tree(archive).large]
+            self.found = [job for job in jobs if job and not job.state.final]
+            self.looked = time.monotonic()
+        return self.found
 
 
 def _screen(*, as_json: bool) -> _Screen:
@@ -115,7 +140,7 @@ class _Lines:
     ) -> None:
         """Nothing to close."""
 
-    def show(self, found: list[JobStatus]) -> None:
+    def show(self, found: list[JobStatus], below: Callable[[], list[JobStatus]] = list) -> None:  # noqa: ARG002
         from penstock_cli.watch_view import line  # noqa: PLC0415  # rich takes a tenth of a second
 
         for status in found:
@@ -149,12 +174,12 @@ class _Live:
     ) -> None:
         self._live.stop()
 
-    def show(self, found: list[JobStatus]) -> None:
+    def show(self, found: list[JobStatus], below: Callable[[], list[JobStatus]] = list) -> None:
         from penstock_cli.watch_view import WatchView  # noqa: PLC0415  # as above
 
         ended = [status for status in found if status.state.final]
         running = [status for status in found if not status.state.final]
         # First the table: rich redraws it with every line printed above it.
-        self._live.update("" if ended and not running else WatchView(running), refresh=True)
+        self._live.update("" if ended and not running else WatchView([*running, *below()]), refresh=True)
         for status in ended:
             self._console.print(WatchView([status]))

@@ -54,7 +54,7 @@ def _cells(status: JobStatus, width: int) -> list[RenderableType]:
     share, left = Text(f"{job_text.percent(status, 1):>6}"), Text(time_left(status))
     if width < NARROW:
         return [state, share, left]
-    name = Text(job_text.one_line(status.source.rpartition("/")[2]))
+    name = Text(job_text.one_line(name_of(status)))
     speed = Text(f"{job_text.rate(status):>10}")
     if width < MIDDLE:
         return [state, share, speed, left, name]
@@ -64,6 +64,14 @@ def _cells(status: JobStatus, width: int) -> list[RenderableType]:
     bar = Bar(100, 0, status.percent, width=BAR, color=job_text.COLOURS[status.state], bgcolor="bright_black")
     amount = Text(job_text.delivered(status), justify="right")
     return [Text(status.job_id[:ID]), state, bar, share, amount, speed, left, phase, name]
+
+
+def name_of(status: JobStatus) -> str:
+    """Return the last part of the source's key; of a member, that of its archive and the member's name."""
+    upload = status.upload
+    if upload and upload.member:
+        return f"{upload.archive.rpartition('/')[2]}/{upload.member.name}"
+    return status.source.rpartition("/")[2]
 
 
 def time_left(status: JobStatus) -> str:

@@ -136,7 +136,9 @@ def test_a_job_is_named_by_id_prefix_or_source(deployed: DeployedJobs, name: str
 def test_a_missing_job_is_reported_with_one_line_and_a_hint(deployed: DeployedJobs) -> None:
     result = run("status", "f" * 32)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: job {'f' * 32} does not exist\nList the jobs with `penstock jobs`.\n"
+    error, hint = result.stderr.splitlines()
+    assert error == f"Error: job {'f' * 32} does not exist"
+    assert hint.startswith("List the jobs with `penstock jobs`. A small member of an archive has no record of its own")
 
 
 def test_a_hostile_name_of_a_source_does_not_control_the_terminal(deployed: DeployedJobs) -> None:

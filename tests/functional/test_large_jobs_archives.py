@@ -103,6 +103,7 @@ def test_a_large_member_has_spans_in_an_execution_of_its_own() -> None:
     assert status.state is JobState.SUCCEEDED, status
     assert delivered(made) == members
     (child,) = [job for job in made.jobs.jobs.values() if job.job_id != status.job_id]
+    assert child.archive_job == status.job_id
     assert (child.state, child.source, child.spans > 2) == (JobState.SUCCEEDED, "s3://drops/a.tar/large.bin", True)
     stored = made.store.get("out", "large.bin")
     assert stored
@@ -151,6 +152,8 @@ def test_an_archive_of_large_members_starts_some_of_them_at_once() -> None:
     assert made.planner(job_id, job_id, made.deadlines())["next"] == "sequence"
     assert made.worker(job_id, job_id, None, made.deadlines()) == {"done": False, "wait": work_members.LEAST_WAIT}
     assert len(made.machine.started) == 1 + work_members.CHILDREN
+    begun = lines(made, job_id, "members/1.jsonl")
+    assert [(one["state"], one["job_id"] in made.machine.started) for one in begun] == [("executing", True)]
     made.execute(job_id)
     assert made.jobs.jobs[job_id].state is JobState.SUCCEEDED
     assert delivered(made) == members

@@ -424,7 +424,7 @@ class Told:
             )
 
     def teller(self) -> JobReportBuilder:
-        return JobReportBuilder(self.files, self.executions, self.rejects)
+        return JobReportBuilder(self.files, self.executions.jobs, self.executions, self.rejects)
 
     def report(self, execution: str) -> None:
         told = {

@@ -15,8 +15,12 @@ from penstock.model.upload import Unfinished
 class JobStore(Protocol):
     """The jobs table. A write with a claim raises LeaseLostError if the claim is no longer held."""
 
-    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
+    def claim(
+        self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
+    ) -> Claim | JobStatus:
         """Claim a job for ``lease`` seconds. ``seconds`` is the time left in the invocation, ``memory`` its bytes.
+
+        ``archive_job``: the job of the archive of a large member.
 
         For a job that has ended, returns its status. Raises JobInProgressError while another attempt holds the job.
         Raises what ``check_order`` raises, and records it. For tables, raises SupersededError once a newer version was

@@ -17,7 +17,9 @@ class MemberJobs(Protocol):
 
     def get(self, job_id: str) -> JobStatus | None: ...
 
-    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus: ...
+    def claim(
+        self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
+    ) -> Claim | JobStatus: ...
 
     def reopen(self, status: JobStatus) -> bool: ...
 
@@ -33,8 +35,8 @@ class Children:
     jobs: MemberJobs
     handover: Handover
 
-    def __call__(self, job: Job, head: ObjectHead, *, since: float) -> JobStatus | None:
-        """Start the job of a member unless it runs, and return its status once it has ended.
+    def __call__(self, job: Job, head: ObjectHead, *, archive_job: str, since: float) -> JobStatus | None:
+        """Start the job of a member unless it runs, and return its status; None if it was just started.
 
         A job that failed before ``since`` (Unix seconds), in an earlier execution of the archive's job, is retried. So
         is one whose start was interrupted. Raises the errors of the jobs table and of the state machine.
@@ -45,13 +47,11 @@ class Children:
         elif status and status.state.final:
             return status
         try:
-            claim = self.jobs.claim(job, lease=CONFIRMATION_SECONDS)
-        except (JobInProgressError, YieldedError):
-            return None
-        except SupersededError:
+            claim = self.jobs.claim(job, lease=CONFIRMATION_SECONDS, archive_job=archive_job)
+        except (JobInProgressError, YieldedError, SupersededError):
             return self.jobs.get(job.id)
         if isinstance(claim, JobStatus):
-            return claim if claim.state.final else None
+            return self.jobs.get(job.id)
         self._start(job, head, claim)
         return None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from penstock.archives.archive import Skipped
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.member_jobs import MemberResult, skipped
+from penstock.delivery.member_jobs import MemberResult, result_of, skipped
 from penstock.delivery.member_store import member_head
 from penstock.delivery.route_history import RunRoutes
 from penstock.errors import (
@@ -34,7 +34,7 @@ from penstock.large_jobs.member_results import ended_result, members_failed, pro
 from penstock.large_jobs.ports import ExecutionStore
 from penstock.large_jobs.span_plan import MemberBatches
 from penstock.model.job import Job, Progress
-from penstock.model.job_status import JobState, Stage
+from penstock.model.job_status import JobState, JobStatus, Stage
 from penstock.model.member import Member
 from penstock.model.route import FAIL
 from penstock.model.serialization import from_plain
@@ -145,15 +145,34 @@ class MemberWorker:
         if delivered := [result for result in known if result.state is JobState.SUCCEEDED]:
             return delivered
         (member,) = [entry for entry in read_entries(task.folder, batch.number) if isinstance(entry, Member)]
-        job = self._job_of(task, member, has_failed=bool(known))
-        status = self.children(job, member_head(job.source), since=self._since(task))
-        if status is None:
+        has_failed = any(result.state is JobState.FAILED for result in known)
+        job = self._job_of(task, member, has_failed=has_failed)
+        since = self._since(task)
+        status = self.children(job, member_head(job.source), archive_job=task.spec.job.id, since=since)
+        if status is None or not status.state.final:
+            self._note_running(task, batch, known, result_of(job, JobState.EXECUTING), status)
             return None
         if status.failure and status.failure.error in _OF_ARCHIVE:
             raise SourceGoneError(status.failure.message)
         results = [ended_result(job, status)]
         write_results(task.folder, batch.number, results)
         return results
+
+    def _note_running(
+        self,
+        task: ArchiveTask,
+        batch: MemberBatch,
+        known: Sequence[MemberResult],
+        running: MemberResult,
+        status: JobStatus | None,
+    ) -> None:
+        """Record the job of a large member, after its results so far, and how far it is."""
+        if running not in known:
+            write_results(task.folder, batch.number, [*known, running])
+        if status:
+            read = int(batch.bytes * status.percent / 100)
+            done = replace(status.progress, bytes_in=read)
+            self.executions.record_progress(task.execution, Stage.DELIVER, batch.number, done)
 
     def _job_of(self, task: ArchiveTask, member: Member, *, has_failed: bool) -> Job:
         run = RunRoutes(task.run.routes) if has_failed else task.run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.member import MemberCounts
 from penstock.model.object import Source, Target
 from penstock.model.route import BUCKET, MEMBERS
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 class Execution(NamedTuple):
@@ -70,7 +71,7 @@ class JobStatus:
     ``attempts_limit`` is the number of the last attempt. ``uploads`` are the ids of the job's multipart uploads,
     including completed ones. ``round`` counts uploads that an execution had to restart; ``yields_to`` is the newer job
     that this one waits for. ``aborts`` counts the reconciler's calls of `abort`, ``sends`` the events that it has sent
-    since the last claim.
+    since the last claim. ``archive_job`` is the job of the archive that a large member belongs to.
     """
 
     job_id: str
@@ -107,6 +108,7 @@ class JobStatus:
     sends: int = 0
     phases: tuple[tuple[Phase, float], ...] = ()
     indexed: int = 0
+    archive_job: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:

@@ -17,6 +17,11 @@ from penstock.model.job_status import JobState, JobStatus
 ID = re.compile(r"[0-9a-f]{32}")
 PREFIX = re.compile(r"[0-9a-f]{1,31}")
 
+_NO_RECORD = (
+    "List the jobs with `penstock jobs`. A small member of an archive has no record of its own: "
+    "`penstock status ARCHIVE-JOB --member ID` shows it."
+)
+
 # An error lists at most this many ids.
 EXAMPLES = 3
 
@@ -34,7 +39,7 @@ def find(jobs: JobStore, name: str) -> JobStatus:
     if ID.fullmatch(name):
         status = jobs.get(name)
         if status is None:
-            raise UnknownJobError(f"job {name} does not exist")
+            raise UnknownJobError(f"job {name} does not exist", hint=_NO_RECORD)
         return status
     if name.startswith("s3://"):
         found = list(jobs.search(source=name))
@@ -48,7 +53,7 @@ def find(jobs: JobStore, name: str) -> JobStatus:
         )
     found = list(jobs.search(prefix=name))
     if not found:
-        raise UnknownJobError(f"no job id begins with {name}")
+        raise UnknownJobError(f"no job id begins with {name}", hint=_NO_RECORD)
     if len(found) > 1:
         ids = sorted(status.job_id for status in found)
         raise UnknownJobError(

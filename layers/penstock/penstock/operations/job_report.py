@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from penstock.jobs.ports import JobStore
 from penstock.large_jobs.job_files import REPORT, JobFolder
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.model.job import Receipt
@@ -14,18 +15,20 @@ from penstock.model.job_status import JobStatus
 from penstock.model.record import Reject
 from penstock.model.serialization import from_plain
 from penstock.model.span import SpanReceipt
+from penstock.operations.archive_tree import NO_TREE, ArchiveTree, ArchiveTreeReader
 from penstock.operations.member_rejects import JobRejects
 from penstock.operations.ports import RejectReader
 
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """A job, its receipt if an execution wrote one, the receipts of its spans, and its first rejects."""
+    """A job, its receipt if an execution wrote one, the receipts of its spans, its first rejects, and its tree."""
 
     status: JobStatus
     receipt: Receipt | None
     spans: tuple[SpanReceipt, ...]
     rejects: tuple[Reject, ...]
+    tree: ArchiveTree = NO_TREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class JobReportBuilder:
     """Builds job reports."""
 
     files: WorkFiles
+    jobs: JobStore
     executions: ExecutionStore
     rejects: RejectReader
 
@@ -45,7 +49,9 @@ class JobReportBuilder:
             spans = tuple(from_plain(SpanReceipt, span) for span in listed) if isinstance(listed, list) else ()
         else:
             spans = self._receipts(status)
-        return JobReport(status, receipt, spans, tuple(islice(JobRejects(self.files, self.rejects)(status), sample)))
+        rejects = tuple(islice(JobRejects(self.files, self.rejects)(status), sample))
+        tree = ArchiveTreeReader(self.files, self.jobs, self.executions)(status)
+        return JobReport(status, receipt, spans, rejects, tree)
 
     def _report(self, status: JobStatus) -> dict[str, object] | None:
         """Return the report that `finish` wrote, unless it belongs to an earlier execution."""

@@ -19,15 +19,18 @@ class JobRejects:
     files: WorkFiles
     rejects: RejectReader
 
-    def __call__(self, status: JobStatus) -> Iterator[Reject]:
+    def __call__(self, status: JobStatus, member: str = "") -> Iterator[Reject]:
         """Yield the rejects of a job; of an archive, those of each member, in the order of its results.
+
+        ``member``: those of this member alone (see `ArchiveMembers.find`).
 
         Memory: the results of one batch of members, and one file of rejects.
         """
         if not status.is_archive:
             yield from self.rejects.read(status.job_id)
             return
-        for result in ArchiveMembers(self.files, status).results():
+        members = ArchiveMembers(self.files, status)
+        for result in [members.find(member)] if member else members.results():
             # A member that failed may have rejected too many, and has no receipt that says so.
             if result.job_id and (result.state is JobState.FAILED or (result.receipt and result.receipt.rejects)):
                 yield from (replace(reject, member=result.name) for reject in self.rejects.read(result.job_id))

@@ -33,7 +33,9 @@ class MemoryJobStore:
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
 
-    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
+    def claim(
+        self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
+    ) -> Claim | JobStatus:
         now = self.clock()
         refusal = None if self._note_order(job) else self._refusal(job)
         existing = self.jobs.get(job.id)
@@ -46,6 +48,7 @@ class MemoryJobStore:
         status = replace(
             before,
             state=JobState.RUNNING,
+            archive_job=archive_job or before.archive_job,
             source=job.source.uri,
             route=job.route.name,
             target=job.target.uri,

@@ -20,7 +20,8 @@ from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.stack_outputs import read_stack_outputs
 from penstock.aws.state_machine import StepFunctionsStateMachine
-from penstock.errors import ConfigurationError, SourceGoneError
+from penstock.delivery.member_jobs import MemberResult
+from penstock.errors import ConfigurationError, SourceGoneError, UnknownJobError
 from penstock.explain import costs
 from penstock.large_jobs.job_files import FOLDER, REPORT
 from penstock.model.job_status import JobState, JobStatus
@@ -28,6 +29,7 @@ from penstock.model.object import Source
 from penstock.model.record import Reject
 from penstock.model.s3_uri import split
 from penstock.operations.archive_members import ArchiveMembers
+from penstock.operations.archive_tree import ArchiveTree, ArchiveTreeReader, LargeMember
 from penstock.operations.awaiting import JobWaiter, source_of
 from penstock.operations.finding import find, newest
 from penstock.operations.history import JobHistory, Period
@@ -39,7 +41,10 @@ from penstock.operations.watching import JobWatcher, follow
 
 __all__ = [
     "Access",
+    "ArchiveTree",
     "JobReport",
+    "LargeMember",
+    "MemberResult",
     "Operations",
     "Period",
     "StackNames",
@@ -96,6 +101,11 @@ class Operations:
     @cached_property
     def _times(self) -> DynamoJobTimes:
         return DynamoJobTimes(self._access.client("dynamodb"), self._names.jobs_table)
+
+    @cached_property
+    def _executions(self) -> DynamoExecutionStore:
+        client = self._access.client("dynamodb")
+        return DynamoExecutionStore(client, self._names.jobs_table, retention_days=RETENTION_DAYS)
 
     @cached_property
     def _rejects(self) -> S3RejectLog:
@@ -170,10 +180,10 @@ class Operations:
                 found = watched.look()
             yield found
 
-    def rejects(self, status: JobStatus) -> Iterator[Reject]:
+    def rejects(self, status: JobStatus, member: str = "") -> Iterator[Reject]:
         """`member_rejects.JobRejects`."""
         with cli_errors("the work bucket"):
-            yield from JobRejects(self._files, self._rejects)(status)
+            yield from JobRejects(self._files, self._rejects)(status, member)
 
     def redrive(self, status: JobStatus, *, dry_run: bool = False) -> Source:
         """`redriving.Redriver`; a dry run only checks whether the redrive is allowed."""
@@ -184,14 +194,30 @@ class Operations:
     def job_report(self, status: JobStatus, *, sample: int) -> JobReport:
         """`job_report.JobReportBuilder`."""
         with cli_errors("the work bucket"):
-            executions = DynamoExecutionStore(
-                self._access.client("dynamodb"), self._names.jobs_table, retention_days=RETENTION_DAYS
-            )
-            return JobReportBuilder(self._files, executions, self._rejects)(status, sample=sample)
+            builder = JobReportBuilder(self._files, self._jobs, self._executions, self._rejects)
+            return builder(status, sample=sample)
 
-    def members(self, status: JobStatus) -> ArchiveMembers:
-        """`archive_members.ArchiveMembers`."""
-        return ArchiveMembers(self._files, status)
+    def tree(self, status: JobStatus) -> ArchiveTree:
+        """`archive_tree.ArchiveTreeReader`."""
+        with cli_errors("the work bucket"):
+            return ArchiveTreeReader(self._files, self._jobs, self._executions)(status)
+
+    def member(self, status: JobStatus, wanted: str) -> MemberResult:
+        """`ArchiveMembers.find`. Raises UnknownJobError for a job that is no archive."""
+        if not status.is_archive:
+            raise UnknownJobError(f"job {status.job_id} takes no archive apart: it has no members")
+        with cli_errors("the work bucket"):
+            return ArchiveMembers(self._files, status).find(wanted)
+
+    def record(self, job_id: str) -> JobStatus | None:
+        """Return the record of a job; None if it has none."""
+        with cli_errors("the jobs table"):
+            return self._jobs.get(job_id)
+
+    def members_listed_at(self, status: JobStatus) -> str:
+        """`ArchiveMembers.listed_at`."""
+        with cli_errors("the work bucket"):
+            return ArchiveMembers(self._files, status).listed_at
 
     def rejects_folder(self, job_id: str) -> str:
         """Return the URI of the folder for a job's rejects."""

@@ -237,6 +237,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         yields_to=item.get("yields_to", ""),
         aborts=int(item.get("aborts", 0)),
         sends=int(item.get("sends", 0)),
+        archive_job=item.get("archive_job", ""),
         phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 

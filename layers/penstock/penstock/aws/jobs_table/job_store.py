@@ -68,7 +68,9 @@ class DynamoJobStore:
         self._sleep = sleep
         self._progress = SpanProgress(self._table, self._backoff, sleep)
 
-    def claim(self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0) -> Claim | JobStatus:
+    def claim(
+        self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
+    ) -> Claim | JobStatus:
         refusal = None if self._order.note(job) else self._order.refusal(job)
         now = self._clock()
         attempt = self._new_attempt()
@@ -86,6 +88,8 @@ class DynamoJobStore:
             "updated_at": now,
             **open_until(job.id, now + lease),
         }
+        if archive_job:
+            fields["archive_job"] = archive_job
         if isinstance(refusal, YieldedError):
             fields |= self._order.yielded(job.id, refusal)
         condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
