@@ -63,12 +63,12 @@ def test_members_are_read_or_left_unread(packed: bool) -> None:
     opened = source(gzip.compress(data) if packed else data, "data.tgz" if packed else "data.tar").opened()
     assert opened.codec == ("gzip" if packed else "identity")
     read = {}
-    for entry, content in opened.entries():
+    for entry, content in opened.entries({}):
         assert content
         assert content.size == len(FILES[entry.name])
         read[entry.name] = b"".join(content.chunks())
     assert read == FILES
-    assert [entry.name for entry, _ in opened.entries()] == list(FILES)
+    assert [entry.name for entry, _ in opened.entries({})] == list(FILES)
 
 
 def test_content_that_is_no_archive_is_refused_by_name() -> None:
@@ -79,7 +79,7 @@ def test_content_that_is_no_archive_is_refused_by_name() -> None:
 
 
 def test_an_empty_tar_is_nothing_but_zeros() -> None:
-    assert list(source(bytes(10_240)).opened().entries()) == []
+    assert list(source(bytes(10_240)).opened().entries({})) == []
 
 
 def test_an_archive_that_must_be_entered_is_refused_under_a_codec() -> None:
@@ -91,7 +91,7 @@ def test_damage_names_the_archive() -> None:
     data = bytearray(tar_of(FILES))
     data[1540] ^= 1
     with pytest.raises(Exception, match=r"s3://lake/in/data.tar: .*at byte 1,536"):
-        list(source(bytes(data)).entries())
+        list(source(bytes(data)).entries({}))
 
 
 def test_small_members_share_reads_and_large_ones_have_their_own() -> None:
@@ -99,7 +99,7 @@ def test_small_members_share_reads_and_large_ones_have_their_own() -> None:
     large = {"large": b"x" * (BLOCK + 1)}
     opened = source(tar_of(small | large))
     read = {}
-    for entry, content in opened.entries():
+    for entry, content in opened.entries({}):
         assert content
         read[entry.name] = b"".join(content.chunks())
     assert read == small | large
@@ -110,7 +110,7 @@ def test_small_members_share_reads_and_large_ones_have_their_own() -> None:
 @pytest.mark.parametrize(("size", "fits"), [(64 * MIB, True), (64 * MIB + 1, False)])
 def test_a_member_is_limited_by_its_encoded_size(size: int, fits: bool) -> None:
     opened = source(zip_of({"bomb": bytes(size)}), "data.zip", ZIP).opened()
-    ((_, content),) = opened.entries()
+    ((_, content),) = opened.entries({})
     assert content
     if fits:
         assert sum(map(len, content.chunks())) == size

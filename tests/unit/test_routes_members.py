@@ -147,7 +147,9 @@ def test_a_route_of_archives_does_not_take_its_own_members() -> None:
 def test_the_members_of_an_archive_are_not_hidden_by_its_route() -> None:
     routes = parse(ZIPS.replace("in/*.zip", "*") + FILES)
     assert list(never_taken(routes.routes)) == []
-    again = parse(ZIPS.replace("in/*.zip", "*") + ZIPS.replace("zips", "again"))
+    inner = parse(ZIPS.replace("in/*.zip", "*") + ZIPS.replace("zips", "inner"))
+    assert list(never_taken(inner.routes)) == []
+    again = parse(ZIPS + ZIPS.replace("zips", "again").replace("in/*.zip", "in/a.zip"))
     assert [route.name for route, _ in never_taken(again.routes)] == ["again"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from penstock.codecs import Codec
 from penstock.model.member import Member, MemberContent
+from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.source import RangeReader
 
 # More members are refused. The table of a directory takes at most 32 bytes for each: 32 MB.
@@ -18,12 +19,23 @@ class Skipped:
     """An entry that is no file, such as a directory or a link, or that the route leaves out; ``reason`` says why.
 
     The name of a directory ends with ``/``. Without a name (and with number 0) it is a warning about the archive
-    itself, such as that bytes follow its end.
+    itself, such as that bytes follow its end. ``within``: the number of the inner archive that has it, 0 for none.
     """
 
     name: str
     number: int
     reason: str
+    within: int = field(default=0, metadata=OMIT_DEFAULT)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What identifies it in the object, as `Member.numbers` does."""
+        return (self.within, self.number) if self.within else (self.number,)
+
+    @property
+    def path(self) -> str:
+        """Its name in the object."""
+        return self.name
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}" if self.name else self.reason

@@ -53,7 +53,8 @@ THREAD_BYTES = 1 * MIB
 # Methods that need less memory than THREAD_BYTES. bzip2 and Deflate64 take up to 4 MB, and others a window.
 LIGHT_METHODS = {STORED, "deflate"}
 
-NOTHING: Mapping[int, MemberResult] = {}
+NOTHING: Mapping[tuple[int, ...], MemberResult] = {}
+NONE_REFUSED: Mapping[int, PermanentError] = {}
 
 # The archive itself has changed or its time is over: no other member can be delivered either.
 _OF_ARCHIVE = (SourceChangedError, SourceGoneError, TimeLimitError)
@@ -76,20 +77,21 @@ class ArchiveLoader:
         self,
         attempt: Attempt,
         members: Iterable[Member] | None = None,
-        earlier: Mapping[int, MemberResult] = NOTHING,
+        earlier: Mapping[tuple[int, ...], MemberResult] = NOTHING,
         edited: Sequence[Routes] = (),
+        refused: Mapping[int, PermanentError] = NONE_REFUSED,
     ) -> Generator[MemberResult, None, None]:
         """Yield the result of each entry of the archive, or of each of these members, in order.
 
-        A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by number, or
+        A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by numbers, or
         is found at its destination. ``edited``: the routes of earlier runs of the job, with which members are ended
-        that they began and that did not fail. After a failure, a route with
+        that they began and that did not fail. ``refused``: see `InnerReader`. After a failure, a route with
         ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
 
         Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
         retryable errors of services, and the errors of listing the archive.
         """
-        return _Load(self, attempt, earlier, RunRoutes(attempt.routes, edited)).results(members)
+        return _Load(self, attempt, earlier, RunRoutes(attempt.routes, edited), dict(refused)).results(members)
 
     @property
     def reader(self) -> ArchiveReader:
@@ -108,8 +110,9 @@ class _Load:
 
     loader: ArchiveLoader
     attempt: Attempt
-    earlier: Mapping[int, MemberResult]
+    earlier: Mapping[tuple[int, ...], MemberResult]
     run: RunRoutes
+    refused: dict[int, PermanentError]
     done: Progress = NO_PROGRESS
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -118,12 +121,13 @@ class _Load:
     has_ended: bool = False
     looked: float = -math.inf
     is_new: bool | None = None
+    waiting: deque[Future[MemberResult | None] | MemberResult] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.room = Semaphore(self.loader.threads)
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
-        waiting: deque[Future[MemberResult | None] | MemberResult] = deque()
+        waiting = self.waiting
         threads = self.loader.threads
         with ThreadPoolExecutor(threads, thread_name_prefix="member") as pool, ExitStack() as stack:
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -152,7 +156,7 @@ class _Load:
             yield from self._settled(waiting, most=0)
 
     def _job_of(self, entry: Entry) -> Job | MemberResult:
-        earlier = self.earlier.get(entry.number)
+        earlier = self.earlier.get(entry.numbers)
         if earlier and earlier.state is JobState.SUCCEEDED:
             return earlier
         run = RunRoutes(self.attempt.routes) if earlier else self.run
@@ -164,14 +168,20 @@ class _Load:
         return look(job) if look else self._delivered(job) is not None
 
     def _entries(self, members: Iterable[Member] | None) -> Iterator[tuple[Entry, Iterator[bytes] | None]]:
-        if members is not None:
-            yield from ((member, None) for member in members)
-            return
         reader = self.loader.reader
         # What is read is no progress: only what is delivered.
         attempt = replace(self.attempt, heartbeat=lambda _: self._heartbeat(self.done))
-        with closing(reader.contents(attempt, reader.open(attempt))) as contents:
+        if members is not None:
+            yield from reader.chosen(attempt, members, self._rest)
+            return
+        with closing(reader.contents(attempt, reader.open(attempt), self.refused, self._rest)) as contents:
             yield from contents
+
+    def _rest(self) -> None:
+        """Wait until the members that were begun are read."""
+        for one in self.waiting:
+            while isinstance(one, Future) and not wait([one], timeout=HEARTBEAT_SECONDS).done:
+                self._heartbeat(self.done)
 
     def _settled(
         self, waiting: deque[Future[MemberResult | None] | MemberResult], *, most: int
@@ -324,7 +334,4 @@ class _Load:
 
 def _encoded(member: Member | None, size: int) -> int:
     """Return how many bytes of the archive hold so many bytes of a member."""
-    content = member.content if member else None
-    if member is None or content is None or not member.size:
-        return size
-    return size * (content.end - content.start) // member.size
+    return member.encoded(size) if member else size

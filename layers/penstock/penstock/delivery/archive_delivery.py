@@ -15,7 +15,7 @@ from penstock.delivery.member_jobs import MemberResult, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
 from penstock.delivery.ports import ResultFiles
 from penstock.delivery.route_history import routes_of_run
-from penstock.errors import MembersFailedError, PenstockError, TimeLimitError, noting
+from penstock.errors import MembersFailedError, PenstockError, PermanentError, TimeLimitError, noting
 from penstock.limits import MIB
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.job_status import JobState
@@ -48,12 +48,13 @@ class ArchiveDelivery:
         run = routes_of_run(self.files, attempt.job.id, attempt.redrives, lambda: attempt.routes)
         attempt = replace(attempt, routes=run.routes)
         opened = self.loader.reader.open(attempt)
-        total = Progress(members=MemberCounts(total=self._check(attempt, opened)))
+        refused: dict[int, PermanentError] = {}
+        total = Progress(members=MemberCounts(total=self._check(attempt, opened, refused)))
         earlier = self._earlier(attempt)
         results = _Results(attempt.job, dict(earlier), total)
         counting = replace(attempt, heartbeat=lambda progress: attempt.heartbeat(total.plus(progress)))
         try:
-            with closing(self.loader(counting, earlier=earlier, edited=run.earlier)) as found:
+            with closing(self.loader(counting, earlier=earlier, edited=run.earlier, refused=refused)) as found:
                 for result in found:
                     results.add(result)
         except PenstockError as error:
@@ -64,16 +65,16 @@ class ArchiveDelivery:
         attempt.heartbeat(results.total)
         return results.receipt(opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
 
-    def _earlier(self, attempt: Attempt) -> dict[int, MemberResult]:
-        """Return the results of earlier attempts, by number."""
+    def _earlier(self, attempt: Attempt) -> dict[tuple[int, ...], MemberResult]:
+        """Return the results of earlier attempts, by numbers."""
         lines = (self.files.read(results_key(attempt.job)) or b"") if attempt.number > 1 else b""
         results = (from_json(MemberResult, line) for line in lines.splitlines())
-        return {result.number: result for result in results if result.state is not JobState.SKIPPED}
+        return {result.numbers: result for result in results if result.state is not JobState.SKIPPED}
 
     def _write(self, results: _Results) -> None:
         self.files.write(results_key(results.job), b"".join([*results.lines, *map(_line, results.before.values())]))
 
-    def _check(self, attempt: Attempt, opened: OpenedArchive) -> int:
+    def _check(self, attempt: Attempt, opened: OpenedArchive, refused: dict[int, PermanentError]) -> int:
         """Return the number of members to deliver."""
         router = MemberRouter(attempt.job, attempt.routes)
         counts = Counter[str]()
@@ -81,8 +82,8 @@ class ArchiveDelivery:
 
         def jobs() -> Iterator[Job]:
             counts.clear()
-            for number, entry in enumerate(self.loader.reader.entries(attempt, opened), start=1):
-                counts["names"] += len(entry.name.encode(errors="replace"))
+            for number, entry in enumerate(self.loader.reader.entries(attempt, opened, refused), start=1):
+                counts["names"] += len(entry.path.encode(errors="replace"))
                 if number > MOST_ENTRIES or counts["names"] > MOST_NAMES:
                     raise TimeLimitError(
                         f"{attempt.job.source.uri}: the archive has more than {MOST_ENTRIES:,} entries, or "
@@ -113,10 +114,10 @@ def _line(result: MemberResult) -> bytes:
 
 @dataclass(slots=True)
 class _Results:
-    """The results of a job's members. ``before``: those of earlier attempts, by number, that are not yet added."""
+    """The results of a job's members. ``before``: those of earlier attempts, by numbers, that are not yet added."""
 
     job: Job
-    before: dict[int, MemberResult]
+    before: dict[tuple[int, ...], MemberResult]
     total: Progress
     lines: list[bytes] = field(default_factory=list)
     parts: int = 0
@@ -124,7 +125,7 @@ class _Results:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, result: MemberResult) -> None:
-        self.before.pop(result.number, None)
+        self.before.pop(result.numbers, None)
         self.lines.append(_line(result))
         self.total = self.total.plus(Progress(members=result.counts))
         if receipt := result.receipt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -11,9 +11,10 @@ from penstock.archives.archive import Archive
 from penstock.codecs import IDENTITY, Codec, choose
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, naming, peek
+from penstock.delivery.inner_reader import Contents, InnerReader
 from penstock.delivery.member_jobs import Entry
-from penstock.delivery.member_store import HEAD, MemberObjects, format_of
-from penstock.errors import CodecMismatchError, TimeLimitError
+from penstock.delivery.member_store import HEAD, MemberObjects, format_of, must_be_entered
+from penstock.errors import PermanentError, TimeLimitError
 from penstock.limits import Budget
 from penstock.model.job import NO_PROGRESS
 from penstock.model.member import Member
@@ -67,34 +68,44 @@ class ArchiveReader:
                 head, _ = peek(pieces, HEAD)
             found = format_of(head, source)
             if found.walk is None:
-                raise CodecMismatchError(
-                    f"a {found.name} must be read from its end, but this one is compressed with {codec.name}",
-                    offset=0,
-                    hint=f"Decompress it with {codec.name} before the upload.",
-                )
+                raise must_be_entered(found, codec)
             return OpenedArchive(found, codec, head)
 
-    def entries(self, attempt: Attempt, opened: OpenedArchive) -> Iterator[Entry]:
+    def entries(self, attempt: Attempt, opened: OpenedArchive, refused: dict[int, PermanentError]) -> Iterator[Entry]:
         """Yield the entries of the archive, without their contents. Raises the errors of the archive's format."""
-        with closing(self.contents(attempt, opened)) as contents:
+        with closing(self.contents(attempt, opened, refused)) as contents:
             yield from (entry for entry, _ in contents)
 
     def contents(
-        self, attempt: Attempt, opened: OpenedArchive
-    ) -> Generator[tuple[Entry, Iterator[bytes] | None], None, None]:
-        """Yield the entries; of an archive that is read in order, also their contents, which may be left unread."""
+        self,
+        attempt: Attempt,
+        opened: OpenedArchive,
+        refused: dict[int, PermanentError],
+        rest: Callable[[], None] = lambda: None,
+    ) -> Contents:
+        """Yield the entries, also those of inner archives that a route takes apart.
+
+        The content of an entry is None if it is read through ``objects``; any other may be left unread. ``refused`` and
+        ``rest``: see `InnerReader`.
+        """
         source = attempt.job.source
+        inner = InnerReader(self.objects, self.budget, attempt, refused, rest)
         with naming(source):
             if opened.is_entered and opened.archive.entries:
-                for entry in opened.archive.entries(self.objects.open_archive(source, opened.around).ranges):
+                entries = opened.archive.entries(self.objects.open_archive(source, opened.around).ranges)
+                for entry, content in inner.flattened((_within(entry, opened.around), None) for entry in entries):
                     check_time(attempt)
-                    yield _within(entry, opened.around), None
+                    yield entry, content
             elif opened.archive.walk:
                 with closing(self._decoding(attempt).pieces()) as decoded:
-                    pieces = _alive(attempt, decoded)
-                    yield from opened.archive.walk(pieces)
+                    pieces = _alive(attempt, decoded, inner.broken)
+                    yield from inner.flattened(opened.archive.walk(pieces))
                     # Bytes that follow the archive are ignored, but the checksum of the codec comes after them.
                     deque(pieces, maxlen=0)
+
+    def chosen(self, attempt: Attempt, members: Iterable[Member], rest: Callable[[], None] = lambda: None) -> Contents:
+        """Yield these members of an archive that is entered, as `contents` does."""
+        return InnerReader(self.objects, self.budget, attempt, {}, rest).chosen(members)
 
     def _decoding(self, attempt: Attempt) -> Decoding:
         source = attempt.job.source
@@ -117,8 +128,12 @@ def check_time(attempt: Attempt) -> None:
         raise TimeLimitError(f"{attempt.job.source.uri}: the time limit was reached before the last member")
 
 
-def _alive(attempt: Attempt, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Keep the lease while the archive is read, also where nothing is delivered for long."""
-    for piece in pieces:
-        attempt.heartbeat(NO_PROGRESS)
-        yield piece
+def _alive(attempt: Attempt, pieces: Iterator[bytes], errors: list[PermanentError]) -> Iterator[bytes]:
+    """Keep the lease while the archive is read, also where nothing is delivered for long; note its errors."""
+    try:
+        for piece in pieces:
+            attempt.heartbeat(NO_PROGRESS)
+            yield piece
+    except PermanentError as error:
+        errors.append(error)
+        raise

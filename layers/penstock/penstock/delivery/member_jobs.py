@@ -8,22 +8,50 @@ from dataclasses import dataclass, field
 from penstock.archives import archive_named
 from penstock.archives.archive import Skipped
 from penstock.delivery.decoding import ceiling, too_large
-from penstock.errors import BadDocumentError, PenstockError
+from penstock.errors import BadDocumentError, PenstockError, PermanentError
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.member import NO_MEMBERS, Member, MemberCounts
-from penstock.model.object import Source, member_source
+from penstock.model.object import Source, archive_of, member_source
 from penstock.model.route import Route
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.routes import Routes, destination_of, takes_member
 
-Entry = Member | Skipped
+
+@dataclass(frozen=True, slots=True)
+class RefusedArchive:
+    """An inner archive that a route takes apart, and why that cannot be done."""
+
+    member: Member
+    error: PermanentError
+
+    @property
+    def name(self) -> str:
+        return self.member.name
+
+    @property
+    def path(self) -> str:
+        """Its name in the object."""
+        return self.member.path
+
+    @property
+    def number(self) -> int:
+        return self.member.number
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What identifies it in the object."""
+        return self.member.numbers
+
+
+Entry = Member | Skipped | RefusedArchive
 
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
     """What became of an entry of an archive: a line of its job's results.
 
+    ``within`` is the number of the inner archive that has the entry, 0 for none; ``name`` then begins with that one's.
     ``reason`` says why an entry was skipped. ``job_id``, ``target`` and the rest are those of a member with a route.
     """
 
@@ -35,6 +63,12 @@ class MemberResult:
     receipt: Receipt | None = field(default=None, metadata=OMIT_DEFAULT)
     failure: Failure | None = field(default=None, metadata=OMIT_DEFAULT)
     reason: str = field(default="", metadata=OMIT_DEFAULT)
+    within: int = field(default=0, metadata=OMIT_DEFAULT)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What identifies the entry in the object."""
+        return (self.within, self.number) if self.within else (self.number,)
 
     @property
     def counts(self) -> MemberCounts:
@@ -63,22 +97,33 @@ class MemberRouter:
         """Return the job of a member, or the result of an entry that is not delivered."""
         if isinstance(entry, Skipped):
             return skipped(entry, entry.reason)
-        if not takes_member(self.archive.route.members, entry.name):
-            return skipped(entry, f"route {self.archive.route.name!r} leaves it out")
+        if isinstance(entry, RefusedArchive):
+            return _failed(entry.member, entry.error)
         source = member_source(self.archive.source, entry)
+        taking = self._taking(source)
+        if taking and not takes_member(taking.members, entry.name):
+            return skipped(entry, f"route {taking.name!r} leaves it out")
         route = self.routes.route_of(source)
         if route is None:
             return self._without_route(source, entry)
         try:
+            if route.takes_apart:
+                check_depth(source)
             job = Job(source, route, destination_of(route, source))
             check_size(source, route)
         except PenstockError as error:
-            return MemberResult(entry.number, entry.name, JobState.FAILED, failure=Failure.of(error))
+            return _failed(entry, error)
         return job
 
     def jobs(self, entries: Iterable[Entry]) -> Iterator[Job]:
         """Yield the jobs of the members that have one."""
         yield from (job for job in map(self.job_of, entries) if isinstance(job, Job))
+
+    def _taking(self, source: Source) -> Route | None:
+        """Return the route that takes the archive of a member apart; None if that of an inner archive was edited."""
+        if source.member and source.member.within:
+            return self.routes.route_of(archive_of(source))
+        return self.archive.route
 
     def _without_route(self, source: Source, member: Member) -> MemberResult:
         again = self.routes.find(source.bucket, source.key)
@@ -87,10 +132,27 @@ class MemberRouter:
                 "an archive within an archive is not taken apart",
                 offset=member.content.start if member.content else 0,
                 source=source.uri,
-                hint="Send it as an object of its own, or add a route for it, which delivers it as a file.",
+                hint='Add a route for it with archive = "members", or one that delivers it as a file.',
             )
-            return MemberResult(member.number, member.name, JobState.FAILED, failure=Failure.of(error))
+            return _failed(member, error)
         return skipped(member, f"no route matches {source.key!r}")
+
+
+def check_depth(archive: Source) -> None:
+    """Raises BadDocumentError if an archive to be taken apart is already within an inner archive."""
+    if (member := archive.member) and (within := member.within):
+        raise BadDocumentError(
+            f"member {member.name!r} of the inner archive {within.name!r} is an archive itself, and archives are taken "
+            "apart one level deep",
+            offset=member.content.start if member.content else 0,
+            source=archive.uri,
+            hint="Send the inner archive as an object of its own, or add a route that delivers its archives as files.",
+        )
+
+
+def _failed(member: Member, error: PenstockError) -> MemberResult:
+    within, number = (0, *member.numbers)[-2:]
+    return MemberResult(number, member.path, JobState.FAILED, failure=Failure.of(error), within=within)
 
 
 def check_size(member: Source, route: Route) -> None:
@@ -101,7 +163,8 @@ def check_size(member: Source, route: Route) -> None:
 
 def skipped(entry: Entry, reason: str) -> MemberResult:
     """Return the result of an entry that is left out."""
-    return MemberResult(entry.number, entry.name, JobState.SKIPPED, reason=reason)
+    within, number = (0, *entry.numbers)[-2:]
+    return MemberResult(number, entry.path, JobState.SKIPPED, reason=reason, within=within)
 
 
 def result_of(
@@ -109,4 +172,5 @@ def result_of(
 ) -> MemberResult:
     """Return the result of a member that was begun."""
     member = job.source.member or Member()
-    return MemberResult(member.number, member.name, state, job.id, job.target.uri, receipt, failure)
+    within, number = (0, *member.numbers)[-2:]
+    return MemberResult(number, member.path, state, job.id, job.target.uri, receipt, failure, within=within)

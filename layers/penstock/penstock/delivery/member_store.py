@@ -9,9 +9,10 @@ from threading import Lock
 
 from penstock.archives import archive_named, recognise
 from penstock.archives.archive import Archive
-from penstock.codecs import Trace
+from penstock.codecs import Codec, Trace
 from penstock.delivery.block_ranges import BlockRanges
 from penstock.delivery.decoding import naming
+from penstock.delivery.inner_archives import PartOfRanges, SpooledArchive, Spools
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.ranges import SourceRanges
 from penstock.destinations.ports import BucketSink, PublishRule, ignore_upload
@@ -24,7 +25,7 @@ from penstock.errors import (
 )
 from penstock.limits import Budget
 from penstock.model.member import STORED, Member, MemberContent
-from penstock.model.object import Content, ObjectHead, Source, Target
+from penstock.model.object import Content, ObjectHead, Source, Target, archive_of
 from penstock.model.source import ByteSource, RangeReader
 
 # Bytes that show the format of an archive.
@@ -48,6 +49,15 @@ def format_of(head: bytes, source: Source) -> Archive:
     return found
 
 
+def must_be_entered(archive: Archive, codec: Codec) -> CodecMismatchError:
+    """Return the error for an archive under a codec that cannot be read in order."""
+    return CodecMismatchError(
+        f"a {archive.name} must be read from its end, but this one is compressed with {codec.name}",
+        offset=0,
+        hint=f"Decompress it with {codec.name} before the upload.",
+    )
+
+
 def member_head(source: Source) -> ObjectHead:
     """Return what a HEAD of a member would return, by its source.
 
@@ -63,7 +73,7 @@ def member_head(source: Source) -> ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class OpenArchive:
-    """An archive, its format, and how its (decoded) bytes are read. ``source`` is that of its object."""
+    """An archive, its format, and how its (decoded) bytes are read. ``source`` is its object, or the member that it is."""
 
     source: Source
     archive: Archive
@@ -84,7 +94,8 @@ class MemberObjects:
     """Implements ``ObjectStore``: the source of a member is read from its archive, all else from ``objects``.
 
     ``decoded`` opens archives under a codec. For several threads at once. Memory: that of `BlockRanges`, or of
-    ``decoded``, for the last archive that was opened, and for each open member that of its method.
+    ``decoded``, for the last archive that was opened, for each open member that of its method, and for each compressed
+    inner archive that is read that of `SpooledArchive`.
     """
 
     objects: ObjectStore
@@ -93,6 +104,7 @@ class MemberObjects:
     _last: tuple[tuple[str, ...], OpenArchive] | None = field(default=None, init=False)
     _read: dict[tuple[str, ...], ByteSource] = field(default_factory=dict, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
+    _spools: Spools = field(default_factory=Spools, init=False)
 
     def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
         return self.objects.head(bucket, key, version_id=version_id)
@@ -134,19 +146,51 @@ class MemberObjects:
         """
         if source.member is None:
             return source, 0
-        if codec_around(source):
+        holder = self.stored_range(archive_of(source)) if source.member.within else (None, 0)
+        if codec_around(source) or holder is None:
             return None
         opened, content = self.locate(source, source.member)
         is_stored = content.method == STORED and not content.encryption
-        return (opened.source, content.start) if is_stored else None
+        return (holder[0] or opened.source, holder[1] + content.start) if is_stored else None
+
+    @contextmanager
+    def archive_with(self, member: Source) -> Iterator[OpenArchive]:
+        """Open the archive that holds a member, for the duration of the context. Raises as `entering`."""
+        if member.member and member.member.within:
+            with self.entering(archive_of(member)) as opened:
+                yield opened
+        else:
+            yield self.open_archive(member)
+
+    @contextmanager
+    def entering(self, inner: Source, pieces: Iterable[bytes] | None = None) -> Iterator[OpenArchive]:
+        """Open an inner archive for the duration of the context: where it stands in the object, or in a temporary file.
+
+        ``pieces`` are its bytes, if its own archive is read in order. Raises ExpansionLimitError if it is too large for
+        a temporary file, and the errors of `open_archive`.
+        """
+        is_held = pieces is not None or self._spools.holds(inner.identity)
+        if not is_held and (stored := self.stored_range(inner)):
+            outer = self.open_archive(inner)
+            yield _opened(inner, PartOfRanges(outer.ranges, stored[1], inner.size))
+            return
+
+        def spool() -> SpooledArchive:
+            if pieces is not None:
+                return SpooledArchive(inner.uri, inner.size, pieces)
+            with closing(self.open_source(inner).chunks()) as content:
+                return SpooledArchive(inner.uri, inner.size, content)
+
+        with self._spools.holding(inner.identity, spool) as spooled:
+            yield _opened(inner, spooled)
 
     def locate(self, source: Source, member: Member) -> tuple[OpenArchive, MemberContent]:
         """Return the archive of a member, and where exactly its encoded bytes lie. Raises as `stored_range`."""
-        opened = self.open_archive(source)
-        return opened, MemberSource(self, source, member).located(opened)
+        with self.archive_with(source) as opened:
+            return opened, MemberSource(self, source, member).located(opened)
 
     def open_archive(self, source: Source, codec: str = "") -> OpenArchive:
-        """Open the archive of a member, or the archive that a source is, under ``codec`` if that is given.
+        """Open the object that is an archive: the one that holds a member, or a source itself; under ``codec`` if given.
 
         Raises SourceGoneError, SourceChangedError, CodecMismatchError, and the errors of reading.
         """
@@ -155,9 +199,7 @@ class MemberObjects:
         with self._lock:
             if self._last is None or self._last[0] != version:
                 archive = self._archive_of(source)
-                ranges = self._ranges(archive, around)
-                head = b"".join(ranges.read(0, min(HEAD, ranges.size)))
-                self._last = version, OpenArchive(archive, format_of(head, archive), ranges)
+                self._last = version, _opened(archive, self._ranges(archive, around))
             return self._last[1]
 
     def _ranges(self, archive: Source, codec: str) -> RangeReader:
@@ -167,12 +209,12 @@ class MemberObjects:
         """Return the object that holds a source, with its size."""
         if source.member is None:
             return source
-        head = self.objects.head(source.bucket, source.archive, version_id=source.version_id)
-        archive = replace(source, key=source.archive, archive="", member=None)
+        head = self.objects.head(source.bucket, source.object_key, version_id=source.version_id)
+        archive = replace(source, key=source.object_key, archive="", member=None)
         if head is None:
-            raise SourceGoneError(f"{archive.uri} was deleted before its member {source.member.name!r} was read")
+            raise SourceGoneError(f"{archive.uri} was deleted before its member {source.member.path!r} was read")
         if head.etag != source.etag:
-            raise SourceChangedError(f"{archive.uri} was overwritten before {source.member.name!r} was read")
+            raise SourceChangedError(f"{archive.uri} was overwritten before {source.member.path!r} was read")
         return replace(archive, size=head.size)
 
 
@@ -200,8 +242,7 @@ class MemberSource:
         return self.source.size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        with naming(self.source):
-            opened = self.store.open_archive(self.source)
+        with naming(self.source), self.store.archive_with(self.source) as opened:
             archive, content = opened.archive, self.located(opened)
             is_whole = self.start == 0 and self.end in (None, self.size)
             if content.method == STORED and not content.encryption and not is_whole:
@@ -226,6 +267,11 @@ class MemberSource:
 
     def _cannot_enter(self, archive: Archive) -> CorruptSourceError:
         return CorruptSourceError(f"the {archive.name} does not say where {self.member.name!r} lies", offset=0)
+
+
+def _opened(archive: Source, ranges: RangeReader) -> OpenArchive:
+    head = b"".join(ranges.read(0, min(HEAD, ranges.size)))
+    return OpenArchive(archive, format_of(head, archive), ranges)
 
 
 def _ranges(opened: OpenArchive, start: int, end: int) -> Generator[bytes, None, None]:

@@ -82,10 +82,10 @@ def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> No
 
 def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target: str) -> None:
     """Name the first member with this target. There is none if only the digests of two texts are the same."""
-    number = _number(second)
-    first = next((job for job in jobs() if _number(job) < number and _has(job, target)), None)
+    numbers = _numbers(second)
+    first = next((job for job in jobs() if _numbers(job) < numbers and _has(job, target)), None)
     if first:
-        names = " and ".join(repr(job.source.member.name) for job in (first, second) if job.source.member)
+        names = " and ".join(repr(job.source.member.path) for job in (first, second) if job.source.member)
         raise InvalidRouteError(
             f"{archive}: members {names} would both be written to {target}; nothing was delivered",
             hint="Use {member} in the destination, or leave one of them out with `members`.",
@@ -102,5 +102,5 @@ def _tables(job: Job) -> dict[str, bool]:
     return {f"{job.route.store}:{table.name}": table.mode is Mode.REPLACE for table in tables}
 
 
-def _number(job: Job) -> int:
-    return job.source.member.number if job.source.member else 0
+def _numbers(job: Job) -> tuple[int, ...]:
+    return job.source.member.numbers if job.source.member else ()

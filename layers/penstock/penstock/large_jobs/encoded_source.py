@@ -53,10 +53,13 @@ class EncodedSource:
 
 def encoded_name(source: Source, codec: str) -> str | None:
     """Return the codec of a source's encoded bytes, if ``codec`` is that of its own bytes; None if it must be decoded
-    from its start: an encrypted member, one of an archive that is read in order, or one that is compressed twice."""
+    from its start: an encrypted member, one of an archive that is read in order or is itself compressed in another, or
+    one that is compressed twice."""
     if source.member is None:
         return codec
-    content = source.member.content
+    content, within = source.member.content, source.member.within
+    if within and not (within.content and within.content.method == STORED and not within.content.encryption):
+        return None
     if content is None or content.encryption:
         return None
     if content.method == STORED:

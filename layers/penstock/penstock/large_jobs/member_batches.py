@@ -1,6 +1,7 @@
 """The batches of an archive: consecutive entries that one invocation delivers.
 
-jobs/<job>/batches/<n>.jsonl   the entries of batch n, one `Member` or `Skipped` per line; written by the plan
+jobs/<job>/batches/<n>.jsonl   the entries of batch n, one `Member` or `Skipped` per line; written by the plan. Instead
+                               of an inner archive its entries, unless it cannot be taken apart
 jobs/<job>/members/<n>.jsonl   what became of them, one `MemberResult` per line; it outlives an execution, so that a
                                redrive begins with the members that are missing
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from penstock.archives.archive import Skipped
-from penstock.delivery.member_jobs import Entry, MemberResult
+from penstock.delivery.member_jobs import Entry, MemberResult, RefusedArchive
 from penstock.large_jobs.job_files import MANIFEST, JobFolder
 from penstock.model.member import Member
 from penstock.model.serialization import KIND, from_json, to_json
@@ -72,13 +73,12 @@ def cut_batches(entries: Iterable[Estimated]) -> Iterator[tuple[MemberBatch, Seq
 
 
 def _batch(number: int, entries: Sequence[Entry], large: int = 0) -> MemberBatch:
-    return MemberBatch(number, entries[0].number, entries[-1].number, sum(map(encoded_bytes, entries)), large)
+    return MemberBatch(number, entries[0].numbers[0], entries[-1].numbers[0], sum(map(encoded_bytes, entries)), large)
 
 
 def encoded_bytes(entry: Entry) -> int:
     """Return the bytes of an archive that hold the content of an entry."""
-    content = entry.content if isinstance(entry, Member) else None
-    return content.end - content.start if content else 0
+    return entry.encoded(entry.size or 0) if isinstance(entry, Member) and entry.content else 0
 
 
 def batches_of(folder: JobFolder) -> list[MemberBatch]:
@@ -89,10 +89,11 @@ def batches_of(folder: JobFolder) -> list[MemberBatch]:
 
 def write_entries(folder: JobFolder, number: int, entries: Iterable[Entry]) -> None:
     """Write the entries of a batch."""
-    folder.files.write(folder.key(f"batches/{number}.jsonl"), _lines(entries))
+    written = (entry.member if isinstance(entry, RefusedArchive) else entry for entry in entries)
+    folder.files.write(folder.key(f"batches/{number}.jsonl"), _lines(written))
 
 
-def read_entries(folder: JobFolder, number: int) -> list[Entry]:
+def read_entries(folder: JobFolder, number: int) -> list[Member | Skipped]:
     """Return the entries of a batch. Raises IncompleteJobError if the file has expired."""
     return [_entry(line) for line in folder.need(f"batches/{number}.jsonl").splitlines()]
 
@@ -112,6 +113,6 @@ def _lines(values: Iterable[object]) -> bytes:
     return b"".join(to_json(value).encode() + b"\n" for value in values)
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(line: bytes) -> Member | Skipped:
     kind: type[Member] | type[Skipped] = Skipped if json.loads(line)[KIND] == Skipped.__name__ else Member
     return from_json(kind, line)

@@ -12,7 +12,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.member_jobs import Entry, MemberRouter
 from penstock.delivery.member_targets import MemberTargets
 from penstock.delivery.route_history import routes_of_run
-from penstock.errors import TimeLimitError
+from penstock.errors import PermanentError, TimeLimitError
 from penstock.large_jobs.decoded_ranges import archive_index
 from penstock.large_jobs.estimate import bytes_per_second, decoded_per_second, estimated_seconds, expected_bytes
 from penstock.large_jobs.handover import is_large
@@ -74,13 +74,14 @@ class MemberPlanner:
         self, spec: JobSpec, folder: JobFolder, attempt: Attempt, opened: OpenedArchive, state: IndexState
     ) -> SpanPlanDraft:
         router = MemberRouter(spec.job, attempt.routes)
-        targets = MemberTargets(spec.job.source.uri, lambda: router.jobs(self.reader.entries(attempt, opened)))
+        refused: dict[int, PermanentError] = {}
+        targets = MemberTargets(spec.job.source.uri, lambda: router.jobs(self.reader.entries(attempt, opened, refused, ahead=True)))
         plan = MemberBatches(opened.archive.name, 0, 0, 0)
         if opened.is_indexed:
             plan = replace(plan, codec=opened.full_name, decoded=state.total, warnings=state.warnings)
         listing = _Listing(router, targets, self.sizes.memory, self.large_bytes, attempt.deadline.remaining())
         batches: list[MemberBatch] = []
-        for batch, entries in cut_batches(listing.estimated(self.reader.entries(attempt, opened))):
+        for batch, entries in cut_batches(listing.estimated(self.reader.entries(attempt, opened, refused, ahead=True))):
             write_entries(folder, batch.number, entries)
             batches.append(replace(batch, bytes=plan.encoded(batch.bytes, spec.job.source.size)))
         return SpanPlanDraft(listing.plan(plan, batches), batches)
@@ -131,7 +132,8 @@ class _Listing:
             self.members += 1
             self.total += job.source.size
             self.ordered |= job.route.plan is not None and writes_by_key(job.route.plan)
-            large = is_large(job, self.time, memory=self.memory, large_bytes=self.large_bytes)
+            is_entered = job.source.member is not None and job.source.member.content is not None
+            large = is_entered and is_large(job, self.time, memory=self.memory, large_bytes=self.large_bytes)
             yield Estimated(entry, estimated_seconds(job, self.memory), large)
 
     def plan(self, empty: MemberBatches, batches: list[MemberBatch]) -> MemberBatches:

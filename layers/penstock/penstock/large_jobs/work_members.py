@@ -122,15 +122,15 @@ class MemberWorker:
     def _load(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult]:
         """Deliver the members that no earlier attempt has delivered, also one of an earlier execution."""
         entries = read_entries(task.folder, batch.number)
-        known = {result.number: result for result in read_results(task.folder, batch.number)}
+        known = {result.numbers: result for result in read_results(task.folder, batch.number)}
         results = {number: one for number, one in known.items() if one.state is JobState.SUCCEEDED}
         left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
-        members = [entry for entry in entries if isinstance(entry, Member) and entry.number not in results]
+        members = [entry for entry in entries if isinstance(entry, Member) and entry.numbers not in results]
         before = len(results)
-        done = progress_of([(entry, results[entry.number]) for entry in entries if entry.number in results])
+        done = progress_of([(entry, results[entry.numbers]) for entry in entries if entry.numbers in results])
         try:
             for result in self.load(self._attempt(task, batch, done), members, known, task.run.earlier):
-                results[result.number] = result
+                results[result.numbers] = result
         except TimeLimitError as error:
             if len(results) > before:
                 raise NotEnoughTimeError(error.message) from error

@@ -41,7 +41,8 @@ class Member:
     """One file of a source. ``name`` is empty if the source itself is the file. ``number`` counts from 1.
 
     ``size``: decoded bytes, if the source declares them before the content. ``content``: where it lies, if the member
-    can be entered. ``modified`` (ISO 8601) and ``mode`` (Unix permissions) are empty and 0 if unknown.
+    can be entered. ``modified`` (ISO 8601) and ``mode`` (Unix permissions) are empty and 0 if unknown. ``within``: the
+    inner archive that holds it, itself a member; ``content`` then counts that one's bytes.
     """
 
     name: str = ""
@@ -50,6 +51,23 @@ class Member:
     content: MemberContent | None = None
     modified: str = ""
     mode: int = 0
+    within: Member | None = field(default=None, metadata=OMIT_DEFAULT)
+
+    @property
+    def path(self) -> str:
+        """Its name in the object: after that of the inner archive, if it is in one."""
+        return f"{self.within.name}/{self.name}" if self.within else self.name
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What identifies it in the object: its number; after that of the inner archive, if it is in one."""
+        return (self.within.number, self.number) if self.within else (self.number,)
+
+    def encoded(self, size: int) -> int:
+        """Return how many bytes of the object hold so many bytes of the member, about."""
+        if self.content and self.size:
+            size = size * (self.content.end - self.content.start) // self.size
+        return self.within.encoded(size) if self.within else size
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from penstock.model.serialization import OMIT_DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One version of one S3 object, or a member of an archive in one.
+    """One version of one S3 object, or a member of an archive in one, or of an archive in that archive.
 
     ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket. For a member, ``archive`` is the key of the
-    archive, ``key`` is `member_key`, and ``size`` counts the member's bytes; version, ETag and sequencer are those of
-    the archive.
+    archive (of an inner archive, its own `member_key`), ``key`` is `member_key`, and ``size`` counts the member's
+    bytes; version, ETag and sequencer are those of the object.
     """
 
     bucket: str
@@ -34,23 +34,24 @@ class Source:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """Bucket, key and version; for a member those of its archive, and its number there.
+        """Bucket, key and version; for a member those of the object, and its numbers there.
 
         Without a version id, the sequencer distinguishes two uploads of the same bytes.
         """
         version = self.version_id or f"{self.etag}/{self.sequencer}"
         if self.member:
-            return self.bucket, self.archive, version, str(self.member.number)
+            return self.bucket, self.object_key, version, *map(str, self.member.numbers)
         return self.bucket, self.key, version
 
     @property
     def series(self) -> tuple[str, ...]:
-        """What all versions of a source share: bucket and key; for a member those of its archive, and its name.
+        """What all versions of a source share: bucket and key; for a member those of the object, and its names.
 
         S3 orders only the versions of one key. An object may have the key of a member, and is no version of it.
         """
         if self.member:
-            return self.bucket, self.archive, self.member.name
+            inner = (self.member.within.name,) if self.member.within else ()
+            return self.bucket, self.object_key, *inner, self.member.name
         return self.bucket, self.key
 
     @property
@@ -61,7 +62,9 @@ class Source:
 
     @property
     def object_key(self) -> str:
-        """The key of the object that is read: that of the archive for a member."""
+        """The key of the object that is read: that of the outermost archive for a member."""
+        if self.member and self.member.within:
+            return self.archive.removesuffix(member_key("", self.member.within.name))
         return self.archive or self.key
 
     @property
@@ -80,14 +83,24 @@ def member_key(archive: str, name: str) -> str:
 
 
 def member_source(archive: Source, member: Member, size: int | None = None) -> Source:
-    """Return a member of an archive as a source. ``size`` counts its bytes, unless the archive declares them."""
+    """Return a member of an archive, or of one within it, as a source. ``size`` is in bytes, that declared if None."""
+    if member.within and archive.member is None:
+        archive = member_source(archive, member.within)
     return replace(
         archive,
         key=member_key(archive.key, member.name),
         size=member.size or 0 if size is None else size,
         archive=archive.key,
-        member=member,
+        member=member if member.within else replace(member, within=archive.member),
     )
+
+
+def archive_of(member: Source) -> Source:
+    """Return the archive that holds a member: an object of unknown size, or an inner archive."""
+    within = member.member.within if member.member else None
+    if within is None:
+        return replace(member, key=member.archive, size=0, archive="", member=None)
+    return replace(member, key=member.archive, size=within.size or 0, archive=member.object_key, member=within)
 
 
 @dataclass(frozen=True, slots=True)

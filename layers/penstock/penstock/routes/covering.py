@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from penstock.model.route import Route
+from penstock.routes.matching import overlap
 from penstock.routes.patterns import tokens
 
 
@@ -47,13 +48,19 @@ def _token_covers(sign: str, other: str) -> bool:
 def _taker(pattern: str, taken: Route, before: Sequence[Route]) -> Route | None:
     """Return the earlier route that takes all keys of a pattern. None takes more than its kind of keys.
 
-    A route that takes archives apart leaves members to later routes, and a route for members leaves objects.
+    A route that takes archives apart leaves members to later routes, also archives among them that these take apart. A
+    route for members leaves objects.
     """
+
+    def leaves_members(route: Route) -> bool:
+        archives = [f"{earlier}/*" for earlier in route.match] if route.takes_apart else []
+        return bool(archives) and (not taken.takes_apart or any(overlap(pattern, archive) for archive in archives))
+
     return next(
         (
             route
             for route in before
-            if (not route.takes_apart or taken.takes_apart)
+            if not leaves_members(route)
             and (not route.is_for_members or taken.is_for_members)
             and covers(route.source_bucket, taken.source_bucket)
             and any(covers(earlier, pattern) for earlier in route.match)

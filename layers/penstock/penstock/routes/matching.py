@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
+from penstock.archives import archive_named
 from penstock.codecs import strip_suffix
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
@@ -32,26 +33,33 @@ class Routes:
         objects = (route for route in self.routes if not route.is_for_members)
         return next((route for route in objects if takes(route, bucket, key)), None)
 
-    def find_member(self, bucket: str, key: str) -> Route | None:
-        """Return the first route that matches the key of a member (`member_key`), or None.
-
-        A route that takes archives apart does not apply: it may match the members of its own archives.
-        """
-        of_members = (route for route in self.routes if not route.takes_apart)
-        return next((route for route in of_members if takes(route, bucket, key)), None)
-
     def route_of(self, source: Source) -> Route | None:
-        """Return the first route that matches a source, or None."""
-        find = self.find_member if source.member else self.find
-        return find(source.bucket, source.key)
+        """Return the first route that matches a source, or None.
+
+        A route that takes archives apart applies to a member only if its name is that of an archive. That of the object
+        itself does not: it may match the members of its own archives.
+        """
+        if source.member is None:
+            return self.find(source.bucket, source.key)
+        own = self.find(source.bucket, source.object_key) if archive_named(source.key) else None
+        of_members = (route for route in self.routes if not route.takes_apart or (own and route is not own))
+        return next((route for route in of_members if takes(route, source.bucket, source.key)), None)
 
     def as_member(self, source: Source) -> Source | None:
-        """Return the source whose key is that of a member, if a route takes apart the archive in front of its name."""
-        for slash in re.finditer("/", source.key):
-            archive, name = source.key[: slash.start()], source.key[slash.end() :]
-            route = self.find(source.bucket, archive)
-            if route and route.takes_apart and name and takes_member(route.members, name):
-                return member_source(replace(source, key=archive), Member(name))
+        """Return the source whose key is that of a member, if routes take apart the archives in front of its name."""
+        for archive, name in _splits(source.key):
+            outer = replace(source, key=archive)
+            within = ((self._member_of(outer, inner), rest) for inner, rest in _splits(name))
+            found = next((one for inner, rest in within if inner and (one := self._member_of(inner, rest))), None)
+            if found := found or self._member_of(outer, name):
+                return found
+        return None
+
+    def _member_of(self, archive: Source, name: str) -> Source | None:
+        """Return a member of an archive, if the route of the archive delivers it."""
+        route = self.route_of(archive)
+        if route and route.takes_apart and name and takes_member(route.members, name):
+            return member_source(archive, Member(name))
         return None
 
     def refuse_loop(self, route: Route, source: Source, target: Target) -> None:
@@ -64,6 +72,11 @@ class Routes:
                 f"route {route.name!r}: destination: {target.uri} is in a source bucket "
                 f"and would match route {again.name!r} again"
             )
+
+
+def _splits(key: str) -> Iterator[tuple[str, str]]:
+    """Yield what lies before and after each slash."""
+    yield from ((key[: slash.start()], key[slash.end() :]) for slash in re.finditer("/", key))
 
 
 def takes(route: Route, bucket: str, key: str) -> bool:
@@ -120,8 +133,8 @@ def render_target(route: Route, source: Source) -> Target:
 def _member_fields(source: Source) -> dict[str, str]:
     if source.member is None:
         return {}
-    name = source.member.name
-    return {"archive": source.archive, "member": name, "member_base": strip_suffix(name[name.rfind("/") + 1 :])}
+    path = source.member.path
+    return {"archive": source.object_key, "member": path, "member_base": strip_suffix(path[path.rfind("/") + 1 :])}
 
 
 def takes_member(patterns: Sequence[str], name: str) -> bool:

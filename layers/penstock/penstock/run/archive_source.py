@@ -10,15 +10,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Self
 
-from penstock.archives import Archive, Skipped
+from penstock.archives import Archive
 from penstock.codecs import IDENTITY
 from penstock.delivery.archive_reader import ArchiveReader, OpenedArchive
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import naming
-from penstock.delivery.member_jobs import check_size
+from penstock.delivery.member_jobs import Entry, check_size
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.walked_members import StreamedMember
-from penstock.errors import CodecMismatchError
+from penstock.errors import CodecMismatchError, PermanentError
 from penstock.model.job import Job, Progress
 from penstock.model.member import Member
 from penstock.model.object import ObjectHead, Source, member_source
@@ -27,10 +27,13 @@ from penstock.model.source import ByteSource
 from penstock.routes import Routes
 from penstock.run.loads import UNKNOWN, NoDeadline
 
+_NO_ROUTES = Routes((), "")
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSource:
-    """An archive in ``objects``; ``archive`` is the format that its name says. ``route`` has the limits.
+    """An archive in ``objects``; ``archive`` is the format that its name says. ``route`` has the limits, and ``routes``
+    say which archives in it are taken apart.
 
     Memory: that of `ArchiveReader`.
     """
@@ -39,6 +42,7 @@ class ArchiveSource:
     archive: Archive
     objects: MemberObjects
     route: Route
+    routes: Routes = _NO_ROUTES
     format: OpenedArchive | None = None
 
     @property
@@ -60,15 +64,17 @@ class ArchiveSource:
                 )
         return replace(self, format=found)
 
-    def entries(self) -> Generator[tuple[Member | Skipped, ByteSource | None], None, None]:
-        """Yield the entries in order, each member with its content. It may be left unread.
+    def entries(self, refused: dict[int, PermanentError]) -> Generator[tuple[Entry, ByteSource | None], None, None]:
+        """Yield the entries in order, each member with its content. It may be left unread. ``refused``: see
+        `InnerReader`.
 
         Raises BadSourceError for a damaged archive, ExpansionLimitError, and the errors of the source.
         """
         attempt = self._attempt()
-        with closing(self._reader.contents(attempt, self.format or self._reader.open(attempt))) as contents:
+        opened = self.format or self._reader.open(attempt)
+        with closing(self._reader.contents(attempt, opened, refused)) as contents:
             for entry, pieces in contents:
-                if isinstance(entry, Skipped):
+                if not isinstance(entry, Member):
                     yield entry, None
                 elif pieces is None:
                     yield entry, EnteredMember(self.objects, member_source(self.source, entry), self.route)
@@ -82,7 +88,7 @@ class ArchiveSource:
     def _attempt(self) -> Attempt:
         job = Job(self.source, self.route, TableTarget(MEMBERS, ""))
         head = ObjectHead(self.source.size, self.source.etag, self.source.version_id)
-        return Attempt(job, head, 1, Routes((), ""), _ignore_progress, NoDeadline(), 0.0)
+        return Attempt(job, head, 1, self.routes, _ignore_progress, NoDeadline(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

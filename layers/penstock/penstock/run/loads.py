@@ -40,7 +40,7 @@ class ExternalSource(Source):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        numbers = (str(self.member.number),) if self.member else ()
+        numbers = map(str, self.member.numbers) if self.member else ()
         return "", self.location, self.etag, *numbers
 
 

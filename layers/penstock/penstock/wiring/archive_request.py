@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from penstock.archives import archive_named
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.member_store import MemberObjects
@@ -55,7 +57,7 @@ def prepare_by_route(runner: Runner, request: RunRequest, options: RunOptions) -
             "name of an archive",
             hint="Give a file or an object named .zip or .tar, or the name of one with --as.",
         )
-    archive = _open(runner, resolved, route)
+    archive = replace(_open(runner, resolved, route), routes=request.routes)
     members = OwnRoutes(archive.source, route, request.routes)
     return PreparedArchive(runner, archive, options, members, route.on_member_failure == FAIL)
 

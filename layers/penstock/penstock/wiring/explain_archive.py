@@ -9,6 +9,7 @@ from threading import Event
 
 from penstock.archives import Skipped, archive_named
 from penstock.codecs import codec_by_name
+from penstock.delivery.member_jobs import Entry, RefusedArchive
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.member_targets import TextSet
 from penstock.delivery.ports import ObjectStore
@@ -88,7 +89,7 @@ def preview_archive(
     opened = ArchiveSource(source, archive, MemberObjects(beginning, budget), _UNLIMITED)
     try:
         opened = opened.opened()
-        with closing(opened.entries()) as entries:
+        with closing(opened.entries({})) as entries:
             for entry, _ in entries:
                 listing.add(entry)
     except PermanentError as error:
@@ -146,19 +147,20 @@ class _Listing:
     shared: str = ""
     targets: TextSet = field(default_factory=TextSet)
 
-    def add(self, entry: Member | Skipped) -> None:
+    def add(self, entry: Entry) -> None:
         if isinstance(entry, Skipped) and not entry.name:
             self.warnings.append(entry.reason)
             return
-        found = self._skipped(entry) if isinstance(entry, Skipped) else self._member(entry)
+        found = self._member(entry) if isinstance(entry, Member) else self._skipped(entry)
         if found and len(self.listed) < LISTED:
             self.listed.append(found)
 
-    def _skipped(self, entry: Skipped) -> MemberPreview | None:
+    def _skipped(self, entry: Skipped | RefusedArchive) -> MemberPreview | None:
         if entry.name.endswith("/"):
             return None
         self.skipped += 1
-        return MemberPreview(entry.name, entry.number, reason=entry.reason)
+        reason = entry.reason if isinstance(entry, Skipped) else str(entry.error)
+        return MemberPreview(entry.name, entry.number, reason=reason)
 
     def _member(self, member: Member) -> MemberPreview:
         self.members += 1
@@ -170,7 +172,7 @@ class _Listing:
             self.delivered += 1
             destination = destination_of(route, source)
             target = destination.uri
-            if route.plan is None:
+            if route.plan is None and not route.takes_apart:
                 self._note_shared(member, target)
         records, unknown = _format(member.name, route)
         return MemberPreview(

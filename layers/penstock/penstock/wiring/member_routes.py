@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from penstock.delivery.member_jobs import check_depth
+from penstock.errors import PermanentError
 from penstock.model.member import Member
-from penstock.model.object import Source, Target, member_key, member_source
+from penstock.model.object import Source, Target, member_source
 from penstock.model.route import Route, TableTarget
 from penstock.routes import Routes, destination_of, takes_member
 from penstock.run.loads import ExternalSource
@@ -31,6 +33,9 @@ class MemberRoutes(Protocol):
 
     def target_of(self, route: Route, member: Member) -> Target | TableTarget | Path:
         """Return the destination of a member. Raises InvalidRouteError."""
+
+    def refusal(self, route: Route, member: Member) -> PermanentError | None:
+        """Return why a member cannot be delivered by its route, None if it can."""
 
     def check(self, route: Route, source: Source) -> None:
         """Raises InvalidRouteError for options that mean nothing to the format of a member."""
@@ -56,7 +61,10 @@ class OneDestination:
         return self.route
 
     def target_of(self, route: Route, member: Member) -> Target | TableTarget | Path:
-        return target_of(route, self.archive, member.name)
+        return target_of(route, self.archive, member.path)
+
+    def refusal(self, route: Route, member: Member) -> None:  # noqa: ARG002  # no archive is taken apart
+        return None
 
     def check(self, route: Route, source: Source) -> None:
         refuse_ignored_options(route, source)
@@ -72,7 +80,16 @@ class OwnRoutes:
     shown: str = "the routes of its members"
 
     def takes(self, member: Member) -> bool:
-        return takes_member(self.taken.members, member.name)
+        taken = self.route_of(member.within) if member.within else self.taken
+        return taken is None or takes_member(taken.members, member.name)
+
+    def refusal(self, route: Route, member: Member) -> PermanentError | None:
+        if route.takes_apart:
+            try:
+                check_depth(member_source(self.archive, member))
+            except PermanentError as error:
+                return error
+        return None
 
     def route_of(self, member: Member) -> Route | None:
         return self.routes.route_of(member_source(self.archive, member))
@@ -87,13 +104,14 @@ class OwnRoutes:
 def external_member(archive: Source, member: Member, size: int) -> ExternalSource:
     """Return a member as the source of a run. Its identity is that of the archive's version, its number and name."""
     location = archive.location if isinstance(archive, ExternalSource) else archive.uri
+    source = member_source(archive, member)
     return ExternalSource(
         archive.bucket,
-        member_key(archive.key, member.name),
+        source.key,
         size,
         archive.version_id or archive.etag,
-        location=f"{location}/{member.name}",
-        shown=f"{archive.uri}/{member.name}",
-        archive=archive.key,
+        location=f"{location}/{member.path}",
+        shown=f"{archive.uri}/{member.path}",
+        archive=source.archive,
         member=member,
     )

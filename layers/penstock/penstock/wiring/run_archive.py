@@ -6,13 +6,14 @@ import posixpath
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from penstock.archives import Skipped
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.decoding import naming
+from penstock.delivery.member_jobs import RefusedArchive
 from penstock.delivery.member_store import member_head
 from penstock.delivery.member_targets import TextSet
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
@@ -58,13 +59,17 @@ _LONGEST = 50
 
 @dataclass(frozen=True, slots=True)
 class PreparedArchive:
-    """A run of an archive whose source and destination were found. ``fail_fast``: see `run`."""
+    """A run of an archive whose source and destination were found. ``fail_fast``: see `run`.
+
+    ``refused``: inner archives that cannot be taken apart, as the survey finds them.
+    """
 
     runner: Runner
     archive: ArchiveSource
     options: RunOptions
     members: MemberRoutes
     fail_fast: bool = False
+    refused: dict[int, PermanentError] = field(default_factory=dict)
 
     def survey(self) -> ArchiveSurvey:
         """Read all entries, and check their destinations, before anything is written. An archive that must be decoded
@@ -127,14 +132,18 @@ class PreparedArchive:
 
     def _outcomes(self, progress: TotalProgress) -> Generator[MemberResult, None, None]:
         """Deliver the members and yield what became of each entry, in their order."""
-        with closing(self.archive.entries()) as entries, SideBySide() as small:
+        with closing(self.archive.entries(self.refused)) as entries, SideBySide() as small:
             for entry, content in entries:
                 if isinstance(entry, Skipped):
                     yield from small.begin(partial(MemberResult, entry.name, entry.number, skipped=entry.reason))
+                elif isinstance(entry, RefusedArchive):
+                    yield from small.begin(partial(_failed, entry.member, entry.error))
                 elif content is None or not self.members.takes(entry):
                     continue
                 elif (route := self.members.route_of(entry)) is None:
-                    yield from small.begin(partial(MemberResult, entry.name, entry.number, skipped="no route takes it"))
+                    yield from small.begin(partial(MemberResult, entry.path, entry.number, skipped="no route takes it"))
+                elif error := self.members.refusal(route, entry):
+                    yield from small.begin(partial(_failed, entry, error))
                 elif self._is_small(entry, route):
                     yield from small.begin(self._small(entry, content, route))
                 else:
@@ -190,7 +199,7 @@ class PreparedArchive:
                 result = self.runner.run(request, self._options(member), heartbeat)
         except PermanentError as error:
             return _failed(member, error)
-        return MemberResult(member.name, member.number, result, size=member.size or 0)
+        return MemberResult(member.path, member.number, result, size=member.size or 0)
 
     def _request(self, member: Member, content: ByteSource, route: Route) -> RunRequest:
         source = external_member(self.archive.source, member, content.size)
@@ -205,7 +214,7 @@ class PreparedArchive:
     def _exclusive_target(self, member: Member) -> str:
         """Return the destination of a member that no other may have; empty if others may: rows are added to a table."""
         route = self.members.route_of(member)
-        if route is None or (route.plan and mode_of(route.plan) is not Mode.REPLACE):
+        if route is None or route.takes_apart or (route.plan and mode_of(route.plan) is not Mode.REPLACE):
             return ""
         target = self.members.target_of(route, member)
         return str(target) if isinstance(target, Path) else target.uri
@@ -215,25 +224,26 @@ class PreparedArchive:
         source = self.archive.source
         name = source.location if isinstance(source, ExternalSource) else posixpath.basename(source.key)
         base = self.options.rejects or Path(f"{name}.rejects")
-        path = base.with_name(f"{base.name}.{member.number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
+        number = ".".join(map(str, member.numbers))
+        path = base.with_name(f"{base.name}.{number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
         return replace(self.options, rejects=path)
 
     def _members(self) -> Iterator[tuple[Member, ByteSource]]:
-        with closing(self.archive.entries()) as entries:
+        with closing(self.archive.entries(self.refused)) as entries:
             for entry, content in entries:
-                if content and not isinstance(entry, Skipped):
+                if content and isinstance(entry, Member):
                     yield entry, content
 
     def _refuse_if_shared(self, last: Member) -> None:
         """Raises InvalidRouteError if an earlier member really has the destination of this one."""
         target = self._exclusive_target(last)
         for member, _ in self._members():
-            if member.number >= last.number:
+            if member.numbers >= last.numbers:
                 return
             if self.members.takes(member) and self._exclusive_target(member) == target:
                 raise InvalidRouteError(
-                    f"{self.archive.source.uri}: members {member.name!r} (number {member.number:,}) and {last.name!r} "
-                    f"(number {last.number:,}) would both become {target}; nothing was written",
+                    f"{self.archive.source.uri}: members {member.path!r} (number {_number(member)}) and {last.path!r} "
+                    f"(number {_number(last)}) would both become {target}; nothing was written",
                     hint="Leave out one of them by the patterns of members, or do not replace the table.",
                 )
 
@@ -241,8 +251,12 @@ class PreparedArchive:
         return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN)
 
 
+def _number(member: Member) -> str:
+    return ".".join(f"{number:,}" for number in member.numbers)
+
+
 def _failed(member: Member, error: PermanentError) -> MemberResult:
     """Return the result of a member that failed. Raises the error if every other member would meet it."""
     if isinstance(error, _ENDS_ALL) or type(error) is ConfigurationError:
         raise error
-    return MemberResult(member.name, member.number, error=error, size=member.size or 0)
+    return MemberResult(member.path, member.number, error=error, size=member.size or 0)
