@@ -29,14 +29,14 @@ UNKNOWN = S3.max_object
 @dataclass(frozen=True, slots=True)
 class ExternalSource(Source):
     """A source outside S3: a file, standard input, or a URI. Its ``etag`` is empty if two versions cannot be
-    distinguished. ``location`` identifies it, ``shown`` is the name to show."""
+    distinguished. ``location`` identifies it, ``shown`` is the name to show; for a member, that of the object."""
 
     location: str = ""
     shown: str = ""
 
     @property
     def uri(self) -> str:
-        return self.shown
+        return f"{self.shown}/{self.member.path}" if self.member else self.shown
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def external_member(archive: Source, member: Member, size: int) -> ExternalSourc
         size,
         archive.version_id or archive.etag,
         location=f"{location}/{member.path}",
-        shown=f"{archive.uri}/{member.path}",
+        shown=archive.uri,
         archive=source.archive,
         member=member,
     )
