@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from penstock.archives.archive import Skipped
-from penstock.delivery.member_jobs import MemberResult, MemberRouter
+from penstock.delivery.member_jobs import MemberResult, MemberRouter, RefusedArchive, result_of
+from penstock.errors import CorruptSourceError
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
 from penstock.model.member import Member, MemberContent
@@ -65,6 +66,27 @@ def test_a_member_that_cannot_be_delivered_has_failed(member: Member, error: str
     assert result.failure
     assert (result.state, result.failure.error) == (JobState.FAILED, error)
     assert f"s3://drops/in/a.zip/{member.name}" in result.failure.message
+
+
+def test_an_inner_archive_that_cannot_be_taken_apart_has_failed() -> None:
+    refused = RefusedArchive(Member("i.zip", 6), CorruptSourceError("damaged", offset=3))
+    result = ROUTER.job_of(refused)
+    assert isinstance(result, MemberResult)
+    assert (result.numbers, result.name, result.state) == ((6,), "i.zip", JobState.FAILED)
+
+
+def test_entries_of_an_inner_archive_are_named_and_numbered_after_it() -> None:
+    within = Member("d/i.zip", 6)
+    job = ROUTER.job_of(Member("x/a.txt", 2, within=within))
+    assert isinstance(job, Job)
+    assert (job.source.key, job.target.uri) == ("in/a.zip/d/i.zip/x/a.txt", "s3://lake/d/i.zip/x/a.txt")
+    done = result_of(job, JobState.SUCCEEDED)
+    assert (done.name, done.within, done.number) == ("d/i.zip/x/a.txt", 6, 2)
+    assert from_json(MemberResult, to_json(done)) == done
+    for entry in (Skipped("d/i.zip/y/", 3, "why", 6), Member("a.csv", 4, within=within)):
+        left_out = ROUTER.job_of(entry)
+        assert isinstance(left_out, MemberResult)
+        assert (left_out.within, left_out.numbers, left_out.name) == (6, entry.numbers, entry.path)
 
 
 def test_a_result_is_one_line_and_says_only_what_is_known() -> None:

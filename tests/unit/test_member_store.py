@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import pytest
 
+from archive_plant import zip_of
 from fixtures.tars import tar_of
 from penstock.archives.archive import Skipped
+from penstock.delivery import inner_archives
 from penstock.delivery.member_store import MemberObjects, format_of
-from penstock.errors import CodecMismatchError, CorruptSourceError, SourceChangedError, SourceGoneError
+from penstock.errors import (
+    CodecMismatchError,
+    CorruptSourceError,
+    DiskFullError,
+    ExpansionLimitError,
+    SourceChangedError,
+    SourceGoneError,
+)
 from penstock.limits import MIN_MEMORY, Budget
 from penstock.model.member import Member
 from penstock.model.object import Source, member_source
-from penstock.testing.objects import MemoryByteSource, MemoryObjectStore
+from penstock.testing.objects import MemoryByteSource, MemoryObjectSource, MemoryObjectStore
 
 CONTENTS = {"a.csv": b"n\n" * 700, "b/ü.txt": b"", "c.bin": bytes(range(256)) * 10}
 
@@ -96,3 +110,79 @@ def test_content_that_is_no_archive_is_refused() -> None:
 def test_the_name_decides_for_content_that_no_format_knows() -> None:
     empty = Source("drops", "a.tar", 10240, "e")
     assert format_of(bytes(512), empty).name == "tar"
+
+
+# Archives within archives.
+
+INNER: dict[str, Callable[[dict[str, bytes]], bytes]] = {"i.tar": tar_of, "i.zip": zip_of}
+
+
+def nested(name: str, outer: Callable[[dict[str, bytes]], bytes]) -> tuple[Kept, Source, dict[str, Source]]:
+    """An archive with an inner one of this name, the inner one, and its members."""
+    kept = Kept(outer({"first": b"1", name: INNER[name](CONTENTS)}), "in/a.zip" if outer is zip_of else "in/a.tar")
+    inner = kept.members()[name]
+    with kept.objects.entering(inner) as opened:
+        assert opened.archive.entries
+        entries = [entry for entry in opened.archive.entries(opened.ranges) if isinstance(entry, Member)]
+    return kept, inner, {entry.name: member_source(inner, entry) for entry in entries}
+
+
+@pytest.mark.parametrize("name", INNER)
+@pytest.mark.parametrize("outer", [tar_of, zip_of])
+def test_members_of_an_inner_archive_are_read_by_their_sources_alone(name: str, outer: Any) -> None:
+    kept, _, members = nested(name, outer)
+    fresh = MemberObjects(kept.store, kept.objects.budget)
+    assert {key: b"".join(fresh.open_source(one).chunks()) for key, one in members.items()} == CONTENTS
+    part = fresh.open_source(members["c.bin"], start=100, end=2000)
+    assert b"".join(part.chunks()) == CONTENTS["c.bin"][100:2000]
+
+
+def test_only_what_is_stored_at_both_levels_stands_in_the_object() -> None:
+    for outer, name, is_stored in ((tar_of, "i.tar", True), (tar_of, "i.zip", False), (zip_of, "i.tar", False)):
+        kept, _, members = nested(name, outer)
+        found = kept.objects.stored_range(members["c.bin"])
+        assert (found is not None) == is_stored
+        if found:
+            assert found[0] == kept.source
+            assert kept.read(kept.source, found[1], found[1] + 2560) == CONTENTS["c.bin"]
+
+
+def test_a_compressed_inner_archive_is_spooled_once_for_all_who_read_it_at_once() -> None:
+    kept, inner, members = nested("i.zip", zip_of)
+    counted = Counting("drops")
+    counted.__dict__.update(kept.store.__dict__, reads=0)
+    objects = MemberObjects(counted, kept.objects.budget)
+    with objects.entering(inner):
+        before = counted.reads
+        with ThreadPoolExecutor(8) as pool:
+            read = pool.map(lambda one: b"".join(objects.open_source(one).chunks()), list(members.values()) * 20)
+        assert dict(zip(members, read, strict=False)) == CONTENTS
+        assert counted.reads == before
+    assert not objects._spools._spools
+
+
+class Counting(MemoryObjectStore):
+    reads = 0
+
+    def open_source(self, source: Source, *, start: int = 0, end: int | None = None) -> MemoryObjectSource:
+        self.reads += 1
+        return super().open_source(source, start=start, end=end)
+
+
+def test_an_inner_archive_that_cannot_be_spooled_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, inner, _ = nested("i.zip", zip_of)
+    monkeypatch.setattr(inner_archives, "IN_FILE", 100)
+    with (
+        pytest.raises(ExpansionLimitError, match=r"in/a.zip/i.zip: the inner archive has"),
+        kept.objects.entering(inner),
+    ):
+        pass
+    monkeypatch.undo()
+
+    def full(file: Any, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SpooledTemporaryFile, "write", full)
+    with pytest.raises(DiskFullError, match="i.zip: .*: No space left on device"), kept.objects.entering(inner):
+        pass
+    assert not kept.objects._spools._spools

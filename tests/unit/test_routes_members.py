@@ -153,6 +153,54 @@ def test_the_members_of_an_archive_are_not_hidden_by_its_route() -> None:
     assert [route.name for route, _ in never_taken(again.routes)] == ["again"]
 
 
+INNER = ZIPS.replace("zips", "inner").replace("in/*.zip", "in/*/*.zip")
+
+
+def inner(name: str = "b.csv", within: str = "d/i.zip") -> Source:
+    return member_source(ARCHIVE, Member(name, 4, within=Member(within, 2)))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (member("d/i.zip"), "inner"),
+        (member("d/i.ZIP"), None),
+        (member("i.csv"), "files"),
+        (inner(), "files"),
+        (inner("third.zip"), "inner"),  # and so it is refused: archives are taken apart one level deep
+    ],
+)
+def test_a_route_takes_inner_archives_apart_if_it_is_not_that_of_the_object(source: Source, name: str | None) -> None:
+    for routes in (parse(ZIPS + INNER + FILES), parse(INNER + ZIPS + FILES)):
+        found = routes.route_of(source)
+        assert (found and found.name) == (name or "files")
+    alone = parse(ZIPS.replace("in/*.zip", "in/*") + FILES.replace("*.zip/*", "*.zip/*.csv"))
+    assert alone.route_of(member("d/i.zip")) is None
+
+
+def test_the_first_route_that_matches_an_inner_archive_decides() -> None:
+    found = parse(ZIPS + FILES + INNER).route_of(member("i.zip"))
+    assert found
+    assert found.name == "files"
+
+
+def test_an_inner_member_has_fields_of_both_archives() -> None:
+    (_, route) = parse(ZIPS + FILES.replace("{archive}/{member}", "{archive}|{member}|{member_base}")).routes
+    assert render_target(route, inner("x/b.csv.gz")) == Target("lake", "in/a.zip|d/i.zip/x/b.csv.gz|b.csv")
+
+
+def test_a_key_is_read_as_that_of_an_inner_member() -> None:
+    routes = parse(ZIPS + 'members = ["*.zip", "n/*"]\n' + INNER + 'members = "*.csv"\n' + FILES)
+    found = routes.as_member(Source("drops", "in/a.zip/d/i.zip/b.csv", 0, ""))
+    assert found
+    assert (found.archive, found.object_key) == ("in/a.zip/d/i.zip", "in/a.zip")
+    assert found.member == Member("b.csv", within=Member("d/i.zip"))
+    assert routes.as_member(Source("drops", "in/a.zip/d/i.zip/b.txt", 0, "")) is None
+    other = routes.as_member(Source("drops", "in/a.zip/n/i.tar/b.csv", 0, ""))
+    assert other
+    assert other.member == Member("n/i.tar/b.csv")
+
+
 def test_what_a_member_becomes_in_the_source_bucket_must_not_be_routed_again() -> None:
     loop = FILES.replace("s3://lake/", "s3://drops/").replace("{archive}/{member}", "in/{member}")
     with pytest.raises(DestinationLoopError, match="matches route 'zips' again"):
