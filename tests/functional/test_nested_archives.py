@@ -26,7 +26,7 @@ from archive_plant import (
     succeeded,
     zip_of,
 )
-from fixtures.tars import WRITTEN, tar_of
+from fixtures.tars import QUINE, tar_of
 from penstock.delivery import inner_archives, inner_reader
 from penstock.destinations.ports import BucketSink
 from penstock.errors import ServiceUnavailableError
@@ -175,9 +175,8 @@ def test_a_third_level_is_refused_by_name(outer: str, inner: str) -> None:
 
 
 def test_an_archive_that_contains_itself_ends_at_the_second_level() -> None:
-    """r.zip by Russ Cox: its only member is r/r.zip, of the same bytes (https://research.swtch.com/zip)."""
     made = plant()
-    outcome = made.one(made.put((WRITTEN / "r.zip").read_bytes(), "in/r.zip"))
+    outcome = made.one(made.put(QUINE.read_bytes(), "in/r.zip"))
     failed(
         outcome,
         "MembersFailedError",

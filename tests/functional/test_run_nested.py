@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from archive_plant import Writer, zip_of
-from fixtures.tars import WRITTEN, tar_of
+from fixtures.tars import QUINE, tar_of
 from functional.s3_lake import Lake
 from penstock_cli.main import main
 from postgres_database import Database
@@ -122,7 +122,7 @@ def test_what_cannot_be_taken_apart_fails_by_name_and_the_others_go_on(tmp_path:
 def test_an_archive_that_contains_itself_ends_at_the_second_level(tmp_path: Path, lake: Lake) -> None:
     routes = ROUTES.replace("in/*/inner*", "in/*/*")
     (tmp_path / "routes.toml").write_text(routes.format(bucket=lake.bucket))
-    arguments = (WRITTEN / "r.zip", "--as", "in/r.zip", "--routes", tmp_path / "routes.toml")
+    arguments = (QUINE, "--as", "in/r.zip", "--routes", tmp_path / "routes.toml")
     result = run(*arguments, "--endpoint-url", lake.proxy.url)
     assert result.exit_code == 1
     assert "member 'r/r.zip' of the inner archive 'r/r.zip' is an archive itself" in result.stderr

@@ -183,6 +183,6 @@ def test_an_inner_archive_that_cannot_be_spooled_leaves_no_file(monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(SpooledTemporaryFile, "write", full)
-    with pytest.raises(DiskFullError, match="i.zip: .*: No space left on device"), kept.objects.entering(inner):
+    with pytest.raises(DiskFullError, match=r"i.zip: .*: No space left on device"), kept.objects.entering(inner):
         pass
     assert not kept.objects._spools._spools

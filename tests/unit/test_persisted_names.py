@@ -126,6 +126,7 @@ DOCUMENTS = {
     "cut": SpanPlanDocument,
     "cut_archive": SpanPlanDocument,
     "member": Member,
+    "member_inner": Member,
     "skipped": Skipped,
     "member_batch": MemberBatch,
     "member_result": MemberResult,

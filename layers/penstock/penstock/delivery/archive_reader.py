@@ -71,9 +71,11 @@ class ArchiveReader:
                 raise must_be_entered(found, codec)
             return OpenedArchive(found, codec, head)
 
-    def entries(self, attempt: Attempt, opened: OpenedArchive, refused: dict[int, PermanentError]) -> Iterator[Entry]:
+    def entries(
+        self, attempt: Attempt, opened: OpenedArchive, refused: dict[int, PermanentError], *, ahead: bool = False
+    ) -> Iterator[Entry]:
         """Yield the entries of the archive, without their contents. Raises the errors of the archive's format."""
-        with closing(self.contents(attempt, opened, refused)) as contents:
+        with closing(self.contents(attempt, opened, refused, ahead=ahead)) as contents:
             yield from (entry for entry, _ in contents)
 
     def contents(
@@ -82,14 +84,16 @@ class ArchiveReader:
         opened: OpenedArchive,
         refused: dict[int, PermanentError],
         rest: Callable[[], None] = lambda: None,
+        *,
+        ahead: bool = False,
     ) -> Contents:
         """Yield the entries, also those of inner archives that a route takes apart.
 
-        The content of an entry is None if it is read through ``objects``; any other may be left unread. ``refused`` and
-        ``rest``: see `InnerReader`.
+        The content of an entry is None if it is read through ``objects``; any other may be left unread. ``refused``,
+        ``rest`` and ``ahead``: see `InnerReader`.
         """
         source = attempt.job.source
-        inner = InnerReader(self.objects, self.budget, attempt, refused, rest)
+        inner = InnerReader(self.objects, self.budget, attempt, refused, rest, ahead)
         with naming(source):
             if opened.is_entered and opened.archive.entries:
                 entries = opened.archive.entries(self.objects.open_archive(source, opened.around).ranges)

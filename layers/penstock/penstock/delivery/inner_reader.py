@@ -42,7 +42,8 @@ class InnerReader:
     """Reads the inner archives of an attempt's archive, in one pass over it.
 
     ``refused``: those that could not be taken apart, by number; none of their members is delivered. A second pass gets
-    what the first has found. ``rest`` waits until the members yielded so far are read. ``broken``: errors of the
+    what the first has found; ``ahead``: there is no other, so that each inner archive is read to its end before its
+    entries are yielded. ``rest`` waits until the members yielded so far are read. ``broken``: errors of the
     archive itself, if it is read in order. Memory: that of `MemberObjects`, or of decoding what is read in order.
     """
 
@@ -51,6 +52,7 @@ class InnerReader:
     attempt: Attempt
     refused: dict[int, PermanentError]
     rest: Callable[[], None]
+    ahead: bool = False
     broken: list[PermanentError] = field(default_factory=list)
     count: int = field(default=0, init=False)
     decoded: int = field(default=0, init=False)
@@ -67,24 +69,23 @@ class InnerReader:
                 self._count()
                 yield entry, content
             else:
-                yield from self._apart(job, content)
+                yield from self._checked(job) if self.ahead and content is None else self._apart(job, content)
 
     def chosen(self, members: Iterable[Member]) -> Contents:
         """Yield these members with their contents, in order. Those of one inner archive are read together."""
         for within, group in groupby(members, key=lambda member: member.within):
             if within is None:
                 for member in group:
-                    yield from self._checked(member)
+                    job = self._inner(member)
+                    yield from ((member, None),) if job is None else self._checked(job)
             else:
                 yield from self._chosen_within(list(group))
 
-    def _checked(self, member: Member) -> Contents:
-        job = self._inner(member)
-        if job is None:
-            yield member, None
-            return
+    def _checked(self, job: Job) -> Contents:
+        before = self.count, self.decoded
         with closing(self._apart(job, None)) as contents:
             deque(contents, maxlen=0)  # nothing of an archive that is damaged is delivered
+        self.count, self.decoded = before
         yield from self._apart(job, None)
 
     def _chosen_within(self, members: list[Member]) -> Contents:

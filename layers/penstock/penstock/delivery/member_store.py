@@ -73,7 +73,7 @@ def member_head(source: Source) -> ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class OpenArchive:
-    """An archive, its format, and how its (decoded) bytes are read. ``source`` is its object, or the member that it is."""
+    """An archive, its format, and how its (decoded) bytes are read. ``source`` is its object, or a member."""
 
     source: Source
     archive: Archive
@@ -190,7 +190,7 @@ class MemberObjects:
             return opened, MemberSource(self, source, member).located(opened)
 
     def open_archive(self, source: Source, codec: str = "") -> OpenArchive:
-        """Open the object that is an archive: the one that holds a member, or a source itself; under ``codec`` if given.
+        """Open the object that holds a member, or the archive that a source is, under ``codec`` if that is given.
 
         Raises SourceGoneError, SourceChangedError, CodecMismatchError, and the errors of reading.
         """

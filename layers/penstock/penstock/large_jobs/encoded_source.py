@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from penstock.codecs import IDENTITY, Codec, codecs_within
 from penstock.codecs.codec import Indexer
 from penstock.delivery.decoding import naming
-from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.member_store import MemberObjects, codec_around
 from penstock.delivery.ranges import SourceRanges
 from penstock.errors import BadSourceError
 from penstock.model.member import STORED
-from penstock.model.object import Source
+from penstock.model.object import Source, archive_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,19 @@ def encoded_name(source: Source, codec: str) -> str | None:
     one that is compressed twice."""
     if source.member is None:
         return codec
-    content, within = source.member.content, source.member.within
-    if within and not (within.content and within.content.method == STORED and not within.content.encryption):
+    if source.member.within and not _stands(archive_of(source)):
         return None
+    content = source.member.content
     if content is None or content.encryption:
         return None
     if content.method == STORED:
         return codec
     return content.method if codec == IDENTITY.name and source.size else None
+
+
+def _stands(inner: Source) -> bool:
+    """Whether the bytes of an inner archive stand in the object as they are."""
+    return not codec_around(inner) and encoded_name(inner, IDENTITY.name) == IDENTITY.name
 
 
 def encoded_source(objects: MemberObjects, source: Source, codec: str, window: int) -> EncodedSource:

@@ -75,14 +75,18 @@ class MemberPlanner:
     ) -> SpanPlanDraft:
         router = MemberRouter(spec.job, attempt.routes)
         refused: dict[int, PermanentError] = {}
-        targets = MemberTargets(spec.job.source.uri, lambda: router.jobs(self.reader.entries(attempt, opened, refused, ahead=True)))
+
+        def entries() -> Iterator[Entry]:
+            return self.reader.entries(attempt, opened, refused, ahead=True)
+
+        targets = MemberTargets(spec.job.source.uri, lambda: router.jobs(entries()))
         plan = MemberBatches(opened.archive.name, 0, 0, 0)
         if opened.is_indexed:
             plan = replace(plan, codec=opened.full_name, decoded=state.total, warnings=state.warnings)
         listing = _Listing(router, targets, self.sizes.memory, self.large_bytes, attempt.deadline.remaining())
         batches: list[MemberBatch] = []
-        for batch, entries in cut_batches(listing.estimated(self.reader.entries(attempt, opened, refused, ahead=True))):
-            write_entries(folder, batch.number, entries)
+        for batch, members in cut_batches(listing.estimated(entries())):
+            write_entries(folder, batch.number, members)
             batches.append(replace(batch, bytes=plan.encoded(batch.bytes, spec.job.source.size)))
         return SpanPlanDraft(listing.plan(plan, batches), batches)
 
