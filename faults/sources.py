@@ -112,7 +112,7 @@ class JobKind:
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group(), _archive(), *_archives()]
+    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives()]
     return {kind.name: kind for kind in found}
 
 
@@ -190,6 +190,25 @@ def _archive() -> JobKind:
         members=members,
         children=1,
         settings=_sizes(MIB, MIB),
+    )
+
+
+def _large_zip() -> JobKind:
+    """Small members, and two large compressed ones that are cut into spans: for a bucket, and for a table."""
+    count = 60_000
+    members = cache(lambda: {f"{n}.txt": text(n) for n in range(1, 5)} | {"large.bin": text(17 * MIB)})
+    rows = [(n, f"name {n}") for n in range(count)]
+    table = cache(lambda: "".join(["id,name\n", *(f"{n},{name}\n" for n, name in rows)]).encode())
+    return JobKind(
+        "large-zip",
+        "archive",
+        cache(lambda: {"archive-a.zip": zip_of(members() | {"large.csv": table()})}),
+        large=True,
+        members=members,
+        records=count,
+        rows=rows,
+        children=2,
+        settings=_sizes(MIB, MIB // 2),
     )
 
 

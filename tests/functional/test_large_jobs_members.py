@@ -139,7 +139,7 @@ def test_damage_in_a_member_is_named_by_archive_member_and_offset_in_the_archive
     ],
 )
 def test_a_member_that_is_not_what_the_directory_declares_is_never_published(
-    method: int, wrong: dict[str, int], text: str
+    method: int, wrong: dict[str, Any], text: str
 ) -> None:
     data = zip_of(SMALL, large(method=method, **wrong))
     _, message = failed(plant(), data)
