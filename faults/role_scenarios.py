@@ -67,6 +67,9 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
         "zip", scripted_faults=[ScriptedFault("CreateUpload", Fault.KILL_AFTER)]
     ),
     "an archive with a large member": Scenario("large-archive"),
+    "an archive with large compressed members, one of whose workers is killed": Scenario(
+        "large-zip", scripted_faults=[ScriptedFault("UploadPart", Fault.KILL_AFTER)]
+    ),
     "a large load into PostgreSQL": Scenario("large-append"),
     "a large load into PostgreSQL that may not be finished": Scenario(
         "large-append", "failed", before={"finish": interference.delete_plan}

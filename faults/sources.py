@@ -195,7 +195,7 @@ def _archive() -> JobKind:
 
 def _large_zip() -> JobKind:
     """Small members, and two large compressed ones that are cut into spans: for a bucket, and for a table."""
-    count = 60_000
+    count = 70_000
     members = cache(lambda: {f"{n}.txt": text(n) for n in range(1, 5)} | {"large.bin": text(17 * MIB)})
     rows = [(n, f"name {n}") for n in range(count)]
     table = cache(lambda: "".join(["id,name\n", *(f"{n},{name}\n" for n, name in rows)]).encode())
