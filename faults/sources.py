@@ -209,6 +209,7 @@ def _large_zip() -> JobKind:
         rows=rows,
         children=2,
         settings=_sizes(MIB, MIB // 2),
+        rate_factor=CHATTY,
     )
 
 
