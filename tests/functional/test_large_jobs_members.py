@@ -293,3 +293,20 @@ def test_a_compressed_member_is_delivered_once_despite_faults(rate: float) -> No
         assert set(versions.values()) == {1}, report
         assert made.fault_plan.orphans or not made.store.uploads, report
     assert retried or rate < 0.02
+
+
+INNER = """
+[[route]]
+name = "inner"
+match = "*.zip/*.zip"
+archive = "members"
+"""
+
+
+def test_a_compressed_member_of_an_archive_that_is_stored_in_another_has_spans() -> None:
+    made = Plant(INNER + ROUTES, member_bytes=10_000)
+    inner = zip_of(Entry(b"small.txt", b"inner"), large())
+    status = made.run(made.upload("a.zip", zip_of(SMALL, Entry(b"b.zip", inner, 0))))
+    assert status.state is JobState.SUCCEEDED, status
+    assert (delivered(made, "a.zip/b.zip/large.csv"), delivered(made, "a.zip/b.zip/small.txt")) == (TEXT, b"inner")
+    assert child_of(made).spans == 5

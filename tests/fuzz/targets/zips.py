@@ -9,14 +9,17 @@ from lzma import LZMAError
 from random import Random
 
 from fixtures.tars import WRITTEN
-from fixtures.zips import Entry, Unseekable, decoded, listed, zip_of
+from fixtures.zips import Entry, Unseekable, content_of, decoded, listed, zip_of
 from fuzz.harness import Target
 from fuzz.mutation import damaged
 from fuzz.targets.sources import content
-from penstock.archives.zip import ZIP
+from penstock.archives.zip import ZIP, locate, method
+from penstock.codecs import Trace
+from penstock.codecs.checkpoint import Checkpoint
 from penstock.errors import PenstockError
-from penstock.limits import KIB
+from penstock.limits import KIB, MIN_WINDOW
 from penstock.model.member import Member
+from penstock.testing import MemoryRanges
 
 TOKENS = (
     *(
@@ -83,11 +86,26 @@ def check(data: bytes, rng: Random) -> None:
         if isinstance(entry, Member):
             try:
                 found[entry.number] = decoded(data, entry, chunk=chunk, step=step)
+                _check_scan(data, entry, found[entry.number], rng)
             except PenstockError as error:
                 refusal = error
     _compare(data, len(entries), found)
     if refusal:
         raise refusal
+
+
+def _check_scan(data: bytes, member: Member, text: bytes, rng: Random) -> None:
+    """What a scan of a member finds is what decoding finds, and its entries are where they say."""
+    content = content_of(locate(MemoryRanges(data), member))
+    load = method(content, MIN_WINDOW, b"").indexer
+    if load is None or content.start == content.end:
+        return
+    encoded, way, noted = data[content.start : content.end], load(), list[Checkpoint]()
+    pieces = way.scan([encoded], Trace(), 1000, spacing=rng.choice((1, 1000)), note=noted.append)
+    assert b"".join(map(bytes, pieces)) == text, "scan and codec decode different things"
+    for one in rng.sample(noted, min(3, len(noted))):
+        entered = b"".join(way.enter([encoded[one.entry.encoded :]], one.entry, one.window, 1000))
+        assert entered == text[one.entry.decoded :], f"entered at {one.entry}"
 
 
 def _compare(data: bytes, entries: int, found: dict[int, bytes]) -> None:
