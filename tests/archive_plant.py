@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,16 +17,21 @@ from penstock.delivery.archive_delivery import ArchiveDelivery
 from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.member_store import MemberObjects
-from penstock.delivery.ports import ObjectStore
+from penstock.delivery.ports import ObjectStore, RejectLog
+from penstock.delivery.replacing import SwapStore
 from penstock.delivery.table import TableDelivery
+from penstock.destinations.ports import TableSwap
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
+from penstock.destinations.postgres.tables import PostgresTables
 from penstock.jobs.ingest import Ingest
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
+from penstock.model.replacement import Replacement
 from penstock.model.source import Deadline
+from penstock.model.table import Table
 from penstock.routes import parse_routes
 from penstock.tables import Form
 from penstock.testing import (
@@ -100,6 +105,14 @@ class Clock:
         return self.now
 
 
+@dataclass(frozen=True)
+class Stores:
+    """Implements ``SwapStore``."""
+
+    open_swap: Callable[[Replacement, Sequence[Table]], TableSwap]
+    rejects: RejectLog
+
+
 @dataclass
 class Plant:
     """An ingest on fakes, and on PostgreSQL if there is a database."""
@@ -136,7 +149,11 @@ class Plant:
         tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
         deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
         loads, begun = {"postgresql": tables.ended}, {"postgresql": tables.begun}
-        return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads, begun), self.files)
+        return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads, begun), self.files, self._stores)
+
+    def _stores(self, store: str) -> SwapStore:
+        assert self.database
+        return Stores(PostgresTables(by_dsn(self.database.dsn)).open_swap, self.rejects)
 
     def _sink(self, job: Any) -> PostgresSink:
         assert self.database

@@ -26,6 +26,7 @@ from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
 from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
+from penstock.large_jobs.replacements import ReplacementPlanner
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
@@ -157,7 +158,7 @@ class Plant:
 
     @property
     def all_deliveries(self) -> Mapping[str, Delivery]:
-        return {**self.deliveries, MEMBERS: ArchiveDelivery(self.archive_loader, self.files)}
+        return {**self.deliveries, MEMBERS: ArchiveDelivery(self.archive_loader, self.files, self.tables)}
 
     def run(self, source: Source) -> JobStatus:
         """Run a job from its upload to the end of its execution."""
@@ -255,7 +256,16 @@ class Plant:
         cutter = TableSpanPlanner(self.opened, self.files, self.tables, lambda: self.routes, self.sizes, 10.0)
         lister = MemberPlanner(self.archive_loader.reader, lambda: self.routes, self.sizes, 10.0, self.member_bytes)
         return Planner(
-            self.opened, self.files, self.executions, self.parts, cutter, lister, lambda: self.routes, self.sizes, 10.0
+            self.opened,
+            self.files,
+            self.executions,
+            self.parts,
+            cutter,
+            lister,
+            lambda: self.routes,
+            self.sizes,
+            10.0,
+            ReplacementPlanner(lambda: self.routes, self.tables),
         )
 
     @property

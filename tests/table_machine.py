@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from machine import Plant
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.table import TableDelivery
-from penstock.destinations.ports import TableSink
+from penstock.destinations.ports import TableSink, TableSwap
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
+from penstock.destinations.postgres.tables import PostgresTables
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import KIB, MIB, Budget
+from penstock.model.replacement import Replacement
+from penstock.model.table import Table
 from penstock.tables import Form
 from postgres_database import Database
 
@@ -22,7 +25,12 @@ OpenSink = Callable[[str, int], TableSink]
 BUDGET = replace(Budget.of(128 * MIB), step=1 * KIB, batch=2 * KIB)
 
 
-def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], OpenSink] = lambda good: good) -> None:
+def add_tables(
+    plant: Plant,
+    database: Database,
+    wrap: Callable[[OpenSink], OpenSink] = lambda good: good,
+    wrap_swap: Callable[[TableSwap], TableSwap] = lambda good: good,
+) -> None:
     """Let the table jobs of a plant load into this database. Rejects go to ``plant.rejects``."""
 
     def postgres(job_id: str, span: int) -> TableSink:
@@ -31,7 +39,12 @@ def add_tables(plant: Plant, database: Database, wrap: Callable[[OpenSink], Open
     open_sink = wrap(postgres)
     objects: ObjectStore = plant.opened
     delivery = TableDelivery(objects, plant.rejects, lambda job: open_sink(job.id, 0), Form.TEXT, BUDGET)
-    steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET)
+    tables = PostgresTables(by_dsn(database.dsn))
+
+    def open_swap(replacement: Replacement, replaced: Sequence[Table]) -> TableSwap:
+        return wrap_swap(tables.open_swap(replacement, replaced))
+
+    steps = TableSteps(delivery, open_sink, plant.rejects, Form.TEXT, BUDGET, open_swap)
     plant.tables = lambda store: steps
     plant.table_deliveries = {"postgresql": delivery}
     plant.loads = {"postgresql": delivery.ended}

@@ -417,11 +417,13 @@ def test_an_interrupted_redrive_forgets_nothing_that_was_delivered(key: str, dat
     assert status.progress.rows == 50
 
 
-def test_two_members_that_replace_one_table_are_refused(database: Database) -> None:
-    plant = Plant(ARCHIVES + TABLES + 'mode = "replace"\n' + FILES, database)
+def test_members_that_replace_and_add_to_one_table_are_refused(database: Database) -> None:
+    adding = TABLES.replace('name = "people"', 'name = "more"').replace("people*", "people-2*")
+    plant = Plant(ARCHIVES + adding + TABLES + 'mode = "replace"\n' + FILES, database)
     failed(
         plant.one(plant.put(zip_of(MIXED))),
         "InvalidRouteError",
         "members 'people-1.csv' and 'people-2.csv' would both be written to postgresql:people",
     )
     assert plant.lake() == {}
+    assert database.tables() == set()

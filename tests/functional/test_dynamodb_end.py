@@ -15,6 +15,7 @@ from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import REQUEST_SECONDS, records_config
 from penstock.delivery.table import TableDelivery
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
+from penstock.destinations.ports import TableSwap
 from penstock.errors import LeaseLostError, PermanentError
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.limits import KIB, LOOK_SECONDS, MIB, SETTLED_SECONDS, Budget
@@ -22,6 +23,7 @@ from penstock.model.job import Claim, Job
 from penstock.model.job_status import JobState
 from penstock.model.load import Resume
 from penstock.model.object import Source
+from penstock.model.replacement import Replacement
 from penstock.model.table import Mode, Table
 from penstock.routes import destination_of
 from penstock.tables import Form
@@ -70,6 +72,10 @@ class Bookmark:
         self.places[self.job_id, -1] = whole
 
 
+def no_swap(replacement: Replacement, tables: Sequence[Table]) -> TableSwap:
+    raise AssertionError("DynamoDB replaces no tables")
+
+
 @dataclass
 class Site:
     """A plant whose table jobs load into a DynamoDB in memory. ``slow`` is called before each response."""
@@ -84,7 +90,7 @@ class Site:
         delivery = TableDelivery(
             self.plant.store, self.plant.rejects, lambda job: self.sink(job.id, 0), Form.VALUE, BUDGET
         )
-        steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET)
+        steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET, no_swap)
         self.plant.tables = lambda store: steps
         self.plant.table_deliveries = {"dynamodb": delivery}
         self.plant.loads = {"dynamodb": delivery.ended}

@@ -19,6 +19,7 @@ import penstock
 from fixtures.tars import tar_of
 from functional.faulty_s3 import Refusal, always
 from functional.s3_lake import Lake
+from penstock.destinations.postgres.table_swap import PostgresTableSwap
 from penstock.model.job import Progress
 from penstock.run.file_sink import FileSink
 from penstock_cli.main import main
@@ -389,11 +390,78 @@ def test_rejects_of_each_member_have_their_own_file(tmp_path: Path, database: Da
     assert sorted(path.name for path in tmp_path.glob("mine*")) == ["mine.2-b.csv.jsonl", "mine.3-c.csv.jsonl"]
 
 
-def test_members_would_replace_each_other(archive: Path, database: Database) -> None:
-    arguments = (archive, "--to", "postgresql:orders", "--create", "--mode", "replace", "--members")
-    refused(load(database, *arguments, "*.csv*"), "would both become postgresql:orders", "do not replace")
-    done(load(database, *arguments, "data/a.csv"))
+REPLACE = ("--to", "postgresql:orders", "--create", "--mode", "replace", "--members", "*.csv*")
+
+
+def stagings(database: Database) -> set[str]:
+    return {name for name in database.tables() if name.startswith("penstock_staging")}
+
+
+def test_members_replace_a_table_together(archive: Path, database: Database) -> None:
+    done(load(database, archive, *REPLACE[:-1], "data/a.csv"))
     assert ids(database) == [1, 2]
+    for _ in range(2):
+        result = done(load(database, archive, *REPLACE))
+        assert ids(database) == [1, 2, 3]
+        assert "(2 members, 49 B, 3 rows, 1 left out, " in result.stdout
+        assert stagings(database) == set()
+        database.execute("INSERT INTO orders VALUES (9, 'later')")
+
+
+def test_a_member_that_fails_keeps_the_rows_of_the_table(tmp_path: Path, database: Database) -> None:
+    archive = written(tmp_path / "data.tar.gz", {"a.csv": A, "b.csv": B + b"x,bad\n", "c.csv": A[:8] + b"4,d\n"})
+    database.execute("CREATE TABLE orders (id bigint, name text); INSERT INTO orders VALUES (9, 'old')")
+    result = load(database, archive, *REPLACE)
+    assert result.exit_code == 1
+    assert "failed: b.csv: " in result.stderr
+    unchanged = "staged, not visible: orders: 3 members replace it, but 2 are staged"
+    assert [f"failed: {name}: {unchanged}" in result.stderr for name in ("a.csv", "c.csv")] == [True, True]
+    assert ids(database) == [9]
+    assert stagings(database) == set()
+    result = load(database, archive, *REPLACE, "--on-member-failure", "fail")
+    assert result.exit_code == 1
+    assert (ids(database), stagings(database)) == ([9], set())
+    done(load(database, archive, *REPLACE, "--max-rejects", 1))
+    assert ids(database) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("step", ["begin", "finish"])
+def test_a_run_that_was_killed_is_begun_anew(
+    step: str, archive: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.execute("CREATE TABLE orders (id bigint, name text); INSERT INTO orders VALUES (9, 'old')")
+    good = getattr(PostgresTableSwap, step)
+
+    def die(*arguments: object, **named: object) -> None:
+        good(*arguments, **named)
+        monkeypatch.setattr(PostgresTableSwap, "abort", lambda swap: None)  # as after a kill
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PostgresTableSwap, step, die)
+    load(database, archive, *REPLACE)
+    assert ids(database) == ([9] if step == "begin" else [1, 2, 3])
+    monkeypatch.undo()
+    done(load(database, archive, *REPLACE))
+    assert ids(database) == [1, 2, 3]
+    assert stagings(database) == set()
+
+
+def test_rows_that_only_the_table_refuses_are_in_the_file_of_their_member(tmp_path: Path, database: Database) -> None:
+    database.execute(
+        "CREATE TABLE orders (id bigint, name text);"
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.name = 'bad' THEN RAISE check_violation USING MESSAGE = 'no'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    archive = written(tmp_path / "data.tar", {"a.csv": A, "b.csv": B + b"x,1\n5,bad\n"})
+    result = load(database, archive, *REPLACE, "--max-rejects", 1)
+    assert result.exit_code == 1
+    assert "failed: b.csv: staged, not visible: the table refuses 1 of its rows: see " in result.stderr
+    assert ids(database) == []
+    done(load(database, archive, *REPLACE, "--max-rejects", 2))
+    assert ids(database) == [1, 2, 3]
+    lines = (tmp_path / "data.tar.rejects.2-b.csv.jsonl").read_text().splitlines()
+    assert [json.loads(line)["row"] for line in lines] == [2, 3]
 
 
 # DynamoDB.
@@ -487,11 +555,31 @@ def test_each_member_goes_where_its_own_route_leads(name: str, tmp_path: Path, l
     assert ids(database) == [3, 3]
 
 
-def test_two_members_do_not_replace_one_table(tmp_path: Path, lake: Lake, database: Database) -> None:
+def test_members_replace_a_table_by_their_route(tmp_path: Path, lake: Lake, database: Database) -> None:
+    archive = written(tmp_path / "data.tar", {"orders1.csv": A, "a.csv": A, "orders2.csv": B})
+    database.execute("CREATE TABLE orders (id bigint, name text); INSERT INTO orders VALUES (9, 'old')")
+    done(by_routes(tmp_path, lake, archive, "--as", "in/data.tar", "--dsn", database.dsn, mode="replace"))
+    assert ids(database) == [1, 2, 3]
+    assert lake.keys() == ["out/in/data.tar/a.csv"]
+
+
+MORE = """
+[[route]]
+name = "added"
+match = ["in/*/orders2.csv"]
+destination = "postgresql:orders"
+"""
+
+
+def test_no_member_adds_to_a_table_that_another_replaces(
+    tmp_path: Path, lake: Lake, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ROUTES", MORE + ROUTES)
     archive = written(tmp_path / "data.tar", {"orders1.csv": A, "a.csv": A, "orders2.csv": B})
     result = by_routes(tmp_path, lake, archive, "--as", "in/data.tar", "--dsn", database.dsn, mode="replace")
     refused(result, "'orders1.csv' (number 1) and 'orders2.csv' (number 3) would both become postgresql:orders")
     assert lake.keys() == []
+    assert database.tables() == set()
 
 
 def test_the_route_says_what_follows_a_failure(tmp_path: Path, lake: Lake) -> None:

@@ -31,6 +31,7 @@ from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.jobs_table.time_index import table_schema
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.delivery.member_jobs import MemberResult
+from penstock.delivery.replacing import Replacements
 from penstock.destinations import DESTINATIONS
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.field_counts import fields_of, text_of
@@ -131,6 +132,9 @@ DOCUMENTS = {
     "member_batch": MemberBatch,
     "member_result": MemberResult,
     "member_result_failed": MemberResult,
+    "member_result_staged": MemberResult,
+    "member_staged": Member,
+    "replaced": Replacements,
     "span": Span,
     "span_receipt": SpanReceipt,
     "upload": Upload,

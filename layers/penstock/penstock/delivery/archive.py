@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +23,7 @@ from penstock.delivery.committed_result import own_result
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_jobs import Entry, MemberResult, result_of
 from penstock.delivery.member_store import HEAD, MemberObjects, codec_around, member_head
+from penstock.delivery.replaced_tables import is_staged
 from penstock.delivery.route_history import RunRoutes
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
 from penstock.destinations.ports import ignore_upload
@@ -39,7 +40,6 @@ from penstock.model.job_status import JobState
 from penstock.model.member import STORED, Member
 from penstock.model.route import FAIL
 from penstock.model.source import HeldSource
-from penstock.routes import Routes
 
 # Small members wait in line, so that no thread is idle while a slower one is awaited.
 WAITING = 256
@@ -52,6 +52,9 @@ THREAD_BYTES = 1 * MIB
 
 # Methods that need less memory than THREAD_BYTES. bzip2 and Deflate64 take up to 4 MB, and others a window.
 LIGHT_METHODS = {STORED, "deflate"}
+
+# The warning of a member whose load is no longer in the ledger.
+SWAPPED = "an earlier attempt replaced the tables"
 
 NOTHING: Mapping[tuple[int, ...], MemberResult] = {}
 NONE_REFUSED: Mapping[int, PermanentError] = {}
@@ -78,20 +81,27 @@ class ArchiveLoader:
         attempt: Attempt,
         members: Iterable[Member] | None = None,
         earlier: Mapping[tuple[int, ...], MemberResult] = NOTHING,
-        edited: Sequence[Routes] = (),
+        run: RunRoutes | None = None,
         refused: Mapping[int, PermanentError] = NONE_REFUSED,
     ) -> Generator[MemberResult, None, None]:
         """Yield the result of each entry of the archive, or of each of these members, in order.
 
         A member that an earlier attempt delivered is not delivered again: its result is in ``earlier``, by numbers, or
-        is found at its destination. ``edited``: the routes of earlier runs of the job, with which members are ended
-        that they began and that did not fail. ``refused``: see `InnerReader`. After a failure, a route with
+        is found at its destination. ``run``: the routes, by default those of the attempt, and those of earlier runs of
+        the job, with which members are ended that they began and that did not fail. ``refused``: see `InnerReader`. A
+        member that replaces tables with others is WAITING once its rows are staged. After a failure, a route with
         ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
 
         Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
         retryable errors of services, and the errors of listing the archive.
         """
-        return _Load(self, attempt, earlier, RunRoutes(attempt.routes, edited), dict(refused)).results(members)
+        return _Load(self, attempt, earlier, run or RunRoutes(attempt.routes), dict(refused)).results(members)
+
+    def swapped(self, job: Job) -> Receipt:
+        """Return the receipt of a member whose tables an earlier attempt has swapped."""
+        look = self.loads.get(job.route.store)
+        size = job.source.size
+        return (look(job) if look else None) or Receipt(size, size, 0, 0, "", warnings=(SWAPPED,))
 
     @property
     def reader(self) -> ArchiveReader:
@@ -157,9 +167,9 @@ class _Load:
 
     def _job_of(self, entry: Entry) -> Job | MemberResult:
         earlier = self.earlier.get(entry.numbers)
-        if earlier and earlier.state is JobState.SUCCEEDED:
+        if earlier and earlier.state is JobState.SUCCEEDED and not self.run.stages(self.attempt.job, entry):
             return earlier
-        run = RunRoutes(self.attempt.routes) if earlier else self.run
+        run = replace(self.run, earlier=()) if earlier else self.run
         return run.job_of(self.attempt.job, entry, self._has_begun)
 
     def _has_begun(self, job: Job) -> bool:
@@ -291,12 +301,13 @@ class _Load:
         deliver = deliver or partial(self.loader.deliveries[job.route.store], attempt)
         try:
             with naming(job.source):
-                receipt = (self._delivered(job) if self._may_be_delivered(attempt) else None) or deliver()
+                receipt = self._before(attempt) or deliver()
         except _OF_ARCHIVE:
             raise
         except PermanentError as error:
             return self._failed(job, error)
-        result = result_of(job, JobState.SUCCEEDED, receipt=receipt)
+        state = JobState.WAITING if is_staged(job, self.run.replaced) else JobState.SUCCEEDED
+        result = result_of(job, state, receipt=receipt)
         self._note(result, job.source.member)
         return result
 
@@ -306,16 +317,19 @@ class _Load:
         self._note(result, job.source.member)
         return result
 
-    def _may_be_delivered(self, attempt: Attempt) -> bool:
-        """Whether to look for what an earlier attempt delivered, before the member is read.
+    def _before(self, attempt: Attempt) -> Receipt | None:
+        """Return what an earlier attempt delivered.
 
-        Not for a small member if the destinations are new: S3 refuses its PUT if its object is there, and the rule of
-        publishing finds that it is its own.
+        It is not looked for if the member is small and the destinations are new: S3 refuses its PUT if its object is
+        there, and the rule of publishing finds that it is its own.
         """
-        return self.attempt.number > 1 and (attempt.number > 1 or not self._is_new(attempt.job))
+        job = attempt.job
+        if job.replacement and not is_staged(job, self.run.replaced):
+            return self.loader.swapped(job)
+        may_be_there = self.attempt.number > 1 and (attempt.number > 1 or not self._is_new(job))
+        return self._delivered(job) if may_be_there else None
 
     def _delivered(self, job: Job) -> Receipt | None:
-        """Return what an earlier attempt delivered."""
         if target := job.object_target:
             return own_result(self.loader.objects, job.id, target, source=job.source.key, size=job.source.size)
         look = self.loader.loads.get(job.route.store)

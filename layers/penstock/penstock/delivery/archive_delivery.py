@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +14,19 @@ from penstock.delivery.decoding import ceiling, too_large
 from penstock.delivery.member_jobs import MemberResult, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
 from penstock.delivery.ports import ResultFiles
-from penstock.delivery.route_history import routes_of_run
+from penstock.delivery.replaced_tables import ReplacedTables
+from penstock.delivery.replacing import (
+    REPLACEMENTS,
+    Replacements,
+    ReplacementSurvey,
+    Swapper,
+    SwapResults,
+    SwapStore,
+    no_stores,
+    swap_warnings,
+    unswapped,
+)
+from penstock.delivery.route_history import RunRoutes, routes_of_run
 from penstock.errors import MembersFailedError, PenstockError, PermanentError, TimeLimitError, noting
 from penstock.limits import MIB
 from penstock.model.job import Job, Progress, Receipt
@@ -42,28 +54,56 @@ class ArchiveDelivery:
 
     loader: ArchiveLoader
     files: ResultFiles
+    stores: Callable[[str], SwapStore] = no_stores
 
     def __call__(self, attempt: Attempt) -> Receipt:
-        """Return the sum of the members' receipts. Raises MembersFailedError, and the errors of `ArchiveLoader`."""
+        """Return the sum of the members' receipts. Raises MembersFailedError, and the errors of `ArchiveLoader`.
+
+        Tables that several members replace are swapped at the end, if all of these members are staged.
+        """
         run = routes_of_run(self.files, attempt.job.id, attempt.redrives, lambda: attempt.routes)
         attempt = replace(attempt, routes=run.routes)
         opened = self.loader.reader.open(attempt)
         refused: dict[int, PermanentError] = {}
-        total = Progress(members=MemberCounts(total=self._check(attempt, opened, refused)))
+        survey = ReplacementSurvey(attempt.job)
+        total = Progress(members=MemberCounts(total=self._check(attempt, opened, refused, survey)))
+        run = replace(run, replaced=self._begin(attempt, survey))
         earlier = self._earlier(attempt)
         results = _Results(attempt.job, dict(earlier), total)
         counting = replace(attempt, heartbeat=lambda progress: attempt.heartbeat(total.plus(progress)))
         try:
-            with closing(self.loader(counting, earlier=earlier, edited=run.earlier, refused=refused)) as found:
+            with closing(self.loader(counting, earlier=earlier, run=run, refused=refused)) as found:
                 for result in found:
                     results.add(result)
+            self._swap(attempt, run, results)
         except PenstockError as error:
             with noting(error, "the results could not be written"):
                 self._write(results)
+            if isinstance(error, PermanentError):
+                with noting(error, "the staged rows could not be dropped"):
+                    Swapper.of(self.stores).abort(run.replaced)
             raise
         self._write(results)
         attempt.heartbeat(results.total)
         return results.receipt(opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
+
+    def _begin(self, attempt: Attempt, survey: ReplacementSurvey) -> tuple[ReplacedTables, ...]:
+        """Prepare what members replace together. It is written first, so that `abort` finds what is staged."""
+        replaced = survey.found(attempt.holder)
+        if replaced:
+            document = Replacements(attempt.holder, replaced)
+            self.files.write(f"jobs/{attempt.job.id}/{REPLACEMENTS}", to_json(document).encode())
+        return Swapper.of(self.stores).begin(replaced)
+
+    def _swap(self, attempt: Attempt, run: RunRoutes, results: _Results) -> None:
+        """Swap the tables whose members are all staged, and drop what was staged for the others."""
+        if all(tables.is_swapped for tables in run.replaced):
+            return
+        attempt.check_end()
+        swapper = Swapper.of(self.stores)
+        outcomes = swapper.finish(run.replaced)
+        results.settle(SwapResults(self.stores, outcomes).of(results.waiting()), swap_warnings(outcomes))
+        swapper.abort(unswapped(run.replaced, outcomes))
 
     def _earlier(self, attempt: Attempt) -> dict[tuple[int, ...], MemberResult]:
         """Return the results of earlier attempts, by numbers."""
@@ -74,14 +114,21 @@ class ArchiveDelivery:
     def _write(self, results: _Results) -> None:
         self.files.write(results_key(results.job), b"".join([*results.lines, *map(_line, results.before.values())]))
 
-    def _check(self, attempt: Attempt, opened: OpenedArchive, refused: dict[int, PermanentError]) -> int:
-        """Return the number of members to deliver."""
+    def _check(
+        self,
+        attempt: Attempt,
+        opened: OpenedArchive,
+        refused: dict[int, PermanentError],
+        survey: ReplacementSurvey,
+    ) -> int:
+        """Return the number of members to deliver. ``survey`` notes all of them."""
         router = MemberRouter(attempt.job, attempt.routes)
         counts = Counter[str]()
         most = ceiling(attempt.job.source, attempt.job.route)
 
         def jobs() -> Iterator[Job]:
             counts.clear()
+            survey.clear()
             for number, entry in enumerate(self.loader.reader.entries(attempt, opened, refused), start=1):
                 counts["names"] += len(entry.path.encode(errors="replace"))
                 if number > MOST_ENTRIES or counts["names"] > MOST_NAMES:
@@ -95,6 +142,7 @@ class ArchiveDelivery:
                     counts.update(members=1, bytes=job.source.size)
                     if counts["bytes"] > most:
                         raise too_large(attempt.job.source, attempt.job.route, 0)
+                    survey.add(job)
                     yield job
                 elif job.state is JobState.FAILED:
                     counts["members"] += 1
@@ -123,10 +171,35 @@ class _Results:
     parts: int = 0
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unswapped: set[str] = field(default_factory=set)
+    staged: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     def add(self, result: MemberResult) -> None:
+        """Add the result of an entry. The line of one that waits for a swap is replaced by `settle`."""
         self.before.pop(result.numbers, None)
+        if result.state is JobState.WAITING:
+            self.staged[result.numbers] = len(self.lines)
+            self.lines.append(_line(result))
+            return
         self.lines.append(_line(result))
+        self._count(result)
+
+    def waiting(self) -> Iterator[MemberResult]:
+        """Yield the results of the members that wait for a swap."""
+        yield from (from_json(MemberResult, self.lines[at]) for at in self.staged.values())
+
+    def settle(self, results: Iterable[MemberResult], warnings: Iterable[str]) -> None:
+        """Add what became of the members that waited for a swap."""
+        self.warnings += warnings
+        for result in results:
+            self.lines[self.staged[result.numbers]] = _line(result)
+            if result.state is not JobState.WAITING:
+                del self.staged[result.numbers]
+                self._count(result)
+            elif result.failure:
+                self.unswapped.add(result.failure.message)
+
+    def _count(self, result: MemberResult) -> None:
         self.total = self.total.plus(Progress(members=result.counts))
         if receipt := result.receipt:
             self.total = self.total.plus(replace(receipt.progress, bytes_in=0))
@@ -139,8 +212,8 @@ class _Results:
     def receipt(self, opened: OpenedArchive, listed: str) -> Receipt:
         """Return the receipt of the archive. Raises MembersFailedError if a member was not delivered."""
         members = self.total.members
-        if members.failed:
-            raise self._failed(members.failed, members.total - members.done, listed)
+        if members.failed or self.staged:
+            raise self._failed(members.failed, members.total - members.done - len(self.staged), listed)
         return Receipt(
             bytes_in=self.job.source.size,
             bytes_out=self.total.bytes_out,
@@ -155,9 +228,12 @@ class _Results:
         )
 
     def _failed(self, failed: int, left: int, listed: str) -> MembersFailedError:
-        more = f"; and {failed - len(self.failures):,} more" if failed > len(self.failures) else ""
-        not_begun = f"; {counted(left, 'member')} not begun" if left > 0 else ""
+        more = [f"and {failed - len(self.failures):,} more"] if failed > len(self.failures) else []
+        not_begun = [f"{counted(left, 'member')} not begun"] if left > 0 else []
+        waiting = len(self.staged)
+        unswapped = [f"{counted(waiting, 'member')} staged, not visible: {', '.join(sorted(self.unswapped))}"]
+        parts = [*self.failures, *more, *not_begun, *(unswapped if waiting else [])]
         return MembersFailedError(
-            f"{self.job.source.uri}: {counted(failed, 'member')} not delivered: "
-            f"{'; '.join(self.failures)}{more}{not_begun}; all are listed in {listed}"
+            f"{self.job.source.uri}: {counted(failed + waiting, 'member')} not delivered: {'; '.join(parts)}; all are "
+            f"listed in {listed}"
         )

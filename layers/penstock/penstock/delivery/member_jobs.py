@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.archives import archive_named
 from penstock.archives.archive import Skipped
 from penstock.delivery.decoding import ceiling, too_large
+from penstock.delivery.replaced_tables import ReplacedTables, is_staged, joined
 from penstock.errors import BadDocumentError, PenstockError, PermanentError
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
@@ -53,6 +54,7 @@ class MemberResult:
 
     ``within`` is the number of the inner archive that has the entry, 0 for none; ``name`` then begins with that one's.
     ``reason`` says why an entry was skipped. ``job_id``, ``target`` and the rest are those of a member with a route.
+    ``replaces`` is the id of the replacement that it is a part of: it is WAITING once its rows are staged.
     """
 
     number: int
@@ -64,6 +66,7 @@ class MemberResult:
     failure: Failure | None = field(default=None, metadata=OMIT_DEFAULT)
     reason: str = field(default="", metadata=OMIT_DEFAULT)
     within: int = field(default=0, metadata=OMIT_DEFAULT)
+    replaces: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -88,10 +91,11 @@ class MemberResult:
 
 @dataclass(frozen=True, slots=True)
 class MemberRouter:
-    """Finds the job of each member of ``archive``, the job of an archive."""
+    """Finds the job of each member of ``archive``, the job of an archive. ``replaced``: what they replace together."""
 
     archive: Job
     routes: Routes
+    replaced: tuple[ReplacedTables, ...] = ()
 
     def job_of(self, entry: Entry) -> Job | MemberResult:
         """Return the job of a member, or the result of an entry that is not delivered."""
@@ -109,11 +113,16 @@ class MemberRouter:
         try:
             if route.takes_apart:
                 check_depth(source)
-            job = Job(source, route, destination_of(route, source))
+            job = joined(Job(source, route, destination_of(route, source)), self.replaced)
             check_size(source, route)
         except PenstockError as error:
             return _failed(entry, error)
         return job
+
+    def stages(self, entry: Entry) -> bool:
+        """Whether the rows of a member wait for a swap, so that they must be staged in this attempt."""
+        job = self.job_of(entry) if self.replaced else None
+        return isinstance(job, Job) and is_staged(job, self.replaced)
 
     def jobs(self, entries: Iterable[Entry]) -> Iterator[Job]:
         """Yield the jobs of the members that have one."""
@@ -173,4 +182,5 @@ def result_of(
     """Return the result of a member that was begun."""
     member = job.source.member or Member()
     within, number = (0, *member.numbers)[-2:]
-    return MemberResult(number, member.path, state, job.id, job.target.uri, receipt, failure, within=within)
+    result = MemberResult(number, member.path, state, job.id, job.target.uri, receipt, failure, within=within)
+    return replace(result, replaces=job.replacement.id) if job.replacement else result

@@ -63,14 +63,14 @@ class MemberTargets:
     def add(self, job: Job) -> None:
         """Add the job of the next member.
 
-        Raises InvalidRouteError that names two members with one object, or with a table that one of them replaces.
+        Raises InvalidRouteError that names two members with one object, or with a table that one of them replaces and
+        the other does not.
         """
         if (target := job.object_target) and not self._objects.add(target.uri):
             _refuse(self._archive, self._jobs, job, target.uri)
-        for table, replaces in _tables(job).items():
-            if table in self._tables and (replaces or self._tables[table]):
+        for table, replaces in tables_replaced(job).items():
+            if self._tables.setdefault(table, replaces) != replaces:
                 _refuse(self._archive, self._jobs, job, table)
-            self._tables[table] = replaces
 
 
 def refuse_double_targets(archive: str, jobs: Callable[[], Iterator[Job]]) -> None:
@@ -93,10 +93,10 @@ def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target
 
 
 def _has(job: Job, target: str) -> bool:
-    return job.object_target.uri == target if job.object_target else target in _tables(job)
+    return job.object_target.uri == target if job.object_target else target in tables_replaced(job)
 
 
-def _tables(job: Job) -> dict[str, bool]:
+def tables_replaced(job: Job) -> dict[str, bool]:
     """Return the tables of a job, and whether it replaces each."""
     tables = () if job.object_target else tables_of(job.need_plan())
     return {f"{job.route.store}:{table.name}": table.mode is Mode.REPLACE for table in tables}

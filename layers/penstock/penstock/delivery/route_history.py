@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from penstock.delivery.member_jobs import Entry, MemberResult, MemberRouter
 from penstock.delivery.ports import ResultFiles
+from penstock.delivery.replaced_tables import ReplacedTables
 from penstock.model.job import Job
 from penstock.model.serialization import from_json, to_json
 from penstock.routes import Routes
@@ -24,19 +25,27 @@ MOST_RUNS = 10
 
 @dataclass(frozen=True, slots=True)
 class RunRoutes:
-    """The routes of a run; ``earlier``: those of the runs before that differ, the latest first."""
+    """The routes of a run; ``earlier``: those of the runs before that differ, the latest first. ``replaced``: what
+    members replace together."""
 
     routes: Routes
     earlier: Sequence[Routes] = ()
+    replaced: tuple[ReplacedTables, ...] = ()
 
     def job_of(self, archive: Job, entry: Entry, has_begun: Callable[[Job], bool]) -> Job | MemberResult:
         """Return the job of an entry: one that an earlier run has begun, or that of this run's routes."""
-        now = MemberRouter(archive, self.routes).job_of(entry)
+        now = MemberRouter(archive, self.routes, self.replaced).job_of(entry)
+        if isinstance(now, Job) and now.replacement:
+            return now  # one of those that are swapped together, by the routes of this run
         for routes in self.earlier:
             before = MemberRouter(archive, routes).job_of(entry)
             if isinstance(before, Job) and not _is_same(before, now) and has_begun(before):
                 return before
         return now
+
+    def stages(self, archive: Job, entry: Entry) -> bool:
+        """Whether the rows of a member wait for a swap: whatever an earlier attempt has staged is gone."""
+        return bool(self.replaced) and MemberRouter(archive, self.routes, self.replaced).stages(entry)
 
 
 def routes_of_run(files: ResultFiles, job_id: str, redrives: int, read: Callable[[], Routes]) -> RunRoutes:

@@ -65,6 +65,7 @@ class TableDelivery:
             sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
                 sink.hold(attempt.holder, attempt.ended)
+                join(sink, attempt.job)
                 with self.explaining(attempt, sampled):
                     plan, resume = begin_fitted(sink, sampled)
                 if attempt.ended():
@@ -155,6 +156,12 @@ class TableDelivery:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
+
+
+def join(sink: TableSink, job: Job) -> None:
+    """Let a member that replaces tables with others stage its rows with theirs."""
+    if job.replacement and job.source.member:
+        sink.join(job.replacement, job.source.member.numbers)
 
 
 class _SourceProgress:

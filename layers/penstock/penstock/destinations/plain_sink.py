@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+from penstock.errors import ConfigurationError
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.replacement import Replacement
 from penstock.model.table import TablePlan
 
 
@@ -24,6 +26,10 @@ class PlainSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         """Close nothing."""
+
+    def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
+        """Raises ConfigurationError: nothing is staged."""
+        raise ConfigurationError(f"member {member} cannot be staged for {replacement.table}: no table is replaced")
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create the tables. Override this method."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -10,7 +11,9 @@ from typing import Protocol, Self
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume, Rows, Share, Unfit
 from penstock.model.object import Content, Published, Source, Target
-from penstock.model.table import TablePlan
+from penstock.model.record import Reject
+from penstock.model.replacement import Replacement
+from penstock.model.table import Table, TablePlan
 
 
 class Verdict(Enum):
@@ -77,6 +80,10 @@ class TableSink(Protocol):
         ``ended`` returns whether the job has ended without the holder, for a sink that has no fence of its own.
         """
 
+    def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
+        """Stage the rows with those of other members of an archive. Then ``finish`` makes nothing visible: `TableSwap`
+        does. Called before ``begin``; ``member``: its numbers in the archive."""
+
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger. Return where the load resumes."""
 
@@ -130,11 +137,55 @@ class TableSink(Protocol):
         """Drop staging. Rows that append and upsert have committed stay. Idempotent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """The result of a swap. ``refused`` are the rows that only the tables themselves could refuse, by the numbers of
+    their members; ``dropped`` counts rows that they left out. ``over`` are the members with more rejects than their
+    routes allow: if there are any, nothing was swapped."""
+
+    refused: Mapping[tuple[int, ...], tuple[Reject, ...]]
+    dropped: int = 0
+    over: tuple[tuple[int, ...], ...] = ()
+
+
+class TableSwap(Protocol):
+    """Replaces tables by what several members of an archive have staged. A context manager that owns its connection.
+
+    Raises the errors of `TableSink`.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def begin(self, *, again: bool = False) -> str:
+        """Take over from earlier attempts, whose staged rows are dropped. Idempotent.
+
+        Returns the attempt that has swapped the tables; empty if none has. ``again``: swap them once more. Raises
+        LeaseLostError if another attempt has taken over from this one, or if this one was aborted.
+        """
+
+    def finish(self, members: int) -> Swapped:
+        """Make the rows of all members visible, in one transaction. Idempotent.
+
+        Raises IncompleteJobError unless ``members`` members have staged all of their rows, SupersededError if a newer
+        version of the archive has replaced the tables, and LeaseLostError if another attempt has taken over.
+        """
+
+    def abort(self) -> None:
+        """Drop what this attempt has staged, and keep it from staging more. Does nothing after a swap. Idempotent."""
+
+
 class TableStore(Protocol):
     """An open destination for rows. Holds clients or connection settings, and no connection."""
 
     def open_sink(self, load_id: str, span: int = 0) -> TableSink:
         """The sink of a load, or of one span. It sends no request before it is entered."""
+
+    def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> TableSwap:
+        """The swap of these tables. Raises ConfigurationError if the destination cannot replace tables."""
 
     def open_group(self) -> GroupSink:
         """A sink for several loads that share commits. Raises ConfigurationError if the destination cannot share."""

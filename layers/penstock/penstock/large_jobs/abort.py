@@ -18,6 +18,7 @@ from penstock.large_jobs.failure_recorder import explained, failure_of_step, is_
 from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
 from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec, spans_of, uploads_of
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.replacements import abort_replacements
 from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
@@ -69,6 +70,8 @@ class Aborter:
             # This comes before the abort, because it creates what is missing.
             failure = self._with_committed(folder, spec, failure)
             self.tables(status.store).abort(job_id)
+        elif status.store == MEMBERS:
+            abort_replacements(self.tables, folder)
         ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         if ended and receipt:
             self.events.put(SUCCEEDED, _event_fields(status, execution, state) | {"receipt": to_plain(receipt)})

@@ -21,6 +21,7 @@ from penstock.large_jobs.job_files import JOB_SPEC, REPORT, JobFolder, JobSpec, 
 from penstock.large_jobs.member_results import joined_members, members_failed
 from penstock.large_jobs.plan import EXECUTION_SECONDS
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.replacements import swap_members
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.column import FieldCounts
@@ -104,8 +105,9 @@ class Finisher:
         total = joined(spec, plan, receipts)
         match plan:
             case MemberBatches():
-                if any(receipt.failed for receipt in receipts):
-                    raise members_failed(spec, folder, receipts)
+                total, unswapped = swap_members(self.tables, folder, execution, receipts, total)
+                if unswapped.members or any(receipt.failed for receipt in receipts):
+                    raise members_failed(spec, folder, receipts, unswapped)
             case TableSpans():
                 steps = self.tables(spec.job.route.store)
                 steps.check_rejects(spec, plan.table_plan, total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
 
@@ -22,15 +22,16 @@ from penstock.model.wording import counted, were
 SHOWN = 20
 
 
-def ended_result(job: Job, status: JobStatus) -> MemberResult:
-    """Return the result of a member whose own job has ended."""
+def ended_result(job: Job, status: JobStatus, *, is_staged: bool = False) -> MemberResult:
+    """Return the result of a member whose own job has ended. ``is_staged``: its rows wait for a swap."""
     done = status.progress
     receipt = Receipt(
         done.bytes_in, done.bytes_out, int(status.crc32 or "0", 16), status.parts, status.codec,
         warnings=status.warnings, rows=done.rows, rejects=done.rejects, dropped=done.dropped,
     )  # fmt: skip
     good = status.state is JobState.SUCCEEDED
-    return result_of(job, status.state, receipt=receipt if good else None, failure=status.failure)
+    state = JobState.WAITING if good and is_staged else status.state
+    return result_of(job, state, receipt=receipt if good else None, failure=status.failure)
 
 
 def progress_of(delivered: Iterable[tuple[Entry, MemberResult]]) -> Progress:
@@ -59,6 +60,7 @@ def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanRec
         failed=counts.failed,
         skipped=counts.skipped,
         superseded=counts.superseded,
+        waiting=sum(result.state is JobState.WAITING for result in results),
     )
 
 
@@ -78,16 +80,30 @@ def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanRe
     )
 
 
-def members_failed(spec: JobSpec, folder: JobFolder, receipts: Iterable[SpanReceipt]) -> MembersFailedError:
+@dataclass(frozen=True, slots=True)
+class Unswapped:
+    """Members whose rows are staged and not visible, and why."""
+
+    members: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def members_failed(
+    spec: JobSpec, folder: JobFolder, receipts: Iterable[SpanReceipt], unswapped: Unswapped | None = None
+) -> MembersFailedError:
     """Return the error of an archive of which some members were not delivered. It names the first of them."""
+    unswapped = unswapped or Unswapped()
     failed = [receipt for receipt in receipts if receipt.failed]
     count = sum(receipt.failed for receipt in failed)
     shown = list(islice(_failures(folder, failed), SHOWN))
-    named = "; ".join(f"{one.name}: {one.failure.message if one.failure else one.state}" for one in shown)
-    listed = f"s3://{folder.files.bucket}/{folder.key(RESULTS)}"
-    more = f"; and {count - len(shown):,} more: see {listed}" if count > len(shown) else ""
+    parts = [f"{one.name}: {one.failure.message if one.failure else one.state}" for one in shown]
+    if count > len(shown):
+        parts.append(f"and {count - len(shown):,} more: see s3://{folder.files.bucket}/{folder.key(RESULTS)}")
+    if unswapped.members:
+        parts.append(f"{counted(unswapped.members, 'member')} staged, not visible: {', '.join(unswapped.reasons)}")
+    total = count + unswapped.members
     return MembersFailedError(
-        f"{spec.job.source.uri}: {counted(count, 'member')} {were(count)} not delivered: {named}{more}"
+        f"{spec.job.source.uri}: {counted(total, 'member')} {were(total)} not delivered: {'; '.join(parts)}"
     )
 
 

@@ -112,6 +112,7 @@ class Planner:
     routes: Callable[[], Routes]
     sizes: Sizes
     margin: float
+    replacements: Callable[[JobSpec, JobFolder, str], None]
 
     def __call__(self, job_id: str, execution: str, deadline: Deadline) -> dict[str, object]:
         """Return the next step, and the location of the Map's items.
@@ -123,7 +124,7 @@ class Planner:
         spec = folder.get(JobSpec, JOB_SPEC)
         round_ = self.executions.confirm(job_id, execution, lease=EXECUTION_SECONDS)
         self.executions.start_phase(job_id, execution, Phase.PLAN)
-        plan = _existing(folder, execution, takes_apart=spec.job.route.takes_apart)
+        plan = _existing(folder, spec, execution)
         if plan is None or self._lacks_index(spec, plan):
             with naming(spec.job.source):
                 decision = self._decide(spec, folder, deadline) if plan is None else "index"
@@ -134,6 +135,8 @@ class Planner:
             plan = _write(folder, self._within_ceiling(spec, decision), execution)
         if isinstance(plan, ObjectSpans):
             self._open_upload(spec, folder, execution, round_)
+        if isinstance(plan, MemberBatches):
+            self.replacements(spec, folder, execution)
         source = spec.job.source
         size = source.size if isinstance(plan, WholeSource) else source.encoded_size
         members = plan.members if isinstance(plan, MemberBatches) else 0
@@ -260,17 +263,18 @@ def _needs_sequence(plan: SpanPlan) -> bool:
     return False
 
 
-def _existing(folder: JobFolder, execution: str, *, takes_apart: bool) -> SpanPlan | None:
+def _existing(folder: JobFolder, spec: JobSpec, execution: str) -> SpanPlan | None:
     """Return the existing plan for an execution, also that of an earlier one, because its spans may be committed.
 
-    A staged load is planned again: the end of the earlier execution dropped the staged rows, and those of ingest. So is
-    an archive that an earlier release read in order: it may be one that can be indexed.
+    A staged load is planned again: the end of the earlier execution dropped the staged rows, and those of ingest. Rows
+    that a member has staged with others are only dropped with those. An archive that an earlier release read in order
+    is planned again, too: it may be one that can be indexed.
     """
     plan = folder.find_plan()
-    if takes_apart and isinstance(plan, WholeSource) and plan.execution != execution:
+    if spec.job.route.takes_apart and isinstance(plan, WholeSource) and plan.execution != execution:
         return None
     if isinstance(plan, WholeSource | TableSpans) and plan.table_plan and plan.execution != execution:
-        return None if is_staged(plan.table_plan) else plan
+        return None if is_staged(plan.table_plan) and not spec.job.replacement else plan
     return plan
 
 

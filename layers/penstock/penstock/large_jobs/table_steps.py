@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -12,18 +12,19 @@ from penstock.delivery.ports import RejectLog
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.storage_fit import begin_fitted
-from penstock.delivery.table import TableDelivery
-from penstock.destinations.ports import TableSink
+from penstock.delivery.table import TableDelivery, join
+from penstock.destinations.ports import TableSink, TableSwap
 from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError
 from penstock.formats import Within, open_source
 from penstock.formats.boundaries import HEAD, Text, text_of
 from penstock.large_jobs.job_files import JobSpec
 from penstock.large_jobs.span_plan import WHOLE, TableSpans
 from penstock.limits import Budget
-from penstock.model.job import Progress, Receipt
+from penstock.model.job import Job, Progress, Receipt
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.replacement import Replacement
 from penstock.model.span import Span
-from penstock.model.table import Mode, TablePlan
+from penstock.model.table import Mode, Table, TablePlan
 from penstock.tables import Form, is_atomic, is_staged, table_names, tables_of
 
 # Seconds for the statement that makes a large load visible: almost as long as a function may run.
@@ -46,18 +47,21 @@ class TablePreview:
 
 @dataclass(frozen=True, slots=True)
 class TableSteps:
-    """Table jobs of one destination. ``open_sink`` opens the sink of a span. ``delivery`` is that of ingest."""
+    """Table jobs of one destination. ``open_sink`` opens the sink of a span, ``open_swap`` the swap of what members of
+    an archive replace together. ``delivery`` is that of ingest."""
 
     delivery: TableDelivery
     open_sink: Callable[[str, int], TableSink]
     rejects: RejectLog
     form: Form
     budget: Budget
+    open_swap: Callable[[Replacement, Sequence[Table]], TableSwap]
 
     def preview(self, attempt: Attempt) -> TablePreview:
         """Plan the load from the start of a source. Raises BadSourceError if its header is bad."""
         plan = self.delivery.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
+            join(sink, attempt.job)
             # A missing table should be reported before an index is built.
             with self.delivery.explaining(attempt, plan):
                 plan, _ = begin_fitted(sink, plan)
@@ -67,21 +71,22 @@ class TableSteps:
             text = text_of(plan.parse, head)
             return TablePreview(plan, text, open_source(chunks, plan.parse) if text else None, loaded)
 
-    def take_over(self, job_id: str, plan: TablePlan, size: int, seconds: float) -> Resume:
+    def take_over(self, job: Job, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables, and return what ingest has loaded. From now on, ingest cannot load more.
 
         ``size`` is that of the decoded source. `finish` will have ``seconds``. Raises TimeLimitError if it could not
         move the rows of an atomic load in this time, and IncompleteJobError if spans of an append load are committed,
         but the files with their boundaries have expired.
         """
-        with self.open_sink(job_id, WHOLE) as sink:
+        with self.open_sink(job.id, WHOLE) as sink:
+            join(sink, job)
             resume = sink.begin(plan)
             if is_atomic(plan):
                 _refuse_long_move(sink, plan, size, seconds)
             visible = any(table.mode is Mode.APPEND and not table.atomic for table in tables_of(plan))
             if visible and sink.has_other_spans():
                 raise IncompleteJobError(
-                    f"spans of job {job_id} are committed, but the files with their boundaries have expired",
+                    f"spans of job {job.id} are committed, but the files with their boundaries have expired",
                     hint="Delete its rows and upload the source again, or load it with upsert or replace.",
                 )
             # The ledger accepts a chunk number once: a late attempt finds that its next chunk exists.
@@ -111,6 +116,7 @@ class TableSteps:
 
         with self.open_sink(spec.job.id, span.number) as sink:
             sink.hold(holder, ended)
+            join(sink, spec.job)
             resume = sink.begin(spans.table_plan)
             if ended():
                 # `abort` may have dropped the staging tables, and `begin` may have created them again.
@@ -142,6 +148,7 @@ class TableSteps:
         job_id = spec.job.id
         with self.open_sink(job_id, WHOLE) as sink:
             sink.hold(holder)
+            join(sink, spec.job)
             if not sink.begin(plan).chunk:  # not even the ledger entry of `take_over`
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: its loaded rows were dropped")

@@ -28,6 +28,7 @@ from penstock.large_jobs.job_files import (
     upload_name,
 )
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
+from penstock.large_jobs.replacements import replaced_in
 from penstock.large_jobs.span_plan import WHOLE, MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.span_reader import span_bytes
 from penstock.large_jobs.table_steps import TableSteps
@@ -71,6 +72,7 @@ class Worker:
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         if isinstance(plan, MemberBatches):
             run = routes_of_run(self.files, job_id, spec.redrives, self.routes)
+            run = replace(run, replaced=replaced_in(folder, execution))
             return self.members()(ArchiveTask(folder, spec, plan, execution, deadline, run), item)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
         receipts = self.executions.receipts(job_id, execution, [span.number for span in spans], round_=round_)

@@ -11,6 +11,7 @@ from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.member_jobs import MemberResult, result_of, skipped
 from penstock.delivery.member_store import member_head
+from penstock.delivery.replaced_tables import is_staged
 from penstock.delivery.route_history import RunRoutes
 from penstock.errors import (
     LeaseLostError,
@@ -123,13 +124,15 @@ class MemberWorker:
         """Deliver the members that no earlier attempt has delivered, also one of an earlier execution."""
         entries = read_entries(task.folder, batch.number)
         known = {result.numbers: result for result in read_results(task.folder, batch.number)}
-        results = {number: one for number, one in known.items() if one.state is JobState.SUCCEEDED}
+        staged = {entry.numbers for entry in entries if task.run.stages(task.spec.job, entry)}
+        delivered = {number: one for number, one in known.items() if one.state is JobState.SUCCEEDED}
+        results = {number: one for number, one in delivered.items() if number not in staged}
         left_out = [skipped(entry, entry.reason) for entry in entries if isinstance(entry, Skipped)]
         members = [entry for entry in entries if isinstance(entry, Member) and entry.numbers not in results]
         before = len(results)
         done = progress_of([(entry, results[entry.numbers]) for entry in entries if entry.numbers in results])
         try:
-            for result in self.load(self._attempt(task, batch, done), members, known, task.run.earlier):
+            for result in self.load(self._attempt(task, batch, done), members, known, task.run):
                 results[result.numbers] = result
         except TimeLimitError as error:
             if len(results) > before:
@@ -142,19 +145,23 @@ class MemberWorker:
 
     def _await_member(self, task: ArchiveTask, batch: MemberBatch) -> Sequence[MemberResult] | None:
         known = read_results(task.folder, batch.number)
-        if delivered := [result for result in known if result.state is JobState.SUCCEEDED]:
-            return delivered
         (member,) = [entry for entry in read_entries(task.folder, batch.number) if isinstance(entry, Member)]
+        delivered = [result for result in known if result.state is JobState.SUCCEEDED]
+        if delivered and not task.run.stages(task.spec.job, member):
+            return delivered
         has_failed = any(result.state is JobState.FAILED for result in known)
         job = self._job_of(task, member, has_failed=has_failed)
-        since = self._since(task)
-        status = self.children(job, member_head(job.source), archive_job=task.spec.job.id, since=since)
-        if status is None or not status.state.final:
-            self._note_running(task, batch, known, result_of(job, JobState.EXECUTING), status)
-            return None
-        if status.failure and status.failure.error in _OF_ARCHIVE:
-            raise SourceGoneError(status.failure.message)
-        results = [ended_result(job, status)]
+        if job.replacement and not is_staged(job, task.run.replaced):
+            results = [result_of(job, JobState.SUCCEEDED, receipt=self.load.swapped(job))]
+        else:
+            since = self._since(task)
+            status = self.children(job, member_head(job.source), archive_job=task.spec.job.id, since=since)
+            if status is None or not status.state.final:
+                self._note_running(task, batch, known, result_of(job, JobState.EXECUTING), status)
+                return None
+            if status.failure and status.failure.error in _OF_ARCHIVE:
+                raise SourceGoneError(status.failure.message)
+            results = [ended_result(job, status, is_staged=job.replacement is not None)]
         write_results(task.folder, batch.number, results)
         return results
 
@@ -175,7 +182,7 @@ class MemberWorker:
             self.executions.record_progress(task.execution, Stage.DELIVER, batch.number, done)
 
     def _job_of(self, task: ArchiveTask, member: Member, *, has_failed: bool) -> Job:
-        run = RunRoutes(task.run.routes) if has_failed else task.run
+        run = replace(task.run, earlier=()) if has_failed else task.run
         job = run.job_of(task.spec.job, member, lambda before: self.children.jobs.get(before.id) is not None)
         if isinstance(job, MemberResult):
             raise MembersFailedError(f"{member.name}: no route takes this member any more: the routes have changed")

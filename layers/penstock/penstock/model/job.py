@@ -8,6 +8,7 @@ from penstock.errors import PenstockError
 from penstock.model.identity import digest
 from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Source, Target
+from penstock.model.replacement import Replacement
 from penstock.model.route import Route, TableTarget
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import TablePlan
@@ -28,6 +29,11 @@ class Job:
     def id(self) -> str:
         """32 hex digits, the same for every event of the same upload."""
         return digest(*self.source.identity, self.route.digest)
+
+    @property
+    def replacement(self) -> Replacement | None:
+        """The replacement of tables that the job is a part of, with other members of its archive."""
+        return self.source.member.replacement if self.source.member else None
 
     @property
     def object_target(self) -> Target | None:

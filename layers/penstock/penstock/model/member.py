@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field
 
+from penstock.model.replacement import Replacement
 from penstock.model.serialization import OMIT_DEFAULT
 
 # The method of a member whose bytes stand in the archive as they are.
@@ -42,7 +43,8 @@ class Member:
 
     ``size``: decoded bytes, if the source declares them before the content. ``content``: where it lies, if the member
     can be entered. ``modified`` (ISO 8601) and ``mode`` (Unix permissions) are empty and 0 if unknown. ``within``: the
-    inner archive that holds it, itself a member; ``content`` then counts that one's bytes.
+    inner archive that holds it, itself a member; ``content`` then counts that one's bytes. ``replacement`` is set if
+    the member is one of several that replace tables together.
     """
 
     name: str = ""
@@ -52,6 +54,7 @@ class Member:
     modified: str = ""
     mode: int = 0
     within: Member | None = field(default=None, metadata=OMIT_DEFAULT)
+    replacement: Replacement | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def path(self) -> str:

@@ -36,11 +36,13 @@ class Source:
     def identity(self) -> tuple[str, ...]:
         """Bucket, key and version; for a member those of the object, and its numbers there.
 
-        Without a version id, the sequencer distinguishes two uploads of the same bytes.
+        Without a version id, the sequencer distinguishes two uploads of the same bytes. Rows that one attempt has
+        staged with those of other members are of no use to the next, which loads them again.
         """
         version = self.version_id or f"{self.etag}/{self.sequencer}"
         if self.member:
-            return self.bucket, self.object_key, version, *map(str, self.member.numbers)
+            staged = (self.member.replacement.load_id,) if self.member.replacement else ()
+            return self.bucket, self.object_key, version, *map(str, self.member.numbers), *staged
         return self.bucket, self.key, version
 
     @property

@@ -73,7 +73,8 @@ class SpanReceipt:
     encoded source. The database stored ``rows`` rows and ``dropped`` others. ``chunks`` counts parts of an object, or
     commits of a table load. ``began`` is the start of the attempt that delivered it, in Unix seconds; 0 if it was not
     recorded. ``fields`` covers all records of the span. For a batch of an archive's members, or a whole archive:
-    ``members`` were delivered, and the others are as in `MemberCounts`."""
+    ``members`` were delivered, and the others are as in `MemberCounts`. ``waiting`` are visible once their tables are
+    swapped."""
 
     span: int
     bytes_in: int
@@ -92,6 +93,7 @@ class SpanReceipt:
     skipped: int = field(default=0, metadata=OMIT_DEFAULT)
     superseded: int = field(default=0, metadata=OMIT_DEFAULT)
     members_total: int = field(default=0, metadata=OMIT_DEFAULT)
+    waiting: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @classmethod
     def of_load(cls, span: int, bytes_in: int, bytes_out: int, loaded: Resume) -> Self:

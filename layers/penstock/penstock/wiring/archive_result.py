@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from penstock.delivery.replaced_tables import ReplacedTables
 from penstock.errors import IncompleteJobError, PenstockError
 from penstock.model.job import Progress
 from penstock.model.member import MemberCounts
@@ -38,12 +39,14 @@ class MemberResult:
 class ArchiveSurvey:
     """What a run of an archive will deliver. ``size``: decoded bytes, as far as the archive declares them.
 
-    ``members``: those with a route. ``left_out``: those that the patterns exclude.
+    ``members``: those with a route. ``left_out``: those that the patterns exclude. ``replaced``: the tables that
+    several of them replace.
     """
 
     members: int
     size: int
     left_out: int
+    replaced: tuple[ReplacedTables, ...] = ()
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
+    from penstock.large_jobs.table_steps import TableSteps
     from penstock.wiring.large_jobs import Steps
 
 
@@ -106,7 +107,8 @@ def build_ingest(settings: Settings) -> Ingest:
     deliveries: dict[str, Delivery] = {BUCKET: BucketDelivery(objects, budget)}
     deliveries |= {store: _lazy_delivery(delivery) for store, delivery in tables.items()}
     loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
-    archives = cache(partial(_archive_delivery, objects, dict(deliveries), budget, tables, files))
+    steps = partial(_table_steps, settings, objects, s3, budget)
+    archives = cache(partial(_archive_delivery, objects, dict(deliveries), tables, files, steps))
     runner = JobRunner(
         objects=objects,
         jobs=jobs,
@@ -187,19 +189,24 @@ def _table_delivery(
     return delivery
 
 
+def _table_steps(settings: Settings, objects: ObjectStore, s3: S3Client, budget: Budget, store: str) -> TableSteps:
+    steps: TableSteps = _tables().table_steps(settings, store, objects, s3, budget)
+    return steps
+
+
 def _archive_delivery(
     objects: MemberObjects,
     deliveries: Mapping[str, Delivery],
-    budget: Budget,
     tables: Mapping[str, Callable[[], TableDelivery]],
     files: S3WorkFiles,
+    steps: Callable[[str], TableSteps],
 ) -> ArchiveDelivery:
     from penstock.delivery.archive import ArchiveLoader  # noqa: PLC0415  # few functions meet an archive
     from penstock.delivery.archive_delivery import ArchiveDelivery  # noqa: PLC0415  # as above
 
     loads = {store: _lazy_load(delivery) for store, delivery in tables.items()}
     begun = {store: _lazy_begun(delivery) for store, delivery in tables.items()}
-    return ArchiveDelivery(ArchiveLoader(objects, deliveries, budget, loads, begun), files)
+    return ArchiveDelivery(ArchiveLoader(objects, deliveries, objects.budget, loads, begun), files, steps)
 
 
 def _tables() -> ModuleType:

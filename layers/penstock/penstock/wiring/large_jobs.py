@@ -28,6 +28,7 @@ from penstock.large_jobs.index import IndexStep
 from penstock.large_jobs.plan import Planner, Sizes
 from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
+from penstock.large_jobs.replacements import ReplacementPlanner
 from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import Budget, fair_workers
@@ -90,6 +91,7 @@ class Steps:
             routes,
             sizes,
             self.settings.margin_seconds,
+            ReplacementPlanner(routes, self.tables),
         )
 
     def index(self) -> IndexStep:
@@ -131,7 +133,7 @@ class Steps:
         return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads(), self._begun())
 
     def _deliver_archive(self, attempt: Attempt) -> Receipt:
-        return ArchiveDelivery(self._loader(), self.files)(attempt)
+        return ArchiveDelivery(self._loader(), self.files, self.tables)(attempt)
 
     def _loads(self) -> Mapping[str, Callable[[Job], Receipt | None]]:
         return {name: self._ended(name) for name, found in DESTINATIONS.items() if found.takes_rows}

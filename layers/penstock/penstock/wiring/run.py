@@ -24,6 +24,7 @@ from penstock.destinations.environment import Environment
 from penstock.destinations.ports import TableStore
 from penstock.formats import WorkbookLimits
 from penstock.limits import Budget
+from penstock.model.identity import digest
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.load import Resume
 from penstock.model.object import Source, Target
@@ -192,18 +193,21 @@ class Runner:
         return RunResult(job.source.uri, target, receipt, 0.0, before=resumption.resume.rows, rejects=rejects)
 
     def _resumption(self, job: Job, *, again: bool) -> LoadResumption:
-        """Return where a load resumes: at the start if the destination has no ledger."""
+        """Return where a load resumes: at the start if the destination has no ledger, or if the rows are staged with
+        those of other members."""
+        if job.replacement:
+            return LoadResumption(digest(next(load_ids(job)), job.replacement.load_id), Resume())
         plan = job.route.plan
         if plan is None or not destination_named(job.route.store).has_ledger:
             return LoadResumption(job.id, Resume())
-        exists, earlier = self._tables(job).earlier_loads(tables_of(plan)[0].name, load_ids(job))
+        exists, earlier = self.tables(job.route.store).earlier_loads(tables_of(plan)[0].name, load_ids(job))
         return resume_load(load_ids(job), earlier, again=again, exists=exists, mode=mode_of(plan))
 
     def _table_delivery(
         self, resolved: ResolvedSource, job: Job, resumption: LoadResumption, log: RejectsFile
     ) -> TableDelivery:
         workbook = WorkbookLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
-        tables, kind = self._tables(job), destination_named(job.route.store)
+        tables, kind = self.tables(job.route.store), destination_named(job.route.store)
         return TableDelivery(
             RoutedObjectStore(lambda: self.objects, resolved.content),
             log,
@@ -213,14 +217,15 @@ class Runner:
             workbook,
         )
 
-    def _tables(self, job: Job) -> TableStore:
+    def tables(self, store: str) -> TableStore:
+        """Open a destination of rows."""
         environment = Environment(
             self.budget,
             self.clients.dynamodb,
             dsn=self.dsn,
             no_database=("no database is given", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
         )
-        return open_tables(destination_named(job.route.store), environment)
+        return open_tables(destination_named(store), environment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
-"""A run of an archive: each member that matches is a run of its own. Members of a table go one after another."""
+"""A run of an archive: each member that matches is a run of its own. Members of a table go one after another.
+
+Several members that replace a table are staged, and then swapped in together.
+"""
 
 from __future__ import annotations
 
 import posixpath
+import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -15,8 +19,11 @@ from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_jobs import RefusedArchive
 from penstock.delivery.member_store import member_head
-from penstock.delivery.member_targets import TextSet
+from penstock.delivery.member_targets import TextSet, tables_replaced
+from penstock.delivery.replaced_tables import ReplacedTables, joined
+from penstock.delivery.replacing import ReplacementSurvey, Swapper
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
+from penstock.destinations.ports import TableSwap
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -27,13 +34,12 @@ from penstock.errors import (
     PermanentError,
     SupersededError,
 )
-from penstock.model.job import Progress
+from penstock.model.job import Job, Progress
 from penstock.model.member import Member
-from penstock.model.route import Route
+from penstock.model.route import MEMBERS, Route, TableTarget
 from penstock.model.source import ByteSource, HeldSource
-from penstock.model.table import Mode
 from penstock.run.archive_source import ArchiveSource
-from penstock.run.loads import UNKNOWN, ExternalSource, mode_of
+from penstock.run.loads import UNKNOWN, ExternalSource
 from penstock.wiring.archive_result import (
     NAMED,
     ArchiveResult,
@@ -46,6 +52,7 @@ from penstock.wiring.archive_result import (
 from penstock.wiring.member_routes import MemberRoutes, external_member
 from penstock.wiring.receipt import Receipt
 from penstock.wiring.run import Runner, RunOptions, ignore_progress
+from penstock.wiring.run_replacing import StagedMembers
 from penstock.wiring.run_request import RunRequest
 from penstock.wiring.side_by_side import SMALL, SideBySide
 from penstock.wiring.source_resolver import ResolvedSource
@@ -73,13 +80,15 @@ class PreparedArchive:
 
     def survey(self) -> ArchiveSurvey:
         """Read all entries, and check their destinations, before anything is written. An archive that must be decoded
-        is decoded once for this. Memory: that of `TextSet`.
+        is decoded once for this. Memory: that of `TextSet`, and the tables of the routes.
 
-        Raises InvalidRouteError if two members would have one destination, or a member that of the archive, or if no
-        member matches, and BadSourceError if the archive is damaged or cut off.
+        Raises InvalidRouteError if two members would have one destination, one of them replaces a table of the other
+        alone, or a member has that of the archive, or if no member matches, and BadSourceError if the archive is
+        damaged or cut off.
         """
         count = routed = size = left_out = 0
-        seen = TextSet()
+        seen, tables = TextSet(), dict[str, bool]()
+        replaced = ReplacementSurvey(self._archive_job)
         with self._reading():
             for member, _ in self._members():
                 if not self.members.takes(member):
@@ -89,12 +98,17 @@ class PreparedArchive:
                 routed += self.members.route_of(member) is not None
                 target = self._exclusive_target(member)
                 if target and not seen.add(target):
-                    self._refuse_if_shared(member)
+                    self._refuse_if_shared(member, target)
+                if job := self._table_job(member):
+                    replaced.add(job)
+                    for table, replaces in tables_replaced(job).items():
+                        if tables.setdefault(table, replaces) != replaces:
+                            self._refuse_if_shared(member, table)
         if left_out and not count:
             raise InvalidRouteError(
                 f"{self.archive.source.uri}: none of its {left_out:,} members matches", hint="Correct the patterns."
             )
-        return ArchiveSurvey(routed, size, left_out)
+        return ArchiveSurvey(routed, size, left_out, replaced.found(secrets.token_hex(16)))
 
     def run(
         self,
@@ -119,7 +133,7 @@ class PreparedArchive:
             survey.members,
         )
         progress = TotalProgress(on_progress)
-        with self._reading(), closing(self._outcomes(progress)) as outcomes:
+        with self._reading(), closing(self._outcomes(survey.replaced, progress)) as outcomes:
             for outcome in outcomes:
                 progress.end(outcome)
                 total.add(outcome)
@@ -130,9 +144,15 @@ class PreparedArchive:
         total.seconds = time.monotonic() - began
         return total
 
-    def _outcomes(self, progress: TotalProgress) -> Generator[MemberResult, None, None]:
-        """Deliver the members and yield what became of each entry, in their order."""
-        with closing(self.archive.entries(self.refused)) as entries, SideBySide() as small:
+    def _outcomes(
+        self, replaced: tuple[ReplacedTables, ...], progress: TotalProgress
+    ) -> Generator[MemberResult, None, None]:
+        """Deliver the members and yield what became of each entry, in their order; staged ones after all others."""
+        with (
+            closing(self.archive.entries(self.refused)) as entries,
+            SideBySide() as small,
+            StagedMembers(Swapper(self._open_swap), replaced, self._rejects_path) as staged,
+        ):
             for entry, content in entries:
                 if isinstance(entry, Skipped):
                     yield from small.begin(partial(MemberResult, entry.name, entry.number, skipped=entry.reason))
@@ -148,8 +168,11 @@ class PreparedArchive:
                     yield from small.begin(self._small(entry, content, route))
                 else:
                     yield from small.rest()
-                    yield self._deliver(entry, content, route, progress.of_member)
+                    job = self._table_job(entry, staged.replaced)
+                    member = replace(entry, replacement=job.replacement if job else None)
+                    yield from staged.hold(member, self._deliver(member, content, route, progress.of_member))
             yield from small.rest()
+            yield from staged.swap()
 
     def _is_small(self, member: Member, route: Route) -> bool:
         """Return whether a member may go beside others: not into a table, and not if its failure is to end the run."""
@@ -211,22 +234,40 @@ class PreparedArchive:
             self.members.routes,
         )
 
-    def _exclusive_target(self, member: Member) -> str:
-        """Return the destination of a member that no other may have; empty if others may: rows are added to a table."""
+    @property
+    def _archive_job(self) -> Job:
+        return Job(self.archive.source, self.archive.route, TableTarget(MEMBERS, ""))
+
+    def _table_job(self, member: Member, replaced: tuple[ReplacedTables, ...] = ()) -> Job | None:
+        """Return the job of a member that goes into a table."""
         route = self.members.route_of(member)
-        if route is None or route.takes_apart or (route.plan and mode_of(route.plan) is not Mode.REPLACE):
+        if route is None or route.plan is None:
+            return None
+        target = self.members.target_of(route, member)
+        assert isinstance(target, TableTarget)  # noqa: S101  # for mypy: the route has tables
+        return joined(Job(external_member(self.archive.source, member, 0), route, target), replaced)
+
+    def _open_swap(self, tables: ReplacedTables) -> TableSwap:
+        return self.runner.tables(tables.store).open_swap(tables.replacement, tables.tables)
+
+    def _exclusive_target(self, member: Member) -> str:
+        """Return the destination of a member that no other may have; empty for tables."""
+        route = self.members.route_of(member)
+        if route is None or route.takes_apart or route.plan:
             return ""
         target = self.members.target_of(route, member)
         return str(target) if isinstance(target, Path) else target.uri
 
     def _options(self, member: Member) -> RunOptions:
+        return replace(self.options, rejects=self._rejects_path(member))
+
+    def _rejects_path(self, member: Member) -> Path:
         """Each member has a file of its own for rejects, named after the archive and the member."""
         source = self.archive.source
         name = source.location if isinstance(source, ExternalSource) else posixpath.basename(source.key)
         base = self.options.rejects or Path(f"{name}.rejects")
         number = ".".join(map(str, member.numbers))
-        path = base.with_name(f"{base.name}.{number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
-        return replace(self.options, rejects=path)
+        return base.with_name(f"{base.name}.{number}-{posixpath.basename(member.name)[-_LONGEST:]}.jsonl")
 
     def _members(self) -> Iterator[tuple[Member, ByteSource]]:
         with closing(self.archive.entries(self.refused)) as entries:
@@ -234,18 +275,21 @@ class PreparedArchive:
                 if content and isinstance(entry, Member):
                     yield entry, content
 
-    def _refuse_if_shared(self, last: Member) -> None:
-        """Raises InvalidRouteError if an earlier member really has the destination of this one."""
-        target = self._exclusive_target(last)
+    def _refuse_if_shared(self, last: Member, target: str) -> None:
+        """Raises InvalidRouteError if an earlier member really has this destination of the last one."""
         for member, _ in self._members():
             if member.numbers >= last.numbers:
                 return
-            if self.members.takes(member) and self._exclusive_target(member) == target:
+            if self.members.takes(member) and self._has(member, target):
                 raise InvalidRouteError(
                     f"{self.archive.source.uri}: members {member.path!r} (number {_number(member)}) and {last.path!r} "
                     f"(number {_number(last)}) would both become {target}; nothing was written",
                     hint="Leave out one of them by the patterns of members, or do not replace the table.",
                 )
+
+    def _has(self, member: Member, target: str) -> bool:
+        job = self._table_job(member)
+        return target in tables_replaced(job) if job else self._exclusive_target(member) == target
 
     def _reading(self) -> AbstractContextManager[None]:
         return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN)

@@ -61,7 +61,8 @@ def table_steps(settings: Settings, store: str, objects: ObjectStore, s3: S3Clie
     """Build the table part of the state machine's steps, for one destination."""
     tables = tables_of_stack(settings, store, budget)
     delivery = table_delivery(settings, store, objects, s3, budget)
-    return TableSteps(delivery, tables.open_sink, S3RejectLog(s3, settings.work_bucket), form_of(store), budget)
+    rejects = S3RejectLog(s3, settings.work_bucket)
+    return TableSteps(delivery, tables.open_sink, rejects, form_of(store), budget, tables.open_swap)
 
 
 def form_of(store: str) -> Form:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.destinations.environment import Environment
-from penstock.destinations.ports import GroupSink
+from penstock.destinations.ports import GroupSink, TableSwap
 from penstock.errors import ConfigurationError
 from penstock.model.load import Resume
+from penstock.model.replacement import Replacement
+from penstock.model.table import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -32,6 +34,9 @@ class DynamoTables:
         return DynamoRecordSink(
             self.client, budget_bytes=budget.buffer_bytes, workers=budget.uploads, bookmark=bookmark
         )
+
+    def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> TableSwap:  # noqa: ARG002
+        raise ConfigurationError(f"{replacement.table}: DynamoDB replaces no tables")
 
     def open_group(self) -> GroupSink:
         raise ConfigurationError("DynamoDB has no transaction that several jobs could share")

@@ -44,12 +44,19 @@ WHERE i.indrelid = %s AND NOT i.indisunique AND NOT i.indisexclusion
 
 class NumberedAppender(Appender):
     """COPY into a staging table, each row with the number of its record. ``others``: the rows have other columns than
-    the plan's, and store the names."""
+    the plan's, and store the names. The numbers begin after ``base``."""
 
     def __init__(
-        self, connection: Connection, target: sql.Identifier, names: Sequence[str], *, others: bool = False
+        self,
+        connection: Connection,
+        target: sql.Identifier,
+        names: Sequence[str],
+        *,
+        others: bool = False,
+        base: int = 0,
     ) -> None:
         super().__init__(connection, target, [ROW_NUMBER, *([COLUMNS_NAME] if others else []), *names])
+        self.base = base
         self.other_columns = (json.dumps(names),) if others else ()
 
     def script(self, rows: Rows) -> tuple[tuple[bytes, ...], bytes]:
@@ -57,13 +64,13 @@ class NumberedAppender(Appender):
 
     def text(self, rows: Rows, first: int, end: int) -> bytes:
         other_columns = [[names] * (end - first) for names in self.other_columns]
-        return self.text_with(rows, [_numbers(rows, first, end), *other_columns], first, end)
+        return self.text_with(rows, [_numbers(rows, first, end, self.base), *other_columns], first, end)
 
 
-def _numbers(rows: Rows, first: int, end: int) -> list[str]:
+def _numbers(rows: Rows, first: int, end: int, base: int) -> list[str]:
     if rows.first_row:
-        return list(map(str, range(rows.first_row + first, rows.first_row + end)))
-    return [str(rows.position(row).row) for row in range(first, end)]
+        return list(map(str, range(base + rows.first_row + first, base + rows.first_row + end)))
+    return [str(base + rows.position(row).row) for row in range(first, end)]
 
 
 class AtomicStaging(ReplaceStaging):

@@ -226,6 +226,12 @@ class Ledger:
         self.prune()
         return first
 
+    def forget_end(self) -> None:
+        """Remove the record of the job's end: it is to be done again."""
+        delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(self.table)
+        with translating(self.right):
+            self.connection.execute(delete, [self.job_id, WHOLE_JOB])
+
     def record_created(self, oids: Sequence[int]) -> None:
         """Record tables that the job created; a failing job drops them."""
         insert = sql.SQL(

@@ -29,7 +29,9 @@ from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import HAS_PARTITION, translating
 from penstock.destinations.postgres.rows import ROW_NUMBER, on_conflict, same_key
 from penstock.errors import InvalidTableError
+from penstock.model.identity import digest
 from penstock.model.load import Loaded
+from penstock.model.replacement import Replacement
 from penstock.model.table import Table
 
 # Whatever prevents a swap: anything that depends on the table, except its own indexes, defaults, checks and types; and
@@ -98,6 +100,9 @@ FROM (SELECT pg_get_partition_constraintdef(relid) AS bound FROM pg_partition_tr
 """
 _HAS_PARTITION = sql.Identifier(HAS_PARTITION)
 
+# The digits of a shared staging table, whose name is then as long as names may be. Each attempt has tables of its own.
+SHARED_DIGITS = 13
+
 _RULES = "SELECT FROM pg_rewrite WHERE ev_class = %s AND ev_type IN ('2', '3')"  # on update and insert
 
 
@@ -120,14 +125,25 @@ def drop_stagings(connection: Connection, job_id: str) -> set[str]:
 
 
 class ReplaceStaging:
-    """The staging table of one job for one table, in the same schema."""
+    """The staging table of one job for one table, in the same schema. Of a ``replacement``, all members share it."""
 
-    def __init__(self, connection: Connection, target: Relation, table: Table, job_id: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        target: Relation,
+        table: Table,
+        job_id: str,
+        replacement: Replacement | None = None,
+    ) -> None:
         self.connection = connection
         self.target = target
         self.table = table
-        table_digest = hashlib.sha256(target.name.encode()).hexdigest()[:8]
-        self.name = (target.schema, _prefix(job_id) + table_digest)
+        if replacement:
+            shared = digest(target.name, replacement.attempt)[:SHARED_DIGITS]
+            self.name = (target.schema, _prefix(replacement.job_id) + shared)
+        else:
+            table_digest = hashlib.sha256(target.name.encode()).hexdigest()[:8]
+            self.name = (target.schema, _prefix(job_id) + table_digest)
         self.identifier = sql.Identifier(*self.name)
 
     def ensure(self, *, begun: bool) -> None:
@@ -230,7 +246,8 @@ class ReplaceStaging:
         if ROW_NUMBER not in columns:
             _, dropped = self.insert(rows, names, end, keeps_existing=keeps_existing)
             return Loaded(0, dropped=dropped)
-        bisection = Bisection(self.connection, self.name, [column.name for column in self.table.columns])
+        shown = [column.name for column in self.table.columns] or names
+        bisection = Bisection(self.connection, self.name, shown)
 
         def insert(first: int, last: int) -> tuple[int, int]:
             part = rows + sql.SQL(" WHERE ") + bisection.between(first, last)

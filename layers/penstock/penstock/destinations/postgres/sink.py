@@ -32,12 +32,14 @@ from penstock.destinations.postgres.load_end import end_of
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
 from penstock.destinations.postgres.rows import RolledBack, Writer
-from penstock.destinations.postgres.staging import Writers, longest_move, publish_all, stagings_of
+from penstock.destinations.postgres.shared_staging import SharedStaging, StagedMember
+from penstock.destinations.postgres.staging import Writers, ensure_all, longest_move, publish_all, stagings_of
 from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
 from penstock.errors import LeaseLostError
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.replacement import Replacement
 from penstock.model.table import Table, TablePlan
 
 T = TypeVar("T")
@@ -78,6 +80,7 @@ class PostgresSink:
         self._holder = ""
         self._writers: Mapping[Table, Writer] = {}
         self._stagings: Sequence[ReplaceStaging] = ()
+        self._joined: tuple[Replacement, tuple[int, ...]] | None = None
         self._relations: Mapping[Table, Relation] = {}
         self._max_rejects = 0.0
         self._moved: Loaded | None = None
@@ -124,14 +127,17 @@ class PostgresSink:
                 check(self._connection, table, relation)
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
             self._ledger.ensure()
+            shared = self._shared()
             if missing and self._job_id:
-                self._ledger.record_created([relations[table].oid for table in missing])
-            self._stagings = stagings_of(self._connection, relations, self._job_id)
+                creator = shared.ledger() if shared else self._ledger
+                creator.record_created([relations[table].oid for table in missing])
+            self._stagings = stagings_of(self._connection, relations, self._job_id, shared)
             if self._stagings and not self._ledger.is_finished():
-                begun = self._ledger.is_begun()
-                for staging in self._stagings:
-                    staging.ensure(begun=begun)
-            self._writers = Writers(self._connection, relations, self._job_id)
+                if shared:
+                    shared.ensure(self._stagings)
+                else:
+                    ensure_all(self._stagings, self._ledger)
+            self._writers = Writers(self._connection, relations, self._job_id, shared)
             self._relations = relations
             self._deferred = any(relation.deferred for relation in relations.values())
             self._loader = ChunkLoader(
@@ -178,7 +184,10 @@ class PostgresSink:
             if self._ledger.fence.is_passed():
                 raise LeaseLostError(f"job {self._job_id} has ended: this attempt publishes no rows")
             if self._ledger.close():
-                self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
+                if shared := self._shared():
+                    shared.enter(StagedMember(*self._ledger.totals(), self._max_rejects))
+                else:
+                    self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
 
         try:
             self._transact(publish, f"filling {names_of(self._writers)}")
@@ -235,6 +244,16 @@ class PostgresSink:
     def hold(self, holder: str, ended: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002  # the fence is used
         """Set the holder to commit for. Call it before `begin`."""
         self._holder = holder
+
+    def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
+        """Stage the rows with those of other members of an archive, for a `PostgresTableSwap`."""
+        self._joined = replacement, member
+
+    def _shared(self) -> SharedStaging | None:
+        if self._joined is None:
+            return None
+        replacement, member = self._joined
+        return SharedStaging(self._connection, replacement, self._ledger_name[-1], member)
 
     def fence(self) -> None:
         """Keep all sinks of the holder from committing anything more."""

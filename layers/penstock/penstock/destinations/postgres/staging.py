@@ -12,26 +12,46 @@ from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.replace import ReplaceStaging
 from penstock.destinations.postgres.rows import Appender, RolledBack, Upserter, Writer
+from penstock.destinations.postgres.shared_staging import SharedStaging
 from penstock.errors import InvalidTableError
 from penstock.model.load import Loaded
 from penstock.model.table import Mode, Table
 
 
-def stagings_of(connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> Sequence[ReplaceStaging]:
+def stagings_of(
+    connection: Connection,
+    relations: Mapping[Table, Relation],
+    job_id: str,
+    shared: SharedStaging | None = None,
+) -> Sequence[ReplaceStaging]:
     """Return the staging tables of a plan."""
     by_oid = {relation.oid: relation for relation in relations.values()}
     return [
-        _staging(connection, by_oid[oid], table, job_id)
+        _staging(connection, by_oid[oid], table, job_id, shared)
         for oid, table in _by_relation(relations).items()
         if table.staged
     ]
 
 
+def ensure_all(stagings: Sequence[ReplaceStaging], ledger: Ledger) -> None:
+    """Create the staging tables of a job. Raises InvalidTableError if one is missing after the load has begun."""
+    begun = ledger.is_begun()
+    for staging in stagings:
+        staging.ensure(begun=begun)
+
+
 class Writers(dict[Table, Writer]):
     """The writers of the plan's tables. Those for rows with more columns than the plan's are created on first use."""
 
-    def __init__(self, connection: Connection, relations: Mapping[Table, Relation], job_id: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        relations: Mapping[Table, Relation],
+        job_id: str,
+        shared: SharedStaging | None = None,
+    ) -> None:
         super().__init__()
+        self._shared = shared
         self._connection = connection
         self._relations = {table.name: relation for table, relation in relations.items()}
         self._planned = _by_relation(relations)
@@ -52,11 +72,13 @@ class Writers(dict[Table, Writer]):
                 return Upserter(self._connection, relation, table, len(self))
             return Appender(self._connection, relation.identifier, names)
         planned = self._planned[relation.oid]
-        staging = _staging(self._connection, relation, planned, self._job_id)
+        staging = _staging(self._connection, relation, planned, self._job_id, self._shared)
         if isinstance(staging, AtomicStaging):
             return NumberedAppender(self._connection, staging.identifier, names, others=names != staging.names)
-        appender = NumberedAppender if staging.is_numbered else Appender
-        return appender(self._connection, staging.identifier, names)
+        if not staging.is_numbered:
+            return Appender(self._connection, staging.identifier, names)
+        base = self._shared.base() if self._shared else 0
+        return NumberedAppender(self._connection, staging.identifier, names, base=base)
 
 
 def publish_all(stagings: Sequence[ReplaceStaging], ledger: Ledger, max_rejects: float) -> Loaded:
@@ -91,9 +113,12 @@ def longest_move(connection: Connection, relations: Mapping[Table, Relation], si
     return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
 
 
-def _staging(connection: Connection, relation: Relation, table: Table, job_id: str) -> ReplaceStaging:
-    kind = AtomicStaging if table.atomic else ReplaceStaging
-    return kind(connection, relation, table, job_id)
+def _staging(
+    connection: Connection, relation: Relation, table: Table, job_id: str, shared: SharedStaging | None
+) -> ReplaceStaging:
+    if table.atomic:
+        return AtomicStaging(connection, relation, table, job_id)
+    return ReplaceStaging(connection, relation, table, job_id, shared.replacement if shared else None)
 
 
 def _by_relation(relations: Mapping[Table, Relation]) -> Mapping[int, Table]:

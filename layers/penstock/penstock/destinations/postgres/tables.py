@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from penstock.destinations.environment import Environment
 from penstock.destinations.postgres.connect import Connect, by_dsn, by_iam, by_secret
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.history import earlier_loads
-from penstock.destinations.postgres.sink import PostgresSink
+from penstock.destinations.postgres.sink import FINISH_TIMEOUT, LEDGER, PostgresSink
+from penstock.destinations.postgres.table_swap import PostgresTableSwap
 from penstock.errors import ConfigurationError
 from penstock.model.load import Resume
+from penstock.model.replacement import Replacement
+from penstock.model.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,9 @@ class PostgresTables:
 
     def open_sink(self, load_id: str, span: int = 0) -> PostgresSink:
         return PostgresSink(self.connect, load_id, span)
+
+    def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> PostgresTableSwap:
+        return PostgresTableSwap(self.connect, replacement, tables, ledger=LEDGER, timeout=FINISH_TIMEOUT)
 
     def open_group(self) -> PostgresGroupSink:
         return PostgresGroupSink(self.connect)
