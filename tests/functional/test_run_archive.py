@@ -17,6 +17,7 @@ from openpyxl import Workbook
 
 import penstock
 from fixtures.tars import tar_of
+from fixtures.zips import Entry, zip_of
 from functional.faulty_s3 import Refusal, always
 from functional.s3_lake import Lake
 from penstock.destinations.postgres.table_swap import PostgresTableSwap
@@ -157,6 +158,18 @@ def test_only_the_name_makes_an_archive(name: str, tmp_path: Path) -> None:
 def test_a_name_that_is_wrong_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.tar").write_bytes(A * 100)
     refused(run(tmp_path / "data.tar", "--to", f"{tmp_path}/out/"), "says tar, but the content is not", "Rename")
+
+
+def test_a_zip_may_lie_between_other_bytes(tmp_path: Path) -> None:
+    """A program that unpacks it comes before it, or a mail program has added a line end; not both."""
+    entry = Entry(b"a.csv", A)
+    for number, data in enumerate((b"#!/bin/sh\n" + zip_of(entry), zip_of(entry) + b"\r\n")):
+        (tmp_path / f"{number}.zip").write_bytes(data)
+        result = done(run(tmp_path / f"{number}.zip", "--to", f"{tmp_path}/{number}/"))
+        assert files_in(tmp_path / f"{number}") == {"a.csv": A}
+        assert ("ignored as trailing garbage" in result.stderr) == (number == 1)
+    (tmp_path / "text.zip").write_bytes(A * 100)
+    refused(run(tmp_path / "text.zip", "--to", f"{tmp_path}/out/"), "the content is no zip", "Rename")
 
 
 def test_an_empty_archive_has_no_members(tmp_path: Path) -> None:

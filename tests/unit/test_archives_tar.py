@@ -184,6 +184,11 @@ def test_pax_headers_hold_for_one_member_or_for_all() -> None:
     assert [member.modified[-9:] for member, _ in members] == ["23:59:59Z", "00:00:01Z", "00:00:01Z"]
 
 
+def test_a_size_of_pax_may_have_leading_zeros() -> None:
+    members, _ = walked(pax(("size", "2".zfill(30))) + header(size=0) + padded(b"ab") + END)
+    assert summary(members) == [("name", b"ab")]
+
+
 def test_pax_names_win_over_gnu_names() -> None:
     long = header(name="././@LongLink", type=b"L", size=4) + padded(b"gnu\0")
     for before in (long + pax(("path", "pax")), pax(("path", "pax")) + long):

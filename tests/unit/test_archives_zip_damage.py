@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from fixtures.zips import Entry, Unseekable, contents, decoded, each_cut, end_record, listed, zip64_end, zip_of
+from fixtures.zips import STORED, Entry, Unseekable, contents, decoded, each_cut, end_record, listed, zip64_end, zip_of
 from lengths import long
 from penstock.archives.archive import MAX_MEMBERS
 from penstock.archives.zip import entries
@@ -23,6 +23,7 @@ from penstock.errors import (
     BadHeaderError,
     BadSourceError,
     ChecksumMismatchError,
+    CodecMismatchError,
     CorruptSourceError,
     EncryptedMemberError,
     ExpansionLimitError,
@@ -125,13 +126,44 @@ def test_the_error_of_an_archive_without_an_end_says_at_which_byte_it_is_cut_off
     assert "its comment ends at byte" in error.message
 
 
-def test_bytes_behind_the_end_are_refused() -> None:
-    data = zip_of(Entry(b"a"))
-    error = refusal(data + b"\r\n")
-    assert (type(error), str(error)) == (
-        CorruptSourceError,
-        f"2 bytes follow the end of the zip (at byte {len(data)})",
-    )
+@pytest.mark.parametrize("rest", [b"\r\n", bytes(40_000)])
+def test_bytes_behind_the_end_are_ignored_with_a_warning(rest: bytes) -> None:
+    data = zip_of(Entry(b"a"), Entry(b"b"), comment=b"a comment")
+    *members, warning = listed(data + rest)
+    assert [member.name for member in members] == ["a", "b"]
+    assert str(warning) == f"the bytes from byte {len(data)} follow the end of the archive: ignored as trailing garbage"
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(zip_of(Entry(b"a")) + zip_of(Entry(b"b"))[:-22], id="another archive, which is cut off"),
+        pytest.param(
+            zip_of(Entry(b"inner.zip", method=STORED, text=zip_of(Entry(b"a"))), Entry(b"b"))[:-100],
+            id="an archive that is cut off behind an inner one",
+        ),
+    ],
+)
+def test_the_end_of_another_archive_is_not_taken_for_that_of_this_one(whole: bytes) -> None:
+    error = refusal(whole)
+    assert isinstance(error, CorruptSourceError)
+    assert "bytes follow the end of the zip" in error.message
+
+
+def test_what_is_no_zip_is_said_to_be_none() -> None:
+    error = refusal(b"id,name\n" * 100)
+    assert isinstance(error, CodecMismatchError)
+    assert "neither the start nor the end of one" in error.message
+
+
+def test_an_encrypted_directory_is_refused() -> None:
+    entry = Entry(b"a")
+    front, directory = entry.header() + entry.body, entry.listing(0)
+    numbers = 1, len(directory), len(front)
+    record, locator = zip64_end(*numbers, needed=62, rest=76)[:56], zip64_end(*numbers)[56:]
+    error = refusal(front + directory + record + bytes(32) + locator + end_record(*numbers, here=0))
+    assert isinstance(error, EncryptedMemberError)
+    assert "directory is encrypted" in error.message
 
 
 @pytest.mark.parametrize("end", [{"disk": 1}, {"first": 1}, {"here": 0}])

@@ -23,7 +23,8 @@ TEXTS = {
     "data/ü.csv": b"umlaut\n",
 }
 TEXT = TEXTS["data/a.csv"]
-ARCHIVES = sorted(path for path in WRITTEN.glob("*.zip") if "encrypted" not in path.name)
+OTHERS = ("encrypted", "stdin")
+ARCHIVES = sorted(path for path in WRITTEN.glob("*.zip") if not path.stem.endswith(OTHERS))
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
@@ -50,6 +51,11 @@ def test_directories_and_links_are_skipped_and_modes_and_times_are_kept(name: st
     first = next(entry for entry in found if entry.name == "data/a.csv")
     assert isinstance(first, Member)
     assert (first.mode, first.modified) == (0o640, "2026-01-02T03:04:05Z")
+
+
+def test_what_info_zip_read_from_a_pipe_is_a_file() -> None:
+    """It marks it as a FIFO, and calls it ``-``."""
+    assert contents((WRITTEN / "infozip-stdin.zip").read_bytes()) == {"-": TEXT}
 
 
 @pytest.mark.parametrize(("name", "cipher"), [("infozip-encrypted", "ZipCrypto"), ("7z-encrypted", "AES-256")])

@@ -10,6 +10,9 @@ from penstock.model.member import Member, MemberContent
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.source import RangeReader
 
+# A warning about bytes behind an archive.
+TRAILING = "follow the end of the archive: ignored as trailing garbage"
+
 # More members are refused. The table of a directory takes at most 32 bytes for each: 32 MB.
 MAX_MEMBERS = 1_000_000
 
@@ -64,6 +67,8 @@ class Archive:
     ``method(content, window, password)`` returns the codec of a located content. It decodes its bytes, and verifies
     the size and the checksum that the archive declares.
 
+    ``is_found_by_its_end``: bytes may stand before the archive, so that its start does not show what it is.
+
     ``walk(chunks)`` splits the decoded bytes of an archive that is read in order (see `Walk`); None if it must be
     entered.
     """
@@ -75,3 +80,4 @@ class Archive:
     locate: Callable[[RangeReader, Member], Member] | None = field(default=None, repr=False)
     method: Callable[[MemberContent, int, bytes], Codec] | None = field(default=None, repr=False)
     walk: Walk | None = field(default=None, repr=False)
+    is_found_by_its_end: bool = False

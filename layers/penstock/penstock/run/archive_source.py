@@ -54,10 +54,12 @@ class ArchiveSource:
         """Check that the content is the archive that the name says, and return it with its codec.
 
         Raises CodecMismatchError if it is not, or must be read from its end but is compressed, and the errors of
-        decoding its beginning.
+        decoding its beginning. A zip may follow other bytes: what has no end of one is refused by `entries`.
         """
         found = self._reader.open(self._attempt())
-        if found.head.strip(b"\0") and not self.archive.recognise(found.head):  # an empty tar is nothing but zeros
+        # An empty tar is nothing but zeros.
+        begins = self.archive.is_found_by_its_end or self.archive.recognise(found.head)
+        if found.head.strip(b"\0") and not begins:
             with naming(self.source):
                 raise CodecMismatchError(
                     f"its name {self.source.key!r} says {self.archive.name}, but the content is not", offset=0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from penstock.archives.archive import Skipped
+from penstock.archives.archive import TRAILING, Skipped
 from penstock.archives.names import MAX_NAME, name_refusal, plain_name
 from penstock.archives.tar.header import BLOCK, Header, is_header, parse_header
 from penstock.archives.tar.pax import SPARSE, read_records, text
@@ -116,7 +116,7 @@ def _size(header: Header, said: dict[str, str], start: int) -> int:
     size = said.get("size", "")
     if not size:
         return header.size
-    if not (size.isascii() and size.isdecimal()) or len(size) > len(str(1 << 64)):
+    if not (size.isascii() and size.isdecimal()) or len(size.lstrip("0")) > len(str(1 << 64)):
         raise BadHeaderError(f"the pax header has no valid size ({size[:20]!r})", offset=start - BLOCK)
     return int(size)
 
@@ -209,7 +209,7 @@ def _blocks(tape: Tape) -> Iterator[bytes | Skipped]:
         if zeros and is_header(block):
             yield _warning(f"the archive ends at byte {end:,}, but another follows at byte {at:,} and is read as well")
         elif zeros >= END_MARK:
-            yield _warning(f"the bytes from byte {at:,} follow the end of the archive: ignored as trailing garbage")
+            yield _warning(f"the bytes from byte {at:,} {TRAILING}")
             return
         elif len(block) < BLOCK:
             raise TruncatedSourceError("the archive ends inside a header", offset=tape.position)

@@ -57,4 +57,4 @@ def method(content: MemberContent, window: int, password: bytes) -> Codec:
     return methods.method(content, window, password)
 
 
-ZIP = Archive("zip", (".zip",), recognise, entries, locate, method)
+ZIP = Archive("zip", (".zip",), recognise, entries, locate, method, is_found_by_its_end=True)

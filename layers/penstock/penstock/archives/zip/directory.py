@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NoReturn
 
-from penstock.archives.archive import Skipped
+from penstock.archives.archive import TRAILING, Skipped
 from penstock.archives.zip.end import ENTRY, Directory, find_directory
 from penstock.archives.zip.entry import ENTRY_MAGIC, Entry, parse_entry
 from penstock.archives.zip.extents import Extents
@@ -41,6 +41,8 @@ def entries(reader: RangeReader) -> Iterator[Member | Skipped]:
     extents = _checked(reader, directory)
     for entry in read_directory(reader, directory):
         yield entry.listed(extents.limit(entry.start, directory.start))
+    if directory.whole < reader.size:
+        yield Skipped("", 0, f"the bytes from byte {directory.whole:,} {TRAILING}")
 
 
 def read_directory(reader: RangeReader, directory: Directory) -> Iterator[Entry]:

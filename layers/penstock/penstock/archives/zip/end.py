@@ -8,7 +8,14 @@ from typing import NoReturn
 
 from penstock.archives.archive import MAX_MEMBERS
 from penstock.archives.zip.ranges import HeldRange, hold, read_range
-from penstock.errors import BadHeaderError, CorruptSourceError, ExpansionLimitError, TruncatedSourceError
+from penstock.errors import (
+    BadHeaderError,
+    CodecMismatchError,
+    CorruptSourceError,
+    EncryptedMemberError,
+    ExpansionLimitError,
+    TruncatedSourceError,
+)
 from penstock.model.source import RangeReader
 
 # Signature, this disk, the directory's disk, entries on this disk, entries, bytes and offset of the directory, comment.
@@ -18,6 +25,9 @@ _LOCATOR = struct.Struct("<4sLQL")
 # Signature, bytes that follow, versions, disks, entries on this disk, entries, bytes and offset of the directory.
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _END_MAGIC, _LOCATOR_MAGIC, _END64_MAGIC = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+_ANY_MAGIC = b"PK"
+# A reader needs this version for a directory that is encrypted (APPNOTE 4.4.3); the zip64 record then has more fields.
+_ENCRYPTED_VERSION = 62
 
 # A field of the end record that is full leaves its value to the zip64 record.
 FULL_16, FULL_32 = 0xFFFF, 0xFFFFFFFF
@@ -32,19 +42,24 @@ MAX_DIRECTORY = MAX_MEMBERS * ENTRY * 11
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where the directory lies. ``prefix``: bytes before the archive, which its offsets do not count."""
+    """Where the directory lies. ``prefix``: bytes before the archive, which its offsets do not count.
+
+    ``whole``: where the archive ends. Bytes that follow are not part of it.
+    """
 
     start: int
     end: int
     count: int
     prefix: int
+    whole: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """``at``: offset of the record, where the directory must end."""
+    """``at``: offset of the record, where the directory must end. ``whole``: where the record ends with its comment."""
 
     at: int
+    whole: int
     disks: tuple[int, int]
     here: int
     count: int
@@ -55,13 +70,14 @@ class _Declared:
 def find_directory(reader: RangeReader) -> tuple[Directory, RangeReader]:
     """Return where the directory lies, and a reader that holds the archive's last 64 KiB.
 
-    Raises TruncatedSourceError if the archive is cut off, CorruptSourceError if its end contradicts itself,
-    BadHeaderError if it is part of a set, ExpansionLimitError for more than MAX_MEMBERS entries.
+    Raises CodecMismatchError for what is no zip, TruncatedSourceError if the archive is cut off, CorruptSourceError if
+    its end contradicts itself or is that of another archive, BadHeaderError if it is part of a set,
+    EncryptedMemberError if the directory is encrypted, ExpansionLimitError for more than MAX_MEMBERS entries.
     """
     tail = hold(reader, max(0, reader.size - _TAIL), reader.size)
-    declared = _end_record(tail)
+    end = declared = _end_record(tail)
     shift = 0
-    if zip64 := _zip64_record(tail, declared):
+    if zip64 := _zip64_record(tail, end):
         declared, shift = zip64
     if any(declared.disks) or declared.here != declared.count:
         _refuse_set(declared.at)
@@ -74,7 +90,8 @@ def find_directory(reader: RangeReader) -> tuple[Directory, RangeReader]:
             offset=declared.at,
         )
     _check_count(declared)
-    return Directory(start, declared.at, declared.count, prefix), tail
+    _check_rest(tail, end.whole, prefix)
+    return Directory(start, declared.at, declared.count, prefix, end.whole), tail
 
 
 def _end_record(tail: HeldRange) -> _Declared:
@@ -84,16 +101,25 @@ def _end_record(tail: HeldRange) -> _Declared:
         if len(data) - at >= _END.size:
             _, disk, first, here, count, length, offset, comment = _END.unpack_from(data, at)
             if at + _END.size + comment == len(data):
-                return _Declared(tail.start + at, (disk, first), here, count, length, offset)
+                return _Declared(tail.start + at, size, (disk, first), here, count, length, offset)
         at = data.rfind(_END_MAGIC, 0, at + len(_END_MAGIC) - 1)
     if last < 0 or len(data) - last < _END.size:
+        if size and not read_range(tail, 0, min(len(_ANY_MAGIC), size)).startswith(_ANY_MAGIC[:size]):
+            raise CodecMismatchError("the content is no zip: it has neither the start nor the end of one", offset=0)
         raise TruncatedSourceError(f"the zip is cut off at byte {size:,}: it has no end record", offset=size)
-    end = tail.start + last + _END.size + _END.unpack_from(data, last)[-1]
+    _, disk, first, here, count, length, offset, comment = _END.unpack_from(data, last)
+    end = tail.start + last + _END.size + comment
     if end > size:
         raise TruncatedSourceError(
             f"the zip is cut off at byte {size:,}: its comment ends at byte {end:,}", offset=size
         )
-    raise CorruptSourceError(f"{size - end:,} bytes follow the end of the zip", offset=end)
+    return _Declared(tail.start + last, end, (disk, first), here, count, length, offset)
+
+
+def _check_rest(tail: HeldRange, end: int, prefix: int) -> None:
+    """Refuse bytes behind the end if it may be that of an inner archive, or if another archive follows."""
+    if end < tail.size and (prefix or read_range(tail, end, tail.size).startswith(_ANY_MAGIC)):
+        raise CorruptSourceError(f"{tail.size - end:,} bytes follow the end of the zip", offset=end)
 
 
 def _zip64_record(tail: HeldRange, end: _Declared) -> tuple[_Declared, int] | None:
@@ -111,9 +137,11 @@ def _zip64_record(tail: HeldRange, end: _Declared) -> tuple[_Declared, int] | No
     for at in (offset, locator - _END64.size):
         if not 0 <= at <= locator - _END64.size:
             continue
-        magic, rest, _, _, *fields = _END64.unpack(read_range(tail, at, at + _END64.size))
+        magic, rest, _, needed, *fields = _END64.unpack(read_range(tail, at, at + _END64.size))
         if magic == _END64_MAGIC and at + 12 + rest == locator:
-            found = _Declared(at, (fields[0], fields[1]), *fields[2:])
+            if needed >= _ENCRYPTED_VERSION and rest > _END64.size - 12:
+                raise EncryptedMemberError("the zip's directory is encrypted", offset=at)
+            found = _Declared(at, end.whole, (fields[0], fields[1]), *fields[2:])
             _check_agreement(end, found)
             return found, at - offset
     raise CorruptSourceError(

@@ -133,8 +133,10 @@ def parse_entry(record: bytes, number: int, position: int, prefix: int) -> Entry
 
 
 def _skipped(name: str, mode: int, attributes: int, size: int) -> str:
-    if special := _SPECIAL.get(stat.S_IFMT(mode)):
-        return special
+    kind = stat.S_IFMT(mode)
+    # Info-ZIP marks what it read from its standard input, a pipe, as one.
+    if kind in _SPECIAL and not (kind == stat.S_IFIFO and size):
+        return _SPECIAL[kind]
     if name.endswith("/"):
         return "its name is that of a directory, but it has content" if size else _SPECIAL[stat.S_IFDIR]
     if attributes & _DOS_DIRECTORY and not size:
