@@ -111,6 +111,13 @@ def test_a_summary_adds_up_states_bytes_rows_and_costs() -> None:
     assert summary.routes["orders"] == total
 
 
+def test_a_large_member_is_a_job_whose_bytes_and_rows_are_counted_by_its_archive() -> None:
+    member = job(2, ended=NOON - 10, archive_job="a" * 32)
+    total = summarise([job(1, ended=NOON - 20), member], WEEK, lambda _: 0.5).total
+    assert (total.jobs, total.succeeded, total.dollars) == (2, 2, 1.0)
+    assert (total.bytes_in, total.bytes_out, total.rows, total.rejects) == (100, 300, 10, 1)
+
+
 def test_each_job_is_in_the_bar_of_its_end() -> None:
     summary = summarise([job(1, ended=WEEK.since), job(2, ended=WEEK.until - 1)], WEEK, lambda _: 0.0)
     assert [bar.jobs for bar in summary.bars] == [1, 0, 0, 0, 0, 0, 0, 1]

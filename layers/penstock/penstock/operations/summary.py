@@ -40,15 +40,17 @@ class Totals:
         return self.succeeded + self.failed + self.others
 
     def add(self, status: JobStatus, dollars: float) -> None:
-        """Add one job."""
+        """Add one job. What a large member delivered is part of the figures of its archive's job."""
         self.succeeded += status.state is JobState.SUCCEEDED
         self.failed += status.state is JobState.FAILED
         self.others += status.state not in {JobState.SUCCEEDED, JobState.FAILED}
+        self.dollars += dollars
+        if status.archive_job:
+            return
         self.bytes_in += status.progress.bytes_in
         self.bytes_out += status.progress.bytes_out
         self.rows += status.progress.rows
         self.rejects += status.progress.rejects
-        self.dollars += dollars
 
 
 @dataclass(slots=True)
