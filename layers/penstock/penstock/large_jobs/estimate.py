@@ -18,8 +18,6 @@ _LOADED = 25e6
 NETWORK = 75e6
 # Memory that gives a function one full vCPU.
 VCPU = 1769 * MIB
-
-
 # Methods of archives that are no codecs of sources, and the codecs that are about as fast.
 _AS_FAST_AS = {"deflate": "gzip", "deflate64": "xz", "lzma": "xz"}
 
