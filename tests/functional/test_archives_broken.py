@@ -164,3 +164,13 @@ def test_an_archive_that_is_read_in_order_needs_the_time_of_two_passes(passes: f
     status = made.run(made.upload("a.tar.bz2", data))
     assert status.state is ends, status
     assert made.store.keys("out") == (["a"] if ends is JobState.SUCCEEDED else [])
+
+
+def test_bytes_behind_a_zip_are_ignored_with_a_warning() -> None:
+    data = zip_of({"a.txt": b"a"}) + b"\r\n"
+    plant = Plant()
+    outcome = succeeded(plant.one(plant.put(data)))
+    assert (plant.states(outcome), plant.lake()) == ({"a.txt": "succeeded", "": "skipped"}, {"a.txt": b"a"})
+    made = Machine(LARGE_ROUTES.replace("*.tar", "*.zip"))
+    assert made.run(made.upload("a.zip", data)).state is JobState.SUCCEEDED
+    assert made.store.keys("out") == ["a.txt"]
