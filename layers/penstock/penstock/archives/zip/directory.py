@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import NoReturn
 
-from penstock.archives.archive import TRAILING, Skipped
-from penstock.archives.zip.end import ENTRY, Directory, find_directory
+from penstock.archives.archive import MAX_MEMBERS, TRAILING, Skipped
+from penstock.archives.zip.end import ENTRY, Directory, find_directory, too_many
 from penstock.archives.zip.entry import ENTRY_MAGIC, Entry, parse_entry
 from penstock.archives.zip.extents import Extents
 from penstock.archives.zip.ranges import hold, read_range
@@ -63,7 +63,7 @@ def read_directory(reader: RangeReader, directory: Directory) -> Iterator[Entry]
             number += 1
             yield parse_entry(held[at : at + length], number, position, directory.prefix)
             at += length
-    if at != len(held) or number != directory.count:
+    if at != len(held) or not directory.holds(number):
         raise CorruptSourceError(
             f"the zip's directory has {number:,} whole entries, its end declares {directory.count:,}",
             offset=directory.end - len(held) + at,
@@ -73,6 +73,8 @@ def read_directory(reader: RangeReader, directory: Directory) -> Iterator[Entry]
 def _checked(reader: RangeReader, directory: Directory) -> Extents:
     extents = Extents()
     for entry in read_directory(reader, directory):
+        if entry.number > MAX_MEMBERS:
+            raise too_many(f"more than {MAX_MEMBERS:,}", directory.end - directory.start)
         if entry.least_end > directory.start:
             raise CorruptSourceError(
                 f"member {entry.name!r} ends at byte {entry.least_end:,}, behind the start of the directory",

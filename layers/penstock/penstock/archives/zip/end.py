@@ -44,7 +44,8 @@ MAX_DIRECTORY = MAX_MEMBERS * ENTRY * 11
 class Directory:
     """Where the directory lies. ``prefix``: bytes before the archive, which its offsets do not count.
 
-    ``whole``: where the archive ends. Bytes that follow are not part of it.
+    ``whole``: where the archive ends. Bytes that follow are not part of it. ``is_wide``: the count is one of zip64;
+    else only its last 16 bits are known, because old writers knew no zip64.
     """
 
     start: int
@@ -52,6 +53,11 @@ class Directory:
     count: int
     prefix: int
     whole: int
+    is_wide: bool
+
+    def holds(self, number: int) -> bool:
+        """Return whether so many entries are as many as were declared."""
+        return self.count == (number if self.is_wide else number & FULL_16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,9 @@ def find_directory(reader: RangeReader) -> tuple[Directory, RangeReader]:
             "which does not lead up to it",
             offset=declared.at,
         )
-    _check_count(declared)
+    _check_count(declared, is_wide=declared is not end)
     _check_rest(tail, end.whole, prefix)
-    return Directory(start, declared.at, declared.count, prefix, end.whole), tail
+    return Directory(start, declared.at, declared.count, prefix, end.whole, declared is not end), tail
 
 
 def _end_record(tail: HeldRange) -> _Declared:
@@ -164,18 +170,23 @@ def _check_agreement(end: _Declared, zip64: _Declared) -> None:
             )
 
 
-def _check_count(declared: _Declared) -> None:
+def _check_count(declared: _Declared, *, is_wide: bool) -> None:
     count, size = declared.count, declared.size
-    if size < count * ENTRY or (size and not count):
+    may_be_none = is_wide or size <= FULL_16 * ENTRY
+    if size < count * ENTRY or (size and not count and may_be_none):
         raise CorruptSourceError(
             f"the zip's end declares {count:,} entries in a directory of {size:,} bytes", offset=declared.at
         )
     if count > MAX_MEMBERS or size > MAX_DIRECTORY:
-        raise ExpansionLimitError(
-            f"the zip has {count:,} entries in a directory of {size:,} bytes, above {MAX_MEMBERS:,} and "
-            f"{MAX_DIRECTORY:,}",
-            hint="Send several smaller archives.",
-        )
+        raise too_many(f"{count:,}", size)
+
+
+def too_many(count: str, size: int) -> ExpansionLimitError:
+    """Return the error for a directory that is too large."""
+    return ExpansionLimitError(
+        f"the zip has {count} entries in a directory of {size:,} bytes, above {MAX_MEMBERS:,} and {MAX_DIRECTORY:,}",
+        hint="Send several smaller archives.",
+    )
 
 
 def _refuse_set(offset: int) -> NoReturn:
