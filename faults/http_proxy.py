@@ -55,6 +55,7 @@ TARGETS = {
     "AWSStepFunctions": ("StepFunctions", "ThrottlingException"),
     "AWSEvents": ("Events", "ThrottlingException"),
     "AmazonSQS": ("SQS", "RequestThrottled"),
+    "secretsmanager": ("SecretsManager", "ThrottlingException"),
 }
 
 

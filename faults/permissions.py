@@ -35,6 +35,8 @@ UNTESTED: Mapping[tuple[str, str], str] = {
     ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
+# Conditions of the template that hold for the suite.
+TRUE_CONDITIONS = frozenset({"UseArchiveSecrets"})
 # Permissions of stacks with a KMS key, a VPC or a database of their own. The emulator has none of these.
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {
@@ -47,7 +49,7 @@ CONDITIONAL: Mapping[str, str] = {
     "ec2:DescribeSubnets": _VPC,
     "ec2:UnassignPrivateIpAddresses": _VPC,
     "rds-db:connect": "RDS checks it when a password made by IAM comes in",
-    "secretsmanager:GetSecretValue": "tests/contract/test_postgres_connect.py reads a secret, without a role",
+    "secretsmanager:GetSecretValue": "that of a database: tests/contract/test_postgres_connect.py, without a role",
 }
 
 
@@ -126,7 +128,7 @@ class Roles:
 def make_roles(iam: Any, sts: Any, names: Mapping[str, str]) -> Roles:
     """Create every function's role in an account, as in the template except for the names of resources."""
     resources: Resources = read_template()["Resources"]
-    resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names})
+    resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names}, TRUE_CONDITIONS)
     of_verb = verbs(resources)
     permissions: list[Permission] = []
     for role in of_verb.values():

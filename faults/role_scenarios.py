@@ -70,6 +70,8 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     "an archive with large compressed members, one of whose workers is killed": Scenario(
         "large-zip", scripted_faults=[ScriptedFault("UploadPart", Fault.KILL_AFTER)]
     ),
+    "an encrypted archive": Scenario("encrypted"),
+    "an encrypted archive with a large member": Scenario("large-encrypted"),
     "a large load into PostgreSQL": Scenario("large-append"),
     "a large load into PostgreSQL that may not be finished": Scenario(
         "large-append", "failed", before={"finish": interference.delete_plan}

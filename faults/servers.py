@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from faults.permissions import Permission, Roles, make_roles
-from faults.sources import ROUTES
+from faults.sources import ARCHIVE_PASSWORD, ARCHIVE_SECRET, ROUTES
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
 from penstock_local.access import Decision, decisions
@@ -36,10 +37,12 @@ NAMES = {
     "IngestQueue.Arn": AT.format("sqs") + "ingest-*",
     "DeadLetterQueue.Arn": AT.format("sqs") + "dead-*",
     "StateMachine": AT.format("states") + "stateMachine:faults-job",
+    "ArchiveSecretArns": AT.format("secretsmanager") + f"secret:{ARCHIVE_SECRET}-*",
     "AbortFunction.Arn": AT.format("lambda") + "function:abort",
     "AWS::StackName": "faults",
 }
 INGEST, DEAD = "ingest", "dead"
+SERVICES = ("s3", "dynamodb", "sqs", "stepfunctions", "iam", "sts", "secretsmanager")
 ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
 # As in the template's jobs table.
 BY_TIME = {
@@ -78,13 +81,15 @@ def running_servers() -> Iterator[Servers]:
         account = stack.enter_context(emulator_only())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="penstock-faults-")))
         dsn = stack.enter_context(postgres.running(folder / "postgres"))
-        clients = {name: account.client(name) for name in ("s3", "dynamodb", "sqs", "stepfunctions", "iam", "sts")}
+        clients = {name: account.client(name) for name in SERVICES}
         for client in clients.values():
             stack.callback(client.close)
         for bucket in (SOURCE, WORK):
             clients["s3"].create_bucket(Bucket=bucket)
         _keep_versions(clients["s3"], SOURCE)
         clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
+        secret = json.dumps({"password": ARCHIVE_PASSWORD})
+        clients["secretsmanager"].create_secret(Name=ARCHIVE_SECRET, SecretString=secret)
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
         anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
         clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)

@@ -8,10 +8,12 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from random import Random
 from typing import Literal
+
+import pyzipper
 
 from penstock.limits import KIB, MIB
 
@@ -60,6 +62,15 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 """
     for mode in ("append", "upsert", "replace")
 )
+# A secret in the emulator, and what it holds.
+ARCHIVE_SECRET, ARCHIVE_PASSWORD = "archive-password", "correct horse"
+ROUTES += f"""
+[[route]]
+name = "encrypted archives"
+match = ["*/archive-encrypted*.zip"]
+archive = "members"
+password_secret = "{ARCHIVE_SECRET}"
+"""
 ROUTES += """
 [[route]]
 name = "archives"
@@ -112,7 +123,7 @@ class JobKind:
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives()]
+    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_encrypted()]
     return {kind.name: kind for kind in found}
 
 
@@ -211,6 +222,25 @@ def _large_zip() -> JobKind:
         settings=_sizes(MIB, MIB // 2),
         rate_factor=CHATTY,
     )
+
+
+def _encrypted() -> list[JobKind]:
+    """Encrypted members, which are read in order."""
+    files = {f"{n}.txt": text(n) for n in range(1, 13)} | {"large.bin": text(2 * MIB)}
+    packed = cache(lambda: {"archive-encrypted.zip": encrypted_zip_of(files)})
+    small = JobKind("encrypted", "archive", packed, members=lambda: files)
+    large = replace(small, name="large-encrypted", large=True, children=1, settings=_sizes(MIB, MIB))
+    return [small, large]
+
+
+def encrypted_zip_of(files: Mapping[str, bytes]) -> bytes:
+    """A zip of stored members, in WinZip AES."""
+    stream = io.BytesIO()
+    with pyzipper.AESZipFile(stream, "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(ARCHIVE_PASSWORD.encode())
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
 
 
 def tar(members: Mapping[str, bytes]) -> bytes:

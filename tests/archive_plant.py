@@ -124,6 +124,7 @@ class Plant:
     files: MemoryWorkFiles = field(default_factory=MemoryWorkFiles)
     rejects: MemoryRejectLog = field(default_factory=MemoryRejectLog)
     written: list[str] = field(default_factory=list)
+    password: bytes = b""
 
     def __post_init__(self) -> None:
         self.jobs = MemoryJobStore(self.clock)
@@ -145,7 +146,7 @@ class Plant:
 
     def archives(self) -> ArchiveDelivery:
         budget = Budget.of(128 * MIB)
-        objects = MemberObjects(self.objects, budget)
+        objects = MemberObjects(self.objects, budget, passwords=lambda _: self.password)
         tables = TableDelivery(objects, self.rejects, self._sink, Form.TEXT, budget)
         deliveries: dict[str, Delivery] = {"bucket": BucketDelivery(objects, budget), "postgresql": tables}
         loads, begun = {"postgresql": tables.ended}, {"postgresql": tables.begun}

@@ -78,6 +78,7 @@ class Plant:
     begun: Mapping[str, Callable[[Job], bool]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
+    password: bytes = b""
     member_bytes: int = 0
     deadlines: Callable[[], Deadline] = lambda: ManualDeadline(900.0)
 
@@ -145,7 +146,7 @@ class Plant:
         # One for all: a member of an archive that is read in order is held there.
         if self._opened is None or self._opened.objects is not self.objects:
             indexed = DecodedArchives(self.objects, self.files, self.budget, self.spacing)
-            self._opened = MemberObjects(self.objects, self.budget, indexed)
+            self._opened = MemberObjects(self.objects, self.budget, indexed, lambda _: self.password)
         return self._opened
 
     @property

@@ -18,6 +18,7 @@ def archive_lines(archive: ArchivePreview) -> Iterator[str]:
     about = [f"under {archive.codec}"] if archive.codec not in ("", IDENTITY.name) else []
     about += [counted(archive.members, "member"), human_size(archive.size)]
     about += [f"{archive.skipped:,} skipped"] if archive.skipped else []
+    about += [_encrypted(archive)] if archive.encrypted else []
     about += [] if archive.complete or archive.problem else ["more may follow: only the beginning was read"]
     yield f"  {archive.kind:<12} {', '.join(about)}"
     for member in archive.listed:
@@ -31,10 +32,16 @@ def archive_lines(archive: ArchivePreview) -> Iterator[str]:
         yield f"  {'problem':<12} {archive.problem}"
 
 
+def _encrypted(archive: ArchivePreview) -> str:
+    where = f"password in the secret {archive.password_secret}" if archive.password_secret else "no password"
+    return f"{archive.encrypted:,} encrypted ({where})"
+
+
 def _described(member: MemberPreview) -> str:
     known = [] if member.size is None else [human_size(member.size)]
     known += [member.codec] if member.codec not in ("", IDENTITY.name) else []
     known += [member.format] if member.format else []
+    known += [f"encrypted ({member.encryption})"] if member.encryption else []
     where = f" -> {member.target} ({member.route})" if member.target else ""
     reason = f": {member.reason}" if member.reason else ""
     return f"({', '.join(known)}){where}{reason}" if known else f"skipped{reason}"

@@ -14,6 +14,7 @@ from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.password_file import read_password
 from penstock_cli.run_archive import run_archive
 from penstock_cli.run_lines import tell_result
 from penstock_cli.run_options import TableOptions, table_options
@@ -109,6 +110,13 @@ Examples:
     help="Go on with the other members of an archive, or begin no more.",
 )
 @click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="PENSTOCK_PASSWORD_FILE",
+    show_envvar=True,
+    help="File with the password of encrypted members.",
+)
+@click.option(
     "--memory", type=click.IntRange(128, 10_240), default=MEMORY, show_default=True, help="Memory limit in MB."
 )
 @aws_options
@@ -128,6 +136,7 @@ def run(
     rejects: Path | None,
     members: tuple[str, ...],
     on_member_failure: Literal["continue", "fail"],
+    password_file: Path | None,
     memory: int,
     aws: AwsOptions,
     output: OutputOptions,
@@ -179,6 +188,7 @@ def run(
                 rejects=rejects,
                 members=members,
                 on_member_failure=on_member_failure,
+                password=read_password(password_file) if password_file else "",
                 memory=memory,
                 profile=aws.profile,
                 region=aws.region,
@@ -189,6 +199,8 @@ def run(
         if isinstance(prepared, PreparedArchive):
             run_archive(prepared, output)
             return
+        if _is_given("password_file"):
+            raise click.UsageError("--password-file is for an archive that is taken apart, and SRC is none.")
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
                 result = prepared.run(_Progress(progress, prepared.request))

@@ -24,7 +24,18 @@ LAYER = Path("layers", "penstock", "requirements.txt")
 COMMAND = Path("cli", "requirements.txt")
 
 # Licences that require only that their text is passed on.
-PERMISSIVE = {"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib"}
+PERMISSIVE = {
+    "Apache-2.0",
+    "BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "PSF-2.0",
+    "Unlicense",
+    "Zlib",
+}
 
 # Names in wheels that are not SPDX identifiers. "BSD License" does not say which one; all of them are permissive.
 SPELLINGS = {
@@ -56,7 +67,7 @@ EXPLAINED: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """``licence`` is an SPDX identifier, or several joined by OR, or "unknown" if the metadata has no known licence."""
+    """``licence`` is an SPDX identifier, or several joined by OR and AND, or "unknown" if the metadata has none."""
 
     name: str
     version: str
@@ -119,8 +130,9 @@ def page(packages: Iterable[Package]) -> str:
         "",
         "`python -m penstock_local.licences` writes this page from the metadata of the wheels. The tests check it.",
         "Penstock is under Apache-2.0 (`LICENSE`). Packages that are not in the layer ship with the command.",
-        "Wheels with compiled code contain other libraries: isal contains ISA-L (BSD-3-Clause), zlib-ng contains",
-        "zlib-ng (Zlib), zstandard contains zstd (BSD-3-Clause).",
+        "Wheels with compiled code contain other libraries: isal contains ISA-L (BSD-3-Clause), stream-unzip contains",
+        "PyO3 (Apache-2.0 or MIT) and crc32-v2 (MIT), zlib-ng contains zlib-ng (Zlib), zstandard contains zstd",
+        "(BSD-3-Clause).",
         "",
         "| package | version | licence | in the layer |",
         "|---|---|---|---|",
@@ -139,11 +151,11 @@ def _requirements(path: Path) -> list[Requirement]:
 
 
 def _is_known(licence: str) -> bool:
-    return licence in PERMISSIVE or licence in {known for known, _ in EXPLAINED.values()}
+    return _is_permissive(licence) or licence in {known for known, _ in EXPLAINED.values()}
 
 
 def _is_permissive(licence: str) -> bool:
-    return any(identifier in PERMISSIVE for identifier in licence.split(" OR "))
+    return any(PERMISSIVE.issuperset(choice.split(" AND ")) for choice in licence.split(" OR "))
 
 
 def main(arguments: list[str]) -> int:

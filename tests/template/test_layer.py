@@ -103,6 +103,8 @@ for name in {sorted(names)}:
     importlib.import_module(name)
 import inflate64, isal.igzip_lib, zlib_ng.zlib_ng, zstandard, smart_open.s3, aws_lambda_powertools.tracing
 assert zstandard.backend == "cext", zstandard.backend
+from penstock.archives.zip.zipcrypto import compiled
+assert compiled()
 """
     subprocess.run(
         [sys.executable, "-B", "-S", "-c", program],

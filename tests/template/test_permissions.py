@@ -139,12 +139,16 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
     ]
     assert {(then["Sid"], condition) for condition, then, _ in conditional} == {
         ("UseKey", "UseKmsKey"),
+        ("ReadArchiveSecrets", "UseArchiveSecrets"),
         ("ReadDatabaseSecret", "UsePostgresSecret"),
         ("BecomeDatabaseUser", "UsePostgresIam"),
         ("JoinVpc", "UseVpc"),
     }
     assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)
     assert {action for _, then, _ in conditional for action in as_list(then["Action"])} == set(CONDITIONAL)
+    assert template["Conditions"]["UseArchiveSecrets"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "ArchiveSecretArns"}]}, ""]}]
+    }
     # IAM refuses a policy without statements, so this policy must not exist if neither of its statements is granted.
     assert resources["DatabasePolicy"]["Condition"] == "UseDatabaseRights"
     assert template["Conditions"]["UseDatabaseRights"] == {

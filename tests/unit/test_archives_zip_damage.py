@@ -376,14 +376,6 @@ def failure(entry: Entry) -> PenstockError:
         (Entry(b"a", method=97), BadHeaderError, "compressed with method 97"),
         (Entry(b"a", method=14, data=b"\0\0\4\0" + bytes(9)), BadHeaderError, "4 bytes of properties"),
         (Entry(b"a", method=14, data=b"\0\0\5\0\xff" + bytes(9)), BadHeaderError, "invalid LZMA properties 0xff"),
-        (Entry(b"a", flags=1), EncryptedMemberError, "ZipCrypto"),
-        (Entry(b"a", flags=0x41), EncryptedMemberError, "strong encryption"),
-        (Entry(b"a", flags=1, method=99), EncryptedMemberError, "AES"),
-        (
-            Entry(b"a", flags=1, method=99, extra=struct.pack("<HHH2sBH", 0x9901, 7, 2, b"AE", 3, 8)),
-            EncryptedMemberError,
-            "AES-256",
-        ),
     ],
 )
 def test_a_content_that_is_not_what_the_directory_declares_is_refused(

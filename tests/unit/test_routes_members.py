@@ -230,3 +230,19 @@ def test_the_digest_of_a_route_depends_on_the_fields_of_archives() -> None:
     routes = [parse(ZIPS + field).routes[0] for field in fields]
     assert len({route.digest for route in routes}) == len(routes)
     assert [from_json(Route, to_json(route)) for route in routes] == routes
+
+
+def test_a_secret_with_the_password_is_that_of_an_archive() -> None:
+    with_secret = ZIPS + 'password_secret = "archive-password"\n'
+    zips, _ = parse(with_secret + FILES).routes
+    assert zips.password_secret == "archive-password"
+    assert from_json(Route, to_json(zips)).password_secret == "archive-password"
+    for text in (ZIPS + 'password_secret = ""\n' + FILES, ZIPS + FILES + 'password_secret = "archive-password"\n'):
+        with pytest.raises(InvalidRouteError, match="password_secret"):
+            parse(text)
+
+
+def test_a_job_keeps_its_id_when_its_route_names_a_secret() -> None:
+    """It failed without the password, and is redriven."""
+    (without, _), (named, _) = parse(ZIPS + FILES).routes, parse(ZIPS + 'password_secret = "a"\n' + FILES).routes
+    assert named.digest == without.digest

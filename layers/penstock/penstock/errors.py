@@ -16,7 +16,8 @@
         │   ├── CorruptSourceError
         │   ├── TruncatedSourceError
         │   ├── ChecksumMismatchError
-        │   ├── EncryptedMemberError  a member of an archive is encrypted
+        │   ├── EncryptedMemberError  a member of an archive is encrypted, and no password is there
+        │   │   └── WrongPasswordError
         │   ├── CodecMismatchError   the content does not match its name or its route
         │   ├── HeaderRowError       column names are missing, duplicate or unreadable
         │   ├── UnclosedQuoteError   a quoted CSV field never ends, so that the rest of the file is its text
@@ -111,6 +112,7 @@ __all__ = [
     "UploadConflictError",
     "UploadInProgressError",
     "WorkbookTooLargeError",
+    "WrongPasswordError",
     "YieldedError",
 ]
 
@@ -236,7 +238,11 @@ class ChecksumMismatchError(BadSourceError):
 
 
 class EncryptedMemberError(BadSourceError):
-    default_hint = member_hint = "Encrypted members are not supported. Send the archive without a password."
+    default_hint = member_hint = "Give the password: password_secret in the archive's route, or --password-file."
+
+
+class WrongPasswordError(EncryptedMemberError):
+    default_hint = member_hint = "Correct the secret of the archive's route (password_secret), or the --password-file."
 
 
 class CodecMismatchError(BadSourceError):
@@ -312,10 +318,7 @@ class MembersFailedError(PermanentError):
 
 
 class AttemptsExhaustedError(PermanentError):
-    default_hint = (
-        "The log of the function shows how each attempt ended. Give the function more memory or time, then retry the "
-        "job with `penstock redrive`."
-    )
+    default_hint = "Its log shows how each attempt ended. Give the function more memory or time, then redrive the job."
 
 
 class IncompleteJobError(PermanentError):

@@ -89,18 +89,24 @@ def no_index(source: Source, codec: str) -> RangeReader:
     raise ConfigurationError(f"{source.uri}: no work bucket holds an index of its {codec}")
 
 
+def no_password(member: Source) -> bytes:  # noqa: ARG001  # whatever the member is
+    """Return no password."""
+    return b""
+
+
 @dataclass(slots=True)
 class MemberObjects:
     """Implements ``ObjectStore``: the source of a member is read from its archive, all else from ``objects``.
 
-    ``decoded`` opens archives under a codec. For several threads at once. Memory: that of `BlockRanges`, or of
-    ``decoded``, for the last archive that was opened, for each open member that of its method, and for each compressed
-    inner archive that is read that of `SpooledArchive`.
+    ``decoded`` opens archives under a codec, ``passwords`` returns the password of an encrypted member, or nothing. For
+    several threads at once. Memory: that of `BlockRanges`, or of ``decoded``, for the last archive that was opened, for
+    each open member that of its method, and for each compressed inner archive that is read that of `SpooledArchive`.
     """
 
     objects: ObjectStore
     budget: Budget
     decoded: Decoded = no_index
+    passwords: Callable[[Source], bytes] = no_password
     _last: tuple[tuple[str, ...], OpenArchive] | None = field(default=None, init=False)
     _read: dict[tuple[str, ...], ByteSource] = field(default_factory=dict, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
@@ -251,7 +257,8 @@ class MemberSource:
                 return
             if archive.method is None:
                 raise self._cannot_enter(archive)
-            codec = archive.method(content, self.store.budget.window, b"")
+            password = self.store.passwords(self.source) if content.encryption else b""
+            codec = archive.method(content, self.store.budget.window, password)
             with closing(_ranges(opened, content.start, content.end)) as encoded:
                 decoded = codec.decode(encoded, Trace(), self.store.budget.step)
                 yield from decoded if is_whole else _part(decoded, self.start, self.end)

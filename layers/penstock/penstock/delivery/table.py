@@ -23,7 +23,7 @@ from penstock.destinations.ports import TableSink
 from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, noting
 from penstock.formats import WorkbookLimits, is_settled, resolve, settle
 from penstock.limits import Budget
-from penstock.model.job import Job, Progress, Receipt
+from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import TablePlan
@@ -62,6 +62,7 @@ class TableDelivery:
         its message names the committed chunks.
         """
         with naming(attempt.job.source):
+            self._prove(attempt)
             sampled = self.plan(attempt)
             with self.open_sink(attempt.job) as sink:
                 sink.hold(attempt.holder, attempt.ended)
@@ -73,6 +74,14 @@ class TableDelivery:
                     sink.abort()
                 attempt.check_end()
                 return self._deliver(attempt, sink, plan, resume)
+
+    def _prove(self, attempt: Attempt) -> None:
+        """Read an encrypted member to its end before its first row is loaded. A wrong password may only show there."""
+        member = attempt.job.source.member
+        if member and member.content and member.content.encryption:
+            with closing(self.decoding(attempt).pieces()) as pieces:
+                for _ in pieces:
+                    attempt.heartbeat(NO_PROGRESS)
 
     def ended(self, job: Job) -> Receipt | None:
         """Return the receipt of a job that an earlier attempt has completed; None if no end is recorded.

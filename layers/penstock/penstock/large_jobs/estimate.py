@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from penstock.codecs import CODECS, IDENTITY, codec_by_name
 from penstock.delivery.member_store import codec_around
+from penstock.errors import TimeLimitError
 from penstock.limits import MIB
 from penstock.model.job import Job
+from penstock.model.member import MemberContent
 
 # Decoded bytes of records that one vCPU loads into a table in a second (`python -m benchmarks append`). Each codec
 # declares its own speed and ratio.
@@ -34,7 +36,38 @@ def estimated_seconds(job: Job, memory: int) -> float:
         codec = content.method
     seconds = decoded / bytes_per_second(codec, memory, parsed=job.route.plan is not None)
     around = codec_around(source)
-    return seconds + source.size / decoded_per_second(around, memory) if around else seconds
+    seconds += source.size / decoded_per_second(around, memory) if around else 0.0
+    return seconds + _decrypting_seconds(job, memory)
+
+
+def refuse_slow_decryption(job: Job, seconds: float, memory: int) -> None:
+    """Raises TimeLimitError if a member is encrypted, and its job would take longer than ``seconds``."""
+    needed = estimated_seconds(job, memory)
+    if needed > seconds and (content := _encrypted(job)):
+        raise TimeLimitError(
+            f"{job.source.uri}: the member is encrypted ({content.encryption}), so that one invocation must read it in "
+            f"order, which would take about {needed:,.0f} s; an invocation has {seconds:,.0f} s",
+            hint="Send it without encryption or as several members, or increase MemorySize, which also sets the CPU.",
+        )
+
+
+def _decrypting_seconds(job: Job, memory: int) -> float:
+    content = _encrypted(job)
+    if content is None:
+        return 0.0
+    from penstock.archives.zip.ciphers import CIPHERS  # noqa: PLC0415  # few jobs meet an encrypted member
+
+    if content.encryption not in CIPHERS:
+        return 0.0
+    # Before rows are loaded, all of the member is decrypted once to prove it.
+    passes = 2 if job.route.plan else 1
+    rate = CIPHERS[content.encryption].speed * min(1.0, memory / VCPU)
+    return passes * (content.end - content.start) / rate
+
+
+def _encrypted(job: Job) -> MemberContent | None:
+    content = job.source.member.content if job.source.member else None
+    return content if content and content.encryption else None
 
 
 def expected_bytes(codec: str, size: int) -> int:

@@ -20,7 +20,7 @@ from penstock.errors import PenstockError, noting
 from penstock.formats.boundaries import Text
 from penstock.large_jobs.decoded_ranges import archive_index
 from penstock.large_jobs.encoded_source import encoded_name, encoded_source
-from penstock.large_jobs.estimate import bytes_per_second
+from penstock.large_jobs.estimate import bytes_per_second, refuse_slow_decryption
 from penstock.large_jobs.index_pass import Index
 from penstock.large_jobs.job_files import (
     JOB_SPEC,
@@ -126,6 +126,7 @@ class Planner:
         self.executions.start_phase(job_id, execution, Phase.PLAN)
         plan = _existing(folder, spec, execution)
         if plan is None or self._lacks_index(spec, plan):
+            refuse_slow_decryption(spec.job, deadline.remaining() - self.margin, self.sizes.memory)
             with naming(spec.job.source):
                 decision = self._decide(spec, folder, deadline) if plan is None else "index"
             if isinstance(decision, str):

@@ -2,7 +2,7 @@
 
 A job's id contains a digest of its route, and the id of a command-line load one of its plan. Renaming a class or adding
 a field must not give recorded jobs new ids. So the text is that of the first release, and a later field is part of it
-only if its value is not the default.
+only if its value is not the default. A field that is not compared never is.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def identities(value: object) -> Iterator[str]:
 def _decisive(value: object) -> Iterator[tuple[str, object]]:
     _, first = _first_of(value)
     for field in fields(value):  # type: ignore[arg-type]  # the callers pass dataclasses
-        if field.init and (field.name in first or getattr(value, field.name) != _default(field)):
+        if not field.init or not field.compare:
+            continue
+        if field.name in first or getattr(value, field.name) != _default(field):
             yield field.name, getattr(value, field.name)
 
 

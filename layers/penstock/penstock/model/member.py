@@ -25,6 +25,8 @@ class MemberContent:
     the cipher around the encoded bytes. ``size``: decoded bytes, None if the archive declares none. ``limit``: the
     first byte after ``start`` that belongs to something else in the archive; 0 if unknown. ``codec``: that around the
     archive, whose decoded bytes ``start`` and ``end`` count; empty if they count those of the object.
+    ``password_check``: the byte that the right password decrypts, None if the cipher has none, or before the member was
+    located.
     """
 
     start: int
@@ -35,6 +37,7 @@ class MemberContent:
     size: int | None = None
     limit: int = 0
     codec: str = field(default="", metadata=OMIT_DEFAULT)
+    password_check: int | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Route:
 
     ``archive``: `ARCHIVE_MEMBERS` takes archives apart, so that the route has no destination; `ARCHIVE_KEEP` copies
     them as they are. ``members`` are patterns of the names that are delivered (`takes_member`). ``on_member_failure``
-    says whether members are begun after one has failed.
+    says whether members are begun after one has failed. ``password_secret`` names the secret with the password of
+    encrypted members.
 
     ``digest`` changes with every field that may change the result. It is computed once: with a plan it takes a
     millisecond, and each of a thousand small jobs needs it.
@@ -65,6 +66,8 @@ class Route:
     archive: str = field(default="", metadata=OMIT_DEFAULT)
     members: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     on_member_failure: str = field(default=CONTINUE, metadata=OMIT_DEFAULT)
+    # Not part of the identity: a job that failed without it, or with a wrong one, is redriven and not made anew.
+    password_secret: str = field(default="", metadata=OMIT_DEFAULT, compare=False)
     digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -105,12 +105,13 @@ def _read_members(fields: Fields, stack: Mapping[str, str], archive: str) -> Rou
         archive=archive,
         members=_patterns(fields, "members") if fields.has("members") else (),
         on_member_failure=fields.choice("on_member_failure", (CONTINUE, FAIL), CONTINUE),
+        password_secret=fields.text("password_secret") if fields.has("password_secret") else "",
     )
 
 
 def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) -> Route:
     """Read a route with a destination of its own."""
-    for field in ("members", "on_member_failure"):
+    for field in ("members", "on_member_failure", "password_secret"):
         if fields.has(field):
             raise fields.complain(field, f'is for archive = "{ARCHIVE_MEMBERS}"')
     destination, kind = _destination(fields, stack)

@@ -92,6 +92,7 @@ def prepare_run(
     rejects: Name | None = None,
     members: Sequence[str] = (),
     on_member_failure: Literal["continue", "fail"] = "continue",
+    password: str | bytes = "",
     memory: int = MEMORY,
     profile: str = "",
     region: str = "",
@@ -104,7 +105,8 @@ def prepare_run(
     ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack``
     names a deployed stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` repeats a complete
     load. ``members`` are patterns of the members of an archive that are delivered; ``!`` excludes, and the last match
-    decides. The other options are those of docs/tables.md and need a table as ``to``.
+    decides. ``password`` is that of the encrypted members of a zip; text is encoded in UTF-8. The other options are
+    those of docs/tables.md and need a table as ``to``.
 
     Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
     """
@@ -142,7 +144,8 @@ def prepare_run(
     spec = DestinationSpec(os.fspath(to), codec, str(max_rejects), _given(parse), _given(table))
     text = os.fspath(source)
     with closing(runs.CliClients(profile, region, endpoint_url)) as clients:
-        runner = runs.Runner(clients, memory * MIB, dsn)
+        secret = password.encode() if isinstance(password, str) else password
+        runner = runs.Runner(clients, memory * MIB, dsn, secret)
         archive: PreparedArchive | None
         if to:
             archive = prepare_by_destination(runner, text, as_key, spec, options)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from penstock.archives import archive_named
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
+from penstock.aws.secret_passwords import SecretPasswords
 from penstock.delivery.member_store import MemberObjects
 from penstock.errors import InvalidRouteError
+from penstock.model.object import Source, archive_of
 from penstock.model.route import FAIL, Route
+from penstock.routes import Routes
 from penstock.run.archive_source import ArchiveSource
 from penstock.run.destination_spec import DestinationSpec
 from penstock.run.loads import RoutedObjectStore
@@ -57,17 +61,30 @@ def prepare_by_route(runner: Runner, request: RunRequest, options: RunOptions) -
             "name of an archive",
             hint="Give a file or an object named .zip or .tar, or the name of one with --as.",
         )
-    archive = replace(_open(runner, resolved, route), routes=request.routes)
+    archive = replace(_open(runner, resolved, route, request.routes), routes=request.routes)
     members = OwnRoutes(archive.source, route, request.routes)
     return PreparedArchive(runner, archive, options, members, route.on_member_failure == FAIL)
 
 
-def _open(runner: Runner, resolved: ResolvedSource, route: Route) -> ArchiveSource:
+def _open(runner: Runner, resolved: ResolvedSource, route: Route, routes: Routes | None = None) -> ArchiveSource:
     archive = archive_named(resolved.source.key)
     assert archive  # noqa: S101  # for mypy: the caller has checked the name
-    objects = MemberObjects(RoutedObjectStore(lambda: runner.objects, resolved.content), runner.budget)
+    store = RoutedObjectStore(lambda: runner.objects, resolved.content)
+    objects = MemberObjects(store, runner.budget, passwords=_passwords(runner, route, routes))
     with cli_errors(f"running {resolved.source.uri}", again=RUN_AGAIN):
         return ArchiveSource(resolved.source, archive, objects, route).opened()
+
+
+def _passwords(runner: Runner, route: Route, routes: Routes | None) -> Callable[[Source], bytes]:
+    """Return what finds a password: that of the run, or else the one in the secret that the archive's route names."""
+    secrets = SecretPasswords(runner.clients.secrets)
+
+    def password(member: Source) -> bytes:
+        archive = archive_of(member)
+        own = routes.route_of(archive) if routes and archive.member else route
+        return runner.password or (secrets(own.password_secret) if own and own.password_secret else b"")
+
+    return password
 
 
 def _takes_members(route: Route) -> bool:

@@ -28,5 +28,8 @@ class CliClients(Access):
         client: DynamoDBClient = self.client("dynamodb", records_config(workers))
         return client
 
+    def secrets(self) -> Any:
+        return self.client("secretsmanager", DEFAULT_CONFIG)
+
     def cloudformation(self) -> Any:
         return self.client("cloudformation", DEFAULT_CONFIG)

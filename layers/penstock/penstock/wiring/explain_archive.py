@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from penstock.archives import Skipped, archive_named
+from penstock.archives.zip.ciphers import CIPHERS
 from penstock.codecs import codec_by_name
 from penstock.delivery.member_jobs import Entry, RefusedArchive
 from penstock.delivery.member_store import MemberObjects
@@ -40,7 +41,7 @@ _UNLIMITED = Route("", (), "", max_ratio=DEFAULT_RATIO, max_bytes=S3.max_object)
 class MemberPreview:
     """One entry of an archive. ``size`` is None if the archive does not declare it. ``codec`` and ``format`` are those
     that its name says. ``target``: the URI of its destination, by ``route``. ``reason`` says why it has none, or why
-    its records cannot be read.
+    its records cannot be read. ``encryption``: its cipher; empty if it is not encrypted.
     """
 
     name: str
@@ -51,12 +52,14 @@ class MemberPreview:
     route: str = ""
     target: str = ""
     reason: str = ""
+    encryption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivePreview:
     """The content of an archive. ``listed``: its first entries. The counts cover all entries that were read:
-    ``members``, ``size`` (decoded bytes), ``delivered`` (with a route), ``skipped`` (no files; without directories).
+    ``members``, ``size`` (decoded bytes), ``delivered`` (with a route), ``skipped`` (no files; without directories),
+    ``encrypted`` (with a route). ``password_secret``: the secret that the archive's route names for these.
 
     ``complete``: all of the archive was read. ``problem``: why the archive cannot be read, or not be delivered.
     """
@@ -68,6 +71,8 @@ class ArchivePreview:
     size: int = 0
     delivered: int = 0
     skipped: int = 0
+    encrypted: int = 0
+    password_secret: str = ""
     complete: bool = True
     warnings: tuple[str, ...] = ()
     problem: str = ""
@@ -144,6 +149,8 @@ class _Listing:
     size: int = 0
     delivered: int = 0
     skipped: int = 0
+    encrypted: int = 0
+    unreadable: str = ""
     shared: str = ""
     targets: TextSet = field(default_factory=TextSet)
 
@@ -170,6 +177,7 @@ class _Listing:
         target = ""
         if route:
             self.delivered += 1
+            self._note_encrypted(member)
             destination = destination_of(route, source)
             target = destination.uri
             if route.plan is None and not route.takes_apart:
@@ -184,6 +192,7 @@ class _Listing:
             route.name if route else "",
             target,
             reason or (unknown if route and route.plan else ""),
+            member.content.encryption if member.content else "",
         )
 
     def _routed(self, source: Source, member: Member) -> tuple[Route | None, str]:
@@ -194,6 +203,20 @@ class _Listing:
             return None, f"left out by route {self.route.name}"
         route = self.routes.route_of(source)
         return route, "" if route else "no route takes it"
+
+    def _note_encrypted(self, member: Member) -> None:
+        """Count an encrypted member, and note why the first one cannot be delivered."""
+        encryption = member.content.encryption if member.content else ""
+        self.encrypted += bool(encryption)
+        if not encryption or self.unreadable:
+            return
+        if encryption not in CIPHERS:
+            self.unreadable = f"member {member.name!r} is encrypted ({encryption}), which is not supported"
+        elif self.route and not self.route.password_secret:
+            self.unreadable = (
+                f"member {member.name!r} is encrypted ({encryption}), and route {self.route.name!r} names no secret "
+                "with the password (password_secret)"
+            )
 
     def _note_shared(self, member: Member, target: str) -> None:
         if not self.targets.add(target) and not self.shared:
@@ -208,9 +231,11 @@ class _Listing:
             self.size,
             self.delivered,
             self.skipped,
+            self.encrypted,
+            self.route.password_secret if self.route else "",
             complete,
             tuple(self.warnings),
-            problem or self.shared,
+            problem or self.shared or self.unreadable,
         )
 
 

@@ -96,7 +96,8 @@ def build_ingest(settings: Settings) -> Ingest:
     budget = Budget.of(settings.memory)
     s3 = s3_client(budget)
     files = S3WorkFiles(s3, settings.work_bucket)
-    objects = member_objects(s3, budget, files, settings.index_spacing)
+    routes = routes_reader(settings, UriTexts(lambda: s3))
+    objects = member_objects(s3, budget, files, settings.index_spacing, routes)
     dynamodb = dynamodb_client()
     jobs = build_job_store(settings, dynamodb)
     tables = {
@@ -120,7 +121,6 @@ def build_ingest(settings: Settings) -> Ingest:
         handover=handover(settings, objects, s3, dynamodb),
         memory=settings.memory,
     )
-    routes = routes_reader(settings, UriTexts(lambda: s3))
     together = _lazy_batches(lambda: _tables().small_batches(settings, s3, jobs, budget))
     return Ingest(runner, SqsQueue(sqs_client), routes, together)
 

@@ -51,7 +51,8 @@ class Steps:
         self.budget = Budget.of(settings.memory)
         self.s3 = s3_client(self.budget)
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
-        self.objects = member_objects(self.s3, self.budget, self.files, settings.index_spacing)
+        routes = routes_reader(settings, UriTexts(lambda: self.s3))
+        self.objects = member_objects(self.s3, self.budget, self.files, settings.index_spacing, routes)
         self.executions = execution_store(settings, dynamodb_client())
         self.parts = S3PartStore(self.s3, self.budget)
 

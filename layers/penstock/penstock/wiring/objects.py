@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.limits import Budget
 from penstock.model.object import Content, Published, Source, Target
 from penstock.model.source import RangeReader
+from penstock.routes import Routes
+from penstock.wiring.passwords import passwords_of_routes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,10 +22,12 @@ if TYPE_CHECKING:
     from penstock.large_jobs.ports import WorkFiles
 
 
-def member_objects(s3: S3Client, budget: Budget, files: WorkFiles, index_spacing: int) -> MemberObjects:
+def member_objects(
+    s3: S3Client, budget: Budget, files: WorkFiles, index_spacing: int, routes: Callable[[], Routes]
+) -> MemberObjects:
     """Open the objects of the buckets that a function of the stack reads and writes.
 
-    Compressed archives are opened through their indexes in ``files``.
+    Compressed archives are opened through their indexes in ``files``. ``routes`` name the secrets with passwords.
     """
     objects = S3ObjectStore(s3, budget, create=_LazyWriter(s3))
 
@@ -31,7 +36,7 @@ def member_objects(s3: S3Client, budget: Budget, files: WorkFiles, index_spacing
 
         return DecodedArchives(objects, files, budget, index_spacing)(source, codec)
 
-    return MemberObjects(objects, budget, decoded)
+    return MemberObjects(objects, budget, decoded, passwords_of_routes(routes))
 
 
 class _LazyWriter:

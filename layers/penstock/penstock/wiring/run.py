@@ -99,7 +99,8 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs jobs within ``memory`` bytes. ``dsn`` names the database of PostgreSQL routes.
+    """Runs jobs within ``memory`` bytes. ``dsn`` names the database of PostgreSQL routes; ``password`` is that of
+    encrypted members.
 
     Raises PenstockError, with hints for the user of a command.
     """
@@ -107,6 +108,7 @@ class Runner:
     clients: CliClients
     memory: int
     dsn: str = ""
+    password: bytes = field(default=b"", repr=False)
     budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from penstock.archives.archive import MAX_MEMBERS
+from penstock.archives.zip.ciphers import ENCRYPT_OTHERWISE
 from penstock.archives.zip.ranges import HeldRange, hold, read_range
 from penstock.errors import (
     BadHeaderError,
@@ -146,7 +147,9 @@ def _zip64_record(tail: HeldRange, end: _Declared) -> tuple[_Declared, int] | No
         magic, rest, _, needed, *fields = _END64.unpack(read_range(tail, at, at + _END64.size))
         if magic == _END64_MAGIC and at + 12 + rest == locator:
             if needed >= _ENCRYPTED_VERSION and rest > _END64.size - 12:
-                raise EncryptedMemberError("the zip's directory is encrypted", offset=at)
+                raise EncryptedMemberError(
+                    "the zip's directory is encrypted (PKWARE strong encryption)", offset=at, hint=ENCRYPT_OTHERWISE
+                )
             found = _Declared(at, end.whole, (fields[0], fields[1]), *fields[2:])
             _check_agreement(end, found)
             return found, at - offset

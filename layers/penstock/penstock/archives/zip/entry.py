@@ -8,16 +8,9 @@ from typing import NamedTuple
 
 from penstock.archives.archive import Skipped
 from penstock.archives.names import MAX_NAME, name_refusal, plain_name
+from penstock.archives.zip.coding import coding
 from penstock.archives.zip.end import ENTRY, FULL_16, FULL_32
-from penstock.archives.zip.fields import (
-    AES,
-    ENCRYPTED,
-    STRONG,
-    decode_name,
-    extra_field,
-    modified,
-    zip64_values,
-)
+from penstock.archives.zip.fields import decode_name, modified, zip64_values
 from penstock.errors import BadHeaderError
 from penstock.model.member import Member, MemberContent
 
@@ -26,23 +19,6 @@ from penstock.model.member import Member, MemberContent
 _ENTRY = struct.Struct("<4s2B5H3L5H2L")
 ENTRY_MAGIC = b"PK\x01\x02"
 LOCAL_SIZE = 30
-
-# Methods by number (APPNOTE 4.4.5); 20 is what zstd had first. Others are refused by number.
-METHODS = {
-    0: "stored",
-    8: "deflate",
-    9: "deflate64",
-    12: "bzip2",
-    14: "lzma",
-    20: "zstd",
-    93: "zstd",
-    95: "xz",
-}
-_AES_METHOD = 99
-# The field of WinZip AES: version, vendor, strength, method. The second version declares no CRC32.
-_AES = struct.Struct("<H2sBH")
-_AES_BITS = {1: 128, 2: 192, 3: 256}
-_AE_2 = 2
 
 # Hosts whose file systems have backslashes between segments: FAT, NTFS and VFAT; and those with Unix permissions.
 _DOS_HOSTS, _UNIX_HOSTS = (0, 10, 14), (3, 19)
@@ -84,7 +60,8 @@ class Entry(NamedTuple):
         if self.skipped:
             shown = self.name.encode(errors="surrogateescape").decode(errors="replace")
             return Skipped(shown[:MAX_NAME], self.number, self.skipped)
-        method, encryption, crc32 = _content(self)
+        method, encryption, has_crc32 = coding(self.flags, self.method, self.extra)
+        crc32 = self.crc32 if has_crc32 else None
         content = MemberContent(
             self.start, self.start + self.encoded, method, crc32, encryption, size=self.size, limit=limit
         )
@@ -142,20 +119,3 @@ def _skipped(name: str, mode: int, attributes: int, size: int) -> str:
     if attributes & _DOS_DIRECTORY and not size:
         return _SPECIAL[stat.S_IFDIR]
     return name_refusal(name)
-
-
-def _content(entry: Entry) -> tuple[str, str, int | None]:
-    """Return method, encryption and CRC32."""
-    method = METHODS.get(entry.method, f"method {entry.method}")
-    if not entry.flags & ENCRYPTED:
-        return method, "", entry.crc32
-    if entry.flags & STRONG:
-        return method, "PKWARE strong encryption", None
-    if entry.method != _AES_METHOD:
-        return method, "ZipCrypto", entry.crc32
-    field = extra_field(entry.extra, AES) or b""
-    if len(field) != _AES.size:
-        return method, "AES", None
-    version, _, strength, inner = _AES.unpack(field)
-    crc32 = None if version == _AE_2 else entry.crc32
-    return METHODS.get(inner, f"method {inner}"), f"AES-{_AES_BITS.get(strength, 'unknown')}", crc32

@@ -15,7 +15,7 @@ ENCRYPTED, DESCRIPTOR, PATCH, STRONG, UTF_8 = 1, 1 << 3, 1 << 5, 1 << 6, 1 << 11
 
 # Extra fields (APPNOTE 4.5.2, 4.6.9; https://libzip.org/specifications/extrafld.txt; https://www.winzip.com/en/support/
 # aes-encryption/).
-ZIP64, TIMESTAMP, UNICODE_PATH, AES = 0x0001, 0x5455, 0x7075, 0x9901
+ZIP64, TIMESTAMP, UNICODE_PATH, AES_FIELD = 0x0001, 0x5455, 0x7075, 0x9901
 
 _FIELD = struct.Struct("<HH")
 _TIME = slice(1, 5)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from penstock.archives.zip import deflate64, lzma1
+from penstock.archives.zip.decryption import encryption_of
 from penstock.codecs import bzip2, identity
 from penstock.codecs.checkpoint import Checkpoint, Note
 from penstock.codecs.checksum import crc32
@@ -23,13 +24,12 @@ from penstock.errors import (
     BadSourceError,
     ChecksumMismatchError,
     CorruptSourceError,
-    EncryptedMemberError,
 )
 from penstock.model.member import STORED, MemberContent
 from penstock.model.source import RangeReader
 
 
-def method(content: MemberContent, window: int, password: bytes) -> Codec:  # noqa: ARG001  # no cipher is supported yet
+def method(content: MemberContent, window: int, password: bytes) -> Codec:
     """Return the codec of a located content. ``window``: the maximum window or dictionary in bytes.
 
     Its ``decode`` raises CorruptSourceError as soon as there are more bytes than the directory declares, without
@@ -40,10 +40,12 @@ def method(content: MemberContent, window: int, password: bytes) -> Codec:  # no
     Its indexer does the same while it scans. The offsets of an indexer count from the start of the content, and bytes
     that it skips unread have no CRC32.
 
-    Raises EncryptedMemberError, and BadHeaderError for an unknown method.
+    ``decode`` of an encrypted content first raises WrongPasswordError, if the check of the cipher shows it. A wrong
+    password that passes it, as one in many does, ends with another BadSourceError.
+
+    Raises EncryptedMemberError without a password, and BadHeaderError for an unknown method or cipher.
     """
-    if content.encryption:
-        raise EncryptedMemberError(f"the member is encrypted ({content.encryption})", offset=content.start)
+    encryption = encryption_of(content, password)
     if content.method not in _METHODS:
         raise BadHeaderError(
             f"the member is compressed with {content.method}, which is not supported",
@@ -51,8 +53,10 @@ def method(content: MemberContent, window: int, password: bytes) -> Codec:  # no
             hint=f"Compress it with Deflate. Supported are {', '.join(_METHODS)}.",
         )
     codec = _METHODS[content.method](content, window)
-    decode = partial(_decode_checked, codec.decode, content)
+    decode = partial(_decode_checked, codec.decode, encryption.inside if encryption else content)
     indexer = partial(_checked_indexer, codec.indexer, content) if codec.indexer else None
+    if encryption:
+        decode, indexer = partial(encryption.decode, decode), None
     return replace(codec, name=content.method, magic=(), suffixes=(), decode=decode, indexer=indexer)
 
 
