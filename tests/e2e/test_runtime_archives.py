@@ -85,3 +85,31 @@ def test_an_archive_larger_than_memory_needs_at_most_128_mb(
         assert (len(stored), crc32(stored)) == (len(expected), crc32(expected)), name
     assert invocation.left_in_tmp == ()
     assert max(invocation.peak_bytes, invocation.rss_peak_bytes) < 120 * MIB
+
+
+INNER = """
+[[route]]
+name = "inner"
+match = ["*/inner*"]
+archive = "members"
+"""
+
+
+def test_a_compressed_inner_archive_is_spooled_to_disk(ingest_environment: IngestEnvironment) -> None:
+    ingest_environment.s3.put_object(Bucket=WORK, Key="config/routes.toml", Body=(INNER + ROUTES).encode())
+    random = Random(6)
+    files = {f"small/{n:03}": random.randbytes(1000 + n) for n in range(50)}
+    files["large.bin"] = random.randbytes(64 * MIB)
+    upload = ingest_environment.upload("a.zip", zip_of({"inner.zip": zip_of(files)}))
+    routes = {"PENSTOCK_ROUTES_URI": f"s3://{WORK}/config/routes.toml"}
+    with ingest_environment.ingest(memory=128, vcpus=1.0, env=routes) as function:
+        invocation = function.invoke(upload.event())
+    assert invocation.ok, f"{invocation.error_type}: {invocation.error_message}\n{invocation.log}"
+    (job,) = invocation.payload["jobs"]
+    assert job["state"] == "succeeded", job
+    for name, data in files.items():
+        stored = ingest_environment.s3.get_object(Bucket=DESTINATION, Key=f"inner.zip/{name}")["Body"].read()
+        assert (len(stored), crc32(stored)) == (len(data), crc32(data)), name
+    assert invocation.left_in_tmp == ()
+    # The cgroup also counts the cache of the file's pages, which is given back when memory is needed.
+    assert invocation.rss_peak_bytes < 120 * MIB

@@ -14,7 +14,7 @@ from penstock.limits import KIB
 from penstock.model.source import RangeReader
 
 _PIECE = 256 * KIB
-_WAY_OUT = "Store it uncompressed in a zip or a plain tar, or send it as an object of its own."
+WAY_OUT = "Store it uncompressed in a zip or a plain tar, or send it as an object of its own."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class SpooledArchive:
         except OSError as error:
             self.close()
             raise DiskFullError(
-                f"{name}: the inner archive does not fit the temporary files: {error.strerror}", hint=_WAY_OUT
+                f"{name}: the inner archive does not fit the temporary files: {error.strerror}", hint=WAY_OUT
             ) from error
         except BaseException:
             self.close()
@@ -75,7 +75,7 @@ class SpooledArchive:
             raise ExpansionLimitError(
                 f"{name}: the inner archive has {size:,} bytes, and must be read from its end, but it is compressed: "
                 f"the limit is {IN_FILE:,}",
-                hint=_WAY_OUT,
+                hint=WAY_OUT,
             )
 
 

@@ -18,6 +18,7 @@ from penstock.archives.archive import MAX_MEMBERS
 from penstock.codecs import IDENTITY, choose
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, ceiling, naming, peek, too_large
+from penstock.delivery.inner_archives import WAY_OUT
 from penstock.delivery.member_jobs import Entry, MemberRouter, RefusedArchive
 from penstock.delivery.member_store import HEAD, MemberObjects, format_of, must_be_entered
 from penstock.delivery.walked_members import StreamedMember
@@ -66,7 +67,7 @@ class InnerReader:
         for entry, content in contents:
             job = self._inner(entry)
             if job is None:
-                self._count()
+                self.count += 1
                 yield entry, content
             else:
                 yield from self._checked(job) if self.ahead and content is None else self._apart(job, content)
@@ -172,11 +173,15 @@ class InnerReader:
         decoding = Decoding(
             job.source, encoded, job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
-        with closing(decoding.pieces()) as pieces:
-            for piece in pieces:
-                attempt.heartbeat(NO_PROGRESS)
-                self._expand(len(piece))
-                yield piece
+        try:
+            with closing(decoding.pieces()) as pieces:
+                for piece in pieces:
+                    attempt.heartbeat(NO_PROGRESS)
+                    self._expand(len(piece))
+                    yield piece
+        except TimeLimitError as error:
+            error.hint = WAY_OUT
+            raise
 
     def _within_limits(self, job: Job, contents: Contents) -> Contents:
         """Yield the entries as those of an inner archive, within its limits and those of the archive around it."""
@@ -186,7 +191,7 @@ class InnerReader:
             if content is not None and count > MOST_IN_ORDER:
                 raise ExpansionLimitError(
                     f"{job.source.uri}: the inner archive is read in order; it has more than {MOST_IN_ORDER:,} entries",
-                    hint="Store it uncompressed in a zip or a plain tar, or send it as an object of its own.",
+                    hint=WAY_OUT,
                 )
             if isinstance(entry, Skipped):
                 reason = entry.reason if entry.name else f"{member.name}: {entry.reason}"
