@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
+from typing import Any
 
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.archive_delivery import ArchiveDelivery
@@ -182,15 +183,15 @@ class Plant:
 
     def round_of(self, execution: str, job_id: str) -> bool:
         """Run from plan to finish, and return whether all spans must be sent again."""
-        while (planned := self.call("plan", partial(self.planner, job_id, execution)))["next"] in {
+        while (planned := self.call("plan", partial(self.run_step, "planner", job_id, execution)))["next"] in {
             "index",
             "survey",
         }:
             if planned["next"] == "survey":
                 for item in self.items(planned):
-                    self.call("survey", partial(self.indexer, job_id, execution, item))
+                    self.call("survey", partial(self.run_step, "indexer", job_id, execution, item))
             else:
-                while not self.call("index", partial(self.indexer, job_id, execution, None))["done"]:
+                while not self.call("index", partial(self.run_step, "indexer", job_id, execution, None))["done"]:
                     pass
         round_ = planned["round"]
         assert isinstance(round_, int)
@@ -200,14 +201,19 @@ class Plant:
             items = self.items(planned)
             self.random.shuffle(items)
             for item in items:
-                self.call("work", partial(self.worker, job_id, execution, item, round_=round_))
+                self.call("work", partial(self.run_step, "worker", job_id, execution, item, round_=round_))
         while (done := self.call("finish", lambda d: self.finisher(job_id, execution, round_)))["next"] == "children":
             self.sequence(execution, job_id)
         return done["next"] == "again"
 
+    def run_step(self, name: str, *given: Any, **named: Any) -> dict[str, object]:
+        """Run a step with what this function has opened: a copy of a step may run in another one."""
+        answer: dict[str, object] = getattr(self, name)(*given, **named)
+        return answer
+
     def sequence(self, execution: str, job_id: str) -> None:
         """Deliver spans in order. While the machine waits for members, their executions run."""
-        while not (answer := self.call("sequence", partial(self.worker, job_id, execution, None)))["done"]:
+        while not (answer := self.call("sequence", partial(self.run_step, "worker", job_id, execution, None)))["done"]:
             if "wait" in answer:
                 self.run_children()
 

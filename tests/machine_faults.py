@@ -163,8 +163,16 @@ class FaultyPlant(Plant):
     def call(self, step: str, work: Callable[[Deadline], dict[str, object]]) -> dict[str, object]:
         self.fault_plan.step = step
         if self.random.random() < 0.1:
-            self.fault_plan.later.append(lambda: work(ManualDeadline(900.0)))
+            self.fault_plan.later.append(lambda: self._elsewhere(work))
         return super().call(step, work)
+
+    def _elsewhere(self, work: Callable[[Deadline], dict[str, object]]) -> None:
+        """Run a copy of a step as another function does, which has opened no archive."""
+        opened, self._opened = self._opened, None
+        try:
+            work(ManualDeadline(900.0))
+        finally:
+            self._opened = opened
 
     def abort(self, execution: str, error: Exception) -> None:
         """Abort as the state machine does. If all retries fail, which needs an unrealistic rate of faults, abort once
