@@ -64,6 +64,15 @@ SCENARIOS: Mapping[str, Scenario] = {
         scripted_faults=[ScriptedFault("PutObject /work/jobs", Fault.KILL_BEFORE, during="finish")],
         on_request={"PutObject /work/jobs/.*/report": interference.delete_source_and_plan},
     ),
+    "members swapped in by finish, which was killed before it recorded that": Scenario(
+        "large-tar-replace",
+        scripted_faults=[ScriptedFault("PutObject /work/jobs", Fault.KILL_BEFORE, during="finish")],
+    ),
+    "members swapped in by an attempt that was killed before it recorded that": Scenario(
+        "zip-replace",
+        scripted_faults=[ScriptedFault("PutObject /work/jobs", Fault.KILL_BEFORE, during="the end of the load")],
+        on_request={r"SQL SELECT set_config\('statement_timeout": interference.mark_load_end},
+    ),
     "written by another while its upload is open: all is sent again": Scenario(
         "large-gzip",
         on_request={"UploadPart": interference.overwrite_destination},

@@ -22,6 +22,14 @@ Row = tuple[int, str]
 
 ROUTES = """
 [[route]]
+name = "replacing rows"
+match = "*/archive-swap.*/*.csv"
+destination = "postgresql:people"
+[route.table]
+mode = "replace"
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
 name = "archive"
 match = "*/archive-*.tar"
 archive = "members"
@@ -123,7 +131,7 @@ class JobKind:
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_encrypted()]
+    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
     return {kind.name: kind for kind in found}
 
 
@@ -269,6 +277,37 @@ def _archives() -> list[JobKind]:
         return JobKind(name, "archive", packed, members=lambda: files, records=len(rows), rows=rows, rate_factor=CHATTY)
 
     return [kind("zip", "archive-a.zip", zip_of), kind("tar-gzip", "archive-a.tar.gz", tar_gzip_of)]
+
+
+def _swaps() -> list[JobKind]:
+    """Members that replace a table together, and one for a bucket: in one invocation, and in batches."""
+
+    def kind(name: str, file: str, count: int, pack: Callable[[Mapping[str, bytes]], bytes]) -> JobKind:
+        files = {"a.txt": text(KIB)}
+        ids = [range(n * count, (n + 1) * count) for n in range(4)]
+        tables = {
+            f"{n}.csv": "".join(["id,name\n", *(f"{i},name {i}\n" for i in part)]).encode()
+            for n, part in enumerate(ids)
+        }
+        rows = [(n, f"name {n}") for n in range(4 * count)]
+        large = name.startswith("large")
+        return JobKind(
+            name,
+            "archive",
+            cache(lambda: {file: pack(files | tables)}),
+            large=large,
+            mode="replace",
+            members=lambda: files,
+            records=len(rows),
+            rows=rows,
+            settings=_sizes(64 * KIB, MIB) if large else {},
+            rate_factor=CHATTY,
+        )
+
+    return [
+        kind("zip-replace", "archive-swap.zip", 300, zip_of),
+        kind("large-tar-replace", "archive-swap.tar", 1_500, tar),
+    ]
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:

@@ -172,6 +172,21 @@ def test_an_aborted_attempt_leaves_nothing_and_stages_nothing_more(database: Dat
     assert stagings(database) == set()
 
 
+def test_the_abort_of_an_attempt_that_never_began_drops_what_an_earlier_one_has_staged(database: Database) -> None:
+    database.execute(TABLE)
+    begin(database)
+    stage(database, 1, "a")
+    abort(database, SECOND)
+    assert len(stagings(database)) == 1
+    with swap_of(database, SECOND) as swap:
+        swap.abort(earlier=True)
+    assert stagings(database) == set()
+    for attempt in (FIRST, SECOND):
+        with pytest.raises(LeaseLostError):
+            begin(database, attempt)
+    assert songs(database) == OLD
+
+
 def test_an_attempt_that_was_aborted_before_it_began_never_begins(database: Database) -> None:
     abort(database)  # there is no ledger
     begin(database)

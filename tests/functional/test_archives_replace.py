@@ -243,3 +243,25 @@ def count_swaps(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(PostgresTableSwap, "finish", noted)
     return swaps
+
+
+def test_members_of_an_inner_archive_are_swapped_in_with_the_others(database: Database) -> None:
+    routes = '[[route]]\nname = "inner"\nmatch = "in/*.zip/*.zip"\narchive = "members"\n' + ROUTES
+    plant = plant_of(database, ARCHIVES + routes.replace(ARCHIVES, ""))
+    refusing = (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.id % 10 = 7 THEN RAISE check_violation USING MESSAGE = 'no'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    database.execute(refusing)
+    inner = zip_of({"people-1.csv": people(100, 8), "people-2.csv": people(200, 5)})
+    source = plant.put(zip_of({"people-1.csv": people(0, 5), "inner.zip": inner}))
+    outcome = failed(plant.one(source), "MembersFailedError", "inner.zip/people-1.csv: ")
+    assert plant.states(outcome)["inner.zip/people-1.csv"] == "failed"
+    assert ids(database) == OLD
+    plant.routes = plant.routes.replace("[route.table]", "max_rejects = 1\n[route.table]")
+    again = succeeded(redriven(plant, source, outcome.job_id))
+    assert ids(database) == [*range(5), *range(100, 107), *range(200, 205)]
+    (refused,) = [line for line in plant.results(again) if line["receipt"]["rejects"]]
+    assert refused["name"] == "inner.zip/people-1.csv"
+    assert [reject.position.row for reject in plant.rejects.read(refused["job_id"])] == [8]

@@ -447,7 +447,7 @@ def test_a_run_that_was_killed_is_begun_anew(
 
     def die(*arguments: object, **named: object) -> None:
         good(*arguments, **named)
-        monkeypatch.setattr(PostgresTableSwap, "abort", lambda swap: None)  # as after a kill
+        monkeypatch.setattr(PostgresTableSwap, "abort", lambda swap, **options: None)  # as after a kill
         raise KeyboardInterrupt
 
     monkeypatch.setattr(PostgresTableSwap, step, die)

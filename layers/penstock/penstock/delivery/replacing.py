@@ -162,12 +162,12 @@ class Swapper:
         except PermanentError as error:
             return SwapOutcome(error=error)
 
-    def abort(self, replaced: Iterable[ReplacedTables]) -> None:
-        """Drop what is staged and not swapped. Idempotent."""
+    def abort(self, replaced: Iterable[ReplacedTables], *, earlier: bool = False) -> None:
+        """Drop what is staged and not swapped; also that of ``earlier`` attempts (see `TableSwap`). Idempotent."""
         for tables in replaced:
             if not tables.is_swapped:
                 with self.open_swap(tables) as swap:
-                    swap.abort()
+                    swap.abort(earlier=earlier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,8 +174,12 @@ class TableSwap(Protocol):
         version of the archive has replaced the tables, and LeaseLostError if another attempt has taken over.
         """
 
-    def abort(self) -> None:
-        """Drop what this attempt has staged, and keep it from staging more. Does nothing after a swap. Idempotent."""
+    def abort(self, *, earlier: bool = False) -> None:
+        """Drop what this attempt has staged, and keep it from staging more. Does nothing after a swap. Idempotent.
+
+        ``earlier``: also drop what an earlier attempt has staged, because this one may have ended before it began. No
+        attempt at the job may be running then.
+        """
 
 
 class TableStore(Protocol):

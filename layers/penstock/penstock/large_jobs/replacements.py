@@ -123,6 +123,6 @@ def swap_members(
 
 
 def abort_replacements(stores: Callable[[str], SwapStore], folder: JobFolder) -> None:
-    """Drop what the last execution, or attempt, has staged and not swapped."""
+    """Drop what executions and attempts have staged and not swapped. None of them is running any more."""
     if found := folder.find(Replacements, REPLACEMENTS):
-        Swapper.of(stores).abort(found.tables)
+        Swapper.of(stores).abort(found.tables, earlier=True)

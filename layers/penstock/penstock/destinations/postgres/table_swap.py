@@ -92,10 +92,7 @@ class PostgresTableSwap:
                 raise LeaseLostError(f"this attempt at job {self._replacement.job_id} has ended")
             held = self._shared.held(alone=True)
             if held and held[0] != self._replacement.attempt:
-                earlier = SharedStaging(
-                    self._connection, replace(self._replacement, attempt=held[0]), self._ledger_name
-                )
-                self._discard(earlier, held[1])
+                self._discard(self._of(held[0]), held[1])
                 held = None
             if held is None:
                 self._shared.hold(())
@@ -132,18 +129,22 @@ class PostgresTableSwap:
         except _OverLimit as over:
             return over.swapped
 
-    def abort(self) -> None:
+    def abort(self, *, earlier: bool = False) -> None:
         def discard() -> None:
             lock_ddl(self._connection)
             if not find(self._connection, self._shared.whole_ledger().name):
                 return
             held = self._shared.held(alone=True)
-            if held and held[0] == self._replacement.attempt:
-                self._discard(self._shared, held[1])
-            elif not held and not self._ended():
+            if held and (earlier or held[0] == self._replacement.attempt):
+                self._discard(self._of(held[0]), held[1])
+            if not self._ended() and not (held and held[0] == self._replacement.attempt):
                 self._shared.whole_ledger().fence.enter()
 
         self._transact(discard, "dropping staging tables")
+
+    def _of(self, attempt: str) -> SharedStaging:
+        """Return what an attempt has staged."""
+        return SharedStaging(self._connection, replace(self._replacement, attempt=attempt), self._ledger_name)
 
     def _discard(self, shared: SharedStaging, names: Iterable[tuple[str, str]]) -> None:
         """Drop the staging tables of an attempt, and keep it from staging more."""
