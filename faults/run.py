@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -182,18 +182,8 @@ class Run:
         }
 
     def run_executions(self) -> None:
-        """Run every execution that was started and has not run yet."""
-        stepfunctions = self.resources.servers.client("stepfunctions")
-        arn = self.resources.servers.state_machine.replace(":stateMachine:", ":execution:")
-        for job in self.jobs():
-            name = job.get("execution", "")
-            if not name or name in self.executed:
-                continue
-            try:
-                given = json.loads(stepfunctions.describe_execution(executionArn=f"{arn}:{name}")["input"])
-            except stepfunctions.exceptions.ExecutionDoesNotExist:
-                continue
-            self.executed.add(name)
+        """Run every execution that was started and has not run yet, and then those that these have started."""
+        while given := self._next_execution():
             failed = StateMachineRunner(self.invoke, self.read, self.wait, self.run_executions, self.retries).run(given)
             if failed:
                 # The EventBridge rule on ended executions, independent of the machine's own abort.
@@ -201,6 +191,23 @@ class Run:
                 for _ in range(ASYNCHRONOUS):
                     if not self.invoke("abort", ended).error:
                         break
+
+    def _next_execution(self) -> Mapping[str, Any] | None:
+        """Return the input of an execution that has not run yet, and note that it runs."""
+        stepfunctions = self.resources.servers.client("stepfunctions")
+        arn = self.resources.servers.state_machine.replace(":stateMachine:", ":execution:")
+        for job in self.jobs():
+            name = job.get("execution", "")
+            if not name or name in self.executed:
+                continue
+            try:
+                described = stepfunctions.describe_execution(executionArn=f"{arn}:{name}")
+            except stepfunctions.exceptions.ExecutionDoesNotExist:
+                continue
+            self.executed.add(name)
+            given: Mapping[str, Any] = json.loads(described["input"])
+            return given
+        return None
 
     def reconcile_all(self) -> int:
         """Run the reconciler without faults until nothing is left; return how many uploads it aborted."""
