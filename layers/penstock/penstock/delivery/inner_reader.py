@@ -56,6 +56,7 @@ class InnerReader:
     ahead: bool = False
     broken: list[PermanentError] = field(default_factory=list)
     count: int = field(default=0, init=False)
+    has_inner: bool = field(default=False, init=False)
     decoded: int = field(default=0, init=False)
 
     def flattened(self, contents: Iterable[tuple[Entry, Iterator[bytes] | None]]) -> Contents:
@@ -67,7 +68,7 @@ class InnerReader:
         for entry, content in contents:
             job = self._inner(entry)
             if job is None:
-                self.count += 1
+                self._count()
                 yield entry, content
             else:
                 yield from self._checked(job) if self.ahead and content is None else self._apart(job, content)
@@ -187,6 +188,7 @@ class InnerReader:
         """Yield the entries as those of an inner archive, within its limits and those of the archive around it."""
         member, most, size = job.source.member or Member(), ceiling(job.source, job.route), 0
         for count, (entry, content) in enumerate(contents, start=1):
+            self.has_inner = True
             self._count()
             if content is not None and count > MOST_IN_ORDER:
                 raise ExpansionLimitError(
@@ -206,7 +208,7 @@ class InnerReader:
     def _count(self) -> None:
         """Raises ExpansionLimitError if the archive and its inner archives have too many entries."""
         self.count += 1
-        if self.count > MAX_MEMBERS:
+        if self.has_inner and self.count > MAX_MEMBERS:
             self._end(
                 ExpansionLimitError(
                     f"{self.attempt.job.source.uri} and the archives in it have more than {MAX_MEMBERS:,} entries",
