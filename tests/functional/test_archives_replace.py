@@ -125,6 +125,18 @@ def test_other_tables_are_swapped_although_a_member_of_one_fails(database: Datab
     assert stagings(database) == set()
 
 
+def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Database) -> None:
+    missing = REPLACE.replace("people", "others").replace("postgresql:others", "postgresql:nowhere.others")
+    plant = plant_of(database, ARCHIVES + missing + REPLACE + FILES)
+    contents = {f"others-{n}.csv": people(n, 1) for n in range(2)} | MEMBERS
+    source = plant.put(zip_of(contents))
+    outcome = failed(plant.one(source), "MembersFailedError", "2 members not delivered: others-0.csv: ")
+    assert ids(database) == list(range(1200))
+    assert plant.lake() == {"read me.txt": b"text"}
+    failed(redriven(plant, source, outcome.job_id), "MembersFailedError", "others-1.csv: ")
+    assert stagings(database) == set()
+
+
 def test_a_failure_that_ends_the_archive_swaps_nothing(database: Database) -> None:
     plant = plant_of(database, ARCHIVES + 'on_member_failure = "fail"\n' + REPLACE)
     contents = {"people-1.csv": people(0, 5), "people-2.csv": b"id\n1\n", "people-3.csv": people(5, 5)}

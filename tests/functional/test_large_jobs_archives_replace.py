@@ -218,6 +218,15 @@ def test_members_that_the_routes_add_after_a_swap_are_swapped_in_with_the_others
     assert stagings(database) == set()
 
 
+def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Database) -> None:
+    made = plant_of(database)
+    made.routes_text = made.routes_text.replace("postgresql:people", "postgresql:nowhere.people")
+    status = made.run(made.upload("a.tar", in_tar(MEMBERS)))
+    assert "7 members were not delivered: " in failed(status)
+    found = states(made, status.job_id)
+    assert (found.pop("other.txt"), set(found.values())) == ("succeeded", {"failed"})
+
+
 def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Database) -> None:
     made = plant_of(database)
     adding = ROUTES[ROUTES.index('[[route]]\nname = "people"') : ROUTES.index('[[route]]\nname = "files"')]

@@ -93,11 +93,11 @@ class ArchiveDelivery:
         if replaced:
             document = Replacements(attempt.holder, replaced)
             self.files.write(f"jobs/{attempt.job.id}/{REPLACEMENTS}", to_json(document).encode())
-        return Swapper.of(self.stores).begin(replaced)
+        return Swapper.of(self.stores).begin_each(replaced)
 
     def _swap(self, attempt: Attempt, run: RunRoutes, results: _Results) -> None:
         """Swap the tables whose members are all staged, and drop what was staged for the others."""
-        if all(tables.is_swapped for tables in run.replaced):
+        if not any(tables.is_open for tables in run.replaced):
             return
         attempt.check_end()
         swapper = Swapper.of(self.stores)

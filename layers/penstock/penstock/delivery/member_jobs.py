@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from penstock.archives import archive_named
 from penstock.archives.archive import Skipped
 from penstock.delivery.decoding import ceiling, too_large
-from penstock.delivery.replaced_tables import ReplacedTables, is_staged, joined
+from penstock.delivery.replaced_tables import ReplacedTables, failure_of, is_staged, joined
 from penstock.errors import BadDocumentError, PenstockError, PermanentError
 from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
@@ -117,12 +117,15 @@ class MemberRouter:
             check_size(source, route)
         except PenstockError as error:
             return _failed(entry, error)
-        return job
+        failure = failure_of(job, self.replaced) if job.replacement else None
+        return result_of(job, JobState.FAILED, failure=failure) if failure else job
 
     def stages(self, entry: Entry) -> bool:
         """Whether the rows of a member wait for a swap, so that they must be staged in this attempt."""
-        job = self.job_of(entry) if self.replaced else None
-        return isinstance(job, Job) and is_staged(job, self.replaced)
+        if not self.replaced:
+            return False
+        job = self.job_of(entry)
+        return is_staged(job, self.replaced) if isinstance(job, Job) else bool(job.replaces)
 
     def jobs(self, entries: Iterable[Entry]) -> Iterator[Job]:
         """Yield the jobs of the members that have one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from penstock.model.job import Job
+from penstock.model.job import Failure, Job
 from penstock.model.replacement import Replacement
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import Mode, Table
@@ -17,6 +17,7 @@ class ReplacedTables:
     """``members`` members of an archive replace ``tables`` of the destination ``store`` together.
 
     ``is_swapped``: the attempt that the replacement names has already made the rows of all of them visible.
+    ``failure``: why the tables cannot be replaced, so that all of the members fail.
     """
 
     store: str
@@ -24,6 +25,12 @@ class ReplacedTables:
     members: int
     replacement: Replacement
     is_swapped: bool = field(default=False, metadata=OMIT_DEFAULT)
+    failure: Failure | None = field(default=None, metadata=OMIT_DEFAULT)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows are staged for a swap that has not taken place."""
+        return not self.is_swapped and self.failure is None
 
     def takes(self, job: Job) -> bool:
         """Whether a member is one of those."""
@@ -49,3 +56,8 @@ def joined(job: Job, replaced: Iterable[ReplacedTables]) -> Job:
 def is_staged(job: Job, replaced: Iterable[ReplacedTables]) -> bool:
     """Whether the rows of a member wait for a swap. What earlier attempts have staged is gone then."""
     return any(tables.replacement == job.replacement and not tables.is_swapped for tables in replaced)
+
+
+def failure_of(job: Job, replaced: Iterable[ReplacedTables]) -> Failure | None:
+    """Return why the tables of a member cannot be replaced; None if they can."""
+    return next((tables.failure for tables in replaced if tables.replacement == job.replacement), None)

@@ -141,6 +141,16 @@ class Swapper:
         """
         return tuple(self._begun(tables, again=again) for tables in replaced)
 
+    def begin_each(self, replaced: Iterable[ReplacedTables]) -> tuple[ReplacedTables, ...]:
+        """Begin as `begin` does. Tables that cannot be replaced are marked: the members of others go on."""
+        return tuple(map(self._begun_or_failed, replaced))
+
+    def _begun_or_failed(self, tables: ReplacedTables) -> ReplacedTables:
+        try:
+            return self._begun(tables, again=False)
+        except PermanentError as error:
+            return replace(tables, failure=Failure.of(error))
+
     def _begun(self, tables: ReplacedTables, *, again: bool) -> ReplacedTables:
         with self.open_swap(tables) as swap:
             swapped = swap.begin(again=again)
@@ -153,7 +163,7 @@ class Swapper:
 
         Raises the retryable errors of the database, and LeaseLostError.
         """
-        return {tables.replacement.id: self._finished(tables) for tables in replaced if not tables.is_swapped}
+        return {tables.replacement.id: self._finished(tables) for tables in replaced if tables.is_open}
 
     def _finished(self, tables: ReplacedTables) -> SwapOutcome:
         try:
@@ -165,7 +175,7 @@ class Swapper:
     def abort(self, replaced: Iterable[ReplacedTables], *, earlier: bool = False) -> None:
         """Drop what is staged and not swapped; also that of ``earlier`` attempts (see `TableSwap`). Idempotent."""
         for tables in replaced:
-            if not tables.is_swapped:
+            if tables.is_open:
                 with self.open_swap(tables) as swap:
                     swap.abort(earlier=earlier)
 
@@ -222,8 +232,7 @@ def unswapped(replaced: Iterable[ReplacedTables], outcomes: Mapping[str, SwapOut
     return tuple(
         tables
         for tables in replaced
-        if not tables.is_swapped
-        and not (tables.replacement.id in outcomes and outcomes[tables.replacement.id].is_visible)
+        if tables.is_open and not (tables.replacement.id in outcomes and outcomes[tables.replacement.id].is_visible)
     )
 
 

@@ -35,7 +35,7 @@ class RunRoutes:
     def job_of(self, archive: Job, entry: Entry, has_begun: Callable[[Job], bool]) -> Job | MemberResult:
         """Return the job of an entry: one that an earlier run has begun, or that of this run's routes."""
         now = MemberRouter(archive, self.routes, self.replaced).job_of(entry)
-        if isinstance(now, Job) and now.replacement:
+        if now.replacement if isinstance(now, Job) else now.replaces:
             return now  # one of those that are swapped together, by the routes of this run
         for routes in self.earlier:
             before = MemberRouter(archive, routes).job_of(entry)

@@ -56,7 +56,7 @@ class ReplacementPlanner:
             # It is written first, so that `abort` finds what is staged.
             found = Replacements(execution, tables)
             folder.put(REPLACEMENTS, found)
-        begun = Swapper.of(self.stores).begin(found.tables)
+        begun = Swapper.of(self.stores).begin_each(found.tables)
         if begun != found.tables:
             folder.put(REPLACEMENTS, replace(found, tables=begun))
 

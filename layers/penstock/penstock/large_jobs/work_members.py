@@ -151,6 +151,9 @@ class MemberWorker:
             return delivered
         has_failed = any(result.state is JobState.FAILED for result in known)
         job = self._job_of(task, member, has_failed=has_failed)
+        if isinstance(job, MemberResult):
+            write_results(task.folder, batch.number, [job])
+            return [job]
         if job.replacement and not is_staged(job, task.run.replaced):
             results = [result_of(job, JobState.SUCCEEDED, receipt=self.load.swapped(job))]
         else:
@@ -181,10 +184,10 @@ class MemberWorker:
             done = replace(status.progress, bytes_in=read)
             self.executions.record_progress(task.execution, Stage.DELIVER, batch.number, done)
 
-    def _job_of(self, task: ArchiveTask, member: Member, *, has_failed: bool) -> Job:
+    def _job_of(self, task: ArchiveTask, member: Member, *, has_failed: bool) -> Job | MemberResult:
         run = replace(task.run, earlier=()) if has_failed else task.run
         job = run.job_of(task.spec.job, member, lambda before: self.children.jobs.get(before.id) is not None)
-        if isinstance(job, MemberResult):
+        if isinstance(job, MemberResult) and not job.replaces:
             raise MembersFailedError(f"{member.name}: no route takes this member any more: the routes have changed")
         return job
 
