@@ -234,9 +234,9 @@ def _large_zip() -> JobKind:
 
 def _encrypted() -> list[JobKind]:
     """Encrypted members, which are read in order."""
-    files = {f"{n}.txt": text(n) for n in range(1, 13)} | {"large.bin": text(2 * MIB)}
-    packed = cache(lambda: {"archive-encrypted.zip": encrypted_zip_of(files)})
-    small = JobKind("encrypted", "archive", packed, members=lambda: files)
+    files = cache(lambda: {f"{n}.txt": text(n) for n in range(1, 13)} | {"large.bin": text(2 * MIB)})
+    packed = cache(lambda: {"archive-encrypted.zip": encrypted_zip_of(files())})
+    small = JobKind("encrypted", "archive", packed, members=files)
     large = replace(small, name="large-encrypted", large=True, children=1, settings=_sizes(MIB, MIB))
     return [small, large]
 

@@ -31,7 +31,8 @@ def test_one_kind_meets_every_aim() -> None:
 
 def test_one_profile_comes_with_every_rate() -> None:
     kill = next(profile for profile in PROFILES if profile.name == "kill")
-    draws = [plan_run(seed, kinds(), "plain", kill) for seed in range(200)]
+    every_kind = kinds()
+    draws = [plan_run(seed, every_kind, "plain", kill) for seed in range(200)]
     assert {draw.profile for draw in draws} == {kill}
     assert {draw.rate for draw in draws} == {0.04, 0.08}
 
