@@ -20,6 +20,7 @@ from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.errors import AccessDeniedError
 from penstock.large_jobs import member_batches
 from penstock.model.job_status import JobState
+from penstock.operations.archive_members import ArchiveMembers
 
 ROUTES = """
 [[route]]
@@ -94,6 +95,8 @@ def test_members_of_inner_archives_are_in_the_batches(outer: str, inner: str) ->
     assert delivered(made) == {"first.txt": b"1", **below(inner, SMALL), "last.txt": b"2"}
     assert (status.spans, status.spans_done) == (3, 3)
     assert versions(made) == {1}
+    listed = [result.name for result in ArchiveMembers(made.files, status).results()]
+    assert sorted(listed) == sorted(delivered(made))
 
 
 @pytest.mark.parametrize("outer", OUTER)

@@ -56,7 +56,7 @@ class ArchiveMembers:
         number = int(wanted) if wanted.isdecimal() and len(wanted) <= len(str(MAX_MEMBERS)) else 0
         is_id = _JOB_ID.fullmatch(wanted) is not None
         for result in self.results():
-            if (result.number == number) if number else (result.name == wanted):
+            if (result.numbers == (number,)) if number else (result.name == wanted):
                 return result
             if is_id and result.job_id.startswith(wanted):
                 return result
@@ -71,7 +71,9 @@ class ArchiveMembers:
         with ThreadPoolExecutor(READS, thread_name_prefix="results-get") as threads:
             for first in range(0, len(numbers), READS):
                 for results in threads.map(read, numbers[first : first + READS]):
-                    yield from {result.number or -at: result for at, result in enumerate(results)}.values()
+                    yield from {
+                        result.numbers if result.number else (-at,): result for at, result in enumerate(results)
+                    }.values()
 
     @property
     def folder(self) -> JobFolder:
