@@ -256,3 +256,14 @@ class Failing(FaultyObjectStore):
         if target.key == self.key:
             raise ServiceUnavailableError("S3 is down")
         return FaultyObjectStore.open_sink(self, target, *arguments, **named)
+
+
+@pytest.mark.parametrize("outer", OUTER)
+def test_members_of_both_levels_replace_a_table_together(outer: str, database: Database) -> None:
+    made = Plant(ARCHIVES + INNER + TABLES + 'mode = "replace"\n' + NUMBERS, database)
+    succeeded(made.one(made.put(OUTER[outer]({"people.csv": people(90, 5)}), f"in/first.{outer}")))
+    inner = {"people1.csv": people(1, 10), "people2.csv": people(11, 10)}
+    contents = {"people.csv": people(21, 5)} | {name: write(inner) for name, write in WITHIN.items()}
+    outcome = succeeded(made.one(made.put(OUTER[outer](contents), f"in/second.{outer}")))
+    assert ids_in(database) == sorted([*range(1, 21)] * 3 + [*range(21, 26)])
+    assert set(made.states(outcome).values()) == {"succeeded"}
