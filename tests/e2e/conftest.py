@@ -51,6 +51,12 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 )
 ROUTES += """
 [[route]]
+name = "encrypted"
+match = ["encrypted/*.zip"]
+archive = "members"
+password_secret = "archives/e2e"
+
+[[route]]
 name = "archives"
 match = ["*.zip"]
 archive = "members"
@@ -77,6 +83,7 @@ PARAMETERS = {
     "LargeBytes": str(10 * 10**6),
     "SpanBytes": str(8 * 1024**2),
     "IndexSpacing": str(1024**2),
+    "ArchiveSecretArns": "arn:aws:secretsmanager:us-east-1:000000000000:secret:archives/e2e-*",
 }
 
 
