@@ -72,6 +72,7 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     ),
     "an encrypted archive": Scenario("encrypted"),
     "an encrypted archive with a large member": Scenario("large-encrypted"),
+    "a compressed archive with a large member": Scenario("large-tar-gzip"),
     "a large load into PostgreSQL": Scenario("large-append"),
     "a large load into PostgreSQL that may not be finished": Scenario(
         "large-append", "failed", before={"finish": interference.delete_plan}

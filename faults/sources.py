@@ -263,9 +263,12 @@ def tar(members: Mapping[str, bytes]) -> bytes:
 
 
 def _archives() -> list[JobKind]:
-    """Small members for a bucket, one with a multipart upload, and two for a table."""
+    """Small members for a bucket, a large one, and two for a table.
+
+    In a large archive, the large member has a job of its own. In a small one, it has a multipart upload.
+    """
     count = 400
-    files = {f"{n:02}.txt": text(2 * KIB + n) for n in range(20)} | {"large.bin": text(17 * MIB)}
+    small = {f"{n:02}.txt": text(2 * KIB + n) for n in range(20)}
     tables = {
         f"{n}.csv": "".join(["id,name\n", *(f"{i},name {i}\n" for i in range(n * count, (n + 1) * count))]).encode()
         for n in range(2)
@@ -273,10 +276,26 @@ def _archives() -> list[JobKind]:
     rows = [(n, f"name {n}") for n in range(2 * count)]
 
     def kind(name: str, file: str, pack: Callable[[Mapping[str, bytes]], bytes]) -> JobKind:
-        packed = cache(lambda: {file: pack(files | tables)})
-        return JobKind(name, "archive", packed, members=lambda: files, records=len(rows), rows=rows, rate_factor=CHATTY)
+        large = name.startswith("large")
+        files = small | {"large.bin": text(3 * MIB if large else 17 * MIB)}
+        return JobKind(
+            name,
+            "archive",
+            cache(lambda: {file: pack(files | tables)}),
+            large=large,
+            members=lambda: files,
+            children=int(large),
+            records=len(rows),
+            rows=rows,
+            settings=_sizes(MIB, MIB) if large else {},
+            rate_factor=1.0 if large else CHATTY,
+        )
 
-    return [kind("zip", "archive-a.zip", zip_of), kind("tar-gzip", "archive-a.tar.gz", tar_gzip_of)]
+    return [
+        kind("zip", "archive-a.zip", zip_of),
+        kind("tar-gzip", "archive-a.tar.gz", tar_gzip_of),
+        kind("large-tar-gzip", "archive-a.tar.gz", tar_gzip_of),
+    ]
 
 
 def _swaps() -> list[JobKind]:

@@ -58,12 +58,12 @@ password_secret = "archives/e2e"
 
 [[route]]
 name = "archives"
-match = ["*.zip"]
+match = ["*.zip", "*.tar.gz"]
 archive = "members"
 
 [[route]]
 name = "members"
-match = ["*.zip/*"]
+match = ["*.zip/*", "*.tar.gz/*"]
 destination = "s3://{destination_bucket}/{key}"
 
 [[route]]

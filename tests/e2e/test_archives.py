@@ -1,11 +1,13 @@
-"""A large zip on the deployed stack: small members in batches, large ones in spans, and a damaged one."""
+"""Large archives on the deployed stack: small members in batches, large ones in spans, and a damaged one."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import zipfile
 
+from fixtures.tars import tar_of
 from penstock_local.stack import Stack
 from stack_jobs import command, job_of, keys, result
 
@@ -49,3 +51,17 @@ def test_every_good_member_of_a_large_zip_is_delivered_and_the_damaged_one_is_na
         assert head["ChecksumType"] == "FULL_OBJECT"
     shown = command(stack, "status", job["pk"]["S"].removeprefix("job#")).stdout
     assert "202 of 203 delivered, 1 failed" in shown
+
+
+def test_a_large_compressed_tar_is_indexed_and_its_members_are_delivered(stack: Stack) -> None:
+    members = {f"{number}.bin": random.Random(number).randbytes(300_000) for number in range(40)}
+    packed = gzip.compress(tar_of(members), 1)
+    stack.client("s3").put_object(Bucket=stack.source_bucket, Key="many.tar.gz", Body=packed)
+    job = job_of(stack, "many.tar.gz", PATIENCE)
+    assert job["state"]["S"] == "succeeded", job
+    assert job["codec"]["S"] == "tar.gzip"
+    assert {key for key in keys(stack, stack.destination_bucket) if key.startswith("many.tar.gz/")} == {
+        f"many.tar.gz/{name}" for name in members
+    }
+    for name in ("0.bin", "39.bin"):
+        assert result(stack, f"many.tar.gz/{name}") == members[name]

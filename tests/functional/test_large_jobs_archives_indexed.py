@@ -84,6 +84,16 @@ def test_a_compressed_archive_is_indexed_and_then_delivered_in_batches(key: str)
     assert made.store.uploads == {}
 
 
+def test_a_large_compressed_member_has_an_index_of_its_own() -> None:
+    made = plant()
+    status = made.run(made.upload("a.tar.gz", in_blocks(in_tar(SMALL | {"large.csv.gz": in_blocks(LARGE)}))))
+    assert status.state is JobState.SUCCEEDED, status
+    assert delivered(made) == SMALL | {"large.csv.gz": LARGE}
+    (child,) = [job for job in made.jobs.jobs.values() if job.job_id != status.job_id]
+    assert phases(child) == [Phase.PLAN, Phase.INDEX, Phase.SPANS, Phase.FINISH]
+    assert (child.codec, child.spans > 2) == ("gzip", True)
+
+
 def test_the_batches_add_up_to_the_bytes_of_the_object() -> None:
     made = plant()
     data = in_blocks(in_tar(MEMBERS))

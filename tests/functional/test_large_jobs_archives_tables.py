@@ -15,7 +15,7 @@ from fixtures.units import pieces_of, xz, zstd
 from fixtures.zips import Entry, zip_of
 from machine import Plant, redriven
 from machine_faults import FaultPlan, FaultyPlant
-from machine_sources import in_tar
+from machine_sources import in_blocks, in_tar
 from penstock.large_jobs import member_batches
 from penstock.model.job_status import JobState
 from postgres_database import Database
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.xdist_group("steps-tables")
 ROUTES = """
 [[route]]
 name = "archives"
-match = "*.tar"
+match = ["*.tar", "*.tar.gz"]
 archive = "members"
 
 [[route]]
 name = "people"
-match = "*.tar/*"
+match = ["*.tar/*", "*.tar.gz/*"]
 destination = "postgresql:people"
 [route.table]
 create = true
@@ -40,6 +40,8 @@ mode = "{mode}"
 key = ["id"]
 columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
 """
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {"a.tar": bytes, "a.tar.gz": in_blocks}
 
 
 def csv(first: int, rows: int, name: str) -> bytes:
@@ -57,25 +59,26 @@ def people(database: Database) -> list[tuple[object, ...]]:
     return database.execute("SELECT id, name FROM people ORDER BY id")
 
 
-@pytest.mark.parametrize("atomic", ["", "atomic = true\n"])
+@pytest.mark.parametrize(("key", "atomic"), [("a.tar", ""), ("a.tar", "atomic = true\n"), ("a.tar.gz", "")])
 def test_members_for_a_table_by_key_are_loaded_in_order(
-    atomic: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    key: str, atomic: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(member_batches, "MOST_ENTRIES", 2)
     made = plant(database, "upsert")
     made.routes_text = made.routes_text.replace("create = true\n", "create = true\n" + atomic)
     members = {f"{number}.csv": csv(number, 30, f"from {number}") for number in range(6)}
     members |= {"large.csv": csv(0, 1_000, "large"), "last.csv": csv(5, 1, "last")}
-    status = made.run(made.upload("a.tar", in_tar(members)))
+    status = made.run(made.upload(key, PACKED[key](in_tar(members))))
     assert status.state is JobState.SUCCEEDED, status
     assert "work" not in made.calls[: made.calls.index("sequence")]
     assert people(database) == [(number, "last" if number == 5 else "large") for number in range(1_000)]
 
 
-def test_rows_of_appended_members_are_there_once_after_a_redrive(database: Database) -> None:
+@pytest.mark.parametrize("key", ["a.tar", "a.tar.gz"])
+def test_rows_of_appended_members_are_there_once_after_a_redrive(key: str, database: Database) -> None:
     made = plant(database, "append")
     members = {"a.csv": csv(0, 40, "a"), "bad.csv": b"id,other\nx,y\n", "large.csv": csv(100, 1_000, "large")}
-    source = made.upload("a.tar", in_tar(members))
+    source = made.upload(key, PACKED[key](in_tar(members)))
     status = made.run(source)
     expected = [*((n, "a") for n in range(40)), *((n, "large") for n in range(100, 1_100))]
     assert (status.state, people(database)) == (JobState.FAILED, expected)
