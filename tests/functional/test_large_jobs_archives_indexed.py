@@ -188,6 +188,24 @@ def test_two_members_with_one_destination_fail_the_job_before_anything_is_writte
     assert delivered(made) == {}
 
 
+def test_a_list_of_entries_that_does_not_fit_an_invocation_is_refused_by_name() -> None:
+    made = plant()
+    made.deadlines = lambda: ManualDeadline(900.0, per_look=50.0 if made.calls[-2:] == ["index", "plan"] else 0.0)
+    status = made.run(made.upload("a.tar.gz", in_blocks(in_tar(MEMBERS))))
+    error, message = failure_of(status)
+    assert error == "TimeLimitError"
+    assert message.startswith("s3://drops/a.tar.gz: the time limit was reached before the last")
+    assert delivered(made) == {}
+
+
+@pytest.mark.parametrize("content", [b"", bytes(10_240)])
+def test_an_empty_archive_has_no_members(content: bytes) -> None:
+    made = plant()
+    status = made.run(made.upload("a.tar.gz", gzip.compress(content)))
+    assert status.state is JobState.SUCCEEDED, status
+    assert delivered(made) == {}
+
+
 BAD = """
 [[route]]
 name = "bad"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.tars import tar_of
 from fixtures.units import bgzf, pieces_of, xz, zstd
 from lengths import examples
 from machine_sources import TEXT, in_blocks, in_members
+from penstock.archives.tar import TAR
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import BadSourceError, IncompleteJobError, SourceChangedError
@@ -22,6 +25,7 @@ from penstock.large_jobs import decoded_ranges
 from penstock.large_jobs.decoded_ranges import DecodedArchives, DecodedRanges, archive_index
 from penstock.large_jobs.index_pass import IndexPass
 from penstock.limits import KIB, MIN_MEMORY, Budget
+from penstock.model.member import Member
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import ByteSource
@@ -97,6 +101,27 @@ def test_any_range_in_any_order_is_that_slice_of_the_content(name: str, data: st
     assert ranges.size == len(text)
     for start, end in data.draw(st.lists(st.tuples(offsets, offsets), max_size=8)):
         assert joined(ranges, start, end) == text[start:end]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 6_000), max_size=12),
+    packed=st.sampled_from([gzip.compress, in_blocks, lambda data: in_members(data, 4_000)]),
+    seed=st.integers(0, 1_000),
+)
+def test_a_random_archive_has_the_members_that_were_written(
+    sizes: list[int], packed: Callable[[bytes], bytes], seed: int
+) -> None:
+    rng = random.Random(seed)
+    files = {f"{number}.bin": rng.randbytes(size // 2) + bytes(size - size // 2) for number, size in enumerate(sizes)}
+    made = Archive(packed(tar_of(files)), "gzip")
+    made.index()
+    ranges = made.open()
+    assert TAR.entries
+    members = [entry for entry in TAR.entries(ranges) if isinstance(entry, Member)]
+    rng.shuffle(members)
+    found = {one.name: joined(ranges, one.content.start, one.content.end) for one in members if one.content}
+    assert found == files
 
 
 def test_a_range_may_be_left_before_its_end() -> None:

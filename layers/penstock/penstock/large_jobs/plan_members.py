@@ -105,7 +105,8 @@ class MemberPlanner:
             raise TimeLimitError(
                 f"{source.uri}: this archive is read in order, from its first byte to its last, to check and then to "
                 f"deliver it, which would take about {needed:,.0f} s; an invocation has {seconds:,.0f} s",
-                hint="Send a zip, a plain tar or a tar.gz, which are read in many places at once, or smaller archives.",
+                hint="Send a zip, a plain tar or a tar.gz of gzip or pigz, which are read in many places at once, or "
+                "smaller archives.",
             )
 
 
