@@ -214,7 +214,9 @@ class Plant:
     def sequence(self, execution: str, job_id: str) -> None:
         """Deliver spans in order. While the machine waits for members, their executions run."""
         while not (answer := self.call("sequence", partial(self.run_step, "worker", job_id, execution, None)))["done"]:
-            if "wait" in answer:
+            if wait := answer.get("wait"):
+                assert isinstance(wait, int)
+                self.now += wait
                 self.run_children()
 
     def run_children(self) -> None:
