@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Counts:
-    """``transfers``: objects or parts sent or fetched; ``moved``: their bytes. Listings and HEADs are neither."""
+    """``transfers``: objects or parts sent or fetched; ``moved``: their bytes. Listings and HEADs are neither.
+
+    ``kinds``: requests by HTTP method, or by operation for a service that names it in a header.
+    """
 
     host: str
     port: int
@@ -21,19 +25,22 @@ class Counts:
     requests: int = 0
     transfers: int = 0
     moved: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
     lock: Lock = field(default_factory=Lock)
 
     def reset(self) -> None:
         with self.lock:
             self.requests = self.transfers = self.moved = 0
+            self.kinds.clear()
 
-    def count(self, method: str, path: str, sent: int, answered: int) -> None:
+    def count(self, method: str, path: str, sent: int, answered: int, operation: str = "") -> None:
         split = urlsplit(path)
         query = parse_qs(split.query, keep_blank_values=True)
         of_object = split.path.strip("/").count("/") > 0 and set(query) <= {"partNumber", "uploadId", "x-id"}
         moved = {"GET": answered, "PUT": sent}.get(method, 0) if of_object else 0
         with self.lock:
             self.requests += 1
+            self.kinds[operation or method] += 1
             self.transfers += moved > 0
             self.moved += moved
 
@@ -73,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._backend.getresponse()
         body = answer.read()
         # Before the client may end: who reads the counts then must find this request among them.
-        self.counts.count(self.command, self.path, len(sent), len(body))
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        self.counts.count(self.command, self.path, len(sent), len(body), operation)
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in {"transfer-encoding", "connection", "content-length"}:

@@ -13,13 +13,14 @@ from penstock.limits import MIB
 from penstock.model.column import Column
 from penstock.model.parse_options import Format
 from penstock_cli.completion import complete_file
-from penstock_cli.explain_archive import archive_lines
+from penstock_cli.explain_archive import archive_lines, plan_lines
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import human_size
 from penstock_cli.stacks import local_options, local_stack
 
 if TYPE_CHECKING:
+    from penstock.explain.costs import Usage
     from penstock.explain.explanation import Forecast
     from penstock.wiring.explain import Explanation
 
@@ -105,6 +106,9 @@ def _lines(found: Explanation) -> list[tuple[str, str]]:
     lines += _table_lines(found)
     if found.forecast:
         lines += _forecast_lines(found, found.forecast)
+    if found.archive and found.archive.forecast:
+        expected = found.archive.forecast
+        lines += [*plan_lines(expected), *_price_lines(expected.seconds, expected.usage)]
     lines += [("warning", warning) for warning in found.preview.warnings]
     return [*lines, *(("problem", problem) for problem in _problems(found))]
 
@@ -134,17 +138,19 @@ def _column(column: Column) -> str:
 
 
 def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, str]]:
-    from penstock.explain.costs import PRICES  # noqa: PLC0415  # as above
-
     memory = f"{found.environment.memory // MIB:,} MB"
     alone = f"one invocation of {memory} would take about {_duration(expected.single_seconds)}"
     lines = [("done by", f"the state machine: {alone}" if expected.by_state_machine else f"ingest: {alone}")]
     if expected.by_state_machine:
         lines.append(("spans", _spans(found, expected)))
     lines.append(("decoded", f"about {human_size(expected.decoded)}, were it text"))
-    lines.append(("time", f"about {_duration(expected.seconds)}"))
-    lines.append(("cost", f"about {_dollars(expected.usage.dollars)} ({PRICES})"))
-    return lines
+    return [*lines, *_price_lines(expected.seconds, expected.usage)]
+
+
+def _price_lines(seconds: float, usage: Usage) -> list[tuple[str, str]]:
+    from penstock.explain.costs import PRICES  # noqa: PLC0415  # as above
+
+    return [("time", f"about {_duration(seconds)}"), ("cost", f"about {_dollars(usage.dollars)} ({PRICES})")]
 
 
 def _spans(found: Explanation, expected: Forecast) -> str:
@@ -175,6 +181,8 @@ def _as_json(found: Explanation) -> dict[str, object]:
     plan = found.preview.plan
     tables = [plan.table] if plan and plan.table else list(plan.choice.tables.values()) if plan and plan.choice else []
     expected = found.forecast
+    of_archive = found.archive.forecast if found.archive else None
+    either = expected or of_archive
     return {
         "source": found.source.uri,
         "size": found.source.size,
@@ -197,14 +205,15 @@ def _as_json(found: Explanation) -> dict[str, object]:
             for table in tables
         ],
         "memory": found.environment.memory,
-        "machine": expected.by_state_machine if expected else None,
-        "spans": expected.spans if expected else None,
+        "machine": either.by_state_machine if either else None,
+        "spans": either.spans if either else None,
         "span_bytes": expected.span_bytes if expected else None,
         "index_invocations": expected.index_invocations if expected else None,
         "decoded_bytes": expected.decoded if expected else None,
-        "seconds": round(expected.seconds, 1) if expected else None,
-        "lambda_seconds": round(expected.usage.seconds, 1) if expected else None,
-        "dollars": expected.usage.dollars if expected else None,
+        "seconds": round(either.seconds, 1) if either else None,
+        "lambda_seconds": round(either.usage.seconds, 1) if either else None,
+        "invocations": either.usage.invocations if either else None,
+        "dollars": either.usage.dollars if either else None,
         "warnings": found.preview.warnings,
         "problems": found.problems,
         "archive": asdict(found.archive) if found.archive else None,

@@ -112,7 +112,7 @@ class _LargeMembers:
     looked: float = -math.inf
 
     def __call__(self, archive: JobStatus) -> list[JobStatus]:
-        if not archive.is_archive or archive.phase is not Phase.SPANS:
+        if not archive.is_archive or archive.phase not in (Phase.SPANS, Phase.FINISH):
             return []
         if time.monotonic() - self.looked >= MEMBERS_SECONDS:
             jobs = [member.job for member in self.operations.tree(archive).large]

@@ -86,10 +86,10 @@ def phase_of(status: JobStatus, *, with_failed: bool = True) -> str:
 
     Empty for a job of one invocation that is no archive.
     """
+    if (members := status.members).total:
+        failed = f", {members.failed:,} failed" if members.failed and with_failed else ""
+        return f"{members.done:,}/{counted(members.total, 'member')}{failed}"
     if status.phase in (None, Phase.SPANS):
-        if (members := status.members).total:
-            failed = f", {members.failed:,} failed" if members.failed and with_failed else ""
-            return f"{members.done:,}/{counted(members.total, 'member')}{failed}"
         total = f"{status.spans:,} batches" if status.is_archive else counted(status.spans, "span")
         return f"{status.spans_done:,}/{total}" if status.spans else ""
     return str(status.phase)

@@ -77,6 +77,7 @@ def test_the_record_of_an_archive_with_a_bad_member_counts_its_members() -> None
     status = plant.jobs.get(outcome.job_id)
     assert status
     assert (status.state, status.members) == (JobState.FAILED, MemberCounts(delivered=1, failed=1, total=2))
+    assert status.progress.bytes_in == len("good")
     (hint,) = [line["failure"]["hint"] for line in plant.results(outcome) if line["state"] == "failed"]
     assert hint.startswith("Ask the sender for the member again, in another archive")
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from fixtures.tars import tar_of
 from functional.s3_lake import Lake
+from penstock.large_jobs import handover
 from penstock.wiring import explain_archive
 from penstock_cli.main import main
 
@@ -60,6 +61,11 @@ def reported(*arguments: object) -> dict[str, Any]:
     return answer
 
 
+def of_archive(shown: list[str], kind: str) -> list[str]:
+    """The lines from that of the archive itself on."""
+    return shown[next(at for at, line in enumerate(shown) if line.startswith(f"  {kind} ")) :]
+
+
 def zip_of(files: dict[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -81,15 +87,33 @@ def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, ro
     assert shown[1:] == [
         f"  route        apart, by in/* of {routes}",
         "  destination  that of each member",
+        "  done by      ingest, in one invocation",
+        "  time         about 1 s",
+        shown[5],
         f"  {kind:<12} {under}5 members, {sum(map(len, FILES.values()))} B",
+        f"  to           s3://results/{{member_base}} (route files): 2 members, {20 + len(FILES['data/b.csv.gz'])} B",
+        "  to           postgresql:documents (route rows): 1 member, 2 B",
         "    data/a.csv  (20 B, csv) -> s3://results/a.csv (files)",
         f"    data/b.csv.gz  ({len(FILES['data/b.csv.gz'])} B, gzip, csv) -> s3://results/b.csv (files)",
         "    c.json  (2 B, json) -> postgresql:documents (rows)",
         "    __MACOSX/a.csv  (0 B, csv): left out by route apart",
         "    notes  (1 B): no route takes it",
     ]
+    assert shown[5].startswith("  cost         about 0.")
     found = reported(archive, "--routes", routes, "--as", f"in/{name}")
     assert (found["route"], found["problems"]) == ("apart", [])
+    assert (found["machine"], found["invocations"], found["seconds"] < 1, found["dollars"] < 0.001) == (
+        False,
+        1,
+        True,
+        True,
+    )
+    assert found["archive"]["destinations"][1] == {
+        "route": "rows",
+        "destination": "postgresql:documents",
+        "members": 1,
+        "size": 2,
+    }
     assert {name: found["archive"][name] for name in ("kind", "members", "delivered", "skipped", "complete")} == {
         "kind": kind,
         "members": 5,
@@ -104,8 +128,10 @@ def test_members_whose_records_are_not_read_are_listed_as_well(tmp_path: Path, r
     routes.write_text(text)
     archive = written(tmp_path / "data.tar", tar_of({"in.zip": b"PK", "a.parquet": b"", "notes": b"n", "z.csv": CSV}))
     rows = "postgresql:documents (rows)"
-    assert lines(archive, "--routes", routes, "--as", "in/data.tar")[3:] == [
+    assert of_archive(lines(archive, "--routes", routes, "--as", "in/data.tar"), "tar") == [
         "  tar          4 members, 23 B",
+        "  to           s3://results/{member_base} (route files): 2 members, 22 B",
+        "  to           postgresql:documents (route rows): 2 members, 1 B",
         "    in.zip  (2 B) -> s3://results/in.zip (files)",
         f"    a.parquet  (0 B) -> {rows}: by its name 'a.parquet' this is a Parquet file, which is not read",
         f"    notes  (1 B) -> {rows}: the name 'notes' does not show the format of its records",
@@ -138,7 +164,7 @@ def test_skipped_entries_and_warnings_are_shown(tmp_path: Path, routes: Path) ->
             info.type, info.linkname = kind, "a"
             writer.addfile(info)
     archive = written(tmp_path / "data.tar", stream.getvalue()[:1024])
-    assert lines(archive, "--routes", routes, "--as", "in/data.tar")[3:] == [
+    assert of_archive(lines(archive, "--routes", routes, "--as", "in/data.tar"), "tar") == [
         "  tar          0 members, 0 B, 1 skipped",
         "    link  skipped: it is a symbolic link to 'a'",
         "  warning      the archive ends at byte 1,024 without its end mark; it may be cut off",
@@ -147,10 +173,30 @@ def test_skipped_entries_and_warnings_are_shown(tmp_path: Path, routes: Path) ->
 
 def test_the_list_is_bounded(tmp_path: Path, routes: Path) -> None:
     archive = written(tmp_path / "data.tar", tar_of({f"{number}.csv": b"" for number in range(250)}))
-    shown = lines(archive, "--routes", routes, "--as", "in/data.tar")
-    assert "250 members" in shown[3]
-    assert len(shown) == 4 + explain_archive.LISTED + 1
+    shown = of_archive(lines(archive, "--routes", routes, "--as", "in/data.tar"), "tar")
+    assert "250 members" in shown[0]
+    assert shown[1] == "  to           s3://results/{member_base} (route files): 250 members, 0 B"
+    assert len(shown) == 2 + explain_archive.LISTED + 1
     assert shown[-1] == "    and 150 more"
+
+
+def test_the_plan_of_a_large_archive_is_shown(tmp_path: Path, routes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a stack took archives and members of a megabyte for large."""
+    monkeypatch.setattr(handover, "LONG_SECONDS", 0.02)
+    text = ROUTES.replace('["in/*.csv", "in/*.csv.gz"]', '["in/*.csv"]').replace("{member_base}", "{member}")
+    routes.write_text(text)
+    files = {f"{number}.csv": b"1" for number in range(1_500)} | {"large.csv": b"1" * 8_000_000, "2.json": b"[]"}
+    archive = written(tmp_path / "data.tar", tar_of(files))
+    shown = lines(archive, "--routes", routes, "--as", "in/data.tar")
+    assert shown[3].startswith("  done by      the state machine, in ")
+    assert shown[4:6] == [
+        "  batches      3 batches of 1,501 members, side by side",
+        "  large        1 member with jobs of their own, about 1 span",
+    ]
+    found = reported(archive, "--routes", routes, "--as", "in/data.tar")
+    expected = found["archive"]["forecast"]
+    assert (found["machine"], expected["batches"], expected["large"], expected["members"]) == (True, 3, 1, 1_502)
+    assert found["invocations"] == expected["usage"]["invocations"]
 
 
 def test_only_the_beginning_of_a_compressed_archive_is_read(
@@ -163,6 +209,7 @@ def test_only_the_beginning_of_a_compressed_archive_is_read(
     assert (found["archive"]["members"], found["archive"]["complete"], found["problems"]) == (1, False, [])
     shown = lines(archive, "--routes", routes, "--as", "in/data.tar.gz")
     assert shown[3].endswith("more may follow: only the beginning was read")
+    assert found["archive"]["forecast"] is None
 
 
 def test_a_damaged_archive_is_a_problem(tmp_path: Path, routes: Path) -> None:

@@ -70,7 +70,12 @@ class ArchiveDelivery:
         run = replace(run, replaced=self._begin(attempt, survey))
         earlier = self._earlier(attempt)
         results = _Results(attempt.job, dict(earlier), total)
-        counting = replace(attempt, heartbeat=lambda progress: attempt.heartbeat(total.plus(progress)))
+
+        def heartbeat(progress: Progress) -> None:
+            results.read = progress.bytes_in
+            attempt.heartbeat(total.plus(progress))
+
+        counting = replace(attempt, heartbeat=heartbeat)
         try:
             with closing(self.loader(counting, earlier=earlier, run=run, refused=refused)) as found:
                 for result in found:
@@ -84,7 +89,7 @@ class ArchiveDelivery:
                     Swapper.of(self.stores).abort(run.replaced)
             raise
         self._write(results)
-        attempt.heartbeat(results.total)
+        attempt.heartbeat(replace(results.total, bytes_in=results.read))
         return results.receipt(opened, f"s3://{self.files.bucket}/{results_key(attempt.job)}")
 
     def _begin(self, attempt: Attempt, survey: ReplacementSurvey) -> tuple[ReplacedTables, ...]:
@@ -162,12 +167,16 @@ def _line(result: MemberResult) -> bytes:
 
 @dataclass(slots=True)
 class _Results:
-    """The results of a job's members. ``before``: those of earlier attempts, by numbers, that are not yet added."""
+    """The results of a job's members. ``before``: those of earlier attempts, by numbers, that are not yet added.
+
+    ``read``: bytes of the archive.
+    """
 
     job: Job
     before: dict[tuple[int, ...], MemberResult]
     total: Progress
     lines: list[bytes] = field(default_factory=list)
+    read: int = 0
     parts: int = 0
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -62,7 +62,7 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
     source = resolved.source
     found = match_route(routes, source.bucket, as_key or source.key)
     with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
-        archive = preview_archive(objects, resolved, found.route if found else None, routes, environment.budget)
+        archive = preview_archive(objects, resolved, found.route if found else None, routes, environment)
     if found is None:
         return Explanation(source, routes_file, routes, environment, archive=archive)
     if found.route.takes_apart:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from penstock.archives import Skipped, archive_named
@@ -15,8 +16,11 @@ from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.member_targets import TextSet
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import BadDocumentError, BadSourceError, InvalidRouteError, PermanentError
+from penstock.explain.archive_forecast import ArchiveForecast, forecast_archive
+from penstock.explain.explanation import StackEnvironment
 from penstock.formats import resolve
-from penstock.limits import MIB, S3, Budget
+from penstock.limits import MIB, S3
+from penstock.model.job import Job
 from penstock.model.member import Member
 from penstock.model.object import Source, member_source
 from penstock.model.parse_options import ParseOptions
@@ -56,12 +60,23 @@ class MemberPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationCount:
+    """How many members a route takes, and their decoded bytes. ``destination`` is the text of the route."""
+
+    route: str
+    destination: str
+    members: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivePreview:
     """The content of an archive. ``listed``: its first entries. The counts cover all entries that were read:
     ``members``, ``size`` (decoded bytes), ``delivered`` (with a route), ``skipped`` (no files; without directories),
     ``encrypted`` (with a route). ``password_secret``: the secret that the archive's route names for these.
 
     ``complete``: all of the archive was read. ``problem``: why the archive cannot be read, or not be delivered.
+    ``destinations``: where those with a route go. ``forecast`` is set if all was read, and its route takes it apart.
     """
 
     kind: str
@@ -76,10 +91,16 @@ class ArchivePreview:
     complete: bool = True
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    destinations: tuple[DestinationCount, ...] = ()
+    forecast: ArchiveForecast | None = None
 
 
 def preview_archive(
-    objects: ObjectStore, resolved: ResolvedSource, route: Route | None, routes: Routes, budget: Budget
+    objects: ObjectStore,
+    resolved: ResolvedSource,
+    route: Route | None,
+    routes: Routes,
+    environment: StackEnvironment,
 ) -> ArchivePreview | None:
     """List the archive that a source is by its name; None if it is none, or cannot be entered.
 
@@ -91,16 +112,20 @@ def preview_archive(
         return None
     beginning = _Beginnings(lambda: objects, local)
     listing = _Listing(source, route, routes)
-    opened = ArchiveSource(source, archive, MemberObjects(beginning, budget), _UNLIMITED)
+    opened = ArchiveSource(source, archive, MemberObjects(beginning, environment.budget), _UNLIMITED)
+    expected = None
     try:
         opened = opened.opened()
         with closing(opened.entries({})) as entries:
-            for entry, _ in entries:
-                listing.add(entry)
+            found = ((entry, listing.add(entry)) for entry, _ in entries)
+            if route and route.takes_apart:
+                expected = forecast_archive(Job(source, route, destination_of(route, source)), environment, found)
+            else:
+                deque(found, maxlen=0)
     except PermanentError as error:
         cut = beginning.cut.is_set() and isinstance(error, BadSourceError)
         return listing.preview(archive.name, opened.codec, complete=False, problem="" if cut else str(error))
-    return listing.preview(archive.name, opened.codec)
+    return replace(listing.preview(archive.name, opened.codec), forecast=expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +178,18 @@ class _Listing:
     unreadable: str = ""
     shared: str = ""
     targets: TextSet = field(default_factory=TextSet)
+    by_route: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> Job | None:
+        """Count an entry. Returns its job if it has a route."""
         if isinstance(entry, Skipped) and not entry.name:
             self.warnings.append(entry.reason)
-            return
-        found = self._member(entry) if isinstance(entry, Member) else self._skipped(entry)
+            return None
+        job = self._job_of(entry) if isinstance(entry, Member) else None
+        found = self._member(entry, job) if isinstance(entry, Member) else self._skipped(entry)
         if found and len(self.listed) < LISTED:
             self.listed.append(found)
+        return job
 
     def _skipped(self, entry: Skipped | RefusedArchive) -> MemberPreview | None:
         if entry.name.endswith("/"):
@@ -169,19 +198,26 @@ class _Listing:
         reason = entry.reason if isinstance(entry, Skipped) else str(entry.error)
         return MemberPreview(entry.name, entry.number, reason=reason)
 
-    def _member(self, member: Member) -> MemberPreview:
+    def _job_of(self, member: Member) -> Job | None:
+        source = member_source(self.source, member)
+        route, _ = self._routed(source, member)
+        return Job(source, route, destination_of(route, source)) if route else None
+
+    def _member(self, member: Member, job: Job | None) -> MemberPreview:
         self.members += 1
         self.size += member.size or 0
-        source = member_source(self.source, member)
-        route, reason = self._routed(source, member)
-        target = ""
-        if route:
+        route, target, reason = None, "", ""
+        if job:
+            route, target = job.route, job.target.uri
             self.delivered += 1
             self._note_encrypted(member)
-            destination = destination_of(route, source)
-            target = destination.uri
+            count = self.by_route.setdefault((route.name, route.destination), [0, 0])
+            count[0] += 1
+            count[1] += job.source.size
             if route.plan is None and not route.takes_apart:
                 self._note_shared(member, target)
+        else:
+            _, reason = self._routed(member_source(self.source, member), member)
         records, unknown = _format(member.name, route)
         return MemberPreview(
             member.name,
@@ -236,6 +272,7 @@ class _Listing:
             complete,
             tuple(self.warnings),
             problem or self.shared or self.unreadable,
+            tuple(DestinationCount(*of, *counts) for of, counts in self.by_route.items()),
         )
 
 
