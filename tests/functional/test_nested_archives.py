@@ -33,7 +33,7 @@ from penstock.errors import ServiceUnavailableError
 from penstock.limits import MIB
 from penstock.model.job_status import JobState
 from penstock.model.object import Target
-from penstock.testing import FaultyObjectStore
+from penstock.testing import FaultyObjectStore, ManualDeadline
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]
@@ -267,3 +267,13 @@ def test_members_of_both_levels_replace_a_table_together(outer: str, database: D
     outcome = succeeded(made.one(made.put(OUTER[outer](contents), f"in/second.{outer}")))
     assert ids_in(database) == sorted([*range(1, 21)] * 3 + [*range(21, 26)])
     assert set(made.states(outcome).values()) == {"succeeded"}
+
+
+def test_an_inner_archive_that_takes_too_long_is_named_with_a_way_out() -> None:
+    made = plant()
+    source = made.put(zip_of({"i.tar.gz": packed_tar({"zeros": bytes(40 * MIB)})}))
+    outcome = made.one(source, deadline=ManualDeadline(30, per_look=0.5))
+    failed(outcome, "TimeLimitError", "s3://drops/in/a.zip/i.tar.gz: the time limit was reached after")
+    assert outcome.failure
+    assert outcome.failure.hint == inner_archives.WAY_OUT
+    assert made.lake() == {}
