@@ -20,6 +20,7 @@ from archive_plant import (
     succeeded,
     zip_of,
 )
+from lengths import long
 from penstock.destinations.ports import Swapped
 from penstock.destinations.postgres.shared_staging import SharedStaging
 from penstock.destinations.postgres.sink import PostgresSink
@@ -186,7 +187,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", [*range(8), *(long(seed) for seed in range(8, 40))])
 def test_killed_at_any_moment_all_rows_are_there_once_or_the_old_ones(
     seed: int, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
