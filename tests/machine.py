@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -16,7 +17,7 @@ from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
-from penstock.errors import PenstockError, RetryableError
+from penstock.errors import LeaseLostError, PenstockError, RetryableError
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.abort import Aborter
 from penstock.large_jobs.children import Children
@@ -222,7 +223,9 @@ class Plant:
     def run_children(self) -> None:
         """Run the executions that other executions have started."""
         for execution in [one for one in self.machine.started if one not in self.ran]:
-            self.execute(execution)
+            # The job was ended with that of its archive, and has another execution by now.
+            with suppress(LeaseLostError):
+                self.execute(execution)
 
     def abort(self, execution: str, error: Exception) -> None:
         """Abort, as the state machine does after an error that retries do not fix."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from penstock.errors import FileError
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_document
 from penstock_cli.params import Moment
@@ -75,10 +74,7 @@ def report(
         echo_document(text)
         return
     path = Path(output or f"penstock-{name}.html")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+    _write(path, text.encode())
     echo(str(path))
 
 
@@ -102,3 +98,18 @@ def _of_period(stack: StackOptions, since: float, until: float, routes: tuple[st
     summary = stack.operations().summary(Period(since, until), routes=routes)
     days = "-to-".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (since, until))
     return days, period_page(summary, stack="Local stack" if stack.local else stack.name, now=time.time())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. A device or a pipe, such as /dev/stdout, is written to as it is."""
+    from penstock.files.atomic_file import atomic_file  # noqa: PLC0415  # as above
+    from penstock.files.errors import file_errors  # noqa: PLC0415  # as above
+
+    with file_errors(str(path)):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        path.parent.stat()  # a folder that does not exist is most likely an error
+    with atomic_file(path) as file:
+        file.write(0, data)
+        file.publish(time.time_ns())

@@ -246,6 +246,16 @@ def test_an_older_version_that_is_being_delivered_learns_of_a_newer_one(store: J
         store.check_order(JOB)
 
 
+def test_for_tables_only_the_newest_claimed_version_goes_on(store: JobStore) -> None:
+    older = replace(JOB, route=replace(JOB.route, store="postgresql"))
+    claimed(store, older)
+    store.check_order(older)
+    claimed(store, newer(older))
+    store.check_order(newer(older))
+    with pytest.raises(SupersededError):
+        store.check_order(older)
+
+
 def test_a_version_that_another_waits_for_waits_for_no_other(store: JobStore) -> None:
     second = newer(JOB)
     third = replace(JOB, source=replace(SOURCE, version_id="v3", etag="e3", sequencer="0A0002"))

@@ -323,6 +323,11 @@ def test_a_report_goes_to_stdout_or_to_a_file(deployed: DeployedJobs, tmp_path: 
     job = deployed.fail()
     file = tmp_path / "a.html"
     assert run("report", job.id, "--output", str(file)).stdout == f"{file}\n"
+    file.chmod(0o600)
+    first = file.stat().st_ino
+    assert run("report", job.id, "--output", str(file)).exit_code == 0
+    assert file.stat().st_ino != first  # another file, renamed: a reader of the first one still has it whole
+    assert (file.stat().st_mode & 0o777, [one.name for one in tmp_path.iterdir()]) == (0o600, ["a.html"])
     piped = run("report", job.id, "--output", "-").stdout
     assert piped.startswith("<!doctype html>")
     assert FAILURE.hint in piped

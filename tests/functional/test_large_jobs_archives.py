@@ -146,12 +146,12 @@ def test_a_large_stored_member_whose_crc32_is_wrong_is_never_published() -> None
 
 def test_an_archive_of_large_members_starts_some_of_them_at_once() -> None:
     made = plant()
-    members = {f"{number}.bin": LARGE for number in range(work_members.CHILDREN + 3)}
+    members = {f"{number}.bin": LARGE for number in range(member_batches.CHILDREN + 3)}
     source = made.upload("a.tar", in_tar(members))
     job_id = made.ingest(source).job_id
     assert made.planner(job_id, job_id, made.deadlines())["next"] == "sequence"
     assert made.worker(job_id, job_id, None, made.deadlines()) == {"done": False, "wait": work_members.LEAST_WAIT}
-    assert len(made.machine.started) == 1 + work_members.CHILDREN
+    assert len(made.machine.started) == 1 + member_batches.CHILDREN
     begun = lines(made, job_id, "members/1.jsonl")
     assert [(one["state"], one["job_id"] in made.machine.started) for one in begun] == [("executing", True)]
     made.execute(job_id)

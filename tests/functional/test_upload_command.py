@@ -547,6 +547,8 @@ def test_abort_asks_which_where_there_are_several(proxy: FaultyS3, unfinished: s
     second = json.loads((tmp_path / "second.json").read_text())["upload_id"]
     assert run("abort", f"s3://lake/{unfinished}", "--upload-id", second).exit_code == 0
     assert second not in run("uploads", f"s3://lake/{unfinished}").stdout
+    # S3 answers NoSuchUpload, and nothing on this machine knows the upload any more.
+    refused(run("abort", f"s3://lake/{unfinished}", "--upload-id", second), f"no upload {second}", "penstock uploads")
 
 
 def test_abort_by_age_ends_all_that_are_older(proxy: FaultyS3, unfinished: str) -> None:

@@ -6,8 +6,6 @@ archive. Memory: that of one delivery, a quarter of the budget's part buffers, a
 
 from __future__ import annotations
 
-import math
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,6 +15,7 @@ from functools import partial
 from threading import Event, Lock, Semaphore
 
 from penstock.codecs import IDENTITY, choose
+from penstock.delivery.archive_checks import ArchiveChecks
 from penstock.delivery.archive_reader import ArchiveReader, check_time
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
@@ -45,8 +44,6 @@ from penstock.model.source import HeldSource
 WAITING = 256
 # Seconds between two heartbeats while a member is awaited.
 HEARTBEAT_SECONDS = 1.0
-# Seconds for which a look at the archive's job is good.
-LOOK_SECONDS = 1.0
 # What a thread holds in addition to the bytes of a member: a decoder with its window, two pieces, a request.
 THREAD_BYTES = 1 * MIB
 
@@ -90,10 +87,11 @@ class ArchiveLoader:
         is found at its destination. ``run``: the routes, by default those of the attempt, and those of earlier runs of
         the job, with which members are ended that they began and that did not fail. ``refused``: see `InnerReader`. A
         member that replaces tables with others is WAITING once its rows are staged. After a failure, a route with
-        ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest.
+        ``on_member_failure = "fail"`` begins no further member, and nothing is yielded for the rest. Of an archive that
+        was overwritten by a version that is delivered, no member for a table is begun.
 
-        Raises TimeLimitError when only the margin is left, SourceChangedError and SourceGoneError for the archive, the
-        retryable errors of services, and the errors of listing the archive.
+        Raises what ``attempt.check_start`` raises, TimeLimitError when only the margin is left, SourceChangedError and
+        SourceGoneError for the archive, the retryable errors of services, and the errors of listing the archive.
         """
         return _Load(self, attempt, earlier, run or RunRoutes(attempt.routes), dict(refused)).results(members)
 
@@ -128,13 +126,13 @@ class _Load:
     lock: Lock = field(default_factory=Lock)
     expanding: Lock = field(default_factory=Lock)
     room: Semaphore = field(init=False)
-    has_ended: bool = False
-    looked: float = -math.inf
+    checks: ArchiveChecks = field(init=False)
     is_new: bool | None = None
     waiting: deque[Future[MemberResult | None] | MemberResult] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.room = Semaphore(self.loader.threads)
+        self.checks = ArchiveChecks(self.attempt)
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting = self.waiting
@@ -142,7 +140,7 @@ class _Load:
         with ThreadPoolExecutor(threads, thread_name_prefix="member") as pool, ExitStack() as stack:
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             for entry, content in self._entries(members):
-                if self.stop.is_set():
+                if self.stop.is_set() or self.checks.stopped():
                     break
                 check_time(self.attempt)
                 job = self._job_of(entry)
@@ -164,6 +162,8 @@ class _Load:
                         break
                     waiting.append(self._deliver_alone(job, content))
             yield from self._settled(waiting, most=0)
+        if error := self.checks.stopped():
+            raise error
 
     def _job_of(self, entry: Entry) -> Job | MemberResult:
         earlier = self.earlier.get(entry.numbers)
@@ -222,7 +222,7 @@ class _Load:
 
     def _deliver_small(self, job: Job, held: bytes | None) -> MemberResult | None:
         """Deliver a member in a thread; None if it is no longer to be begun."""
-        if self.stop.is_set():
+        if self.stop.is_set() or self.checks.stopped():
             return None
         # It has no multipart upload that an earlier attempt may have left.
         attempt = replace(self._attempt_at(job), number=1)
@@ -283,25 +283,20 @@ class _Load:
             job=job,
             head=member_head(job.source),
             heartbeat=lambda _: None,
-            ended=self._ended,
+            ended=self.checks.ended,
             check_order=lambda: None,
             record_upload=ignore_upload,
         )
-
-    def _ended(self) -> bool:
-        """Whether the archive's job has ended, as of a second ago: each look may be a request."""
-        with self.lock:
-            now = time.monotonic()
-            if now - self.looked >= LOOK_SECONDS:
-                self.has_ended, self.looked = self.attempt.ended(), now
-            return self.has_ended
 
     def _deliver(self, attempt: Attempt, deliver: Callable[[], Receipt] | None = None) -> MemberResult:
         job = attempt.job
         deliver = deliver or partial(self.loader.deliveries[job.route.store], attempt)
         try:
             with naming(job.source):
-                receipt = self._before(attempt) or deliver()
+                receipt = self._before(attempt)
+                if receipt is None and job.object_target is None and (overtaken := self.checks.overtaken()):
+                    raise overtaken
+                receipt = receipt or deliver()
         except _OF_ARCHIVE:
             raise
         except PermanentError as error:

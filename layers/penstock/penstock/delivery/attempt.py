@@ -19,7 +19,8 @@ class Attempt:
 
     ``number`` counts attempts from 1. ``heartbeat`` is called with the progress. ``margin`` is the number of seconds to
     keep in reserve. ``ended`` returns whether the job has ended without this attempt; then the attempt leaves nothing.
-    ``check_order`` raises YieldedError or SupersededError if the job of a newer version comes first. ``rereadable``:
+    ``check_order`` raises YieldedError or SupersededError if the job of a newer version comes first. ``check_start``
+    raises an error if no further member of an archive is to be begun. ``rereadable``:
     the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
     is called with the id of each multipart upload. ``is_new``: most likely there is no object at the
     destination. ``redrives`` counts the restarts of the job by a user.
@@ -35,6 +36,7 @@ class Attempt:
     ended: Callable[[], bool] = lambda: False
     rereadable: bool = True
     check_order: Callable[[], None] = lambda: None
+    check_start: Callable[[], None] = lambda: None
     holder: str = ""
     record_upload: Callable[[str], None] = ignore_upload
     is_new: bool = False

@@ -139,11 +139,14 @@ class MemberObjects:
     @contextmanager
     def holding(self, source: Source, content: ByteSource) -> Iterator[None]:
         """Read a member from ``content`` for the duration of the context, because its archive is read in order."""
+        outer = self._read.get(source.identity)
         self._read[source.identity] = content
         try:
             yield
         finally:
-            del self._read[source.identity]
+            self._read.pop(source.identity, None)
+            if outer:
+                self._read[source.identity] = outer
 
     def stored_range(self, source: Source) -> tuple[Source, int] | None:
         """Return the object that holds the bytes of a source as they are, and where they begin; None if encoded.

@@ -16,8 +16,7 @@ from penstock.explain.costs import COLD_SECONDS, Usage
 from penstock.explain.explanation import SourcePreview, StackEnvironment, forecast
 from penstock.large_jobs.estimate import VCPU, estimated_seconds
 from penstock.large_jobs.handover import is_large
-from penstock.large_jobs.member_batches import Estimated, cut_batches, encoded_bytes
-from penstock.large_jobs.work_members import CHILDREN
+from penstock.large_jobs.member_batches import CHILDREN, Estimated, cut_batches, encoded_bytes
 from penstock.model.job import Job
 from penstock.tables import writes_by_key
 

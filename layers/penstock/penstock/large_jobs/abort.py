@@ -17,9 +17,10 @@ from penstock.large_jobs.committed_spans import committed_spans
 from penstock.large_jobs.failure_recorder import explained, failure_of_step, is_permanent, is_superseded
 from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
 from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec, spans_of, uploads_of
+from penstock.large_jobs.member_batches import running_members
 from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
 from penstock.large_jobs.replacements import abort_replacements
-from penstock.large_jobs.span_plan import ObjectSpans, SpanPlan, TableSpans
+from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
@@ -58,6 +59,8 @@ class Aborter:
         if self.executions.revoke(job_id, execution) is JobState.SUCCEEDED:
             return {"job": job_id, "state": str(JobState.SUCCEEDED)}
         failure = self._failure(status, execution, error)
+        if isinstance(folder.find_plan(), MemberBatches):
+            self._end_members(folder, failure)
         self._end_uploads(status, folder, execution)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
         spec = folder.find(JobSpec, JOB_SPEC)
@@ -86,6 +89,14 @@ class Aborter:
             for upload in uploads_of(folder, execution):
                 self.parts.abort(target, upload.upload_id)
         return {"job": folder.job_id, "state": "unknown"}
+
+    def _end_members(self, folder: JobFolder, failure: Failure) -> None:
+        """End the jobs of an archive's large members that have not ended. Their executions then find that they have."""
+        error = {"Error": failure.error, "Cause": f"the job of its archive has ended: {failure.message}"}
+        for job_id in running_members(folder):
+            status = self.executions.get(job_id)
+            if status and not status.state.final and not status.yields_to:
+                self(job_id, status.holder.removesuffix("/abort"), error)
 
     def _end_uploads(self, status: JobStatus, folder: JobFolder, execution: str) -> None:
         """End all uploads on the record. An upload of an earlier release is only named in a file."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from penstock.errors import JobInProgressError, PermanentError, SupersededError, YieldedError, noting
+from penstock.errors import JobInProgressError, LeaseLostError, PermanentError, SupersededError, YieldedError, noting
 from penstock.large_jobs.handover import CONFIRMATION_SECONDS, Handover
 from penstock.model.job import Claim, Failure, Job, Receipt
 from penstock.model.job_status import JobState, JobStatus
@@ -35,11 +36,14 @@ class Children:
     jobs: MemberJobs
     handover: Handover
 
-    def __call__(self, job: Job, head: ObjectHead, *, archive_job: str, since: float) -> JobStatus | None:
+    def __call__(
+        self, job: Job, head: ObjectHead, *, archive_job: str, since: float, begin: Callable[[], None] = lambda: None
+    ) -> JobStatus | None:
         """Start the job of a member unless it runs, and return its status; None if it was just started.
 
         A job that failed before ``since`` (Unix seconds), in an earlier execution of the archive's job, is retried. So
-        is one whose start was interrupted. Raises the errors of the jobs table and of the state machine.
+        is one whose start was interrupted. ``begin`` is called after the claim and before the start, which its errors
+        prevent: LeaseLostError if the archive's job has ended. Raises the errors of the jobs table and of the machine.
         """
         status = self.jobs.get(job.id)
         if status and status.state is JobState.FAILED and status.finished_at < since:
@@ -52,15 +56,16 @@ class Children:
             return self.jobs.get(job.id)
         if isinstance(claim, JobStatus):
             return self.jobs.get(job.id)
-        self._start(job, head, claim)
+        self._start(job, head, claim, begin)
         return None
 
-    def _start(self, job: Job, head: ObjectHead, claim: Claim) -> None:
+    def _start(self, job: Job, head: ObjectHead, claim: Claim, begin: Callable[[], None]) -> None:
         try:
             if claim.refusal:
                 raise claim.refusal
+            begin()
             self.handover(job, head, claim)
-        except PermanentError as error:
+        except (PermanentError, LeaseLostError) as error:
             with noting(error, "the job of the member could not be ended"):
                 state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
                 self.jobs.close(claim, state, failure=Failure.of(error))

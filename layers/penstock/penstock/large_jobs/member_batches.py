@@ -16,6 +16,7 @@ from typing import NamedTuple
 from penstock.archives.archive import Skipped
 from penstock.delivery.member_jobs import Entry, MemberResult, RefusedArchive
 from penstock.large_jobs.job_files import MANIFEST, JobFolder
+from penstock.model.job_status import JobState
 from penstock.model.member import Member
 from penstock.model.serialization import KIND, from_json, to_json
 
@@ -25,6 +26,8 @@ RESULTS = "members/"
 # Entries of a batch. A small object costs about three requests: a thousand take a function of 512 MB a minute, one of
 # a whole vCPU ten seconds. A million members are then a thousand invocations.
 MOST_ENTRIES = 1_000
+# Large members of an archive whose jobs run at once: each has workers of its own, and the account a quota.
+CHILDREN = 8
 # Estimated seconds of a batch for the bytes of its members: a kill costs no more than that.
 MOST_SECONDS = 60.0
 
@@ -107,6 +110,19 @@ def read_results(folder: JobFolder, number: int) -> list[MemberResult]:
     """Return what has become of the entries of a batch so far."""
     lines = folder.files.read(folder.key(f"{RESULTS}{number}.jsonl")) or b""
     return [from_json(MemberResult, line) for line in lines.splitlines()]
+
+
+def running_members(folder: JobFolder) -> Iterator[str]:
+    """Yield the ids of the jobs of large members that were begun, and whose end is not recorded.
+
+    Stops after as many in a row that were not begun as run at once: they are begun in order.
+    """
+    unknown = 0
+    for batch in batches_of(folder):
+        if batch.large and unknown < CHILDREN:
+            results = read_results(folder, batch.number)
+            unknown = 0 if results else unknown + 1
+            yield from (result.job_id for result in results if result.state is JobState.EXECUTING)
 
 
 def _lines(values: Iterable[object]) -> bytes:

@@ -126,6 +126,10 @@ class Worker:
             margin=self.margin,
         )
 
+    def _check_order(self, spec: JobSpec) -> None:
+        if spec.job.route.takes_apart:
+            self.executions.check_order(spec.job)
+
     def _ended(self, task: _Task) -> bool:
         return self.executions.job_state(task.spec.job.id, task.execution).final
 
@@ -205,6 +209,7 @@ class Worker:
             holder=task.execution,
             record_upload=lambda upload_id: self.executions.record_upload(spec.job.id, task.execution, upload_id),
             redrives=spec.redrives,
+            check_order=lambda: self._check_order(spec),
         )
         try:
             receipt = self.deliveries[spec.job.route.store](attempt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from penstock.archives.archive import Skipped
 from penstock.delivery.archive import ArchiveLoader
@@ -25,6 +26,7 @@ from penstock.large_jobs.children import Children
 from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS, UnitHeartbeat
 from penstock.large_jobs.job_files import JobFolder, JobSpec
 from penstock.large_jobs.member_batches import (
+    CHILDREN,
     MemberBatch,
     batches_of,
     read_entries,
@@ -42,8 +44,6 @@ from penstock.model.serialization import from_plain
 from penstock.model.source import Deadline
 from penstock.model.span import SpanReceipt
 
-# Large members of an archive whose jobs run at once: each has workers of its own, and the account a quota.
-CHILDREN = 8
 # Seconds between two looks at the jobs of large members: a tenth of the time so far, so that the history of an
 # execution of seven days (25,000 events) holds all looks.
 LEAST_WAIT, MOST_WAIT, WAIT_SHARE = 15, 600, 10
@@ -114,6 +114,7 @@ class MemberWorker:
         """Deliver a batch. None if it is a large member whose job has not ended."""
         if self._ended(task):
             raise LeaseLostError(f"{task.spec.job.source.uri}: batch {batch.number} arrived after the end of its job")
+        self._check_start(task)
         began, at = self.clock(), self.now()
         results = self._await_member(task, batch) if batch.large else self._load(task, batch)
         if results is None:
@@ -149,7 +150,7 @@ class MemberWorker:
         delivered = [result for result in known if result.state is JobState.SUCCEEDED]
         if delivered and not task.run.stages(task.spec.job, member):
             return delivered
-        has_failed = any(result.state is JobState.FAILED for result in known)
+        has_failed = bool(known) and known[-1].state is JobState.FAILED
         job = self._job_of(task, member, has_failed=has_failed)
         if isinstance(job, MemberResult):
             write_results(task.folder, batch.number, [job])
@@ -157,10 +158,15 @@ class MemberWorker:
         if job.replacement and not is_staged(job, task.run.replaced):
             results = [result_of(job, JobState.SUCCEEDED, receipt=self.load.swapped(job))]
         else:
-            since = self._since(task)
-            status = self.children(job, member_head(job.source), archive_job=task.spec.job.id, since=since)
+            status = self.children(
+                job,
+                member_head(job.source),
+                archive_job=task.spec.job.id,
+                since=self._since(task),
+                begin=partial(self._begin, task, batch, known, job),
+            )
             if status is None or not status.state.final:
-                self._note_running(task, batch, known, result_of(job, JobState.EXECUTING), status)
+                self._note_running(task, batch, status)
                 return None
             if status.failure and status.failure.error in _OF_ARCHIVE:
                 raise SourceGoneError(status.failure.message)
@@ -168,17 +174,22 @@ class MemberWorker:
         write_results(task.folder, batch.number, results)
         return results
 
-    def _note_running(
-        self,
-        task: ArchiveTask,
-        batch: MemberBatch,
-        known: Sequence[MemberResult],
-        running: MemberResult,
-        status: JobStatus | None,
-    ) -> None:
-        """Record the job of a large member, after its results so far, and how far it is."""
+    def _begin(self, task: ArchiveTask, batch: MemberBatch, known: Sequence[MemberResult], job: Job) -> None:
+        """Record the job of a large member, after its results so far, before it is started.
+
+        Raises LeaseLostError if the archive's job has ended: either `abort` finds the record, or it came before. Raises
+        SupersededError if the member is for a table, and a newer version of the archive is delivered.
+        """
+        running = result_of(job, JobState.EXECUTING)
         if running not in known:
             write_results(task.folder, batch.number, [*known, running])
+        if self._ended(task):
+            raise LeaseLostError(f"{job.source.uri}: the job of the archive has ended")
+        if job.object_target is None:
+            self.executions.check_order(task.spec.job)
+
+    def _note_running(self, task: ArchiveTask, batch: MemberBatch, status: JobStatus | None) -> None:
+        """Record how far a large member is."""
         if status:
             read = int(batch.bytes * status.percent / 100)
             done = replace(status.progress, bytes_in=read)
@@ -210,8 +221,19 @@ class MemberWorker:
             task.deadline,
             self.margin,
             ended=lambda: self._ended(task),
+            check_order=lambda: self.executions.check_order(task.spec.job),
+            check_start=lambda: self._check_start(task),
             holder=task.execution,
         )
+
+    def _check_start(self, task: ArchiveTask) -> None:
+        """Raises MembersFailedError if the route stops at a failure, and one is recorded, also of another batch."""
+        job = task.spec.job
+        if job.route.on_member_failure != FAIL:
+            return
+        failure = self.executions.recorded_failure(job.id, task.execution)
+        if failure and failure.error == MembersFailedError.__name__:
+            raise MembersFailedError(failure.message)
 
     def _stop_at_failure(self, task: ArchiveTask, receipt: SpanReceipt) -> None:
         """Raises MembersFailedError if no further member of the archive is to be begun."""

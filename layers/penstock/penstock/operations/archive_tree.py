@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from penstock.delivery.member_jobs import MemberResult
 from penstock.jobs.ports import JobStore
-from penstock.large_jobs.member_batches import batches_of
+from penstock.large_jobs.member_batches import CHILDREN, batches_of
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
-from penstock.large_jobs.work_members import CHILDREN
 from penstock.model.job_status import JobState, JobStatus
 from penstock.operations.archive_members import ArchiveMembers
 

@@ -174,10 +174,10 @@ class MemoryUploadService:
         self.after("complete")
         return Published(len(data), crc32, len(parts), etag)
 
-    def abort(self, upload: OpenUpload) -> None:
+    def abort(self, upload: OpenUpload) -> bool:
         self.before("abort")
         with self._lock:
-            self.uploads.pop(upload.id, None)
+            return self.uploads.pop(upload.id, None) is not None
 
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         self.before("put")

@@ -45,8 +45,8 @@ class UploadService(Protocol):
     def complete(self, upload: OpenUpload, parts: Sequence[SentPart], *, crc32: int) -> Published | None:
         """Complete the upload with all parts, in order; None if the upload no longer exists."""
 
-    def abort(self, upload: OpenUpload) -> None:
-        """Abort an upload. It may no longer exist."""
+    def abort(self, upload: OpenUpload) -> bool:
+        """Abort an upload. Returns False if it no longer exists."""
 
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         """Send a small object in one request."""

@@ -74,8 +74,8 @@ class S3UploadService:
             errors=cli_errors,
         )
 
-    def abort(self, upload: OpenUpload) -> None:
-        abort_upload(self._client, upload.target, upload.id, cli_errors)
+    def abort(self, upload: OpenUpload) -> bool:
+        return abort_upload(self._client, upload.target, upload.id, cli_errors)
 
     def put(self, target: Target, content: Content, body: Body, *, crc32: int, moved: Moved) -> Published:
         published = put_object(

@@ -37,10 +37,7 @@ def choose(known: Sequence[Known], target: Target, upload_id: str = "") -> Known
     """Return the upload to a key. Raises RequestRefusedError if there is none, or several and no id is given."""
     matches = [upload for upload in known if upload.target == target and upload_id in ("", upload.id)]
     if not matches:
-        which = f"upload {upload_id}" if upload_id else "unfinished upload"
-        raise RequestRefusedError(
-            f"there is no {which} to {target.uri}", hint="List the unfinished uploads with `penstock uploads`."
-        )
+        raise _missing(target, upload_id)
     if len(matches) > 1:
         ids = ", ".join(upload.id for upload in matches)
         raise RequestRefusedError(
@@ -51,5 +48,17 @@ def choose(known: Sequence[Known], target: Target, upload_id: str = "") -> Known
 
 
 def abort(service: UploadService, known: Known) -> None:
-    """Abort an upload; its parts are deleted."""
-    service.abort(OpenUpload(known.target, known.id, Proof.CRC32))
+    """Abort an upload; its parts are deleted.
+
+    Raises RequestRefusedError for an id that neither the service nor this machine knows.
+    """
+    existed = service.abort(OpenUpload(known.target, known.id, Proof.CRC32))
+    if not (existed or known.listed or known.state):
+        raise _missing(known.target, known.id)
+
+
+def _missing(target: Target, upload_id: str) -> RequestRefusedError:
+    which = f"upload {upload_id}" if upload_id else "unfinished upload"
+    return RequestRefusedError(
+        f"there is no {which} to {target.uri}", hint="List the unfinished uploads with `penstock uploads`."
+    )

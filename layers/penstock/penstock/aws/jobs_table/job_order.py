@@ -47,7 +47,7 @@ class JobOrder:
         version may continue.
         """
         if job.route.store != BUCKET:
-            return SupersededError(f"{job.source.uri}: a newer version was claimed before this event arrived")
+            return SupersededError(f"{job.source.uri}: a newer version was claimed before this one was delivered")
         newer = self._newer(job)
         if newer is None:
             return None
@@ -59,8 +59,12 @@ class JobOrder:
 
     def check(self, job: Job) -> None:
         """Raises SupersededError or YieldedError if a job must stop."""
-        if job.source.order and (refusal := self.refusal(job)):
+        if self._is_overtaken(job) and (refusal := self.refusal(job)):
             raise refusal
+
+    def _is_overtaken(self, job: Job) -> bool:
+        order = job.source.order
+        return bool(order) and str(self._table.item(_key(job)).get("order", "")) > order
 
     def yielded(self, job_id: str, error: YieldedError) -> Values:
         """Return the attributes of a job that waits for a newer one, and mark the newer one. Uses up no attempt."""

@@ -195,14 +195,16 @@ def complete_upload(
     return Published(size, crc32, len(parts), answer["ETag"].strip('"'), answer.get("VersionId", ""))
 
 
-def abort_upload(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> None:
-    """Abort an upload. An upload that no longer exists is no error."""
+def abort_upload(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> bool:
+    """Abort an upload. Returns False if S3 answers that it does not exist: NoSuchUpload, which is no error."""
     with errors(_right("s3:AbortMultipartUpload", target)):
         try:
             client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
         except ClientError as error:
             if code_of(error) != "NoSuchUpload":
                 raise
+            return False
+    return True
 
 
 def list_parts(client: S3Client, target: Target, upload_id: str, errors: Errors = translating) -> list[Part] | None:
