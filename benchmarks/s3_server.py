@@ -23,6 +23,7 @@ from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 XML = "<?xml version='1.0' encoding='UTF-8'?>"
+MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 _etags = (f'"{number:032x}"' for number in itertools.count(1))
 
 
@@ -92,10 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
         etag, pieces = self.server.objects[self._key()]
         size = sum(map(len, pieces))
         first, last = 0, size - 1
-        headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+        headers = {"ETag": etag, "Accept-Ranges": "bytes", "Last-Modified": MODIFIED}
         if wanted := self.headers["Range"]:
             start, _, end = wanted.removeprefix("bytes=").partition("-")
-            first, last = int(start), min(int(end or last), last)
+            first, last = (int(start), min(int(end or last), last)) if start else (max(0, size - int(end)), last)
             headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         self.send_response(206 if wanted else 200)
         for name, value in {**headers, "Content-Length": str(last + 1 - first)}.items():

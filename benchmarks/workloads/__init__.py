@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.frame.contender import Form
 from benchmarks.frame.result import Result
-from benchmarks.workloads import archive, documents, gunzip, items, sync, sync_first, tables, upload
+from benchmarks.workloads import archive, documents, gunzip, items, sync, sync_first, tables, unzip, upload
 
 WORKLOADS: Mapping[str, Callable[[Form], Result]] = {
     "gunzip": gunzip.measure,
+    "unzip": unzip.measure,
     "append": tables.append,
     "insert": tables.insert,
     "upsert": tables.upsert,
