@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 from penstock.codecs.index_file import read_window
 from penstock.codecs.indexers import indexers_within
@@ -63,7 +63,8 @@ class DecodedRanges:
         self._starts = [first_of(segment) for segment in state.segments]
         self._listed: tuple[int, list[SpanBoundary]] = -1, []
         self._running: _Decoder | None = None
-        self._lock = Lock()
+        # Re-entrant: a range that was left is closed wherever the garbage collector runs, also while the lock is held.
+        self._lock = RLock()
 
     @property
     def size(self) -> int:
