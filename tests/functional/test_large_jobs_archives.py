@@ -132,6 +132,21 @@ def test_s3_copies_a_large_stored_member(method: int, copied: int, monkeypatch: 
     assert CountingPartStore.copied == copied
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("size", [100, len(LARGE)])
+def test_the_time_and_the_mode_of_a_member_are_metadata_of_its_object(size: int, method: int) -> None:
+    made, file = plant_of_zips(), io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        entry = zipfile.ZipInfo("a.bin", (2020, 1, 2, 3, 4, 6))
+        entry.create_system, entry.external_attr, entry.compress_type = 3, 0o640 << 16, method
+        archive.writestr(entry, LARGE[:size])
+    assert made.run(made.upload("a.zip", file.getvalue())).state is JobState.SUCCEEDED
+    stored = made.store.get("out", "a.bin")
+    assert stored
+    metadata = stored.head.metadata
+    assert (metadata["member-mode"], metadata["member-modified"]) == ("0640", "2020-01-02T03:04:06")
+
+
 def test_a_large_stored_member_whose_crc32_is_wrong_is_never_published() -> None:
     made = plant_of_zips()
     data = zip_of({"large.bin": LARGE}, zipfile.ZIP_STORED)

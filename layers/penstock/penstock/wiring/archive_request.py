@@ -38,7 +38,8 @@ def prepare_by_destination(
         if options.members or options.fail_fast:
             raise InvalidRouteError(
                 f"{text} to {spec.to}: no archive is taken apart, so the options for members mean nothing",
-                hint="An archive is a file or an object named .zip or .tar, and goes to FOLDER/, PREFIX/ or a table.",
+                hint="An archive is a file or an object named .zip or .tar, and goes to FOLDER/, PREFIX/ or a table. "
+                "Save one from standard input or the web to a file first.",
             )
         return None
     archive = _open(runner, runner.resolver.find(text, (bucket, key)), route)
