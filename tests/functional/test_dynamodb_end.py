@@ -88,7 +88,7 @@ class Site:
     def __post_init__(self) -> None:
         self.dynamo = FaultyDynamo(self.answer)
         delivery = TableDelivery(
-            self.plant.store, self.plant.rejects, lambda job: self.sink(job.id, 0), Form.VALUE, BUDGET
+            self.plant.opened, self.plant.rejects, lambda job: self.sink(job.id, 0), Form.VALUE, BUDGET
         )
         steps = TableSteps(delivery, self.sink, self.plant.rejects, Form.VALUE, BUDGET, no_swap)
         self.plant.tables = lambda store: steps
