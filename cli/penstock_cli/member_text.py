@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from penstock.model.job_status import JobState, JobStatus
@@ -93,12 +94,19 @@ def tree_fields(tree: ArchiveTree, status: JobStatus) -> Iterator[tuple[str, str
     """Yield the failed members, then the large ones with their progress."""
     if tree.failed:
         more = status.members.failed - len(tree.failed)
-        lines = [f"{name}: {text}" for name, text in map(_failed, tree.failed)]
-        yield "failed", "\n".join([*lines, *([f"and {more:,} more"] if more > 0 else [])])
+        yield "failed", "\n".join([*_failures(tree.failed), *([f"and {more:,} more"] if more > 0 else [])])
     if tree.large:
         more = tree.large_total - len(tree.large)
         rows = aligned([_row(member) for member in tree.large], right={2, 3})
         yield "large", Safe("\n".join([*rows, *([f"and {more:,} more"] if more > 0 else [])]))
+
+
+def _failures(results: Sequence[MemberResult]) -> Iterator[str]:
+    """Yield a line for each failed member, and one hint for neighbours that have the same."""
+    for hint, group in groupby(results, lambda result: result.failure.hint if result.failure else ""):
+        yield from (f"{name}: {text}" for name, text in map(_failed, group))
+        if hint:
+            yield f"  {job_text.one_line(hint)}"
 
 
 def _failed(result: MemberResult) -> tuple[str, str]:

@@ -72,7 +72,8 @@ class _Told:
         elif member.error:
             notes = getattr(member.error, "__notes__", [])
             for line in (f"failed: {member.name}: {member.error}", *notes, member.error.hint):
-                self._progress.tell(line)
+                if line:
+                    self._progress.tell(line)
         elif not member.name:
             self._progress.tell(f"warning: {member.skipped}")
         elif member.is_loss:

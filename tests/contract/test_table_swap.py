@@ -81,7 +81,7 @@ def test_nothing_is_visible_until_all_members_are_swapped_in_at_once(database: D
     database.execute(TABLE)
     assert begin(database) == ""
     stage(database, 1, "a", "b")
-    with pytest.raises(IncompleteJobError, match="2 members replace it, but 1 are staged"):
+    with pytest.raises(IncompleteJobError, match="2 members replace it, but 1 is staged"):
         finish(database, 2)
     assert songs(database) == OLD
     stage(database, 2, "c")

@@ -145,7 +145,8 @@ def test_the_status_of_an_archive_lists_its_large_and_its_failed_members(tree: T
         f"bad.csv (number 2, job {'b' * 12}): InvalidTableError: table orders does not exist"
     )
     assert r"large\x1b4.bin (number 5, job " in lines[at + 1]
-    large = [line.removeprefix("large").split() for line in lines[at + 2 :]]
+    assert lines[at + 2].strip() == FAILURE.hint  # once for both
+    large = [line.removeprefix("large").split() for line in lines[at + 3 :]]
     children = {n: job.id[:12] for n, (job, _) in tree.children.items()}
     assert large == [
         [children[3], "running", "60.00%", "5.0", "MB", r"large\x1b3.bin"],

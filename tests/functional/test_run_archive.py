@@ -189,6 +189,40 @@ def test_two_members_with_one_destination_are_refused_before_anything_is_written
     done(run(archive, "--to", f"{tmp_path}/out/", "--members", "!*.gz"))
 
 
+def test_a_tar_with_a_name_twice_says_that_no_pattern_chooses_one(tmp_path: Path) -> None:
+    archive = tmp_path / "data.tar"
+    with tarfile.open(archive, "w") as tar:
+        for content in (A, B):
+            member = tarfile.TarInfo("a.csv")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    result = run(archive, "--to", f"{tmp_path}/out/")
+    refused(result, "members 'a.csv' (number 1) and 'a.csv' (number 2) would both become", "has this name twice")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_archive_is_to_be_sent_again_not_uploaded(tmp_path: Path) -> None:
+    archive = written(tmp_path / "data.tar.gz", {"a.csv": A})
+    data = bytearray(archive.read_bytes())
+    data[-8] ^= 1  # of the CRC32 in the trailer
+    archive.write_bytes(data)
+    result = run(archive, "--to", f"{tmp_path}/out/")
+    refused(result, "the gzip trailer says", "The file is damaged: ask the sender for a new copy.")
+
+
+def test_a_bucket_of_a_stack_is_not_known_without_it(tmp_path: Path) -> None:
+    archive = written(tmp_path / "data.tar", {"a.csv": A})
+    routes = tmp_path / "routes.toml"
+    routes.write_text(
+        '[[route]]\nname = "tars"\nmatch = "*.tar"\narchive = "members"\n'
+        '[[route]]\nname = "files"\nmatch = "*"\ndestination = "s3://{destination_bucket}/{member}"\n'
+    )
+    result = run(archive, "--routes", routes, "--as", "data.tar")
+    assert result.exit_code == 1
+    assert "failed: a.csv: route 'files': destination: 'destination_bucket' is not a bucket name\n" in result.stderr
+    assert "name the stack with --stack" in result.stderr
+
+
 def test_a_member_never_replaces_its_archive(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", {"a.csv": A, "data.tar": b"inner"})
     before = archive.read_bytes()
@@ -429,6 +463,7 @@ def test_a_member_that_fails_keeps_the_rows_of_the_table(tmp_path: Path, databas
     assert "failed: b.csv: " in result.stderr
     unchanged = "staged, not visible: orders: 3 members replace it, but 2 are staged"
     assert [f"failed: {name}: {unchanged}" in result.stderr for name in ("a.csv", "c.csv")] == [True, True]
+    assert "Nothing was published. Correct what failed, then run the same command again." in result.stderr
     assert ids(database) == [9]
     assert stagings(database) == set()
     result = load(database, archive, *REPLACE, "--on-member-failure", "fail")

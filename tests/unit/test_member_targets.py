@@ -90,3 +90,26 @@ def test_many_texts_are_told_apart() -> None:
 def test_texts_whose_digests_agree_are_no_double_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TextSet, "add", lambda self, text: False)
     check("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (
+            ("x/b", "y/b"),
+            "Use {member} in the route's destination, or leave one of them out by the patterns of members.",
+        ),
+        (
+            ("x/b", "x/b"),
+            "The archive has this name twice: make it again with one of them, or leave out both by a pattern.",
+        ),
+        (
+            ("more-1.csv", "replaced-1.csv"),
+            "Let all members replace the table, or none, or leave some of them out by the patterns of members.",
+        ),
+    ],
+)
+def test_the_way_out_is_one_that_this_archive_has(names: tuple[str, ...], hint: str) -> None:
+    with pytest.raises(InvalidRouteError) as refused:
+        check(*names)
+    assert refused.value.hint == hint

@@ -12,12 +12,13 @@ _BY_CLASS: dict[type[PenstockError], str] = {
     errors.ServiceUnavailableError: f"Check the address and the network, or wait a little, {_AGAIN}",
     errors.PublishConflictError: "Another writer changed the destination at the same time. Run the same command again.",
     errors.TruncatedSourceError: f"The file is incomplete: get the complete file, {_AGAIN}",
-    errors.CodecMismatchError: "Rename the file to match its content, or set --codec.",
+    errors.CodecMismatchError: "Rename the file to match its content, give another name with --as, or set --codec.",
     errors.HeaderRowError: "Correct the header row, or name the columns with --columns.",
     errors.UnclosedQuoteError: "Close the quote, double it if it is text, or set another --quote.",
     errors.RecordsMissingError: "Correct --records or --sheet, or correct the file.",
     errors.WorkbookTooLargeError: "Increase --memory, or convert the file to CSV.",
     errors.OutputTooLargeError: "Increase --memory: the part size grows with it.",
+    errors.IncompleteJobError: f"Nothing was published. Correct what failed, {_AGAIN}",
     errors.DestinationMissingError: "Create the destination, or correct its name.",
     errors.InvalidTableError: "Correct the columns, the table or the file's header.",
     errors.TooManyRejectsError: "Correct the listed records and run the command again, or increase --max-rejects.",
@@ -31,4 +32,6 @@ def hint_for(error: PenstockError) -> str:
     of_class = {type(error).default_hint, error.member_hint if isinstance(error, errors.BadSourceError) else ""}
     if error.hint not in of_class:
         return error.hint
+    if type(error) not in _BY_CLASS and error.hint == errors.BadSourceError.default_hint:
+        return "The file is damaged: ask the sender for a new copy."
     return _BY_CLASS.get(type(error), error.hint)

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from penstock.errors import InvalidRouteError
 from penstock.model.job import Job
+from penstock.model.member import Member
 from penstock.model.table import Mode
 from penstock.tables import tables_of
 
@@ -85,11 +86,21 @@ def _refuse(archive: str, jobs: Callable[[], Iterator[Job]], second: Job, target
     numbers = _numbers(second)
     first = next((job for job in jobs() if _numbers(job) < numbers and _has(job, target)), None)
     if first:
-        names = " and ".join(repr(job.source.member.path) for job in (first, second) if job.source.member)
+        members = [job.source.member for job in (first, second) if job.source.member]
+        names = " and ".join(repr(member.path) for member in members)
         raise InvalidRouteError(
             f"{archive}: members {names} would both be written to {target}; nothing was delivered",
-            hint="Use {member} in the destination, or leave one of them out with `members`.",
+            hint=double_target_hint(*members, in_table=not second.object_target),
         )
+
+
+def double_target_hint(first: Member, second: Member, *, in_table: bool) -> str:
+    """Return the way out for two members with one destination."""
+    if in_table:
+        return "Let all members replace the table, or none, or leave some of them out by the patterns of members."
+    if first.path == second.path:  # `tar -r` and `tar -u` append a file without removing the older one
+        return "The archive has this name twice: make it again with one of them, or leave out both by a pattern."
+    return "Use {member} in the route's destination, or leave one of them out by the patterns of members."
 
 
 def _has(job: Job, target: str) -> bool:

@@ -157,7 +157,12 @@ def check_target(route: Route, target: Target) -> None:
             f"route {route.name!r}: destination: the key would have {length:,} bytes; S3 allows 1 to {S3.max_key:,}"
         )
     if not BUCKET_NAME.fullmatch(target.bucket):
-        raise InvalidRouteError(f"route {route.name!r}: destination: {target.bucket!r} is not a bucket name")
+        # Without a stack, the fields of its buckets stand for themselves.
+        unknown = target.bucket in ("source_bucket", "destination_bucket", "work_bucket")
+        raise InvalidRouteError(
+            f"route {route.name!r}: destination: {target.bucket!r} is not a bucket name",
+            hint="It is the name of a stack's bucket: name the stack with --stack." if unknown else "",
+        )
 
 
 def overlap(left: str, right: str) -> bool:

@@ -19,7 +19,7 @@ from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_jobs import RefusedArchive
 from penstock.delivery.member_store import member_head
-from penstock.delivery.member_targets import TextSet, tables_replaced
+from penstock.delivery.member_targets import TextSet, double_target_hint, tables_replaced
 from penstock.delivery.replaced_tables import ReplacedTables, joined
 from penstock.delivery.replacing import ReplacementSurvey, Swapper
 from penstock.delivery.walked_members import SpooledMember, StreamedMember
@@ -284,7 +284,7 @@ class PreparedArchive:
                 raise InvalidRouteError(
                     f"{self.archive.source.uri}: members {member.path!r} (number {_number(member)}) and {last.path!r} "
                     f"(number {_number(last)}) would both become {target}; nothing was written",
-                    hint="Leave out one of them by the patterns of members, or do not replace the table.",
+                    hint=double_target_hint(member, last, in_table=self._table_job(last) is not None),
                 )
 
     def _has(self, member: Member, target: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from penstock.aws.cli_hints import hint_for
 from penstock.delivery.replaced_tables import ReplacedTables
 from penstock.delivery.replacing import SwapOutcome, Swapper, unswapped
 from penstock.errors import IncompleteJobError, PenstockError, TooManyRejectsError, noting
@@ -64,7 +65,7 @@ class StagedMembers(AbstractContextManager["StagedMembers"]):
         assert result.result  # noqa: S101  # for mypy: only such results are held
         if outcome.swapped is None:
             message = outcome.error.message if outcome.error else ""
-            hint = outcome.error.hint if outcome.error else ""
+            hint = hint_for(outcome.error) if outcome.error else ""
             return replace(result, result=None, error=IncompleteJobError(f"staged, not visible: {message}", hint=hint))
         refused = outcome.swapped.refused.get(member.numbers, ())
         receipt, path = result.result.receipt, self.rejects_path(member)

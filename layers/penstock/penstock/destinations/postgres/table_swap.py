@@ -112,8 +112,9 @@ class PostgresTableSwap:
                 return ended[1]
             self._shared.check(alone=True)
             if (staged := self._shared.count()) != members:
+                count = f"{staged:,} {'is' if staged == 1 else 'are'}"
                 raise IncompleteJobError(
-                    f"{names_of(self._tables)}: {counted(members, 'member')} replace it, but {staged:,} are staged"
+                    f"{names_of(self._tables)}: {counted(members, 'member')} replace it, but {count} staged"
                 )
             self._check_order()
             parts = [staging.publish() for staging in self._stagings()]
