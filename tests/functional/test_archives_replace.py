@@ -161,7 +161,7 @@ def test_an_archive_that_is_superseded_while_it_is_staged_swaps_nothing(
     older = plant.put(zip_of(MEMBERS))
     finish = PostgresTableSwap.finish
 
-    def overtaken(swap: PostgresTableSwap, members: int) -> Swapped:
+    def overtaken(swap: PostgresTableSwap, members: int, *_: Any) -> Swapped:
         monkeypatch.setattr(PostgresTableSwap, "finish", finish)
         newer = Plant(plant.routes, database, store=plant.store)
         succeeded(newer.one(plant.put(zip_of({f"people-{n}.csv": people(2000 + n, 1) for n in range(3)}))))
@@ -173,6 +173,29 @@ def test_an_archive_that_is_superseded_while_it_is_staged_swaps_nothing(
     assert plant.states(outcome)["people-1.csv"] == "superseded"
     assert outcome.receipt
     assert "people: a newer version of the archive has replaced it" in outcome.receipt.warnings
+    assert stagings(database) == set()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_an_older_archive_swaps_nothing_once_a_newer_one_has_begun(
+    members: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single member of the newer one replaces the table without a swap."""
+    plant = plant_of(database)
+    older = plant.put(zip_of(MEMBERS))
+    finish = PostgresTableSwap.finish
+
+    def overtaken(swap: PostgresTableSwap, *arguments: Any) -> Swapped:
+        monkeypatch.setattr(PostgresTableSwap, "finish", finish)
+        succeeded(plant.one(plant.put(zip_of({f"people-{n}.csv": people(2000 + n, 1) for n in range(members)}))))
+        return swap.finish(*arguments)
+
+    monkeypatch.setattr(PostgresTableSwap, "finish", overtaken)
+    outcome = succeeded(plant.one(older))
+    assert ids(database) == [2000, 2001][:members]
+    assert [plant.states(outcome)[f"people-{n}.csv"] for n in (1, 2)] == ["superseded"] * 2
+    assert outcome.receipt
+    assert outcome.receipt.rows == 0
     assert stagings(database) == set()
 
 
@@ -242,7 +265,7 @@ def count_swaps(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     swaps: list[bool] = []
     finish, record = PostgresTableSwap.finish, PostgresTableSwap._record
 
-    def noted(swap: PostgresTableSwap, members: int) -> Swapped:
+    def noted(swap: PostgresTableSwap, *arguments: Any) -> Swapped:
         recorded: list[bool] = []
 
         def noting(swapped: Swapped) -> None:
@@ -250,7 +273,7 @@ def count_swaps(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
             recorded.append(True)
 
         swap._record = noting  # type: ignore[method-assign]
-        answer = finish(swap, members)
+        answer = finish(swap, *arguments)
         swaps.extend(recorded)
         return answer
 

@@ -289,3 +289,25 @@ def faulty_swap(fault_plan: FaultPlan, good: TableSwap) -> Any:
 
 def numbers(data: bytes) -> list[int]:
     return [int(line.split(b",")[0]) for line in data.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("newer", [1, 2])
+def test_an_older_archive_swaps_nothing_once_a_newer_one_has_begun(newer: int, database: Database) -> None:
+    """A single member of the newer one replaces the table without a swap. What the older one has staged is dropped."""
+    made = plant_of(database)
+    older = made.upload("a.tar", in_tar(MEMBERS))
+    data = in_tar({f"people-{n}.csv": csv(5000 + n, 1) for n in range(newer)})
+
+    def overtake(step: str) -> None:
+        if step == "finish":
+            made.fail = lambda _: None
+            assert made.run(made.upload("a.tar", data)).state is JobState.SUCCEEDED
+
+    made.fail = overtake
+    status = made.run(older)
+    assert status.state is JobState.SUCCEEDED, status
+    assert ids(database) == [5000, 5001][:newer]
+    assert states(made, status.job_id) == dict.fromkeys(SMALL | LARGE, "superseded") | {"other.txt": "succeeded"}
+    assert (status.progress.rows, status.progress.bytes_out) == (0, len(b"text"))
+    assert "newer version" in status.warnings[0]
+    assert stagings(database) == set()

@@ -106,7 +106,7 @@ class ArchiveDelivery:
             return
         attempt.check_end()
         swapper = Swapper.of(self.stores)
-        outcomes = swapper.finish(run.replaced)
+        outcomes = swapper.finish(run.replaced, attempt.check_order)
         results.settle(SwapResults(self.stores, outcomes).of(results.waiting()), swap_warnings(outcomes))
         swapper.abort(unswapped(run.replaced, outcomes))
 

@@ -158,17 +158,20 @@ class Swapper:
             return tables
         return replace(tables, is_swapped=True, replacement=replace(tables.replacement, attempt=swapped))
 
-    def finish(self, replaced: Iterable[ReplacedTables]) -> dict[str, SwapOutcome]:
+    def finish(
+        self, replaced: Iterable[ReplacedTables], check_order: Callable[[], None] = lambda: None
+    ) -> dict[str, SwapOutcome]:
         """Swap all tables whose members are all staged. Returns what became of each replacement, by its id.
 
-        Raises the retryable errors of the database, and LeaseLostError.
+        ``check_order`` raises SupersededError if a newer version of the archive was begun: in that one, a single member
+        may have replaced a table, which is no swap. Raises the retryable errors of the database, and LeaseLostError.
         """
-        return {tables.replacement.id: self._finished(tables) for tables in replaced if tables.is_open}
+        return {tables.replacement.id: self._finished(tables, check_order) for tables in replaced if tables.is_open}
 
-    def _finished(self, tables: ReplacedTables) -> SwapOutcome:
+    def _finished(self, tables: ReplacedTables, check_order: Callable[[], None]) -> SwapOutcome:
         try:
             with self.open_swap(tables) as swap:
-                return SwapOutcome(swap.finish(tables.members))
+                return SwapOutcome(swap.finish(tables.members, check_order))
         except PermanentError as error:
             return SwapOutcome(error=error)
 

@@ -167,11 +167,12 @@ class TableSwap(Protocol):
         LeaseLostError if another attempt has taken over from this one, or if this one was aborted.
         """
 
-    def finish(self, members: int) -> Swapped:
+    def finish(self, members: int, check_order: Callable[[], None] = lambda: None) -> Swapped:
         """Make the rows of all members visible, in one transaction. Idempotent.
 
         Raises IncompleteJobError unless ``members`` members have staged all of their rows, SupersededError if a newer
-        version of the archive has replaced the tables, and LeaseLostError if another attempt has taken over.
+        version of the archive has replaced the tables, what ``check_order`` raises unless the rows are already
+        visible, and LeaseLostError if another attempt has taken over.
         """
 
     def abort(self, *, earlier: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 
 from penstock.codecs import crc32_combine
 from penstock.delivery.bucket import UPLOADS
@@ -105,7 +105,10 @@ class Finisher:
         total = joined(spec, plan, receipts)
         match plan:
             case MemberBatches():
-                total, unswapped = swap_members(self.tables, folder, execution, receipts, total)
+                check_order = partial(self.executions.check_order, spec.job)
+                total, unswapped = swap_members(
+                    self.tables, folder, execution, receipts, total, check_order=check_order
+                )
                 if unswapped.members or any(receipt.failed for receipt in receipts):
                     raise members_failed(spec, folder, receipts, unswapped)
             case TableSpans():

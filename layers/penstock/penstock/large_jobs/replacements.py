@@ -5,24 +5,25 @@ jobs/<job>/replaced.json   `Replacements`: the tables, and the execution that st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from penstock.delivery.member_jobs import MemberRouter
+from penstock.delivery.member_jobs import MemberResult, MemberRouter
 from penstock.delivery.member_targets import refuse_double_targets
 from penstock.delivery.replaced_tables import ReplacedTables
 from penstock.delivery.replacing import (
     REPLACEMENTS,
     Replacements,
     ReplacementSurvey,
+    SwapOutcome,
     Swapper,
     SwapResults,
     SwapStore,
     swap_warnings,
 )
 from penstock.delivery.route_history import routes_of_run
-from penstock.errors import LeaseLostError
+from penstock.errors import LeaseLostError, SupersededError
 from penstock.large_jobs.job_files import JobFolder, JobSpec
 from penstock.large_jobs.member_batches import batches_of, read_entries, read_results, write_results
 from penstock.large_jobs.member_results import Unswapped
@@ -97,14 +98,18 @@ def swap_members(
     execution: str,
     receipts: Sequence[SpanReceipt],
     total: Receipt,
+    *,
+    check_order: Callable[[], None],
 ) -> tuple[Receipt, Unswapped]:
     """Swap the tables whose members are all staged, and correct the results of these members.
 
-    Returns the receipt after the swap, and the members whose tables are unchanged. Can be repeated. Raises the
-    retryable errors of the database, and LeaseLostError.
+    Returns the receipt after the swap, and the members whose tables are unchanged. What a
+    newer version of the archive supersedes is dropped. Can be repeated.
+    ``check_order``: see `Swapper.finish`. Raises the retryable errors of the database, and LeaseLostError.
     """
     replaced = replaced_in(folder, execution)
-    outcomes = Swapper.of(stores).finish(replaced)
+    swapper = Swapper.of(stores)
+    outcomes = swapper.finish(replaced, check_order)
     settled = SwapResults(stores, outcomes)
     members, reasons, counts = 0, dict[str, None](), total.members
     for receipt in (receipt for receipt in receipts if receipt.waiting):
@@ -112,14 +117,34 @@ def swap_members(
         write_results(folder, receipt.span, results)
         now = reduce(MemberCounts.plus, (result.counts for result in results), NO_MEMBERS)
         # The receipt of the batch counts what did not wait for a swap.
+        total = _with_rows(total, receipt, results)
         counts = counts.plus(
             MemberCounts(now.delivered - receipt.members, superseded=now.superseded - receipt.superseded)
         )
         left = [result for result in results if result.state is JobState.WAITING]
         members += len(left) + now.failed - receipt.failed
         reasons |= {one.failure.message: None for one in left if one.failure}
+    swapper.abort(tables for tables in replaced if _is_superseded(tables, outcomes))
     warnings = (*total.warnings, *swap_warnings(outcomes))
     return replace(total, warnings=warnings, members=counts), Unswapped(members, tuple(reasons))
+
+
+def _with_rows(total: Receipt, batch: SpanReceipt, results: Iterable[MemberResult]) -> Receipt:
+    """Return the receipt of an archive, with what is visible of a batch instead of what it has staged."""
+    now = [result.receipt for result in results if result.receipt]
+    return replace(
+        total,
+        bytes_out=total.bytes_out - batch.bytes_out + sum(one.bytes_out for one in now),
+        parts=total.parts - batch.chunks + sum(one.parts for one in now),
+        rows=total.rows - batch.rows + sum(one.rows for one in now),
+        rejects=total.rejects - batch.rejects + sum(one.rejects for one in now),
+        dropped=total.dropped - batch.dropped + sum(one.dropped for one in now),
+    )
+
+
+def _is_superseded(tables: ReplacedTables, outcomes: Mapping[str, SwapOutcome]) -> bool:
+    outcome = outcomes.get(tables.replacement.id)
+    return outcome is not None and isinstance(outcome.error, SupersededError)
 
 
 def abort_replacements(stores: Callable[[str], SwapStore], folder: JobFolder) -> None:

@@ -100,7 +100,7 @@ class PostgresTableSwap:
 
         return self._transact(take_over, f"preparing {names_of(self._tables)}", creating=True)
 
-    def finish(self, members: int) -> Swapped:
+    def finish(self, members: int, check_order: Callable[[], None] = lambda: None) -> Swapped:
         def swap() -> Swapped:
             timeout = f"{self._timeout * 1000:.0f}"
             self._connection.execute(
@@ -110,6 +110,7 @@ class PostgresTableSwap:
             lock_job(self._connection, self._replacement.id)
             if ended := self._ended():
                 return ended[1]
+            check_order()
             self._shared.check(alone=True)
             if (staged := self._shared.count()) != members:
                 count = f"{staged:,} {'is' if staged == 1 else 'are'}"
