@@ -42,8 +42,9 @@ def redrive(
     """Retry a failed job after its cause is fixed: a permission, a table, a bucket.
 
     The event of the upload is sent to the queue again. Rows that are already in a table are not loaded again. If the
-    source itself is wrong, or the route has changed, upload the source again instead: that is a new job. JOB as for
-    `penstock status`. The event of a waiting job is sent again too. Exit code 1 if a job could not be retried.
+    source itself is wrong, or the route has changed, upload the source again instead: that is a new job. Of an
+    archive, only the members that are missing are delivered, by their routes as they are then. JOB as for `penstock
+    status`. The event of a waiting job is sent again too. Exit code 1 if a job could not be retried.
     """
     if failed == bool(job):
         raise click.UsageError("Give JOB, or --failed for all failed jobs.")
