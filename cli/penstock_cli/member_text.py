@@ -51,7 +51,8 @@ def member_fields(result: MemberResult, archive: JobStatus) -> Iterator[tuple[st
         if receipt.rows or receipt.rejects:
             yield "rows", f"{receipt.rows:,} loaded, {receipt.rejects:,} rejected"
         yield "bytes", f"{receipt.bytes_out:,} delivered"
-        yield "integrity", f"CRC32 {receipt.crc32:08x}, codec {receipt.codec}, {counted(receipt.parts, 'part')}"
+        crc32 = f"CRC32 {receipt.crc32:08x}, " if receipt.crc32 else ""  # a table load may have none
+        yield "integrity", f"{crc32}codec {receipt.codec}, {counted(receipt.parts, 'part')}"
         for warning in receipt.warnings:
             yield "warning", job_text.one_line(warning)
     if result.reason:

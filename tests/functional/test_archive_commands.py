@@ -27,6 +27,7 @@ from penstock.model.span import SpanReceipt
 from penstock.operations.archive_tree import ArchiveTree, ArchiveTreeReader
 from penstock.wiring.operations import Operations
 from penstock_cli.main import main
+from penstock_cli.member_text import member_fields
 from penstock_cli.watch import _LargeMembers
 from penstock_cli.watch_view import WatchView
 
@@ -165,6 +166,13 @@ def test_the_status_of_an_archive_lists_its_large_and_its_failed_members(tree: T
         (2, "InvalidTableError"),
         (5, "InvalidTableError"),
     ]
+
+
+def test_a_member_without_a_checksum_shows_none(tree: Tree) -> None:
+    status = tree.deployed.jobs.get(tree.archive.id)
+    assert status
+    loaded = replace(tree.small, receipt=replace(RECEIPT, crc32=0))
+    assert dict(member_fields(loaded, status))["integrity"] == "codec gzip, 2 parts"
 
 
 def test_a_large_member_names_the_job_of_its_archive(tree: Tree) -> None:
