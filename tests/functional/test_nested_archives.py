@@ -158,6 +158,19 @@ def test_what_only_has_the_name_of_an_archive_fails_by_name(outer: str, content:
 
 
 @pytest.mark.parametrize("outer", OUTER)
+def test_the_own_name_of_an_inner_archive_decides_where_its_content_does_not(outer: str) -> None:
+    """An empty tar is nothing but zeros, and a zip may follow a program that unpacks it."""
+    made = plant()
+    contents = {
+        "empty.tar": bytes(1024),
+        "empty.tar.gz": gzip.compress(bytes(1024)),
+        "a.zip": b"MZ" + zip_of({"a": b"a"}),
+    }
+    succeeded(made.one(made.put(OUTER[outer](contents), f"in/a.{outer}")))
+    assert made.lake() == {"a.zip/a": b"a"}
+
+
+@pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", WITHIN)
 def test_a_third_level_is_refused_by_name(outer: str, inner: str) -> None:
     made = plant()

@@ -38,7 +38,7 @@ def format_of(head: bytes, source: Source) -> Archive:
     The name only decides for content that no format knows: an empty tar is nothing but zeros, and a zip may follow a
     program that unpacks it.
     """
-    found = recognise(head) or archive_named(source.object_key)
+    found = recognise(head) or archive_named(source.key)
     if found is None:
         raise CodecMismatchError(
             "the content is no archive, and its route takes archives apart",
