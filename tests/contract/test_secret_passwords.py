@@ -46,6 +46,7 @@ def test_a_secret_is_the_password_or_json_with_it_by_name_or_arn(secrets: Any, s
         ('{"password": ["s3cret"]}', "without a text 'password'"),
         ('{"password": "", "x": "s3cret"}', "without a text 'password'"),
         ("\n", "has no text"),
+        ('{"password": "s3cret\\ud800"}', "is not valid Unicode"),
     ],
 )
 def test_a_secret_without_a_password_is_an_error_that_does_not_show_it(secrets: Any, stored: str, message: str) -> None:

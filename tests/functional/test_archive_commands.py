@@ -207,6 +207,13 @@ def test_a_small_member_is_shown_by_its_number_name_or_job(tree: Tree, wanted: s
     assert (told["state"], told["rows"], told["failure"]) == ("succeeded", 7, None)
 
 
+def test_a_member_whose_name_is_a_number_is_shown_unless_another_has_that_number(tree: Tree) -> None:
+    others = [replace(tree.small, number=30, name="2024"), replace(tree.small, number=31, name="1")]
+    write_results(JobFolder(tree.deployed.files, tree.archive.id), 1, [tree.small, tree.bad, *others])
+    shown = [answer("status", tree.archive.id, "--member", wanted)["member"] for wanted in ("2024", "1")]
+    assert shown == ["2024", "d/small.csv"]
+
+
 def test_a_member_that_failed_says_why_and_what_to_do(tree: Tree) -> None:
     shown = run("status", tree.archive.id, "--member", "bad.csv").stdout
     assert "failure     InvalidTableError: table orders does not exist\n            Create the table.\n" in shown

@@ -50,7 +50,13 @@ class SecretPasswords:
         with translating(f"secretsmanager:GetSecretValue on {name}"):
             text = self._client().get_secret_value(SecretId=name).get("SecretString", "")
         if password := _password(name, text):
-            return password.encode()
+            try:
+                return password.encode()
+            except UnicodeEncodeError:
+                # As with json: the error holds the password.
+                raise ConfigurationError(
+                    f"the secret {name} is not valid Unicode", hint="Store half of a surrogate pair in no password."
+                ) from None
         raise ConfigurationError(f"the secret {name} has no text", hint="Store the password as text, not as binary.")
 
 

@@ -51,15 +51,23 @@ class ArchiveMembers:
         yield from (from_json(MemberResult, line) for line in lines.splitlines())
 
     def find(self, wanted: str) -> MemberResult:
-        """Return the result of a member: its number, its name or the start of its job's id. Raises UnknownJobError."""
+        """Return the result of a member: its number, its name or the start of its job's id. Raises UnknownJobError.
+
+        The name may be that number: then it counts if no member has the number.
+        """
         # The archive has at most a million entries: a longer number is the id of a job.
-        number = int(wanted) if wanted.isdecimal() and len(wanted) <= len(str(MAX_MEMBERS)) else 0
+        number = int(wanted) if wanted.isdecimal() and len(wanted) <= len(str(MAX_MEMBERS)) else -1
         is_id = _JOB_ID.fullmatch(wanted) is not None
+        named: MemberResult | None = None
         for result in self.results():
-            if (result.numbers == (number,)) if number else (result.name == wanted):
+            if result.numbers == (number,) or (is_id and result.job_id.startswith(wanted)):
                 return result
-            if is_id and result.job_id.startswith(wanted):
-                return result
+            if result.name == wanted:
+                named = result
+                if number < 0:
+                    break
+        if named:
+            return named
         raise UnknownJobError(
             f"{self.status.source} has no result of a member {wanted!r}",
             hint=f"A member has one when it was delivered or left out. All are listed in {self.listed_at}",
