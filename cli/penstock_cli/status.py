@@ -111,7 +111,10 @@ def _rejects_folder(found: JobStatus, operations: Operations) -> str:
 
 def _progress(found: JobStatus) -> list[tuple[str, str]]:
     progress = found.progress
-    lines = [("done", f"{job_text.percent(found)} ({progress.bytes_in:,} of {found.size:,} bytes read)")]
+    read = f"{progress.bytes_in:,} of {found.size:,} bytes read"
+    if found.counts_members:
+        read = f"{found.members.done:,} of {counted(found.members.total, 'member')}"
+    lines = [("done", f"{job_text.percent(found)} ({read})")]
     if progress.rows or progress.rejects:
         dropped = f"{progress.dropped:,} dropped by the database, " if progress.dropped else ""
         lines.append(

@@ -11,6 +11,7 @@ from penstock.large_jobs.heartbeat import UnitHeartbeat
 from penstock.model.job import Progress
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage
 from penstock.model.member import MemberCounts
+from penstock.model.route import MEMBERS
 from penstock.testing import MemoryExecutionStore, MemoryJobStore
 
 JOB = JobStatus("job", JobState.EXECUTING, "s3://drops/a.gz", size=1000, started_at=100.0, updated_at=110.0)
@@ -27,6 +28,14 @@ def test_every_figure_is_added() -> None:
 
 def test_a_job_without_an_index_is_as_far_as_its_bytes_are_read() -> None:
     assert replace(JOB, progress=Progress(250)).percent == 25
+
+
+def test_an_archive_in_one_invocation_is_as_far_as_its_members() -> None:
+    counts = MemberCounts(delivered=3, failed=1, total=5, skipped=2)
+    archive = replace(JOB, target=MEMBERS, progress=Progress(members=counts))
+    assert archive.percent == 80
+    assert replace(archive, progress=Progress(250, members=counts)).percent == 25
+    assert replace(archive, progress=Progress()).percent == 0
 
 
 def test_an_index_reads_every_byte_once_more() -> None:

@@ -138,10 +138,20 @@ class JobStatus:
 
     @property
     def percent(self) -> float:
-        """The exact share of the source's bytes read so far, 0 to 100. An index or a survey reads them once more."""
+        """The exact share of the source's bytes read so far, 0 to 100. An index or a survey reads them once more.
+
+        Of an archive in one invocation, the share of its members: its bytes are not read in order.
+        """
         if self.state is JobState.SUCCEEDED:
             return 100.0
+        if self.counts_members:
+            return 100.0 * self.members.done / self.members.total
         return 100.0 * self._read / self._to_read if self._to_read else 0.0
+
+    @property
+    def counts_members(self) -> bool:
+        """Whether the members of an archive show how far its job is, and not its bytes."""
+        return self.is_archive and not self._read and self.members.total > 0
 
     @property
     def seconds(self) -> float:
