@@ -291,6 +291,34 @@ def numbers(data: bytes) -> list[int]:
     return [int(line.split(b",")[0]) for line in data.splitlines()[1:]]
 
 
+@pytest.mark.parametrize(
+    ("key", "older", "newer"),
+    [
+        ("a.tar", in_tar(LARGE), in_tar({"people-large.csv": csv(5000, 3)})),
+        ("x/people.csv", csv(10_000, 700), csv(5000, 3)),
+    ],
+)
+def test_rows_of_a_newer_version_are_not_replaced_by_a_large_load_that_began_before(
+    key: str, older: bytes, newer: bytes, database: Database
+) -> None:
+    """One member of an archive, and an object: neither shares its table with others."""
+    made = plant_of(database)
+
+    def overtake(step: str) -> None:
+        if step == "finish":
+            made.fail = lambda _: None
+            assert made.run(made.upload(key, newer)).state is JobState.SUCCEEDED
+
+    made.fail = overtake
+    status = made.run(made.upload(key, older))
+    assert ids(database) == [5000, 5001, 5002]
+    assert stagings(database) == set()
+    if key == "a.tar":
+        assert states(made, status.job_id) == {"people-large.csv": "superseded"}
+    else:
+        assert status.state is JobState.SUPERSEDED
+
+
 @pytest.mark.parametrize("newer", [1, 2])
 def test_an_older_archive_swaps_nothing_once_a_newer_one_has_begun(newer: int, database: Database) -> None:
     """A single member of the newer one replaces the table without a swap. What the older one has staged is dropped."""

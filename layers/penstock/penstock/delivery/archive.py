@@ -284,7 +284,7 @@ class _Load:
             head=member_head(job.source),
             heartbeat=lambda _: None,
             ended=self.checks.ended,
-            check_order=lambda: None,
+            check_order=(lambda: None) if job.object_target or job.replacement else self.attempt.check_order,
             record_upload=ignore_upload,
         )
 

@@ -16,6 +16,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, naming
 from penstock.delivery.ports import ObjectStore, RejectLog
 from penstock.delivery.reject_writer import RejectWriter
+from penstock.delivery.replaced_tables import replaces_tables
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.sampling import Sampler
 from penstock.delivery.storage_fit import begin_fitted
@@ -119,6 +120,8 @@ class TableDelivery:
             rejects.check(loaded.rejects, loaded.row - 1)
             check_paths(plan, loaded.fields)
             attempt.check_end()
+            if replaces_tables(attempt.job):
+                attempt.check_order()
             sink.finish()
             loaded = _with_move(loaded, sink, plan, rejects)
         except TimeLimitError as error:

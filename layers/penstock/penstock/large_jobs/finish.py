@@ -8,6 +8,7 @@ from functools import partial, reduce
 
 from penstock.codecs import crc32_combine
 from penstock.delivery.bucket import UPLOADS
+from penstock.delivery.replaced_tables import replaces_tables
 from penstock.destinations.bucket.result_metadata import publish_rule
 from penstock.destinations.ports import PartStore
 from penstock.errors import (
@@ -25,7 +26,7 @@ from penstock.large_jobs.replacements import swap_members
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.column import FieldCounts
-from penstock.model.job import Receipt
+from penstock.model.job import Job, Receipt
 from penstock.model.job_status import JobState, Phase
 from penstock.model.load import Loaded
 from penstock.model.object import Source
@@ -115,11 +116,22 @@ class Finisher:
                 steps = self.tables(spec.job.route.store)
                 steps.check_rejects(spec, plan.table_plan, total)
                 check_paths(plan.table_plan, fields_of(plan, receipts))
+                self._check_order(spec.job)
                 return with_move(total, steps.finish(spec, plan.table_plan, total, holder=execution), spec.job.id)
             case ObjectSpans():
                 upload = folder.get(Upload, upload_name(execution, round_))
                 return self._publish(_Delivery(spec, execution, round_, upload), total)
         return total
+
+    def _check_order(self, job: Job) -> None:
+        """Raises SupersededError if the job replaces rows, and a newer version of its source or archive was begun."""
+        if not replaces_tables(job) or job.replacement:
+            return
+        self.executions.check_order(job)
+        status = self.executions.get(job.id)
+        folder = JobFolder(self.files, status.archive_job) if status and status.archive_job else None
+        if folder and (spec := folder.find(JobSpec, JOB_SPEC)):
+            self.executions.check_order(spec.job)
 
     def _has_new_round(self, folder: JobFolder, spec: JobSpec, execution: str, round_: int) -> bool:
         """Whether a span found that the upload of its round is gone, and started another round."""

@@ -15,6 +15,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.decoding import naming
 from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.replaced_tables import replaces_tables
 from penstock.delivery.route_history import routes_of_run
 from penstock.destinations.ports import PartStore
 from penstock.errors import LeaseLostError, NotEnoughTimeError, PermanentError, PublishConflictError, noting
@@ -127,7 +128,7 @@ class Worker:
         )
 
     def _check_order(self, spec: JobSpec) -> None:
-        if spec.job.route.takes_apart:
+        if spec.job.route.takes_apart or replaces_tables(spec.job):
             self.executions.check_order(spec.job)
 
     def _ended(self, task: _Task) -> bool:
