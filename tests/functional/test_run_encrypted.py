@@ -173,15 +173,15 @@ def explained(archive: Path, routes: Path) -> list[str]:
 
 def test_explain_says_what_is_encrypted_and_where_the_password_is(archive: Path, routes: Path) -> None:
     shown = explained(archive, routes)
-    assert any(line.endswith("3 encrypted (password in the secret archive-password)") for line in shown[:6])
-    assert shown[4] == "    data/a.csv  (20 B, csv, encrypted (AES-256)) -> s3://results/a.csv (files)"
+    assert any(line.endswith("3 encrypted (password in the secret archive-password)") for line in shown)
+    assert "    data/a.csv  (20 B, csv, encrypted (AES-256)) -> s3://results/a.csv (files)" in shown
     assert "problem" not in "".join(shown)
 
 
 def test_explain_says_that_a_password_or_a_cipher_is_missing(archive: Path, routes: Path, tmp_path: Path) -> None:
     routes.write_text(ROUTES.format(secret=""))
     shown = explained(archive, routes)
-    assert any(line.endswith("3 encrypted (no password)") for line in shown[:6])
+    assert any(line.endswith("3 encrypted (no password)") for line in shown)
     missing = "is encrypted (AES-256), and route 'apart' names no secret with the password (password_secret)"
     assert shown[-1] == f"  problem      member 'data/a.csv' {missing}"
     strong = Entry(b"a", flags=0x41)
