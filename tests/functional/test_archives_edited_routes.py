@@ -61,6 +61,22 @@ def test_a_redrive_uses_the_edited_routes_for_members_that_were_not_begun(key: s
     assert list(plant.lake()) == ["edited/z.txt"]
 
 
+@pytest.mark.parametrize("key", WRITERS)
+def test_rows_are_added_once_although_the_routes_of_archive_and_members_are_edited(
+    key: str, database: Database
+) -> None:
+    plant = Plant(ARCHIVES + LENIENT + FILES, database)
+    bad = b"id,name\n" + b"".join(b"none,%d\n" % n for n in range(2))
+    plant.one(plant.store.put("drops", key, WRITERS[key]({**CONTENTS, "people-3.csv": bad})))
+    (status,) = plant.jobs.jobs.values()
+    assert status.state is JobState.FAILED
+    plant.routes = plant.routes.replace("max_rejects = 1", "max_rejects = 2")
+    plant.routes = plant.routes.replace('archive = "members"', 'archive = "members"\non_member_failure = "fail"')
+    succeeded(plant.one(plant.source(key)))
+    assert ids_in(database) == list(range(1200))
+    assert len(plant.jobs.jobs) == 2
+
+
 ROUTES = """
 [[route]]
 name = "archives"

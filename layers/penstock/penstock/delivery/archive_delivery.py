@@ -61,7 +61,7 @@ class ArchiveDelivery:
 
         Tables that several members replace are swapped at the end, if all of these members are staged.
         """
-        run = routes_of_run(self.files, attempt.job.id, attempt.redrives, lambda: attempt.routes)
+        run = routes_of_run(self.files, attempt.job, attempt.redrives, lambda: attempt.routes)
         attempt = replace(attempt, routes=run.routes)
         opened = self.loader.reader.open(attempt)
         refused: dict[int, PermanentError] = {}

@@ -2,19 +2,23 @@
 
 A member's job has the digest of its route. If an attempt used routes that were edited after an earlier attempt was
 killed, a member would get another job, and its rows would be added again. So all attempts of a run use the same routes,
-and a redrive ends what an earlier run has begun with the routes of that run.
+and a later run ends what an earlier one has begun with the routes of that run. The route of the archive may be edited
+too: then the next run is that of another job, so the runs are kept by the version of the archive.
 
-jobs/<job>/routes-<n>.json   the routes of the n-th redrive; 0: those of the first run
+jobs/routes-<digest>/<n>.json   the job and the routes of the n-th run on a version of an archive, from 0
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from penstock.delivery.member_jobs import Entry, MemberResult, MemberRouter
 from penstock.delivery.ports import ResultFiles
 from penstock.delivery.replaced_tables import ReplacedTables
+from penstock.model.identity import digest
 from penstock.model.job import Job
 from penstock.model.serialization import from_json, to_json
 from penstock.routes import Routes
@@ -48,26 +52,36 @@ class RunRoutes:
         return bool(self.replaced) and MemberRouter(archive, self.routes, self.replaced).stages(entry)
 
 
-def routes_of_run(files: ResultFiles, job_id: str, redrives: int, read: Callable[[], Routes]) -> RunRoutes:
-    """Return the routes of a run. Its first attempt reads them, and writes them for all others."""
-    routes = _stored(files, job_id, redrives)
-    if routes is None:
-        routes = from_json(Routes, files.write_once(_key(job_id, redrives), to_json(read()).encode()))
-    earlier: list[Routes] = []
-    for run in reversed(range(max(0, redrives - MOST_RUNS), redrives)):
-        before = _stored(files, job_id, run)
-        if before and before not in (routes, *earlier):
-            earlier.append(before)
-    return RunRoutes(routes, earlier)
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """The routes of a run: of the first of a job, or of its n-th redrive."""
+
+    job: str
+    redrives: int
+    routes: Routes
 
 
-def _stored(files: ResultFiles, job_id: str, run: int) -> Routes | None:
-    text = files.read(_key(job_id, run))
-    return from_json(Routes, text) if text is not None else None
+def routes_of_run(files: ResultFiles, archive: Job, redrives: int, read: Callable[[], Routes]) -> RunRoutes:
+    """Return the routes of a run. Its first attempt reads them, and writes them for all others.
+
+    It reads one file for each run so far. ``earlier`` has at most `MOST_RUNS` routes.
+    """
+    folder = f"jobs/routes-{digest(*archive.source.identity)}"
+    earlier: deque[Routes] = deque(maxlen=MOST_RUNS)
+    numbers = count()
+    while True:
+        run = _run(files, f"{folder}/{next(numbers)}.json", lambda: StoredRun(archive.id, redrives, read()))
+        if (run.job, run.redrives) == (archive.id, redrives):
+            return RunRoutes(run.routes, [routes for routes in reversed(earlier) if routes != run.routes])
+        if run.routes in earlier:
+            earlier.remove(run.routes)
+        earlier.append(run.routes)
 
 
-def _key(job_id: str, run: int) -> str:
-    return f"jobs/{job_id}/routes-{run}.json"
+def _run(files: ResultFiles, key: str, new: Callable[[], StoredRun]) -> StoredRun:
+    """Return the run of a file; ``new`` if there is none yet."""
+    text = files.read(key)
+    return from_json(StoredRun, files.write_once(key, to_json(new()).encode()) if text is None else text)
 
 
 def _is_same(job: Job, other: Job | MemberResult) -> bool:

@@ -9,8 +9,8 @@ jobs/<job>/survey/<n>.json   the result of a piece
 jobs/<job>/upload-<execution>.json      Upload: the multipart upload of one execution
 jobs/<job>/upload-<execution>.<n>.json  that of its n-th further round, in which all spans are sent again
 jobs/<job>/report.json       the result of the job
-jobs/<job>/routes-<n>.json   the routes of an archive's members (see `route_history`)
 jobs/<job>/batches/..., members/...     the members of an archive (see `member_batches`)
+jobs/routes-<digest>/...     the routes of an archive's members, by run (see `route_history`)
 jobs/index-<digest>/...      the index of a source (see `index_pass`), shared by all of its jobs
 """
 

@@ -54,7 +54,7 @@ class MemberPlanner:
         object, and the errors of the archive's format.
         """
         source = spec.job.source
-        run = routes_of_run(folder.files, spec.job.id, spec.redrives, self.routes)
+        run = routes_of_run(folder.files, spec.job, spec.redrives, self.routes)
         attempt = Attempt(spec.job, spec.head, 1, run.routes, ignore_progress, deadline, self.margin)
         opened = self.reader.open(attempt)
         if opened.is_entered:

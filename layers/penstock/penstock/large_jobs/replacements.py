@@ -62,7 +62,7 @@ class ReplacementPlanner:
             folder.put(REPLACEMENTS, replace(found, tables=begun))
 
     def _found(self, spec: JobSpec, folder: JobFolder, execution: str) -> tuple[ReplacedTables, ...]:
-        run = routes_of_run(folder.files, spec.job.id, spec.redrives, self.routes)
+        run = routes_of_run(folder.files, spec.job, spec.redrives, self.routes)
         if not _replaces(run.routes):
             return ()
         router = MemberRouter(spec.job, run.routes)

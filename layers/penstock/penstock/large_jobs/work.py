@@ -72,7 +72,7 @@ class Worker:
         folder = JobFolder(self.files, job_id)
         spec, plan = folder.get(JobSpec, JOB_SPEC), folder.get_plan()
         if isinstance(plan, MemberBatches):
-            run = routes_of_run(self.files, job_id, spec.redrives, self.routes)
+            run = routes_of_run(self.files, spec.job, spec.redrives, self.routes)
             run = replace(run, replaced=replaced_in(folder, execution))
             return self.members()(ArchiveTask(folder, spec, plan, execution, deadline, run), item)
         spans = spans_of(folder) if item is None else [from_plain(Span, item)]
