@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from penstock.destinations.postgres import ledger as postgres_ledger
+from penstock.destinations.postgres import sink as postgres_sink
+from penstock.destinations.postgres.created_tables import schemas_with_ledger
 from penstock.errors import AccessDeniedError, DestinationMissingError, InvalidTableError, PenstockError
 from penstock.model.column import Column, ColumnType, FieldCounts
 from penstock.model.load import Chunk, Loaded, Resume
@@ -550,3 +552,18 @@ def test_a_load_prunes_few_jobs_and_waits_for_no_other_load_that_prunes(
         load(database, SONGS, ("2", "b"), job="new")
     left = database.execute("SELECT chunk FROM penstock_ledger WHERE job = 'old' ORDER BY chunk")
     assert left == [(1,), (2,), (6,)]
+
+
+def test_a_ledger_that_disappears_while_a_job_is_discarded_is_passed_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody drops a schema between the list of ledgers and the look into them."""
+    monkeypatch.setattr(
+        postgres_sink, "schemas_with_ledger", lambda *of: ["dropped_meanwhile", *schemas_with_ledger(*of)]
+    )
+    begin(database, replace(SONGS, create=True))
+    assert "songs" in database.tables()
+    with database.sink() as sink:
+        sink.fence()
+        sink.abort()
+    assert "songs" not in database.tables()

@@ -52,6 +52,16 @@ def drop_created(connection: Connection, ledger: Ledger) -> None:
     ledger.forget_created()
 
 
+def drop_created_in(connection: Connection, ledgers: Iterable[Ledger]) -> None:
+    """Do the same for each of these ledgers that is still there: somebody may drop a schema that holds another one."""
+    for ledger in ledgers:
+        try:
+            with connection.transaction():
+                drop_created(connection, ledger)
+        except DestinationMissingError:
+            pass
+
+
 def _drop_empty(connection: Connection, table: sql.Identifier) -> None:
     try:
         with connection.transaction():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -21,7 +22,7 @@ from penstock.destinations.postgres.catalog import (
 from penstock.destinations.postgres.chunk_loader import ChunkLoader
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.created_tables import (
-    drop_created,
+    drop_created_in,
     missing_tables,
     retryable_if_dropped,
     schemas_with_ledger,
@@ -260,7 +261,8 @@ class PostgresSink:
 
         def enter() -> None:
             for schema in self._schemas():
-                self._ledger_in(schema).fence.enter()
+                with suppress(psycopg.errors.UndefinedTable), self._connection.transaction():
+                    self._ledger_in(schema).fence.enter()
 
         self._transact(enter, "ending the loads in progress")
 
@@ -272,8 +274,7 @@ class PostgresSink:
             lock_ddl(self._connection)
             for schema in drop_stagings(self._connection, self._job_id):
                 self._ledger_in(schema).forget()
-            for schema in self._schemas():
-                drop_created(self._connection, self._ledger_in(schema))
+            drop_created_in(self._connection, map(self._ledger_in, self._schemas()))
 
         self._transact(discard, "dropping staging tables")
 
