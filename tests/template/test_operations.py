@@ -39,6 +39,7 @@ def test_the_jobs_table_is_billed_by_request_expires_old_jobs_and_can_be_restore
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["Properties"] == {
         **job_index.table_schema(),
+        "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
         "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": ENCRYPTED,
