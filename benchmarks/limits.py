@@ -1,7 +1,7 @@
 """Objects from 1 GB to S3's largest, planned on paper: python -m benchmarks.limits [--check].
 
 Uses the planner of the deployed functions, over an index as the index pass would make it, and Lambda's, S3's, Step
-Functions' and DynamoDB's quotas, and the prices of `penstock.explain.costs`. Fails where a quota does not hold.
+Functions' and DynamoDB's quotas, and the prices of `penstock.explain.prices`. Fails where a quota does not hold.
 ``--check`` fails where docs/limits.md does not show what this prints.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from penstock.codecs.codec import INDEX_SPEED
 from penstock.explain.costs import COLD_SECONDS, INVOCATION_SECONDS, index_invocations, of_machine
+from penstock.explain.prices import listed_prices
 from penstock.large_jobs.estimate import NETWORK
 from penstock.large_jobs.span_planning import SpanBoundary, cut_parts, part_size, spacing, span_size
 from penstock.limits import GIB, KIB, MIB, S3, TIB, Budget
@@ -116,7 +117,7 @@ class Simulation:
         )
         return (
             f"| {name} | {self.memory // MIB:,} | {parts:,} x {self.part // MIB:,} MiB | {self.index_invocations} "
-            f"| {len(spans):,} | {usage.seconds:,.0f} | {_duration(wall)} | {usage.dollars:,.2f} |"
+            f"| {len(spans):,} | {usage.seconds:,.0f} | {_duration(wall)} | {usage.dollars(listed_prices()):,.2f} |"
         )
 
     @property

@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmarks.counting_proxy import Counts, counting_proxy
 
 from penstock.explain.archive_forecast import ArchiveForecast, forecast_archive
-from penstock.explain.costs import PRICES, PUT
 from penstock.explain.explanation import StackEnvironment
+from penstock.explain.prices import listed_prices
 from penstock.large_jobs.member_batches import MOST_ENTRIES
 from penstock.model.job import Job
 from penstock.model.member import Member, MemberContent
@@ -136,13 +136,14 @@ def report(members: int, expected: ArchiveForecast, s3: Counts, dynamodb: Counts
 
 def price(members: int) -> Iterator[str]:
     """State what so many members cost."""
-    usage = estimated(members).usage
-    yield f"{members:,} members of {SIZE:,} bytes, {usage.memory >> 20:,} MB of memory ({PRICES}):"
+    usage, prices = estimated(members).usage, listed_prices()
+    yield f"{members:,} members of {SIZE:,} bytes, {usage.memory >> 20:,} MB of memory ({prices.name}):"
     batches = -(-members // MOST_ENTRIES)
     yield f"  {batches:,} batches, {usage.invocations:,} invocations, {usage.seconds:,.0f} seconds of Lambda"
     yield f"  {usage.puts:,} PUT, {usage.gets:,} GET, {usage.writes:,} writes to DynamoDB"
     yield f"  {usage.transitions:,} transitions of Step Functions"
-    yield f"  {usage.dollars:,.2f} dollars, of which {usage.puts * PUT:,.2f} are for PUT"
+    puts = usage.puts * prices.s3.thousand_puts / 1000
+    yield f"  {usage.dollars(prices):,.2f} dollars, of which {puts:,.2f} are for PUT"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Self
 
-from penstock.explain.costs import GB_SECOND, REQUEST
+from penstock.explain.prices import listed_prices
 
 MIB = 1024 * 1024
 GB = 1_000_000_000
@@ -35,7 +35,8 @@ class Reading:
 
     @property
     def dollars(self) -> float:
-        return self.gb_seconds * GB_SECOND + REQUEST
+        prices = listed_prices().lambda_
+        return self.gb_seconds * prices.gb_second() + prices.million_requests / 1e6
 
     @property
     def line(self) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from benchmarks.frame.contender import Contender, Role
 from benchmarks.frame.reading import GB, MIB, Reading, Spread, cpu, wall
 
+from penstock.explain.prices import listed_prices
+
 if TYPE_CHECKING:
     from benchmarks.frame.result import Result
 
@@ -30,7 +32,7 @@ def markdown(result: Result) -> str:
     how = (
         f"`python -m benchmarks {result.name}`: medians of {result.form.repeat} (least to most), contenders in turn; "
         "*times ours* compares runs of the same turn. CPU is capped to memory / 1,769 of a core, as on Lambda. "
-        f"Dollars are for Lambda's compute and request, us-east-1, x86; a GB is 10⁹ bytes {result.per}."
+        f"Dollars are for Lambda's compute and request on x86, {listed_prices().name}; a GB is 10⁹ bytes {result.per}."
     )
     lines = [
         f"# {result.title}",

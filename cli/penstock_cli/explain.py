@@ -17,11 +17,13 @@ from penstock_cli.explain_archive import archive_lines, plan_lines
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
 from penstock_cli.params import human_size
+from penstock_cli.prices_option import prices_option
 from penstock_cli.stacks import local_options, local_stack
 
 if TYPE_CHECKING:
     from penstock.explain.costs import Usage
     from penstock.explain.explanation import Forecast
+    from penstock.explain.prices import Prices
     from penstock.wiring.explain import Explanation
 
 CENT = 0.01
@@ -47,6 +49,7 @@ Examples:
     type=click.IntRange(128, 10_240),
     help="Memory of a function in MB.  [default: that of the stack, else 1769]",
 )
+@prices_option
 @aws_options
 @local_options
 @output_options
@@ -59,6 +62,7 @@ def explain(
     memory: int | None,
     local: bool,
     state_dir: Path | None,
+    prices: Prices,
     aws: AwsOptions,
     output: OutputOptions,
 ) -> None:
@@ -82,18 +86,18 @@ def explain(
     with closing(clients):
         found = explain_with(clients, source, as_key=as_key, file=routes_uri, stack=stack, memory=(memory or 0) * MIB)
     if output.as_json:
-        echo_json(_as_json(found))
+        echo_json(_as_json(found, prices))
         return
     if output.quiet:
         return
     echo(f"{found.source.uri} ({human_size(found.source.size)})")
-    for name, text in _lines(found):
+    for name, text in _lines(found, prices):
         echo(f"  {name:<12} {text}")
     if found.archive:
         echo(*archive_lines(found.archive))
 
 
-def _lines(found: Explanation) -> list[tuple[str, str]]:
+def _lines(found: Explanation, prices: Prices) -> list[tuple[str, str]]:
     taken, target = found.match, found.target
     if taken is None or target is None:
         names = ", ".join(route.name for route in found.routes.routes)
@@ -105,10 +109,10 @@ def _lines(found: Explanation) -> list[tuple[str, str]]:
     lines.append(("destination", "that of each member" if taken.route.takes_apart else target.uri))
     lines += _table_lines(found)
     if found.forecast:
-        lines += _forecast_lines(found, found.forecast)
+        lines += _forecast_lines(found, found.forecast, prices)
     if found.archive and found.archive.forecast:
         expected = found.archive.forecast
-        lines += [*plan_lines(expected), *_price_lines(expected.seconds, expected.usage)]
+        lines += [*plan_lines(expected), *_price_lines(expected.seconds, expected.usage, prices)]
     lines += [("warning", warning) for warning in found.preview.warnings]
     return [*lines, *(("problem", problem) for problem in _problems(found))]
 
@@ -137,20 +141,21 @@ def _column(column: Column) -> str:
     return f"{column.name} {column.type}{'' if column.nullable else ' not null'}"
 
 
-def _forecast_lines(found: Explanation, expected: Forecast) -> list[tuple[str, str]]:
+def _forecast_lines(found: Explanation, expected: Forecast, prices: Prices) -> list[tuple[str, str]]:
     memory = f"{found.environment.memory // MIB:,} MB"
     alone = f"one invocation of {memory} would take about {_duration(expected.single_seconds)}"
     lines = [("done by", f"the state machine: {alone}" if expected.by_state_machine else f"ingest: {alone}")]
     if expected.by_state_machine:
         lines.append(("spans", _spans(found, expected)))
     lines.append(("decoded", f"about {human_size(expected.decoded)}, were it text"))
-    return [*lines, *_price_lines(expected.seconds, expected.usage)]
+    return [*lines, *_price_lines(expected.seconds, expected.usage, prices)]
 
 
-def _price_lines(seconds: float, usage: Usage) -> list[tuple[str, str]]:
-    from penstock.explain.costs import PRICES  # noqa: PLC0415  # as above
-
-    return [("time", f"about {_duration(seconds)}"), ("cost", f"about {_dollars(usage.dollars)} ({PRICES})")]
+def _price_lines(seconds: float, usage: Usage, prices: Prices) -> list[tuple[str, str]]:
+    return [
+        ("time", f"about {_duration(seconds)}"),
+        ("cost", f"about {_dollars(usage.dollars(prices))} ({prices.name})"),
+    ]
 
 
 def _spans(found: Explanation, expected: Forecast) -> str:
@@ -177,7 +182,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
-def _as_json(found: Explanation) -> dict[str, object]:
+def _as_json(found: Explanation, prices: Prices) -> dict[str, object]:
     plan = found.preview.plan
     tables = [plan.table] if plan and plan.table else list(plan.choice.tables.values()) if plan and plan.choice else []
     expected = found.forecast
@@ -213,7 +218,8 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "seconds": round(either.seconds, 1) if either else None,
         "lambda_seconds": round(either.usage.seconds, 1) if either else None,
         "invocations": either.usage.invocations if either else None,
-        "dollars": either.usage.dollars if either else None,
+        "dollars": either.usage.dollars(prices) if either else None,
+        "prices": prices.name,
         "warnings": found.preview.warnings,
         "problems": found.problems,
         "archive": asdict(found.archive) if found.archive else None,

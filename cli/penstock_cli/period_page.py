@@ -21,13 +21,14 @@ DAY = 86_400.0
 HEIGHT, BAR, LABELS = 120, 0.8, 8
 
 
-def period_page(summary: Summary, *, stack: str, now: float) -> str:
-    """Return the page."""
+def period_page(summary: Summary, *, stack: str, now: float, prices: str) -> str:
+    """Return the page. ``prices`` says which prices the dollars are made from."""
     since, until = (job_text.moment(at) for at in (summary.period.since, summary.period.until))
     title = f"{stack}: {counted(summary.total.jobs, 'job')}"
     footer = (
-        f"As of {text(job_text.moment(now))}. Costs are estimates by the list prices of us-east-1, without storage and "
-        "transfer. Written by <code>penstock report --since</code>."
+        f"As of {text(job_text.moment(now))}. Costs are estimates by the records of the jobs and the "
+        f"list {text(prices)}. They do not include storage, transfer, and what the stack costs while it is idle. "
+        "Written by <code>penstock report --since</code>."
     )
     parts = [
         f'<header><h1>{text(title)}</h1><p class="way">{text(since)} to {text(until)}</p></header>',

@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock_cli.completion import complete_job
 from penstock_cli.output import echo, echo_document
 from penstock_cli.params import Moment
+from penstock_cli.prices_option import prices_option
 from penstock_cli.stacks import StackOptions, stack_options
+
+if TYPE_CHECKING:
+    from penstock.explain.prices import Prices
+    from penstock.wiring.operations import Period
 
 _STDOUT = "-"
 
@@ -43,6 +49,7 @@ Examples:
     metavar="COUNT",
     help="Maximum number of rejects in the report.",
 )
+@prices_option
 @stack_options
 def report(
     *,
@@ -52,6 +59,7 @@ def report(
     routes: tuple[str, ...],
     output: str | None,
     sample: int,
+    prices: Prices,
     stack: StackOptions,
 ) -> None:
     """Write a report as one HTML file, of a job or of all jobs of a period.
@@ -62,6 +70,8 @@ def report(
 
     The file needs no network and contains no scripts.
     """
+    from penstock.wiring.operations import Period  # noqa: PLC0415  # boto3 takes longer to import than --help may
+
     if (job is None) == (since is None):
         raise click.UsageError("give either a JOB or --since")
     if since is None:
@@ -69,7 +79,7 @@ def report(
             raise click.UsageError("--until and --route need --since")
         name, text = _of_job(stack, str(job), sample)
     else:
-        name, text = _of_period(stack, since, time.time() if until is None else until, routes)
+        name, text = _of_period(stack, Period(since, time.time() if until is None else until), routes, prices)
     if output == _STDOUT:
         echo_document(text)
         return
@@ -80,7 +90,7 @@ def report(
 
 def _of_job(stack: StackOptions, job: str, sample: int) -> tuple[str, str]:
     """Return the name and the page of the report of a job."""
-    from penstock.wiring.operations import timeline  # noqa: PLC0415  # boto3 takes longer to import than --help may
+    from penstock.wiring.operations import timeline  # noqa: PLC0415  # as above
     from penstock_cli.report_page import page  # noqa: PLC0415  # as above
 
     operations = stack.operations()
@@ -90,14 +100,14 @@ def _of_job(stack: StackOptions, job: str, sample: int) -> tuple[str, str]:
     return job_id, page(job_report, timeline(job_report.spans), rejects_at=rejects_at, now=time.time())
 
 
-def _of_period(stack: StackOptions, since: float, until: float, routes: tuple[str, ...]) -> tuple[str, str]:
+def _of_period(stack: StackOptions, period: Period, routes: tuple[str, ...], prices: Prices) -> tuple[str, str]:
     """Return the name and the page of the report of a period."""
-    from penstock.wiring.operations import Period  # noqa: PLC0415  # imports botocore
     from penstock_cli.period_page import period_page  # noqa: PLC0415  # as above
 
-    summary = stack.operations().summary(Period(since, until), routes=routes)
-    days = "-to-".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (since, until))
-    return days, period_page(summary, stack="Local stack" if stack.local else stack.name, now=time.time())
+    summary = stack.operations().summary(period, prices, routes=routes)
+    days = "-to-".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (period.since, period.until))
+    name = "Local stack" if stack.local else stack.name
+    return days, period_page(summary, stack=name, now=time.time(), prices=prices.name)
 
 
 def _write(path: Path, data: bytes) -> None:

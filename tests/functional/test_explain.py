@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from functional.s3_lake import Lake
+from penstock.explain.prices import listed_prices
 from penstock.limits import MIB
 from penstock_cli.main import main
 from penstock_local.deploy import STACK_NAME
@@ -110,7 +111,7 @@ def test_an_object_is_explained_line_by_line(lake: Lake, routes: Path) -> None:
         "  done by      ingest: one invocation of 512 MB would take about 1 s",
         "  time         about 1 s",
     ]
-    assert lines[-1].endswith("dollars for a thousand like it (us-east-1, x86, 2026)")
+    assert lines[-1].endswith(f"dollars for a thousand like it ({listed_prices().name})")
 
 
 def test_nothing_but_reads_reaches_s3(lake: Lake, routes: Path) -> None:

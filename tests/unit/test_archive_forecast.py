@@ -13,6 +13,7 @@ from penstock.delivery.archive_delivery import MOST_ENTRIES
 from penstock.delivery.member_jobs import Entry
 from penstock.explain.archive_forecast import ArchiveForecast, forecast_archive
 from penstock.explain.explanation import StackEnvironment
+from penstock.explain.prices import listed_prices
 from penstock.limits import MIB
 from penstock.model.job import Job
 from penstock.model.member import Member, MemberContent
@@ -20,6 +21,7 @@ from penstock.model.object import Source, member_source
 from penstock.routes import destination_of, parse_routes
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "archives.md"
+PRICES = listed_prices()
 ROUTES = """
 [[route]]
 name = "apart"
@@ -79,7 +81,7 @@ def test_large_members_have_jobs_with_spans_and_are_paid_for() -> None:
     assert (more.batches, more.large, more.members) == (1, 2, 4)
     assert more.spans > 20
     assert more.usage.invocations > few.usage.invocations + more.spans
-    assert more.usage.dollars > 10 * few.usage.dollars
+    assert more.usage.dollars(PRICES) > 10 * few.usage.dollars(PRICES)
     assert more.seconds > few.seconds + 5
 
 
@@ -101,7 +103,7 @@ def test_the_price_grows_with_the_members_to_what_the_documentation_states() -> 
     steps = (STATED - 5_000) / 10_000
     stated = " ".join(DOCUMENT.read_text().split())
     assert f"{round(few.invocations + (more.invocations - few.invocations) * steps):,} invocations" in stated
-    assert f"${few.dollars + (more.dollars - few.dollars) * steps:.2f}" in stated
+    assert f"${few.dollars(PRICES) + (more.dollars(PRICES) - few.dollars(PRICES)) * steps:.2f}" in stated
 
 
 @pytest.mark.long
@@ -109,4 +111,4 @@ def test_the_documentation_states_what_a_million_members_cost() -> None:
     usage = estimated(STATED).usage
     stated = " ".join(DOCUMENT.read_text().split())
     assert f"{usage.invocations:,} invocations" in stated
-    assert f"${usage.dollars:.2f}" in stated
+    assert f"${usage.dollars(PRICES):.2f}" in stated

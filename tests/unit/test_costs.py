@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.explain.costs import Usage, index_invocations, of_idle_reconciler, of_invocation, of_machine, of_records
+from penstock.explain.costs import Usage, index_invocations, of_invocation, of_machine, of_records
+from penstock.explain.prices import listed_prices
 from penstock.limits import GIB, MIB
+
+PRICES = listed_prices()
 
 
 def test_a_gibibyte_for_a_million_seconds_costs_what_lambda_asks() -> None:
-    assert Usage(GIB, seconds=1e6, invocations=0).dollars == pytest.approx(16.6667)
+    assert Usage(GIB, seconds=1e6, invocations=0).dollars(PRICES) == pytest.approx(16.6667)
 
 
 @pytest.mark.parametrize(
     ("usage", "dollars"),
     [
-        (Usage(0, 0, invocations=1_000_000), 0.20),
+        (Usage(0, 0, invocations=1_000_000), 0.20 + 5.00 + 1.25),  # with its trace and 2.5 GB of log
         (Usage(0, 0, 0, transitions=1000), 0.025),
         (Usage(0, 0, 0, puts=1000), 0.005),
         (Usage(0, 0, 0, gets=1000), 0.0004),
         (Usage(0, 0, 0, writes=1_000_000), 0.625),
+        (Usage(0, 0, 0, messages=1_000_000), 0.40),
     ],
 )
 def test_each_kind_of_request_has_its_price(usage: Usage, dollars: float) -> None:
-    assert usage.dollars == pytest.approx(dollars)
+    assert usage.dollars(PRICES) == pytest.approx(dollars)
 
 
 @pytest.mark.parametrize(("seconds", "invocations"), [(0, 0), (1, 1), (889, 1), (890, 2), (8890, 10)])
@@ -34,14 +38,14 @@ def test_an_index_pass_goes_on_in_as_many_invocations_as_it_needs(seconds: float
 def test_a_machine_costs_more_than_one_invocation_of_the_same_work() -> None:
     alone = of_invocation(memory=1769 * MIB, source=10**9, busy=100, parts=500)
     machine = of_machine(memory=1769 * MIB, source=10**9, spans=10, busy=106, parts=500, indexing=30, entries=100)
-    assert machine.dollars > alone.dollars
+    assert machine.dollars(PRICES) > alone.dollars(PRICES)
     assert machine.seconds == pytest.approx(136.6)
 
 
 def test_records_of_a_million_small_jobs_cost_what_the_documents_say() -> None:
-    assert of_records(1_000_000) == pytest.approx((3.75, 1.875))
-    assert of_records(1_000_000, burst=True) == pytest.approx((1.25, 0.625))
+    assert of_records(1_000_000, PRICES) == pytest.approx((3.75, 1.875))
+    assert of_records(1_000_000, PRICES, burst=True) == pytest.approx((1.25, 0.625))
 
 
-def test_a_month_of_the_reconciler_costs_cents() -> None:
-    assert of_idle_reconciler() == pytest.approx(0.156, abs=0.01)
+def test_two_usages_add_up_in_all_but_their_memory() -> None:
+    assert Usage(GIB, 1.5, 2, 3, 4, 5, 6, 7) + Usage(GIB, 1, 1, 1, 1, 1, 1, 1) == Usage(GIB, 2.5, 3, 4, 5, 6, 7, 8)

@@ -16,6 +16,7 @@ from penstock.explain.explanation import (
     read_preview,
     too_long,
 )
+from penstock.explain.prices import listed_prices
 from penstock.limits import GIB, MIB, S3, Budget
 from penstock.model.column import Column, ColumnType
 from penstock.model.job import Job
@@ -60,7 +61,7 @@ def test_the_first_pattern_that_matches_is_named_and_the_routes_before_it() -> N
 def test_a_small_object_is_done_by_ingest() -> None:
     expected = foretold(10 * MIB, "gzip")
     assert (expected.by_state_machine, expected.spans, expected.decoded) == (False, 0, 60 * MIB)
-    assert expected.usage.dollars < 0.001
+    assert expected.usage.dollars(listed_prices()) < 0.001
 
 
 def test_a_large_object_is_cut_by_the_machine() -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.explain.costs import GET, WRITE, of_job
+from penstock.explain.costs import Usage, of_job
+from penstock.explain.prices import listed_prices
 from penstock.model.job import Failure, Progress
 from penstock.model.job_status import JobState, JobStatus, Phase
 from penstock.operations.history import PAGE, JobHistory, Period
@@ -158,16 +159,20 @@ def test_more_routes_than_a_report_shows_are_added_up() -> None:
     assert summary.routes["others"].jobs == 5
 
 
+def price(status: JobStatus) -> float:
+    return of_job(status, listed_prices())
+
+
 def test_the_price_of_a_job_follows_its_seconds_and_memory() -> None:
     one = job(1, ended=NOON - 10, began=NOON - 20, memory_size=1 << 30)
     longer = job(1, ended=NOON - 10, began=NOON - 40, memory_size=1 << 30)
-    assert of_job(longer) - of_job(one) == pytest.approx(20 * 0.0000166667 + 10 * WRITE)
-    assert of_job(job(1, ended=NOON - 10)) == pytest.approx(2 * WRITE + GET)
+    assert price(longer) - price(one) == pytest.approx(Usage(1 << 30, 20, 0, writes=10).dollars(listed_prices()))
+    assert price(job(1, ended=NOON - 10)) == pytest.approx(Usage(0, 0, 0, gets=1, writes=2).dollars(listed_prices()))
 
 
 def test_the_price_of_an_execution_has_its_index_pass_and_its_spans() -> None:
     phases = ((Phase.PLAN, NOON - 100), (Phase.INDEX, NOON - 90), (Phase.SPANS, NOON - 40))
     large = job(1, ended=NOON - 10, memory_size=1 << 30, execution="e", spans=10, codec="gzip", phases=phases)
     without = replace(large, phases=((Phase.PLAN, NOON - 100), (Phase.SPANS, NOON - 40)))
-    assert of_job(large) - of_job(without) > 50 * 0.0000166667
-    assert of_job(replace(large, spans=20)) > of_job(large)
+    assert price(large) - price(without) > Usage(1 << 30, 50, 0).dollars(listed_prices())
+    assert price(replace(large, spans=20)) > price(large)

@@ -17,7 +17,9 @@ WEEK = Period(BEGAN - 6 * DAY, BEGAN + DAY)
 
 
 def read(*jobs: JobStatus, period: Period = WEEK) -> Reader:
-    return Reader(period_page(summarise(jobs, period, lambda _: 0.01), stack="penstock", now=BEGAN))
+    return Reader(
+        period_page(summarise(jobs, period, lambda _: 0.01), stack="penstock", now=BEGAN, prices="prices of x")
+    )
 
 
 def test_every_element_is_closed_and_nothing_is_loaded_or_run() -> None:

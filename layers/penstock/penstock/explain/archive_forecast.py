@@ -12,7 +12,7 @@ from operator import add
 from penstock.delivery.archive_delivery import MOST_ENTRIES
 from penstock.delivery.block_ranges import BLOCK
 from penstock.delivery.member_jobs import Entry
-from penstock.explain.costs import COLD_SECONDS, Usage
+from penstock.explain.costs import COLD_SECONDS, INDEX_WRITES, MESSAGES, RECORD_WRITES, Usage
 from penstock.explain.explanation import SourcePreview, StackEnvironment, forecast
 from penstock.large_jobs.estimate import VCPU, estimated_seconds
 from penstock.large_jobs.handover import is_large
@@ -120,7 +120,7 @@ class _Tally:
         self.spans += expected.spans
         self.child_seconds += expected.seconds
         self.longest = max(self.longest, expected.seconds)
-        self.children = _sum(self.children, expected.usage)
+        self.children += expected.usage
 
     def _each(self, job: Job) -> float:
         if job.route.plan:
@@ -136,7 +136,8 @@ class _Tally:
             1,
             puts=self.puts + 1,
             gets=round(self.gets) + 5,
-            writes=2 + int(seconds // 2),
+            writes=RECORD_WRITES + INDEX_WRITES + int(seconds // 2),
+            messages=MESSAGES,
         )
         return ArchiveForecast(
             by_state_machine=False,
@@ -162,6 +163,7 @@ class _Tally:
             puts=self.puts + JOB_PUTS + BATCH_PUTS * batches + self.large * BATCH_PUTS,
             gets=round(self.gets) + JOB_GETS + BATCH_GETS * (works + looks),
             writes=JOB_WRITES + BATCH_WRITES * (works + looks),
+            messages=MESSAGES,
         )
         at_once = 1 if self.ordered else min(self.environment.workers, max(1, batches))
         small = (self.busy + batches * COLD_SECONDS) / at_once
@@ -175,20 +177,8 @@ class _Tally:
             spans=self.spans,
             ordered=self.ordered,
             seconds=listing + together(small, children),
-            usage=_sum(own, self.children),
+            usage=own + self.children,
         )
 
     def _listing(self) -> float:
         return self.entries * LISTED_CPU * max(1.0, VCPU / self.environment.memory)
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.memory,
-        one.seconds + other.seconds,
-        one.invocations + other.invocations,
-        one.transitions + other.transitions,
-        one.puts + other.puts,
-        one.gets + other.gets,
-        one.writes + other.writes,
-    )

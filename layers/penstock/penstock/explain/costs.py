@@ -1,27 +1,25 @@
-"""The list price of a job, by what it uses. Storage, transfer and the free tier are not included."""
+"""What a job uses of AWS, and its price by `prices`. Storage, transfer and the free tier are not included."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from penstock.codecs import IDENTITY
+from penstock.explain.prices import Prices
 from penstock.large_jobs.estimate import bytes_per_second
 from penstock.limits import GIB, MIB
 from penstock.model.job_status import JobStatus, Phase
 
-# Dollars, https://aws.amazon.com/lambda/pricing/ and those of Step Functions, S3 and DynamoDB.
-PRICES = "us-east-1, x86, 2026"
-GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6
-TRANSITION, PUT, GET, WRITE = 0.025 / 1000, 0.005 / 1000, 0.0004 / 1000, 0.625 / 1e6
+THOUSAND, MILLION, GB = 1e3, 1e6, 1e9
 
 # DynamoDB write request units of a job that ingest runs alone, and of one in a burst: its order, its claim and its end,
 # each an item of less than 1 KB; and those of the index `by_time`. An entry that moves to another key counts twice.
 RECORD_WRITES, INDEX_WRITES = 3, 3
 BURST_RECORD_WRITES, BURST_INDEX_WRITES = 1, 1
-# A month of an idle reconciler: eight queries and two refused writes a minute, 0.2 s of 512 MB.
-READ = 0.125 / 1e6
-MINUTES = 30 * 24 * 60
-IDLE_READS, IDLE_WRITES, IDLE_SECONDS, RECONCILER_BYTES = 8 * 0.5, 2, 0.2, 512 * MIB
+# Requests to SQS for one event: S3 sends it, Lambda receives it and deletes it.
+MESSAGES = 3
+# Bytes of log of an invocation: Lambda's three lines, one line for the job and the line with the metrics.
+LOG_BYTES = 2_500
 
 # Seconds of a cold start.
 COLD_SECONDS = 0.6
@@ -36,7 +34,10 @@ _READ = 4 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is billed. ``memory`` in bytes; ``seconds`` of Lambda; ``writes`` to DynamoDB."""
+    """What is billed. ``memory`` in bytes; ``seconds`` of Lambda; ``writes`` to DynamoDB; ``messages``: SQS requests.
+
+    Each invocation may record a trace in X-Ray, and writes `LOG_BYTES` to its log.
+    """
 
     memory: int
     seconds: float
@@ -45,17 +46,28 @@ class Usage:
     puts: int = 0
     gets: int = 0
     writes: int = 0
+    messages: int = 0
 
-    @property
-    def dollars(self) -> float:
+    def dollars(self, prices: Prices) -> float:
+        """Return the price on x86."""
         return (
-            self.seconds * self.memory / GIB * GB_SECOND
-            + self.invocations * REQUEST
-            + self.transitions * TRANSITION
-            + self.puts * PUT
-            + self.gets * GET
-            + self.writes * WRITE
+            self.seconds * self.memory / GIB * prices.lambda_.gb_second()
+            + self.invocations * prices.lambda_.million_requests / MILLION
+            + self.transitions * prices.step_functions.thousand_transitions / THOUSAND
+            + self.puts * prices.s3.thousand_puts / THOUSAND
+            + self.gets * prices.s3.thousand_gets / THOUSAND
+            + self.writes * prices.dynamodb.million_writes / MILLION
+            + self.messages * prices.sqs.million_requests / MILLION
+            + self.invocations * prices.xray.million_traces / MILLION
+            + self.invocations * LOG_BYTES * prices.cloudwatch.gb_logs / GB
         )
+
+    def __add__(self, other: Usage) -> Usage:
+        """Add up two usages of functions of the same memory."""
+        return Usage(self.memory, *(getattr(self, name) + getattr(other, name) for name in _ADDED))
+
+
+_ADDED = tuple(each.name for each in fields(Usage) if each.name != "memory")
 
 
 def index_invocations(seconds: float) -> int:
@@ -80,25 +92,35 @@ def of_machine(
         puts=parts + entries // _SEGMENT + 10,
         gets=source * 2 // _READ + 3 * spans,
         writes=5 * spans,
+        messages=MESSAGES,
     )
 
 
 def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage:
-    """Return the usage of a job that `ingest` runs: two writes to the jobs table, and a heartbeat every two seconds."""
-    return Usage(memory, COLD_SECONDS + busy, 1, puts=parts + 1, gets=source // _READ + 2, writes=2 + int(busy // 2))
+    """Return the usage of a job that `ingest` runs: its record, and a heartbeat every two seconds."""
+    return Usage(
+        memory,
+        COLD_SECONDS + busy,
+        1,
+        puts=parts + 1,
+        gets=source // _READ + 2,
+        writes=RECORD_WRITES + INDEX_WRITES + int(busy // 2),
+        messages=MESSAGES,
+    )
 
 
-def of_job(status: JobStatus) -> float:
+def of_job(status: JobStatus, prices: Prices) -> float:
     """Estimate the price of a job from its record, in dollars.
 
     The record of a job in a burst does not say what its share of the invocation was: only its requests are counted.
     """
     progress, memory = status.progress, status.memory_size
     if not memory:
-        return (BURST_RECORD_WRITES + BURST_INDEX_WRITES) * WRITE + GET + status.parts * PUT
+        writes = BURST_RECORD_WRITES + BURST_INDEX_WRITES
+        return Usage(0, 0.0, 0, puts=status.parts, gets=1, writes=writes).dollars(prices)
     if not status.execution:
         busy = min(status.seconds, INVOCATION_SECONDS * max(1, status.attempts))
-        return of_invocation(memory=memory, source=progress.bytes_in, busy=busy, parts=status.parts).dollars
+        return of_invocation(memory=memory, source=progress.bytes_in, busy=busy, parts=status.parts).dollars(prices)
     rate = bytes_per_second(status.codec or IDENTITY.name, memory, parsed=bool(progress.rows))
     busy = progress.bytes_out / rate + status.spans * COLD_SECONDS
     return of_machine(
@@ -109,7 +131,7 @@ def of_job(status: JobStatus) -> float:
         parts=status.parts,
         indexing=_seconds_of(status, Phase.INDEX),
         entries=0,
-    ).dollars
+    ).dollars(prices)
 
 
 def _seconds_of(status: JobStatus, phase: Phase) -> float:
@@ -118,13 +140,8 @@ def _seconds_of(status: JobStatus, phase: Phase) -> float:
     return sum(max(0.0, end - began) for (name, began), end in zip(status.phases, ends, strict=False) if name is phase)
 
 
-def of_records(jobs: int, *, burst: bool = False) -> tuple[float, float]:
+def of_records(jobs: int, prices: Prices, *, burst: bool = False) -> tuple[float, float]:
     """Return the price of the records of small jobs, in dollars, and the share of the index `by_time`."""
     records, index = (BURST_RECORD_WRITES, BURST_INDEX_WRITES) if burst else (RECORD_WRITES, INDEX_WRITES)
-    return jobs * (records + index) * WRITE, jobs * index * WRITE
-
-
-def of_idle_reconciler() -> float:
-    """Return the price of a month of an idle reconciler, in dollars."""
-    lambdas = Usage(RECONCILER_BYTES, MINUTES * IDLE_SECONDS, MINUTES, writes=MINUTES * IDLE_WRITES)
-    return lambdas.dollars + MINUTES * IDLE_READS * READ
+    each = prices.dynamodb.million_writes / MILLION
+    return jobs * (records + index) * each, jobs * index * each

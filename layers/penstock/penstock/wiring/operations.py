@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from penstock.aws.abort_function import AbortFunction
 from penstock.aws.access import Access
@@ -23,6 +23,7 @@ from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.delivery.member_jobs import MemberResult
 from penstock.errors import ConfigurationError, SourceGoneError, UnknownJobError
 from penstock.explain import costs
+from penstock.explain.prices import Prices
 from penstock.large_jobs.job_files import FOLDER, REPORT
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
@@ -138,9 +139,9 @@ class Operations:
         with cli_errors("the jobs table"):
             yield from JobHistory(self._times, DynamoJobRecords(client, table))(period, states=states, routes=routes)
 
-    def summary(self, period: Period, *, routes: Collection[str] = ()) -> Summary:
+    def summary(self, period: Period, prices: Prices, *, routes: Collection[str] = ()) -> Summary:
         """`summary.summarise`, of all jobs of a period."""
-        return summarise(self.history(period, routes=routes), period, costs.of_job)
+        return summarise(self.history(period, routes=routes), period, partial(costs.of_job, prices=prices))
 
     def find(self, name: str) -> JobStatus:
         """`finding.find`."""
