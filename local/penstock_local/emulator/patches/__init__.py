@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from penstock_local.emulator.patches import access, checksums, functions, initiators, machines, multipart, reads
+from penstock_local.emulator.patches import (
+    access,
+    checksums,
+    functions,
+    initiators,
+    machines,
+    multipart,
+    reads,
+    streams,
+)
 
 # In the state directory, which is the emulator's working directory.
 ACCESS_LOG = "access.jsonl"
@@ -35,6 +44,7 @@ def apply_all() -> None:
     checksums.report_full_object()
     checksums.checksum_copied_parts()
     multipart.hash_parts_once()
+    streams.process_streams_as_lambda_does()
     initiators.name_initiators()
     # The last patch is the outermost: conditions are checked first, then the order, then the sizes.
     multipart.check_part_sizes_at_completion()
