@@ -35,8 +35,8 @@ UNTESTED: Mapping[tuple[str, str], str] = {
     ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
-# Conditions of the template that hold for the suite.
-TRUE_CONDITIONS = frozenset({"UseArchiveSecrets"})
+# Conditions of the template that hold for the suite. Its buckets are existing ones, of lists of names.
+TRUE_CONDITIONS = frozenset({"UseArchiveSecrets", "UseSourceBuckets", "UseDestinationBuckets", "HasDestinationBucket"})
 # Permissions of stacks with a KMS key, a VPC or a database of their own. The emulator has none of these.
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {

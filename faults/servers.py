@@ -29,8 +29,8 @@ AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
 # The values of the template's references: each run has its own tables, queues and result bucket, so that its
 # reconciler finds only its own jobs.
 NAMES = {
-    "SourceBucket.Arn": AT_S3 + SOURCE,
-    "DestinationBucket.Arn": AT_S3 + RESULTS + "-*",
+    "SourceBucketNames": SOURCE,
+    "DestinationBucketNames": RESULTS + "-*",
     "WorkBucket.Arn": AT_S3 + WORK,
     "JobsTable.Arn": AT.format("dynamodb") + "table/jobs-*",
     "RecordsTable.Arn": AT.format("dynamodb") + "table/records-*",
@@ -186,8 +186,8 @@ class RunResources:
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "PENSTOCK_JOBS_TABLE": self.jobs,
-            "PENSTOCK_SOURCE_BUCKET": SOURCE,
-            "PENSTOCK_DESTINATION_BUCKET": self.results,
+            "PENSTOCK_SOURCE_BUCKETS": SOURCE,
+            "PENSTOCK_DESTINATION_BUCKETS": self.results,
             "PENSTOCK_WORK_BUCKET": WORK,
             "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
             "PENSTOCK_RECORDS_TABLE": self.records,

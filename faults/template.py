@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -58,6 +58,7 @@ def with_includes(value: Any) -> Any:
 
 
 NOTHING = object()
+FUNCTIONS = frozenset({"Ref", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Split", "Fn::Sub"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,21 @@ class Resolver:
             return [found for one in value if (found := self.resolve(one)) is not NOTHING]
         if not isinstance(value, dict):
             return value
-        function, argument = next(iter(value.items())) if len(value) == 1 else ("", cast("Any", None))
-        if function == "Fn::If":
-            condition, then, otherwise = argument
-            return self.resolve(then if condition in self.true_conditions else otherwise)
-        if function == "Fn::Sub":
-            return re.sub(r"\$\{([^}]+)\}", lambda found: self.names.get(found[1], found[1]), argument)
-        if function in ("Ref", "Fn::GetAtt"):
-            name = argument if function == "Ref" else ".".join(argument)
-            return NOTHING if name == "AWS::NoValue" else self.names.get(name, name)
-        return {name: self.resolve(one) for name, one in value.items()}
+        if len(value) == 1 and (name := next(iter(value))) in FUNCTIONS:
+            return self._call(name, value[name])
+        # What resolves to nothing is absent, as in CloudFormation.
+        return {name: found for name, one in value.items() if (found := self.resolve(one)) is not NOTHING}
+
+    def _call(self, function: str, argument: Any) -> Any:
+        match function:
+            case "Fn::If":
+                condition, then, otherwise = argument
+                return self.resolve(then if condition in self.true_conditions else otherwise)
+            case "Fn::Sub":
+                return re.sub(r"\$\{([^}]+)\}", lambda found: self.names.get(found[1], found[1]), argument)
+            case "Fn::Join":
+                return argument[0].join(self.resolve(argument[1]))
+            case "Fn::Split":
+                return self.resolve(argument[1]).split(argument[0])
+        name = argument if function == "Ref" else ".".join(argument)
+        return NOTHING if name == "AWS::NoValue" else self.names.get(name, name)

@@ -220,8 +220,8 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
     stack = Stack(
         endpoint=account.endpoint,
         access_log=account.access_log,
-        source_bucket=outputs["SourceBucketName"],
-        destination_bucket=outputs["DestinationBucketName"],
+        source_bucket=outputs["AllSourceBucketNames"].partition(",")[0],
+        destination_bucket=outputs.get("AllDestinationBucketNames", "").partition(",")[0],
         work_bucket=outputs["WorkBucketName"],
         jobs_table=outputs["JobsTableName"],
         queue_url=outputs["QueueUrl"],

@@ -51,7 +51,7 @@ def test_uploads_of_the_roles_are_found_and_ended_and_no_others(account: Account
     as_role(account, "stack-ingest-2").create_multipart_upload(Bucket="results", Key="of-another-stack")
     client = account.client("s3")
     client.create_multipart_upload(Bucket="results", Key="of-a-person")
-    uploads = S3OwnUploads(client, "results", ["stack-ingest"])
+    uploads = S3OwnUploads(client, ["results"], ["stack-ingest"])
     (found,) = uploads.older_than(-60)
     assert (found.id, found.target.key) == (own, "own")
     assert list(uploads.older_than(3600)) == []

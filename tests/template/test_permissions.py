@@ -27,6 +27,17 @@ WITHOUT_RESOURCES = {
 }
 # These roles do not connect to a database.
 WITHOUT_DATABASE = {"IndexRole", "ReconcileRole"}
+# These read sources.
+READERS = {"IngestRole", "PlanRole", "IndexRole", "WorkRole"}
+# The actions on destination buckets, which a stack without buckets of its own may not have.
+ON_DESTINATIONS = {
+    "s3:AbortMultipartUpload",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+}
 
 
 def as_list(value: Any) -> list[Any]:
@@ -108,7 +119,7 @@ def test_a_function_writes_only_to_its_own_log_group(resources: Resources, role:
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
 def test_a_function_shares_only_policies_of_this_template(resources: Resources, role: str) -> None:
     database = {"Fn::If": ["UseDatabaseRights", {"Ref": "DatabasePolicy"}, {"Ref": "AWS::NoValue"}]}
-    shared: list[Any] = [{"Ref": "FunctionPolicy"}]
+    shared: list[Any] = [{"Ref": "FunctionPolicy"}, *([{"Ref": "SourcePolicy"}] if role in READERS else [])]
     expected = shared if role in WITHOUT_DATABASE else [*shared, database]
     assert resources[role]["Properties"]["ManagedPolicyArns"] == expected
 
@@ -137,8 +148,12 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
         for statement in policy["PolicyDocument"]["Statement"]
         if "Fn::If" in statement
     ]
+    on_destinations = [then for condition, then, _ in conditional if condition == "HasDestinationBucket"]
+    assert {action for then in on_destinations for action in as_list(then["Action"])} == ON_DESTINATIONS
+    conditional = [one for one in conditional if one[0] != "HasDestinationBucket"]
     assert {(then["Sid"], condition) for condition, then, _ in conditional} == {
         ("UseKey", "UseKmsKey"),
+        ("UseBucketKeys", "UseBucketKeys"),
         ("ReadArchiveSecrets", "UseArchiveSecrets"),
         ("ReadDatabaseSecret", "UsePostgresSecret"),
         ("BecomeDatabaseUser", "UsePostgresIam"),

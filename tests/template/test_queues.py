@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from deployed_template import ACCOUNT, REGION, deployed
+
 QUEUES = ("IngestQueue", "DeadLetterQueue")
 TWO_WEEKS = 14 * 86400
 
@@ -68,19 +70,19 @@ def test_the_dead_letter_queue_serves_no_other_queue(resources: Resources) -> No
     }
 
 
-def test_only_s3_may_send_and_only_for_this_source_bucket_of_this_account(resources: Resources) -> None:
-    statements = properties(resources, "IngestQueuePolicy")["PolicyDocument"]["Statement"]
-    bucket = properties(resources, "SourceBucket")["BucketName"]["Fn::Sub"]
-    assert [statement for statement in statements if statement["Effect"] == "Allow"] == [
+def test_only_s3_may_send_and_only_for_this_source_bucket_of_this_account(template: dict[str, Any]) -> None:
+    """tests/template/test_existing_buckets.py has what existing buckets add."""
+    policy = deployed(template, {})["Resources"]["IngestQueuePolicy"]["Properties"]["PolicyDocument"]
+    assert [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"] == [
         {
-            "Sid": "SourceBucketNotifies",
+            "Sid": "SourceBucketsNotify",
             "Effect": "Allow",
             "Principal": {"Service": "s3.amazonaws.com"},
             "Action": "sqs:SendMessage",
-            "Resource": {"Fn::GetAtt": ["IngestQueue", "Arn"]},
+            "Resource": "IngestQueue.Arn",
             "Condition": {
-                "ArnEquals": {"aws:SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{bucket}"}},
-                "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+                "ArnLike": {"aws:SourceArn": [f"arn:aws:s3:::penstock-source-{ACCOUNT}-{REGION}"]},
+                "StringEquals": {"aws:SourceAccount": ACCOUNT},
             },
         }
     ]

@@ -26,7 +26,29 @@ def test_an_empty_variable_means_its_default() -> None:
     assert (settings.routes_uri, settings.lease_seconds) == ("", 60.0)
 
 
-@pytest.mark.parametrize("name", [name for name in COMPLETE if name.startswith("PENSTOCK_")])
+def test_an_earlier_release_named_one_bucket_of_each_kind() -> None:
+    settings = Settings.from_environment(COMPLETE)
+    assert (settings.source_buckets, settings.destination_buckets) == (("drops",), ("lake",))
+    assert (settings.own_source_bucket, settings.own_destination_bucket) == ("drops", "lake")
+
+
+def test_a_stack_with_existing_buckets_names_all_of_them() -> None:
+    lists = {"PENSTOCK_SOURCE_BUCKETS": "drops,orders", "PENSTOCK_DESTINATION_BUCKETS": "lake,mart"}
+    settings = Settings.from_environment(COMPLETE | lists)
+    assert (settings.source_buckets, settings.destination_buckets) == (("drops", "orders"), ("lake", "mart"))
+
+
+def test_a_stack_without_buckets_of_its_own_may_have_no_destination_bucket() -> None:
+    none = {"PENSTOCK_SOURCE_BUCKET": "", "PENSTOCK_DESTINATION_BUCKET": "", "PENSTOCK_DESTINATION_BUCKETS": ""}
+    settings = Settings.from_environment(COMPLETE | none | {"PENSTOCK_SOURCE_BUCKETS": "orders"})
+    assert (settings.source_buckets, settings.destination_buckets) == (("orders",), ())
+    assert (settings.own_source_bucket, settings.own_destination_bucket) == ("", "")
+
+
+NEEDED = [name for name in COMPLETE if name.startswith("PENSTOCK_") and name != "PENSTOCK_DESTINATION_BUCKET"]
+
+
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} is not set"):
         Settings.from_environment({k: v for k, v in COMPLETE.items() if k != name})

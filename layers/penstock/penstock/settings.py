@@ -15,13 +15,19 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a deployment decides. ``memory`` is in bytes, times are in seconds."""
+    """What a deployment decides. ``memory`` is in bytes, times are in seconds.
+
+    ``source_buckets`` and ``destination_buckets`` are all that the functions may use, those of the stack first.
+    """
 
     jobs_table: str
-    source_bucket: str
-    destination_bucket: str
+    source_buckets: tuple[str, ...]
+    destination_buckets: tuple[str, ...]
     work_bucket: str
     memory: int
+    # Buckets that the stack made; empty where it makes none.
+    own_source_bucket: str = ""
+    own_destination_bucket: str = ""
     routes_uri: str = ""
     records_table: str = ""
     postgres_dsn: str = field(default="", repr=False)  # may hold a password
@@ -55,6 +61,8 @@ class Settings:
             "PENSTOCK_JOBS_TABLE",
             "PENSTOCK_SOURCE_BUCKET",
             "PENSTOCK_DESTINATION_BUCKET",
+            "PENSTOCK_SOURCE_BUCKETS",
+            "PENSTOCK_DESTINATION_BUCKETS",
             "PENSTOCK_WORK_BUCKET",
             "PENSTOCK_ROUTES_URI",
             "PENSTOCK_RECORDS_TABLE",
@@ -101,11 +109,21 @@ class Settings:
                 raise ConfigurationError(f"environment variable {name} must be positive: {value!r}")
             return parsed
 
+        def buckets(names: str, own: str) -> tuple[str, ...]:
+            # A function of an earlier release knows the stack's own bucket only.
+            listed = environment.get(names, "") or environment.get(own, "")
+            return tuple(filter(None, listed.split(",")))
+
+        source_buckets = buckets("PENSTOCK_SOURCE_BUCKETS", "PENSTOCK_SOURCE_BUCKET")
+        if not source_buckets:
+            raise ConfigurationError("environment variable PENSTOCK_SOURCE_BUCKET is not set")
         return cls(
             jobs_table=text("PENSTOCK_JOBS_TABLE"),
-            source_bucket=text("PENSTOCK_SOURCE_BUCKET"),
-            destination_bucket=text("PENSTOCK_DESTINATION_BUCKET"),
+            source_buckets=source_buckets,
+            destination_buckets=buckets("PENSTOCK_DESTINATION_BUCKETS", "PENSTOCK_DESTINATION_BUCKET"),
             work_bucket=text("PENSTOCK_WORK_BUCKET"),
+            own_source_bucket=environment.get("PENSTOCK_SOURCE_BUCKET", ""),
+            own_destination_bucket=environment.get("PENSTOCK_DESTINATION_BUCKET", ""),
             memory=number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", int, 1769) * MIB,
             routes_uri=environment.get("PENSTOCK_ROUTES_URI", ""),
             records_table=environment.get("PENSTOCK_RECORDS_TABLE", ""),

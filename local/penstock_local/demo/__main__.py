@@ -182,8 +182,8 @@ def _job_store(stack: Stack) -> JobStore:
     return build_job_store(
         Settings(
             jobs_table=stack.jobs_table,
-            source_bucket=stack.source_bucket,
-            destination_bucket=stack.destination_bucket,
+            source_buckets=(stack.source_bucket,),
+            destination_buckets=(stack.destination_bucket,),
             work_bucket=stack.work_bucket,
             memory=MEMORY * MIB,
         )

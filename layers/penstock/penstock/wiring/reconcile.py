@@ -36,7 +36,7 @@ def build_reconciliation(settings: Settings) -> Reconciliation:
             AbortFunction(cache(lambda_client), settings.abort_function),
             time.time,
         ),
-        UploadSweep(open_jobs, S3OwnUploads(s3, settings.destination_bucket, settings.upload_roles), time.time),
+        UploadSweep(open_jobs, S3OwnUploads(s3, settings.destination_buckets, settings.upload_roles), time.time),
         DeadLetters(
             open_jobs,
             SqsDeadLetters(sqs_client, settings.dead_letter_queue_url),

@@ -22,8 +22,8 @@ def routes_reader(
     """Return a function that returns the routes, and reads them again after ROUTES_TTL_SECONDS."""
     uri = settings.routes_uri or str(packaged_routes())
     stack = {
-        "source_bucket": settings.source_bucket,
-        "destination_bucket": settings.destination_bucket,
+        "source_bucket": settings.own_source_bucket or settings.source_buckets[0],
+        "destination_bucket": settings.own_destination_bucket or (*settings.destination_buckets, "")[0],
         "work_bucket": settings.work_bucket,
         "records_table": settings.records_table,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,29 +18,38 @@ if TYPE_CHECKING:
 
 
 class S3OwnUploads:
-    """Implements ``OwnUploads`` for a bucket; ``roles`` are the names of the functions' roles.
+    """Implements ``OwnUploads`` for some buckets; ``roles`` are the names of the functions' roles.
 
     For an upload that a role created, S3 lists the initiator as arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_MultipartUpload.html
     """
 
     def __init__(
-        self, client: S3Client, bucket: str, roles: Collection[str], *, clock: Callable[[], float] = time.time
+        self,
+        client: S3Client,
+        buckets: Sequence[str],
+        roles: Collection[str],
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._bucket = bucket
+        self._buckets = buckets
         self._clock = clock
         self._parts_of_arn = tuple(f":assumed-role/{role}/" for role in roles)
 
     def older_than(self, seconds: float) -> Iterator[Unfinished]:
+        for bucket in self._buckets:
+            yield from self._in(bucket, seconds)
+
+    def _in(self, bucket: str, seconds: float) -> Iterator[Unfinished]:
         now = datetime.fromtimestamp(self._clock(), UTC)
-        with translating(f"s3:ListBucketMultipartUploads on {self._bucket}"):
-            for page in open_upload_pages(self._client, self._bucket, ""):
+        with translating(f"s3:ListBucketMultipartUploads on {bucket}"):
+            for page in open_upload_pages(self._client, bucket, ""):
                 for upload in page.get("Uploads", ()):
                     age = (now - upload["Initiated"]).total_seconds()
                     initiator = upload.get("Initiator", {}).get("ID", "")
                     if age >= seconds and any(part in initiator for part in self._parts_of_arn):
-                        yield Unfinished(Target(self._bucket, upload["Key"]), upload["UploadId"], age)
+                        yield Unfinished(Target(bucket, upload["Key"]), upload["UploadId"], age)
 
     def end(self, upload: Unfinished) -> None:
         abort_upload(self._client, upload.target, upload.id)
