@@ -27,6 +27,8 @@ EXCERPT = 200
 JOB = "penstockJob"
 # The fields of an object in such an event if the source is a member: the key of its archive, and the member.
 ARCHIVE, MEMBER = "penstockArchive", "penstockMember"
+# The fields of an object that a listing has found, and of one that is to be delivered once more.
+LISTED, AGAIN = "penstockListed", "penstockAgain"
 
 # Exceptions raised by reading a field that is missing, or has a wrong type or size.
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RequestRefusedError)
@@ -78,6 +80,11 @@ def notification(source: Source, *, job_id: str = "") -> str:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
+    records = [_record(source)]
+    return json.dumps({"Records": records, **({JOB: job_id} if job_id else {})})
+
+
+def _record(source: Source) -> dict[str, object]:
     thing: dict[str, object] = {
         "key": quote_plus(source.key, safe="/"),
         "size": source.size,
@@ -85,18 +92,21 @@ def notification(source: Source, *, job_id: str = "") -> str:
     }
     if source.member:
         thing[ARCHIVE], thing[MEMBER] = source.archive, to_plain(source.member)
+    if source.listed:
+        thing[LISTED] = True
+    if source.again:
+        thing[AGAIN] = source.again
     if source.version_id:
         thing["versionId"] = source.version_id
     if source.sequencer:
         thing["sequencer"] = source.sequencer
-    record = {
+    return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
         **({"eventTime": source.event_time} if source.event_time else {}),
         "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": source.bucket}, "object": thing},
     }
-    return json.dumps({"Records": [record], **({JOB: job_id} if job_id else {})})
 
 
 def read_event(event: object) -> tuple[Message, ...]:
@@ -180,6 +190,8 @@ def _from_notification(record: Mapping[str, Any]) -> Source:
             event_time=record.get("eventTime"),
             archive=thing.get(ARCHIVE, ""),
             member=from_plain(Member, thing[MEMBER]) if MEMBER in thing else None,
+            listed=thing.get(LISTED) is True,
+            again=thing.get(AGAIN, ""),
         )
     except _MALFORMED as error:
         raise InvalidEventError(f"a field of the S3 notification record is missing or malformed: {error!r}") from error
@@ -212,8 +224,10 @@ def _source(
     event_time: str | None,
     archive: str = "",
     member: Member | None = None,
+    listed: bool = False,
+    again: str = "",
 ) -> Source:
-    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "", archive)
+    texts = (bucket, key, etag or "", version_id or "", sequencer or "", event_time or "", archive, again)
     if not all(isinstance(text, str) for text in texts) or not bucket or not key:
         raise ValueError(f"bucket {bucket!r}, key {key!r}")
     "".join(texts).encode()  # fails for lone surrogates: JSON can hold them, a key cannot
@@ -231,6 +245,8 @@ def _source(
         event_time=event_time or "",
         archive=archive,
         member=member,
+        listed=listed,
+        again=again,
     )
 
 

@@ -26,6 +26,19 @@ class JobStore(Protocol):
         Raises what ``check_order`` raises, and records it. For tables, raises SupersededError once a newer version was
         claimed through the same route. If an earlier attempt may have finished the job, this error is not raised, but
         is the claim's ``refusal``.
+
+        For a source of an unversioned bucket whose bytes are those of another job, returns the status of that job, if
+        one of both was found by a listing (docs/adr/0024).
+        """
+
+    def known_order(self, job: Job) -> str:
+        """Return the highest order that was claimed of a source through its route; empty if there is none."""
+
+    def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
+        """Return the ids of the jobs that may be delivered without a claim.
+
+        A listed source may be delivered already. The bytes of an unversioned source are claimed here, for routes that
+        would add them twice.
         """
 
     def check_order(self, job: Job) -> None:

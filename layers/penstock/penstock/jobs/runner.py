@@ -11,6 +11,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.member_store import member_head
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations.bucket.result_metadata import known_order
 from penstock.errors import (
     NotEnoughTimeError,
     PenstockError,
@@ -117,6 +118,7 @@ class JobRunner:
     ) -> Outcome:
         if not fresh and deadline.remaining() < 2 * self.margin:
             raise NotEnoughTimeError(f"{job.source.uri}: not started: the time of this invocation is nearly over")
+        job, stale = self._placed(job)
         asked = self.clock()
         try:
             claim = self.jobs.claim(job, lease=self.lease, seconds=deadline.remaining(), memory=self.memory)
@@ -124,10 +126,12 @@ class JobRunner:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
+        claim = replace(claim, refusal=claim.refusal or stale)
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
         try:
-            # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt.
-            receipt = self._delivered(job) if repeated or not claim.is_first else None
+            # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt. The
+            # record of a listed source may have expired.
+            receipt = self._delivered(job) if repeated or job.source.listed or not claim.is_first else None
             if receipt is None and claim.refusal:
                 raise claim.refusal
             receipt = receipt or self._deliver(job, claim, routes, heartbeat, deadline, fresh=fresh)
@@ -150,6 +154,23 @@ class JobRunner:
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
+    def _placed(self, job: Job) -> tuple[Job, SupersededError | None]:
+        """Give a listed source its place among the versions of its key (`Source.order`): it has no sequencer.
+
+        What is known of other versions is read before S3 is asked for the current one. So all of them are older. If the
+        source is no longer the current version, or is gone, it has no place: also return the error.
+        """
+        if not job.source.listed:
+            return job, None
+        known = self.jobs.known_order(job)
+        if target := job.object_target:
+            known = max(known, known_order(job, self.objects.head(target.bucket, target.key)))
+        try:
+            self._pin(job)
+        except SupersededError as error:
+            return job, error
+        return replace(job, source=replace(job.source, after=known)), None
+
     def _delivered(self, job: Job) -> Receipt | None:
         """Return what an earlier attempt delivered but did not record. This runs before anything else can fail.
 
@@ -169,8 +190,8 @@ class JobRunner:
         self, job: Job, claim: Claim, routes: Routes, heartbeat: Heartbeat, deadline: Deadline, *, fresh: bool
     ) -> Receipt | None:
         """Deliver the job. Return its receipt, or None if the job was handed over to the state machine."""
-        head = self._pin(job)
-        pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag))
+        head, current = self._pin(job)
+        pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag, noncurrent=not current))
         if self.handover and self.handover.wants(pinned, deadline, claim):
             self.handover(pinned, head, claim)
             return None
@@ -199,11 +220,12 @@ class JobRunner:
                 raise
             raise NotEnoughTimeError(error.message) from error
 
-    def _pin(self, job: Job) -> ObjectHead:
-        """Return the head of the source, if it is still the current version of its key.
+    def _pin(self, job: Job) -> tuple[ObjectHead, bool]:
+        """Return the head of the source, and whether it is still the current version of its key. Else raise an error.
 
         For a bucket, an older version is accepted too: the newer version may be bad, and if it is not, its result
-        replaces the result of this one. Of an archive whose members may go to tables, only the current one is.
+        replaces the result of this one. Of an archive whose members may go to tables, only the current one is; so it is
+        for a listed source.
         """
         source = job.source
         head = self.objects.head(source.bucket, source.object_key)
@@ -211,13 +233,14 @@ class JobRunner:
             raise SourceGoneError(f"{source.uri} was deleted before it was read")
         changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
         if changed and (source.version_id or source.etag):
-            accepts_older = job.route.plan is None and not job.route.takes_apart and source.version_id
+            kept = job.route.plan is None and not job.route.takes_apart and source.version_id
+            accepts_older = kept and not source.listed
             if accepts_older and (
                 before := self.objects.head(source.bucket, source.object_key, version_id=source.version_id)
             ):
-                return member_head(source) if source.member else before
+                return member_head(source) if source.member else before, False
             raise SourceChangedError(f"{source.uri} was overwritten before it was read")
-        return member_head(replace(source, etag=head.etag)) if source.member else head
+        return member_head(replace(source, etag=head.etag)) if source.member else head, True
 
 
 @dataclass(slots=True)

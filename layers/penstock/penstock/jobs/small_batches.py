@@ -62,8 +62,10 @@ class SmallBatchLoader:
         A job that is returned as succeeded is in the tables, in the ledger and in the jobs table.
         """
         routes: dict[str, dict[str, Job]] = defaultdict(dict)
+        free = self.jobs.unclaimed([job for job in jobs if shared_plan(job.route)])
         for job in jobs:
-            routes[job.route.digest][job.id] = job
+            if job.id in free:
+                routes[job.route.digest][job.id] = job
         outcomes: dict[str, Outcome] = {}
         for members in routes.values():
             route = next(iter(members.values())).route

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from penstock.model.member import Member
 from penstock.model.serialization import OMIT_DEFAULT
 
+# Part of the `order` of a listed source. It sorts before the digits of a sequencer.
+LISTED_SIGN = "+"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -16,6 +19,10 @@ class Source:
     ``size`` is in bytes; ``version_id`` is empty in an unversioned bucket. For a member, ``archive`` is the key of the
     archive (of an inner archive, its own `member_key`), ``key`` is `member_key`, and ``size`` counts the member's
     bytes; version, ETag and sequencer are those of the object.
+
+    ``listed``: a listing has found it, not an event, so that it has no sequencer. ``after`` is then the last `order`
+    that was known when it was found to be the current version; None until then. ``again`` makes it another source than
+    that of its event, so that it is delivered once more. ``noncurrent``: another version is the current one.
     """
 
     bucket: str
@@ -27,6 +34,10 @@ class Source:
     event_time: str = ""
     archive: str = field(default="", metadata=OMIT_DEFAULT)
     member: Member | None = field(default=None, metadata=OMIT_DEFAULT)
+    listed: bool = field(default=False, metadata=OMIT_DEFAULT)
+    again: str = field(default="", metadata=OMIT_DEFAULT)
+    after: str | None = field(default=None, metadata=OMIT_DEFAULT)
+    noncurrent: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def uri(self) -> str:
@@ -40,6 +51,8 @@ class Source:
         staged with those of other members are of no use to the next, which loads them again.
         """
         version = self.version_id or f"{self.etag}/{self.sequencer}"
+        if self.again:
+            version += f"/again/{self.again}"
         if self.member:
             staged = (self.member.replacement.load_id,) if self.member.replacement else ()
             return self.bucket, self.object_key, version, *map(str, self.member.numbers), *staged
@@ -75,7 +88,13 @@ class Source:
 
         Sequencers differ in length and are right-padded with zeros before they are compared
         (AWS: "How do I know the order of S3 event notifications").
+
+        A listed source that was the current version is newer than all that were known before, and older than all later
+        uploads (docs/adr/0024): a sign below all digits follows the last known order, and counts such sources.
         """
+        if self.listed and self.after is not None:
+            known, _, count = self.after.partition(LISTED_SIGN)
+            return f"{known}{LISTED_SIGN}{int(count or '0', 16) + 1:08x}"
         return self.sequencer.upper().ljust(64, "0") if self.sequencer else ""
 
 

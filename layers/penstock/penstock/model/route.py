@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from penstock.model.identity import digest, identities
 from penstock.model.serialization import OMIT_DEFAULT
-from penstock.model.table import TablePlan
+from penstock.model.table import Mode, TablePlan
 
 # Tables and logs decode to 4-20 times their size, sparse ones to 100; the worst honest deflate is 1,032.
 DEFAULT_RATIO = 250.0
@@ -77,6 +77,14 @@ class Route:
     def takes_apart(self) -> bool:
         """Whether the route delivers the members of archives."""
         return self.archive == ARCHIVE_MEMBERS
+
+    @property
+    def adds_rows(self) -> bool:
+        """Whether two jobs of the same bytes may add the same rows twice: other destinations replace what is there."""
+        if self.plan is None:
+            return self.takes_apart
+        tables = (self.plan.table,) if self.plan.table else self.plan.choice.tables.values() if self.plan.choice else ()
+        return any(table.mode is Mode.APPEND for table in tables)
 
     @property
     def is_for_members(self) -> bool:

@@ -8,6 +8,7 @@ from functools import reduce
 from itertools import count
 from typing import Any
 
+from penstock.aws.jobs_table.content_claims import FIRST_WAIT, OVER, content_key, is_unversioned, uploaded_later
 from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, YieldedError
 from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.identity import digest
@@ -29,6 +30,7 @@ class MemoryJobStore:
     owners: dict[str, str] = field(default_factory=dict)
     units: dict[tuple[str, Stage, int], tuple[Progress, bool]] = field(default_factory=dict)
     unit_times: dict[tuple[str, Stage], float] = field(default_factory=dict)
+    contents: dict[str, Job] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -37,6 +39,8 @@ class MemoryJobStore:
         self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
     ) -> Claim | JobStatus:
         now = self.clock()
+        if other := self._other_of(job):
+            return other
         refusal = None if self._note_order(job) else self._refusal(job)
         existing = self.jobs.get(job.id)
         until = existing.lease_until if existing else 0.0
@@ -74,6 +78,12 @@ class MemoryJobStore:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
         return claim
+
+    def known_order(self, job: Job) -> str:
+        return self._orders.get(digest(*job.source.series, job.route.name), ("", ""))[0]
+
+    def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
+        return {job.id for job in jobs if self._is_unclaimed(job)}
 
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         self._check(claim)
@@ -279,9 +289,44 @@ class MemoryJobStore:
             ),
         )
 
+    def _is_unclaimed(self, job: Job) -> bool:
+        source, status = job.source, self.jobs.get(job.id)
+        if source.listed and ((status and status.state.final) or (is_unversioned(source) and self.known_order(job))):
+            return False
+        if is_unversioned(source) and job.route.adds_rows:
+            return self.contents.setdefault(content_key(job), job) == job
+        return True
+
+    def _other_of(self, job: Job) -> JobStatus | None:
+        """The job of the same bytes of an unversioned bucket, if a listing has found one of both."""
+        source = job.source
+        if not is_unversioned(source) or (source.listed and source.after is None):
+            return None
+        _, newest = self._orders.get(digest(*source.series, job.route.name), ("", ""))
+        status = self.jobs.get(newest) if source.listed and not source.again else None
+        if status and status.upload and not status.upload.listed and status.state not in OVER:
+            same = replace(job, source=replace(source, sequencer=status.upload.sequencer)).id
+            if same == newest != job.id:
+                return status
+        if not job.route.adds_rows:
+            return None
+        holder = self.contents.setdefault(content_key(job), job)
+        if holder.id == job.id:
+            return None
+        if holder.source.listed or source.listed:
+            held = self.jobs.get(holder.id)
+            if held is None:
+                raise JobInProgressError(f"{source.uri}: job {holder.id} has no record yet", retry_after=FIRST_WAIT)
+            if held.state not in OVER and not uploaded_later(source, held):
+                return held
+        self.contents[content_key(job)] = job
+        return None
+
     def _note_order(self, job: Job) -> bool:
         key = digest(*job.source.series, job.route.name)
         noted, _ = self._orders.get(key, ("", ""))
+        if job.source.listed and not job.source.member and job.source.order and noted >= job.source.order:
+            raise JobInProgressError(f"{job.source.uri}: another version was claimed", retry_after=0)
         if job.source.order and noted > job.source.order:
             return False
         if job.source.order:

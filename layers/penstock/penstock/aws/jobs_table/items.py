@@ -5,6 +5,7 @@ order#<digest of source, route>    the highest sequencer that was claimed; it on
                                    without a transaction
 load#<job id>#<span>               where a load into DynamoDB resumes
 span#<execution>#<span>            the receipt of one span of an execution
+content#<digest of source, route>  the job of some bytes of an unversioned bucket (see `content_claims`)
 upload#<upload id>                 the job that opened a multipart upload
 progress#<execution>#...           the progress of its spans (see `span_progress`)
 """
@@ -168,6 +169,10 @@ def described(source: Source) -> Values:
         "sequencer": source.sequencer,
         "event_time": source.event_time,
     }
+    if source.listed:
+        values["listed"] = True
+    if source.again:
+        values["again"] = source.again
     return values | ({"archive": source.archive, "member": to_json(source.member)} if source.member else {})
 
 
@@ -181,7 +186,8 @@ def upload_of(item: Mapping[str, Any]) -> Source | None:
     )
     member = from_json(Member, str(item["member"])) if "member" in item else None
     archive, size = str(item.get("archive", "")), int(item.get("size", 0))
-    return Source(bucket, key, size, etag, version, sequencer, event_time, archive, member)
+    listed, again = bool(item.get("listed", False)), str(item.get("again", ""))
+    return Source(bucket, key, size, etag, version, sequencer, event_time, archive, member, listed, again)
 
 
 def counted(progress: Progress) -> Values:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from penstock.aws.jobs_table.items import JobsTable, Values, job_key, status_of
 from penstock.aws.jobs_table.time_index import open_until
-from penstock.errors import SupersededError, YieldedError
+from penstock.errors import JobInProgressError, SupersededError, YieldedError
 from penstock.limits import YIELDING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Failure, Job
@@ -27,17 +27,27 @@ class JobOrder:
         self._table = table
         self._clock = clock
 
+    def known(self, job: Job) -> Values:
+        """Return the highest order and its job; empty if no version was claimed through this route."""
+        return self._table.item(_key(job))
+
     def note(self, job: Job) -> bool:
-        """Record the version of the job. Returns False if a newer version was claimed through this route."""
+        """Record the version of the job. Returns False if a newer version was claimed through this route.
+
+        Raises JobInProgressError for a listed source if another version was claimed since its order was found.
+        """
         order = job.source.order
         if not order:
             return True
+        placed = job.source.listed and not job.source.member
         noted = self._table.update(
             _key(job),
             {"order": order, "job": job.id},
-            condition="attribute_not_exists(pk) OR #order <= :order",
+            condition=f"attribute_not_exists(pk) OR #order {'<' if placed else '<='} :order",
             values={":order": order},
         )
+        if noted is None and placed:
+            raise JobInProgressError(f"{job.source.uri}: another version was claimed at the same time", retry_after=0)
         return noted is not None
 
     def refusal(self, job: Job) -> SupersededError | YieldedError | None:

@@ -14,6 +14,7 @@ from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.aws.errors import translating
 from penstock.aws.jobs_table.attributes import typed
+from penstock.aws.jobs_table.content_claims import ContentClaims, is_unversioned
 from penstock.aws.jobs_table.items import (
     JobsTable,
     Values,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 BATCH = 25
 # Requests at once: DynamoDB takes about 5 ms for a request, and this process as long to build one.
 REQUESTS = 4
+# Single writes at once.
+CLAIMS = 16
 
 
 class DynamoJobStore:
@@ -62,6 +65,7 @@ class DynamoJobStore:
         self._client = client
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
         self._order = JobOrder(self._table, clock)
+        self._contents = ContentClaims(self._table, clock)
         self._clock = clock
         self._new_attempt = new_attempt
         self._backoff = backoff or Backoff()
@@ -71,6 +75,8 @@ class DynamoJobStore:
     def claim(
         self, job: Job, *, lease: float, seconds: float = 0.0, memory: int = 0, archive_job: str = ""
     ) -> Claim | JobStatus:
+        if other := self._other_of(job):
+            return other
         refusal = None if self._order.note(job) else self._order.refusal(job)
         now = self._clock()
         attempt = self._new_attempt()
@@ -112,6 +118,31 @@ class DynamoJobStore:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
         return claim
+
+    def _other_of(self, job: Job) -> JobStatus | None:
+        """Return the job that delivers the same bytes of an unversioned bucket, if it is another one."""
+        if not is_unversioned(job.source) or (job.source.listed and job.source.after is None):
+            return None
+        newest = str(self._order.known(job).get("job", "")) if job.source.listed else ""
+        return self._contents.other(job, newest)
+
+    def known_order(self, job: Job) -> str:
+        return str(self._order.known(job).get("order", ""))
+
+    def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
+        free = {job.id for job in jobs if not job.source.listed and not _claims_content(job)}
+        rest = [job for job in jobs if job.id not in free]
+        if rest:
+            with ThreadPoolExecutor(CLAIMS, thread_name_prefix="jobs-claim") as threads:
+                free |= {job.id for job, is_free in zip(rest, threads.map(self._is_free, rest), strict=True) if is_free}
+        return free
+
+    def _is_free(self, job: Job) -> bool:
+        if job.source.listed and (item := self._table.item(job_key(job.id))) and JobState(item["state"]).final:
+            return False
+        if is_unversioned(job.source) and job.source.listed and self._order.known(job):
+            return False  # an event may have delivered it: its own claim finds out
+        return not _claims_content(job) or self._contents.claim(job)
 
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         now = self._clock()
@@ -267,6 +298,10 @@ class DynamoJobStore:
         )
         if written is None:
             raise LeaseLostError(f"job {claim.job_id}: another attempt took over from attempt {claim.number}")
+
+
+def _claims_content(job: Job) -> bool:
+    return is_unversioned(job.source) and job.route.adds_rows
 
 
 def _encoded(put: object) -> bytes:

@@ -11,7 +11,7 @@ from penstock.destinations.ports import PublishRule, Verdict
 from penstock.limits import S3
 from penstock.model.identity import digest
 from penstock.model.job import Job
-from penstock.model.object import Content, ObjectHead, Source, Target
+from penstock.model.object import LISTED_SIGN, Content, ObjectHead, Source, Target
 
 # User metadata of every result: the job that wrote it, its source, and the order in which S3 received the source.
 MADE_BY = "penstock-job"
@@ -24,18 +24,27 @@ def publish_rule(job: Job) -> PublishRule:
     """The rule of a job for the object at its destination.
 
     A result of the same source, from a version that S3 received later, is kept. Any other object is replaced, as a copy
-    would replace it.
+    would replace it. The result of a version that a listing has found, without a sequencer, is kept from versions that
+    are not the current one.
     """
 
     def rule(existing: Mapping[str, str]) -> Verdict:
         if existing.get(MADE_BY) == job.id:
             return Verdict.DUPLICATE
         same_source = existing.get(MADE_FROM) == origin(job.source)
-        if same_source and existing.get(ORDER, "") > job.source.order:
+        order = existing.get(ORDER, "")
+        if same_source and (order > job.source.order or (LISTED_SIGN in order and job.source.noncurrent)):
             return Verdict.SUPERSEDED
         return Verdict.REPLACE
 
     return rule
+
+
+def known_order(job: Job, existing: ObjectHead | None) -> str:
+    """Return the order of a result of the same source; empty if the object is another one."""
+    if existing is None or existing.metadata.get(MADE_FROM) != origin(job.source):
+        return ""
+    return existing.metadata.get(ORDER, "")
 
 
 def origin(source: Source) -> str:
