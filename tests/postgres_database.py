@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
@@ -25,6 +25,11 @@ class Database:
     dsn: str
     schema: str
     _idle: list[psycopg.Connection[Any]] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def user(self) -> str:
+        """The role that connects."""
+        return str(conninfo_to_dict(self.dsn)["user"])
 
     def sink(self, job_id: str = "job", span: int = 0) -> PostgresSink:
         return PostgresSink(by_dsn(self.dsn), job_id, span)

@@ -9,7 +9,8 @@ import psycopg
 from psycopg import sql
 
 from penstock.destinations.postgres.connect import Connection
-from penstock.destinations.postgres.errors import denied, translating
+from penstock.destinations.postgres.errors import translating
+from penstock.destinations.postgres.rights import Right, check_rights, denied, needs_in, role_of
 from penstock.destinations.postgres.types import mark
 from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.model.column import ColumnType
@@ -184,7 +185,7 @@ def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
     ]
     if table.key:
         parts.append(sql.SQL("PRIMARY KEY ({})").format(identifiers(table.key)))
-    with translating(f"CREATE on schema {_schema_of(connection, name)}"):
+    with translating(Right("CREATE", "schema", (_schema_of(connection, name),)), role_of(connection)):
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*name), sql.SQL(", ").join(parts)))
         mark(connection, name, table.columns)
 
@@ -199,7 +200,8 @@ def _schema_of(connection: Connection, name: Sequence[str]) -> str:
 def find_table(connection: Connection, table: Table) -> Relation | None:
     """Return the table, if it exists. Raises the errors of `find`, and AccessDeniedError."""
     name = split_name(table.name)
-    with translating(f"USAGE on schema {name[0]}" if len(name) > 1 else f"reading the catalog for {table.name}"):
+    usage = Right("USAGE", "schema", name[:1])
+    with translating(usage if len(name) > 1 else f"reading the catalog for {table.name}", role_of(connection)):
         return find(connection, name)
 
 
@@ -213,16 +215,31 @@ def find_or_create(connection: Connection, table: Table) -> Relation:
         create(connection, table, name)
         relation = find(connection, name)
     if relation is None:
+        if hidden := _hidden_schema(connection, name):
+            raise denied(Right("USAGE", "schema", (hidden,)), role=role_of(connection))
         raise DestinationMissingError(
             f"table {table.name} does not exist", hint=_GUESSED if table.guessed else _MISSING
         )
     return relation
 
 
+def _hidden_schema(connection: Connection, name: Sequence[str]) -> str:
+    """Return the schema on the search path that has the table, but that the role may not use: PostgreSQL skips it."""
+    if len(name) > 1:
+        return ""
+    query = """
+        SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relname = %s AND NOT has_schema_privilege(n.oid, 'USAGE')
+          AND n.nspname IN (SELECT trim(p, ' "') FROM regexp_split_to_table(current_setting('search_path'), ',') p)
+    """
+    found = connection.execute(query, [name[0]]).fetchone()
+    return str(found[0]) if found else ""
+
+
 def check(connection: Connection, table: Table, relation: Relation) -> None:
     """Raise InvalidTableError or AccessDeniedError if the table does not fit the route; the message says why."""
     _check_columns(table, relation)
-    _check_rights(connection, table, relation)
+    check_rights(connection, needs_in(connection, table, relation))
     if table.mode is Mode.UPSERT and not has_unique_index(connection, relation, table.key):
         raise InvalidTableError(
             f"table {relation} has no unique index on ({', '.join(table.key)}), which upsert needs",
@@ -245,26 +262,6 @@ def _check_columns(table: Table, relation: Relation) -> None:
                 f"column {info.name!r} of table {relation} is not nullable and has no default, "
                 "but the route does not load it"
             )
-
-
-def _check_rights(connection: Connection, table: Table, relation: Relation) -> None:
-    wanted = {
-        Mode.APPEND: ("INSERT",),
-        Mode.UPSERT: ("INSERT", "SELECT", "UPDATE"),
-        Mode.REPLACE: ("INSERT", "SELECT"),
-    }[table.mode]
-    lacking = connection.execute(
-        """
-        SELECT r, c FROM unnest(%s::text[]) r, unnest(%s::text[]) c
-        WHERE NOT has_column_privilege(%s::oid, c, r) ORDER BY r, c
-        """,
-        [list(wanted), [column.name for column in table.columns], relation.oid],
-    ).fetchall()
-    if lacking:
-        right = lacking[0][0]
-        columns = [column for other, column in lacking if other == right]
-        listed = "" if len(columns) == len(table.columns) else f" ({', '.join(columns)})"
-        raise denied(f"{right}{listed} on table {relation}")
 
 
 def count_indexes(connection: Connection, relation: Relation) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import psycopg
@@ -14,6 +15,7 @@ from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.pipelined_transaction import PipelinedTransaction
 from penstock.destinations.postgres.plan_tables import names_of
 from penstock.destinations.postgres.rows import RolledBack, Writer, put
+from penstock.errors import LeaseLostError
 from penstock.model.load import Chunk, Loaded
 from penstock.model.table import Table
 
@@ -47,10 +49,11 @@ class ChunkLoader:
         count = sum(rows.count for rows in chunk.rows)
         scripts = [self.writers[rows.table].script(rows) for rows in chunk.rows]
         copies = [statement for statements, _ in scripts for statement in statements]
-        # If a trigger may drop rows, the ledger is corrected before the commit.
-        end = [] if self.may_drop else [COMMIT]
-        before = [BEGIN, *self.ledger.fence.statements, self.ledger.entry(chunk, count)]
-        script = PipelinedTransaction(self.connection, [*before, *copies, *end])
+        before = [BEGIN, *self.ledger.fence.statements]
+        # If a trigger may drop rows, the counts of the entry are known after COPY only.
+        if not self.may_drop:
+            before.append(self.ledger.entry(chunk, Loaded(count)))
+        script = PipelinedTransaction(self.connection, [*before, *copies, *([] if self.may_drop else [COMMIT])])
         try:
             script.start([text for _, text in scripts])
         except psycopg.Error as error:
@@ -68,7 +71,7 @@ class ChunkLoader:
         return settle
 
     def _commit(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
-        """Compute the dropped rows from the results of the statements, correct the ledger, and commit."""
+        """Compute the dropped rows from the results of the statements, enter the chunk, and commit."""
         rows = dropped = 0
         for part in chunk.rows:
             writer = self.writers[part.table]
@@ -76,8 +79,7 @@ class ChunkLoader:
             rows += part.count
             dropped += writer.dropped(part.count, of_part)
         loaded = Loaded(rows - dropped, dropped=dropped)
-        if dropped:
-            self.ledger.amend(chunk, loaded)
+        self.connection.execute(self.ledger.entry(chunk, loaded))
         self.connection.execute(COMMIT)
         return loaded
 
@@ -92,23 +94,31 @@ class ChunkLoader:
         """Load a chunk again after its transaction failed, and find the rows that the database refuses."""
 
         def commit() -> Loaded:
-            count = sum(rows.count for rows in chunk.rows)
-            known = self.ledger.enter(chunk, count)
-            if known:
+            self.ledger.fence.share()
+            if known := self.ledger.entered(chunk):
                 return known
             if self.deferred:
                 self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             loaded = self._put(chunk)
+            # The entry comes last, because its counts are final: no right to change it is needed.
+            if not self.ledger.enter(chunk, loaded):
+                raise RolledBack(loaded)
             if chunk.spare is not None and len(loaded.rejects) > chunk.spare:
                 raise RolledBack(replace(loaded, rows=0, dropped=0, committed=False))
-            if loaded.rows < count:
-                self.ledger.amend(chunk, loaded)
             return loaded
 
         try:
             return self.transact(commit, self._right)
         except RolledBack as rolled_back:
-            return rolled_back.loaded
+            if not rolled_back.loaded.committed:
+                return rolled_back.loaded
+        return self.transact(partial(self._known, chunk), self._right)
+
+    def _known(self, chunk: Chunk) -> Loaded:
+        """Return the result of a chunk that another attempt has just committed."""
+        if known := self.ledger.entered(chunk):
+            return known
+        raise LeaseLostError(f"chunk {chunk.number} of span {self.span}: the rows of its job were dropped")
 
     def _put(self, chunk: Chunk) -> Loaded:
         parts = [put(self.connection, self.writers[rows.table], rows, self.span) for rows in chunk.rows]

@@ -15,7 +15,8 @@ from penstock.model.table import Table
 
 _LEDGERS = """
 SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relname = %s AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT, DELETE')
+WHERE c.relname = %s AND c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')
+  AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
 """
 _NAME = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
@@ -36,7 +37,7 @@ def missing_tables(connection: Connection, tables: Iterable[Table]) -> Sequence[
 
 
 def schemas_with_ledger(connection: Connection, name: str) -> Sequence[str]:
-    """Return the schemas that have a ledger of this name."""
+    """Return the schemas that have a ledger of this name that the role may use."""
     return [schema for (schema,) in connection.execute(_LEDGERS, [name]).fetchall()]
 
 

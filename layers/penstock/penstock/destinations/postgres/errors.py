@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from penstock.destinations.postgres.rights import Right, denied
 from penstock.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -77,15 +78,15 @@ def is_lost_race(error: psycopg.Error, *, creating: bool = False) -> bool:
 
 
 @contextmanager
-def translating(right: str) -> Iterator[None]:
-    """Raise Penstock's errors for psycopg's. ``right`` is the privilege and its object, such as
+def translating(right: Right | str, role: str = "") -> Iterator[None]:
+    """Raise Penstock's errors for psycopg's. ``right`` is the privilege of ``role`` and its object, such as
     ``INSERT on table public.songs``; messages start with it. Lost races pass unchanged, for `transact` to retry."""
     try:
         yield
     except psycopg.Error as error:
         if is_lost_race(error, creating=True):
             raise
-        raise translated(error, right) from error
+        raise translated(error, right, role) from error
 
 
 @contextmanager
@@ -115,12 +116,12 @@ def message_of(error: psycopg.Error) -> str:
     return f"{primary}: {detail}" if primary and detail else primary or str(error).strip()
 
 
-def translated(error: psycopg.Error, right: str) -> PenstockError:
+def translated(error: psycopg.Error, right: Right | str, role: str = "") -> PenstockError:
     """Return Penstock's error for psycopg's."""
     state = error.sqlstate or ""
     message = f"{right}: {message_of(error)}"
     if state == _DENIED or state[:2] == _DENIED_CLASS:
-        return denied(right, message_of(error))
+        return denied(right, role=role, detail=message_of(error))
     if state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES:
         return ServiceUnavailableError(message)
     if not state and isinstance(error, psycopg.OperationalError):
@@ -130,11 +131,6 @@ def translated(error: psycopg.Error, right: str) -> PenstockError:
     if state in _UNFIT:
         return InvalidTableError(message)
     return RequestRefusedError(message)
-
-
-def denied(right: str, detail: str = "") -> AccessDeniedError:
-    """Return the error for a privilege that the database role lacks."""
-    return AccessDeniedError(right, detail=detail, hint=f"Grant {right} to the role that the function connects as.")
 
 
 def _not_connected(text: str, database: str) -> PenstockError:

@@ -17,7 +17,8 @@ from psycopg.types.json import Jsonb
 if TYPE_CHECKING:
     from penstock.destinations.postgres.connect import Connection
 
-# The span of a job's fence in the ledger. Its ``refused`` lists the holders that have ended.
+# The span of a job's fence in the ledger: a chunk for each holder that has ended. Its ``refused`` is a list with it.
+# Earlier releases wrote all holders to chunk 0.
 FENCE = -3
 
 # The advisory lock of fences: another number than that of `catalog.lock_job`.
@@ -67,9 +68,10 @@ class Fence:
         """End the holder. Waits for its transactions in progress."""
         self.connection.execute(self._formatted("SELECT pg_advisory_xact_lock(hashtextextended({job}, {lock}))"))
         insert = (
-            "INSERT INTO {table} AS ledger (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
-            "VALUES ({job}, {fence}, 0, 0, 0, 0, 0, {holders}) "
-            "ON CONFLICT (job, span, chunk) DO UPDATE SET refused = ledger.refused || EXCLUDED.refused"
+            "INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
+            "SELECT {job}, {fence}, coalesce(max(chunk) + 1, 0), 0, 0, 0, 0, {holders} "
+            "FROM {table} WHERE job = {job} AND span = {fence} "
+            "HAVING NOT coalesce(bool_or(refused @> {holders}), false)"
         )
         self.connection.execute(self._formatted(insert))
 

@@ -7,6 +7,7 @@ the job, and removes entries that are older than any retry (`RETENTION_DAYS`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -15,14 +16,24 @@ from penstock.destinations.postgres.catalog import Relation, find
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.fence import FENCE, Fence
+from penstock.destinations.postgres.ledger_table import (
+    CLOSE,
+    ENTRY,
+    ENTRY_END,
+    MAY_PRUNE,
+    PRUNE,
+    PRUNED_AT_ONCE,
+    ledger_ddl,
+)
 from penstock.destinations.postgres.refused_rows import (
     DROPPED,
-    fields_value,
     read_dropped,
     read_fields,
     read_refused,
+    refused_text,
     refused_value,
 )
+from penstock.destinations.postgres.rights import Right, check_rights, ledger_right, role_of
 from penstock.errors import LeaseLostError
 from penstock.model.load import Chunk, Loaded, Resume
 
@@ -33,31 +44,6 @@ RETENTION_DAYS = 90
 WHOLE_JOB = -1
 # The span of the entry of the tables that an unfinished job created. Its ``refused`` lists their oids.
 CREATED = -2
-
-# The chunk is null if the job has ended, or its holder: then the statement fails.
-ENTRY = sql.SQL(
-    """
-    INSERT INTO {table} (job, span, chunk, end_offset, next_row, rows, rejects, refused)
-    SELECT {job}, {span},
-           CASE WHEN NOT EXISTS (SELECT FROM {table} WHERE job = {job} AND span = {end}) AND {fence} THEN chunk END,
-           end_offset, next_row, rows, rejects, refused
-    FROM (VALUES (
-    """
-)
-ENTRY_END = b"::jsonb)) AS entry (chunk, end_offset, next_row, rows, rejects, refused)"
-
-# Ordered like the index, so that PostgreSQL uses it for any table statistics; limited, so that one load does not remove
-# the entries of a year; and without waiting for another load that removes the same entries.
-PRUNE = sql.SQL(
-    """
-    DELETE FROM {table} WHERE ctid = ANY(ARRAY(
-      SELECT ctid FROM {table} WHERE at < now() - make_interval(days => %s)
-      ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED))
-    """
-)
-PRUNED_AT_ONCE = 10_000
-
-RIGHTS = "SELECT, INSERT, UPDATE, DELETE on table"
 
 
 class Ledger:
@@ -71,32 +57,33 @@ class Ledger:
         self.table = sql.Identifier(*name)
         self.key = (job_id, span)
         self.job_id = job_id
-        self.right = f"{RIGHTS} {'.'.join(name)}"
+        self.right = ledger_right(name)
         self.fence = Fence(connection, self.table, job_id, holder)
         job, end = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
         parts = {"table": self.table, "job": job, "span": sql.Literal(span), "end": end}
         self._entry = ENTRY.format(**parts, fence=self.fence.condition).as_bytes(connection)
 
+    def translating(self) -> AbstractContextManager[None]:
+        """Raise Penstock's errors for those of statements on the ledger."""
+        return translating(self.right, role_of(self.connection))
+
     def ensure(self) -> None:
-        """Create the table if it is missing, and the index for pruning."""
+        """Create the table if it is missing, and the index for pruning. Raises AccessDeniedError if the role may
+        neither create nor use it."""
         relation = find(self.connection, self.name)
         if relation:
+            check_rights(self.connection, [self.right])
             self._ensure_index(relation)
             return
-        with translating(f"CREATE on schema {self.name[0]}, for the table {self.name[-1]}"):
-            self.connection.execute(
-                sql.SQL(
-                    """
-                    CREATE TABLE {} (
-                      job text NOT NULL, span integer NOT NULL, chunk integer NOT NULL,
-                      end_offset bigint NOT NULL, next_row bigint NOT NULL,
-                      rows bigint NOT NULL, rejects bigint NOT NULL, refused jsonb,
-                      at timestamp with time zone NOT NULL DEFAULT now(),
-                      PRIMARY KEY (job, span, chunk));
-                    CREATE INDEX ON {} (at)
-                    """
-                ).format(self.table, self.table)
-            )
+        right = Right("CREATE", "schema", tuple(self.name[:1]), purpose=f", for the table {self.name[-1]}")
+        with translating(right, role_of(self.connection)):
+            for statement in ledger_ddl(self.table):
+                self.connection.execute(statement)
+
+    def check_changes(self) -> None:
+        """Raise AccessDeniedError unless the role may also change entries, as a load needs that stages rows or creates
+        a table."""
+        check_rights(self.connection, [ledger_right(self.name, changes=True)])
 
     def _ensure_index(self, relation: Relation) -> None:
         """Create the index if the role may do so. Without the index, pruning is slow but correct.
@@ -115,19 +102,19 @@ class Ledger:
     def is_finished(self) -> bool:
         """Return whether the end of the job is recorded."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span = %s").format(self.table)
-        with translating(self.right):
+        with self.translating():
             return self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone() is not None
 
     def has_other_spans(self) -> bool:
         """Return whether a chunk of another span is committed."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span <> %s AND span >= 0 LIMIT 1").format(self.table)
-        with translating(self.right):
+        with self.translating():
             return self.connection.execute(query, self.key).fetchone() is not None
 
     def is_begun(self) -> bool:
         """Return whether a chunk or the end of the job is recorded."""
         query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
-        with translating(self.right):
+        with self.translating():
             return self.connection.execute(query, [self.job_id, CREATED, FENCE]).fetchone() is not None
 
     def resume(self) -> Resume:
@@ -139,7 +126,7 @@ class Ledger:
             FROM {} WHERE job = %s AND span = %s ORDER BY chunk DESC LIMIT 1
             """
         ).format(DROPPED, self.table)
-        with translating(self.right):
+        with self.translating():
             found = self.connection.execute(query, self.key).fetchone()
         if not found:
             return Resume()
@@ -156,27 +143,43 @@ class Ledger:
             WINDOW spans AS (PARTITION BY span) ORDER BY span, chunk DESC
             """
         ).format(DROPPED, self.table)
-        with translating(self.right):
+        with self.translating():
             found = self.connection.execute(query, [self.job_id]).fetchall()
         return {
             span: Resume(chunk, offset, row, rows, rejects, dropped=dropped)
             for span, chunk, offset, row, rows, rejects, dropped in found
         }
 
-    def entry(self, chunk: Chunk, rows: int) -> bytes:
-        """Return the statement that enters a chunk with ``rows`` rows. The statement fails if the entry exists, or if
-        the job or its holder has ended."""
-        values = (chunk.number, chunk.end, chunk.next_row, rows, chunk.rejects)
-        fields = sql.Literal(fields_value(chunk.fields)).as_bytes(self.connection)
-        return self._entry + b"%d, %d, %d, %d, %d, " % values + fields + ENTRY_END
+    def entry(self, chunk: Chunk, loaded: Loaded) -> bytes:
+        """Return the statement that enters a chunk. The statement fails if the entry exists, or if the job or its
+        holder has ended."""
+        values = (chunk.number, chunk.end, chunk.next_row, loaded.rows, chunk.rejects + len(loaded.rejects))
+        refused = sql.Literal(refused_text(chunk, loaded)).as_bytes(self.connection)
+        return self._entry + b"%d, %d, %d, %d, %d, " % values + refused + ENTRY_END
 
-    def enter(self, chunk: Chunk, rows: int) -> Loaded | None:
-        """Enter a chunk with ``rows`` rows. If the chunk is already entered, return its result: it must not be loaded.
+    def entered(self, chunk: Chunk) -> Loaded | None:
+        """Return the result of a chunk that is entered already: it must not be loaded.
 
-        Waits for another transaction that is about to commit the same chunk. Raises LeaseLostError if the existing
-        entry is for another chunk, or if the job or its holder has ended.
+        Raises LeaseLostError if the existing entry is for another chunk, or if the job or its holder has ended.
         """
-        self.fence.share()
+        select = sql.SQL(
+            "SELECT end_offset, next_row, rows, refused FROM {} WHERE job = %s AND span = %s AND chunk = %s"
+        ).format(self.table)
+        with self.translating():
+            found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
+            ended = not found and (self.is_finished() or self.fence.is_passed())
+        if ended or (found and found[:2] != (chunk.end, chunk.next_row)):
+            raise LeaseLostError(
+                f"chunk {chunk.number} of span {self.key[1]}: the job has ended, or another attempt has loaded the span"
+            )
+        return Loaded(found[2], read_refused(found[3]), read_dropped(found[3])) if found else None
+
+    def enter(self, chunk: Chunk, loaded: Loaded) -> bool:
+        """Enter a chunk whose rows are written. Return False if it is entered already, or if the job or its holder has
+        ended: then the rows must be rolled back.
+
+        Waits for another transaction that is about to commit the same chunk.
+        """
         insert = sql.SQL(
             """
             INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects, refused)
@@ -184,52 +187,27 @@ class Ledger:
             WHERE NOT EXISTS (SELECT FROM {0} WHERE job = %s AND span = %s) AND {1} ON CONFLICT DO NOTHING
             """
         ).format(self.table, self.fence.condition)
-        position = (chunk.end, chunk.next_row)
-        counts = [chunk.number, *position, rows, chunk.rejects, fields_value(chunk.fields)]
-        values = [*self.key, *counts, self.job_id, WHOLE_JOB]
-        if self.connection.execute(insert, values).rowcount:
-            return None
-        select = sql.SQL(
-            "SELECT end_offset, next_row, rows, refused FROM {} WHERE job = %s AND span = %s AND chunk = %s"
-        ).format(self.table)
-        found = self.connection.execute(select, [*self.key, chunk.number]).fetchone()
-        if not found or found[:2] != position:
-            raise LeaseLostError(
-                f"chunk {chunk.number} of span {self.key[1]}: the job has ended, or another attempt has loaded the span"
-            )
-        return Loaded(found[2], read_refused(found[3]), read_dropped(found[3]))
-
-    def amend(self, chunk: Chunk, loaded: Loaded) -> None:
-        """Correct an entry of this transaction: the database refused or dropped rows."""
-        update = sql.SQL(
-            "UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s AND chunk = %s"
-        ).format(self.table)
-        rejects = chunk.rejects + len(loaded.rejects)
-        refused = refused_value(loaded, chunk.fields)
-        self.connection.execute(update, [loaded.rows, rejects, refused, *self.key, chunk.number])
-
-    def touch(self) -> None:
-        """Update an entry, so that its commit flushes all earlier commits to the disk."""
-        update = sql.SQL("UPDATE {} SET at = now() WHERE job = %s AND span = %s AND chunk = 0").format(self.table)
-        with translating(self.right):
-            self.connection.execute(update, self.key)
+        counts = [loaded.rows, chunk.rejects + len(loaded.rejects), refused_text(chunk, loaded)]
+        values = [*self.key, chunk.number, chunk.end, chunk.next_row, *counts, self.job_id, WHOLE_JOB]
+        with self.translating():
+            return self.connection.execute(insert, values).rowcount > 0
 
     def close(self) -> bool:
         """Record the job's end, and prune old entries; return False if the end was already recorded."""
-        insert = sql.SQL(
-            "INSERT INTO {} (job, span, chunk, end_offset, next_row, rows, rejects) "
-            "VALUES (%s, %s, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
-        ).format(self.table)
-        with translating(self.right):
-            first = self.connection.execute(insert, [self.job_id, WHOLE_JOB]).rowcount > 0
-        self.forget_created()
+        with self.translating():
+            found = self.connection.execute(
+                CLOSE.format(table=self.table), [self.job_id, WHOLE_JOB, self.job_id, CREATED]
+            )
+            first, has_created = found.fetchone() or (False, False)
+        if has_created:
+            self.forget_created()
         self.prune()
-        return first
+        return bool(first)
 
     def forget_end(self) -> None:
         """Remove the record of the job's end: it is to be done again."""
         delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(self.table)
-        with translating(self.right):
+        with self.translating():
             self.connection.execute(delete, [self.job_id, WHOLE_JOB])
 
     def record_created(self, oids: Sequence[int]) -> None:
@@ -239,21 +217,21 @@ class Ledger:
             "VALUES (%s, %s, 0, 0, 0, 0, 0, %s) ON CONFLICT (job, span, chunk) "
             "DO UPDATE SET refused = EXCLUDED.refused"
         ).format(self.table)
-        with translating(self.right):
+        with self.translating():
             known = [oid for oid in self.created() if oid not in oids]
             self.connection.execute(insert, [self.job_id, CREATED, Jsonb([*known, *oids])])
 
     def created(self) -> Sequence[int]:
         """Return the oids of the tables that the job created."""
         query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s").format(self.table)
-        with translating(self.right):
+        with self.translating():
             found = self.connection.execute(query, [self.job_id, CREATED]).fetchone()
         return found[0] if found else ()
 
     def forget_created(self) -> None:
         """Remove the record of created tables, once they are permanent or dropped."""
         delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(self.table)
-        with translating(self.right):
+        with self.translating():
             self.connection.execute(delete, [self.job_id, CREATED])
 
     def record_move(self, moved: Loaded) -> None:
@@ -267,7 +245,7 @@ class Ledger:
     def moved(self) -> Loaded:
         """Return what `record_move` has recorded."""
         query = sql.SQL("SELECT rows, refused FROM {} WHERE job = %s AND span = %s").format(self.table)
-        with translating(self.right):
+        with self.translating():
             found = self.connection.execute(query, [self.job_id, WHOLE_JOB]).fetchone()
         return Loaded(found[0], read_refused(found[1]), read_dropped(found[1])) if found else Loaded(0)
 
@@ -277,19 +255,20 @@ class Ledger:
             "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(rejects), 0)::bigint, "
             "coalesce(sum({}), 0)::bigint FROM {} WHERE job = %s AND span >= 0"
         ).format(DROPPED, self.table)
-        with translating(self.right):
+        with self.translating():
             found = self.connection.execute(query, [self.job_id]).fetchone()
         return found or (0, 0, 0)
 
     def prune(self) -> None:
-        """Remove some of the entries that are older than the retention."""
-        with translating(self.right):
-            self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
+        """Remove some of the entries that are older than the retention, if the role may do so."""
+        with self.translating():
+            if self.connection.execute(MAY_PRUNE, [self.table.as_string(self.connection)] * 2).rowcount:
+                self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
         """Remove all entries of the job, except its created tables and its fence. Its loaded rows no longer exist."""
         if not find(self.connection, self.name):
             return
-        with translating(self.right):
+        with self.translating():
             delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span NOT IN (%s, %s)").format(self.table)
             self.connection.execute(delete, [self.job_id, CREATED, FENCE])

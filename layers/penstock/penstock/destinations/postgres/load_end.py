@@ -6,7 +6,6 @@ from functools import reduce
 
 from psycopg import sql
 
-from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.ledger import WHOLE_JOB, Ledger
 from penstock.destinations.postgres.refused_rows import DROPPED, read_fields
 from penstock.model.column import FieldCounts
@@ -23,7 +22,7 @@ _LAST_CHUNKS = "SELECT DISTINCT ON (span) refused FROM {} WHERE job = %s AND spa
 def end_of(ledger: Ledger) -> LoadEnd | None:
     """Return the result of the ledger's job; None if its end is not recorded."""
     query = sql.SQL(_END).format(DROPPED, ledger.table)
-    with translating(ledger.right):
+    with ledger.translating():
         found = ledger.connection.execute(query, [ledger.job_id, WHOLE_JOB, WHOLE_JOB]).fetchone()
     if not found:
         return None
@@ -35,6 +34,6 @@ def end_of(ledger: Ledger) -> LoadEnd | None:
 def _fields(ledger: Ledger) -> FieldCounts:
     """Return the counts of the fields of all records. The entry of a span's last chunk has those of the span."""
     query = sql.SQL(_LAST_CHUNKS).format(ledger.table)
-    with translating(ledger.right):
+    with ledger.translating():
         found = ledger.connection.execute(query, [ledger.job_id]).fetchall()
     return reduce(FieldCounts.plus, [read_fields(refused) for (refused,) in found], FieldCounts())

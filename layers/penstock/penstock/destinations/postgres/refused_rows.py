@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from penstock.destinations.field_counts import fields_of, text_of
 from penstock.model.column import FieldCounts
-from penstock.model.load import Loaded
+from penstock.model.load import Chunk, Loaded
 from penstock.model.record import RecordPosition, Reject
 
 # The value as psycopg reads it. Earlier versions of Penstock wrote a list.
@@ -26,16 +26,20 @@ Refused: TypeAlias = Mapping[str, object] | Sequence[object] | None
 DROPPED = sql.SQL("coalesce((refused ->> 'dropped')::bigint, 0)")
 
 
-def refused_value(loaded: Loaded, fields: FieldCounts | None = None) -> Jsonb:
-    """Return the value for a chunk with rejects or dropped rows."""
-    rejects = json.dumps([reject.flat for reject in loaded.rejects])
-    field_counts = {"fields": text_of(fields)} if fields and fields.is_told else {}
-    return Jsonb({"rejects": rejects, "dropped": loaded.dropped} | field_counts)
+def refused_value(loaded: Loaded) -> Jsonb:
+    """Return the value for rejects or dropped rows of a move."""
+    return Jsonb(_of_loaded(loaded))
 
 
-def fields_value(fields: FieldCounts) -> str | None:
-    """Return the value, as JSON text, for a chunk without refused rows; None if there are no counts to keep."""
-    return json.dumps({"fields": text_of(fields)}) if fields.is_told else None
+def refused_text(chunk: Chunk, loaded: Loaded) -> str | None:
+    """Return the value for a chunk, as JSON text; None if there is nothing to keep."""
+    refused = _of_loaded(loaded) if loaded.rejects or loaded.dropped else {}
+    fields = {"fields": text_of(chunk.fields)} if chunk.fields.is_told else {}
+    return json.dumps(refused | fields) if refused or fields else None
+
+
+def _of_loaded(loaded: Loaded) -> dict[str, object]:
+    return {"rejects": json.dumps([reject.flat for reject in loaded.rejects]), "dropped": loaded.dropped}
 
 
 def read_refused(refused: Refused) -> tuple[Reject, ...]:

@@ -27,6 +27,7 @@ from penstock.destinations.postgres.bisection import ROW, Bisection
 from penstock.destinations.postgres.catalog import Relation, find, has_unique_index, identifiers
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import HAS_PARTITION, translating
+from penstock.destinations.postgres.rights import Right, role_of
 from penstock.destinations.postgres.rows import ROW_NUMBER, on_conflict, same_key
 from penstock.errors import InvalidTableError
 from penstock.model.identity import digest
@@ -156,7 +157,8 @@ class ReplaceStaging:
                 f"staging table {'.'.join(self.name)} no longer exists: the rows loaded into it are lost",
                 hint="Start the job again after it has failed: it then loads all rows again.",
             )
-        with translating(f"CREATE on schema {self.target.schema}, for a staging table"):
+        right = Right("CREATE", "schema", (self.target.schema,), purpose=", for a staging table")
+        with translating(right, role_of(self.connection)):
             self.create()
         self._check_partitions()
         for name, definition in self.connection.execute(_FOREIGN_KEYS, {"oid": self.target.oid}).fetchall():

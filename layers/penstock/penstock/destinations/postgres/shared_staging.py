@@ -76,7 +76,7 @@ class SharedStaging:
             "SELECT %s, %s, %s, count(*) + 1, 0, 0, 0 FROM {0} WHERE job = %s ON CONFLICT DO NOTHING"
         ).format(ledger.table)
         query = sql.SQL("SELECT end_offset FROM {} WHERE job = %s AND span = %s AND chunk = %s").format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             found = self.connection.execute(query, key).fetchone()
             if found is None:
                 # The lock that `ensure` holds keeps others from taking the same ordinal.
@@ -89,7 +89,7 @@ class SharedStaging:
         """Return the numbers of the member that has a numbered row."""
         ledger = self._ordinals()
         query = sql.SQL("SELECT span, chunk FROM {} WHERE job = %s AND end_offset = %s").format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             found = self.connection.execute(query, [ledger.job_id, row >> ROW_BITS]).fetchone()
         assert found  # noqa: S101  # for mypy: each member with numbered rows has an ordinal
         return tuple(number for number in found if number)
@@ -110,7 +110,7 @@ class SharedStaging:
         ledger = self.whole_ledger()
         lock = sql.SQL("UPDATE" if alone else "SHARE")
         query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s FOR {}").format(ledger.table, lock)
-        with translating(ledger.right):
+        with ledger.translating():
             found = self.connection.execute(query, [self.replacement.id, ATTEMPT]).fetchone()
         return (str(found[0]["attempt"]), [tuple(name) for name in found[0]["tables"]]) if found else None
 
@@ -123,7 +123,7 @@ class SharedStaging:
             "DO UPDATE SET refused = EXCLUDED.refused, at = now()"
         ).format(ledger.table)
         value = Jsonb({"attempt": self.replacement.attempt, "tables": list(tables)})
-        with translating(ledger.right):
+        with ledger.translating():
             self.connection.execute(insert, [self.replacement.id, ATTEMPT, value])
 
     def check(self, *, alone: bool = False) -> list[tuple[str, str]]:
@@ -160,14 +160,14 @@ class SharedStaging:
             "VALUES (%s, %s, %s, 0, 0, %s, %s, %s)"
         ).format(ledger.table)
         more = Jsonb({"dropped": member.dropped, "limit": member.limit})
-        with translating(ledger.right):
+        with ledger.translating():
             self.connection.execute(insert, [ledger.job_id, *_key(self.member), member.rows, member.rejects, more])
 
     def count(self) -> int:
         """Return how many members have staged all of their rows."""
         ledger = self.ledger()
         query = sql.SQL("SELECT count(*) FROM {} WHERE job = %s AND span >= 0").format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             found = self.connection.execute(query, [ledger.job_id]).fetchone()
         return int(found[0]) if found else 0
 
@@ -177,7 +177,7 @@ class SharedStaging:
         query = sql.SQL("SELECT rows, rejects, refused FROM {} WHERE job = %s AND span = %s AND chunk = %s").format(
             ledger.table
         )
-        with translating(ledger.right):
+        with ledger.translating():
             found = self.connection.execute(query, [ledger.job_id, *_key(member)]).fetchone()
         assert found  # noqa: S101  # for mypy: the swap has counted the entries
         return StagedMember(found[0], found[1], int(found[2]["dropped"]), float(found[2]["limit"]))
@@ -188,7 +188,7 @@ class SharedStaging:
         self._ordinals().forget()
         ledger = self.whole_ledger()
         delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span = %s").format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             self.connection.execute(delete, [self.replacement.id, ATTEMPT])
 
 

@@ -32,6 +32,7 @@ from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_end import end_of
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
+from penstock.destinations.postgres.rights import Right, role_of
 from penstock.destinations.postgres.rows import RolledBack, Writer
 from penstock.destinations.postgres.shared_staging import SharedStaging, StagedMember
 from penstock.destinations.postgres.staging import Writers, ensure_all, longest_move, publish_all, stagings_of
@@ -129,6 +130,8 @@ class PostgresSink:
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
             self._ledger.ensure()
             shared = self._shared()
+            if missing or any(table.staged for table in tables):
+                self._ledger.check_changes()
             if missing and self._job_id:
                 creator = shared.ledger() if shared else self._ledger
                 creator.record_created([relations[table].oid for table in missing])
@@ -219,11 +222,13 @@ class PostgresSink:
     def _flush(self) -> None:
         """Wait until all commits are on the server's disk."""
 
-        def touch() -> None:
+        def write() -> None:
             self._connection.execute("SET LOCAL synchronous_commit = on")
-            self._ledger.touch()
+            # A commit waits for the disk only if it has written something. This needs no right on a table.
+            # https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION
+            self._connection.execute("SELECT pg_logical_emit_message(true, 'penstock', '')")
 
-        self._transact(touch, "committing to disk")
+        self._transact(write, "committing to disk")
 
     def has_other_spans(self) -> bool:
         """Return whether the ledger has entries of other spans."""
@@ -285,9 +290,10 @@ class PostgresSink:
         name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)
         return Ledger(self._connection, name, self._job_id, self._span, holder=self._holder)
 
-    def _transact(self, work: Callable[[], T], right: str, *, creating: bool = False) -> T:
+    def _transact(self, work: Callable[[], T], right: Right | str, *, creating: bool = False) -> T:
         """Do ``work`` in a transaction, and retry it. Error messages start with ``right``."""
         try:
             return transact(self._connection, work, self._sleep, creating=creating)
         except psycopg.Error as error:
-            raise retryable_if_dropped(translated(error, right), self._writers) from error
+            translated_error = translated(error, right, role_of(self._connection))
+            raise retryable_if_dropped(translated_error, self._writers) from error

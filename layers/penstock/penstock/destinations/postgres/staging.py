@@ -11,6 +11,7 @@ from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.replace import ReplaceStaging
+from penstock.destinations.postgres.rights import check_rights, needs_in, role_of
 from penstock.destinations.postgres.rows import Appender, RolledBack, Upserter, Writer
 from penstock.destinations.postgres.shared_staging import SharedStaging
 from penstock.errors import InvalidTableError
@@ -60,7 +61,9 @@ class Writers(dict[Table, Writer]):
             self[table] = self._create(table)
 
     def __missing__(self, table: Table) -> Writer:
-        with translating(f"INSERT on table {self._relations[table.name]}"):
+        relation = self._relations[table.name]
+        with translating(f"INSERT on table {relation}", role_of(self._connection)):
+            check_rights(self._connection, needs_in(self._connection, table, relation))
             self[table] = self._create(table)
         return self[table]
 

@@ -22,7 +22,7 @@ from penstock.destinations.ports import Swapped
 from penstock.destinations.postgres.catalog import find, find_table, lock_ddl, lock_job
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.created_tables import drop_created
-from penstock.destinations.postgres.errors import translated, translating
+from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import WHOLE_JOB
 from penstock.destinations.postgres.plan_tables import names_of
 from penstock.destinations.postgres.refused_rows import read_dropped, read_refused, refused_value
@@ -84,6 +84,7 @@ class PostgresTableSwap:
             lock_ddl(self._connection)
             ledger = self._shared.whole_ledger()
             ledger.ensure()
+            ledger.check_changes()
             if again:
                 ledger.forget_end()
             elif ended := self._ended():
@@ -186,7 +187,7 @@ class PostgresTableSwap:
             "DO UPDATE SET refused = EXCLUDED.refused, at = now() "
             "WHERE ledger.refused ->> 'order' COLLATE \"C\" <= EXCLUDED.refused ->> 'order'"
         ).format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             if not self._connection.execute(insert, [series, ORDER, Jsonb({"order": order})]).rowcount:
                 raise SupersededError(f"{names_of(self._tables)}: a newer version of the archive has replaced it")
 
@@ -213,7 +214,7 @@ class PostgresTableSwap:
         """Return the attempt that has swapped the tables, and the result; None if none has."""
         ledger = self._shared.whole_ledger()
         query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s").format(ledger.table)
-        with translating(ledger.right):
+        with ledger.translating():
             found = self._connection.execute(query, [self._replacement.id, WHOLE_JOB]).fetchone()
         if not found:
             return None
