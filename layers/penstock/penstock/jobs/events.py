@@ -1,9 +1,14 @@
-"""Events that invoke `ingest`: an S3 notification, an SQS batch of S3 notifications, an EventBridge event.
+"""Events that invoke `ingest`: an S3 notification, an EventBridge event, or an SQS batch of these.
+
+A message of the queue comes from S3, from an EventBridge rule, or from an SNS topic. SNS puts it into an envelope,
+unless the subscription has raw message delivery. The same upload has the same version, ETag and sequencer in all of them,
+so it is the same job.
 
 Keys in S3 notifications are form-encoded (``+`` for a blank) and are decoded here, once. Keys in EventBridge events
 are not encoded. ``s3:TestEvent`` and events other than the creation of an object are ignored.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
 """
 
 from __future__ import annotations
@@ -158,6 +163,7 @@ def _receives(record: Mapping[str, Any]) -> int:
 
 
 def _sources(event: object) -> tuple[Source, ...]:
+    event = _unwrapped(event)
     match event:
         case {"Event": "s3:TestEvent"}:
             return ()
@@ -168,6 +174,23 @@ def _sources(event: object) -> tuple[Source, ...]:
         case {"source": "aws.s3", "detail-type": str()}:
             return ()
     raise InvalidEventError(f"not an S3 event: {_excerpt(event)}")
+
+
+def _unwrapped(event: object) -> object:
+    """Return what an SNS topic has sent in its envelope, and every other event unchanged."""
+    match event:
+        case {"Type": "Notification", "TopicArn": topic, "Message": str(text)}:
+            try:
+                return json.loads(text)
+            except ValueError as error:
+                raise InvalidEventError(f"not an S3 event, but a text of the topic {_excerpt(topic)}") from error
+        case {"Type": "SubscriptionConfirmation" | "UnsubscribeConfirmation" as kind, "TopicArn": topic}:
+            raise InvalidEventError(
+                f"not an S3 event, but a {kind} of the topic {_excerpt(topic)}",
+                hint="A topic that asks for a confirmation sends nothing else until it is given: "
+                "`aws sns confirm-subscription`, with the token of the message.",
+            )
+    return event
 
 
 def _names_creation(record: object) -> bool:
