@@ -6,10 +6,11 @@ import fcntl
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -40,7 +41,8 @@ mode = "upsert"
 key = "id"
 create = true
 """
-TEMPLATE = {
+NO_OUTPUTS: Mapping[str, str] = {}
+TEMPLATE: dict[str, Any] = {
     "Parameters": {
         "MemorySize": {"Type": "Number"},
         "LargeBytes": {"Type": "Number"},
@@ -70,13 +72,15 @@ def routes(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def deployed(server: str, name: str) -> Iterator[None]:
+def deployed(server: str, name: str, outputs: Mapping[str, str] = NO_OUTPUTS) -> Iterator[None]:
     """A stack of that name in CloudFormation."""
     client = boto3.client("cloudformation", endpoint_url=server)
     parameters = {"MemorySize": "512", "LargeBytes": "1000"}
     client.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(TEMPLATE),
+        TemplateBody=json.dumps(
+            {**TEMPLATE, "Outputs": {**TEMPLATE["Outputs"], **{key: {"Value": one} for key, one in outputs.items()}}}
+        ),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     )
     yield
@@ -308,6 +312,30 @@ def test_an_error_names_the_file_the_route_and_the_field(tmp_path: Path, text: s
     result = run("routes", "check", path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("destination", "source_bucket", "answer"),
+    [
+        ("lake", "*", (0, "")),
+        ("{destination_bucket}", "orders", (0, "")),
+        ("lake", "invoices", (0, "warning: route 'r' never gets a key: 'invoices' matches no source bucket")),
+        ("attic", "*", (1, "Add attic to the parameter DestinationBucketNames of the stack")),
+    ],
+)
+def test_the_buckets_of_a_stack_are_known(
+    server: str, tmp_path: Path, destination: str, source_bucket: str, answer: tuple[int, str]
+) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_text(
+        f'[[route]]\nname = "r"\nmatch = "*"\ndestination = "s3://{destination}/{{key}}"\n'
+        f'source_bucket = "{source_bucket}"\n'
+    )
+    lists = {"AllSourceBucketNames": "the-source,orders", "AllDestinationBucketNames": "the-destination,lake"}
+    with deployed(server, "penstock-lists", outputs=lists):
+        result = run("routes", "check", path, "--stack", "penstock-lists", "--endpoint-url", server)
+    assert result.exit_code == answer[0]
+    assert answer[1] in result.stderr if answer[1] else not result.stderr
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:

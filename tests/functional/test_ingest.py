@@ -32,9 +32,9 @@ from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress
 from penstock.model.job_status import JobState
-from penstock.model.object import Content, Published, Source
+from penstock.model.object import Content, ObjectHead, Published, Source
 from penstock.model.source import ByteSource, Deadline
-from penstock.routes import parse_routes, render_target
+from penstock.routes import StackBuckets, parse_routes, render_target
 from penstock.testing import (
     FailingSink,
     FailingSource,
@@ -575,6 +575,31 @@ def test_a_missing_destination_or_permission_fails_permanently(
     assert outcome.failure
     assert str(error) in outcome.failure.message
     assert plant.nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("bucket", "destination", "denied", "parameter"),
+    [("orders", "lake", "orders", "SourceBucketNames"), ("drops", "attic", "attic", "DestinationBucketNames")],
+)
+def test_a_refused_bucket_that_the_stack_does_not_have_is_named_with_its_parameter(
+    plant: Plant, bucket: str, destination: str, denied: str, parameter: str
+) -> None:
+    class Denying(FaultyObjectStore):
+        def head(self, bucket: str, key: str, *, version_id: str = "") -> ObjectHead | None:
+            if bucket == denied:
+                raise AccessDeniedError(f"s3:GetObject on s3://{bucket}/{key}")
+            return super().head(bucket, key, version_id=version_id)
+
+    plant.routes = ROUTES.replace("{destination_bucket}", destination)
+    plant.objects = Denying(plant.store)
+    ingest = plant.ingest()
+    routes = parse_routes(plant.routes, "routes.toml", STACK, StackBuckets(("drops",), ("lake",)))
+    source = replace(plant.drop("in/a.csv.gz", GOOD), bucket=bucket)
+    (outcome,) = replace(ingest, routes=lambda: routes).handle(sqs(source), ManualDeadline(900)).outcomes
+    assert outcome.state is JobState.FAILED
+    assert outcome.failure
+    assert outcome.failure.error == "AccessDeniedError"
+    assert outcome.failure.hint == f"Add {denied} to the parameter {parameter} of the stack, and deploy it."
 
 
 def test_a_message_that_cannot_be_postponed_still_returns_and_says_why(plant: Plant) -> None:

@@ -29,20 +29,31 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     An error names file, route and field; the exit code is then 1. A route that never gets a key, because an earlier
     route matches all of its keys, causes a warning. A member of an archive has the archive's key, a slash and its name.
 
+    With --stack, a bucket that the stack may not write to is an error, and a source_bucket that matches none of the
+    stack's buckets causes a warning.
+
     \b
       penstock routes check
       penstock routes check my-routes.toml --key orders/2026/a.csv.gz
       penstock routes check s3://work-bucket/config/routes.toml --stack penstock-prod
     """
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
+    from penstock.routes.stack_buckets import refuse_unlisted_destinations, unheard  # noqa: PLC0415  # as above
     from penstock.wiring.cli import CliClients, read_routes, stack_environment  # noqa: PLC0415  # as above
 
     with closing(CliClients(aws.profile, aws.region, aws.endpoint_url)) as clients:
         environment = stack_environment(clients, stack)
-        routes_file, found = read_routes(clients, file or environment.routes_uri, environment.names)
+        uri = file or environment.routes_uri
+        routes_file, found = read_routes(clients, uri, environment.names, environment.buckets)
+    refuse_unlisted_destinations(found.routes, found.buckets, routes_file)
     warnings = [
         f"route {route.name!r} never gets a key: the earlier route {before.name!r} matches all of its keys"
         for route, before in never_taken(found.routes)
+    ]
+    warnings += [
+        f"route {route.name!r} never gets a key: {route.source_bucket!r} matches no source bucket of the stack "
+        f"({', '.join(found.buckets.sources)})"
+        for route in unheard(found.routes, found.buckets)
     ]
     taken = [_taken(key, found) for key in keys]
     if output.as_json:

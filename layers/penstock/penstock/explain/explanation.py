@@ -28,7 +28,7 @@ from penstock.model.job import Job
 from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.table import TablePlan
-from penstock.routes import Routes
+from penstock.routes import NO_STACK, Routes, StackBuckets
 from penstock.routes.matching import pattern_for
 from penstock.tables import ChunkBuilder, complete, field_warnings, needs_order
 
@@ -56,6 +56,7 @@ class StackEnvironment:
     span_bytes: int = 0
     index_spacing: int = 0
     routes_uri: str = ""
+    buckets: StackBuckets = NO_STACK
 
     @property
     def budget(self) -> Budget:

@@ -1,8 +1,8 @@
 """Events that invoke `ingest`: an S3 notification, an EventBridge event, or an SQS batch of these.
 
 A message of the queue comes from S3, from an EventBridge rule, or from an SNS topic. SNS puts it into an envelope,
-unless the subscription has raw message delivery. The same upload has the same version, ETag and sequencer in all of them,
-so it is the same job.
+unless the subscription has raw message delivery. The same upload has the same version, ETag and sequencer in all of
+them, so it is the same job.
 
 Keys in S3 notifications are form-encoded (``+`` for a blank) and are decoded here, once. Keys in EventBridge events
 are not encoded. ``s3:TestEvent`` and events other than the creation of an object are ignored.

@@ -138,6 +138,7 @@ class JobRunner:
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
+            routes.buckets.add_remedies(error, job.source.bucket, job.object_target)
             with noting(error, "the progress of the job could not be recorded"):
                 heartbeat.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
@@ -192,6 +193,9 @@ class JobRunner:
         """Deliver the job. Return its receipt, or None if the job was handed over to the state machine."""
         head, current = self._pin(job)
         pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag, noncurrent=not current))
+        if (target := job.object_target) and routes.buckets.lacks_target(target):
+            # A large job would be refused by a step that does not know the stack's buckets.
+            self.objects.head(target.bucket, target.key)
         if self.handover and self.handover.wants(pinned, deadline, claim):
             self.handover(pinned, head, claim)
             return None

@@ -10,10 +10,13 @@ from penstock.routes.matching import (
     takes_member,
 )
 from penstock.routes.reading import parse_routes
+from penstock.routes.stack_buckets import NO_STACK, StackBuckets
 
 __all__ = [
     "BUCKET_NAME",
+    "NO_STACK",
     "Routes",
+    "StackBuckets",
     "check_target",
     "destination_of",
     "overlap",

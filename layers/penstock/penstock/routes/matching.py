@@ -16,6 +16,7 @@ from penstock.model.member import Member
 from penstock.model.object import Source, Target, member_source
 from penstock.model.route import MEMBER_FIELDS, MEMBERS, Route, TableTarget
 from penstock.routes.patterns import tokens
+from penstock.routes.stack_buckets import NO_STACK, StackBuckets
 
 KEY_FIELDS = ("key", "stem", "dir", "name", "base", "bucket", "year", "month", "day", "hour", *MEMBER_FIELDS)
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -23,10 +24,11 @@ BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """All routes, in order. ``source_bucket`` is the bucket whose events arrive here."""
+    """All routes, in order. ``source_bucket`` is the bucket of a key without one; ``buckets`` are the stack's."""
 
     routes: tuple[Route, ...]
     source_bucket: str
+    buckets: StackBuckets = NO_STACK
 
     def find(self, bucket: str, key: str) -> Route | None:
         """Return the first route that matches the key of an object, or None."""
@@ -67,7 +69,8 @@ class Routes:
 
         It is an object, whatever its key, so that routes for members alone do not apply.
         """
-        if target.bucket in (self.source_bucket, source.bucket) and (again := self.find(target.bucket, target.key)):
+        hearing = (self.source_bucket, source.bucket, *self.buckets.sources)
+        if target.bucket in hearing and (again := self.find(target.bucket, target.key)):
             raise DestinationLoopError(
                 f"route {route.name!r}: destination: {target.uri} is in a source bucket "
                 f"and would match route {again.name!r} again"

@@ -20,6 +20,7 @@ For a member of an archive, {key} is the archive's key, a slash and the member's
     {member_base}  its last segment, as {base}      north.csv
 
 Every destination may contain the stack's names: {source_bucket} {destination_bucket} {work_bucket} {records_table}.
+The first two are the buckets that the stack has made. Without those, each is the only one that the stack was given.
 """
 
 from __future__ import annotations
@@ -47,14 +48,16 @@ from penstock.model.route import (
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST
+from penstock.routes.stack_buckets import NO_STACK, StackBuckets
 from penstock.routes.tables import read_plan
 
 
-def parse_routes(text: str, file: str, stack: Mapping[str, str]) -> Routes:
+def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackBuckets = NO_STACK) -> Routes:
     """Read and check routes.toml.
 
-    ``file`` names the file in errors; ``stack`` holds the stack's names, at least ``source_bucket``. Raises
-    InvalidRouteError, which names file, route and field, and DestinationLoopError if a route could trigger a route.
+    ``file`` names the file in errors; ``stack`` has the stack's names, at least ``source_bucket``; ``buckets`` has all
+    of its buckets. Raises InvalidRouteError, which names file, route and field, and DestinationLoopError if a route
+    could trigger a route.
     """
     try:
         document = tomllib.loads(text)
@@ -73,8 +76,9 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str]) -> Routes:
         if route.is_for_members:
             _refuse_without_members(route, routes, file)
         if route.plan is None and not route.takes_apart:
-            _refuse_possible_loop(route, routes, file, stack["source_bucket"])
-    return Routes(routes, stack["source_bucket"])
+            for bucket in buckets.sources or (stack["source_bucket"],):
+                _refuse_possible_loop(route, routes, file, bucket)
+    return Routes(routes, stack["source_bucket"] or buckets.sources[0], buckets)
 
 
 def _route(table: Mapping[str, Any], number: int, file: str, stack: Mapping[str, str]) -> Route:
@@ -162,6 +166,13 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destina
     for _, name, spec, conversion in pieces:
         if name is not None and (name not in known or spec or conversion):
             raise fields.complain("destination", f"unknown field {{{name}}}; known are {', '.join(known)}")
+    for _, name, _, _ in pieces:
+        if name in ("source_bucket", "destination_bucket") and not stack[name]:
+            raise fields.complain(
+                "destination",
+                f"{{{name}}} stands for no bucket: the stack has made none, and was not given exactly one. "
+                "Write the name of the bucket",
+            )
     for name, meaning in stack.items():
         value = value.replace(f"{{{name}}}", meaning)
     return value, found

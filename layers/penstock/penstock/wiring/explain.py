@@ -55,7 +55,7 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
     Raises InvalidRouteError for bad routes, SourceGoneError, and the errors of S3 and CloudFormation.
     """
     environment = stack_environment(clients, stack, memory)
-    routes_file, routes = read_routes(clients, file or environment.routes_uri, environment.names)
+    routes_file, routes = read_routes(clients, file or environment.routes_uri, environment.names, environment.buckets)
     objects = S3ObjectStore(clients.s3(environment.budget), environment.budget)
     bucket, key = bucket_and_key(text, routes.source_bucket)
     resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
@@ -95,4 +95,5 @@ def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target |
         check_target(found.route, target)
     except PermanentError as error:
         return str(error)
-    return ""
+    remedies = " ".join(routes.buckets.remedies(source.bucket, target))
+    return remedies and f"the functions have no right to a bucket. {remedies}"

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.jobs.ports import Texts
-from penstock.routes import Routes, parse_routes
+from penstock.routes import Routes, StackBuckets, parse_routes
+from penstock.routes.stack_buckets import meaning
 from penstock.settings import Settings
 
 ROUTES = "routes.toml"
@@ -21,9 +22,10 @@ def routes_reader(
 ) -> Callable[[], Routes]:
     """Return a function that returns the routes, and reads them again after ROUTES_TTL_SECONDS."""
     uri = settings.routes_uri or str(packaged_routes())
+    buckets = StackBuckets(settings.source_buckets, settings.destination_buckets)
     stack = {
-        "source_bucket": settings.own_source_bucket or settings.source_buckets[0],
-        "destination_bucket": settings.own_destination_bucket or (*settings.destination_buckets, "")[0],
+        "source_bucket": meaning(settings.own_source_bucket, buckets.sources),
+        "destination_bucket": meaning(settings.own_destination_bucket, buckets.destinations),
         "work_bucket": settings.work_bucket,
         "records_table": settings.records_table,
     }
@@ -32,7 +34,7 @@ def routes_reader(
     def read() -> Routes:
         nonlocal known
         if known is None or clock() - known[0] > ROUTES_TTL_SECONDS:
-            known = (clock(), parse_routes(texts.read(uri), uri, stack))
+            known = (clock(), parse_routes(texts.read(uri), uri, stack, buckets))
         return known[1]
 
     return read

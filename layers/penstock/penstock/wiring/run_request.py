@@ -58,7 +58,7 @@ def request_by_route(
 ) -> RunRequest:
     """Create a request for a route. Raises InvalidRouteError, and the errors of reading routes and source."""
     stack = stack_environment(clients, choice.stack)
-    file, routes = read_routes(clients, choice.file or stack.routes_uri, stack.names)
+    file, routes = read_routes(clients, choice.file or stack.routes_uri, stack.names, stack.buckets)
     bucket, key = bucket_and_key(text, routes.source_bucket)
     key = as_key or key
     route = _named(routes, choice.name, file) if choice.name else routes.find(bucket, key)
