@@ -240,6 +240,16 @@ def check(connection: Connection, table: Table, relation: Relation) -> None:
     """Raise InvalidTableError or AccessDeniedError if the table does not fit the route; the message says why."""
     _check_columns(table, relation)
     check_rights(connection, needs_in(connection, table, relation))
+    _check_key(connection, table, relation)
+
+
+def check_columns(connection: Connection, table: Table, relation: Relation) -> None:
+    """Raise InvalidTableError if the columns or the key of the table do not fit the route."""
+    _check_columns(table, relation)
+    _check_key(connection, table, relation)
+
+
+def _check_key(connection: Connection, table: Table, relation: Relation) -> None:
     if table.mode is Mode.UPSERT and not has_unique_index(connection, relation, table.key):
         raise InvalidTableError(
             f"table {relation} has no unique index on ({', '.join(table.key)}), which upsert needs",
