@@ -25,6 +25,14 @@ def test_fields_are_compared_by_their_outermost_names() -> None:
         check_paths(PLAN, fields)
 
 
+def test_a_path_that_differs_by_case_is_suggested() -> None:
+    plan = TablePlan(ParseOptions(), Table("t", (Column("id"), Column("city", source="town"), Column("zip"))))
+    fields = ChunkBuilder(plan).compare(records({"id": 1, "Town": "Ulm", "ZIP": 1}))
+    with pytest.raises(InvalidTableError, match=r"no record has 'town'; did you mean 'Town'\?"):
+        check_paths(plan, fields)
+    assert field_warnings(plan, fields)[-1].endswith("columns of table t: 'town', 'zip'; did you mean 'Town'?")
+
+
 def test_a_field_that_is_null_is_there() -> None:
     fields = ChunkBuilder(PLAN).compare(records({"id": None, "user": {"city": None}, "a.b": None}))
     assert fields == FieldCounts(0, (), (), ("t",))

@@ -202,7 +202,25 @@ def test_a_header_that_lacks_a_column_is_one_clear_error() -> None:
     table = Table("songs", (Column("title", source="name"),))
     with pytest.raises(InvalidTableError) as caught:
         RowConverter(table, ("id", "Name"))
-    assert str(caught.value) == "table songs, column 'title': the header lacks 'name'; it has 'id', 'Name'"
+    assert str(caught.value) == (
+        "table songs, column 'title': the header lacks 'name'; did you mean 'Name'? It has 'id', 'Name'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        (("id", "ORDER_ID"), "'ORDER_ID'"),
+        (("id", " order id "), "' order id '"),
+        (("id", "oder_id"), "'oder_id'"),
+        (("id", "order_no"), ""),
+        (("id", "x" * 100_000), ""),
+    ],
+)
+def test_a_header_that_nearly_has_a_column_is_suggested(header: tuple[str, ...], meant: str) -> None:
+    with pytest.raises(InvalidTableError) as caught:
+        RowConverter(Table("orders", (Column("order_id"),)), header)
+    assert (f"did you mean {meant}?" in str(caught.value)) if meant else ("mean" not in str(caught.value))
 
 
 def test_a_header_that_has_the_column_twice_is_an_error() -> None:

@@ -10,7 +10,7 @@ from penstock.model.column import ANY, Column, FieldCounts
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.model.wording import counted
-from penstock.tables.field_names import name_problem
+from penstock.tables.field_names import did_you_mean, name_problem
 
 
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
@@ -87,7 +87,8 @@ def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
     for table, column in _not_found(plan, counts):
         if column.source:
             raise InvalidTableError(
-                f"table {table.name}, column {column.name!r}: no record has {column.source!r}",
+                f"table {table.name}, column {column.name!r}: no record has {column.source!r}"
+                f"{did_you_mean(column.source, counts.names)}",
                 hint="Correct the column's `from` in the route: the names of keys, outermost first, joined by dots.",
             )
 
@@ -111,7 +112,8 @@ def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
     for name, columns in absent.items():
         listed = FieldCounts.of(0, columns)
         names = ", ".join(map(repr, listed.names))
-        warnings.append(f"no record has a field for these columns of table {name}: {names}")
+        meant = did_you_mean(columns[0], counts.names)
+        warnings.append(f"no record has a field for these columns of table {name}: {names}{meant}")
     return tuple(warnings)
 
 

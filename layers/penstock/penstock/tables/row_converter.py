@@ -19,7 +19,7 @@ from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import Cells
-from penstock.tables.field_names import name_problems
+from penstock.tables.field_names import did_you_mean, name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
@@ -184,4 +184,6 @@ def _position(table: Table, column: Column, names: Sequence[str]) -> int:
     message = f"table {table.name}, column {column.name!r}: the header "
     if found:
         raise InvalidTableError(f"{message}has {source!r} {len(found)} times")
-    raise InvalidTableError(f"{message}lacks {source!r}; it has {', '.join(map(repr, names))}"[:MESSAGE])
+    meant = did_you_mean(source, names)
+    known = f"{meant} It has" if meant else "; it has"
+    raise InvalidTableError(f"{message}lacks {source!r}{known} {', '.join(map(repr, names))}"[:MESSAGE])
