@@ -13,7 +13,7 @@ import click
 from penstock_cli.options import AwsOptions, aws_options
 
 if TYPE_CHECKING:
-    from penstock.wiring.operations import Operations, StackNames
+    from penstock.wiring.operations import Access, Operations, StackNames
     from penstock_local.stack import Stack
 
 R = TypeVar("R")
@@ -36,16 +36,35 @@ class StackOptions:
 
         Raises LocalStackError if no local stack is running, ConfigurationError.
         """
-        from penstock.wiring.operations import Access, Operations, stack_names  # noqa: PLC0415  # imports botocore
+        from penstock.wiring.operations import Operations, stack_names  # noqa: PLC0415  # imports botocore
 
-        stack = local_stack(self.state_dir) if self.local else None
-        if stack:
+        access = self.access()
+        names = local_names(local_stack(self.state_dir)) if self.local else stack_names(access, self.name)
+        return Operations(access, names)
+
+    def access(self) -> Access:
+        """Return the account and region of the stack. Its clients are closed when the command ends.
+
+        Raises LocalStackError if no local stack is running.
+        """
+        from penstock.wiring.operations import Access  # noqa: PLC0415  # imports botocore
+
+        if self.local:
+            stack = local_stack(self.state_dir)
             access = Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key)
         else:
             access = Access(self.aws.profile, self.aws.region, self.aws.endpoint_url)
         if context := click.get_current_context(silent=True):  # completion has none
             context.call_on_close(access.close)
-        return Operations(access, local_names(stack) if stack else stack_names(access, self.name))
+        return access
+
+    def deployed_name(self) -> str:
+        """Return the name that CloudFormation knows the stack by."""
+        if not self.local:
+            return self.name
+        from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # imported only for --local
+
+        return STACK_NAME
 
 
 def local_names(stack: Stack) -> StackNames:

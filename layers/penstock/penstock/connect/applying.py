@@ -1,0 +1,146 @@
+"""Set what is missing, and leave what stands.
+
+S3 replaces a whole notification configuration or policy, and has no condition for it. So each is read, kept in the
+record, merged, read again right before it is written, and read back. A writer that is between that second reading and
+the write is not noticed: its setting is in nobody's record but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from penstock.connect import notifications
+from penstock.connect.findings import (
+    AddNotification,
+    Change,
+    CreateGrant,
+    PutBucketStatement,
+    PutTopicStatement,
+    Subscribe,
+    TurnOnEventBridge,
+)
+from penstock.connect.model import Document
+from penstock.connect.policies import canonical, with_statement
+from penstock.connect.ports import RecordFile, Services
+from penstock.connect.record import Record, save
+from penstock.connect.topic import policy_of
+from penstock.errors import PublishConflictError, RequestRefusedError
+
+D = TypeVar("D")
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
+MOST_POLICY_BYTES = 20 * 1024
+# The events flow last, when everything behind them is in place.
+_ORDER = (CreateGrant, PutBucketStatement, PutTopicStatement, Subscribe, AddNotification, TurnOnEventBridge)
+
+
+class Applier:
+    """Makes changes of one connection. ``now`` tells the time for the record."""
+
+    def __init__(self, services: Services, file: RecordFile, record: Record, now: Callable[[], str]) -> None:
+        self._services = services
+        self._file = file
+        self.record = record
+        self._now = now
+
+    @property
+    def path(self) -> str:
+        """The file of the record."""
+        return self._file.path
+
+    def save(self) -> None:
+        """Write the record."""
+        save(self._file, self.record)
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[str]:
+        """Make the changes one by one, and yield what was done."""
+        for change in sorted(changes, key=lambda one: _ORDER.index(type(one))):
+            self._apply(change)
+            yield change.text
+
+    def _apply(self, change: Change) -> None:
+        if isinstance(change, CreateGrant):
+            self._services.keys.create_grant(change.key, change.name, change.role, change.operations)
+        elif isinstance(change, PutBucketStatement):
+            self.change_policy(lambda policy: with_statement(policy, change.statement))
+        elif isinstance(change, PutTopicStatement):
+            self.change_topic_policy(change.topic, lambda policy: with_statement(policy, change.statement))
+        elif isinstance(change, Subscribe):
+            arn = self._services.subscriber.subscribe(change.topic, change.queue)
+            self.record.subscriptions[change.topic] = arn
+            self.save()
+        elif isinstance(change, AddNotification):
+            added = change
+            self.change_notifications(
+                lambda before: notifications.with_entry(before, added.kind, added.configuration, added.replaced)
+            )
+        else:
+            self.record.eventbridge = True
+            self.change_notifications(notifications.with_eventbridge)
+
+    def change_notifications(self, merge: Callable[[Document], dict[str, Any]]) -> None:
+        """Raises PublishConflictError if another writer changed the configuration meanwhile."""
+        bucket = self._services.bucket
+        before = bucket.notifications()
+        self._keep("notifications", before)
+        latest = bucket.notifications()
+        if not notifications.same(before, latest):
+            raise self._conflict("notification configuration", "Nothing was written.")
+        wanted = merge(before)
+        bucket.put_notifications(wanted)
+        found = bucket.notifications()
+        if not notifications.same(found, wanted):
+            lost, new = notifications.differences(wanted, found)
+            raise self._conflict(
+                "notification configuration",
+                f"After it was written, it lacks: {'; '.join(lost) or 'nothing'}. It also has: "
+                f"{'; '.join(new) or 'nothing'}.",
+            )
+
+    def change_policy(self, merge: Callable[[Document | None], Document | None]) -> None:
+        """Raises PublishConflictError as `change_notifications`, and RequestRefusedError if it would be too long."""
+        bucket = self._services.bucket
+        self._replace("bucket policy", bucket.policy, bucket.put_policy, merge)
+
+    def change_topic_policy(self, topic: str, merge: Callable[[Document | None], Document | None]) -> None:
+        """As `change_policy`. A topic always has a policy."""
+        topics = self._services.topics
+
+        def put(policy: Document | None) -> None:
+            topics.put_policy(topic, policy or {"Version": "2012-10-17", "Statement": []})
+
+        self._replace(f"policy of {topic}", lambda: policy_of(topics.attributes(topic)), put, merge)
+
+    def _replace(
+        self,
+        name: str,
+        read: Callable[[], Document | None],
+        put: Callable[[Document | None], None],
+        merge: Callable[[Document | None], Document | None],
+    ) -> None:
+        before = read()
+        wanted = merge(before)
+        if canonical(wanted or {}) == canonical(before or {}):
+            return
+        if len(str(wanted)) > MOST_POLICY_BYTES:
+            raise RequestRefusedError(
+                f"the {name} would have more than {MOST_POLICY_BYTES:,} characters, which AWS refuses",
+                hint="Shorten other statements, or add the statement that is shown to one of them.",
+            )
+        self._keep(name, before)
+        if canonical(read() or {}) != canonical(before or {}):
+            raise self._conflict(name, "Nothing was written.")
+        put(wanted)
+        if canonical(read() or {}) != canonical(wanted or {}):
+            raise self._conflict(name, "After it was written, it is not what was written.")
+
+    def _keep(self, name: str, value: object) -> None:
+        self.record.keep(name, value, self._now())
+        self.save()
+
+    def _conflict(self, name: str, detail: str) -> PublishConflictError:
+        return PublishConflictError(
+            f"the {name} was changed by someone else at the same time. {detail}",
+            hint=f"What stood before is in {self.path}. Run the same command again: it reads what stands now.",
+        )

@@ -1,0 +1,66 @@
+"""What the roles of the stack do with a bucket and its key. Their policies in template.yaml allow the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from penstock.connect.model import Connection, Side, StackTarget
+
+_ON_OBJECTS = {
+    Side.SOURCE: ("s3:GetObject", "s3:GetObjectVersion"),
+    Side.DESTINATION: ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"),
+}
+_ON_BUCKET = {
+    Side.SOURCE: ("s3:ListBucket",),
+    Side.DESTINATION: ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
+}
+# The names of all needs of a side.
+NAMES = {
+    Side.SOURCE: ("SourceObjects", "SourceBucket", "SourceAfter"),
+    Side.DESTINATION: ("DestinationObjects", "DestinationBucket"),
+}
+# Each value of AfterActions includes those before it.
+_AFTER = {
+    "none": (),
+    "tag": ("s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
+    "move": ("s3:DeleteObject", "s3:PutObject"),
+    "delete": ("s3:DeleteObjectVersion",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What some roles do, on the objects below the prefix or on the bucket itself. ``name`` becomes part of a Sid."""
+
+    name: str
+    roles: tuple[str, ...]
+    actions: tuple[str, ...]
+    resource: str
+
+
+def needs_of(connection: Connection, stack: StackTarget) -> Iterator[Need]:
+    """Return all needs of a connection."""
+    side, arn = connection.side, stack.bucket_arn(connection)
+    objects = f"{arn}/{connection.prefix}*"
+    names = NAMES[side]
+    yield Need(names[0], stack.roles[side], _ON_OBJECTS[side], objects)
+    yield Need(names[1], stack.roles[side], _ON_BUCKET[side], arn)
+    actions = after_actions(stack.after_actions)
+    if side is Side.SOURCE and actions and stack.after_roles:
+        yield Need(names[2], stack.after_roles, (*_ON_OBJECTS[side], *actions), objects)
+
+
+def after_actions(most: str) -> tuple[str, ...]:
+    """Return the actions of AfterActions up to ``most``."""
+    names = list(_AFTER)
+    reached = names[: names.index(most) + 1] if most in _AFTER else []
+    return tuple(action for name in reached for action in _AFTER[name])
+
+
+def key_operations(side: Side) -> tuple[str, ...]:
+    """Return the operations of KMS: a multipart upload needs Decrypt too.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    """
+    return ("Decrypt", "GenerateDataKey") if side is Side.DESTINATION else ("Decrypt",)
