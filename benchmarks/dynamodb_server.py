@@ -3,8 +3,8 @@
     with light_server(latency=0.005) as endpoint: ...
 
 It runs in a process of its own and does what loading items and a jobs table need: BatchWriteItem, whose bodies it keeps
-until `written` asks for the items, DescribeTable, and UpdateItem and GetItem of one key. It checks nothing, conditions
-neither: correctness against DynamoDB's rules is tested on the emulator.
+until `written` asks for the items, DescribeTable, UpdateItem and GetItem of one key, and Query, which finds nothing. It
+checks nothing, conditions neither: correctness against DynamoDB's rules is tested on the emulator.
 """
 
 from __future__ import annotations
@@ -112,7 +112,17 @@ def _key(request: dict[str, Any]) -> str:
     return json.dumps([request["TableName"], request["Key"]])
 
 
-_OPERATIONS = {"BatchWriteItem": _batch_write, "DescribeTable": _describe, "GetItem": _get, "UpdateItem": _update}
+def _query(_server: _Server, _body: bytes) -> Any:
+    return {"Items": [], "Count": 0, "ScannedCount": 0}
+
+
+_OPERATIONS = {
+    "BatchWriteItem": _batch_write,
+    "DescribeTable": _describe,
+    "GetItem": _get,
+    "Query": _query,
+    "UpdateItem": _update,
+}
 
 
 def written(endpoint: str, table: str) -> dict[str, Any]:

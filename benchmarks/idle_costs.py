@@ -22,10 +22,11 @@ MINUTES = 30 * 24 * 60
 # Lambda polls a queue with five long polls of 20 s, and with no fewer if its concurrency has a maximum.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLS = 5 * MINUTES * 60 // 20
-# Seconds of an idle run of the reconciler, and bytes of the three lines that Lambda writes to its log.
-RECONCILER_SECONDS, RECONCILER_LOG = 0.2, 450
-# Read request units of a query that finds nothing; the writes of a run that the interval of its task refuses.
-QUERY, REFUSED = 0.5, 2
+# Seconds of an idle run of the reconciler (`python -m benchmarks.idle_reconciler`), and bytes of Lambda's three lines
+# in its log.
+RECONCILER_SECONDS, RECONCILER_LOG = 0.11, 450
+# Read request units of a query that finds nothing, and of the items that say when a task is due.
+QUERY, TASKS = 0.5, 2
 
 FREE = {
     "AWS::IAM::ManagedPolicy": "rights are free",
@@ -116,7 +117,8 @@ class IdleStack:
         """The reconciler queries the index of the jobs table; a table without items stores nothing."""
         if name != "JobsTable":
             return
-        reads, writes = self.runs() * SHARDS * QUERY, self.runs() * REFUSED
+        reads = self.runs() * (SHARDS * QUERY + TASKS)
+        writes = sum(int(MINUTES * 60 / every) for every in (uploads.EVERY_SECONDS, dead_letters.EVERY_SECONDS))
         yield Charge(name, f"{reads:,.0f} read request units", reads * self.prices.dynamodb.million_reads / MILLION)
         yield Charge(name, f"{writes:,} write request units", writes * self.prices.dynamodb.million_writes / MILLION)
 

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     not match. After a caught error both arrive, and the second has no effect.
     """
     request = event_of_end(event["detail"]) if "detail" in event else event
-    with telemetry.step(request["job"], logger, metrics):
+    with telemetry.step(request["job"], functions.ended_jobs(), logger, metrics):
         return functions.abort()(request["job"], request["attempt"], request["error"])
 
 

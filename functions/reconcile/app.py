@@ -25,5 +25,5 @@ tracer = Tracer(auto_patch=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """EventBridge's event of a schedule -> counts of the jobs, uploads and dead letters that were processed."""
     done = functions.reconcile()(functions.deadline(context))
-    telemetry.reconciled(done, logger, metrics)
+    telemetry.reconciled(done, functions.ended_jobs(), logger, metrics)
     return dict(done)

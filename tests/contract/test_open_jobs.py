@@ -215,6 +215,34 @@ def test_an_upload_of_an_execution_leads_to_its_job(stores: Stores) -> None:
     assert stores.open_jobs.owner("u2") is None
 
 
+def test_whoever_ends_a_job_hears_of_it_once(clock: Clock) -> None:
+    ended: list[JobStatus] = []
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        jobs = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+        executions = DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock, on_end=ended.append)
+        reconciler = DynamoOpenJobs(client, "jobs", retention_days=90, clock=clock, on_end=ended.append)
+        large, lost, unknown = several(3)
+        for job in (large, lost):
+            claim = jobs.claim(job, lease=60, seconds=900)
+            assert isinstance(claim, Claim)
+            executions.hand_over(claim, f"run-{job.id}", lease=60)
+        for _ in range(2):
+            executions.end(large.id, f"run-{large.id}", JobState.SUCCEEDED, receipt=RECEIPT)
+        seen = reconciler.get(lost.id)
+        assert seen
+        for _ in range(2):
+            reconciler.end(seen, JobState.FAILED, FAILURE)
+            reconciler.fail_unrecorded(unknown, FAILURE)
+        assert [(one.job_id, one.state, one.finished_at) for one in ended] == [
+            (large.id, JobState.SUCCEEDED, clock.now),
+            (lost.id, JobState.FAILED, clock.now),
+            (unknown.id, JobState.FAILED, clock.now),
+        ]
+        assert ended == [reconciler.get(job.id) for job in (large, lost, unknown)]
+
+
 def test_a_task_is_done_once_in_its_time(stores: Stores, clock: Clock) -> None:
     first = clock.now
     assert stores.open_jobs.lock("sweep", 3600) == first

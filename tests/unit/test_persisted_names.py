@@ -390,14 +390,17 @@ class Told:
 def telemetry_told() -> dict[str, list[str]]:
     told = Told()
     to: Any = told
-    source = job_of("copy").source
+    source = replace(job_of("copy").source, event_time="2026-11-21T10:00:00.000Z")
     states = (*JobState, None)
     outcomes = [Outcome(source, state, "job", "route", "target", receipt=RECEIPT, failure=FAILURE) for state in states]
     outcomes.append(replace(outcomes[0], repeat=True))
     problem = errors.InvalidEventError("no event")
+    ended = telemetry.EndedJobs()
     telemetry.report(Report(tuple(outcomes), (), (problem,), queued=True), to, to)
-    telemetry.reconciled(dict.fromkeys(("restarted", "aborted", "ended", "left", "uploads", "recorded"), 1), to, to)
-    with pytest.raises(errors.CorruptSourceError), telemetry.step("job", to, to):
+    telemetry.reconciled(
+        dict.fromkeys(("restarted", "aborted", "ended", "left", "uploads", "recorded"), 1), ended, to, to
+    )
+    with pytest.raises(errors.CorruptSourceError), telemetry.step("job", ended, to, to):
         raise errors.CorruptSourceError("damaged", offset=1)
     return {"metrics": sorted(told.metrics), "log_fields": sorted(told.fields)}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -16,8 +18,9 @@ from penstock.jobs.peak_memory import peak_memory
 from penstock.jobs.runner import Outcome
 from penstock.limits import MIB
 from penstock.model.job import Failure
-from penstock.model.job_status import JobState
+from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS
+from penstock.model.object import Source
 
 STATES = {
     None: "JobsWaiting",
@@ -36,6 +39,31 @@ RECONCILED = {
 }
 
 
+@dataclass(slots=True)
+class EndedJobs:
+    """The jobs that an invocation has ended through their records; their metrics are sent once."""
+
+    jobs: list[JobStatus] = field(default_factory=list)
+
+    def note(self, job: JobStatus) -> None:
+        """Note a job that has ended."""
+        self.jobs.append(job)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Add the metrics of the jobs noted since the last call."""
+        jobs, self.jobs = self.jobs, []
+        sums = _Sums()
+        for job in jobs:
+            sums.count(STATES[job.state])
+            if job.state is JobState.SUCCEEDED:
+                progress = job.progress
+                # What a large member delivered is part of the figures of its archive's job.
+                if not job.archive_job:
+                    sums.deliver(progress.bytes_in, progress.bytes_out, progress.rows, progress.rejects)
+                _time(metrics, job.seconds, job.upload, job.finished_at)
+        sums.send(metrics)
+
+
 def report(done: Report, logger: Logger, metrics: Metrics) -> None:
     """Write one log line per outcome, and the totals as metrics of the invocation."""
     for problem in done.problems:
@@ -46,18 +74,22 @@ def report(done: Report, logger: Logger, metrics: Metrics) -> None:
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 
-def reconciled(done: Mapping[str, int], logger: Logger, metrics: Metrics) -> None:
-    """Write the counts of a run as metrics, and one log line if the run did anything."""
+def reconciled(done: Mapping[str, int], ended: EndedJobs, logger: Logger, metrics: Metrics) -> None:
+    """Write the counts of a run, and the jobs that it ended, as metrics, and one log line if the run did anything."""
     if any(done.values()):
         logger.info("reconciled", extra=dict(done))
     for name, metric in RECONCILED.items():
         if done.get(name):
             metrics.add_metric(metric, MetricUnit.Count, done[name])
+    ended.measure(metrics)
 
 
 @contextmanager
-def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
-    """Wrap one step of the state machine: log an error on failure, and re-raise it for the machine's Catch."""
+def step(job_id: str, ended: EndedJobs, logger: Logger, metrics: Metrics) -> Iterator[None]:
+    """Wrap one step of the state machine: log an error on failure, and re-raise it for the machine's Catch.
+
+    The jobs in ``ended`` are measured in either case: a step can fail after it has ended one.
+    """
     logger.append_keys(job_id=job_id)
     try:
         yield
@@ -67,6 +99,7 @@ def step(job_id: str, logger: Logger, metrics: Metrics) -> Iterator[None]:
         log("step failed", extra={"error": failure.error, "reason": failure.message, "hint": failure.hint})
         raise
     finally:
+        ended.measure(metrics)
         metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 
@@ -97,16 +130,44 @@ def _log(outcome: Outcome, logger: Logger) -> None:
 
 
 def _measure(outcomes: Sequence[Outcome], metrics: Metrics) -> None:
-    """Add totals: adding counts value by value takes a tenth of the time of a burst of small files."""
-    counts: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
+    sums, now = _Sums(), time.time()
     for outcome in outcomes:
-        counts["Repeats" if outcome.repeat else STATES.get(outcome.state, "JobsWaiting")] += 1
+        if outcome.state is JobState.EXECUTING:
+            continue  # whoever ends it measures it
+        sums.count("Repeats" if outcome.repeat else STATES.get(outcome.state, "JobsWaiting"))
         if (receipt := outcome.receipt) and not outcome.repeat:
-            sizes.update(BytesIn=receipt.bytes_in, BytesOut=receipt.bytes_out)
-            counts.update(Rows=receipt.rows, Rejects=receipt.rejects)
-            metrics.add_metric("JobSeconds", MetricUnit.Seconds, outcome.seconds)
-    for name, count in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, count)
-    for name, size in sizes.items():
-        metrics.add_metric(name, MetricUnit.Bytes, size)
+            sums.deliver(receipt.bytes_in, receipt.bytes_out, receipt.rows, receipt.rejects)
+            _time(metrics, outcome.seconds, outcome.source, now)
+    sums.send(metrics)
+
+
+def _time(metrics: Metrics, seconds: float, upload: Source | None, now: float) -> None:
+    """Add the time of a job, and the time since its upload."""
+    metrics.add_metric("JobSeconds", MetricUnit.Seconds, seconds)
+    if upload and upload.event_time:
+        latency = now - datetime.fromisoformat(upload.event_time).timestamp()
+        metrics.add_metric("Latency", MetricUnit.Seconds, max(0.0, latency))
+
+
+class _Sums:
+    """Sums: adding counts value by value takes a tenth of the time of a burst of small files.
+
+    A sum of zero is not sent: a metric is paid for by the hours in which it is sent.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._sizes: Counter[str] = Counter()
+
+    def count(self, name: str) -> None:
+        self._counts[name] += 1
+
+    def deliver(self, bytes_in: int, bytes_out: int, rows: int, rejects: int) -> None:
+        self._sizes.update(BytesIn=bytes_in, BytesOut=bytes_out)
+        self._counts.update(Rows=rows, Rejects=rejects)
+
+    def send(self, metrics: Metrics) -> None:
+        for sums, unit in ((self._counts, MetricUnit.Count), (self._sizes, MetricUnit.Bytes)):
+            for name, value in sums.items():
+                if value:
+                    metrics.add_metric(name, unit, value)

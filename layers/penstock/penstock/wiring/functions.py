@@ -27,6 +27,7 @@ from penstock.model.job import Job, Receipt
 from penstock.model.route import BUCKET, MEMBERS
 from penstock.model.source import Deadline
 from penstock.settings import Settings
+from penstock.telemetry import EndedJobs
 from penstock.wiring.handover import handover
 from penstock.wiring.objects import member_objects
 from penstock.wiring.routes import routes_reader
@@ -83,7 +84,13 @@ def reconcile() -> Reconciliation:
     with _frozen():
         from penstock.wiring.reconcile import build_reconciliation  # noqa: PLC0415  # only this function needs it
 
-        return build_reconciliation(Settings.from_environment())
+        return build_reconciliation(Settings.from_environment(), ended_jobs().note)
+
+
+@cache
+def ended_jobs() -> EndedJobs:
+    """Return the jobs that this invocation has ended through the state machine or as the reconciler."""
+    return EndedJobs()
 
 
 def deadline(context: LambdaContext) -> Deadline:
@@ -164,7 +171,7 @@ def _steps() -> Steps:
     with _frozen():
         from penstock.wiring import large_jobs as steps  # noqa: PLC0415  # as above
 
-        return steps.steps()
+        return steps.steps(ended_jobs().note)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from penstock import telemetry
+from penstock.wiring.functions import ended_jobs
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, object]]
 
@@ -25,7 +26,7 @@ def step_handler(step: Handler) -> Handler:
 
     @wraps(step)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-        with telemetry.step(event["job"], logger, metrics):
+        with telemetry.step(event["job"], ended_jobs(), logger, metrics):
             return step(event, context)
 
     wrapped: Handler = logger.inject_lambda_context(tracer.capture_lambda_handler(metrics.log_metrics(handler)))

@@ -33,6 +33,7 @@ from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import Budget, fair_workers
 from penstock.model.job import Job, Receipt
+from penstock.model.job_status import JobStatus
 from penstock.model.route import BUCKET, MEMBERS
 from penstock.settings import Settings
 from penstock.wiring.handover import execution_store, handover
@@ -46,14 +47,14 @@ if TYPE_CHECKING:
 class Steps:
     """The parts of the steps of one environment. Expensive parts are created when a step first needs them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_end: Callable[[JobStatus], None] = lambda _: None) -> None:
         self.settings = settings
         self.budget = Budget.of(settings.memory)
         self.s3 = s3_client(self.budget)
         self.files = S3WorkFiles(self.s3, settings.work_bucket)
         routes = routes_reader(settings, UriTexts(lambda: self.s3))
         self.objects = member_objects(self.s3, self.budget, self.files, settings.index_spacing, routes)
-        self.executions = execution_store(settings, dynamodb_client())
+        self.executions = execution_store(settings, dynamodb_client(), on_end)
         self.parts = S3PartStore(self.s3, self.budget)
 
     @cached_property
@@ -165,6 +166,6 @@ class Steps:
 
 
 @cache
-def steps() -> Steps:
+def steps(on_end: Callable[[JobStatus], None]) -> Steps:
     """Build the steps, once per execution environment."""
-    return Steps(Settings.from_environment())
+    return Steps(Settings.from_environment(), on_end)

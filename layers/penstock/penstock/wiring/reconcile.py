@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cache
 
 from penstock.aws.abort_function import AbortFunction
@@ -18,15 +19,16 @@ from penstock.jobs.reconcile.due_jobs import Reconciler
 from penstock.jobs.reconcile.reconciler import Reconciliation
 from penstock.jobs.reconcile.uploads import UploadSweep
 from penstock.limits import Budget
+from penstock.model.job_status import JobStatus
 from penstock.settings import Settings
 from penstock.wiring.routes import routes_reader
 
 
-def build_reconciliation(settings: Settings) -> Reconciliation:
+def build_reconciliation(settings: Settings, on_end: Callable[[JobStatus], None]) -> Reconciliation:
     """Build the reconciler for explicit settings. AWS credentials and endpoint come from boto3's own chain."""
     s3, dynamodb = s3_client(Budget.of(settings.memory)), dynamodb_client()
     retention = settings.job_retention_days
-    open_jobs = DynamoOpenJobs(dynamodb, settings.jobs_table, retention_days=retention)
+    open_jobs = DynamoOpenJobs(dynamodb, settings.jobs_table, retention_days=retention, on_end=on_end)
     return Reconciliation(
         open_jobs,
         Reconciler(

@@ -43,7 +43,10 @@ _OURS_OR_REVOKED = "attempt IN (:execution, :revoked) AND #state IN (:running, :
 
 
 class DynamoExecutionStore:
-    """Implements ``ExecutionStore``. The receipt of a span is a separate item, ``span#<execution>#<span>``."""
+    """Implements ``ExecutionStore``. The receipt of a span is a separate item, ``span#<execution>#<span>``.
+
+    ``on_end`` is called with each job that this store has ended, once.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class DynamoExecutionStore:
         clock: Callable[[], float] = time.time,
         backoff: Backoff | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        on_end: Callable[[JobStatus], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
@@ -61,6 +65,7 @@ class DynamoExecutionStore:
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._sleep = sleep
+        self._on_end = on_end
         self._progress = SpanProgress(self._table, self._backoff, sleep)
 
     def get(self, job_id: str) -> JobStatus | None:
@@ -200,7 +205,7 @@ class DynamoExecutionStore:
             fields |= delivered(receipt) | {"spans_done": int(item.get("spans", 0))}
         if failure:
             fields["failure"] = asdict(failure)
-        self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED)
+        self._on_end(status_of(job_id, self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED)))
         return True
 
     def _count(self, execution: str, receipt: SpanReceipt) -> bool:

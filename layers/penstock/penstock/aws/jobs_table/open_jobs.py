@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.aws.errors import translating
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class DynamoOpenJobs:
-    """Implements ``OpenJobs``. ``due`` queries each shard, and reads the record of each job found."""
+    """Implements ``OpenJobs``. ``due`` queries each shard, and reads the record of each job found.
+
+    ``on_end`` is called with each job that this store has ended.
+    """
 
     def __init__(
         self,
@@ -32,11 +35,13 @@ class DynamoOpenJobs:
         retention_days: int,
         clock: Callable[[], float] = time.time,
         new_attempt: Callable[[], str] = lambda: uuid.uuid4().hex,
+        on_end: Callable[[JobStatus], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
         self._clock = clock
         self._new_attempt = new_attempt
+        self._on_end = on_end
 
     def due(self, limit: int) -> Sequence[JobStatus]:
         now = self._clock()
@@ -72,7 +77,12 @@ class DynamoOpenJobs:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         fields |= {"failure": asdict(failure), **ended_at(status.job_id, now)}
-        return self._table.update_unchanged(status, fields)
+        ended = self._table.update_unchanged(status, fields)
+        if ended:
+            self._on_end(
+                replace(status, state=state, failure=failure, updated_at=now, finished_at=now, lease_until=now)
+            )
+        return ended
 
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
         now = self._clock()
@@ -85,7 +95,10 @@ class DynamoOpenJobs:
             **dict.fromkeys(("started_at", "updated_at", "finished_at", "lease_until"), now),
             **ended_at(job.id, now),
         }
-        return self._table.update(job_key(job.id), fields, condition="attribute_not_exists(pk)") is not None
+        item = self._table.update(job_key(job.id), fields, condition="attribute_not_exists(pk)")
+        if item:
+            self._on_end(status_of(job.id, item))
+        return item is not None
 
     def owner(self, upload_id: str) -> JobStatus | None:
         job_id = owner_of(self._table, upload_id)
@@ -93,8 +106,12 @@ class DynamoOpenJobs:
 
     def lock(self, task: str, seconds: float) -> float | None:
         now = self._clock()
+        key = f"task#{task}"
+        # A write whose condition does not hold costs as much as five reads, and most runs come too early.
+        if float(self._table.item(key).get("due_at", 0)) > now:
+            return None
         taken = self._table.update(
-            f"task#{task}",
+            key,
             {"due_at": now + seconds},
             once={"since": now},
             condition="attribute_not_exists(pk) OR due_at <= :now",
