@@ -1,11 +1,12 @@
-"""What Penstock costs: idle, by resource, and in typical use: python -m benchmarks.costs [--prices FILE] [--check].
+"""What Penstock costs: idle, by resource, and in typical use: python -m benchmarks.costs [--prices FILE] [--check | --write].
 
-``--check`` fails where docs/costs.md does not show what this prints.
+``--check`` fails where docs/costs.md does not show what this prints; ``--write`` replaces its tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,13 +83,28 @@ def tables(prices: Prices) -> list[list[str]]:
     return [list(table) for table in made]
 
 
+def with_tables(document: str, printed: list[str]) -> str:
+    """Return the document with its tables replaced by those with the same head."""
+    for table in printed:
+        head = re.escape(table.split("\n", 1)[0])
+        document, found = re.subn(rf"^{head}\n(\|.*\n)+", lambda _, new=table: f"{new}\n", document, flags=re.MULTILINE)
+        if found != 1:
+            raise ValueError(f"{DOCUMENT.name} has {found} tables with the head {table.splitlines()[0]}")
+    return document
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--prices", type=Path, help="a file like prices.toml, for another region")
-    parser.add_argument("--check", action="store_true", help="compare with docs/costs.md")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help="compare with docs/costs.md")
+    action.add_argument("--write", action="store_true", help="replace the tables of docs/costs.md")
     options = parser.parse_args(arguments)
     prices = read_prices(options.prices) if options.prices else listed_prices()
     printed = ["\n".join(table) for table in tables(prices)]
+    if options.write:
+        DOCUMENT.write_text(with_tables(DOCUMENT.read_text(), printed))
+        return 0
     if options.check:
         document = DOCUMENT.read_text()
         missing = [text for text in [prices.name, *printed] if text not in document]

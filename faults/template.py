@@ -88,7 +88,9 @@ class Resolver:
                 condition, then, otherwise = argument
                 return self.resolve(then if condition in self.true_conditions else otherwise)
             case "Fn::Sub":
-                return re.sub(r"\$\{([^}]+)\}", lambda found: self.names.get(found[1], found[1]), argument)
+                text, own = (argument, {}) if isinstance(argument, str) else argument
+                names = {**self.names, **{name: str(self.resolve(value)) for name, value in own.items()}}
+                return re.sub(r"\$\{([^}]+)\}", lambda found: names.get(found[1], found[1]), text)
             case "Fn::Join":
                 return argument[0].join(self.resolve(argument[1]))
             case "Fn::Split":
