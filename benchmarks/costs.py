@@ -1,4 +1,4 @@
-"""What Penstock costs: idle, by resource, and in typical use: python -m benchmarks.costs [--prices FILE] [--check | --write].
+"""What Penstock costs: idle, by resource, and in typical use: python -m benchmarks.costs [--check | --write].
 
 ``--check`` fails where docs/costs.md does not show what this prints; ``--write`` replaces its tables.
 """
@@ -87,9 +87,10 @@ def with_tables(document: str, printed: list[str]) -> str:
     """Return the document with its tables replaced by those with the same head."""
     for table in printed:
         head = re.escape(table.split("\n", 1)[0])
-        document, found = re.subn(rf"^{head}\n(\|.*\n)+", lambda _, new=table: f"{new}\n", document, flags=re.MULTILINE)
-        if found != 1:
-            raise ValueError(f"{DOCUMENT.name} has {found} tables with the head {table.splitlines()[0]}")
+        shown = re.findall(rf"^{head}\n(?:\|.*\n)+", document, flags=re.MULTILINE)
+        if len(shown) != 1:
+            raise ValueError(f"{DOCUMENT.name} has {len(shown)} tables with the head {table.splitlines()[0]}")
+        document = document.replace(shown[0], f"{table}\n")
     return document
 
 
