@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from penstock.aws.s3.own_uploads import S3OwnUploads
+from penstock.errors import RequestRefusedError
 from penstock_local.account import Account, emulator_only
 
 TRUST = {
@@ -53,6 +54,10 @@ def test_uploads_of_the_roles_are_found_and_ended_and_no_others(account: Account
     client.create_multipart_upload(Bucket="results", Key="of-a-person")
     uploads = S3OwnUploads(client, ["results"], ["stack-ingest"])
     (found,) = uploads.older_than(-60)
+    of_all = S3OwnUploads(client, ["results", "missing", "results"], ["stack-ingest"]).older_than(-60)
+    assert [next(of_all).id, next(of_all).id] == [own, own]
+    with pytest.raises(RequestRefusedError, match="missing"):
+        next(of_all)
     assert (found.id, found.target.key) == (own, "own")
     assert list(uploads.older_than(3600)) == []
     uploads.end(found)

@@ -22,6 +22,11 @@ match = ["forbidden/*"]
 destination = "s3://not-in-the-policy/{name}"
 
 [[route]]
+name = "existing"
+match = ["existing/*"]
+destination = "s3://existing-lake/{stem}"
+
+[[route]]
 name = "orders"
 match = ["orders/*"]
 destination = "postgresql:orders"
@@ -76,6 +81,8 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
+EXISTING_SOURCES = ("existing-queue", "existing-topic", "existing-raw", "existing-rule", "existing-twice")
+EXISTING_DESTINATION = "existing-lake"
 PARAMETERS = {
     "MemorySize": "128",
     "MaximumConcurrency": "2",
@@ -83,6 +90,10 @@ PARAMETERS = {
     "LargeBytes": str(10 * 10**6),
     "SpanBytes": str(8 * 1024**2),
     "IndexSpacing": str(1024**2),
+    # Of test_existing_buckets.py.
+    "SourceBucketNames": ",".join(EXISTING_SOURCES),
+    "DestinationBucketNames": EXISTING_DESTINATION,
+    "SourceTopicArns": "arn:aws:sns:us-east-1:000000000000:existing,arn:aws:sns:us-east-1:000000000000:existing-raw",
     "ArchiveSecretArns": "arn:aws:secretsmanager:us-east-1:000000000000:secret:archives/e2e-*",
 }
 
@@ -100,6 +111,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) ->
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
     with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:
+        for bucket in (*EXISTING_SOURCES, EXISTING_DESTINATION):
+            stack.client("s3").create_bucket(Bucket=bucket)
         yield stack
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from penstock_local.emulator.patches import (
     access,
     checksums,
+    events,
     functions,
     initiators,
     machines,
@@ -45,6 +46,8 @@ def apply_all() -> None:
     checksums.checksum_copied_parts()
     multipart.hash_parts_once()
     streams.process_streams_as_lambda_does()
+    events.name_versions_to_eventbridge()
+    events.ask_queue_policies()
     initiators.name_initiators()
     # The last patch is the outermost: conditions are checked first, then the order, then the sizes.
     multipart.check_part_sizes_at_completion()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from penstock.aws.errors import translating
 from penstock.aws.s3.open_uploads import open_upload_pages
 from penstock.aws.s3.writer import abort_upload
+from penstock.errors import PenstockError
 from penstock.model.object import Target
 from penstock.model.upload import Unfinished
 
@@ -38,8 +39,15 @@ class S3OwnUploads:
         self._parts_of_arn = tuple(f":assumed-role/{role}/" for role in roles)
 
     def older_than(self, seconds: float) -> Iterator[Unfinished]:
+        errors = []
         for bucket in self._buckets:
-            yield from self._in(bucket, seconds)
+            # A bucket that cannot be listed does not stop the sweep of the others.
+            try:
+                yield from self._in(bucket, seconds)
+            except PenstockError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _in(self, bucket: str, seconds: float) -> Iterator[Unfinished]:
         now = datetime.fromtimestamp(self._clock(), UTC)
