@@ -131,7 +131,7 @@ def make_roles(iam: Any, sts: Any, names: Mapping[str, str]) -> Roles:
     resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names}, TRUE_CONDITIONS)
     of_verb = verbs(resources)
     permissions: list[Permission] = []
-    for role in of_verb.values():
+    for role in dict.fromkeys(of_verb.values()):  # `check` has the role of `ingest`
         documents = policies(resources, role, resolver)
         permissions += permissions_of(role, documents)
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))

@@ -27,6 +27,7 @@ GC_THRESHOLD = 50_000
 COMMANDS = (
     "abort",
     "connect",
+    "doctor",
     "explain",
     "jobs",
     "local",

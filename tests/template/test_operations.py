@@ -70,8 +70,8 @@ def test_ingest_reconcile_and_work_know_the_state_machine(resources: Resources) 
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    # The reconciler does not read files, so its memory is fixed.
-    own = {"ReconcileFunction": (512, 120)}
+    # The reconciler does not read files, so its memory is fixed. A user waits for `check`.
+    own = {"ReconcileFunction": (512, 120), "CheckFunction": ({"Ref": "MemorySize"}, 120)}
     for name, function in functions(resources).items():
         given = ({"Ref": "MemorySize"}, {"Ref": "Timeout"})
         assert (function["MemorySize"], function["Timeout"]) == own.get(name, given)
@@ -82,7 +82,9 @@ def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_p
 
 def test_every_function_logs_plain_text_to_its_own_group(resources: Resources) -> None:
     groups = []
-    for function in functions(resources).values():
+    own = dict(functions(resources))
+    own.pop("CheckFunction")  # its role, that of ingest, writes to no other group than that of ingest
+    for function in own.values():
         assert function["LoggingConfig"]["LogFormat"] == "Text"
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         name = function["FunctionName"]["Fn::Sub"]
@@ -176,6 +178,7 @@ def test_the_outputs_name_every_resource_that_a_user_needs(template: dict[str, A
         "IngestFunctionName": {"Ref": "IngestFunction"},
         "IngestFunctionArn": {"Fn::GetAtt": ["IngestFunction", "Arn"]},
         "AbortFunctionName": {"Ref": "AbortFunction"},
+        "CheckFunctionName": {"Ref": "CheckFunction"},
         "StateMachineArn": {"Ref": "StateMachine"},
     }
 

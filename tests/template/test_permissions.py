@@ -125,10 +125,20 @@ def test_a_function_shares_only_policies_of_this_template(resources: Resources, 
 
 
 def test_every_function_has_its_own_role_and_no_other_roles_exist(resources: Resources) -> None:
-    functions = [resource for resource in resources.values() if resource["Type"] == "AWS::Serverless::Function"]
-    used = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions]
+    functions = {name: one for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
+    # `check` tries what `ingest` may do.
+    assert functions.pop("CheckFunction")["Properties"]["Role"] == {"Fn::GetAtt": ["IngestRole", "Arn"]}
+    used = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
     assert sorted(used) == sorted(FUNCTION_ROLES)
     assert resources["StateMachine"]["Properties"]["Role"] == {"Fn::GetAtt": ["StateMachineRole", "Arn"]}
+
+
+def test_check_sees_what_ingest_sees_and_nothing_calls_it(resources: Resources) -> None:
+    check, ingest = (resources[name]["Properties"] for name in ("CheckFunction", "IngestFunction"))
+    assert "Events" not in check
+    for name in ("VpcConfig", "Layers", "LoggingConfig", "KmsKeyArn"):
+        assert check[name] == ingest[name]
+    assert check["Environment"]["Variables"].items() <= ingest["Environment"]["Variables"].items()
 
 
 def test_sam_adds_no_policy(resources: Resources) -> None:

@@ -93,6 +93,14 @@ def ended_jobs() -> EndedJobs:
     return EndedJobs()
 
 
+def check(connections: int) -> dict[str, object]:
+    """Try what the functions do. The database is to serve so many connections at once."""
+    with _frozen():
+        from penstock.wiring.check import answer  # noqa: PLC0415  # as above
+
+    return answer(Settings.from_environment(), connections)
+
+
 def deadline(context: LambdaContext) -> Deadline:
     """Return the deadline of one invocation."""
     return LambdaDeadline(context, Settings.from_environment().time_limit_seconds)

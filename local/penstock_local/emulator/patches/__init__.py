@@ -18,7 +18,9 @@ from penstock_local.emulator.patches import (
     initiators,
     machines,
     multipart,
+    provisioners,
     reads,
+    simulation,
     streams,
 )
 
@@ -48,6 +50,9 @@ def apply_all() -> None:
     streams.process_streams_as_lambda_does()
     events.name_versions_to_eventbridge()
     events.ask_queue_policies()
+    provisioners.apply_time_to_live()
+    provisioners.apply_lifecycle_rules()
+    simulation.simulate_every_resource_within_the_boundary()
     initiators.name_initiators()
     # The last patch is the outermost: conditions are checked first, then the order, then the sizes.
     multipart.check_part_sizes_at_completion()

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 
+def task_key(task: str) -> str:
+    """Return the key of the item that says when a task of the reconciler is due again."""
+    return f"task#{task}"
+
+
 class DynamoOpenJobs:
     """Implements ``OpenJobs``. ``due`` queries each shard, and reads the record of each job found.
 
@@ -106,7 +111,7 @@ class DynamoOpenJobs:
 
     def lock(self, task: str, seconds: float) -> float | None:
         now = self._clock()
-        key = f"task#{task}"
+        key = task_key(task)
         # A write whose condition does not hold costs as much as five reads, and most runs come too early.
         if float(self._table.item(key).get("due_at", 0)) > now:
             return None

@@ -1,0 +1,1 @@
+"""Reads how the resources of a stack are set. Nothing is changed."""

@@ -1,0 +1,51 @@
+"""Asks IAM what a role may do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from penstock.aws.errors import translating
+from penstock.aws.inspection.values import Decision, Document
+from penstock.errors import DestinationMissingError
+
+BOUNDARY, ORGANIZATION = "the permissions boundary of the role", "a policy of the organization (SCP)"
+
+
+class RoleReader:
+    """Implements ``Roles``.
+
+    The simulation includes permissions boundaries and, where the caller may see them, policies of the organization. It
+    includes no policies of buckets and keys.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def simulate(self, role: str, actions: Sequence[str], resources: Sequence[str]) -> Sequence[Decision]:
+        with translating(f"iam:SimulatePrincipalPolicy on {role}", missing=DestinationMissingError):
+            pages = self._client.get_paginator("simulate_principal_policy").paginate(
+                PolicySourceArn=role, ActionNames=list(actions), ResourceArns=list(resources)
+            )
+            return [one for page in pages for found in page["EvaluationResults"] for one in _decisions(found)]
+
+    def attached(self, role_name: str) -> Collection[str]:
+        with translating(f"iam:ListAttachedRolePolicies on {role_name}", missing=DestinationMissingError):
+            pages = self._client.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
+            return frozenset(one["PolicyArn"] for page in pages for one in page["AttachedPolicies"])
+
+
+def _decisions(found: Document) -> Iterator[Decision]:
+    """Yield the decision on each resource. For several, the response repeats them in ResourceSpecificResults."""
+    organization = found.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+    for one in found.get("ResourceSpecificResults") or [found]:
+        decision = one.get("EvalResourceDecision") or one["EvalDecision"]
+        boundary = one.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary", True)
+        yield Decision(
+            found["EvalActionName"],
+            one.get("EvalResourceName", "*"),
+            decision == "allowed",
+            decision == "explicitDeny",
+            "" if boundary and organization else BOUNDARY if organization else ORGANIZATION,
+        )

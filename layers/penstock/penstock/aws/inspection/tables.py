@@ -1,0 +1,36 @@
+"""Reads how a DynamoDB table is set, and when the reconciler ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.aws.errors import translating
+from penstock.aws.inspection.values import TableState
+from penstock.aws.jobs_table.items import JobsTable
+from penstock.aws.jobs_table.open_jobs import task_key
+from penstock.errors import DestinationMissingError
+
+
+class TableReader:
+    """Implements ``Tables``."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def state(self, name: str) -> TableState:
+        with translating(f"dynamodb:DescribeTable on {name}", missing=DestinationMissingError):
+            found = self._client.describe_table(TableName=name)["Table"]
+        indexes = found.get("GlobalSecondaryIndexes", ())
+        return TableState(
+            name, found["TableStatus"], {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in indexes}
+        )
+
+    def ttl(self, name: str) -> str:
+        with translating(f"dynamodb:DescribeTimeToLive on {name}", missing=DestinationMissingError):
+            found = self._client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+        return str(found.get("AttributeName", "")) if on else ""
+
+    def due(self, name: str, task: str) -> float | None:
+        item = JobsTable(self._client, name, retention_days=1).item(task_key(task))
+        return float(item["due_at"]) if "due_at" in item else None

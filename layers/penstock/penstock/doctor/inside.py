@@ -1,0 +1,40 @@
+"""What the function `check` found: it tries requests under the role, in the VPC and with the settings of `ingest`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penstock.doctor.deployment import Deployment
+from penstock.doctor.finding import Finding, from_json, passed, warning
+from penstock.errors import ConfigurationError
+from penstock.model.release import VERSION
+
+
+def version(stack: Deployment) -> Iterator[Finding]:
+    """Whether command and layer are of one release."""
+    deployed = str(_answer(stack).get("version", "unknown"))
+    if deployed == VERSION:
+        yield passed("version", f"command and layer are {deployed}")
+    else:
+        yield warning(
+            "version",
+            f"the command is {VERSION}, and the layer {deployed}",
+            f"Deploy release {VERSION}, or install the command of release {deployed}.",
+        )
+
+
+def trials(stack: Deployment) -> Iterator[Finding]:
+    """What the requests under the role of `ingest` found."""
+    yield from from_json(_answer(stack).get("trials"))
+
+
+def database(stack: Deployment) -> Iterator[Finding]:
+    """What the functions find in the database."""
+    yield from from_json(_answer(stack).get("database"))
+
+
+def _answer(stack: Deployment) -> dict[str, object]:
+    answer = stack.answer
+    if not isinstance(answer, dict):
+        raise ConfigurationError("the function `check` answered no object", hint="Deploy the stack of this release.")
+    return answer

@@ -1,0 +1,117 @@
+"""The stack itself: complete, of this release, and its functions able to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penstock.aws.inspection.values import FunctionState
+from penstock.doctor.deployment import FUNCTION, MAPPING, Deployment
+from penstock.doctor.finding import Finding, command, failed, passed, warning
+
+# The outputs that commands of this release read.
+OUTPUTS = (
+    "AbortFunctionName",
+    "CheckFunctionName",
+    "DeadLetterQueueUrl",
+    "IngestFunctionName",
+    "JobsTableName",
+    "QueueUrl",
+    "RecordsTableName",
+    "StateMachineArn",
+    "WorkBucketName",
+)
+_LAYER = "AWS::Lambda::LayerVersion"
+_USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+_DEPLOY = "Deploy the stack of this release: sam deploy"
+
+
+def status(stack: Deployment) -> Iterator[Finding]:
+    """Whether the last deployment is complete."""
+    state = stack.stack
+    found = state.status + (f": {state.reason}" if state.reason else "")
+    events = command("cloudformation", "describe-stack-events", stack_name=stack.name)
+    if state.status in _USABLE:
+        yield passed("status", found)
+    elif state.status.endswith("_IN_PROGRESS"):
+        yield warning("status", found, f"Wait until the deployment has ended: {events}")
+    elif state.status == "UPDATE_ROLLBACK_COMPLETE":
+        remedy = f"The last update was undone, and the stack runs the release before. See why:\n{events}"
+        yield warning("status", found, remedy)
+    else:
+        yield failed("status", found, f"See why, and deploy again:\n{events}")
+
+
+def outputs(stack: Deployment) -> Iterator[Finding]:
+    """Whether the stack has the outputs that commands read."""
+    missing = [name for name in OUTPUTS if name not in stack.stack.outputs]
+    if missing:
+        yield failed("outputs", f"of another release: {', '.join(missing)} missing", _DEPLOY)
+    else:
+        yield passed("outputs", "those of this release")
+
+
+def resources(stack: Deployment) -> Iterator[Finding]:
+    """Whether CloudFormation has made every resource."""
+    bad = {name: one for name, one in stack.resources.items() if not one.status.endswith("_COMPLETE")}
+    for name, one in bad.items():
+        yield failed(f"resource {name}", f"{one.status}: {one.reason}".rstrip(": "), _DEPLOY)
+    if not bad:
+        yield passed("resources", f"{len(stack.resources)} complete")
+
+
+def functions(stack: Deployment) -> Iterator[Finding]:
+    """Whether every function can run: its state, runtime, layer and concurrency."""
+    layers = [one.id for one in stack.resources.values() if one.kind == _LAYER]
+    runtime = stack.stack.parameters.get("Runtime", "")
+    good = 0
+    for function in stack.functions():
+        bad = list(_of_function(function, layers, runtime))
+        bad += _of_concurrency(function.name, stack.services.functions.concurrency(function.name))
+        good += not bad
+        yield from bad
+    count = sum(1 for one in stack.resources.values() if one.kind == FUNCTION)
+    if good == count:
+        yield passed("functions", f"{good} are active, on {runtime}")
+
+
+def mappings(stack: Deployment) -> Iterator[Finding]:
+    """What polls the queue and the stream of the jobs table."""
+    for logical_id, one in stack.resources.items():
+        if one.kind != MAPPING:
+            continue
+        found = stack.services.functions.mapping(one.id)
+        name = f"event source {logical_id}"
+        source = found.source.rpartition(":")[2]
+        if found.state in ("Enabled", "Enabling", "Creating", "Updating"):
+            yield passed(name, f"{found.function} polls {source}")
+        else:
+            on = command("lambda", "update-event-source-mapping", uuid=found.uuid)
+            yield failed(name, f"{found.state}: {found.function} does not poll {source}", f"{on} --enabled")
+        if found.state == "Enabled" and not found.reports_failures and ":sqs:" in found.source:
+            update = command(
+                "lambda",
+                "update-event-source-mapping",
+                uuid=found.uuid,
+                function_response_types=["ReportBatchItemFailures"],
+            )
+            yield failed(f"{name}, failures", "one failed message repeats its whole batch", update)
+
+
+def _of_function(function: FunctionState, layers: list[str], runtime: str) -> Iterator[Finding]:
+    name = f"function {function.name}"
+    if function.state not in ("Active", "Inactive"):  # an idle function in a VPC is Inactive until its next call
+        yield failed(name, f"{function.state}: {function.reason}".rstrip(": "), _DEPLOY)
+    elif function.update == "Failed":
+        yield failed(name, f"its last update failed: {function.reason}".rstrip(": "), _DEPLOY)
+    if layers and not set(layers) & set(function.layers):
+        update = command("lambda", "update-function-configuration", function_name=function.name, layers=layers)
+        yield failed(name, "lacks the layer of this stack, and with it the package penstock", update)
+    if runtime and function.runtime != runtime:
+        update = command("lambda", "update-function-configuration", function_name=function.name, runtime=runtime)
+        yield failed(name, f"runs on {function.runtime}; the layer is built for {runtime}", update)
+
+
+def _of_concurrency(name: str, reserved: int | None) -> Iterator[Finding]:
+    if reserved == 0:
+        on = command("lambda", "delete-function-concurrency", function_name=name)
+        yield failed(f"function {name}", "is stopped: its reserved concurrency is 0", on)

@@ -1,0 +1,156 @@
+"""What the function `check` tries: requests without an effect, under the role of `ingest`, in its VPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from penstock.doctor.finding import Finding, failed, guarded, not_checked, of_check, passed
+from penstock.errors import AccessDeniedError, PenstockError, ServiceUnavailableError
+from penstock.model.check import Check
+from penstock.model.wording import counted
+from penstock.routes import Routes
+
+# Services that the functions call, by the names of boto3 and those of VPC endpoints.
+SERVICES = {
+    "s3": "s3",
+    "dynamodb": "dynamodb",
+    "sqs": "sqs",
+    "stepfunctions": "states",
+    "events": "events",
+    "secretsmanager": "secretsmanager",
+}
+_GATEWAYS = {"s3", "dynamodb"}
+
+
+class Trials(Protocol):
+    """Each method returns what it did, and raises AccessDeniedError, ServiceUnavailableError and PermanentError."""
+
+    @property
+    def region(self) -> str: ...
+
+    def endpoint(self, service: str) -> str:
+        """Return host and port of a service."""
+        ...
+
+    def reach(self, endpoint: str) -> str:
+        """Open a connection; return why there is none, or nothing."""
+        ...
+
+    def read_bucket(self, bucket: str) -> str: ...
+
+    def write_bucket(self, bucket: str) -> str: ...
+
+    def read_text(self, bucket: str) -> str: ...
+
+    def read_item(self, table: str) -> str: ...
+
+    def describe_table(self, table: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a function works with. ``secrets`` reads a secret of an archive; ``database`` checks that of the stack, for
+    so many connections, and is None for a stack without one."""
+
+    trials: Trials
+    source_buckets: Sequence[str]
+    destination_buckets: Sequence[str]
+    work_bucket: str
+    jobs_table: str
+    records_table: str
+    routes: Callable[[], Routes]
+    secrets: Callable[[str], object]
+    database: Callable[[Routes, int], Iterable[Check]] | None
+
+
+def try_all(place: Workplace) -> Iterator[Finding]:
+    """Yield what each request finds. Services that cannot be reached are asked nothing."""
+    services = [name for name in SERVICES if name != "secretsmanager" or place.database or _secrets(place)]
+    away = yield from _reach(place.trials, services)
+    for service, name, work in _requests(place):
+        if service in away:
+            yield not_checked(name, f"{SERVICES[service]} cannot be reached")
+        else:
+            yield _tried(name, work)
+
+
+def _requests(place: Workplace) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    trials = place.trials
+    yield "s3", "routes", lambda: f"{counted(len(place.routes().routes), 'route')} read"
+    for bucket in place.source_buckets:
+        yield "s3", f"read {bucket}", partial(trials.read_bucket, bucket)
+    for bucket in place.destination_buckets:
+        yield "s3", f"write {bucket}", partial(trials.write_bucket, bucket)
+    yield "s3", f"read {place.work_bucket}", partial(trials.read_text, place.work_bucket)
+    yield "dynamodb", f"read {place.jobs_table}", partial(trials.read_item, place.jobs_table)
+    if place.records_table:
+        yield "dynamodb", f"table {place.records_table}", partial(trials.describe_table, place.records_table)
+    for secret in _secrets(place):
+        yield "secretsmanager", f"secret {secret}", partial(_read_secret, place, secret)
+
+
+def _reach(trials: Trials, services: Sequence[str]) -> Generator[Finding, None, set[str]]:
+    """Open a connection to each service at once. Returns the services that are away."""
+    endpoints = [trials.endpoint(service) for service in services]
+    with ThreadPoolExecutor(len(services)) as pool:
+        problems = dict(zip(services, pool.map(trials.reach, endpoints), strict=True))
+    for service, endpoint in zip(services, endpoints, strict=True):
+        if problem := problems[service]:
+            yield failed(f"reach {SERVICES[service]}", f"{endpoint}: {problem}", _endpoint(trials, service))
+    away = {service for service, problem in problems.items() if problem}
+    if not away:
+        yield passed("network", f"{', '.join(SERVICES[service] for service in services)} can be reached")
+    return away
+
+
+def _endpoint(trials: Trials, service: str) -> str:
+    name = f"com.amazonaws.{trials.region}.{SERVICES[service]}"
+    if service in _GATEWAYS:
+        return (
+            f"Create a gateway endpoint {name} for the route tables of the subnets in VpcSubnetIds, or a NAT gateway."
+        )
+    return (
+        f"Create an interface endpoint {name} in the subnets of VpcSubnetIds, with private DNS and a security group "
+        "that lets the groups of VpcSecurityGroupIds in on port 443; or a NAT gateway."
+    )
+
+
+def _tried(name: str, work: Callable[[], str]) -> Finding:
+    try:
+        return passed(name, work())
+    except AccessDeniedError as error:
+        return failed(
+            name,
+            f"access denied: {error.right}",
+            "Allow it to IngestRole and the other roles: in their policies (see the rights of the roles), in the "
+            "policy of the bucket or secret, which may deny it, and in that of the KMS key.",
+        )
+    except ServiceUnavailableError as error:
+        return not_checked(name, str(error))
+    except PenstockError as error:
+        return failed(name, str(error), error.hint)
+
+
+def check_database(place: Workplace, connections: int) -> Iterator[Finding]:
+    """Yield what the database of the stack finds, or nothing if the stack has none."""
+    if place.database is None:
+        return
+    database = place.database
+    yield from guarded("connection", lambda: map(of_check, database(place.routes(), connections)))
+
+
+def _secrets(place: Workplace) -> list[str]:
+    """The secrets with passwords of archives; none if the routes cannot be read, which another line says."""
+    try:
+        return sorted({route.password_secret for route in place.routes().routes if route.password_secret})
+    except PenstockError:
+        return []
+
+
+def _read_secret(place: Workplace, secret: str) -> str:
+    place.secrets(secret)
+    return "was read"
