@@ -136,12 +136,12 @@ def _show(connector: Connector, *, applies: bool, as_json: bool) -> bool:
                 "in_place": in_place(shown.findings),
                 "findings": [_as_json(finding) for finding in shown.findings],
                 "deploy": command or None,
-                **({"applied": done, "backup": connector.record_file.path if done else None} if applies else {}),
+                **({"applied": done, "backup": connector.kept or None} if applies else {}),
             }
         )
     else:
-        if done:
-            echo(f"What stood before is in {connector.record_file.path}.")
+        if done and connector.kept:
+            echo(f"What stood before is in {connector.kept}.")
         _print(connector, shown.findings, command, applies=applies)
     return in_place(shown.findings)
 

@@ -90,10 +90,20 @@ class S3BucketSettings:
         self._unknown = found - _KNOWN - {"NotificationConfiguration"}
 
     def put_notifications(self, configuration: Mapping[str, Any]) -> None:
+        """S3 tries every destination of the configuration, also those that stood before."""
         with self._call("s3:PutBucketNotification"):
-            self._client.put_bucket_notification_configuration(
-                Bucket=self._bucket, NotificationConfiguration=configuration
-            )
+            try:
+                self._client.put_bucket_notification_configuration(
+                    Bucket=self._bucket, NotificationConfiguration=configuration
+                )
+            except ClientError as error:
+                if code_of(error) != "InvalidArgument":
+                    raise
+                raise RequestRefusedError(
+                    f"s3:PutBucketNotification on s3://{self._bucket}: {error.response['Error'].get('Message', '')}",
+                    hint="Nothing was changed. S3 tries the destinations of all configurations of the bucket: correct "
+                    "or remove those that no longer exist, or that do not let S3 send.",
+                ) from error
 
     def policy(self) -> dict[str, Any] | None:
         with self._call("s3:GetBucketPolicy"):

@@ -7,6 +7,7 @@ the write is not noticed: its setting is in nobody's record but its own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from penstock.connect.findings import (
     TurnOnEventBridge,
 )
 from penstock.connect.model import Document
-from penstock.connect.policies import canonical, with_statement
+from penstock.connect.policies import canonical, statements_of, with_statement
 from penstock.connect.ports import RecordFile, Services
 from penstock.connect.record import Record, save
 from penstock.connect.topic import policy_of
@@ -121,18 +122,18 @@ class Applier:
     ) -> None:
         before = read()
         wanted = merge(before)
-        if canonical(wanted or {}) == canonical(before or {}):
+        if _same(wanted, before):
             return
-        if len(str(wanted)) > MOST_POLICY_BYTES:
+        if len(json.dumps(wanted)) > MOST_POLICY_BYTES:
             raise RequestRefusedError(
                 f"the {name} would have more than {MOST_POLICY_BYTES:,} characters, which AWS refuses",
                 hint="Shorten other statements, or add the statement that is shown to one of them.",
             )
         self._keep(name, before)
-        if canonical(read() or {}) != canonical(before or {}):
+        if not _same(read(), before):
             raise self._conflict(name, "Nothing was written.")
         put(wanted)
-        if canonical(read() or {}) != canonical(wanted or {}):
+        if not _same(read(), wanted):
             raise self._conflict(name, "After it was written, it is not what was written.")
 
     def _keep(self, name: str, value: object) -> None:
@@ -144,3 +145,9 @@ class Applier:
             f"the {name} was changed by someone else at the same time. {detail}",
             hint=f"What stood before is in {self.path}. Run the same command again: it reads what stands now.",
         )
+
+
+def _same(one: Document | None, other: Document | None) -> bool:
+    """Whether two policies mean the same. One without statements is as good as none."""
+    statements = [list(statements_of(policy)) for policy in (one, other)]
+    return canonical(statements[0]) == canonical(statements[1])

@@ -32,7 +32,11 @@ def find_location(bucket: Bucket, connection: Connection, stack: StackTarget) ->
     if account is None:
         return None, [_hidden(connection, region)]
     owner = f"account {account}" if account else "another account"
-    return Location(region, account), [Finding(CHECK, Level.OK, f"exists in {region}, in {owner}")]
+    found = [Finding(CHECK, Level.OK, f"exists in {region}, in {owner}")]
+    if region != stack.region:
+        text = f"the functions are in {stack.region}: S3 charges for what they transfer between the regions"
+        found.append(Finding("region", Level.NOTE, text))
+    return Location(region, account), found
 
 
 def _owner(bucket: Bucket, stack: StackTarget) -> str | None:

@@ -62,6 +62,11 @@ class Connector:
         name = f"{target.name}-{target.account}-{target.region}-{side}-{self.connection.bucket}.json"
         return RecordFile(user_data_path("penstock", appauthor=False) / "connections" / name)
 
+    @property
+    def kept(self) -> str:
+        """The path of that file; empty if nothing was kept."""
+        return self.record_file.path if Path(self.record_file.path).exists() else ""
+
     def show(self) -> Shown:
         """Check everything, and change nothing."""
         return show(self._bucket, self._services, self.connection, self.target)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from penstock_local.emulator.patches import (
     access,
+    buckets,
     checksums,
     events,
     functions,
@@ -42,6 +43,8 @@ def apply_all() -> None:
     reads.serve_ranges_of_versions()
     access.match_line_ends_with_wildcards()
     access.hide_missing_objects_without_list_permission()
+    buckets.check_expected_owner()
+    buckets.refuse_overlapping_notifications()
     checksums.accept_full_object()
     checksums.verify_full_object()
     checksums.report_full_object()
