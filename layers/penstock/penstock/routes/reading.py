@@ -78,7 +78,7 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackB
         if route.plan is None and not route.takes_apart:
             for bucket in buckets.sources or (stack["source_bucket"],):
                 _refuse_possible_loop(route, routes, file, bucket)
-    return Routes(routes, stack["source_bucket"] or buckets.sources[0], buckets)
+    return Routes(routes, stack["source_bucket"] or (*buckets.sources, "")[0], buckets)
 
 
 def _route(table: Mapping[str, Any], number: int, file: str, stack: Mapping[str, str]) -> Route:
