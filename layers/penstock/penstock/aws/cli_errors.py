@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 
 from penstock.aws.cli_hints import hint_for
-from penstock.aws.errors import code_of, translating
+from penstock.aws.errors import WRONG_REGION, code_of, region_of, translating
 from penstock.errors import AccessDeniedError, DestinationMissingError, PenstockError, ServiceUnavailableError
 
 _AGAIN = "then run the same command again: it resumes where it stopped."
@@ -30,15 +30,6 @@ _BY_CODE = {
     "NoSuchBucket": "Check the bucket's name and --profile, or create it: aws s3 mb s3://BUCKET",
     "NoSuchUpload": "The upload was ended elsewhere. Run the same command again: it starts over.",
 }
-_WRONG_REGION = frozenset(
-    {
-        "301",
-        "AuthorizationHeaderMalformed",
-        "IllegalLocationConstraintException",
-        "PermanentRedirect",
-        "TemporaryRedirect",
-    }
-)
 # Errors before a request was sent; the first match wins.
 _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((boto.SSOError, boto.TokenRetrievalError), f"Sign in again (`aws sso login`), {_AGAIN}"),
@@ -76,9 +67,8 @@ def _hint(error: PenstockError) -> str:
 
 def _answered(error: PenstockError, cause: boto.ClientError) -> str:
     code = code_of(cause)
-    if code in _WRONG_REGION:
-        region = cause.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
-        return f"The bucket is in another region: set --region {region or 'REGION'}, {_AGAIN}"
+    if code in WRONG_REGION:
+        return f"The bucket is in another region: set --region {region_of(cause) or 'REGION'}, {_AGAIN}"
     if code in _BY_CODE:
         return _BY_CODE[code]
     if isinstance(error, AccessDeniedError):

@@ -52,6 +52,7 @@ _UNAVAILABLE = frozenset(
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "SlowDown",
+        "TemporaryRedirect",  # the name of a new bucket is not known everywhere yet
         "Throttling",
         "ThrottlingException",
         "ThrottledException",
@@ -96,11 +97,21 @@ _MISSING = frozenset(
 # 416: the pinned object had these bytes. 409: two conditional writes collided. NoSuchUpload: the upload was ended.
 _CHANGED = frozenset({"412", "416", "ConditionalRequestConflict", "InvalidRange", "NoSuchUpload", "PreconditionFailed"})
 
+# The bucket is in another region, and the redirection was not followed: botocore follows one, and remembers it.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
+WRONG_REGION = frozenset(
+    {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+
 # Codes by which services refuse an unknown header. Status 501 is treated alike.
 _UNKNOWN_HEADER = frozenset({"InvalidArgument", "InvalidRequest", "MalformedXML", "NotImplemented"})
 
 _UNSUPPORTED_HINT = "The service does not support this request. Use another service, or ask its vendor."
 _EXPIRED_HINT = "The credentials expired. The message will be retried with the renewed credentials of the function."
+_REGION_HINT = (
+    "The functions must reach S3 in that region: an endpoint of a VPC reaches its own region only. Or use a bucket in "
+    "the region of the stack."
+)
 _CREDENTIALS_HINT = "Provide or renew AWS credentials and region. On Lambda, check the function's role."
 
 
@@ -112,6 +123,13 @@ def code_of(error: boto.ClientError) -> str:
 def status_of(error: boto.ClientError) -> int:
     """Return the HTTP status of a response, or 0 if there is none."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def region_of(error: boto.ClientError) -> str:
+    """Return the region of the bucket that a response names; empty if it names none."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    named = headers.get("x-amz-bucket-region") or error.response.get("Error", {}).get("Region")
+    return str(named or "")
 
 
 def is_unsupported(error: boto.ClientError) -> bool:
@@ -167,6 +185,11 @@ def _answered(  # noqa: PLR0911  # a table of responses
         return AccessDeniedError(right, detail=detail)
     if code in _NO_CREDENTIALS:
         return ConfigurationError(message, hint=_CREDENTIALS_HINT)
+    if code in WRONG_REGION:
+        region = region_of(error)
+        return RequestRefusedError(
+            f"{right}: the bucket is in {region or 'another region'} ({code})", hint=_REGION_HINT
+        )
     if code in _MISSING:
         return missing(message)
     if code in _CHANGED or status == HTTPStatus.PRECONDITION_FAILED:
