@@ -14,6 +14,7 @@ from machine import Plant, StepKilledError
 from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
 from penstock.jobs.events import notification, read_event
 from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_actions import ActionCheck
 from penstock.jobs.reconcile.due_jobs import ABORTS, RESTARTS, SENDS, Reconciler
 from penstock.jobs.reconcile.reconciler import Reconciliation
 from penstock.jobs.reconcile.uploads import OLD_SECONDS, UploadSweep
@@ -24,7 +25,7 @@ from penstock.model.job_status import Execution, JobState, JobStatus
 from penstock.model.object import Source, Target
 from penstock.model.upload import Unfinished
 from penstock.routes import destination_of
-from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryOpenJobs
+from penstock.testing import ManualDeadline, MemoryAfterStore, MemoryEventQueue, MemoryOpenJobs
 from penstock.testing.objects import MemoryBucketSink
 
 BUCKET = """
@@ -101,6 +102,7 @@ class Site:
             self.reconciler,
             UploadSweep(self.open_jobs, self.uploads, lambda: self.plant.now),
             DeadLetters(self.open_jobs, self.letters, lambda: self.plant.routes),
+            ActionCheck(MemoryAfterStore(self.plant.jobs), lambda: self.plant.now),
         )(ManualDeadline(100.0))
 
     def job(self, source: Source) -> Job:

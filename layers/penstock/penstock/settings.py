@@ -55,6 +55,8 @@ class Settings:
     dead_letter_queue_url: str = ""
     abort_function: str = ""
     upload_roles: tuple[str, ...] = ()
+    # What `after` may do to the objects of sources: the parameter AfterActions.
+    after_actions: str = "none"
 
     VARIABLES: ClassVar[frozenset[str]] = frozenset(
         {
@@ -83,6 +85,7 @@ class Settings:
             "PENSTOCK_DEAD_LETTER_QUEUE_URL",
             "PENSTOCK_ABORT_FUNCTION",
             "PENSTOCK_UPLOAD_ROLES",
+            "PENSTOCK_AFTER_ACTIONS",
         }
     )
 
@@ -144,4 +147,5 @@ class Settings:
             dead_letter_queue_url=environment.get("PENSTOCK_DEAD_LETTER_QUEUE_URL", ""),
             abort_function=environment.get("PENSTOCK_ABORT_FUNCTION", ""),
             upload_roles=tuple(filter(None, environment.get("PENSTOCK_UPLOAD_ROLES", "").split(","))),
+            after_actions=environment.get("PENSTOCK_AFTER_ACTIONS", "") or "none",
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,10 +18,14 @@ from penstock.jobs.ingest import Report
 from penstock.jobs.peak_memory import peak_memory
 from penstock.jobs.runner import Outcome
 from penstock.limits import MIB
+from penstock.model.after import AfterState
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS
 from penstock.model.object import Source
+
+if TYPE_CHECKING:
+    from penstock.jobs.after.records import Acted
 
 STATES = {
     None: "JobsWaiting",
@@ -36,6 +41,16 @@ RECONCILED = {
     "ended": "JobsEnded",
     "uploads": "UploadsEnded",
     "recorded": "JobsRecorded",
+    "asked": "ActionsAskedAgain",
+    "after_failed": "ActionsFailed",
+}
+
+AFTER = {
+    AfterState.PENDING: "ActionsWaiting",
+    AfterState.ACTING: "ActionsWaiting",
+    AfterState.DONE: "ActionsDone",
+    AfterState.SKIPPED: "ActionsSkipped",
+    AfterState.FAILED: "ActionsFailed",
 }
 
 
@@ -82,6 +97,24 @@ def reconciled(done: Mapping[str, int], ended: EndedJobs, logger: Logger, metric
         if done.get(name):
             metrics.add_metric(metric, MetricUnit.Count, done[name])
     ended.measure(metrics)
+
+
+def acted(done: Acted, logger: Logger, metrics: Metrics) -> None:
+    """Write one log line per action, and the totals as metrics of the invocation."""
+    counts: Counter[str] = Counter()
+    for status in done.jobs:
+        after = status.after
+        state = after.state if after else AfterState.DONE
+        fields = {"job_id": status.job_id, "source": status.source, "route": status.route, "after": str(state)}
+        fields |= {"reason": after.message} if after and after.message else {}
+        log = {AfterState.FAILED: logger.error, AfterState.ACTING: logger.warning}.get(state, logger.info)
+        log(f"action after job {'waiting' if state is AfterState.ACTING else state}", extra=fields)
+        counts[AFTER[state]] += 1
+    for error in done.errors:
+        logger.warning("action returned", extra={"error": type(error).__name__, "reason": str(error)})
+    for name, count in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
+    metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 
 @contextmanager

@@ -218,11 +218,12 @@ class MemberObjects:
         """Return the object that holds a source, with its size."""
         if source.member is None:
             return source
-        head = self.objects.head(source.bucket, source.object_key, version_id=source.version_id)
         archive = replace(source, key=source.object_key, archive="", member=None)
+        stored = archive.stored
+        head = self.objects.head(stored.bucket, stored.key, version_id=stored.version_id)
         if head is None:
             raise SourceGoneError(f"{archive.uri} was deleted before its member {source.member.path!r} was read")
-        if head.etag != source.etag:
+        if head.etag != stored.etag:
             raise SourceChangedError(f"{archive.uri} was overwritten before {source.member.path!r} was read")
         return replace(archive, size=head.size)
 

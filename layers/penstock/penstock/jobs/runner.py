@@ -94,6 +94,9 @@ class JobRunner:
         began = self.clock()
         outcome = Outcome(source, None)
         try:
+            if not source.member and routes.is_moved(source.bucket, source.key):
+                # The event of a move after a job. It gets no record: there may be as many as jobs.
+                return replace(outcome, state=JobState.SKIPPED)
             route = routes.route_of(source)
             if route is None:
                 self.jobs.skip(source)
@@ -126,9 +129,11 @@ class JobRunner:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
             return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
-        claim = replace(claim, refusal=claim.refusal or stale)
+        # A moved object is gone from its key, and no version of it is older for that.
+        claim = replace(claim, refusal=claim.refusal or (None if claim.location else stale))
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
         try:
+            job = replace(job, source=replace(job.source, moved=claim.location))
             # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt. The
             # record of a listed source may have expired.
             receipt = self._delivered(job) if repeated or job.source.listed or not claim.is_first else None
@@ -192,7 +197,7 @@ class JobRunner:
     ) -> Receipt | None:
         """Deliver the job. Return its receipt, or None if the job was handed over to the state machine."""
         head, current = self._pin(job)
-        pinned = replace(job, source=replace(job.source, size=head.size, etag=head.etag, noncurrent=not current))
+        pinned = replace(job, source=replace(job.source.pinned(head.size, head.etag), noncurrent=not current))
         if (target := job.object_target) and routes.buckets.lacks_target(target):
             # A large job would be refused by a step that does not know the stack's buckets.
             self.objects.head(target.bucket, target.key)
@@ -232,19 +237,21 @@ class JobRunner:
         for a listed source.
         """
         source = job.source
-        head = self.objects.head(source.bucket, source.object_key)
+        # A moved object is at another key: its versions there are compared.
+        stored = source.stored
+        head = self.objects.head(stored.bucket, stored.object_key)
         if head is None:
-            raise SourceGoneError(f"{source.uri} was deleted before it was read")
-        changed = head.version_id != source.version_id if source.version_id else head.etag != source.etag
-        if changed and (source.version_id or source.etag):
-            kept = job.route.plan is None and not job.route.takes_apart and source.version_id
+            raise SourceGoneError(f"{stored.uri} was deleted before it was read")
+        changed = head.version_id != stored.version_id if stored.version_id else head.etag != stored.etag
+        if changed and (stored.version_id or stored.etag):
+            kept = job.route.plan is None and not job.route.takes_apart and stored.version_id
             accepts_older = kept and not source.listed
             if accepts_older and (
-                before := self.objects.head(source.bucket, source.object_key, version_id=source.version_id)
+                before := self.objects.head(stored.bucket, stored.object_key, version_id=stored.version_id)
             ):
                 return member_head(source) if source.member else before, False
-            raise SourceChangedError(f"{source.uri} was overwritten before it was read")
-        return member_head(replace(source, etag=head.etag)) if source.member else head, True
+            raise SourceChangedError(f"{stored.uri} was overwritten before it was read")
+        return member_head(source.pinned(source.size, head.etag)) if source.member else head, True
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from penstock.errors import PenstockError
 from penstock.model.identity import digest
 from penstock.model.member import NO_MEMBERS, MemberCounts
-from penstock.model.object import Source, Target
+from penstock.model.object import Location, Source, Target
 from penstock.model.replacement import Replacement
 from penstock.model.route import Route, TableTarget
 from penstock.model.serialization import OMIT_DEFAULT
@@ -132,7 +132,7 @@ class Claim:
 
     ``attempt`` fences out all other attempts. ``number`` counts attempts from 1; above 1, an earlier one has died or
     failed. ``redrives`` counts restarts by a user after a failure. ``refusal``: why the job must stop, unless an
-    earlier attempt has completed it.
+    earlier attempt has completed it. ``location`` is where the object of the source is, if it was moved.
     """
 
     job_id: str
@@ -140,6 +140,7 @@ class Claim:
     number: int
     redrives: int = 0
     refusal: PenstockError | None = None
+    location: Location | None = None
 
     @property
     def is_first(self) -> bool:

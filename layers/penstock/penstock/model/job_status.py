@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from penstock.model.after import AfterStatus
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.member import MemberCounts
-from penstock.model.object import Source, Target
+from penstock.model.object import Location, Source, Target
 from penstock.model.route import BUCKET, MEMBERS
 from penstock.model.serialization import OMIT_DEFAULT
 
@@ -71,7 +72,8 @@ class JobStatus:
     ``attempts_limit`` is the number of the last attempt. ``uploads`` are the ids of the job's multipart uploads,
     including completed ones. ``round`` counts uploads that an execution had to restart; ``yields_to`` is the newer job
     that this one waits for. ``aborts`` counts the reconciler's calls of `abort`, ``sends`` the events that it has sent
-    since the last claim. ``archive_job`` is the job of the archive that a large member belongs to.
+    since the last claim. ``archive_job`` is the job of the archive that a large member belongs to. ``after`` is what
+    becomes of the object once the job has ended, and ``location`` where the object is, if it was moved.
     """
 
     job_id: str
@@ -109,6 +111,8 @@ class JobStatus:
     phases: tuple[tuple[Phase, float], ...] = ()
     indexed: int = 0
     archive_job: str = field(default="", metadata=OMIT_DEFAULT)
+    after: AfterStatus | None = field(default=None, metadata=OMIT_DEFAULT)
+    location: Location | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:

@@ -13,6 +13,15 @@ LISTED_SIGN = "+"
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where an object is after a move within its bucket. A copy may have another ETag than the object copied."""
+
+    key: str
+    etag: str
+    version_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One version of one S3 object, or a member of an archive in one, or of an archive in that archive.
 
@@ -23,6 +32,9 @@ class Source:
     ``listed``: a listing has found it, not an event, so that it has no sequencer. ``after`` is then the last `order`
     that was known when it was found to be the current version; None until then. ``again`` makes it another source than
     that of its event, so that it is delivered once more. ``noncurrent``: another version is the current one.
+
+    ``moved`` is where the object is now, if it was moved after an earlier end of its job; it is no part of the
+    identity, and routes match the key.
     """
 
     bucket: str
@@ -38,10 +50,26 @@ class Source:
     again: str = field(default="", metadata=OMIT_DEFAULT)
     after: str | None = field(default=None, metadata=OMIT_DEFAULT)
     noncurrent: bool = field(default=False, metadata=OMIT_DEFAULT)
+    moved: Location | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def stored(self) -> Source:
+        """The object that is read: for a moved one, its place; for anything else, this source."""
+        place = self.moved
+        if place is None:
+            return self
+        return replace(
+            self, key=place.key, etag=place.etag, version_id=place.version_id, archive="", member=None, moved=None
+        )
+
+    def pinned(self, size: int, etag: str) -> Source:
+        """Return the source with what HEAD has found of its object, or of the member."""
+        # The identity of a moved object is that of its upload, whose ETag may differ.
+        return replace(self, size=size, etag=self.etag if self.moved else etag)
 
     @property
     def identity(self) -> tuple[str, ...]:

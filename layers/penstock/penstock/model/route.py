@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from penstock.model.after import After
 from penstock.model.identity import digest, identities
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import Mode, TablePlan
@@ -48,7 +49,7 @@ class Route:
     ``archive``: `ARCHIVE_MEMBERS` takes archives apart, so that the route has no destination; `ARCHIVE_KEEP` copies
     them as they are. ``members`` are patterns of the names that are delivered (`takes_member`). ``on_member_failure``
     says whether members are begun after one has failed. ``password_secret`` names the secret with the password of
-    encrypted members.
+    encrypted members. ``after`` says what becomes of the object when its job has ended.
 
     ``digest`` changes with every field that may change the result. It is computed once: with a plan it takes a
     millisecond, and each of a thousand small jobs needs it.
@@ -68,6 +69,8 @@ class Route:
     on_member_failure: str = field(default=CONTINUE, metadata=OMIT_DEFAULT)
     # Not part of the identity: a job that failed without it, or with a wrong one, is redriven and not made anew.
     password_secret: str = field(default="", metadata=OMIT_DEFAULT, compare=False)
+    # Nor is this: it changes nothing that is delivered.
+    after: After | None = field(default=None, metadata=OMIT_DEFAULT, compare=False)
     digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

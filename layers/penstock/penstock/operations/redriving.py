@@ -64,6 +64,11 @@ class Redriver:
         Raises JobStandsError if an attempt works on the job, if it has succeeded, was superseded or skipped, or if its
         record lacks fields of its event.
         """
+        if status.state is JobState.FAILED and status.after and status.after.has_begun:
+            raise JobStandsError(
+                f"job {status.job_id}: its object is being moved or tagged ({status.after.plan.failure})",
+                hint="Redrive it when `penstock status` shows that this has ended.",
+            )
         if self._cannot_redrive(status):
             raise JobStandsError(f"job {status.job_id} {_why_not(status)}", hint=_what_to_do(status))
         if status.upload is None:

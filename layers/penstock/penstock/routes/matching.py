@@ -31,7 +31,12 @@ class Routes:
     buckets: StackBuckets = NO_STACK
 
     def find(self, bucket: str, key: str) -> Route | None:
-        """Return the first route that matches the key of an object, or None."""
+        """Return the first route that matches the key of an object, or None.
+
+        None also for an object that was moved after a job: it begins no other job.
+        """
+        if self.is_moved(bucket, key):
+            return None
         objects = (route for route in self.routes if not route.is_for_members)
         return next((route for route in objects if takes(route, bucket, key)), None)
 
@@ -46,6 +51,14 @@ class Routes:
         own = self.find(source.bucket, source.object_key) if archive_named(source.key) else None
         of_members = (route for route in self.routes if not route.takes_apart or (own and route is not own))
         return next((route for route in of_members if takes(route, source.bucket, source.key)), None)
+
+    def is_moved(self, bucket: str, key: str) -> bool:
+        """Whether a key is under a prefix to which a route moves objects of its buckets after their jobs."""
+        return any(
+            key.startswith(route.after.prefixes) and fnmatchcase(bucket, route.source_bucket)
+            for route in self.routes
+            if route.after
+        )
 
     def as_member(self, source: Source) -> Source | None:
         """Return the source whose key is that of a member, if routes take apart the archives in front of its name."""

@@ -45,6 +45,7 @@ from penstock.model.route import (
     MEMBERS,
     Route,
 )
+from penstock.routes.after_actions import read_after, refuse_unreachable
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST
@@ -73,6 +74,7 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackB
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InvalidRouteError(f"{file}: two routes are named {min(repeated)!r}")
     for route in routes:
+        refuse_unreachable(route, routes, file)
         if route.is_for_members:
             _refuse_without_members(route, routes, file)
         if route.plan is None and not route.takes_apart:
@@ -110,6 +112,7 @@ def _read_members(fields: Fields, stack: Mapping[str, str], archive: str) -> Rou
         members=_patterns(fields, "members") if fields.has("members") else (),
         on_member_failure=fields.choice("on_member_failure", (CONTINUE, FAIL), CONTINUE),
         password_secret=fields.text("password_secret") if fields.has("password_secret") else "",
+        after=read_after(fields),
     )
 
 
@@ -134,6 +137,7 @@ def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) ->
         store=kind.name,
         plan=read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None,
         archive=archive,
+        after=read_after(fields),
     )
 
 

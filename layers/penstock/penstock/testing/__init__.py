@@ -1,5 +1,6 @@
 """Fakes of every port, for tests of your own: in memory, and failing on purpose."""
 
+from penstock.testing.after import MemoryAfterStore
 from penstock.testing.faults import (
     FailingSink,
     FailingSource,
@@ -33,6 +34,7 @@ __all__ = [
     "FaultyObjectStore",
     "FlippedBit",
     "ManualDeadline",
+    "MemoryAfterStore",
     "MemoryByteSource",
     "MemoryEventBus",
     "MemoryEventQueue",

@@ -8,9 +8,11 @@ from functools import reduce
 from itertools import count
 from typing import Any
 
+from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS
 from penstock.aws.jobs_table.content_claims import FIRST_WAIT, OVER, content_key, is_unversioned, uploaded_later
 from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, YieldedError
 from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
+from penstock.model.after import AfterStatus
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive
@@ -22,12 +24,14 @@ from penstock.model.span import delivery_of
 @dataclass
 class MemoryJobStore:
     """Keeps every status in ``jobs``, and in ``dues`` when the reconciler has to look at an unfinished one, in
-    ``owners`` the job of each multipart upload. ``clock`` gives Unix seconds."""
+    ``owners`` the job of each multipart upload, in ``afters`` when it has to look at the action after a job.
+    ``clock`` gives Unix seconds."""
 
     clock: Callable[[], float]
     jobs: dict[str, JobStatus] = field(default_factory=dict)
     dues: dict[str, float] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    afters: dict[str, float] = field(default_factory=dict)
     units: dict[tuple[str, Stage, int], tuple[Progress, bool]] = field(default_factory=dict)
     unit_times: dict[tuple[str, Stage], float] = field(default_factory=dict)
     contents: dict[str, Job] = field(default_factory=dict)
@@ -67,13 +71,16 @@ class MemoryJobStore:
             memory_size=memory,
             yields_to="",
             sends=0,
+            after=self.plan_after(job),
         )
         self.jobs[job.id] = status
         if isinstance(refusal, YieldedError):
             self.wait_for(job.id, refusal, holder=status.holder)
             raise refusal
         self.dues[job.id] = status.lease_until
-        claim = Claim(job.id, status.holder, status.attempts, status.redrives, refusal)
+        archive = self.jobs.get(status.archive_job) if job.source.member else status
+        moved = job.source.moved or (archive.location if archive else None)
+        claim = Claim(job.id, status.holder, status.attempts, status.redrives, refusal, moved)
         if refusal and claim.is_first:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
@@ -154,6 +161,7 @@ class MemoryJobStore:
                 finished_at=now,
                 upload=job.source,
                 lease_until=now,
+                after=self.plan_after(job),
             )
             self.jobs[job.id] = _delivered(status, receipt)
             self.dues.pop(job.id, None)
@@ -164,7 +172,7 @@ class MemoryJobStore:
 
     def reopen(self, status: JobStatus) -> bool:
         now, job_id = self.clock(), status.job_id
-        if not can_redrive(status, now) or not self.is_unchanged(status):
+        if not can_redrive(status, now) or not self.is_unchanged(status) or (status.after and status.after.has_begun):
             return False
         self.change(
             job_id,
@@ -202,6 +210,13 @@ class MemoryJobStore:
             named = status.job_id.startswith(prefix) and source in {"", status.source}
             if named and (not states or status.state in states):
                 yield self._with_units(status)
+
+    def plan_after(self, job: Job) -> AfterStatus | None:
+        """Return what is to be done after a job, and have the reconciler check it."""
+        if job.source.member or job.route.after is None:
+            return None
+        self.afters[job.id] = self.clock() + FIRST_CHECK_SECONDS
+        return AfterStatus(job.route.after)
 
     def hand_over(self, claim: Claim, execution: str, *, lease: float) -> None:
         """From a claim to an execution, whose progress begins anew unless the job had been its before."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from penstock.delivery.member_store import MemberObjects
     from penstock.delivery.ports import ObjectStore
     from penstock.delivery.table import TableDelivery
+    from penstock.jobs.after.records import AfterRecords
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
     from penstock.large_jobs.table_steps import TableSteps
@@ -99,6 +100,15 @@ def check(connections: int) -> dict[str, object]:
         from penstock.wiring.check import answer  # noqa: PLC0415  # as above
 
     return answer(Settings.from_environment(), connections)
+
+
+@cache
+def after() -> AfterRecords:
+    """Build the function `after`, once per execution environment."""
+    with _frozen():
+        from penstock.wiring.after import build_after  # noqa: PLC0415  # only this function needs it
+
+        return build_after(Settings.from_environment())
 
 
 def deadline(context: LambdaContext) -> Deadline:

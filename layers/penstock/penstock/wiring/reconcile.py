@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from penstock.aws.abort_function import AbortFunction
+from penstock.aws.jobs_table.after_store import DynamoAfterStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.queue import SqsDeadLetters, SqsEvents
 from penstock.aws.s3.client import s3_client
@@ -15,6 +16,7 @@ from penstock.aws.session import dynamodb_client, lambda_client, sqs_client, ste
 from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.aws.text_files import UriTexts
 from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_actions import ActionCheck
 from penstock.jobs.reconcile.due_jobs import Reconciler
 from penstock.jobs.reconcile.reconciler import Reconciliation
 from penstock.jobs.reconcile.uploads import UploadSweep
@@ -44,4 +46,5 @@ def build_reconciliation(settings: Settings, on_end: Callable[[JobStatus], None]
             SqsDeadLetters(sqs_client, settings.dead_letter_queue_url),
             routes_reader(settings, UriTexts(lambda: s3)),
         ),
+        ActionCheck(DynamoAfterStore(dynamodb, settings.jobs_table, retention_days=retention), time.time),
     )

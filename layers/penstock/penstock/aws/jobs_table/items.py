@@ -7,19 +7,21 @@ load#<job id>#<span>               where a load into DynamoDB resumes
 span#<execution>#<span>            the receipt of one span of an execution
 content#<digest of source, route>  the job of some bytes of an unversioned bucket (see `content_claims`)
 upload#<upload id>                 the job that opened a multipart upload
+after#<job id>                     a job whose object is to be tagged, moved or deleted (see `after_items`)
 progress#<execution>#...           the progress of its spans (see `span_progress`)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from penstock.aws.errors import code_of, translating
+from penstock.aws.jobs_table.after_items import after_of, location_of
 from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.model.job import MAX_ATTEMPTS, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
@@ -80,15 +82,18 @@ class JobsTable:
         once: Values | None = None,
         add: Values | None = None,
         drop: Values | None = None,
+        remove: Sequence[str] = (),
         condition: str = "",
         values: Values | None = None,
     ) -> Values | None:
         """Send one conditional UpdateItem. Returns the new item, or None if the condition does not hold.
 
         ``fields`` are set, ``once`` are set if absent, ``add`` is added to a number or a set, ``drop`` is removed from
-        a set.
+        a set, ``remove`` are removed.
         """
-        request = self.expression(key, fields, once=once, add=add, drop=drop, condition=condition, values=values)
+        request = self.expression(
+            key, fields, once=once, add=add, drop=drop, remove=remove, condition=condition, values=values
+        )
         with translating(f"dynamodb:UpdateItem on table {self.name}"):
             try:
                 answer = self.client.update_item(**request, ReturnValues="ALL_NEW")
@@ -117,11 +122,12 @@ class JobsTable:
         once: Values | None = None,
         add: Values | None = None,
         drop: Values | None = None,
+        remove: Sequence[str] = (),
         condition: str = "",
         values: Values | None = None,
     ) -> Values:
         """Return the request of `update`, also for use in a transaction."""
-        fields = fields | {"expires_at": self.expiry}
+        fields = {"expires_at": self.expiry} | fields
         sets = [f"#{name} = :set_{name}" for name in fields]
         sets += [f"#{name} = if_not_exists(#{name}, :set_{name})" for name in once or {}]
         adds = [f"#{name} :set_{name}" for name in add or {}]
@@ -133,9 +139,10 @@ class JobsTable:
             "Key": {"pk": {"S": key}},
             "UpdateExpression": "SET "
             + ", ".join(sets)
+            + (" REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else "")
             + (" ADD " + ", ".join(adds) if adds else "")
             + (" DELETE " + ", ".join(drops) if drops else ""),
-            "ExpressionAttributeNames": {f"#{name}": name for name in everything},
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*everything, *remove)},
             "ExpressionAttributeValues": {name: typed(value) for name, value in bound.items()},
         }
         if condition:
@@ -244,6 +251,8 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         aborts=int(item.get("aborts", 0)),
         sends=int(item.get("sends", 0)),
         archive_job=item.get("archive_job", ""),
+        after=after_of(item),
+        location=location_of(item),
         phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 

@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.aws.backoff import Backoff
 from penstock.aws.dynamodb_client import EncodedPuts, take_encoded_puts
 from penstock.aws.errors import translating
+from penstock.aws.jobs_table.after_items import (
+    DECISIVE,
+    FIRST_CHECK_SECONDS,
+    after_key,
+    location_of,
+    plan_of,
+    planned,
+)
 from penstock.aws.jobs_table.attributes import typed
 from penstock.aws.jobs_table.content_claims import ContentClaims, is_unversioned
 from penstock.aws.jobs_table.items import (
@@ -27,14 +35,14 @@ from penstock.aws.jobs_table.items import (
 )
 from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.span_progress import SpanProgress
-from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
 from penstock.aws.retry import attempts
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import WAITING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
 from penstock.model.job_status import JobState, JobStatus, Stage, can_redrive
-from penstock.model.object import Source
+from penstock.model.object import Location, Source
 from penstock.model.span import delivery_of
 
 if TYPE_CHECKING:
@@ -96,6 +104,10 @@ class DynamoJobStore:
         }
         if archive_job:
             fields["archive_job"] = archive_job
+        # Each attempt follows the current route, as it does with a password: neither is part of the job.
+        plan = plan_of(job)
+        if plan:
+            fields |= planned(plan)
         if isinstance(refusal, YieldedError):
             fields |= self._order.yielded(job.id, refusal)
         condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
@@ -106,6 +118,7 @@ class DynamoJobStore:
             fields,
             once={"started_at": now},
             add={"attempts": 1},
+            remove=() if plan else DECISIVE,
             condition=condition,
             values=values,
         )
@@ -113,7 +126,10 @@ class DynamoJobStore:
             return self._existing(job, now)
         if isinstance(refusal, YieldedError):
             raise refusal
-        claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal)
+        if plan:
+            self._table.update(after_key(job.id), after_until(job.id, now + FIRST_CHECK_SECONDS))
+        location = self._location(job, taken)
+        claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal, location)
         if refusal and claim.is_first:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
@@ -198,16 +214,22 @@ class DynamoJobStore:
         times = {"started_at": now - seconds, "updated_at": now, "finished_at": now, "lease_until": now}
         ended = times | {"state": str(JobState.SUCCEEDED), "attempts": 1, "expires_at": self._table.expiry}
         common = {name: typed(value) for name, value in ended.items()}
-        puts = []
+        puts, afters = [], []
         for job, receipt in done:
             own = described(job.source) | {"route": job.route.name, "target": job.target.uri} | delivered(receipt)
             own |= {"pk": job_key(job.id), **ended_at(job.id, now)}
+            if plan := plan_of(job):
+                own |= planned(plan)
+                due = {"pk": after_key(job.id), "expires_at": self._table.expiry}
+                afters.append(_put_of(due | after_until(job.id, now + FIRST_CHECK_SECONDS)))
             item = common | {name: typed(value) for name, value in own.items()}
             puts.append(_encoded({"PutRequest": {"Item": item}}))
         take_encoded_puts(self._client)
-        batches = [puts[first : first + BATCH] for first in range(0, len(puts), BATCH)]
-        with ThreadPoolExecutor(REQUESTS, thread_name_prefix="jobs-put") as threads:
-            list(threads.map(self._put, batches))
+        # First what is to be done, then that it can be: a process that dies in between leaves no job without it.
+        for items in (afters, puts):
+            batches = [items[first : first + BATCH] for first in range(0, len(items), BATCH)]
+            with ThreadPoolExecutor(REQUESTS, thread_name_prefix="jobs-put") as threads:
+                list(threads.map(self._put, batches))
 
     def get(self, job_id: str) -> JobStatus | None:
         item = self._table.item(job_key(job_id))
@@ -215,7 +237,7 @@ class DynamoJobStore:
 
     def reopen(self, status: JobStatus) -> bool:
         now = self._clock()
-        if not can_redrive(status, now):
+        if not can_redrive(status, now) or (status.after and status.after.has_begun):
             return False
         fields = {
             "state": str(JobState.WAITING),
@@ -280,6 +302,13 @@ class DynamoJobStore:
             f"{right}: {len(puts)} items are unprocessed after {self._backoff.attempts} requests"
         )
 
+    def _location(self, job: Job, taken: Values) -> Location | None:
+        """Return where the object of a claimed job was moved. Only the record of an archive knows it of its members."""
+        if job.source.moved or not job.source.member:
+            return job.source.moved or location_of(taken)
+        archive_job = str(taken.get("archive_job", ""))
+        return location_of(self._table.item(job_key(archive_job))) if archive_job else None
+
     def _existing(self, job: Job, now: float) -> JobStatus:
         item = self._table.item(job_key(job.id))
         status = status_of(job.id, item)
@@ -302,6 +331,10 @@ class DynamoJobStore:
 
 def _claims_content(job: Job) -> bool:
     return is_unversioned(job.source) and job.route.adds_rows
+
+
+def _put_of(item: Values) -> bytes:
+    return _encoded({"PutRequest": {"Item": {name: typed(value) for name, value in item.items()}}})
 
 
 def _encoded(put: object) -> bytes:

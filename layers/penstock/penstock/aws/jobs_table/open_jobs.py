@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.aws.errors import translating
 from penstock.aws.jobs_table import time_index as job_index
+from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS, after_key, plan_of, planned
 from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.aws.jobs_table.items import JobsTable, Values, described, job_key, status_of
-from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
 from penstock.aws.jobs_table.upload_owners import owner_of
 from penstock.model.job import Failure, Job
 from penstock.model.job_status import JobState, JobStatus
@@ -82,6 +83,9 @@ class DynamoOpenJobs:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         fields |= {"failure": asdict(failure), **ended_at(status.job_id, now)}
+        if status.after:
+            # The claim wrote this item, unless it died right then.
+            self._table.update(after_key(status.job_id), after_until(status.job_id, now + FIRST_CHECK_SECONDS))
         ended = self._table.update_unchanged(status, fields)
         if ended:
             self._on_end(
@@ -100,6 +104,9 @@ class DynamoOpenJobs:
             **dict.fromkeys(("started_at", "updated_at", "finished_at", "lease_until"), now),
             **ended_at(job.id, now),
         }
+        if plan := plan_of(job):
+            fields |= planned(plan)
+            self._table.update(after_key(job.id), after_until(job.id, now + FIRST_CHECK_SECONDS))
         item = self._table.update(job_key(job.id), fields, condition="attribute_not_exists(pk)")
         if item:
             self._on_end(status_of(job.id, item))

@@ -6,6 +6,7 @@ of jobs does not write to one partition.
 index_key                     index_time
 open#<shard>                  when the reconciler must check the job next
 ended#<YYYY-MM-DD>#<shard>    when it ended
+after#<shard>                 when the reconciler must check whether the object of a job was tagged, moved or deleted
 
 Heartbeats change neither attribute, so that they cost no writes to the index: the reconciler reads the record of a due
 job, and postpones ``index_time`` while its lease is valid.
@@ -18,6 +19,8 @@ from datetime import UTC, date, datetime, timedelta
 
 NAME = "by_time"
 SHARDS = 8
+# Few jobs have such an item, and each shard is a query in each run of the reconciler.
+AFTER_SHARDS = 2
 
 
 def open_until(job_id: str, due: float) -> dict[str, object]:
@@ -29,6 +32,16 @@ def ended_at(job_id: str, now: float) -> dict[str, object]:
     """Return the attributes of a job that ended at ``now``."""
     day = datetime.fromtimestamp(now, UTC).date()
     return {"index_key": f"ended#{day}#{_shard(job_id)}", "index_time": now}
+
+
+def after_until(job_id: str, due: float) -> dict[str, object]:
+    """Return the attributes of an item ``after#<job id>`` that must be checked at ``due``, in Unix seconds."""
+    return {"index_key": f"after#{_shard(job_id) % AFTER_SHARDS}", "index_time": due}
+
+
+def after_keys() -> Sequence[str]:
+    """Return the index keys of these items."""
+    return [f"after#{shard}" for shard in range(AFTER_SHARDS)]
 
 
 def open_keys() -> Sequence[str]:

@@ -32,6 +32,7 @@ class S3SmallReader:
         self._direct = S3Direct(client, credentials, ca_bundle)
 
     def read(self, source: Source) -> bytes:
+        source = source.stored
         body = self._directly(source) if source.etag else None
         return self._by_client(source) if body is None else body
 

@@ -54,6 +54,7 @@ class S3ByteSource:
         start: int = 0,
         end: int | None = None,
     ) -> None:
+        source = source.stored
         self._client = client
         self._source = source
         self._start = start

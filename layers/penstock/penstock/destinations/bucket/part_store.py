@@ -53,6 +53,7 @@ class S3PartStore:
     def copy_parts(
         self, source: Source, target: Target, upload_id: str, *, start: int, size: int, first: int, part_size: int
     ) -> tuple[int, int, int] | None:
+        source = source.stored
         location = Target(source.bucket, source.key)
         copied = CopySource(location, source.etag, lambda: self._check(source), source.version_id)
 

@@ -9,6 +9,7 @@ from penstock.errors import PenstockError
 from penstock.jobs.ports import OpenJobs
 from penstock.jobs.reconcile import dead_letters, uploads
 from penstock.jobs.reconcile.dead_letters import DeadLetters
+from penstock.jobs.reconcile.due_actions import ActionCheck
 from penstock.jobs.reconcile.due_jobs import Reconciler
 from penstock.jobs.reconcile.uploads import UploadSweep
 from penstock.model.source import Deadline
@@ -22,11 +23,13 @@ class Reconciliation:
     reconciler: Reconciler
     sweep: UploadSweep
     letters: DeadLetters
+    actions: ActionCheck
 
     def __call__(self, deadline: Deadline) -> Mapping[str, int]:
         """Return the counts of what was done. Raises the first error after all parts have run."""
         done: dict[str, int] = {}
         errors = self.reconciler(deadline, done)
+        errors += self.actions(deadline, done)
         errors += self._at_intervals("uploads", uploads.EVERY_SECONDS, lambda since: self._sweep(deadline, done, since))
         errors += self._at_intervals("dead-letters", dead_letters.EVERY_SECONDS, lambda _: self._read(deadline, done))
         if errors:

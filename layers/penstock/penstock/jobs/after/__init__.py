@@ -1,0 +1,1 @@
+"""What becomes of an object once its job has ended: the function `after`."""
