@@ -22,6 +22,7 @@ _LOGS = "Lambda writes logs in the name of the function's role; the emulator in 
 _TRACES = "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none"
 _POLLER = "Lambda's poller takes and deletes messages in the name of the function's role"
 _BURIED = "Lambda buries what failed asynchronously, in the name of the function's role"
+_STREAM = "Lambda's poller reads the stream in the name of the function's role: tests/contract/test_emulator_streams.py"
 UNTESTED: Mapping[tuple[str, str], str] = {
     ("*", "xray:PutTelemetryRecords"): _TRACES,
     ("*", "xray:PutTraceSegments"): _TRACES,
@@ -32,11 +33,24 @@ UNTESTED: Mapping[tuple[str, str], str] = {
     ("IngestRole", "sqs:GetQueueAttributes"): _POLLER,
     ("IngestRole", "sqs:SendMessage"): _BURIED,
     ("AbortRole", "sqs:SendMessage"): _BURIED,
+    ("AfterRole", "dynamodb:DescribeStream"): _STREAM,
+    ("AfterRole", "dynamodb:GetRecords"): _STREAM,
+    ("AfterRole", "dynamodb:GetShardIterator"): _STREAM,
+    ("AfterRole", "dynamodb:ListStreams"): _STREAM,
     ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
 # Conditions of the template that hold for the suite. Its buckets are existing ones, of lists of names.
-TRUE_CONDITIONS = frozenset({"UseArchiveSecrets", "UseSourceBuckets", "UseDestinationBuckets", "HasDestinationBucket"})
+TRUE_CONDITIONS = frozenset(
+    {
+        "UseArchiveSecrets",
+        "UseSourceBuckets",
+        "UseDestinationBuckets",
+        "HasDestinationBucket",
+        "MayTagSources",
+        "MayMoveSources",
+    }
+)
 # Permissions of stacks with a KMS key, a VPC or a database of their own. The emulator has none of these.
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {

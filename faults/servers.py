@@ -33,6 +33,7 @@ NAMES = {
     "DestinationBucketNames": RESULTS + "-*",
     "WorkBucket.Arn": AT_S3 + WORK,
     "JobsTable.Arn": AT.format("dynamodb") + "table/jobs-*",
+    "JobsTable.StreamArn": AT.format("dynamodb") + "table/jobs-*/stream/*",
     "RecordsTable.Arn": AT.format("dynamodb") + "table/records-*",
     "IngestQueue.Arn": AT.format("sqs") + "ingest-*",
     "DeadLetterQueue.Arn": AT.format("sqs") + "dead-*",

@@ -70,8 +70,13 @@ def test_ingest_reconcile_and_work_know_the_state_machine(resources: Resources) 
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    # The reconciler does not read files, so its memory is fixed. A user waits for `check`.
-    own = {"ReconcileFunction": (512, 120), "CheckFunction": ({"Ref": "MemorySize"}, 120)}
+    # The reconciler and `after` do not read files, so their memory is fixed. A copy of S3 may take long. A user waits
+    # for `check`.
+    own = {
+        "ReconcileFunction": (512, 120),
+        "AfterFunction": (512, 900),
+        "CheckFunction": ({"Ref": "MemorySize"}, 120),
+    }
     for name, function in functions(resources).items():
         given = ({"Ref": "MemorySize"}, {"Ref": "Timeout"})
         assert (function["MemorySize"], function["Timeout"]) == own.get(name, given)
@@ -137,6 +142,7 @@ def test_a_deployed_function_uses_only_the_endpoints_of_aws(resources: Resources
         ("DeadLettersAlarm", "AWS/SQS ApproximateNumberOfMessagesVisible of DeadLetterQueue", 0),
         ("ErrorsAlarm", "AWS/Lambda Errors of IngestFunction", 0),
         ("ReconcileErrorsAlarm", "AWS/Lambda Errors of ReconcileFunction", 0),
+        ("AfterErrorsAlarm", "Penstock ActionsFailed of AWS::StackName", 0),
         ("ThrottlesAlarm", "AWS/Lambda Throttles of IngestFunction", 0),
         ("BacklogAlarm", "AWS/SQS ApproximateAgeOfOldestMessage of IngestQueue", 3600),
         ("JobsFailedAlarm", "Penstock JobsFailed of AWS::StackName", 0),

@@ -13,6 +13,8 @@ import pytest
 from faults.permissions import CONDITIONAL
 from faults.template import read_template
 
+from deployed_template import deployed
+
 Resources = dict[str, dict[str, Any]]
 Statement = dict[str, Any]
 
@@ -26,9 +28,9 @@ WITHOUT_RESOURCES = {
     "StateMachineRole": {"Log", "Trace"},
 }
 # These roles do not connect to a database.
-WITHOUT_DATABASE = {"IndexRole", "ReconcileRole"}
+WITHOUT_DATABASE = {"AfterRole", "IndexRole", "ReconcileRole"}
 # These read sources.
-READERS = {"IngestRole", "PlanRole", "IndexRole", "WorkRole"}
+READERS = {"AfterRole", "IngestRole", "PlanRole", "IndexRole", "WorkRole"}
 # The actions on destination buckets, which a stack without buckets of its own may not have.
 ON_DESTINATIONS = {
     "s3:AbortMultipartUpload",
@@ -37,6 +39,24 @@ ON_DESTINATIONS = {
     "s3:ListBucketMultipartUploads",
     "s3:ListMultipartUploadParts",
     "s3:PutObject",
+}
+
+# What AfterActions allows on source buckets.
+ON_SOURCES = {
+    "MayTagSources": {
+        "s3:GetObjectTagging",
+        "s3:GetObjectVersionTagging",
+        "s3:PutObjectTagging",
+        "s3:PutObjectVersionTagging",
+    },
+    "MayMoveSources": {
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:ListBucketVersions",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+    },
 }
 
 
@@ -160,7 +180,11 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
     ]
     on_destinations = [then for condition, then, _ in conditional if condition == "HasDestinationBucket"]
     assert {action for then in on_destinations for action in as_list(then["Action"])} == ON_DESTINATIONS
-    conditional = [one for one in conditional if one[0] != "HasDestinationBucket"]
+    on_sources = [(then, condition) for condition, then, _ in conditional if condition in ON_SOURCES]
+    for then, condition in on_sources:
+        assert set(as_list(then["Action"])) <= ON_SOURCES[condition]
+    assert {action for then, _ in on_sources for action in as_list(then["Action"])} == set().union(*ON_SOURCES.values())
+    conditional = [one for one in conditional if one[0] not in {"HasDestinationBucket", *ON_SOURCES}]
     assert {(then["Sid"], condition) for condition, then, _ in conditional} == {
         ("UseKey", "UseKmsKey"),
         ("UseBucketKeys", "UseBucketKeys"),
@@ -179,3 +203,28 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
     assert template["Conditions"]["UseDatabaseRights"] == {
         "Fn::Or": [{"Condition": "UsePostgresSecret"}, {"Condition": "UsePostgresIam"}]
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "sids"),
+    [
+        ("none", set()),
+        ("tag", {"TagSources"}),
+        ("move", {"TagSources", "MoveSources", "SeeWhatMarkersHide"}),
+        ("delete", {"TagSources", "MoveSources", "SeeWhatMarkersHide"}),
+    ],
+)
+def test_only_after_may_change_sources_and_only_as_far_as_the_parameter_says(
+    template: dict[str, Any], value: str, sids: set[str]
+) -> None:
+    names = {"AfterActions": value, "SourceBucketNames": "theirs"}
+    roles = deployed(template, names)["Resources"]
+    changing = {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"}
+    for name in FUNCTION_ROLES:
+        rights = {action for statement in statements_of(roles[name]) for action in as_list(statement["Action"])}
+        assert name == "AfterRole" or not rights & changing
+    known = {statement["Sid"]: statement for statement in statements_of(roles["AfterRole"])}
+    assert known.keys() - {"KeepJobs", "Log", "ReadEnds"} == sids
+    for sid in sids & {"TagSources", "MoveSources"}:
+        assert len(known[sid]["Resource"]) == 2
+        assert known[sid]["Resource"][1] == "arn:*:s3:::theirs/*"
