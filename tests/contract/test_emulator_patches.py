@@ -339,3 +339,24 @@ def test_a_mapping_obeys_a_concurrency_that_a_parameter_gives(account: Account) 
     while set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"].values()) != {"0"}:
         assert time.monotonic() < deadline, "nobody took the message"
         time.sleep(0.1)
+
+
+def test_a_copy_onto_an_existing_key_is_refused_under_if_none_match(s3: Any) -> None:
+    for key in ("copied-from", "copied-to"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    given = {"Bucket": BUCKET, "CopySource": {"Bucket": BUCKET, "Key": "copied-from"}}
+    with pytest.raises(ClientError) as refused:
+        s3.copy_object(**given, Key="copied-to", IfNoneMatch="*")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert s3.get_object(Bucket=BUCKET, Key="copied-to")["Body"].read() == b"copied-to"
+    s3.copy_object(**given, Key="copied-new", IfNoneMatch="*")
+    assert s3.get_object(Bucket=BUCKET, Key="copied-new")["Body"].read() == b"copied-from"
+
+
+def test_an_upload_in_parts_has_the_tags_it_was_created_with(s3: Any) -> None:
+    where = {"Bucket": BUCKET, "Key": "tagged-parts"}
+    where["UploadId"] = s3.create_multipart_upload(**where, Tagging="a=1&b=x%2Fy")["UploadId"]
+    part = s3.upload_part(**where, PartNumber=1, Body=b"data")
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    tags = s3.get_object_tagging(Bucket=BUCKET, Key="tagged-parts")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"a": "1", "b": "x/y"}

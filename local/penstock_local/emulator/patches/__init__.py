@@ -14,6 +14,7 @@ from penstock_local.emulator.patches import (
     access,
     buckets,
     checksums,
+    copies,
     events,
     functions,
     initiators,
@@ -49,6 +50,8 @@ def apply_all() -> None:
     checksums.verify_full_object()
     checksums.report_full_object()
     checksums.checksum_copied_parts()
+    copies.check_conditions_of_copies()
+    copies.keep_tags_of_uploads()
     multipart.hash_parts_once()
     streams.process_streams_as_lambda_does()
     events.name_versions_to_eventbridge()
