@@ -17,7 +17,7 @@ from penstock.model.held_object import CopyRequest, Removal
 from penstock.model.object import Location
 
 _names = count(1)
-KEPT = {
+KEPT: dict[str, Any] = {
     "ContentType": "text/csv",
     "CacheControl": "no-store",
     "ContentDisposition": "attachment",
@@ -47,10 +47,10 @@ class Backend:
         return markers + [(key, version) for key, _, version in found]
 
     def copy(self, bucket: str, source: Location, key: str = "done/in/a", **given: Any) -> Location | None:
-        given = {"tags": {"a": "1"}, "may_replace": bool(source.version_id), "upload": ""} | given
         keep: Callable[[str], None] = given.pop("keep", lambda _: None)
-        time_left = given.pop("time_left", lambda: 900.0)
-        return self.objects.copy(CopyRequest(bucket, source, key, **given), keep=keep, time_left=time_left)
+        time_left: Callable[[], float] = given.pop("time_left", lambda: 900.0)
+        asked: dict[str, Any] = {"tags": {"a": "1"}, "may_replace": bool(source.version_id)} | given
+        return self.objects.copy(CopyRequest(bucket, source, key, **asked), keep=keep, time_left=time_left)
 
     def kept(self, bucket: str, location: Location) -> dict[str, Any]:
         head = self.client.head_object(Bucket=bucket, Key=location.key, ChecksumMode="ENABLED")
