@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+from connect_command import Command, levels, notifications
 from connect_stack import STACK, deploy
-from penstock_cli.main import main
 from penstock_local.account import Account, emulator_only
 
 REGION = "us-east-1"
@@ -35,36 +32,9 @@ def account() -> Iterator[Account]:
         yield account
 
 
-class Command:
-    """Runs the command against an account. Its record files are below ``data``."""
-
-    def __init__(self, account: Account, data: Path) -> None:
-        self.account = account
-        self.data = data
-
-    def __call__(self, *arguments: str, profile: str = "") -> Result:
-        environment = {**self.account.isolated(os.environ), "XDG_DATA_HOME": str(self.data)}
-        named = ["--profile", profile] if profile else []
-        return CliRunner(env=environment).invoke(main, ["connect", *arguments, *named], catch_exceptions=False)
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self(*arguments, "--json").output)
-        return answer
-
-
 @pytest.fixture
 def connect(account: Account, tmp_path: Path) -> Command:
     return Command(account, tmp_path)
-
-
-def levels(answer: dict[str, Any]) -> dict[str, str]:
-    return {finding["check"]: finding["level"] for finding in answer["findings"]}
-
-
-def notifications(account: Account, bucket: str) -> dict[str, Any]:
-    found = account.client("s3").get_bucket_notification_configuration(Bucket=bucket)
-    del found["ResponseMetadata"]
-    return dict(found)
 
 
 def test_it_shows_what_is_missing_and_changes_nothing(connect: Command, account: Account) -> None:

@@ -66,6 +66,7 @@ ANSWERS = [
     ("BadDigest", 400, ServiceUnavailableError),
     ("XAmzContentChecksumMismatch", 400, ServiceUnavailableError),
     ("AccessDenied", 403, AccessDeniedError),
+    ("AuthorizationError", 403, AccessDeniedError),
     ("AccessDeniedException", 400, AccessDeniedError),
     ("403", 403, AccessDeniedError),
     ("AllAccessDisabled", 403, AccessDeniedError),

@@ -63,8 +63,18 @@ _UNAVAILABLE = frozenset(
         "XAmzContentSHA256Mismatch",
     }
 )
-# A HEAD response has no body: botocore then returns the status as the code.
-_DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"})
+# A HEAD response has no body: botocore then returns the status as the code. AuthorizationError is of SNS.
+_DENIED = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "AllAccessDisabled",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "Forbidden",
+    }
+)
 # Credentials that expired during the work. Those of a function are renewed, so the next attempt has valid ones. S3, STS
 # and query services return ExpiredToken; DynamoDB, SQS and Secrets Manager return ExpiredTokenException.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})

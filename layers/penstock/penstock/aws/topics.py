@@ -42,19 +42,19 @@ class SnsTopics:
         with _call("sns:SetTopicAttributes", topic):
             self._client.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(policy))
 
-    def subscriptions(self, topic: str, queue: str) -> Sequence[Mapping[str, str]]:
-        arns: list[str] = []
+    def subscriptions(self, topic: str, queue: str) -> Sequence[str]:
+        found: list[str] = []
         with _call("sns:ListSubscriptionsByTopic", topic):
             pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
             for page in islice(pages, _PAGES):
-                arns += [one["SubscriptionArn"] for one in page["Subscriptions"] if one["Endpoint"] == queue]
-        with _call("sns:GetSubscriptionAttributes", topic):
-            # One that waits for confirmation has no ARN, but a text.
-            return [
-                self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-                for arn in arns
-                if arn.startswith("arn:")
-            ]
+                found += [one["SubscriptionArn"] for one in page["Subscriptions"] if one["Endpoint"] == queue]
+        # One that waits for confirmation has no ARN, but a text.
+        return [arn for arn in found if arn.startswith("arn:")]
+
+    def subscription(self, arn: str) -> Mapping[str, str]:
+        with _call("sns:GetSubscriptionAttributes", arn):
+            found: Mapping[str, str] = self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        return found
 
     def subscribe(self, topic: str, queue: str) -> str:
         with _call("sns:Subscribe", topic):

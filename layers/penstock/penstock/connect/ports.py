@@ -77,8 +77,11 @@ class Topics(Protocol):
 
     def put_policy(self, topic: str, policy: Document) -> None: ...
 
-    def subscriptions(self, topic: str, queue: str) -> Sequence[Mapping[str, str]]:
-        """Return the attributes of the subscriptions of a queue to a topic."""
+    def subscriptions(self, topic: str, queue: str) -> Sequence[str]:
+        """Return the ARNs of the subscriptions of a queue to a topic."""
+
+    def subscription(self, arn: str) -> Mapping[str, str]:
+        """Return the attributes of a subscription, which its owner may read."""
 
     def subscribe(self, topic: str, queue: str) -> str:
         """Subscribe a queue, and return the ARN of the subscription."""

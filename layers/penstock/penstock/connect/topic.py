@@ -12,7 +12,7 @@ from penstock.connect.location import Location
 from penstock.connect.model import Connection, Document, StackTarget
 from penstock.connect.notifications import TOPICS, is_covered, rules_of, wanted_rule
 from penstock.connect.policies import Verdict, by_service, decide, has_statement
-from penstock.connect.ports import Keys, Queue, Services, Topics
+from penstock.connect.ports import Keys, Queue, Services
 from penstock.errors import ConfigurationError
 
 CHECK = "topic"
@@ -56,7 +56,7 @@ def check_topic(
     yield from _check_topic_policy(topic, policy_of(attributes), connection, stack, location)
     wanted = wanted_rule(TOPICS, stack.id_for(connection), topic, connection.prefix)
     yield check_rule(configuration, wanted, stack, may_set=True)
-    yield from _check_subscription(services.topics, topic, stack)
+    yield from _check_subscription(services, topic, stack)
     yield _queue_allows(services.queue, topic, stack)
 
 
@@ -92,7 +92,6 @@ def subscribing(topic: str, connection: Connection, stack: StackTarget) -> dict[
         "Principal": {"AWS": f"arn:{stack.partition}:iam::{stack.account}:root"},
         "Action": "sns:Subscribe",
         "Resource": topic,
-        "Condition": {"StringEquals": {"sns:Protocol": "sqs"}},
     }
 
 
@@ -178,8 +177,8 @@ def _check_topic_key(
     yield Finding("topic key", Level.OK, "lets S3 send to the topic")
 
 
-def _check_subscription(topics: Topics, topic: str, stack: StackTarget) -> Iterator[Finding]:
-    subscriptions = topics.subscriptions(topic, stack.queue_arn)
+def _check_subscription(services: Services, topic: str, stack: StackTarget) -> Iterator[Finding]:
+    subscriptions = services.topics.subscriptions(topic, stack.queue_arn)
     if not subscriptions:
         yield Finding(
             "subscription",
@@ -189,7 +188,7 @@ def _check_subscription(topics: Topics, topic: str, stack: StackTarget) -> Itera
             changes=(Subscribe(topic, stack.queue_arn),),
         )
         return
-    first = subscriptions[0]
+    first = services.subscriber.subscription(subscriptions[0])
     raw = first.get("RawMessageDelivery", "false").lower() == "true"
     yield Finding("subscription", Level.OK, f"the queue subscribes, {'with' if raw else 'without'} raw delivery")
     if first.get("FilterPolicy", "{}") not in ("", "{}"):

@@ -161,8 +161,11 @@ class MemoryTopics:
     def put_policy(self, topic: str, policy: Document) -> None:
         self.topics[topic]["Policy"] = json.dumps(policy)
 
-    def subscriptions(self, topic: str, queue: str) -> Sequence[Mapping[str, str]]:
-        return [one for one in self.subscribed.values() if (one["TopicArn"], one["Endpoint"]) == (topic, queue)]
+    def subscriptions(self, topic: str, queue: str) -> Sequence[str]:
+        return [arn for arn, one in self.subscribed.items() if (one["TopicArn"], one["Endpoint"]) == (topic, queue)]
+
+    def subscription(self, arn: str) -> Mapping[str, str]:
+        return self.subscribed[arn]
 
     def subscribe(self, topic: str, queue: str) -> str:
         arn = f"{topic}:subscription"
