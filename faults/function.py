@@ -21,7 +21,7 @@ from penstock.wiring import tables as wired_tables
 
 def _warm_up() -> None:
     """Have botocore parse its service models once, for all processes forked from this one."""
-    for service in ("s3", "dynamodb", "stepfunctions", "events", "sqs", "lambda"):
+    for service in ("s3", "dynamodb", "stepfunctions", "events", "sns", "sqs", "lambda"):
         session().client(
             service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
         ).close()
@@ -70,5 +70,6 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     "finish": lambda event, _: functions.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: functions.abort()(event["job"], event["attempt"], event["error"]),
     "reconcile": lambda _, deadline: dict(functions.reconcile()(deadline)),
+    "announce": lambda event, _: list(functions.announce()(event).failed),
     "redrive": lambda jobs, _: _redrive(jobs),
 }

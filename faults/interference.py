@@ -63,6 +63,13 @@ def dead_letter_message(run: ScriptedRun) -> None:
     run.reconcile_once()
 
 
+def announce(run: ScriptedRun) -> None:
+    """Announce the jobs that ended, by all writes to the jobs table."""
+    failed = run.invoke("announce", {"Records": run.resources.writes()}).value
+    if failed != []:
+        run.problems.append(f"not announced: {failed}")
+
+
 def overwrite_destination(run: ScriptedRun) -> None:
     """Write the destination object as another writer."""
     key = f"{run.resources.name}/{next(iter(run.kind.files())).removesuffix('.gz')}"

@@ -21,6 +21,8 @@ PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::
 _LOGS = "Lambda writes logs in the name of the function's role; the emulator in its own"
 _TRACES = "Lambda's X-Ray daemon sends what the tracer notes; the emulator has none"
 _POLLER = "Lambda's poller takes and deletes messages in the name of the function's role"
+_STREAM = "Lambda's poller reads the stream in the name of the function's role: tests/e2e/test_announce.py"
+_TOPIC_KEY = "SNS uses the key of a topic in the name of whoever publishes; the emulator encrypts no topic"
 _BURIED = "Lambda buries what failed asynchronously, in the name of the function's role"
 _STREAM = "Lambda's poller reads the stream in the name of the function's role: tests/contract/test_emulator_streams.py"
 UNTESTED: Mapping[tuple[str, str], str] = {
@@ -37,6 +39,13 @@ UNTESTED: Mapping[tuple[str, str], str] = {
     ("AfterRole", "dynamodb:GetRecords"): _STREAM,
     ("AfterRole", "dynamodb:GetShardIterator"): _STREAM,
     ("AfterRole", "dynamodb:ListStreams"): _STREAM,
+    ("AnnounceRole", "sqs:SendMessage"): _BURIED,
+    ("AnnounceRole", "dynamodb:DescribeStream"): _STREAM,
+    ("AnnounceRole", "dynamodb:GetRecords"): _STREAM,
+    ("AnnounceRole", "dynamodb:GetShardIterator"): _STREAM,
+    ("AnnounceRole", "dynamodb:ListStreams"): _STREAM,
+    ("AnnounceRole", "kms:Decrypt"): _TOPIC_KEY,
+    ("AnnounceRole", "kms:GenerateDataKey"): _TOPIC_KEY,
     ("PlanRole", "lambda:GetAccountSettings"): "`plan` asks for the quota; the emulator decides nothing on this action",
 }
 
@@ -46,6 +55,7 @@ TRUE_CONDITIONS = frozenset(
         "UseArchiveSecrets",
         "UseSourceBuckets",
         "UseDestinationBuckets",
+        "UseEventsTopic",
         "HasDestinationBucket",
         "MayTagSources",
         "MayMoveSources",

@@ -74,8 +74,8 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     "an encrypted archive with a large member": Scenario("large-encrypted"),
     "a compressed archive with a large member": Scenario("large-tar-gzip"),
     "a large load into PostgreSQL": Scenario("large-append"),
-    "a large load into PostgreSQL that may not be finished": Scenario(
-        "large-append", "failed", before={"finish": interference.delete_plan}
+    "a large load into PostgreSQL that may not be finished, and its announcement": Scenario(
+        "large-append", "failed", before={"finish": interference.delete_plan}, last=interference.announce
     ),
     "a large load into DynamoDB, its worker killed": Scenario(
         "large-dynamodb", scripted_faults=[ScriptedFault("DynamoDB.BatchWriteItem", Fault.KILL_BEFORE)]

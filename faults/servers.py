@@ -21,7 +21,7 @@ from penstock_local import postgres
 from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only
 
-SOURCE, RESULTS, WORK = "drops", "results", "work"
+SOURCE, RESULTS, WORK, TOPIC = "drops", "results", "work", "ended-jobs"
 # The suite runs the executions itself; the emulator only records that they were started.
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
 ROUTES_KEY = "config/routes.toml"
@@ -40,10 +40,11 @@ NAMES = {
     "StateMachine": AT.format("states") + "stateMachine:faults-job",
     "ArchiveSecretArns": AT.format("secretsmanager") + f"secret:{ARCHIVE_SECRET}-*",
     "AbortFunction.Arn": AT.format("lambda") + "function:abort",
+    "EventsTopicArn": AT.format("sns") + TOPIC,
     "AWS::StackName": "faults",
 }
 INGEST, DEAD = "ingest", "dead"
-SERVICES = ("s3", "dynamodb", "sqs", "stepfunctions", "iam", "sts", "secretsmanager")
+SERVICES = ("s3", "dynamodb", "dynamodbstreams", "sqs", "sns", "stepfunctions", "iam", "sts", "secretsmanager")
 ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
 # As in the template's jobs table.
 BY_TIME = {
@@ -91,6 +92,7 @@ def running_servers() -> Iterator[Servers]:
         clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
         secret = json.dumps({"password": ARCHIVE_PASSWORD})
         clients["secretsmanager"].create_secret(Name=ARCHIVE_SECRET, SecretString=secret)
+        clients["sns"].create_topic(Name=TOPIC)
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
         anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
         clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)
@@ -124,6 +126,7 @@ class RunResources:
             ],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[BY_TIME],
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
             **ON_DEMAND,
         )
         dynamodb.create_table(
@@ -198,6 +201,7 @@ class RunResources:
             "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url(DEAD),
             "PENSTOCK_ABORT_FUNCTION": "abort",
             "PENSTOCK_UPLOAD_ROLES": "IngestRole,PlanRole,WorkRole",
+            "PENSTOCK_EVENTS_TOPIC": NAMES["EventsTopicArn"],
             **{name: str(value) for name, value in settings.items()},
         }
 
@@ -244,6 +248,20 @@ class RunResources:
         """All items of a DynamoDB table."""
         pages = self.servers.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
+
+    def writes(self) -> list[dict[str, Any]]:
+        """The stream of the jobs table, as Lambda hands it to a function."""
+        streams = self.servers.client("dynamodbstreams")
+        (stream,) = streams.list_streams(TableName=self.jobs)["Streams"]
+        found: list[dict[str, Any]] = []
+        for shard in streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]:
+            after = streams.get_shard_iterator(
+                StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while after and (page := streams.get_records(ShardIterator=after)).get("Records"):
+                found += [{"eventSource": "aws:dynamodb", "dynamodb": record["dynamodb"]} for record in page["Records"]]
+                after = page.get("NextShardIterator")
+        return found
 
     def versions(self, bucket: str) -> list[dict[str, Any]]:
         """Every version of the run's objects, delete markers included."""

@@ -41,7 +41,6 @@ from penstock.model.source import Deadline
 from penstock.routes import Routes, parse_routes
 from penstock.testing import (
     ManualDeadline,
-    MemoryEventBus,
     MemoryExecutionStore,
     MemoryJobStore,
     MemoryObjectStore,
@@ -95,7 +94,6 @@ class Plant:
         self.executions = MemoryExecutionStore(self.jobs)
         self.parts = MemoryPartStore(self.store)
         self.machine = MemoryStateMachine()
-        self.bus = MemoryEventBus()
         self.rejects = MemoryRejectLog()
         self.random = Random(self.seed)
         self.calls: list[str] = []
@@ -310,11 +308,11 @@ class Plant:
 
     @property
     def finisher(self) -> Finisher:
-        return Finisher(self.files, self.executions, self.parts, self.tables, self.bus)
+        return Finisher(self.files, self.executions, self.parts, self.tables)
 
     @property
     def aborter(self) -> Aborter:
-        return Aborter(self.opened, self.files, self.executions, self.parts, self.tables, self.bus)
+        return Aborter(self.opened, self.files, self.executions, self.parts, self.tables)
 
 
 def redriven(made: Plant, source: Source, job_id: str) -> JobStatus:

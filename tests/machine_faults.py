@@ -149,7 +149,6 @@ class FaultyPlant(Plant):
         self.executions = self.faulty(self.executions)
         self.parts = self.faulty(self.parts)
         self.machine = self.faulty(self.machine)
-        self.bus = self.faulty(self.bus)
         self.deadlines = self.new_deadline
         self.ingest_deadline: Callable[[], Deadline] = self.new_deadline
 

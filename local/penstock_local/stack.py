@@ -34,7 +34,7 @@ from penstock_local.sources import checkout, deployable, is_checkout
 
 __all__ = ["Stack", "emulator_only", "find", "running", "start", "state_directory", "stop"]
 
-FUNCTIONS = ("ingest", "plan", "index", "work", "finish", "abort", "reconcile")
+FUNCTIONS = ("ingest", "plan", "index", "work", "finish", "abort", "reconcile", "announce")
 
 # The folder of the PostgreSQL server in a stack's state directory.
 DATABASE = "postgres"

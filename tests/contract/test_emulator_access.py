@@ -30,8 +30,8 @@ def account() -> Iterator[Account]:
         yield account
 
 
-def under(account: Account, role: str, *statements: tuple[str, str]) -> Any:
-    """An S3 client under a role with these permissions."""
+def under(account: Account, role: str, *statements: tuple[str, str], service: Any = "s3") -> Any:
+    """A client, of S3 by default, under a role with these permissions."""
     iam = account.client("iam")
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     allowed = [{"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in statements]
@@ -39,7 +39,7 @@ def under(account: Account, role: str, *statements: tuple[str, str]) -> Any:
     iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=document)
     given = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="a-session")["Credentials"]
     return boto3.client(
-        "s3",
+        service,
         endpoint_url=account.endpoint,
         region_name=account.region,
         aws_access_key_id=given["AccessKeyId"],
@@ -91,6 +91,18 @@ def test_decisions_are_logged_once_with_the_pattern_that_allowed_them(account: A
         Decision("logged", "a-session", "s3:PutObject", f"arn:aws:s3:::{BUCKET}/new", allowed=False),
     ]
     assert not list(decisions(account, "another-session"))
+
+
+def test_whoever_may_publish_may_publish_in_batches(account: Account) -> None:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html"""
+    arn = account.client("sns").create_topic(Name="told")["TopicArn"]
+    entries = [{"Id": "1", "Message": "x"}]
+    publisher = under(account, "publisher", ("sns:Publish", arn), service="sns")
+    assert len(publisher.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)["Successful"]) == 1
+    silent = under(account, "silent", ("sns:Subscribe", arn), service="sns")
+    with pytest.raises(ClientError) as caught:
+        silent.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
+    assert caught.value.response["Error"]["Code"] == "AuthorizationError"
 
 
 def test_the_initiator_of_an_upload_is_named(account: Account) -> None:

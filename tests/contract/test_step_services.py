@@ -13,13 +13,12 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
-from penstock.aws.event_bus import SOURCE, DefaultEventBus
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.errors import ConfigurationError, ServiceUnavailableError, SourceGoneError
 from penstock.large_jobs.ports import StateMachine, WorkFiles
 from penstock.model.span import Stored
-from penstock.testing import MemoryEventBus, MemoryStateMachine, MemoryWorkFiles
+from penstock.testing import MemoryStateMachine, MemoryWorkFiles
 
 KEY = "jobs/1234/ünïcode +%.json"
 
@@ -181,35 +180,3 @@ def test_the_error_of_a_failed_start_has_its_cause(code: str, error: type[Except
 
 
 # The event bus
-
-
-class Bus:
-    """An EventBridge client that keeps events, or reports them as failed entries."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.answer = answer
-        self.entries: list[dict[str, str]] = []
-
-    def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803  # boto3's name
-        self.entries += Entries
-        return self.answer
-
-
-def test_an_event_has_its_source_type_and_details() -> None:
-    bus, fake = Bus({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}), MemoryEventBus()
-    for one in (DefaultEventBus(lambda: bus), fake):
-        one.put("Penstock Job Failed", {"job": "1234", "failure": {"error": "X"}})
-    ((kind, detail),) = fake.events
-    (entry,) = bus.entries
-    assert (entry["Source"], entry["DetailType"], json.loads(entry["Detail"])) == (SOURCE, kind, detail)
-
-
-def test_a_failed_entry_of_a_successful_response_must_be_sent_again() -> None:
-    bus = Bus({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}]})
-    with pytest.raises(ServiceUnavailableError, match="InternalFailure"):
-        DefaultEventBus(lambda: bus).put("Penstock Job Failed", {})
-
-
-def test_moto_accepts_the_event() -> None:
-    with mock_aws():
-        DefaultEventBus(lambda: boto3.client("events")).put("Penstock Job Succeeded", {"job": "1234"})

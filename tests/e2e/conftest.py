@@ -94,6 +94,7 @@ PARAMETERS = {
     "SourceBucketNames": ",".join(EXISTING_SOURCES),
     "DestinationBucketNames": EXISTING_DESTINATION,
     "SourceTopicArns": "arn:aws:sns:us-east-1:000000000000:existing,arn:aws:sns:us-east-1:000000000000:existing-raw",
+    "EventsTopicArn": "arn:aws:sns:us-east-1:000000000000:ended-jobs",
     "ArchiveSecretArns": "arn:aws:secretsmanager:us-east-1:000000000000:secret:archives/e2e-*",
 }
 
@@ -113,6 +114,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) ->
     with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:
         for bucket in (*EXISTING_SOURCES, EXISTING_DESTINATION):
             stack.client("s3").create_bucket(Bucket=bucket)
+        stack.client("sns").create_topic(Name="ended-jobs")
         yield stack
 
 

@@ -40,7 +40,6 @@ destination = "s3://out/{{member}}"
 """
 SMALL = {f"small/{number}.txt": b"%d" % number * 50 for number in range(25)}
 LARGE = b"0123456789abcdef" * 4_000
-SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +92,6 @@ def test_members_are_delivered_in_batches() -> None:
     assert (status.spans, status.spans_done, made.calls.count("work")) == (3, 3, 3)
     assert status.members == MemberCounts(delivered=25, total=25)
     assert "sequence" not in made.calls
-    assert [kind for kind, _ in made.bus.events] == [SUCCEEDED]
 
 
 def test_a_large_member_has_spans_in_an_execution_of_its_own() -> None:
@@ -261,7 +259,6 @@ def test_of_an_archive_with_a_bad_member_all_others_are_delivered_and_a_redrive_
     assert "2 members were not delivered: bad.txt: " in message
     assert "; bad.bin: " in message
     assert counts(made, status) == MemberCounts(delivered=25, failed=2, total=27)
-    assert FAILED in [kind for kind, _ in made.bus.events]
     made.routes_text = made.routes_text.replace("max_bytes = 10", "")
     made.now += 100
     again = redriven(made, source, status.job_id)

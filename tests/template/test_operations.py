@@ -70,10 +70,11 @@ def test_ingest_reconcile_and_work_know_the_state_machine(resources: Resources) 
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    # The reconciler and `after` do not read files, so their memory is fixed. A copy of S3 may take long. A user waits
-    # for `check`.
+    # The reconciler, `after` and `announce` do not read files, so their memory is fixed. A copy of S3 may take long. A
+    # user waits for `check`.
     own = {
         "ReconcileFunction": (512, 120),
+        "AnnounceFunction": (256, 120),
         "AfterFunction": (512, 900),
         "CheckFunction": ({"Ref": "MemorySize"}, 120),
     }
@@ -143,6 +144,7 @@ def test_a_deployed_function_uses_only_the_endpoints_of_aws(resources: Resources
         ("ErrorsAlarm", "AWS/Lambda Errors of IngestFunction", 0),
         ("ReconcileErrorsAlarm", "AWS/Lambda Errors of ReconcileFunction", 0),
         ("AfterErrorsAlarm", "Penstock ActionsFailed of AWS::StackName", 0),
+        ("AnnounceErrorsAlarm", "AWS/Lambda Errors of AnnounceFunction", 0),
         ("ThrottlesAlarm", "AWS/Lambda Throttles of IngestFunction", 0),
         ("BacklogAlarm", "AWS/SQS ApproximateAgeOfOldestMessage of IngestQueue", 3600),
         ("JobsFailedAlarm", "Penstock JobsFailed of AWS::StackName", 0),

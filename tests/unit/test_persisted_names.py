@@ -41,6 +41,7 @@ from penstock.files.temporary_names import is_temporary
 from penstock.formats.boundaries import BoundariesState
 from penstock.formats.boundaries import Text as RecordText
 from penstock.formats.survey import Survey
+from penstock.jobs.announce.announcement import announcement_of
 from penstock.jobs.ingest import Report, summarise
 from penstock.jobs.runner import Outcome
 from penstock.large_jobs.index_pass import IndexState
@@ -341,7 +342,7 @@ def left_by(data: bytes, *, fails: bool = False) -> dict[str, object]:
     planned = plant.planner(outcome.job_id, outcome.job_id, ManualDeadline(900))
     indexed = {} if fails else plant.indexer(outcome.job_id, outcome.job_id, None, ManualDeadline(900))
     plant.execute(outcome.job_id)
-    ((kind, detail),) = plant.bus.events
+    announced = announcement_of(plant.jobs.jobs[outcome.job_id])
     stored = plant.store.get("out", "result")
     report = plant.files.files.get(f"jobs/{outcome.job_id}/report.json")
     names = {key.replace(outcome.job_id, "JOB").partition("jobs/index-")[0] for key in plant.files.files}
@@ -349,7 +350,7 @@ def left_by(data: bytes, *, fails: bool = False) -> dict[str, object]:
         "payload": told(json.loads(payload)),
         "plan": told(planned),
         "index": told(indexed),
-        "event": [kind, told(detail)],
+        "event": [announced.kind, told(announced.detail)],
         "report": told(json.loads(report)) if report else None,
         "files": sorted(name for name in names if name),
         "index_files": sorted({key.rpartition("/")[2].split("-")[0] for key in plant.files.files if "/index-" in key}),

@@ -58,6 +58,9 @@ class Settings:
     # What `after` may do to the objects of sources: the parameter AfterActions.
     after_actions: str = "none"
 
+    # ARN of the topic to which `announce` publishes; empty for none.
+    events_topic: str = ""
+
     VARIABLES: ClassVar[frozenset[str]] = frozenset(
         {
             "PENSTOCK_JOBS_TABLE",
@@ -86,6 +89,7 @@ class Settings:
             "PENSTOCK_ABORT_FUNCTION",
             "PENSTOCK_UPLOAD_ROLES",
             "PENSTOCK_AFTER_ACTIONS",
+            "PENSTOCK_EVENTS_TOPIC",
         }
     )
 
@@ -148,4 +152,5 @@ class Settings:
             abort_function=environment.get("PENSTOCK_ABORT_FUNCTION", ""),
             upload_roles=tuple(filter(None, environment.get("PENSTOCK_UPLOAD_ROLES", "").split(","))),
             after_actions=environment.get("PENSTOCK_AFTER_ACTIONS", "") or "none",
+            events_topic=environment.get("PENSTOCK_EVENTS_TOPIC", ""),
         )

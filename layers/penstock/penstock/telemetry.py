@@ -26,6 +26,7 @@ from penstock.model.object import Source
 
 if TYPE_CHECKING:
     from penstock.jobs.after.records import Acted
+    from penstock.jobs.announce.announcer import Announced
 
 STATES = {
     None: "JobsWaiting",
@@ -115,6 +116,14 @@ def acted(done: Acted, logger: Logger, metrics: Metrics) -> None:
     for name, count in counts.items():
         metrics.add_metric(name, MetricUnit.Count, count)
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
+
+
+def announced(done: Announced, logger: Logger) -> None:
+    """Write a log line for each job that was not announced, and one for the others."""
+    for number, error in done.failed.items():
+        logger.error("job not announced", extra={"record": number, "error": str(error), "hint": error.hint})
+    if done.sent:
+        logger.info("announced", extra={"jobs": done.sent})
 
 
 @contextmanager

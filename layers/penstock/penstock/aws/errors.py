@@ -63,7 +63,8 @@ _UNAVAILABLE = frozenset(
         "XAmzContentSHA256Mismatch",
     }
 )
-# A HEAD response has no body: botocore then returns the status as the code. AuthorizationError is of SNS.
+# A HEAD response has no body: botocore then returns the status as the code. AuthorizationError and KMSAccessDenied are
+# those of SNS.
 _DENIED = frozenset(
     {
         "403",
@@ -73,6 +74,7 @@ _DENIED = frozenset(
         "AuthorizationError",
         "AuthorizationErrorException",
         "Forbidden",
+        "KMSAccessDenied",
     }
 )
 # Credentials that expired during the work. Those of a function are renewed, so the next attempt has valid ones. S3, STS

@@ -59,3 +59,8 @@ def lambda_client() -> Any:
 def events_client() -> Any:
     """An EventBridge client."""
     return session().client("events", config=DEFAULT_CONFIG)
+
+
+def sns_client(region: str) -> Any:
+    """An SNS client of a region: that of the topic."""
+    return session().client("sns", config=DEFAULT_CONFIG, region_name=region)

@@ -15,17 +15,16 @@ from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, PermanentError
 from penstock.large_jobs.committed_spans import committed_spans
 from penstock.large_jobs.failure_recorder import explained, failure_of_step, is_permanent, is_superseded
-from penstock.large_jobs.finish import FAILED, SUCCEEDED, fields_of, joined, with_move
+from penstock.large_jobs.finish import fields_of, joined, with_move
 from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec, spans_of, uploads_of
 from penstock.large_jobs.member_batches import running_members
-from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.replacements import abort_replacements
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.route import MEMBERS
-from penstock.model.serialization import to_plain
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
 
 # Errors of Step Functions that hide the error of the step.
@@ -41,10 +40,9 @@ class Aborter:
     executions: ExecutionStore
     parts: PartStore
     tables: Callable[[str], TableSteps]
-    events: EventBus
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
-        """Abort the uploads, drop staging tables, end the job as failed or superseded, and send an event.
+        """Abort the uploads, drop staging tables, and end the job as failed or superseded.
 
         ``execution`` is the last holder of the job: an execution, or an attempt of ingest. ``error`` is the error of
         the machine: ``Error``, the class, and ``Cause``, Lambda's JSON of the error. A job that has succeeded does not
@@ -75,11 +73,7 @@ class Aborter:
             self.tables(status.store).abort(job_id)
         elif status.store == MEMBERS:
             abort_replacements(self.tables, folder)
-        ended = self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
-        if ended and receipt:
-            self.events.put(SUCCEEDED, _event_fields(status, execution, state) | {"receipt": to_plain(receipt)})
-        elif ended:
-            self.events.put(FAILED, _event_fields(status, execution, state) | {"failure": to_plain(failure)})
+        self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         return {"job": job_id, "state": str(state), "error": failure.error}
 
     def _without_record(self, folder: JobFolder, execution: str) -> dict[str, object]:
@@ -179,14 +173,3 @@ class Aborter:
         if recorded and (is_permanent(recorded.error) or reported.error in _GENERAL):
             return recorded
         return explained(reported, status.source)
-
-
-def _event_fields(status: JobStatus, execution: str, state: JobState) -> dict[str, object]:
-    return {
-        "job": status.job_id,
-        "execution": execution,
-        "source": status.source,
-        "target": status.target,
-        "route": status.route,
-        "state": str(state),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
@@ -21,7 +21,7 @@ from penstock.errors import (
 from penstock.large_jobs.job_files import JOB_SPEC, REPORT, JobFolder, JobSpec, Upload, upload_name
 from penstock.large_jobs.member_results import joined_members, members_failed
 from penstock.large_jobs.plan import EXECUTION_SECONDS
-from penstock.large_jobs.ports import EventBus, ExecutionStore, WorkFiles
+from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.replacements import swap_members
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
 from penstock.large_jobs.table_steps import TableSteps
@@ -35,8 +35,6 @@ from penstock.model.span import SpanReceipt
 from penstock.model.wording import counted, rejected
 from penstock.tables import check_paths, dropped_warning, field_warnings
 
-SUCCEEDED, FAILED = "Penstock Job Succeeded", "Penstock Job Failed"
-
 # The next step after `finish`.
 DONE, AGAIN, YIELDED, CHILDREN = "done", "again", "yielded", "children"
 
@@ -49,10 +47,9 @@ class Finisher:
     executions: ExecutionStore
     parts: PartStore
     tables: Callable[[str], TableSteps]
-    events: EventBus
 
     def __call__(self, job_id: str, execution: str, round_: int = 0) -> dict[str, object]:
-        """Check every receipt, publish, end the job and send an event. For a succeeded job, only resend the event.
+        """Check every receipt, publish, and end the job. A job that has succeeded does not change.
 
         Returns what is ``next``: "done"; "again" if S3 refuses to complete the upload, so that all spans must be sent
         again in a new upload; "yielded" if the job of a newer version comes first; or "children" if members of an
@@ -65,7 +62,7 @@ class Finisher:
         folder = JobFolder(self.files, job_id)
         existing = self.executions.job_state(job_id, execution)
         if existing is JobState.SUCCEEDED:
-            return self._send_event(job_id, folder.get(dict, REPORT))
+            return _done(job_id)
         if existing is JobState.WAITING:
             return {"next": YIELDED}
         if existing.final:
@@ -83,14 +80,13 @@ class Finisher:
         total = self._commit(folder, spec, plan, receipts, execution=execution, round_=round_)
         if isinstance(total, str):
             return {"next": total}
-        report = event_fields(spec, execution, JobState.SUCCEEDED) | {
+        report = report_fields(spec, execution, JobState.SUCCEEDED) | {
             "receipt": to_plain(total),
             "spans": [to_plain(receipt) for receipt in receipts],
         }
         folder.put(REPORT, report)
-        # The job ends before the event is sent: the result is published.
         self.executions.end(job_id, execution, JobState.SUCCEEDED, receipt=total)
-        return self._send_event(job_id, report)
+        return _done(job_id)
 
     def _commit(
         self,
@@ -141,10 +137,6 @@ class Finisher:
             self.parts.abort(target, folder.get(Upload, upload_name(execution, round_)).upload_id)
         return True
 
-    def _send_event(self, job_id: str, report: Mapping[str, object]) -> dict[str, object]:
-        self.events.put(SUCCEEDED, {name: value for name, value in report.items() if name != "spans"})
-        return {"job": job_id, "state": str(JobState.SUCCEEDED), "next": DONE}
-
     def _publish(self, delivery: _Delivery, total: Receipt) -> Receipt | str:
         """Publish the object. Returns its receipt, or the next step."""
         job, execution, upload = delivery.spec.job, delivery.execution, delivery.upload
@@ -192,8 +184,12 @@ class _Delivery:
     upload: Upload
 
 
-def event_fields(spec: JobSpec, execution: str, state: JobState) -> dict[str, object]:
-    """Return the fields of an event that do not depend on the result of the job."""
+def _done(job_id: str) -> dict[str, object]:
+    return {"job": job_id, "state": str(JobState.SUCCEEDED), "next": DONE}
+
+
+def report_fields(spec: JobSpec, execution: str, state: JobState) -> dict[str, object]:
+    """Return the fields of the report that do not depend on the result of the job."""
     return {
         "job": spec.job.id,
         "execution": execution,

@@ -39,13 +39,6 @@ class StateMachine(Protocol):
         """Start an execution, unless it runs already. Returns False if one of this name has ended."""
 
 
-class EventBus(Protocol):
-    """The bus for events about the end of jobs."""
-
-    def put(self, kind: str, detail: Mapping[str, object]) -> None:
-        """Publish one event of at most 256 KiB."""
-
-
 class ExecutionStore(Protocol):
     """The jobs in the jobs table that executions of the state machine process.
 

@@ -74,6 +74,7 @@ class JobStatus:
     that this one waits for. ``aborts`` counts the reconciler's calls of `abort`, ``sends`` the events that it has sent
     since the last claim. ``archive_job`` is the job of the archive that a large member belongs to. ``after`` is what
     becomes of the object once the job has ended, and ``location`` where the object is, if it was moved.
+    ``result_etag`` and ``result_version_id`` are those of the object that the job published.
     """
 
     job_id: str
@@ -113,6 +114,8 @@ class JobStatus:
     archive_job: str = field(default="", metadata=OMIT_DEFAULT)
     after: AfterStatus | None = field(default=None, metadata=OMIT_DEFAULT)
     location: Location | None = field(default=None, metadata=OMIT_DEFAULT)
+    result_etag: str = field(default="", metadata=OMIT_DEFAULT)
+    result_version_id: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:

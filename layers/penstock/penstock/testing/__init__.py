@@ -1,6 +1,7 @@
 """Fakes of every port, for tests of your own: in memory, and failing on purpose."""
 
 from penstock.testing.after import MemoryAfterStore
+from penstock.testing.announcements import MemoryChannel
 from penstock.testing.faults import (
     FailingSink,
     FailingSource,
@@ -16,7 +17,6 @@ from penstock.testing.faults import (
 from penstock.testing.job_times import MemoryJobRecords, MemoryJobTimes
 from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
 from penstock.testing.large_jobs import (
-    MemoryEventBus,
     MemoryExecutionStore,
     MemoryPartStore,
     MemoryStateMachine,
@@ -36,7 +36,7 @@ __all__ = [
     "ManualDeadline",
     "MemoryAfterStore",
     "MemoryByteSource",
-    "MemoryEventBus",
+    "MemoryChannel",
     "MemoryEventQueue",
     "MemoryExecutionStore",
     "MemoryJobRecords",

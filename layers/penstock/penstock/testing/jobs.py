@@ -374,6 +374,8 @@ def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
         crc32=f"{receipt.crc32:08x}",
         parts=receipt.parts,
         warnings=receipt.warnings,
+        result_etag=receipt.etag,
+        result_version_id=receipt.version_id,
     )
 
 

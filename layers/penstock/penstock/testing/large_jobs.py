@@ -1,4 +1,4 @@
-"""What the steps of the state machine need, in memory: work files, part uploads, executions, machine, event bus."""
+"""What the steps of the state machine need, in memory: work files, part uploads, executions, machine."""
 
 from __future__ import annotations
 
@@ -322,13 +322,3 @@ class MemoryStateMachine:
             return None
         running = Execution("FAILED" if execution in self.ended else "RUNNING")
         return self.results.get(execution, running)
-
-
-@dataclass
-class MemoryEventBus:
-    """Keeps every event. Implements ``EventBus``."""
-
-    events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
-
-    def put(self, kind: str, detail: Mapping[str, object]) -> None:
-        self.events.append((kind, dict(detail)))

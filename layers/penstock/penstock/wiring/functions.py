@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.lambda_context import LambdaContext, LambdaDeadline
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from penstock.delivery.ports import ObjectStore
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.after.records import AfterRecords
+    from penstock.jobs.announce.announcer import Announced
     from penstock.jobs.reconcile.reconciler import Reconciliation
     from penstock.large_jobs.abort import Aborter
     from penstock.large_jobs.table_steps import TableSteps
@@ -109,6 +110,17 @@ def after() -> AfterRecords:
         from penstock.wiring.after import build_after  # noqa: PLC0415  # only this function needs it
 
         return build_after(Settings.from_environment())
+
+
+@cache
+def announce() -> Callable[[Mapping[str, Any]], Announced]:
+    """Build the announcer of the changes in an event of the jobs table's stream, once per execution environment."""
+    with _frozen():
+        from penstock.aws.jobs_table.stream import read_changes  # noqa: PLC0415  # only this function needs it
+        from penstock.wiring.announce import build_announcer  # noqa: PLC0415  # as above
+
+        announcer = build_announcer(Settings.from_environment())
+        return lambda event: announcer(read_changes(event))
 
 
 def deadline(context: LambdaContext) -> Deadline:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from penstock.aws.event_bus import DefaultEventBus
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.lambda_quota import lambda_concurrency
 from penstock.aws.s3.client import s3_client
 from penstock.aws.s3.work_files import S3WorkFiles
-from penstock.aws.session import dynamodb_client, events_client, lambda_client
+from penstock.aws.session import dynamodb_client, lambda_client
 from penstock.aws.text_files import UriTexts
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.archive_delivery import ArchiveDelivery
@@ -124,12 +123,10 @@ class Steps:
         return MemberWorker(self.executions, self._loader(), Children(jobs, start), settings.margin_seconds)
 
     def finish(self) -> Finisher:
-        return Finisher(self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client))
+        return Finisher(self.files, self.executions, self.parts, self.tables)
 
     def abort(self) -> Aborter:
-        return Aborter(
-            self.objects, self.files, self.executions, self.parts, self.tables, DefaultEventBus(events_client)
-        )
+        return Aborter(self.objects, self.files, self.executions, self.parts, self.tables)
 
     def _loader(self) -> ArchiveLoader:
         return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads(), self._begun())

@@ -47,6 +47,20 @@ def match_line_ends_with_wildcards() -> None:
     iam_evaluator._fnmatch_compile = compiled
 
 
+def allow_batches_with_publish() -> None:
+    """``sns:Publish`` allows both Publish and PublishBatch. MiniStack asks for ``sns:PublishBatch``, an unknown action.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+    """
+    original = iam_actions.extract_iam_action
+
+    def extract_iam_action(*request: Any, **named: Any) -> Any:
+        action = original(*request, **named)
+        return "sns:Publish" if action == "sns:PublishBatch" else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
 def hide_missing_objects_without_list_permission() -> None:
     """GET and HEAD of an object that does not exist answer 403 to callers without ``s3:ListBucket`` on its bucket.
 

@@ -205,7 +205,10 @@ class DynamoExecutionStore:
             fields |= delivered(receipt) | {"spans_done": int(item.get("spans", 0))}
         if failure:
             fields["failure"] = asdict(failure)
-        self._on_end(status_of(job_id, self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED)))
+        # A job that has succeeded does not keep the failure of an earlier execution.
+        cured = ("failure",) if state is JobState.SUCCEEDED else ()
+        written = self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED, remove=cured)
+        self._on_end(status_of(job_id, written))
         return True
 
     def _count(self, execution: str, receipt: SpanReceipt) -> bool:
@@ -223,14 +226,23 @@ class DynamoExecutionStore:
         return JobState(item["state"]), item["attempt"] == _revoked(execution)
 
     def _write(
-        self, job_id: str, execution: str, fields: Values, *, condition: str = _OURS, add: Values | None = None
+        self,
+        job_id: str,
+        execution: str,
+        fields: Values,
+        *,
+        condition: str = _OURS,
+        add: Values | None = None,
+        remove: Sequence[str] = (),
     ) -> Values:
         """Write the item, and return it."""
         fields = {"updated_at": self._clock()} | fields
         values = _fence(execution)
         if condition == _OURS_OR_REVOKED:
             values |= {":revoked": _revoked(execution), ":waiting": str(JobState.WAITING)}
-        written = self._table.update(job_key(job_id), fields, add=add, condition=condition, values=values)
+        written = self._table.update(
+            job_key(job_id), fields, add=add, remove=remove, condition=condition, values=values
+        )
         if written is None:
             raise self._lost(job_id, execution)
         return written

@@ -205,11 +205,13 @@ def counted(progress: Progress) -> Values:
 
 def delivered(receipt: Receipt) -> Values:
     """Return the attributes of a receipt."""
+    published = {"result_etag": receipt.etag, "result_version_id": receipt.version_id}
     return counted(receipt.progress) | {
         "codec": receipt.codec,
         "crc32": f"{receipt.crc32:08x}",
         "parts": receipt.parts,
         "warnings": list(receipt.warnings),
+        **{name: value for name, value in published.items() if value},
     }
 
 
@@ -253,6 +255,8 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         archive_job=item.get("archive_job", ""),
         after=after_of(item),
         location=location_of(item),
+        result_etag=item.get("result_etag", ""),
+        result_version_id=item.get("result_version_id", ""),
         phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 

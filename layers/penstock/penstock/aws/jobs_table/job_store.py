@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from penstock.aws.backoff import Backoff
@@ -41,9 +41,8 @@ from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailab
 from penstock.limits import WAITING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
-from penstock.model.job_status import JobState, JobStatus, Stage, can_redrive
+from penstock.model.job_status import JobState, JobStatus, can_redrive
 from penstock.model.object import Location, Source
-from penstock.model.span import delivery_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -201,7 +200,9 @@ class DynamoJobStore:
         fields |= ended_at(claim.job_id, now)
         if receipt:
             fields |= delivered(receipt)
-        self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}))
+        # A job that has succeeded does not keep the failure of an earlier attempt.
+        cured = ("failure",) if state is JobState.SUCCEEDED else ()
+        self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}), remove=cured)
 
     def skip(self, source: Source) -> None:
         now, job_id = self._clock(), digest(*source.identity)
@@ -274,19 +275,7 @@ class DynamoJobStore:
 
     def _status(self, job_id: str, item: Values) -> JobStatus:
         """Return the status of a job, including the progress of the units of its execution."""
-        status = status_of(job_id, item)
-        if not status.execution or status.state is JobState.SUCCEEDED:
-            return status
-        read = self._progress.total(status.execution, Stage.READ, int(item.get("read_units", 0)))
-        delivered = self._progress.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
-        return replace(
-            status,
-            progress=status.progress.plus(delivered.progress),
-            spans_done=status.spans_done + delivered.done,
-            indexed=read.progress.bytes_in,
-            # Remaining time and rates are based on the last update, including those of the workers.
-            updated_at=max(status.updated_at, read.updated_at, delivered.updated_at),
-        )
+        return self._progress.added_to(status_of(job_id, item), int(item.get("read_units", 0)))
 
     def _put(self, puts: Sequence[bytes]) -> None:
         """Send one request, and resend its unprocessed items."""
@@ -317,11 +306,12 @@ class DynamoJobStore:
         wait = max(0.0, float(item.get("lease_until", now)) - now)
         raise JobInProgressError(f"{job.source.uri}: another attempt is running job {job.id}", retry_after=wait)
 
-    def _write(self, claim: Claim, fields: Values, *, add: Values | None = None) -> None:
+    def _write(self, claim: Claim, fields: Values, *, add: Values | None = None, remove: Sequence[str] = ()) -> None:
         written = self._table.update(
             job_key(claim.job_id),
             fields,
             add=add,
+            remove=remove,
             condition="attempt = :attempt AND #state = :running",
             values={":attempt": claim.attempt, ":running": str(JobState.RUNNING)},
         )

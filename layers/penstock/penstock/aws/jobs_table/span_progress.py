@@ -21,8 +21,9 @@ from penstock.aws.jobs_table.items import PROGRESS, JobsTable
 from penstock.aws.retry import attempts
 from penstock.errors import ServiceUnavailableError
 from penstock.model.job import Progress
-from penstock.model.job_status import Stage
+from penstock.model.job_status import JobState, JobStatus, Stage
 from penstock.model.member import NO_MEMBERS, MemberCounts
+from penstock.model.span import delivery_of
 
 # Units of one item.
 SHARD = 32
@@ -72,6 +73,24 @@ class SpanProgress:
         done, *sums = [sum(map(int, column)) for column in zip_longest(*found, fillvalue=0)] or [0]
         updated_at = max((float(item.get("updated_at", 0.0)) for item in items), default=0.0)
         return UnitsTotal(_progress_of(sums), done, updated_at)
+
+    def added_to(self, status: JobStatus, read_units: int = 0) -> JobStatus:
+        """Add what the units of an execution have done. A job that has succeeded has all of it on its record.
+
+        ``read_units`` are those of its index pass.
+        """
+        if not status.execution or status.state is JobState.SUCCEEDED:
+            return status
+        read = self.total(status.execution, Stage.READ, read_units)
+        delivered = self.total(delivery_of(status.execution, status.round), Stage.DELIVER, status.spans)
+        return replace(
+            status,
+            progress=status.progress.plus(delivered.progress),
+            spans_done=status.spans_done + delivered.done,
+            indexed=read.progress.bytes_in,
+            # Remaining time and rates are based on the last update, including those of the workers.
+            updated_at=max(status.updated_at, read.updated_at, delivered.updated_at),
+        )
 
 
 def _figures(progress: Progress) -> list[int]:
