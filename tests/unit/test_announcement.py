@@ -12,7 +12,7 @@ from penstock.jobs.announce.announcement import LONGEST_MESSAGE, announcement_of
 from penstock.model.job import Failure, Progress
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import MemberCounts
-from penstock.model.object import Source
+from penstock.model.object import Location, Source
 
 SOURCE = Source("drops", "in/añb.csv", 1_234, "9f", "v1", "01")
 LOADED = JobStatus(
@@ -90,6 +90,11 @@ def test_an_archive_has_counts_of_its_members_and_no_source_on_record_leaves_its
     assert detail["members"] == {"delivered": 3, "failed": 1, "skipped": 2, "superseded": 0, "total": 4}
     assert not {"bucket", "key", "version_id", "etag"} & detail.keys()
     assert "3 delivered, 1 failed, 4 in all" in announcement_of(archive).text
+
+
+def test_an_object_that_was_moved_after_an_earlier_end_has_its_place() -> None:
+    moved = replace(FAILED, location=Location("quarantine/a.csv", "9f", "v2"))
+    assert detail_of(moved)["location"] == {"key": "quarantine/a.csv", "etag": "9f", "version_id": "v2"}
 
 
 def test_a_person_reads_the_subject_and_the_text_and_a_filter_the_attributes() -> None:

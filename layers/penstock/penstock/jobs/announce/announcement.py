@@ -65,6 +65,9 @@ def detail_of(status: JobStatus) -> dict[str, object]:
         # The version whose bytes were read. Without a record of it, only the URI is known.
         detail |= {"bucket": source.bucket, "key": source.object_key}
         detail |= {"version_id": source.version_id, "etag": source.etag}
+    if status.location:
+        # The object was moved after an earlier end of the job. What is to be done after this end comes later.
+        detail["location"] = to_plain(status.location)
     if status.is_archive:
         detail["members"] = asdict(status.members)
     if status.state is JobState.SUCCEEDED:
