@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.aws.s3.listing_order import is_sorted_by_contract
 from penstock.errors import UnsortedListingError
 from penstock.limits import MIB
 from penstock.sync.filters import Filters
 from penstock.sync.model import File, RemoteFile, SyncError
 from penstock.sync.plan import pairs
-from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
+from penstock.sync.sorted_listing import sorted_files
 
 
 def listed(name: str, etag: str = "e") -> RemoteFile:

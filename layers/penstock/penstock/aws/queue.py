@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from penstock.aws.backoff import Backoff
 from penstock.aws.errors import code_of, translating
+from penstock.aws.retry import attempts
+from penstock.errors import RequestRefusedError, ServiceUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -92,3 +96,43 @@ class SqsDeadLetters:
     def delete(self, receipt_handle: str) -> None:
         with translating(f"sqs:DeleteMessage from {self._url}"):
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)
+
+
+class SqsNotifications:
+    """Implements ``NotificationQueue``. Entries that SQS could not take are sent again."""
+
+    def __init__(
+        self,
+        client: SQSClient,
+        url: str,
+        *,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+
+    def send_all(self, bodies: Sequence[str]) -> None:
+        right = f"sqs:SendMessage to {self._url}"
+        left = {str(number): body for number, body in enumerate(bodies)}
+        for _ in attempts(self._backoff, self._sleep):
+            with translating(right):
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._url, Entries=[{"Id": name, "MessageBody": body} for name, body in left.items()]
+                )
+            failed = answer.get("Failed", ())
+            if refused := next((entry for entry in failed if entry.get("SenderFault")), None):
+                raise RequestRefusedError(f"{right}: {refused.get('Code')}: {refused.get('Message', '')}")
+            left = {entry["Id"]: left[entry["Id"]] for entry in failed}
+            if not left:
+                return
+        raise ServiceUnavailableError(f"{right}: {len(left)} messages were not taken")
+
+    def waiting(self) -> int:
+        with translating(f"sqs:GetQueueAttributes on {self._url}"):
+            answer = self._client.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])

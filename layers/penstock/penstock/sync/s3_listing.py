@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from penstock.aws.endpoint import endpoint_of
 from penstock.aws.errors import status_of, translating
+from penstock.aws.s3.listing_order import is_sorted_by_contract
 from penstock.errors import DestinationMissingError, SourceChangedError, SourceGoneError
 from penstock.model.object import Target
 from penstock.sync.model import ObjectMetadata, RemoteFile
-from penstock.sync.sorted_listing import is_sorted_by_contract, sorted_files
+from penstock.sync.sorted_listing import sorted_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

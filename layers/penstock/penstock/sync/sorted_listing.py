@@ -18,14 +18,6 @@ _Row: TypeAlias = tuple[bytes, str, str, int, str, float]
 
 _BATCH_ROWS = 1000
 
-# The suffixes of buckets of S3 Express One Zone and of their access points.
-_DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3")
-
-
-def is_sorted_by_contract(endpoint: str, bucket: str) -> bool:
-    """Whether S3 guarantees sorted listings of a bucket. ``endpoint`` is empty for AWS."""
-    return not endpoint and not bucket.endswith(_DIRECTORY_BUCKETS)
-
 
 def sorted_files(files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
     """Yield all files, sorted; for a name that was listed twice, only the last entry.

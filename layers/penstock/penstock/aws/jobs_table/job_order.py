@@ -29,7 +29,7 @@ class JobOrder:
 
     def known(self, job: Job) -> Values:
         """Return the highest order and its job; empty if no version was claimed through this route."""
-        return self._table.item(_key(job))
+        return self._table.item(order_key(job))
 
     def note(self, job: Job) -> bool:
         """Record the version of the job. Returns False if a newer version was claimed through this route.
@@ -41,7 +41,7 @@ class JobOrder:
             return True
         placed = job.source.listed and not job.source.member
         noted = self._table.update(
-            _key(job),
+            order_key(job),
             {"order": order, "job": job.id},
             condition=f"attribute_not_exists(pk) OR #order {'<' if placed else '<='} :order",
             values={":order": order},
@@ -74,7 +74,7 @@ class JobOrder:
 
     def _is_overtaken(self, job: Job) -> bool:
         order = job.source.order
-        return bool(order) and str(self._table.item(_key(job)).get("order", "")) > order
+        return bool(order) and str(self._table.item(order_key(job)).get("order", "")) > order
 
     def yielded(self, job_id: str, error: YieldedError) -> Values:
         """Return the attributes of a job that waits for a newer one, and mark the newer one. Uses up no attempt."""
@@ -93,12 +93,13 @@ class JobOrder:
 
     def _newer(self, job: Job) -> JobStatus | None:
         """Return the newest job, if it is newer than this one and has a record."""
-        noted = self._table.item(_key(job))
+        noted = self._table.item(order_key(job))
         if noted.get("job", job.id) == job.id or noted["order"] <= job.source.order:
             return None
         item = self._table.item(job_key(noted["job"]))
         return status_of(noted["job"], item) if item else None
 
 
-def _key(job: Job) -> str:
+def order_key(job: Job) -> str:
+    """Return the key of the order of a job's source."""
     return "order#" + digest(*job.source.series, job.route.name)

@@ -1,0 +1,55 @@
+"""Which objects a backfill sends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from penstock.backfill.model import FoundObject, Skip
+from penstock.errors import ConfigurationError
+from penstock.model.job import Job
+from penstock.routes import Routes, destination_of
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user chose: the last modification from ``since`` and before ``until``, in Unix seconds, names of routes,
+    and patterns of keys as in a route. ``again``: the mark of sources that are delivered once more."""
+
+    routes: Routes
+    since: float | None = None
+    until: float | None = None
+    names: Collection[str] = ()
+    patterns: Sequence[str] = ()
+    again: str = ""
+
+    def __post_init__(self) -> None:
+        known = [route.name for route in self.routes.routes]
+        if unknown := sorted(set(self.names) - set(known)):
+            raise ConfigurationError(
+                f"there is no route {unknown[0]!r}",
+                hint=f"Routes: {', '.join(known)}. `penstock routes check` lists them.",
+            )
+
+    def job_of(self, found: FoundObject) -> Job | Skip:
+        """Return the job of an object, or why it has none.
+
+        The first route that matches takes the object, as for an event: one that the user did not name may take it.
+        """
+        if not self._is_selected(found):
+            return Skip.FILTERED
+        source = found.source(self.again)
+        route = self.routes.route_of(source)
+        if route is None:
+            return Skip.NO_ROUTE
+        if self.names and route.name not in self.names:
+            return Skip.FILTERED
+        return Skip.ARCHIVED if found.archived else Job(source, route, destination_of(route, source))
+
+    def _is_selected(self, found: FoundObject) -> bool:
+        if self.since is not None and found.modified < self.since:
+            return False
+        if self.until is not None and found.modified >= self.until:
+            return False
+        return not self.patterns or any(fnmatchcase(found.key, pattern) for pattern in self.patterns)
