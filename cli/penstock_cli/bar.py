@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich import filesize
 from rich.console import Console, RenderableType
@@ -17,15 +17,28 @@ from penstock_cli.progress import Pace
 WIDE = 72
 NARROW = 44
 
+Amount = Callable[[int], str]
+"""Formats an amount: of bytes, or of something else that is counted."""
+
+
+def human_bytes(size: int) -> str:
+    """Format an amount of bytes."""
+    return filesize.decimal(size)
+
+
+def human_count(number: int) -> str:
+    """Format an amount of anything else."""
+    return f"{number:,}"
+
 
 class Bar(RichProgress):
     """Chooses its columns by the current width of the terminal; it is removed at the end."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, amount: Amount = human_bytes) -> None:
         self._terminal = Console(stderr=True)
         name, bar, percent, left = _Name(self._terminal), BarColumn(bar_width=None), _Percent(), _Left(pace)
-        self._wide = (name, bar, percent, _Amount(), _Speed(pace), left)
-        self._narrow = (name, percent, _Speed(pace), left)
+        self._wide = (name, bar, percent, _Amount(amount), _Speed(pace, amount), left)
+        self._narrow = (name, percent, _Speed(pace, amount), left)
         self._narrowest = (percent, left)
         super().__init__(console=self._terminal, transient=True, redirect_stdout=False, redirect_stderr=False)
 
@@ -57,22 +70,24 @@ class _Percent(ProgressColumn):
 
 
 class _Amount(ProgressColumn):
-    def __init__(self) -> None:
+    def __init__(self, amount: Amount) -> None:
         super().__init__(_one_line())
+        self._amount = amount
 
     def render(self, task: Task) -> Text:
-        done = filesize.decimal(int(task.completed))
-        return Text(done if task.total is None else f"{done} of {filesize.decimal(int(task.total))}")
+        done = self._amount(int(task.completed))
+        return Text(done if task.total is None else f"{done} of {self._amount(int(task.total))}")
 
 
 class _Speed(ProgressColumn):
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, amount: Amount) -> None:
         super().__init__(_one_line())
         self._pace = pace
+        self._amount = amount
 
     def render(self, task: Task) -> Text:  # noqa: ARG002  # the base class passes it
         speed = self._pace.speed()
-        return Text(f"{filesize.decimal(int(speed))}/s" if speed else "")
+        return Text(f"{self._amount(int(speed))}/s" if speed else "")
 
 
 class _Left(ProgressColumn):

@@ -26,6 +26,7 @@ GC_THRESHOLD = 50_000
 # another one's libraries.
 COMMANDS = (
     "abort",
+    "backfill",
     "connect",
     "doctor",
     "explain",

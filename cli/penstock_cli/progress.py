@@ -46,10 +46,13 @@ class Pace:
 class Progress:
     """A context manager that shows a bar on stderr if it is a terminal, unless ``quiet`` is set.
 
-    ``total`` and ``description`` may change at any time; a ``total`` of None means unknown. Threads may share it.
+    ``counts``: it counts anything but bytes. ``total`` and ``description`` may change at any time; a ``total`` of None
+    means unknown. Threads may share it.
     """
 
-    def __init__(self, description: str = "", total: int | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, description: str = "", total: int | None = None, *, quiet: bool = False, counts: bool = False
+    ) -> None:
         self._quiet = quiet
         self._total = total
         self._description = safe(description)
@@ -57,7 +60,7 @@ class Progress:
         self.done = 0
         self._lock = Lock()
         # The current stderr: tests and shells replace it.
-        self._bar = _bar(self._pace) if not quiet and sys.stderr.isatty() else None
+        self._bar = _bar(self._pace, counts=counts) if not quiet and sys.stderr.isatty() else None
         self._task = self._bar.add_task(self._description, total=total) if self._bar else None
 
     def __enter__(self) -> Self:
@@ -123,7 +126,7 @@ class Progress:
             )
 
 
-def _bar(pace: Pace) -> Bar:
-    from penstock_cli.bar import Bar  # noqa: PLC0415  # rich is slow to import, and a pipe does not need it
+def _bar(pace: Pace, *, counts: bool) -> Bar:
+    from penstock_cli import bar  # noqa: PLC0415  # rich is slow to import, and a pipe does not need it
 
-    return Bar(pace)
+    return bar.Bar(pace, bar.human_count if counts else bar.human_bytes)

@@ -13,6 +13,7 @@ import click
 from penstock_cli.options import AwsOptions, aws_options
 
 if TYPE_CHECKING:
+    from penstock.wiring.cli import CliClients
     from penstock.wiring.operations import Access, Operations, StackNames
     from penstock_local.stack import Stack
 
@@ -30,6 +31,22 @@ class StackOptions:
     local: bool
     state_dir: Path | None
     aws: AwsOptions
+
+    def clients(self) -> tuple[CliClients, str]:
+        """Open clients for the stack's account, until the command ends, and return the stack's name.
+
+        Raises LocalStackError if no local stack is running, ConfigurationError.
+        """
+        from penstock.wiring.cli import CliClients  # noqa: PLC0415  # imports botocore
+
+        clients, name = CliClients(self.aws.profile, self.aws.region, self.aws.endpoint_url), self.name
+        if self.local:
+            from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # imported only for --local
+
+            stack, name = local_stack(self.state_dir), STACK_NAME
+            clients = CliClients("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key)
+        click.get_current_context().call_on_close(clients.close)
+        return clients, name
 
     def operations(self) -> Operations:
         """Open the operations on its jobs, until the command ends.

@@ -33,7 +33,7 @@ ORDER = [
     {"delivery"},
     {"large_jobs"},
     {"jobs"},
-    {"upload", "sync", "run", "explain", "operations", "connect", "doctor"},
+    {"upload", "sync", "run", "explain", "operations", "connect", "doctor", "backfill"},
     {"telemetry"},
     {"wiring"},
 ]

@@ -48,7 +48,6 @@
         ├── UnsortedListingError     a service promises sorted listings, but sends unsorted ones
         └── ConfigurationError
             ├── EmptySourceError     --delete would delete all files
-            ├── InventoryError       a file of an S3 Inventory is damaged, or is not that of its manifest
             ├── StateFileError       the saved state of an upload is damaged, or of another version
             ├── InvalidEventError
             ├── InvalidRouteError    names the route and the field
@@ -102,7 +101,6 @@ __all__ = [
     "ServiceUnavailableError",
     "SourceChangedError",
     "SourceGoneError",
-    "InventoryError",
     "StateFileError",
     "SupersededError",
     "TimeLimitError",
@@ -387,12 +385,6 @@ class EmptySourceError(ConfigurationError):
 
 class StateFileError(ConfigurationError):
     default_hint = "Start over with --restart. `penstock uploads s3://bucket/key` lists open uploads of earlier runs."
-
-
-class InventoryError(ConfigurationError):
-    """A file of an S3 Inventory is damaged, or is not the one that its manifest describes."""
-
-    default_hint = "Use another inventory, or omit --inventory to list the bucket."
 
 
 class InvalidEventError(ConfigurationError):

@@ -19,23 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from penstock.errors import ConfigurationError, InventoryError
+from penstock.errors import ConfigurationError
 
 Row = Mapping[str, Any]
 """The columns of one object by their name, in lower case and without underscores; None for no value."""
 
-# Columns that are read, as CSV names them.
-COLUMNS = (
-    "Bucket",
-    "Key",
-    "VersionId",
-    "IsLatest",
-    "IsDeleteMarker",
-    "Size",
-    "LastModifiedDate",
-    "ETag",
-    "StorageClass",
-)
 
 _TRUE = "true"
 _PARQUET_MAGIC = b"PAR1"
@@ -44,7 +32,7 @@ _PARQUET_MAGIC = b"PAR1"
 def rows_of(file_format: str, schema: str, path: Path) -> Iterator[Row]:
     """Yield the rows of a file. Memory: one row of CSV, one batch of Parquet or ORC.
 
-    Raises ConfigurationError for a format that cannot be read here, and InventoryError for a damaged file.
+    Raises ConfigurationError for a format that cannot be read here, and for a damaged file.
     """
     try:
         read = _READERS[file_format.upper()]
@@ -61,12 +49,12 @@ def _csv(schema: str, path: Path) -> Iterator[Row]:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
             for number, values in enumerate(csv.reader(text), 1):
                 if len(values) != len(names):
-                    raise InventoryError(f"row {number} has {len(values)} fields, and the manifest names {len(names)}")
+                    raise damaged(f"row {number} has {len(values)} fields, and the manifest names {len(names)}")
                 row: dict[str, Any] = {name: value or None for name, value in zip(names, values, strict=True)}
                 row["key"] = unquote_plus(row.get("key") or "", errors="strict")
                 yield row
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise InventoryError(f"not a valid gzipped CSV: {error}") from error
+        raise damaged(f"not a valid gzipped CSV: {error}") from error
 
 
 def _parquet(schema: str, path: Path) -> Iterator[Row]:  # noqa: ARG001  # the file has its own
@@ -74,7 +62,7 @@ def _parquet(schema: str, path: Path) -> Iterator[Row]:  # noqa: ARG001  # the f
     with path.open("rb") as file:
         head, _ = file.read(4), file.seek(-4, SEEK_END)
         if not head == file.read(4) == _PARQUET_MAGIC:  # arro3 would panic
-            raise InventoryError("not a Parquet file, or not a complete one")
+            raise damaged("not a Parquet file, or not a complete one")
     batches = iter(arro3.read_parquet(str(path)))
     while batch := _next_batch(batches):
         wanted = {name: _plain(name) for name in batch.schema.names if _plain(name) in _WANTED}
@@ -88,7 +76,7 @@ def _next_batch(batches: Iterator[Any]) -> Any:
         return next(batches, None)
     except Exception as error:
         if type(error) is Exception:  # all that arro3 raises
-            raise InventoryError(f"not a valid Parquet file: {error}") from error
+            raise damaged(f"not a valid Parquet file: {error}") from error
         raise
 
 
@@ -101,7 +89,7 @@ def _orc(schema: str, path: Path) -> Iterator[Row]:  # noqa: ARG001  # as above
             for values in reader:
                 yield dict(zip(names, values, strict=True))
         except pyorc.ParseError as error:
-            raise InventoryError(f"not a valid ORC file: {error}") from error
+            raise damaged(f"not a valid ORC file: {error}") from error
 
 
 _READERS: Mapping[str, Callable[[str, Path], Iterator[Row]]] = {"CSV": _csv, "PARQUET": _parquet, "ORC": _orc}
@@ -116,6 +104,11 @@ def _imported(module: str, file_format: str, packages: str) -> Any:
             "which is not installed",
             hint=f"Install it: pip install {packages}. Or order the inventory as CSV.",
         ) from error
+
+
+def damaged(problem: str) -> ConfigurationError:
+    """Return the error of an inventory that is damaged, or is not the one that its manifest describes."""
+    return ConfigurationError(problem, hint="Use another inventory, or omit --inventory to list the bucket.")
 
 
 def is_current(row: Row) -> bool:
@@ -143,7 +136,10 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-_WANTED = frozenset(map(_plain, COLUMNS))
+# The columns that are read.
+_WANTED = frozenset(
+    ["bucket", "key", "versionid", "islatest", "isdeletemarker", "size", "lastmodifieddate", "etag", "storageclass"]
+)
 
 
 def check_columns(schema: Sequence[str]) -> None:

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.aws.backoff import Backoff
 from penstock.aws.s3.head import read_head
 from penstock.aws.s3.source import S3ByteSource
-from penstock.backfill.inventory_rows import Row, check_columns, is_current, modified_of, rows_of
+from penstock.backfill.inventory_rows import Row, check_columns, damaged, is_current, modified_of, rows_of
 from penstock.backfill.model import ARCHIVED_CLASSES, FoundObject, Missing
 from penstock.backfill.s3_heads import NamedObject, S3Heads
 from penstock.backfill.s3_listing import NULL_VERSION, has_versions
-from penstock.errors import ConfigurationError, InventoryError, SourceGoneError
+from penstock.errors import ConfigurationError, SourceGoneError
 from penstock.files.errors import file_errors
 from penstock.limits import MIB
-from penstock.model.object import Source
+from penstock.model.object import Source, Target
 from penstock.model.s3_uri import split
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class S3Inventory:
     Memory: one batch of rows. Each file is downloaded to a temporary folder and deleted after its last row.
     """
 
-    def __init__(self, client: S3Client, uri: str, heads: S3Heads, *, prefix: str = "") -> None:
+    def __init__(self, client: S3Client, uri: str, heads: S3Heads, *, below: Target | None = None) -> None:
         self._client = client
         self._uri = uri
         self._heads = heads
-        self._prefix = prefix
+        self._below = below
         self._read = 0
         self.requests = 0
 
@@ -72,7 +72,7 @@ class S3Inventory:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The manifest. Raises SourceGoneError, ConfigurationError, InventoryError."""
+        """The manifest. Raises SourceGoneError, ConfigurationError."""
         bucket, key = split(self._uri)
         folder, _, name = key.rpartition("/")
         if name != MANIFEST:
@@ -84,13 +84,18 @@ class S3Inventory:
                     _check_md5(self._uri, md5, checksum.read_text().strip())
             return _manifest(path.read_bytes(), md5, self._uri)
 
+    @property
+    def digest(self) -> str:
+        """The digest of the manifest."""
+        return self.manifest.digest
+
     @cached_property
     def _needs_version(self) -> bool:
         """Whether the source bucket has versions that the inventory does not name."""
         return has_versions(self._client, self.manifest.source_bucket)
 
     def objects(self, after: str = "") -> Iterator[FoundObject | Missing]:
-        """Raises the errors of ``manifest``, and InventoryError with the name of a damaged file."""
+        """Raises the errors of ``manifest``, with the name of a damaged file."""
         return self._heads.complete(self._entries(after))
 
     def _entries(self, after: str) -> Iterator[FoundObject | NamedObject]:
@@ -105,10 +110,16 @@ class S3Inventory:
                 try:
                     for at, row in enumerate(rows_of(manifest.file_format, manifest.schema, path)):
                         is_new = number > file_before or at > row_before
-                        if is_new and is_current(row) and str(row["key"]).startswith(self._prefix):
+                        if is_new and is_current(row) and self._is_below(row):
                             yield self._entry(row, f"{number}:{at}")
-                except (InventoryError, KeyError, ValueError, TypeError) as error:
-                    raise InventoryError(f"{uri}: {error}") from error
+                except ConfigurationError as error:
+                    raise ConfigurationError(f"{uri}: {error.message}", hint=error.hint) from error
+                except (KeyError, ValueError, TypeError) as error:
+                    raise damaged(f"{uri}: a row is not valid: {error!r}") from error
+
+    def _is_below(self, row: Row) -> bool:
+        below = self._below
+        return below is None or (row["bucket"] == below.bucket and str(row["key"]).startswith(below.key))
 
     def _entry(self, row: Row, position: str) -> FoundObject | NamedObject:
         bucket, key = str(row["bucket"]), str(row["key"])
@@ -189,4 +200,4 @@ _SCHEMAS: Mapping[str, Callable[[str], list[str]]] = {"PARQUET": _columns_of_par
 
 def _check_md5(uri: str, found: str, declared: str) -> None:
     if declared and found != declared.lower():
-        raise InventoryError(f"{uri} has the MD5 {found}, and its manifest declares {declared}")
+        raise damaged(f"{uri} has the MD5 {found}, and its manifest declares {declared}")

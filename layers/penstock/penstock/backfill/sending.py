@@ -34,8 +34,10 @@ _Checked = tuple[FoundObject | Missing, Job | Skip, JobStatus | None]
 
 @dataclass(slots=True)
 class Sender:
-    """Sends notifications. ``rate`` is in objects a second. ``save`` stores the state; it is called about once a second,
-    and at the end, whatever ends it."""
+    """Sends notifications, at most ``rate`` objects a second.
+
+    ``save`` stores the state. It is called about once a second, and at the end, whatever ends it.
+    """
 
     queue: NotificationQueue
     records: RecordFinder

@@ -57,14 +57,14 @@ def private(path: str, flags: int) -> int:
 
 
 @contextmanager
-def hold_state(path: Path, what: str) -> Iterator[DiskStateFile]:
+def hold_state(path: Path, what: str, doing: str = "being uploaded") -> Iterator[DiskStateFile]:
     """Lock a state file until the block ends or the process dies.
 
     Raises UploadInProgressError, which names ``what``, while another process holds the lock, and FileError.
     """
     # The state file is replaced by a rename, which would drop a lock on it: a separate file is locked instead.
     lock = path.with_name(f"{path.name}.lock")
-    descriptor = _lock(lock, what)
+    descriptor = _lock(lock, f"{what} is already {doing} by another process")
     try:
         yield DiskStateFile(path)
     finally:
@@ -89,7 +89,7 @@ def states_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json")) if folder.is_dir() else []
 
 
-def _lock(path: Path, what: str) -> int:
+def _lock(path: Path, problem: str) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -101,7 +101,7 @@ def _lock(path: Path, what: str) -> int:
                     return descriptor
             except BlockingIOError as error:
                 os.close(descriptor)
-                raise UploadInProgressError(f"{what} is already being uploaded by another process") from error
+                raise UploadInProgressError(problem) from error
             os.close(descriptor)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}", hint=_CHOOSE_STATE) from error
