@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from penstock.backfill.model import BackfillCounts, Forecast
 from penstock_cli import job_text
-from penstock_cli.output import Safe, styled
+from penstock_cli.output import styled
 from penstock_cli.params import human_size
 from penstock_cli.table import aligned
 
@@ -91,6 +91,6 @@ def result_json(counts: BackfillCounts) -> dict[str, object]:
     return {"sent": counts.sent, "done": counts.done, "failed": counts.failed, "skipped": skipped_json(counts)}
 
 
-def dollars(amount: float) -> Safe:
+def dollars(amount: float) -> str:
     """Format an amount of money."""
-    return styled(f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}")
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"

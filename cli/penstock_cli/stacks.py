@@ -39,12 +39,10 @@ class StackOptions:
         """
         from penstock.wiring.cli import CliClients  # noqa: PLC0415  # imports botocore
 
-        clients, name = CliClients(self.aws.profile, self.aws.region, self.aws.endpoint_url), self.name
+        one, name = self.access(), self.name
         if self.local:
-            from penstock_local.deploy import STACK_NAME  # noqa: PLC0415  # imported only for --local
-
-            stack, name = local_stack(self.state_dir), STACK_NAME
-            clients = CliClients("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key)
+            from penstock_local.deploy import STACK_NAME as name  # noqa: PLC0415, N811  # imported only for --local
+        clients = CliClients(one.profile, one.region, one.endpoint_url, one.access_key_id, one.secret_access_key)
         click.get_current_context().call_on_close(clients.close)
         return clients, name
 

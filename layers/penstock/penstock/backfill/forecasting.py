@@ -8,13 +8,15 @@ from collections.abc import Callable
 from penstock.backfill.model import BackfillCounts, Forecast, Missing, RouteForecast, Skip
 from penstock.backfill.ports import Estimator, Origin
 from penstock.backfill.selection import Selection
+from penstock.backfill.sending import RECORDS
+from penstock.limits import SMALL_OBJECT
 
 # A live event waits about so many seconds behind a backfill: SQS delivers in no order, so that it waits for the
 # messages that were there before. A smaller bound would let the functions idle between two looks at the queue, whose
 # count lags behind by up to a minute.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 BACKLOG_SECONDS = 60.0
-LEAST_BACKLOG, MOST_BACKLOG = 100, 10_000
+LEAST_BACKLOG, MOST_BACKLOG = 20, 10_000
 
 
 def forecast(
@@ -31,6 +33,7 @@ def forecast(
     the number of objects so far."""
     routes: defaultdict[str, RouteForecast] = defaultdict(RouteForecast)
     skipped = BackfillCounts()
+    messages = 0.0
     for number, found in enumerate(origin.objects(), 1):
         if isinstance(found, Missing):
             skipped.skip(Skip.MISSING)
@@ -42,6 +45,7 @@ def forecast(
             sums.size += found.size
             sums.dollars += expected.dollars
             sums.large += expected.is_large
+            messages += 1 / RECORDS if found.size <= SMALL_OBJECT else 1
             sums.seconds += 0.0 if expected.is_large else expected.seconds
             sums.large_seconds += expected.seconds if expected.is_large else 0.0
         if number % 1000 == 0:
@@ -56,13 +60,13 @@ def forecast(
         skipped=skipped,
         seconds=max(jobs / rate, small / concurrency, large / concurrency),
         dollars=sum(route.dollars for route in routes.values()),
-        backlog=backlog_of(small / jobs if jobs else 0.0, concurrency),
+        backlog=backlog_of(small / messages if messages else 0.0, concurrency),
         requests=requests,
         requests_dollars=listing,
     )
 
 
 def backlog_of(seconds: float, concurrency: int) -> int:
-    """Return how many messages may wait, for jobs of so many seconds on average."""
+    """Return how many messages may wait, each for so many seconds of an invocation on average."""
     messages = BACKLOG_SECONDS * concurrency / seconds if seconds else MOST_BACKLOG
     return int(min(max(messages, LEAST_BACKLOG), MOST_BACKLOG))

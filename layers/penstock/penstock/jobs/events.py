@@ -80,12 +80,12 @@ def read_dead_letter(body: str) -> DeadLetter:
         return DeadLetter()
 
 
-def notification(source: Source, *, job_id: str = "") -> str:
-    """Return the notification that S3 sends when a source is created, with the id of the job to retry, if given.
+def notification(*sources: Source, job_id: str = "") -> str:
+    """Return the notification that S3 sends when sources are created, with the id of the job to retry, if given.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
-    records = [_record(source)]
+    records = [_record(source) for source in sources]
     return json.dumps({"Records": records, **({JOB: job_id} if job_id else {})})
 
 
