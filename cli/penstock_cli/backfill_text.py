@@ -82,7 +82,7 @@ def skipped_json(counts: BackfillCounts) -> dict[str, object]:
         "not_selected": counts.filtered,
         "no_route": counts.no_route,
         "missing": counts.missing,
-        "archived": dict(counts.archived),
+        "archived": counts.archived,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,7 +71,7 @@ class BackfillCounts:
     filtered: int = 0
     no_route: int = 0
     missing: int = 0
-    archived: Counter[str] = field(default_factory=Counter)
+    archived: dict[str, int] = field(default_factory=dict)
 
     @property
     def seen(self) -> int:
@@ -95,7 +94,7 @@ class BackfillCounts:
             case Skip.MISSING:
                 self.missing += 1
             case Skip.ARCHIVED:
-                self.archived[storage_class] += 1
+                self.archived[storage_class] = self.archived.get(storage_class, 0) + 1
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from penstock.backfill.model import BackfillCounts
@@ -47,7 +46,7 @@ def from_text(text: str, path: str) -> BackfillState:
                 f"{path} is a backfill state of version {version}; this release of Penstock reads version {VERSION}"
             )
         counts = fields.pop("counts")
-        archived = Counter({str(name): int(number) for name, number in counts.pop("archived").items()})
+        archived = {str(name): int(number) for name, number in counts.pop("archived").items()}
         known = BackfillCounts(**{name: int(number) for name, number in counts.items()}, archived=archived)
         return BackfillState(**fields, counts=known)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
