@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_what_is_on_record_is_not_sent(plant: Plant) -> None:
 
 def test_what_is_left_out_is_counted_by_its_reason(plant: Plant) -> None:
     plant.selection = selection(patterns=["in/*", "other"])
-    entries = [
+    entries: list[FoundObject | Missing] = [
         found("in/1"),
         found("in/2", storage_class="GLACIER", archived=True),
         found("in/3", storage_class="DEEP_ARCHIVE", archived=True),
@@ -194,7 +195,7 @@ class TestInterruption:
         """``after``: SQS has the messages, and the answer is lost."""
         for fatal in range(1, 5):
             plant = Plant(saves=True)
-            setattr(plant.queue, place, failing(fatal, lambda plant=plant: setattr(plant, "saves", saves)))
+            setattr(plant.queue, place, failing(fatal, partial(setattr, plant, "saves", saves)))
             with pytest.raises(KilledError):
                 plant.send(SortedOrigin(objects()))
             setattr(plant.queue, place, lambda: None)

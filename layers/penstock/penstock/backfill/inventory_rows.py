@@ -45,6 +45,8 @@ def rows_of(file_format: str, schema: str, path: Path) -> Iterator[Row]:
 
 def _csv(schema: str, path: Path) -> Iterator[Row]:
     names = [_plain(name.strip()) for name in schema.split(",")]
+    if not path.stat().st_size:
+        raise damaged("not a gzipped CSV: it is empty")
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
             for number, values in enumerate(csv.reader(text), 1):
@@ -58,9 +60,10 @@ def _csv(schema: str, path: Path) -> Iterator[Row]:
 
 
 def _parquet(schema: str, path: Path) -> Iterator[Row]:  # noqa: ARG001  # the file has its own
-    arro3 = _imported("arro3.io", "Parquet", "arro3-io arro3-core")
+    arro3 = _imported("arro3.io", "Parquet", "'penstock-aws[inventory]'")
     with path.open("rb") as file:
-        head, _ = file.read(4), file.seek(-4, SEEK_END)
+        head = file.read(4)
+        file.seek(max(0, file.seek(0, SEEK_END) - 4))
         if not head == file.read(4) == _PARQUET_MAGIC:  # arro3 would panic
             raise damaged("not a Parquet file, or not a complete one")
     batches = iter(arro3.read_parquet(str(path)))

@@ -33,10 +33,11 @@ _NO_VERSIONING = frozenset({"MethodNotAllowed", "NotImplemented", "InvalidReques
 class S3Objects:
     """Implements ``Origin`` for a prefix. Memory: one page. Continues behind a key, unless the listing is unsorted."""
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+    def __init__(self, client: S3Client, bucket: str, prefix: str, *, page: int = 1000) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+        self._page = page
         self._is_sorted = is_sorted_by_contract(endpoint_of(client), bucket)
         self.requests = 0
         self.reads = 0
@@ -60,7 +61,7 @@ class S3Objects:
             start = {"StartAfter": after} if after else {}
         pages = iter(
             self._client.get_paginator(operation).paginate(  # type: ignore[call-overload]  # both have these parameters
-                Bucket=self._bucket, Prefix=self._prefix, **start
+                Bucket=self._bucket, Prefix=self._prefix, PaginationConfig={"PageSize": self._page}, **start
             )
         )
         while True:
