@@ -80,7 +80,11 @@ def _notifies(stack: Deployment, bucket: str) -> Iterator[Finding]:
         if rules:
             yield passed(name, f"reach the stack through rule {rules[0].name} of EventBridge")
             return
-    yield failed(name, "no upload reaches the queue", _set_notification(bucket, queue, found.document))
+    if bucket == stack.stack.outputs.get("SourceBucketName"):
+        remedy = _set_notification(bucket, queue, found.document)
+    else:
+        remedy = f"penstock connect s3://{bucket} --stack {stack.name} --apply"
+    yield failed(name, "no upload reaches the queue", remedy)
 
 
 def _set_notification(bucket: str, queue: str, document: Document) -> str:
@@ -179,10 +183,10 @@ def _unfinished(stack: Deployment, bucket: str) -> Iterator[Finding]:
         "s3api",
         "put-bucket-lifecycle-configuration",
         bucket=bucket,
-        lifecycle_configuration={"Rules": [rule]},
+        lifecycle_configuration={"Rules": [*stack.services.buckets.lifecycle(bucket), rule]},
     )
     found = "are kept, and cost, for ever; the reconciler ends those of this stack"
-    yield warning(name, found, f"Add this rule to those that the bucket has:\n{on}")
+    yield warning(name, found, on)
 
 
 def _key(stack: Deployment, bucket: str, known: Sequence[str]) -> Iterator[Finding]:

@@ -84,6 +84,10 @@ class Buckets(Protocol):
         """Return after how many days S3 aborts any unfinished upload; None if never."""
         ...
 
+    def lifecycle(self, bucket: str) -> Sequence[Document]:
+        """Return the lifecycle rules of a bucket."""
+        ...
+
     def clock(self, bucket: str) -> float:
         """Return the time of S3 in Unix seconds."""
         ...

@@ -14,10 +14,19 @@ from penstock.routes import Routes
 from penstock.routes.covering import never_taken
 from penstock.routes.stack_buckets import refuse_unlisted_destinations, unheard
 
+_CHECK = (
+    "Correct the routes, check the file, and write it to RoutesUri:\npenstock routes check FILE --stack {stack}\n"
+    "aws s3 cp FILE ROUTES_URI"
+)
+
 
 def readable(stack: Deployment) -> Iterator[Finding]:
     """Whether the routes can be read and are valid, and each gets keys."""
-    file, routes = stack.routes
+    try:
+        file, routes = stack.routes
+    except InvalidRouteError as error:
+        yield failed("file", str(error), f"{error.hint}\n{_CHECK.format(stack=stack.name)}".strip())
+        return
     yield passed("file", f"{counted(len(routes.routes), 'route')} in {file}")
     for route, before in never_taken(routes.routes):
         yield warning(

@@ -99,7 +99,9 @@ def mappings(stack: Deployment) -> Iterator[Finding]:
 
 def _of_function(function: FunctionState, layers: list[str], runtime: str) -> Iterator[Finding]:
     name = f"function {function.name}"
-    if function.state not in ("Active", "Inactive"):  # an idle function in a VPC is Inactive until its next call
+    if function.state == "Pending" or function.update == "InProgress":
+        yield warning(name, "is being created or updated", "Wait a minute, and check again.")
+    elif function.state not in ("Active", "Inactive"):  # an idle function in a VPC is Inactive until its next call
         yield failed(name, f"{function.state}: {function.reason}".rstrip(": "), _DEPLOY)
     elif function.update == "Failed":
         yield failed(name, f"its last update failed: {function.reason}".rstrip(": "), _DEPLOY)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from penstock.aws.access import Access
 from penstock.aws.inspection.buckets import BucketReader
@@ -37,17 +39,21 @@ def examine_stack(
 
 
 def services(access: Access, stack: str) -> Services:
-    """Return the readers of an account."""
+    """Return the readers of an account. Each creates its client when it is asked."""
+
+    def client(service: str) -> Callable[[], Any]:
+        return partial(access.client, service)
+
     return Services(
-        stacks=StackReader(access.client("cloudformation")),
-        functions=FunctionReader(lambda: access.client("lambda", CALL_CONFIG)),
-        queues=QueueReader(access.client("sqs"), access.client("cloudwatch")),
-        buckets=BucketReader(lambda: access.client("s3")),
-        tables=TableReader(access.client("dynamodb")),
-        roles=RoleReader(access.client("iam")),
-        rules=RuleReader(access.client("events")),
-        topics=TopicReader(access.client("sns")),
-        alarms=AlarmReader(access.client("cloudwatch")),
+        stacks=StackReader(client("cloudformation")),
+        functions=FunctionReader(partial(access.client, "lambda", CALL_CONFIG)),
+        queues=QueueReader(client("sqs"), client("cloudwatch")),
+        buckets=BucketReader(client("s3"), client("sts")),
+        tables=TableReader(client("dynamodb")),
+        roles=RoleReader(client("iam")),
+        rules=RuleReader(client("events")),
+        topics=TopicReader(client("sns")),
+        alarms=AlarmReader(client("cloudwatch")),
         routes=_StackRoutes(access, stack),
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from penstock.aws.errors import translating
@@ -16,8 +17,12 @@ _MOST_NAMES = 100  # of one request
 class RuleReader:
     """Implements ``Rules``."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def rule(self, name: str) -> Rule:
         with translating(f"events:DescribeRule on {name}", missing=DestinationMissingError):
@@ -42,8 +47,12 @@ class RuleReader:
 class TopicReader:
     """Implements ``Topics``."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def subscribers(self, topic: str) -> Sequence[tuple[str, str, bool]]:
         with translating(f"sns:ListSubscriptionsByTopic on {topic}", missing=DestinationMissingError):
@@ -58,8 +67,12 @@ class TopicReader:
 class AlarmReader:
     """Implements ``Alarms``."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def states(self, names: Sequence[str]) -> Sequence[Alarm]:
         with translating("cloudwatch:DescribeAlarms"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from penstock.aws.errors import translating
@@ -17,9 +19,13 @@ _RECENT = timedelta(minutes=15)
 class QueueReader:
     """Implements ``Queues``, by clients of SQS and CloudWatch."""
 
-    def __init__(self, client: Any, cloudwatch: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any], cloudwatch: Callable[[], Any]) -> None:
+        self._connect = client
         self._cloudwatch = cloudwatch
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def state(self, url: str) -> QueueState:
         with translating(f"sqs:GetQueueAttributes on {url}", missing=DestinationMissingError):
@@ -37,7 +43,7 @@ class QueueReader:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
         now = datetime.now(UTC)
         with translating("cloudwatch:GetMetricStatistics"):
-            points = self._cloudwatch.get_metric_statistics(
+            points = self._cloudwatch().get_metric_statistics(
                 Namespace="AWS/SQS",
                 MetricName="ApproximateAgeOfOldestMessage",
                 Dimensions=[{"Name": "QueueName", "Value": name}],

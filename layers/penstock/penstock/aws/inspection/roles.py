@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from penstock.aws.errors import translating
@@ -20,8 +21,12 @@ class RoleReader:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def simulate(self, role: str, actions: Sequence[str], resources: Sequence[str]) -> Sequence[Decision]:
         with translating(f"iam:SimulatePrincipalPolicy on {role}", missing=DestinationMissingError):

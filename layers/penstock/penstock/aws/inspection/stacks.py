@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,8 +16,12 @@ from penstock.errors import ConfigurationError
 class StackReader:
     """Implements ``Stacks``."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def state(self, name: str) -> StackState:
         with translating(f"cloudformation:DescribeStacks on stack {name}"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from penstock.aws.errors import translating
@@ -14,8 +16,12 @@ from penstock.errors import DestinationMissingError
 class TableReader:
     """Implements ``Tables``."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def state(self, name: str) -> TableState:
         with translating(f"dynamodb:DescribeTable on {name}", missing=DestinationMissingError):

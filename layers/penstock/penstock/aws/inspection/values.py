@@ -102,11 +102,10 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Where a bucket sends events: ARNs of queues and topics with their settings, and whether EventBridge gets them."""
+    """Where a bucket sends events: configurations of queues and topics, and whether EventBridge gets them."""
 
     queues: Sequence[Document]
     topics: Sequence[Document]
-    functions: Sequence[Document]
     eventbridge: bool
     document: Document
 

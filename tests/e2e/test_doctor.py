@@ -1,0 +1,123 @@
+"""`penstock doctor` on a deployed stack: each thing that is broken turns its line, and its remedy turns it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+import aws_commands
+from doctor_breaks import BREAKS, Break, connect, put_secret, subscribe
+from doctor_plant import DROPS, LOADER, PARAMETERS, ROUTES, Plant
+from lengths import long
+from penstock.aws.access import Access
+from penstock.doctor.finding import Level
+from penstock.wiring.doctor import Finding
+from penstock_local import postgres
+from penstock_local.deploy import STACK_NAME
+from penstock_local.stack import running
+
+pytestmark = [pytest.mark.xdist_group("doctor"), pytest.mark.timeout(300)]
+
+TABLES = f"""
+CREATE ROLE {LOADER} LOGIN PASSWORD 'loader';
+CREATE TABLE orders (id int, name text);
+GRANT INSERT ON orders TO {LOADER};
+GRANT CREATE ON SCHEMA public TO {LOADER};
+"""
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A stack with a role of the database that has only its rights, and an existing bucket that is connected."""
+    routes = tmp_path_factory.mktemp("routes") / "routes.toml"
+    routes.write_text(ROUTES)
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as admin:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(TABLES)
+        dsn = make_conninfo(admin, user=LOADER, password="loader")  # on loopback, for these tests
+        with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": uri_of(dsn)}) as stack:
+            pages = stack.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+            names = {
+                one["LogicalResourceId"]: one["PhysicalResourceId"]
+                for page in pages
+                for one in page["StackResourceSummaries"]
+            }
+            plant = Plant(stack, {**names, "account": "000000000000"}, admin)
+            connect(plant)
+            stack.client("sns").create_topic(Name="doctor-alarms")
+            subscribe(plant)
+            put_secret(plant)
+            stack.client("lambda").invoke(FunctionName=f"{STACK_NAME}-reconcile", Payload=b"{}")
+            yield plant
+
+
+def uri_of(dsn: str) -> str:
+    """The template takes a URI."""
+    parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    address = f"{parts['host']}:{parts['port']}/{parts['dbname']}"
+    return f"postgresql://{parts['user']}:{parts['password']}@{address}?sslmode=disable"
+
+
+def line(findings: list[Finding], broken: Break) -> Finding:
+    """The line of the broken thing. Lines of good things may stand for several."""
+    return next(
+        (one for one in findings if one.name.startswith(broken.line)), Finding(broken.line, Level.OK, "no line")
+    )
+
+
+def test_everything_of_a_new_stack_is_green(plant: Plant) -> None:
+    found = plant.examine()
+    assert [one for one in found if one.level not in (Level.OK, Level.NOTE)] == [
+        one for one in found if one.name == f"versions of {DROPS}"
+    ]
+
+
+@pytest.mark.parametrize("name", [long(name) if broken.slow else name for name, broken in BREAKS.items()])
+def test_what_is_broken_turns_its_line_and_the_remedy_turns_it_back(plant: Plant, name: str) -> None:
+    broken = BREAKS[name]
+    before = {one.name: one.level for one in plant.examine(broken.group)}
+    broken.do(plant)
+    plant.settle()
+    found = line(plant.examine(broken.group), broken)
+    try:
+        assert found.level is broken.level
+        assert found.remedy
+        commands = aws_commands.commands_of(found.remedy)
+        assert commands or broken.follow
+    finally:
+        if broken.follow:
+            broken.follow(plant)
+        for command in () if broken.follow else aws_commands.commands_of(found.remedy):
+            plant.sql(command) if command.startswith("GRANT") else aws_commands.run(plant.stack, command)
+    plant.settle()
+    assert {one.name: one.level for one in plant.examine(broken.group)} == before
+
+
+def test_what_a_user_may_not_check_is_shown_and_neither_an_error_nor_green(plant: Plant) -> None:
+    iam = plant.client("iam")
+    iam.create_user(UserName="reader")
+    allowed = ["cloudformation:DescribeStacks", "cloudformation:ListStackResources", "sqs:GetQueueAttributes"]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
+    iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    access = Access("", plant.stack.region, plant.stack.endpoint, key["AccessKeyId"], key["SecretAccessKey"])
+    found = plant.examine(access=access)
+    by_name = {one.name: one for one in found}
+    assert by_name["roles"] == Finding(
+        "roles", Level.NOT_CHECKED, f"needs cloudformation:GetTemplate on stack {STACK_NAME}"
+    )
+    assert by_name["trials"].found == f"needs lambda:InvokeFunction on {STACK_NAME}-check"
+    assert by_name["dead-letter queue"].level is Level.OK
+    assert not [one for one in found if one.level is Level.FAILED]
+    refused = {one.name for one in found if one.level is Level.NOT_CHECKED}
+    assert refused >= {"file", "functions", "expiry", "alarms", f"events of {DROPS}"}
+
+
+def test_the_page_shows_lines_that_the_command_prints() -> None:
+    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
+    assert "penstock doctor --stack" in page
