@@ -91,7 +91,9 @@ class Plant:
         """Wait until Lambda has applied a change to a function."""
         client = self.client("lambda")
         names = [f"{STACK_NAME}-{verb}" for verb in ("plan", "index", "work")]
-        await_true(lambda: {client.get_function_configuration(FunctionName=name)["State"] for name in names} == {"Active"})
+        await_true(
+            lambda: {client.get_function_configuration(FunctionName=name)["State"] for name in names} == {"Active"}
+        )
 
     def mapping(self) -> str:
         return self.names["IngestFunctionUploads"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -116,8 +115,3 @@ def test_what_a_user_may_not_check_is_shown_and_neither_an_error_nor_green(plant
     assert not [one for one in found if one.level is Level.FAILED]
     refused = {one.name for one in found if one.level is Level.NOT_CHECKED}
     assert refused >= {"file", "functions", "expiry", "alarms", f"events of {DROPS}"}
-
-
-def test_the_page_shows_lines_that_the_command_prints() -> None:
-    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
-    assert "penstock doctor --stack" in page

@@ -37,8 +37,13 @@ class Deployment:
 
     @property
     def template(self) -> Template:
+        services = self.services
+
+        def stream(table: str) -> str:
+            return self._once(f"stream {table}", lambda: services.tables.state(table).stream)
+
         return self._once(
-            "template", lambda: Template(self.services.stacks.template(self.name), self.stack, self.resources)
+            "template", lambda: Template(services.stacks.template(self.name), self.stack, self.resources, stream)
         )
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.aws.inspection.values import Document, Resource, StackState
+from penstock.errors import AccessDeniedError
 
 ROLE, MANAGED_POLICY = "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"
 
@@ -41,11 +42,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A processed template, with the values of one stack."""
+    """A processed template, with the values of one stack. ``stream`` returns the ARN of a table's stream."""
 
     document: Document
     stack: StackState
     resources: Mapping[str, Resource]
+    stream: Callable[[str], str]
 
     def roles(self) -> list[str]:
         """Return the logical ids of all roles."""
@@ -158,8 +160,17 @@ class Template:
         if attribute == "QueueName":
             return self.resources[name].id.rpartition("/")[2]
         if attribute == "StreamArn":  # its last part is a time
-            return f"{self.arn(name)}/stream/*"
+            return self._stream(self.resources[name].id)
         raise UnresolvedError(f"{name}.{attribute}")
+
+    def _stream(self, table: str) -> str:
+        try:
+            found = self.stream(table)
+        except AccessDeniedError as error:
+            raise UnresolvedError(table) from error
+        if not found:
+            raise UnresolvedError(table)
+        return found
 
     def _sub(self, argument: Any) -> str:
         text, given = (argument, {}) if isinstance(argument, str) else argument

@@ -28,7 +28,10 @@ class TableReader:
             found = self._client.describe_table(TableName=name)["Table"]
         indexes = found.get("GlobalSecondaryIndexes", ())
         return TableState(
-            name, found["TableStatus"], {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in indexes}
+            name,
+            found["TableStatus"],
+            {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in indexes},
+            found.get("LatestStreamArn", ""),
         )
 
     def ttl(self, name: str) -> str:

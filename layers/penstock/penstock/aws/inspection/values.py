@@ -93,11 +93,13 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """A DynamoDB table. ``indexes`` maps its indexes to their states."""
+    """A DynamoDB table. ``indexes`` maps its indexes to their states; ``stream`` is the ARN of its stream, if it has
+    one."""
 
     name: str
     status: str
     indexes: Mapping[str, str]
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
