@@ -1,7 +1,7 @@
 """What connect sees of a stack, on the emulator: its parameters, its queue, its rule, its roles and its outputs.
 
-The real template needs half a minute to deploy. tests/template/test_existing_buckets.py holds that the names here are
-those of the template.
+The real template needs half a minute to deploy. tests/template/test_connect.py holds that connect reads the names of
+that template, and asks for what its roles are granted.
 """
 
 from __future__ import annotations

@@ -181,6 +181,7 @@ def test_the_outputs_name_every_resource_that_a_user_needs(template: dict[str, A
         "RecordsTableName": {"Ref": "RecordsTable"},
         "QueueUrl": {"Ref": "IngestQueue"},
         "QueueArn": {"Fn::GetAtt": ["IngestQueue", "Arn"]},
+        "AfterRoleArn": {"Fn::GetAtt": ["AfterRole", "Arn"]},
         "StackKmsKeyArn": {"Ref": "KmsKeyArn"},
         "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
         "IngestFunctionName": {"Ref": "IngestFunction"},

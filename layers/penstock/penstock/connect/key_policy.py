@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from penstock.connect.findings import CreateGrant, Finding, Level
 from penstock.connect.location import Location
 from penstock.connect.model import Connection, Document, StackTarget
-from penstock.connect.needs import key_operations
+from penstock.connect.needs import key_users
 from penstock.connect.policies import Request, Verdict, by_role, decide, exempting
 from penstock.connect.ports import Bucket, Keys
 
@@ -66,25 +66,23 @@ def _customer_key(
             "Deploy the stack with the parameters below.",
             parameters={PARAMETER: (arn,)},
         )
-    operations = key_operations(connection.side)
     policy, grants = keys.policy(arn), keys.grants(arn)
     lacking = []
-    for role in stack.roles[connection.side]:
+    for role, operations in key_users(connection.side, stack):
         decisions = [decide(policy, _use(role, operation, stack, location)) for operation in operations]
         denial = next((one.statement for one in decisions if one.verdict is Verdict.DENIED), None)
         if denial:
             yield _denial(arn, denial, connection, stack)
             return
         if any(one.verdict is not Verdict.ALLOWED for one in decisions) and not _granted(grants, role, operations):
-            lacking.append(role)
+            lacking.append(CreateGrant(arn, stack.grant_for(connection, role), role, operations))
     if lacking:
-        changes = tuple(CreateGrant(arn, stack.grant_for(connection, role), role, operations) for role in lacking)
         yield Finding(
             CHECK,
             Level.MISSING,
-            f"neither the policy nor a grant of {arn} allows {', '.join(operations)} to {', '.join(lacking)}",
+            f"neither the policy nor a grant of {arn} lets {', '.join(change.role for change in lacking)} use it",
             "--apply creates a grant for each role, which leaves the policy of the key as it is.",
-            changes=changes,
+            changes=tuple(lacking),
         )
     else:
         yield Finding(CHECK, Level.OK, f"{arn} lets the roles use it")
@@ -98,7 +96,7 @@ def _denial(arn: str, statement: Document, connection: Connection, stack: StackT
         f"the policy of {arn} denies the roles of {stack.name} its use: statement "
         f"{statement.get('Sid') or 'without a Sid'}. A grant cannot change that",
         "Ask the owner of the key to change the statement to this one.",
-        exempting(statement, stack.roles[connection.side]),
+        exempting(statement, [role for role, _ in key_users(connection.side, stack)]),
     )
 
 

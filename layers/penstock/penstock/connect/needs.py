@@ -17,16 +17,23 @@ _ON_BUCKET = {
 }
 # The names of all needs of a side.
 NAMES = {
-    Side.SOURCE: ("SourceObjects", "SourceBucket", "SourceAfter"),
+    Side.SOURCE: ("SourceObjects", "SourceBucket", "AfterObjects", "AfterBucket"),
     Side.DESTINATION: ("DestinationObjects", "DestinationBucket"),
 }
-# Each value of AfterActions includes those before it.
+# Each value of AfterActions includes those before it; to move is to copy and to delete.
 _AFTER = {
     "none": (),
     "tag": ("s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
-    "move": ("s3:DeleteObject", "s3:PutObject"),
-    "delete": ("s3:DeleteObjectVersion",),
+    "move": (
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+    ),
+    "delete": (),
 }
+_SEE_VERSIONS = ("s3:ListBucket", "s3:ListBucketVersions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +53,32 @@ def needs_of(connection: Connection, stack: StackTarget) -> Iterator[Need]:
     names = NAMES[side]
     yield Need(names[0], stack.roles[side], _ON_OBJECTS[side], objects)
     yield Need(names[1], stack.roles[side], _ON_BUCKET[side], arn)
-    actions = after_actions(stack.after_actions)
-    if side is Side.SOURCE and actions and stack.after_roles:
+    if side is Side.SOURCE and (actions := _after(stack.after_actions)) and stack.after_roles:
         yield Need(names[2], stack.after_roles, (*_ON_OBJECTS[side], *actions), objects)
+        seeing = _SEE_VERSIONS if moves(stack) else _ON_BUCKET[side]
+        yield Need(names[3], stack.after_roles, seeing, arn)
 
 
-def after_actions(most: str) -> tuple[str, ...]:
+def moves(stack: StackTarget) -> bool:
+    """Whether the role of `after` may copy and delete objects of a source."""
+    return stack.after_actions in ("move", "delete")
+
+
+def _after(most: str) -> tuple[str, ...]:
     """Return the actions of AfterActions up to ``most``."""
     names = list(_AFTER)
     reached = names[: names.index(most) + 1] if most in _AFTER else []
     return tuple(action for name in reached for action in _AFTER[name])
 
 
-def key_operations(side: Side) -> tuple[str, ...]:
-    """Return the operations of KMS: a multipart upload needs Decrypt too.
+def key_users(side: Side, stack: StackTarget) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the roles that use the key of the bucket, and the operations of KMS that each needs.
 
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    A multipart upload needs Decrypt too. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
-    return ("Decrypt", "GenerateDataKey") if side is Side.DESTINATION else ("Decrypt",)
+    both = ("Decrypt", "GenerateDataKey")
+    for role in stack.roles[side]:
+        yield role, both if side is Side.DESTINATION else both[:1]
+    if side is Side.SOURCE and moves(stack):
+        for role in stack.after_roles:
+            yield role, both
