@@ -86,7 +86,7 @@ def test_it_is_optional_and_free_where_an_account_has_fewer_than_three(
     resources: Resources, dashboard: dict[str, Any], parameters: dict[str, dict[str, Any]]
 ) -> None:
     assert resources["Dashboard"]["Condition"] == "ShowDashboard"
-    assert parameters["Dashboard"]["Default"] == "true"
+    assert parameters["CreateDashboard"]["Default"] == "true"
     assert metrics_shown(dashboard) <= FREE_METRICS
 
 
@@ -104,12 +104,15 @@ def test_expressions_use_metrics_of_their_widget_and_the_listed_prices(
     assert set(re.findall(r"FILL\((\w+), 0\)", " ".join(expressions))) == ids
     _, values = dashboard["DashboardBody"]["Fn::Sub"]
     assert values == {
-        name: {"Fn::FindInMap": ["Prices", {"Ref": "Architecture"}, name]}
-        for name in ("GbSecond", "Request", "WriteUnit", "ReadUnit")
+        "GbSecond": {
+            "Fn::If": ["OnArm", *({"Fn::FindInMap": ["Prices", key, "GbSecond"]} for key in ("arm64", "x8664"))]
+        },
+        **{name: {"Fn::FindInMap": ["Prices", "x8664", name]} for name in ("Request", "WriteUnit", "ReadUnit")},
     }
     prices = listed_prices()
     assert prices.region == "us-east-1"
-    for architecture, mapped in template["Mappings"]["Prices"].items():
+    for key, architecture in (("x8664", "x86_64"), ("arm64", "arm64")):
+        mapped = template["Mappings"]["Prices"][key]
         assert {name: float(value) for name, value in mapped.items()} == pytest.approx(
             {
                 "GbSecond": prices.lambda_.gb_second(architecture),

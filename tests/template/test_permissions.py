@@ -29,8 +29,6 @@ WITHOUT_RESOURCES = {
 }
 # These roles do not connect to a database.
 WITHOUT_DATABASE = {"AfterRole", "AnnounceRole", "IndexRole", "ReconcileRole"}
-# These read sources.
-READERS = {"AfterRole", "IngestRole", "PlanRole", "IndexRole", "WorkRole"}
 # The actions on destination buckets, which a stack without buckets of its own may not have.
 ON_DESTINATIONS = {
     "s3:AbortMultipartUpload",
@@ -139,7 +137,7 @@ def test_a_function_writes_only_to_its_own_log_group(resources: Resources, role:
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
 def test_a_function_shares_only_policies_of_this_template(resources: Resources, role: str) -> None:
     database = {"Fn::If": ["UseDatabaseRights", {"Ref": "DatabasePolicy"}, {"Ref": "AWS::NoValue"}]}
-    shared: list[Any] = [{"Ref": "FunctionPolicy"}, *([{"Ref": "SourcePolicy"}] if role in READERS else [])]
+    shared: list[Any] = [{"Ref": "FunctionPolicy"}]
     expected = shared if role in WITHOUT_DATABASE else [*shared, database]
     assert resources[role]["Properties"]["ManagedPolicyArns"] == expected
 
@@ -227,7 +225,7 @@ def test_only_after_may_change_sources_and_only_as_far_as_the_parameter_says(
         rights = {action for statement in statements_of(roles[name]) for action in as_list(statement["Action"])}
         assert name == "AfterRole" or not rights & changing
     known = {statement["Sid"]: statement for statement in statements_of(roles["AfterRole"])}
-    assert known.keys() - {"KeepJobs", "Log", "ReadEnds"} == sids
+    assert known.keys() - {"FindSource", "KeepJobs", "Log", "ReadEnds", "ReadSource"} == sids
     for sid in sids & {"TagSources", "MoveSources"}:
         assert len(known[sid]["Resource"]) == 2
         assert known[sid]["Resource"][1] == "arn:*:s3:::theirs/*"
