@@ -7,6 +7,7 @@ forbids scripts and requests.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from string import Template
@@ -36,14 +37,33 @@ def listed(rows: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="facts">{pairs}</dl>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int], raw: int = -1) -> str:
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A cell with a bar: ``share`` of the longest, 0 to 1. ``kind`` is the class of the bar."""
+
+    shown: str
+    share: float
+    kind: str
+
+    @property
+    def html(self) -> str:
+        """Return the content of the cell."""
+        bar = f'<rect class="{self.kind}" width="{max(self.share, 0.01):.1%}" height="6"/>'
+        return f'{text(self.shown)}<svg height="6" aria-hidden="true">{bar}</svg>'
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str | Measure]], *, numbers: Iterable[int], raw: int = -1
+) -> str:
     """Return a table. ``numbers`` are the columns of numbers, ``raw`` that of a record as it was sent."""
     kinds = {**dict.fromkeys(numbers, "number"), raw: "raw"}
 
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(f'<{tag} class="{kinds.get(n, "")}">{text(cell)}</{tag}>' for n, cell in enumerate(row))
+    def cell(number: int, content: str | Measure) -> str:
+        if isinstance(content, Measure):
+            return f'<td class="measure">{content.html}</td>'
+        return f'<td class="{kinds.get(number, "")}">{text(content)}</td>'
 
-    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    lines = "".join(f"<tr>{''.join(cell(*each) for each in enumerate(row))}</tr>" for row in rows)
     heads = "".join(
         f'<th class="{"number" if kinds.get(n) == "number" else ""}">{text(c)}</th>' for n, c in enumerate(head)
     )

@@ -7,12 +7,17 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from job_reports import BEGAN, failed, hostile, succeeded
+from job_reports import BEGAN, HOSTILE, failed, hostile, succeeded
+from penstock.model.job_status import JobStatus
+from penstock.operations.history import Period
 from penstock.operations.job_report import JobReport, timeline
+from penstock.operations.summary import DAY, summarise
+from penstock_cli.period_page import period_page
 from penstock_cli.report_page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -56,15 +61,18 @@ class Browser:
         ]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def show(self, job_report: JobReport) -> str:
+    def show(self, shown: JobReport | list[JobStatus]) -> str:
+        """Write the page of a job, or of jobs of a week."""
         file = self.folder / "page.html"
-        file.write_text(
-            page(job_report, timeline(job_report.spans), rejects_at="s3://work/jobs/3f9a/rejects/", now=BEGAN)
-        )
+        if isinstance(shown, list):
+            week = summarise(shown, Period(BEGAN - 6 * DAY, BEGAN + DAY), lambda _: 0.01)
+            file.write_text(period_page(week, stack="penstock", now=BEGAN, prices="prices of us-east-1, 2026-11-30"))
+        else:
+            file.write_text(page(shown, timeline(shown.spans), rejects_at="s3://work/jobs/3f9a/rejects/", now=BEGAN))
         return file.as_uri()
 
-    def probe(self, job_report: JobReport, *options: str, width: int) -> dict[str, str]:
-        self.show(job_report)
+    def probe(self, shown: JobReport | list[JobStatus], *options: str, width: int) -> dict[str, str]:
+        self.show(shown)
         probe = self.folder / "probe.html"
         probe.write_text(PROBE.replace("WIDTH", str(width)))
         dom = self.run("--virtual-time-budget=2000", *options, "--dump-dom", url=probe.as_uri())
@@ -117,3 +125,35 @@ def test_a_picture_of_it_is_not_blank(browser: Browser) -> None:
     picture = file.read_bytes()
     assert struct.unpack(">II", picture[16:24]) == (1000, 900)
     assert len(picture) > 30_000
+
+
+def jobs_of_a_week(count: int) -> list[JobStatus]:
+    """Jobs that succeeded and failed, with keys of 1,024 characters, of an attacker, and from right to left."""
+    keys = ["in/orders.csv.gz", "a" * 1024, HOSTILE, "\u202egnp.exe\u202c \u0623\u0647\u0644\u0627", "x y " * 250]
+    found = []
+    for number in range(count):
+        status = (failed if number % 3 else succeeded)().status
+        at, key = BEGAN - number % 7 * DAY, keys[number % len(keys)]
+        found.append(
+            replace(status, job_id=f"{number:032x}", source=f"s3://drops/{key}", route=key[:300], finished_at=at)
+        )
+    return found
+
+
+@pytest.mark.parametrize(("count", "width"), [(0, 320), (10_000, 320), (10_000, 1100)])
+def test_a_week_fits_the_screen(browser: Browser, count: int, width: int) -> None:
+    found = browser.probe(jobs_of_a_week(count), width=width)
+    assert int(found["wide"]) <= width
+    assert found["scripts"] == "0"
+    assert found["title"].startswith("penstock: ")
+
+
+def test_a_week_is_dark_for_who_likes_it_dark(browser: Browser) -> None:
+    dark = browser.probe(jobs_of_a_week(30), "--blink-settings=preferredColorScheme=0", width=800)["ground"]
+    assert dark == "rgb(16, 22, 28)"
+
+
+def test_a_week_prints_on_a_few_pages(browser: Browser) -> None:
+    file = browser.folder / "week.pdf"
+    browser.run(f"--print-to-pdf={file}", url=browser.show(jobs_of_a_week(10_000)))
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b(?!s)", file.read_bytes())) <= 5

@@ -157,6 +157,8 @@ def test_more_routes_than_a_report_shows_are_added_up() -> None:
     summary = summarise([job(n, ended=NOON - 5, route=f"r{n}") for n in range(MOST_GROUPS + 5)], WEEK, lambda _: 0.0)
     assert len(summary.routes) == MOST_GROUPS + 1
     assert summary.routes["others"].jobs == 5
+    assert [name for name, _ in summary.busiest][:2] == ["r0", "r1"]
+    assert summary.busiest[-1][0] == "others"
 
 
 def price(status: JobStatus) -> float:

@@ -10,7 +10,8 @@ from job_reports import BEGAN, HOSTILE, failed, succeeded
 from penstock.model.job_status import JobStatus
 from penstock.operations.history import Period
 from penstock.operations.summary import DAY, summarise
-from penstock_cli.period_page import dollars, period_page
+from penstock_cli.period_page import compact, period_page
+from penstock_cli.period_plots import dollars
 from unit.test_report_page import Reader
 
 WEEK = Period(BEGAN - 6 * DAY, BEGAN + DAY)
@@ -36,15 +37,16 @@ def test_each_bar_says_what_it_shows() -> None:
     found = read(done, failed().status)
     assert found.texts.count("21 Nov: 1 succeeded") == 1
     assert found.texts.count("21 Nov: 1 failed") == 1
-    heights = [float(str(bar["height"])) for bar in found.of("rect")]
+    heights = [float(str(bar["height"])) for bar in found.of("rect") if "y" in bar]
     assert all(0 < height <= 120 for height in heights)
-    names = [str(plot["aria-label"]) for plot in found.of("svg")]
-    assert [name.partition(",")[0] for name in names] == ["Jobs", "Bytes delivered", "Rows"]
+    names = [str(plot["aria-label"]) for plot in found.of("svg") if "aria-label" in plot]
+    assert [name.partition(",")[0] for name in names] == ["Jobs", "Bytes delivered", "Rows", "Cost"]
 
 
 def test_a_period_without_jobs_has_a_page_without_plots() -> None:
     found = read()
     assert "penstock: 0 jobs" in found.texts
+    assert "No job ended or was started in this time." in found.texts
     assert found.of("svg") == []
 
 
@@ -59,3 +61,48 @@ def test_bars_of_a_day_are_hours() -> None:
 )
 def test_dollars_have_two_digits_that_say_something(amount: float, shown: str) -> None:
     assert dollars(amount) == shown
+
+
+def test_costs_are_a_plot_and_the_page_says_by_which_prices() -> None:
+    found = read(succeeded().status)
+    assert "21 Nov: $0.010" in found.texts
+    assert any("the list prices of x" in text for text in found.texts)
+
+
+def test_reasons_and_durations_have_bars_that_compare_them() -> None:
+    slow, quick = succeeded().status, replace(succeeded().status, started_at=succeeded().status.finished_at - 1)
+    found = read(slow, quick, failed().status)
+    shares = [float(str(bar["width"]).rstrip("%")) for bar in found.of("rect") if "y" not in bar]
+    assert shares[0] == 100  # one reason
+    assert max(shares[1:]) == 100
+    assert min(shares[1:]) >= 1
+
+
+def test_a_key_of_a_thousand_characters_is_cut_in_the_middle() -> None:
+    key = "s3://drops/" + "a" * 1000 + "/the-end.csv"
+    found = read(replace(failed().status, source=key))
+    (shown,) = (text for text in found.texts if text.endswith("/the-end.csv"))
+    assert shown.startswith("s3://drops/aaa")
+    assert len(shown) < 260
+    assert " ... " in shown
+
+
+def test_the_start_of_an_id_is_enough() -> None:
+    status = failed().status
+    found = read(status)
+    assert status.job_id[:12] in found.texts
+    assert status.job_id not in found.texts
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0"),
+        (9_999_999, "9,999,999"),
+        (10_400_000, "10.4 million"),
+        (180_000_000, "180 million"),
+        (10**9, "1 billion"),
+    ],
+)
+def test_large_numbers_fit_a_tile(number: int, shown: str) -> None:
+    assert compact(number) == shown

@@ -76,6 +76,7 @@ def test_the_latency_is_the_time_since_the_event_of_the_upload() -> None:
     assert 90 <= latency < 120
     ahead = replace(DONE.source, event_time="2999-01-01T00:00:00.000Z")
     assert measured(replace(DONE, source=ahead))["Latency"] == [0.0]
+    assert "Latency" not in measured(replace(DONE, source=replace(uploaded, listed=True)))
 
 
 def test_a_job_that_was_handed_over_is_measured_by_who_ends_it() -> None:

@@ -184,7 +184,7 @@ def _measure(outcomes: Sequence[Outcome], metrics: Metrics) -> None:
 
 
 def _time(metrics: Metrics, seconds: float, upload: Source | None, now: float) -> None:
-    """Add the time of a job, and the time since its upload."""
+    """Add the time of a job, and the time since its upload. A listing (backfill) finds uploads of any age."""
     metrics.add_metric("JobSeconds", MetricUnit.Seconds, seconds)
     if upload and upload.event_time and not upload.listed:
         latency = now - datetime.fromisoformat(upload.event_time).timestamp()

@@ -108,6 +108,16 @@ class Summary:
             reason.latest = status
 
     @property
+    def most_frequent(self) -> Sequence[Reason]:
+        """The reasons of failures, the most frequent first, and last those that were added up."""
+        return sorted(self.reasons.values(), key=lambda reason: (reason.error == OTHERS, -reason.count))
+
+    @property
+    def busiest(self) -> Sequence[tuple[str, Totals]]:
+        """The routes, those with most jobs first, and last those that were added up."""
+        return sorted(self.routes.items(), key=lambda item: (item[0] == OTHERS, -item[1].jobs, item[0]))
+
+    @property
     def slowest(self) -> Sequence[JobStatus]:
         """The jobs that took longest, the slowest first."""
         return [status for _, _, status in sorted(self._slowest, reverse=True)]
