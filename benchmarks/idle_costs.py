@@ -71,8 +71,32 @@ class IdleStack:
         """Yield every charge. Raises KeyError for a type of resource that has no price and no reason to be free."""
         for name, resource in self.template["Resources"].items():
             kind = resource["Type"]
-            if kind not in FREE:
+            if kind not in FREE and ("Condition" not in resource or self.holds({"Condition": resource["Condition"]})):
                 yield from PRICED[kind](self, name, resource.get("Properties", {}))
+
+    def holds(self, condition: Mapping[str, Any]) -> bool:
+        """Evaluate a condition of the template for the defaults of its parameters."""
+        ((function, argument),) = condition.items()
+        match function:
+            case "Condition":
+                return self.holds(self.template["Conditions"][argument])
+            case "Fn::Not":
+                return not self.holds(argument[0])
+            case "Fn::Or":
+                return any(map(self.holds, argument))
+            case "Fn::And":
+                return all(map(self.holds, argument))
+            case "Fn::Equals":
+                one, other = map(self._value, argument)
+                return one == other
+        raise ValueError(f"{function}: not a function of conditions")
+
+    def _value(self, value: Any) -> str:
+        """Return a text, the default of a parameter, or that of a list."""
+        if not isinstance(value, dict):
+            return str(value)
+        name = value["Fn::Join"][1]["Ref"] if "Fn::Join" in value else value["Ref"]
+        return str(self.template["Parameters"][name]["Default"])
 
     def runs(self) -> int:
         """Return how often the schedule starts the reconciler in a month."""

@@ -31,6 +31,8 @@ NAMES = {"source_bucket": "source", "destination_bucket": "destination"}
 # Files that share an invocation in a burst, files of 2 KB that it loads in a second (benchmarks/results/documents.md),
 # and messages that Lambda receives and deletes with one request.
 BATCH, BURST_RATE, MESSAGES_AT_ONCE = 1000, 700, 10
+# Jobs that `announce` tells of in one invocation (template.yaml).
+ANNOUNCED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,16 @@ def burst() -> Usage:
     """Return what a thousand small files into PostgreSQL use that arrive together."""
     requests = BATCH + 2 * BATCH // MESSAGES_AT_ONCE
     writes = BATCH * (BURST_RECORD_WRITES + BURST_INDEX_WRITES)
-    return Usage(1769 * MIB, COLD_SECONDS + BATCH / BURST_RATE, 1, gets=BATCH, writes=writes, messages=requests)
+    return Usage(
+        1769 * MIB,
+        COLD_SECONDS + BATCH / BURST_RATE,
+        1,
+        gets=BATCH,
+        writes=writes,
+        messages=requests,
+        events=BATCH,
+        announcements=BATCH // ANNOUNCED_AT_ONCE,
+    )
 
 
 def uses() -> Iterator[Use]:

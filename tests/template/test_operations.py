@@ -109,8 +109,9 @@ def test_every_log_group_is_deleted_with_the_stack_and_has_the_given_retention(r
 
 def test_every_function_is_traced_and_traces_its_calls_only_on_request(resources: Resources) -> None:
     for name, function in functions(resources).items():
-        # Nobody looks at the traces of idle runs, and each would cost more than the run.
-        assert function["Tracing"] == ("PassThrough" if name == "ReconcileFunction" else "Active")
+        # Runs without a job, and what follows a job: each trace would cost more than the run.
+        quiet = {"ReconcileFunction", "AfterFunction", "AnnounceFunction"}
+        assert function["Tracing"] == ("PassThrough" if name in quiet else "Active")
         assert function["Environment"]["Variables"]["POWERTOOLS_TRACE_DISABLED"] == {
             "Fn::If": ["TraceInDetail", "false", "true"]
         }

@@ -24,6 +24,8 @@ def test_a_gibibyte_for_a_million_seconds_costs_what_lambda_asks() -> None:
         (Usage(0, 0, 0, gets=1000), 0.0004),
         (Usage(0, 0, 0, writes=1_000_000), 0.625),
         (Usage(0, 0, 0, messages=1_000_000), 0.40),
+        (Usage(0, 0, 0, events=1_000_000), 1.00),
+        (Usage(0, 0, 0, announcements=1_000_000), 0.20 + 1.25 + 25_000 * 0.0000166667),
     ],
 )
 def test_each_kind_of_request_has_its_price(usage: Usage, dollars: float) -> None:
@@ -48,4 +50,4 @@ def test_records_of_a_million_small_jobs_cost_what_the_documents_say() -> None:
 
 
 def test_two_usages_add_up_in_all_but_their_memory() -> None:
-    assert Usage(GIB, 1.5, 2, 3, 4, 5, 6, 7) + Usage(GIB, 1, 1, 1, 1, 1, 1, 1) == Usage(GIB, 2.5, 3, 4, 5, 6, 7, 8)
+    assert Usage(GIB, 1.5, *range(2, 10)) + Usage(GIB, 1, *[1] * 8) == Usage(GIB, 2.5, *range(3, 11))

@@ -39,6 +39,16 @@ def test_a_resource_of_another_type_has_no_price() -> None:
         list(IdleStack(template, listed_prices()).charges())
 
 
+def test_a_resource_that_a_default_leaves_out_costs_nothing() -> None:
+    template = read_template()
+    assert "Dashboard" in {charge.resource for charge in IdleStack(template, listed_prices()).charges()}
+    template["Parameters"]["Dashboard"]["Default"] = "false"
+    template["Parameters"]["AfterActions"]["Default"] = "tag"
+    charged = {charge.resource for charge in IdleStack(template, listed_prices()).charges()}
+    assert "Dashboard" not in charged
+    assert "AfterErrorsAlarm" in charged
+
+
 def test_the_free_tier_pays_for_a_part_of_what_exceeds_it() -> None:
     prices = listed_prices()
     alarms = [Charge("a", "", 1.00, "alarms", 10), Charge("b", "", 0.50, "alarms", 5)]

@@ -169,7 +169,9 @@ def test_the_price_of_a_job_follows_its_seconds_and_memory() -> None:
     one = job(1, ended=NOON - 10, began=NOON - 20, memory_size=1 << 30)
     longer = job(1, ended=NOON - 10, began=NOON - 40, memory_size=1 << 30)
     assert price(longer) - price(one) == pytest.approx(Usage(1 << 30, 20, 0, writes=10).dollars(listed_prices()))
-    assert price(job(1, ended=NOON - 10)) == pytest.approx(Usage(0, 0, 0, gets=1, writes=2).dollars(listed_prices()))
+    assert price(job(1, ended=NOON - 10)) == pytest.approx(
+        Usage(0, 0, 0, gets=1, writes=2, events=1).dollars(listed_prices())
+    )
 
 
 def test_the_price_of_an_execution_has_its_index_pass_and_its_spans() -> None:

@@ -138,6 +138,8 @@ class _Tally:
             gets=round(self.gets) + 5,
             writes=RECORD_WRITES + INDEX_WRITES + int(seconds // 2),
             messages=MESSAGES,
+            events=1,
+            announcements=1,
         )
         return ArchiveForecast(
             by_state_machine=False,
@@ -164,6 +166,8 @@ class _Tally:
             gets=round(self.gets) + JOB_GETS + BATCH_GETS * (works + looks),
             writes=JOB_WRITES + BATCH_WRITES * (works + looks),
             messages=MESSAGES,
+            events=1,
+            announcements=1,
         )
         at_once = 1 if self.ordered else min(self.environment.workers, max(1, batches))
         small = (self.busy + batches * COLD_SECONDS) / at_once

@@ -18,6 +18,8 @@ RECORD_WRITES, INDEX_WRITES = 3, 3
 BURST_RECORD_WRITES, BURST_INDEX_WRITES = 1, 1
 # Requests to SQS for one event: S3 sends it, Lambda receives it and deletes it.
 MESSAGES = 3
+# Seconds of the function `announce` for a few jobs that have ended, and its memory (template.yaml).
+ANNOUNCE_SECONDS, ANNOUNCE_MEMORY = 0.1, 256 * MIB
 # Bytes of log of an invocation: Lambda's three lines, one line for the job and the line with the metrics.
 LOG_BYTES = 2_500
 
@@ -36,7 +38,8 @@ _READ = 4 * MIB
 class Usage:
     """What is billed. ``memory`` in bytes; ``seconds`` of Lambda; ``writes`` to DynamoDB; ``messages``: SQS requests.
 
-    Each invocation may record a trace in X-Ray, and writes `LOG_BYTES` to its log.
+    Each invocation may record a trace in X-Ray, and writes `LOG_BYTES` to its log. ``events`` are those of EventBridge
+    with ``announcements``, the invocations of `announce` that send them, which are not traced.
     """
 
     memory: int
@@ -47,6 +50,8 @@ class Usage:
     gets: int = 0
     writes: int = 0
     messages: int = 0
+    events: int = 0
+    announcements: int = 0
 
     def dollars(self, prices: Prices) -> float:
         """Return the price on x86."""
@@ -59,7 +64,10 @@ class Usage:
             + self.writes * prices.dynamodb.million_writes / MILLION
             + self.messages * prices.sqs.million_requests / MILLION
             + self.invocations * prices.xray.million_traces / MILLION
-            + self.invocations * LOG_BYTES * prices.cloudwatch.gb_logs / GB
+            + (self.invocations + self.announcements) * LOG_BYTES * prices.cloudwatch.gb_logs / GB
+            + self.events * prices.eventbridge.million_custom_events / MILLION
+            + self.announcements * prices.lambda_.million_requests / MILLION
+            + self.announcements * ANNOUNCE_SECONDS * ANNOUNCE_MEMORY / GIB * prices.lambda_.gb_second()
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -93,6 +101,8 @@ def of_machine(
         gets=source * 2 // _READ + 3 * spans,
         writes=5 * spans,
         messages=MESSAGES,
+        events=1,
+        announcements=1,
     )
 
 
@@ -106,6 +116,8 @@ def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage
         gets=source // _READ + 2,
         writes=RECORD_WRITES + INDEX_WRITES + int(busy // 2),
         messages=MESSAGES,
+        events=1,
+        announcements=1,
     )
 
 
@@ -117,7 +129,7 @@ def of_job(status: JobStatus, prices: Prices) -> float:
     progress, memory = status.progress, status.memory_size
     if not memory:
         writes = BURST_RECORD_WRITES + BURST_INDEX_WRITES
-        return Usage(0, 0.0, 0, puts=status.parts, gets=1, writes=writes).dollars(prices)
+        return Usage(0, 0.0, 0, puts=status.parts, gets=1, writes=writes, events=1).dollars(prices)
     if not status.execution:
         busy = min(status.seconds, INVOCATION_SECONDS * max(1, status.attempts))
         return of_invocation(memory=memory, source=progress.bytes_in, busy=busy, parts=status.parts).dollars(prices)
