@@ -657,3 +657,32 @@ def test_an_attempt_that_has_lost_its_job_sends_no_part(site: Site) -> None:
     outcome = site.plant.ingest(source)
     assert isinstance(outcome.retry, LeaseLostError)
     assert store.uploads == {}
+
+
+def test_a_note_on_jobs_that_were_not_announced_stays_for_whoever_reads_it(site: Site) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    info = {
+        "shardId": "shardId-00000001573689847184-864758bb",
+        "startSequenceNumber": "800000000003126276362",
+        "endSequenceNumber": "800000000003126276362",
+        "approximateArrivalOfFirstRecord": "2026-11-21T08:30:00Z",
+        "approximateArrivalOfLastRecord": "2026-11-21T08:30:00Z",
+        "batchSize": 1,
+        "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/jobs/stream/2026-11-21T00:00:00.000",
+    }
+    context = {
+        "requestId": "r",
+        "functionArn": "announce",
+        "condition": "RetryAttemptsExhausted",
+        "approximateInvokeCount": 1,
+    }
+    note = {
+        "requestContext": context,
+        "version": "1.0",
+        "timestamp": "2026-11-21T09:30:00Z",
+        "DDBStreamBatchInfo": info,
+    }
+    site.letters.bodies = [json.dumps(note)]
+    done = site.run()
+    assert (done["recorded"], done["deleted"], site.plant.jobs.jobs) == (0, 0, {})
+    assert len(site.letters.bodies) == 1

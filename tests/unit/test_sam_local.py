@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from penstock.aws.jobs_table.stream import read_changes
+from penstock.jobs.announce.announcer import Announcer
 from penstock.jobs.events import read_event
 from penstock.large_jobs.survey import Piece
 from penstock.model.serialization import from_plain, to_plain
 from penstock.model.span import Span
+from penstock.testing import MemoryChannel
 from penstock_local.sam_local.checks import check
 from penstock_local.sam_local.events import event_file, with_real_objects
 from penstock_local.sam_local.ingest_events import EXPECTED, ODD_KEY, PLAIN_KEY
@@ -71,7 +74,15 @@ def test_an_item_of_a_map_has_the_form_of_the_manifest(name: str, item: str, kin
 def test_the_readme_lists_every_step_event() -> None:
     events = checkout() / "events"
     listed = (events / "README.md").read_text()
-    assert [path.stem for path in (events / "steps").glob("*.json") if f"`steps/{path.name}`" not in listed] == []
+    files = [path.relative_to(events) for path in events.glob("*/*.json")]
+    assert [file for file in files if f"`{file}`" not in listed] == []
+
+
+def test_the_event_of_announce_ends_one_job() -> None:
+    channel = MemoryChannel()
+    done = Announcer([channel], lambda status: status)(read_changes(event_file("stream/announce")))
+    (told,) = channel.taken
+    assert (done.sent, told.kind, told.detail["seconds"]) == (1, "Penstock Job Succeeded", 3.25)
 
 
 @pytest.mark.parametrize(

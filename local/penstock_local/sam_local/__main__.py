@@ -12,6 +12,7 @@ from penstock_local.account import emulator_only
 from penstock_local.deploy import build
 from penstock_local.errors import LocalStackError
 from penstock_local.interrupt import sigterm_exits
+from penstock_local.sam_local.announcements import announced
 from penstock_local.sam_local.checks import Scenario
 from penstock_local.sam_local.executions import EXECUTIONS
 from penstock_local.sam_local.functions import Functions, bridge_address
@@ -19,7 +20,7 @@ from penstock_local.sam_local.ingest_events import ingest_events
 from penstock_local.sam_local.resources import create_resources
 from penstock_local.sources import checkout
 
-SCENARIOS: tuple[Scenario, ...] = (ingest_events, *EXECUTIONS)
+SCENARIOS: tuple[Scenario, ...] = (ingest_events, *EXECUTIONS, announced)
 
 logger = logging.getLogger("penstock_local.sam_local")  # run as a module, __name__ is another
 

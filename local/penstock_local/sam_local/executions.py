@@ -127,7 +127,7 @@ def source_deleted(resources: Resources, functions: Functions) -> Iterator[Check
 
 
 EXECUTIONS: tuple[Scenario, ...] = (indexed, surveyed, aborted, execution_stopped, unknown_job, source_deleted)
-# Invokes each function at least once, and includes a failure.
+# Invokes each step at least once, and includes a failure.
 SHORT: tuple[Scenario, ...] = (indexed, aborted, unknown_job)
 
 
