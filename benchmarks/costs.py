@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.event_costs import event_table
 from benchmarks.idle_costs import FREE, IdleStack, after_free_tier
 from benchmarks.typical_costs import uses
 
@@ -79,7 +80,14 @@ def beside_table(prices: Prices) -> Iterator[str]:
 
 def tables(prices: Prices) -> list[list[str]]:
     """Return the tables of the document."""
-    made = (idle_table(prices), free_table(), use_table(prices), record_table(prices), beside_table(prices))
+    made = (
+        idle_table(prices),
+        free_table(),
+        use_table(prices),
+        record_table(prices),
+        event_table(prices),
+        beside_table(prices),
+    )
     return [list(table) for table in made]
 
 
