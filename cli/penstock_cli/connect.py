@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
 if TYPE_CHECKING:
-    from penstock.wiring.connect import Connection, Connector, Finding
+    from penstock.wiring.connect import Connection, Connector, Finding, Shown
 
 _COLOURS = {"ok": "green", "note": "cyan", "missing": "yellow", "blocked": "red", "denied": "red"}
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?")
@@ -45,7 +44,8 @@ Examples:
 @click.option(
     "--via",
     type=click.Choice(["eventbridge", "sqs", "sns"]),
-    help="How events of a source reach the stack.  [default: eventbridge]",
+    help="How events of a source reach the stack.  [default: sqs if the bucket notifies the queue already, else "
+    "eventbridge]",
 )
 @click.option("--topic", default="", metavar="ARN", help="The topic for --via sns.  [default: the bucket's own]")
 @click.option("--apply", "applies", is_flag=True, help="Set what is missing. Leave everything else as it is.")
@@ -93,17 +93,17 @@ def connect(
         raise click.UsageError("--topic needs --via sns.")
     if topic and not _TOPIC.fullmatch(topic):
         raise click.BadParameter(f"{topic} is not the ARN of an SNS topic", param_hint="--topic")
-    connector = _connector(bucket, side, via or "eventbridge", topic, backup, bucket_profile, stack)
+    connector = _connector(bucket, side, via, topic, backup, bucket_profile, stack)
     if removes:
         _remove(connector, as_json=as_json)
-    elif not _show(connector, applies=applies, as_json=as_json):
+    elif not _show(connector, local=stack.local, applies=applies, as_json=as_json):
         click.get_current_context().exit(1)
 
 
 def _connector(  # noqa: PLR0917  # the options of the command
     bucket: Target,
     side: str,
-    via: str,
+    via: str | None,
     topic: str,
     backup: Path | None,
     bucket_profile: str,
@@ -111,13 +111,13 @@ def _connector(  # noqa: PLR0917  # the options of the command
 ) -> Connector:
     from penstock.wiring.connect import Access, Connection, Connector, Side, Via  # noqa: PLC0415  # imports botocore
 
-    connection = Connection(bucket.bucket, bucket.key, Side(side), Via(via), topic)
+    connection = Connection(bucket.bucket, bucket.key, Side(side), Via(via) if via else None, topic)
     access = stack.access()
     bucket_access = Access(bucket_profile, "", access.endpoint_url) if bucket_profile else access
     return Connector(access, bucket_access, stack.deployed_name(), connection, backup)
 
 
-def _show(connector: Connector, *, applies: bool, as_json: bool) -> bool:
+def _show(connector: Connector, *, local: bool, applies: bool, as_json: bool) -> bool:
     from penstock.wiring.connect import deployment, in_place  # noqa: PLC0415  # imports botocore
 
     shown = connector.show()
@@ -128,11 +128,11 @@ def _show(connector: Connector, *, applies: bool, as_json: bool) -> bool:
             if not as_json:
                 echo(f"done: {line}")
         shown = connector.show() if done else shown
-    command = deployment(connector.target, shown.findings)
+    command = deployment(connector.target, shown.findings, local=local)
     if as_json:
         echo_json(
             {
-                **_described(connector.connection, connector.stack),
+                **_described(shown.connection, connector.stack),
                 "in_place": in_place(shown.findings),
                 "findings": [_as_json(finding) for finding in shown.findings],
                 "deploy": command or None,
@@ -142,16 +142,16 @@ def _show(connector: Connector, *, applies: bool, as_json: bool) -> bool:
     else:
         if done and connector.kept:
             echo(f"What stood before is in {connector.kept}.")
-        _print(connector, shown.findings, command, applies=applies)
+        _print(shown, connector.stack, command, applies=applies)
     return in_place(shown.findings)
 
 
-def _print(connector: Connector, findings: Sequence[Finding], command: str, *, applies: bool) -> None:
+def _print(shown: Shown, stack: str, command: str, *, applies: bool) -> None:
     from penstock.wiring.connect import in_place  # noqa: PLC0415  # imports botocore
 
-    connection = connector.connection
-    way = f", by {connection.via}" if connection.side == "source" else ""
-    echo(f"{connection.uri} as {connection.side} of {connector.stack}{way}")
+    connection, findings = shown.connection, shown.findings
+    way = f", by {connection.via}" if connection.via else ""
+    echo(f"{connection.uri} as {connection.side} of {stack}{way}")
     echo(*aligned([(_level(finding), finding.check, finding.text) for finding in findings]))
     for finding in findings:
         if finding.remedy and not (finding.changes and applies):
@@ -187,7 +187,7 @@ def _described(connection: Connection, stack: str) -> dict[str, object]:
         "bucket": connection.bucket,
         "prefix": connection.prefix,
         "as": connection.side,
-        "via": connection.via if connection.side == "source" else None,
+        "via": connection.via,
         "stack": stack,
     }
 

@@ -81,7 +81,7 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
-EXISTING_SOURCES = ("existing-queue", "existing-topic", "existing-raw", "existing-rule", "existing-twice")
+EXISTING_SOURCES = ("existing-queue", "existing-topic", "existing-raw", "existing-rule", "existing-twice", "connected")
 EXISTING_DESTINATION = "existing-lake"
 PARAMETERS = {
     "MemorySize": "128",

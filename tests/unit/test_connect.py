@@ -23,10 +23,12 @@ from connect_looks import (
     remove,
 )
 from penstock.connect.findings import Level, PutBucketStatement, changes_of, deployment, in_place
-from penstock.connect.model import Connection, Side
+from penstock.connect.model import Connection, Side, Via
+from penstock.connect.showing import show
 from penstock.errors import RequestRefusedError
 from penstock.testing.connect import (
     ACCOUNT,
+    QUEUE,
     REGION,
     ROLES,
     MemoryBucket,
@@ -104,6 +106,23 @@ def test_what_the_stack_lacks_is_one_command() -> None:
         f"SourceBucketNames=others,drops BucketKmsKeyArns={key}"
     )
     assert of(findings, "notification").changes == ()
+
+
+def test_the_command_for_the_local_stack_starts_it_again() -> None:
+    findings = look(MemoryBucket(), DROPS, stack("others"))
+    assert deployment(stack("others"), findings, local=True) == (
+        "penstock local down && penstock local up --parameter SourceBucketNames=others,drops"
+    )
+    assert deployment(stack("drops"), look(MemoryBucket()), local=True) == ""
+
+
+def test_a_bucket_that_notifies_the_queue_already_needs_no_other_way() -> None:
+    told = {"Id": "own", "QueueArn": QUEUE, "Events": ["s3:ObjectCreated:*"]}
+    bucket = MemoryBucket(configuration={"QueueConfigurations": [told]})
+    found = services(bucket, queue=OPEN)
+    shown = show(bucket, lambda _: found, DROPS, stack("drops"))
+    assert shown.connection.via is Via.SQS
+    assert in_place(shown.findings)
 
 
 # --- Policies ---

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from penstock.connect.findings import Finding, Level
 from penstock.connect.location import Location
 from penstock.connect.model import Connection, Document, Side, StackTarget
+from penstock.connect.needs import moves
 from penstock.connect.ports import Bucket
 from penstock.errors import AccessDeniedError
 
@@ -14,7 +15,7 @@ from penstock.errors import AccessDeniedError
 def check_settings(bucket: Bucket, connection: Connection, stack: StackTarget, location: Location) -> Iterator[Finding]:
     """What cannot be read is a note: nothing here stops a job."""
     checks: list[tuple[str, Callable[[], Finding]]] = [
-        ("versioning", lambda: _versioning(bucket, connection)),
+        ("versioning", lambda: _versioning(bucket, connection, stack)),
         ("object ownership", lambda: _ownership(bucket, connection, stack, location)),
         ("object lock", lambda: _object_lock(bucket, connection, stack)),
         ("requester pays", lambda: _request_payer(bucket, stack, location)),
@@ -28,7 +29,7 @@ def check_settings(bucket: Bucket, connection: Connection, stack: StackTarget, l
             yield Finding(name, Level.NOTE, f"cannot be read: {error}")
 
 
-def _versioning(bucket: Bucket, connection: Connection) -> Finding:
+def _versioning(bucket: Bucket, connection: Connection, stack: StackTarget) -> Finding:
     status = bucket.versioning()
     if connection.side is Side.DESTINATION:
         return Finding("versioning", Level.OK, status or "off")
@@ -38,7 +39,7 @@ def _versioning(bucket: Bucket, connection: Connection) -> Finding:
         "versioning",
         Level.NOTE,
         f"{status.lower() or 'off'}: an object that is overwritten before its job reads it is lost, and its job ends "
-        "as superseded; `after` deletes without a way back",
+        "as superseded" + ("; `after` deletes without a way back" if moves(stack) else ""),
         f"aws s3api put-bucket-versioning --bucket {connection.bucket} --versioning-configuration Status=Enabled",
     )
 
@@ -67,7 +68,7 @@ def _object_lock(bucket: Bucket, connection: Connection, stack: StackTarget) -> 
         return Finding("object lock", Level.OK, "no default retention")
     span = f"{retention.get('Days', retention.get('Years'))} {'days' if 'Days' in retention else 'years'}"
     text = f"objects are locked for {span} ({retention.get('Mode', '').lower()})"
-    if connection.side is Side.SOURCE and stack.after_actions in ("move", "delete"):
+    if connection.side is Side.SOURCE and moves(stack):
         text += ": `after` deletes with a marker, and `delete:permanent` fails until then"
     elif connection.side is Side.DESTINATION:
         text += ": every result that is delivered again keeps its old versions until then"

@@ -138,13 +138,16 @@ def parameters_of(findings: Sequence[Finding], standing: Mapping[str, Sequence[s
     return {name: tuple(values) for name, values in needed.items()}
 
 
-def deployment(stack: StackTarget, findings: Sequence[Finding]) -> str:
-    """Return the command that sets the missing parameters; empty if none is missing.
+def deployment(stack: StackTarget, findings: Sequence[Finding], *, local: bool = False) -> str:
+    """Return the command that sets the missing parameters; empty if none is missing. ``local``: of the local stack.
 
     Parameters that it does not name keep the values of the last deployment: `sam deploy` sends UsePreviousValue.
     https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-cli-command-reference-sam-deploy.html
     """
-    parameters = parameters_of(findings, stack.parameters)
-    values = " ".join(f"{name}={','.join(listed)}" for name, listed in parameters.items())
+    parameters = [f"{name}={','.join(listed)}" for name, listed in parameters_of(findings, stack.parameters).items()]
+    if local and parameters:
+        # A running stack keeps its parameters.
+        return "penstock local down && penstock local up " + " ".join(f"--parameter {one}" for one in parameters)
+    values = " ".join(parameters)
     command = f"sam deploy --stack-name {stack.name} --region {stack.region} --parameter-overrides {values}"
     return command if parameters else ""

@@ -110,7 +110,7 @@ def _use(role: str, operation: str, stack: StackTarget, location: Location) -> R
         role,
         f"kms:{operation}",
         "*",
-        kms__viaservice=f"s3.{location.region}.amazonaws.com",
+        kms__viaservice=f"s3.{location.region}.{stack.dns_suffix}",
         kms__calleraccount=stack.account,
         kms__grantisforawsresource="false",
     )

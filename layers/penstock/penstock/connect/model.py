@@ -29,12 +29,13 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """``topic`` is the ARN of the topic for ``Via.SNS``; empty if the bucket's own configuration names it."""
+    """``via`` is None for the way that stands (see `showing.show`). ``topic`` is the ARN of the topic for ``Via.SNS``;
+    empty if the bucket's own configuration names it."""
 
     bucket: str
     prefix: str
     side: Side
-    via: Via = Via.EVENTBRIDGE
+    via: Via | None = None
     topic: str = ""
 
     @property
@@ -62,6 +63,11 @@ class StackTarget:
     parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     after_actions: str = "none"
     after_roles: tuple[str, ...] = ()
+
+    @property
+    def dns_suffix(self) -> str:
+        """The domain of the services in the partition. https://docs.aws.amazon.com/general/latest/gr/rande.html"""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
 
     @property
     def bus_arn(self) -> str:

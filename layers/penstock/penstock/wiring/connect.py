@@ -26,7 +26,7 @@ from penstock.connect.showing import Shown, show
 from penstock.errors import ConfigurationError, FileError
 from penstock.files.state_file import DiskStateFile
 
-__all__ = ["Access", "Connection", "Connector", "Finding", "Level", "Side", "Via", "deployment", "in_place"]
+__all__ = ["Access", "Connection", "Connector", "Finding", "Level", "Shown", "Side", "Via", "deployment", "in_place"]
 
 _LISTS = ("SourceBucketNames", "DestinationBucketNames", "BucketKmsKeyArns", "SourceTopicArns")
 
