@@ -72,7 +72,7 @@ def _allow_by_policy(plant: Plant) -> None:
 
 
 def _bound(plant: Plant) -> None:
-    statements = [_allow("*", "*"), _allow("events:*", "*", "Deny")]
+    statements = [_allow("*", "*"), _allow("s3:*", "*", "Deny")]
     made = plant.client("iam").create_policy(
         PolicyName="doctor-boundary",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
@@ -227,11 +227,11 @@ BREAKS = {
     "the visibility timeout is shorter than the function's": Break(
         "queue", "visibility timeout", _queue(VisibilityTimeout="30")
     ),
-    "the queue has no dead-letter queue": Break("queue", "dead-letter queue", _queue(RedrivePolicy="")),
-    "an event has failed for good": Break("queue", "dead letters", _bury, _dig_out, WARNING),
+    "the queue has no dead-letter queue": Break("queue", "dead-letter queue", _queue(RedrivePolicy=""), slow=True),
+    "an event has failed for good": Break("queue", "dead letters", _bury, _dig_out, WARNING, slow=True),
     "nothing polls the queue": Break("stack", "event source IngestFunctionUploads", _mapping(Enabled=False)),
     "one failed message repeats its batch": Break(
-        "stack", "event source IngestFunctionUploads, failures", _mapping(FunctionResponseTypes=[])
+        "stack", "event source IngestFunctionUploads, failures", _mapping(FunctionResponseTypes=[]), slow=True
     ),
     "a function is stopped": Break(
         "stack",
@@ -239,21 +239,25 @@ BREAKS = {
         _lambda("put_function_concurrency", ReservedConcurrentExecutions=0)("plan"),
     ),
     "a function has lost its layer": Break(
-        "stack", "function penstock-local-work", _lambda("update_function_configuration", Layers=[])("work")
+        "stack", "function penstock-local-work", _lambda("update_function_configuration", Layers=[])("work"), slow=True
     ),
     "a function has another runtime": Break(
         "stack",
         "function penstock-local-index",
         _lambda("update_function_configuration", Runtime="python3.9")("index"),
+        slow=True,
     ),
     "the jobs table has no index": Break("jobs", "table", _drop_index, slow=True),
     "records never expire": Break("jobs", "expiry", _expire_nothing),
-    "the reconciler is not called": Break("jobs", "reconciler's schedule", lambda plant: _rule(plant, "disable_rule")),
+    "the reconciler is not called": Break(
+        "jobs", "reconciler's schedule", lambda plant: _rule(plant, "disable_rule"), slow=True
+    ),
     "the reconciler has not run": Break("jobs", "reconciler's last run", _sleep_reconciler, _run_reconciler),
     "the source bucket notifies nobody": Break(
         "buckets",
         "events of penstock-local-source",
         _s3("put_bucket_notification_configuration", "SourceBucket", NotificationConfiguration={}),
+        slow=True,
     ),
     "an existing bucket notifies nobody": Break(
         "buckets",
@@ -274,19 +278,21 @@ BREAKS = {
         "unfinished uploads in penstock-local-destination",
         _s3("delete_bucket_lifecycle", "DestinationBucket"),
         level=WARNING,
+        slow=True,
     ),
     "a bucket has a key that the functions may not use": Break(
         "buckets",
         "encryption of penstock-local-destination",
         _put_key,
         _s3("delete_bucket_encryption", "DestinationBucket"),
+        slow=True,
     ),
     "an existing bucket is gone": Break("buckets", f"bucket {DROPS}", _s3("delete_bucket", DROPS), connect, slow=True),
     "a role has lost a right": Break("rights", "role PlanRole", _lose_right),
-    "a role has lost a shared policy": Break("rights", "role WorkRole", _detach),
+    "a role has lost a shared policy": Break("rights", "role WorkRole", _detach, slow=True),
     "a shared policy was changed": Break("rights", "role IndexRole", _weaken, slow=True),
     "a policy of the role denies": Break("rights", "role IngestRole", _deny_by_policy, _allow_by_policy, slow=True),
-    "a permissions boundary denies": Break("rights", "role FinishRole", _bound, _widen_boundary),
+    "a permissions boundary denies": Break("rights", "role FinishRole", _bound, _widen_boundary, slow=True),
     "the destination denies writing": Break(
         "inside",
         "write penstock-local-destination",
@@ -300,13 +306,13 @@ BREAKS = {
         _permit("SourceBucket"),
         slow=True,
     ),
-    "a secret is gone": Break("inside", f"secret {ARCHIVES}", _drop_secret, put_secret),
+    "a secret is gone": Break("inside", f"secret {ARCHIVES}", _drop_secret, put_secret, slow=True),
     "a route is not valid": Break("routes", "file", _routes('match = ["*.zip"]', ""), _restore_routes),
     "a route leads to a foreign bucket": Break(
         "routes", "route decompress", _routes("s3://{destination_bucket}/", "s3://not-ours/"), _restore_routes
     ),
     "a route leads to a foreign table": Break(
-        "routes", "route items", _routes("dynamodb:{records_table}", "dynamodb:not-ours"), _restore_routes
+        "routes", "route items", _routes("dynamodb:{records_table}", "dynamodb:not-ours"), _restore_routes, slow=True
     ),
     "a route gets no key": Break(
         "routes", "route decompress", _routes('match = ["orders/*"]', 'match = ["*"]'), _restore_routes, WARNING

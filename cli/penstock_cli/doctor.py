@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.model.table import Mode
 from penstock_cli.options import OutputOptions, output_options
 from penstock_cli.output import Safe, echo, echo_json, safe, styled
 from penstock_cli.stacks import StackOptions, stack_options
@@ -31,9 +32,24 @@ _MARGIN = " " * 8
 @click.option(
     "--group", "groups", multiple=True, metavar="NAME", help="Check this group only, such as rights or buckets."
 )
+@click.option("--to", default="", metavar="DEST", help="Check this destination of `penstock run`, and no stack.")
+@click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
+@click.option("--mode", type=click.Choice([str(mode) for mode in Mode]), help="With --to: how rows are written.")
+@click.option("--key", multiple=True, metavar="COLUMN", help="With --to: key column for upsert.")
+@click.option("--create", is_flag=True, help="With --to: create the table if it does not exist.")
 @stack_options
 @output_options
-def doctor(*, groups: tuple[str, ...], stack: StackOptions, output: OutputOptions) -> None:
+def doctor(
+    *,
+    groups: tuple[str, ...],
+    to: str,
+    dsn: str,
+    mode: str | None,
+    key: tuple[str, ...],
+    create: bool,
+    stack: StackOptions,
+    output: OutputOptions,
+) -> None:
     """Check everything that a stack needs, and show the remedy of what is missing. Nothing is changed.
 
     Each line is ok, note, warn, FAIL, or - for what you may not check; it then names the right that you lack. The exit
@@ -45,16 +61,33 @@ def doctor(*, groups: tuple[str, ...], stack: StackOptions, output: OutputOption
       penstock doctor --stack penstock-prod
       penstock doctor --stack penstock-prod --group rights --group database
       penstock doctor --local --json | jq '.groups[].findings[] | select(.level == "failed")'
-    """
-    from penstock.wiring.doctor import GROUPS, examine_stack  # noqa: PLC0415  # imports botocore
+      penstock doctor --to postgresql:orders --mode upsert --key id --dsn postgresql://loader@db/sales
+      penstock doctor --to s3://lake/clean/orders.csv
 
-    known = [group.name for group in GROUPS]
-    if unknown := sorted(set(groups) - set(known)):
-        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint="--group")
-    examined = examine_stack(stack.access(), stack.deployed_name(), groups)
+    With --to or --dsn, it checks what `penstock run` needs, as the current user, and no stack.
+    """
+    from penstock.wiring.doctor import GROUPS, examine_destination, examine_stack  # noqa: PLC0415  # imports botocore
+
+    table = {"mode": mode, "key": [name for names in key for name in names.split(",")], "create": create}
+    table = {name: value for name, value in table.items() if value}
+    if to or _is_given("dsn"):
+        if groups or stack.local or _is_given("stack"):
+            raise click.UsageError("--to and --dsn are for `penstock run`: omit --group and --stack.")
+        examined = examine_destination(stack.access(), to, dsn, table, connections=1)
+    elif table:
+        raise click.UsageError(f"--{next(iter(table))} needs --to.")
+    else:
+        known = [group.name for group in GROUPS]
+        if unknown := sorted(set(groups) - set(known)):
+            raise click.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint="--group")
+        examined = examine_stack(stack.access(), stack.deployed_name(), groups)
     counts = _print_json(examined) if output.as_json else _print(examined, quiet=output.quiet)
     if counts[_FAILED]:
         click.get_current_context().exit(1)
+
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
 
 
 def _print(examined: Iterable[tuple[Group, Iterator[Finding]]], *, quiet: bool) -> Counter[str]:

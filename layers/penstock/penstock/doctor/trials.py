@@ -75,7 +75,7 @@ def try_all(place: Workplace) -> Iterator[Finding]:
         if service in away:
             yield not_checked(name, f"{SERVICES[service]} cannot be reached")
         else:
-            yield _tried(name, work)
+            yield tried(name, work)
 
 
 def _requests(place: Workplace) -> Iterator[tuple[str, str, Callable[[], str]]]:
@@ -119,18 +119,20 @@ def _endpoint(trials: Trials, service: str) -> str:
     )
 
 
-def _tried(name: str, work: Callable[[], str]) -> Finding:
+def tried(name: str, work: Callable[[], str]) -> Finding:
+    """Return what a request found. A right that is missing is a failure here, not a check that could not be made."""
     try:
         return passed(name, work())
     except AccessDeniedError as error:
         return failed(
             name,
             f"access denied: {error.right}",
-            "Allow it to IngestRole and the other roles: in their policies (see the rights of the roles), in the "
-            "policy of the bucket or secret, which may deny it, and in that of the KMS key.",
+            "Allow it in the policy of the role (for a stack, see the rights of the roles), in that of the bucket or "
+            "secret, which may deny it, and in that of the KMS key.",
         )
     except ServiceUnavailableError as error:
-        return not_checked(name, str(error))
+        hint = "" if error.hint == error.default_hint else error.hint
+        return failed(name, str(error), hint or "Check again. If it lasts, look at the network of the functions.")
     except PenstockError as error:
         return failed(name, str(error), error.hint)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from penstock.aws.inspection.trials import AwsTrials
+from penstock.aws.inspection.trials import CONFIG, AwsTrials
 from penstock.aws.secret_passwords import SecretPasswords
 from penstock.aws.session import session
 from penstock.aws.text_files import UriTexts
@@ -31,7 +31,7 @@ def answer(settings: Settings, connections: int) -> dict[str, object]:
 
 def workplace(settings: Settings) -> Workplace:
     """Build what the checks need from the settings of a function."""
-    tried = AwsTrials(session)
+    tried = AwsTrials(lambda service: session().client(service, config=CONFIG))
     has_database = bool(settings.postgres_dsn or settings.postgres_secret)
     return Workplace(
         trials=tried,

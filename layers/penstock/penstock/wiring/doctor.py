@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from penstock.aws.access import Access
+from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.inspection.buckets import BucketReader
 from penstock.aws.inspection.functions import CALL_CONFIG, FunctionReader
 from penstock.aws.inspection.notices import AlarmReader, RuleReader, TopicReader
@@ -15,14 +17,22 @@ from penstock.aws.inspection.queues import QueueReader
 from penstock.aws.inspection.roles import RoleReader
 from penstock.aws.inspection.stacks import StackReader
 from penstock.aws.inspection.tables import TableReader
+from penstock.aws.inspection.trials import CONFIG, AwsTrials
+from penstock.destinations import DESTINATIONS
 from penstock.doctor.deployment import Deployment
-from penstock.doctor.finding import Finding, Level
+from penstock.doctor.finding import Finding, Level, guarded, of_check
 from penstock.doctor.groups import GROUPS, Group
 from penstock.doctor.ports import Services
+from penstock.doctor.trials import tried
+from penstock.errors import AccessDeniedError, ConfigurationError
+from penstock.model.check import Check
+from penstock.model.route import Route
 from penstock.routes import Routes
+from penstock.run.destination_spec import DestinationSpec
 from penstock.wiring.cli import CliClients, read_routes, stack_environment
+from penstock.wiring.database_check import check_dsn
 
-__all__ = ["GROUPS", "Finding", "Group", "Level", "examine_stack"]
+__all__ = ["GROUPS", "Finding", "Group", "Level", "examine_destination", "examine_stack"]
 
 
 def examine_stack(
@@ -33,9 +43,49 @@ def examine_stack(
     Raises ConfigurationError for a stack that does not exist.
     """
     deployment = Deployment(stack, services(access, stack))
+    # What every check would meet: no credentials, no stack of this name, no network.
+    with suppress(AccessDeniedError), cli_errors(f"stack {stack}", again=RUN_AGAIN):
+        deployment.stack  # noqa: B018  # is read once, and remembered
     for group in GROUPS:
         if not groups or group.name in groups:
             yield group, group.findings(deployment)
+
+
+def examine_destination(
+    access: Access, to: str, dsn: str, table: Mapping[str, object], connections: int
+) -> Iterator[tuple[Group, Iterator[Finding]]]:
+    """Yield what `penstock run --to` would meet: the group of a destination, or that of a database without a table.
+
+    Raises InvalidRouteError for a destination that is none, or for a table that it does not support.
+    """
+    route = DestinationSpec(to, table=table).route() if to else None
+    if route is None or DESTINATIONS[route.store].takes_dsn:
+        group = Group("database", "Database", ())
+        yield group, guarded("database", lambda: map(of_check, _of_database(dsn, route, connections)))
+        return
+    trials = AwsTrials(lambda service: access.client(service, CONFIG))
+    if DESTINATIONS[route.store].takes_rows:
+        name = to.partition(":")[2]
+        yield Group("table", "Table", ()), _request(f"table {name}", partial(trials.describe_table, name))
+    else:
+        bucket = to.removeprefix("s3://").partition("/")[0]
+        yield Group("bucket", "Bucket", ()), _request(f"write {bucket}", partial(trials.write_bucket, bucket))
+
+
+def _request(name: str, work: Callable[[], str]) -> Iterator[Finding]:
+    """Yield what one request finds, with the hints for a user of the command."""
+
+    def sent() -> str:
+        with cli_errors(name, again=RUN_AGAIN):
+            return work()
+
+    yield tried(name, sent)
+
+
+def _of_database(dsn: str, route: Route | None, connections: int) -> Iterator[Check]:
+    if not dsn:
+        raise ConfigurationError("no database is given", hint="Give --dsn, or set PENSTOCK_POSTGRES_DSN.")
+    yield from check_dsn(dsn, route.plan.table if route and route.plan else None, connections)
 
 
 def services(access: Access, stack: str) -> Services:

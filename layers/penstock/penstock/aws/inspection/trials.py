@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError
 
 from penstock.aws.errors import code_of, translating
 from penstock.aws.s3.head import read_head
-from penstock.aws.sdk import AwsSession
 from penstock.errors import DestinationMissingError
 
 # Short: a network that drops packets must not use up the time of the function.
@@ -29,10 +28,13 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class AwsTrials:
-    """Implements ``Trials``, by the credentials, the region and the network of this process."""
+    """Implements ``Trials``, by the credentials, the region and the network of this process.
 
-    def __init__(self, session: Callable[[], AwsSession]) -> None:
-        self._session = session
+    ``create`` returns a new client of a service, with CONFIG.
+    """
+
+    def __init__(self, create: Callable[[str], Any]) -> None:
+        self._create = create
         self._clients: dict[str, Any] = {}
 
     def endpoint(self, service: str) -> str:
@@ -102,7 +104,7 @@ class AwsTrials:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self._session().client(service, config=CONFIG)
+            self._clients[service] = self._create(service)
         return self._clients[service]
 
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import psycopg
 
+from penstock.aws.cli_hints import hint_for
 from penstock.destinations.postgres.catalog import Relation, check_columns, find, find_table
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.errors import message_of
 from penstock.destinations.postgres.rights import Right, lacking, ledger_right, needs_in, role_of
 from penstock.destinations.postgres.sink import FINISH_TIMEOUT, LEDGER
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, ServiceUnavailableError
 from penstock.model.check import Check
 from penstock.model.column import Column
 from penstock.model.table import Table, TablePlan
@@ -55,6 +56,8 @@ def check_database(connect: Connect, plan: TablePlan | None, *, connections: int
         with connect() as connection:
             reachable = _right("database reachable", _address(connection))
             return (reachable, *_all(connection, plan, connections))
+    except ServiceUnavailableError as error:
+        return (_wrong("database reachable", error.message, hint_for(error)),)  # no message waits for a retry
     except PenstockError as error:
         return (_wrong("database reachable", error.message, error.hint),)
 
