@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 import aws_commands
@@ -16,6 +17,7 @@ from lengths import long
 from penstock.aws.access import Access
 from penstock.doctor.finding import Level
 from penstock.wiring.doctor import Finding
+from penstock_cli.main import main
 from penstock_local import postgres
 from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import running
@@ -115,3 +117,57 @@ def test_what_a_user_may_not_check_is_shown_and_neither_an_error_nor_green(plant
     assert not [one for one in found if one.level is Level.FAILED]
     refused = {one.name for one in found if one.level is Level.NOT_CHECKED}
     assert refused >= {"file", "functions", "expiry", "alarms", f"events of {DROPS}"}
+
+
+def doctor(plant: Plant, *options: str) -> tuple[int, str]:
+    """Exit code and output of the command."""
+    done = CliRunner().invoke(main, ["doctor", *options], env=dict(plant.stack.environment))
+    return done.exit_code, done.output
+
+
+def test_the_command_prints_each_group_and_the_remedies(plant: Plant) -> None:
+    code, text = doctor(plant, "--stack", STACK_NAME, "--group", "queue", "--group", "buckets")
+    assert code == 0
+    assert "\nQueue\n  ok    visibility timeout: 5400 s" in text
+    assert f"  warn  versions of {DROPS}: are not kept" in text
+    assert f"        aws s3api put-bucket-versioning --bucket {DROPS} " in text
+    assert text.endswith("ok, 1 warning\n")
+    code, quiet = doctor(plant, "--stack", STACK_NAME, "--group", "queue", "--quiet")
+    assert (code, quiet) == (0, "")
+
+
+def test_the_exit_code_and_json_say_whether_something_failed(plant: Plant) -> None:
+    plant.write_routes(ROUTES.replace("s3://{destination_bucket}/", "s3://not-ours/"))
+    try:
+        code, text = doctor(plant, "--stack", STACK_NAME, "--group", "routes", "--json")
+    finally:
+        plant.write_routes(ROUTES)
+    answer = json.loads(text)
+    assert (code, answer["ok"], answer["counts"]["failed"]) == (1, False, 1)
+    (group,) = answer["groups"]
+    (line,) = [one for one in group["findings"] if one["level"] == "failed"]
+    assert line["remedy"].startswith("Add not-ours to the parameter DestinationBucketNames")
+
+
+def test_a_destination_of_run_is_checked_without_a_stack(plant: Plant) -> None:
+    parts = psycopg.conninfo.conninfo_to_dict(plant.admin)
+    dsn = uri_of(make_conninfo(plant.admin, user=LOADER, password="loader"))  # as above
+    code, text = doctor(plant, "--to", "postgresql:orders", "--dsn", dsn)
+    assert code == 0
+    assert f"  ok    database reachable: database {parts['dbname']}" in text
+    assert "  ok    rights on public.orders: role doctor_loader has" in text
+    code, text = doctor(plant, "--to", "postgresql:orders", "--dsn", dsn, "--mode", "replace")
+    assert code == 1
+    assert "FAIL  rights on public.orders" in text
+    assert doctor(plant, "--to", f"s3://{plant.stack.destination_bucket}/a.csv")[0] == 0
+    code, text = doctor(plant, "--to", "s3://not-there/a.csv")
+    assert code == 1
+    assert "FAIL  write not-there" in text
+    assert doctor(plant, "--to", f"dynamodb:{plant.stack.records_table}")[0] == 0
+    assert doctor(plant, "--to", "s3://a/b", "--stack", STACK_NAME)[0] == 2
+
+
+def test_a_stack_that_does_not_exist_is_one_error(plant: Plant) -> None:
+    code, text = doctor(plant, "--stack", "nowhere")
+    assert code == 1
+    assert text.startswith("Error: stack nowhere does not exist in us-east-1")
