@@ -113,3 +113,17 @@ def test_the_initiator_of_an_upload_is_named(account: Account) -> None:
     found = {one["UploadId"]: one["Initiator"]["ID"] for one in root.list_multipart_uploads(Bucket=BUCKET)["Uploads"]}
     assert found[ours].endswith(":assumed-role/beginner/a-session")
     assert ":assumed-role/" not in found[theirs]
+
+
+def test_whoever_may_send_may_send_in_batches(account: Account) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html"""
+    sqs = account.client("sqs")
+    url = sqs.create_queue(QueueName="sent")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    entries = [{"Id": "1", "MessageBody": "x"}]
+    sender = under(account, "sender", ("sqs:SendMessage", arn), service="sqs")
+    assert len(sender.send_message_batch(QueueUrl=url, Entries=entries)["Successful"]) == 1
+    reader = under(account, "reader", ("sqs:ReceiveMessage", arn), service="sqs")
+    with pytest.raises(ClientError) as caught:
+        reader.send_message_batch(QueueUrl=url, Entries=entries)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

@@ -52,7 +52,7 @@ destination = "postgresql:{table}"
 [route.table]
 columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
 """
-    for table in ("away", "severed", "later", "nowhere")
+    for table in ("away", "severed", "later", "nowhere", "history")
 )
 ROUTES += """
 [[route]]
@@ -81,7 +81,10 @@ name = "copy"
 match = ["*.csv"]
 destination = "s3://{destination_bucket}/{key}"
 """
-EXISTING_SOURCES = ("existing-queue", "existing-topic", "existing-raw", "existing-rule", "existing-twice", "connected")
+EXISTING_SOURCES = (
+    *("existing-queue", "existing-topic", "existing-raw", "existing-rule", "existing-twice", "connected"),
+    *("existing-history", "existing-history-versions"),
+)
 EXISTING_DESTINATION = "existing-lake"
 PARAMETERS = {
     "MemorySize": "128",
@@ -90,7 +93,7 @@ PARAMETERS = {
     "LargeBytes": str(10 * 10**6),
     "SpanBytes": str(8 * 1024**2),
     "IndexSpacing": str(1024**2),
-    # Of test_existing_buckets.py.
+    # Of test_existing_buckets.py and test_backfill.py.
     "SourceBucketNames": ",".join(EXISTING_SOURCES),
     "DestinationBucketNames": EXISTING_DESTINATION,
     "SourceTopicArns": "arn:aws:sns:us-east-1:000000000000:existing,arn:aws:sns:us-east-1:000000000000:existing-raw",

@@ -170,7 +170,7 @@ class TestACopy:
 
     def test_that_was_interrupted_is_taken_over(self, copies: Copies) -> None:
         source = listed(copies.upload(b"one"))
-        copies.objects = Interrupted(copies.store)
+        copies.objects = Interrupted(copies.store)  # type: ignore[assignment]  # its attributes are those of the store
         with pytest.raises(KeyboardInterrupt):
             copies.arrive(source)
         copies.objects = copies.store
@@ -200,7 +200,7 @@ class Rows(test_small_batches.Plant):
 
     def __init__(self, database: Database, unversioned: tuple[str, ...], mode: str = "append") -> None:
         super().__init__(database, people(mode=mode).replace('key = ["id"]', ""))
-        self.store = self.reader = MemoryObjectStore("drops", unversioned=unversioned)  # type: ignore[assignment]
+        self.store = self.reader = MemoryObjectStore("drops", unversioned=unversioned)
 
     def upload(self, number: int) -> Source:
         return self.drop(f"{number}.csv", f"id,name\n{number},name {number}\n".encode())

@@ -43,7 +43,7 @@ def apply_all() -> None:
     machines.enforce_state_machine_role()
     reads.serve_ranges_of_versions()
     access.match_line_ends_with_wildcards()
-    access.allow_batches_with_publish()
+    access.allow_batches_with_single_actions()
     access.hide_missing_objects_without_list_permission()
     buckets.check_expected_owner()
     buckets.refuse_overlapping_notifications()

@@ -47,16 +47,27 @@ def match_line_ends_with_wildcards() -> None:
     iam_evaluator._fnmatch_compile = compiled
 
 
-def allow_batches_with_publish() -> None:
-    """``sns:Publish`` allows both Publish and PublishBatch. MiniStack asks for ``sns:PublishBatch``, an unknown action.
+# The actions of batches that AWS does not have, and those that allow them.
+_BATCH_ACTIONS = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
+
+
+def allow_batches_with_single_actions() -> None:
+    """``sns:Publish`` allows both Publish and PublishBatch, and ``sqs:SendMessage`` both SendMessage and
+    SendMessageBatch. MiniStack asks for ``sns:PublishBatch`` and the like, unknown actions.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html
     """
     original = iam_actions.extract_iam_action
 
     def extract_iam_action(*request: Any, **named: Any) -> Any:
         action = original(*request, **named)
-        return "sns:Publish" if action == "sns:PublishBatch" else action
+        return _BATCH_ACTIONS.get(action, action)
 
     iam_actions.extract_iam_action = extract_iam_action
 
