@@ -62,7 +62,7 @@ def applier(found: Services, file: MemoryRecordFile) -> Applier:
 def apply(found: Services, connection: Connection, target: StackTarget, file: MemoryRecordFile) -> list[str]:
     assert isinstance(found.bucket, MemoryBucket)
     shown = show(found.bucket, lambda _: found, connection, target)
-    return list(applier(found, file).apply(changes_of(shown.findings)))
+    return list(applier(found, file).apply(changes_of(shown.findings), connection.prefix))
 
 
 def remove(found: Services, connection: Connection, target: StackTarget, file: MemoryRecordFile) -> list[str]:

@@ -12,6 +12,7 @@ from connect_looks import (
     DELEGATED,
     DROPS,
     KEY,
+    LAKE,
     LISTED,
     OPEN,
     OTHER_ACCOUNT,
@@ -168,6 +169,57 @@ def test_our_narrower_notification_gives_way_to_a_wider_one() -> None:
     (only,) = bucket.configuration[QUEUES]
     assert "Filter" not in only
     assert bucket.configuration["LambdaFunctionConfigurations"] == [THEIRS]
+    remove(found, Connection("drops", "", Side.SOURCE), target, file)
+    assert bucket.configuration == {"LambdaFunctionConfigurations": [THEIRS]}
+    assert record.load(file, "drops").prefixes == []
+
+
+# --- Several prefixes ---
+
+
+def test_prefixes_of_a_foreign_bucket_have_statements_of_their_own() -> None:
+    bucket, file = MemoryBucket(owner=OTHER_ACCOUNT, caller=OTHER_ACCOUNT), MemoryRecordFile()
+    found, target = services(bucket, stack_rules=LISTED), stack("drops")
+    one, other = (Connection("drops", prefix, Side.SOURCE) for prefix in ("a/", "b/"))
+    apply(found, one, target, file)
+    alone = list(bucket.statements)
+    apply(found, other, target, file)
+    assert [one["Resource"] for one in bucket.statements] == [
+        "arn:aws:s3:::drops/a/*",
+        "arn:aws:s3:::drops",
+        "arn:aws:s3:::drops/b/*",
+    ]
+    for connection in (one, other):
+        assert of(look(bucket, connection), "bucket policy").level is Level.OK
+
+    lines = remove(found, other, target, file)
+
+    assert any("the prefix 'a/' is connected too" in line for line in lines)
+    assert bucket.statements == alone
+    remove(found, one, target, file)
+    assert (bucket.statements, bucket.configuration) == ([], {})
+
+
+def test_a_topic_stays_while_another_prefix_is_told_by_it() -> None:
+    topics = MemoryTopics({TOPIC: {"Policy": "{}"}})
+    found, target, file = services(MemoryBucket(), topics=topics, queue=FROM_TOPIC), stack("drops"), MemoryRecordFile()
+    one, other = (Connection("drops", prefix, Side.SOURCE, Via.SNS, TOPIC) for prefix in ("a/", "b/"))
+    apply(found, one, target, file)
+    apply(found, other, target, file)
+    # On another machine: its record is empty, and the notifications tell of the other prefix.
+    remove(found, other, target, MemoryRecordFile())
+    assert list(topics.subscribed) == [f"{TOPIC}:subscription"]
+    remove(found, one, target, file)
+    remove(found, other, target, file)
+    assert (topics.subscribed, json.loads(topics.topics[TOPIC]["Policy"])["Statement"]) == ({}, [])
+
+
+def test_removing_a_destination_leaves_the_source() -> None:
+    bucket = MemoryBucket()
+    found, target = services(bucket, queue=OPEN), stack("drops")
+    apply(found, Connection("drops", "", Side.SOURCE, Via.SQS), target, MemoryRecordFile())
+    assert remove(found, LAKE, target, MemoryRecordFile()) == []
+    assert bucket.configuration[QUEUES]
 
 
 # --- Removing EventBridge ---

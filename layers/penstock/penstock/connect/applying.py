@@ -54,8 +54,11 @@ class Applier:
         """Write the record."""
         save(self._file, self.record)
 
-    def apply(self, changes: Sequence[Change]) -> Iterator[str]:
-        """Make the changes one by one, and yield what was done."""
+    def apply(self, changes: Sequence[Change], prefix: str) -> Iterator[str]:
+        """Make the changes for a prefix one by one, and yield what was done."""
+        if changes and prefix not in self.record.prefixes:
+            self.record.prefixes.append(prefix)
+            self.save()
         for change in sorted(changes, key=lambda one: _ORDER.index(type(one))):
             self._apply(change)
             yield change.text
@@ -76,9 +79,13 @@ class Applier:
             self.change_notifications(
                 lambda before: notifications.with_entry(before, added.kind, added.configuration, added.replaced)
             )
+            self.record.prefixes = [prefix for prefix in self.record.prefixes if prefix not in change.prefixes]
+            self.save()
         else:
-            self.record.eventbridge = True
             self.change_notifications(notifications.with_eventbridge)
+            # If this process ends before, EventBridge stays on when the connection is removed.
+            self.record.eventbridge = True
+            self.save()
 
     def change_notifications(self, merge: Callable[[Document], dict[str, Any]]) -> None:
         """Raises PublishConflictError if another writer changed the configuration meanwhile."""

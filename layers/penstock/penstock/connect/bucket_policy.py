@@ -26,7 +26,7 @@ def check_policy(bucket: Bucket, connection: Connection, stack: StackTarget, loc
     missing = [need for need in needs if any(one.verdict is Verdict.NOT_ALLOWED for one, _, _ in decisions[need])]
     if location.is_foreign(stack) and missing:
         for need in missing:
-            statement = allowing(need, stack)
+            statement = allowing(need)
             yield Finding(
                 CHECK,
                 Level.MISSING,
@@ -39,13 +39,13 @@ def check_policy(bucket: Bucket, connection: Connection, stack: StackTarget, loc
         yield Finding(CHECK, Level.OK, "denies nothing that the roles need" if policy else "the bucket has none")
 
 
-def allowing(need: Need, stack: StackTarget) -> dict[str, Any]:
+def allowing(need: Need) -> dict[str, Any]:
     """Return the statement that allows roles of the stack what they need in a bucket of another account.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-walkthroughs-managing-access-example2.html
     """
     return {
-        "Sid": stack.sid_for(need.name),
+        "Sid": need.sid,
         "Effect": "Allow",
         "Principal": {"AWS": list(need.roles)},
         "Action": list(need.actions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote_plus
 
 from penstock.connect.findings import AddNotification, Finding, Level, TurnOnEventBridge
 from penstock.connect.listing import PARAMETERS
@@ -158,10 +159,16 @@ def check_rule(configuration: Document, wanted: Rule, stack: StackTarget, *, may
         return Finding(CHECK, Level.OK, str(standing))
     # Those of this connection with another prefix give way to one that covers both.
     ours = [rule for rule in rules if rule.id.startswith(stack.own_ids) and rule.arn == wanted.arn]
-    replaced = tuple(rule.id for rule in ours if rule in clashes(wanted, rules))
-    clashing = [rule for rule in clashes(wanted, rules) if rule.id not in replaced]
+    replaced = [rule for rule in ours if rule in clashes(wanted, rules)]
+    clashing = [rule for rule in clashes(wanted, rules) if rule not in replaced]
     if clashing:
         return _clash(wanted, clashing)
+    change = AddNotification(
+        wanted.kind,
+        entry_of(wanted),
+        tuple(rule.id for rule in replaced),
+        tuple(unquote_plus(rule.prefix) for rule in replaced),
+    )
     keys = f"objects below {wanted.prefix}" if wanted.prefix else "objects"
     return Finding(
         CHECK,
@@ -169,7 +176,7 @@ def check_rule(configuration: Document, wanted: Rule, stack: StackTarget, *, may
         f"nothing tells {wanted.arn} of created {keys}",
         "--apply adds it beside all others." if may_set else "",
         entry_of(wanted),
-        changes=(AddNotification(wanted.kind, entry_of(wanted), replaced),) if may_set else (),
+        changes=(change,) if may_set else (),
     )
 
 

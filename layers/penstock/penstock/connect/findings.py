@@ -34,7 +34,8 @@ class TurnOnEventBridge:
 
 @dataclass(frozen=True, slots=True)
 class AddNotification:
-    """Add ``configuration`` to a list of the notification configuration, in place of those with the ids ``replaced``.
+    """Add ``configuration`` to a list of the notification configuration, in place of those with the ids ``replaced``,
+    which were for ``prefixes``.
 
     ``kind`` is the list: QueueConfigurations or TopicConfigurations.
     """
@@ -42,6 +43,7 @@ class AddNotification:
     kind: str
     configuration: Document
     replaced: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -86,12 +86,13 @@ class StackTarget:
         """The beginning of the id of every notification configuration that connect sets for this stack."""
         return f"{self.name}-connect-{_digest(self.account, self.region)}-"
 
-    def sid_for(self, what: str) -> str:
-        """Return the Sid of a statement that connect sets. A Sid holds letters and digits only.
+    def sid_for(self, what: str, *of: str) -> str:
+        """Return the Sid of a statement that connect sets; ``of``: what else tells it from others of this stack.
 
+        A Sid holds letters and digits only.
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
         """
-        return f"Penstock{what}{_digest(self.account, self.region, self.name)}"
+        return f"Penstock{what}{_digest(self.account, self.region, self.name, *of)}"
 
     def grant_for(self, connection: Connection, role: str) -> str:
         """Return the name of a grant, of the characters that KMS allows in it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.connect.model import Connection, Side, StackTarget
 
@@ -14,11 +14,6 @@ _ON_OBJECTS = {
 _ON_BUCKET = {
     Side.SOURCE: ("s3:ListBucket",),
     Side.DESTINATION: ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
-}
-# The names of all needs of a side.
-NAMES = {
-    Side.SOURCE: ("SourceObjects", "SourceBucket", "AfterObjects", "AfterBucket"),
-    Side.DESTINATION: ("DestinationObjects", "DestinationBucket"),
 }
 # Each value of AfterActions includes those before it; to move is to copy and to delete.
 _AFTER = {
@@ -38,25 +33,38 @@ _SEE_VERSIONS = ("s3:ListBucket", "s3:ListBucketVersions")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What some roles do, on the objects below the prefix or on the bucket itself. ``name`` becomes part of a Sid."""
+    """What some roles do, on the objects below the prefix or on the bucket itself. ``sid`` is that of the statement.
 
-    name: str
+    Connections of several prefixes share what is on the bucket: ``is_shared``.
+    """
+
+    sid: str
     roles: tuple[str, ...]
     actions: tuple[str, ...]
     resource: str
+    is_shared: bool = False
 
 
 def needs_of(connection: Connection, stack: StackTarget) -> Iterator[Need]:
     """Return all needs of a connection."""
     side, arn = connection.side, stack.bucket_arn(connection)
-    objects = f"{arn}/{connection.prefix}*"
-    names = NAMES[side]
-    yield Need(names[0], stack.roles[side], _ON_OBJECTS[side], objects)
-    yield Need(names[1], stack.roles[side], _ON_BUCKET[side], arn)
+    objects, name = f"{arn}/{connection.prefix}*", str(side).title()
+    yield Need(stack.sid_for(f"{name}Objects", connection.prefix), stack.roles[side], _ON_OBJECTS[side], objects)
+    yield Need(stack.sid_for(f"{name}Bucket"), stack.roles[side], _ON_BUCKET[side], arn, is_shared=True)
     if side is Side.SOURCE and (actions := _after(stack.after_actions)) and stack.after_roles:
-        yield Need(names[2], stack.after_roles, (*_ON_OBJECTS[side], *actions), objects)
-        seeing = _SEE_VERSIONS if moves(stack) else _ON_BUCKET[side]
-        yield Need(names[3], stack.after_roles, seeing, arn)
+        on_objects = (*_ON_OBJECTS[side], *actions)
+        yield Need(stack.sid_for("AfterObjects", connection.prefix), stack.after_roles, on_objects, objects)
+        on_bucket = _SEE_VERSIONS if moves(stack) else _ON_BUCKET[side]
+        yield Need(stack.sid_for("AfterBucket"), stack.after_roles, on_bucket, arn, is_shared=True)
+
+
+def sids_of(connection: Connection, stack: StackTarget, *, shared: bool) -> list[str]:
+    """Return the Sids of all statements that connect may have set, whatever AfterActions was then.
+
+    ``shared``: also those that connections of other prefixes of the bucket need.
+    """
+    widest = replace(stack, after_actions="delete", after_roles=stack.after_roles or ("any",))
+    return [need.sid for need in needs_of(connection, widest) if shared or not need.is_shared]
 
 
 def moves(stack: StackTarget) -> bool:

@@ -21,12 +21,16 @@ _MOST = 100
 
 @dataclass(slots=True)
 class Record:
-    """``before`` has one entry for each change, the oldest first: when, which setting, and its value until then."""
+    """``before`` has one entry for each change, the oldest first: when, which setting, and its value until then.
+
+    ``prefixes`` are connected: they share what is set for the whole bucket.
+    """
 
     connection: str
     before: list[dict[str, Any]] = field(default_factory=list)
     eventbridge: bool = False
     subscriptions: dict[str, str] = field(default_factory=dict)
+    prefixes: list[str] = field(default_factory=list)
 
     def keep(self, setting: str, value: object, at: str) -> None:
         """Remember the value of a setting that is about to be changed."""
@@ -40,7 +44,13 @@ def load(file: RecordFile, connection: str) -> Record:
         return Record(connection)
     try:
         stored = json.loads(text)
-        found = Record(stored["connection"], stored["before"], stored["eventbridge"], dict(stored["subscriptions"]))
+        found = Record(
+            stored["connection"],
+            stored["before"],
+            stored["eventbridge"],
+            dict(stored["subscriptions"]),
+            list(stored["prefixes"]),
+        )
         readable = (stored["kind"], stored["version"]) == (_KIND, _VERSION)
     except (ValueError, KeyError, TypeError) as error:
         raise StateFileError(f"{file.path} is not a record of a connection", hint=_HINT) from error
@@ -61,5 +71,6 @@ def save(file: RecordFile, record: Record) -> None:
         "before": record.before,
         "eventbridge": record.eventbridge,
         "subscriptions": record.subscriptions,
+        "prefixes": record.prefixes,
     }
     file.save(json.dumps(stored, indent=2))

@@ -9,7 +9,7 @@ from penstock.connect.applying import Applier
 from penstock.connect.events import is_about
 from penstock.connect.key_policy import own_grants, usable_key
 from penstock.connect.model import Connection, Side, StackTarget
-from penstock.connect.needs import NAMES
+from penstock.connect.needs import sids_of
 from penstock.connect.notifications import EVENTBRIDGE, TOPICS, rules_of
 from penstock.connect.policies import statements_of, without_sids
 from penstock.connect.ports import Services
@@ -30,29 +30,54 @@ class Remover:
         self._applier = applier
         self._connection = connection
         self._stack = stack
+        self._topics_told: set[str] = set()
 
     def remove(self) -> Iterator[str]:
         """Yield what was removed, and what was left."""
+        others = self._other_prefixes()
         yield from self._notifications()
-        yield from self._subscriptions()
-        yield from self._statements()
-        yield from self._grants()
+        if others:
+            yield f"left what is set for the whole bucket: the prefix {others[0]!r} is connected too"
+        else:
+            yield from self._topics()
+            yield from self._eventbridge()
+            yield from self._grants()
+        yield from self._statements(shared=not others)
+        if self._connection.prefix in self._applier.record.prefixes:
+            self._applier.record.prefixes.remove(self._connection.prefix)
+            self._applier.save()
+
+    def _other_prefixes(self) -> list[str]:
+        """The other prefixes of this bucket that are connected: on record, or by their notifications."""
+        name = self._stack.id_for(self._connection)
+        told = [
+            rule.prefix
+            for rule in rules_of(self._services.bucket.notifications())
+            if rule.id.startswith(self._stack.own_ids) and rule.id != name
+        ]
+        on_record = [prefix for prefix in self._applier.record.prefixes if prefix != self._connection.prefix]
+        return on_record + (told if self._connection.side is Side.SOURCE else [])
 
     def _notifications(self) -> Iterator[str]:
-        configuration = self._services.bucket.notifications()
         name = self._stack.id_for(self._connection)
-        ours = [rule for rule in rules_of(configuration) if rule.id == name]
+        if self._connection.side is Side.DESTINATION:
+            return
+        ours = [rule for rule in rules_of(self._services.bucket.notifications()) if rule.id == name]
         if ours:
+            self._topics_told = {rule.arn for rule in ours if rule.kind == TOPICS}
             self._applier.change_notifications(lambda before: notifications.without_ids(before, [name]))
             yield f"removed the notification configuration {name}"
-        topics = {rule.arn for rule in ours if rule.kind == TOPICS}
-        for topic in sorted(topics | set(self._applier.record.subscriptions) | ({self._connection.topic} - {""})):
+
+    def _topics(self) -> Iterator[str]:
+        subscribed = set(self._applier.record.subscriptions)
+        for topic in sorted((self._topics_told | subscribed | {self._connection.topic}) - {""}):
             yield from self._topic_statements(topic)
-        if EVENTBRIDGE in configuration and self._connection.side is Side.SOURCE:
-            yield from self._eventbridge()
+        yield from self._subscriptions()
 
     def _eventbridge(self) -> Iterator[str]:
         bucket = self._connection.bucket
+        if self._connection.side is Side.DESTINATION or EVENTBRIDGE not in self._services.bucket.notifications():
+            return
         if not self._applier.record.eventbridge:
             yield (f"left EventBridge on for {bucket}: {self._applier.path} does not say that connect turned it on")
             return
@@ -86,8 +111,8 @@ class Remover:
             self._applier.save()
             yield f"removed the subscription {arn}"
 
-    def _statements(self) -> Iterator[str]:
-        sids = [self._stack.sid_for(name) for name in NAMES[self._connection.side]]
+    def _statements(self, *, shared: bool) -> Iterator[str]:
+        sids = sids_of(self._connection, self._stack, shared=shared)
         standing = [one["Sid"] for one in statements_of(self._services.bucket.policy()) if one.get("Sid") in sids]
         if standing:
             self._applier.change_policy(lambda policy: without_sids(policy, sids))

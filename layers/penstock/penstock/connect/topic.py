@@ -115,8 +115,7 @@ def publishing(topic: str, connection: Connection, stack: StackTarget, location:
 
 def own_sids(connection: Connection, stack: StackTarget) -> tuple[str, str]:
     """The Sids of the statements in the policy of the topic, to publish and to subscribe: one pair for each bucket."""
-    letters = "".join(letter for letter in connection.bucket.title() if letter.isalnum())
-    return stack.sid_for(f"Publish{letters}"), stack.sid_for(f"Subscribe{letters}")
+    return stack.sid_for("Publish", connection.bucket), stack.sid_for("Subscribe", connection.bucket)
 
 
 def policy_of(attributes: Mapping[str, str]) -> Document | None:

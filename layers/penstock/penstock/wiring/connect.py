@@ -74,7 +74,7 @@ class Connector:
     def apply(self, shown: Shown) -> Iterator[str]:
         """Set what is missing, and yield what was done. Raises PublishConflictError."""
         if shown.services and (changes := changes_of(shown.findings)):
-            yield from self._applier(shown.services).apply(changes)
+            yield from self._applier(shown.services).apply(changes, self.connection.prefix)
 
     def remove(self) -> Iterator[str]:
         """Undo what `apply` has set. Raises PublishConflictError; ConfigurationError if there is no such bucket."""
