@@ -28,7 +28,6 @@ _RECORDED = {
     "UploadPart": ("Bucket", "Key", "PartNumber"),
     "CompleteMultipartUpload": ("Bucket", "Key"),
     "PutObject": ("Bucket", "Key"),
-    "PutEvents": ("Entries",),
     "StartExecution": ("name", "input"),
 }
 
