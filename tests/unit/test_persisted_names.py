@@ -30,6 +30,10 @@ from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.jobs_table.time_index import table_schema
 from penstock.codecs.checkpoint import Checkpoint
+from penstock.connect import record
+from penstock.connect.model import Connection, Side
+from penstock.connect.needs import sids_of
+from penstock.connect.topic import own_sids
 from penstock.delivery.member_jobs import MemberResult
 from penstock.delivery.replacing import Replacements
 from penstock.destinations import DESTINATIONS
@@ -67,6 +71,7 @@ from penstock.settings import Settings
 from penstock.sync.digest_cache import DigestCache
 from penstock.sync.model import LocalFile, ObjectMetadata, RemoteFile
 from penstock.testing import ManualDeadline
+from penstock.testing.connect import ROLES, MemoryRecordFile, stack
 from penstock.upload.state import from_text, to_text
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +169,27 @@ def test_what_an_index_pass_goes_on_from_is_read_and_written_as_it_was(name: str
 def test_the_state_of_an_upload_is_read_and_written_as_it_was() -> None:
     text = (KEPT / "documents" / "upload_state.json").read_text()
     assert to_text(from_text(text, "state.json")) == text
+
+
+def test_the_record_of_a_connection_is_read_and_written_as_it_was() -> None:
+    file = MemoryRecordFile(kept("connection"))
+    record.save(file, record.load(file, "drops as source of 111122223333/us-east-1/penstock-dev"))
+    assert file.text == kept("connection")
+
+
+def test_what_connect_has_set_is_found_by_later_releases() -> None:
+    connection, target = Connection("drops.example", "in/", Side.SOURCE), stack("drops.example", after_actions="move")
+    assert target.id_for(connection) == "penstock-dev-connect-282a0d85-39154c0a"
+    assert sids_of(connection, target, shared=True) == [
+        "PenstockSourceObjects1bac3425",
+        "PenstockSourceBucket01c7c7fc",
+        "PenstockAfterObjects1bac3425",
+        "PenstockAfterBucket01c7c7fc",
+    ]
+    assert own_sids(connection, target) == ("PenstockPublish9365d023", "PenstockSubscribe9365d023")
+    assert target.grant_for(connection, ROLES[Side.SOURCE][0]) == (
+        "penstock/penstock-dev/282a0d85/source/drops_example/ingest"
+    )
 
 
 def test_the_rejects_and_fields_of_a_ledger_entry_are_read_and_written_as_they_were() -> None:
