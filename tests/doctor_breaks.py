@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import aws_commands
-from doctor_plant import ALARMS, ARCHIVES, DROPS, LOADER, ROUTES, Change, Plant
+from doctor_plant import ALARMS, ARCHIVES, DROPS, LOADER, ROUTES, Change, Plant, await_true
 from penstock.doctor.finding import Level
 from penstock_local.deploy import STACK_NAME
 
@@ -48,13 +48,13 @@ def _lose_right(plant: Plant) -> None:
 
 
 def _detach(plant: Plant) -> None:
-    plant.client("iam").detach_role_policy(RoleName=plant.names["WorkRole"], PolicyArn=plant.names["SourcePolicy"])
+    plant.client("iam").detach_role_policy(RoleName=plant.names["WorkRole"], PolicyArn=plant.names["FunctionPolicy"])
 
 
 def _weaken(plant: Plant) -> None:
     document = {"Version": "2012-10-17", "Statement": [_allow("xray:PutTraceSegments", "*")]}
     plant.client("iam").create_policy_version(
-        PolicyArn=plant.names["SourcePolicy"], PolicyDocument=json.dumps(document), SetAsDefault=True
+        PolicyArn=plant.names["FunctionPolicy"], PolicyDocument=json.dumps(document), SetAsDefault=True
     )
 
 
@@ -218,6 +218,24 @@ def connect(plant: Plant) -> None:
     aws_commands.run(plant.stack, f"penstock connect s3://{DROPS} --stack {STACK_NAME} --apply")
 
 
+def _drop_machine(plant: Plant) -> None:
+    plant.client("stepfunctions").delete_state_machine(stateMachineArn=plant.stack.state_machine)
+    await_true(lambda: plant.stack.state_machine not in _machines(plant))
+
+
+def _make_machine(plant: Plant) -> None:
+    """As a deployment does that makes it anew."""
+    plant.client("stepfunctions").create_state_machine(
+        name=plant.stack.state_machine.rpartition(":")[2],
+        definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
+        roleArn=f"arn:aws:iam::{plant.names['account']}:role/{plant.names['StateMachineRole']}",
+    )
+
+
+def _machines(plant: Plant) -> list[str]:
+    return [one["stateMachineArn"] for one in plant.client("stepfunctions").list_state_machines()["stateMachines"]]
+
+
 def _sql(statement: str) -> Change:
     return lambda plant: plant.sql(statement)
 
@@ -342,5 +360,19 @@ BREAKS = {
         "alarm penstock-local-BacklogAlarm",
         lambda plant: plant.client("cloudwatch").disable_alarm_actions(AlarmNames=[plant.names["BacklogAlarm"]]),
     ),
+    "a rule is disabled": Break(
+        "stack",
+        f"rule {STACK_NAME}-AbortFunctionEnded",
+        lambda plant: plant.client("events").disable_rule(Name=plant.names["AbortFunctionEnded"]),
+        slow=True,
+    ),
+    "a route moves what the stack may not move": Break(
+        "routes",
+        "route decompress, after",
+        _routes('match = ["*.gz"]', 'match = ["*.gz"]\nafter = { success = "move:done/" }'),
+        _restore_routes,
+        slow=True,
+    ),
+    "the state machine is gone": Break("stack", "state machine", _drop_machine, _make_machine, slow=True),
     "nobody hears of alarms": Break("alarms", "alarms' topic", _unsubscribe, subscribe),
 }

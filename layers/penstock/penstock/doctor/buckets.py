@@ -38,6 +38,8 @@ def keep(stack: Deployment) -> Iterator[Finding]:
 def keys(stack: Deployment) -> Iterator[Finding]:
     """Whether the functions have rights to the key of each bucket."""
     known = [value for name in ("KmsKeyArn", "BucketKmsKeyArns") for value in stack.values(name)]
+    for key in known:
+        yield from guarded(f"key {key}", partial(_state_of_key, stack, key))
     for bucket in dict.fromkeys([*stack.source_buckets, *stack.destination_buckets]):
         yield from guarded(f"encryption of {bucket}", partial(_key, stack, bucket, known))
 
@@ -202,6 +204,17 @@ def _key(stack: Deployment, bucket: str, known: Sequence[str]) -> Iterator[Findi
             "Add the key's ARN to the parameter BucketKmsKeyArns, let the policy of the key allow the roles of the "
             "functions, and deploy the stack.",
         )
+
+
+def _state_of_key(stack: Deployment, key: str) -> Iterator[Finding]:
+    name, state = f"key {key}", stack.services.keys.state(key)
+    if state == "Enabled":
+        yield passed(name, "is enabled")
+    elif state == "Disabled":
+        yield failed(name, "is disabled: nothing can be read or written", command("kms", "enable-key", key_id=key))
+    else:
+        cancel = f"{command('kms', 'cancel-key-deletion', key_id=key)}\n{command('kms', 'enable-key', key_id=key)}"
+        yield failed(name, f"is {state}", cancel)
 
 
 def _rules(stack: Deployment) -> Iterable[Rule]:

@@ -37,6 +37,11 @@ def passed(name: str, found: str) -> Finding:
     return Finding(name, Level.OK, found)
 
 
+def note(name: str, found: str) -> Finding:
+    """It only informs."""
+    return Finding(name, Level.NOTE, found)
+
+
 def warning(name: str, found: str, remedy: str) -> Finding:
     """The stack works, but something should be done."""
     return Finding(name, Level.WARNING, found, remedy)

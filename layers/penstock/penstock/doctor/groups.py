@@ -39,10 +39,14 @@ GROUPS = (
             ("version", inside.version),
             ("functions", stack.functions),
             ("event sources", stack.mappings),
+            ("rules", stack.rules),
+            ("state machine", stack.machine),
             ("clock", clock.skew),
         ),
     ),
-    Group("routes", "Routes", (("file", routes.readable), ("destinations", routes.destinations))),
+    Group(
+        "routes", "Routes", (("file", routes.readable), ("destinations", routes.destinations), ("after", routes.after))
+    ),
     Group(
         "buckets",
         "Buckets",
@@ -71,6 +75,10 @@ GROUPS = (
     Group("rights", "Rights of the roles, as IAM simulates them", (("roles", rights.roles),)),
     Group("inside", "Tried by the function `check`, as `ingest` would", (("trials", inside.trials),)),
     Group("database", "PostgreSQL, seen by the function `check`", (("database", inside.database),)),
-    Group("quotas", "Quotas", (("Lambda concurrency", quotas.concurrency), ("SQS batch", quotas.batches))),
+    Group(
+        "quotas",
+        "Quotas",
+        (("Lambda concurrency", quotas.concurrency), ("SQS batch", quotas.batches), ("DynamoDB", quotas.tables)),
+    ),
     Group("alarms", "Alarms", (("alarms", alarms.states), ("topics", alarms.topics))),
 )

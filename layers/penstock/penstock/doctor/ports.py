@@ -102,6 +102,10 @@ class Tables(Protocol):
         """Return the attribute by which items expire; empty if none do."""
         ...
 
+    def writes(self) -> int:
+        """Return the most write units of one table in a second."""
+        ...
+
     def due(self, name: str, task: str) -> float | None:
         """Return when a task of the reconciler is due again, in Unix seconds; None if it never ran."""
         ...
@@ -126,6 +130,20 @@ class Rules(Protocol):
 
     def of_target(self, arn: str) -> Sequence[Rule]:
         """Return the rules of the default bus that send to a target."""
+        ...
+
+
+class Machines(Protocol):
+    """Step Functions."""
+
+    def status(self, arn: str) -> str: ...
+
+
+class Keys(Protocol):
+    """KMS."""
+
+    def state(self, key: str) -> str:
+        """Return the state of a key, such as "Enabled"."""
         ...
 
 
@@ -162,6 +180,8 @@ class Services:
     tables: Tables
     roles: Roles
     rules: Rules
+    machines: Machines
+    keys: Keys
     topics: Topics
     alarms: Alarms
     routes: RoutesFile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.doctor.deployment import Deployment
-from penstock.doctor.finding import Finding, command, failed, passed, warning
+from penstock.doctor.finding import Finding, command, failed, note, passed, warning
 
 # "Concurrent executions" of Lambda in Service Quotas.
 _CODE = "L-B99A9384"
@@ -36,6 +36,13 @@ def concurrency(stack: Deployment) -> Iterator[Finding]:
         yield warning(name, f"{have}, less than {need}: some calls are throttled and retried", remedy)
     else:
         yield passed(name, f"{have}, for {need}")
+
+
+def tables(stack: Deployment) -> Iterator[Finding]:
+    """Show the write units of one table in a second. What DynamoDB throttles is retried."""
+    writes = stack.services.tables.writes()
+    loads = stack.number("MaximumConcurrency", 5) + stack.spans_at_once
+    yield note("DynamoDB", f"{writes:,} write units a second and table; {loads} loads may run at once")
 
 
 def batches(stack: Deployment) -> Iterator[Finding]:

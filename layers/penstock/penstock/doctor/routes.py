@@ -8,6 +8,7 @@ from penstock.destinations import DESTINATIONS
 from penstock.doctor.deployment import Deployment
 from penstock.doctor.finding import Finding, failed, passed, warning
 from penstock.errors import InvalidRouteError
+from penstock.model.after import AfterLevel
 from penstock.model.route import Route
 from penstock.model.wording import counted
 from penstock.routes import Routes
@@ -49,6 +50,23 @@ def destinations(stack: Deployment) -> Iterator[Finding]:
     yield from problems
     if not problems:
         yield passed("destinations", "the stack may write to all of them")
+
+
+def after(stack: Deployment) -> Iterator[Finding]:
+    """Whether the stack allows what routes do to objects after their jobs."""
+    _, routes = stack.routes
+    level = AfterLevel(stack.stack.parameters.get("AfterActions", AfterLevel.NONE))
+    acting = [route for route in routes.routes if route.after]
+    bad = [(route, one) for route in acting for one in (route.after.actions if route.after else ())]
+    bad = [(route, one) for route, one in bad if not level.allows(one)]
+    for route, one in bad:
+        yield failed(
+            f"route {route.name}, after",
+            f"the stack does not allow {one.text}: its AfterActions is {level}",
+            f"Deploy the stack with AfterActions={one.level}.",
+        )
+    if acting and not bad:
+        yield passed("after", f"{counted(len(acting), 'route')} within AfterActions={level}")
 
 
 def _problems(route: Route, routes: Routes, stack: Deployment, file: str) -> Iterator[Finding]:

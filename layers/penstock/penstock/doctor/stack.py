@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from penstock.aws.inspection.values import FunctionState
 from penstock.doctor.deployment import FUNCTION, MAPPING, Deployment
 from penstock.doctor.finding import Finding, command, failed, passed, warning
+from penstock.model.wording import counted
 
 # The outputs that commands of this release read.
 OUTPUTS = (
@@ -21,6 +22,7 @@ OUTPUTS = (
     "WorkBucketName",
 )
 _LAYER = "AWS::Lambda::LayerVersion"
+_RULE = "AWS::Events::Rule"
 _USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _DEPLOY = "Deploy the stack of this release: sam deploy"
 
@@ -95,6 +97,27 @@ def mappings(stack: Deployment) -> Iterator[Finding]:
                 function_response_types=["ReportBatchItemFailures"],
             )
             yield failed(f"{name}, failures", "one failed message repeats its whole batch", update)
+
+
+def rules(stack: Deployment) -> Iterator[Finding]:
+    """Whether the rules of EventBridge are on."""
+    names = [one.id for one in stack.resources.values() if one.kind == _RULE]
+    off = [rule for rule in map(stack.services.rules.rule, names) if not rule.enabled]
+    for rule in off:
+        yield failed(f"rule {rule.name}", "is disabled", command("events", "enable-rule", name=rule.name))
+    if names and not off:
+        yield passed("rules", f"{counted(len(names), 'rule')} of EventBridge are on")
+
+
+def machine(stack: Deployment) -> Iterator[Finding]:
+    """Whether large jobs can be started."""
+    arn = stack.output("StateMachineArn")
+    found = stack.services.machines.status(arn)
+    name = arn.rpartition(":")[2]
+    if found == "ACTIVE":
+        yield passed("state machine", f"{name} is {found}")
+    else:
+        yield failed("state machine", f"{name} is {found}", _DEPLOY)
 
 
 def _of_function(function: FunctionState, layers: list[str], runtime: str) -> Iterator[Finding]:

@@ -11,13 +11,14 @@ from typing import Any
 from penstock.aws.access import Access
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.inspection.buckets import BucketReader
-from penstock.aws.inspection.functions import CALL_CONFIG, FunctionReader
+from penstock.aws.inspection.functions import CALL_CONFIG, FunctionReader, MachineReader
 from penstock.aws.inspection.notices import AlarmReader, RuleReader, TopicReader
 from penstock.aws.inspection.queues import QueueReader
 from penstock.aws.inspection.roles import RoleReader
 from penstock.aws.inspection.stacks import StackReader
 from penstock.aws.inspection.tables import TableReader
 from penstock.aws.inspection.trials import CONFIG, AwsTrials
+from penstock.aws.key_access import KmsKeys
 from penstock.destinations import DESTINATIONS
 from penstock.doctor.deployment import Deployment
 from penstock.doctor.finding import Finding, Level, guarded, of_check
@@ -102,10 +103,22 @@ def services(access: Access, stack: str) -> Services:
         tables=TableReader(client("dynamodb")),
         roles=RoleReader(client("iam")),
         rules=RuleReader(client("events")),
+        machines=MachineReader(client("stepfunctions")),
+        keys=_Keys(KmsKeys(client("kms"))),
         topics=TopicReader(client("sns")),
         alarms=AlarmReader(client("cloudwatch")),
         routes=_StackRoutes(access, stack),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Implements ``Keys``."""
+
+    keys: KmsKeys
+
+    def state(self, key: str) -> str:
+        return str(self.keys.describe(key)["KeyState"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reads Lambda functions and their event source mappings, and calls the function `check`."""
+"""Reads Lambda functions, their event source mappings and the state machine, and calls the function `check`."""
 
 from __future__ import annotations
 
@@ -77,3 +77,14 @@ class FunctionReader:
                 f"function {name} failed: {text[:_SHOWN]}", hint=f"See its log: aws logs tail /aws/lambda/{name}"
             )
         return json.loads(text)
+
+
+class MachineReader:
+    """Implements ``Machines``."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._client = client
+
+    def status(self, arn: str) -> str:
+        with translating(f"states:DescribeStateMachine on {arn}", missing=DestinationMissingError):
+            return str(self._client().describe_state_machine(stateMachineArn=arn)["status"])

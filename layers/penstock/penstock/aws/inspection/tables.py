@@ -40,6 +40,11 @@ class TableReader:
         on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
         return str(found.get("AttributeName", "")) if on else ""
 
+    def writes(self) -> int:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeLimits.html"""
+        with translating("dynamodb:DescribeLimits"):
+            return int(self._client.describe_limits()["TableMaxWriteCapacityUnits"])
+
     def due(self, name: str, task: str) -> float | None:
         item = JobsTable(self._client, name, retention_days=1).item(task_key(task))
         return float(item["due_at"]) if "due_at" in item else None
