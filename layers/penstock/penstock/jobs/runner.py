@@ -191,6 +191,8 @@ class JobRunner:
         if receipt:
             with suppress(PenstockError):
                 self.objects.sweep(target)
+        if receipt and job.source.listed:
+            return replace(receipt, warnings=("the result was there before this attempt",))
         return receipt
 
     def _deliver(
