@@ -61,7 +61,9 @@ class Database:
         self._idle.append(connection)
 
     def tables(self) -> set[str]:
-        found = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [self.schema])
+        """The tables of the schema, without the report of loads."""
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'penstock_loads'"
+        found = self.execute(query, [self.schema])
         return {str(name) for (name,) in found}
 
     @contextmanager

@@ -20,7 +20,7 @@ from penstock.large_jobs.span_plan import TableSpans
 from penstock.model.job import Job, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded, Resume
-from penstock.model.object import Source
+from penstock.model.object import ObjectHead, Source
 from penstock.model.route import TableTarget
 from penstock.model.table import TablePlan
 from penstock.routes import parse_routes
@@ -166,9 +166,10 @@ def test_rows_that_a_trigger_drops_in_spans_are_counted(database: Database) -> N
 def test_a_move_that_no_function_has_time_for_is_refused_before_anything_is_loaded(database: Database) -> None:
     plant = table_plant(database, route(mode="atomic append"))
     job = Job(Source("drops", "a.csv", 1, "e"), plant.routes.routes[0], TableTarget("postgresql", "people"))
-    plant.tables("postgresql").take_over(job, plan_of(plant), 1_000_000, 900.0)
+    spec = JobSpec(job, ObjectHead(1, "e"))
+    plant.tables("postgresql").take_over(spec, plan_of(plant), 1_000_000, 900.0)
     with pytest.raises(TimeLimitError, match="decoded bytes would take about 2,000,000 s to move into people"):
-        plant.tables("postgresql").take_over(job, plan_of(plant), 10**13, 900.0)
+        plant.tables("postgresql").take_over(spec, plan_of(plant), 10**13, 900.0)
 
 
 @pytest.mark.parametrize("mode", ["upsert", "atomic upsert"])

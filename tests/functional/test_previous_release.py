@@ -232,7 +232,8 @@ def test_ledger_and_inferred_columns_are_made_as_they_were(with_tables: Load, da
         there.execute("DROP TABLE people, penstock_ledger")
         there.put("drops", "again.csv", there.read("drops", sample["source"]) or b"")
         call("ingest", there.event("again.csv"))
-        assert dump_database(database.dsn)["make"] == sample["database"]["make"]
+        made = [line for line in dump_database(database.dsn)["make"] if "penstock_loads" not in line]
+        assert made == sample["database"]["make"]
 
 
 def raise_failure(answer: Any) -> None:

@@ -23,7 +23,8 @@ class Attempt:
     raises an error if no further member of an archive is to be begun. ``rereadable``:
     the source can be read more than once. ``holder`` is the attempt of the claim, or the execution. ``record_upload``
     is called with the id of each multipart upload. ``is_new``: most likely there is no object at the
-    destination. ``redrives`` counts the restarts of the job by a user.
+    destination. ``redrives`` counts the restarts of the job by a user. ``attempts`` are those on the record of the job,
+    if they are not the ``number``.
     """
 
     job: Job
@@ -41,6 +42,7 @@ class Attempt:
     record_upload: Callable[[str], None] = ignore_upload
     is_new: bool = False
     redrives: int = 0
+    attempts: int = 0
 
     def check_publishing(self) -> None:
         """Raises an error if the attempt must not publish."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from penstock.codecs import codec_by_name
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, naming
+from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import ObjectStore, RejectLog
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.replaced_tables import replaces_tables
@@ -21,10 +22,18 @@ from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.sampling import Sampler
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.destinations.ports import TableSink
-from penstock.errors import NotEnoughTimeError, PermanentError, TimeLimitError, noting
+from penstock.errors import (
+    NotEnoughTimeError,
+    PenstockError,
+    PermanentError,
+    SupersededError,
+    TimeLimitError,
+    noting,
+)
 from penstock.formats import WorkbookLimits, is_settled, resolve, settle
 from penstock.limits import Budget
-from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
+from penstock.model.job import NO_PROGRESS, Failure, Job, Progress, Receipt
+from penstock.model.job_status import JobState
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import TablePlan
@@ -63,18 +72,30 @@ class TableDelivery:
         its message names the committed chunks.
         """
         with naming(attempt.job.source):
-            self._prove(attempt)
-            sampled = self.plan(attempt)
+            try:
+                self._prove(attempt)
+                sampled = self.plan(attempt)
+            except PermanentError as error:
+                self.report_failure(attempt.job, error, *_counts(attempt))
+                raise
             with self.open_sink(attempt.job) as sink:
-                sink.hold(attempt.holder, attempt.ended)
-                join(sink, attempt.job)
-                with self.explaining(attempt, sampled):
-                    plan, resume = begin_fitted(sink, sampled)
-                if attempt.ended():
-                    # `abort` may have dropped what was staged, and `begin` may have staged it again.
-                    sink.abort()
-                attempt.check_end()
-                return self._deliver(attempt, sink, plan, resume)
+                sink.describe(origin_of(attempt.job, *_counts(attempt)))
+                try:
+                    return self._load(attempt, sink, sampled)
+                except PermanentError as error:
+                    _record_failure(sink, error)
+                    raise
+
+    def _load(self, attempt: Attempt, sink: TableSink, sampled: TablePlan) -> Receipt:
+        sink.hold(attempt.holder, attempt.ended)
+        join(sink, attempt.job)
+        with self.explaining(attempt, sampled):
+            plan, resume = begin_fitted(sink, sampled)
+        if attempt.ended():
+            # `abort` may have dropped what was staged, and `begin` may have staged it again.
+            sink.abort()
+        attempt.check_end()
+        return self._deliver(attempt, sink, plan, resume)
 
     def _prove(self, attempt: Attempt) -> None:
         """Read an encrypted member to its end before its first row is loaded. A wrong password may only show there."""
@@ -98,6 +119,13 @@ class TableDelivery:
         """Whether rows of a job are committed, as far as its ledger tells."""
         with self.open_sink(job) as sink:
             return sink.ended() is not None or bool(sink.reached())
+
+    def report_failure(self, job: Job, error: PenstockError, attempt: int, redrives: int) -> None:
+        """Let the destination report that a job has failed or is superseded, if it reports loads."""
+        # The error of the job matters, not that of the report.
+        with suppress(PenstockError), self.open_sink(job) as sink:
+            sink.describe(origin_of(job, attempt, redrives))
+            _record_failure(sink, error)
 
     def _deliver(self, attempt: Attempt, sink: TableSink, plan: TablePlan, resume: Resume) -> Receipt:
         decoding = self.decoding(attempt)
@@ -168,6 +196,16 @@ class TableDelivery:
         return Decoding(
             source, content, attempt.job.route, self.budget, deadline=attempt.deadline, margin=attempt.margin
         )
+
+
+def _counts(attempt: Attempt) -> tuple[int, int]:
+    """Return the attempts and redrives for a report. A run by a user has no holder, and no record that counts them."""
+    return (attempt.attempts or attempt.number) if attempt.holder else 0, attempt.redrives
+
+
+def _record_failure(sink: TableSink, error: PenstockError) -> None:
+    state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
+    sink.record_end(state, Failure.of(error).message)
 
 
 def join(sink: TableSink, job: Job) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 from penstock.errors import ConfigurationError
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.table import TablePlan
 
@@ -30,6 +31,12 @@ class PlainSink:
     def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
         """Raises ConfigurationError: nothing is staged."""
         raise ConfigurationError(f"member {member} cannot be staged for {replacement.table}: no table is replaced")
+
+    def describe(self, origin: LoadOrigin, *, at_once: bool = False) -> None:
+        """Do nothing: loads are not reported."""
+
+    def record_end(self, state: str, failure: str = "") -> None:
+        """Do nothing: loads are not reported."""
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create the tables. Override this method."""

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume, Rows, Share, Unfit
+from penstock.model.load_origin import LoadOrigin
 from penstock.model.object import Content, Published, Source, Target
 from penstock.model.record import Reject
 from penstock.model.replacement import Replacement
@@ -83,6 +84,17 @@ class TableSink(Protocol):
     def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
         """Stage the rows with those of other members of an archive. Then ``finish`` makes nothing visible: `TableSwap`
         does. Called before ``begin``; ``member``: its numbers in the archive."""
+
+    def describe(self, origin: LoadOrigin, *, at_once: bool = False) -> None:
+        """Set where the rows come from, for a report of loads. Called before ``begin``; a span is not described.
+
+        ``at_once``: the load is large, so its begin is reported too."""
+
+    def record_end(self, state: str, failure: str = "") -> None:
+        """Report the end of a job that ``finish`` has not ended. A failure of the report raises nothing.
+
+        May be called without ``begin``, and without ``describe`` if a sink of the job was described before.
+        """
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger. Return where the load resumes."""

@@ -60,7 +60,8 @@ class Outcome:
 class JobRunner:
     """Runs jobs, with one delivery for each destination. Times are in seconds, ``memory`` is in bytes.
 
-    ``loads`` return, by destination, the receipt of a job whose table load is already complete.
+    ``loads`` return, by destination, the receipt of a job whose table load is already complete; ``failures`` let it
+    report that a job has failed, with the number of its attempts and redrives.
     """
 
     objects: ObjectStore
@@ -73,6 +74,7 @@ class JobRunner:
     handover: Handover | None = None
     memory: int = 0
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
+    failures: Mapping[str, Callable[[Job, PenstockError, int, int], None]] = field(default_factory=dict)
 
     def take(
         self,
@@ -128,8 +130,7 @@ class JobRunner:
         except SupersededError as error:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
-            self._supersede(job.id, claim.job_id)  # if another job delivers the same bytes
-            return replace(outcome, state=claim.state, job_id=claim.job_id, repeat=True, failure=claim.failure)
+            return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
         # A moved object is gone from its key, and no version of it is older for that.
         claim = replace(claim, refusal=claim.refusal or (None if claim.location else stale))
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
@@ -148,6 +149,9 @@ class JobRunner:
             with noting(error, "the progress of the job could not be recorded"):
                 heartbeat.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
+            if (repeated or not claim.is_first) and (report := self.failures.get(job.route.store)):
+                # An earlier attempt may have begun to load, and this one may have failed before it could.
+                report(job, error, claim.number, claim.redrives)
             self.jobs.close(claim, state, failure=Failure.of(error))
             return replace(outcome, state=state, failure=Failure.of(error))
         except YieldedError as error:
@@ -191,8 +195,6 @@ class JobRunner:
         if receipt:
             with suppress(PenstockError):
                 self.objects.sweep(target)
-        if receipt and job.source.listed:
-            return replace(receipt, warnings=("the result was there before this attempt",))
         return receipt
 
     def _deliver(

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
+from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import ObjectReader
 from penstock.destinations import destination_named
 from penstock.destinations.ports import GroupSink
@@ -198,10 +199,10 @@ class _Group:
             return ()  # their common header lacks a column
         if not portion:
             return ()
-        rows = _rows_by_source(portion, chunk)
+        rows, by_table = _rows_by_source(portion, chunk, len({table.name for table in tables_of(self.plan)}))
         shares = [
-            Share(job_id, parsed.batch.end, parsed.batch.count + 1, count)
-            for (job_id, parsed), count in zip(portion, rows, strict=True)
+            Share(job_id, parsed.batch.end, parsed.batch.count + 1, count, tables, origin_of(self.members[job_id]))
+            for (job_id, parsed), count, tables in zip(portion, rows, by_table, strict=True)
         ]
         unfit = sink.load_all(chunk.rows, shares)
         if unfit and unfit.dropped:
@@ -271,11 +272,15 @@ def _owner_of(portion: Portion) -> Callable[[int], int]:
     return lambda position: bisect_right(ends, position)
 
 
-def _rows_by_source(portion: Portion, chunk: Chunk) -> list[int]:
-    """Count the rows of the chunk by source. Records of an ignored type have none."""
+def _rows_by_source(portion: Portion, chunk: Chunk, tables: int) -> tuple[list[int], Sequence[Mapping[str, int]]]:
+    """Count the rows of the chunk by source; and by source and table, if the plan has several ``tables``. Records of an
+    ignored type have none."""
     counts = [len(parsed.batch.rows) for _, parsed in portion]
-    if sum(rows.count for rows in chunk.rows) == sum(counts):
-        return counts
+    if tables == 1 and sum(rows.count for rows in chunk.rows) == sum(counts):
+        return counts, [{}] * len(counts)
     owner = _owner_of(portion)
-    found = Counter(owner(rows.position(row).row) for rows in chunk.rows for row in range(rows.count))
-    return [found[number] for number in range(len(portion))]
+    by_table = [Counter[str]() for _ in portion]
+    for rows in chunk.rows:
+        for row in range(rows.count):
+            by_table[owner(rows.position(row).row)][rows.table.name] += 1
+    return [found.total() for found in by_table], by_table

@@ -73,6 +73,8 @@ class Aborter:
             self.tables(status.store).abort(job_id)
         elif status.store == MEMBERS:
             abort_replacements(self.tables, folder)
+        if status.object_target is None and status.store != MEMBERS:
+            self.tables(status.store).record_end(job_id, spec, state, "" if receipt else failure.message)
         self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         return {"job": job_id, "state": str(state), "error": failure.error}
 

@@ -53,7 +53,7 @@ class Handover:
         if claim.number > 1 and (target := job.object_target):
             self.objects.sweep(target)
         execution = f"{job.id}-{claim.redrives + 1}" if claim.redrives else job.id
-        JobFolder(self.files, job.id).put(JOB_SPEC, JobSpec(job, head, claim.redrives))
+        JobFolder(self.files, job.id).put(JOB_SPEC, JobSpec(job, head, claim.redrives, claim.number))
         if not self._start(job, claim, execution):
             self._start(job, replace(claim, attempt=execution), f"{execution}-{claim.number}")
 

@@ -36,11 +36,13 @@ FOLDER = "jobs"
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A job with a pinned source, and the head of that source. ``redrives`` counts its restarts by a user."""
+    """A job with a pinned source, and the head of that source. ``redrives`` counts its restarts by a user; ``attempt``
+    is the attempt of ingest that handed it over."""
 
     job: Job
     head: ObjectHead
     redrives: int = field(default=0, metadata=OMIT_DEFAULT)
+    attempt: int = field(default=1, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

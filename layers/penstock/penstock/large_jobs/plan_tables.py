@@ -86,7 +86,7 @@ class TableSpanPlanner:
     def _at_records(self, spec: JobSpec, counted: CountedRecords, steps: TableSteps, seconds: float) -> SpanPlanDraft:
         """Create spans for the records that ingest has not loaded. From now on, ingest cannot load more."""
         plan, boundaries = counted
-        resume = steps.take_over(spec.job, plan.table_plan, plan.total, seconds)
+        resume = steps.take_over(spec, plan.table_plan, plan.total, seconds)
         size = self.sizes.span(plan.total, slowest_codec(plan.codec, spec.job.source), seconds, parsed=True)
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import peek
+from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import RejectLog
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.delivery.table import TableDelivery, join
 from penstock.destinations.ports import TableSink, TableSwap
-from penstock.errors import IncompleteJobError, LeaseLostError, TimeLimitError
+from penstock.errors import IncompleteJobError, LeaseLostError, PenstockError, TimeLimitError
 from penstock.formats import Within, open_source
 from penstock.formats.boundaries import HEAD, Text, text_of
 from penstock.large_jobs.job_files import JobSpec
 from penstock.large_jobs.span_plan import WHOLE, TableSpans
 from penstock.limits import Budget
-from penstock.model.job import Job, Progress, Receipt
+from penstock.model.job import Progress, Receipt
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.span import Span
 from penstock.model.table import Mode, Table, TablePlan
@@ -71,15 +73,17 @@ class TableSteps:
             text = text_of(plan.parse, head)
             return TablePreview(plan, text, open_source(chunks, plan.parse) if text else None, loaded)
 
-    def take_over(self, job: Job, plan: TablePlan, size: int, seconds: float) -> Resume:
+    def take_over(self, spec: JobSpec, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables, and return what ingest has loaded. From now on, ingest cannot load more.
 
         ``size`` is that of the decoded source. `finish` will have ``seconds``. Raises TimeLimitError if it could not
         move the rows of an atomic load in this time, and IncompleteJobError if spans of an append load are committed,
         but the files with their boundaries have expired.
         """
+        job = spec.job
         with self.open_sink(job.id, WHOLE) as sink:
             join(sink, job)
+            sink.describe(_origin(spec), at_once=True)
             resume = sink.begin(plan)
             if is_atomic(plan):
                 _refuse_long_move(sink, plan, size, seconds)
@@ -149,6 +153,7 @@ class TableSteps:
         with self.open_sink(job_id, WHOLE) as sink:
             sink.hold(holder)
             join(sink, spec.job)
+            sink.describe(_origin(spec))
             if not sink.begin(plan).chunk:  # not even the ledger entry of `take_over`
                 sink.abort()
                 raise LeaseLostError(f"job {job_id} was aborted: its loaded rows were dropped")
@@ -172,6 +177,14 @@ class TableSteps:
             sink.begin(plan)
             return sink.reached()
 
+    def record_end(self, job_id: str, spec: JobSpec | None, state: str, failure: str = "") -> None:
+        """Let the destination report the end of a job that was not finished, if it reports loads."""
+        # The job has ended; that the report fails does not change it.
+        with suppress(PenstockError), self.open_sink(job_id, WHOLE) as sink:
+            if spec:
+                sink.describe(_origin(spec))
+            sink.record_end(state, failure)
+
     def fence(self, job_id: str, holder: str) -> None:
         """Ensure that an ended holder of the job commits nothing more."""
         with self.open_sink(job_id, WHOLE) as sink:
@@ -182,6 +195,10 @@ class TableSteps:
         """Drop staged rows. Rows committed by append and upsert stay, and so do their ledger entries."""
         with self.open_sink(job_id, WHOLE) as sink:
             sink.abort()
+
+
+def _origin(spec: JobSpec) -> LoadOrigin:
+    return origin_of(spec.job, spec.attempt, spec.redrives)
 
 
 def _refuse_long_move(sink: TableSink, plan: TablePlan, size: int, seconds: float) -> None:

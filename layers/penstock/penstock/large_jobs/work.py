@@ -210,6 +210,7 @@ class Worker:
             holder=task.execution,
             record_upload=lambda upload_id: self.executions.record_upload(spec.job.id, task.execution, upload_id),
             redrives=spec.redrives,
+            attempts=spec.attempt,
             check_order=lambda: self._check_order(spec),
         )
         try:

@@ -224,6 +224,8 @@ class MemberWorker:
             check_order=lambda: self.executions.check_order(task.spec.job),
             check_start=lambda: self._check_start(task),
             holder=task.execution,
+            redrives=task.spec.redrives,
+            attempts=task.spec.attempt,
         )
 
     def _check_start(self, task: ArchiveTask) -> None:

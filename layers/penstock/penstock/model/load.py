@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penstock.model.column import FieldCounts
+from penstock.model.load_origin import LoadOrigin
 from penstock.model.record import RawCsv, RecordPosition, Reject
 from penstock.model.table import Table
 
@@ -38,7 +39,7 @@ class Chunk:
     ``number`` counts the chunks of a span from 0; the next one begins at ``end`` and ``next_row``. ``rejects`` of its
     ``records`` were rejected before they reached the database. ``spare`` is how many more rejects the job allows; if
     the database refuses more, nothing of the chunk is committed. None: any number. ``fields`` covers all records of
-    the span up to the chunk's end.
+    the span up to the chunk's end. ``first_reject`` is the first of the ``rejects``.
     """
 
     number: int
@@ -49,18 +50,21 @@ class Chunk:
     rejects: int = 0
     spare: int | None = None
     fields: FieldCounts = field(default_factory=FieldCounts)
+    first_reject: Reject | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The result of a chunk: rows stored, and rejects that only the database could find. A chunk that is already
     committed returns its first result. ``dropped`` counts rows that a trigger or a rule of the database left out.
-    ``committed``: False if there were more rejects than its ``spare``."""
+    ``committed``: False if there were more rejects than its ``spare``. ``tables`` are the rows by table, if there are
+    several."""
 
     rows: int
     rejects: tuple[Reject, ...] = ()
     dropped: int = 0
     committed: bool = True
+    tables: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,16 @@ class LoadEnd:
 class Share:
     """The share of one job in rows that several jobs commit together. It is the job's complete load.
 
-    ``end`` and ``next_row`` as in `Chunk`; ``rows`` counts the job's own rows.
+    ``end`` and ``next_row`` as in `Chunk`; ``rows`` counts the job's own rows, and ``tables`` them by table, if there
+    are several. ``origin`` is for the report of the load.
     """
 
     job_id: str
     end: int
     next_row: int
     rows: int
+    tables: Mapping[str, int] = field(default_factory=dict)
+    origin: LoadOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class ChunkBuilder:
             records=batch.count,
             rows=[rows for rows, _ in converted if rows.count],
             rejects=len(rejects),
+            first_reject=rejects[0] if rejects else None,
         )
         return chunk, tuple(rejects)
 

@@ -19,6 +19,7 @@ from penstock.aws.text_files import UriTexts
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.destinations import DESTINATIONS
+from penstock.errors import PenstockError
 from penstock.jobs.ingest import Ingest, LoadTogether
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.failure_recorder import FailureRecorder
@@ -152,6 +153,7 @@ def build_ingest(settings: Settings) -> Ingest:
         jobs=jobs,
         deliveries=deliveries | {MEMBERS: _lazy_delivery(archives)},
         loads=loads,
+        failures={store: _lazy_failure(delivery) for store, delivery in tables.items()},
         lease=settings.lease_seconds,
         heartbeat_every=settings.heartbeat_seconds,
         margin=settings.margin_seconds,
@@ -184,6 +186,11 @@ def _lazy_load(build: Callable[[], TableDelivery]) -> Callable[[Job], Receipt | 
 def _lazy_begun(build: Callable[[], TableDelivery]) -> Callable[[Job], bool]:
     """Look whether rows of a job are committed, as above."""
     return lambda job: build().begun(job)
+
+
+def _lazy_failure(build: Callable[[], TableDelivery]) -> Callable[[Job, PenstockError, int, int], None]:
+    """Build the delivery when a job has failed for which an earlier attempt may have begun to load."""
+    return lambda job, error, attempt, redrives: build().report_failure(job, error, attempt, redrives)
 
 
 def _lazy_batches(build: Callable[[], LoadTogether]) -> LoadTogether:

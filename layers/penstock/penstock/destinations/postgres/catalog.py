@@ -236,11 +236,13 @@ def _hidden_schema(connection: Connection, name: Sequence[str]) -> str:
     return str(found[0]) if found else ""
 
 
-def check(connection: Connection, table: Table, relation: Relation) -> None:
-    """Raise InvalidTableError or AccessDeniedError if the table does not fit the route; the message says why."""
-    _check_columns(table, relation)
-    check_rights(connection, needs_in(connection, table, relation))
-    _check_key(connection, table, relation)
+def check_all(connection: Connection, relations: Mapping[Table, Relation]) -> None:
+    """Raise InvalidTableError or AccessDeniedError if a table does not fit the route; the message says why."""
+    for table, relation in relations.items():
+        _check_columns(table, relation)
+    check_rights(connection, needs_in(connection, relations))
+    for table, relation in relations.items():
+        _check_key(connection, table, relation)
 
 
 def check_columns(connection: Connection, table: Table, relation: Relation) -> None:

@@ -184,7 +184,7 @@ def _check_existing(connection: Connection, table: Table, relation: Relation) ->
         columns = tuple(Column(info.name) for info in relation.columns.values() if not (info.generated or info.fixed))
         table = replace(table, columns=columns)
     yield _right(f"table {relation}", f"exists, and fits mode {table.mode}")
-    yield _of_rights(connection, f"rights on {relation}", needs_in(connection, table, relation))
+    yield _of_rights(connection, f"rights on {relation}", needs_in(connection, {table: relation}))
 
 
 def _check_missing(connection: Connection, table: Table, schema: str) -> Iterator[Check]:

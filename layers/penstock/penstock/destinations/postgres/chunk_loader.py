@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,7 +53,7 @@ class ChunkLoader:
         before = [BEGIN, *self.ledger.fence.statements]
         # If a trigger may drop rows, the counts of the entry are known after COPY only.
         if not self.may_drop:
-            before.append(self.ledger.entry(chunk, Loaded(count)))
+            before.append(self.ledger.entry(chunk, Loaded(count, tables=self._by_table(chunk))))
         script = PipelinedTransaction(self.connection, [*before, *copies, *([] if self.may_drop else [COMMIT])])
         try:
             script.start([text for _, text in scripts])
@@ -72,13 +73,14 @@ class ChunkLoader:
 
     def _commit(self, chunk: Chunk, answers: Sequence[int]) -> Loaded:
         """Compute the dropped rows from the results of the statements, enter the chunk, and commit."""
-        rows = dropped = 0
+        stored = []
         for part in chunk.rows:
             writer = self.writers[part.table]
             of_part, answers = answers[: writer.answers], answers[writer.answers :]
-            rows += part.count
-            dropped += writer.dropped(part.count, of_part)
-        loaded = Loaded(rows - dropped, dropped=dropped)
+            stored.append(part.count - writer.dropped(part.count, of_part))
+        rows = sum(stored)
+        dropped = sum(part.count for part in chunk.rows) - rows
+        loaded = Loaded(rows, dropped=dropped, tables=self._by_table(chunk, stored))
         self.connection.execute(self.ledger.entry(chunk, loaded))
         self.connection.execute(COMMIT)
         return loaded
@@ -123,7 +125,17 @@ class ChunkLoader:
     def _put(self, chunk: Chunk) -> Loaded:
         parts = [put(self.connection, self.writers[rows.table], rows, self.span) for rows in chunk.rows]
         rejects = tuple(reject for part in parts for reject in part.rejects)
-        return Loaded(sum(part.rows for part in parts), rejects, sum(part.dropped for part in parts))
+        stored = [part.rows for part in parts]
+        dropped = sum(part.dropped for part in parts)
+        return Loaded(sum(stored), rejects, dropped, tables=self._by_table(chunk, stored))
+
+    def _by_table(self, chunk: Chunk, stored: Sequence[int] | None = None) -> Mapping[str, int]:
+        """Return the stored rows of a chunk by table, if the plan has several: without ``stored``, all of them."""
+        counts = Counter[str]()
+        if len({table.name for table in self.writers}) > 1:
+            for rows, count in zip(chunk.rows, stored or [rows.count for rows in chunk.rows], strict=True):
+                counts[rows.table.name] += count
+        return counts
 
     @property
     def _right(self) -> str:

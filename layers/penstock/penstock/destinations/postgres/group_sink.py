@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 
 from penstock.destinations.postgres.connect import Connect
 from penstock.destinations.postgres.ledger import WHOLE_JOB
+from penstock.destinations.postgres.load_counts import LoadCounts
 from penstock.destinations.postgres.refused_rows import DROPPED
 from penstock.destinations.postgres.rows import put
 from penstock.destinations.postgres.sink import LEDGER, PostgresSink
@@ -51,6 +52,7 @@ class PostgresGroupSink(PostgresSink):
 
     def begin_all(self, plan: TablePlan, job_ids: Sequence[str]) -> Mapping[str, Resume]:
         self.begin(plan)
+        self._transact(self._ensure_report, "reporting loads", creating=True)
         ended = self._transact(
             lambda: self._run(ENDED, list(job_ids), WHOLE_JOB, WHOLE_JOB).fetchall(), self._ledger.right
         )
@@ -86,6 +88,12 @@ class PostgresGroupSink(PostgresSink):
         dropped = sum(part.dropped for part in parts)
         if refused or dropped:
             raise _RolledBack(Unfit(refused=refused, dropped=dropped))
+        loads = [
+            (share.job_id, share.origin, LoadCounts(share.rows, 0, 0, tables=share.tables))
+            for share in shares
+            if share.origin
+        ]
+        self._report.end_all(loads, seconds=self._seconds)
 
     def _run(self, query: LiteralString, *values: object) -> Cursor:
         return self._connection.execute(sql.SQL(query).format(ledger=self._ledger.table, dropped=DROPPED), values)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from penstock.destinations.postgres.catalog import Relation, find
+from penstock.destinations.postgres.catalog import find
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.fence import FENCE, Fence
@@ -20,9 +20,10 @@ from penstock.destinations.postgres.ledger_table import (
     CLOSE,
     ENTRY,
     ENTRY_END,
-    MAY_PRUNE,
     PRUNE,
     PRUNED_AT_ONCE,
+    STATE,
+    LedgerState,
     ledger_ddl,
 )
 from penstock.destinations.postgres.refused_rows import (
@@ -34,7 +35,7 @@ from penstock.destinations.postgres.refused_rows import (
     refused_value,
 )
 from penstock.destinations.postgres.rights import Right, check_rights, ledger_right, role_of
-from penstock.errors import LeaseLostError
+from penstock.errors import InvalidTableError, LeaseLostError
 from penstock.model.load import Chunk, Loaded, Resume
 
 # The retention of a job in the jobs table.
@@ -58,6 +59,7 @@ class Ledger:
         self.key = (job_id, span)
         self.job_id = job_id
         self.right = ledger_right(name)
+        self._may_change: bool | None = None
         self.fence = Fence(connection, self.table, job_id, holder)
         job, end = sql.Literal(job_id), sql.Literal(WHOLE_JOB)
         parts = {"table": self.table, "job": job, "span": sql.Literal(span), "end": end}
@@ -67,37 +69,34 @@ class Ledger:
         """Raise Penstock's errors for those of statements on the ledger."""
         return translating(self.right, role_of(self.connection))
 
-    def ensure(self) -> None:
+    def ensure(self, *, changes: bool = False) -> None:
         """Create the table if it is missing, and the index for pruning. Raises AccessDeniedError if the role may
-        neither create nor use it."""
-        relation = find(self.connection, self.name)
-        if relation:
-            check_rights(self.connection, [self.right])
-            self._ensure_index(relation)
-            return
-        right = Right("CREATE", "schema", tuple(self.name[:1]), purpose=f", for the table {self.name[-1]}")
-        with translating(right, role_of(self.connection)):
-            for statement in ledger_ddl(self.table):
-                self.connection.execute(statement)
-
-    def check_changes(self) -> None:
-        """Raise AccessDeniedError unless the role may also change entries, as a load needs that stages rows or creates
-        a table."""
-        check_rights(self.connection, [ledger_right(self.name, changes=True)])
-
-    def _ensure_index(self, relation: Relation) -> None:
-        """Create the index if the role may do so. Without the index, pruning is slow but correct.
-
-        CREATE INDEX IF NOT EXISTS would wait for the chunks in progress each time.
-        """
-        query = """
-            SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'at'
-            WHERE c.oid = %s AND pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE')
-              AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
-        """
-        with translating(f"CREATE INDEX on table {relation}"):
-            if self.connection.execute(query, [relation.oid]).rowcount:
+        neither create nor use it. ``changes``: the load also changes entries, because it stages rows or creates a
+        table."""
+        state = self._state()
+        if state is None:
+            right = Right("CREATE", "schema", tuple(self.name[:1]), purpose=f", for the table {self.name[-1]}")
+            with translating(right, role_of(self.connection)):
+                for statement in ledger_ddl(self.table):
+                    self.connection.execute(statement)
+            state = LedgerState(may_enter=True, may_change=True, lacks_index=False)
+        if not (state.may_change if changes else state.may_enter):
+            check_rights(self.connection, [ledger_right(self.name, changes=changes)])
+        self._may_change = state.may_change
+        if state.lacks_index:
+            # CREATE INDEX IF NOT EXISTS would wait for the chunks in progress each time.
+            with translating(f"CREATE INDEX on table {'.'.join(self.name)}"):
                 self.connection.execute(sql.SQL("CREATE INDEX ON {} (at)").format(self.table))
+
+    def _state(self) -> LedgerState | None:
+        with translating(f"reading the catalog for {'.'.join(self.name)}", role_of(self.connection)):
+            found = self.connection.execute(STATE, [self.table.as_string(self.connection)]).fetchone()
+        if not found:
+            return None
+        is_table, *values = found
+        if not is_table:
+            raise InvalidTableError(f"{'.'.join(self.name)} is not a table")
+        return LedgerState(*values)
 
     def is_finished(self) -> bool:
         """Return whether the end of the job is recorded."""
@@ -261,8 +260,11 @@ class Ledger:
 
     def prune(self) -> None:
         """Remove some of the entries that are older than the retention, if the role may do so."""
-        with self.translating():
-            if self.connection.execute(MAY_PRUNE, [self.table.as_string(self.connection)] * 2).rowcount:
+        if self._may_change is None:
+            state = self._state()
+            self._may_change = state is not None and state.may_change
+        if self._may_change:
+            with self.translating():
                 self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:

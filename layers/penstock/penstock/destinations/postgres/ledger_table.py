@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from psycopg import sql
 
 # The chunk is null if the job has ended, or its holder: then the statement fails.
@@ -26,7 +28,18 @@ PRUNE = sql.SQL(
     """
 )
 PRUNED_AT_ONCE = 10_000
-MAY_PRUNE = "SELECT WHERE has_table_privilege(%s, 'DELETE') AND has_table_privilege(%s, 'UPDATE')"
+
+# Without the index, pruning is slow but correct: only the owner creates it.
+STATE = """
+SELECT c.relkind IN ('r', 'p', 'f'),
+       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'),
+       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'),
+       pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE')
+         AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'at'
+                         WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
+FROM pg_class c WHERE c.oid = to_regclass(%s)
+"""
 
 CLOSE = sql.SQL(
     """
@@ -36,6 +49,15 @@ CLOSE = sql.SQL(
     SELECT EXISTS (SELECT FROM ended), EXISTS (SELECT FROM {table} WHERE job = %s AND span = %s)
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """An existing ledger: whether the role may enter chunks, may also change entries, and should create the index."""
+
+    may_enter: bool
+    may_change: bool
+    lacks_index: bool
 
 
 def ledger_ddl(table: sql.Composable, index: sql.Identifier | None = None) -> tuple[sql.Composed, ...]:

@@ -1,5 +1,5 @@
-"""The ledger's column ``refused``: the database's rejects of a chunk, the number of dropped rows, and the counts of the
-fields of all records so far.
+"""The ledger's column ``refused``: the database's rejects of a chunk, the number of dropped rows, the counts of the
+fields of all records so far, the first reject that did not reach the database, and the rows by table.
 
 Rejects and fields are JSON in a JSON string of ASCII: a database that is not UTF-8 refuses characters that its encoding
 lacks, also escaped ones, and every database refuses a NUL.
@@ -28,14 +28,19 @@ DROPPED = sql.SQL("coalesce((refused ->> 'dropped')::bigint, 0)")
 
 def refused_value(loaded: Loaded) -> Jsonb:
     """Return the value for rejects or dropped rows of a move."""
-    return Jsonb(_of_loaded(loaded))
+    return Jsonb(_of_loaded(loaded) | ({"tables": dict(loaded.tables)} if loaded.tables else {}))
 
 
 def refused_text(chunk: Chunk, loaded: Loaded) -> str | None:
     """Return the value for a chunk, as JSON text; None if there is nothing to keep."""
-    refused = _of_loaded(loaded) if loaded.rejects or loaded.dropped else {}
-    fields = {"fields": text_of(chunk.fields)} if chunk.fields.is_told else {}
-    return json.dumps(refused | fields) if refused or fields else None
+    value = _of_loaded(loaded) if loaded.rejects or loaded.dropped else {}
+    if chunk.fields.is_told:
+        value["fields"] = text_of(chunk.fields)
+    if chunk.first_reject:
+        value["first"] = json.dumps({**chunk.first_reject.flat, "raw": ""})
+    if loaded.tables:
+        value["tables"] = dict(loaded.tables)
+    return json.dumps(value) if value else None
 
 
 def _of_loaded(loaded: Loaded) -> dict[str, object]:

@@ -8,7 +8,7 @@ https://www.postgresql.org/docs/current/ddl-priv.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -36,17 +36,15 @@ WHERE NOT CASE kind
 END ORDER BY number
 """
 
-# Whether the role owns the table; and the sequences of serial columns that a load leaves to their defaults. An identity
-# column needs no right.
+# Whether the role owns each table; and its serial columns with their sequences. An identity column needs no right.
 _PROPERTIES = """
-SELECT pg_has_role(t.relowner, 'USAGE'), current_database(), ARRAY(
-  SELECT DISTINCT ARRAY[n.nspname::text, c.relname::text]
+SELECT t.oid::bigint, pg_has_role(t.relowner, 'USAGE'), current_database(), ARRAY(
+  SELECT ARRAY[a.attname::text, n.nspname::text, c.relname::text]
   FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
     AND d.refclassid = 'pg_class'::regclass
   JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-  WHERE f.adrelid = t.oid AND a.attname <> ALL(%s))
-FROM pg_class t WHERE t.oid = %s
+  JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum WHERE f.adrelid = t.oid ORDER BY 1)
+FROM pg_class t WHERE t.oid = ANY(%s::oid[])
 """
 
 
@@ -123,15 +121,20 @@ def needs_of(
     return needs
 
 
-def needs_in(connection: Connection, table: Table, relation: Relation) -> list[Right]:
-    """Return what the load of an existing table needs, from its owner and its columns in the catalog."""
-    loaded = [column.name for column in table.columns]
-    found = connection.execute(_PROPERTIES, [loaded, relation.oid]).fetchone()
-    owned, database, sequences = found or (False, "", ())
-    needs = needs_of(table, relation.schema, relation.name, owned=owned, sequences=[(a, b) for a, b in sequences])
-    if table.mode is Mode.UPSERT and not table.staged:
-        needs.append(Right("TEMPORARY", "database", (database,)))
-    return needs
+def needs_in(connection: Connection, relations: Mapping[Table, Relation]) -> list[Right]:
+    """Return what the loads of existing tables need, from their owners and their columns in the catalog."""
+    oids = [relation.oid for relation in relations.values()]
+    found = connection.execute(_PROPERTIES, [oids]).fetchall()
+    properties = {oid: (owned, database, serial) for oid, owned, database, serial in found}
+    needs = []
+    for table, relation in relations.items():
+        owned, database, serial = properties.get(relation.oid, (False, "", ()))
+        loaded = {column.name for column in table.columns}
+        sequences = [(schema, name) for column, schema, name in serial if column not in loaded]
+        needs += needs_of(table, relation.schema, relation.name, owned=owned, sequences=sequences)
+        if table.mode is Mode.UPSERT and not table.staged:
+            needs.append(Right("TEMPORARY", "database", (database,)))
+    return list(dict.fromkeys(needs))
 
 
 def lacking(connection: Connection, needs: Iterable[Right]) -> list[Right]:

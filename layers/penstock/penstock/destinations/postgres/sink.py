@@ -12,7 +12,7 @@ import psycopg
 
 from penstock.destinations.postgres.catalog import (
     Relation,
-    check,
+    check_all,
     find_or_create,
     find_table,
     lock_ddl,
@@ -27,9 +27,12 @@ from penstock.destinations.postgres.created_tables import (
     retryable_if_dropped,
     schemas_with_ledger,
 )
+from penstock.destinations.postgres.ended_loads import EndedLoad
 from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import Ledger
+from penstock.destinations.postgres.load_counts import counts_of
 from penstock.destinations.postgres.load_end import end_of
+from penstock.destinations.postgres.load_report import RUNNING, SUCCEEDED, LoadReport, warn
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
 from penstock.destinations.postgres.rights import Right, role_of
@@ -38,9 +41,10 @@ from penstock.destinations.postgres.shared_staging import SharedStaging, StagedM
 from penstock.destinations.postgres.staging import Writers, ensure_all, longest_move, publish_all, stagings_of
 from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
-from penstock.errors import LeaseLostError
+from penstock.errors import LeaseLostError, PenstockError
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.table import Table, TablePlan
 
@@ -80,6 +84,8 @@ class PostgresSink:
         self._finish_timeout = finish_timeout
         self._sleep = sleep
         self._holder = ""
+        self._origin: LoadOrigin | None = None
+        self._at_once = False
         self._writers: Mapping[Table, Writer] = {}
         self._stagings: Sequence[ReplaceStaging] = ()
         self._joined: tuple[Replacement, tuple[int, ...]] | None = None
@@ -90,6 +96,7 @@ class PostgresSink:
         self._flushed = True
 
     def __enter__(self) -> Self:
+        self._entered = time.monotonic()
         self._connection: Connection = self._connect()
         return self
 
@@ -125,13 +132,10 @@ class PostgresSink:
             lock_ddl(self._connection)
             missing = missing_tables(self._connection, tables)
             relations = {table: find_or_create(self._connection, table) for table in tables}
-            for table, relation in relations.items():
-                check(self._connection, table, relation)
+            check_all(self._connection, relations)
             self._ledger = self._ledger_in(next(iter(relations.values())).schema)
-            self._ledger.ensure()
+            self._ledger.ensure(changes=bool(missing) or any(table.staged for table in tables))
             shared = self._shared()
-            if missing or any(table.staged for table in tables):
-                self._ledger.check_changes()
             if missing and self._job_id:
                 creator = shared.ledger() if shared else self._ledger
                 creator.record_created([relations[table].oid for table in missing])
@@ -153,7 +157,10 @@ class PostgresSink:
                 may_drop=any(relation.may_drop for relation in relations.values()),
                 transact=self._transact,
             )
-            return self._ledger.resume()
+            resume = self._ledger.resume()
+            if self._at_once or resume.chunk:
+                self._begin_report()
+            return resume
 
         return self._transact(prepare, f"preparing {names_of(tables)}", creating=True)
 
@@ -171,6 +178,9 @@ class PostgresSink:
 
         Call it before anything else uses the sink. The database loads the chunk meanwhile.
         """
+        if chunk.number == 1:
+            # A load of one chunk is reported at its end only.
+            self._transact(self._begin_report, "reporting the load", creating=True)
         # A chunk that fails at once may still be committed later, without its rejects.
         self._flushed = False
         return self._loader.submit(chunk)
@@ -192,6 +202,7 @@ class PostgresSink:
                     shared.enter(StagedMember(*self._ledger.totals(), self._max_rejects))
                 else:
                     self._moved = publish_all(self._stagings, self._ledger, self._max_rejects)
+                self._end_report(RUNNING if shared else SUCCEEDED)
 
         try:
             self._transact(publish, f"filling {names_of(self._writers)}")
@@ -254,6 +265,39 @@ class PostgresSink:
     def join(self, replacement: Replacement, member: tuple[int, ...]) -> None:
         """Stage the rows with those of other members of an archive, for a `PostgresTableSwap`."""
         self._joined = replacement, member
+
+    def describe(self, origin: LoadOrigin, *, at_once: bool = False) -> None:
+        """Set what the report of loads says of this one: from its begin, or from its second chunk on."""
+        self._origin = origin
+        self._at_once = at_once
+
+    def record_end(self, state: str, failure: str = "") -> None:
+        """Report the end of the job, from its entries in the ledger."""
+        ended = EndedLoad(self._connection, self._ledger_in, self._origin, state, failure, self._seconds)
+        try:
+            self._transact(ended.record, "reporting the load")
+        except PenstockError as error:
+            warn(f"the end of a load was not reported: {error}")
+
+    def _ensure_report(self) -> None:
+        """Look anew in each transaction: an earlier one may have been rolled back after it created the table."""
+        self._report = LoadReport(self._connection, self._ledger.name[0])
+        self._report.ensure()
+
+    def _begin_report(self) -> None:
+        if self._origin:
+            self._ensure_report()
+            self._report.begin(self._job_id, self._origin)
+
+    def _end_report(self, status: str) -> None:
+        if self._origin:
+            self._ensure_report()
+            counts = counts_of(self._ledger, by_table=len(self._origin.tables) > 1)
+            self._report.end(self._job_id, self._origin, counts, status, seconds=self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._entered
 
     def _shared(self) -> SharedStaging | None:
         if self._joined is None:

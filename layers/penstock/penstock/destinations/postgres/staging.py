@@ -63,7 +63,7 @@ class Writers(dict[Table, Writer]):
     def __missing__(self, table: Table) -> Writer:
         relation = self._relations[table.name]
         with translating(f"INSERT on table {relation}", role_of(self._connection)):
-            check_rights(self._connection, needs_in(self._connection, table, relation))
+            check_rights(self._connection, needs_in(self._connection, {table: relation}))
             self[table] = self._create(table)
         return self[table]
 
@@ -104,7 +104,10 @@ def publish_all(stagings: Sequence[ReplaceStaging], ledger: Ledger, max_rejects:
     limit = max_rejects * records if 0 < max_rejects < 1 else max_rejects
     if refused and len(refused) + rejected > math.floor(limit):
         raise RolledBack(Loaded(0, refused, committed=False))
-    moved = Loaded(-len(refused) - dropped_now, refused, dropped_now)
+    changes = {
+        staging.table.name: -len(part.rejects) - part.dropped for staging, part in zip(stagings, parts, strict=True)
+    }
+    moved = Loaded(-len(refused) - dropped_now, refused, dropped_now, tables=changes if len(changes) > 1 else {})
     if moved.rows:
         ledger.record_move(moved)
     return moved

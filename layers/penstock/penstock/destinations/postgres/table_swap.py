@@ -24,6 +24,8 @@ from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.created_tables import drop_created
 from penstock.destinations.postgres.errors import translated
 from penstock.destinations.postgres.ledger import WHOLE_JOB
+from penstock.destinations.postgres.load_counts import LoadCounts
+from penstock.destinations.postgres.load_report import FAILED, SUCCEEDED, SUPERSEDED, LoadReport
 from penstock.destinations.postgres.plan_tables import names_of
 from penstock.destinations.postgres.refused_rows import read_dropped, read_refused, refused_value
 from penstock.destinations.postgres.replace import ReplaceStaging
@@ -37,6 +39,9 @@ from penstock.model.table import Table
 from penstock.model.wording import counted
 
 T = TypeVar("T")
+
+_AGAIN = "another attempt at the archive stages the member again"
+_UNSWAPPED = "the tables were not replaced: see the job of the archive"
 
 # The span of the entry with the version of the archive that last replaced the tables.
 ORDER = -5
@@ -83,8 +88,7 @@ class PostgresTableSwap:
             lock_job(self._connection, self._replacement.id)
             lock_ddl(self._connection)
             ledger = self._shared.whole_ledger()
-            ledger.ensure()
-            ledger.check_changes()
+            ledger.ensure(changes=True)
             if again:
                 ledger.forget_end()
             elif ended := self._ended():
@@ -93,7 +97,7 @@ class PostgresTableSwap:
                 raise LeaseLostError(f"this attempt at job {self._replacement.job_id} has ended")
             held = self._shared.held(alone=True)
             if held and held[0] != self._replacement.attempt:
-                self._discard(self._of(held[0]), held[1])
+                self._discard(self._of(held[0]), held[1], SUPERSEDED, _AGAIN)
                 held = None
             if held is None:
                 self._shared.hold(())
@@ -125,6 +129,7 @@ class PostgresTableSwap:
             if over := tuple(self._over(swapped.refused)):
                 raise _OverLimit(replace(swapped, over=over))
             self._record(swapped)
+            self._report_end(swapped)
             return swapped
 
         try:
@@ -139,7 +144,7 @@ class PostgresTableSwap:
                 return
             held = self._shared.held(alone=True)
             if held and (earlier or held[0] == self._replacement.attempt):
-                self._discard(self._of(held[0]), held[1])
+                self._discard(self._of(held[0]), held[1], FAILED, _UNSWAPPED)
             if not self._ended() and not (held and held[0] == self._replacement.attempt):
                 self._shared.whole_ledger().fence.enter()
 
@@ -149,13 +154,14 @@ class PostgresTableSwap:
         """Return what an attempt has staged."""
         return SharedStaging(self._connection, replace(self._replacement, attempt=attempt), self._ledger_name)
 
-    def _discard(self, shared: SharedStaging, names: Iterable[tuple[str, str]]) -> None:
-        """Drop the staging tables of an attempt, and keep it from staging more."""
+    def _discard(self, shared: SharedStaging, names: Iterable[tuple[str, str]], status: str, failure: str) -> None:
+        """Drop the staging tables of an attempt, keep it from staging more, and report the end of its loads."""
         shared.whole_ledger().fence.enter()
         for name in names:
             self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(*name)))
         shared.forget()
         drop_created(self._connection, shared.ledger())
+        self._report.settle(shared.replacement.load_id, status, failure)
 
     def _stagings(self) -> Iterable[ReplaceStaging]:
         relations = {}
@@ -209,6 +215,16 @@ class PostgresTableSwap:
         value = Jsonb(refused_value(Loaded(0, rejects, swapped.dropped)).obj | more)
         update = sql.SQL("UPDATE {} SET refused = %s WHERE job = %s AND span = %s").format(ledger.table)
         self._connection.execute(update, [value, self._replacement.id, WHOLE_JOB])
+
+    @property
+    def _report(self) -> LoadReport:
+        return LoadReport(self._connection, self._shared.whole_ledger().name[0])
+
+    def _report_end(self, swapped: Swapped) -> None:
+        report, staged_with = self._report, self._replacement.load_id
+        for member, rejects in swapped.refused.items():
+            report.refuse(staged_with, member, LoadCounts(0, len(rejects), 0, rejects[0].flat))
+        report.settle(staged_with, SUCCEEDED)
 
     def _ended(self) -> tuple[str, Swapped] | None:
         """Return the attempt that has swapped the tables, and the result; None if none has."""
