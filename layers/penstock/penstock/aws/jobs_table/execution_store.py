@@ -206,7 +206,7 @@ class DynamoExecutionStore:
         if failure:
             fields["failure"] = asdict(failure)
         # A job that has succeeded does not keep the failure of an earlier execution.
-        cured = ("failure",) if state is JobState.SUCCEEDED else ()
+        cured = ("failure",) if state is JobState.SUCCEEDED and failure is None else ()
         written = self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED, remove=cured)
         self._on_end(status_of(job_id, written))
         return True

@@ -201,7 +201,7 @@ class DynamoJobStore:
         if receipt:
             fields |= delivered(receipt)
         # A job that has succeeded does not keep the failure of an earlier attempt.
-        cured = ("failure",) if state is JobState.SUCCEEDED else ()
+        cured = ("failure",) if state is JobState.SUCCEEDED and failure is None else ()
         self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}), remove=cured)
 
     def skip(self, source: Source) -> None:
