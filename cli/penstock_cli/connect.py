@@ -113,7 +113,10 @@ def _connector(  # noqa: PLR0917  # the options of the command
 
     connection = Connection(bucket.bucket, bucket.key, Side(side), Via(via) if via else None, topic)
     access = stack.access()
-    bucket_access = Access(bucket_profile, "", access.endpoint_url) if bucket_profile else access
+    bucket_access = access
+    if bucket_profile:
+        bucket_access = Access(bucket_profile, "", access.endpoint_url)
+        click.get_current_context().call_on_close(bucket_access.close)
     return Connector(access, bucket_access, stack.deployed_name(), connection, backup)
 
 

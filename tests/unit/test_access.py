@@ -49,3 +49,12 @@ def test_a_service_that_is_none_is_an_error() -> None:
 )
 def test_times_are_read_as_botocore_reads_them(text: str) -> None:
     assert parse_time(text) == parse_timestamp(text)
+
+
+def test_clients_of_other_regions_share_the_session() -> None:
+    """Another session would ask for another code of a profile with MFA."""
+    access = Access("", "us-east-1")
+    clients = [access.client("sqs"), access.client("sqs", region="eu-west-1")]
+    assert [client.meta.region_name for client in clients] == ["us-east-1", "eu-west-1"]
+    assert len({id(client._request_signer._credentials) for client in clients}) == 1
+    access.close()

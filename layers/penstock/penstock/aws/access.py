@@ -31,13 +31,16 @@ class Access:
     access_key_id: str = ""
     secret_access_key: str = ""
 
-    def client(self, service: str, config: Config = _CONFIG) -> Any:
-        """Create a client of one service. Raises ConfigurationError for an invalid profile, region or endpoint."""
+    def client(self, service: str, config: Config = _CONFIG, *, region: str = "") -> Any:
+        """Create a client of one service, in the region of this Access or another one.
+
+        Raises ConfigurationError for an invalid profile, region or endpoint.
+        """
         with cli_errors(f"the {service} client", again=RUN_AGAIN):
             try:
                 created = self._session.create_client(
                     service,
-                    region_name=self.region or None,
+                    region_name=region or self.region or None,
                     endpoint_url=self.endpoint_url or None,
                     aws_access_key_id=self.access_key_id or None,
                     aws_secret_access_key=self.secret_access_key or None,

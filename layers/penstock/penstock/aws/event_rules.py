@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
@@ -15,6 +16,10 @@ class EventBridgeRules:
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._connect = connect
 
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
+
     def patterns(self) -> Mapping[str, Mapping[str, Any]]:
         """A bus has at most 300 rules, unless the quota was raised.
 
@@ -22,7 +27,7 @@ class EventBridgeRules:
         """
         found = {}
         with cli_errors("events:ListRules on the default event bus", again=RUN_AGAIN):
-            for page in self._connect().get_paginator("list_rules").paginate():
+            for page in self._client.get_paginator("list_rules").paginate():
                 for rule in page["Rules"]:
                     if rule.get("EventPattern") and rule.get("State") != "DISABLED":
                         found[rule["Name"]] = json.loads(rule["EventPattern"])
@@ -31,4 +36,4 @@ class EventBridgeRules:
     def targets(self, rule: str) -> Sequence[str]:
         """A rule has at most five targets, by the same page."""
         with cli_errors(f"events:ListTargetsByRule on {rule}", again=RUN_AGAIN):
-            return [target["Arn"] for target in self._connect().list_targets_by_rule(Rule=rule)["Targets"]]
+            return [target["Arn"] for target in self._client.list_targets_by_rule(Rule=rule)["Targets"]]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from penstock.aws.access import Access
@@ -86,20 +86,24 @@ class Connector:
 
     @cached_property
     def _bucket(self) -> S3BucketSettings:
-        access = replace(self.bucket_access, region=self.bucket_access.region or self.target.region)
-        return S3BucketSettings(access.client("s3"), lambda: access.client("sts"), self.connection.bucket)
+        return self._settings(self.bucket_access.region or self.target.region)
+
+    def _settings(self, region: str) -> S3BucketSettings:
+        client = self.bucket_access.client("s3", region=region)
+        sts = partial(self.bucket_access.client, "sts", region=region)
+        return S3BucketSettings(client, sts, self.connection.bucket)
 
     def _services(self, region: str) -> Services:
-        there, subscriber = replace(self.bucket_access, region=region), replace(self.access, region=region)
-        here = replace(self.access, region=self.target.region)
+        # One session for each set of credentials: another one would ask for another code of a profile with MFA.
+        there, here = self.bucket_access, self.access
         return Services(
-            bucket=S3BucketSettings(there.client("s3"), lambda: there.client("sts"), self.connection.bucket),
-            keys=KmsKeys(lambda: there.client("kms")),
-            topics=SnsTopics(lambda: there.client("sns")),
-            rules=EventBridgeRules(lambda: there.client("events")),
-            queue=SqsQueuePolicy(lambda: here.client("sqs"), self.target.queue_url),
-            subscriber=SnsTopics(lambda: subscriber.client("sns")),
-            stack_rules=EventBridgeRules(lambda: here.client("events")),
+            bucket=self._settings(region),
+            keys=KmsKeys(partial(there.client, "kms", region=region)),
+            topics=SnsTopics(partial(there.client, "sns", region=region)),
+            rules=EventBridgeRules(partial(there.client, "events", region=region)),
+            queue=SqsQueuePolicy(partial(here.client, "sqs", region=self.target.region), self.target.queue_url),
+            subscriber=SnsTopics(partial(here.client, "sns", region=region)),
+            stack_rules=EventBridgeRules(partial(here.client, "events", region=self.target.region)),
         )
 
     def _applier(self, services: Services) -> Applier:
