@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.doctor.deployment import Deployment
-from penstock.doctor.finding import Finding, from_json, passed, warning
+from penstock.doctor.finding import Finding, Level, failed, from_json, passed, warning
 from penstock.errors import ConfigurationError
 from penstock.model.release import VERSION
 
@@ -25,7 +25,17 @@ def version(stack: Deployment) -> Iterator[Finding]:
 
 def trials(stack: Deployment) -> Iterator[Finding]:
     """What the requests under the role of `ingest` found."""
-    yield from from_json(_answer(stack).get("trials"))
+    sides = {f"read {bucket}": f"penstock connect s3://{bucket}" for bucket in stack.source_buckets}
+    sides |= {
+        f"write {bucket}": f"penstock connect s3://{bucket} --as destination" for bucket in stack.destination_buckets
+    }
+    for finding in from_json(_answer(stack).get("trials")):
+        if finding.level is Level.FAILED and finding.name in sides:
+            # It shows the statements that the policies of bucket and key need.
+            remedy = f"{finding.remedy}\n{sides[finding.name]} --stack {stack.name}"
+            yield failed(finding.name, finding.found, remedy)
+        else:
+            yield finding
 
 
 def database(stack: Deployment) -> Iterator[Finding]:

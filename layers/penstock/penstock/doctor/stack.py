@@ -83,7 +83,7 @@ def mappings(stack: Deployment) -> Iterator[Finding]:
             continue
         found = stack.services.functions.mapping(one.id)
         name = f"event source {logical_id}"
-        source = found.source.rpartition(":")[2]
+        source = _resource(found.source)
         if found.state in ("Enabled", "Enabling", "Creating", "Updating"):
             yield passed(name, f"{found.function} polls {source}")
         else:
@@ -118,6 +118,11 @@ def machine(stack: Deployment) -> Iterator[Finding]:
         yield passed("state machine", f"{name} is {found}")
     else:
         yield failed("state machine", f"{name} is {found}", _DEPLOY)
+
+
+def _resource(arn: str) -> str:
+    """Return the last part of an ARN; of a stream, its table."""
+    return ":".join(arn.split(":")[5:]).partition("/stream/")[0].removeprefix("table/")
 
 
 def _of_function(function: FunctionState, layers: list[str], runtime: str) -> Iterator[Finding]:
