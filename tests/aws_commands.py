@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore import xform_name
@@ -23,10 +24,13 @@ def commands_of(remedy: str) -> list[str]:
     return [line for line in remedy.splitlines() if line.startswith(("aws ", "penstock ", "GRANT "))]
 
 
-def run(account: Account, line: str) -> None:
-    """Run a command. Raises an error of botocore, or AssertionError if penstock fails."""
+def run(account: Account, line: str, home: Path) -> None:
+    """Run a command. Raises an error of botocore, or AssertionError if penstock fails.
+
+    What penstock keeps for its user is in ``home``.
+    """
     if line.startswith("penstock "):
-        done = CliRunner().invoke(main, shlex.split(line)[1:], env=dict(account.environment))
+        done = CliRunner().invoke(main, shlex.split(line)[1:], env={**account.environment, "XDG_DATA_HOME": str(home)})
         assert done.exit_code == 0, done.output
         return
     _, service, operation, *options = shlex.split(line)

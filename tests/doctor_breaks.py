@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import aws_commands
 from doctor_plant import ALARMS, ARCHIVES, DROPS, LOADER, ROUTES, Change, Plant, await_true
 from penstock.doctor.finding import Level
 from penstock_local.deploy import STACK_NAME
@@ -215,7 +214,7 @@ def put_secret(plant: Plant) -> None:
 def connect(plant: Plant) -> None:
     """Make the existing bucket, and connect it."""
     plant.client("s3").create_bucket(Bucket=DROPS)
-    aws_commands.run(plant.stack, f"penstock connect s3://{DROPS} --stack {STACK_NAME} --apply")
+    plant.run(f"penstock connect s3://{DROPS} --stack {STACK_NAME} --apply")
 
 
 def _drop_machine(plant: Plant) -> None:

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+import aws_commands
 from penstock.aws.access import Access
 from penstock.wiring.doctor import Finding, examine_stack
 from penstock_local.deploy import STACK_NAME
@@ -57,11 +59,13 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Plant:
-    """``names`` maps logical ids of the stack to physical ones; ``admin`` is the DSN of the owner of the database."""
+    """``names`` maps logical ids of the stack to physical ones; ``admin`` is the DSN of the owner of the database, and
+    ``home`` a folder of the user."""
 
     stack: Stack
     names: Mapping[str, str]
     admin: str
+    home: Path
 
     def client(self, service: str) -> Any:
         return self.stack.client(service)
@@ -71,6 +75,13 @@ class Plant:
         stack = self.stack
         own = access or Access("", stack.region, stack.endpoint, stack.access_key_id, stack.secret_access_key)
         return [one for _, findings in examine_stack(own, STACK_NAME, groups) for one in findings]
+
+    def run(self, command: str) -> None:
+        """Run a line of a remedy, as an administrator."""
+        if command.startswith("GRANT "):
+            self.sql(command)
+        else:
+            aws_commands.run(self.stack, command, self.home)
 
     def sql(self, statement: str) -> None:
         with psycopg.connect(self.admin, autocommit=True) as connection:

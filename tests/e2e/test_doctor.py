@@ -48,7 +48,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
                 for page in pages
                 for one in page["StackResourceSummaries"]
             }
-            plant = Plant(stack, {**names, "account": "000000000000"}, admin)
+            plant = Plant(stack, {**names, "account": "000000000000"}, admin, tmp_path_factory.mktemp("home"))
             connect(plant)
             stack.client("sns").create_topic(Name="doctor-alarms")
             subscribe(plant)
@@ -94,7 +94,7 @@ def test_what_is_broken_turns_its_line_and_the_remedy_turns_it_back(plant: Plant
         if broken.follow:
             broken.follow(plant)
         for command in () if broken.follow else aws_commands.commands_of(found.remedy):
-            plant.sql(command) if command.startswith("GRANT") else aws_commands.run(plant.stack, command)
+            plant.run(command)
     plant.settle()
     assert {one.name: one.level for one in plant.examine(broken.group)} == before
 

@@ -25,10 +25,8 @@ def version(stack: Deployment) -> Iterator[Finding]:
 
 def trials(stack: Deployment) -> Iterator[Finding]:
     """What the requests under the role of `ingest` found."""
-    sides = {f"read {bucket}": f"penstock connect s3://{bucket}" for bucket in stack.source_buckets}
-    sides |= {
-        f"write {bucket}": f"penstock connect s3://{bucket} --as destination" for bucket in stack.destination_buckets
-    }
+    sides = {f"read {one}": f"penstock connect s3://{one}" for one in stack.source_buckets}
+    sides |= {f"write {one}": f"penstock connect s3://{one} --as destination" for one in stack.destination_buckets}
     for finding in from_json(_answer(stack).get("trials")):
         if finding.level is Level.FAILED and finding.name in sides:
             # It shows the statements that the policies of bucket and key need.
