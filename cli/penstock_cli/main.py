@@ -31,6 +31,7 @@ COMMANDS = (
     "doctor",
     "explain",
     "jobs",
+    "ledger",
     "local",
     "redrive",
     "rejects",

@@ -299,9 +299,9 @@ def loads_ddl(table: sql.Composable, *, indexes: Sequence[sql.Identifier] = ()) 
     """Return the statements that create the table. With names for its two ``indexes``, they may be run again."""
     again = sql.SQL(" IF NOT EXISTS") if indexes else sql.SQL("")
     started, staged = indexes or (sql.SQL(""), sql.SQL(""))
-    columns = sql.SQL(", ").join(sql.SQL(f"{quoted(name)} {kind}") for name, kind in COLUMNS.items())
+    columns = sql.SQL(",\n  ").join(sql.SQL(f"{quoted(name)} {kind}") for name, kind in COLUMNS.items())
     return (
-        sql.SQL("CREATE TABLE{} {} ({}, PRIMARY KEY (job, table_name))").format(again, table, columns),
+        sql.SQL("CREATE TABLE{} {} (\n  {},\n  PRIMARY KEY (job, table_name))").format(again, table, columns),
         # Rows come in the order of their time: an index of blocks costs next to nothing.
         sql.SQL("CREATE INDEX{} {} ON {} USING brin (started_at)").format(again, started, table),
         sql.SQL("CREATE INDEX{} {} ON {} (staged_with) WHERE staged_with IS NOT NULL").format(again, staged, table),
