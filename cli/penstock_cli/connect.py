@@ -145,11 +145,12 @@ def _show(connector: Connector, *, local: bool, applies: bool, as_json: bool) ->
     else:
         if done and connector.kept:
             echo(f"What stood before is in {connector.kept}.")
-        _print(shown, connector.stack, command, applies=applies)
+        print_findings(shown, connector.stack, command, applies=applies)
     return in_place(shown.findings)
 
 
-def _print(shown: Shown, stack: str, command: str, *, applies: bool) -> None:
+def print_findings(shown: Shown, stack: str, command: str, *, applies: bool) -> None:
+    """Print a table of all findings, and below it what to do about each."""
     from penstock.wiring.connect import in_place  # noqa: PLC0415  # imports botocore
 
     connection, findings = shown.connection, shown.findings
