@@ -101,6 +101,24 @@ def test_a_killed_attempt_on_a_listed_source_is_taken_over(store: JobStore, cloc
     assert claim.number == 2
 
 
+@pytest.mark.parametrize("route", [COPY, rows(Mode.REPLACE)], ids=["bucket", "table"])
+def test_a_job_is_not_overtaken_by_the_event_of_its_own_version(store: JobStore, clock: Clock, route: Route) -> None:
+    event = job_of(replace(EVENT, version_id="v1"), route)
+    listed = placed(store, replace(LISTED, version_id="v1"), route)
+    assert isinstance(store.claim(listed, lease=60), Claim)
+    with pytest.raises(JobInProgressError):
+        store.claim(event, lease=60)
+    store.check_order(listed)
+    # The attempt is killed; the next one is placed above the event, and is killed too.
+    clock.now += 61
+    assert isinstance(store.claim(placed(store, replace(LISTED, version_id="v1"), route), lease=60), Claim)
+    clock.now += 61
+    claim = store.claim(event, lease=60)
+    assert isinstance(claim, Claim)
+    assert claim.refusal is None
+    store.check_order(event)
+
+
 # The bytes of unversioned buckets
 
 ROUTES = [COPY, APPEND, rows(Mode.UPSERT), rows(Mode.REPLACE), Route("zips", ("*",), "", archive="members")]

@@ -351,7 +351,7 @@ class MemoryJobStore:
     def _refusal(self, job: Job) -> SupersededError | YieldedError | None:
         key = digest(*job.source.series, job.route.name)
         noted, newest = self._orders.get(key, ("", ""))
-        if not job.source.order or noted <= job.source.order:
+        if not job.source.order or noted <= job.source.order or newest == job.id:
             return None
         newer = self.jobs.get(newest)
         if job.route.store != BUCKET or (newer and newer.state is JobState.SUCCEEDED):

@@ -54,8 +54,10 @@ class JobOrder:
         """Return why a job that is not the newest must stop, or None if it may continue.
 
         Rows of an older version in a table cannot be told from those of a newer one. So for tables, only the newest
-        version may continue.
+        version may continue. An event and a listing of one version have one job: it does not overtake itself.
         """
+        if self.known(job).get("job") == job.id:
+            return None
         if job.route.store != BUCKET:
             return SupersededError(f"{job.source.uri}: a newer version was claimed before this one was delivered")
         newer = self._newer(job)
