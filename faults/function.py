@@ -14,6 +14,7 @@ from penstock.errors import PenstockError
 from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.testing import ManualDeadline
+from penstock.wiring import after as wired_after
 from penstock.wiring import functions
 from penstock.wiring import large_jobs as wired_steps
 from penstock.wiring import tables as wired_tables
@@ -29,7 +30,7 @@ def _warm_up() -> None:
 
 _warm_up()
 # 60 MB of modules, which each process would otherwise import itself.
-PRELOADED = (wired_steps, wired_tables)
+PRELOADED = (wired_steps, wired_tables, wired_after)
 
 
 def handle(request: InvocationRequest) -> InvocationResult:
@@ -69,6 +70,7 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
     ),
     "finish": lambda event, _: functions.finish()(event["job"], event["attempt"], event["round"]),
     "abort": lambda event, _: functions.abort()(event["job"], event["attempt"], event["error"]),
+    "after": lambda event, deadline: functions.after()(event, deadline).response,
     "reconcile": lambda _, deadline: dict(functions.reconcile()(deadline)),
     "announce": lambda event, _: list(functions.announce()(event).failed),
     "redrive": lambda jobs, _: _redrive(jobs),

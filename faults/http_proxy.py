@@ -45,7 +45,7 @@ RATE_FACTORS = {"CreateUpload": 4.0, "UploadPart": 2.0, "CompleteUpload": 16.0}
 UPLOAD_CHECKSUM = "x-amz-checksum-crc32"
 # Sources that become objects are verified at their end, by their encoding or by the CRC32 that S3 has. TLS protects
 # all other downloads, and the suite uses none.
-CHECKED_DOWNLOADS = "/bucket-"
+CHECKED_DOWNLOADS = ("/bucket-", "/after-move-")
 NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE, Fault.TIMED_OUT}
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 FUNCTIONS = "/2015-03-31/functions/"
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         kinds, rate_factor = COMMON_FAULTS + EXTRA_FAULTS.get(operation, ()), RATE_FACTORS.get(operation, 1.0)
         if self.command == "PUT" and self.body and UPLOAD_CHECKSUM in self.headers:
             kinds, rate_factor = (*kinds, *[Fault.FLIPPED_UP] * 4), RATE_FACTORS["UploadPart"]
-        elif operation == "GetObject" and CHECKED_DOWNLOADS in self.path:
+        elif operation == "GetObject" and any(name in self.path for name in CHECKED_DOWNLOADS):
             kinds = (*kinds, *[Fault.FLIPPED_DOWN] * 4)
         fault = self.schedule.draw(f"{operation} {which}".strip(), kinds, rate_factor=rate_factor)
         if fault in KILLS or fault in (Fault.RESET, Fault.LOST):

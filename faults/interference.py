@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from faults.after_kinds import DONE
 from faults.scripted_run import ScriptedRun
-from faults.servers import SOURCE, WORK
+from faults.servers import WORK
+from faults.sources import SOURCE
 from penstock.jobs.events import notification
 
 # Seconds from one delivery of a message to the next.
@@ -18,6 +20,18 @@ def delete_source(run: ScriptedRun) -> None:
         run.resources.servers.client("s3").delete_object(
             Bucket=SOURCE, Key=version["Key"], VersionId=version["VersionId"]
         )
+
+
+def upload_same_bytes(run: ScriptedRun) -> None:
+    """Upload the source once more, right before its older version is deleted."""
+    for name, data in run.kind.files().items():
+        run.upload(name, data)
+
+
+def take_target(run: ScriptedRun) -> None:
+    """Put another object where a source is being moved to."""
+    for source in run.sources:
+        run.resources.servers.client("s3").put_object(Bucket=source.bucket, Key=DONE + source.key, Body=b"of another")
 
 
 def delete_plan(run: ScriptedRun) -> None:

@@ -86,5 +86,23 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     "a large load into DynamoDB whose cut has gone": Scenario(
         "large-dynamodb", "failed", before={"work": interference.delete_plan}
     ),
+    "an object that is tagged after its job": Scenario("after-tag"),
+    "an object without versions that is tagged after its job": Scenario("after-tag-plain"),
+    "an object that is moved after its job, by an attempt that dies": Scenario(
+        "after-move", scripted_faults=[ScriptedFault("PutObject /drops/done", Fault.KILL_AFTER, during="after")]
+    ),
+    "an object that is moved after its job has failed, and again after a redrive": Scenario(
+        "after-move-plain", scripted_faults=[ScriptedFault("GetObject /plain-drops", Fault.FLIPPED_DOWN)], redrive=True
+    ),
+    "a large object that is moved in parts, by an attempt that dies": Scenario(
+        "after-copy", scripted_faults=[ScriptedFault("UploadPart /drops/done", Fault.KILL_AFTER, during="after")]
+    ),
+    "a large object that is moved in parts to a place that is taken meanwhile": Scenario(
+        "after-copy-plain", on_request={"UploadPart /plain-drops/done": interference.take_target}
+    ),
+    "an object that is deleted after its job, while it is uploaded again": Scenario(
+        "after-delete", on_request={"DeleteObject /drops": interference.upload_same_bytes}
+    ),
+    "an object that is deleted for good after its job": Scenario("after-permanent"),
     **SCENARIOS,
 }

@@ -10,19 +10,22 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from boto3.dynamodb.types import TypeDeserializer
 
 from faults import outcome
+from faults.after_kinds import ATTRIBUTES, TAGS
+from faults.after_outcome import after_problems, is_open
 from faults.http_proxy import http_proxy
 from faults.invocation_request import DEAD, TIMED_OUT, Invocation, InvocationRequest, InvocationResult
 from faults.machine import ALL_RETRIES, StateMachineRunner
 from faults.postgres_proxy import postgres_proxy
 from faults.run_plans import ANY_FAULT, FaultProfile
 from faults.schedule import Fault, Schedule
-from faults.servers import SOURCE, RunResources, Servers
+from faults.servers import RunResources, Servers
 from faults.sources import JobKind
 from penstock.jobs.events import notification
 from penstock.model.job_status import JobState
@@ -39,6 +42,11 @@ RECEIVES = 5
 ASYNCHRONOUS = 3
 # After this many runs of the reconciler nothing may be left.
 MAX_RECONCILES = 10
+# Shares of ends of jobs that the stream loses, and of runs in which a newer version comes during an action.
+LOST_SHARE = 0.2
+NEWER_SHARE = 0.4
+# The retries of the stream's event source in template.yaml.
+STREAM_RETRIES = 3
 # Longer than any lease.
 AFTER_ALL_LEASES = 700_000.0
 
@@ -87,6 +95,8 @@ class Run:
     sources: list[Source] = field(default_factory=list)
     async_events: list[Any] = field(default_factory=list)
     retries: int = ALL_RETRIES
+    newer: dict[str, Source] = field(default_factory=dict)
+    told: set[tuple[str, str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL_JOB_FACTOR
@@ -142,8 +152,10 @@ class Run:
 
     def upload(self, name: str, data: bytes) -> Source:
         key = f"{self.resources.name}/{name}"
-        answer = self.resources.servers.client("s3").put_object(Bucket=SOURCE, Key=key, Body=data)
-        return Source(SOURCE, key, len(data), answer["ETag"].strip('"'), answer["VersionId"], "0066F5D1B2C3A49D10")
+        bucket, attributes = self.kind.bucket, ATTRIBUTES | {"Tagging": urlencode(TAGS)} if self.kind.after else {}
+        answer = self.resources.servers.client("s3").put_object(Bucket=bucket, Key=key, Body=data, **attributes)
+        version = answer.get("VersionId", "")
+        return Source(bucket, key, len(data), answer["ETag"].strip('"'), version, "0066F5D1B2C3A49D10")
 
     def deliver(self) -> None:
         """Deliver the messages of all sources as often as the queue does, and run the executions that they start."""
@@ -226,7 +238,10 @@ class Run:
         """Whether every source has a job, every job has a final state, and no upload is open."""
         states = [JobState(job["state"]) for job in self.jobs()]
         return (
-            len(states) >= len(self.sources) and all(state.final for state in states) and not self.resources.uploads()
+            len(states) >= len(self.sources)
+            and all(state.final for state in states)
+            and not any(map(is_open, self.jobs()))
+            and not self.resources.uploads()
         )
 
     def reconcile_once(self) -> int:
@@ -246,7 +261,52 @@ class Run:
         copied = not self.schedule.fault_free and rng.random() < DUPLICATE_SHARE
         with ThreadPoolExecutor(2) as pool:
             done = [pool.submit(self.invoke_once, verb, event) for _ in range(2 if copied else 1)]
-        return done[0].result()
+        answer = done[0].result()
+        if self.kind.after and verb != "after":
+            self.deliver_ends()
+        return answer
+
+    def deliver_ends(self) -> None:
+        """Deliver the stream's records of jobs that have ended with an action to be done. Some are lost."""
+        for _ in range(1 + STREAM_RETRIES):
+            ended = {
+                (job["pk"], job.get("attempt", ""), int(job["after_sends"])) for job in self.jobs() if _is_told(job)
+            }
+            new = sorted(ended - self.told)
+            rng = self.schedule.rng("stream")
+            kept = [one for one in new if self.schedule.fault_free or not self.rate or rng.random() >= LOST_SHARE]
+            if not kept:
+                self.told |= ended
+                return
+            self.told |= set(new) - set(kept)
+            records = [{"dynamodb": {"Keys": {"pk": {"S": pk}}, "SequenceNumber": pk}} for pk, _, _ in kept]
+            answer = self.invoke("after", {"Records": records})
+            if not answer.error and not answer.value["batchItemFailures"]:
+                self.told |= set(kept)
+        self.told |= ended
+
+    def overwrite_source(self, request: str) -> None:
+        """Upload a newer version of a source while its action is under way: of other bytes, or of the same.
+
+        Not in a bucket without versions, if of the same bytes: there S3 cannot tell it from the older one.
+        """
+        source = next((one for one in self.sources if one.key in request), None)
+        rng = self.schedule.rng("newer")
+        wanted = rng.random() < NEWER_SHARE and source is not None
+        is_too_late = self.newer or any(job["state"] != "succeeded" for job in self.jobs())
+        if not wanted or source is None or is_too_late:
+            return
+        held = self.resources.servers.client("s3").list_objects_v2(Bucket=source.bucket, Prefix=source.key)
+        if not held.get("KeyCount"):
+            return
+        same = rng.random() < 1 / 2 and bool(source.version_id)
+        data = self.kind.files()[source.key.rpartition("/")[2]]
+        body = data if same else b"newer " + data
+        # With tags of its own: the emulator leaves those of an object without versions on what replaces it.
+        s3, where = self.resources.servers.client("s3"), {"Bucket": source.bucket, "Key": source.key}
+        answer = s3.put_object(**where, Body=body, Tagging="newer=yes")
+        etag, version = answer["ETag"].strip('"'), answer.get("VersionId", "")
+        self.newer[source.key] = replace(source, etag=etag, version_id=version)
 
     def invoke_once(self, verb: str, event: Any) -> InvocationResult:
         rng = self.schedule.rng(f"time of {verb}")
@@ -263,6 +323,7 @@ class Run:
             ) as endpoint,
             postgres_proxy(self.resources.dsn, self.schedule, end) as dsn,
         ):
+            self.schedule.before_request = self.overwrite_source if verb == "after" else _nothing
             environment = self.resources.environment(verb, endpoint, dsn, self.kind.settings)
             answer = invocation.run(
                 InvocationRequest(verb, event, environment, self.clock_offset, seconds, seconds_per_check)
@@ -291,6 +352,16 @@ class Run:
     def check(self, *, success_only: bool = False) -> None:
         """Add what is wrong to ``problems``."""
         self.problems += outcome.problems(self.resources, self.kind, self.jobs(), success_only=success_only)
+        self.problems += after_problems(self.resources, self.kind, self.jobs(), self.sources, self.newer)
+
+
+def _nothing(request: str) -> None:
+    """Called before a request: do nothing."""
+
+
+def _is_told(job: Mapping[str, Any]) -> bool:
+    """Whether the filter of the event source in template.yaml lets a record of the job pass."""
+    return job["state"] in ("succeeded", "failed") and job.get("after_state") == "pending"
 
 
 def run(servers: Servers, kind: JobKind, seed: int, rate: float, profile: FaultProfile = ANY_FAULT) -> Result:

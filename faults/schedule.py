@@ -47,6 +47,7 @@ class Schedule:
     """``rate`` is the share of requests that meet a fault. ``kills`` is how many processes may be killed. ``preferred``
     faults are drawn where a request can meet them; a ``persistent`` fault ends only when ``fault_free`` is set.
 
+    ``before_request`` is called with the name of each request before it is sent.
     ``injected`` are the faults, ``found_uploads`` is how many open uploads of killed attempts later ones found.
     """
 
@@ -56,6 +57,7 @@ class Schedule:
         self.injected: list[tuple[Fault, str]] = []
         self.found_uploads = 0
         self.fault_free = False
+        self.before_request: Callable[[str], None] = lambda _: None
         self._seed = seed
         self._rate = rate
         self._kills = kills
@@ -69,6 +71,7 @@ class Schedule:
         """The fault of this request, one of ``kinds``, or None. ``rate_factor`` adjusts the rate of frequent or rare
         requests."""
         name = _DIGEST.sub("*", request)
+        self.before_request(request)
         with self._lock:
             if self.fault_free:
                 return None

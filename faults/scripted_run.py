@@ -94,4 +94,7 @@ class ScriptedRun(Run):
         return super().invoke_once(verb, event)
 
     def invoke(self, verb: str, event: Any) -> InvocationResult:
-        return self.invoke_once(verb, event)
+        answer = self.invoke_once(verb, event)
+        if self.kind.after and verb != "after":
+            self.deliver_ends()
+        return answer

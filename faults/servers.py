@@ -14,14 +14,15 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from faults.after_kinds import DONE, QUARANTINE
 from faults.permissions import Permission, Roles, make_roles
-from faults.sources import ARCHIVE_PASSWORD, ARCHIVE_SECRET, ROUTES
+from faults.sources import ARCHIVE_PASSWORD, ARCHIVE_SECRET, PLAIN, ROUTES, SOURCE
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
 from penstock_local.access import Decision, decisions
 from penstock_local.account import Account, emulator_only
 
-SOURCE, RESULTS, WORK, TOPIC = "drops", "results", "work", "ended-jobs"
+RESULTS, WORK, TOPIC = "results", "work", "ended-jobs"
 # The suite runs the executions itself; the emulator only records that they were started.
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
 ROUTES_KEY = "config/routes.toml"
@@ -29,7 +30,7 @@ AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
 # The values of the template's references: each run has its own tables, queues and result bucket, so that its
 # reconciler finds only its own jobs.
 NAMES = {
-    "SourceBucketNames": SOURCE,
+    "SourceBucketNames": "*drops",
     "DestinationBucketNames": RESULTS + "-*",
     "WorkBucket.Arn": AT_S3 + WORK,
     "JobsTable.Arn": AT.format("dynamodb") + "table/jobs-*",
@@ -86,7 +87,7 @@ def running_servers() -> Iterator[Servers]:
         clients = {name: account.client(name) for name in SERVICES}
         for client in clients.values():
             stack.callback(client.close)
-        for bucket in (SOURCE, WORK):
+        for bucket in (SOURCE, PLAIN, WORK):
             clients["s3"].create_bucket(Bucket=bucket)
         _keep_versions(clients["s3"], SOURCE)
         clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
@@ -150,8 +151,8 @@ class RunResources:
             self.servers.client("dynamodb").delete_table(TableName=table)
         self.execute(f"DROP SCHEMA {self.schema} CASCADE")
         s3 = self.servers.client("s3")
-        for bucket in (SOURCE, self.results, WORK):
-            for version in self.versions(bucket):
+        for bucket in (SOURCE, PLAIN, self.results, WORK):
+            for version in [*self.versions(bucket), *self.versions(bucket, DONE), *self.versions(bucket, QUARANTINE)]:
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         s3.delete_bucket(Bucket=self.results)
         for queue in (INGEST, DEAD):
@@ -190,7 +191,8 @@ class RunResources:
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "PENSTOCK_JOBS_TABLE": self.jobs,
-            "PENSTOCK_SOURCE_BUCKETS": SOURCE,
+            "PENSTOCK_SOURCE_BUCKETS": f"{SOURCE},{PLAIN}",
+            "PENSTOCK_AFTER_ACTIONS": "delete",
             "PENSTOCK_DESTINATION_BUCKETS": self.results,
             "PENSTOCK_WORK_BUCKET": WORK,
             "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
@@ -263,12 +265,12 @@ class RunResources:
                 after = page.get("NextShardIterator")
         return found
 
-    def versions(self, bucket: str) -> list[dict[str, Any]]:
-        """Every version of the run's objects, delete markers included."""
+    def versions(self, bucket: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Every version of the run's objects, delete markers included; of those that were moved to a prefix."""
         pages = (
             self.servers.client("s3")
             .get_paginator("list_object_versions")
-            .paginate(Bucket=bucket, Prefix=f"{self.name}/")
+            .paginate(Bucket=bucket, Prefix=f"{prefix}{self.name}/")
         )
         return [one for page in pages for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, ())]
 

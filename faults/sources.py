@@ -15,10 +15,14 @@ from typing import Literal
 
 import pyzipper
 
+from faults.after_kinds import AFTER_ROUTES, AfterPlan, after_plans
 from penstock.limits import KIB, MIB
 
 Mode = Literal["append", "upsert", "replace"]
 Row = tuple[int, str]
+
+# The buckets that functions read: the first keeps versions.
+SOURCE, PLAIN = "drops", "plain-drops"
 
 ROUTES = """
 [[route]]
@@ -79,6 +83,7 @@ match = ["*/archive-encrypted*.zip"]
 archive = "members"
 password_secret = "{ARCHIVE_SECRET}"
 """
+ROUTES = AFTER_ROUTES + ROUTES
 ROUTES += """
 [[route]]
 name = "archives"
@@ -111,7 +116,8 @@ class JobKind:
     ``content`` is the expected object. ``rows`` are the expected rows of the table, from this many ``records``;
     ``rejects`` are the numbers of the rejected records. ``members`` are the expected objects of an
     archive, ``children`` of them with a job of their own. ``settings`` go into the environment. ``rate_factor`` scales
-    the drawn rate: an attempt with many requests would otherwise seldom succeed.
+    the drawn rate: an attempt with many requests would otherwise seldom succeed. ``after`` is what becomes of the
+    objects in ``bucket`` when their jobs have ended.
     """
 
     name: str
@@ -127,12 +133,60 @@ class JobKind:
     children: int = 0
     settings: Mapping[str, int] = field(default_factory=dict)
     rate_factor: float = 1.0
+    bucket: str = SOURCE
+    after: AfterPlan | None = None
 
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
     found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
-    return {kind.name: kind for kind in found}
+    return {kind.name: kind for kind in [*found, *_after()]}
+
+
+def _after() -> list[JobKind]:
+    """Objects that are tagged, moved or deleted when their jobs have ended, with and without versions."""
+    found = []
+    for plan in after_plans():
+        content = cache(lambda: text(40 * KIB))
+        files = cache(lambda name=plan.name: {f"{name}-a.csv.gz": in_blocks(text(40 * KIB), 8 * KIB)})
+        kind = JobKind(f"{plan.name}", "bucket", files, content=content, after=plan)
+        found += [kind, replace(kind, name=f"{plan.name}-plain", bucket=PLAIN)]
+    move = next(plan for plan in after_plans() if plan.name == "after-move")
+    large = cache(lambda: {"after-move-a.csv": text(2 * MIB)})
+    found.append(
+        JobKind(
+            "large-after-move",
+            "bucket",
+            large,
+            large=True,
+            content=lambda: text(2 * MIB),
+            settings=_sizes(1, MIB),
+            after=move,
+        )
+    )
+    # As if S3 copied no more than 5 MiB at once.
+    in_parts = JobKind(
+        "after-copy-plain",
+        "bucket",
+        cache(lambda: {"after-move-a.csv": text(12 * MIB)}),
+        content=lambda: text(12 * MIB),
+        settings={"PENSTOCK_COPY_BYTES": 5 * MIB},
+        bucket=PLAIN,
+        after=move,
+    )
+    found += [in_parts, replace(in_parts, name="after-copy", bucket=SOURCE)]
+    members = cache(lambda: {f"{n}.txt": text(KIB + n) for n in range(3)})
+    packed = cache(lambda: {"archive-after.zip": zip_of(members())})
+    found.append(JobKind("zip-after-move", "archive", packed, members=members, after=move))
+    group = _group()
+    few = {name.replace("append", "after-append"): data for name, data in list(group.files().items())[:10]}
+    rows = [row for row in group.rows if row[0] < 10 * 40]  # 40 in each file
+    rejects = [n % 40 + 1 for n in range(400) if is_bad(n)]
+    found.append(
+        replace(group, name="group-after-move", files=lambda: few, rows=rows, records=len(rows), rejects=rejects)
+    )
+    found[-1] = replace(found[-1], after=move)
+    return found
 
 
 def _buckets() -> list[JobKind]:

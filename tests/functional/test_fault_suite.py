@@ -43,6 +43,10 @@ def servers() -> Iterator[Servers]:
         long("replace", 5),
         ("dynamodb", 6),
         long("large-dynamodb", 7),
+        ("after-move", 10),
+        ("after-delete-plain", 11),
+        long("after-tag", 12),
+        long("zip-after-move", 13),
     ],
 )
 def test_a_job_ends_as_it_should_through_faults_and_kills(servers: Servers, name: str, seed: int) -> None:

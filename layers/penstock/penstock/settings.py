@@ -57,6 +57,8 @@ class Settings:
     upload_roles: tuple[str, ...] = ()
     # What `after` may do to the objects of sources: the parameter AfterActions.
     after_actions: str = "none"
+    # Bytes above which `after` copies an object in parts of so many bytes; 0 for what S3 copies at once. For tests.
+    copy_bytes: int = 0
 
     # ARN of the topic to which `announce` publishes; empty for none.
     events_topic: str = ""
@@ -90,6 +92,7 @@ class Settings:
             "PENSTOCK_UPLOAD_ROLES",
             "PENSTOCK_AFTER_ACTIONS",
             "PENSTOCK_EVENTS_TOPIC",
+            "PENSTOCK_COPY_BYTES",
         }
     )
 
@@ -151,6 +154,7 @@ class Settings:
             dead_letter_queue_url=environment.get("PENSTOCK_DEAD_LETTER_QUEUE_URL", ""),
             abort_function=environment.get("PENSTOCK_ABORT_FUNCTION", ""),
             upload_roles=tuple(filter(None, environment.get("PENSTOCK_UPLOAD_ROLES", "").split(","))),
+            copy_bytes=number("PENSTOCK_COPY_BYTES", int, 0),
             after_actions=environment.get("PENSTOCK_AFTER_ACTIONS", "") or "none",
             events_topic=environment.get("PENSTOCK_EVENTS_TOPIC", ""),
         )

@@ -22,7 +22,9 @@ def build_after(settings: Settings) -> AfterRecords:
     store = DynamoAfterStore(
         dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days, clock=time.time
     )
-    objects = S3SourceObjects(s3_client(Budget.of(settings.memory)))
+    client = s3_client(Budget.of(settings.memory))
+    size = settings.copy_bytes
+    objects = S3SourceObjects(client, most_copied=size, part=size) if size else S3SourceObjects(client)
     level = level_of(settings)
     return AfterRecords(AfterActor(store, objects, level, time.time, lambda: uuid.uuid4().hex))
 

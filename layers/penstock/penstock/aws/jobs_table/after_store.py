@@ -49,9 +49,9 @@ class DynamoAfterStore:
             job_key(status.job_id),
             fields,
             add={"after_tries": 1},
-            condition="attempt = :attempt AND #state = :state AND "
+            condition=f"{_held(status)} AND #state = :state AND "
             "(after_state = :pending OR (after_state = :acting AND after_until <= :now))",
-            values=_OPEN | {":attempt": status.holder, ":state": str(status.state), ":now": self._clock()},
+            values=_OPEN | _holder(status) | {":state": str(status.state), ":now": self._clock()},
         )
         return status_of(status.job_id, taken) if taken else None
 
@@ -110,9 +110,9 @@ class DynamoAfterStore:
             job_key(status.job_id),
             fields,
             add=add,
-            condition="attempt = :attempt AND #state = :state AND after_until <= :now AND "
+            condition=f"{_held(status)} AND #state = :state AND after_until <= :now AND "
             "after_state IN (:pending, :acting)",
-            values=_OPEN | {":attempt": status.holder, ":state": str(status.state), ":now": self._clock()},
+            values=_OPEN | _holder(status) | {":state": str(status.state), ":now": self._clock()},
         )
         return written is not None
 
@@ -127,3 +127,12 @@ class DynamoAfterStore:
         with translating(f"dynamodb:Query on index {time_index.NAME} of table {self._table.name}"):
             items = map(plain, self._client.query(**request)["Items"])
         return [(float(item["index_time"]), str(item["pk"]).removeprefix(after_key(""))) for item in items]
+
+
+def _held(status: JobStatus) -> str:
+    """Return the condition that the job was not taken since. Jobs that were recorded together had no attempt."""
+    return "attempt = :attempt" if status.holder else "attribute_not_exists(attempt)"
+
+
+def _holder(status: JobStatus) -> Values:
+    return {":attempt": status.holder} if status.holder else {}

@@ -105,13 +105,25 @@ class AfterActor:
 
     def _tag(self, status: JobStatus, place: Location) -> Ending:
         bucket = _source(status).bucket
-        if (found := self._look(status, place)) is not Found.CURRENT:
+        # Read before the look: nothing comes between that and the write that need not.
+        tags = self._tags_of(bucket, place)
+        if (found := self._look(status, place)) is not Found.CURRENT or tags is None:
             return Ending(AfterState.SKIPPED, _why(found, bucket, place))
-        tags = _tagged(self.objects.tags(bucket, place), status)
+        tags = _tagged(tags, status)
         if len(tags) > MOST_TAGS:
             return Ending(AfterState.FAILED, f"{_uri(bucket, place)} has as many tags as S3 allows, {MOST_TAGS}")
         self.objects.tag(bucket, place, tags)
+        if not place.version_id and self._look(status, place) is Found.OTHER:
+            # S3 has no condition for tags. A version id needs none.
+            between = "came in between, and may have got the tags"
+            return Ending(AfterState.SKIPPED, f"a newer version of {_uri(bucket, place)} {between}")
         return Ending(AfterState.DONE)
+
+    def _tags_of(self, bucket: str, place: Location) -> Mapping[str, str] | None:
+        try:
+            return self.objects.tags(bucket, place)
+        except SourceGoneError:
+            return None
 
     def _delete(self, status: JobStatus, place: Location, *, permanently: bool) -> Ending:
         bucket = _source(status).bucket
@@ -212,9 +224,9 @@ def _clash(bucket: str, place: Location, key: str) -> Ending:
 
 def _why(found: Found, bucket: str, place: Location) -> str:
     """Say why an object is left alone."""
-    if found is Found.GONE:
-        return f"{_uri(bucket, place)} does not exist any more"
-    return f"a newer version of {_uri(bucket, place)} is there"
+    if found is Found.OTHER:
+        return f"a newer version of {_uri(bucket, place)} is there"
+    return f"{_uri(bucket, place)} does not exist any more"
 
 
 def _source(status: JobStatus) -> Source:
