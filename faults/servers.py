@@ -16,7 +16,8 @@ from psycopg.conninfo import make_conninfo
 
 from faults.after_kinds import DONE, QUARANTINE
 from faults.permissions import Permission, Roles, make_roles
-from faults.sources import ARCHIVE_PASSWORD, ARCHIVE_SECRET, PLAIN, ROUTES, SOURCE
+from faults.routes import ARCHIVE_PASSWORD, ARCHIVE_SECRET, ROUTES
+from faults.sources import PLAIN, SOURCE
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
 from penstock_local.access import Decision, decisions

@@ -15,7 +15,8 @@ from typing import Literal
 
 import pyzipper
 
-from faults.after_kinds import AFTER_ROUTES, AfterPlan, after_plans
+from faults.after_kinds import AfterPlan, after_plans
+from faults.routes import ARCHIVE_PASSWORD
 from penstock.limits import KIB, MIB
 
 Mode = Literal["append", "upsert", "replace"]
@@ -23,85 +24,6 @@ Row = tuple[int, str]
 
 # The buckets that functions read: the first keeps versions.
 SOURCE, PLAIN = "drops", "plain-drops"
-
-ROUTES = """
-[[route]]
-name = "replacing rows"
-match = "*/archive-swap.*/*.csv"
-destination = "postgresql:people"
-[route.table]
-mode = "replace"
-columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
-
-[[route]]
-name = "archive"
-match = "*/archive-*.tar"
-archive = "members"
-
-[[route]]
-name = "member"
-match = "*/archive-*.tar/*"
-destination = "s3://{destination_bucket}/{key}"
-
-[[route]]
-name = "bucket"
-match = ["*/bucket-*.gz", "*/bucket-*.xz"]
-destination = "s3://{destination_bucket}/{stem}"
-
-[[route]]
-name = "copy"
-match = "*/bucket-*"
-destination = "s3://{destination_bucket}/{key}"
-
-[[route]]
-name = "dynamodb"
-match = "*/dynamodb-*"
-destination = "dynamodb:{records_table}"
-max_rejects = 1000
-[route.table]
-columns = [{ name = "id", nullable = false }, { name = "name" }, { name = "n", type = "integer" }]
-""" + "".join(
-    f"""
-[[route]]
-name = "{mode}"
-match = "*/{mode}-*"
-destination = "postgresql:people"
-max_rejects = 1000
-[route.table]
-mode = "{mode}"
-key = ["id"]
-columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
-"""
-    for mode in ("append", "upsert", "replace")
-)
-# A secret in the emulator, and what it holds.
-ARCHIVE_SECRET, ARCHIVE_PASSWORD = "archive-password", "correct horse"
-ROUTES += f"""
-[[route]]
-name = "encrypted archives"
-match = ["*/archive-encrypted*.zip"]
-archive = "members"
-password_secret = "{ARCHIVE_SECRET}"
-"""
-ROUTES = AFTER_ROUTES + ROUTES
-ROUTES += """
-[[route]]
-name = "archives"
-match = ["*/archive-*.zip", "*/archive-*.tar.gz"]
-archive = "members"
-
-[[route]]
-name = "archived rows"
-match = "*/archive-*/*.csv"
-destination = "postgresql:people"
-[route.table]
-columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
-
-[[route]]
-name = "archived files"
-match = "*/archive-*/*"
-destination = "s3://{destination_bucket}/{archive}/{member}"
-"""
 
 # A small load into PostgreSQL sends some 50 messages, one after the other.
 CHATTY = 0.25

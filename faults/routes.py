@@ -1,0 +1,84 @@
+"""The routes of all runs."""
+
+from __future__ import annotations
+
+from faults.after_kinds import AFTER_ROUTES
+
+ROUTES = """
+[[route]]
+name = "replacing rows"
+match = "*/archive-swap.*/*.csv"
+destination = "postgresql:people"
+[route.table]
+mode = "replace"
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
+name = "archive"
+match = "*/archive-*.tar"
+archive = "members"
+
+[[route]]
+name = "member"
+match = "*/archive-*.tar/*"
+destination = "s3://{destination_bucket}/{key}"
+
+[[route]]
+name = "bucket"
+match = ["*/bucket-*.gz", "*/bucket-*.xz"]
+destination = "s3://{destination_bucket}/{stem}"
+
+[[route]]
+name = "copy"
+match = "*/bucket-*"
+destination = "s3://{destination_bucket}/{key}"
+
+[[route]]
+name = "dynamodb"
+match = "*/dynamodb-*"
+destination = "dynamodb:{records_table}"
+max_rejects = 1000
+[route.table]
+columns = [{ name = "id", nullable = false }, { name = "name" }, { name = "n", type = "integer" }]
+""" + "".join(
+    f"""
+[[route]]
+name = "{mode}"
+match = "*/{mode}-*"
+destination = "postgresql:people"
+max_rejects = 1000
+[route.table]
+mode = "{mode}"
+key = ["id"]
+columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "name" }}]
+"""
+    for mode in ("append", "upsert", "replace")
+)
+# A secret in the emulator, and what it holds.
+ARCHIVE_SECRET, ARCHIVE_PASSWORD = "archive-password", "correct horse"
+ROUTES += f"""
+[[route]]
+name = "encrypted archives"
+match = ["*/archive-encrypted*.zip"]
+archive = "members"
+password_secret = "{ARCHIVE_SECRET}"
+"""
+ROUTES = AFTER_ROUTES + ROUTES
+ROUTES += """
+[[route]]
+name = "archives"
+match = ["*/archive-*.zip", "*/archive-*.tar.gz"]
+archive = "members"
+
+[[route]]
+name = "archived rows"
+match = "*/archive-*/*.csv"
+destination = "postgresql:people"
+[route.table]
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
+name = "archived files"
+match = "*/archive-*/*"
+destination = "s3://{destination_bucket}/{archive}/{member}"
+"""
