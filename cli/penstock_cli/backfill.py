@@ -147,8 +147,12 @@ def _forecast(opened: OpenBackfill, output: OutputOptions) -> Forecast:
 
 def _run(opened: OpenBackfill, expected: Forecast | None, output: OutputOptions) -> BackfillCounts:
     total = expected.entries if expected else opened.resumed.entries if opened.resumed else None
-    with interrupted_once(), Progress("sending", total, quiet=output.quiet, counts=True) as progress:
-        return opened.run(expected, _Observer(progress))
+    try:
+        with interrupted_once(), Progress("sending", total, quiet=output.quiet, counts=True) as progress:
+            return opened.run(expected, _Observer(progress))
+    except KeyboardInterrupt:
+        echo("Interrupted. The same command goes on from here.", err=True)
+        raise
 
 
 class _Observer:

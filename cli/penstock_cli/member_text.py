@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from penstock.errors import TooManyRejectsError
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.wording import counted
 from penstock_cli import job_text
@@ -96,6 +97,9 @@ def tree_fields(tree: ArchiveTree, status: JobStatus) -> Iterator[tuple[str, str
     if tree.failed:
         more = status.members.failed - len(tree.failed)
         yield "failed", "\n".join([*_failures(tree.failed), *([f"and {more:,} more"] if more > 0 else [])])
+    if any(result.failure and result.failure.error == TooManyRejectsError.__name__ for result in tree.failed):
+        # A member that failed has no receipt, so that the counts of the archive leave its rejects out.
+        yield "rejects", f"those of members that failed are not counted above\npenstock rejects {status.job_id}"
     if tree.large:
         more = tree.large_total - len(tree.large)
         rows = aligned([_row(member) for member in tree.large], right={2, 3})

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import boto3
 import pytest
+from moto import mock_aws
 
-from contract.test_job_store import Clock, clock, status, store
+from contract.test_job_store import Clock, clock, create_table, status, store
+from penstock.aws.jobs_table.job_store import DynamoJobStore
+from penstock.aws.jobs_table.listed_jobs import ListedJobs
 from penstock.errors import JobInProgressError, SupersededError, YieldedError
 from penstock.jobs.ports import JobStore
 from penstock.model.job import Claim, Failure, Job, Receipt
@@ -211,6 +215,39 @@ def test_a_versioned_source_claims_no_bytes(store: JobStore) -> None:
     listed = placed(store, replace(LISTED, version_id="v1"))
     assert listed.id == versioned.id
     assert isinstance(store.claim(listed, lease=60), Claim)
+
+
+# What a backfill finds before it sends
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+@pytest.mark.parametrize("version", ["v1", ""], ids=["versions", "none"])
+def test_many_records_are_found_at_once(clock: Clock, route: Route, version: str) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        jobs = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+        found = ListedJobs(client, "jobs")
+        sources = [replace(EVENT, key=f"{number}.csv", version_id=version) for number in range(130)]
+        events = [job_of(source, route) for source in sources]
+        listings = [job_of(replace(source, sequencer="", listed=True), route) for source in sources]
+        for event in events[:3]:
+            run(jobs, event)
+        if route.adds_rows:
+            jobs.unclaimed(events[3:6])
+            jobs.record_many([(event, RECEIPT) for event in events[3:6]], seconds=1)
+        run(jobs, job_of(replace(listings[6].source, after=""), route), JobState.FAILED)
+        known = [status.job_id if status else "" for status in found.find(listings)]
+        done = 6 if route.adds_rows else 3
+        assert known[:done] == [event.id for event in events[:done]]
+        assert known[6] == listings[6].id
+        assert set(known[done:6] + known[7:]) == {""}
+        again = [job_of(replace(listing.source, again="n1"), route) for listing in listings]
+        assert found.find(again) == [None] * 130
+        changed = [
+            job_of(replace(listing.source, etag="e2", version_id=version and "v2"), route) for listing in listings
+        ]
+        assert found.find(changed) == [None] * 130
 
 
 def test_the_record_keeps_what_a_redrive_sends(store: JobStore) -> None:

@@ -168,6 +168,15 @@ def test_the_status_of_an_archive_lists_its_large_and_its_failed_members(tree: T
     ]
 
 
+def test_the_status_of_an_archive_says_which_rejects_its_counts_leave_out(tree: Tree) -> None:
+    assert "not counted above" not in run("status", tree.archive.id).stdout
+    too_many = replace(FAILURE, error="TooManyRejectsError")
+    write_results(JobFolder(tree.deployed.files, tree.archive.id), 1, [tree.small, replace(tree.bad, failure=too_many)])
+    shown = run("status", tree.archive.id).stdout
+    assert "those of members that failed are not counted above" in shown
+    assert f"penstock rejects {tree.archive.id}" in shown
+
+
 def test_a_member_without_a_checksum_shows_none(tree: Tree) -> None:
     status = tree.deployed.jobs.get(tree.archive.id)
     assert status

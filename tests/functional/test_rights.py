@@ -14,6 +14,7 @@ from faults.role_scenarios import ROLE_SCENARIOS
 from faults.scenario_run import ScenarioResult, run_scenario
 from faults.servers import Servers, running_servers
 
+ANNOUNCED = "a large load into PostgreSQL that may not be finished, and its announcement"
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
 
 
@@ -68,6 +69,8 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
         ("a small object, tried again by the queue", ("IngestRole", "s3:GetObject", "work/jobs/*")),
         ("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest-*")),
         ("a large object whose source has gone before index", ("IndexRole", "dynamodb:UpdateItem", "table/jobs-*")),
+        (ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
+        (ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
     ],
 )
 def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, without: tuple[str, str, str]) -> None:

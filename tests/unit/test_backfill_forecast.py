@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from backfill_fakes import SortedOrigin, found, selection
+from backfill_fakes import Clock, MemoryMessages, MemoryRecords, SortedOrigin, Watching, found, selection
 from lengths import long
 from penstock.backfill.forecasting import LEAST_BACKLOG, MOST_BACKLOG, backlog_of, forecast
 from penstock.backfill.model import Forecast, FoundObject
 from penstock.backfill.ports import Estimated
+from penstock.backfill.sending import Sender
+from penstock.backfill.state import BackfillState
 from penstock.explain.explanation import StackEnvironment
 from penstock.explain.prices import listed_prices
 from penstock.limits import GIB, KIB, MIB
@@ -65,28 +67,41 @@ def test_jobs_are_estimated_by_the_rules_of_the_functions() -> None:
     assert (small.is_large, large.is_large) == (False, True)
 
 
-def peak_of(count: int) -> int:
-    def objects() -> Iterator[FoundObject]:
-        yield from (found(f"{'in' if number % 3 else 'no'}/{number:09}" * 3) for number in range(count))
+def objects(count: int) -> SortedOrigin:
+    return SortedOrigin(found(f"{'in' if number % 3 else 'no'}/{number:09}" * 3) for number in range(count))
 
+
+def foresee(count: int) -> int:
+    estimate = estimator(ENVIRONMENT, listed_prices())
+    return forecast(
+        objects(count), selection(), estimate, rate=100, concurrency=5, prices=(0, 0), counted=lambda _: None
+    ).entries
+
+
+class Discarding(MemoryMessages):
+    def send_all(self, bodies: Sequence[str]) -> None:
+        """Keep nothing."""
+
+
+def send(count: int) -> int:
+    clock = Clock()
+    sender = Sender(
+        Discarding(), MemoryRecords(), selection(), Watching(), lambda _: None, 1e9, clock=clock, sleep=clock.sleep
+    )
+    return sender(objects(count), BackfillState("", backlog=1)).seen
+
+
+def peak_of(work: Callable[[int], int], count: int) -> int:
     tracemalloc.start()
     try:
-        expected = forecast(
-            SortedOrigin(objects()),
-            selection(),
-            estimator(ENVIRONMENT, listed_prices()),
-            rate=100,
-            concurrency=5,
-            prices=(0, 0),
-            counted=lambda _: None,
-        )
-        assert expected.entries == count
+        assert work(count) == count
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("work", [foresee, send])
 @pytest.mark.parametrize("count", [4000, long(1_000_000)])
-def test_memory_does_not_grow_with_the_listing(count: int) -> None:
-    peak_of(100)
-    assert peak_of(count) < peak_of(1000) + 64 * KIB
+def test_memory_does_not_grow_with_the_listing(work: Callable[[int], int], count: int) -> None:
+    peak_of(work, 100)
+    assert peak_of(work, count) < peak_of(work, 1000) + 64 * KIB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,14 @@ def test_a_small_object_is_done_by_ingest() -> None:
     expected = foretold(10 * MIB, "gzip")
     assert (expected.by_state_machine, expected.spans, expected.decoded) == (False, 0, 60 * MIB)
     assert expected.usage.dollars(listed_prices()) < 0.001
+
+
+def test_the_example_in_the_documentation_has_the_price_of_today() -> None:
+    expected = foretold(21_500_000_000, "gzip", table(), record=30.0)
+    cost = f"cost         about {expected.usage.dollars(listed_prices()):.2f} dollars ({listed_prices().name})"
+    page = (Path(__file__).parents[2] / "docs/run.md").read_text()
+    assert f"spans        about {expected.spans} of" in page
+    assert cost in page
 
 
 def test_a_large_object_is_cut_by_the_machine() -> None:

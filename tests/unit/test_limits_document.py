@@ -30,3 +30,11 @@ def test_the_document_says_for_how_much_a_functions_memory_holds_parts(memory: i
     part = min(Budget.of(memory * MIB).largest_part, S3.max_part)
     tebibytes = int(part * S3.max_parts / TIB * 10) / 10
     assert re.search(rf"{memory:,} MB (hold parts )?for {tebibytes} TiB", DOCUMENT.read_text())
+
+
+def test_the_page_on_large_files_states_the_time_and_the_price_of_the_table() -> None:
+    """Another page states one line of it in words."""
+    row = Simulation(10**12, 40).row("1 TB")
+    wall, price = (cell.strip() for cell in row.strip("| ").split("|")[-2:])
+    page = " ".join(DOCUMENT.with_name("large-files.md").read_text().split())
+    assert f"takes about {wall.partition(' ')[0]} minutes with 40 workers and costs {price} dollars" in page

@@ -130,7 +130,8 @@ class JobRunner:
         except SupersededError as error:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
-            return replace(outcome, state=claim.state, repeat=True, failure=claim.failure)
+            self._supersede(job.id, claim.job_id)  # if another job delivers the same bytes
+            return replace(outcome, state=claim.state, job_id=claim.job_id, repeat=True, failure=claim.failure)
         # A moved object is gone from its key, and no version of it is older for that.
         claim = replace(claim, refusal=claim.refusal or (None if claim.location else stale))
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
@@ -195,6 +196,8 @@ class JobRunner:
         if receipt:
             with suppress(PenstockError):
                 self.objects.sweep(target)
+        if receipt and job.source.listed:
+            return replace(receipt, warnings=("the result was there before this attempt",))
         return receipt
 
     def _deliver(

@@ -44,6 +44,8 @@ CONCURRENCY = 5
 # What a small job takes of a warm function in addition to its bytes: seven requests to S3, DynamoDB and SQS of 10 to
 # 20 ms each.
 JOB_SECONDS = 0.1
+# Bytes of a record, for destinations that charge each row: the objects are not opened.
+RECORD_BYTES = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def estimator(environment: StackEnvironment, prices: Prices) -> Estimator:
 
     def estimate(job: Job) -> Estimated:
         try:
-            expected = forecast_job(job, SourcePreview(), environment)
+            expected = forecast_job(job, SourcePreview(record=RECORD_BYTES), environment)
         except PermanentError:
             return Estimated(JOB_SECONDS, is_large=False, dollars=0.0)  # the job fails, and says why
         usage: Any = expected.usage

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 BATCH = 25
 # Requests at once: DynamoDB takes about 5 ms for a request, and this process as long to build one.
 REQUESTS = 4
-# Single writes at once.
-CLAIMS = 16
+# Single writes at once. botocore keeps ten connections.
+CLAIMS = 8
 
 
 class DynamoJobStore:
