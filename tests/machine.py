@@ -77,6 +77,7 @@ class Plant:
     table_deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     begun: Mapping[str, Callable[[Job], bool]] = field(default_factory=dict)
+    failures: Mapping[str, Callable[[Job, PenstockError, int, int], None]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     seed: int = 0
     password: bytes = b""
@@ -132,6 +133,7 @@ class Plant:
             clock=self.clock,
             handover=self.handover,
             loads=self.loads,
+            failures=self.failures,
         )
         return runner.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
 

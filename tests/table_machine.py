@@ -49,6 +49,7 @@ def add_tables(
     plant.table_deliveries = {"postgresql": delivery}
     plant.loads = {"postgresql": delivery.ended}
     plant.begun = {"postgresql": delivery.begun}
+    plant.failures = {"postgresql": delivery.report_failure}
 
 
 def table_plant(database: Database, route: str, **options: Any) -> Plant:

@@ -79,7 +79,8 @@ class TableDelivery:
                 self.report_failure(attempt.job, error, *_counts(attempt))
                 raise
             with self.open_sink(attempt.job) as sink:
-                sink.describe(origin_of(attempt.job, *_counts(attempt)))
+                # Attempts that nobody counts are counted in the report, at their begin.
+                sink.describe(origin_of(attempt.job, *_counts(attempt)), at_once=not attempt.holder)
                 try:
                     return self._load(attempt, sink, sampled)
                 except PermanentError as error:
