@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class ListedJobs:
-    """Implements ``RecordFinder``. Half a read unit for each item of up to 4 KB; two or three for an object without a
-    version. Needs dynamodb:BatchGetItem."""
+    """Implements ``RecordFinder``. A read unit for each item of up to 4 KB: one item for an object with a version, two
+    to four for another one. Needs dynamodb:BatchGetItem."""
 
     def __init__(
         self,
