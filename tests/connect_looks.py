@@ -56,7 +56,7 @@ def of(findings: tuple[Finding, ...], check: str) -> Finding:
 
 
 def applier(found: Services, file: MemoryRecordFile) -> Applier:
-    return Applier(found, file, record.load(file, "drops"), lambda: "2026-11-30T00:00:00")
+    return Applier(found, file, record.load(file, "drops"), now=lambda: "2026-11-30T00:00:00", sleep=lambda _: None)
 
 
 def apply(found: Services, connection: Connection, target: StackTarget, file: MemoryRecordFile) -> list[str]:

@@ -25,9 +25,9 @@ from connect_looks import (
 )
 from penstock.connect import record
 from penstock.connect.findings import Level, in_place
-from penstock.connect.model import Connection, Side, Via
+from penstock.connect.model import Connection, Document, Side, Via
 from penstock.connect.notifications import QUEUES
-from penstock.errors import ConfigurationError, PublishConflictError, StateFileError
+from penstock.errors import ConfigurationError, PublishConflictError, ServiceUnavailableError, StateFileError
 from penstock.testing.connect import (
     ACCOUNT,
     QUEUE,
@@ -154,9 +154,42 @@ def test_a_change_after_the_write_is_told_with_what_is_lost() -> None:
     assert bucket.configuration == added("theirs")
 
 
+class Late(MemoryBucket):
+    """Shows a change so many readings late."""
+
+    late = 3
+    shown: dict[str, Any] | None = None
+
+    def put_notifications(self, configuration: Document) -> None:
+        self.shown, self.reads = self.configuration, 0
+        super().put_notifications(configuration)
+
+    def notifications(self) -> dict[str, Any]:
+        found = super().notifications()
+        return found if self.shown is None or self.reads > self.late else self.shown
+
+
+def test_a_change_that_is_shown_late_is_awaited() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel"""
+    bucket = Late()
+    apply(services(bucket, queue=OPEN), BY_QUEUE, stack("drops"), MemoryRecordFile())
+    assert bucket.notifications()[QUEUES]
+
+
+def test_a_change_that_is_not_shown_at_all_is_told_and_is_still_on_record() -> None:
+    bucket, file = Late(), MemoryRecordFile()
+    bucket.late = 1000
+    found = services(bucket, stack_rules=LISTED)
+    with pytest.raises(ServiceUnavailableError, match="was accepted, and is not shown yet"):
+        apply(found, DROPS, stack("drops"), file)
+    bucket.late = 0
+    assert remove(found, DROPS, stack("drops"), file) == ["turned EventBridge off for the bucket"]
+
+
 def test_a_changed_policy_is_noticed_too() -> None:
     bucket = MemoryBucket(owner=OTHER_ACCOUNT, caller=OTHER_ACCOUNT)
-    bucket.after_put = lambda: setattr(bucket, "statements", [])
+    theirs = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:Put*", "Resource": "*"}
+    bucket.after_put = lambda: setattr(bucket, "statements", [theirs])
     with pytest.raises(PublishConflictError, match="bucket policy"):
         apply(services(bucket, stack_rules=LISTED), DROPS, stack("drops"), MemoryRecordFile())
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from penstock.aws.backoff import Backoff
+from penstock.aws.retry import attempts
 from penstock.connect import notifications
 from penstock.connect.findings import (
     AddNotification,
@@ -26,24 +29,36 @@ from penstock.connect.policies import canonical, statements_of, with_statement
 from penstock.connect.ports import RecordFile, Services
 from penstock.connect.record import Record, save
 from penstock.connect.topic import policy_of
-from penstock.errors import PublishConflictError, RequestRefusedError
+from penstock.errors import PublishConflictError, RequestRefusedError, ServiceUnavailableError
 
 D = TypeVar("D")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
 MOST_POLICY_BYTES = 20 * 1024
+# Up to 26 seconds, 13 on average.
+_READ_BACK = Backoff(attempts=8, base=0.5)
 # The events flow last, when everything behind them is in place.
 _ORDER = (CreateGrant, PutBucketStatement, PutTopicStatement, Subscribe, AddNotification, TurnOnEventBridge)
 
 
 class Applier:
-    """Makes changes of one connection. ``now`` tells the time for the record."""
+    """Makes changes of one connection. ``now`` tells the time for the record, ``sleep`` waits for so many seconds."""
 
-    def __init__(self, services: Services, file: RecordFile, record: Record, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        file: RecordFile,
+        record: Record,
+        *,
+        now: Callable[[], str],
+        sleep: Callable[[float], object],
+    ) -> None:
         self._services = services
         self._file = file
         self.record = record
         self._now = now
+        self._sleep = sleep
+        self._unseen: list[str] = []
 
     @property
     def path(self) -> str:
@@ -62,6 +77,7 @@ class Applier:
         for change in sorted(changes, key=lambda one: _ORDER.index(type(one))):
             self._apply(change)
             yield change.text
+        self.check_seen()
 
     def _apply(self, change: Change) -> None:
         if isinstance(change, CreateGrant):
@@ -90,26 +106,21 @@ class Applier:
     def change_notifications(self, merge: Callable[[Document], dict[str, Any]]) -> None:
         """Raises PublishConflictError if another writer changed the configuration meanwhile."""
         bucket = self._services.bucket
-        before = bucket.notifications()
-        self._keep("notifications", before)
-        latest = bucket.notifications()
-        if not notifications.same(before, latest):
-            raise self._conflict("notification configuration", "Nothing was written.")
-        wanted = merge(before)
-        bucket.put_notifications(wanted)
-        found = bucket.notifications()
-        if not notifications.same(found, wanted):
-            lost, new = notifications.differences(wanted, found)
-            raise self._conflict(
+        self._replace(
+            _Setting(
                 "notification configuration",
-                f"After it was written, it lacks: {'; '.join(lost) or 'nothing'}. It also has: "
-                f"{'; '.join(new) or 'nothing'}.",
-            )
+                bucket.notifications,
+                bucket.put_notifications,
+                notifications.same,
+                notifications.differences,
+            ),
+            merge,
+        )
 
     def change_policy(self, merge: Callable[[Document | None], Document | None]) -> None:
         """Raises PublishConflictError as `change_notifications`, and RequestRefusedError if it would be too long."""
         bucket = self._services.bucket
-        self._replace("bucket policy", bucket.policy, bucket.put_policy, merge)
+        self._replace(_policy("bucket policy", bucket.policy, bucket.put_policy), _short(merge))
 
     def change_topic_policy(self, topic: str, merge: Callable[[Document | None], Document | None]) -> None:
         """As `change_policy`. A topic always has a policy."""
@@ -118,34 +129,42 @@ class Applier:
         def put(policy: Document | None) -> None:
             topics.put_policy(topic, policy or {"Version": "2012-10-17", "Statement": []})
 
-        self._replace(f"policy of {topic}", lambda: policy_of(topics.attributes(topic)), put, merge)
+        self._replace(_policy(f"policy of {topic}", lambda: policy_of(topics.attributes(topic)), put), _short(merge))
 
-    def _replace(
-        self,
-        name: str,
-        read: Callable[[], Document | None],
-        put: Callable[[Document | None], None],
-        merge: Callable[[Document | None], Document | None],
-    ) -> None:
-        before = read()
-        wanted = merge(before)
-        if _same(wanted, before):
-            return
-        if len(json.dumps(wanted)) > MOST_POLICY_BYTES:
-            raise RequestRefusedError(
-                f"the {name} would have more than {MOST_POLICY_BYTES:,} characters, which AWS refuses",
-                hint="Shorten other statements, or add the statement that is shown to one of them.",
+    def check_seen(self) -> None:
+        """Raises ServiceUnavailableError if a change was accepted, and the service does not show it yet."""
+        if self._unseen:
+            raise ServiceUnavailableError(
+                f"the change of the {self._unseen[0]} was accepted, and is not shown yet",
+                hint="Run the same command again in a minute: it changes only what is still missing.",
             )
-        self._keep(name, before)
-        if not _same(read(), before):
-            raise self._conflict(name, "Nothing was written.")
-        put(wanted)
-        if not _same(read(), wanted):
-            raise self._conflict(name, "After it was written, it is not what was written.")
 
-    def _keep(self, name: str, value: object) -> None:
-        self.record.keep(name, value, self._now())
+    def _replace(self, setting: _Setting[D], merge: Callable[[D], D]) -> None:
+        self.check_seen()  # another merge would begin with the value of before
+        before = setting.read()
+        wanted = merge(before)
+        if setting.same(wanted, before):
+            return
+        self.record.keep(setting.name, before, self._now())
         self.save()
+        if not setting.same(setting.read(), before):
+            raise self._conflict(setting.name, "Nothing was written.")
+        setting.put(wanted)
+        # S3 may show the setting of before for some seconds.
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+        for _ in attempts(_READ_BACK, self._sleep):
+            found = setting.read()
+            if setting.same(found, wanted):
+                return
+        if setting.same(found, before):
+            self._unseen.append(setting.name)
+            return
+        lost, new = setting.differences(wanted, found)
+        raise self._conflict(
+            setting.name,
+            f"After it was written, it lacks: {'; '.join(lost) or 'nothing'}. It also has: "
+            f"{'; '.join(new) or 'nothing'}.",
+        )
 
     def _conflict(self, name: str, detail: str) -> PublishConflictError:
         return PublishConflictError(
@@ -154,7 +173,44 @@ class Applier:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Setting(Generic[D]):
+    """A setting that is read and replaced whole. ``differences`` tells what only one of two values has."""
+
+    name: str
+    read: Callable[[], D]
+    put: Callable[[D], None]
+    same: Callable[[D, D], bool]
+    differences: Callable[[D, D], tuple[list[str], list[str]]]
+
+
+def _policy(
+    name: str, read: Callable[[], Document | None], put: Callable[[Document | None], None]
+) -> _Setting[Document | None]:
+    return _Setting(name, read, put, _same, _differences)
+
+
+def _short(merge: Callable[[Document | None], Document | None]) -> Callable[[Document | None], Document | None]:
+    """Refuse a policy that AWS would refuse for its length."""
+
+    def merging(before: Document | None) -> Document | None:
+        merged = merge(before)
+        if len(json.dumps(merged)) > MOST_POLICY_BYTES:
+            raise RequestRefusedError(
+                f"the policy would have more than {MOST_POLICY_BYTES:,} characters, which AWS refuses",
+                hint="Shorten other statements, or add the statement that is shown to one of them.",
+            )
+        return merged
+
+    return merging
+
+
 def _same(one: Document | None, other: Document | None) -> bool:
     """Whether two policies mean the same. One without statements is as good as none."""
     statements = [list(statements_of(policy)) for policy in (one, other)]
     return canonical(statements[0]) == canonical(statements[1])
+
+
+def _differences(one: Document | None, other: Document | None) -> tuple[list[str], list[str]]:
+    first, second = ([json.dumps(canonical(each)) for each in statements_of(policy)] for policy in (one, other))
+    return [text for text in first if text not in second], [text for text in second if text not in first]

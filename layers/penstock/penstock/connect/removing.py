@@ -46,6 +46,7 @@ class Remover:
         if self._connection.prefix in self._applier.record.prefixes:
             self._applier.record.prefixes.remove(self._connection.prefix)
             self._applier.save()
+        self._applier.check_seen()
 
     def _other_prefixes(self) -> list[str]:
         """The other prefixes of this bucket that are connected: on record, or by their notifications."""

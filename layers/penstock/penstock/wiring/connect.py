@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,7 +110,8 @@ class Connector:
     def _applier(self, services: Services) -> Applier:
         target, connection = self.target, self.connection
         name = f"{connection.bucket} as {connection.side} of {target.account}/{target.region}/{target.name}"
-        return Applier(services, self.record_file, record.load(self.record_file, name), _now)
+        loaded = record.load(self.record_file, name)
+        return Applier(services, self.record_file, loaded, now=_now, sleep=time.sleep)
 
 
 class RecordFile(DiskStateFile):
