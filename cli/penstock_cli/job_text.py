@@ -65,7 +65,38 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "warnings": list(status.warnings),
         "failure": failure_as_json(status.failure),
         "archive_job": status.archive_job or None,
+        "location": location(status) or None,
+        "after": _after_as_json(status),
     }
+
+
+def _after_as_json(status: JobStatus) -> dict[str, object] | None:
+    after = status.after
+    if after is None:
+        return None
+    action = after.plan.action(status.state)
+    return {
+        "success": after.plan.success or None,
+        "failure": after.plan.failure or None,
+        "state": str(after.state) if action else None,
+        "message": after.message or None,
+    }
+
+
+def after(status: JobStatus) -> str:
+    """Format what becomes of the object after its job: ``move:done/ (done)``; empty if nothing does."""
+    action = status.after.plan.action(status.state) if status.after else None
+    if status.after is None or action is None:
+        return ""
+    message = f"\n{one_line(status.after.message)}" if status.after.message else ""
+    return f"{one_line(action.text)} ({status.after.state}){message}"
+
+
+def location(status: JobStatus) -> str:
+    """Return the URI of the object of a job, if it was moved and not deleted since."""
+    if status.location is None or status.upload is None or status.is_deleted:
+        return ""
+    return one_line(f"s3://{status.upload.bucket}/{status.location.key}")
 
 
 def failure_as_json(failed: Failure | None) -> dict[str, str] | None:

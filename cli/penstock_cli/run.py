@@ -14,6 +14,7 @@ from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
+from penstock_cli.output import echo
 from penstock_cli.password_file import read_password
 from penstock_cli.run_archive import run_archive
 from penstock_cli.run_lines import tell_result
@@ -21,6 +22,7 @@ from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
     from penstock.model.job import Progress as Counts
+    from penstock.model.route import Route
     from penstock.wiring.run import RunRequest
     from penstock_cli.progress import Progress
 
@@ -201,6 +203,7 @@ def run(
             return
         if _is_given("password_file"):
             raise click.UsageError("--password-file is for an archive that is taken apart, and SRC is none.")
+        _tell_ignored(prepared.request.route)
         with Progress(quiet=output.quiet or output.as_json) as progress:
             try:
                 result = prepared.run(_Progress(progress, prepared.request))
@@ -208,6 +211,12 @@ def run(
                 progress.tell(_interrupted(prepared.request))
                 raise
     tell_result(result, progress, output, to_stdout=to == STDOUT)
+
+
+def _tell_ignored(route: Route) -> None:
+    """Say that a run leaves its source as it is."""
+    if route.after:
+        echo(f"{route.name}: `after` is for jobs of a stack: the source stays as it is", err=True)
 
 
 def _is_given(option: str) -> bool:

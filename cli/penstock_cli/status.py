@@ -88,6 +88,10 @@ def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
         ("state", styled(str(found.state), fg=job_text.COLOURS[found.state], bold=True)),
         ("source", f"{job_text.one_line(found.source)} ({human_size(found.size)})"),
     ]
+    if moved := job_text.location(found):
+        lines.append(("moved to", moved))
+    if after := job_text.after(found):
+        lines.append(("after", after))
     if found.archive_job:
         lines.append(("member of", f"job {found.archive_job}"))
     if found.route:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -29,14 +30,16 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     An error names file, route and field; the exit code is then 1. A route that never gets a key, because an earlier
     route matches all of its keys, causes a warning. A member of an archive has the archive's key, a slash and its name.
 
-    With --stack, a bucket that the stack may not write to is an error, and a source_bucket that matches none of the
-    stack's buckets causes a warning.
+    With --stack, a bucket that the stack may not write to is an error, and so is an action after a job that its
+    AfterActions does not allow. A source_bucket that matches none of the stack's buckets causes a warning.
 
     \b
       penstock routes check
       penstock routes check my-routes.toml --key orders/2026/a.csv.gz
       penstock routes check s3://work-bucket/config/routes.toml --stack penstock-prod
     """
+    from penstock.model.after import AfterLevel  # noqa: PLC0415  # boto3 is not for --help
+    from penstock.routes.after_actions import refuse_actions  # noqa: PLC0415  # as above
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
     from penstock.routes.stack_buckets import refuse_unlisted_destinations, unheard  # noqa: PLC0415  # as above
     from penstock.wiring.cli import CliClients, read_routes, stack_environment  # noqa: PLC0415  # as above
@@ -46,6 +49,8 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
         uri = file or environment.routes_uri
         routes_file, found = read_routes(clients, uri, environment.names, environment.buckets)
     refuse_unlisted_destinations(found.routes, found.buckets, routes_file)
+    if environment.after_actions:
+        refuse_actions(found.routes, AfterLevel(environment.after_actions), routes_file)
     warnings = [
         f"route {route.name!r} never gets a key: the earlier route {before.name!r} matches all of its keys"
         for route, before in never_taken(found.routes)
@@ -65,7 +70,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     if output.quiet:
         return
     for route in found.routes:
-        echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}")
+        echo(f"{route.name}: {' '.join(route.match)} -> {_destination(route)}{_after(route)}")
     for key in taken:
         echo(f"{key['key']}: " + (f"{key['route']} -> {key['target']}" if key["route"] else "no route matches it"))
         if key.get("member_route", key["route"]) != key["route"]:
@@ -79,6 +84,7 @@ def _described(route: Route) -> dict[str, object]:
         "source_bucket": route.source_bucket,
         "codec": route.codec,
         "destination": route.destination,
+        **({"after": asdict(route.after)} if route.after else {}),
         **({"archive": route.archive, "members": route.members} if route.archive else {}),
     }
 
@@ -95,6 +101,13 @@ def _destination(route: Route) -> str:
         names = ", ".join(dict.fromkeys(table.name for table in route.plan.choice.tables.values()))
         return f"{route.destination} ({names} by {route.plan.choice.field})"
     return route.destination
+
+
+def _after(route: Route) -> str:
+    """What becomes of the object after its job, in words of routes.toml."""
+    actions = asdict(route.after) if route.after else {}
+    told = ", ".join(f"{text} on {end}" for end, text in actions.items() if text)
+    return f" (after: {told})" if told else ""
 
 
 def _taken(given: str, found: Routes) -> dict[str, str | None]:

@@ -46,7 +46,7 @@ _READ = 256 * KIB
 @dataclass(frozen=True, slots=True)
 class StackEnvironment:
     """The settings of a deployment that decide how jobs run (see `penstock.settings`). Memory in bytes, times in
-    seconds."""
+    seconds. ``after_actions`` is empty without a stack."""
 
     names: Mapping[str, str]
     memory: int = VCPU
@@ -57,6 +57,7 @@ class StackEnvironment:
     index_spacing: int = 0
     routes_uri: str = ""
     buckets: StackBuckets = NO_STACK
+    after_actions: str = ""
 
     @property
     def budget(self) -> Budget:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from penstock.model.after import AfterStatus
+from penstock.model.after import AfterLevel, AfterState, AfterStatus
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.member import MemberCounts
 from penstock.model.object import Location, Source, Target
@@ -132,6 +132,12 @@ class JobStatus:
     def is_archive(self) -> bool:
         """Whether the job takes an archive apart: then its spans are batches of members."""
         return self.target == MEMBERS
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the object was deleted after the job."""
+        action = self.after.plan.action(self.state) if self.after else None
+        return bool(self.after and action and action.level is AfterLevel.DELETE and self.after.state is AfterState.DONE)
 
     @property
     def members(self) -> MemberCounts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from penstock.errors import InvalidRouteError
-from penstock.model.after import After, AfterAction, AfterKind
+from penstock.model.after import After, AfterAction, AfterKind, AfterLevel
 from penstock.model.route import Route
 from penstock.routes.covering import covers
 from penstock.routes.fields import Fields
@@ -77,6 +77,18 @@ def refuse_unreachable(route: Route, routes: Iterable[Route], file: str) -> None
             f"{file}: route {route.name!r}: match: gets no key: route {other.name!r} moves objects to {prefix!r}, "
             "and no route takes what lies there"
         )
+
+
+def refuse_actions(routes: Iterable[Route], level: AfterLevel, file: str) -> None:
+    """Raises InvalidRouteError for the first action that a stack with this AfterActions does not allow."""
+    for route in routes:
+        for action in route.after.actions if route.after else ():
+            if not level.allows(action):
+                raise InvalidRouteError(
+                    f"{file}: route {route.name!r}: after: the stack does not allow {action.text!r}: "
+                    f"its AfterActions is {level}",
+                    hint=f"Deploy the stack with AfterActions={action.level}.",
+                )
 
 
 def _literal(prefix: str) -> str:

@@ -42,6 +42,7 @@ def stack_environment(clients: CliClients, stack: str = "", memory: int = 0) -> 
         large_bytes=number("LargeBytes", 0),
         span_bytes=number("SpanBytes", 0),
         index_spacing=number("IndexSpacing", 0),
+        after_actions=deployed.parameters.get("AfterActions", "none"),
         routes_uri=deployed.parameters.get("RoutesUri", ""),
     )
 
