@@ -207,6 +207,18 @@ def test_our_narrower_notification_gives_way_to_a_wider_one() -> None:
     assert record.load(file, "drops").prefixes == []
 
 
+def test_another_way_needs_the_first_one_to_be_removed() -> None:
+    topics = MemoryTopics({TOPIC: {"Policy": "{}"}})
+    bucket, target, file = MemoryBucket(), stack("drops"), MemoryRecordFile()
+    found = services(bucket, topics=topics, queue=MemoryQueue([*OPEN.statements, *FROM_TOPIC.statements]))
+    apply(found, BY_TOPIC, target, file)
+    clash = of(look(bucket, BY_QUEUE, topics=topics, queue=OPEN), "notification")
+    assert clash.level is Level.BLOCKED
+    assert "penstock connect --remove" in clash.remedy
+    remove(found, BY_TOPIC, target, file)
+    assert apply(found, BY_QUEUE, target, file)
+
+
 # --- Several prefixes ---
 
 

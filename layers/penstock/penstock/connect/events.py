@@ -162,7 +162,7 @@ def check_rule(configuration: Document, wanted: Rule, stack: StackTarget, *, may
     replaced = [rule for rule in ours if rule in clashes(wanted, rules)]
     clashing = [rule for rule in clashes(wanted, rules) if rule not in replaced]
     if clashing:
-        return _clash(wanted, clashing)
+        return _clash(wanted, clashing, stack)
     change = AddNotification(
         wanted.kind,
         entry_of(wanted),
@@ -180,12 +180,14 @@ def check_rule(configuration: Document, wanted: Rule, stack: StackTarget, *, may
     )
 
 
-def _clash(wanted: Rule, clashing: Sequence[Rule]) -> Finding:
+def _clash(wanted: Rule, clashing: Sequence[Rule], stack: StackTarget) -> Finding:
+    ours = any(rule.id.startswith(stack.own_ids) for rule in clashing)
     return Finding(
         CHECK,
         Level.BLOCKED,
         f"S3 allows one notification for an event type and a key, and the bucket has: {'; '.join(map(str, clashing))}. "
         f"It overlaps with s3:ObjectCreated:* of {wanted.prefix}*",
-        "Use --via eventbridge, which clashes with none. Or choose a prefix that does not overlap. If the other "
+        ("connect has set it for another way of events: `penstock connect --remove` removes it. " if ours else "")
+        + "Use --via eventbridge, which clashes with none. Or choose a prefix that does not overlap. If the other "
         "notification goes to an SNS topic, use --via sns --topic ARN: the queue then subscribes to that topic.",
     )
